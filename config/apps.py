@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+from django.core.checks import Tags, register
+
+from config.checks import check_server_version
+
+
+class ConfigConfig(AppConfig):
+    name = "config"
+
+    def ready(self) -> None:
+        register(check_server_version, Tags.database)

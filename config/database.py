@@ -1,0 +1,88 @@
+"""The DATABASES setting: a server named by DATABASE_URL, or else the embedded PostgreSQL."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.core.exceptions import ImproperlyConfigured
+from psycopg.conninfo import conninfo_to_dict
+
+from config.environment import Environment
+
+URL_FORM = "postgres://user:password@host:port/name?sslmode=require"
+PROFILES = {"production": "pg", "test": "pg-test"}
+
+
+def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, dict[str, Any]]:
+    """Return Django's DATABASES.
+
+    Only a web process (SERVICE_ROLE=web) gets a connection pool and a statement timeout: a management
+    command holds one connection and may run as long as its work takes, and a pool would keep
+    connections open to test databases that are about to be dropped.
+    Raises ImproperlyConfigured naming the variable that is wrong; it never repeats a password.
+    """
+    env = Environment(environ)
+    url = env.text("DATABASE_URL")
+    database = _named_server(url) if url else _embedded_server(env, base_dir)
+    database["CONN_MAX_AGE"] = 0
+    database["CONN_HEALTH_CHECKS"] = True
+    database["TEST"] = {"NAME": "_".join(filter(None, ["test_segments", env.text("TEST_DATABASE_SUFFIX")]))}
+    if env.text("SERVICE_ROLE") == "web":
+        _limit_web_process(database["OPTIONS"], env)
+    return {"default": database}
+
+
+def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
+    pool_max = env.number("DATABASE_POOL_MAX", default=4)
+    if pool_max:
+        timeout = env.number("DATABASE_POOL_TIMEOUT", default=5, least=1)
+        options["pool"] = {"min_size": 1, "max_size": pool_max, "timeout": timeout}
+    statement_timeout = env.number("DATABASE_STATEMENT_TIMEOUT_MS", default=5_000)
+    if statement_timeout:
+        given = [options["options"]] if "options" in options else []
+        options["options"] = " ".join([*given, f"-c statement_timeout={statement_timeout}"])
+
+
+def _embedded_server(env: Environment, base_dir: Path) -> dict[str, Any]:
+    profile = env.text("EMBEDDED_POSTGRES_PROFILE", default="production")
+    if profile not in PROFILES:
+        raise ImproperlyConfigured(
+            f"EMBEDDED_POSTGRES_PROFILE is {profile!r}; set it to one of {', '.join(PROFILES)}."
+        )
+    directory = Path(env.text("VAR_DIR", default=str(base_dir / "var"))).absolute()
+    return {
+        "ENGINE": "config.embedded_postgres",
+        "NAME": "segments",
+        "OPTIONS": {},
+        "EMBEDDED": {"data": str(directory / PROFILES[profile]), "profile": profile},
+    }
+
+
+def _named_server(url: str) -> dict[str, Any]:
+    if not url.startswith(("postgres://", "postgresql://")):
+        raise ImproperlyConfigured(
+            f"DATABASE_URL does not name a PostgreSQL server; the form is {URL_FORM}. "
+            "Remove the variable to use the embedded server."
+        )
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        # libpq quotes the part that it stumbled over, and that part may be the password
+        reason = str(error).split(': "')[0].split(' "')[0].strip()
+        raise ImproperlyConfigured(f"DATABASE_URL is malformed ({reason}); the form is {URL_FORM}.") from None
+    name, host, port = (str(parts.pop(key, "")) for key in ("dbname", "host", "port"))
+    if not name:
+        raise ImproperlyConfigured(f"DATABASE_URL names no database; the form is {URL_FORM}.")
+    for one_port in filter(None, port.split(",")):
+        if not one_port.isascii() or not one_port.isdigit() or not 0 < int(one_port) < 65_536:
+            raise ImproperlyConfigured(f"DATABASE_URL has a port that is not one; the form is {URL_FORM}.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": name,
+        "USER": str(parts.pop("user", "")),
+        "PASSWORD": str(parts.pop("password", "")),
+        "HOST": host,
+        "PORT": port,
+        "OPTIONS": dict(parts),
+    }
