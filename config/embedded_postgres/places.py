@@ -120,27 +120,31 @@ def binaries_folder(account: Account | None) -> Path:
         raise EmbeddedPostgresError(
             f"{DISTRIBUTION} is not installed, so there is no embedded PostgreSQL. Set DATABASE_URL."
         )
-    installed = Path(spec.origin).resolve().parent / f"pginstall{MAJOR_VERSION}"
+    package = Path(spec.origin).resolve().parent
+    inside = Path(package.name) / f"pginstall{MAJOR_VERSION}" / "bin"
+    installed = package.parent / inside
     is_plain = len(os.fsencode(installed)) <= LONGEST_PATH and SAFE_IN_SHELL.fullmatch(str(installed))
-    if is_plain and _executes(account, installed / "bin" / "postgres"):
-        return installed / "bin"
+    if is_plain and _runs(account, installed / "postgres"):
+        return installed
     copy = refuge_folder() / f"postgresql-{version(DISTRIBUTION)}"
     if not copy.is_dir():
-        _copy_installation(installed, copy)
-    if not _executes(account, copy / "bin" / "postgres"):
+        _copy_package(package, copy)
+    if not _runs(account, copy / inside / "postgres"):
         raise EmbeddedPostgresError(
-            f"neither {installed} nor {copy} can be executed by the server's user. Set DATABASE_URL."
+            f"neither {installed} nor {copy / inside} can be executed by the server's user. Set DATABASE_URL."
         )
-    return copy / "bin"
+    return copy / inside
 
 
-def _copy_installation(installed: Path, copy: Path) -> None:
-    """Copy PostgreSQL so that it appears complete or not at all, readable by everybody."""
+def _copy_package(package: Path, copy: Path) -> None:
+    """Copy PostgreSQL with the libraries beside it, complete or not at all, readable by everybody."""
     _make_parent(copy.parent)
+    unused = shutil.ignore_patterns("pginstall", "include", "*.a", "__pycache__")  # 16, and for compilers
     with tempfile.TemporaryDirectory(dir=copy.parent) as unfinished:
-        complete = Path(unfinished) / "installation"
-        for part in ("bin", "lib", "share"):
-            shutil.copytree(installed / part, complete / part)
+        complete = Path(unfinished) / "complete"
+        for folder in package.parent.glob(f"{package.name}*"):
+            if folder.suffix != ".dist-info":
+                shutil.copytree(folder, complete / folder.name, ignore=unused)
         for path in [complete, *complete.rglob("*")]:
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
         try:
@@ -171,8 +175,11 @@ def _enters(account: Account | None, folder: Path) -> bool:
     return account is None or run_as(account, ["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)]).returncode == 0
 
 
-def _executes(account: Account | None, program: Path) -> bool:
-    return run_as(account, ["/bin/sh", "-c", 'test -x "$1"', "sh", str(program)]).returncode == 0
+def _runs(account: Account | None, program: Path) -> bool:
+    try:
+        return run_as(account, [str(program), "--version"]).returncode == 0
+    except (PermissionError, FileNotFoundError):
+        return False
 
 
 def _account_with(uid: int) -> Account:

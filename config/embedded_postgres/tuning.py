@@ -24,7 +24,7 @@ COMMON = {
 }
 PROFILES = {
     "production": {"shared_buffers": "256MB", "max_wal_size": "4GB"},
-    # Test data may be lost with the machine, never with a process: those settings guard against power cuts.
+    # What tests commit may be lost when a process is killed or the power fails.
     "test": {
         "shared_buffers": "128MB",
         "max_wal_size": "1GB",

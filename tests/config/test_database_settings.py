@@ -1,0 +1,124 @@
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config.database import database_settings
+
+FORM = "the form is postgres://user:password@host:port/name?sslmode=require."
+
+
+def settings(**environ: str) -> dict:
+    return database_settings(environ, Path("/shop"))["default"]
+
+
+def test_embedded_server_is_the_default():
+    assert settings() == {
+        "ENGINE": "config.embedded_postgres",
+        "NAME": "segments",
+        "OPTIONS": {},
+        "EMBEDDED": {"data": "/shop/var/pg", "profile": "production"},
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "TEST": {"NAME": "test_segments"},
+    }
+
+
+def test_test_profile_has_its_own_data_in_the_folder_of_variable_data():
+    found = settings(VAR_DIR="/data", EMBEDDED_POSTGRES_PROFILE="test")
+
+    assert found["EMBEDDED"] == {"data": "/data/pg-test", "profile": "test"}
+
+
+def test_url_is_decoded_and_its_options_reach_the_driver():
+    found = settings(
+        DATABASE_URL="postgres://shop%40acme:p%2Fw%25@db.example.com:6432/seg%20ments"
+        "?sslmode=verify-full&sslrootcert=/etc/ca.pem&connect_timeout=3"
+    )
+
+    assert found == {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "seg ments",
+        "USER": "shop@acme",
+        "PASSWORD": "p/w%",
+        "HOST": "db.example.com",
+        "PORT": "6432",
+        "OPTIONS": {"sslmode": "verify-full", "sslrootcert": "/etc/ca.pem", "connect_timeout": "3"},
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "TEST": {"NAME": "test_segments"},
+    }
+
+
+def test_url_may_name_a_socket_folder_and_several_hosts():
+    assert settings(DATABASE_URL="postgresql://%2Frun%2Fpg/shop")["HOST"] == "/run/pg"
+    several = settings(DATABASE_URL="postgres://one:5432,two:5433/shop")
+    assert (several["HOST"], several["PORT"]) == ("one,two", "5432,5433")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mysql://u:hidden@h/n", f"DATABASE_URL does not name a PostgreSQL server; {FORM}"),
+        ("segments", f"DATABASE_URL does not name a PostgreSQL server; {FORM}"),
+        ("postgres://u:hidden%zz@h/n", f"DATABASE_URL is malformed (invalid percent-encoded token); {FORM}"),
+        ("postgres://u:hidden@h/n?foo=1", f"DATABASE_URL is malformed (invalid URI query parameter); {FORM}"),
+        ("postgres://u:hidden@h", f"DATABASE_URL names no database; {FORM}"),
+        ("postgres://u:hidden@h:port/n", f"DATABASE_URL has a port that is not one; {FORM}"),
+        ("postgres://u:hidden@h:65536/n", f"DATABASE_URL has a port that is not one; {FORM}"),
+        ("postgres://u:hidden words@h/n", f"DATABASE_URL is malformed (unexpected spaces found in); {FORM}"),
+    ],
+)
+def test_url_that_names_no_postgresql_database_is_refused_without_repeating_the_password(url, message):
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        settings(DATABASE_URL=url)
+
+    assert str(refusal.value).startswith(message)
+    assert "hidden" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("url", ["", "postgres://h/n"])
+def test_only_a_web_process_gets_a_pool_and_a_statement_timeout(url):
+    assert settings(DATABASE_URL=url)["OPTIONS"] == {}
+    assert settings(DATABASE_URL=url, SERVICE_ROLE="web")["OPTIONS"] == {
+        "pool": {"min_size": 1, "max_size": 4, "timeout": 5},
+        "options": "-c statement_timeout=5000",
+    }
+
+
+def test_limits_of_a_web_process_come_from_the_environment_and_keep_the_options_of_the_url():
+    found = settings(
+        SERVICE_ROLE="web",
+        DATABASE_URL="postgres://h/n?options=-c%20search_path%3Dshop",
+        DATABASE_POOL_MAX="9",
+        DATABASE_POOL_TIMEOUT="2",
+        DATABASE_STATEMENT_TIMEOUT_MS="750",
+    )
+
+    assert found["OPTIONS"] == {
+        "pool": {"min_size": 1, "max_size": 9, "timeout": 2},
+        "options": "-c search_path=shop -c statement_timeout=750",
+    }
+
+
+def test_pool_and_statement_timeout_can_be_left_to_a_proxy_in_between():
+    found = settings(SERVICE_ROLE="web", DATABASE_POOL_MAX="0", DATABASE_STATEMENT_TIMEOUT_MS="0")
+
+    assert found["OPTIONS"] == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["DATABASE_POOL_MAX", "DATABASE_POOL_TIMEOUT", "DATABASE_STATEMENT_TIMEOUT_MS"]
+)
+def test_limit_that_is_no_number_is_refused_by_name(name):
+    with pytest.raises(ImproperlyConfigured, match=f"^{name} is 'many'"):
+        settings(SERVICE_ROLE="web", **{name: "many"})
+
+
+def test_unknown_profile_is_refused_by_name():
+    with pytest.raises(ImproperlyConfigured, match="^EMBEDDED_POSTGRES_PROFILE is 'fast'"):
+        settings(EMBEDDED_POSTGRES_PROFILE="fast")
+
+
+def test_test_database_takes_the_suffix_of_the_environment():
+    assert settings(TEST_DATABASE_SUFFIX="pg")["TEST"] == {"NAME": "test_segments_pg"}
