@@ -1,0 +1,145 @@
+"""Localized fields: maps of language to text, cut to what the client accepts and read from what it writes.
+
+Languages are compared as BCP 47 asks: without regard to case, `_` being as good as `-`. A language stands for
+its base as well where it is missing itself: `de-CH` finds `de`, but `de` never finds `de-CH`.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
+
+from core.errors import InvalidInput
+
+MAX_HEADER_LENGTH = 500
+MAX_HEADER_ENTRIES = 50
+MAX_TRANSLATIONS = 100
+MAX_TAG_LENGTH = 35  # what BCP 47 recommends room for
+
+ANY = "*"
+
+_TAG = re.compile(r"[a-zA-Z]{2,3}(?:[-_][a-zA-Z0-9]{2,8})*")
+_QUALITY = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL has no text with these
+
+
+def accepted_languages(header: str | None) -> tuple[str, ...] | None:
+    """Return the languages of an Accept-Language header, best first; None when nothing is to be cut.
+
+    That is so without a header, with one that names no language, and when `*` ranks first. A `*` further
+    down changes nothing: it would count only where no named language is present, and there the tenant's
+    default language stands in. Languages with `q=0` are left out. Faulty entries are ignored, and so is
+    what goes beyond the bounds of this module. Entries of equal quality keep their order.
+    """
+    ranked: dict[str, tuple[float, str]] = {}
+    for quality, tag in _entries(header or ""):
+        ranked.setdefault(_folded(tag), (quality, tag))
+    best_first = sorted(
+        (entry for entry in ranked.values() if entry[0] > 0), key=lambda entry: entry[0], reverse=True
+    )
+    tags = [tag for _, tag in best_first]
+    if not tags or tags[0] == ANY:
+        return None
+    return tuple(tag for tag in tags if tag != ANY)
+
+
+def cut(
+    translations: Mapping[str, str], accepted: tuple[str, ...] | None, default_language: str
+) -> dict[str, str]:
+    """Keep the accepted languages, best first; where none is present, the tenant's default language alone.
+
+    With neither present the map is empty. Keys stay as they are stored: `de-CH` may be answered with `de`.
+    """
+    if accepted is None:
+        return dict(translations)
+    stored = {_folded(language): language for language in translations}
+    for wanted in (accepted, (default_language,)):
+        found = (_find(tag, stored) for tag in wanted)
+        if kept := {language: translations[language] for language in found if language is not None}:
+            return kept
+    return {}
+
+
+def unsupported_languages(accepted: tuple[str, ...] | None, configured: Collection[str]) -> list[str]:
+    """Return the accepted languages that are not configured, themselves or as their base, best first."""
+    known = {_folded(language): language for language in configured}
+    return [tag for tag in accepted or () if _find(tag, known) is None]
+
+
+def read_translations(
+    value: object, content_language: str | None, default_language: str, *, field: str, max_length: int
+) -> dict[str, str]:
+    """Return what a client wrote for a localized field as a map of language to text.
+
+    A map is taken as it is. A text stands for one language: the one of the Content-Language header or,
+    without a header or with `*`, the tenant's default language. Raises InvalidInput, naming `field`, for any
+    other type, for a text with a Content-Language that is not one language, for a key that is none or comes
+    twice, and for a text that is longer than `max_length` characters or cannot be stored.
+    """
+    if isinstance(value, str):
+        language = _content_language(content_language, field=field) or default_language
+        return {language: _storable(value, field=field, max_length=max_length)}
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"{field} must be a map of language to text, or a text.", field=field)
+    if len(value) > MAX_TRANSLATIONS:
+        raise InvalidInput(f"{field} has more than {MAX_TRANSLATIONS} languages.", field=field)
+    if not all(map(_is_language, value)):
+        raise InvalidInput(f"{field} has a key that is not a language such as en or de-CH.", field=field)
+    if len({_folded(language) for language in value}) < len(value):
+        raise InvalidInput(f"{field} has the same language twice.", field=field)
+    return {
+        language: _storable(text, field=f"{field}.{language}", max_length=max_length)
+        for language, text in value.items()
+    }
+
+
+def _content_language(header: str | None, *, field: str) -> str | None:
+    language = (header or "").strip()
+    if language in ("", ANY):
+        return None
+    if not _is_language(language):
+        raise InvalidInput(f"{field} is a text, so Content-Language must name its one language.", field=field)
+    return language
+
+
+def _is_language(tag: object) -> bool:
+    return isinstance(tag, str) and len(tag) <= MAX_TAG_LENGTH and _TAG.fullmatch(tag) is not None
+
+
+def _entries(header: str) -> Iterator[tuple[float, str]]:
+    """Yield quality and language (or `*`) of each entry that is well formed."""
+    entries = header[:MAX_HEADER_LENGTH].split(",")
+    if len(header) > MAX_HEADER_LENGTH:
+        entries.pop()  # it may have been cut in the middle
+    for entry in entries[:MAX_HEADER_ENTRIES]:
+        tag, *parameters = (part.strip() for part in entry.split(";"))
+        if tag != ANY and not _is_language(tag):
+            continue
+        if not parameters:
+            yield 1.0, tag
+        elif len(parameters) == 1 and (quality := _QUALITY.fullmatch(parameters[0])):
+            yield float(quality[1]), tag
+
+
+def _find(tag: str, stored: Mapping[str, str]) -> str | None:
+    """Return the stored language for the tag or its nearest base; the keys of `stored` are folded."""
+    folded = _folded(tag)
+    while folded not in stored:
+        folded, separator, _ = folded.rpartition("-")
+        if not separator:
+            return None
+    return stored[folded]
+
+
+@lru_cache(maxsize=1_024)
+def _folded(tag: str) -> str:
+    return tag.lower().replace("_", "-")
+
+
+def _storable(text: object, *, field: str, max_length: int) -> str:
+    if not isinstance(text, str):
+        raise InvalidInput(f"{field} must be a text.", field=field)
+    if len(text) > max_length:
+        raise InvalidInput(f"{field} has more than {max_length} characters.", field=field)
+    if _UNSTORABLE.search(text):
+        raise InvalidInput(f"{field} has a character that cannot be stored.", field=field)
+    return text

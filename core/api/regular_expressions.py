@@ -1,0 +1,121 @@
+r"""The regular expressions a client may send: a bounded part of PostgreSQL's advanced syntax.
+
+They run in the database only, under its statement timeout. What is refused here either makes its engine
+slow (back references, high or nested repetition counts), changes how the rest is read (`***=`, options
+other than a leading `(?i)`) or is a plain mistake that PostgreSQL would answer with an error (an unbalanced
+bracket, a quantifier without anything to repeat). Left to PostgreSQL is what stands within `[...]`: a range
+turned round or an unknown class name is still its error 2201B.
+
+Accepted: characters, `.`, `[...]` with ranges and `[:class:]`, `(...)`, `(?:...)`, lookahead and lookbehind,
+`|`, `^`, `$`, the quantifiers `* + ? {m} {m,} {m,n}` and their lazy forms, `\` before any character that is
+no letter or digit, the classes `\d \s \w \D \S \W`, the positions `\A \m \M \y \Y \Z` and `\f \n \r \t \v`.
+"""
+
+import re
+
+MAX_LENGTH = 200
+MAX_COUNT = 50
+
+_TOKEN = re.compile(
+    r"""
+    (?P<anchor>     [\^$] | \\[AmMyYZ] )
+  | (?P<escape>     \\(?:[dDsSwWfnrtv]|[\W_]) )
+  | (?P<set>        \[\^?+\]?+
+                    (?: \\(?:[dDsSwWfnrtv]|[\W_]) | \[:[a-z]{1,10}:\] | \[(?![:.=]) | [^\]\\\[] )*
+                    \] )
+  | (?P<lookaround> \(\?<?[=!] )
+  | (?P<group>      \((?:\?:|(?!\?)) )
+  | (?P<close>      \) )
+  | (?P<either>     \| )
+  | (?P<count>      \{(?P<least>[0-9]{1,3})(?P<comma>,(?P<most>[0-9]{1,3})?)?\}\?? )
+  | (?P<repeat>     [*+?]\?? )
+  | (?P<character>  [^\\\[({] | \{(?![0-9]) )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_IGNORE_CASE = "(?i)"
+_REASONS = {  # by the character at which no token begins
+    "\\": "this escape is not supported (back references are not either)",
+    "[": "a bracket expression that is not closed or not supported",
+    "(": "a group of this kind is not supported",
+    "{": "expected a repetition count such as {3}, {3,} or {3,5}",
+}
+
+
+class PatternFault(Exception):
+    """A regular expression that is refused: why, and the index in the text at which it goes wrong."""
+
+    def __init__(self, reason: str, *, index: int):
+        super().__init__(reason)
+        self.reason = reason
+        self.index = index
+
+
+class _Group:
+    """An open bracket, or the whole expression, and what was seen in it so far."""
+
+    __slots__ = ("has_count", "is_lookaround", "opened_at")
+
+    def __init__(self, *, opened_at: int, is_lookaround: bool = False):
+        self.opened_at = opened_at
+        self.is_lookaround = is_lookaround
+        self.has_count = False
+
+
+def scan(text: str, start: int = 0, *, ends_at: str = "") -> int:
+    """Return the index at which the regular expression that begins at `start` ends.
+
+    It ends before the first character of `ends_at` that stands outside all brackets, or with the text.
+    Raises PatternFault when it is faulty, too long or of a kind that is refused.
+    """
+    groups = [_Group(opened_at=start)]
+    can_repeat = False  # does something stand to the left that a quantifier may repeat?
+    repeats_count = False  # and does that contain a repetition count?
+    index = start + len(_IGNORE_CASE) if text.startswith(_IGNORE_CASE, start) else start
+    while index < len(text):
+        if len(groups) == 1 and text[index] in ends_at:
+            break
+        token = _TOKEN.match(text, index)
+        if token is None:
+            raise PatternFault(_REASONS[text[index]], index=index)
+        match token.lastgroup:
+            case "character" | "escape" | "set":
+                can_repeat, repeats_count = True, False
+            case "group" | "lookaround" as kind:
+                groups.append(_Group(opened_at=index, is_lookaround=kind == "lookaround"))
+                can_repeat = False
+            case "close":
+                if len(groups) == 1:
+                    raise PatternFault("an unbalanced bracket", index=index)
+                closed = groups.pop()
+                groups[-1].has_count |= closed.has_count
+                can_repeat, repeats_count = not closed.is_lookaround, closed.has_count
+            case "anchor" | "either":
+                can_repeat = False
+            case "repeat" | "count" as kind:
+                if not can_repeat:
+                    raise PatternFault(f"nothing stands before {token[0]} to be repeated", index=index)
+                if kind == "count":
+                    _check_count(token, is_nested=repeats_count)
+                    groups[-1].has_count = True
+                can_repeat = False
+        index = token.end()
+    if index - start > MAX_LENGTH:
+        raise PatternFault(
+            f"a regular expression has at most {MAX_LENGTH} characters", index=start + MAX_LENGTH
+        )
+    if len(groups) > 1:
+        raise PatternFault("an unbalanced bracket", index=groups[-1].opened_at)
+    return index
+
+
+def _check_count(token: re.Match[str], *, is_nested: bool) -> None:
+    least, most = int(token["least"]), int(token["most"] or token["least"])
+    if max(least, most) > MAX_COUNT:
+        raise PatternFault(f"a repetition count is at most {MAX_COUNT}", index=token.start())
+    if least > most:
+        raise PatternFault("a repetition count that ends below its start", index=token.start())
+    if is_nested:
+        raise PatternFault(
+            "a repetition count within a repetition count is not supported", index=token.start()
+        )

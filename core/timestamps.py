@@ -1,0 +1,75 @@
+"""Instants on the wire: UTC, ISO 8601 with milliseconds and `Z` out; any offset, but always one, in."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from core.errors import InvalidInput
+
+# datetime.fromisoformat alone would also take week dates, any separator and times without an offset.
+_TIME = re.compile(
+    r"""
+    \d{4}-\d{2}-\d{2}
+    (?P<clock>
+        [Tt\ ] (?:[01]\d|2[0-3]) :\d{2} (?: :\d{2} (?:[.,]\d{1,9})? )?
+        (?P<offset> [Zz] | [+-]\d{2}(?::?[0-5]\d)? )?
+    )?
+    """,
+    re.ASCII | re.VERBOSE,
+)
+_EXAMPLE = "2024-01-31T12:00:00.000Z"
+
+
+def parse_time(text: object, *, field: str = "") -> datetime:
+    """Return the instant in UTC, exact to the microsecond (further digits are cut off).
+
+    Raises InvalidInput, naming `field`, for anything but an ISO 8601 date and time with an offset. A bare
+    date is refused rather than completed: "until 31 January" would silently end when that day begins.
+    """
+    subject = field or "The time"
+    match = _TIME.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise InvalidInput(f"{subject} must be an ISO 8601 time such as {_EXAMPLE}.", field=field)
+    if match["clock"] is None:
+        raise InvalidInput(
+            f"{subject} is a date without a time and an offset; send an instant such as {_EXAMPLE}.",
+            field=field,
+        )
+    if match["offset"] is None:
+        raise InvalidInput(
+            f"{subject} is a time without an offset; end it with Z or an offset such as +01:00.", field=field
+        )
+    try:
+        return datetime.fromisoformat(match[0].upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        # The 30th of February, 12:60, an offset of a whole day, or UTC outside the years 1 to 9999.
+        raise InvalidInput(f"{subject} is no time that exists.", field=field) from None
+
+
+def format_time(moment: datetime) -> str:
+    """Return the instant as the wire has it; microseconds are cut off, so it never shows a later instant.
+
+    Raises ValueError for a datetime without a zone: that is a mistake of ours, not of a client.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("A time without a zone has no place on the wire.")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def parse_validity(value: object, *, field: str = "validity") -> tuple[datetime | None, datetime | None]:
+    """Return both ends of a `{from, to}` window; an end that is absent or null is open (None).
+
+    Other keys are ignored. Raises InvalidInput for anything but an object, for an end that is no instant
+    and for a window that ends before it starts.
+    """
+    if value is None:
+        return None, None
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"{field} must be an object with from and to.", field=field)
+    starts_at, ends_at = (
+        None if value.get(end) is None else parse_time(value[end], field=f"{field}.{end}")
+        for end in ("from", "to")
+    )
+    if starts_at is not None and ends_at is not None and starts_at > ends_at:
+        raise InvalidInput(f"{field}.from must not be later than {field}.to.", field=field)
+    return starts_at, ends_at

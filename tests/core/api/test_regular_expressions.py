@@ -1,0 +1,111 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.api.regular_expressions import PatternFault, scan
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "",
+        "abc",
+        "^a.c$",
+        "a|b|",
+        "(a|(b))*c+d?e*?f+?g??",
+        "a{3}b{3,}c{3,5}d{50}?",
+        "(a{2}b)+",
+        "x{y",
+        "{}",
+        "[a-z0-9_]+",
+        "[]a][^]a][^a]",
+        "[[:alpha:]_[:digit:]]",
+        r"[\]\d.[]",
+        r"\d\D\s\S\w\W\f\n\r\t\v",
+        r"\Aa\mb\Mc\yd\Ye\Z",
+        r"\.\*\(\)\[\]\{\}\\\-\/\"\ ",
+        "(?:a)(?=b)(?!c)(?<=d)(?<!e)",
+        "(?i)abc",
+        "(a*)*",
+        "é+",
+        "a]b}c",
+    ],
+)
+def test_the_supported_syntax_is_accepted_whole(pattern):
+    assert scan(pattern) == len(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "index", "reason"),
+    [
+        (r"(a)\1", 3, "this escape is not supported (back references are not either)"),
+        (r"\0", 0, "this escape is not supported (back references are not either)"),
+        (r"\b", 0, "this escape is not supported (back references are not either)"),
+        (r"\ä", 0, "this escape is not supported (back references are not either)"),
+        ("a\\", 1, "this escape is not supported (back references are not either)"),
+        ("a{51}", 1, "a repetition count is at most 50"),
+        ("a{2,51}", 1, "a repetition count is at most 50"),
+        ("a{999,}", 1, "a repetition count is at most 50"),
+        ("a{5,3}", 1, "a repetition count that ends below its start"),
+        ("(a{2}){2}", 6, "a repetition count within a repetition count is not supported"),
+        ("((?:a{2}b)*c){2}", 13, "a repetition count within a repetition count is not supported"),
+        ("a{1000}", 1, "expected a repetition count such as {3}, {3,} or {3,5}"),
+        ("a{2", 1, "expected a repetition count such as {3}, {3,} or {3,5}"),
+        ("a{2,x}", 1, "expected a repetition count such as {3}, {3,} or {3,5}"),
+        ("*a", 0, "nothing stands before * to be repeated"),
+        ("***=a", 0, "nothing stands before * to be repeated"),
+        ("a|+b", 2, "nothing stands before + to be repeated"),
+        ("(?a)", 0, "a group of this kind is not supported"),
+        ("a(?i)", 1, "a group of this kind is not supported"),
+        ("(?q)a", 0, "a group of this kind is not supported"),
+        ("(*a)", 1, "nothing stands before * to be repeated"),
+        ("a+*", 2, "nothing stands before * to be repeated"),
+        ("a{2}{3}", 4, "nothing stands before {3} to be repeated"),
+        ("^*", 1, "nothing stands before * to be repeated"),
+        (r"\y+", 2, "nothing stands before + to be repeated"),
+        ("(?=a)*", 5, "nothing stands before * to be repeated"),
+        ("(a", 0, "an unbalanced bracket"),
+        ("a(b(c)", 1, "an unbalanced bracket"),
+        ("a)", 1, "an unbalanced bracket"),
+        ("[a", 0, "a bracket expression that is not closed or not supported"),
+        ("[]", 0, "a bracket expression that is not closed or not supported"),
+        (r"[\b]", 0, "a bracket expression that is not closed or not supported"),
+        ("[[.a.]]", 0, "a bracket expression that is not closed or not supported"),
+        ("[[=a=]]", 0, "a bracket expression that is not closed or not supported"),
+        ("x" * 201, 200, "a regular expression has at most 200 characters"),
+    ],
+)
+def test_everything_else_is_refused_where_it_stands(pattern, index, reason):
+    with pytest.raises(PatternFault) as refused:
+        scan(f"pre{pattern}", 3)
+
+    assert (refused.value.index, refused.value.reason) == (index + 3, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "ends_at", "end"),
+    [
+        ("ab cd", " ", 2),
+        ("(a b) c", " ", 5),
+        ("[ ] c", " ", 3),
+        ("a\\ b c", " ", 4),
+        ("a(b)c)d", ")", 5),
+        ("ab", ")", 2),
+        ("", ")", 0),
+    ],
+)
+def test_it_ends_at_a_character_outside_its_own_brackets(text, ends_at, end):
+    assert scan(text, ends_at=ends_at) == end
+
+
+@given(st.text(alphabet="ab(){}[]|*+?\\^$,:!=<12i", max_size=60))
+def test_no_text_raises_anything_but_a_pattern_fault_within_the_text(text):
+    try:
+        index = scan(text)
+    except PatternFault as refused:
+        index = refused.index
+        is_in_text = index < len(text)
+    else:
+        is_in_text = index == len(text)
+
+    assert is_in_text
