@@ -1,0 +1,19 @@
+from accounts.models.clients import ApiClient, ClientSecret, RefreshToken, Session, SigningKey
+from accounts.models.companies import ContactAssignment, LegalEntity
+from accounts.models.customers import Customer
+from accounts.models.tenants import Site, Tenant
+from accounts.models.users import User
+
+__all__ = [
+    "ApiClient",
+    "ClientSecret",
+    "ContactAssignment",
+    "Customer",
+    "LegalEntity",
+    "RefreshToken",
+    "Session",
+    "SigningKey",
+    "Site",
+    "Tenant",
+    "User",
+]

@@ -1,0 +1,79 @@
+from django.db import models
+
+from accounts.tenancy import TenantDocument
+from core.constraints import SameTenantReference
+
+
+class LegalEntity(TenantDocument):
+    """A company, or a subsidiary of one, for which customers act as contacts."""
+
+    name = models.CharField(max_length=300)
+    type = models.CharField(
+        max_length=10,
+        choices=[("COMPANY", "Company"), ("SUBSIDIARY", "Subsidiary")],
+        default="COMPANY",
+    )
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        null=True,
+        blank=True,
+        related_name="subsidiaries",
+    )
+    legal_info = models.JSONField(default=dict, blank=True)
+    account_limit = models.JSONField(default=dict, blank=True)
+    customer_groups = models.JSONField(default=list, blank=True)
+    entities_addresses = models.JSONField(default=list, blank=True)
+    approval_group = models.JSONField(default=list, blank=True)
+    restrictions = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+        verbose_name_plural = "legal entities"
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "external_id"], name="legal_entity_id_unique"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="legal_entity_tenant_key"),
+            SameTenantReference(field="parent", on_delete="RESTRICT", name="legal_entity_parent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.external_id})"
+
+
+class ContactAssignment(TenantDocument):
+    """A customer who may act for a legal entity."""
+
+    tenant = models.ForeignKey(
+        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
+    legal_entity = models.ForeignKey(
+        LegalEntity, on_delete=models.DO_NOTHING, db_constraint=False, related_name="contacts"
+    )
+    customer = models.ForeignKey(
+        "accounts.Customer", on_delete=models.DO_NOTHING, db_constraint=False, related_name="contact_assignments"
+    )
+    type = models.CharField(
+        max_length=9,
+        choices=[
+            ("PRIMARY", "Primary"),
+            ("BILLING", "Billing"),
+            ("LOGISTICS", "Logistics"),
+            ("CONTACT", "Contact"),
+        ],
+        default="CONTACT",
+    )
+    is_primary = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ("id",)
+        indexes = [models.Index(fields=["tenant", "legal_entity"], name="contact_of_legal_entity")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "external_id"], name="contact_id_unique"),
+            models.UniqueConstraint(fields=["tenant", "customer", "legal_entity"], name="contact_unique"),
+            SameTenantReference(field="legal_entity", on_delete="CASCADE", name="contact_legal_entity"),
+            SameTenantReference(field="customer", on_delete="CASCADE", name="contact_customer"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer} for {self.legal_entity}"

@@ -1,0 +1,48 @@
+from django.contrib.auth.hashers import check_password
+from django.db import models
+from django.db.models.functions import Lower
+
+from accounts.tenancy import TenantDocument
+
+
+class Customer(TenantDocument):
+    """A person who shops with a tenant, alone (B2C) or as contact of legal entities (B2B).
+
+    `external_id` is the customer number. `email` is the login, unique in the tenant whatever its case.
+    """
+
+    email = models.EmailField(max_length=254, null=True, blank=True)
+    password = models.CharField(max_length=128, blank=True, editable=False)
+    title = models.CharField(max_length=20, blank=True)
+    first_name = models.CharField(max_length=150, blank=True)
+    middle_name = models.CharField(max_length=150, blank=True)
+    last_name = models.CharField(max_length=150, blank=True)
+    contact_phone = models.CharField(max_length=60, blank=True)
+    company = models.CharField(max_length=200, blank=True)
+    company_registration_id = models.CharField(max_length=100, blank=True)
+    preferred_language = models.CharField(max_length=35, default="en_US")
+    preferred_currency = models.CharField(max_length=3, default="USD")
+    preferred_site = models.CharField(max_length=128, default="main")
+    type = models.CharField(
+        max_length=8, choices=[("CUSTOMER", "Customer"), ("CONTACT", "Contact")], default="CUSTOMER"
+    )
+    photo_url = models.URLField(max_length=2000, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_on_hold = models.BooleanField(default=False)
+    last_login_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ("id",)
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "external_id"], name="customer_id_unique"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="customer_tenant_key"),
+            models.UniqueConstraint("tenant", Lower("email"), name="customer_email_unique"),
+        ]
+
+    def __str__(self) -> str:
+        name = f"{self.first_name} {self.last_name}".strip()
+        return f"{name or self.email or ''} ({self.external_id})".strip()
+
+    def accepts_password(self, password: str) -> bool:
+        """Say whether this is the customer's password. A customer without one accepts none."""
+        return check_password(password, self.password)

@@ -1,0 +1,68 @@
+"""Every scope that a token can carry, and which scope implies which."""
+
+from collections.abc import Iterable
+
+SEGMENT_MANAGE = "customersegment.segment_manage"
+SEGMENT_READ = "customersegment.segment_read"
+SEGMENT_READ_OWN = "customersegment.segment_read_own"
+COUPON_MANAGE = "coupon.coupon_manage"
+COUPON_READ = "coupon.coupon_read"
+COUPON_REDEEM = "coupon.coupon_redeem"
+COUPON_REDEEM_ON_BEHALF = "coupon.coupon_redeem_on_behalf"
+CATEGORY_MANAGE = "category.category_manage"
+CATEGORY_PUBLISH = "category.category_publish"
+CATEGORY_UNPUBLISH = "category.category_unpublish"
+CATEGORY_READ_UNPUBLISHED = "category.category_read_unpublished"
+PRODUCT_MANAGE = "product.product_manage"
+PRODUCT_PUBLISH = "product.product_publish"
+PRODUCT_UNPUBLISH = "product.product_unpublish"
+PRODUCT_READ_UNPUBLISHED = "product.product_read_unpublished"
+CUSTOMER_READ = "customer.customer_read"
+CUSTOMER_READ_OWN = "customer.customer_read_own"
+CUSTOMER_MANAGE = "customer.customer_manage"
+CUSTOMER_MANAGE_OWN = "customer.customer_manage_own"
+PROFILE_VIEW = "customer.customerprofile_view"
+PROFILE_EDIT = "customer.customerprofile_edit"
+LEGAL_ENTITY_READ = "customermanagement.legalentity_read"
+LEGAL_ENTITY_READ_OWN = "customermanagement.legalentity_read_own"
+LEGAL_ENTITY_MANAGE = "customermanagement.legalentity_manage"
+CONTACT_READ = "customermanagement.contactassignment_read"
+CONTACT_MANAGE = "customermanagement.contactassignment_manage"
+SITE_READ = "site.site_read"
+SITE_MANAGE = "site.site_manage"
+
+IMPLIED = {
+    SEGMENT_MANAGE: (SEGMENT_READ,),
+    COUPON_MANAGE: (COUPON_READ,),
+    PRODUCT_MANAGE: (PRODUCT_READ_UNPUBLISHED,),
+    CATEGORY_MANAGE: (CATEGORY_READ_UNPUBLISHED,),
+    CUSTOMER_MANAGE: (CUSTOMER_READ,),
+    LEGAL_ENTITY_MANAGE: (LEGAL_ENTITY_READ,),
+    CONTACT_MANAGE: (CONTACT_READ,),
+    SITE_MANAGE: (SITE_READ,),
+}
+
+SERVICE_SCOPES = tuple(
+    sorted(
+        value
+        for name, value in list(globals().items())
+        if name.isupper() and isinstance(value, str) and "." in value and not value.endswith("_own")
+    )
+)
+CUSTOMER_SCOPES = (
+    SEGMENT_READ_OWN,
+    COUPON_REDEEM,
+    CUSTOMER_READ_OWN,
+    CUSTOMER_MANAGE_OWN,
+    PROFILE_VIEW,
+    PROFILE_EDIT,
+    LEGAL_ENTITY_READ_OWN,
+)
+
+
+def with_implied(scopes: Iterable[str]) -> frozenset[str]:
+    """Return the scopes and all that they imply: `..._manage` implies the read."""
+    granted = set(scopes)
+    for scope in tuple(granted):
+        granted.update(IMPLIED.get(scope, ()))
+    return frozenset(granted)

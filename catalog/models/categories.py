@@ -1,0 +1,113 @@
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from mptt.managers import TreeManager
+from mptt.models import MPTTModel, TreeForeignKey
+from mptt.querysets import TreeQuerySet
+
+from accounts.tenancy import TenantDocument, TenantOwned
+from core.constraints import SameTenantReference
+from core.documents import DocumentQuerySet
+from core.windows import opens_before_it_closes
+
+HIDDEN_ROOT_ID = "/"  # no client id can hold a slash
+
+
+class CategoryQuerySet(DocumentQuerySet, TreeQuerySet):
+    """Reads of categories."""
+
+    def visible(self) -> Self:
+        """Leave out the hidden root of each tenant, which no door ever shows."""
+        return self.filter(parent__isnull=False)
+
+
+class CategoryManager(TreeManager.from_queryset(CategoryQuerySet)):  # type: ignore[misc]
+    """The categories that clients may know of: all but the hidden roots."""
+
+    def get_queryset(self) -> CategoryQuerySet:
+        return super().get_queryset().visible()
+
+
+class Category(MPTTModel, TenantDocument):
+    """A place in a tenant's category forest.
+
+    The forest hangs below one hidden root node per tenant, so a root category is a child of that node
+    (level 1) and each tenant has a tree_id of its own. `lft`, `rght`, `tree_id` and `level` are written by
+    `catalog.tree` alone. Siblings stand in the order of `position`, then name.
+    """
+
+    parent = TreeForeignKey(
+        "self",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        null=True,
+        blank=True,
+        related_name="children",
+    )
+    type = models.CharField(
+        max_length=14,
+        choices=[("STANDARD", "Standard"), ("CLASSIFICATION", "Classification")],
+        default="STANDARD",
+    )
+    code = models.CharField(max_length=200, null=True, blank=True)
+    name = models.JSONField(default=dict)
+    description = models.JSONField(default=dict, blank=True)
+    slug = models.JSONField(default=dict, blank=True)
+    position = models.IntegerField(default=0)
+    is_published = models.BooleanField("published", default=False)
+    valid_from = models.DateTimeField(null=True, blank=True)
+    valid_to = models.DateTimeField(null=True, blank=True)
+    own_classification_mixins = models.JSONField(default=list, blank=True)
+
+    objects = CategoryManager()
+    all_nodes = TreeManager.from_queryset(CategoryQuerySet)()
+
+    class Meta:
+        ordering = ("tree_id", "lft")
+        verbose_name_plural = "categories"
+        base_manager_name = "all_nodes"
+        indexes = [
+            models.Index(fields=["tree_id", "lft"], name="category_tree_order"),
+            models.Index(fields=["tenant", "parent"], name="category_children"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "external_id"], name="category_id_unique"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="category_tenant_key"),
+            models.UniqueConstraint("tenant", Lower("code"), name="category_code_unique"),
+            models.UniqueConstraint(
+                fields=["tenant"], condition=Q(parent__isnull=True), name="category_one_hidden_root"
+            ),
+            models.CheckConstraint(condition=Q(position__gte=0), name="category_position_not_negative"),
+            opens_before_it_closes("category_window_opens_before_it_closes"),
+            SameTenantReference(field="parent", on_delete="RESTRICT", name="category_parent"),
+        ]
+
+    def __str__(self) -> str:
+        name = next(iter(self.name.values()), "") if isinstance(self.name, dict) else ""
+        return f"{name} ({self.external_id})"
+
+
+class CategoryNumber(TenantOwned):
+    """An external category number (`ecn`), unique among all categories of a tenant."""
+
+    tenant = models.ForeignKey(
+        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
+    category = models.ForeignKey(
+        Category, on_delete=models.DO_NOTHING, db_constraint=False, related_name="numbers"
+    )
+    value = models.CharField(max_length=128)
+    rank = models.PositiveSmallIntegerField(default=0, help_text="Place in the category's list.")
+
+    class Meta:
+        ordering = ("rank", "id")
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "value"], name="category_number_unique"),
+            SameTenantReference(field="category", on_delete="CASCADE", name="category_number_category"),
+        ]
+        indexes = [models.Index(fields=["tenant", "category"], name="category_number_of_category")]
+
+    def __str__(self) -> str:
+        return self.value

@@ -1,0 +1,28 @@
+from django.db import models
+
+from accounts.tenancy import TenantDocument
+
+
+class Product(TenantDocument):
+    """Something a shop sells. `name` and `description` map languages to texts."""
+
+    code = models.CharField(max_length=200, null=True, blank=True)
+    name = models.JSONField(default=dict)
+    description = models.JSONField(default=dict, blank=True)
+    is_published = models.BooleanField("published", default=False)
+    product_type = models.CharField(max_length=40, default="BASIC", editable=False)
+    details = models.JSONField(
+        default=dict, blank=True, help_text="Tax classes, related items and other attributes kept unchanged."
+    )
+
+    class Meta:
+        ordering = ("id",)
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "external_id"], name="product_id_unique"),
+            models.UniqueConstraint(fields=["tenant", "code"], name="product_code_unique"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="product_tenant_key"),
+        ]
+
+    def __str__(self) -> str:
+        name = next(iter(self.name.values()), "") if isinstance(self.name, dict) else ""
+        return f"{name} ({self.external_id})"

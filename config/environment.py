@@ -1,0 +1,48 @@
+"""Reads settings from environment variables, and says what to do when one is missing or malformed."""
+
+from collections.abc import Mapping
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off", ""}
+
+
+class Environment:
+    """Typed reads of environment variables. Every failure names the variable and the remedy."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.variables = variables
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Return True or False; anything but 1/0, true/false, yes/no, on/off is refused."""
+        text = self.variables.get(name)
+        if text is None:
+            return default
+        if text.strip().lower() in TRUE:
+            return True
+        if text.strip().lower() in FALSE:
+            return False
+        raise ImproperlyConfigured(f"{name} is {text!r}; set it to 1 or 0.")
+
+    def number(self, name: str, *, default: int, least: int = 0) -> int:
+        """Return a whole number of at least `least`."""
+        text = self.variables.get(name, "").strip()
+        if not text:
+            return default
+        if not text.isascii() or not text.isdigit() or int(text) < least:
+            raise ImproperlyConfigured(f"{name} is {text!r}; set it to a whole number from {least}.")
+        return int(text)
+
+    def text(self, name: str, *, default: str = "") -> str:
+        return self.variables.get(name, "").strip() or default
+
+    def words(self, name: str, *, default: str = "") -> list[str]:
+        """Return a comma-separated list, without empty entries."""
+        return [word.strip() for word in self.text(name, default=default).split(",") if word.strip()]
+
+    def required(self, name: str, *, remedy: str) -> str:
+        """Return the variable's text, or say how to set it."""
+        if text := self.text(name):
+            return text
+        raise ImproperlyConfigured(f"{name} is not set. {remedy}")

@@ -1,0 +1,20 @@
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from config.health import health, readiness
+
+urlpatterns = [
+    path("", include("segments.api.urls")),
+    path("", include("catalog.api.urls")),
+    path("", include("coupons.api.urls")),
+    path("", include("accounts.api.urls")),
+    path("healthz", health),
+    path("readyz", readiness),
+    path("openapi.json", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("admin/", admin.site.urls),
+]
+handler404 = "core.api.errors.answer_unknown_path"
+handler500 = "core.api.errors.answer_failure"
+handler400 = "core.api.errors.answer_bad_request"

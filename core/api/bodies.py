@@ -1,0 +1,80 @@
+"""JSON in and out."""
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+import orjson
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+from core.api.errors import MalformedBody
+
+
+class JsonParser(BaseParser):
+    """Reads any body as JSON: clients of these services often send it without a content type.
+
+    The character NUL is refused here once, because PostgreSQL can store it nowhere.
+    """
+
+    media_type = "*/*"
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        content = stream.read()
+        if not content.strip():
+            return None
+        try:
+            body = orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise MalformedBody(f"The body is not valid JSON: {error}") from error
+        if b"\\u0000" in content and "\x00" in flat_text(body):
+            raise MalformedBody("The body holds the character NUL (\\u0000), which cannot be stored.")
+        return body
+
+
+def flat_text(value: object) -> str:
+    """Return every text in a JSON value, member names included, as one."""
+    match value:
+        case str():
+            return value
+        case dict():
+            return "".join(key + flat_text(entry) for key, entry in value.items())
+        case list():
+            return "".join(flat_text(entry) for entry in value)
+    return ""
+
+
+class JsonRenderer(BaseRenderer):
+    """Writes JSON with orjson."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        if data is None:
+            return b""
+        return orjson.dumps(data, default=str)
+
+
+class AlwaysJson(BaseContentNegotiation):
+    """These services answer JSON whatever the client accepts."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[Any, str]:
+        return renderers[0], renderers[0].media_type

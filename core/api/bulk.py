@@ -1,0 +1,51 @@
+"""Bulk operations: up to 200 rows in, one entry per row out (207)."""
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from django.http import HttpResponse
+
+from core.api.errors import MalformedBody, status_of
+from core.upserts import Outcome
+
+LARGEST_BATCH = 200
+
+
+def read_batch(body: object) -> list[Any]:
+    """Return the rows of a bulk body; refuse it whole when it is no list, empty, or longer than 200."""
+    if not isinstance(body, list):
+        raise MalformedBody("The body is a list of 1 to 200 entries.")
+    if not 1 <= len(body) <= LARGEST_BATCH:
+        raise MalformedBody(f"The body lists 1 to {LARGEST_BATCH} entries, not {len(body)}.")
+    return body
+
+
+def segment_entry(outcome: Outcome) -> dict[str, Any]:
+    """One row's result as customer segments say it: counted from 1, 204 being "OK"."""
+    status = result_status(outcome)
+    entry: dict[str, Any] = {"index": outcome.position + 1}
+    if outcome.id:
+        entry["id"] = outcome.id
+    entry["code"] = status.value
+    entry["status"] = "OK" if status is HTTPStatus.NO_CONTENT else status.phrase
+    if outcome.error:
+        entry["message"] = outcome.error.message
+    return entry
+
+
+def result_status(outcome: Outcome) -> HTTPStatus:
+    if outcome.error:
+        return status_of(outcome.error)
+    return HTTPStatus.CREATED if outcome.created else HTTPStatus.NO_CONTENT
+
+
+def multi_status(
+    outcomes: Iterable[Outcome], entry: Callable[[Outcome], dict[str, Any]] = segment_entry
+) -> HttpResponse:
+    """Answer 207 with one entry per row, in input order."""
+    ordered = sorted(outcomes, key=lambda outcome: outcome.position)
+    return HttpResponse(
+        orjson.dumps([entry(outcome) for outcome in ordered]), status=207, content_type="application/json"
+    )

@@ -1,0 +1,113 @@
+"""The query parameters and headers that many operations share: how they are read and how they are described."""
+
+from collections.abc import Mapping
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+
+from core.api.pages import LARGEST_OFFSET, LARGEST_PAGE
+from core.errors import InvalidInput
+
+LARGEST_TEXT = 4_000
+
+
+def text(query: Mapping[str, str], name: str) -> str:
+    """Return a parameter's text, empty when it is absent."""
+    value = query.get(name, "")
+    if len(value) > LARGEST_TEXT:
+        raise InvalidInput(f"{name} is longer than {LARGEST_TEXT} characters.", field=name)
+    return value
+
+
+def flag(query: Mapping[str, str], name: str, *, default: bool = False) -> bool:
+    """Return a parameter that is true or false, in any case."""
+    match query.get(name, "").strip().lower():
+        case "":
+            return default
+        case "true":
+            return True
+        case "false":
+            return False
+    raise InvalidInput(f"{name} is true or false, not {query[name][:40]!r}.", field=name)
+
+
+def whole_number(query: Mapping[str, str], name: str, *, default: int, least: int, most: int) -> int:
+    """Return a parameter that is a whole number within bounds."""
+    value = query.get(name, "").strip()
+    if not value:
+        return default
+    if not value.isascii() or not value.isdigit() or len(value) > 12 or not least <= int(value) <= most:
+        raise InvalidInput(f"{name} is a whole number from {least} to {most}, not {value[:40]!r}.", field=name)
+    return int(value)
+
+
+def words(query: Mapping[str, str], name: str, *, most: int = 100) -> tuple[str, ...]:
+    """Return a parameter that lists texts, separated by commas; blanks around them do not count."""
+    found = tuple(word.strip() for word in text(query, name).split(",") if word.strip())
+    if len(found) > most:
+        raise InvalidInput(f"{name} lists at most {most} entries.", field=name)
+    return found
+
+
+def page_number(query: Mapping[str, str], *, size: int) -> int | None:
+    if "pageNumber" not in query:
+        return None
+    return whole_number(query, "pageNumber", default=1, least=1, most=max(1, LARGEST_OFFSET // size))
+
+
+def page_size(query: Mapping[str, str], *, default: int) -> int:
+    return whole_number(query, "pageSize", default=default, least=1, most=LARGEST_PAGE)
+
+
+def query_parameter(
+    name: str, description: str, *, type: object = str, enum: list[str] | None = None, required: bool = False
+) -> OpenApiParameter:
+    """Describe a parameter in the query string."""
+    return OpenApiParameter(name, type, OpenApiParameter.QUERY, required, description, enum)
+
+
+def header_parameter(name: str, description: str, *, type: object = str) -> OpenApiParameter:
+    """Describe a request header."""
+    return OpenApiParameter(name, type, OpenApiParameter.HEADER, False, description)
+
+
+def path_parameter(name: str, description: str) -> OpenApiParameter:
+    """Describe a part of the path."""
+    return OpenApiParameter(name, str, OpenApiParameter.PATH, True, description)
+
+
+TENANT = OpenApiParameter(
+    "tenant",
+    {"type": "string", "pattern": "^[a-z][a-z0-9]+$", "minLength": 3, "maxLength": 16},
+    OpenApiParameter.PATH,
+    True,
+    "The tenant's name, in lower case; the token belongs to the same tenant.",
+)
+Q = query_parameter("q", "Terms `field:value`, separated by blanks; all must hold.")
+SORT = query_parameter("sort", "Fields to sort by, as `field:asc,other.en:desc`.")
+FIELDS = query_parameter("fields", "Top-level fields to return, separated by commas; `id` always is.")
+PAGE_NUMBER = OpenApiParameter(
+    "pageNumber", {"type": "integer", "minimum": 1}, OpenApiParameter.QUERY, False, "The page, from 1."
+)
+PAGE_SIZE = OpenApiParameter(
+    "pageSize",
+    {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
+    OpenApiParameter.QUERY,
+    False,
+    "Rows a page.",
+)
+NEXT = query_parameter("next", "Go on after the row of this cursor, from the answer's X-Next-Cursor.")
+PREVIOUS = query_parameter("prev", "Go back before the row of this cursor, from the answer's X-Prev-Cursor.")
+TOTAL_COUNT_HEADER = header_parameter(
+    "X-Total-Count", "Ask for the header X-Total-Count: how many rows there are in all.", type=bool
+)
+TOTAL_COUNT = query_parameter(
+    "totalCount", "Ask for the header Items-Count: how many rows there are in all.", type=OpenApiTypes.BOOL
+)
+ACCEPT_LANGUAGE = header_parameter(
+    "Accept-Language", "Languages to cut localized fields to; absent or `*` returns whole maps."
+)
+CONTENT_LANGUAGE = header_parameter(
+    "Content-Language", "The language of localized fields that the body gives as plain texts."
+)
+PAGING = (PAGE_NUMBER, PAGE_SIZE, NEXT, PREVIOUS)

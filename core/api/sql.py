@@ -1,0 +1,38 @@
+"""Pieces of SQL statements: text of ours with placeholders, and the values that go into them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import QuerySet
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A piece of a statement. `text` is never made of what a client sent: that goes into `values`."""
+
+    text: str
+    values: tuple[Any, ...] = ()
+
+    @classmethod
+    def joined(cls, separator: str, pieces: Iterable[Self]) -> Self:
+        """Return the pieces as one, the separator between their texts."""
+        pieces = list(pieces)
+        return cls(
+            separator.join(piece.text for piece in pieces),
+            tuple(value for piece in pieces for value in piece.values),
+        )
+
+
+def in_queryset(column: str, queryset: QuerySet) -> Sql:
+    """A condition: the column holds a key of the queryset's rows."""
+    text, values = queryset.order_by().values("pk").query.sql_with_params()
+    return Sql(f"{column} IN ({text})", tuple(values))
+
+
+def fetch_rows(statement: Sql, *, using: str = DEFAULT_DB_ALIAS) -> list[tuple[Any, ...]]:
+    """Run one reading statement and return all its rows."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(statement.text, statement.values)
+        return cursor.fetchall()

@@ -1,0 +1,206 @@
+"""The base of every viewset: who calls, for which tenant, with which scopes; lists and single rows."""
+
+import re
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+from django.core.signals import got_request_exception
+from django.http import HttpResponse
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.viewsets import ViewSet
+
+from core.api import parameters
+from core.api.errors import ErrorShape, answer_failure, logger, segment_shape
+from core.api.fields import Languages
+from core.api.languages import accepted_languages
+from core.api.operations import Operation
+from core.api.pages import PageRequest, fetch_page
+from core.api.query_language import parse
+from core.api.representations import Representation
+from core.api.sql import Sql, fetch_rows
+from core.errors import InvalidInput, MissingScope, NotAllowed, NotAuthenticated, NotFound
+
+TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
+
+
+class TenantFacts(Protocol):
+    """What a request needs to know of its tenant."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def default_language(self) -> str: ...
+    @property
+    def languages(self) -> Sequence[str]: ...
+
+
+class AnyCaller(Protocol):
+    """Whoever holds a valid token."""
+
+    @property
+    def tenant(self) -> TenantFacts: ...
+    @property
+    def scopes(self) -> Collection[str]: ...
+
+
+class ContractViewSet(ViewSet):
+    """A resource of the wire contract.
+
+    Before a handler runs: the token is verified, its tenant agrees with the path, one of the operation's
+    scopes is granted. The clock is read once, into `at`.
+    """
+
+    error_shape: ClassVar[ErrorShape] = staticmethod(segment_shape)
+    default_page_size: ClassVar[int] = 60
+    counts_by_parameter: ClassVar[bool] = False  # coupons ask with totalCount=true, all others by header
+
+    at: datetime
+    caller: Any
+
+    def initial(self, request: Request, *args: Any, **path: Any) -> None:
+        self.at = timezone.now()
+        negotiated = self.perform_content_negotiation(request)
+        request.accepted_renderer, request.accepted_media_type = negotiated
+        self.caller = request.auth
+        wanted = self.operation
+        if not wanted.is_public:
+            self.check_caller(wanted, path)
+        if any("\x00" in value for value in path.values()) or "%00" in request.META.get("QUERY_STRING", ""):
+            raise InvalidInput("The address holds the character NUL.")
+
+    @property
+    def operation(self) -> Operation:
+        """The contract's operation that the request asks for."""
+        handler = getattr(self, self.action or "", None)
+        if handler is None:
+            self.http_method_not_allowed(self.request)
+        return handler.operation  # type: ignore[union-attr]
+
+    def check_caller(self, wanted: Operation, path: dict[str, Any]) -> None:
+        """Refuse a request without a token, for another tenant, or without a scope."""
+        if self.caller is None:
+            raise NotAuthenticated("Invalid access token")
+        tenant = path.get("tenant")
+        if tenant is not None and tenant != self.caller.tenant.name:
+            if not TENANT_NAME.fullmatch(tenant):
+                raise InvalidInput(
+                    "A tenant's name is 3 to 16 lower-case letters and digits, the first a letter.",
+                    field="tenant",
+                )
+            raise NotAllowed("The token belongs to another tenant.")
+        header = self.request.headers.get("Emporix-Tenant")
+        if header and header != self.caller.tenant.name:
+            raise InvalidInput("The header Emporix-Tenant names another tenant.", field="Emporix-Tenant")
+        if wanted.scopes and not self.has_scope(*wanted.scopes):
+            raise MissingScope(wanted.scopes)
+
+    def has_scope(self, *scopes: str) -> bool:
+        """Say whether the token grants one of the scopes. `x_manage` implies `x_read`."""
+        granted = self.caller.scopes
+        return any(scope in granted for scope in scopes)
+
+    def require_scope(self, *scopes: str) -> None:
+        """Raise MissingScope unless the token grants one of the scopes."""
+        if not self.has_scope(*scopes):
+            raise MissingScope(scopes)
+
+    def handle_exception(self, exc: Exception) -> Any:
+        try:
+            return super().handle_exception(exc)
+        except Exception as fault:  # noqa: BLE001 - the outermost frame: whatever it is, the client gets JSON
+            got_request_exception.send(sender=type(self), request=self.request)
+            logger.exception("A request failed: %s", fault)
+            return answer_failure(self.request._request)
+
+    # Reading
+
+    def languages(self) -> Languages:
+        """Return how the caller wants localized fields."""
+        accepted = accepted_languages(self.request.headers.get("Accept-Language"))
+        return Languages(accepted, self.caller.tenant.default_language)
+
+    def page_request(self) -> PageRequest:
+        """Read which page the client asks for."""
+        query = self.request.query_params
+        size = parameters.page_size(query, default=self.default_page_size)
+        number = parameters.page_number(query, size=size)
+        after, before = query.get("next"), query.get("prev")
+        if (number is not None) + (after is not None) + (before is not None) > 1:
+            raise InvalidInput("pageNumber, next and prev exclude each other; send one of them.", field="next")
+        if self.counts_by_parameter:
+            wants_count = parameters.flag(query, "totalCount")
+        else:
+            wants_count = self.request.headers.get("X-Total-Count", "").strip().lower() == "true"
+        return PageRequest(
+            size=size,
+            number=number,
+            after=after,
+            before=before,
+            sort=parameters.text(query, "sort"),
+            fields=parameters.words(query, "fields"),
+            languages=self.languages(),
+            wants_count=wants_count,
+        )
+
+    def answer_page(
+        self,
+        representation: Representation,
+        conditions: Sequence[Sql],
+        *,
+        q: str | None = None,
+        needs: Collection[str] = (),
+    ) -> HttpResponse:
+        """Answer one page of the rows that meet all conditions and the query `q` (default: the parameter)."""
+        text = parameters.text(self.request.query_params, "q") if q is None else q
+        searched, search_needs = representation.condition(parse(text)) if text.strip() else ([], set())
+        page = fetch_page(
+            representation, self.page_request(), [*conditions, *searched], set(needs) | search_needs
+        )
+        answer = HttpResponse(page.body, content_type="application/json")
+        if page.next_cursor:
+            answer["X-Next-Cursor"] = page.next_cursor
+        if page.previous_cursor:
+            answer["X-Prev-Cursor"] = page.previous_cursor
+        if page.count is not None:
+            answer["Items-Count" if self.counts_by_parameter else "X-Total-Count"] = str(page.count)
+        return answer
+
+    def answer_one(
+        self,
+        representation: Representation,
+        conditions: Sequence[Sql],
+        *,
+        missing: NotFound,
+        needs: Collection[str] = (),
+    ) -> HttpResponse:
+        """Answer the one row that meets all conditions, or raise `missing`."""
+        names = representation.kept_fields(parameters.words(self.request.query_params, "fields"))
+        document = representation.document(names, self.languages())
+        condition = Sql.joined(" AND ", conditions)
+        joins = representation.joined(set(needs) | representation.needs_of(names))
+        rows = fetch_rows(
+            Sql(
+                f"SELECT {document.text} FROM {representation.table} AS {representation.alias}{joins}"
+                f" WHERE {condition.text} LIMIT 1",
+                (*document.values, *condition.values),
+            )
+        )
+        if not rows:
+            raise missing
+        return HttpResponse(rows[0][0], content_type="application/json")
+
+    def search_text(self) -> str:
+        """Return the `q` of a search body, `{"q": "..."}`."""
+        body = self.request.data
+        if body is None:
+            return ""
+        q = body.get("q") if isinstance(body, dict) else False
+        if q is None:
+            return ""
+        if not isinstance(q, str):
+            raise InvalidInput('The body is an object such as {"q": "name.en:Gold"}.', field="q")
+        return q

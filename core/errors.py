@@ -1,0 +1,94 @@
+"""What can go wrong, said without HTTP: each error carries its facts, `core.api.errors` decides the answer."""
+
+
+class DomainError(Exception):
+    """A rule said no. `code` is stable and may be shown to clients; the message says which rule and why."""
+
+    code = "domain_error"
+
+    def __init__(self, message: str, *, field: str = "", resource_id: str = ""):
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.resource_id = resource_id
+
+
+class InvalidInput(DomainError):
+    """What the client sent breaks a rule; `field` names the part."""
+
+    code = "invalid_input"
+
+
+class NotFound(DomainError):
+    """What the client named does not exist for it."""
+
+    code = "not_found"
+
+    def __init__(self, message: str = "", *, field: str = "", resource_id: str = ""):
+        message = message or f"The resource with id {resource_id} has not been found."
+        super().__init__(message, field=field, resource_id=resource_id)
+
+
+class Conflict(DomainError):
+    """The write contradicts what is stored."""
+
+    code = "conflict"
+
+
+class AlreadyExists(Conflict):
+    """The identifier or another unique value is taken."""
+
+    code = "already_exists"
+
+    def __init__(
+        self, message: str = "The resource already exists.", *, field: str = "", resource_id: str = ""
+    ):
+        super().__init__(message, field=field, resource_id=resource_id)
+
+
+class VersionConflict(Conflict):
+    """The caller changed an older version than the stored one."""
+
+    code = "version_conflict"
+
+    def __init__(self, *, expected: int, stored: int, resource_id: str = ""):
+        super().__init__(
+            f"The resource you are attempting to access has changed: "
+            f"version {expected} was sent, version {stored} is stored.",
+            field="metadata.version",
+            resource_id=resource_id,
+        )
+        self.expected = expected
+        self.stored = stored
+
+
+class NotAllowed(DomainError):
+    """The caller may not do this, whatever the data says."""
+
+    code = "not_allowed"
+
+
+class MissingScope(NotAllowed):
+    """The token lacks every scope that would allow the operation."""
+
+    code = "missing_scope"
+
+    def __init__(self, scopes: tuple[str, ...]):
+        super().__init__(f"The token lacks the scope {' or '.join(scopes)}.")
+        self.scopes = scopes
+
+
+class NotAuthenticated(DomainError):
+    """No token, or one that is not valid (any more)."""
+
+    code = "not_authenticated"
+
+
+class TooManyAttempts(DomainError):
+    """The caller must wait `retry_after` seconds before it tries again."""
+
+    code = "too_many_attempts"
+
+    def __init__(self, message: str, *, retry_after: int):
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -1,0 +1,144 @@
+"""Set-based upserts: any number of rows in one statement that tells created from updated.
+
+The API's bulk operations and the import commands write through here. The number of statements does not
+depend on the number of rows; rows are written in key order, so that two writers of the same rows wait for
+each other instead of deadlocking.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from django.db import connection
+from psycopg.types.json import Jsonb
+
+from core.errors import DomainError, VersionConflict
+
+Key = TypeVar("Key", bound=Hashable)
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertTarget:
+    """A table as bulk writes see it.
+
+    `columns` maps the written columns to their PostgreSQL types, the version not among them. `key` are
+    the columns of the unique constraint that identifies a row. Columns of `created_only` keep their value
+    when a row is updated.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    columns: Mapping[str, str]
+    created_only: frozenset[str] = frozenset()
+    first_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of one key: its row's key `id`, and whether the statement created it."""
+
+    id: int
+    created: bool
+    version: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one input row, in input order."""
+
+    position: int
+    created: bool = False
+    id: str = ""
+    error: DomainError | None = None
+
+
+@dataclass(slots=True)
+class Plan(Generic[Key, Row]):
+    """The writes that a batch comes to: each key once, with its last row and how often it was written."""
+
+    rows: dict[Key, Row] = field(default_factory=dict)
+    writes: dict[Key, int] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    first_outcome: dict[Key, Outcome] = field(default_factory=dict)
+
+    def refuse(self, position: int, error: DomainError, *, id: str = "") -> None:
+        """Report a row that is not written."""
+        self.outcomes.append(Outcome(position, id=id, error=error))
+
+    def accept(
+        self,
+        position: int,
+        key: Key,
+        row: Row,
+        *,
+        stored_version: int | None,
+        expected_version: int | None = None,
+        first_version: int = 1,
+        id: str = "",
+    ) -> None:
+        """Add a row to the writes, acting after the rows before it: the same key twice updates itself.
+
+        `stored_version` is the version before the batch, None when the row is not stored. A row that
+        expects another version than it meets is refused with VersionConflict.
+        """
+        writes = self.writes.get(key, 0)
+        if stored_version is None:
+            present = None if writes == 0 else first_version + writes - 1
+        else:
+            present = stored_version + writes
+        if expected_version is not None and present is not None and expected_version != present:
+            conflict = VersionConflict(expected=expected_version, stored=present, resource_id=id)
+            self.refuse(position, conflict, id=id)
+            return
+        self.rows[key] = row
+        self.writes[key] = writes + 1
+        outcome = Outcome(position, created=present is None, id=id)
+        self.outcomes.append(outcome)
+        self.first_outcome.setdefault(key, outcome)
+
+    def settle(self, written: Mapping[Key, Written]) -> None:
+        """Correct what the statement found out: another writer may have created a row in between."""
+        for key, outcome in self.first_outcome.items():
+            outcome.created = written[key].created
+        self.outcomes.sort(key=lambda outcome: outcome.position)
+
+
+def upsert_rows(
+    target: UpsertTarget, rows: Iterable[tuple[Sequence[Any], int]]
+) -> dict[tuple[Any, ...], Written]:
+    """Insert or update all rows in one statement and say what became of each key.
+
+    Each row is its values in the order of `target.columns`, dictionaries and lists for jsonb columns, and
+    how many writes it stands for: the version grows by that. Keys must be distinct. Runs inside the
+    caller's transaction.
+    """
+    rows = list(rows)
+    if not rows:
+        return {}
+    names = list(target.columns)
+    arrays: list[list[Any]] = []
+    for index, name in enumerate(names):
+        values = [row[0][index] for row in rows]
+        arrays.append([Jsonb(value) for value in values] if target.columns[name] == "jsonb" else values)
+    with connection.cursor() as cursor:
+        cursor.execute(upsert_statement(target), [*arrays, [row[1] for row in rows]])
+        width = len(target.key)
+        return {found[:width]: Written(*found[width:]) for found in cursor.fetchall()}
+
+
+def upsert_statement(target: UpsertTarget) -> str:
+    """Return the INSERT ... ON CONFLICT of a target, fed by one array a column and one of write counts."""
+    names = list(target.columns)
+    key = ", ".join(target.key)
+    arrays = ", ".join([*(f"%s::{type_name}[]" for type_name in target.columns.values()), "%s::integer[]"])
+    updated = [name for name in names if name not in target.created_only and name not in target.key]
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in updated)
+    return (
+        f"INSERT INTO {target.table} AS stored ({', '.join(names)}, version)"
+        f" SELECT {', '.join(names)}, {target.first_version} - 1 + writes"
+        f" FROM unnest({arrays}) AS given ({', '.join(names)}, writes) ORDER BY {key}"
+        f" ON CONFLICT ({key}) DO UPDATE SET {assignments},"
+        f" version = stored.version + excluded.version - {target.first_version - 1}"
+        f" RETURNING {key}, id, (xmax = 0), version"
+    )

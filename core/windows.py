@@ -1,0 +1,21 @@
+"""Validity windows: `valid_from` to `valid_to`, both ends included, an absent end open."""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import F, Q
+
+
+def window_contains(at: datetime, prefix: str = "") -> Q:
+    """Rows whose window contains `at`; `prefix` is the path to another model's window ("segment__")."""
+    return (Q(**{f"{prefix}valid_from__isnull": True}) | Q(**{f"{prefix}valid_from__lte": at})) & (
+        Q(**{f"{prefix}valid_to__isnull": True}) | Q(**{f"{prefix}valid_to__gte": at})
+    )
+
+
+def opens_before_it_closes(name: str) -> models.CheckConstraint:
+    """A window never ends before it starts."""
+    return models.CheckConstraint(
+        condition=Q(valid_from__isnull=True) | Q(valid_to__isnull=True) | Q(valid_from__lte=F("valid_to")),
+        name=name,
+    )

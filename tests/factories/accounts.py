@@ -1,0 +1,68 @@
+import factory
+
+from accounts.models import ApiClient, ContactAssignment, Customer, LegalEntity, Site, Tenant, User
+
+
+class TenantFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Tenant
+
+    name = factory.Sequence(lambda n: f"tenant{n}")
+    default_language = "en"
+    languages = ["en", "de"]
+    currency = "EUR"
+
+
+class SiteFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Site
+
+    tenant = factory.SubFactory(TenantFactory)
+    code = "main"
+    name = "Main"
+
+
+class CustomerFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Customer
+
+    tenant = factory.SubFactory(TenantFactory)
+    external_id = factory.Sequence(lambda n: f"C{n}")
+    email = factory.LazyAttribute(lambda customer: f"{customer.external_id.lower()}@example.com")
+    first_name = "John"
+    last_name = "Doe"
+
+
+class LegalEntityFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = LegalEntity
+
+    tenant = factory.SubFactory(TenantFactory)
+    external_id = factory.Sequence(lambda n: f"L{n}")
+    name = factory.Sequence(lambda n: f"Company {n}")
+
+
+class ContactAssignmentFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = ContactAssignment
+
+    legal_entity = factory.SubFactory(LegalEntityFactory)
+    customer = factory.SubFactory(CustomerFactory, tenant=factory.SelfAttribute("..legal_entity.tenant"))
+    tenant = factory.SelfAttribute("legal_entity.tenant")
+
+
+class ApiClientFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = ApiClient
+
+    tenant = factory.SubFactory(TenantFactory)
+    client_id = factory.Sequence(lambda n: f"client-{n}")
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = User
+
+    username = factory.Sequence(lambda n: f"staff-{n}")
+    tenant = factory.SubFactory(TenantFactory)
+    is_staff = True
