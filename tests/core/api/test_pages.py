@@ -1,0 +1,224 @@
+import itertools
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from core.api.fields import Integer, Json, Languages, Localized, Nested, Text, Texts, Time
+from core.api.pages import PageRequest, fetch_page
+from core.api.query_language import QuerySyntaxError, parse
+from core.api.representations import Representation
+from core.errors import InvalidInput
+from tests.factories.segments import SegmentFactory
+
+SEGMENTS = Representation(
+    table="segments_segment",
+    alias="segment",
+    joins={"site": "LEFT JOIN accounts_site AS site ON site.id = segment.site_id"},
+    fields={
+        "id": Text("segment.external_id"),
+        "name": Localized("segment.name"),
+        "validity": Nested({"from": Time("segment.valid_from"), "to": Time("segment.valid_to")}),
+        "siteCode": Text("site.code", needs=("site",)),
+        "languages": Texts("site.languages", needs=("site",)),
+        "mixins": Json("segment.mixins"),
+        "metadata": Nested(
+            {"version": Integer("segment.version"), "createdAt": Time("segment.created_at")}
+        ),
+    },
+    aliases={"metadataCreatedAt": "metadata.createdAt"},
+)
+DAY = datetime(2024, 5, 1, 8, 0, 0, 123_000, tzinfo=UTC)
+
+
+def fetch(page=None, q=""):
+    conditions, needs = SEGMENTS.condition(parse(q)) if q else ([], set())
+    return fetch_page(SEGMENTS, page or PageRequest(), conditions, needs)
+
+
+def ids(page):
+    return [json.loads(document)["id"] for document in page.documents]
+
+
+def test_row_is_written_as_json_without_absent_fields(site):
+    SegmentFactory(
+        site=site,
+        external_id="gold",
+        name={"en": 'Gold "1"'},
+        valid_from=DAY,
+        mixins={"a": {"b": None}},
+        created_at=DAY,
+    )
+    assert json.loads(fetch().body) == [
+        {
+            "id": "gold",
+            "name": {"en": 'Gold "1"'},
+            "validity": {"from": "2024-05-01T08:00:00.123Z"},
+            "siteCode": "main",
+            "languages": ["en"],
+            "mixins": {"a": {"b": None}},
+            "metadata": {"version": 1, "createdAt": "2024-05-01T08:00:00.123Z"},
+        }
+    ]
+
+
+def test_object_without_members_is_absent(site):
+    SegmentFactory(site=site)
+    [row] = json.loads(fetch().body)
+    assert "validity" not in row
+    assert "mixins" not in row
+
+
+def test_fields_keep_what_they_name_and_the_id(site):
+    SegmentFactory(site=site, external_id="gold")
+    assert json.loads(fetch(PageRequest(fields=("siteCode",))).body) == [{"id": "gold", "siteCode": "main"}]
+
+
+def test_unknown_field_is_refused(db):
+    with pytest.raises(InvalidInput, match="no field colour"):
+        fetch(PageRequest(fields=("colour",)))
+
+
+@pytest.mark.parametrize(
+    ("accepted", "shown"),
+    [
+        (None, {"en": "Gold", "de": "Gold-Kunden", "fr": "Or"}),
+        (("de",), {"de": "Gold-Kunden"}),
+        (("de-CH", "en"), {"de": "Gold-Kunden", "en": "Gold"}),
+        (("it",), {"fr": "Or"}),
+    ],
+)
+def test_localized_fields_are_cut_to_the_accepted_languages(site, accepted, shown):
+    SegmentFactory(site=site, name={"en": "Gold", "de": "Gold-Kunden", "fr": "Or"})
+    [row] = json.loads(fetch(PageRequest(languages=Languages(accepted, "fr"))).body)
+    assert row["name"] == shown
+
+
+def test_page_numbers_cut_the_list_and_the_count_covers_all_of_it(site):
+    for name in "abcde":
+        SegmentFactory(site=site, external_id=name)
+    page = fetch(PageRequest(size=2, number=2, wants_count=True))
+    assert ids(page) == ["c", "d"]
+    assert page.count == 5
+    assert fetch(PageRequest(size=2, number=4)).documents == []
+
+
+SORTS = ["", "name.en", "name.en:desc", "validity.from,name.en:desc", "validity.from:desc", "metadata.version:ASC"]
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_cursors_walk_the_whole_list_forwards_and_back(site, sort):
+    windows = itertools.cycle([None, DAY, DAY.replace(year=2023)])
+    names = itertools.cycle([{"en": "b"}, {"en": "a"}, {"de": "c"}])
+    for index in range(9):
+        SegmentFactory(site=site, external_id=f"s{index}", name=next(names), valid_from=next(windows))
+    whole = ids(fetch(PageRequest(sort=sort)))
+    assert sorted(whole) == [f"s{index}" for index in range(9)]
+
+    walked, page = [], fetch(PageRequest(size=2, sort=sort))
+    assert page.previous_cursor is None
+    while True:
+        walked += ids(page)
+        if page.next_cursor is None:
+            break
+        last = page
+        page = fetch(PageRequest(size=2, sort=sort, after=page.next_cursor))
+    assert walked == whole
+
+    back = fetch(PageRequest(size=2, sort=sort, before=page.previous_cursor))
+    assert ids(back) == ids(last)
+    backwards = ids(page)
+    while page.previous_cursor is not None:
+        page = fetch(PageRequest(size=2, sort=sort, before=page.previous_cursor))
+        backwards = ids(page) + backwards
+    assert backwards == whole
+
+
+def test_cursor_of_another_order_is_refused(site):
+    SegmentFactory.create_batch(3, site=site)
+    cursor = fetch(PageRequest(size=1)).next_cursor
+    for faulty in (cursor[:-2] + "AA", "", "x", "é", "A" * 10_000):
+        with pytest.raises(InvalidInput, match="cursor"):
+            fetch(PageRequest(size=1, after=faulty))
+    with pytest.raises(InvalidInput, match="cursor"):
+        fetch(PageRequest(size=1, sort="name.en", after=cursor))
+
+
+@pytest.mark.parametrize("sort", ["colour", "name.en:up", "name.en.x", "validity", "mixins.a", "metadata.colour"])
+def test_faulty_sort_is_refused(db, sort):
+    with pytest.raises(InvalidInput):
+        fetch(PageRequest(sort=sort))
+
+
+@pytest.mark.parametrize(
+    ("q", "found"),
+    [
+        ("id:gold", ["gold"]),
+        ("id:(gold,silver)", ["gold", "silver"]),
+        ("id:~^go", ["gold"]),
+        ("name.en:Gold", ["gold"]),
+        ("name:Silber", ["silver"]),
+        ("name:~ol", ["gold"]),
+        ("name.de:null", ["gold", "plain"]),
+        ("name.de:exists", ["silver"]),
+        ("siteCode:main", ["gold", "silver", "plain"]),
+        ("languages:en", ["gold", "silver", "plain"]),
+        ("languages:fr", []),
+        ("validity:exists", ["gold"]),
+        ("validity.from:missing", ["silver", "plain"]),
+        ('validity.from:>="2024-05-01T00:00:00Z"', ["gold"]),
+        ('validity.from:(>="2024-05-01T00:00:00Z" AND <"2024-05-01T08:00:00Z")', []),
+        ("metadata.version:>=2", ["silver"]),
+        ("metadata.version:(>1 AND <3)", ["silver"]),
+        ('metadataCreatedAt:>"2000-01-01T00:00:00Z"', ["gold", "silver", "plain"]),
+        ("mixins.tier.level:5", ["gold", "silver"]),
+        ("mixins.tier.level:>5", []),
+        ("mixins.tier.level:(4,5)", ["gold", "silver"]),
+        ("mixins.tier.label:top", ["gold"]),
+        ("mixins.tier.gone:null", ["gold", "silver", "plain"]),
+        ("id:gold name.en:Silver", []),
+    ],
+)
+def test_q_finds(site, q, found):
+    SegmentFactory(
+        site=site,
+        external_id="gold",
+        name={"en": "Gold"},
+        valid_from=DAY,
+        mixins={"tier": {"level": 5, "label": "top", "gone": None}},
+    )
+    SegmentFactory(
+        site=site,
+        external_id="silver",
+        name={"en": "Silver", "de": "Silber"},
+        version=2,
+        mixins={"tier": {"level": "5"}},
+    )
+    SegmentFactory(site=site, external_id="plain", name={"en": "Plain"})
+    assert ids(fetch(q=q)) == found
+
+
+@pytest.mark.parametrize(
+    ("q", "position"),
+    [
+        ("colour:red", 1),
+        ("id:a name.en.x:b", 6),
+        ("metadata.version:abc", 18),
+        ('validity.from:"yesterday"', 15),
+        ("metadata:x", 1),
+        ("validity.until:x", 1),
+    ],
+)
+def test_faulty_q_says_where(db, q, position):
+    with pytest.raises(QuerySyntaxError) as refused:
+        fetch(q=q)
+    assert refused.value.position == position
+
+
+@pytest.mark.parametrize("rows", [1, 20])
+def test_a_page_takes_one_statement_and_its_count_one_more(site, rows, django_assert_num_queries):
+    SegmentFactory.create_batch(rows, site=site)
+    with django_assert_num_queries(1):
+        assert len(fetch().documents) == rows
+    with django_assert_num_queries(2):
+        assert fetch(PageRequest(wants_count=True)).count == rows

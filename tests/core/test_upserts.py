@@ -1,0 +1,90 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from core.errors import InvalidInput, VersionConflict
+from core.upserts import Plan, UpsertTarget, upsert_rows
+from segments.models import CustomerAssignment
+from tests.factories.accounts import CustomerFactory
+from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+
+MEMBERS = UpsertTarget(
+    table="segments_customerassignment",
+    key=("tenant_id", "segment_id", "customer_id", "legal_entity_id"),
+    columns={
+        "tenant_id": "bigint",
+        "segment_id": "bigint",
+        "customer_id": "bigint",
+        "legal_entity_id": "bigint",
+        "assignment_type": "text",
+        "mixins": "jsonb",
+        "mixin_schemas": "jsonb",
+        "created_at": "timestamptz",
+        "modified_at": "timestamptz",
+    },
+    created_only=frozenset({"created_at"}),
+)
+THEN = datetime(2024, 1, 1, tzinfo=UTC)
+LATER = datetime(2024, 2, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def segment(site):
+    return SegmentFactory(site=site)
+
+
+def row(segment, customer, *, mixins=None, at=THEN):
+    return [segment.tenant_id, segment.pk, customer.pk, None, "MANUAL", mixins or {}, {}, at, at]
+
+
+def test_rows_are_created_and_updated_in_one_statement(segment, django_assert_num_queries):
+    known = CustomerAssignmentFactory(segment=segment, version=4, created_at=THEN).customer
+    new = CustomerFactory(tenant=segment.tenant)
+    with django_assert_num_queries(1):
+        written = upsert_rows(
+            MEMBERS,
+            [(row(segment, known, mixins={"a": [1, None]}, at=LATER), 1), (row(segment, new, at=LATER), 3)],
+        )
+    key = (segment.tenant_id, segment.pk)
+    assert written[*key, known.pk, None].created is False
+    assert written[*key, known.pk, None].version == 5
+    assert written[*key, new.pk, None].created is True
+    assert written[*key, new.pk, None].version == 3
+    updated = CustomerAssignment.objects.get(customer=known)
+    assert (updated.mixins, updated.created_at, updated.modified_at) == ({"a": [1, None]}, THEN, LATER)
+
+
+def test_no_rows_take_no_statement(django_assert_num_queries, db):
+    with django_assert_num_queries(0):
+        assert upsert_rows(MEMBERS, []) == {}
+
+
+def outcomes(plan):
+    return [(outcome.position, outcome.created, outcome.error and outcome.error.code) for outcome in plan.outcomes]
+
+
+def test_the_same_key_twice_acts_in_order():
+    plan = Plan()
+    plan.accept(0, "a", "first", stored_version=None)
+    plan.refuse(1, InvalidInput("no"))
+    plan.accept(2, "a", "second", stored_version=None)
+    assert outcomes(plan) == [(0, True, None), (1, False, "invalid_input"), (2, False, None)]
+    assert (plan.rows, plan.writes) == ({"a": "second"}, {"a": 2})
+
+
+def test_versions_are_checked_against_what_the_row_meets():
+    plan = Plan()
+    plan.accept(0, "stored", "x", stored_version=3, expected_version=3)
+    plan.accept(1, "stored", "y", stored_version=3, expected_version=3)
+    plan.accept(2, "stored", "z", stored_version=3, expected_version=4)
+    plan.accept(3, "new", "x", stored_version=None, expected_version=9)
+    plan.accept(4, "new", "y", stored_version=None, expected_version=1)
+    assert outcomes(plan) == [
+        (0, False, None),
+        (1, False, "version_conflict"),
+        (2, False, None),
+        (3, True, None),
+        (4, False, None),
+    ]
+    assert isinstance(plan.outcomes[1].error, VersionConflict)
+    assert plan.rows == {"stored": "z", "new": "y"}
