@@ -1,0 +1,79 @@
+# Only .venv/bin/python is ever called: the scripts beside it break in folders with blanks or long names.
+PORT ?= 8000
+TEST_WORKERS ?= 2
+ARGS ?=
+# Development settings, unless the environment says otherwise; see docs/configuration.md.
+DEBUG ?= 1
+export PORT DEBUG
+
+PY := .venv/bin/python
+MANAGE := $(PY) manage.py
+INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run demo migrate shell schema test lint format bench stop clean
+
+help: ## List what make can do here
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: .venv/.demo ## Serve the demo shop on PORT (8000): installs, starts the database, migrates, loads
+	@exec $(MANAGE) serve --demo
+
+demo: .venv/.demo ## Load the demo shop, or bring it up to date (ARGS="--today 2017-11-20")
+	$(MANAGE) migrate --verbosity 0
+	$(MANAGE) load_demo_data $(ARGS)
+
+migrate: .venv/.runtime ## Bring the database up to date
+	$(MANAGE) migrate
+
+shell: .venv/.runtime ## Open a Python shell with all models
+	$(MANAGE) shell
+
+schema: .venv/.runtime ## Write the OpenAPI document to docs/openapi.json
+	$(MANAGE) spectacular --format openapi-json --validate --fail-on-warn --file docs/openapi.json
+
+test: .venv/.dev ## Run the tests (ARGS="tests/segments -k bulk", TEST_WORKERS=2)
+	@$(PY) -m pytest -n $(TEST_WORKERS) $(ARGS)
+
+lint: .venv/.dev ## Check style, types, migrations, the OpenAPI document and production settings
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(MANAGE) makemigrations --check --dry-run
+	$(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
+	DEBUG=0 ALLOWED_HOSTS=shop.example SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))') \
+		$(MANAGE) check --deploy --fail-level WARNING
+
+format: .venv/.dev ## Put the code into the project's style
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: .venv/.dev ## Measure the hot paths on the demo shop
+	$(PY) -m bench $(ARGS)
+
+stop: ## Stop the web server and the embedded databases
+	@if test -x $(PY); then $(MANAGE) stop; else echo "Nothing to stop: there is no .venv."; fi
+
+clean: stop ## Remove caches and the test database; the database of `make run` (var/pg) stays
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache var/pg-test var/static
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+# A stamp is as new as what is installed, so that nothing is asked for twice.
+$(PY):
+	sh scripts/make_environment.sh
+
+.venv/.runtime: requirements.txt | $(PY)
+	@echo "Installing what the service needs ..."
+	$(INSTALL) -r requirements.txt
+	@touch $@
+
+.venv/.demo: requirements-demo.txt .venv/.runtime
+	@echo "Installing what the demo shop needs ..."
+	$(INSTALL) -r requirements-demo.txt
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.demo
+	@echo "Installing what tests and checks need ..."
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,56 @@
+import os
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from accounts.models import Tenant
+from config.environment import Environment
+from config.server import ServerFile, ServerUnavailable, require_free_port
+
+DEMO_TENANT = "demo"
+
+
+class Command(BaseCommand):
+    """From an empty machine to a running service: migrate, load what is asked for, then serve."""
+
+    help = "Bring the database up to date and serve the API and the admin."
+    requires_system_checks = []  # migrate runs them, when there is anything to migrate
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        env = Environment(os.environ)
+        parser.add_argument("--host", default=env.text("HOST", default="127.0.0.1"))
+        parser.add_argument("--port", type=int, default=env.number("PORT", default=8000, least=1))
+        parser.add_argument(
+            "--workers", type=int, default=env.number("WEB_WORKERS", default=os.cpu_count() or 1, least=1)
+        )
+        parser.add_argument("--demo", action="store_true", help="load the demo shop unless it is there")
+
+    def handle(self, *, host: str, port: int, workers: int, demo: bool, **options: Any) -> None:
+        try:
+            ServerFile(settings.VAR_DIR).claim()
+            require_free_port(host, port)
+        except ServerUnavailable as error:
+            raise CommandError(str(error)) from error
+        self._migrate()
+        if demo and not Tenant.objects.filter(name=DEMO_TENANT).exists():
+            call_command("load_demo_data", stdout=self.stdout)
+        if not settings.DEBUG:
+            call_command("collectstatic", interactive=False, verbosity=0)
+        connections.close_all()
+        words = ["--host", host, "--port", str(port), "--workers", str(workers)]
+        if demo:
+            words.append("--with-demo")
+        os.chdir(settings.BASE_DIR)
+        os.execv(sys.executable, [sys.executable, "-m", "config.server", *words])  # noqa: S606 -- no shell
+
+    def _migrate(self) -> None:
+        """Apply the migrations that are missing; to find none is quicker than `migrate` doing nothing."""
+        executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            call_command("migrate", interactive=False, stdout=self.stdout)

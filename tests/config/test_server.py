@@ -1,0 +1,139 @@
+"""Runs real web servers; they answer /healthz without any database."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.embedded_postgres.processes import command_of
+from config.server import ServerFile, ServerUnavailable, require_free_port
+
+PROJECT = Path(__file__).resolve().parents[2]
+CLAIM = """
+import sys, time
+from pathlib import Path
+from config.server import ServerFile
+ServerFile(Path(sys.argv[1])).claim()
+print("claimed", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def web_server(port) -> Iterator[subprocess.Popen]:
+    command = [sys.executable, "-m", "config.server", "--host", "127.0.0.1", "--port", str(port)]
+    environ = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DEBUG": "1"}
+    server = subprocess.Popen(
+        [*command, "--workers", "1"], cwd=PROJECT, env=environ, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 30
+    while status_of_health(port) != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    yield server
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture
+def claimed(tmp_path) -> Iterator[subprocess.Popen]:
+    """Another process that holds the server file of the folder."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", CLAIM, str(tmp_path)], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "claimed\n"
+    yield holder
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+
+
+def status_of_health(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def workers_of(server: subprocess.Popen) -> list[int]:
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    return [int(pid) for pid in children if "spawn_main" in " ".join(command_of(int(pid)))]
+
+
+def wait_for_the_end_of(pids: list[int]) -> None:
+    deadline = time.monotonic() + 5
+    while any(command_of(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_workers_end_when_their_server_is_killed_and_the_port_is_free_again(web_server, port):
+    workers = workers_of(web_server)
+    assert len(workers) == 1
+
+    web_server.kill()
+    web_server.wait()
+    wait_for_the_end_of(workers)
+
+    assert status_of_health(port) == 0
+    require_free_port("127.0.0.1", port)
+
+
+def test_killed_worker_is_replaced(web_server, port):
+    (worker,) = workers_of(web_server)
+    os.kill(worker, signal.SIGKILL)
+    wait_for_the_end_of([worker])
+    deadline = time.monotonic() + 15
+    while status_of_health(port) != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+    assert worker not in workers_of(web_server)
+
+
+def test_second_server_on_the_port_is_refused(web_server, port):
+    with pytest.raises(ServerUnavailable, match=f"^Port {port} of 127.0.0.1 is in use by another program"):
+        require_free_port("127.0.0.1", port)
+
+
+def test_second_server_of_the_checkout_is_refused(tmp_path, claimed):
+    with pytest.raises(ServerUnavailable, match=rf"^The server is already running \(process {claimed.pid}\)"):
+        ServerFile(tmp_path).claim()
+
+
+def test_stopping_ends_the_running_server_once(tmp_path, claimed):
+    assert ServerFile(tmp_path).stop() is True
+    assert claimed.wait() == -signal.SIGTERM
+    assert ServerFile(tmp_path).stop() is False
+
+
+def test_stopping_spares_the_process_that_inherited_the_number_of_a_dead_server(tmp_path):
+    stranger = subprocess.Popen(["sleep", "60"])
+    (tmp_path / "server.pid").write_text(f"{stranger.pid}\n")
+
+    assert ServerFile(tmp_path).stop() is False
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+
+
+def test_stopping_without_any_server_does_nothing(tmp_path):
+    assert ServerFile(tmp_path).stop() is False
