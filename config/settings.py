@@ -11,7 +11,9 @@ env = Environment(os.environ)
 
 DEBUG = env.flag("DEBUG")
 SECRET_KEY = (
-    env.text("SECRET_KEY", default="development-only-key-that-is-long-enough-for-nobody-to-mistake-it-for-real")
+    env.text(
+        "SECRET_KEY", default="development-only-key-that-is-long-enough-for-nobody-to-mistake-it-for-real"
+    )
     if DEBUG
     else env.required(
         "SECRET_KEY",
@@ -156,6 +158,10 @@ ANONYMOUS_TOKEN_LIFETIME = env.number("ANONYMOUS_TOKEN_LIFETIME", default=3_599,
 CUSTOMER_TOKEN_LIFETIME = env.number("CUSTOMER_TOKEN_LIFETIME", default=14_399, least=60)
 REFRESH_TOKEN_LIFETIME = env.number("REFRESH_TOKEN_LIFETIME", default=86_399, least=60)
 TOKEN_ISSUER = env.text("TOKEN_ISSUER", default="customer-segment-service")
+# How long a worker trusts what the database said of a token, in seconds. Workers of one machine hear of a
+# revocation at once, through the eight bytes of this file.
+TOKEN_STATE_LIFETIME = env.number("TOKEN_STATE_LIFETIME", default=5)
+REVOCATION_STAMP = VAR_DIR / "revocations"
 
 LOGGING = {
     "version": 1,

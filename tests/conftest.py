@@ -6,9 +6,10 @@ import pytest
 from django.test import Client
 
 from accounts.callers import CallerKind
-from accounts.models import Customer, LegalEntity, Site, Tenant
-from accounts.tokens import issue_access_token
-from tests.factories.accounts import SiteFactory, TenantFactory
+from accounts.models import ApiClient, Customer, LegalEntity, Session, SigningKey, Site, Tenant
+from accounts.tokens import issue_access_token, verify_access_token
+from accounts.tokens.keys import new_signing_key, signing_keys
+from tests.factories.accounts import ApiClientFactory, SessionFactory, SiteFactory, TenantFactory
 
 
 class Api:
@@ -68,47 +69,99 @@ def now() -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+@pytest.fixture(scope="session")
+def key_pairs() -> list[SigningKey]:
+    """The key pairs of this run: making new ones takes too long to do it in every test."""
+    return [new_signing_key(status="active"), new_signing_key(status="next")]
+
+
 @pytest.fixture
-def service_api(tenant: Tenant) -> Callable[..., Api]:
+def stored_signing_keys(db: None, key_pairs: list[SigningKey]) -> None:
+    """Sign with the key pairs of this run. They are saved anew, as every test rolls them back."""
+    SigningKey.objects.exclude(kid__in=[key.kid for key in key_pairs]).delete()
+    for key in key_pairs:
+        key.pk = None
+    SigningKey.objects.bulk_create(key_pairs, ignore_conflicts=True)
+    signing_keys.forget()
+
+
+def checked_token(token: str, at: datetime) -> str:
+    """Return the token after it has been seen once, so that a test's budget counts the request alone."""
+    verify_access_token(token, at=at)
+    return token
+
+
+def client_of(tenant: Tenant, name: str) -> ApiClient:
+    """Return the tenant's client of this name; there is one for all tokens of a test."""
+    client_id = f"{name}-{tenant.name}"
+    return ApiClient.objects.filter(client_id=client_id).first() or ApiClientFactory(
+        tenant=tenant, client_id=client_id
+    )
+
+
+def session_of(
+    tenant: Tenant, at: datetime, customer: Customer | None = None, legal_entity: LegalEntity | None = None
+) -> Session:
+    return SessionFactory(
+        tenant=tenant,
+        client=client_of(tenant, "test-storefront"),
+        customer=customer,
+        legal_entity=legal_entity,
+        created_at=at,
+    )
+
+
+@pytest.fixture
+def service_api(tenant: Tenant, stored_signing_keys: None) -> Callable[..., Api]:
     """Make a client with a service token of these scopes, of the tenant `acme` unless another is named."""
 
     def make(*scopes: str, tenant: Tenant = tenant, headers: dict[str, str] | None = None) -> Api:
+        at = datetime.now(UTC)
         token = issue_access_token(
             tenant=tenant,
             kind=CallerKind.SERVICE,
-            client_id="test-client",
+            client_id=client_of(tenant, "test-client").client_id,
             scopes=scopes,
-            at=datetime.now(UTC),
+            at=at,
         )
-        return Api(token, headers)
+        return Api(checked_token(token, at), headers)
 
     return make
 
 
 @pytest.fixture
-def customer_api() -> Callable[..., Api]:
+def customer_api(stored_signing_keys: None) -> Callable[..., Api]:
     """Make a client with a customer's token, perhaps acting for a legal entity."""
 
     def make(
         customer: Customer, *, legal_entity: LegalEntity | None = None, headers: dict[str, str] | None = None
     ) -> Api:
+        at = datetime.now(UTC)
+        session = session_of(customer.tenant, at, customer, legal_entity)
         token = issue_access_token(
             tenant=customer.tenant,
             kind=CallerKind.CUSTOMER,
-            client_id="test-storefront",
+            client_id=session.client.client_id,
+            session_id=str(session.session_id),
             customer=customer,
             legal_entity=legal_entity,
-            at=datetime.now(UTC),
+            at=at,
         )
-        return Api(token, headers)
+        return Api(checked_token(token, at), headers)
 
     return make
 
 
 @pytest.fixture
-def anonymous_api(tenant: Tenant) -> Api:
+def anonymous_api(tenant: Tenant, stored_signing_keys: None) -> Api:
     """A client with an anonymous token of the tenant `acme`."""
+    at = datetime.now(UTC)
+    session = session_of(tenant, at)
     token = issue_access_token(
-        tenant=tenant, kind=CallerKind.ANONYMOUS, client_id="test-storefront", at=datetime.now(UTC)
+        tenant=tenant,
+        kind=CallerKind.ANONYMOUS,
+        client_id=session.client.client_id,
+        session_id=str(session.session_id),
+        at=at,
     )
-    return Api(token)
+    return Api(checked_token(token, at))

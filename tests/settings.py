@@ -1,6 +1,8 @@
 """The project's settings for tests: a database that may forget, passwords that hash quickly."""
 
 import os
+import tempfile
+from pathlib import Path
 
 os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("EMBEDDED_POSTGRES_PROFILE", "test")
@@ -10,3 +12,5 @@ from config.settings import *  # noqa: E402, F403
 DEBUG = False
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+TOKEN_STATE_LIFETIME = 3_600  # a slow test must not spend a statement of its budget on its own token
+REVOCATION_STAMP = Path(os.environ.setdefault("REVOCATION_STAMP", f"{tempfile.mkdtemp()}/revocations"))

@@ -127,7 +127,8 @@ def typed_shape(error: errors.DomainError, status: HTTPStatus) -> dict[str, Any]
 
 def fault(error: errors.DomainError) -> dict[str, Any]:
     """`{fault: {faultstring, detail: {errorcode}}}`: the 401 of every service."""
-    return {"fault": {"faultstring": error.message, "detail": {"errorcode": "oauth.v2.InvalidAccessToken"}}}
+    code = getattr(error, "fault_code", "oauth.v2.InvalidAccessToken")
+    return {"fault": {"faultstring": error.message, "detail": {"errorcode": code}}}
 
 
 def flatten(detail: Any, path: str = "") -> list[tuple[str, str, str]]:

@@ -1,6 +1,18 @@
-import factory
+from datetime import timedelta
 
-from accounts.models import ApiClient, ContactAssignment, Customer, LegalEntity, Site, Tenant, User
+import factory
+from django.utils import timezone
+
+from accounts.models import (
+    ApiClient,
+    ContactAssignment,
+    Customer,
+    LegalEntity,
+    Session,
+    Site,
+    Tenant,
+    User,
+)
 
 
 class TenantFactory(factory.django.DjangoModelFactory):
@@ -57,6 +69,16 @@ class ApiClientFactory(factory.django.DjangoModelFactory):
 
     tenant = factory.SubFactory(TenantFactory)
     client_id = factory.Sequence(lambda n: f"client-{n}")
+
+
+class SessionFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = Session
+
+    client = factory.SubFactory(ApiClientFactory)
+    tenant = factory.SelfAttribute("client.tenant")
+    expires_at = factory.LazyAttribute(lambda session: session.created_at + timedelta(days=1))
+    created_at = factory.LazyFunction(timezone.now)
 
 
 class UserFactory(factory.django.DjangoModelFactory):

@@ -1,0 +1,175 @@
+"""The key pairs that sign tokens: kept in the database, cached in process."""
+
+import base64
+import hashlib
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import (
+    RSAPrivateKey,
+    RSAPublicKey,
+    generate_private_key,
+)
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+
+from accounts.models import SigningKey
+from core.identifiers import generate_id
+from core.locks import Lock, take_lock
+
+ALGORITHM = "RS256"
+KEY_BITS = 2048
+CACHE_SECONDS = 60
+LEAST_SECONDS_BETWEEN_LOADS = 5  # a flood of tokens with made-up key ids must not become one of statements
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The keys at one moment: the one that signs, and all that may have signed, by key id."""
+
+    active_kid: str
+    private_key: RSAPrivateKey
+    public_keys: dict[str, RSAPublicKey]
+    loaded_at: float
+
+
+class KeyCache:
+    """The key ring of this process, read again from the database when it is older than a minute."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ring: KeyRing | None = None
+        self._private_keys: dict[str, RSAPrivateKey] = {}
+
+    def ring(self, *, older_than: float = CACHE_SECONDS) -> KeyRing:
+        """Return the keys as they were at most `older_than` seconds ago."""
+        ring = self._ring
+        if ring is not None and time.monotonic() - ring.loaded_at < older_than:
+            return ring
+        with self._lock:
+            if self._ring is ring:
+                self._ring = self._load()
+            assert self._ring is not None
+            return self._ring
+
+    def public_key(self, kid: str) -> RSAPublicKey | None:
+        """Return the public key of this id; None when there is no such key (any more)."""
+        key = self.ring().public_keys.get(kid)
+        if key is None:
+            key = self.ring(older_than=LEAST_SECONDS_BETWEEN_LOADS).public_keys.get(kid)
+        return key
+
+    def forget(self) -> None:
+        """Read the keys again when they are needed next."""
+        self._ring = None
+
+    def _load(self) -> KeyRing:
+        rows = list(SigningKey.objects.order_by("id")) or create_first_keys()
+        active = next(row for row in rows if row.status == "active")
+        private_key = self._private_keys.get(active.kid)
+        if private_key is None:
+            private_key = decrypted(active)
+            self._private_keys = {active.kid: private_key}
+        return KeyRing(
+            active_kid=active.kid,
+            private_key=private_key,
+            public_keys={row.kid: public_key_of(row) for row in rows},
+            loaded_at=time.monotonic(),
+        )
+
+
+signing_keys = KeyCache()
+
+
+def new_signing_key(*, status: str, at: datetime | None = None) -> SigningKey:
+    """Return a new key pair, not yet saved."""
+    private_key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+    kid = generate_id()
+    public_key = {
+        **jwt.algorithms.RSAAlgorithm.to_jwk(private_key.public_key(), as_dict=True),
+        "kid": kid,
+        "use": "sig",
+        "alg": ALGORITHM,
+    }
+    public_key.pop("key_ops", None)
+    row = SigningKey(kid=kid, status=status, private_key=encrypted(private_key), public_key=public_key)
+    if at is not None:
+        row.created_at = at
+    return row
+
+
+@transaction.atomic
+def create_first_keys() -> list[SigningKey]:
+    """Make the active key and the next one, unless another process has just done so."""
+    take_lock(Lock.SIGNING_KEYS)
+    if stored := list(SigningKey.objects.order_by("id")):
+        return stored
+    keys = [new_signing_key(status="active"), new_signing_key(status="next")]
+    return SigningKey.objects.bulk_create(keys)
+
+
+def published_keys(at: datetime) -> list[dict[str, Any]]:
+    """Return the public keys that verify a token of ours that is still good at `at`, as JSON Web Keys."""
+    longest = max(
+        settings.SERVICE_TOKEN_LIFETIME, settings.CUSTOMER_TOKEN_LIFETIME, settings.ANONYMOUS_TOKEN_LIFETIME
+    )
+    # Other processes may have signed with a retired key until they read the keys again.
+    still_needed = at - timedelta(seconds=longest + CACHE_SECONDS)
+    signing_keys.ring()
+    return [
+        row.public_key
+        for row in SigningKey.objects.order_by("id")
+        if row.retired_at is None or row.retired_at >= still_needed
+    ]
+
+
+def passphrase(secret_key: str) -> bytes:
+    digest = hashlib.sha256(b"token signing keys " + secret_key.encode()).digest()
+    return base64.b64encode(digest)
+
+
+def encrypted(private_key: RSAPrivateKey) -> str:
+    return private_key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(passphrase(settings.SECRET_KEY)),
+    ).decode()
+
+
+def is_readable(row: SigningKey) -> bool:
+    """Say whether the service's secret key, or a former one, decrypts the private key."""
+    return _decrypt(row) is not None
+
+
+def decrypted(row: SigningKey) -> RSAPrivateKey:
+    """Return the private key; raise ImproperlyConfigured when no secret key of the settings decrypts it."""
+    private_key = _decrypt(row)
+    if private_key is None:
+        raise ImproperlyConfigured(
+            "The key that signs tokens cannot be decrypted with this SECRET_KEY. Set the SECRET_KEY that it"
+            " was made with, or run `manage.py rotate_signing_keys` to sign with new keys."
+        )
+    return private_key
+
+
+def _decrypt(row: SigningKey) -> RSAPrivateKey | None:
+    for secret_key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        try:
+            key = serialization.load_pem_private_key(row.private_key.encode(), passphrase(secret_key))
+        except ValueError:
+            continue  # encrypted with another secret key
+        assert isinstance(key, RSAPrivateKey)
+        return key
+    return None
+
+
+def public_key_of(row: SigningKey) -> RSAPublicKey:
+    key = jwt.algorithms.RSAAlgorithm.from_jwk(row.public_key)
+    assert isinstance(key, RSAPublicKey)
+    return key
