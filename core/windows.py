@@ -5,11 +5,22 @@ from datetime import datetime
 from django.db import models
 from django.db.models import F, Q
 
+from core.api.sql import Sql
+
 
 def window_contains(at: datetime, prefix: str = "") -> Q:
     """Rows whose window contains `at`; `prefix` is the path to another model's window ("segment__")."""
     return (Q(**{f"{prefix}valid_from__isnull": True}) | Q(**{f"{prefix}valid_from__lte": at})) & (
         Q(**{f"{prefix}valid_to__isnull": True}) | Q(**{f"{prefix}valid_to__gte": at})
+    )
+
+
+def open_at(at: datetime, alias: str) -> Sql:
+    """The same rule as a condition in SQL; `alias` names the table of the window."""
+    return Sql(
+        f"({alias}.valid_from IS NULL OR {alias}.valid_from <= %s)"
+        f" AND ({alias}.valid_to IS NULL OR {alias}.valid_to >= %s)",
+        (at, at),
     )
 
 

@@ -72,7 +72,10 @@ class CustomerAssignment(Assignment):
         Segment, on_delete=models.DO_NOTHING, db_constraint=False, related_name="customer_assignments"
     )
     customer = models.ForeignKey(
-        "accounts.Customer", on_delete=models.DO_NOTHING, db_constraint=False, related_name="segment_assignments"
+        "accounts.Customer",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="segment_assignments",
     )
     legal_entity = models.ForeignKey(
         "accounts.LegalEntity",

@@ -1,0 +1,291 @@
+"""Who sees what: the rules of membership, of the entity acted for, and of windows, at their edges."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from accounts.callers import Caller, CallerKind, Identity, TenantRecord
+from accounts.models import Customer, LegalEntity, Site, Tenant
+from core.errors import InvalidInput, NotAllowed
+from segments.models import Segment
+from segments.visibility import (
+    Shopper,
+    Viewer,
+    matching_products,
+    resolve,
+    viewer_for,
+    viewer_of,
+    visible_segments,
+)
+from tests.factories.accounts import (
+    ContactAssignmentFactory,
+    CustomerFactory,
+    LegalEntityFactory,
+    SiteFactory,
+)
+from tests.factories.catalog import ProductFactory
+from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def customer(tenant: Tenant) -> Customer:
+    return CustomerFactory(tenant=tenant, external_id="C1")
+
+
+@pytest.fixture
+def company(tenant: Tenant, customer: Customer) -> LegalEntity:
+    entity = LegalEntityFactory(tenant=tenant, external_id="ACME")
+    ContactAssignmentFactory(legal_entity=entity, customer=customer)
+    return entity
+
+
+@pytest.fixture
+def make_segment(site: Site) -> Callable[..., Segment]:
+    return lambda **facts: SegmentFactory(site=site, **facts)
+
+
+def caller_of(
+    tenant: Tenant, customer: Customer | None = None, *, legal_entity: LegalEntity | None = None
+) -> Caller:
+    return Caller(
+        tenant=TenantRecord(tenant.id, tenant.name, "en", ("en",), "EUR"),
+        kind=CallerKind.CUSTOMER if customer else CallerKind.ANONYMOUS,
+        client_id="storefront",
+        scopes=frozenset(),
+        expires_at=datetime.max,  # noqa: DTZ901 - nothing compares it here
+        customer=Identity(customer.id, customer.external_id) if customer else None,
+        legal_entity=Identity(legal_entity.id, legal_entity.external_id) if legal_entity else None,
+    )
+
+
+def keys_seen(viewer: Viewer, at: datetime) -> tuple[int, ...]:
+    return visible_segments(viewer, at=at)
+
+
+@pytest.mark.parametrize(
+    ("facts", "counts"),
+    [
+        ({}, True),
+        ({"status": "INACTIVE"}, False),
+        ({"valid_from": timedelta(0)}, True),
+        ({"valid_from": SECOND}, False),
+        ({"valid_to": timedelta(0)}, True),
+        ({"valid_to": -SECOND}, False),
+        ({"valid_from": -SECOND, "valid_to": SECOND}, True),
+    ],
+)
+def test_a_segment_counts_while_it_is_active_and_its_window_contains_the_instant(
+    customer: Customer,
+    make_segment: Callable[..., Segment],
+    now: datetime,
+    facts: dict[str, Any],
+    counts: bool,
+) -> None:
+    facts = {name: now + value if isinstance(value, timedelta) else value for name, value in facts.items()}
+    segment = make_segment(**facts)
+    CustomerAssignmentFactory(segment=segment, customer=customer)
+
+    assert keys_seen(Viewer(customer.tenant_id, customer.id), now) == ((segment.id,) if counts else ())
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "counts"),
+    [
+        (None, None, True),
+        (0, None, True),
+        (1, None, False),
+        (None, 0, True),
+        (None, -1, False),
+        (-1, 1, True),
+    ],
+)
+def test_an_assignment_counts_while_its_own_window_contains_the_instant(
+    customer: Customer,
+    make_segment: Callable[..., Segment],
+    now: datetime,
+    opens: int | None,
+    closes: int | None,
+    counts: bool,
+) -> None:
+    segment = make_segment()
+    CustomerAssignmentFactory(
+        segment=segment,
+        customer=customer,
+        valid_from=None if opens is None else now + opens * SECOND,
+        valid_to=None if closes is None else now + closes * SECOND,
+    )
+
+    assert keys_seen(Viewer(customer.tenant_id, customer.id), now) == ((segment.id,) if counts else ())
+
+
+def test_a_b2c_assignment_counts_whatever_the_customer_acts_for(
+    customer: Customer, company: LegalEntity, make_segment: Callable[..., Segment], now: datetime
+) -> None:
+    segment = make_segment()
+    CustomerAssignmentFactory(segment=segment, customer=customer)
+
+    assert keys_seen(Viewer(customer.tenant_id, customer.id, company.id), now) == (segment.id,)
+
+
+def test_a_b2b_assignment_counts_only_for_the_entity_acted_for(
+    customer: Customer, company: LegalEntity, make_segment: Callable[..., Segment], now: datetime
+) -> None:
+    other = LegalEntityFactory(tenant=customer.tenant)
+    ContactAssignmentFactory(legal_entity=other, customer=customer)
+    segment = make_segment()
+    CustomerAssignmentFactory(segment=segment, customer=customer, legal_entity=company)
+    tenant_id = customer.tenant_id
+
+    assert keys_seen(Viewer(tenant_id, customer.id, company.id), now) == (segment.id,)
+    assert keys_seen(Viewer(tenant_id, customer.id, other.id), now) == ()
+    assert keys_seen(Viewer(tenant_id, customer.id), now) == ()
+
+
+def test_another_customers_assignment_does_not_count(
+    customer: Customer, make_segment: Callable[..., Segment], now: datetime
+) -> None:
+    CustomerAssignmentFactory(segment=make_segment(), customer=CustomerFactory(tenant=customer.tenant))
+
+    assert keys_seen(Viewer(customer.tenant_id, customer.id), now) == ()
+
+
+def test_a_site_keeps_its_own_segments(customer: Customer, site: Site, now: datetime) -> None:
+    here = SegmentFactory(site=site)
+    there = SegmentFactory(site=SiteFactory(tenant=site.tenant, code="outlet"))
+    for segment in (here, there):
+        CustomerAssignmentFactory(segment=segment, customer=customer)
+    viewer = Viewer(customer.tenant_id, customer.id)
+
+    assert visible_segments(viewer, at=now) == (here.id, there.id)
+    assert visible_segments(viewer, at=now, site_code="outlet") == (there.id,)
+    assert visible_segments(viewer, at=now, site_code="unknown") == ()
+
+
+def test_a_customer_of_one_entity_acts_for_it(customer: Customer, company: LegalEntity) -> None:
+    viewer = viewer_of(caller_of(customer.tenant, customer), legal_entity_id=None)
+
+    assert viewer == Viewer(customer.tenant_id, customer.id, company.id)
+
+
+def test_a_customer_of_several_entities_who_names_none_acts_for_none(
+    customer: Customer, company: LegalEntity
+) -> None:
+    other = LegalEntityFactory(tenant=customer.tenant, external_id="GLOBEX")
+    ContactAssignmentFactory(legal_entity=other, customer=customer)
+    caller = caller_of(customer.tenant, customer)
+
+    assert viewer_of(caller, legal_entity_id=None).legal_entity_id is None
+    assert viewer_of(caller, legal_entity_id="GLOBEX").legal_entity_id == other.id
+
+
+def test_a_token_bound_to_an_entity_acts_for_it(customer: Customer, company: LegalEntity) -> None:
+    ContactAssignmentFactory(legal_entity=LegalEntityFactory(tenant=customer.tenant), customer=customer)
+    caller = caller_of(customer.tenant, customer, legal_entity=company)
+
+    assert viewer_of(caller, legal_entity_id=None).legal_entity_id == company.id
+    assert viewer_of(caller, legal_entity_id="ACME").legal_entity_id == company.id
+
+
+def test_naming_another_entity_than_the_tokens_is_refused(customer: Customer, company: LegalEntity) -> None:
+    other = LegalEntityFactory(tenant=customer.tenant, external_id="GLOBEX")
+    ContactAssignmentFactory(legal_entity=other, customer=customer)
+
+    with pytest.raises(NotAllowed, match="The token acts for the legal entity ACME, not for GLOBEX."):
+        viewer_of(caller_of(customer.tenant, customer, legal_entity=company), legal_entity_id="GLOBEX")
+
+
+def test_naming_a_strangers_entity_is_refused(customer: Customer, company: LegalEntity) -> None:
+    LegalEntityFactory(tenant=customer.tenant, external_id="GLOBEX")
+
+    with pytest.raises(NotAllowed, match="The customer is not assigned to the legal entity GLOBEX."):
+        viewer_of(caller_of(customer.tenant, customer), legal_entity_id="GLOBEX")
+
+
+def test_a_token_bound_to_an_entity_that_was_left_is_refused(
+    customer: Customer, company: LegalEntity
+) -> None:
+    company.contacts.all().delete()
+
+    with pytest.raises(NotAllowed, match="The customer is not assigned to the legal entity ACME."):
+        viewer_of(caller_of(customer.tenant, customer, legal_entity=company), legal_entity_id=None)
+
+
+def test_an_anonymous_caller_belongs_to_nothing_and_costs_nothing(
+    tenant: Tenant, now: datetime, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(0):
+        viewer = viewer_of(caller_of(tenant), legal_entity_id=None)
+        assert visible_segments(viewer, at=now) == ()
+
+
+def test_a_named_customer_is_viewed_by_the_same_rules(customer: Customer, company: LegalEntity) -> None:
+    identity = Identity(customer.id, customer.external_id)
+    tenant_id = customer.tenant_id
+
+    assert viewer_for(tenant_id=tenant_id, customer=identity, legal_entity_id=None) == Viewer(
+        tenant_id, customer.id, company.id
+    )
+    assert viewer_for(tenant_id=tenant_id, customer=None, legal_entity_id=None) == Viewer(tenant_id)
+    with pytest.raises(NotAllowed):
+        viewer_for(tenant_id=tenant_id, customer=identity, legal_entity_id="unknown")
+
+
+@pytest.mark.parametrize("segments", [1, 20])
+def test_a_shoppers_sight_takes_one_statement(
+    customer: Customer,
+    company: LegalEntity,
+    make_segment: Callable[..., Segment],
+    now: datetime,
+    segments: int,
+    django_assert_num_queries: Any,
+) -> None:
+    made = [make_segment() for _ in range(segments)]
+    for segment in made:
+        CustomerAssignmentFactory(segment=segment, customer=customer, legal_entity=company)
+    shopper = Shopper(customer.tenant_id, customer_number="C1", named_legal_entity="ACME")
+
+    with django_assert_num_queries(1):
+        sight = resolve(shopper, at=now, site_code="main")
+
+    assert sight.viewer == Viewer(customer.tenant_id, customer.id, company.id)
+    assert sight.segment_ids == tuple(segment.id for segment in made)
+
+
+def test_an_unknown_site_is_refused(customer: Customer, now: datetime) -> None:
+    with pytest.raises(InvalidInput, match="There is no site moon."):
+        resolve(Shopper(customer.tenant_id, customer_id=customer.id), at=now, site_code="moon")
+
+
+def test_an_unknown_customer_sees_nothing(tenant: Tenant, now: datetime) -> None:
+    assert resolve(Shopper(tenant.id, customer_number="nobody"), at=now).segment_ids == ()
+
+
+def test_products_match_by_their_own_assignments(site: Site, now: datetime) -> None:
+    segment = SegmentFactory(site=site)
+    inside, outside, expired = (ProductFactory(tenant=site.tenant, external_id=name) for name in "ABC")
+    ItemAssignmentFactory(segment=segment, product=inside)
+    ItemAssignmentFactory(segment=SegmentFactory(site=site), product=outside)
+    ItemAssignmentFactory(segment=segment, product=expired, valid_to=now - SECOND)
+
+    matched = matching_products(
+        tenant_id=site.tenant_id, segment_ids=[segment.id], product_ids=["A", "B", "C", "D"], at=now
+    )
+
+    assert matched == {"A"}
+
+
+def test_nothing_matches_without_segments_or_products(
+    site: Site, now: datetime, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(0):
+        for segment_ids, product_ids in (([], ["A"]), ([1], [])):
+            assert (
+                matching_products(
+                    tenant_id=site.tenant_id, segment_ids=segment_ids, product_ids=product_ids, at=now
+                )
+                == frozenset()
+            )
