@@ -13,7 +13,7 @@ or as its text. Every fault is a QuerySyntaxError that says at which character; 
                | "(", [ blanks ], "~", pattern, ")" ;
     list       = value, { [ blanks ], ",", [ blanks ], value } ;  (* at most 1,000 values *)
     range      = comparison, [ [ blanks ], "AND", [ blanks ], comparison ] ;
-    comparison = ( ">" | ">=" | "<" | "<=" ), value ;             (* in brackets also blanks, value *)
+    comparison = ( ">" | ">=" | "<" | "<=" ), value ;             (* in brackets blanks may stand between *)
     value      = quoted | word ;
     quoted     = '"', { character | '\"' | '\\' }, '"' ;
     word       = first, { character } ;
