@@ -43,7 +43,14 @@ def refuge_folder() -> Path:
     """Return the folder for what the server's user could not reach inside the checkout."""
     if os.geteuid() == 0:
         return Path("/var/lib") / FOLDER_NAME
-    return Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".local" / "share" / FOLDER_NAME
+    try:
+        home = pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        raise EmbeddedPostgresError(
+            f"PostgreSQL cannot be run by user {os.geteuid()}, who has no name on this system. "
+            "Add the user to the system, start the project as another one, or set DATABASE_URL."
+        ) from None
+    return Path(home) / ".local" / "share" / FOLDER_NAME
 
 
 def existing_places(wanted: Path) -> Places | None:

@@ -33,8 +33,9 @@ PATIENCE = 60.0  # seconds for what ought to take one; crash recovery is never c
 LOG_LIMIT = 10_000_000  # bytes of the server's log, after which a start begins a new one
 
 # Starts the server outside our session and process group, and tells its process id. Its output goes to a
-# file: a pipe would stay open as long as the server runs.
-START_SCRIPT = '"$0" -D "$2" </dev/null >>"$1" 2>&1 & echo $!'
+# file: a pipe would stay open as long as the server runs. PostgreSQL takes the process that the variable
+# names for its launcher, as it does with pg_ctl: see _forget_dead_postmaster.
+START_SCRIPT = 'PG_GRANDPARENT_PID="$3" "$0" -D "$2" </dev/null >>"$1" 2>&1 & echo $!'
 WRITE_SCRIPT = 'umask 077; cat >"$1.new" && mv -f "$1.new" "$1"'
 
 logger = logging.getLogger(__name__)
@@ -68,12 +69,18 @@ class EmbeddedServer:
         Waits without limit while a server recovers from a crash.
         Raises EmbeddedPostgresError when it cannot be started here.
         """
-        places = existing_places(self.wanted)
-        if places is not None and _ping(places.sockets) == pq.Ping.OK:
-            return places.sockets
-        with self._starting_alone() as lock:
-            places = existing_places(self.wanted) or self._initialise(keep_open=lock)
-            self._await_connections(places)
+        try:
+            places = existing_places(self.wanted)
+            if places is not None and _ping(places.sockets) == pq.Ping.OK:
+                return places.sockets
+            with self._starting_alone() as lock:
+                places = existing_places(self.wanted) or self._initialise(keep_open=lock)
+                self._await_connections(places)
+        except OSError as error:
+            raise EmbeddedPostgresError(
+                f"cannot start PostgreSQL in {self.wanted}: {error}. Start the project as the user who "
+                "started it first, set VAR_DIR to a folder of your own, or set DATABASE_URL."
+            ) from error
         return places.sockets
 
     def stop(self) -> bool:
@@ -108,14 +115,8 @@ class EmbeddedServer:
     @contextmanager
     def _starting_alone(self) -> Iterator[int]:
         """Hold the lock under which a server may be started. The kernel drops it when we are killed."""
-        try:
-            self.wanted.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.wanted.with_name(f"{self.wanted.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
-        except PermissionError as error:
-            raise EmbeddedPostgresError(
-                f"{error.filename} is not ours to write. Start the project as the user who started it first, "
-                "set VAR_DIR to a folder of your own, or set DATABASE_URL."
-            ) from error
+        self.wanted.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.wanted.with_name(f"{self.wanted.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield lock
@@ -198,15 +199,15 @@ class EmbeddedServer:
         if _log_size(places) > LOG_LIMIT:
             _write(places, "server.log", "")
         program, log = binaries_folder(places.account) / "postgres", places.data / "server.log"
-        command = ["/bin/sh", "-c", START_SCRIPT, str(program), str(log), str(places.data)]
+        command = ["/bin/sh", "-c", START_SCRIPT, str(program), str(log), str(places.data), str(os.getpid())]
         return int(run_as(places.account, command).stdout)
 
     def _forget_dead_postmaster(self, places: Places) -> None:
         """Make the lock files of a killed server harmless.
 
         PostgreSQL refuses to start while the process id in them is anybody's, even a stranger's or a
-        zombie's. It does take its own ancestors for strangers, so ours is written instead: then it still
-        checks the rest of the file, namely whether orphans hold the old server's memory.
+        zombie's, but for its launcher's. So ours is written instead, and it still checks the rest of the
+        file, namely whether orphans hold the old server's memory.
         """
         if lines := _postmaster_file(places).lines:
             _write(places, "postmaster.pid", "\n".join([str(os.getpid()), *lines[1:]]) + "\n")

@@ -263,6 +263,15 @@ def test_data_of_another_user_are_refused(server, monkeypatch):
             server.ensure_running()
 
 
+def test_folder_that_cannot_be_written_is_refused_with_the_remedy(folder, monkeypatch):
+    (folder / "file").touch()
+
+    with pytest.raises(
+        EmbeddedPostgresError, match="set VAR_DIR to a folder of your own, or set DATABASE_URL"
+    ):
+        EmbeddedServer(data=folder / "file" / "pg", profile="test").ensure_running()
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o755, 0o750])
 def test_sockets_folder_that_others_may_enter_is_refused(folder, server, mode):
     parent = folder / f"sockets-{mode:o}"
