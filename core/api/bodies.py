@@ -11,6 +11,8 @@ from rest_framework.request import Request
 
 from core.api.errors import MalformedBody
 
+DEEPEST_BODY = 30
+
 
 class JsonParser(BaseParser):
     """Reads any body as JSON: clients of these services often send it without a content type.
@@ -33,9 +35,20 @@ class JsonParser(BaseParser):
             body = orjson.loads(content)
         except orjson.JSONDecodeError as error:
             raise MalformedBody(f"The body is not valid JSON: {error}") from error
+        if content.count(b"{") + content.count(b"[") > DEEPEST_BODY and is_deeper_than(body, DEEPEST_BODY):
+            raise MalformedBody(f"The body is nested more than {DEEPEST_BODY} levels deep.")
         if b"\\u0000" in content and "\x00" in flat_text(body):
             raise MalformedBody("The body holds the character NUL (\\u0000), which cannot be stored.")
         return body
+
+
+def is_deeper_than(value: object, levels: int) -> bool:
+    """Say whether objects and lists are nested deeper than so many levels."""
+    if isinstance(value, dict):
+        return levels == 0 or any(is_deeper_than(entry, levels - 1) for entry in value.values())
+    if isinstance(value, list):
+        return levels == 0 or any(is_deeper_than(entry, levels - 1) for entry in value)
+    return False
 
 
 def flat_text(value: object) -> str:
