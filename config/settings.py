@@ -1,4 +1,4 @@
-"""Settings. Everything that differs between machines comes from the environment: see docs/configuration.md."""
+"""Settings. What differs between machines comes from the environment: see docs/configuration.md."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What can go wrong, said without HTTP: each error carries its facts, `core.api.errors` decides the answer."""
+"""What can go wrong, said without HTTP: errors carry their facts, `core.api.errors` decides the answer."""
 
 
 class DomainError(Exception):

@@ -57,7 +57,7 @@ class ClientSecret(models.Model):
 
 
 class SigningKey(models.Model):
-    """A key pair that signs tokens: next, then active, then retired until the last token it signed expires."""
+    """A key pair that signs tokens: next, then active, then retired until its last token expires."""
 
     kid = models.CharField(max_length=64, unique=True)
     private_key = models.TextField(editable=False, help_text="PEM, encrypted with the service's secret key.")
@@ -80,7 +80,7 @@ class SigningKey(models.Model):
 
 
 class Session(TenantOwned):
-    """A visit to a storefront: anonymous first, a customer's after login, perhaps acting for a legal entity."""
+    """A visit to a storefront: anonymous, or a customer's who may act for a legal entity."""
 
     session_id = models.UUIDField(unique=True, default=uuid.uuid4)
     client = models.ForeignKey(
@@ -138,7 +138,9 @@ class RefreshToken(TenantOwned):
 
     class Meta:
         indexes = [models.Index(fields=["tenant", "session"], name="refresh_token_of_session")]
-        constraints = [SameTenantReference(field="session", on_delete="CASCADE", name="refresh_token_session")]
+        constraints = [
+            SameTenantReference(field="session", on_delete="CASCADE", name="refresh_token_session")
+        ]
 
     def __str__(self) -> str:
         return f"refresh token {self.pk} of {self.session_id}"

@@ -51,7 +51,10 @@ class ContactAssignment(TenantDocument):
         LegalEntity, on_delete=models.DO_NOTHING, db_constraint=False, related_name="contacts"
     )
     customer = models.ForeignKey(
-        "accounts.Customer", on_delete=models.DO_NOTHING, db_constraint=False, related_name="contact_assignments"
+        "accounts.Customer",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="contact_assignments",
     )
     type = models.CharField(
         max_length=9,

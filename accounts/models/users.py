@@ -15,7 +15,9 @@ class User(AbstractUser):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(is_superuser=True) | models.Q(is_staff=False) | models.Q(tenant__isnull=False),
+                condition=models.Q(is_superuser=True)
+                | models.Q(is_staff=False)
+                | models.Q(tenant__isnull=False),
                 name="user_staff_has_tenant",
             )
         ]

@@ -17,7 +17,10 @@ class CategoryAssignment(TenantOwned):
         "catalog.Category", on_delete=models.DO_NOTHING, db_constraint=False, related_name="assignments"
     )
     product = models.ForeignKey(
-        "catalog.Product", on_delete=models.DO_NOTHING, db_constraint=False, related_name="category_assignments"
+        "catalog.Product",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="category_assignments",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -119,7 +119,7 @@ def typed_shape(error: errors.DomainError, status: HTTPStatus) -> dict[str, Any]
     }
     if problems := problems_of(error):
         body["details"] = [
-            {"field": field, "type": kind, "message": message} if field else {"type": kind, "message": message}
+            {**({"field": field} if field else {}), "type": kind, "message": message}
             for field, kind, message in problems
         ]
     return body

@@ -194,7 +194,7 @@ class Localized(Field):
 
 
 class Json(Field):
-    """Free JSON (`jsonb`), returned as stored; absent when NULL, or an empty object or list if `omit_empty`."""
+    """Free JSON (`jsonb`), returned as stored; absent when NULL, or when empty and `omit_empty`."""
 
     def __init__(self, sql: str, *, needs: tuple[str, ...] = (), omit_empty: bool = True) -> None:
         self.sql = sql
@@ -250,7 +250,9 @@ class Nested(Field):
             whole = self.json(Languages())
             if (presence := presence_condition(f"({whole.text})", term, before=whole.values)) is not None:
                 return presence
-            raise QuerySyntaxError(f"{'.'.join(term.path)} is an object; name one of its fields", term.position)
+            raise QuerySyntaxError(
+                f"{'.'.join(term.path)} is an object; name one of its fields", term.position
+            )
         field = self.fields.get(path[0])
         if field is None:
             raise unknown_field(term)
@@ -314,7 +316,7 @@ def presence_condition(sql: str, term: Term, before: tuple[Any, ...] = ()) -> Sq
 def compare(
     sql: str, type_name: str, term: Term, typed: Callable[[Value], Any], before: tuple[Any, ...] = ()
 ) -> Sql:
-    """Return the term as a condition on an expression of the type; `before` are the expression's own values."""
+    """Return the term as a condition on an expression of the type, whose own values are `before`."""
     match term.test:
         case Equals(value):
             return Sql(f"{sql} = %s::{type_name}", (*before, typed(value)))

@@ -70,15 +70,16 @@ def fetch_page(
     offset = ((page.number or 1) - 1) * page.size
     inner_joins = representation.joined(needs | sort_needs)
     rows = fetch_rows(
-        page_statement(
-            representation, page, keys, where, inner_joins, offset=offset, backwards=backwards
-        )
+        page_statement(representation, page, keys, where, inner_joins, offset=offset, backwards=backwards)
     )
     has_more = len(rows) > page.size
     rows = rows[: page.size]
     if backwards:
         rows.reverse()
-    has_next, has_previous = (bool(rows), has_more) if backwards else (has_more, bool(rows) and is_later(page))
+    if backwards:
+        has_next, has_previous = bool(rows), has_more
+    else:
+        has_next, has_previous = has_more, bool(rows) and is_later(page)
     return Page(
         documents=[row[0] for row in rows],
         next_cursor=write_cursor(rows[-1][1], page.sort) if has_next else None,

@@ -1,4 +1,4 @@
-"""The query parameters and headers that many operations share: how they are read and how they are described."""
+"""The query parameters and headers that many operations share: how they are read and described."""
 
 from collections.abc import Mapping
 
@@ -37,7 +37,9 @@ def whole_number(query: Mapping[str, str], name: str, *, default: int, least: in
     if not value:
         return default
     if not value.isascii() or not value.isdigit() or len(value) > 12 or not least <= int(value) <= most:
-        raise InvalidInput(f"{name} is a whole number from {least} to {most}, not {value[:40]!r}.", field=name)
+        raise InvalidInput(
+            f"{name} is a whole number from {least} to {most}, not {value[:40]!r}.", field=name
+        )
     return int(value)
 
 

@@ -86,7 +86,8 @@ class Representation:
             field = self.fields.get(path[0])
             if field is None:
                 raise InvalidInput(
-                    f"There is no field {name} to sort by; choose from {', '.join(self.fields)}.", field="sort"
+                    f"There is no field {name} to sort by; choose from {', '.join(self.fields)}.",
+                    field="sort",
                 )
             sql, type_name = field.sort_key(path[1:], languages)
             keys.append(SortKey(sql, type_name, direction.lower() == "desc"))

@@ -130,7 +130,7 @@ class ContractViewSet(ViewSet):
         number = parameters.page_number(query, size=size)
         after, before = query.get("next"), query.get("prev")
         if (number is not None) + (after is not None) + (before is not None) > 1:
-            raise InvalidInput("pageNumber, next and prev exclude each other; send one of them.", field="next")
+            raise InvalidInput("Send one of pageNumber, next and prev, not several.", field="next")
         if self.counts_by_parameter:
             wants_count = parameters.flag(query, "totalCount")
         else:

@@ -60,7 +60,9 @@ def test_no_rows_take_no_statement(django_assert_num_queries, db):
 
 
 def outcomes(plan):
-    return [(outcome.position, outcome.created, outcome.error and outcome.error.code) for outcome in plan.outcomes]
+    return [
+        (outcome.position, outcome.created, outcome.error and outcome.error.code) for outcome in plan.outcomes
+    ]
 
 
 def test_the_same_key_twice_acts_in_order():

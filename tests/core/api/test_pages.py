@@ -22,9 +22,7 @@ SEGMENTS = Representation(
         "siteCode": Text("site.code", needs=("site",)),
         "languages": Texts("site.languages", needs=("site",)),
         "mixins": Json("segment.mixins"),
-        "metadata": Nested(
-            {"version": Integer("segment.version"), "createdAt": Time("segment.created_at")}
-        ),
+        "metadata": Nested({"version": Integer("segment.version"), "createdAt": Time("segment.created_at")}),
     },
     aliases={"metadataCreatedAt": "metadata.createdAt"},
 )
@@ -103,7 +101,14 @@ def test_page_numbers_cut_the_list_and_the_count_covers_all_of_it(site):
     assert fetch(PageRequest(size=2, number=4)).documents == []
 
 
-SORTS = ["", "name.en", "name.en:desc", "validity.from,name.en:desc", "validity.from:desc", "metadata.version:ASC"]
+SORTS = [
+    "",
+    "name.en",
+    "name.en:desc",
+    "validity.from,name.en:desc",
+    "validity.from:desc",
+    "metadata.version:ASC",
+]
 
 
 @pytest.mark.parametrize("sort", SORTS)
@@ -144,7 +149,9 @@ def test_cursor_of_another_order_is_refused(site):
         fetch(PageRequest(size=1, sort="name.en", after=cursor))
 
 
-@pytest.mark.parametrize("sort", ["colour", "name.en:up", "name.en.x", "validity", "mixins.a", "metadata.colour"])
+@pytest.mark.parametrize(
+    "sort", ["colour", "name.en:up", "name.en.x", "validity", "mixins.a", "metadata.colour"]
+)
 def test_faulty_sort_is_refused(db, sort):
     with pytest.raises(InvalidInput):
         fetch(PageRequest(sort=sort))
