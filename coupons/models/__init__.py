@@ -1,0 +1,14 @@
+from coupons.models.coupons import Coupon, CouponCategory, CouponSegment, DiscountCalculation, DiscountType
+from coupons.models.redemptions import FailedAttempts, Redemption
+from coupons.models.settings import CouponSettings
+
+__all__ = [
+    "Coupon",
+    "CouponCategory",
+    "CouponSegment",
+    "CouponSettings",
+    "DiscountCalculation",
+    "DiscountType",
+    "FailedAttempts",
+    "Redemption",
+]

@@ -1,0 +1,110 @@
+from django.db import models
+from django.db.models import Q
+
+from accounts.models.tenants import CURRENCY
+from accounts.tenancy import TenantOwned
+from core.constraints import SameTenantReference
+from core.identifiers import generate_id
+from coupons.models.coupons import AMOUNT
+
+
+class Redemption(TenantOwned):
+    """One use of a coupon, for one order of one customer, who may have acted for a legal entity.
+
+    `customer_number` and `legal_entity_id` are ids of the wire, empty when there is none; they stay when
+    the customer is deleted. An order code and an idempotency key count once for the same coupon, customer
+    and legal entity.
+    """
+
+    tenant = models.ForeignKey(
+        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
+    external_id = models.CharField("id", max_length=128, default=generate_id)
+    coupon = models.ForeignKey(
+        "coupons.Coupon", on_delete=models.DO_NOTHING, db_constraint=False, related_name="redemptions"
+    )
+    customer = models.ForeignKey(
+        "accounts.Customer",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        null=True,
+        blank=True,
+        related_name="redemptions",
+    )
+    customer_number = models.CharField(max_length=128, blank=True)
+    legal_entity_id = models.CharField(max_length=128, blank=True)
+    order_code = models.CharField(max_length=255, blank=True)
+    idempotency_key = models.CharField(max_length=255, blank=True)
+    order_total_amount = models.DecimalField(**AMOUNT)
+    order_total_currency = models.CharField(max_length=3, validators=[CURRENCY])
+    discount_amount = models.DecimalField(**AMOUNT)
+    discount_currency = models.CharField(max_length=3, validators=[CURRENCY])
+    redeemed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("id",)
+        indexes = [
+            models.Index(fields=["coupon", "id"], name="redemptions_of_coupon"),
+            models.Index(
+                fields=["coupon", "customer_number", "legal_entity_id"], name="redemptions_by_customer"
+            ),
+            models.Index(fields=["coupon", "redeemed_at"], name="redemptions_by_day"),
+            models.Index(
+                fields=["coupon", "legal_entity_id"],
+                condition=~Q(legal_entity_id=""),
+                name="redemptions_by_legal_entity",
+            ),
+            models.Index(
+                fields=["tenant", "customer"],
+                condition=Q(customer__isnull=False),
+                name="redemptions_of_customer",
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "external_id"], name="redemption_id_unique"),
+            models.UniqueConstraint(
+                fields=["coupon", "customer_number", "legal_entity_id", "order_code"],
+                condition=~Q(order_code=""),
+                name="redemption_order_code_unique",
+            ),
+            models.UniqueConstraint(
+                fields=["coupon", "customer_number", "legal_entity_id", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="redemption_idempotency_key_unique",
+            ),
+            models.CheckConstraint(
+                condition=Q(order_total_amount__gte=0, discount_amount__gte=0),
+                name="redemption_amounts_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=~Q(customer_number="") | Q(customer__isnull=True, legal_entity_id=""),
+                name="redemption_without_customer_number_is_anonymous",
+            ),
+            SameTenantReference(field="coupon", on_delete="RESTRICT", name="redemption_coupon"),
+            SameTenantReference(field="customer", on_delete="SET NULL", name="redemption_customer"),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class FailedAttempts(TenantOwned):
+    """How often a client at an address tried codes that it could not redeem, since `started_at`."""
+
+    tenant = models.ForeignKey(
+        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
+    )
+    client_id = models.CharField(max_length=128)
+    address = models.CharField(max_length=64)
+    started_at = models.DateTimeField()
+    count = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name_plural = "failed attempts"
+        indexes = [models.Index(fields=["started_at"], name="failed_attempts_age")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "client_id", "address"], name="failed_attempts_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client_id} at {self.address}: {self.count}"

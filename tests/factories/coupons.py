@@ -1,0 +1,51 @@
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import factory
+
+from coupons.models import Coupon, CouponCategory, CouponSegment, Redemption
+from tests.factories.accounts import TenantFactory
+
+
+class CouponFactory(factory.django.DjangoModelFactory):
+    """A coupon of ten percent without any restriction."""
+
+    class Meta:
+        model = Coupon
+
+    tenant = factory.SubFactory(TenantFactory)
+    code = factory.Sequence(lambda n: f"CODE{n}")
+    name = factory.LazyAttribute(lambda coupon: f"Coupon {coupon.code}")
+    discount_type = "PERCENT"
+    discount_percentage = Decimal(10)
+
+
+class CouponSegmentFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = CouponSegment
+
+    tenant = factory.SelfAttribute("coupon.tenant")
+    segment_external_id = factory.LazyAttribute(lambda row: row.segment.external_id)
+
+
+class CouponCategoryFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = CouponCategory
+
+    tenant = factory.SelfAttribute("coupon.tenant")
+    category_external_id = factory.LazyAttribute(lambda row: row.category.external_id)
+
+
+class RedemptionFactory(factory.django.DjangoModelFactory):
+    """A redemption as a row; the coupon's counter stays as it is."""
+
+    class Meta:
+        model = Redemption
+
+    coupon = factory.SubFactory(CouponFactory)
+    tenant = factory.SelfAttribute("coupon.tenant")
+    order_total_amount = Decimal(100)
+    order_total_currency = "EUR"
+    discount_amount = Decimal(10)
+    discount_currency = "EUR"
+    redeemed_at = datetime(2024, 1, 31, 12, tzinfo=UTC)
