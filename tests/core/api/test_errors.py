@@ -1,0 +1,190 @@
+import json
+from http import HTTPStatus
+
+import pytest
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import DataError, OperationalError
+from django.http import Http404
+from psycopg import errors as postgres
+from rest_framework import exceptions as rest
+
+from core import errors
+from core.api.bodies import JsonParser
+from core.api.errors import (
+    InvalidBody,
+    MalformedBody,
+    answer_error,
+    answer_failure,
+    category_shape,
+    flatten,
+    segment_shape,
+    typed_shape,
+)
+
+
+class View:
+    def __init__(self, shape):
+        self.error_shape = shape
+
+
+def answer(exception, shape=segment_shape):
+    response = answer_error(exception, {"view": View(shape)})
+    return response.status_code, json.loads(response.content)
+
+
+def database_error(kind, cause):
+    error = kind("raised by the driver")
+    error.__cause__ = cause("details that no client may see")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("exception", "status"),
+    [
+        (errors.InvalidInput("x"), 400),
+        (rest.ValidationError({"name": ["x"]}), 400),
+        (rest.ParseError("x"), 400),
+        (MalformedBody("x"), 400),
+        (RequestDataTooBig(), 400),
+        (database_error(DataError, postgres.InvalidRegularExpression), 400),
+        (database_error(DataError, postgres.NumericValueOutOfRange), 400),
+        (database_error(OperationalError, postgres.QueryCanceled), 400),
+        (errors.MissingScope(("a.b",)), 403),
+        (errors.NotAllowed("x"), 403),
+        (PermissionDenied(), 403),
+        (errors.NotFound(resource_id="x"), 404),
+        (Http404(), 404),
+        (rest.MethodNotAllowed("PUT"), 405),
+        (errors.AlreadyExists(), 409),
+        (errors.VersionConflict(expected=1, stored=2), 409),
+        (errors.TooManyAttempts("x", retry_after=3), 429),
+        (database_error(OperationalError, postgres.AdminShutdown), 503),
+    ],
+)
+def test_each_kind_of_error_has_its_status(exception, status):
+    assert answer(exception)[0] == status
+    assert "details that no client may see" not in json.dumps(answer(exception)[1])
+
+
+@pytest.mark.parametrize("exception", [ValueError("ours"), DataError("ours"), KeyError("x")])
+def test_faults_of_ours_rise(exception):
+    assert answer_error(exception, {"view": View(segment_shape)}) is None
+
+
+def test_no_token_is_a_fault_in_every_service():
+    for shape in (segment_shape, category_shape, typed_shape):
+        assert answer(errors.NotAuthenticated("Invalid access token"), shape) == (
+            401,
+            {
+                "fault": {
+                    "faultstring": "Invalid access token",
+                    "detail": {"errorcode": "oauth.v2.InvalidAccessToken"},
+                }
+            },
+        )
+
+
+def test_segment_errors():
+    assert answer(errors.NotFound(resource_id="gold")) == (
+        404,
+        {
+            "code": 404,
+            "status": "Not Found",
+            "message": "The resource with id gold has not been found.",
+            "resourceId": "gold",
+        },
+    )
+    assert answer(errors.InvalidInput("siteCode: no such site", field="siteCode"))[1] == {
+        "code": 400,
+        "status": "Bad Request",
+        "message": "siteCode: no such site",
+        "details": {"field": "siteCode", "type": "invalid_input", "message": "siteCode: no such site"},
+    }
+
+
+def test_category_errors_name_the_missing_scope():
+    assert answer(errors.MissingScope(("category.category_manage",)), category_shape) == (
+        403,
+        {
+            "code": 403,
+            "status": "Forbidden",
+            "message": "You need a scope for this action.",
+            "details": ["Required scope(s): category.category_manage"],
+        },
+    )
+
+
+def test_typed_errors_list_every_problem():
+    problems = [("name", "missing_value", "A name is needed."), ("", "odd", "Something is odd.")]
+    assert answer(InvalidBody(problems, "Two problems."), typed_shape) == (
+        400,
+        {
+            "status": 400,
+            "type": "validation_violation",
+            "message": "Two problems.",
+            "details": [
+                {"field": "name", "type": "missing_value", "message": "A name is needed."},
+                {"type": "odd", "message": "Something is odd."},
+            ],
+        },
+    )
+
+
+def test_waiting_time_is_a_header():
+    error = errors.TooManyAttempts("Wait.", retry_after=7)
+    assert answer_error(error, {"view": View(typed_shape)})["Retry-After"] == "7"
+
+
+def test_problems_of_nested_serializers_have_dotted_paths():
+    detail = rest.ValidationError(
+        {"name": ["too long"], "metadata": {"version": ["not a number"]}, "items": [{}, {"id": ["missing"]}]}
+    ).detail
+    assert [(field, message) for field, _, message in flatten(detail)] == [
+        ("name", "too long"),
+        ("metadata.version", "not a number"),
+        ("items[1].id", "missing"),
+    ]
+
+
+def test_a_failure_tells_nothing():
+    response = answer_failure(None)
+    assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert json.loads(response.content)["message"] == "Something went wrong while processing the request."
+
+
+class Stream:
+    def __init__(self, content):
+        self.content = content
+
+    def read(self):
+        return self.content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"{'a': 1}",
+        b"[1,]",
+        b"\xff",
+        b"NaN",
+        b'{"a": "\\u0000"}',
+        b'{"\\u0000": 1}',
+        b'{"a": ["x", {"b": "\\u0000"}]}',
+        b"[" * 31 + b"]" * 31,
+        b'{"a":' * 31 + b"1" + b"}" * 31,
+        b"[" * 100_000,
+    ],
+)
+def test_bodies_that_cannot_be_read_or_stored_are_refused(content):
+    with pytest.raises(MalformedBody):
+        JsonParser().parse(Stream(content))
+
+
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [(b"", None), (b"  ", None), (b'{"a": "\\\\u0000"}', {"a": "\\u0000"}), (b"[" * 30 + b"]" * 30, ...)],
+)
+def test_bodies_that_can_be_read(content, body):
+    parsed = JsonParser().parse(Stream(content))
+    assert body is ... or parsed == body
