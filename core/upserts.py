@@ -116,11 +116,7 @@ def upsert_rows(
     rows = list(rows)
     if not rows:
         return {}
-    names = list(target.columns)
-    arrays: list[list[Any]] = []
-    for index, name in enumerate(names):
-        values = [row[0][index] for row in rows]
-        arrays.append([Jsonb(value) for value in values] if target.columns[name] == "jsonb" else values)
+    arrays = columns_of(target, [row[0] for row in rows])
     with connection.cursor() as cursor:
         cursor.execute(upsert_statement(target), [*arrays, [row[1] for row in rows]])
         width = len(target.key)
@@ -142,3 +138,38 @@ def upsert_statement(target: UpsertTarget) -> str:
         f" version = stored.version + excluded.version - {target.first_version - 1}"
         f" RETURNING {key}, id, (xmax = 0), version"
     )
+
+
+def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tuple[Any, ...], int]:
+    """Insert the rows whose key is free, in one statement, and return the `id` that each of these keys got.
+
+    A key that is missing in the answer was taken, perhaps by a writer who came in between. Rows and keys
+    are as `upsert_rows` has them.
+    """
+    if not rows:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(insert_statement(target), columns_of(target, rows))
+        width = len(target.key)
+        return {found[:width]: found[width] for found in cursor.fetchall()}
+
+
+def insert_statement(target: UpsertTarget) -> str:
+    """Return the INSERT ... ON CONFLICT DO NOTHING of a target, fed by one array a column."""
+    names = ", ".join(target.columns)
+    key = ", ".join(target.key)
+    arrays = ", ".join(f"%s::{type_name}[]" for type_name in target.columns.values())
+    return (
+        f"INSERT INTO {target.table} ({names}, version)"
+        f" SELECT {names}, {target.first_version} FROM unnest({arrays}) AS given ({names}) ORDER BY {key}"
+        f" ON CONFLICT ({key}) DO NOTHING RETURNING {key}, id"
+    )
+
+
+def columns_of(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Return the rows turned round: one list a column, with what jsonb columns hold made ready for it."""
+    columns = []
+    for index, type_name in enumerate(target.columns.values()):
+        values = [row[index] for row in rows]
+        columns.append([Jsonb(value) for value in values] if type_name == "jsonb" else values)
+    return columns

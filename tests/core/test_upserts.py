@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import InvalidInput, VersionConflict
-from core.upserts import Plan, UpsertTarget, upsert_rows
+from core.upserts import Plan, UpsertTarget, insert_rows, upsert_rows
 from segments.models import CustomerAssignment
 from tests.factories.accounts import CustomerFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
@@ -90,3 +90,20 @@ def test_versions_are_checked_against_what_the_row_meets():
     ]
     assert isinstance(plan.outcomes[1].error, VersionConflict)
     assert plan.rows == {"stored": "z", "new": "y"}
+
+
+def test_rows_with_free_keys_are_inserted_and_taken_keys_left_alone(segment, django_assert_num_queries):
+    taken = CustomerAssignmentFactory(segment=segment, version=4, mixins={"a": 1}).customer
+    new = CustomerFactory(tenant=segment.tenant)
+    with django_assert_num_queries(1):
+        inserted = insert_rows(MEMBERS, [row(segment, taken), row(segment, new, mixins={"b": 2})])
+    stored = CustomerAssignment.objects.get(customer=new)
+    assert inserted == {(segment.tenant_id, segment.pk, new.pk, None): stored.pk}
+    assert (stored.mixins, stored.version) == ({"b": 2}, 1)
+    kept = CustomerAssignment.objects.get(customer=taken)
+    assert (kept.mixins, kept.version) == ({"a": 1}, 4)
+
+
+def test_inserting_no_rows_takes_no_statement(django_assert_num_queries, db):
+    with django_assert_num_queries(0):
+        assert insert_rows(MEMBERS, []) == {}
