@@ -6,7 +6,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,6 +22,7 @@ from config.embedded_postgres.places import Places, make_sockets_folder
 from config.embedded_postgres.processes import command_of
 from config.embedded_postgres.server import DATABASE, USER, EmbeddedServer
 
+pytestmark = pytest.mark.usefixtures("refuge")
 PROJECT = Path(__file__).resolve().parents[2]
 START = """
 import sys
@@ -30,21 +30,6 @@ from config.embedded_postgres.server import EmbeddedServer
 server = EmbeddedServer(data=sys.argv[1], profile="test")
 print(server.ensure_running(), server.pid)
 """
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder that every user may enter: pytest's own are closed to the user that runs the server."""
-    made = Path(tempfile.mkdtemp(prefix="embedded-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made)
-
-
-@pytest.fixture(autouse=True)
-def refuge(folder, monkeypatch) -> Path:
-    monkeypatch.setattr(places_module, "refuge_folder", lambda: folder / "refuge")
-    return folder / "refuge"
 
 
 @pytest.fixture

@@ -38,8 +38,8 @@ class Command(BaseCommand):
         except ServerUnavailable as error:
             raise CommandError(str(error)) from error
         self._migrate()
-        if demo and not Tenant.objects.filter(name=DEMO_TENANT).exists():
-            call_command("load_demo_data", stdout=self.stdout)
+        if demo:
+            self._load_demo()
         if not settings.DEBUG:
             call_command("collectstatic", interactive=False, verbosity=0)
         connections.close_all()
@@ -54,3 +54,12 @@ class Command(BaseCommand):
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             call_command("migrate", interactive=False, stdout=self.stdout)
+
+    def _load_demo(self) -> None:
+        """Load the demo shop once; again when an earlier load was interrupted."""
+        unfinished = settings.VAR_DIR / "demo-is-loading"
+        if Tenant.objects.filter(name=DEMO_TENANT).exists() and not unfinished.exists():
+            return
+        unfinished.touch()
+        call_command("load_demo_data", stdout=self.stdout)
+        unfinished.unlink()
