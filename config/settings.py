@@ -25,7 +25,7 @@ CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 VAR_DIR = Path(env.text("VAR_DIR", default=str(BASE_DIR / "var")))
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "core.apps.ConsoleConfig",  # django.contrib.admin with our site
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -90,6 +90,25 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = ["core.formats"]
+
+# The groups of the admin's index and what stands in them, in this order.
+ADMIN_INDEX = {
+    "Segments": ["segments.Segment", "segments.CustomerAssignment", "segments.ItemAssignment"],
+    "Coupons": ["coupons.Coupon", "coupons.Redemption", "coupons.ReferralCoupon"],
+    "Catalogue": ["catalog.Category", "catalog.Product", "catalog.CategoryAssignment", "catalog.CategoryNumber"],
+    "Customers": ["accounts.Customer", "accounts.LegalEntity", "accounts.ContactAssignment"],
+    "Shop": ["accounts.Tenant", "accounts.Site"],
+    "Access": [
+        "accounts.User",
+        "auth.Group",
+        "accounts.ApiClient",
+        "accounts.ClientSecret",
+        "accounts.Session",
+        "accounts.RefreshToken",
+        "accounts.SigningKey",
+    ],
+}
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
@@ -162,6 +181,8 @@ TOKEN_ISSUER = env.text("TOKEN_ISSUER", default="customer-segment-service")
 # revocation at once, through the eight bytes of this file.
 TOKEN_STATE_LIFETIME = env.number("TOKEN_STATE_LIFETIME", default=5)
 REVOCATION_STAMP = VAR_DIR / "revocations"
+# How many reverse proxies stand before the service, each adding to X-Forwarded-For; 0 ignores that header.
+TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", default=0)
 
 LOGGING = {
     "version": 1,

@@ -1,0 +1,22 @@
+"""The admin's base: pages limited to the tenant of whoever works there, forms that let operations decide."""
+
+from core.admin.filters import AutocompleteFilter, TenantRelatedFilter
+from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField, UtcSplitDateTime
+from core.admin.model_admin import PlatformAdmin, TenantAdmin, adopt
+from core.admin.paginator import CappedPaginator
+from core.admin.search import starting_with
+
+__all__ = [
+    "AutocompleteFilter",
+    "AutocompleteSelect",
+    "CappedPaginator",
+    "DocumentForm",
+    "JsonField",
+    "LocalizedField",
+    "PlatformAdmin",
+    "TenantAdmin",
+    "TenantRelatedFilter",
+    "UtcSplitDateTime",
+    "adopt",
+    "starting_with",
+]

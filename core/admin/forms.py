@@ -1,0 +1,182 @@
+"""Form fields for what documents are made of, and the form that all of them share."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib.admin import widgets
+from django.core.exceptions import ValidationError
+from django.utils.timezone import is_aware, localtime
+
+from core.errors import DomainError, VersionConflict
+
+MAX_JSON_LENGTH = 100_000
+
+CHANGED_IN_THE_MEANTIME = (
+    "Somebody else changed this in the meantime, so nothing was saved. "
+    "Your entries are still below: open the page again to see the present ones, then enter yours anew."
+)
+
+
+class LocalizedInput(forms.MultiWidget):
+    """One input per language."""
+
+    template_name = "core/localized_input.html"
+
+    def __init__(
+        self, languages: Sequence[str], *, is_long: bool, attrs: dict[str, Any] | None = None
+    ) -> None:
+        self.languages = tuple(languages)
+        kind: type[forms.Widget] = forms.Textarea if is_long else forms.TextInput
+        style = {"rows": 3, "class": "localized-text"} if is_long else {"class": "localized-text vTextField"}
+        super().__init__({language: kind(attrs={**style, "lang": language}) for language in languages}, attrs)
+
+    def decompress(self, value: Any) -> list[str]:
+        translations = value if isinstance(value, Mapping) else {}
+        return [translations.get(language, "") for language in self.languages]
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        rows = zip(self.languages, context["widget"]["subwidgets"], strict=True)
+        context["widget"]["rows"] = [{"language": language, "input": part} for language, part in rows]
+        return context
+
+
+class LocalizedField(forms.MultiValueField):
+    """A map of language to text, edited as one input per language. Empty inputs are left out of the map."""
+
+    def __init__(
+        self, *, languages: Sequence[str], max_length: int, is_long: bool = False, **arguments: Any
+    ) -> None:
+        self.languages = tuple(languages)
+        super().__init__(
+            [forms.CharField(max_length=max_length, required=False) for _ in self.languages],
+            require_all_fields=False,
+            widget=LocalizedInput(self.languages, is_long=is_long),
+            **arguments,
+        )
+
+    def compress(self, data_list: Sequence[str]) -> dict[str, str]:
+        pairs = zip(self.languages, data_list, strict=False)
+        return {language: text for language, text in pairs if text}
+
+
+class JsonField(forms.JSONField):
+    """JSON of one kind (an object or a list), shown indented."""
+
+    def __init__(self, *, kind: type = dict, **arguments: Any) -> None:
+        self.kind = kind
+        arguments["widget"] = forms.Textarea(
+            attrs={"rows": 4, "class": "vLargeTextField json", "spellcheck": "false"}
+        )
+        super().__init__(**arguments)
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and len(value) > MAX_JSON_LENGTH:
+            raise ValidationError(f"Enter no more than {MAX_JSON_LENGTH:,} characters.", code="too_long")
+        try:
+            found = super().to_python(value)
+        except RecursionError:
+            raise ValidationError("This is nested too deeply.", code="invalid") from None
+        if found is None:
+            return self.kind()
+        if not isinstance(found, self.kind):
+            example = "an object such as {}" if self.kind is dict else "a list such as []"
+            raise ValidationError(f"Enter {example}.", code="invalid")
+        if "\\u0000" in json.dumps(found):
+            raise ValidationError("The character U+0000 cannot be stored.", code="invalid")
+        return found
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, str | forms.fields.InvalidJSONInput):
+            return value
+        return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+class _UtcTime(widgets.AdminTimeWidget):
+    """A time that keeps what comes after the second."""
+
+    supports_microseconds = True
+
+    def format_value(self, value: Any) -> str:
+        if not isinstance(value, time):
+            return value or ""
+        return value.isoformat().rstrip("0") if value.microsecond else value.strftime("%H:%M:%S")
+
+
+class UtcSplitDateTime(widgets.AdminSplitDateTime):
+    """Date and time in UTC. Unlike the admin's own, it keeps milliseconds: windows end at 23:59:59.999."""
+
+    supports_microseconds = True
+    template_name = "core/utc_split_datetime.html"
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        forms.MultiWidget.__init__(self, [widgets.AdminDateWidget, _UtcTime], attrs)
+
+    def decompress(self, value: Any) -> Any:
+        if not isinstance(value, datetime):
+            return [None, None]
+        moment = localtime(value) if is_aware(value) else value
+        return [moment.date(), moment.time()]
+
+
+class AutocompleteSelect(widgets.AutocompleteSelect):
+    """The admin's search-as-you-type select, limited to one tenant's rows by `tenant_id`."""
+
+    def __init__(self, *arguments: Any, tenant_id: int | None = None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.tenant_id = tenant_id
+
+    def get_url(self) -> str:
+        url = super().get_url()
+        return url if self.tenant_id is None else f"{url}?{urlencode({'tenant': self.tenant_id})}"
+
+
+class DocumentForm(forms.ModelForm):
+    """The form of a tenant's row.
+
+    A new row gets the tenant that `TenantAdmin` chose. A document's form carries the version that the user
+    saw: it refuses the entries when the stored one is another by now. `refusal` is the operation's refusal of
+    a first attempt with these entries, shown beside `refused_field`.
+    """
+
+    tenant: Any = None
+    refusal: DomainError | None = None
+    refused_field: str | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if self.instance._state.adding:
+            if self.tenant is not None and hasattr(self.instance, "tenant_id"):
+                self.instance.tenant = self.tenant
+        elif hasattr(self.instance, "version"):
+            self.fields["expected_version"] = forms.IntegerField(
+                initial=self.instance.version, widget=forms.HiddenInput, required=False
+            )
+
+    @property
+    def expected_version(self) -> int | None:
+        """The version that the user saw; None for a new row."""
+        return self.cleaned_data.get("expected_version")
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        expected = self.cleaned_data.get("expected_version")
+        if expected is not None and expected != self.instance.version:
+            self.add_error(None, ValidationError(CHANGED_IN_THE_MEANTIME, code="version_conflict"))
+        return cleaned
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # The tenant is no field of the form, but unique constraints and references are judged by it.
+        return super()._get_validation_exclusions() - {"tenant"}  # type: ignore[misc]
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if self.refusal is not None and not self.errors:
+            is_stale = isinstance(self.refusal, VersionConflict)
+            message = CHANGED_IN_THE_MEANTIME if is_stale else self.refusal.message
+            field = self.refused_field if self.refused_field in self.fields else None
+            self.add_error(field, ValidationError(message, code=self.refusal.code))

@@ -1,0 +1,337 @@
+"""What every admin page of this service shares."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import DELETION, LogEntry
+from django.contrib.admin.options import get_content_type_for_model
+from django.contrib.admin.utils import get_fields_from_path, unquote
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
+from django.db import IntegrityError, models, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from core.admin.filters import AutocompleteFilter, TenantRelatedFilter, visible_rows
+from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField, UtcSplitDateTime
+from core.admin.paginator import CappedPaginator
+from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
+from core.constraints import SameTenantReference
+from core.errors import Conflict, DomainError
+
+MAX_LOGGED_ROWS = 100
+MAX_NAMED_ROWS = 20
+
+
+def adopt(obj: models.Model, stored: models.Model) -> None:
+    """Let the form's object be the row that an operation stored, so that the admin logs and links it."""
+    obj._state.adding = False
+    obj._state.db = stored._state.db
+    for field in obj._meta.concrete_fields:
+        setattr(obj, field.attname, getattr(stored, field.attname))
+
+
+class TenantAdmin(admin.ModelAdmin):
+    """A model admin that shows one tenant's rows and writes through operations.
+
+    Staff see the rows of their tenant alone: in lists, choices, filters, popups, autocomplete answers and
+    history. A superuser without a tenant sees all and picks the tenant when adding a row; it never changes.
+
+    `save_model` and `delete_queryset` of subclasses call operations. A DomainError that one raises ends the
+    transaction and comes back as an error of the form, beside the field that `error_fields` names for it.
+    """
+
+    form = DocumentForm
+    paginator = CappedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    view_on_site = False
+
+    tenant_path = "tenant"
+    """Where a row names its tenant."""
+    localized_fields: Mapping[str, int] = {}
+    """Fields that map language to text, with the longest text; from 1,000 characters on in a text area."""
+    error_fields: Mapping[str, str] = {}
+    """Form fields of the names that domain errors give."""
+    explanation = ""
+    """What the rows are, for the index page and the top of the list."""
+    empty_state = ""
+    """What to do when there are no rows yet."""
+
+    # --- whose rows ---
+
+    def limited(self, queryset: models.QuerySet, tenant_id: int | None) -> models.QuerySet:
+        """Keep the rows of the tenant; all of them when none is named."""
+        return of_tenant(queryset, self.tenant_path, tenant_id)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet:
+        return self.limited(super().get_queryset(request), staff_tenant_id(request))
+
+    def tenant_of_form(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the tenant whose rows a form may offer: the row's own, the staff's, or the one chosen."""
+        if not has_tenant(self.model):
+            return None
+        if obj is not None:
+            return obj.tenant
+        user: Any = request.user
+        return user.tenant if user.tenant_id is not None else self._chosen_tenant(request)
+
+    def _chosen_tenant(self, request: HttpRequest) -> Any:
+        chosen = request.POST.get("_tenant") or request.GET.get("tenant") or ""
+        tenants = tenant_model(self.model)._default_manager.all()
+        if chosen.isdecimal():
+            return tenants.filter(pk=chosen).first()
+        first = list(tenants[:2])
+        return first[0] if len(first) == 1 else None
+
+    # --- lists ---
+
+    @property
+    def media(self) -> forms.Media:
+        media = super().media
+        chosen = [
+            str(entry[0])
+            for entry in self.list_filter
+            if isinstance(entry, tuple) and entry[1] is AutocompleteFilter
+        ]
+        if chosen:
+            field = get_fields_from_path(self.model, chosen[0])[-1]
+            media += AutocompleteSelect(field, self.admin_site).media
+            media += forms.Media(js=["core/autocomplete_filter.js"])
+        return media
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = list(super().get_list_display(request))
+        return [*columns, "tenant"] if self._shows_tenant(request) else columns
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        filters = [
+            (entry, TenantRelatedFilter) if isinstance(entry, str) and self._is_relation(entry) else entry
+            for entry in super().get_list_filter(request)
+        ]
+        return [*filters, ("tenant", TenantRelatedFilter)] if self._shows_tenant(request) else filters
+
+    def get_list_select_related(self, request: HttpRequest) -> Any:
+        related = super().get_list_select_related(request)
+        if not isinstance(related, bool) and self._shows_tenant(request):
+            return [*related, "tenant"]
+        return related
+
+    def _shows_tenant(self, request: HttpRequest) -> bool:
+        return has_tenant(self.model) and sees_all_tenants(request)
+
+    def _is_relation(self, path: str) -> bool:
+        try:
+            return bool(get_fields_from_path(self.model, path)[-1].remote_field)
+        except FieldDoesNotExist:
+            return False
+
+    # --- forms ---
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
+        excluded = list(super().get_exclude(request, obj) or ())
+        return [*excluded, "tenant"] if has_tenant(self.model) else excluded
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = list(super().get_readonly_fields(request, obj))
+        return [*fields, "tenant"] if self._shows_tenant(request) and obj is not None else fields
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = list(super().get_fieldsets(request, obj))
+        if self._shows_tenant(request) and obj is not None:
+            named = [name for _, options in fieldsets for name in options["fields"]]
+            if "tenant" not in named:
+                fieldsets.insert(0, (None, {"fields": ("tenant",)}))
+        return fieldsets
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        tenant = self.tenant_of_form(request, obj)
+        request.form_tenant, request.form_object = tenant, obj  # type: ignore[attr-defined]
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        refusal: DomainError | None = getattr(request, "refusal", None)
+        attributes: dict[str, Any] = {"tenant": tenant, "refusal": refusal}
+        if refusal is not None:
+            attributes["refused_field"] = self.error_fields.get(refusal.field, refusal.field)
+        return type(form.__name__, (form,), attributes)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.localized_fields:
+            return self._localized_field(db_field, request)
+        if isinstance(db_field, models.JSONField):
+            kwargs.setdefault("form_class", JsonField)
+            if issubclass(kwargs["form_class"], JsonField):
+                kwargs["kind"] = type(db_field.get_default())
+        elif isinstance(db_field, models.DateTimeField):
+            kwargs.setdefault("widget", UtcSplitDateTime)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def _localized_field(self, db_field: Any, request: HttpRequest) -> LocalizedField:
+        tenant = getattr(request, "form_tenant", None)
+        stored = getattr(getattr(request, "form_object", None), db_field.name, None) or {}
+        languages = [tenant.default_language, *tenant.languages] if tenant is not None else []
+        max_length = self.localized_fields[db_field.name]
+        return LocalizedField(
+            languages=list(dict.fromkeys([*languages, *stored])),
+            max_length=max_length,
+            is_long=max_length >= 1_000,
+            required=not db_field.blank,
+            label=db_field.verbose_name.capitalize(),
+            help_text=db_field.help_text,
+        )
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if "widget" not in kwargs and db_field.name in self.get_autocomplete_fields(request):
+            tenant = getattr(request, "form_tenant", None)
+            kwargs["widget"] = AutocompleteSelect(
+                db_field, self.admin_site, tenant_id=None if tenant is None else tenant.pk
+            )
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_field_queryset(self, db: Any, db_field: Any, request: HttpRequest) -> models.QuerySet:
+        model = db_field.remote_field.model
+        rows = visible_rows(model, request, self)
+        tenant = getattr(request, "form_tenant", None)
+        return of_tenant(rows, "tenant", tenant.pk) if tenant is not None and has_tenant(model) else rows
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show or save a form. What an operation refuses is rolled back and shown beside its field."""
+        if object_id is None and has_tenant(self.model):
+            if not self.has_add_permission(request):
+                raise PermissionDenied
+            tenant = self.tenant_of_form(request)
+            if tenant is None:
+                return self._choose_tenant(request)
+            extra_context = {"chosen_tenant": tenant, **(extra_context or {})}
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except DomainError as refusal:
+            # Outside the transaction, which is rolled back: the same form again, now knowing of the refusal.
+            request.refusal = refusal  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _choose_tenant(self, request: HttpRequest) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Add {self.opts.verbose_name}: for which tenant?",
+            "opts": self.opts,
+            "tenants": tenant_model(self.model)._default_manager.all(),
+            "parameters": [pair for pair in request.GET.items() if pair[0] != "tenant"],
+            "is_popup": "_popup" in request.GET,
+        }
+        return TemplateResponse(request, "admin/choose_tenant.html", context)
+
+    # --- deletion ---
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Return names of a few rows and counts of what goes with them, without loading any of it."""
+        rows = objs if isinstance(objs, models.QuerySet) else None
+        keys = rows.order_by().values("pk") if rows is not None else [obj.pk for obj in objs]
+        number = self._capped_count(rows) if rows is not None else len(objs)
+        names = [str(row) for row in (rows[:MAX_NAMED_ROWS] if rows is not None else objs)]
+        if number > len(names):
+            names.append("…")
+        counts = {str(self.opts.verbose_name_plural): self._shown_count(number)}
+        protected = []
+        for relation, action in self._references():
+            model = relation.related_model
+            related = model._base_manager.filter(**{f"{relation.field.name}__in": keys})
+            number = self._capped_count(related) if action != "SET NULL" else 0
+            if number and action == "RESTRICT":
+                protected.append(f"{self._shown_count(number)} {model._meta.verbose_name_plural}")
+            elif number:
+                counts[str(model._meta.verbose_name_plural)] = self._shown_count(number)
+        lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
+        return names, counts, lacking, protected
+
+    def _references(self) -> Iterable[tuple[Any, str]]:
+        """Yield what refers to this model's rows, and what PostgreSQL does with it when they are deleted."""
+        relation: Any
+        for relation in self.opts.get_fields(include_hidden=True):
+            if not (relation.one_to_many and relation.auto_created):
+                continue
+            for constraint in relation.related_model._meta.constraints:
+                if isinstance(constraint, SameTenantReference) and constraint.field == relation.field.name:
+                    yield relation, constraint.on_delete
+
+    def _capped_count(self, rows: models.QuerySet) -> int:
+        return rows.order_by()[: CappedPaginator.cap + 1].count()
+
+    def _shown_count(self, number: int) -> str:
+        return f"more than {CappedPaginator.cap:,}" if number > CappedPaginator.cap else f"{number:,}"
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """Log each deleted row, or all of them in one entry when they are many."""
+        if isinstance(queryset, models.QuerySet):
+            number = queryset.order_by().count()
+            if number > MAX_LOGGED_ROWS:
+                user: Any = request.user
+                return LogEntry.objects.create(
+                    user_id=user.pk,
+                    content_type_id=get_content_type_for_model(self.model).pk,
+                    object_repr=f"{number:,} {self.opts.verbose_name_plural}",
+                    action_flag=DELETION,
+                )
+        return super().log_deletions(request, queryset)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.delete_queryset(request, self.model._base_manager.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet) -> None:
+        """Delete the rows in one statement; PostgreSQL deletes or protects what refers to them."""
+        rows = self.model._base_manager.filter(pk__in=queryset.order_by().values("pk"))
+        try:
+            with transaction.atomic():
+                rows._raw_delete(rows.db)
+        except IntegrityError:
+            raise Conflict("Something still refers to this, so it was not deleted.") from None
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except DomainError as refusal:
+            self.message_user(request, refusal.message, messages.ERROR)
+            page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+            return HttpResponseRedirect(reverse(page, args=(unquote(object_id),)))
+
+    def response_action(self, request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
+        try:
+            return super().response_action(request, queryset)
+        except DomainError as refusal:
+            self.message_user(request, refusal.message, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+
+class PlatformAdmin(TenantAdmin):
+    """A model admin for what belongs to the platform and not to one tenant: only its superusers see it."""
+
+    def limited(self, queryset: models.QuerySet, tenant_id: int | None) -> models.QuerySet:
+        return queryset if tenant_id is None else queryset.none()
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self._is_open(request) and super().has_module_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._is_open(request) and super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self._is_open(request) and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._is_open(request) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._is_open(request) and super().has_delete_permission(request, obj)
+
+    def _is_open(self, request: HttpRequest) -> bool:
+        user: Any = request.user
+        return bool(user.is_active and user.is_staff and sees_all_tenants(request))

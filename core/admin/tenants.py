@@ -1,0 +1,47 @@
+"""Whose rows a member of staff may see. All that is known of tenants: rows and staff have one."""
+
+from typing import Any, TypeVar
+
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
+from django.db import models
+from django.http import HttpRequest
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+def sees_all_tenants(request: HttpRequest) -> bool:
+    """Say whether this is a superuser who belongs to no tenant."""
+    user: Any = request.user
+    return bool(user.is_superuser and user.tenant_id is None)
+
+
+def staff_tenant_id(request: HttpRequest) -> int | None:
+    """Return the key of the only tenant that the user may see; None when they may see all.
+
+    Raises PermissionDenied for staff without a tenant, whom the database refuses as well.
+    """
+    user: Any = request.user
+    if user.tenant_id is None and not user.is_superuser:
+        raise PermissionDenied("This user belongs to no tenant.")
+    return user.tenant_id
+
+
+def tenant_model(model: type[models.Model]) -> type[models.Model]:
+    """Return the model that the `tenant` of this model's rows is one of."""
+    related = model._meta.get_field("tenant").related_model
+    assert isinstance(related, type)
+    return related
+
+
+def has_tenant(model: type[models.Model]) -> bool:
+    """Say whether rows of this model name their tenant themselves."""
+    try:
+        model._meta.get_field("tenant")
+    except FieldDoesNotExist:
+        return False
+    return True
+
+
+def of_tenant(queryset: models.QuerySet[Row], path: str, tenant_id: int | None) -> models.QuerySet[Row]:
+    """Keep the rows whose `path` leads to the tenant; all of them when no tenant is named."""
+    return queryset if tenant_id is None else queryset.filter(**{path: tenant_id})
