@@ -1,3 +1,4 @@
+from accounts.models.attempts import AttemptCounter
 from accounts.models.clients import ApiClient, ClientSecret, RefreshToken, Session, SigningKey
 from accounts.models.companies import ContactAssignment, LegalEntity
 from accounts.models.customers import Customer
@@ -6,6 +7,7 @@ from accounts.models.users import User
 
 __all__ = [
     "ApiClient",
+    "AttemptCounter",
     "ClientSecret",
     "ContactAssignment",
     "Customer",

@@ -67,7 +67,7 @@ def issue_access_token(
 
 
 def issue_saas_token(*, tenant: Tenant, customer: Customer, session_id: str, at: datetime) -> str:
-    """Return a signed token that tells other services of the shop who the customer is. It opens nothing here."""
+    """Return a signed token that tells a shop's other services who the customer is. It opens nothing here."""
     return sign_claims(
         {"sub": customer.external_id, "session_id": session_id},
         tenant=tenant.name,

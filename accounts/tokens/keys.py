@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -53,9 +53,8 @@ class KeyCache:
         if ring is not None and time.monotonic() - ring.loaded_at < older_than:
             return ring
         with self._lock:
-            if self._ring is ring:
+            if self._ring is ring or self._ring is None:
                 self._ring = self._load()
-            assert self._ring is not None
             return self._ring
 
     def public_key(self, kid: str) -> RSAPublicKey | None:
@@ -164,12 +163,9 @@ def _decrypt(row: SigningKey) -> RSAPrivateKey | None:
             key = serialization.load_pem_private_key(row.private_key.encode(), passphrase(secret_key))
         except ValueError:
             continue  # encrypted with another secret key
-        assert isinstance(key, RSAPrivateKey)
-        return key
+        return cast(RSAPrivateKey, key)
     return None
 
 
 def public_key_of(row: SigningKey) -> RSAPublicKey:
-    key = jwt.algorithms.RSAAlgorithm.from_jwk(row.public_key)
-    assert isinstance(key, RSAPublicKey)
-    return key
+    return cast(RSAPublicKey, jwt.algorithms.RSAAlgorithm.from_jwk(row.public_key))
