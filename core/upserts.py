@@ -127,12 +127,12 @@ def upsert_statement(target: UpsertTarget) -> str:
     """Return the INSERT ... ON CONFLICT of a target, fed by one array a column and one of write counts."""
     names = list(target.columns)
     key = ", ".join(target.key)
-    arrays = ", ".join([*(f"%s::{type_name}[]" for type_name in target.columns.values()), "%s::integer[]"])
+    arrays = ", ".join([*(f"%s::{fed_type(name)}[]" for name in target.columns.values()), "%s::integer[]"])
     updated = [name for name in names if name not in target.created_only and name not in target.key]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in updated)
     return (
         f"INSERT INTO {target.table} AS stored ({', '.join(names)}, version)"
-        f" SELECT {', '.join(names)}, {target.first_version} - 1 + writes"
+        f" SELECT {', '.join(values_of(target))}, {target.first_version} - 1 + writes"
         f" FROM unnest({arrays}) AS given ({', '.join(names)}, writes) ORDER BY {key}"
         f" ON CONFLICT ({key}) DO UPDATE SET {assignments},"
         f" version = stored.version + excluded.version - {target.first_version - 1}"
@@ -158,18 +158,35 @@ def insert_statement(target: UpsertTarget) -> str:
     """Return the INSERT ... ON CONFLICT DO NOTHING of a target, fed by one array a column."""
     names = ", ".join(target.columns)
     key = ", ".join(target.key)
-    arrays = ", ".join(f"%s::{type_name}[]" for type_name in target.columns.values())
+    arrays = ", ".join(f"%s::{fed_type(name)}[]" for name in target.columns.values())
     return (
         f"INSERT INTO {target.table} ({names}, version)"
-        f" SELECT {names}, {target.first_version} FROM unnest({arrays}) AS given ({names}) ORDER BY {key}"
+        f" SELECT {', '.join(values_of(target))}, {target.first_version}"
+        f" FROM unnest({arrays}) AS given ({names}) ORDER BY {key}"
         f" ON CONFLICT ({key}) DO NOTHING RETURNING {key}, id"
     )
 
 
 def columns_of(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Return the rows turned round: one list a column, with what jsonb columns hold made ready for it."""
+    """Return the rows turned round: one list a column, with what goes in as jsonb made ready for it."""
     columns = []
     for index, type_name in enumerate(target.columns.values()):
         values = [row[index] for row in rows]
-        columns.append([Jsonb(value) for value in values] if type_name == "jsonb" else values)
+        columns.append([Jsonb(value) for value in values] if fed_type(type_name) == "jsonb" else values)
     return columns
+
+
+def fed_type(type_name: str) -> str:
+    """Return the type in which a column's values go into the statement.
+
+    Lists go in as jsonb: unnest takes a list of lists for one long list.
+    """
+    return "jsonb" if type_name.endswith("[]") else type_name
+
+
+def values_of(target: UpsertTarget) -> list[str]:
+    """Return the expressions that make a row's values out of what was fed."""
+    return [
+        f"ARRAY(SELECT jsonb_array_elements_text({name}))::{type_name}" if type_name.endswith("[]") else name
+        for name, type_name in target.columns.items()
+    ]
