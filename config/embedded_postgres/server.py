@@ -70,11 +70,11 @@ class EmbeddedServer:
         Raises EmbeddedPostgresError when it cannot be started here.
         """
         try:
-            places = existing_places(self.wanted)
+            places = self.places
             if places is not None and _ping(places.sockets) == pq.Ping.OK:
                 return places.sockets
             with self._starting_alone() as lock:
-                places = existing_places(self.wanted) or self._initialise(keep_open=lock)
+                places = self.places or self._initialise(keep_open=lock)
                 self._await_connections(places)
         except OSError as error:
             raise EmbeddedPostgresError(
@@ -90,7 +90,7 @@ class EmbeddedServer:
         Raises EmbeddedPostgresError when it does not end.
         """
         pid = self.pid
-        if pid == 0:
+        if not pid:
             return False
         for number in (signal.SIGINT, signal.SIGQUIT):  # PostgreSQL's "fast" and "immediate" shutdowns
             send(pid, number)
@@ -104,7 +104,7 @@ class EmbeddedServer:
     @property
     def pid(self) -> int:
         """The process id of the running server; 0 when there is none."""
-        places = existing_places(self.wanted)
+        places = self.places
         return 0 if places is None else _live_postmaster(places)
 
     @property

@@ -19,7 +19,7 @@ from config.embedded_postgres import places as places_module
 from config.embedded_postgres.base import DatabaseWrapper
 from config.embedded_postgres.errors import EmbeddedPostgresError
 from config.embedded_postgres.places import Places, make_sockets_folder
-from config.embedded_postgres.processes import command_of
+from config.embedded_postgres.processes import command_of, orphans_of
 from config.embedded_postgres.server import DATABASE, USER, EmbeddedServer
 
 pytestmark = pytest.mark.usefixtures("refuge")
@@ -46,6 +46,8 @@ def start(folder) -> Iterator:
     yield start_in
     for server in servers:
         server.stop()
+        if server.places:
+            shutil.rmtree(server.places.sockets)
 
 
 @pytest.fixture
@@ -73,6 +75,14 @@ def kill(pid: int) -> None:
     """Kill the process and wait until it has ended, which the signal alone does not."""
     os.kill(pid, signal.SIGKILL)
     while command_of(pid):
+        time.sleep(0.01)
+
+
+def kill_server(server: EmbeddedServer) -> None:
+    """Kill the postmaster and wait until its idle processes have noticed: until then they answer."""
+    data = server.places.data
+    kill(server.pid)
+    while list(orphans_of(data)):
         time.sleep(0.01)
 
 
@@ -341,7 +351,7 @@ def test_backend_survives_the_kill_of_the_server_between_two_connections(server,
     connection = wrapper(server)
 
     assert ask_through(connection) == 1
-    kill(server.pid)
+    kill_server(server)
     assert ask_through(connection) == 1
 
 
@@ -349,5 +359,5 @@ def test_pool_survives_the_kill_of_the_server_between_two_requests(server, wrapp
     connection = wrapper(server, pool={"min_size": 1, "max_size": 2, "timeout": 10})
 
     assert ask_through(connection) == 1
-    kill(server.pid)
+    kill_server(server)
     assert ask_through(connection) == 1
