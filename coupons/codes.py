@@ -2,6 +2,7 @@
 
 import secrets
 
+from core.api.sql import Sql
 from coupons.errors import InvalidCode
 from coupons.models.coupons import LONGEST_CODE
 
@@ -27,3 +28,17 @@ def check_code(code: str) -> str:
 def generate_code(prefix: str = "") -> str:
     """Return a code that cannot be guessed: some 50 bits out of characters that nobody confuses."""
     return prefix + "".join(secrets.choice(UNAMBIGUOUS) for _ in range(GENERATED_LENGTH))
+
+
+def has_code(tenant_id: int, text: str, alias: str = "coupon") -> Sql:
+    """The condition that a row is the tenant's coupon that a client means by this text."""
+    return Sql(
+        f"{alias}.tenant_id = %s AND {alias}.code = CASE WHEN (SELECT codes_are_case_sensitive"
+        " FROM coupons_couponsettings WHERE tenant_id = %s) THEN %s ELSE %s END",
+        (
+            tenant_id,
+            tenant_id,
+            normalise_code(text, case_sensitive=True),
+            normalise_code(text, case_sensitive=False),
+        ),
+    )

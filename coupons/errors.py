@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.errors import AlreadyExists, InvalidInput, NotFound
+from core.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from coupons.eligibility import Reason
@@ -74,3 +74,15 @@ class CouponNotRedeemable(InvalidInput):
     def __init__(self, reasons: Sequence["Reason"]) -> None:
         super().__init__(" ".join(reason.message for reason in reasons))
         self.reasons = tuple(reasons)
+
+
+class CodesWouldCollide(Conflict):
+    """Two coupons have codes that differ by case alone, so case cannot stop to matter."""
+
+    code = "codes_would_collide"
+
+    def __init__(self, coupon_code: str) -> None:
+        super().__init__(
+            f"Several coupons are called {coupon_code} when case does not matter.",
+            field="codes_are_case_sensitive",
+        )

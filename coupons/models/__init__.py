@@ -1,5 +1,5 @@
 from coupons.models.coupons import Coupon, CouponCategory, CouponSegment, DiscountCalculation, DiscountType
-from coupons.models.redemptions import FailedAttempts, Redemption
+from coupons.models.redemptions import Redemption
 from coupons.models.settings import CouponSettings
 
 __all__ = [
@@ -9,6 +9,5 @@ __all__ = [
     "CouponSettings",
     "DiscountCalculation",
     "DiscountType",
-    "FailedAttempts",
     "Redemption",
 ]

@@ -86,25 +86,3 @@ class Redemption(TenantOwned):
 
     def __str__(self) -> str:
         return self.external_id
-
-
-class FailedAttempts(TenantOwned):
-    """How often a client at an address tried codes that it could not redeem, since `started_at`."""
-
-    tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
-    )
-    client_id = models.CharField(max_length=128)
-    address = models.CharField(max_length=64)
-    started_at = models.DateTimeField()
-    count = models.PositiveIntegerField()
-
-    class Meta:
-        verbose_name_plural = "failed attempts"
-        indexes = [models.Index(fields=["started_at"], name="failed_attempts_age")]
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "client_id", "address"], name="failed_attempts_unique")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.client_id} at {self.address}: {self.count}"

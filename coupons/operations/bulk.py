@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from core.upserts import Outcome, Plan, UpsertTarget, upsert_rows
 from coupons.codes import check_code, normalise_code
 from coupons.errors import CodeTaken, InvalidCode, InvalidTerms
-from coupons.models import CouponSettings
+from coupons.operations.coupons import settings_of
 from coupons.operations.restrictions import look_up, unknown_references, write_restrictions
 from coupons.terms import CouponTerms, columns_of, problems_of
 
@@ -69,10 +69,10 @@ def upsert_coupons(*, tenant_id: int, rows: Sequence[CouponRow], at: datetime) -
     Redemptions, and the counter of them, stay as they are. Locks the stored coupons in the order of their
     codes. Give at most a few thousand rows at a time.
     """
-    settings = CouponSettings.objects.filter(tenant=tenant_id).first() or CouponSettings(tenant_id=tenant_id)
-    codes = [normalise_code(row.code, case_sensitive=settings.codes_are_case_sensitive) for row in rows]
-    stored = lock_by_code(tenant_id, codes)
+    case_sensitive = settings_of(tenant_id).codes_are_case_sensitive
+    codes = [normalise_code(row.code, case_sensitive=case_sensitive) for row in rows]
     known = look_up(tenant_id, (row.terms for row in rows))
+    stored = lock_by_code(tenant_id, codes)
     plan: Plan[tuple[int, str], CouponTerms] = Plan()
     for position, (code, row) in enumerate(zip(codes, rows, strict=True)):
         version, is_deleted = stored.get(code, (None, False))

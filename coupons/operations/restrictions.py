@@ -1,14 +1,14 @@
 """The segments and categories of coupons: naming what exists, and writing the rows that restrict."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
 
-from catalog.models import Category
+from catalog.models.categories import HIDDEN_ROOT_ID
+from core.api.sql import Sql, fetch_rows
 from coupons.errors import Problem
 from coupons.terms import CouponTerms
-from segments.models import Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +28,33 @@ class Kept:
 
 
 def look_up(tenant_id: int, several_terms: Iterable[CouponTerms]) -> Known:
-    """Return which of the named segments and categories exist, in at most one statement for each kind."""
+    """Return which of the named segments and categories exist, in at most one statement for each kind.
+
+    Holds them until commit, categories first, so that none is deleted before it is referred to. Call it
+    before the coupons are locked: that is the order of locks everywhere.
+    """
     segments: set[str] = set()
     categories: set[str] = set()
     for terms in several_terms:
         segments.update(terms.segments)
         categories.update(terms.included_categories, terms.excluded_categories)
-    return Known(
-        segments=dict(
-            Segment.objects.filter(tenant=tenant_id, external_id__in=segments).values_list(
-                "external_id", "pk"
+    categories.discard(HIDDEN_ROOT_ID)
+    keys_of_categories = hold("catalog_category", tenant_id, categories)
+    return Known(segments=hold("segments_segment", tenant_id, segments), categories=keys_of_categories)
+
+
+def hold(table: str, tenant_id: int, external_ids: Collection[str]) -> dict[str, int]:
+    """Return the keys of tenant documents by wire id; until commit nobody can delete them."""
+    if not external_ids:
+        return {}
+    return dict(
+        fetch_rows(
+            Sql(
+                f"SELECT external_id, id FROM {table} WHERE tenant_id = %s AND external_id = ANY(%s::text[])"
+                " ORDER BY id FOR KEY SHARE",
+                (tenant_id, list(external_ids)),
             )
         )
-        if segments
-        else {},
-        categories=dict(
-            Category.objects.filter(tenant=tenant_id, external_id__in=categories).values_list(
-                "external_id", "pk"
-            )
-        )
-        if categories
-        else {},
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
 from accounts.models import Tenant
-from coupons.models import Coupon, CouponSegment, CouponSettings, FailedAttempts, Redemption
+from coupons.models import Coupon, CouponSegment, CouponSettings, Redemption
 from segments.models import Segment
 from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory, RedemptionFactory
@@ -160,18 +160,3 @@ def test_tenant_has_one_row_of_settings_and_an_amount_that_is_not_negative(tenan
     )
     CouponSettings.objects.create(tenant=tenant)
     refused(lambda: CouponSettings.objects.create(tenant=tenant), constraint="couponsettings_pkey")
-
-
-def test_failed_attempts_are_counted_once_for_client_and_address(tenant: Tenant) -> None:
-    def count(address: str) -> None:
-        FailedAttempts.objects.create(
-            tenant=tenant,
-            client_id="shop",
-            address=address,
-            started_at=datetime(2024, 1, 1, tzinfo=UTC),
-            count=1,
-        )
-
-    count("192.0.2.1")
-    count("192.0.2.2")
-    refused(lambda: count("192.0.2.1"), constraint="failed_attempts_unique")

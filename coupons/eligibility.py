@@ -1,0 +1,193 @@
+"""May this coupon be used, by this buyer, for this order, now? One verdict for every door.
+
+Validation, redemption, the admin's explanation and the replay of history all ask here. All checks are made
+independently of each other, so that a refusal names every reason.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from core.timestamps import format_time
+from coupons.errors import CouponNotFound, CouponNotRedeemable
+from coupons.facts import BuyerFacts, CouponRecord, eligible_products, read_buyer, read_coupon
+from coupons.models import DiscountType
+from coupons.money import Money, round_to_minor_unit
+from coupons.orders import Buyer, Order, OrderItem
+
+
+class ReasonType(StrEnum):
+    """Why a coupon cannot be used; the values are the wire's."""
+
+    NOT_STARTED = "coupon_not_started"
+    EXPIRED = "coupon_expired"
+    USED_UP = "coupon_used_up"
+    CUSTOMER_LIMIT = "customer_limit_reached"
+    LEGAL_ENTITY_LIMIT = "legal_entity_limit_reached"
+    ANONYMOUS = "anonymous_not_allowed"
+    CUSTOMER = "customer_not_eligible"
+    SEGMENT = "segment_membership_missing"
+    NO_ITEM = "no_eligible_item"
+    MIN_ORDER_VALUE = "min_order_value_not_reached"
+    CURRENCY = "currency_mismatch"
+    DISCOUNT = "discount_too_high"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason of a refusal."""
+
+    type: ReasonType
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a coupon comes to for a buyer and an order; it may be used when there is no reason against it.
+
+    `eligible_amount` is what the discount is computed on: the eligible items' sum, or the order's total
+    without items. `discount` is what the coupon grants, None where that cannot be told (an amount in another
+    currency than the order's). Both are in the order's currency, and None without an order.
+    """
+
+    coupon: CouponRecord
+    facts: BuyerFacts
+    reasons: tuple[Reason, ...]
+    eligible_items: tuple[OrderItem, ...] = ()
+    eligible_amount: Decimal | None = None
+    discount: Decimal | None = None
+
+    def require(self) -> None:
+        """Raise CouponNotRedeemable, carrying every reason, unless the coupon may be used."""
+        if self.reasons:
+            raise CouponNotRedeemable(self.reasons)
+
+
+def assess_coupon(
+    *, tenant_id: int, code: str, buyer: Buyer, order: Order | None, at: datetime, lock: bool = False
+) -> Verdict:
+    """Return the verdict about a coupon by its code; without an order, what the order decides is left out.
+
+    Takes a statement for the coupon (locked until commit when `lock`), one for a known buyer and one for
+    items. Raises CouponNotFound for an unknown or deleted code, and NotAllowed when the buyer names a legal
+    entity that is not theirs.
+    """
+    coupon = read_coupon(tenant_id, code, lock=lock)
+    if coupon.is_deleted:
+        raise CouponNotFound(code)
+    return assess(tenant_id=tenant_id, coupon=coupon, buyer=buyer, order=order, at=at)
+
+
+def assess(
+    *, tenant_id: int, coupon: CouponRecord, buyer: Buyer, order: Order | None, at: datetime
+) -> Verdict:
+    """Return the verdict about a coupon that was read (and perhaps locked) already."""
+    return judge(tenant_id, coupon, read_buyer(coupon, buyer, at=at), order, at=at)
+
+
+def judge(
+    tenant_id: int, coupon: CouponRecord, facts: BuyerFacts, order: Order | None, *, at: datetime
+) -> Verdict:
+    """Return the verdict on facts that were read already; looks up products when the order has items."""
+    reasons = [*time_reasons(coupon, at), *use_reasons(coupon, facts), *buyer_reasons(coupon, facts)]
+    if order is None:
+        return Verdict(coupon, facts, tuple(reasons))
+    eligible_items: tuple[OrderItem, ...] = ()
+    eligible_amount = order.total.amount
+    if order.items is not None:
+        ids = tuple(dict.fromkeys(item.id for item in order.items))
+        found = eligible_products(tenant_id, coupon, facts, ids, at=at)
+        eligible_items = tuple(item for item in order.items if item.id in found)
+        eligible_amount = sum((item.amount for item in eligible_items), Decimal(0))
+        if not eligible_items:
+            reasons.append(Reason(ReasonType.NO_ITEM, "The coupon applies to none of the items."))
+    discount = granted_discount(coupon, Money(eligible_amount, order.total.currency))
+    reasons.extend(order_reasons(coupon, order, discount))
+    return Verdict(coupon, facts, tuple(reasons), eligible_items, eligible_amount, discount)
+
+
+def granted_discount(coupon: CouponRecord, eligible: Money) -> Decimal | None:
+    """Return what the coupon takes off the eligible amount, in the currency's minor unit, half up.
+
+    A percentage of it; or the coupon's amount, but never more than the eligible one, and None in another
+    currency; nothing for free shipping, as the items cost what they cost.
+    """
+    match coupon.discount_type:
+        case DiscountType.PERCENT:
+            assert coupon.discount_percentage is not None
+            granted = eligible.amount * coupon.discount_percentage / 100
+        case DiscountType.ABSOLUTE:
+            assert coupon.discount_absolute is not None
+            if coupon.discount_absolute.currency != eligible.currency:
+                return None
+            granted = coupon.discount_absolute.amount
+        case _:
+            return Decimal(0)
+    return min(round_to_minor_unit(granted, eligible.currency), eligible.amount)
+
+
+def time_reasons(coupon: CouponRecord, at: datetime) -> Iterator[Reason]:
+    if coupon.valid_from is not None and at < coupon.valid_from:
+        yield Reason(ReasonType.NOT_STARTED, f"The coupon is valid from {format_time(coupon.valid_from)} on.")
+    if coupon.valid_to is not None and at > coupon.valid_to:
+        yield Reason(ReasonType.EXPIRED, f"The coupon was valid until {format_time(coupon.valid_to)}.")
+
+
+def use_reasons(coupon: CouponRecord, facts: BuyerFacts) -> Iterator[Reason]:
+    if coupon.max_redemptions is not None and coupon.redemption_count >= coupon.max_redemptions:
+        yield Reason(ReasonType.USED_UP, "The coupon has been redeemed as often as it can be.")
+    limit = coupon.max_redemptions_per_customer
+    if limit is None or not facts.customer_number or facts.uses < limit:
+        return
+    if facts.legal_entity_id:
+        yield Reason(
+            ReasonType.LEGAL_ENTITY_LIMIT,
+            f"The customer has redeemed the coupon as often as they can for {facts.legal_entity_id}.",
+        )
+    else:
+        yield Reason(ReasonType.CUSTOMER_LIMIT, "The customer has redeemed the coupon as often as they can.")
+
+
+def buyer_reasons(coupon: CouponRecord, facts: BuyerFacts) -> Iterator[Reason]:
+    number = facts.customer_number
+    if not number and not coupon.allows_anonymous:
+        yield Reason(ReasonType.ANONYMOUS, "The coupon is for known customers alone.")
+    if number and facts.customer_id is None and not coupon.allows_anonymous:
+        yield Reason(ReasonType.CUSTOMER, f"There is no customer {number}.")
+    elif coupon.valid_for and number not in coupon.valid_for:
+        yield Reason(ReasonType.CUSTOMER, "The coupon is for other customers.")
+    if coupon.is_segment_restricted and not facts.segment_ids:
+        yield Reason(
+            ReasonType.SEGMENT,
+            "The customer belongs to none of the coupon's segments that are effective at the moment.",
+        )
+
+
+def order_reasons(coupon: CouponRecord, order: Order, granted: Decimal | None) -> Iterator[Reason]:
+    currency = order.total.currency
+    minimum = coupon.min_order_value if coupon.min_order_value and coupon.min_order_value.amount else None
+    if mismatches := list(currency_mismatches(coupon, order, minimum)):
+        yield Reason(ReasonType.CURRENCY, f"The order is in {currency}, but {' and '.join(mismatches)}.")
+    if minimum and minimum.currency == currency and order.total.amount < minimum.amount:
+        yield Reason(ReasonType.MIN_ORDER_VALUE, f"The order must come to at least {minimum}.")
+    if (
+        order.discount is not None
+        and granted is not None
+        and coupon.discount_type != DiscountType.FREE_SHIPPING  # what shipping costs only the shop knows
+        and order.discount.currency == currency
+        and order.discount.amount > granted
+    ):
+        yield Reason(ReasonType.DISCOUNT, f"The coupon grants {Money(granted, currency)} at most.")
+
+
+def currency_mismatches(coupon: CouponRecord, order: Order, minimum: Money | None) -> Iterator[str]:
+    currency = order.total.currency
+    absolute = coupon.discount_absolute if coupon.discount_type == DiscountType.ABSOLUTE else None
+    if absolute and absolute.currency != currency:
+        yield f"the coupon grants an amount in {absolute.currency}"
+    if minimum and minimum.currency != currency:
+        yield f"the coupon's minimum order value is in {minimum.currency}"
+    if order.discount and order.discount.currency != currency:
+        yield f"the discount is in {order.discount.currency}"
