@@ -1,8 +1,20 @@
+from typing import Self
+
 from django.contrib.auth.hashers import check_password
 from django.db import models
+from django.db.models import Value
 from django.db.models.functions import Lower
 
 from accounts.tenancy import TenantDocument
+from core.documents import DocumentQuerySet
+
+
+class CustomerQuerySet(DocumentQuerySet):
+    """Reads of customers."""
+
+    def with_email(self, email: str) -> Self:
+        """Keep the customer with this e-mail, whatever its case. Uses the unique index of a tenant."""
+        return self.alias(lowered_email=Lower("email")).filter(lowered_email=Lower(Value(email.strip())))
 
 
 class Customer(TenantDocument):
@@ -30,6 +42,8 @@ class Customer(TenantDocument):
     is_active = models.BooleanField(default=True)
     is_on_hold = models.BooleanField(default=False)
     last_login_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = CustomerQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         ordering = ("id",)

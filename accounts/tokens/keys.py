@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import (
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.utils.encoding import force_bytes
 
 from accounts.models import SigningKey
 from core.identifiers import generate_id
@@ -115,21 +116,25 @@ def create_first_keys() -> list[SigningKey]:
 
 def published_keys(at: datetime) -> list[dict[str, Any]]:
     """Return the public keys that verify a token of ours that is still good at `at`, as JSON Web Keys."""
-    longest = max(
-        settings.SERVICE_TOKEN_LIFETIME, settings.CUSTOMER_TOKEN_LIFETIME, settings.ANONYMOUS_TOKEN_LIFETIME
-    )
-    # Other processes may have signed with a retired key until they read the keys again.
-    still_needed = at - timedelta(seconds=longest + CACHE_SECONDS)
     signing_keys.ring()
     return [
         row.public_key
         for row in SigningKey.objects.order_by("id")
-        if row.retired_at is None or row.retired_at >= still_needed
+        if row.retired_at is None or row.retired_at >= needed_since(at)
     ]
 
 
-def passphrase(secret_key: str) -> bytes:
-    digest = hashlib.sha256(b"token signing keys " + secret_key.encode()).digest()
+def needed_since(at: datetime) -> datetime:
+    """Return since when a key must have been retired for none of its tokens to be good at `at`."""
+    longest = max(
+        settings.SERVICE_TOKEN_LIFETIME, settings.CUSTOMER_TOKEN_LIFETIME, settings.ANONYMOUS_TOKEN_LIFETIME
+    )
+    # Other processes may have signed with a retired key until they read the keys again.
+    return at - timedelta(seconds=longest + CACHE_SECONDS)
+
+
+def passphrase(secret_key: str | bytes) -> bytes:
+    digest = hashlib.sha256(b"token signing keys " + force_bytes(secret_key)).digest()
     return base64.b64encode(digest)
 
 

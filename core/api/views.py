@@ -3,7 +3,8 @@
 import re
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from http import HTTPStatus
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from django.core.signals import got_request_exception
 from django.http import HttpResponse
@@ -12,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from core.api import parameters
-from core.api.errors import ErrorShape, answer_failure, logger, segment_shape
+from core.api.errors import answer_failure, logger, segment_shape
 from core.api.fields import Languages
 from core.api.languages import accepted_languages
 from core.api.operations import Operation
@@ -20,9 +21,12 @@ from core.api.pages import PageRequest, fetch_page
 from core.api.query_language import parse
 from core.api.representations import Representation
 from core.api.sql import Sql, fetch_rows
-from core.errors import InvalidInput, MissingScope, NotAllowed, NotAuthenticated, NotFound
+from core.errors import DomainError, InvalidInput, MissingScope, NotAllowed, NotAuthenticated, NotFound
 
 TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
+
+
+StaticErrorShape: TypeAlias = "staticmethod[[DomainError, HTTPStatus], dict[str, Any]]"
 
 
 class TenantFacts(Protocol):
@@ -54,15 +58,17 @@ class ContractViewSet(ViewSet):
     scopes is granted. The clock is read once, into `at`.
     """
 
-    error_shape: ClassVar[ErrorShape] = staticmethod(segment_shape)
+    error_shape: ClassVar[StaticErrorShape] = staticmethod(segment_shape)
     default_page_size: ClassVar[int] = 60
-    counts_by_parameter: ClassVar[bool] = False  # coupons ask with totalCount=true, all others by header
+    counts_by_parameter: ClassVar[bool] = False  # coupons and sites ask with totalCount=true
+    count_header: ClassVar[str] = ""  # of those that ask by parameter; "" is Items-Count
 
     at: datetime
     caller: Any
 
     def initial(self, request: Request, *args: Any, **path: Any) -> None:
         self.at = timezone.now()
+        self.format_kwarg = None  # DRF reads it when it picks a renderer
         negotiated = self.perform_content_negotiation(request)
         request.accepted_renderer, request.accepted_media_type = negotiated
         self.caller = request.auth
@@ -166,7 +172,8 @@ class ContractViewSet(ViewSet):
         if page.previous_cursor:
             answer["X-Prev-Cursor"] = page.previous_cursor
         if page.count is not None:
-            answer["Items-Count" if self.counts_by_parameter else "X-Total-Count"] = str(page.count)
+            by_parameter = self.count_header or "Items-Count"
+            answer[by_parameter if self.counts_by_parameter else "X-Total-Count"] = str(page.count)
         return answer
 
     def answer_one(

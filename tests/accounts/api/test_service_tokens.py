@@ -1,0 +1,168 @@
+import base64
+from datetime import UTC, datetime, timedelta
+
+import jwt
+import pytest
+from django.test import Client
+
+from accounts.operations.clients import change_api_client, create_api_client, rotate_client_secret
+from accounts.tokens import verify_access_token
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+def backend(tenant, stored_signing_keys, now):
+    client, secret = create_api_client(
+        tenant=tenant,
+        client_id="backend",
+        scopes=["coupon.coupon_manage", "customersegment.segment_read"],
+        at=now,
+    )
+    return client, secret
+
+
+def request_token(headers=None, **form):
+    return Client().post(
+        "/oauth/token",
+        data="&".join(f"{key}={value}" for key, value in form.items()),
+        content_type=FORM,
+        headers=headers or {},
+    )
+
+
+def test_request_without_scope_grants_all_scopes_of_the_client(backend, tenant):
+    _, secret = backend
+    answer = request_token(grant_type="client_credentials", client_id="backend", client_secret=secret)
+    body = answer.json()
+    caller = verify_access_token(body.pop("access_token"), at=datetime.now(UTC))
+    assert answer.status_code == 200
+    assert answer["Cache-Control"] == "no-store"
+    assert body == {
+        "token_type": "Bearer",
+        "expires_in": 14399,
+        "session_idle_time": 120,
+        "refresh_token": "",
+        "refresh_token_expires_in": 0,
+        "scope": "tenant=acme coupon.coupon_manage customersegment.segment_read",
+    }
+    assert caller.tenant.name == "acme"
+    assert caller.client_id == "backend"
+
+
+def test_scope_narrows_what_is_granted(backend):
+    answer = request_token(
+        grant_type="client_credentials",
+        client_id="backend",
+        client_secret=backend[1],
+        scope="coupon.coupon_read+tenant=acme",
+    )
+    assert answer.json()["scope"] == "tenant=acme coupon.coupon_read"
+    claims = jwt.decode(answer.json()["access_token"], options={"verify_signature": False})
+    assert claims["scope"] == "coupon.coupon_read"
+
+
+def test_client_may_identify_itself_by_http_basic(backend):
+    credentials = base64.b64encode(f"backend:{backend[1]}".encode()).decode()
+    answer = request_token(
+        {"Authorization": f"Basic {credentials}"}, grant_type="client_credentials", scope="tenant=acme"
+    )
+    assert answer.status_code == 200
+    assert answer.json()["scope"] == "tenant=acme coupon.coupon_manage customersegment.segment_read"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "error"),
+    [
+        ({"client_secret": "wrong"}, 401, "invalid_client"),
+        ({"client_id": "nobody"}, 401, "invalid_client"),
+        ({"client_secret": ""}, 401, "invalid_client"),
+        ({"grant_type": "password"}, 400, "unsupported_grant_type"),
+        ({"grant_type": ""}, 400, "invalid_request"),
+        ({"scope": "site.site_manage"}, 400, "invalid_scope"),
+        ({"scope": "tenant=globex"}, 400, "invalid_scope"),
+        ({"scope": "coupon.coupon_read&scope=coupon.coupon_manage"}, 400, "invalid_request"),
+        ({"scope": "a" * 4001}, 400, "invalid_request"),
+    ],
+)
+def test_faulty_request_is_refused_as_rfc_6749_says(backend, change, status, error):
+    form = {"grant_type": "client_credentials", "client_id": "backend", "client_secret": backend[1], **change}
+    answer = request_token(**form)
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert set(answer.json()) == {"error", "error_description"}
+    assert answer["Cache-Control"] == "no-store"
+    assert answer.has_header("WWW-Authenticate") == (status == 401)
+
+
+def test_malformed_basic_header_is_refused(backend):
+    answer = request_token({"Authorization": "Basic ***"}, grant_type="client_credentials")
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+def test_secret_in_form_and_header_is_refused(backend):
+    credentials = base64.b64encode(f"backend:{backend[1]}".encode()).decode()
+    answer = request_token(
+        {"Authorization": f"Basic {credentials}"}, grant_type="client_credentials", client_secret=backend[1]
+    )
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_json_body_is_refused(backend):
+    answer = Client().post(
+        "/oauth/token", data={"grant_type": "client_credentials"}, content_type="application/json"
+    )
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+def test_inactive_client_gets_no_token(backend):
+    client, secret = backend
+    change_api_client(client=client, is_active=False)
+    answer = request_token(grant_type="client_credentials", client_id="backend", client_secret=secret)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+def test_client_of_inactive_tenant_gets_no_token(backend, tenant):
+    tenant.is_active = False
+    tenant.save()
+    answer = request_token(grant_type="client_credentials", client_id="backend", client_secret=backend[1])
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+def test_both_secrets_are_good_while_they_overlap(backend, now):
+    client, old = backend
+    new = rotate_client_secret(client=client, at=now, keep_others_for=timedelta(days=1))
+    for secret in (old, new):
+        answer = request_token(grant_type="client_credentials", client_id="backend", client_secret=secret)
+        assert answer.status_code == 200
+
+
+def test_replaced_secret_is_dead_without_an_overlap(backend, now):
+    client, old = backend
+    rotate_client_secret(client=client, at=now)
+    answer = request_token(grant_type="client_credentials", client_id="backend", client_secret=old)
+    assert answer.status_code == 401
+
+
+def test_service_token_takes_one_statement(backend, django_assert_num_queries):
+    form = {"grant_type": "client_credentials", "client_id": "backend", "client_secret": backend[1]}
+    request_token(**form)
+    with django_assert_num_queries(1):
+        assert request_token(**form).status_code == 200
+
+
+def test_key_set_shows_public_keys_alone(client, stored_signing_keys, key_pairs):
+    answer = client.get("/.well-known/jwks.json")
+    keys = answer.json()["keys"]
+    assert [key["kid"] for key in keys] == [key.kid for key in key_pairs]
+    assert [set(key) for key in keys] == [{"kty", "kid", "use", "alg", "n", "e"}] * 2
+    assert answer["Cache-Control"] == "public, max-age=300"
+
+
+def test_key_set_verifies_a_token(backend, client):
+    token = request_token(
+        grant_type="client_credentials", client_id="backend", client_secret=backend[1]
+    ).json()
+    key_set = jwt.PyJWKSet.from_dict(client.get("/.well-known/jwks.json").json())
+    kid = jwt.get_unverified_header(token["access_token"])["kid"]
+    claims = jwt.decode(token["access_token"], key_set[kid].key, algorithms=["RS256"])
+    assert (claims["sub"], claims["tenant"], claims["kind"]) == ("backend", "acme", "service")
