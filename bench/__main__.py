@@ -1,0 +1,41 @@
+"""The command line of the benchmark."""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+import django
+
+from bench.scales import SCALES
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure the hot paths side by side with the limit of this machine. The web server runs"
+        " with one worker on the first core, the load comes from the others over 8 connections. The data set"
+        " is made in a database of its own and kept. Results go to bench/results.json.",
+    )
+    parser.add_argument("--scale", choices=SCALES, default="small", help="size of the data set (small)")
+    parser.add_argument(
+        "--only", metavar="TEXT", action="append", help="operations whose name holds TEXT; may be repeated"
+    )
+    parser.add_argument("--seconds", type=int, default=3, help="length of one of the three runs (3)")
+    parser.add_argument("--rebuild", action="store_true", help="make the data set anew")
+    parser.add_argument("--drop", action="store_true", help="only drop the data set's database")
+    parser.add_argument("--list", action="store_true", help="only list the operations")
+    parser.add_argument("--no-save", action="store_true", help="leave bench/results.json as it is")
+    parser.add_argument(
+        "--soak", type=int, default=0, metavar="N", help="then send N more requests and show the memory"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    options = arguments()
+    os.environ["BENCH_SCALE"] = options.scale
+    django.setup()
+    sys.exit(import_module("bench.running").run_benchmark(options))  # only now are there models

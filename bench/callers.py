@@ -1,0 +1,48 @@
+"""Who sends the requests: tokens of the data set's customers and of its backend."""
+
+from datetime import UTC, datetime, timedelta
+
+from accounts.callers import CallerKind
+from accounts.models import ApiClient, Customer, Session, Tenant
+from accounts.tokens import issue_access_token
+from bench.dataset.people import TENANTS
+
+LIFETIME = 6 * 3_600  # seconds; longer than any benchmark
+
+
+def service_headers(tenant: int) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a backend that holds every scope."""
+    client = ApiClient.objects.get(client_id=f"{TENANTS[tenant]}-backend")
+    token = issue_access_token(
+        tenant=Tenant.objects.get(pk=tenant),
+        kind=CallerKind.SERVICE,
+        client_id=client.client_id,
+        scopes=client.scopes,
+        at=datetime.now(UTC),
+        lifetime=LIFETIME,
+    )
+    return (("Authorization", f"Bearer {token}"),)
+
+
+def customer_headers(customer_key: int) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a storefront on which this customer has logged in."""
+    at = datetime.now(UTC)
+    customer = Customer.objects.get(pk=customer_key)
+    client = ApiClient.objects.get(client_id=f"{TENANTS[customer.tenant_id]}-storefront")
+    session = Session.objects.create(
+        tenant=customer.tenant,
+        client=client,
+        customer=customer,
+        created_at=at,
+        expires_at=at + timedelta(seconds=LIFETIME),
+    )
+    token = issue_access_token(
+        tenant=customer.tenant,
+        kind=CallerKind.CUSTOMER,
+        client_id=client.client_id,
+        session_id=str(session.session_id),
+        customer=customer,
+        at=at,
+        lifetime=LIFETIME,
+    )
+    return (("Authorization", f"Bearer {token}"),)

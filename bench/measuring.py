@@ -1,0 +1,160 @@
+"""Measures a case: subject and limit in turn, so that a noisy machine disturbs both alike."""
+
+import json
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import orjson
+from django.db import connection
+
+from bench.cases import Case, Limit
+from bench.limits import PREFIX
+from bench.load import Load, Request, put_under_load
+from bench.machine import pin_to_worker_core
+from bench.replays import Replay, Statement, perform
+from bench.restoring import restore
+
+RUNS = 3
+WARM_UP = 1.0  # seconds
+REPLAYED_REQUESTS = 400  # of a case with more requests than that
+
+
+class UnexpectedAnswer(Exception):
+    """An operation does not answer what its case expects, so measuring it would mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A case that is ready to run: its requests, and what they came to in this process."""
+
+    case: Case
+    requests: list[Request]
+    replays: list[Replay]
+    full: list[Request]
+
+    @property
+    def inserts(self) -> list[Statement]:
+        """The statements that write the rows of the batches."""
+        return [
+            statement
+            for replay in self.replays
+            for statement in replay.statements
+            if statement.text.startswith("INSERT INTO segments_")
+        ]
+
+
+def prepare(case: Case) -> Prepared:
+    """Send the requests once in this process: the answers are checked, the statements kept.
+
+    Raises UnexpectedAnswer.
+    """
+    requests = list(case.requests())
+    perform(requests[0])  # what the first request caches is not the operation's own
+    if case.writes and not case.writes_again:
+        restore()
+    replays = [checked(case, request) for request in requests[:REPLAYED_REQUESTS]]
+    if case.writes and not case.writes_again:
+        restore()
+    full = list(case.full()) if case.full else []
+    return Prepared(case, requests, replays, full)
+
+
+def checked(case: Case, request: Request) -> Replay:
+    replay = perform(request)
+    if replay.status != case.status:
+        raise UnexpectedAnswer(f"{replay.status} instead of {case.status}: {replay.body[:300]!r}")
+    if case.entries is not None and len(orjson.loads(replay.body)) != case.entries:
+        raise UnexpectedAnswer(f"{len(orjson.loads(replay.body))} entries instead of {case.entries}")
+    if case.rows > 1 and any(entry["code"] >= 400 for entry in orjson.loads(replay.body)):
+        raise UnexpectedAnswer(f"refused rows: {replay.body[:300]!r}")
+    return replay
+
+
+def measure(prepared: Prepared, *, port: int, seconds: float) -> dict[str, Any]:
+    """Run subject and limit in turn, three times each; return medians, and the ratio pair by pair."""
+    case = prepared.case
+    run_limit = limit_of(prepared, port=port)
+
+    def run_subject(seconds: float) -> Load:
+        return put_under_load(prepared.requests, port=port, seconds=seconds)
+
+    for run in (run_subject, run_limit):
+        run(WARM_UP)
+    pairs = []
+    for _ in range(RUNS):
+        pair = []
+        for run in (run_subject, run_limit):
+            if case.writes and not case.writes_again:
+                restore()
+            load = run(seconds)
+            if load.failures:
+                raise UnexpectedAnswer(f"{load.failures} of {load.requests} requests failed under load")
+            pair.append(load)
+        pairs.append(pair)
+    if case.writes:
+        restore()
+    subjects, limits = zip(*pairs, strict=True)
+    return {
+        "per_second": round(median(load.per_second for load in subjects) * case.rows, 1),
+        "unit": "rows" if case.rows > 1 else "requests",
+        "p50_ms": round(median(load.p50 for load in subjects), 2),
+        "p99_ms": round(median(load.p99 for load in subjects), 2),
+        "statements": max(len(replay.statements) for replay in prepared.replays),
+        "bytes": len(prepared.replays[0].body),
+        "limit": case.limit.value,
+        "limit_per_second": round(median(load.per_second for load in limits) * case.rows, 1),
+        "ratio": round(median(subject.per_second / limit.per_second for subject, limit in pairs), 3),
+        "target": case.target,
+        "alternative": case.alternative,
+        "aim": case.aim,
+        "requests": sum(load.requests for load in subjects),
+    }
+
+
+def limit_of(prepared: Prepared, *, port: int) -> Callable[[float], Load]:
+    """Return what runs the limit of the case for some seconds."""
+    case = prepared.case
+    match case.limit:
+        case Limit.BARE_INSERT:
+            return lambda seconds: run_bare_inserts(prepared.inserts, seconds=seconds)
+        case Limit.FULL_ANSWER:
+            requests = prepared.full
+        case Limit.EMPTY_VIEW:
+            requests = [Request("GET", f"{PREFIX}empty")]
+        case Limit.SIGNATURE:
+            requests = [Request("GET", f"{PREFIX}signature")]
+        case Limit.SAME_SQL:
+            requests = [Request("GET", PREFIX + slug(case.name))]
+    return lambda seconds: put_under_load(requests, port=port, seconds=seconds)
+
+
+def run_bare_inserts(statements: list[Statement], *, seconds: float) -> Load:
+    """Send the statements from a process of its own, on the core of the web worker."""
+    parameters = connection.get_connection_params()
+    wanted = {
+        name: str(parameters[name])
+        for name in ("dbname", "host", "port", "user", "password", "sslmode")
+        if parameters.get(name)
+    }
+    with tempfile.NamedTemporaryFile(prefix="inserts-") as file:
+        pickle.dump((statements, wanted), file)
+        file.flush()
+        told = subprocess.run(
+            [sys.executable, "-m", "bench.bare_writes", file.name, str(seconds)],
+            capture_output=True,
+            text=True,
+            check=True,
+            preexec_fn=pin_to_worker_core,
+        )
+    return Load(**json.loads(told.stdout))
+
+
+def slug(name: str) -> str:
+    """Return the name as a part of a path."""
+    return "".join(character if character.isalnum() else "-" for character in name)

@@ -1,0 +1,77 @@
+"""Runs an operation in process, and keeps which statements it sent and what it answered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.db import connection
+from django.test import Client
+from django.test.client import FakePayload
+
+from bench.load import Request
+
+
+class FreshId:
+    """Stands for an id that the operation generated: each repetition needs another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement with the values that it was sent with."""
+
+    text: str
+    values: Any
+
+    @property
+    def writes_rows(self) -> bool:
+        return self.text.startswith("INSERT INTO ")
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a request came to: its statements in order, and the bytes of its answer."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+    statements: tuple[Statement, ...]
+
+
+def perform(request: Request) -> Replay:
+    """Send the request through the whole project in this process, and note its statements."""
+    statements: list[Statement] = []
+
+    def note(execute: Any, text: str, values: Any, many: bool, context: dict[str, Any]) -> Any:
+        statements.append(Statement(str(text), values))
+        return execute(text, values, many, context)
+
+    path, _, query = request.path.partition("?")
+    with connection.execute_wrapper(note):
+        answer = Client().request(
+            REQUEST_METHOD=request.method,
+            PATH_INFO=path,
+            QUERY_STRING=query,
+            CONTENT_LENGTH=str(len(request.body)),
+            CONTENT_TYPE=dict(request.headers).get("Content-Type", ""),
+            **{"wsgi.input": FakePayload(request.body)},
+            **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers},
+        )
+    body = bytes(answer.content)
+    return Replay(
+        answer.status_code, body, dict(answer.items()), tuple(with_fresh_ids(statements, body, answer))
+    )
+
+
+def with_fresh_ids(statements: Sequence[Statement], body: bytes, answer: Any) -> Sequence[Statement]:
+    """Mark the values that equal the id of what was created, so that the statements can be sent again."""
+    if answer.status_code != 201:
+        return statements
+    created = orjson.loads(body).get("id")
+    return [
+        Statement(
+            statement.text,
+            tuple(FreshId if value == created else value for value in statement.values or ()),
+        )
+        for statement in statements
+    ]

@@ -1,0 +1,82 @@
+"""Keeps what was measured, compares it with what was committed, and prints the table."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("results.json")
+NOTICEABLE = 0.2
+
+
+def load_results() -> dict[str, Any]:
+    """Return all kept results by scale; an empty mapping when nothing was ever measured."""
+    return json.loads(FILE.read_text()) if FILE.exists() else {}
+
+
+def committed_results() -> dict[str, Any]:
+    """Return the results of the last commit; outside a repository, those of the file."""
+    shown = subprocess.run(
+        ["git", "show", f"HEAD:./{FILE.name}"], cwd=FILE.parent, capture_output=True, text=True, check=False
+    )
+    return json.loads(shown.stdout) if shown.returncode == 0 else load_results()
+
+
+def save_results(scale: str, measured: Mapping[str, Any]) -> None:
+    """Keep what was measured of a scale; rows that were not measured now stay as they were."""
+    results = load_results()
+    kept = results.get(scale, {})
+    operations = {**kept.get("operations", {}), **measured["operations"]}
+    results[scale] = {**kept, **measured, "operations": operations}
+    FILE.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def table(operations: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of the table: speed, latency, statements, and how near the limit it is."""
+    head = ("operation", "a second", "", "p50 ms", "p99 ms", "SQL", "limit", "ratio", "wanted", "others", "")
+    yield line(head)
+    for name, row in operations.items():
+        yield line(
+            (
+                name,
+                f"{row['per_second']:,.0f}",
+                row["unit"],
+                f"{row['p50_ms']:.2f}",
+                f"{row['p99_ms']:.2f}",
+                str(row["statements"]),
+                f"{row['limit_per_second']:,.0f}",
+                f"{row['ratio']:.2f}",
+                f"{row['target']:.2f}",
+                f"{row['per_second'] / row['alternative']:.0f} x" if row["alternative"] else "",
+                "" if row["ratio"] >= row["target"] else "below",
+            )
+        )
+
+
+def line(cells: Sequence[str]) -> str:
+    name, speed, unit, *others = cells
+    return f"{name:<36}{speed:>9} {unit:<9}" + "".join(f"{cell:>8}" for cell in others)
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each figure that moved by more than a fifth since the results before."""
+    if before.get("machine", {}).get("cpu") != now["machine"]["cpu"]:
+        yield "The last committed results are of another processor: only ratios can be compared."
+        figures = ("ratio",)
+    else:
+        figures = ("ratio", "per_second", "p99_ms")
+    for name, row in now["operations"].items():
+        old = before.get("operations", {}).get(name)
+        for figure in figures if old else ():
+            change = row[figure] / old[figure] - 1
+            if abs(change) > NOTICEABLE:
+                yield f"{name}: {figure} {old[figure]:g} -> {row[figure]:g} ({change:+.0%})"
+
+
+def growth(small: Mapping[str, Any], large: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how much each operation's cost grows from the small data set to the large one."""
+    for name, row in large.get("operations", {}).items():
+        if old := small.get("operations", {}).get(name):
+            statements = "" if row["statements"] <= old["statements"] else "  MORE STATEMENTS"
+            yield f"{name:<36}{old['per_second'] / row['per_second']:>8.2f} times slower{statements}"
