@@ -154,6 +154,14 @@ class ItemAssignment(Assignment):
         indexes = [
             models.Index(fields=["segment", "id"], name="items_of_segment"),
             models.Index(
+                fields=["tenant", "valid_from"],
+                condition=Q(valid_from__isnull=False),
+                name="item_window_opens",
+            ),
+            models.Index(
+                fields=["tenant", "valid_to"], condition=Q(valid_to__isnull=False), name="item_window_closes"
+            ),
+            models.Index(
                 fields=["tenant", "product", "segment"],
                 condition=Q(product__isnull=False),
                 name="segments_of_product",
@@ -188,3 +196,18 @@ class ItemAssignment(Assignment):
 
     def __str__(self) -> str:
         return f"{self.product or self.category} in {self.segment}"
+
+
+class AssortmentRevision(models.Model):
+    """A count of transactions that changed what a tenant's shoppers may be shown.
+
+    The sum of a tenant's counts is its revision: it grows with every such commit. Triggers count, whatever
+    door the change came through, in any row that no other transaction holds, so writers never wait for
+    each other here.
+    """
+
+    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.CASCADE, related_name="+")
+    count = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.tenant}: {self.count}"

@@ -12,8 +12,9 @@ from datetime import datetime
 from accounts.callers import Caller, CallerKind, Identity
 from accounts.scopes import SEGMENT_READ
 from core.api.sql import Sql, fetch_rows
-from core.errors import InvalidInput, NotAllowed
+from core.errors import NotAllowed
 from core.windows import open_at
+from segments.errors import UnknownSite
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,16 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a shopper's request resolves to: who looks, and the keys of the segments that count, ascending."""
+    """What a shopper's request resolves to: who looks, and the keys of the segments that count, ascending.
+
+    What these segments show stays the same while the tenant's `revision` does and until `changes_at`, when
+    the next window of an assignment or a category opens or has closed (None: there is no such window).
+    """
 
     viewer: Viewer
     segment_ids: tuple[int, ...] = ()
+    revision: int = 0
+    changes_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +167,13 @@ def on_site(tenant_id: int, site_code: str | None, alias: str = "segment") -> Sq
     )
 
 
+def require_site(tenant_id: int, site_code: str) -> None:
+    """Raise UnknownSite unless the tenant has this site."""
+    found = Sql("SELECT 1 FROM accounts_site WHERE tenant_id = %s AND code = %s", (tenant_id, site_code))
+    if not fetch_rows(found):
+        raise UnknownSite(site_code)
+
+
 def segments_of_member(
     tenant_id: int, *, customer: Sql, legal_entity: Sql, at: datetime, site_code: str | None = None
 ) -> Sql:
@@ -201,13 +215,15 @@ def visible_segments(viewer: Viewer, *, at: datetime, site_code: str | None = No
     return tuple(key for (key,) in fetch_rows(Sql(f"{member.text} ORDER BY 1", member.values)))
 
 
-def resolve(shopper: Shopper, *, at: datetime, site_code: str | None = None) -> Sight:
-    """Return the viewer and the segments that count for them, in one statement.
+def resolve(
+    shopper: Shopper, *, at: datetime, site_code: str | None = None, segment_id: str | None = None
+) -> Sight:
+    """Return the viewer, the segments that count for them, and how long that holds, in one statement.
 
-    Raises NotAllowed as `viewer_of` does, and InvalidInput when there is no such site.
+    `site_code` and `segment_id` (a wire id) narrow the segments. Raises NotAllowed as `viewer_of` does, and
+    UnknownSite.
     """
-    acting = Sql("NULL::bigint")
-    customer = Sql("NULL::bigint")
+    customer, acting = Sql("NULL::bigint"), Sql("NULL::bigint")
     if shopper.is_known:
         customer, acting = shopper.customer_key, shopper.acting_legal_entity
     member = segments_of_member(
@@ -217,24 +233,53 @@ def resolve(shopper: Shopper, *, at: datetime, site_code: str | None = None) -> 
         at=at,
         site_code=site_code,
     )
+    if segment_id is not None:
+        member = Sql(f"{member.text} AND segment.external_id = %s", (*member.values, segment_id))
     site_exists = Sql("TRUE")
     if site_code:
         site_exists = Sql(
             "EXISTS (SELECT FROM accounts_site WHERE tenant_id = %s AND code = %s)",
             (shopper.tenant_id, site_code),
         )
-    [(customer_id, legal_entity_id, keys, has_site)] = fetch_rows(
+    boundary = next_boundary(shopper.tenant_id, at)
+    [(customer_id, legal_entity_id, keys, has_site, revision, changes_at)] = fetch_rows(
         Sql(
             f"WITH shopper AS MATERIALIZED"
             f" (SELECT {customer.text} AS customer_id, {acting.text} AS legal_entity_id)"
-            " SELECT shopper.customer_id, shopper.legal_entity_id,"
-            f" ARRAY({member.text} ORDER BY 1), {site_exists.text} FROM shopper",
-            (*customer.values, *acting.values, *member.values, *site_exists.values),
+            f" SELECT customer_id, legal_entity_id, ARRAY({member.text} ORDER BY 1), {site_exists.text},"
+            " (SELECT coalesce(sum(count), 0)::bigint FROM segments_assortmentrevision WHERE tenant_id = %s),"
+            f" {boundary.text} FROM shopper",
+            (
+                *customer.values,
+                *acting.values,
+                *member.values,
+                *site_exists.values,
+                shopper.tenant_id,
+                *boundary.values,
+            ),
         )
     )
     if not has_site:
-        raise InvalidInput(f"There is no site {site_code}.", field="siteCode")
-    return Sight(checked_viewer(shopper, customer_id, legal_entity_id), tuple(keys))
+        raise UnknownSite(site_code or "")
+    viewer = checked_viewer(shopper, customer_id, legal_entity_id)
+    return Sight(viewer, tuple(keys), revision, changes_at)
+
+
+def next_boundary(tenant_id: int, at: datetime) -> Sql:
+    """The next instant from `at` at which a window of an item assignment or a category opens or closes.
+
+    An expression: one look into an index for each kind of boundary.
+    """
+    instants = [
+        Sql(
+            f"(SELECT min({column}) FROM {table} WHERE tenant_id = %s AND {column} {from_} %s)",
+            (tenant_id, at),
+        )
+        for table in ("segments_itemassignment", "catalog_category")
+        for column, from_ in (("valid_from", ">"), ("valid_to", ">="))
+    ]
+    nearest = Sql.joined(", ", instants)
+    return Sql(f"least({nearest.text})", nearest.values)
 
 
 def matching_products(
@@ -251,6 +296,29 @@ def matching_products(
     chosen = Sql("assignment.segment_id = ANY(%s::bigint[])", (list(segment_ids),))
     statement = products_held(tenant_id, chosen, product_ids=product_ids, at=at)
     return frozenset(external_id for (external_id,) in fetch_rows(statement))
+
+
+def matching_products_in(
+    *, tenant_id: int, segment_ids: Sequence[str], site_code: str, product_ids: Sequence[str], at: datetime
+) -> frozenset[str]:
+    """Return those of the products that one of the segments, all by wire ids, holds at `at`.
+
+    Only segments count that are effective at `at` and of that site. One statement, and one more to raise
+    UnknownSite when nothing matches.
+    """
+    if not segment_ids or not product_ids:
+        return frozenset()
+    is_effective, site = effective(at), on_site(tenant_id, site_code)
+    chosen = Sql(
+        "assignment.segment_id IN (SELECT segment.id FROM segments_segment AS segment"
+        " WHERE segment.tenant_id = %s AND segment.external_id = ANY(%s::text[])"
+        f" AND {is_effective.text} AND {site.text})",
+        (tenant_id, list(segment_ids), *is_effective.values, *site.values),
+    )
+    found = fetch_rows(products_held(tenant_id, chosen, product_ids=product_ids, at=at))
+    if not found:
+        require_site(tenant_id, site_code)
+    return frozenset(external_id for (external_id,) in found)
 
 
 def products_held(tenant_id: int, chosen: Sql, *, product_ids: Sequence[str], at: datetime) -> Sql:

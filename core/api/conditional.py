@@ -1,0 +1,42 @@
+"""Conditional reads: answers that carry a tag, and the 304 for clients that hold the present one."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+import orjson
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.utils.cache import patch_vary_headers
+from rest_framework.request import Request
+
+LONGEST_HEADER = 4_000
+
+
+def entity_tag(parts: Iterable[object]) -> str:
+    """Return the tag that stands for these facts; it differs when any of them does."""
+    digest = hashlib.blake2b(orjson.dumps(list(parts), default=str), digest_size=16)
+    return f'"{digest.hexdigest()}"'
+
+
+def is_held(tag: str, header: str | None) -> bool:
+    """Say whether the tag is among those of an If-None-Match header; `*` stands for any."""
+    if not header or len(header) > LONGEST_HEADER:
+        return False
+    held = [entry.strip().removeprefix("W/") for entry in header.split(",")]
+    return tag in held or held == ["*"]
+
+
+def answer_privately(
+    request: Request | HttpRequest, parts: Iterable[object], answer: Callable[[], HttpResponse]
+) -> HttpResponse:
+    """Answer 304 when the client holds what `parts` stand for, else what `answer` returns, with its tag.
+
+    The answer belongs to the caller alone: it may be kept by the client, never by a shared cache. `parts`
+    are all that it depends on apart from the address; the languages and the wish for a count are added here.
+    """
+    headers = request.headers
+    tag = entity_tag([*parts, headers.get("Accept-Language", ""), headers.get("X-Total-Count", "")])
+    response = HttpResponseNotModified() if is_held(tag, headers.get("If-None-Match")) else answer()
+    response["ETag"] = tag
+    response["Cache-Control"] = "private"
+    patch_vary_headers(response, ("Authorization", "Accept-Language"))
+    return response

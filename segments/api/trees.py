@@ -1,0 +1,93 @@
+"""The category trees of segments: what is assigned, and above it all that leads there."""
+
+from datetime import datetime
+
+from core.api.fields import Boolean, Integer, Languages, Localized, Text, Texts
+from core.api.representations import Representation
+from core.api.sql import Sql, fetch_rows
+from core.windows import open_at
+from segments.api.representations import validity
+from segments.visibility import categories_held
+
+NODE = Representation(
+    table="catalog_category",
+    alias="category",
+    fields={
+        "id": Text("category.external_id"),
+        "parentId": Text("CASE WHEN parent.parent_id IS NOT NULL THEN parent.external_id END"),
+        "code": Text("category.code"),
+        "name": Localized("category.name", omit_empty=False),
+        "localizedDescription": Localized("category.description"),
+        "localizedSlug": Localized("category.slug"),
+        "ecn": Texts(
+            "(SELECT array_agg(number.value ORDER BY number.rank, number.id)"
+            " FROM catalog_categorynumber AS number"
+            " WHERE number.tenant_id = category.tenant_id AND number.category_id = category.id)"
+        ),
+        "validity": validity("category"),
+        "position": Integer("category.position"),
+        "published": Boolean("category.is_published"),
+        "isSegmentAssigned": Boolean("node.is_assigned"),
+    },
+)
+
+
+def category_forest(*, tenant_id: int, chosen: Sql, at: datetime, languages: Languages) -> str:
+    """Return the JSON list of root categories above what the chosen item assignments hold, in one statement.
+
+    Children stand under `subcategories`, siblings in the order of the tree (position, then name). What is
+    unpublished or outside its window at `at` is left out with all below it.
+    """
+    held = categories_held(tenant_id, chosen, at=at)
+    window = open_at(at, "category")
+    document = NODE.document(None, languages)
+    rows = fetch_rows(
+        Sql(
+            "WITH RECURSIVE assigned AS MATERIALIZED ("
+            f" SELECT DISTINCT held.category_id AS id FROM ({held.text}) AS held"
+            "), above AS ("
+            " SELECT category.id, category.parent_id FROM assigned"
+            " JOIN catalog_category AS category ON category.id = assigned.id"
+            " UNION"
+            " SELECT category.id, category.parent_id FROM above"
+            " JOIN catalog_category AS category ON category.id = above.parent_id"
+            "), node AS ("
+            " SELECT above.id, assigned.id IS NOT NULL AS is_assigned"
+            " FROM above LEFT JOIN assigned ON assigned.id = above.id"
+            f") SELECT category.id, category.parent_id, parent.parent_id IS NULL, {document.text}"
+            " FROM node JOIN catalog_category AS category ON category.id = node.id"
+            " JOIN catalog_category AS parent ON parent.id = category.parent_id"
+            f" WHERE category.is_published AND {window.text}"
+            " ORDER BY category.lft",
+            (*held.values, *document.values, *window.values),
+        )
+    )
+    return nested(rows)
+
+
+def nested(rows: list[tuple[int, int, bool, str]]) -> str:
+    """Return the rows as nested JSON.
+
+    A row is its key, its parent's key, whether it is a root, and its JSON object without children; parents
+    come before their children. A row whose parent is missing is left out.
+    """
+    children: dict[int, list[str]] = {}
+    shown: set[int] = set()
+    kept = []
+    for row in rows:
+        key, parent, is_root, _ = row
+        if is_root or parent in shown:
+            shown.add(key)
+            kept.append(row)
+    roots: list[str] = []
+    for key, parent, is_root, text in reversed(kept):
+        below = children.pop(key, None)
+        if below:
+            below.reverse()
+            text = f'{text[:-1]},"subcategories":[{",".join(below)}]}}'
+        if is_root:
+            roots.append(text)
+        else:
+            children.setdefault(parent, []).append(text)
+    roots.reverse()
+    return f"[{','.join(roots)}]"

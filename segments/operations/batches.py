@@ -1,0 +1,26 @@
+"""What all writes of this app share: rows that may have been refused on the way in, and one row alone."""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from core.errors import DomainError
+from core.upserts import Outcome, Plan
+
+Row = TypeVar("Row")
+
+
+def accepted_rows(rows: Sequence[Row | DomainError], plan: Plan) -> Iterator[tuple[int, Row]]:
+    """Yield the rows that could be read, with their positions; the plan refuses the others."""
+    for position, row in enumerate(rows):
+        if isinstance(row, DomainError):
+            plan.refuse(position, row)
+        else:
+            yield position, row
+
+
+def only_outcome(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the outcome of a batch of one row; raise its error if it was refused."""
+    [outcome] = outcomes
+    if outcome.error:
+        raise outcome.error
+    return outcome

@@ -1,0 +1,240 @@
+"""Writes of segments. Several segments are always locked and written in the order of their ids."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from accounts.models import Site
+from core.errors import AlreadyExists, DomainError
+from core.identifiers import generate_id
+from core.upserts import Outcome, Plan, UpsertTarget, insert_rows, upsert_rows
+from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownSite
+from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.operations.batches import accepted_rows, only_outcome
+
+SEGMENTS = UpsertTarget(
+    table="segments_segment",
+    key=("tenant_id", "external_id"),
+    columns={
+        "tenant_id": "bigint",
+        "external_id": "text",
+        "site_id": "bigint",
+        "name": "jsonb",
+        "description": "jsonb",
+        "status": "text",
+        "valid_from": "timestamptz",
+        "valid_to": "timestamptz",
+        "mixins": "jsonb",
+        "mixin_schemas": "jsonb",
+        "created_at": "timestamptz",
+        "modified_at": "timestamptz",
+    },
+    created_only=frozenset({"created_at"}),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRow:
+    """A whole segment as it shall be. `id` empty means: generate one (creations only)."""
+
+    id: str
+    site_code: str
+    name: Mapping[str, str]
+    description: Mapping[str, str]
+    status: str
+    valid_from: datetime | None
+    valid_to: datetime | None
+    mixins: Mapping[str, Any]
+    mixin_schemas: Mapping[str, Any]
+    expected_version: int | None = None
+
+
+@transaction.atomic
+def create_segments(
+    *, tenant_id: int, rows: Sequence[SegmentRow | DomainError], at: datetime
+) -> list[Outcome]:
+    """Create segments in bulk and report every row, in order; ids that are taken are refused.
+
+    A refused row spoils no other. The number of statements does not depend on the number of rows.
+    """
+    plan: Plan[str, SegmentRow] = Plan()
+    accepted = list(accepted_rows(rows, plan))
+    sites = site_keys(tenant_id, [row for _, row in accepted])
+    outcomes: dict[str, Outcome] = {}
+    stored: list[list[Any]] = []
+    for position, row in accepted:
+        segment_id = row.id or generate_id()
+        if row.site_code not in sites:
+            plan.refuse(position, UnknownSite(row.site_code), id=row.id)
+        elif segment_id in outcomes:
+            plan.refuse(position, AlreadyExists(resource_id=segment_id), id=segment_id)
+        else:
+            outcomes[segment_id] = Outcome(position, created=True, id=segment_id)
+            stored.append(stored_row(tenant_id, segment_id, row, sites, at))
+    inserted = insert_rows(SEGMENTS, stored)
+    for segment_id, outcome in outcomes.items():
+        if (tenant_id, segment_id) not in inserted:
+            outcome.error = AlreadyExists(resource_id=segment_id)
+    return sorted([*plan.outcomes, *outcomes.values()], key=lambda outcome: outcome.position)
+
+
+def create_segment(*, tenant_id: int, row: SegmentRow, at: datetime) -> str:
+    """Create one segment and return its id; raise AlreadyExists or UnknownSite."""
+    return only_outcome(create_segments(tenant_id=tenant_id, rows=[row], at=at)).id
+
+
+@transaction.atomic
+def upsert_segments(
+    *, tenant_id: int, rows: Sequence[SegmentRow | DomainError], at: datetime
+) -> list[Outcome]:
+    """Create or replace segments in bulk and report every row, in order.
+
+    Rows of the same id act one after the other. A row that expects another version than the stored one is
+    refused; locks the segments first when a row expects any. A refused row spoils no other, and the number
+    of statements does not depend on the number of rows.
+    """
+    plan: Plan[str, SegmentRow] = Plan()
+    accepted = list(accepted_rows(rows, plan))
+    sites = site_keys(tenant_id, [row for _, row in accepted])
+    versions: dict[str, int] = {}
+    if any(row.expected_version is not None for _, row in accepted):
+        versions = locked_versions(tenant_id, [row.id for _, row in accepted])
+    for position, row in accepted:
+        if row.site_code not in sites:
+            plan.refuse(position, UnknownSite(row.site_code), id=row.id)
+            continue
+        plan.accept(
+            position,
+            row.id,
+            row,
+            stored_version=versions.get(row.id),
+            expected_version=row.expected_version,
+            id=row.id,
+        )
+    written = upsert_rows(
+        SEGMENTS,
+        (
+            (stored_row(tenant_id, segment_id, row, sites, at), plan.writes[segment_id])
+            for segment_id, row in plan.rows.items()
+        ),
+    )
+    plan.settle({external_id: result for (_, external_id), result in written.items()})
+    return plan.outcomes
+
+
+def upsert_segment(*, tenant_id: int, row: SegmentRow, at: datetime) -> bool:
+    """Create or replace one segment; say whether it was created. Raise UnknownSite or VersionConflict."""
+    return only_outcome(upsert_segments(tenant_id=tenant_id, rows=[row], at=at)).created
+
+
+@transaction.atomic
+def change_segment(
+    *, tenant_id: int, segment_id: str, change: Callable[[Segment], SegmentRow], at: datetime
+) -> None:
+    """Replace one segment by what `change` makes of the present one, which it gets locked.
+
+    Raises SegmentNotFound, UnknownSite, VersionConflict and whatever `change` raises.
+    """
+    segment = locked_segment(tenant_id=tenant_id, segment_id=segment_id)
+    upsert_segment(tenant_id=tenant_id, row=change(segment), at=at)
+
+
+def locked_segment(*, tenant_id: int, segment_id: str) -> Segment:
+    """Return the segment locked until commit; raise SegmentNotFound."""
+    segment = (
+        Segment.objects.for_tenant(tenant_id)
+        .select_related("site")
+        .select_for_update(of=("self",))
+        .filter(external_id=segment_id)
+        .first()
+    )
+    if segment is None:
+        raise SegmentNotFound(resource_id=segment_id)
+    return segment
+
+
+@transaction.atomic
+def delete_segments(
+    *, tenant_id: int, segment_ids: Sequence[str | DomainError], forces: bool
+) -> list[Outcome]:
+    """Delete segments in bulk and report every id, in order; one that does not exist counts as deleted.
+
+    A segment that holds customers or items is refused unless `forces`, which deletes its assignments too.
+    Locks the segments first, so that no assignment is added to one while it is decided on.
+    """
+    plan: Plan[str, str] = Plan()
+    accepted = list(accepted_rows(segment_ids, plan))
+    keys = dict(
+        Segment.objects.for_tenant(tenant_id)
+        .filter(external_id__in=[segment_id for _, segment_id in accepted])
+        .order_by("external_id")
+        .select_for_update(of=("self",))
+        .values_list("external_id", "id")
+    )
+    kept = set() if forces else keys_with_assignments(keys.values())
+    doomed = Segment.objects.for_tenant(tenant_id).filter(id__in=set(keys.values()) - kept)
+    doomed._raw_delete(doomed.db)  # the database removes the assignments: see SameTenantReference
+    outcomes = [
+        Outcome(
+            position,
+            id=segment_id,
+            error=SegmentHasAssignments(segment_id) if keys.get(segment_id) in kept else None,
+        )
+        for position, segment_id in accepted
+    ]
+    return sorted([*plan.outcomes, *outcomes], key=lambda outcome: outcome.position)
+
+
+def delete_segment(*, tenant_id: int, segment_id: str, forces: bool) -> None:
+    """Delete one segment, if it exists; raise SegmentHasAssignments."""
+    only_outcome(delete_segments(tenant_id=tenant_id, segment_ids=[segment_id], forces=forces))
+
+
+def keys_with_assignments(keys: Iterable[int]) -> set[int]:
+    """Return the keys of those segments that hold customers or items."""
+    own = {"tenant_id": OuterRef("tenant_id"), "segment_id": OuterRef("id")}
+    holding = Exists(CustomerAssignment.objects.filter(**own)) | Exists(ItemAssignment.objects.filter(**own))
+    return set(Segment.objects.filter(holding, id__in=list(keys)).values_list("id", flat=True))
+
+
+def site_keys(tenant_id: int, rows: Sequence[SegmentRow]) -> dict[str, int]:
+    """Return the keys of the sites that the rows name, by code, in one statement."""
+    codes = {row.site_code for row in rows}
+    if not codes:
+        return {}
+    return dict(Site.objects.filter(tenant=tenant_id, code__in=codes).values_list("code", "id"))
+
+
+def locked_versions(tenant_id: int, segment_ids: Sequence[str]) -> dict[str, int]:
+    """Lock those of the segments that exist and return their versions, by id, in one statement."""
+    return dict(
+        Segment.objects.for_tenant(tenant_id)
+        .filter(external_id__in=set(segment_ids))
+        .order_by("external_id")
+        .select_for_update(of=("self",))
+        .values_list("external_id", "version")
+    )
+
+
+def stored_row(
+    tenant_id: int, segment_id: str, row: SegmentRow, sites: Mapping[str, int], at: datetime
+) -> list[Any]:
+    """Return the values of SEGMENTS' columns."""
+    return [
+        tenant_id,
+        segment_id,
+        sites[row.site_code],
+        row.name,
+        row.description,
+        row.status,
+        row.valid_from,
+        row.valid_to,
+        row.mixins,
+        row.mixin_schemas,
+        at,
+        at,
+    ]
