@@ -1,4 +1,4 @@
-from typing import Self
+from typing import Any, NoReturn, Self
 
 from django.db import models
 from django.db.models import Q
@@ -14,16 +14,61 @@ from core.windows import opens_before_it_closes
 
 HIDDEN_ROOT_ID = "/"  # no client id can hold a slash
 
+STRUCTURE = frozenset({"parent", "parent_id", "position", "name", "lft", "rght", "tree_id", "level"})
+"""What places a category in the tree. The name counts, since it orders siblings of one position."""
+
+
+class WrittenOutsideTree(TypeError):
+    """Code of ours tries to write the category tree past `catalog.tree`."""
+
+    def __init__(self) -> None:
+        super().__init__("The category tree is written by catalog.tree alone; see docs/category-tree.md.")
+
 
 class CategoryQuerySet(DocumentQuerySet, TreeQuerySet):
-    """Reads of categories."""
+    """Reads of categories. What would write past `catalog.tree` is refused."""
 
     def visible(self) -> Self:
         """Leave out the hidden root of each tenant, which no door ever shows."""
         return self.filter(parent__isnull=False)
 
+    def published(self) -> Self:
+        """Keep the categories that are published themselves, whatever stands above them."""
+        return self.filter(is_published=True)
 
-class CategoryManager(TreeManager.from_queryset(CategoryQuerySet)):  # type: ignore[misc]
+    def roots(self) -> Self:
+        """Keep the root categories."""
+        return self.filter(level=1)
+
+    def update(self, **changes: Any) -> int:
+        if STRUCTURE & changes.keys():
+            raise WrittenOutsideTree
+        return super().update(**changes)
+
+    def delete(self) -> NoReturn:
+        raise WrittenOutsideTree
+
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, *rows: Any, **options: Any) -> NoReturn:
+        raise WrittenOutsideTree
+
+    def bulk_update(self, objs: Any, fields: Any, **options: Any) -> int:
+        if STRUCTURE & set(fields):
+            raise WrittenOutsideTree
+        return super().bulk_update(objs, fields, **options)
+
+
+class AllNodesManager(TreeManager.from_queryset(CategoryQuerySet)):  # type: ignore[misc]
+    """Every node, the hidden roots included. What mptt would write by itself is refused."""
+
+    def refuse(self, *arguments: Any, **options: Any) -> NoReturn:
+        raise WrittenOutsideTree
+
+    insert_node = move_node = rebuild = partial_rebuild = build_tree_nodes = refuse
+
+
+class CategoryManager(AllNodesManager):
     """The categories that clients may know of: all but the hidden roots."""
 
     def get_queryset(self) -> CategoryQuerySet:
@@ -34,8 +79,8 @@ class Category(MPTTModel, TenantDocument):
     """A place in a tenant's category forest.
 
     The forest hangs below one hidden root node per tenant, so a root category is a child of that node
-    (level 1) and each tenant has a tree_id of its own. `lft`, `rght`, `tree_id` and `level` are written by
-    `catalog.tree` alone. Siblings stand in the order of `position`, then name.
+    (level 1) and `tree_id` is the tenant's key. `lft`, `rght`, `tree_id`, `level` and `parent` are written
+    by `catalog.tree` alone. Siblings stand in the order of `position`, then name, in `lft` too.
     """
 
     parent = TreeForeignKey(
@@ -62,7 +107,7 @@ class Category(MPTTModel, TenantDocument):
     own_classification_mixins = models.JSONField(default=list, blank=True)
 
     objects = CategoryManager()
-    all_nodes = TreeManager.from_queryset(CategoryQuerySet)()
+    all_nodes = AllNodesManager()
 
     class Meta:
         ordering = ("tree_id", "lft")
@@ -87,6 +132,21 @@ class Category(MPTTModel, TenantDocument):
     def __str__(self) -> str:
         name = next(iter(self.name.values()), "") if isinstance(self.name, dict) else ""
         return f"{name} ({self.external_id})"
+
+    @property
+    def is_root(self) -> bool:
+        """Whether clients see no category above this one."""
+        return self.level == 1
+
+    def save(self, *arguments: Any, **options: Any) -> None:
+        """Write fields that do not place the category; anything else goes through `catalog.tree`."""
+        fields = options.get("update_fields")
+        if arguments or not fields or STRUCTURE & set(fields):
+            raise WrittenOutsideTree
+        self.save_base(raw=True, force_update=True, update_fields=frozenset(fields))
+
+    def delete(self, *arguments: Any, **options: Any) -> NoReturn:
+        raise WrittenOutsideTree
 
 
 class CategoryNumber(TenantOwned):

@@ -1,7 +1,39 @@
-import factory
+from typing import Any
 
-from catalog.models import CategoryAssignment, Product
+import factory
+from django.db import transaction
+
+from catalog.models import Category, CategoryAssignment, Product
+from catalog.tree import locked_tree
 from tests.factories.accounts import TenantFactory
+
+
+class CategoryFactory(factory.django.DjangoModelFactory):
+    """A category written through `catalog.tree`; `parent=None` (the default) makes a root category."""
+
+    class Meta:
+        model = Category
+
+    tenant = factory.LazyAttribute(
+        lambda category: category.parent.tenant if category.parent else TenantFactory()
+    )
+    parent = None
+    external_id = factory.Sequence(lambda n: f"K{n}")
+    name = factory.LazyAttribute(lambda category: {"en": f"Category {category.external_id}"})
+    position = None
+    is_published = True
+    version = 0
+
+    @classmethod
+    def _create(cls, model_class: type[Category], *arguments: Any, **values: Any) -> Category:
+        parent, position = values.pop("parent"), values.pop("position")
+        with transaction.atomic():
+            tree = locked_tree(values["tenant"].pk)
+            parent = parent or tree.root
+            category = Category(**values)
+            category.position = tree.last_position(parent) if position is None else position
+            tree.insert(category, parent=parent)
+        return category
 
 
 class ProductFactory(factory.django.DjangoModelFactory):
@@ -21,3 +53,4 @@ class CategoryAssignmentFactory(factory.django.DjangoModelFactory):
 
     product = factory.SubFactory(ProductFactory)
     tenant = factory.SelfAttribute("product.tenant")
+    category = factory.SubFactory(CategoryFactory, tenant=factory.SelfAttribute("..tenant"))

@@ -1,0 +1,319 @@
+"""Categories by the thousand: whole forests written set-based, their tree columns computed once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from catalog.errors import (
+    DuplicatedCode,
+    DuplicatedNumber,
+    InvalidCategory,
+    ParentNotFound,
+    WouldCreateCycle,
+)
+from catalog.models import Category
+from catalog.tree import LARGEST_POSITION, hash_joins, locked_tree
+from core.errors import DomainError
+from core.upserts import Outcome, Plan, UpsertTarget, upsert_rows
+
+TARGET = UpsertTarget(
+    table=Category._meta.db_table,
+    key=("tenant_id", "external_id"),
+    columns={
+        "id": "bigint",
+        "tenant_id": "bigint",
+        "external_id": "text",
+        "type": "text",
+        "code": "text",
+        "name": "jsonb",
+        "description": "jsonb",
+        "slug": "jsonb",
+        "position": "integer",
+        "is_published": "boolean",
+        "valid_from": "timestamptz",
+        "valid_to": "timestamptz",
+        "own_classification_mixins": "jsonb",
+        "mixins": "jsonb",
+        "mixin_schemas": "jsonb",
+        "modified_at": "timestamptz",
+        "created_at": "timestamptz",
+        "parent_id": "bigint",
+        "tree_id": "integer",
+        "lft": "integer",
+        "rght": "integer",
+        "level": "integer",
+    },
+    created_only=frozenset({"id", "created_at", "tree_id", "lft", "rght", "level", "type"}),
+    first_version=0,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryRow:
+    """One category of a bulk load, its values checked as the API checks them.
+
+    `parent_id` is the wire id of the parent, stored or in the same batch; None makes a root category.
+    `position` None means last among the siblings for a new category, and as stored for a known one.
+    """
+
+    external_id: str
+    name: Mapping[str, str]
+    parent_id: str | None = None
+    position: int | None = None
+    code: str | None = None
+    description: Mapping[str, str] = field(default_factory=dict)
+    slug: Mapping[str, str] = field(default_factory=dict)
+    is_published: bool = True
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    type: str = "STANDARD"
+    own_classification_mixins: Sequence[Mapping[str, Any]] = ()
+    numbers: Sequence[str] = ()
+    mixins: Mapping[str, Any] = field(default_factory=dict)
+    mixin_schemas: Mapping[str, str] = field(default_factory=dict)
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the load needs to know of a stored category."""
+
+    id: int
+    parent_id: str | None
+    position: int
+    version: int
+    code: str | None
+
+
+@transaction.atomic
+def upsert_categories_in_bulk(*, tenant_id: int, rows: Sequence[CategoryRow], at: datetime) -> list[Outcome]:
+    """Create or update all categories and place the forest once; report every row, in order.
+
+    Rows come in any order, children before parents too; the same id twice acts in order. A row whose parent
+    does not exist, that closes a circle, or whose code or number is taken is refused with its reason and
+    spoils no other, except rows that hang below a new category that was refused. Takes the tree lock. The
+    number of statements does not depend on the number of rows.
+    """
+    tree = locked_tree(tenant_id)
+    stored = stored_categories(tenant_id)
+    refused = refused_rows(tenant_id, rows, stored)
+    plan: Plan[tuple[int, str], CategoryRow] = Plan()
+    for position, row in enumerate(rows):
+        if error := refused.get(position):
+            plan.refuse(position, error, id=row.external_id)
+            continue
+        known = stored.get(row.external_id)
+        plan.accept(
+            position,
+            (tenant_id, row.external_id),
+            row,
+            stored_version=known.version if known else None,
+            expected_version=row.expected_version,
+            first_version=0,
+            id=row.external_id,
+        )
+    final = list(plan.rows.values())
+    positions = settled_positions(final, stored)
+    keys = {name: known.id for name, known in stored.items()}
+    new = [row.external_id for row in final if row.external_id not in keys]
+    keys.update(zip(new, new_keys(len(new)), strict=True))
+    written = upsert_rows(
+        TARGET,
+        (
+            (
+                column_values(
+                    tenant_id,
+                    row,
+                    key=keys[row.external_id],
+                    parent=tree.root.pk if row.parent_id is None else keys[row.parent_id],
+                    position=positions[row.external_id],
+                    at=at,
+                ),
+                plan.writes[tenant_id, row.external_id],
+            )
+            for row in final
+        ),
+    )
+    plan.settle(written)
+    with hash_joins():
+        write_numbers(tenant_id, [(keys[row.external_id], row.numbers) for row in final])
+    tree.place_forest()
+    return plan.outcomes
+
+
+def stored_categories(tenant_id: int) -> dict[str, Stored]:
+    """Return the tenant's categories by wire id."""
+    rows = Category.objects.filter(tenant=tenant_id).values_list(
+        "external_id", "pk", "parent_id", "position", "version", "code"
+    )
+    found = list(rows.order_by())
+    names = {key: external_id for external_id, key, *_ in found}
+    return {
+        external_id: Stored(key, names.get(parent), position, version, code)
+        for external_id, key, parent, position, version, code in found
+    }
+
+
+def refused_rows(
+    tenant_id: int, rows: Sequence[CategoryRow], stored: Mapping[str, Stored]
+) -> dict[int, DomainError]:
+    """Return the reason of each row that cannot be written, by its position in the batch."""
+    refused: dict[int, DomainError] = {}
+    refuse_taken_codes(rows, stored, refused)
+    refuse_taken_numbers(tenant_id, rows, refused)
+    while True:
+        before = len(refused)
+        known = stored.keys() | {row.external_id for at, row in enumerate(rows) if at not in refused}
+        for at, row in enumerate(rows):
+            if at not in refused and row.parent_id is not None and row.parent_id not in known:
+                refused[at] = ParentNotFound(row.parent_id)
+        refuse_circles(rows, stored, refused)
+        if len(refused) == before:
+            return refused
+
+
+def refuse_taken_codes(
+    rows: Sequence[CategoryRow], stored: Mapping[str, Stored], refused: dict[int, DomainError]
+) -> None:
+    # Codes that rows of the batch give up are free only for a later batch: the outcome does not depend on
+    # which row PostgreSQL writes first.
+    owners = {known.code.lower(): name for name, known in stored.items() if known.code}
+    for at, row in enumerate(rows):
+        if row.type == "CLASSIFICATION" and not row.code:
+            refused[at] = InvalidCategory("A category of type CLASSIFICATION needs a code", field="code")
+        elif row.code and owners.setdefault(row.code.lower(), row.external_id) != row.external_id:
+            refused[at] = DuplicatedCode(row.code)
+
+
+def refuse_taken_numbers(
+    tenant_id: int, rows: Sequence[CategoryRow], refused: dict[int, DomainError]
+) -> None:
+    wanted = list({number for row in rows for number in row.numbers})
+    if not wanted:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT number.value, category.external_id FROM catalog_categorynumber AS number"
+            " JOIN catalog_category AS category ON category.id = number.category_id"
+            " WHERE number.tenant_id = %s AND number.value = ANY(%s)",
+            [tenant_id, wanted],
+        )
+        owners = dict(cursor.fetchall())
+    for at, row in enumerate(rows):
+        if at in refused:
+            continue
+        taken = [number for number in row.numbers if owners.get(number, row.external_id) != row.external_id]
+        if taken:
+            refused[at] = DuplicatedNumber(taken)
+        owners.update({number: row.external_id for number in row.numbers if not taken})
+
+
+def refuse_circles(
+    rows: Sequence[CategoryRow], stored: Mapping[str, Stored], refused: dict[int, DomainError]
+) -> None:
+    """Refuse the rows that would put a category below itself; the others of the circle stay as they are."""
+    parents = {name: known.parent_id for name, known in stored.items()}
+    writers: dict[str, int] = {}
+    for at, row in enumerate(rows):
+        if at not in refused:
+            parents[row.external_id] = row.parent_id
+            writers[row.external_id] = at
+    safe: set[str | None] = {None}
+    for start in parents:
+        path: dict[str | None, None] = {}
+        name: str | None = start
+        while name not in safe and name not in path:
+            path[name] = None
+            name = parents.get(name or "")
+        if name not in safe:
+            circle = list(path)[list(path).index(name) :]
+            for member in circle:
+                at = writers.get(member or "")
+                if at is not None:
+                    refused[at] = WouldCreateCycle(rows[at].external_id, rows[at].parent_id or "")
+        safe.update(path)
+
+
+def settled_positions(rows: Any, stored: Mapping[str, Stored]) -> dict[str, int]:
+    """Return the position of each row: its own, the stored one, or the next after its siblings."""
+    rows = list(rows)
+    last: dict[str | None, int] = {}
+    placed = {name: (known.parent_id, known.position) for name, known in stored.items()}
+    for row in rows:
+        if row.position is not None:
+            placed[row.external_id] = (row.parent_id, row.position)
+        elif row.external_id in placed:
+            placed[row.external_id] = (row.parent_id, placed[row.external_id][1])
+    for parent, position in placed.values():
+        last[parent] = max(last.get(parent, -1), position)
+    positions: dict[str, int] = {}
+    for row in rows:
+        if row.external_id not in placed:
+            last[row.parent_id] = min(last.get(row.parent_id, -1) + 1, LARGEST_POSITION)
+            placed[row.external_id] = (row.parent_id, last[row.parent_id])
+        positions[row.external_id] = placed[row.external_id][1]
+    return positions
+
+
+def new_keys(count: int) -> list[int]:
+    """Take keys from the table's sequence, so that rows can name their parents before they are stored."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence('catalog_category', 'id')) FROM generate_series(1, %s)",
+            [count],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def column_values(
+    tenant_id: int, row: CategoryRow, *, key: int, parent: int, position: int, at: datetime
+) -> list[Any]:
+    """Return the row in the order of TARGET's columns; the tree columns are placed afterwards."""
+    return [
+        key,
+        tenant_id,
+        row.external_id,
+        row.type,
+        row.code,
+        dict(row.name),
+        dict(row.description),
+        dict(row.slug),
+        position,
+        row.is_published,
+        row.valid_from,
+        row.valid_to,
+        list(row.own_classification_mixins),
+        dict(row.mixins),
+        dict(row.mixin_schemas),
+        at,
+        at,
+        parent,
+        tenant_id,
+        0,
+        0,
+        0,
+    ]
+
+
+def write_numbers(tenant_id: int, numbers: Sequence[tuple[int, Sequence[str]]]) -> None:
+    """Make these the external numbers of each category; numbers that stay the same are left alone."""
+    flat = [(key, value, rank) for key, values in numbers for rank, value in enumerate(values)]
+    keys, values, ranks = [row[0] for row in flat], [row[1] for row in flat], [row[2] for row in flat]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM catalog_categorynumber AS number WHERE tenant_id = %s AND category_id = ANY(%s)"
+            " AND NOT EXISTS (SELECT 1 FROM unnest(%s::bigint[], %s::text[]) AS given (category_id, value)"
+            " WHERE given.category_id = number.category_id AND given.value = number.value)",
+            [tenant_id, [key for key, _ in numbers], keys, values],
+        )
+        if flat:
+            cursor.execute(
+                "INSERT INTO catalog_categorynumber (tenant_id, category_id, value, rank)"
+                " SELECT %s, category_id, value, rank"
+                " FROM unnest(%s::bigint[], %s::text[], %s::integer[]) AS given (category_id, value, rank)"
+                " ON CONFLICT (tenant_id, value) DO UPDATE SET rank = excluded.rank",
+                [tenant_id, keys, values, ranks],
+            )

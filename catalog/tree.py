@@ -1,0 +1,387 @@
+"""The one writer of the category tree's structure: `parent`, `lft`, `rght`, `level` and `tree_id`.
+
+A tenant's forest hangs below one hidden root (level 0) and is a nested set without gaps, numbered from 1;
+`tree_id` is the tenant's key. Siblings stand in `lft` as clients see them: by `position`, then by name in the
+tenant's default language, then by age. Whoever writes holds the tenant's tree lock, taken by `locked_tree`
+before anything is read, so what is read stays true until the transaction ends. Each method is a bounded
+number of set-based statements, whatever the size of the forest. See docs/category-tree.md.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from psycopg.types.json import Jsonb
+
+from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
+from catalog.models import Category
+from catalog.models.categories import HIDDEN_ROOT_ID
+from core.locks import Lock, take_lock
+
+TABLE = Category._meta.db_table
+LARGEST_POSITION = 2_147_483_647
+
+# The place of a row among its siblings; takes the tenant's key as its one value.
+ORDER = (
+    "(node.position,"
+    " lower(coalesce(node.name ->> (SELECT default_language FROM accounts_tenant WHERE id = %s), ''))"
+    ' COLLATE "C", node.id)'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node stands: its nested-set numbers and its depth below the hidden root."""
+
+    lft: int
+    rght: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class TreeProblem:
+    """A node whose tree columns disagree with the parent column, or stand in the wrong order."""
+
+    category_id: str
+    kind: str
+    message: str
+
+
+def locked_tree(tenant_id: int) -> "LockedTree":
+    """Wait for the tenant's tree lock, hold it until commit, and return the tree to write to.
+
+    The first statement of every transaction that writes categories. Makes the hidden root when the
+    tenant has none yet.
+    """
+    take_lock(Lock.CATEGORY_TREE, tenant_id)
+    root = Category.all_nodes.filter(tenant=tenant_id, parent=None).first()
+    if root is None:
+        root = Category(
+            tenant_id=tenant_id,
+            external_id=HIDDEN_ROOT_ID,
+            version=0,
+            lft=1,
+            rght=2,
+            level=0,
+            tree_id=tenant_id,
+        )
+        root.save_base(raw=True, force_insert=True)
+    return LockedTree(tenant_id, root)
+
+
+class LockedTree:
+    """A tenant's category tree while its lock is held. Categories passed in were read under the lock."""
+
+    def __init__(self, tenant_id: int, root: Category) -> None:
+        self.tenant_id = tenant_id
+        self.root = root
+
+    # Reading under the lock
+
+    def category(self, external_id: str) -> Category:
+        """Return the category; raise CategoryNotFound."""
+        found = Category.objects.filter(tenant=self.tenant_id, external_id=external_id).first()
+        if found is None:
+            raise CategoryNotFound(external_id)
+        return found
+
+    def parent(self, external_id: str | None) -> Category:
+        """Return the category that may become a parent, the hidden root for None; raise ParentNotFound."""
+        if external_id is None:
+            return self.root
+        found = Category.objects.filter(tenant=self.tenant_id, external_id=external_id).first()
+        if found is None:
+            raise ParentNotFound(external_id)
+        return found
+
+    def last_position(self, parent: Category, *, without: Category | None = None) -> int:
+        """Return the position that follows those of all children (without one of them)."""
+        children = Category.objects.filter(tenant=self.tenant_id, parent=parent.pk)
+        if without is not None:
+            children = children.exclude(pk=without.pk)
+        last = children.order_by("-position").values_list("position", flat=True).first()
+        return 0 if last is None else min(last + 1, LARGEST_POSITION)
+
+    # Writing
+
+    def insert(self, category: Category, *, parent: Category) -> None:
+        """Store the new category below the parent, at the place that its position and name give it."""
+        self._refresh(parent)
+        place = self._place_among(category, parent)
+        self._shift(place, 2)
+        category.parent_id = parent.pk
+        category.tree_id = self.tenant_id
+        category.lft, category.rght, category.level = place, place + 1, parent.level + 1
+        category.save_base(raw=True, force_insert=True)
+
+    def update(self, category: Category, *, parent: Category, fields: Iterable[str]) -> None:
+        """Store the fields, and hang the category with its subtree where parent, position and name put it.
+
+        Raises WouldCreateCycle when the parent is the category itself or one of its descendants.
+        """
+        self._refresh(category, parent)
+        if category.lft <= parent.lft <= category.rght:
+            raise WouldCreateCycle(category.external_id, parent.external_id)
+        category.save_base(raw=True, force_update=True, update_fields=frozenset(fields))
+        place = self._place_among(category, parent)
+        if parent.pk != category.parent_id or place != category.rght + 1:
+            self._move(category, parent, place)
+
+    def delete(self, category: Category) -> None:
+        """Delete the category and all its descendants, with all that refers to them."""
+        self._refresh(category)
+        subtree = [self.tenant_id, category.lft, category.rght]
+        _lock_assignments(
+            f"category_id IN (SELECT id FROM {TABLE} WHERE tree_id = %s AND lft BETWEEN %s AND %s)", subtree
+        )
+        _execute(f"DELETE FROM {TABLE} WHERE tree_id = %s AND lft BETWEEN %s AND %s", subtree)
+        self._shift(category.lft, category.lft - category.rght - 1)
+
+    def delete_alone(self, category: Category) -> None:
+        """Delete the category; its children become root categories, their subtrees stay whole."""
+        _execute(
+            f"UPDATE {TABLE} SET parent_id = %s WHERE tenant_id = %s AND parent_id = %s",
+            [self.root.pk, self.tenant_id, category.pk],
+        )
+        _lock_assignments("category_id = %s AND tenant_id = %s", [category.pk, self.tenant_id])
+        _execute(f"DELETE FROM {TABLE} WHERE id = %s", [category.pk])
+        self.place_forest()
+
+    def place_beside(self, category: Category, *, target: Category, side: str) -> list[int]:
+        """Give the category the position for standing left or right of the target, among its siblings.
+
+        Siblings that follow move up as far as is needed and no further. Returns the keys of those siblings,
+        whose version the caller counts up; `category.position` is set, not stored.
+        """
+        siblings = list(
+            Category.objects.filter(tenant=self.tenant_id, parent=target.parent_id)
+            .exclude(pk=category.pk)
+            .order_by("lft")
+            .values_list("pk", "position")
+        )
+        keys = [key for key, _ in siblings]
+        index = keys.index(target.pk) + (side == "right")
+        position = siblings[index - 1][1] + 1 if index else max(siblings[0][1] - 1, 0)
+        category.position = last = position
+        moved: list[tuple[int, int]] = []
+        for key, held in siblings[index:]:
+            if held > last:
+                break
+            last += 1
+            moved.append((key, last))
+        if moved:
+            _execute(
+                f"UPDATE {TABLE} AS node SET position = given.position"
+                " FROM unnest(%s::bigint[], %s::integer[]) AS given (id, position) WHERE node.id = given.id",
+                [[key for key, _ in moved], [place for _, place in moved]],
+            )
+        return [key for key, _ in moved]
+
+    def place_forest(self) -> int:
+        """Compute the tree columns of the whole forest from the parent column, and say how many were wrong.
+
+        A bounded number of statements and one pass. Raises ValueError naming nodes that no path of parents
+        joins to the root: whoever writes parents in bulk refuses circles before.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT node.id, node.parent_id, node.lft, node.rght, node.level, node.tree_id"
+                f" FROM {TABLE} AS node WHERE node.tenant_id = %s ORDER BY {ORDER}",
+                [self.tenant_id, self.tenant_id],
+            )
+            rows = cursor.fetchall()
+        places = forest_places((row[0], row[1]) for row in rows)
+        if len(places) < len(rows):
+            lost = sorted(row[0] for row in rows if row[0] not in places)
+            raise ValueError(f"These categories hang in a circle: {lost[:20]}")
+        wrong = [
+            (key, place)
+            for key, _, lft, rght, level, tree_id in rows
+            if (place := places[key]) != Place(lft, rght, level) or tree_id != self.tenant_id
+        ]
+        if wrong:
+            with hash_joins():
+                _execute(
+                    f"UPDATE {TABLE} AS node SET lft = given.lft, rght = given.rght, level = given.level,"
+                    " tree_id = node.tenant_id"
+                    " FROM unnest(%s::bigint[], %s::integer[], %s::integer[], %s::integer[])"
+                    " AS given (id, lft, rght, level) WHERE node.id = given.id AND node.tenant_id = %s",
+                    [
+                        [key for key, _ in wrong],
+                        [place.lft for _, place in wrong],
+                        [place.rght for _, place in wrong],
+                        [place.level for _, place in wrong],
+                        self.tenant_id,
+                    ],
+                )
+        self.root.refresh_from_db()
+        return len(wrong)
+
+    def _place_among(self, category: Category, parent: Category) -> int:
+        """Return the `lft` in front of which the category belongs among the children of the parent."""
+        name_key = (
+            "lower(coalesce(%s::jsonb ->> (SELECT default_language FROM accounts_tenant WHERE id = %s), ''))"
+            ' COLLATE "C"'
+        )
+        # A category that is not stored yet is the youngest.
+        age, key = ("%s", [category.pk]) if category.pk else ("9223372036854775807", [])
+        [(place,)] = _fetch(
+            f"SELECT min(node.lft) FROM {TABLE} AS node WHERE node.tenant_id = %s AND node.parent_id = %s"
+            f" AND node.id IS DISTINCT FROM %s AND {ORDER} > (%s, {name_key}, {age})",
+            [
+                self.tenant_id,
+                parent.pk,
+                category.pk,
+                self.tenant_id,
+                category.position,
+                Jsonb(category.name),
+                self.tenant_id,
+                *key,
+            ],
+        )
+        return parent.rght if place is None else place
+
+    def _shift(self, place: int, width: int) -> None:
+        """Make room in front of `place` (or close a gap that begins there, when the width is negative)."""
+        _execute(
+            f"UPDATE {TABLE} SET lft = CASE WHEN lft >= %(place)s THEN lft + %(width)s ELSE lft END,"
+            " rght = rght + %(width)s WHERE tree_id = %(tree)s AND rght >= %(place)s",
+            {"place": place, "width": width, "tree": self.tenant_id},
+        )
+
+    def _move(self, category: Category, parent: Category, place: int) -> None:
+        """Move the subtree in front of `place` and below the parent, in one statement."""
+        lft, rght = category.lft, category.rght
+        width = rght - lft + 1
+        if place > rght:
+            distance, gap, first, last = place - rght - 1, -width, rght + 1, place - 1
+        else:
+            distance, gap, first, last = place - lft, width, place, lft - 1
+        values = {
+            "lft": lft,
+            "rght": rght,
+            "distance": distance,
+            "gap": gap,
+            "first": first,
+            "last": last,
+            "least": min(lft, first),
+            "most": max(rght, last),
+            "deeper": parent.level + 1 - category.level,
+            "category": category.pk,
+            "parent": parent.pk,
+            "tree": self.tenant_id,
+        }
+        _execute(
+            f"""
+            UPDATE {TABLE} SET
+                level = CASE WHEN lft BETWEEN %(lft)s AND %(rght)s THEN level + %(deeper)s ELSE level END,
+                parent_id = CASE WHEN id = %(category)s THEN %(parent)s ELSE parent_id END,
+                lft = CASE WHEN lft BETWEEN %(lft)s AND %(rght)s THEN lft + %(distance)s
+                    WHEN lft BETWEEN %(first)s AND %(last)s THEN lft + %(gap)s ELSE lft END,
+                rght = CASE WHEN rght BETWEEN %(lft)s AND %(rght)s THEN rght + %(distance)s
+                    WHEN rght BETWEEN %(first)s AND %(last)s THEN rght + %(gap)s ELSE rght END
+            WHERE tree_id = %(tree)s
+                AND (lft BETWEEN %(least)s AND %(most)s OR rght BETWEEN %(least)s AND %(most)s)
+            """,
+            values,
+        )
+        category.parent_id = parent.pk
+        category.refresh_from_db(fields=["parent", "lft", "rght", "level"])
+
+    def _refresh(self, *categories: Category) -> None:
+        """Read again where the categories stand: an earlier write of this transaction may have moved them."""
+        rows = _fetch(
+            f"SELECT id, parent_id, lft, rght, level FROM {TABLE} WHERE id = ANY(%s)",
+            [[category.pk for category in categories]],
+        )
+        stored = {row[0]: row[1:] for row in rows}
+        for category in categories:
+            category.parent_id, category.lft, category.rght, category.level = stored[category.pk]
+
+
+@contextmanager
+def hash_joins() -> Iterator[None]:
+    """Keep PostgreSQL from nested loops over a table that it believes to be empty, as after the first load.
+
+    Such a plan takes minutes for 50,000 rows. For statements that join many given rows to one tenant's.
+    """
+    _execute("SET LOCAL enable_nestloop = off", [])
+    yield
+    _execute("SET LOCAL enable_nestloop = on", [])
+
+
+def forest_places(nodes: Iterable[tuple[int, int | None]]) -> dict[int, Place]:
+    """Return the place of each node that hangs below the root, given (key, parent's key) in sibling order."""
+    children: dict[int | None, list[int]] = {}
+    for key, parent in nodes:
+        children.setdefault(parent, []).append(key)
+    places: dict[int, Place] = {}
+    number = 0
+    opened: list[tuple[int, int]] = []  # (key, lft) of the nodes on the way down
+    waiting = [iter(children.get(None, ()))]
+    while waiting:
+        key = next(waiting[-1], None)
+        number += 1
+        if key is not None:
+            opened.append((key, number))
+            waiting.append(iter(children.get(key, ())))
+            continue
+        waiting.pop()
+        if opened:
+            closed, lft = opened.pop()
+            places[closed] = Place(lft, number, len(opened))
+    return places
+
+
+def tree_problems(tenant_id: int) -> list[TreeProblem]:
+    """Return each node whose tree columns are not what the parent column and the sibling order say.
+
+    One reading statement, no lock. Kinds: `circle` (not joined to the root), `place` (`lft`, `rght`, `level`
+    or `tree_id` describe another tree), `order` (the right tree, siblings in the wrong order).
+    """
+    rows = _fetch(
+        f"SELECT node.id, node.external_id, node.parent_id, node.lft, node.rght, node.level, node.tree_id"
+        f" FROM {TABLE} AS node WHERE node.tenant_id = %s ORDER BY {ORDER}",
+        [tenant_id, tenant_id],
+    )
+    ordered = forest_places((row[0], row[2]) for row in rows)
+    by_number = forest_places((row[0], row[2]) for row in sorted(rows, key=lambda row: row[3]))
+    problems = []
+    for key, external_id, _, lft, rght, level, tree_id in rows:
+        stored = Place(lft, rght, level)
+        if key not in ordered:
+            problems.append(TreeProblem(external_id, "circle", "hangs in a circle, not below the root"))
+        elif tree_id != tenant_id:
+            problems.append(TreeProblem(external_id, "place", f"tree_id is {tree_id}, not {tenant_id}"))
+        elif stored != ordered[key]:
+            kind = "order" if stored == by_number[key] else "place"
+            problems.append(TreeProblem(external_id, kind, _difference(stored, ordered[key])))
+    return problems
+
+
+def _difference(stored: Place, right: Place) -> str:
+    return ", ".join(
+        f"{name} is {getattr(stored, name)}, not {getattr(right, name)}"
+        for name in ("lft", "rght", "level")
+        if getattr(stored, name) != getattr(right, name)
+    )
+
+
+def _lock_assignments(condition: str, values: Sequence[Any]) -> None:
+    """Lock the assignments that a deletion takes along, in key order, as the deletion of products does."""
+    _execute(
+        f"SELECT 1 FROM catalog_categoryassignment WHERE {condition} ORDER BY id FOR UPDATE", list(values)
+    )
+
+
+def _fetch(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchall()
+
+
+def _execute(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
