@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accounts.models import Customer, Site, Tenant
-from accounts.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_OWN
+from accounts.scopes import SEGMENT_READ_OWN
 from core.identifiers import CLIENT_ID
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.conftest import Api
@@ -15,7 +15,6 @@ from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
-THEN = datetime(2024, 5, 14, 12, tzinfo=UTC)
 BODY = {
     "id": "gold",
     "name": {"en": "Gold"},
@@ -26,29 +25,6 @@ BODY = {
     "mixins": {"look": {"colour": "gold", "rank": 1.5}},
     "metadata": {"mixins": {"look": "https://example.com/look.json"}},
 }
-
-
-@pytest.fixture
-def manager(service_api: Callable[..., Api], site: Site) -> Api:
-    return service_api(SEGMENT_MANAGE)
-
-
-@pytest.fixture
-def reader(service_api: Callable[..., Api], site: Site) -> Api:
-    return service_api(SEGMENT_READ)
-
-
-@pytest.fixture
-def gold(site: Site) -> Segment:
-    return SegmentFactory(
-        site=site,
-        external_id="gold",
-        name={"en": "Gold", "de": "Gold!"},
-        description={"en": "Best"},
-        valid_from=datetime(2024, 4, 17, 8, tzinfo=UTC),
-        created_at=THEN,
-        modified_at=THEN,
-    )
 
 
 GOLD = {
