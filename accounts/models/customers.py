@@ -1,6 +1,7 @@
 from typing import Self
 
 from django.contrib.auth.hashers import check_password
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import Value
 from django.db.models.functions import Lower
@@ -47,6 +48,18 @@ class Customer(TenantDocument):
 
     class Meta:
         ordering = ("id",)
+        indexes = [  # staff search by the beginning of a number, an e-mail or a name
+            models.Index(
+                "tenant", OpClass("external_id", "varchar_pattern_ops"), name="customer_number_prefix"
+            ),
+            models.Index("tenant", OpClass(Lower("email"), "text_pattern_ops"), name="customer_email_prefix"),
+            models.Index(
+                "tenant", OpClass(Lower("last_name"), "text_pattern_ops"), name="customer_last_name"
+            ),
+            models.Index(
+                "tenant", OpClass(Lower("first_name"), "text_pattern_ops"), name="customer_first_name"
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="customer_id_unique"),
             models.UniqueConstraint(fields=["tenant", "id"], name="customer_tenant_key"),

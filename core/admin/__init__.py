@@ -2,7 +2,7 @@
 
 from core.admin.filters import AutocompleteFilter, TenantRelatedFilter
 from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField, UtcSplitDateTime
-from core.admin.model_admin import PlatformAdmin, TenantAdmin, adopt
+from core.admin.model_admin import PlatformAdmin, ReadOnlyAdmin, TenantAdmin, adopt
 from core.admin.paginator import CappedPaginator
 from core.admin.search import starting_with
 
@@ -14,6 +14,7 @@ __all__ = [
     "JsonField",
     "LocalizedField",
     "PlatformAdmin",
+    "ReadOnlyAdmin",
     "TenantAdmin",
     "TenantRelatedFilter",
     "UtcSplitDateTime",

@@ -11,7 +11,8 @@ from django.contrib.admin import widgets
 from django.core.exceptions import ValidationError
 from django.utils.timezone import is_aware, localtime
 
-from core.errors import DomainError, VersionConflict
+from core.errors import DomainError, InvalidInput, VersionConflict
+from core.identifiers import check_client_id, generate_id
 
 MAX_JSON_LENGTH = 100_000
 
@@ -149,7 +150,11 @@ class DocumentForm(forms.ModelForm):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        for field in self.fields.values():
+            field.show_hidden_initial = False
         if self.instance._state.adding:
+            if "external_id" in self.fields:
+                self._let_id_be_generated(self.fields["external_id"])
             if self.tenant is not None and hasattr(self.instance, "tenant_id"):
                 self.instance.tenant = self.tenant
         elif hasattr(self.instance, "version"):
@@ -157,8 +162,19 @@ class DocumentForm(forms.ModelForm):
                 initial=self.instance.version, widget=forms.HiddenInput, required=False
             )
 
+    def _let_id_be_generated(self, field: forms.Field) -> None:
+        field.required = False
+        field.initial = ""
+        field.help_text = "How other systems know it; fixed once saved. Leave empty to have one generated."
+
+    def clean_external_id(self) -> str:
+        try:
+            return check_client_id(self.cleaned_data["external_id"] or generate_id(), field="The id")
+        except InvalidInput as refused:
+            raise ValidationError(refused.message, code=refused.code) from None
+
     @property
-    def expected_version(self) -> int | None:
+    def version_seen(self) -> int | None:
         """The version that the user saw; None for a new row."""
         return self.cleaned_data.get("expected_version")
 

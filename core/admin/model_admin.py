@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.contrib.admin.utils import get_fields_from_path, unquote
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import IntegrityError, models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -33,6 +34,15 @@ def adopt(obj: models.Model, stored: models.Model) -> None:
         setattr(obj, field.attname, getattr(stored, field.attname))
 
 
+class AnnotatedChangeList(ChangeList):
+    """A change list whose rows carry what `TenantAdmin.annotated` adds."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> models.QuerySet:
+        rows = super().get_queryset(request, exclude_parameters)
+        model_admin: Any = self.model_admin
+        return model_admin.annotated(rows)
+
+
 class TenantAdmin(admin.ModelAdmin):
     """A model admin that shows one tenant's rows and writes through operations.
 
@@ -43,7 +53,7 @@ class TenantAdmin(admin.ModelAdmin):
     transaction and comes back as an error of the form, beside the field that `error_fields` names for it.
     """
 
-    form = DocumentForm
+    form: Any = DocumentForm
     paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50
@@ -51,6 +61,8 @@ class TenantAdmin(admin.ModelAdmin):
 
     tenant_path = "tenant"
     """Where a row names its tenant."""
+    chooses_tenant = True
+    """Whether superusers without a tenant choose one before they add a row. Not so for rows without one."""
     localized_fields: Mapping[str, int] = {}
     """Fields that map language to text, with the longest text; from 1,000 characters on in a text area."""
     error_fields: Mapping[str, str] = {}
@@ -87,6 +99,13 @@ class TenantAdmin(admin.ModelAdmin):
         return first[0] if len(first) == 1 else None
 
     # --- lists ---
+
+    def annotated(self, queryset: models.QuerySet) -> models.QuerySet:
+        """Add what only the list shows, such as counts."""
+        return queryset
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return AnnotatedChangeList
 
     @property
     def media(self) -> forms.Media:
@@ -132,11 +151,15 @@ class TenantAdmin(admin.ModelAdmin):
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
         excluded = list(super().get_exclude(request, obj) or ())
-        return [*excluded, "tenant"] if has_tenant(self.model) else excluded
+        offered = not self.chooses_tenant and obj is None and sees_all_tenants(request)
+        return [*excluded, "tenant"] if has_tenant(self.model) and not offered else excluded
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = list(super().get_readonly_fields(request, obj))
-        return [*fields, "tenant"] if self._shows_tenant(request) and obj is not None else fields
+        if obj is not None:
+            fields += ["external_id"] if hasattr(self.model, "external_id") else []
+            fields += ["tenant"] if self._shows_tenant(request) else []
+        return fields
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = list(super().get_fieldsets(request, obj))
@@ -203,7 +226,7 @@ class TenantAdmin(admin.ModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show or save a form. What an operation refuses is rolled back and shown beside its field."""
-        if object_id is None and has_tenant(self.model):
+        if object_id is None and has_tenant(self.model) and self.chooses_tenant:
             if not self.has_add_permission(request):
                 raise PermissionDenied
             tenant = self.tenant_of_form(request)
@@ -216,6 +239,23 @@ class TenantAdmin(admin.ModelAdmin):
             # Outside the transaction, which is rolled back: the same form again, now knowing of the refusal.
             request.refusal = refusal  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def related_links(self, request: HttpRequest, obj: Any) -> list[dict[str, str]]:
+        """Return links to pages about the row: `url`, `text`, and perhaps a `note`."""
+        return []
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        if obj is not None and not context.get("is_popup"):
+            context["related_links"] = self.related_links(request, obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _choose_tenant(self, request: HttpRequest) -> HttpResponse:
         context = {
@@ -309,6 +349,19 @@ class TenantAdmin(admin.ModelAdmin):
         except DomainError as refusal:
             self.message_user(request, refusal.message, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
+
+
+class ReadOnlyAdmin(TenantAdmin):
+    """A model admin for what only the service itself writes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 class PlatformAdmin(TenantAdmin):

@@ -13,7 +13,9 @@ class CappedPaginator(Paginator):
     @cached_property
     def _counted(self) -> int:
         rows: Any = self.object_list
-        return rows.order_by()[: self.cap + 1].count() if isinstance(rows, QuerySet) else len(rows)
+        return (
+            rows.order_by().values("pk")[: self.cap + 1].count() if isinstance(rows, QuerySet) else len(rows)
+        )
 
     @cached_property
     def count(self) -> int:

@@ -1,0 +1,142 @@
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.admin.changes import change_of
+from accounts.forms.customers import ContactForm, LegalEntityForm
+from accounts.models import ContactAssignment, LegalEntity
+from accounts.operations.contact_assignments import create_contact_assignment, upsert_contact_assignment
+from accounts.operations.legal_entities import delete_legal_entity, upsert_legal_entity
+from accounts.tokens.revocations import announce_revocation
+from core.admin import AutocompleteFilter, TenantAdmin, adopt, starting_with
+from core.admin.counts import shown_count
+
+RECORD: Any = ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
+
+
+@admin.register(LegalEntity)
+class LegalEntityAdmin(TenantAdmin):
+    form = LegalEntityForm
+    explanation = "Companies and their subsidiaries, for which customers act."
+    empty_state = "Add a company, then its contacts."
+    error_fields = {"id": "external_id", "parentId": "parent"}
+    list_display = ("name", "external_id", "type", "parent")
+    list_select_related = ("parent",)
+    list_filter = ("type",)
+    search_fields = ("name",)
+    search_help_text = "The beginning of a name or an id."
+    autocomplete_fields = ("parent",)
+    readonly_fields = ("version", "created_at", "modified_at")
+    fieldsets = (
+        (None, {"fields": ("external_id", "name", "type", "parent")}),
+        (
+            "Details",
+            {
+                "fields": (
+                    "legal_info",
+                    "account_limit",
+                    "customer_groups",
+                    "entities_addresses",
+                    "approval_group",
+                    "restrictions",
+                ),
+                "classes": ("collapse",),
+            },
+        ),
+        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        RECORD,
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        return starting_with(queryset, search_term, exact=["external_id"], folded=["name"]), False
+
+    def related_links(self, request: HttpRequest, obj: LegalEntity) -> list[dict[str, str]]:
+        contacts = ContactAssignment.objects.filter(tenant=obj.tenant_id, legal_entity=obj)
+        page = reverse("admin:accounts_contactassignment_changelist") + f"?legal_entity__id__exact={obj.pk}"
+        links = [{"url": page, "text": "Contacts", "note": shown_count(contacts[:1_001].count())}]
+        if request.user.has_perm("accounts.add_contactassignment"):
+            add = reverse("admin:accounts_contactassignment_add")
+            page = f"{add}?legal_entity={obj.pk}&tenant={obj.tenant_id}"
+            links.append({"url": page, "text": "Add a contact", "note": ""})
+        return links
+
+    def _references(self) -> Iterable[tuple[Any, str]]:
+        # Subsidiaries go with their company: the operation deletes from the leaves up.
+        for relation, action in super()._references():
+            yield relation, "CASCADE" if relation.related_model is LegalEntity else action
+
+    def save_model(self, request: HttpRequest, obj: LegalEntity, form: Any, change: bool) -> None:
+        stored, _ = upsert_legal_entity(
+            tenant_id=obj.tenant_id,
+            external_id=obj.external_id,
+            change=change_of(form, apart=("parent", "parent_id")),
+            parent_id=obj.parent.external_id if obj.parent else "",
+            at=timezone.now(),
+        )
+        adopt(obj, stored)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for entity in list(queryset.order_by("pk")):
+            if LegalEntity.objects.filter(pk=entity.pk).exists():  # not gone with a company above it
+                delete_legal_entity(tenant_id=entity.tenant_id, external_id=entity.external_id)
+
+
+@admin.register(ContactAssignment)
+class ContactAssignmentAdmin(TenantAdmin):
+    form = ContactForm
+    explanation = "Which customers may act for which companies."
+    empty_state = "Open a company and choose “Add a contact”."
+    error_fields = {"customer.id": "customer", "legalEntity.id": "legal_entity", "id": "external_id"}
+    list_display = ("customer", "legal_entity", "type", "is_primary")
+    list_select_related = ("customer", "legal_entity")
+    list_filter = (
+        ("legal_entity", AutocompleteFilter),
+        ("customer", AutocompleteFilter),
+        "type",
+        "is_primary",
+    )
+    search_fields = ("customer__external_id",)
+    search_help_text = "The beginning of a customer's number, e-mail or name."
+    autocomplete_fields = ("customer", "legal_entity")
+    ordering = ("-id",)
+    readonly_fields = ("version", "created_at", "modified_at")
+    fieldsets = (
+        (None, {"fields": ("external_id", "legal_entity", "customer", "type", "is_primary")}),
+        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        RECORD,
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        names = ["customer__email", "customer__last_name", "customer__first_name"]
+        return starting_with(queryset, search_term, exact=["customer__external_id"], folded=names), False
+
+    def save_model(self, request: HttpRequest, obj: ContactAssignment, form: Any, change: bool) -> None:
+        wanted = change_of(form, apart=("customer", "customer_id", "legal_entity", "legal_entity_id"))
+        arguments: dict[str, Any] = {
+            "tenant_id": obj.tenant_id,
+            "external_id": obj.external_id,
+            "legal_entity_id": obj.legal_entity.external_id,
+            "customer_id": obj.customer.external_id,
+            "change": wanted,
+            "at": timezone.now(),
+        }
+        stored = (
+            upsert_contact_assignment(**arguments)[0] if change else create_contact_assignment(**arguments)
+        )
+        adopt(obj, stored)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        super().delete_queryset(request, queryset)
+        announce_revocation()

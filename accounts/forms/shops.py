@@ -1,0 +1,53 @@
+from typing import Any
+
+from django import forms
+from django.contrib.postgres.forms import SimpleArrayField
+
+from accounts.models import Site, Tenant
+from core.admin import DocumentForm
+
+LIST_HELP = "Separated by commas."
+
+
+class TenantForm(DocumentForm):
+    class Meta:
+        model = Tenant
+        fields = ("name", "title", "default_language", "languages", "currency", "is_active")
+        help_texts = {
+            "name": "Stands in every address of the API, and is fixed once saved.",
+            "default_language": "Texts without a language are in this one.",
+            "languages": f"The languages of texts, such as en, de-CH. {LIST_HELP}",
+            "is_active": "Without it all tokens of the tenant are refused.",
+        }
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        default, languages = self.cleaned_data.get("default_language"), self.cleaned_data.get("languages")
+        if default and languages and default not in languages:
+            self.add_error("languages", f"The default language {default} must be among them.")
+        return cleaned
+
+
+class SiteForm(DocumentForm):
+    languages = SimpleArrayField(forms.CharField(max_length=2), help_text=f"Two letters each. {LIST_HELP}")
+
+    class Meta:
+        model = Site
+        fields = "__all__"
+        help_texts = {
+            "code": "How segments and customers name it. Fixed once saved.",
+            "is_default": "The one that counts where no site is named. A tenant has exactly one.",
+            "available_currencies": LIST_HELP,
+            "ship_to_countries": f"Two letters each. {LIST_HELP}",
+        }
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        default, languages = self.cleaned_data.get("default_language"), self.cleaned_data.get("languages")
+        if default and languages and default not in languages:
+            self.add_error("languages", f"The default language {default} must be among them.")
+        return cleaned
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # Another default site may still be stored: the operation takes that role from it.
+        return super()._get_validation_exclusions() | {"is_default"}

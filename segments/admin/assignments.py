@@ -1,0 +1,218 @@
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.models import Customer, LegalEntity
+from catalog.models import Category, Product
+from core.admin import AutocompleteFilter, TenantAdmin, adopt, starting_with
+from core.admin.filters import visible_rows
+from core.admin.search import translations_of
+from core.errors import NotFound
+from segments.admin.filters import CountsNowFilter, ItemTypeFilter
+from segments.admin.segments import window_text
+from segments.forms.assignments import CustomerAssignmentForm, ItemAssignmentForm
+from segments.models import CustomerAssignment, ItemAssignment
+from segments.operations.assignments import held_segment
+from segments.operations.customers import CustomerRow, Member, upsert_customer_assignment
+from segments.operations.items import ItemRow, ItemType, upsert_item_assignment
+from segments.operations.removals import remove_assignments
+
+RECORD: Any = ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
+
+
+class AssignmentAdmin(TenantAdmin):
+    """What the lists of members and of items share. Whom or what a row assigns never changes."""
+
+    list_display_links = ("title",)
+    ordering = ("-id",)
+    error_fields = {
+        "customerId": "customer",
+        "legalEntityId": "legal_entity",
+        "includeSubcategories": "includes_subcategories",
+        "validity": "valid_to",
+    }
+    assigned: tuple[str, ...] = ()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return [*fields, "segment", *self.assigned] if obj is not None else fields
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        return fieldsets if obj is not None else [entry for entry in fieldsets if entry[0] != "Record"]
+
+    def related_links(self, request: HttpRequest, obj: Any) -> list[dict[str, str]]:
+        page = reverse("admin:segments_segment_change", args=(obj.segment_id,))
+        return [{"url": page, "text": f"Segment {obj.segment}", "note": ""}]
+
+    def hold(self, obj: Any) -> None:
+        """Lock a stored assignment, its segment first; raise NotFound when it is gone."""
+        held_segment(obj.tenant_id, obj.segment.external_id)
+        if not self.model._base_manager.select_for_update(of=("self",)).filter(pk=obj.pk).exists():
+            raise NotFound("This was removed from the segment in the meantime.")
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        remove_assignments(assignments=queryset)
+
+    @admin.display(description="Segment")
+    def segment_link(self, assignment: Any) -> SafeString:
+        page = reverse("admin:segments_segment_change", args=(assignment.segment_id,))
+        return format_html('<a href="{}">{}</a>', page, assignment.segment)
+
+    @admin.display(description="Valid", ordering="valid_from")
+    def window(self, assignment: Any) -> str:
+        return window_text(assignment)
+
+    @admin.display(description="Added", ordering="id")
+    def added(self, assignment: Any) -> Any:
+        return assignment.created_at
+
+
+@admin.register(CustomerAssignment)
+class CustomerAssignmentAdmin(AssignmentAdmin):
+    form = CustomerAssignmentForm
+    explanation = "Which customers are in which segment, alone or while they act for a company."
+    empty_state = "Add one here, or open a segment and choose “Add members” for a whole list."
+    assigned = ("customer", "legal_entity")
+    list_display = ("title", "segment_link", "legal_entity", "window", "assignment_type", "added")
+    list_select_related = ("customer", "segment", "legal_entity")
+    list_filter = (
+        ("segment", AutocompleteFilter),
+        ("customer", AutocompleteFilter),
+        ("legal_entity", AutocompleteFilter),
+        CountsNowFilter,
+        "assignment_type",
+    )
+    search_fields = ("customer__external_id",)
+    search_help_text = "The beginning of a customer's number, e-mail or name."
+    autocomplete_fields = ("segment", "customer", "legal_entity")
+    readonly_fields = ("assignment_type", "version", "created_at", "modified_at")
+    fieldsets = (
+        (None, {"fields": ("segment", "customer", "legal_entity")}),
+        ("When it counts", {"fields": ("valid_from", "valid_to")}),
+        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        ("Record", {"fields": ("assignment_type", *RECORD[1]["fields"]), "classes": ("collapse",)}),
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        if not search_term.strip():
+            return queryset, False
+        customers = self.admin_site.get_model_admin(Customer)
+        found, _ = customers.get_search_results(request, customers.get_queryset(request), search_term)
+        return queryset.filter(customer__in=found.order_by().values("pk")), False
+
+    @admin.display(description="Customer", ordering="customer__external_id")
+    def title(self, assignment: CustomerAssignment) -> str:
+        return str(assignment.customer)
+
+    def save_model(self, request: HttpRequest, obj: CustomerAssignment, form: Any, change: bool) -> None:
+        if change:
+            self.hold(obj)
+        entity: LegalEntity | None = obj.legal_entity
+        row = CustomerRow(
+            member=Member(obj.customer.external_id, entity.external_id if entity else None),
+            mixins=obj.mixins,
+            mixin_schemas=obj.mixin_schemas,
+            valid_from=obj.valid_from,
+            valid_to=obj.valid_to,
+            expected_version=form.version_seen,
+        )
+        upsert_customer_assignment(
+            tenant_id=obj.tenant_id, segment_id=obj.segment.external_id, row=row, at=timezone.now()
+        )
+        stored = CustomerAssignment.objects.get(
+            tenant=obj.tenant_id,
+            segment=obj.segment_id,
+            customer=obj.customer_id,
+            legal_entity=obj.legal_entity_id,
+        )
+        adopt(obj, stored)
+
+
+@admin.register(ItemAssignment)
+class ItemAssignmentAdmin(AssignmentAdmin):
+    form = ItemAssignmentForm
+    explanation = "Which products and categories are in which segment."
+    empty_state = "Add one here, or open a segment and choose “Add items” for a whole list."
+    assigned = ("product", "category")
+    list_display = ("title", "type_name", "segment_link", "includes_subcategories", "window", "added")
+    list_select_related = ("product", "category", "segment")
+    list_filter = (
+        ("segment", AutocompleteFilter),
+        ItemTypeFilter,
+        CountsNowFilter,
+        ("product", AutocompleteFilter),
+        ("category", AutocompleteFilter),
+    )
+    search_fields = ("product__external_id",)
+    search_help_text = "The beginning of an id or code, or part of a category's name."
+    autocomplete_fields = ("segment", "product", "category")
+    readonly_fields = ("version", "created_at", "modified_at")
+    fieldsets = (
+        (None, {"fields": ("segment", "product", "category", "includes_subcategories")}),
+        ("When it counts", {"fields": ("valid_from", "valid_to")}),
+        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        RECORD,
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        if not search_term.strip():
+            return queryset, False
+        term = search_term.strip()
+        products = starting_with(visible_rows(Product, request, self), term, exact=["external_id", "code"])
+        categories = (
+            visible_rows(Category, request, self)
+            .alias(names=translations_of("name"))
+            .filter(Q(names__icontains=term) | Q(external_id__startswith=term) | Q(code__startswith=term))
+        )
+        return (
+            queryset.filter(
+                Q(product__in=products.order_by().values("pk"))
+                | Q(category__in=categories.order_by().values("pk"))
+            ),
+            False,
+        )
+
+    @admin.display(description="Item")
+    def title(self, assignment: ItemAssignment) -> str:
+        return str(assignment.product or assignment.category)
+
+    @admin.display(description="Type")
+    def type_name(self, assignment: ItemAssignment) -> str:
+        return assignment.type.capitalize()
+
+    def save_model(self, request: HttpRequest, obj: ItemAssignment, form: Any, change: bool) -> None:
+        if change:
+            self.hold(obj)
+        item = obj.product or obj.category
+        assert item is not None
+        row = ItemRow(
+            item_id=item.external_id,
+            includes_subcategories=obj.includes_subcategories,
+            mixins=obj.mixins,
+            mixin_schemas=obj.mixin_schemas,
+            valid_from=obj.valid_from,
+            valid_to=obj.valid_to,
+            expected_version=form.version_seen,
+        )
+        upsert_item_assignment(
+            tenant_id=obj.tenant_id,
+            segment_id=obj.segment.external_id,
+            item_type=ItemType(obj.type),
+            row=row,
+            at=timezone.now(),
+        )
+        stored = ItemAssignment.objects.get(
+            tenant=obj.tenant_id, segment=obj.segment_id, product=obj.product_id, category=obj.category_id
+        )
+        adopt(obj, stored)

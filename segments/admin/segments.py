@@ -1,0 +1,185 @@
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import OuterRef, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from core.admin import TenantAdmin, adopt
+from core.admin.counts import CappedCount, shown_count
+from core.admin.search import translations_of
+from segments.admin.enrolment import EnrolmentPages
+from segments.admin.filters import EffectiveFilter
+from segments.admin.sight import SightPage
+from segments.forms.segments import SegmentForm
+from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.operations.removals import remove_segments
+from segments.operations.segments import SegmentRow, create_segment, locked_segment, upsert_segment
+from segments.operations.statuses import set_segment_status
+
+
+def state_of(segment: Segment, at: datetime) -> tuple[str, str]:
+    """Return what the segment does at `at`, and the style of that."""
+    if segment.status != "ACTIVE":
+        return "Inactive", "off"
+    if segment.valid_from and at < segment.valid_from:
+        return "Starts later", "waiting"
+    if segment.valid_to and at > segment.valid_to:
+        return "Over", "off"
+    return "Effective", "on"
+
+
+def window_text(row: Any) -> str:
+    """Return a window as people read it."""
+    starts_at = date_format(row.valid_from, "DATETIME_FORMAT") if row.valid_from else ""
+    ends_at = date_format(row.valid_to, "DATETIME_FORMAT") if row.valid_to else ""
+    if starts_at and ends_at:
+        return f"{starts_at} – {ends_at}"
+    if starts_at:
+        return f"from {starts_at}"
+    return f"until {ends_at}" if ends_at else "always"
+
+
+def assignments_page(model: str, segment: Segment) -> str:
+    """Return the address of the list of the segment's members or items."""
+    return reverse(f"admin:segments_{model}_changelist") + f"?segment__id__exact={segment.pk}"
+
+
+@admin.register(Segment)
+class SegmentAdmin(EnrolmentPages, SightPage, TenantAdmin):
+    form = SegmentForm
+    explanation = "Groups of customers, and the products and categories that are meant for them."
+    empty_state = "Add one, put customers and items into it, and activate it."
+    localized_fields = {"name": 200, "description": 5_000}
+    error_fields = {
+        "siteCode": "site",
+        "id": "external_id",
+        "validity": "valid_to",
+        "metadata.mixins": "mixin_schemas",
+    }
+    list_display = ("title", "state", "site", "window", "members", "items")
+    list_select_related = ("site",)
+    list_filter = ("site", EffectiveFilter, "status")
+    search_fields = ("external_id",)
+    search_help_text = "Part of a name in any language, or the beginning of an id."
+    autocomplete_fields = ("site",)
+    readonly_fields = ("version", "created_at", "modified_at")
+    actions = ("activate", "deactivate")
+    fieldsets = (
+        (None, {"fields": ("external_id", "site", "name", "description", "status")}),
+        ("When it counts", {"fields": ("valid_from", "valid_to")}),
+        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
+    )
+
+    def annotated(self, queryset: QuerySet) -> QuerySet:
+        return queryset.annotate(
+            member_count=CappedCount(CustomerAssignment.objects.filter(segment=OuterRef("pk"))),
+            item_count=CappedCount(ItemAssignment.objects.filter(segment=OuterRef("pk"))),
+        )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        queryset = queryset.alias(names=translations_of("name"))
+        for word in search_term.split()[:5]:
+            queryset = queryset.filter(names__icontains=word) | queryset.filter(external_id__startswith=word)
+        return queryset, False
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        return fieldsets if obj is not None else [entry for entry in fieldsets if entry[0] != "Record"]
+
+    @admin.display(description="Segment", ordering="external_id")
+    def title(self, segment: Segment) -> str:
+        return str(segment)
+
+    @admin.display(description="State")
+    def state(self, segment: Segment) -> SafeString:
+        text, style = state_of(segment, timezone.now())
+        return format_html('<span class="status status-{}">{}</span>', style, text)
+
+    @admin.display(description="Valid", ordering="valid_from")
+    def window(self, segment: Segment) -> str:
+        return window_text(segment)
+
+    @admin.display(description="Members")
+    def members(self, segment: Any) -> SafeString:
+        page = assignments_page("customerassignment", segment)
+        return format_html('<a href="{}">{}</a>', page, shown_count(segment.member_count))
+
+    @admin.display(description="Items")
+    def items(self, segment: Any) -> SafeString:
+        page = assignments_page("itemassignment", segment)
+        return format_html('<a href="{}">{}</a>', page, shown_count(segment.item_count))
+
+    def related_links(self, request: HttpRequest, obj: Segment) -> list[dict[str, str]]:
+        counted = self.annotated(Segment.objects.filter(pk=obj.pk)).get()
+        links = [
+            {
+                "url": assignments_page("customerassignment", obj),
+                "text": "Members",
+                "note": shown_count(counted.member_count),
+            },
+            {
+                "url": assignments_page("itemassignment", obj),
+                "text": "Items",
+                "note": shown_count(counted.item_count),
+            },
+        ]
+        if request.user.has_perm("segments.add_customerassignment"):
+            page = reverse("admin:segments_segment_add_members", args=(obj.pk,))
+            links.append({"url": page, "text": "Add members", "note": ""})
+        if request.user.has_perm("segments.add_itemassignment"):
+            page = reverse("admin:segments_segment_add_items", args=(obj.pk,))
+            links.append({"url": page, "text": "Add items", "note": ""})
+        page = reverse("admin:segments_segment_sight")
+        links.append({"url": page, "text": "What does a customer see?", "note": ""})
+        return links
+
+    def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
+        row = SegmentRow(
+            id=obj.external_id,
+            site_code=obj.site.code,
+            name=obj.name,
+            description=obj.description,
+            status=obj.status,
+            valid_from=obj.valid_from,
+            valid_to=obj.valid_to,
+            mixins=obj.mixins,
+            mixin_schemas=obj.mixin_schemas,
+            expected_version=form.version_seen,
+        )
+        at = timezone.now()
+        if change:
+            locked_segment(tenant_id=obj.tenant_id, segment_id=obj.external_id)  # not one deleted meanwhile
+            upsert_segment(tenant_id=obj.tenant_id, row=row, at=at)
+        else:
+            create_segment(tenant_id=obj.tenant_id, row=row, at=at)
+        adopt(obj, Segment.objects.get(tenant=obj.tenant_id, external_id=obj.external_id))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        remove_segments(segments=queryset)
+
+    @admin.action(description="Activate selected segments", permissions=["change"])
+    def activate(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._set_status(request, queryset, "ACTIVE", "Activated")
+
+    @admin.action(description="Deactivate selected segments", permissions=["change"])
+    def deactivate(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._set_status(request, queryset, "INACTIVE", "Deactivated")
+
+    def _set_status(self, request: HttpRequest, queryset: QuerySet, status: str, done: str) -> None:
+        changing = list(
+            Segment.objects.filter(pk__in=queryset.order_by().values("pk")).exclude(status=status)
+        )
+        number = set_segment_status(segments=queryset, status=status, at=timezone.now())
+        for segment in changing:
+            self.log_change(request, segment, f"{done}.")
+        name = "segment" if number == 1 else "segments"
+        self.message_user(request, f"{done} {number:,} {name}.", messages.SUCCESS)

@@ -1,0 +1,47 @@
+from typing import Any
+
+from django import forms
+from django.contrib.admin import AdminSite
+from django.db.models import QuerySet
+
+from core.admin import AutocompleteSelect, UtcSplitDateTime
+from segments.models import CustomerAssignment, Segment
+
+
+class SightForm(forms.Form):
+    """Whose sight is asked for: a customer, perhaps acting for a legal entity, on a site, at an instant."""
+
+    def __init__(
+        self,
+        *arguments: Any,
+        admin_site: AdminSite,
+        customers: QuerySet,
+        legal_entities: QuerySet,
+        sites: QuerySet,
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.fields["customer"] = _choice(
+            customers,
+            CustomerAssignment._meta.get_field("customer"),
+            admin_site,
+            help_text="Search by number, or by the beginning of the e-mail or a name.",
+        )
+        self.fields["legal_entity"] = _choice(
+            legal_entities,
+            CustomerAssignment._meta.get_field("legal_entity"),
+            admin_site,
+            label="Acting for",
+            required=False,
+            help_text="Empty: for their only company if they have one, else for none.",
+        )
+        self.fields["site"] = _choice(
+            sites, Segment._meta.get_field("site"), admin_site, required=False, help_text="Empty: all sites."
+        )
+        self.fields["at"] = forms.SplitDateTimeField(
+            label="At", required=False, widget=UtcSplitDateTime, help_text="Empty: now."
+        )
+
+
+def _choice(rows: QuerySet, field: Any, admin_site: AdminSite, **options: Any) -> forms.ModelChoiceField:
+    return forms.ModelChoiceField(rows, widget=AutocompleteSelect(field, admin_site), **options)

@@ -1,0 +1,41 @@
+"""Taking chosen assignments and segments away, however many they are."""
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from segments.models import CustomerAssignment, ItemAssignment, Segment
+
+
+@transaction.atomic
+def remove_assignments(*, assignments: QuerySet[CustomerAssignment] | QuerySet[ItemAssignment]) -> int:
+    """Delete all the assignments in one statement and return how many they were.
+
+    Locks them first in the order of their keys, as writers of several assignments do.
+    """
+    model = assignments.model
+    item = (
+        ("customer_id", "legal_entity_id") if model is CustomerAssignment else ("product_id", "category_id")
+    )
+    chosen = (
+        model._base_manager.filter(pk__in=assignments.order_by().values("pk"))
+        .order_by("segment_id", *item)
+        .select_for_update(of=("self",))
+    )
+    doomed = model._base_manager.filter(pk__in=chosen.values("pk"))
+    return doomed._raw_delete(doomed.db)
+
+
+@transaction.atomic
+def remove_segments(*, segments: QuerySet[Segment]) -> int:
+    """Delete all the segments with their assignments and return how many they were.
+
+    Locks the segments first, in the order of their ids. The database removes the assignments.
+    """
+    keys = list(
+        Segment.objects.filter(pk__in=segments.order_by().values("pk"))
+        .order_by("tenant_id", "external_id")
+        .select_for_update(of=("self",))
+        .values_list("pk", flat=True)
+    )
+    doomed = Segment.objects.filter(pk__in=keys)
+    return doomed._raw_delete(doomed.db)
