@@ -1,18 +1,53 @@
 from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import ResolverMatch, get_resolver
 
-BROWSER_PATHS = ("/admin/", "/static/")
+BROWSER_ROOTS = frozenset({"admin", "static", "docs"})
+LONGEST_REMEMBERED_PATH = 200
+REMEMBERED_PATHS = 4_096
 
 
-class ApiPathMiddleware:
-    """Accepts a trailing slash on every address of the API; the admin keeps its own."""
+class ApiMiddleware:
+    """Answers every address of the API; a trailing slash is accepted.
+
+    It hands the request to the view itself, so that what stands behind it in the settings (sessions, CSRF,
+    messages) costs pages for browsers alone. The API needs none of it: its callers have bearer tokens.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         path = request.path_info
-        if path.endswith("/") and path != "/" and not path.startswith(BROWSER_PATHS):
-            request.path_info = path.rstrip("/")
-        return self.get_response(request)
+        if path[1:].partition("/")[0] in BROWSER_ROOTS:
+            return self.get_response(request)
+        if path.endswith("/") and path != "/":
+            path = request.path_info = path.rstrip("/")
+        match = resolved(path, settings.ROOT_URLCONF)
+        request.resolver_match = match
+        answer: Any = match.func(request, *match.args, **match.kwargs)
+        if callable(render := getattr(answer, "render", None)):
+            answer = render()
+        if not answer.streaming and "Content-Length" not in answer.headers:
+            answer.headers["Content-Length"] = str(len(answer.content))
+        return answer
+
+
+def resolved(path: str, urlconf: str) -> ResolverMatch:
+    """Return the view of a path and its arguments; raise Resolver404.
+
+    Addresses seen before are remembered: to try one route after the other takes as long as all that is
+    left to do for a small answer.
+    """
+    if len(path) > LONGEST_REMEMBERED_PATH:
+        return get_resolver(urlconf).resolve(path)
+    return remembered(path, urlconf)
+
+
+@lru_cache(maxsize=REMEMBERED_PATHS)
+def remembered(path: str, urlconf: str) -> ResolverMatch:
+    return get_resolver(urlconf).resolve(path)

@@ -1,0 +1,71 @@
+import pytest
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, RequestFactory
+from django.urls import Resolver404
+
+from core.api.middleware import LONGEST_REMEMBERED_PATH, ApiMiddleware, remembered, resolved
+
+
+@pytest.fixture
+def client():
+    return Client(raise_request_exception=True)
+
+
+def behind(request: HttpRequest) -> HttpResponse:
+    """Stand for the rest of the settings' middleware and the views behind it."""
+    return HttpResponse("behind")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/healthz/", "/healthz//"])
+def test_a_trailing_slash_is_accepted(client, path):
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()) == (200, {"status": "up"})
+
+
+def test_an_address_of_the_api_is_answered_without_the_middleware_for_browsers():
+    request = RequestFactory().get("/healthz")
+    answer = ApiMiddleware(behind)(request)
+    assert answer.content == b'{"status": "up"}'
+    assert answer["Content-Length"] == "16"
+    assert not hasattr(request, "session")
+    assert request.resolver_match.route == "healthz"
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/", "/admin/segments/segment/", "/static/x.css", "/docs"])
+def test_pages_for_browsers_pass_through_all_middleware(path):
+    assert ApiMiddleware(behind)(RequestFactory().get(path)).content == b"behind"
+
+
+def test_the_admin_keeps_sessions_and_protection_against_forged_requests(client, db):
+    answer = client.get("/admin/login/")
+    assert isinstance(client.session, SessionBase)
+    assert "csrftoken" in answer.cookies
+    assert answer["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.parametrize("path", ["/administration", "/nothing", "/"])
+def test_an_unknown_address_is_not_found(client, path):
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, 404)
+
+
+def test_an_address_is_resolved_once():
+    remembered.cache_clear()
+    first, second = (resolved("/healthz", "config.urls") for _ in range(2))
+    assert first is second
+    assert first.route == "healthz"
+
+
+def test_very_long_addresses_are_not_remembered():
+    remembered.cache_clear()
+    path = "/customer-segment/acme/segments/" + "s" * LONGEST_REMEMBERED_PATH
+    assert resolved(path, "config.urls").kwargs["tenant"] == "acme"
+    assert remembered.cache_info().currsize == 0
+
+
+def test_unknown_addresses_are_not_remembered():
+    remembered.cache_clear()
+    with pytest.raises(Resolver404):
+        resolved("/nothing", "config.urls")
+    assert remembered.cache_info().currsize == 0
