@@ -36,7 +36,7 @@ def category_forest(*, tenant_id: int, chosen: Sql, at: datetime, languages: Lan
     """Return the JSON list of root categories above what the chosen item assignments hold, in one statement.
 
     Children stand under `subcategories`, siblings in the order of the tree (position, then name). What is
-    unpublished or outside its window at `at` is left out with all below it.
+    unpublished or outside its window at `at` is left out with all below it, and with what leads to it alone.
     """
     held = categories_held(tenant_id, chosen, at=at)
     window = open_at(at, "category")
@@ -54,7 +54,8 @@ def category_forest(*, tenant_id: int, chosen: Sql, at: datetime, languages: Lan
             "), node AS ("
             " SELECT above.id, assigned.id IS NOT NULL AS is_assigned"
             " FROM above LEFT JOIN assigned ON assigned.id = above.id"
-            f") SELECT category.id, category.parent_id, parent.parent_id IS NULL, {document.text}"
+            ") SELECT category.id, category.parent_id, parent.parent_id IS NULL, node.is_assigned,"
+            f" {document.text}"
             " FROM node JOIN catalog_category AS category ON category.id = node.id"
             " JOIN catalog_category AS parent ON parent.id = category.parent_id"
             f" WHERE category.is_published AND {window.text}"
@@ -65,23 +66,23 @@ def category_forest(*, tenant_id: int, chosen: Sql, at: datetime, languages: Lan
     return nested(rows)
 
 
-def nested(rows: list[tuple[int, int, bool, str]]) -> str:
+def nested(rows: list[tuple[int, int, bool, bool, str]]) -> str:
     """Return the rows as nested JSON.
 
-    A row is its key, its parent's key, whether it is a root, and its JSON object without children; parents
-    come before their children. A row whose parent is missing is left out.
+    A row is its key, its parent's key, whether it is a root, whether it is assigned, and its JSON object
+    without children; parents come before their children. A row whose parent is missing is left out, and so
+    is one that is not assigned and leads to nothing.
     """
-    children: dict[int, list[str]] = {}
     shown: set[int] = set()
-    kept = []
-    for row in rows:
-        key, parent, is_root, _ = row
+    for key, parent, is_root, _, _ in rows:
         if is_root or parent in shown:
             shown.add(key)
-            kept.append(row)
     roots: list[str] = []
-    for key, parent, is_root, text in reversed(kept):
+    children: dict[int, list[str]] = {}
+    for key, parent, is_root, is_assigned, text in reversed(rows):
         below = children.pop(key, None)
+        if key not in shown or not (is_assigned or below):
+            continue
         if below:
             below.reverse()
             text = f'{text[:-1]},"subcategories":[{",".join(below)}]}}'
