@@ -96,7 +96,12 @@ FORMAT_MODULE_PATH = ["core.formats"]
 ADMIN_INDEX = {
     "Segments": ["segments.Segment", "segments.CustomerAssignment", "segments.ItemAssignment"],
     "Coupons": ["coupons.Coupon", "coupons.Redemption", "coupons.ReferralCoupon"],
-    "Catalogue": ["catalog.Category", "catalog.Product", "catalog.CategoryAssignment", "catalog.CategoryNumber"],
+    "Catalogue": [
+        "catalog.Category",
+        "catalog.Product",
+        "catalog.CategoryAssignment",
+        "catalog.CategoryNumber",
+    ],
     "Customers": ["accounts.Customer", "accounts.LegalEntity", "accounts.ContactAssignment"],
     "Shop": ["accounts.Tenant", "accounts.Site"],
     "Access": [
@@ -154,6 +159,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "CustomerType": ["CUSTOMER", "CONTACT"],
+        "LegalEntityType": ["COMPANY", "SUBSIDIARY"],
+        "ContactAssignmentType": ["PRIMARY", "BILLING", "LOGISTICS", "CONTACT"],
+    },
 }
 
 CORS_ALLOWED_ORIGINS = env.words("CORS_ALLOWED_ORIGINS")
@@ -183,6 +193,9 @@ TOKEN_STATE_LIFETIME = env.number("TOKEN_STATE_LIFETIME", default=5)
 REVOCATION_STAMP = VAR_DIR / "revocations"
 # How many reverse proxies stand before the service, each adding to X-Forwarded-For; 0 ignores that header.
 TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", default=0)
+# How often a client at an address may fail to use a coupon, within so many seconds, until it must wait.
+COUPON_FAILED_ATTEMPTS = env.number("COUPON_FAILED_ATTEMPTS", default=60, least=1)
+COUPON_FAILED_ATTEMPTS_WINDOW = env.number("COUPON_FAILED_ATTEMPTS_WINDOW", default=60, least=1)
 
 LOGGING = {
     "version": 1,

@@ -1,10 +1,14 @@
 """Amounts of money: decimal everywhere, rounded half up to the currency's minor unit where a rule rounds."""
 
+import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 FINEST = Decimal("0.000001")
 """What the service stores: six decimal places, more than any currency has."""
+
+CURRENCY = re.compile(r"[A-Z]{3}")
+"""The letters of a currency. Use `fullmatch`."""
 
 LARGEST_AMOUNT = Decimal(1_000_000_000_000)
 

@@ -1,3 +1,28 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from coupons.api.views.coupons import CouponViewSet
+from coupons.api.views.redemptions import RedemptionViewSet, ValidationViewSet
+from coupons.api.views.referrals import ReferralCouponViewSet
+
+urlpatterns = [
+    path("coupon/<tenant>/coupons", CouponViewSet.as_view({"get": "list", "post": "create"})),
+    path(
+        "coupon/<tenant>/coupons/<code>",
+        CouponViewSet.as_view(
+            {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
+        ),
+    ),
+    path("coupon/<tenant>/coupons/<code>/validation", ValidationViewSet.as_view({"post": "create"})),
+    path(
+        "coupon/<tenant>/coupons/<code>/redemptions",
+        RedemptionViewSet.as_view({"get": "list", "post": "create"}),
+    ),
+    path(
+        "coupon/<tenant>/coupons/<code>/redemptions/<redemption_id>",
+        RedemptionViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
+    ),
+    path(
+        "coupon/<tenant>/referral-coupons/<customer_number>",
+        ReferralCouponViewSet.as_view({"get": "retrieve", "post": "create"}),
+    ),
+]

@@ -1,5 +1,5 @@
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -12,7 +12,11 @@ from core.documents import Document, DocumentQuerySet
 from core.windows import opens_before_it_closes, window_contains
 
 LONGEST_CODE = 128
-AMOUNT = {"max_digits": 20, "decimal_places": 6}
+
+
+def amount_field(**options: Any) -> models.DecimalField:
+    """An amount of money, to six decimal places; its currency stands in a field beside it."""
+    return models.DecimalField(max_digits=20, decimal_places=6, **options)
 
 
 class DiscountType(models.TextChoices):
@@ -63,7 +67,7 @@ class Coupon(TenantOwned, Document):
         max_length=13, choices=DiscountType.choices, default=DiscountType.ABSOLUTE
     )
     discount_percentage = models.DecimalField(max_digits=9, decimal_places=6, null=True, blank=True)
-    discount_amount = models.DecimalField(**AMOUNT, null=True, blank=True)
+    discount_amount = amount_field(null=True, blank=True)
     discount_currency = models.CharField(max_length=3, null=True, blank=True, validators=[CURRENCY])
     discount_calculation_type = models.CharField(
         max_length=8, choices=DiscountCalculation.choices, default=DiscountCalculation.SUBTOTAL
@@ -76,7 +80,7 @@ class Coupon(TenantOwned, Document):
     valid_for = ArrayField(models.CharField(max_length=128), default=list, blank=True)
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_to = models.DateTimeField("valid until", null=True, blank=True)
-    min_order_amount = models.DecimalField(**AMOUNT, null=True, blank=True)
+    min_order_amount = amount_field(null=True, blank=True)
     min_order_currency = models.CharField(max_length=3, null=True, blank=True, validators=[CURRENCY])
     issued_to = models.CharField(max_length=128, blank=True)
     is_referral = models.BooleanField("referral coupon", default=False, editable=False)

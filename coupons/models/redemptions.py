@@ -5,7 +5,7 @@ from accounts.models.tenants import CURRENCY
 from accounts.tenancy import TenantOwned
 from core.constraints import SameTenantReference
 from core.identifiers import generate_id
-from coupons.models.coupons import AMOUNT
+from coupons.models.coupons import amount_field
 
 
 class Redemption(TenantOwned):
@@ -35,9 +35,9 @@ class Redemption(TenantOwned):
     legal_entity_id = models.CharField(max_length=128, blank=True)
     order_code = models.CharField(max_length=255, blank=True)
     idempotency_key = models.CharField(max_length=255, blank=True)
-    order_total_amount = models.DecimalField(**AMOUNT)
+    order_total_amount = amount_field()
     order_total_currency = models.CharField(max_length=3, validators=[CURRENCY])
-    discount_amount = models.DecimalField(**AMOUNT)
+    discount_amount = amount_field()
     discount_currency = models.CharField(max_length=3, validators=[CURRENCY])
     redeemed_at = models.DateTimeField()
 

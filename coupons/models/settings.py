@@ -3,7 +3,7 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models.tenants import CURRENCY
-from coupons.models.coupons import AMOUNT
+from coupons.models.coupons import amount_field
 
 
 class CouponSettings(models.Model):
@@ -21,7 +21,7 @@ class CouponSettings(models.Model):
         blank=True,
         validators=[RegexValidator(r"\A[^\s/]*\Z", "No blanks and no slash in a prefix.")],
     )
-    referral_amount = models.DecimalField(**AMOUNT, default=10)
+    referral_amount = amount_field(default=10)
     referral_currency = models.CharField(
         max_length=3,
         blank=True,

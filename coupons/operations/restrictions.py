@@ -74,77 +74,47 @@ def unknown_references(terms: CouponTerms, known: Known, kept: Kept | None = Non
 
 
 def write_restrictions(tenant_id: int, terms_by_coupon: Mapping[int, CouponTerms], known: Known) -> None:
-    """Make the stored restrictions of these coupons (by key) those of their terms.
+    """Make the stored restrictions of these coupons (by key) those of their terms, in the order named.
 
-    Takes the same few statements for any number of coupons. The caller holds the coupons' locks.
+    Takes four statements for any number of coupons. The caller holds the coupons' locks.
     """
-    keys = list(terms_by_coupon)
     segments = [
-        (key, segment, known.segments.get(segment))
-        for key, terms in terms_by_coupon.items()
+        (coupon, segment, known.segments.get(segment))
+        for coupon, terms in terms_by_coupon.items()
         for segment in dict.fromkeys(terms.segments)
     ]
     categories = [
-        (key, category, known.categories.get(category), is_excluded)
-        for key, terms in terms_by_coupon.items()
+        (coupon, category, known.categories.get(category), is_excluded)
+        for coupon, terms in terms_by_coupon.items()
         for is_excluded, named in ((False, terms.included_categories), (True, terms.excluded_categories))
         for category in dict.fromkeys(named)
     ]
-    replace_rows(
-        "coupons_couponsegment",
-        keys,
-        columns={"coupon_id": "bigint", "segment_external_id": "text", "segment_id": "bigint"},
-        key=("coupon_id", "segment_external_id"),
-        rows=segments,
-        tenant_id=tenant_id,
-    )
-    replace_rows(
-        "coupons_couponcategory",
-        keys,
-        columns={
-            "coupon_id": "bigint",
-            "category_external_id": "text",
-            "category_id": "bigint",
-            "is_excluded": "boolean",
-        },
-        key=("coupon_id", "category_external_id"),
-        rows=categories,
-        tenant_id=tenant_id,
-    )
+    columns = {"coupon_id": "bigint", "segment_external_id": "text", "segment_id": "bigint"}
+    replace_rows("coupons_couponsegment", tenant_id, terms_by_coupon, columns, segments)
+    columns = {
+        "coupon_id": "bigint",
+        "category_external_id": "text",
+        "category_id": "bigint",
+        "is_excluded": "boolean",
+    }
+    replace_rows("coupons_couponcategory", tenant_id, terms_by_coupon, columns, categories)
 
 
 def replace_rows(
     table: str,
-    coupon_ids: Sequence[int],
-    *,
-    columns: Mapping[str, str],
-    key: tuple[str, str],
-    rows: Sequence[Sequence[object]],
     tenant_id: int,
+    coupon_ids: Collection[int],
+    columns: Mapping[str, str],
+    rows: Sequence[Sequence[object]],
 ) -> None:
-    """Remove the coupons' rows that are not among the given ones, then add or update the given ones.
-
-    The rest of a row (after its key) changes only when the given one differs.
-    """
-    names = list(columns)
-    given = f"unnest({', '.join(f'%s::{kind}[]' for kind in columns.values())}) AS given ({', '.join(names)})"
-    arrays = [[row[index] for row in rows] for index in range(len(names))]
-    matches = " AND ".join(f"given.{name} = stored.{name}" for name in key)
-    rest = [name for name in names if name not in key]
-    updates = ", ".join(f"{name} = excluded.{name}" for name in rest)
-    stored_rest = ", ".join(f"stored.{name}" for name in rest)
-    given_rest = ", ".join(f"excluded.{name}" for name in rest)
+    """Put the rows in the place of all that the coupons have in the table."""
+    names = ", ".join(columns)
+    arrays = ", ".join(f"%s::{type_name}[]" for type_name in columns.values())
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"DELETE FROM {table} AS stored WHERE coupon_id = ANY(%s::bigint[])"
-            f" AND NOT EXISTS (SELECT FROM {given} WHERE {matches})",
-            [coupon_ids, *arrays],
-        )
+        cursor.execute(f"DELETE FROM {table} WHERE coupon_id = ANY(%s::bigint[])", [list(coupon_ids)])
         if rows:
             cursor.execute(
-                f"INSERT INTO {table} AS stored (tenant_id, {', '.join(names)})"
-                f" SELECT %s, {', '.join(names)} FROM {given} ORDER BY {', '.join(key)}"
-                f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {updates}"
-                f" WHERE ({stored_rest}) IS DISTINCT FROM ({given_rest})",
-                [tenant_id, *arrays],
+                f"INSERT INTO {table} (tenant_id, {names}) SELECT %s, {names}"
+                f" FROM unnest({arrays}) WITH ORDINALITY AS given ({names}, place) ORDER BY place",
+                [tenant_id, *([row[index] for row in rows] for index in range(len(columns)))],
             )

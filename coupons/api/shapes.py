@@ -1,0 +1,38 @@
+"""How the errors of this service look, and which field of the wire a term of a coupon is."""
+
+from http import HTTPStatus
+from typing import Any
+
+from core.api.errors import typed_shape
+from core.errors import DomainError
+from coupons.errors import CouponNotRedeemable, InvalidTerms
+
+WIRE_FIELDS = {
+    "name": "name",
+    "discount_percentage": "discountPercentage",
+    "discount_absolute": "discountAbsolute",
+    "allows_anonymous": "allowAnonymous",
+    "max_redemptions_per_customer": "maxRedemptionsPerCustomer",
+    "is_category_restricted": "categoryRestricted",
+    "valid_for": "restrictions.validFor",
+    "valid_to": "restrictions.validUntil",
+    "segments": "restrictions.segments",
+    "included_categories": "restrictions.includedCategories",
+    "excluded_categories": "restrictions.excludedCategories",
+}
+
+
+def coupon_shape(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+    """The typed shape; broken rules and reasons of refusals stand in `details`, all of them."""
+    body = typed_shape(error, status)
+    match error:
+        case CouponNotRedeemable():
+            body["details"] = [
+                {"type": reason.type.value, "message": reason.message} for reason in error.reasons
+            ]
+        case InvalidTerms():
+            body["details"] = [
+                {"field": WIRE_FIELDS[problem.field], "type": problem.code, "message": problem.message}
+                for problem in error.problems
+            ]
+    return body
