@@ -52,14 +52,20 @@ class Page:
 
 
 def fetch_page(
-    representation: Representation, page: PageRequest, conditions: Sequence[Sql], needs: set[str]
+    representation: Representation,
+    page: PageRequest,
+    conditions: Sequence[Sql],
+    needs: set[str],
+    *,
+    order: Sequence[SortKey] = (),
 ) -> Page:
     """Return one page of the rows that meet all conditions.
 
     Takes one statement, and one more when the count is wanted. `needs` are the joins that the conditions
-    use. The order is total: what the client sorts by, then the key.
+    use. The order is total: what the client sorts by, or else `order`, then the key.
     """
     keys, sort_needs = representation.sort_keys(page.sort, page.languages)
+    keys = keys or list(order)
     alias = representation.alias
     keys.append(SortKey(Sql(f"{alias}.id"), "bigint"))
     backwards = page.before is not None

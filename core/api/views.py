@@ -19,7 +19,7 @@ from core.api.languages import accepted_languages
 from core.api.operations import Operation
 from core.api.pages import PageRequest, fetch_page
 from core.api.query_language import parse
-from core.api.representations import Representation
+from core.api.representations import Representation, SortKey
 from core.api.sql import Sql, fetch_rows
 from core.errors import DomainError, InvalidInput, MissingScope, NotAllowed, NotAuthenticated, NotFound
 
@@ -159,12 +159,20 @@ class ContractViewSet(ViewSet):
         *,
         q: str | None = None,
         needs: Collection[str] = (),
+        order: Sequence[SortKey] = (),
     ) -> HttpResponse:
-        """Answer one page of the rows that meet all conditions and the query `q` (default: the parameter)."""
+        """Answer one page of the rows that meet all conditions and the query `q` (default: the parameter).
+
+        `order` is the order of a list whose client asks for none; without it that is the key's.
+        """
         text = parameters.text(self.request.query_params, "q") if q is None else q
         searched, search_needs = representation.condition(parse(text)) if text.strip() else ([], set())
         page = fetch_page(
-            representation, self.page_request(), [*conditions, *searched], set(needs) | search_needs
+            representation,
+            self.page_request(),
+            [*conditions, *searched],
+            set(needs) | search_needs,
+            order=order,
         )
         answer = HttpResponse(page.body, content_type="application/json")
         if page.next_cursor:
