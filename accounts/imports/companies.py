@@ -1,0 +1,80 @@
+"""Legal entities and their contacts as rows of an import."""
+
+from core.imports.kinds import Reference, TableKind, plain_values
+from core.upserts import UpsertTarget
+
+DETAILS = {
+    "external_id": "text",
+    "name": "text",
+    "type": "text",
+    "legal_info": "jsonb",
+    "account_limit": "jsonb",
+    "customer_groups": "jsonb",
+    "entities_addresses": "jsonb",
+    "approval_group": "jsonb",
+    "restrictions": "jsonb",
+    "mixins": "jsonb",
+    "mixin_schemas": "jsonb",
+}
+STAMPS = {"tenant_id": "%(tenant)s", "created_at": "%(at)s", "modified_at": "%(at)s"}
+
+LEGAL_ENTITIES = TableKind(
+    name="legal entities",
+    target=UpsertTarget(
+        table="accounts_legalentity",
+        key=("tenant_id", "external_id"),
+        columns={
+            "tenant_id": "bigint",
+            **DETAILS,
+            "parent_id": "bigint",
+            "created_at": "timestamptz",
+            "modified_at": "timestamptz",
+        },
+        created_only=frozenset({"created_at"}),
+    ),
+    given={**DETAILS, "parent": "text"},
+    values={**plain_values(DETAILS), **STAMPS, "parent_id": "parent.id"},
+    references=(Reference("parent", "accounts_legalentity", "parent", "legal entity"),),
+)
+"""A legal entity by id. Its parent stands in an earlier batch, or is stored."""
+
+CONTACTS = TableKind(
+    name="contact assignments",
+    target=UpsertTarget(
+        table="accounts_contactassignment",
+        key=("tenant_id", "customer_id", "legal_entity_id"),
+        columns={
+            "tenant_id": "bigint",
+            "external_id": "text",
+            "customer_id": "bigint",
+            "legal_entity_id": "bigint",
+            "type": "text",
+            "is_primary": "boolean",
+            "mixins": "jsonb",
+            "mixin_schemas": "jsonb",
+            "created_at": "timestamptz",
+            "modified_at": "timestamptz",
+        },
+        created_only=frozenset({"created_at", "external_id"}),
+    ),
+    given={
+        "external_id": "text",
+        "customer": "text",
+        "legal_entity": "text",
+        "type": "text",
+        "is_primary": "boolean",
+        "mixins": "jsonb",
+        "mixin_schemas": "jsonb",
+    },
+    values={
+        **plain_values({"external_id": "", "type": "", "is_primary": "", "mixins": "", "mixin_schemas": ""}),
+        **STAMPS,
+        "customer_id": "customer.id",
+        "legal_entity_id": "legal_entity.id",
+    },
+    references=(
+        Reference("customer", "accounts_customer", "customer", "customer"),
+        Reference("legal_entity", "accounts_legalentity", "legal_entity", "legal entity"),
+    ),
+)
+"""A customer who may act for a legal entity, by both."""

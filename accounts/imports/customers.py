@@ -1,0 +1,67 @@
+"""Customers as rows of an import."""
+
+from core.imports.kinds import Check, TableKind, earlier_holder, plain_values
+from core.upserts import UpsertTarget
+
+DETAILS = {
+    "external_id": "text",
+    "email": "text",
+    "title": "text",
+    "first_name": "text",
+    "middle_name": "text",
+    "last_name": "text",
+    "contact_phone": "text",
+    "company": "text",
+    "company_registration_id": "text",
+    "preferred_language": "text",
+    "preferred_currency": "text",
+    "preferred_site": "text",
+    "type": "text",
+    "photo_url": "text",
+    "is_active": "boolean",
+    "is_on_hold": "boolean",
+    "mixins": "jsonb",
+    "mixin_schemas": "jsonb",
+}
+
+CUSTOMERS = TableKind(
+    name="customers",
+    target=UpsertTarget(
+        table="accounts_customer",
+        key=("tenant_id", "external_id"),
+        columns={
+            "tenant_id": "bigint",
+            **DETAILS,
+            "password": "text",
+            "created_at": "timestamptz",
+            "modified_at": "timestamptz",
+        },
+        created_only=frozenset({"created_at", "password"}),
+    ),
+    given={**DETAILS, "password": "text"},
+    values={
+        **plain_values(DETAILS),
+        "tenant_id": "%(tenant)s",
+        "password": "coalesce(given.password, '')",
+        "created_at": "%(at)s",
+        "modified_at": "%(at)s",
+    },
+    joins=(
+        "LEFT JOIN accounts_customer AS holder ON holder.tenant_id = %(tenant)s"
+        " AND lower(holder.email) = lower(given.email) AND holder.external_id <> given.external_id"
+        f" {earlier_holder('lower(email)', 'lower(given.email)')}"
+    ),
+    checks=(
+        Check(
+            code="email_taken",
+            condition="holder.id IS NOT NULL",
+            message="'The e-mail address ' || given.email || ' belongs to another customer.'",
+        ),
+        Check(
+            code="email_repeated",
+            condition="earlier.line IS NOT NULL",
+            message="'An earlier line gives the e-mail address ' || given.email || ' to another customer.'",
+        ),
+    ),
+)
+"""A customer by number. `password` is an encoded one and is kept when the customer exists."""

@@ -1,0 +1,136 @@
+"""Campaigns as segments, with the households and the products that they reach."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from config.demo.assortment import Path
+from config.demo.calendar import Calendar
+from config.demo.people import COMPANIES
+from config.demo.rows import NO_MIXINS, Load, numbered
+from config.demo.shop import SITE
+from config.demo.source import SourceRow, file_name
+from core.imports.stages import json_text
+from segments.imports.assignments import SEGMENT_CUSTOMERS, SEGMENT_ITEMS
+from segments.imports.segments import SEGMENTS
+
+CAMPAIGNS_IN_A_TURN = 9  # a department stands in every ninth campaign, the next department one campaign on
+UNWINDOWED = (None, None, NO_MIXINS, NO_MIXINS)
+
+
+def segment_id(campaign: int) -> str:
+    """Return the id of a campaign's segment."""
+    return f"campaign-{campaign}"
+
+
+def load_segments(load: Load, campaigns: Iterable[SourceRow], calendar: Calendar) -> None:
+    """Make every campaign a segment, from the start of its first to the end of its last day."""
+    rows = [
+        (
+            campaign.row,
+            segment_id(campaign["campaign_id"]),
+            json_text(campaign_names(campaign)),
+            json_text(
+                {
+                    "en": "The households that a mailing was sent to, and the products of its coupons.",
+                    "de": "Die Haushalte, die einen Werbebrief bekamen, und die Produkte seiner Gutscheine.",
+                }
+            ),
+            "ACTIVE",
+            calendar.starts(campaign["start_date"]),
+            calendar.ends(campaign["end_date"]),
+            json_text(
+                {
+                    "completeJourney": {
+                        "campaignId": campaign["campaign_id"],
+                        "campaignType": campaign["campaign_type"],
+                    }
+                }
+            ),
+            NO_MIXINS,
+            SITE,
+        )
+        for campaign in campaigns
+    ]
+    load.merge("segments", SEGMENTS, rows, file=file_name("campaign_descriptions"))
+
+
+def campaign_names(campaign: SourceRow) -> dict[str, str]:
+    """Return a campaign's name by language."""
+    number, kind = campaign["campaign_id"], campaign["campaign_type"]
+    return {"en": f"Campaign {number} ({kind})", "de": f"Kampagne {number} ({kind.replace('Type', 'Typ')})"}
+
+
+def members_by_campaign(memberships: Iterable[SourceRow]) -> dict[int, frozenset[int]]:
+    """Return the households of each campaign."""
+    members: dict[int, set[int]] = {}
+    for row in memberships:
+        members.setdefault(row["campaign_id"], set()).add(row["household_id"])
+    return {campaign: frozenset(households) for campaign, households in members.items()}
+
+
+def load_memberships(
+    load: Load, memberships: Sequence[SourceRow], contacts: Mapping[str, Sequence[int]]
+) -> None:
+    """Assign the households to their campaigns; and, at work, to those of their companies."""
+    private = [
+        (
+            row.row,
+            segment_id(row["campaign_id"]),
+            str(row["household_id"]),
+            None,
+            "MANUAL",
+            *UNWINDOWED,
+        )
+        for row in memberships
+    ]
+    load.merge("B2C memberships", SEGMENT_CUSTOMERS, private, file=file_name("campaigns"))
+    at_work = [
+        (segment_id(campaign), str(household), company.external_id, "MANUAL", *UNWINDOWED)
+        for company in COMPANIES
+        for campaign in company.campaigns
+        for household in contacts[company.external_id]
+    ]
+    load.merge("B2B memberships", SEGMENT_CUSTOMERS, numbered(at_work))
+
+
+def load_items(
+    load: Load,
+    coupons: Sequence[SourceRow],
+    products: Iterable[SourceRow],
+    ids: Mapping[Path, str],
+    campaigns: Sequence[int],
+) -> None:
+    """Assign the products of each campaign's coupons, and half of the departments, to the segments."""
+    rows = [
+        (
+            row.row,
+            segment_id(row["campaign_id"]),
+            str(row["product_id"]),
+            None,
+            False,
+            *UNWINDOWED,
+        )
+        for row in coupons
+    ]
+    load.merge("segment products", SEGMENT_ITEMS, rows, file=file_name("coupons"))
+    assigned = [
+        (segment_id(campaign), None, ids[(department,)], includes, *UNWINDOWED)
+        for campaign, department, includes in assigned_departments(products, campaigns)
+    ]
+    load.merge("segment categories", SEGMENT_ITEMS, numbered(assigned))
+
+
+def assigned_departments(
+    products: Iterable[SourceRow], campaigns: Sequence[int]
+) -> Iterator[tuple[int, str, bool]]:
+    """Yield campaign, department, and whether its subcategories are included.
+
+    Every second department by the number of its products (then by name) is assigned, 16 of 32: the n-th of
+    them to the campaigns whose number plus n is a multiple of nine, with all below it when n is even.
+    """
+    sizes = Counter(product["department"] for product in products)
+    ordered = sorted(sizes, key=lambda department: (-sizes[department], department))
+    for number, department in enumerate(ordered[::2]):
+        for campaign in campaigns:
+            if (campaign + number) % CAMPAIGNS_IN_A_TURN == 0:
+                yield campaign, department, number % 2 == 0

@@ -1,0 +1,79 @@
+"""The campaigns' coupons: one for each product code of a coupon and each campaign that it was sent in."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from config.demo.calendar import Calendar
+from config.demo.campaigns import segment_id
+from config.demo.rows import Load
+from config.demo.shop import CURRENCY
+from config.demo.source import SourceRow, file_name
+from coupons.imports.coupons import changed_coupons
+from coupons.money import Money
+from coupons.operations.bulk import CouponRow, upsert_coupons
+from coupons.terms import CouponTerms
+
+PERCENTAGES = (5, 10, 15, 20, 25)
+AMOUNTS = ("0.50", "0.75", "1.00", "1.50", "2.00")
+REDEMPTIONS_OF_EACH = 2  # no household redeemed a coupon more often
+
+
+def coupon_code(upc: int, campaign: int) -> str:
+    """Return the code of a coupon: C18-10000085479."""
+    return f"C{campaign:02}-{upc}"
+
+
+def coupon_terms(upc: int, campaign: int, *, campaign_row: SourceRow, calendar: Calendar) -> CouponTerms:
+    """Return what a coupon grants: for an even UPC a percentage, for an odd one an amount."""
+    step = upc // 2 % len(PERCENTAGES)
+    percentage = None if upc % 2 else PERCENTAGES[step]
+    if percentage is not None:
+        english, german = f"{percentage}% off", f"{percentage} % Rabatt"
+    else:
+        english, german = f"${AMOUNTS[step]} off", f"{AMOUNTS[step].replace('.', ',')} $ Rabatt"
+    names = {"en": f"{english} in campaign {campaign}", "de": f"{german} in Kampagne {campaign}"}
+    return CouponTerms(
+        name=names["en"],
+        discount_type="ABSOLUTE" if percentage is None else "PERCENT",
+        discount_percentage=None if percentage is None else Decimal(percentage),
+        discount_absolute=Money(Decimal(AMOUNTS[step]), CURRENCY) if percentage is None else None,
+        max_redemptions_per_customer=REDEMPTIONS_OF_EACH,
+        is_segment_restricted=True,
+        segments=(segment_id(campaign),),
+        valid_from=calendar.starts(campaign_row["start_date"]),
+        valid_to=calendar.ends(campaign_row["end_date"]),
+        mixins={"completeJourney": {"couponUpc": str(upc), "campaignId": campaign, "name": names}},
+    )
+
+
+def coupon_rows(
+    coupons: Iterable[SourceRow], campaigns: Mapping[int, SourceRow], calendar: Calendar
+) -> dict[str, CouponRow]:
+    """Return the coupons by code, in the order of their codes."""
+    pairs = sorted({(row["campaign_id"], row["coupon_upc"]) for row in coupons})
+    rows = (
+        CouponRow(
+            coupon_code(upc, campaign),
+            coupon_terms(upc, campaign, campaign_row=campaigns[campaign], calendar=calendar),
+        )
+        for campaign, upc in pairs
+    )
+    return {row.code: row for row in rows}
+
+
+def load_coupons(
+    load: Load, coupons: Sequence[SourceRow], campaigns: Mapping[int, SourceRow], calendar: Calendar
+) -> None:
+    """Write the coupons that are new or differ."""
+    rows = list(coupon_rows(coupons, campaigns, calendar).values())
+    changed = changed_coupons(tenant_id=load.tenant_id, rows=rows)
+    first_rows: dict[str, int] = {}
+    for row in coupons:
+        first_rows.setdefault(coupon_code(row["coupon_upc"], row["campaign_id"]), row.row)
+    load.note_outcomes(
+        "coupons",
+        upsert_coupons(tenant_id=load.tenant_id, rows=changed, at=load.at) if changed else (),
+        unchanged=len(rows) - len(changed),
+        source_rows=[first_rows[row.code] for row in changed],
+        file=file_name("coupons"),
+    )

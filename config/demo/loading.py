@@ -1,0 +1,82 @@
+"""Loads the demo shop: one transaction, so that it is there whole or not at all."""
+
+from datetime import date, datetime
+
+from django.db import connection, transaction
+
+from accounts.models import Customer, Tenant
+from catalog.models import Category, CategoryAssignment, Product
+from config.demo.assortment import category_ids, load_categories, load_category_assignments, load_products
+from config.demo.calendar import Calendar
+from config.demo.campaigns import load_items, load_memberships, load_segments, members_by_campaign
+from config.demo.discounts import load_coupons
+from config.demo.people import contacts_of, load_companies, load_customers
+from config.demo.rows import Load, Progress
+from config.demo.shop import Names, make_clients, make_staff, make_tenant
+from config.demo.source import read_file, read_households
+from core.locks import Lock, take_lock
+from coupons.models import Coupon, CouponSegment
+from segments.models import CustomerAssignment, ItemAssignment, Segment
+
+LOADED = (
+    Customer,
+    Category,
+    CategoryAssignment,
+    Product,
+    Segment,
+    CustomerAssignment,
+    ItemAssignment,
+    Coupon,
+    CouponSegment,
+)
+
+
+@transaction.atomic
+def load_demo_shop(*, tenant_name: str, calendar: Calendar, at: datetime, progress: Progress) -> Load:
+    """Make the demo shop, or bring it up to date; what is as it should be is not touched.
+
+    What others added to the shop stays. A second load at the same time waits for the first. Raises
+    DemoDataMissing before anything is written, and NameTaken when a login belongs to another tenant.
+    """
+    households = read_households()
+    products = read_file("products")
+    coupons = read_file("coupons")
+    memberships = read_file("campaigns")
+    campaigns = {row["campaign_id"]: row for row in read_file("campaign_descriptions")}
+    demographics = read_file("demographics")
+    take_lock(Lock.DEMO_DATA)
+    tenant, tally = make_tenant(tenant_name, at)
+    load = Load(tenant.pk, at, progress)
+    load.note("tenant and site", tally)
+    _make_logins(load, tenant)
+    load_customers(load, households, demographics)
+    contacts = contacts_of(members_by_campaign(memberships))
+    load_companies(load, contacts)
+    ids = category_ids(products)
+    load_categories(load, products, ids)
+    load_products(load, products)
+    load_category_assignments(load, products, ids)
+    load_segments(load, campaigns.values(), calendar)
+    load_memberships(load, memberships, contacts)
+    load_items(load, coupons, products, ids, sorted(campaigns))
+    load_coupons(load, coupons, campaigns, calendar)
+    if load.has_changed:
+        _gather_statistics()
+    return load
+
+
+def _gather_statistics() -> None:
+    """Let the planner know the tables' new sizes at once, not when the autovacuum comes by."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {', '.join(model._meta.db_table for model in LOADED)}")
+
+
+def _make_logins(load: Load, tenant: Tenant) -> None:
+    names = Names(tenant.name)
+    load.note("API clients", make_clients(tenant, names, load.at))
+    load.note("admin users", make_staff(tenant, names))
+
+
+def shop_calendar(*, day_of_data: date, today: date, shifts: bool) -> Calendar:
+    """Return the calendar in which the day of the data is today; the data's own when nothing is shifted."""
+    return Calendar.placing(day_of_data, on=today) if shifts else Calendar()

@@ -1,0 +1,138 @@
+"""Households as customers, and companies that some of them are contacts of."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.contrib.auth.hashers import make_password
+
+from accounts.imports.companies import CONTACTS, LEGAL_ENTITIES
+from accounts.imports.customers import CUSTOMERS
+from config.demo.rows import NO_MIXINS, Load, numbered
+from config.demo.shop import CURRENCY, CUSTOMER_PASSWORD, SITE
+from config.demo.source import SourceRow
+from core.imports.stages import json_text
+
+DEMOGRAPHICS = {
+    "age": "age",
+    "income": "income",
+    "home_ownership": "homeOwnership",
+    "marital_status": "maritalStatus",
+    "household_size": "householdSize",
+    "household_comp": "householdComposition",
+    "kids_count": "kidsCount",
+}
+HOME_CAMPAIGN = 18  # contacts belong to it as private customers
+CONTACTS_OF_EACH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """A legal entity: its id, its name, and the campaigns whose range its contacts see at work."""
+
+    external_id: str
+    name: str
+    campaigns: tuple[int, ...]
+    parent: str | None = None
+
+
+COMPANIES = (
+    Company("riverside-catering", "Riverside Catering Inc.", (15,)),
+    Company("hillcrest-day-care", "Hillcrest Day Care LLC", (19,)),
+    Company("maple-street-diner", "Maple Street Diner", (15, 19)),
+    Company("oakwood-care-homes", "Oakwood Care Homes Inc.", (15, 20)),
+    Company("oakwood-kitchens", "Oakwood Kitchens LLC", (19, 21), parent="oakwood-care-homes"),
+)
+
+
+def load_customers(load: Load, households: Sequence[int], demographics: Iterable[SourceRow]) -> None:
+    """Make every household a customer; all share one encoded password, since hashing it takes its time."""
+    known = {row["household_id"]: row for row in demographics}
+    password = make_password(CUSTOMER_PASSWORD)
+    rows = [
+        (
+            str(household),
+            f"household-{household}@example.com",
+            "",
+            "Household",
+            "",
+            str(household),
+            "",
+            "",
+            "",
+            "en_US",
+            CURRENCY,
+            SITE,
+            "CUSTOMER",
+            "",
+            True,
+            False,
+            json_text(mixins_of(known[household])) if household in known else NO_MIXINS,
+            NO_MIXINS,
+            password,
+        )
+        for household in households
+    ]
+    load.merge("customers", CUSTOMERS, numbered(rows), file="transactions.parquet")
+
+
+def mixins_of(row: SourceRow) -> dict[str, dict[str, str]]:
+    """Return what is known of a household; what is missing stays absent."""
+    known = {name: row[column] for column, name in DEMOGRAPHICS.items() if row[column] is not None}
+    return {"demographics": known}
+
+
+def contacts_of(members: Mapping[int, frozenset[int]]) -> dict[str, list[int]]:
+    """Return the households of each company, given the members of each campaign.
+
+    They belong to campaign 18 at home and to none of the campaigns that any company works with. The first
+    of each company's households is a contact of the next company too.
+    """
+    elsewhere = {campaign for company in COMPANIES for campaign in company.campaigns}
+    private = members[HOME_CAMPAIGN].difference(*(members[campaign] for campaign in elsewhere))
+    wanted = len(COMPANIES) * CONTACTS_OF_EACH
+    chosen = sorted(private)[:: len(private) // wanted][:wanted]
+    own = [chosen[at : at + CONTACTS_OF_EACH] for at in range(0, wanted, CONTACTS_OF_EACH)]
+    return {company.external_id: sorted([*own[at], own[at - 1][0]]) for at, company in enumerate(COMPANIES)}
+
+
+def load_companies(load: Load, contacts: Mapping[str, Sequence[int]]) -> None:
+    """Make the companies, parents first, and their contacts."""
+    independent = [company for company in COMPANIES if company.parent is None]
+    dependent = [company for company in COMPANIES if company.parent is not None]
+    load.merge("legal entities", LEGAL_ENTITIES, numbered(map(company_row, independent)))
+    subsidiaries = numbered(map(company_row, dependent), start=len(independent) + 1)
+    load.merge("subsidiaries", LEGAL_ENTITIES, subsidiaries)
+    rows = [
+        (
+            f"{company}-{household}",
+            str(household),
+            company,
+            "PRIMARY" if position == 0 else "CONTACT",
+            position == 0,
+            NO_MIXINS,
+            NO_MIXINS,
+        )
+        for company, households in contacts.items()
+        for position, household in enumerate(households)
+    ]
+    load.merge("contact assignments", CONTACTS, numbered(rows))
+
+
+def company_row(company: Company) -> tuple[object, ...]:
+    """Return a company as LEGAL_ENTITIES takes it."""
+    kind = "SUBSIDIARY" if company.parent else "COMPANY"
+    empty = json_text([])
+    return (
+        company.external_id,
+        company.name,
+        kind,
+        json_text({"legalName": company.name, "registrationCountry": "US"}),
+        NO_MIXINS,
+        empty,
+        empty,
+        empty,
+        empty,
+        NO_MIXINS,
+        NO_MIXINS,
+        company.parent,
+    )

@@ -1,0 +1,192 @@
+"""Merges rows into a table: references resolved, bad rows set apart with a reason, the rest written at once.
+
+The number of statements does not depend on the number of rows. Rows are locked and written in key order, so
+that two imports of the same rows wait for each other instead of deadlocking. Rows that are stored as given
+already are neither written nor locked.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from core.imports.kinds import TableKind
+from core.imports.stages import staged
+from core.imports.statements import (
+    BEFORE,
+    GIVEN,
+    RESOLVED,
+    WRITTEN,
+    Mode,
+    chosen_rows,
+    holding_statement,
+    locking_statement,
+    named_rows,
+    refusing_statement,
+    removing_statement,
+    resolving_statement,
+    superfluous_rows,
+    version_checking_statement,
+    writing_statement,
+)
+
+REFUSALS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row that was not applied: its line, a stable name of the reason, a sentence, the row's own text."""
+
+    line: int
+    code: str
+    message: str
+    source: str = ""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of rows. `repeated` rows were overridden by a later row of the same batch."""
+
+    rows: int = 0
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    repeated: int = 0
+    removed: int = 0
+    refused: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: "Tally") -> None:
+        """Count another batch in."""
+        for name in ("rows", "created", "changed", "unchanged", "repeated", "removed", "refused"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for code, count in other.reasons.items():
+            self.reasons[code] = self.reasons.get(code, 0) + count
+
+    @property
+    def applied(self) -> int:
+        """How many rows were taken, whether or not they changed anything."""
+        return self.rows - self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """One batch of one kind for one tenant. `write=False` only says what would become of the rows."""
+
+    kind: TableKind
+    tenant_id: int
+    at: datetime
+    mode: Mode = Mode.UPSERT
+    write: bool = True
+
+    def run(
+        self,
+        rows: Iterable[Sequence[Any]],
+        *,
+        refuse: Callable[[Refusal], None],
+        written: Callable[[], None] | None = None,
+    ) -> Tally:
+        """Apply rows (see `TableKind.stage`) and count what became of them, in one transaction.
+
+        Hands every refused row to `refuse`, by line. Calls `written` while the temporary table
+        `import_written` says what was done: `id`, `action` (created, changed, removed), the `version`
+        after it, and `before`, the row as it was.
+        """
+        with (
+            transaction.atomic(),
+            connection.cursor() as cursor,
+            staged(GIVEN, self.kind.stage, rows) as count,
+        ):
+            self._execute(cursor, resolving_statement(self.kind, self.mode))
+            cursor.execute(f"ANALYZE {RESOLVED}")
+            tally = Tally(rows=count)
+            if self.write:
+                self._write(cursor, tally)
+                if written is not None:
+                    written()
+                cursor.execute(f"DROP TABLE {WRITTEN}, {BEFORE}")
+            else:
+                self._foresee(cursor, tally)
+            for refusal in _refusals(cursor):
+                refuse(refusal)
+                tally.refused += 1
+                tally.reasons[refusal.code] = tally.reasons.get(refusal.code, 0) + 1
+            cursor.execute(f"DROP TABLE {RESOLVED}")
+        return tally
+
+    def _execute(self, cursor: Any, statement: str) -> None:
+        cursor.execute(statement, {"tenant": self.tenant_id, "at": self.at})
+
+    def _foresee(self, cursor: Any, tally: Tally) -> None:
+        if self.mode is Mode.DELETE:
+            cursor.execute(
+                f"SELECT count(DISTINCT stored_id), count(*) FROM {RESOLVED} WHERE refusal IS NULL"
+            )
+            tally.removed, accepted = cursor.fetchone()
+            tally.unchanged = accepted - tally.removed
+            return
+        cursor.execute(
+            "SELECT count(*) FILTER (WHERE stored_id IS NULL), count(*) FILTER (WHERE NOT same),"
+            " count(*) FILTER (WHERE same), coalesce(sum(times), 0)"
+            f" FROM ({chosen_rows(self.kind)}) AS chosen"
+        )
+        tally.created, tally.changed, tally.unchanged, accepted = cursor.fetchone()
+        tally.repeated = int(accepted) - tally.created - tally.changed - tally.unchanged
+        if self.mode is Mode.REPLACE:
+            self._execute(cursor, f"SELECT count(*) {superfluous_rows(self.kind)}")
+            [tally.removed] = cursor.fetchone()
+
+    def _write(self, cursor: Any, tally: Tally) -> None:
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE {WRITTEN}"
+            " (id bigint, action text, version integer, before jsonb) ON COMMIT DROP"
+        )
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE {BEFORE} (id bigint, version integer, before jsonb) ON COMMIT DROP"
+        )
+        if self.mode is Mode.DELETE:
+            self._execute(cursor, removing_statement(self.kind, named_rows(self.kind)))
+            tally.removed = cursor.rowcount
+            cursor.execute(f"SELECT count(*) FROM {RESOLVED} WHERE refusal IS NULL")
+            tally.unchanged = cursor.fetchone()[0] - tally.removed
+            return
+        if self.mode is Mode.REPLACE:
+            self._lock_scope(cursor)
+            self._execute(cursor, removing_statement(self.kind, superfluous_rows(self.kind)))
+            tally.removed = cursor.rowcount
+        for reference in self.kind.references:
+            cursor.execute(holding_statement(reference))
+            if cursor.fetchone()[0]:
+                cursor.execute(refusing_statement(reference))
+        if self.mode is not Mode.INSERT:
+            self._execute(cursor, locking_statement(self.kind))
+            if cursor.rowcount and self.kind.versioned:
+                cursor.execute(version_checking_statement())
+        self._execute(cursor, writing_statement(self.kind, self.mode))
+        keys, accepted, tally.created, tally.changed = cursor.fetchone()
+        tally.unchanged = keys - tally.created - tally.changed
+        tally.repeated = int(accepted) - keys
+
+    def _lock_scope(self, cursor: Any) -> None:
+        [scope] = [reference for reference in self.kind.references if reference.alias == self.kind.scope]
+        cursor.execute(
+            f"SELECT FROM {scope.table} WHERE id IN (SELECT {scope.alias}_key FROM {RESOLVED})"
+            " ORDER BY id FOR NO KEY UPDATE"
+        )
+
+
+def _refusals(cursor: Any) -> Iterator[Refusal]:
+    last = -1
+    while True:
+        cursor.execute(
+            f"SELECT line, refusal[1], refusal[2], coalesce(source, '') FROM {RESOLVED}"
+            " WHERE refusal IS NOT NULL AND line > %s ORDER BY line LIMIT %s",
+            [last, REFUSALS_AT_ONCE],
+        )
+        found = cursor.fetchall()
+        yield from (Refusal(*row) for row in found)
+        if len(found) < REFUSALS_AT_ONCE:
+            return
+        last = found[-1][0]

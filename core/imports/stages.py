@@ -1,0 +1,41 @@
+"""Temporary tables that rows are copied into, before statements over all of them at once."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from django.db import connection, transaction
+
+JSON = "jsonb"
+
+
+@contextmanager
+def staged(
+    name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]], *, analyze: bool = True
+) -> Iterator[int]:
+    """Copy rows into a new temporary table and drop it in the end; yields how many rows there are.
+
+    `columns` maps names to PostgreSQL types; a row holds its values in that order, jsonb as text. The table
+    is seen by this session alone. Needs a transaction, since a failed COPY ends one.
+    """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError(f"The stage {name} needs a transaction.")
+    described = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TEMPORARY TABLE {name} ({described}) ON COMMIT DROP")
+        count = 0
+        with cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy:
+            write = copy.write_row
+            for row in rows:
+                write(row)
+                count += 1
+        if analyze:  # the planner knows nothing of a new table, and joins it row by row
+            cursor.execute(f"ANALYZE {name}")
+        yield count
+        cursor.execute(f"DROP TABLE {name}")
+
+
+def json_text(value: object) -> str:
+    """Return a value as a jsonb column of a stage takes it."""
+    return orjson.dumps(value).decode()

@@ -1,0 +1,212 @@
+"""The statements of a merge, composed from what a kind says. Every value is a parameter or a staged row."""
+
+from enum import StrEnum
+
+from core.imports.kinds import Reference, TableKind
+
+GIVEN = "import_given"
+RESOLVED = "import_resolved"
+BEFORE = "import_before"
+WRITTEN = "import_written"
+
+
+class Mode(StrEnum):
+    """What an import does with its rows."""
+
+    UPSERT = "upsert"  # create what is new, change what differs
+    INSERT = "insert"  # create; refuse what exists
+    REPLACE = "replace"  # upsert, and remove what the file does not hold
+    DELETE = "delete"  # remove what the file names
+
+
+def resolving_statement(kind: TableKind, mode: Mode) -> str:
+    """Return the statement that makes `import_resolved` of `import_given`: one row a line, keys looked up.
+
+    Its columns: line, source, expected_version, the target's columns, each reference's `<alias>_key`,
+    `stored_id` and `stored_version` of the row that is there already, `same` when that row is as given,
+    and `refusal`.
+    """
+    values = _values(kind)
+    joins = [kind.joins] + [
+        f"LEFT JOIN {reference.table} AS {reference.alias} ON {reference.alias}.tenant_id = %(tenant)s"
+        f" AND {reference.alias}.{reference.identifier} = given.{reference.column}"
+        f" AND {reference.condition}"
+        for reference in kind.references
+    ]
+    key = " AND ".join(
+        f"coalesce(stored.{name}, 0) = coalesce({values[name]}, 0)"
+        if name in kind.nullable
+        else f"stored.{name} = {values[name]}"
+        for name in kind.target.key
+    )
+    joins.append(f"LEFT JOIN {kind.target.table} AS stored ON {key}")
+    columns = [
+        "given.line",
+        "given.source",
+        "given.expected_version",
+        *(f"{expression} AS {name}" for name, expression in values.items()),
+        *(f"{reference.alias}.id AS {reference.alias}_key" for reference in kind.references),
+        "stored.id AS stored_id",
+        f"{_stored_version(kind)} AS stored_version",
+        f"stored.id IS NOT NULL AND {_same(kind, values)} AS same",
+        f"CASE {' '.join(_refusals(kind, mode))} END AS refusal",
+    ]
+    return (
+        f"CREATE TEMPORARY TABLE {RESOLVED} ON COMMIT DROP AS SELECT {', '.join(columns)}"
+        f" FROM {GIVEN} AS given {' '.join(joins)}"
+    )
+
+
+def _values(kind: TableKind) -> dict[str, str]:
+    return {name: f"({kind.values[name]})::{type_name}" for name, type_name in kind.target.columns.items()}
+
+
+def _stored_version(kind: TableKind) -> str:
+    return "stored.version" if kind.versioned else "NULL::integer"
+
+
+def _same(kind: TableKind, values: dict[str, str]) -> str:
+    if not kind.compared:
+        return "TRUE"
+    stored = ", ".join(f"stored.{name}" for name in kind.compared)
+    given = ", ".join(values[name] for name in kind.compared)
+    return f"ROW({stored}) IS NOT DISTINCT FROM ROW({given})"
+
+
+def _refusals(kind: TableKind, mode: Mode) -> list[str]:
+    cases = ["WHEN given.refusal IS NOT NULL THEN given.refusal"]
+    cases += [
+        f"WHEN given.{reference.column} IS NOT NULL AND {reference.alias}.id IS NULL THEN"
+        f" ARRAY['{reference.code}', 'There is no {reference.noun} ' || given.{reference.column} || '.']"
+        for reference in kind.references
+    ]
+    cases += [
+        f"WHEN {check.condition} THEN ARRAY['{check.code}', {check.message}]"
+        for check in kind.checks
+        if mode is not Mode.DELETE or check.concerns_removal
+    ]
+    if kind.versioned:
+        cases.append(
+            "WHEN given.expected_version <> stored.version THEN ARRAY['version_conflict',"
+            " format('Version %%s was sent, version %%s is stored.', given.expected_version, stored.version)]"
+        )
+    if mode is Mode.INSERT:
+        cases.append("WHEN stored.id IS NOT NULL THEN ARRAY['already_exists', 'The row exists already.']")
+    return cases
+
+
+def chosen_rows(kind: TableKind) -> str:
+    """A SELECT of the accepted rows, one a key: the last line counts. `times` is how often the key stands."""
+    key = ", ".join(kind.target.key)
+    return (
+        f"SELECT DISTINCT ON ({key}) *, count(*) OVER (PARTITION BY {key}) AS times"
+        f" FROM {RESOLVED} WHERE refusal IS NULL ORDER BY {key}, line DESC"
+    )
+
+
+def named_rows(kind: TableKind) -> str:
+    """The stored rows that accepted lines name."""
+    return (
+        f"FROM {kind.target.table} AS stored"
+        f" WHERE stored.id IN (SELECT stored_id FROM {RESOLVED} WHERE refusal IS NULL)"
+    )
+
+
+def superfluous_rows(kind: TableKind) -> str:
+    """The stored rows of the named scopes that no line names, refused lines included."""
+    return (
+        f"FROM {kind.target.table} AS stored WHERE stored.tenant_id = %(tenant)s"
+        f" AND stored.{kind.scope}_id IN (SELECT {kind.scope}_key FROM {RESOLVED})"
+        f" AND NOT EXISTS (SELECT FROM {RESOLVED} AS named WHERE named.stored_id = stored.id)"
+    )
+
+
+def removing_statement(kind: TableKind, rows: str) -> str:
+    """Return the statement that removes rows, locked in key order, and notes them as they were."""
+    return (
+        f"WITH locked AS MATERIALIZED (SELECT stored.* {rows} ORDER BY {_ordered(kind)} FOR UPDATE),"
+        f" gone AS (DELETE FROM {kind.target.table} AS stored USING locked WHERE stored.id = locked.id)"
+        f" INSERT INTO {WRITTEN} SELECT id, 'removed', {'version' if kind.versioned else 'NULL'},"
+        " to_jsonb(locked) FROM locked"
+    )
+
+
+def holding_statement(reference: Reference) -> str:
+    """Return the statement that keeps what rows name from being deleted; it answers how many are missing."""
+    named = f"(SELECT DISTINCT {reference.alias}_key FROM {RESOLVED} WHERE refusal IS NULL AND NOT same)"
+    return (
+        f"WITH named AS MATERIALIZED {named}, held AS MATERIALIZED (SELECT id FROM {reference.table}"
+        f" WHERE id IN (SELECT {reference.alias}_key FROM named) ORDER BY id FOR KEY SHARE)"
+        f" SELECT (SELECT count({reference.alias}_key) FROM named) - (SELECT count(*) FROM held)"
+    )
+
+
+def refusing_statement(reference: Reference) -> str:
+    """Return the statement that refuses rows whose reference was deleted before it could be held."""
+    return (
+        f"UPDATE {RESOLVED} SET refusal = ARRAY['{reference.code}', 'The {reference.noun} was deleted.']"
+        f" WHERE refusal IS NULL AND {reference.alias}_key IS NOT NULL AND NOT EXISTS"
+        f" (SELECT FROM {reference.table} AS named WHERE named.id = {RESOLVED}.{reference.alias}_key)"
+    )
+
+
+def locking_statement(kind: TableKind) -> str:
+    """Return the statement that locks the rows about to change, in key order, and keeps them as they are."""
+    return (
+        f"WITH locked AS MATERIALIZED (SELECT stored.* FROM {kind.target.table} AS stored WHERE stored.id IN"
+        f" (SELECT stored_id FROM {RESOLVED} WHERE refusal IS NULL AND NOT same)"
+        f" ORDER BY {_ordered(kind)} FOR UPDATE)"
+        f" INSERT INTO {BEFORE} SELECT id, {'version' if kind.versioned else 'NULL'}, to_jsonb(locked)"
+        " FROM locked"
+    )
+
+
+def version_checking_statement() -> str:
+    """Return the statement that refuses rows whose version changed before the lock was had."""
+    return (
+        f"UPDATE {RESOLVED} AS resolved SET refusal = ARRAY['version_conflict',"
+        " format('Version %s was sent, version %s is stored.', expected_version, locked.version)]"
+        f" FROM {BEFORE} AS locked WHERE locked.id = resolved.stored_id AND resolved.refusal IS NULL"
+        " AND resolved.expected_version <> locked.version"
+    )
+
+
+def writing_statement(kind: TableKind, mode: Mode) -> str:
+    """Return the INSERT ... ON CONFLICT of a merge; it answers keys, accepted rows, created and changed.
+
+    Another import may create a row in between: then it is updated here, and has no `before`.
+    """
+    target = kind.target
+    key, names = ", ".join(target.key), list(target.columns)
+    columns = ", ".join([*names, "version"] if kind.versioned else names)
+    chosen = ", ".join([*names, str(target.first_version)] if kind.versioned else names)
+    returned = "stored.version" if kind.versioned else "NULL::integer"
+    return (
+        f"WITH chosen AS MATERIALIZED ({chosen_rows(kind)}),"
+        f" merged AS (INSERT INTO {target.table} AS stored ({columns})"
+        f" SELECT {chosen} FROM chosen WHERE NOT same ORDER BY {key}"
+        f" ON CONFLICT ({key}) {_resolution(kind, mode)}"
+        f" RETURNING stored.id, xmax = 0 AS created, {returned} AS version),"
+        f" noted AS (INSERT INTO {WRITTEN} SELECT merged.id,"
+        " CASE WHEN merged.created THEN 'created' ELSE 'changed' END, merged.version, locked.before"
+        f" FROM merged LEFT JOIN {BEFORE} AS locked ON locked.id = merged.id)"
+        " SELECT (SELECT count(*) FROM chosen), (SELECT coalesce(sum(times), 0) FROM chosen),"
+        " count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM merged"
+    )
+
+
+def _resolution(kind: TableKind, mode: Mode) -> str:
+    if mode is Mode.INSERT or not kind.compared:
+        return "DO NOTHING"
+    target = kind.target
+    changing = [name for name in target.columns if name not in target.created_only and name not in target.key]
+    assignments = [f"{name} = excluded.{name}" for name in changing]
+    if kind.versioned:
+        assignments.append("version = stored.version + 1")
+    stored = ", ".join(f"stored.{name}" for name in kind.compared)
+    given = ", ".join(f"excluded.{name}" for name in kind.compared)
+    return f"DO UPDATE SET {', '.join(assignments)} WHERE ROW({stored}) IS DISTINCT FROM ROW({given})"
+
+
+def _ordered(kind: TableKind) -> str:
+    return ", ".join(f"stored.{name}" for name in kind.target.key)
