@@ -1,0 +1,91 @@
+import pytest
+
+from coupons.models import Coupon, CouponSettings
+from tests.coupons.conftest import order, reasons
+from tests.factories.accounts import CustomerFactory
+from tests.factories.coupons import CouponFactory
+
+REFERRAL = "/coupon/acme/referral-coupons/C1"
+
+
+@pytest.fixture
+def customer(tenant):
+    return CustomerFactory(tenant=tenant, external_id="C1", first_name="Jo", last_name="Doe")
+
+
+def test_referral_coupon_is_made_once(service_api, customer):
+    api = service_api()
+    answer = api.get(REFERRAL)
+    assert (answer.status_code, answer.content) == (204, b"")
+    answer = api.post(REFERRAL)
+    coupon = Coupon.objects.get()
+    shown = {
+        "code": coupon.code,
+        "name": "Referral coupon of Jo Doe",
+        "discountType": "ABSOLUTE",
+        "discountAbsolute": {"amount": 10, "currency": "EUR"},
+        "discountCalculationType": "SUBTOTAL",
+        "allowAnonymous": True,
+        "maxRedemptions": -1,
+        "maxRedemptionsPerCustomer": -1,
+        "categoryRestricted": False,
+        "segmentRestricted": False,
+        "restrictions": {"validFor": []},
+        "issuedTo": "C1",
+        "referralCoupon": True,
+        "redemptionCount": 0,
+        "status": "VALID",
+        "deleted": False,
+        "metadata": {"version": 0},
+    }
+    assert (answer.status_code, answer.json()) == (200, shown)
+    assert (coupon.code[:4], len(coupon.code)) == ("REF_", 14)
+    for again in (api.post(REFERRAL), api.get(REFERRAL)):
+        assert (again.status_code, again.json()) == (200, shown)
+    assert Coupon.objects.count() == 1
+
+
+def test_settings_of_the_tenant_shape_it(service_api, customer):
+    CouponSettings.objects.create(
+        tenant=customer.tenant, referral_prefix="friend-", referral_amount=8, referral_currency="USD"
+    )
+    shown = service_api().post(REFERRAL).json()
+    assert shown["code"].startswith("FRIEND-")
+    assert shown["discountAbsolute"] == {"amount": 8, "currency": "USD"}
+
+
+def test_deleted_referral_coupon_makes_room_for_another(service_api, manager, customer):
+    first = service_api().post(REFERRAL).json()["code"]
+    assert manager.delete(f"/coupon/acme/coupons/{first}").status_code == 204
+    assert service_api().get(REFERRAL).status_code == 204
+    assert service_api().post(REFERRAL).json()["code"] != first
+
+
+def test_ordinary_coupon_issued_to_a_customer_is_none(service_api, customer):
+    CouponFactory(tenant=customer.tenant, issued_to="C1")
+    assert service_api().get(REFERRAL).status_code == 204
+
+
+def test_unknown_customer_is_404(service_api, customer):
+    answer = service_api().post("/coupon/acme/referral-coupons/C2")
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"status": 404, "type": "resource_not_found", "message": "There is no customer C2."},
+    )
+    assert Coupon.objects.count() == 0
+
+
+def test_shoppers_ask_for_themselves_alone(customer_api, anonymous_api, customer):
+    own, other = customer_api(customer), customer_api(CustomerFactory(tenant=customer.tenant))
+    assert own.post(REFERRAL).status_code == 200
+    assert own.get(REFERRAL).status_code == 200
+    for api in (other, anonymous_api):
+        for answer in (api.get(REFERRAL), api.post(REFERRAL)):
+            assert (answer.status_code, answer.json()["type"]) == (403, "insufficient_permissions")
+
+
+def test_anybody_redeems_it(service_api, shop, customer):
+    code = service_api().post(REFERRAL).json()["code"]
+    path = f"/coupon/acme/coupons/{code}"
+    assert shop.post(f"{path}/redemptions", order()).status_code == 201
+    assert reasons(shop.post(f"{path}/validation", order(total=5, discount=6))) == ["discount_too_high"]
