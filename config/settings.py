@@ -197,6 +197,9 @@ TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", default=0)
 COUPON_FAILED_ATTEMPTS = env.number("COUPON_FAILED_ATTEMPTS", default=60, least=1)
 COUPON_FAILED_ATTEMPTS_WINDOW = env.number("COUPON_FAILED_ATTEMPTS_WINDOW", default=60, least=1)
 
+# Rooms import downwards only: the catalogue reaches the segments' rule by its dotted path.
+CATALOG_SEGMENT_FILTER = "segments.visibility.categories_of_segments"
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
