@@ -137,9 +137,7 @@ def flatten(detail: Any, path: str = "") -> list[tuple[str, str, str]]:
         return [
             problem
             for key, value in detail.items()
-            for problem in flatten(
-                value, path if key == "non_field_errors" else f"{path}.{key}" if path else str(key)
-            )
+            for problem in flatten(value, path_below(path, key))
         ]
     if isinstance(detail, list) and not all(isinstance(entry, str) for entry in detail):
         return [
@@ -149,6 +147,15 @@ def flatten(detail: Any, path: str = "") -> list[tuple[str, str, str]]:
         ]
     entries = detail if isinstance(detail, list) else [detail]
     return [(path, str(getattr(entry, "code", "") or "invalid"), str(entry)) for entry in entries]
+
+
+def path_below(path: str, key: object) -> str:
+    """Return the path of a member; entries of lists come with their index as key."""
+    if key == "non_field_errors":
+        return path
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else str(key)
 
 
 def as_domain_error(exception: Exception) -> errors.DomainError | None:

@@ -1,0 +1,138 @@
+"""Customers: created by staff or by signing up, changed by staff or by themselves."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+
+from accounts.errors import DuplicateAccount, DuplicateId, OnlyStaffMayChange
+from accounts.models import Customer, Session
+from accounts.operations.documents import (
+    Change,
+    apply_change,
+    delete_row,
+    existing_document,
+    locked_document,
+)
+from accounts.tokens.revocations import announce_revocation
+from core.errors import DomainError, InvalidInput, NotFound
+from core.identifiers import check_client_id, generate_id
+from core.violations import refused_as
+
+STAFF_COLUMNS = {
+    "email": "contactEmail",
+    "is_active": "active",
+    "is_on_hold": "onHold",
+    "type": "type",
+}
+
+
+def create_customer(
+    *, tenant_id: int, values: Mapping[str, Any], external_id: str = "", password: str = "", at: datetime
+) -> Customer:
+    """Make a customer, who can log in when there is an e-mail and a password.
+
+    Raises DuplicateId, DuplicateAccount when the e-mail is another customer's, and InvalidInput for an id
+    that clients cannot choose.
+    """
+    customer = Customer(
+        tenant_id=tenant_id,
+        external_id=check_client_id(external_id, field="id") if external_id else generate_id(),
+        created_at=at,
+        modified_at=at,
+        **values,
+    )
+    if password:
+        customer.password = make_password(password)  # takes its time: not while a lock is held
+    save(customer)
+    return customer
+
+
+@transaction.atomic
+def upsert_customer(
+    *, tenant_id: int, external_id: str, change: Change, at: datetime
+) -> tuple[Customer, bool]:
+    """Replace the customer's profile, or make a customer with this id; say whether it was made.
+
+    A profile that does not say whether the customer is active or on hold leaves that as it is. Raises
+    VersionConflict and what `create_customer` raises.
+    """
+    customer = locked_document(Customer, tenant_id=tenant_id, external_id=external_id)
+    if customer is None:
+        values = change.values
+        try:
+            return create_customer(tenant_id=tenant_id, external_id=external_id, values=values, at=at), True
+        except DuplicateId:  # another writer has just made it
+            customer = existing_document(Customer, tenant_id=tenant_id, external_id=external_id)
+    replace_profile(customer, change, at=at)
+    return customer, False
+
+
+@transaction.atomic
+def change_customer(
+    *,
+    tenant_id: int,
+    external_id: str,
+    change: Callable[[Customer], Change],
+    is_own: bool = False,
+    at: datetime,
+) -> Customer:
+    """Change the customer to what `change` makes of the locked row.
+
+    With `is_own` the customer changes their own profile: raises OnlyStaffMayChange when that touches more
+    than a profile. Raises NotFound, VersionConflict and DuplicateAccount.
+    """
+    customer = existing_document(Customer, tenant_id=tenant_id, external_id=external_id)
+    wanted = change(customer)
+    if is_own:
+        for column, name in STAFF_COLUMNS.items():
+            if wanted.values.get(column, getattr(customer, column)) != getattr(customer, column):
+                raise OnlyStaffMayChange(f"Customers cannot change {name} themselves.", field=name)
+    replace_profile(customer, wanted, at=at)
+    return customer
+
+
+@transaction.atomic
+def delete_customer(*, tenant_id: int, external_id: str) -> None:
+    """Delete the customer with sessions, contact and segment assignments. Raises NotFound."""
+    delete_row(existing_document(Customer, tenant_id=tenant_id, external_id=external_id))
+    announce_revocation()
+
+
+@transaction.atomic
+def set_customer_password(*, customer: Customer, password: str, at: datetime) -> None:
+    """Give the customer another password and end all their sessions."""
+    Customer.objects.filter(pk=customer.pk).update(password=make_password(password))
+    Session.objects.filter(tenant=customer.tenant_id, customer=customer, revoked_at=None).update(
+        revoked_at=at
+    )
+    announce_revocation()
+
+
+def replace_profile(customer: Customer, change: Change, *, at: datetime) -> None:
+    """Save the changed profile of a locked customer."""
+    had_email = customer.email
+    apply_change(customer, change, at=at)
+    if had_email and not customer.email:
+        raise InvalidInput("The e-mail of a customer cannot be removed.", field="contactEmail")
+    save(customer)
+    announce_revocation()
+
+
+def save(customer: Customer) -> None:
+    errors: dict[str, DomainError] = {
+        "customer_id_unique": DuplicateId(resource_id=customer.external_id),
+        "customer_email_unique": DuplicateAccount(email=customer.email or ""),
+    }
+    with refused_as(errors):
+        customer.save()
+
+
+def customer_named(*, tenant_id: int, external_id: str) -> Customer:
+    """Return the tenant's customer with this number, or raise NotFound."""
+    customer = Customer.objects.for_tenant(tenant_id).filter(external_id=external_id).first()
+    if customer is None:
+        raise NotFound(resource_id=external_id)
+    return customer

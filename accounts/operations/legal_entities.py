@@ -1,0 +1,99 @@
+"""Legal entities: companies and their subsidiaries."""
+
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from accounts.errors import DuplicateId, LegalEntityCycle, UnknownReference
+from accounts.models import LegalEntity, Tenant
+from accounts.operations.documents import Change, apply_change, existing_document, locked_document
+from accounts.tokens.revocations import announce_revocation
+from core.identifiers import check_client_id, generate_id
+from core.violations import refused_as
+
+SUBTREE = """
+WITH RECURSIVE below AS (
+    SELECT id, 0 AS depth FROM accounts_legalentity WHERE tenant_id = %s AND id = %s
+    UNION ALL
+    SELECT child.id, below.depth + 1 FROM accounts_legalentity AS child
+    JOIN below ON child.parent_id = below.id WHERE child.tenant_id = %s
+)
+SELECT id FROM below ORDER BY depth DESC, id
+"""
+
+
+@transaction.atomic
+def create_legal_entity(
+    *, tenant_id: int, change: Change, parent_id: str = "", external_id: str = "", at: datetime
+) -> LegalEntity:
+    """Make a legal entity. Raises DuplicateId, UnknownReference (parent) and InvalidInput (id)."""
+    entity = LegalEntity(
+        tenant_id=tenant_id,
+        external_id=check_client_id(external_id, field="id") if external_id else generate_id(),
+        parent=parent_named(tenant_id, parent_id),
+        created_at=at,
+        modified_at=at,
+        **change.values,
+    )
+    with refused_as({"legal_entity_id_unique": DuplicateId(resource_id=entity.external_id)}):
+        entity.save()
+    return entity
+
+
+@transaction.atomic
+def upsert_legal_entity(
+    *, tenant_id: int, external_id: str, change: Change, parent_id: str = "", at: datetime
+) -> tuple[LegalEntity, bool]:
+    """Replace the legal entity, or make one with this id; say whether it was made.
+
+    Holds the tenant's row while a parent is named: of two moves at once the second sees the first, so that no
+    cycle can close. Raises VersionConflict, LegalEntityCycle and what `create_legal_entity` raises.
+    """
+    if parent_id:
+        Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    entity = locked_document(LegalEntity, tenant_id=tenant_id, external_id=external_id)
+    if entity is None:
+        try:
+            created = create_legal_entity(
+                tenant_id=tenant_id, external_id=external_id, change=change, parent_id=parent_id, at=at
+            )
+        except DuplicateId:  # another writer has just made it
+            entity = existing_document(LegalEntity, tenant_id=tenant_id, external_id=external_id)
+        else:
+            return created, True
+    apply_change(entity, change, at=at)
+    entity.parent = parent_named(tenant_id, parent_id)
+    if entity.parent is not None and entity.parent.pk in subtree(entity):
+        raise LegalEntityCycle
+    entity.save()
+    return entity, False
+
+
+@transaction.atomic
+def delete_legal_entity(*, tenant_id: int, external_id: str) -> None:
+    """Delete the legal entity with its subsidiaries, and the contacts and B2B assignments of all of them.
+
+    Raises NotFound.
+    """
+    Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    entity = existing_document(LegalEntity, tenant_id=tenant_id, external_id=external_id)
+    for key in subtree(entity):  # the deepest first: a parent cannot go before its subsidiaries
+        rows = LegalEntity.objects.filter(pk=key)
+        rows._raw_delete(rows.db)
+    announce_revocation()
+
+
+def subtree(entity: LegalEntity) -> list[int]:
+    """Return the keys of the legal entity and all below it, the deepest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(SUBTREE, [entity.tenant_id, entity.pk, entity.tenant_id])
+        return [key for (key,) in cursor.fetchall()]
+
+
+def parent_named(tenant_id: int, parent_id: str) -> LegalEntity | None:
+    if not parent_id:
+        return None
+    parent = LegalEntity.objects.for_tenant(tenant_id).filter(external_id=parent_id).first()
+    if parent is None:
+        raise UnknownReference(f"There is no legal entity {parent_id}.", field="parentId")
+    return parent

@@ -1,0 +1,200 @@
+import pytest
+from django.contrib.auth.hashers import check_password
+
+from accounts.callers import CallerKind
+from accounts.models import Customer
+from accounts.tokens import issue_access_token
+from core.timestamps import format_time
+from tests.conftest import Api, session_of
+from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory
+
+ME = "/customer/acme/me"
+SIGNUP = "/customer/acme/signup"
+
+
+@pytest.fixture
+def customer(tenant):
+    return CustomerFactory(tenant=tenant, external_id="C1", email="john@example.com", title="MR")
+
+
+@pytest.fixture
+def own(customer_api, customer):
+    return customer_api(customer)
+
+
+# Signing up
+
+
+def test_sign_up_makes_a_customer_who_can_log_in(anonymous_api, tenant):
+    body = {
+        "email": "jane@example.com",
+        "password": "password123",
+        "customerDetails": {
+            "title": "MS",
+            "firstName": "Jane",
+            "middleName": "",
+            "lastName": "Doe",
+            "contactEmail": "jane@example.com",
+            "preferredCurrency": "EUR",
+            "b2b": {"companyRegistrationId": "123"},
+            "mixins": {"a": {"b": 1}},
+        },
+        "customerAddress": {"contactName": "Jane Doe"},
+    }
+    answer = anonymous_api.post(SIGNUP, body)
+    customer = Customer.objects.get()
+    assert (answer.status_code, answer.json()) == (201, {"id": customer.external_id})
+    assert (customer.tenant, customer.email, customer.first_name) == (tenant, "jane@example.com", "Jane")
+    assert (customer.company_registration_id, customer.mixins) == ("123", {"a": {"b": 1}})
+    assert (customer.preferred_language, customer.preferred_currency) == ("en_US", "EUR")
+    answer = anonymous_api.post(
+        "/customer/acme/login", {"email": "jane@example.com", "password": "password123"}
+    )
+    assert answer.status_code == 200
+
+
+def test_sign_up_needs_email_and_password_alone(anonymous_api):
+    assert anonymous_api.post(SIGNUP, {"email": "j@x.io", "password": "secret"}).status_code == 201
+
+
+def test_password_of_the_separate_login_is_the_one_that_counts(anonymous_api):
+    body = {
+        "email": "j@x.io",
+        "password": "ignored",
+        "signup": {"email": "J@x.io", "password": "the real one"},
+    }
+    assert anonymous_api.post(SIGNUP, body).status_code == 201
+    assert check_password("the real one", Customer.objects.get().password)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"email": "nobody"}, "email"),
+        ({"password": "short"}, "password"),
+        ({"password": "x" * 129}, "password"),
+        ({"password": None}, "password"),
+        ({"customerDetails": {"contactEmail": "other@x.io"}}, "customerDetails.contactEmail"),
+        ({"signup": {"email": "other@x.io", "password": "secret"}}, "signup.email"),
+        ({"customerDetails": {"preferredCurrency": "x"}}, "customerDetails.preferredCurrency"),
+    ],
+    ids=str,
+)
+def test_faulty_sign_up_is_refused_with_the_field(anonymous_api, change, field):
+    answer = anonymous_api.post(SIGNUP, {"email": "j@x.io", "password": "secret", **change})
+    assert answer.status_code == 400
+    assert answer.json()["details"][0]["field"] == field
+    assert not Customer.objects.exists()
+
+
+def test_sign_up_with_a_taken_email_is_refused(anonymous_api, customer):
+    answer = anonymous_api.post(SIGNUP, {"email": "John@Example.com", "password": "secret"})
+    assert (answer.status_code, answer.json()["type"]) == (409, "conflict_resource")
+    assert Customer.objects.count() == 1
+
+
+def test_sign_up_needs_an_anonymous_token(service_api, own):
+    for api in (service_api("customer.customer_manage"), own):
+        assert api.post(SIGNUP, {"email": "j@x.io", "password": "secret"}).status_code == 403
+
+
+# One's own profile
+
+
+def test_anonymous_profile_says_so(anonymous_api, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        answer = anonymous_api.get(ME)
+    assert answer.json() == {
+        "id": "00000000",
+        "customerNumber": "00000000",
+        "firstName": "Anonymous",
+        "lastName": "Anonymous",
+        "preferredSite": "default",
+        "accounts": [],
+    }
+
+
+def test_customers_see_their_own_profile_whole(own, customer, django_assert_num_queries):
+    contact = ContactAssignmentFactory(
+        customer=customer, legal_entity__tenant=customer.tenant, legal_entity__name="Emporium"
+    )
+    with django_assert_num_queries(1):
+        answer = own.get(ME)
+    moment = format_time(customer.created_at)
+    assert answer.status_code == 200
+    assert answer["Cache-Control"] == "private, no-cache"
+    assert answer["Vary"].split(", ")[0] == "Authorization"
+    assert answer.json() == {
+        "id": "C1",
+        "customerNumber": "C1",
+        "title": "MR",
+        "firstName": "John",
+        "lastName": "Doe",
+        "contactEmail": "john@example.com",
+        "preferredLanguage": "en_US",
+        "preferredCurrency": "USD",
+        "preferredSite": "main",
+        "businessModel": "B2B",
+        "b2b": {
+            "legalEntities": [
+                {
+                    "id": contact.legal_entity.external_id,
+                    "name": "Emporium",
+                    "contactAssignmentId": contact.external_id,
+                }
+            ]
+        },
+        "accounts": [{"id": "john@example.com"}],
+        "metadata": {"version": 1, "createdAt": moment, "modifiedAt": moment},
+    }
+
+
+def test_profile_is_changed_by_its_customer(own, customer):
+    body = {"firstName": "Ada", "contactEmail": "john@example.com", "metadata": {"version": 1}}
+    answer = own.patch(ME, body)
+    assert (answer.status_code, answer.content) == (200, b"")
+    customer.refresh_from_db()
+    assert (customer.first_name, customer.last_name, customer.version) == ("Ada", "Doe", 2)
+
+
+@pytest.mark.parametrize(
+    ("patch", "status"),
+    [
+        ({"contactEmail": "other@example.com"}, 403),
+        ({"contactEmail": None}, 400),
+        ({"id": "C2"}, 400),
+        ({"preferredCurrency": "euro"}, 400),
+        ({"metadata": {"version": 4}}, 409),
+    ],
+)
+def test_profile_patch_that_breaks_a_rule_changes_nothing(own, customer, patch, status):
+    assert own.patch(ME, {"firstName": "Ada", **patch}).status_code == status
+    customer.refresh_from_db()
+    assert (customer.first_name, customer.email, customer.version) == ("John", "john@example.com", 1)
+
+
+def test_profile_patch_cannot_reach_what_staff_decides(own, customer):
+    own.patch(ME, {"active": False, "onHold": True, "type": "CONTACT"})
+    customer.refresh_from_db()
+    assert (customer.is_active, customer.is_on_hold, customer.type) == (True, False, "CUSTOMER")
+
+
+def test_profile_is_for_customers(anonymous_api, service_api):
+    assert anonymous_api.patch(ME, {}).status_code == 403
+    assert service_api("customer.customer_manage").get(ME).status_code == 403
+    assert service_api("customer.customer_manage").patch(ME, {}).status_code == 403
+
+
+def test_profile_needs_the_scopes_of_a_profile(customer, stored_signing_keys, now):
+    session = session_of(customer.tenant, now, customer)
+    token = issue_access_token(
+        tenant=customer.tenant,
+        kind=CallerKind.CUSTOMER,
+        client_id=session.client.client_id,
+        session_id=str(session.session_id),
+        customer=customer,
+        scopes=["coupon.coupon_redeem"],
+        at=now,
+    )
+    assert Api(token).get(ME).status_code == 403
+    assert Api(token).patch(ME, {"firstName": "Ada"}).status_code == 403
