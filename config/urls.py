@@ -1,5 +1,6 @@
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config.health import health, readiness
@@ -13,6 +14,7 @@ urlpatterns = [
     path("readyz", readiness),
     path("openapi.json", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", RedirectView.as_view(pattern_name="docs")),
     path("admin/", admin.site.urls),
 ]
 handler404 = "core.api.errors.answer_unknown_path"

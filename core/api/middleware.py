@@ -4,9 +4,11 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.urls import ResolverMatch, get_resolver
+from django.urls import Resolver404, ResolverMatch, get_resolver
 
-BROWSER_ROOTS = frozenset({"admin", "static", "docs"})
+from core.api.errors import answer_unknown_path
+
+BROWSER_ROOTS = frozenset({"", "admin", "static", "docs"})
 LONGEST_REMEMBERED_PATH = 200
 REMEMBERED_PATHS = 4_096
 
@@ -25,9 +27,12 @@ class ApiMiddleware:
         path = request.path_info
         if path[1:].partition("/")[0] in BROWSER_ROOTS:
             return self.get_response(request)
-        if path.endswith("/") and path != "/":
+        if path.endswith("/"):
             path = request.path_info = path.rstrip("/")
-        match = resolved(path, settings.ROOT_URLCONF)
+        try:
+            match = resolved(path, settings.ROOT_URLCONF)
+        except Resolver404 as unknown:
+            return answer_unknown_path(request, unknown)
         request.resolver_match = match
         answer: Any = match.func(request, *match.args, **match.kwargs)
         if callable(render := getattr(answer, "render", None)):

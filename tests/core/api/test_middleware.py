@@ -44,10 +44,16 @@ def test_the_admin_keeps_sessions_and_protection_against_forged_requests(client,
     assert answer["X-Frame-Options"] == "DENY"
 
 
-@pytest.mark.parametrize("path", ["/administration", "/nothing", "/"])
-def test_an_unknown_address_is_not_found(client, path):
+@pytest.mark.parametrize("path", ["/administration", "/nothing", "/category/acme/nothing/"])
+@pytest.mark.parametrize("debug", [False, True])
+def test_an_unknown_address_is_not_found_and_says_so_in_json(client, settings, path, debug):
+    settings.DEBUG = debug
     answer = client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, 404)
+
+
+def test_the_bare_address_leads_to_the_description_of_the_api(client):
+    assert client.get("/")["Location"] == "/docs"
 
 
 def test_an_address_is_resolved_once():
