@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.test.client import ClientHandler
 
 from accounts.callers import CallerKind
 from accounts.models import ApiClient, Customer, LegalEntity, Session, SigningKey, Site, Tenant
@@ -11,12 +12,21 @@ from accounts.tokens import issue_access_token, verify_access_token
 from accounts.tokens.keys import new_signing_key, signing_keys
 from tests.factories.accounts import ApiClientFactory, SessionFactory, SiteFactory, TenantFactory
 
+HANDLER = ClientHandler(enforce_csrf_checks=False)
+
+
+def web_client() -> Client:
+    """Return a client with a jar of its own. All share one chain of middleware: making it takes 0.1 s."""
+    client = Client()
+    client.handler = HANDLER
+    return client
+
 
 class Api:
     """A client of the API that holds a token and speaks JSON."""
 
     def __init__(self, token: str | None, headers: dict[str, str] | None = None) -> None:
-        self.client = Client(raise_request_exception=True)
+        self.client = web_client()
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.headers.update(headers or {})
 

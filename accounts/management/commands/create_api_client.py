@@ -13,9 +13,8 @@ from core.errors import DomainError
 class Command(BaseCommand):
     help = (
         "Create an API client of a tenant and print its id and its secret, which is never shown again. "
-        "Example: create_api_client acme --scopes coupon.coupon_manage,customersegment.segment_manage. Scopes: "
-        + ", ".join(SERVICE_SCOPES)
-        + "."
+        "Example: create_api_client acme --scopes coupon.coupon_manage,customersegment.segment_manage. "
+        "Scopes: " + ", ".join(SERVICE_SCOPES) + "."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

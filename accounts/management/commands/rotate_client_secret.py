@@ -12,7 +12,8 @@ from accounts.operations.clients import revoke_client_tokens, rotate_client_secr
 class Command(BaseCommand):
     help = (
         "Give an API client a new secret and print it; it is never shown again. The former secret stays good "
-        "for a while, so that programs can be changed over. Example: rotate_client_secret backend --keep-hours 24"
+        "for a while, so that programs can be changed over. "
+        "Example: rotate_client_secret backend --keep-hours 24"
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -120,7 +120,6 @@ def test_customers_see_their_own_profile_whole(own, customer, django_assert_num_
     )
     with django_assert_num_queries(1):
         answer = own.get(ME)
-    moment = format_time(customer.created_at)
     assert answer.status_code == 200
     assert answer["Cache-Control"] == "private, no-cache"
     assert answer["Vary"].split(", ")[0] == "Authorization"
@@ -145,7 +144,11 @@ def test_customers_see_their_own_profile_whole(own, customer, django_assert_num_
             ]
         },
         "accounts": [{"id": "john@example.com"}],
-        "metadata": {"version": 1, "createdAt": moment, "modifiedAt": moment},
+        "metadata": {
+            "version": 1,
+            "createdAt": format_time(customer.created_at),
+            "modifiedAt": format_time(customer.modified_at),
+        },
     }
 
 

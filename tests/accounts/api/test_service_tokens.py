@@ -3,10 +3,10 @@ from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
-from django.test import Client
 
 from accounts.operations.clients import change_api_client, create_api_client, rotate_client_secret
 from accounts.tokens import verify_access_token
+from tests.conftest import web_client
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -23,7 +23,7 @@ def backend(tenant, stored_signing_keys, now):
 
 
 def request_token(headers=None, **form):
-    return Client().post(
+    return web_client().post(
         "/oauth/token",
         data="&".join(f"{key}={value}" for key, value in form.items()),
         content_type=FORM,
@@ -108,7 +108,7 @@ def test_secret_in_form_and_header_is_refused(backend):
 
 
 def test_json_body_is_refused(backend):
-    answer = Client().post(
+    answer = web_client().post(
         "/oauth/token", data={"grant_type": "client_credentials"}, content_type="application/json"
     )
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")

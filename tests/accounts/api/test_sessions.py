@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 import jwt
 import pytest
 from django.contrib.auth.hashers import make_password
-from django.test import Client
 
 from accounts.callers import CallerKind
 from accounts.models import (
@@ -16,7 +15,7 @@ from accounts.models import (
 )
 from accounts.scopes import CUSTOMER_SCOPES
 from accounts.tokens import issue_access_token, verify_access_token
-from tests.conftest import Api
+from tests.conftest import Api, web_client
 from tests.factories.accounts import (
     ApiClientFactory,
     ContactAssignmentFactory,
@@ -42,7 +41,7 @@ def customer(tenant):
 
 def anonymous(step="login", **query):
     parameters = {"tenant": "acme", "client_id": "shop", **query}
-    return Client().get(
+    return web_client().get(
         f"{ANONYMOUS}/{step}", query_params={key: value for key, value in parameters.items() if value}
     )
 
