@@ -60,6 +60,7 @@ class Coupon(TenantOwned, Document):
     as a new version. Discount fields of another kind than `discount_type` are kept and play no part.
     """
 
+    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False)
     code = models.CharField(max_length=LONGEST_CODE)
     name = models.CharField(max_length=300)
     description = models.TextField(blank=True)
@@ -161,15 +162,20 @@ class CouponSegment(TenantOwned):
     """
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
+        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     coupon = models.ForeignKey(
-        Coupon, on_delete=models.DO_NOTHING, db_constraint=False, related_name="segment_restrictions"
+        Coupon,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="segment_restrictions",
     )
     segment = models.ForeignKey(
         "segments.Segment",
         on_delete=models.DO_NOTHING,
         db_constraint=False,
+        db_index=False,
         null=True,
         related_name="coupon_restrictions",
     )
@@ -199,15 +205,20 @@ class CouponCategory(TenantOwned):
     """
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
+        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     coupon = models.ForeignKey(
-        Coupon, on_delete=models.DO_NOTHING, db_constraint=False, related_name="category_restrictions"
+        Coupon,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="category_restrictions",
     )
     category = models.ForeignKey(
         "catalog.Category",
         on_delete=models.DO_NOTHING,
         db_constraint=False,
+        db_index=False,
         null=True,
         related_name="coupon_restrictions",
     )

@@ -17,16 +17,21 @@ class Redemption(TenantOwned):
     """
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
+        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     external_id = models.CharField("id", max_length=128, default=generate_id)
     coupon = models.ForeignKey(
-        "coupons.Coupon", on_delete=models.DO_NOTHING, db_constraint=False, related_name="redemptions"
+        "coupons.Coupon",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="redemptions",
     )
     customer = models.ForeignKey(
         "accounts.Customer",
         on_delete=models.DO_NOTHING,
         db_constraint=False,
+        db_index=False,
         null=True,
         blank=True,
         related_name="redemptions",
@@ -48,7 +53,6 @@ class Redemption(TenantOwned):
             models.Index(
                 fields=["coupon", "customer_number", "legal_entity_id"], name="redemptions_by_customer"
             ),
-            models.Index(fields=["coupon", "redeemed_at"], name="redemptions_by_day"),
             models.Index(
                 fields=["coupon", "legal_entity_id"],
                 condition=~Q(legal_entity_id=""),
