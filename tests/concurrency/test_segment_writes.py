@@ -1,0 +1,180 @@
+"""Races between writers of segments, with real threads and commits."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Barrier, Event
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from accounts.models import Customer, Site
+from core.api.sql import Sql, fetch_rows
+from segments.errors import SegmentHasAssignments, SegmentNotFound
+from segments.models import AssortmentRevision, CustomerAssignment, ItemAssignment, Segment
+from segments.operations.customers import CustomerRow, Member, upsert_customer_assignments
+from segments.operations.items import ItemRow, ItemType, upsert_item_assignments
+from segments.operations.segments import delete_segment
+from segments.visibility import Shopper, resolve
+from tests.factories.accounts import CustomerFactory, SiteFactory, TenantFactory
+from tests.factories.catalog import ProductFactory
+from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def committed_site() -> Site:
+    return SiteFactory(tenant=TenantFactory(name="racing"), code="main")
+
+
+@pytest.fixture
+def gold(committed_site: Site) -> Segment:
+    return SegmentFactory(site=committed_site, external_id="gold")
+
+
+def in_thread(pool: ThreadPoolExecutor, work: Callable[[], Any]) -> Future[Any]:
+    """Run the work in a thread with a connection of its own, closed afterwards."""
+
+    def run() -> Any:
+        try:
+            return work()
+        finally:
+            connection.close()
+
+    return pool.submit(run)
+
+
+def wait_for_a_waiter() -> None:
+    """Return when another session waits for a lock."""
+    for _ in range(500):
+        if fetch_rows(Sql("SELECT 1 FROM pg_locks WHERE NOT granted")):
+            return
+        Event().wait(0.01)
+    raise AssertionError("Nobody waits for a lock.")
+
+
+def member_rows(customers: list[Customer]) -> list[CustomerRow]:
+    return [
+        CustomerRow(member=Member(customer.external_id), mixins={}, mixin_schemas={})
+        for customer in customers
+    ]
+
+
+def test_two_upserts_of_the_same_assignments_at_once_create_each_once(gold: Segment) -> None:
+    customers = CustomerFactory.create_batch(50, tenant=gold.tenant)
+    start = Barrier(4)
+
+    def write(rows: list[CustomerRow]) -> list[bool]:
+        start.wait(10)
+        outcomes = upsert_customer_assignments(tenant_id=gold.tenant_id, segment_id="gold", rows=rows, at=AT)
+        return [outcome.created for outcome in outcomes]
+
+    with ThreadPoolExecutor(4) as pool:
+        orders = [customers, customers[::-1]] * 2
+        writers = [in_thread(pool, lambda order=order: write(member_rows(order))) for order in orders]
+        created = [sum(writer.result(30)) for writer in writers]
+
+    assert sum(created) == 50
+    assert list(CustomerAssignment.objects.values_list("version", flat=True)) == [4] * 50
+
+
+def test_an_assignment_that_is_being_added_keeps_the_segment(gold: Segment) -> None:
+    customer = CustomerFactory(tenant=gold.tenant)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            upsert_customer_assignments(
+                tenant_id=gold.tenant_id, segment_id="gold", rows=member_rows([customer]), at=AT
+            )
+            deletion = in_thread(
+                pool, lambda: delete_segment(tenant_id=gold.tenant_id, segment_id="gold", forces=False)
+            )
+            wait_for_a_waiter()
+        with pytest.raises(SegmentHasAssignments):
+            deletion.result(30)
+
+    assert CustomerAssignment.objects.filter(segment=gold).count() == 1
+
+
+def test_nothing_is_added_to_a_segment_that_is_being_deleted(gold: Segment) -> None:
+    product = ProductFactory(tenant=gold.tenant)
+    row = ItemRow(item_id=product.external_id, mixins={}, mixin_schemas={})
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            delete_segment(tenant_id=gold.tenant_id, segment_id="gold", forces=False)
+            addition = in_thread(
+                pool,
+                lambda: upsert_item_assignments(
+                    tenant_id=gold.tenant_id,
+                    segment_id="gold",
+                    item_type=ItemType.PRODUCT,
+                    rows=[row],
+                    at=AT,
+                ),
+            )
+            wait_for_a_waiter()
+        with pytest.raises(SegmentNotFound):
+            addition.result(30)
+
+    assert not ItemAssignment.objects.exists()
+
+
+def test_writers_count_the_revision_without_waiting_for_each_other(gold: Segment) -> None:
+    tenant_id = gold.tenant_id
+    before = resolve(Shopper(tenant_id), at=AT).revision
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            SegmentFactory(site=gold.site)
+            other = in_thread(pool, lambda: SegmentFactory(site=gold.site).external_id)
+            assert other.result(10)
+            assert resolve(Shopper(tenant_id), at=AT).revision > before
+        in_thread(pool, lambda: SegmentFactory(site=gold.site)).result(10)
+
+    after = resolve(Shopper(tenant_id), at=AT).revision
+    assert after == before + 3
+    assert AssortmentRevision.objects.filter(tenant=tenant_id).count() == 2
+
+
+def test_a_change_that_is_rolled_back_is_not_counted(gold: Segment) -> None:
+    def revision() -> int:
+        return resolve(Shopper(gold.tenant_id), at=AT).revision
+
+    before = revision()
+    with transaction.atomic():
+        with transaction.atomic():
+            SegmentFactory(site=gold.site)
+            transaction.set_rollback(True)
+        assert revision() == before
+        SegmentFactory(site=gold.site)
+        SegmentFactory(site=gold.site)
+    assert revision() == before + 1
+
+
+def test_every_door_counts_the_revision(gold: Segment) -> None:
+    """Cascades and plain SQL too, and rows of other tenants not."""
+    product = ProductFactory(tenant=gold.tenant)
+    ItemAssignment.objects.create(tenant=gold.tenant, segment=gold, product=product)
+    stranger = SegmentFactory(site=SiteFactory(tenant=TenantFactory(name="quiet")))
+    revisions = [resolve(Shopper(stranger.tenant_id), at=AT).revision]
+
+    def counted(statement: str) -> int:
+        before = resolve(Shopper(gold.tenant_id), at=AT).revision
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        return resolve(Shopper(gold.tenant_id), at=AT).revision - before
+
+    assert counted("UPDATE catalog_product SET mixins = '{\"a\": 1}'") == 0
+    assert counted('UPDATE catalog_product SET name = \'{"en": "New"}\'') == 1
+    assert counted("DELETE FROM catalog_product") == 1
+    assert not ItemAssignment.objects.exists()
+    revisions.append(resolve(Shopper(stranger.tenant_id), at=AT).revision)
+    assert revisions[0] == revisions[1]
+
+
+def test_membership_alone_counts_nothing(gold: Segment) -> None:
+    before = resolve(Shopper(gold.tenant_id), at=AT).revision
+    CustomerAssignmentFactory(segment=gold)
+
+    assert resolve(Shopper(gold.tenant_id), at=AT).revision == before
