@@ -92,7 +92,7 @@ def contacts_of(members: Mapping[int, frozenset[int]]) -> dict[str, list[int]]:
     wanted = len(COMPANIES) * CONTACTS_OF_EACH
     chosen = sorted(private)[:: len(private) // wanted][:wanted]
     own = [chosen[at : at + CONTACTS_OF_EACH] for at in range(0, wanted, CONTACTS_OF_EACH)]
-    return {company.external_id: sorted([*own[at], own[at - 1][0]]) for at, company in enumerate(COMPANIES)}
+    return {company.external_id: [*own[at], own[at - 1][0]] for at, company in enumerate(COMPANIES)}
 
 
 def load_companies(load: Load, contacts: Mapping[str, Sequence[int]]) -> None:

@@ -67,9 +67,10 @@ class Command(BaseCommand):
             )
         except (DemoDataMissing, NameTaken) as error:
             raise CommandError(str(error)) from error
-        self._report(load, tenant, monotonic() - started)
+        self.report(load, tenant, monotonic() - started)
 
-    def _report(self, load: Load, tenant: str, seconds: float) -> None:
+    def report(self, load: Load, tenant: str, seconds: float) -> None:
+        """Write which rows were refused, and how to get into the shop."""
         for row in load.refused:
             self.stdout.write(f"refused: {row.file}, row {row.row}: {row.message} ({row.reason})")
         if not load.has_changed:
