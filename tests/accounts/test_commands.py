@@ -1,0 +1,167 @@
+import re
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from accounts.errors import TokenRequestRefused
+from accounts.models import (
+    ApiClient,
+    AttemptCounter,
+    ClientSecret,
+    RefreshToken,
+    Session,
+    SigningKey,
+    Site,
+    Tenant,
+)
+from accounts.operations.clients import create_api_client, grant_service_token
+from accounts.operations.sessions import grant
+from accounts.scopes import SERVICE_SCOPES
+from tests.factories.accounts import ApiClientFactory, SessionFactory
+
+
+def run(*words: str) -> str:
+    out = StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue()
+
+
+def secret_in(output: str) -> str:
+    return re.search(r"client_secret: (\S{43})", output)[1]
+
+
+def test_tenant_is_created_with_its_default_site(db):
+    output = run(
+        "create_tenant", "acme", "--title", "Acme Retail", "--languages", "en, de", "--currency", "CHF"
+    )
+    assert output == "Created the tenant acme with the default site main.\n"
+    tenant = Tenant.objects.get()
+    assert (tenant.title, tenant.languages, tenant.default_language) == ("Acme Retail", ["en", "de"], "en")
+    site = Site.objects.get(tenant=tenant)
+    assert (site.code, site.is_default, site.currency, site.languages) == ("main", True, "CHF", ["en", "de"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("Acme",), ("acme", "--languages", "german"), ("acme", "--languages", ","), ("acme", "--currency", "x")],
+)
+def test_faulty_tenant_is_refused(db, words):
+    with pytest.raises(CommandError):
+        run("create_tenant", *words)
+    assert not Tenant.objects.exists()
+
+
+def test_taken_tenant_name_is_refused(tenant):
+    with pytest.raises(CommandError, match="The id acme is taken"):
+        run("create_tenant", "acme")
+
+
+def test_client_is_created_and_its_secret_shown_once(tenant, stored_signing_keys):
+    output = run("create_api_client", "acme", "--client-id", "backend", "--scopes", "coupon.coupon_manage")
+    assert output.startswith("client_id: backend\n")
+    secret = secret_in(output)
+    granted = grant_service_token(client_id="backend", client_secret=secret, scope="", at=datetime.now(UTC))
+    assert granted.scopes == ("coupon.coupon_manage",)
+    assert not ClientSecret.objects.filter(digest__contains=secret).exists()
+
+
+def test_client_may_get_all_scopes(tenant):
+    run("create_api_client", "acme", "--client-id", "backend", "--all-scopes")
+    assert ApiClient.objects.get().scopes == list(SERVICE_SCOPES)
+
+
+def test_storefront_client_gets_no_secret(tenant):
+    output = run("create_api_client", "acme", "--client-id", "shop", "--storefront")
+    assert output == "client_id: shop\n"
+    client = ApiClient.objects.get()
+    assert client.may_start_sessions
+    assert not client.secrets.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("nobody", "--all-scopes"), "There is no tenant nobody"),
+        (("acme",), "Name its --scopes"),
+        (("acme", "--scopes", "coupon.everything"), "There is no scope coupon.everything"),
+        (("acme", "--client-id", "a b", "--all-scopes"), "client_id must be 1 to 128 characters"),
+        (("acme", "--client-id", "taken", "--all-scopes"), "The id taken is taken"),
+    ],
+)
+def test_faulty_client_is_refused(tenant, words, message):
+    ApiClientFactory(tenant=tenant, client_id="taken")
+    with pytest.raises(CommandError, match=message):
+        run("create_api_client", *words)
+    assert ApiClient.objects.count() == 1
+
+
+def test_secret_is_rotated_and_a_third_one_takes_the_place_of_the_oldest(tenant, stored_signing_keys, now):
+    client, first = create_api_client(
+        tenant=tenant, client_id="backend", scopes=[], at=now - timedelta(days=2)
+    )
+    second = secret_in(run("rotate_client_secret", "backend"))
+    third = secret_in(run("rotate_client_secret", "backend"))
+    assert ClientSecret.objects.count() == 2
+
+    def is_good(secret):
+        try:
+            grant_service_token(client_id="backend", client_secret=secret, scope="", at=datetime.now(UTC))
+        except TokenRequestRefused as refused:
+            return refused.code
+        return True
+
+    assert [is_good(secret) for secret in (first, second, third)] == ["invalid_client", True, True]
+
+
+def test_rotation_may_revoke_the_tokens_too(tenant):
+    ApiClientFactory(tenant=tenant, client_id="backend")
+    run("rotate_client_secret", "backend", "--keep-hours", "0", "--revoke-tokens")
+    assert ApiClient.objects.get().tokens_not_before is not None
+
+
+@pytest.mark.parametrize("words", [("nobody",), ("backend", "--keep-hours", "-1")])
+def test_faulty_rotation_is_refused(tenant, words):
+    ApiClientFactory(tenant=tenant, client_id="backend")
+    with pytest.raises(CommandError):
+        run("rotate_client_secret", *words)
+    assert not ClientSecret.objects.exists()
+
+
+def test_signing_keys_are_rotated(stored_signing_keys, key_pairs):
+    output = run("rotate_signing_keys")
+    assert output == f"Tokens are signed with the key {key_pairs[1].kid} from now on.\n"
+    assert SigningKey.objects.get(status="active").kid == key_pairs[1].kid
+    assert SigningKey.objects.get(status="retired").kid == key_pairs[0].kid
+
+
+def test_what_is_over_is_purged(tenant, stored_signing_keys, now):
+    old = SessionFactory(client__tenant=tenant, expires_at=now - timedelta(seconds=1))
+    grant(old, at=now - timedelta(days=2))
+    alive = SessionFactory(client__tenant=tenant)
+    grant(alive, at=now - timedelta(days=2))
+    grant(alive, at=now)
+    AttemptCounter.objects.create(subject="a", attempts=1, resets_at=now - timedelta(seconds=1))
+    AttemptCounter.objects.create(subject="b", attempts=1, resets_at=now + timedelta(hours=1))
+    assert run("purge_sessions") == "Deleted 1 sessions, 1 refresh tokens and 1 counters.\n"
+    assert list(Session.objects.all()) == [alive]
+    assert RefreshToken.objects.get().session == alive
+    assert AttemptCounter.objects.get().subject == "b"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "create_tenant",
+        "create_api_client",
+        "rotate_client_secret",
+        "rotate_signing_keys",
+        "purge_sessions",
+    ],
+)
+def test_help_says_what_the_command_does(command, capsys):
+    with pytest.raises(SystemExit):
+        call_command(command, "--help")
+    assert len(capsys.readouterr().out) > 200
