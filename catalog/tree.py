@@ -132,11 +132,7 @@ class LockedTree:
     def delete(self, category: Category) -> None:
         """Delete the category and all its descendants, with all that refers to them."""
         self._refresh(category)
-        subtree = [self.tenant_id, category.lft, category.rght]
-        _lock_assignments(
-            f"category_id IN (SELECT id FROM {TABLE} WHERE tree_id = %s AND lft BETWEEN %s AND %s)", subtree
-        )
-        _execute(f"DELETE FROM {TABLE} WHERE tree_id = %s AND lft BETWEEN %s AND %s", subtree)
+        self._delete("tree_id = %s AND lft BETWEEN %s AND %s", [self.tenant_id, category.lft, category.rght])
         self._shift(category.lft, category.lft - category.rght - 1)
 
     def delete_alone(self, category: Category) -> None:
@@ -145,8 +141,7 @@ class LockedTree:
             f"UPDATE {TABLE} SET parent_id = %s WHERE tenant_id = %s AND parent_id = %s",
             [self.root.pk, self.tenant_id, category.pk],
         )
-        _lock_assignments("category_id = %s AND tenant_id = %s", [category.pk, self.tenant_id])
-        _execute(f"DELETE FROM {TABLE} WHERE id = %s", [category.pk])
+        self._delete("tree_id = %s AND id = %s", [self.tenant_id, category.pk])
         self.place_forest()
 
     def place_beside(self, category: Category, *, target: Category, side: str) -> list[int]:
@@ -290,6 +285,21 @@ class LockedTree:
         category.parent_id = parent.pk
         category.refresh_from_db(fields=["parent", "lft", "rght", "level"])
 
+    def _delete(self, condition: str, values: Sequence[Any]) -> None:
+        """Delete the categories; what refers to them goes too, by the database's own cascades.
+
+        Categories are locked before their assignments, and both in key order, as who assigns a product or
+        deletes one does: each waits for the other, never both.
+        """
+        chosen = f"SELECT id FROM {TABLE} WHERE {condition}"
+        _execute(f"{chosen} ORDER BY id FOR UPDATE", values)
+        _execute(
+            f"SELECT 1 FROM catalog_categoryassignment WHERE category_id IN ({chosen}) AND tenant_id = %s"
+            " ORDER BY id FOR UPDATE",
+            [*values, self.tenant_id],
+        )
+        _execute(f"DELETE FROM {TABLE} WHERE {condition}", values)
+
     def _refresh(self, *categories: Category) -> None:
         """Read again where the categories stand: an earlier write of this transaction may have moved them."""
         rows = _fetch(
@@ -322,11 +332,11 @@ def forest_places(nodes: Iterable[tuple[int, int | None]]) -> dict[int, Place]:
     opened: list[tuple[int, int]] = []  # (key, lft) of the nodes on the way down
     waiting = [iter(children.get(None, ()))]
     while waiting:
-        key = next(waiting[-1], None)
+        child = next(waiting[-1], None)
         number += 1
-        if key is not None:
-            opened.append((key, number))
-            waiting.append(iter(children.get(key, ())))
+        if child is not None:
+            opened.append((child, number))
+            waiting.append(iter(children.get(child, ())))
             continue
         waiting.pop()
         if opened:
@@ -366,13 +376,6 @@ def _difference(stored: Place, right: Place) -> str:
         f"{name} is {getattr(stored, name)}, not {getattr(right, name)}"
         for name in ("lft", "rght", "level")
         if getattr(stored, name) != getattr(right, name)
-    )
-
-
-def _lock_assignments(condition: str, values: Sequence[Any]) -> None:
-    """Lock the assignments that a deletion takes along, in key order, as the deletion of products does."""
-    _execute(
-        f"SELECT 1 FROM catalog_categoryassignment WHERE {condition} ORDER BY id FOR UPDATE", list(values)
     )
 
 

@@ -163,6 +163,7 @@ SPECTACULAR_SETTINGS = {
         "CustomerType": ["CUSTOMER", "CONTACT"],
         "LegalEntityType": ["COMPANY", "SUBSIDIARY"],
         "ContactAssignmentType": ["PRIMARY", "BILLING", "LOGISTICS", "CONTACT"],
+        "CategoryType": ["STANDARD", "CLASSIFICATION"],
     },
 }
 

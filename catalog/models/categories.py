@@ -1,4 +1,5 @@
-from typing import Any, NoReturn, Self
+from collections.abc import Iterable
+from typing import Any, ClassVar, NoReturn, Self
 
 from django.db import models
 from django.db.models import Q
@@ -53,10 +54,11 @@ class CategoryQuerySet(DocumentQuerySet, TreeQuerySet):
     def bulk_create(self, *rows: Any, **options: Any) -> NoReturn:
         raise WrittenOutsideTree
 
-    def bulk_update(self, objs: Any, fields: Any, **options: Any) -> int:
+    def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
+        fields = list(fields)
         if STRUCTURE & set(fields):
             raise WrittenOutsideTree
-        return super().bulk_update(objs, fields, **options)
+        return super().bulk_update(objs, fields, batch_size)
 
 
 class AllNodesManager(TreeManager.from_queryset(CategoryQuerySet)):  # type: ignore[misc]
@@ -106,7 +108,7 @@ class Category(MPTTModel, TenantDocument):
     valid_to = models.DateTimeField(null=True, blank=True)
     own_classification_mixins = models.JSONField(default=list, blank=True)
 
-    objects = CategoryManager()
+    objects: ClassVar[Any] = CategoryManager()
     all_nodes = AllNodesManager()
 
     class Meta:
@@ -130,8 +132,7 @@ class Category(MPTTModel, TenantDocument):
         ]
 
     def __str__(self) -> str:
-        name = next(iter(self.name.values()), "") if isinstance(self.name, dict) else ""
-        return f"{name} ({self.external_id})"
+        return self.titled(self.name)
 
     @property
     def is_root(self) -> bool:

@@ -24,5 +24,4 @@ class Product(TenantDocument):
         ]
 
     def __str__(self) -> str:
-        name = next(iter(self.name.values()), "") if isinstance(self.name, dict) else ""
-        return f"{name} ({self.external_id})"
+        return self.titled(self.name)

@@ -13,12 +13,13 @@ from catalog.errors import (
     DuplicatedCode,
     DuplicatedNumber,
     InvalidCategory,
+    TreeNotFound,
 )
 from catalog.models import Category, CategoryNumber
 from catalog.operations.category_imports import write_numbers
+from catalog.operations.publication import ANY_PUBLICATION, Publication
 from catalog.tree import LockedTree, locked_tree
 from core.documents import check_version
-from core.errors import MissingScope
 
 RESERVED_IDS = frozenset({"root", "null", "search", "categoryTree"})
 """Ids that addresses and `parentId` use for something else."""
@@ -63,17 +64,6 @@ class CategoryDraft:
     own_classification_mixins: Sequence[Mapping[str, Any]] | None = None
     mixins: Mapping[str, Any] = field(default_factory=dict)
     mixin_schemas: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """Whether the writer may turn `published` on, and off."""
-
-    may_publish: bool = True
-    may_unpublish: bool = True
-
-
-ANY_PUBLICATION = Publication()
 
 
 @transaction.atomic
@@ -211,6 +201,19 @@ def publish_categories(
         return cursor.rowcount
 
 
+@transaction.atomic
+def rebuild_tree(*, tenant_id: int, root_id: str) -> int:
+    """Compute the tree columns of the tenant's forest anew; say how many categories stood wrong.
+
+    Raises TreeNotFound when there is no root category of this id. The whole forest is placed, since its
+    trees share one numbering.
+    """
+    tree = locked_tree(tenant_id)
+    if not Category.objects.filter(tenant=tenant_id, external_id=root_id, parent=tree.root.pk).exists():
+        raise TreeNotFound(root_id)
+    return tree.place_forest()
+
+
 def _insert(
     tree: LockedTree,
     *,
@@ -258,10 +261,11 @@ def _apply(
 ) -> None:
     """Check the rules that one category's own values must keep, and set the values."""
     will_be_published = category.is_published if draft.is_published is None else draft.is_published
-    if will_be_published and not category.is_published and not publication.may_publish:
-        raise MissingScope((CATEGORY_PUBLISH,))
-    if category.is_published and not will_be_published and not publication.may_unpublish:
-        raise MissingScope((CATEGORY_UNPUBLISH,))
+    refusal = publication.refusal(
+        category.is_published, will_be_published, publish=CATEGORY_PUBLISH, unpublish=CATEGORY_UNPUBLISH
+    )
+    if refusal:
+        raise refusal
     own_mixins = draft.own_classification_mixins
     category.name = dict(draft.name)
     category.description = dict(draft.description)

@@ -231,9 +231,9 @@ def refuse_circles(
         if name not in safe:
             circle = list(path)[list(path).index(name) :]
             for member in circle:
-                at = writers.get(member or "")
-                if at is not None:
-                    refused[at] = WouldCreateCycle(rows[at].external_id, rows[at].parent_id or "")
+                writer = writers.get(member or "")
+                if writer is not None:
+                    refused[writer] = WouldCreateCycle(rows[writer].external_id, rows[writer].parent_id or "")
         safe.update(path)
 
 

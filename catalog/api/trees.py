@@ -1,0 +1,91 @@
+"""Whole category trees as one JSON text, nested by PostgreSQL.
+
+The nodes come in the order of `lft`, each opens an object, and the depth of the next node says how many
+objects end: one sorted pass whatever the size, and no object a node in Python.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from catalog.api.representations import PARENT_JOIN
+from core.api.fields import Field, Languages, json_members
+from core.api.sql import Sql, fetch_rows
+
+
+def trees_json(
+    *,
+    tenant_id: int,
+    fields: Mapping[str, Field],
+    languages: Languages,
+    shows_unpublished: bool,
+    category_ids: Sequence[str] | None = None,
+    root_id: str | None = None,
+) -> str:
+    """Return the list of the tenant's trees, in the order of their roots, as JSON text. One statement.
+
+    `category_ids` keeps the trees that hold one of these categories, `root_id` the one tree of this root.
+    Unless `shows_unpublished`, what is unpublished plays no part: neither it nor anything below it is
+    shown, and naming it keeps no tree.
+    """
+    members = json_members(fields, languages)
+    roots = chosen_roots(
+        tenant_id, category_ids=category_ids, root_id=root_id, shows_unpublished=shows_unpublished
+    )
+    visible = "" if shows_unpublished else "WHERE hidden_until IS NULL OR hidden_until < lft"
+    statement = Sql(
+        f"""
+        WITH numbers AS MATERIALIZED (
+            SELECT category_id, array_agg(value::text ORDER BY rank, id) AS ecn
+            FROM catalog_categorynumber WHERE tenant_id = %s GROUP BY category_id
+        ), placed AS (
+            SELECT category.*,
+                max(category.rght) FILTER (WHERE NOT category.is_published) OVER (ORDER BY category.lft)
+                    AS hidden_until
+            FROM catalog_category AS category
+            WHERE category.tree_id = %s AND category.level > 0 {roots.text}
+        ), shown AS (
+            SELECT placed.*, lead(level) OVER (ORDER BY lft) AS next_level FROM placed {visible}
+        )
+        SELECT '[' || coalesce(string_agg(
+            '{{' || concat_ws(',', {members.text}) || ',"subcategories":[' || CASE
+                WHEN category.next_level > category.level THEN ''
+                WHEN category.next_level IS NULL THEN repeat(']}}', category.level)
+                ELSE repeat(']}}', category.level - category.next_level + 1) || ','
+            END, '' ORDER BY category.lft), '') || ']'
+        FROM shown AS category
+        LEFT JOIN numbers ON numbers.category_id = category.id
+        {PARENT_JOIN if "parentId" in fields else ""}
+        """,
+        (tenant_id, tenant_id, *roots.values, *members.values),
+    )
+    [(text,)] = fetch_rows(statement)
+    return text
+
+
+def chosen_roots(
+    tenant_id: int, *, category_ids: Sequence[str] | None, root_id: str | None, shows_unpublished: bool
+) -> Sql:
+    """Return the condition that a category stands in one of the chosen trees."""
+    if root_id is not None:
+        chosen = Sql(
+            "SELECT root.lft, root.rght FROM catalog_category AS root"
+            " WHERE root.tenant_id = %s AND root.external_id = %s AND root.level = 1",
+            (tenant_id, root_id),
+        )
+    elif category_ids is not None:
+        published = "" if shows_unpublished else " AND named.is_published"
+        chosen = Sql(
+            "WITH RECURSIVE line (parent_id, lft, rght, level) AS ("
+            "SELECT named.parent_id, named.lft, named.rght, named.level FROM catalog_category AS named"
+            f" WHERE named.tenant_id = %s AND named.external_id = ANY(%s::text[]){published}"
+            " UNION SELECT above.parent_id, above.lft, above.rght, above.level FROM line"
+            " JOIN catalog_category AS above ON above.id = line.parent_id"
+            ") SELECT DISTINCT lft, rght FROM line WHERE level = 1",
+            (tenant_id, list(category_ids)),
+        )
+    else:
+        return Sql("")
+    return Sql(
+        f"AND EXISTS (SELECT 1 FROM ({chosen.text}) AS chosen"
+        " WHERE category.lft BETWEEN chosen.lft AND chosen.rght)",
+        chosen.values,
+    )

@@ -1,0 +1,238 @@
+"""Writing products. Several products are always locked and written in key order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from accounts.scopes import PRODUCT_PUBLISH, PRODUCT_UNPUBLISH
+from catalog.errors import InvalidProduct, ProductCodeTaken, ProductExists, ProductNotFound
+from catalog.models import Product
+from catalog.operations.publication import ANY_PUBLICATION, Publication
+from core.documents import check_version
+from core.errors import DomainError
+from core.identifiers import generate_id
+from core.upserts import Outcome, Plan, UpsertTarget, upsert_rows
+from core.violations import refused_as
+
+RESERVED_IDS = frozenset({"bulk", "search"})
+"""Ids that addresses use for something else."""
+
+TARGET = UpsertTarget(
+    table=Product._meta.db_table,
+    key=("tenant_id", "external_id"),
+    columns={
+        "tenant_id": "bigint",
+        "external_id": "text",
+        "code": "text",
+        "name": "jsonb",
+        "description": "jsonb",
+        "is_published": "boolean",
+        "product_type": "text",
+        "details": "jsonb",
+        "mixins": "jsonb",
+        "mixin_schemas": "jsonb",
+        "created_at": "timestamptz",
+        "modified_at": "timestamptz",
+    },
+    created_only=frozenset({"created_at", "product_type"}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductDraft:
+    """What a product is to become. `is_published` None keeps what is stored (false for a new product).
+
+    `external_id` empty means: generate one (creations only). `details` are attributes kept unchanged.
+    """
+
+    external_id: str
+    code: str
+    name: Mapping[str, str]
+    description: Mapping[str, str] = field(default_factory=dict)
+    is_published: bool | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    mixins: Mapping[str, Any] = field(default_factory=dict)
+    mixin_schemas: Mapping[str, Any] = field(default_factory=dict)
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a write needs to know of a stored product."""
+
+    id: int
+    version: int
+    is_published: bool
+
+
+def create_product(
+    *, tenant_id: int, draft: ProductDraft, at: datetime, publication: Publication = ANY_PUBLICATION
+) -> str:
+    """Store a new product and return its id. Its version is 1.
+
+    Raises ProductExists, ProductCodeTaken, InvalidProduct, and MissingScope when it is to be published and
+    the writer may not.
+    """
+    return _only(
+        write_products_in_bulk(
+            tenant_id=tenant_id, drafts=[draft], at=at, may_exist=False, publication=publication
+        )
+    ).id
+
+
+def upsert_product(
+    *, tenant_id: int, draft: ProductDraft, at: datetime, publication: Publication = ANY_PUBLICATION
+) -> bool:
+    """Replace the product or create it; say whether it was created.
+
+    Raises VersionConflict, ProductCodeTaken, InvalidProduct and MissingScope.
+    """
+    return _only(
+        write_products_in_bulk(
+            tenant_id=tenant_id, drafts=[draft], at=at, may_exist=True, publication=publication
+        )
+    ).created
+
+
+@transaction.atomic
+def edit_product(
+    *,
+    tenant_id: int,
+    product_id: str,
+    edit: Callable[[Product], ProductDraft],
+    at: datetime,
+    publication: Publication = ANY_PUBLICATION,
+) -> None:
+    """Change the product to what `edit` makes of the stored one, which is locked meanwhile.
+
+    Raises ProductNotFound and what `upsert_product` raises.
+    """
+    product = Product.objects.select_for_update().filter(tenant=tenant_id, external_id=product_id).first()
+    if product is None:
+        raise ProductNotFound(product_id)
+    draft = edit(product)
+    check_version(product, draft.expected_version)
+    upsert_product(tenant_id=tenant_id, draft=draft, at=at, publication=publication)
+
+
+@transaction.atomic
+def write_products_in_bulk(
+    *,
+    tenant_id: int,
+    drafts: Sequence[ProductDraft | DomainError],
+    at: datetime,
+    may_exist: bool,
+    publication: Publication = ANY_PUBLICATION,
+) -> list[Outcome]:
+    """Create the products, or replace those that `may_exist`; report every row, in order.
+
+    A row is a draft, or the error that reading it gave. A refused row spoils no other; the same id twice
+    acts in order. The number of statements does not depend on the number of rows.
+    """
+    stored = _lock_products(tenant_id, [row.external_id for row in drafts if isinstance(row, ProductDraft)])
+    owners = _owners_of_codes(tenant_id, [row.code for row in drafts if isinstance(row, ProductDraft)])
+    published = {product_id: product.is_published for product_id, product in stored.items()}
+    plan: Plan[tuple[int, str], ProductDraft] = Plan()
+    for position, row in enumerate(drafts):
+        if isinstance(row, DomainError):
+            plan.refuse(position, row)
+            continue
+        product_id = row.external_id or generate_id()
+        exists = product_id in published
+        was_published = published.get(product_id, False)
+        will_be_published = was_published if row.is_published is None else row.is_published
+        error: DomainError | None = publication.refusal(
+            was_published, will_be_published, publish=PRODUCT_PUBLISH, unpublish=PRODUCT_UNPUBLISH
+        )
+        if exists and not may_exist:
+            error = ProductExists(product_id)
+        elif product_id in RESERVED_IDS:
+            error = InvalidProduct(f"The id {product_id} is reserved.", field="id")
+        elif owners.setdefault(row.code, product_id) != product_id:
+            error = ProductCodeTaken(row.code)
+        if error:
+            plan.refuse(position, error, id=product_id)
+            continue
+        known = stored.get(product_id)
+        plan.accept(
+            position,
+            (tenant_id, product_id),
+            row,
+            stored_version=known.version if known else None,
+            expected_version=row.expected_version,
+            id=product_id,
+        )
+        if plan.outcomes[-1].error is None:
+            published[product_id] = will_be_published
+    with refused_as({"product_code_unique": ProductCodeTaken("")}):
+        written = upsert_rows(
+            TARGET,
+            ((_values(key, row, published[key[1]], at), plan.writes[key]) for key, row in plan.rows.items()),
+        )
+    plan.settle(written)
+    return plan.outcomes
+
+
+@transaction.atomic
+def delete_product(*, tenant_id: int, product_id: str) -> None:
+    """Delete the product and all its assignments; an unknown one is deleted already.
+
+    The product is locked before its assignments and those in key order, as `catalog.tree` does with
+    categories: two deletions wait for each other, never both.
+    """
+    if not (stored := _lock_products(tenant_id, [product_id], strength="UPDATE")):
+        return
+    [product] = stored.values()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM catalog_categoryassignment WHERE tenant_id = %s AND product_id = %s"
+            " ORDER BY id FOR UPDATE",
+            [tenant_id, product.id],
+        )
+        cursor.execute("DELETE FROM catalog_product WHERE id = %s", [product.id])
+
+
+def _only(outcomes: Sequence[Outcome]) -> Outcome:
+    [outcome] = outcomes
+    if outcome.error:
+        raise outcome.error
+    return outcome
+
+
+def _lock_products(
+    tenant_id: int, product_ids: Sequence[str], *, strength: str = "NO KEY UPDATE"
+) -> dict[str, Stored]:
+    """Lock the products that exist, in key order, and return what is known of them by their wire ids."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT external_id, id, version, is_published FROM catalog_product"
+            f" WHERE tenant_id = %s AND external_id = ANY(%s::text[]) ORDER BY id FOR {strength}",
+            [tenant_id, list(product_ids)],
+        )
+        return {row[0]: Stored(*row[1:]) for row in cursor.fetchall()}
+
+
+def _owners_of_codes(tenant_id: int, codes: Sequence[str]) -> dict[str, str]:
+    """Return which products have these codes, by their wire ids."""
+    rows = Product.objects.filter(tenant=tenant_id, code__in=codes).order_by()
+    return {code: product_id for code, product_id in rows.values_list("code", "external_id") if code}
+
+
+def _values(key: tuple[int, str], row: ProductDraft, is_published: bool, at: datetime) -> list[Any]:
+    """Return the row in the order of TARGET's columns."""
+    return [
+        *key,
+        row.code,
+        dict(row.name),
+        dict(row.description),
+        is_published,
+        "BASIC",
+        dict(row.details),
+        dict(row.mixins),
+        dict(row.mixin_schemas),
+        at,
+        at,
+    ]

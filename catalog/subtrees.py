@@ -1,0 +1,45 @@
+"""Which categories stand below another: selections for reads, each a part of the statement that uses it.
+
+A selection finds the category by its key and looks up its range itself, so that a move in between cannot
+make it read another subtree.
+"""
+
+from core.api.sql import Sql
+
+# The category of a key and all above it, but the hidden root.
+_LINE = (
+    "WITH RECURSIVE line (parent_id, is_published) AS ("
+    "SELECT parent_id, is_published FROM catalog_category WHERE id = %s"
+    " UNION ALL SELECT above.parent_id, above.is_published FROM line"
+    " JOIN catalog_category AS above ON above.id = line.parent_id AND above.parent_id IS NOT NULL)"
+)
+
+
+def ancestors(key: int) -> Sql:
+    """A SELECT of the keys of the categories above (and of the hidden root)."""
+    return Sql(f"{_LINE} SELECT parent_id FROM line", (key,))
+
+
+def descendants(key: int, *, shows_unpublished: bool, depth: int = 0, with_itself: bool = False) -> Sql:
+    """A SELECT of the keys of the categories below, `depth` levels down (0: all).
+
+    Unless `shows_unpublished`, everything at and below an unpublished category is left out, also when that
+    one stands above; the category itself, which `with_itself` adds, always stays. One range of the
+    `(tree_id, lft)` index.
+    """
+    limit = Sql(" AND node.level <= top.level + %s", (depth,)) if depth else Sql("")
+    first = "node.lft >= top.lft" if with_itself else "node.lft > top.lft"
+    source = (
+        "catalog_category AS top JOIN catalog_category AS node"
+        f" ON node.tree_id = top.tree_id AND {first} AND node.lft < top.rght{limit.text}"
+    )
+    if shows_unpublished:
+        return Sql(f"SELECT node.id FROM {source} WHERE top.id = %s", (*limit.values, key))
+    stays = "node.id = top.id OR " if with_itself else ""
+    return Sql(
+        "SELECT id FROM (SELECT node.id, node.lft, max(node.rght) FILTER (WHERE NOT node.is_published)"
+        f" OVER (ORDER BY node.lft) AS hidden_until FROM {source} WHERE top.id = %s"
+        f" AND ({stays}NOT EXISTS ({_LINE} SELECT 1 FROM line WHERE NOT is_published))"
+        ") AS descendant WHERE hidden_until IS NULL OR hidden_until < lft",
+        (*limit.values, key, key),
+    )
