@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.db import IntegrityError, connection, transaction
 
@@ -41,7 +43,7 @@ def test_email_is_looked_up_in_any_case(tenant):
     assert not Customer.objects.for_tenant(tenant).with_email("").exists()
 
 
-def test_email_is_looked_up_through_its_index(tenant):
+def test_email_is_looked_up_through_an_index(tenant):
     Customer.objects.bulk_create(
         Customer(tenant=tenant, external_id=str(number), email=f"{number}@example.com")
         for number in range(3000)
@@ -49,7 +51,7 @@ def test_email_is_looked_up_through_its_index(tenant):
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE accounts_customer")
     plan = Customer.objects.for_tenant(tenant).with_email("77@example.com").explain()
-    assert "customer_email_unique" in plan
+    assert re.search(r"Index Cond: .*lower\(\(email\)::text\) = '77@example.com'", plan)
 
 
 def test_contact_is_unique_and_of_one_tenant(tenant, other_tenant):
