@@ -1,5 +1,7 @@
 """What it means for a row to belong to a tenant."""
 
+from typing import Any
+
 from django.db import models
 
 from core.documents import Document, DocumentQuerySet
@@ -31,3 +33,14 @@ class TenantDocument(TenantOwned, Document):
 
     def __str__(self) -> str:
         return self.external_id
+
+    def titled(self, translations: object) -> str:
+        """Return a localized name with the id, for people.
+
+        The name is in the tenant's default language when the tenant has been loaded along; it is not worth a
+        statement of its own.
+        """
+        texts = translations if isinstance(translations, dict) else {}
+        tenant: Any = self._state.fields_cache.get("tenant")
+        name = texts.get(tenant.default_language) if tenant else None
+        return f"{name or next(iter(texts.values()), '')} ({self.external_id})".strip()

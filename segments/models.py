@@ -45,8 +45,7 @@ class Segment(TenantDocument):
         ]
 
     def __str__(self) -> str:
-        name = next(iter(self.name.values()), "") if isinstance(self.name, dict) else ""
-        return f"{name} ({self.external_id})"
+        return self.titled(self.name)
 
 
 class Assignment(TenantOwned, Document):

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.test.client import ClientHandler
 
@@ -10,7 +11,7 @@ from accounts.callers import CallerKind
 from accounts.models import ApiClient, Customer, LegalEntity, Session, SigningKey, Site, Tenant
 from accounts.tokens import issue_access_token, verify_access_token
 from accounts.tokens.keys import new_signing_key, signing_keys
-from tests.factories.accounts import ApiClientFactory, SessionFactory, SiteFactory, TenantFactory
+from tests.factories.accounts import ApiClientFactory, SessionFactory, SiteFactory, TenantFactory, UserFactory
 
 HANDLER = ClientHandler(enforce_csrf_checks=False)
 
@@ -177,3 +178,21 @@ def anonymous_api(tenant: Tenant, stored_signing_keys: None) -> Api:
         at=at,
     )
     return Api(checked_token(token, at))
+
+
+@pytest.fixture
+def staff_browser(tenant: Tenant) -> Client:
+    """The admin as somebody of the tenant `acme` sees it who has every right there."""
+    user = UserFactory(username="staff", tenant=tenant)
+    user.user_permissions.set(Permission.objects.all())
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+@pytest.fixture
+def operator_browser(db: None) -> Client:
+    """The admin as a superuser sees it who belongs to no tenant."""
+    browser = Client()
+    browser.force_login(UserFactory(username="operator", tenant=None, is_superuser=True))
+    return browser

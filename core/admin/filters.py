@@ -46,8 +46,8 @@ class AutocompleteFilter(admin.FieldListFilter):
         field_path: str,
     ) -> None:
         self.parameter = f"{field_path}__{field.target_field.name}__exact"
+        value = (params.get(self.parameter) or [""])[-1]  # before the base class takes it out
         super().__init__(field, request, params, model, model_admin, field_path)
-        value = (params.get(self.parameter) or [""])[-1]
         self.value = value if value.isdecimal() else ""
         if not self.value:
             self.used_parameters.pop(self.parameter, None)

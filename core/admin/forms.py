@@ -97,7 +97,7 @@ class JsonField(forms.JSONField):
         return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-class _UtcTime(widgets.AdminTimeWidget):
+class _UtcTime(widgets.BaseAdminTimeWidget):
     """A time that keeps what comes after the second."""
 
     supports_microseconds = True
@@ -115,7 +115,7 @@ class UtcSplitDateTime(widgets.AdminSplitDateTime):
     template_name = "core/utc_split_datetime.html"
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        forms.MultiWidget.__init__(self, [widgets.AdminDateWidget, _UtcTime], attrs)
+        forms.MultiWidget.__init__(self, [widgets.BaseAdminDateWidget, _UtcTime], attrs)
 
     def decompress(self, value: Any) -> Any:
         if not isinstance(value, datetime):

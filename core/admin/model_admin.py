@@ -14,6 +14,7 @@ from django.db import IntegrityError, models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.text import capfirst
 
 from core.admin.filters import AutocompleteFilter, TenantRelatedFilter, visible_rows
 from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField, UtcSplitDateTime
@@ -37,6 +38,11 @@ def adopt(obj: models.Model, stored: models.Model) -> None:
 class AnnotatedChangeList(ChangeList):
     """A change list whose rows carry what `TenantAdmin.annotated` adds."""
 
+    def __init__(self, request: HttpRequest, *arguments: Any, **options: Any) -> None:
+        super().__init__(request, *arguments, **options)
+        if not self.is_popup:
+            self.title = capfirst(str(self.opts.verbose_name_plural))
+
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> models.QuerySet:
         rows = super().get_queryset(request, exclude_parameters)
         model_admin: Any = self.model_admin
@@ -56,6 +62,7 @@ class TenantAdmin(admin.ModelAdmin):
     form: Any = DocumentForm
     paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they count the whole table, once for each choice
     list_per_page = 50
     view_on_site = False
 
@@ -64,7 +71,7 @@ class TenantAdmin(admin.ModelAdmin):
     chooses_tenant = True
     """Whether superusers without a tenant choose one before they add a row. Not so for rows without one."""
     localized_fields: Mapping[str, int] = {}
-    """Fields that map language to text, with the longest text; from 1,000 characters on in a text area."""
+    """Fields that map language to text, with the longest text; beyond 500 characters in a text area."""
     error_fields: Mapping[str, str] = {}
     """Form fields of the names that domain errors give."""
     explanation = ""
@@ -79,7 +86,8 @@ class TenantAdmin(admin.ModelAdmin):
         return of_tenant(queryset, self.tenant_path, tenant_id)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
-        return self.limited(super().get_queryset(request), staff_tenant_id(request))
+        rows = self.limited(super().get_queryset(request), staff_tenant_id(request))
+        return rows.select_related("tenant") if has_tenant(self.model) else rows
 
     def tenant_of_form(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the tenant whose rows a form may offer: the row's own, the staff's, or the one chosen."""
@@ -198,7 +206,7 @@ class TenantAdmin(admin.ModelAdmin):
         return LocalizedField(
             languages=list(dict.fromkeys([*languages, *stored])),
             max_length=max_length,
-            is_long=max_length >= 1_000,
+            is_long=max_length > 500,
             required=not db_field.blank,
             label=db_field.verbose_name.capitalize(),
             help_text=db_field.help_text,
@@ -278,16 +286,16 @@ class TenantAdmin(admin.ModelAdmin):
         names = [str(row) for row in (rows[:MAX_NAMED_ROWS] if rows is not None else objs)]
         if number > len(names):
             names.append("…")
-        counts = {str(self.opts.verbose_name_plural): self._shown_count(number)}
+        counts = {self._noun(self.opts, number): self._shown_count(number)}
         protected = []
         for relation, action in self._references():
             model = relation.related_model
             related = model._base_manager.filter(**{f"{relation.field.name}__in": keys})
             number = self._capped_count(related) if action != "SET NULL" else 0
             if number and action == "RESTRICT":
-                protected.append(f"{self._shown_count(number)} {model._meta.verbose_name_plural}")
+                protected.append(f"{self._shown_count(number)} {self._noun(model._meta, number)}")
             elif number:
-                counts[str(model._meta.verbose_name_plural)] = self._shown_count(number)
+                counts[self._noun(model._meta, number)] = self._shown_count(number)
         lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
         return names, counts, lacking, protected
 
@@ -300,6 +308,9 @@ class TenantAdmin(admin.ModelAdmin):
             for constraint in relation.related_model._meta.constraints:
                 if isinstance(constraint, SameTenantReference) and constraint.field == relation.field.name:
                     yield relation, constraint.on_delete
+
+    def _noun(self, options: Any, number: int) -> str:
+        return str(options.verbose_name if number == 1 else options.verbose_name_plural)
 
     def _capped_count(self, rows: models.QuerySet) -> int:
         return rows.order_by()[: CappedPaginator.cap + 1].count()

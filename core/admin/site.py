@@ -30,6 +30,7 @@ class Console(admin.AdminSite):
     site_title = "Customer segments"
     index_title = "What would you like to do?"
     empty_value_display = "–"
+    site_url = None
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -43,6 +43,12 @@ class AssignmentAdmin(TenantAdmin):
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "segment", *self.assigned] if obj is not None else fields
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Begin with the segment that the list was filtered by."""
+        filters = QueryDict(request.GET.get("_changelist_filters", ""))
+        segment = filters.get("segment__id__exact", "")
+        return {"segment": segment, **super().get_changeform_initial_data(request)}
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         return fieldsets if obj is not None else [entry for entry in fieldsets if entry[0] != "Record"]
@@ -81,7 +87,7 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
     empty_state = "Add one here, or open a segment and choose “Add members” for a whole list."
     assigned = ("customer", "legal_entity")
     list_display = ("title", "segment_link", "legal_entity", "window", "assignment_type", "added")
-    list_select_related = ("customer", "segment", "legal_entity")
+    list_select_related = ("customer", "segment__tenant", "legal_entity")
     list_filter = (
         ("segment", AutocompleteFilter),
         ("customer", AutocompleteFilter),
@@ -144,7 +150,7 @@ class ItemAssignmentAdmin(AssignmentAdmin):
     empty_state = "Add one here, or open a segment and choose “Add items” for a whole list."
     assigned = ("product", "category")
     list_display = ("title", "type_name", "segment_link", "includes_subcategories", "window", "added")
-    list_select_related = ("product", "category", "segment")
+    list_select_related = ("product__tenant", "category__tenant", "segment__tenant")
     list_filter = (
         ("segment", AutocompleteFilter),
         ItemTypeFilter,

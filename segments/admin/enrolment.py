@@ -97,11 +97,12 @@ class EnrolmentPages(admin.ModelAdmin):
         """Say and log what was done. What was deleted since the preview is left out and counted."""
         added = sum(outcome.created for outcome in outcomes)
         refused = sum(outcome.error is not None for outcome in outcomes)
+        noun = what.removesuffix("s") if added == 1 else what
         if added:
-            self.log_change(request, segment, f"Added {added:,} {what}.")
-        self.message_user(request, f"Added {added:,} {what} to the segment.", messages.SUCCESS)
+            self.log_change(request, segment, f"Added {added:,} {noun}.")
+        self.message_user(request, f"Added {added:,} {noun} to the segment.", messages.SUCCESS)
         if refused:
-            self.message_user(request, f"{refused:,} {what} do not exist any more.", messages.WARNING)
+            self.message_user(request, f"Left out {refused:,}: gone since the preview.", messages.WARNING)
         model = "customerassignment" if what == "customers" else "itemassignment"
         page = reverse(f"admin:segments_{model}_changelist")
         return HttpResponseRedirect(f"{page}?segment__id__exact={segment.pk}")

@@ -16,6 +16,7 @@ from core.admin.search import translations_of
 from segments.admin.enrolment import EnrolmentPages
 from segments.admin.filters import EffectiveFilter
 from segments.admin.sight import SightPage
+from segments.api.rows import LONGEST_DESCRIPTION, LONGEST_NAME
 from segments.forms.segments import SegmentForm
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from segments.operations.removals import remove_segments
@@ -55,7 +56,7 @@ class SegmentAdmin(EnrolmentPages, SightPage, TenantAdmin):
     form = SegmentForm
     explanation = "Groups of customers, and the products and categories that are meant for them."
     empty_state = "Add one, put customers and items into it, and activate it."
-    localized_fields = {"name": 200, "description": 5_000}
+    localized_fields = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION}
     error_fields = {
         "siteCode": "site",
         "id": "external_id",
@@ -71,7 +72,7 @@ class SegmentAdmin(EnrolmentPages, SightPage, TenantAdmin):
     readonly_fields = ("version", "created_at", "modified_at")
     actions = ("activate", "deactivate")
     fieldsets = (
-        (None, {"fields": ("external_id", "site", "name", "description", "status")}),
+        (None, {"fields": ("name", "description", "site", "status", "external_id")}),
         ("When it counts", {"fields": ("valid_from", "valid_to")}),
         ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
         ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -15,8 +16,11 @@ from django.utils import timezone
 from accounts.callers import Identity
 from accounts.models import Customer, LegalEntity, Site
 from core.admin.filters import visible_rows
+from core.api.fields import Languages
+from core.api.sql import Sql
 from core.errors import DomainError
 from core.windows import window_contains
+from segments.api.trees import category_forest
 from segments.forms.sight import SightForm
 from segments.models import ItemAssignment, Segment
 from segments.visibility import viewer_for, visible_segments
@@ -32,7 +36,7 @@ class Seen:
     legal_entity: LegalEntity | None
     segments: QuerySet[Segment]
     products: list[ItemAssignment]
-    categories: list[ItemAssignment]
+    forest: list[dict[str, Any]]
 
 
 class SightPage(admin.ModelAdmin):
@@ -83,13 +87,23 @@ class SightPage(admin.ModelAdmin):
             legal_entity_id=entity.external_id if entity else None,
         )
         keys = visible_segments(viewer, at=at, site_code=site.code if site else None)
-        held = ItemAssignment.objects.filter(window_contains(at), tenant=customer.tenant_id, segment__in=keys)
-        products = held.filter(product__isnull=False).order_by("product_id").distinct("product_id")
-        categories = held.filter(category__isnull=False).order_by("category_id").distinct("category_id")
+        products = ItemAssignment.objects.filter(
+            window_contains(at), tenant=customer.tenant_id, segment__in=keys, product__isnull=False
+        )
+        forest = category_forest(
+            tenant_id=customer.tenant_id,
+            chosen=Sql("assignment.segment_id = ANY(%s::bigint[])", (list(keys),)),
+            at=at,
+            languages=Languages((), customer.tenant.default_language),
+        )
         return Seen(
             at=at,
             legal_entity=LegalEntity.objects.filter(pk__in=[viewer.legal_entity_id]).first(),
             segments=Segment.objects.filter(pk__in=keys).select_related("site"),
-            products=list(products.select_related("product")[: MOST_SHOWN + 1]),
-            categories=list(categories.select_related("category")[: MOST_SHOWN + 1]),
+            products=list(
+                products.order_by("product_id")
+                .distinct("product_id")
+                .select_related("product")[: MOST_SHOWN + 1]
+            ),
+            forest=orjson.loads(forest),
         )

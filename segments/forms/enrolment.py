@@ -21,6 +21,8 @@ HEADINGS = frozenset(
 class EnrolmentForm(forms.Form):
     """A list, one entry a line, pasted or uploaded; and the window that all its entries get."""
 
+    required_css_class = "required"
+
     pasted = forms.CharField(
         label="Paste here",
         required=False,

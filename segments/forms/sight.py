@@ -11,6 +11,8 @@ from segments.models import CustomerAssignment, Segment
 class SightForm(forms.Form):
     """Whose sight is asked for: a customer, perhaps acting for a legal entity, on a site, at an instant."""
 
+    required_css_class = "required"
+
     def __init__(
         self,
         *arguments: Any,

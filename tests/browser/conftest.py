@@ -1,0 +1,73 @@
+"""A headless Chromium on the admin of a running server."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from accounts.models import Tenant, User
+from tests.factories.accounts import UserFactory
+
+# Playwright's loop runs in this thread, so Django takes each of our queries for one from asynchronous code.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+PASSWORD = "a-password-for-tests"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The browser of all tests; they fail, saying how to install it, where there is none."""
+    if not Path(CHROMIUM).exists():
+        pytest.fail(
+            f"There is no Chromium at {CHROMIUM}. Install it (on Debian: apt-get install -y chromium), or let"
+            " the environment variable CHROMIUM name one.",
+            pytrace=False,
+        )
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: Any, tmp_path: Path) -> Iterator[Page]:
+    """A page of a fresh browser profile, whose addresses begin at the server. Fails on errors of scripts."""
+    context = browser.new_context(base_url=live_server.url, viewport={"width": 1300, "height": 900})
+    context.set_default_timeout(10_000)
+    found = context.new_page()
+    errors: list[str] = []
+    found.on("pageerror", lambda error: errors.append(str(error)))
+    yield found
+    found.screenshot(path=tmp_path / "last.png", full_page=True)
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def merchandiser(tenant: Tenant) -> User:
+    """Somebody who may curate segments, and look at the shop around them."""
+    user = UserFactory(username="merchandiser", tenant=tenant)
+    user.set_password(PASSWORD)
+    user.save()
+    curated = ["segment", "customerassignment", "itemassignment"]
+    seen = ["customer", "legalentity", "contactassignment", "site", "product", "category"]
+    codes = [f"{action}_{model}" for model in curated for action in ("view", "add", "change", "delete")]
+    user.user_permissions.set(
+        Permission.objects.filter(codename__in=codes + [f"view_{name}" for name in seen])
+    )
+    return user
+
+
+@pytest.fixture
+def working_page(page: Page, merchandiser: User) -> Page:
+    """A page on which the merchandiser has just logged in."""
+    page.goto("/admin/")
+    page.get_by_label("Username").fill(merchandiser.username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    return page

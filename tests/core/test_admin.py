@@ -1,0 +1,396 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.core.exceptions import ValidationError
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Customer, Site, Tenant
+from core.admin import CappedPaginator, JsonField, LocalizedField, UtcSplitDateTime, starting_with
+from segments.models import Segment
+from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
+from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+
+# --- fields ---
+
+
+def localized(**options: Any) -> LocalizedField:
+    return LocalizedField(languages=["en", "de"], max_length=5, **options)
+
+
+def test_a_localized_field_leaves_empty_languages_out() -> None:
+    assert localized().clean(["VIP", ""]) == {"en": "VIP"}
+
+
+def test_a_localized_field_that_is_required_needs_one_language() -> None:
+    assert localized(required=True).clean(["", "VIP"]) == {"de": "VIP"}
+    with pytest.raises(ValidationError, match="This field is required"):
+        localized(required=True).clean(["", ""])
+
+
+def test_a_localized_field_that_is_not_required_may_be_empty() -> None:
+    assert localized(required=False).clean(["", ""]) == {}
+
+
+def test_a_localized_field_bounds_each_text() -> None:
+    with pytest.raises(ValidationError, match="at most 5 characters"):
+        localized().clean(["too long", ""])
+
+
+def test_a_localized_field_shows_one_input_for_each_language() -> None:
+    html = localized().widget.render("name", {"de": "Stamm", "en": "VIP"}, {"id": "id_name"})
+    assert html.index('name="name_en" value="VIP"') < html.index('name="name_de" value="Stamm"')
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (dict, '{"a": 1}', {"a": 1}),
+        (dict, "", {}),
+        (list, "[1]", [1]),
+        (list, "", []),
+    ],
+)
+def test_json_of_the_right_kind_is_taken(kind: type, text: str, value: Any) -> None:
+    assert JsonField(kind=kind, required=False).clean(text) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (dict, "[1]", "Enter an object such as"),
+        (list, "{}", "Enter a list such as"),
+        (dict, "{", "Enter a valid JSON"),
+        (dict, '{"a": "\\u0000"}', "U\\+0000 cannot be stored"),
+        (dict, json.dumps({"a": "x" * 100_000}), "no more than 100,000 characters"),
+        (dict, "[" * 50_000, "nested too deeply"),
+    ],
+)
+def test_json_that_cannot_be_stored_is_refused(kind: type, text: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        JsonField(kind=kind).clean(text)
+
+
+def test_a_time_keeps_its_milliseconds_through_the_form() -> None:
+    widget = UtcSplitDateTime()
+    end = datetime(2024, 1, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+    html = widget.render("valid_to", end)
+    assert 'value="2024-01-31"' in html
+    assert 'value="23:59:59.999"' in html
+    assert "UTC" in html
+
+
+# --- lists ---
+
+
+def test_a_capped_paginator_counts_no_further_than_its_cap(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setattr(CappedPaginator, "cap", 2)
+    CustomerFactory.create_batch(3, tenant=tenant)
+    paginator = CappedPaginator(Customer.objects.order_by("id"), 1)
+    with django_assert_num_queries(1):
+        assert (paginator.count, paginator.is_capped, paginator.num_pages) == (2, True, 2)
+    Customer.objects.first().delete()
+    fits = CappedPaginator(Customer.objects.order_by("id"), 1)
+    assert (fits.count, fits.is_capped) == (2, False)
+
+
+def test_a_search_takes_each_word_as_a_beginning(tenant: Tenant) -> None:
+    ada = CustomerFactory(
+        tenant=tenant, external_id="C1", first_name="Ada", last_name="Lovelace", email="Ada@x.org"
+    )
+    CustomerFactory(
+        tenant=tenant, external_id="C2", first_name="Grace", last_name="Hopper", email="grace@x.org"
+    )
+
+    def found(term: str) -> list[Customer]:
+        folded = ["email", "first_name", "last_name"]
+        return list(starting_with(Customer.objects.all(), term, exact=["external_id"], folded=folded))
+
+    assert found("LOVE") == [ada]
+    assert found("ada lovelace") == [ada]
+    assert found("ada hopper") == []
+    assert found("C1") == [ada]
+    assert found("c1") == []  # ids tell upper case from lower
+    assert found("ada@") == [ada]
+    assert found("lace") == []
+    assert len(found("")) == 2
+
+
+def test_the_index_groups_models_as_a_merchandiser_thinks(staff_browser: Client) -> None:
+    groups = staff_browser.get(reverse("admin:index")).context["app_list"]
+    shown = {group["name"]: [model["object_name"] for model in group["models"]] for group in groups}
+    assert shown["Segments"] == ["Segment", "CustomerAssignment", "ItemAssignment"]
+    assert shown["Customers"] == ["Customer", "LegalEntity", "ContactAssignment"]
+
+
+def test_the_page_says_whose_data_it_shows(staff_browser: Client, operator_browser: Client) -> None:
+    assert 'class="console-tenant"' in staff_browser.get(reverse("admin:index")).content.decode()
+    assert staff_browser.get(reverse("admin:index")).context["console_tenant"] == "acme"
+    assert operator_browser.get(reverse("admin:index")).context["console_tenant"] == "all tenants"
+
+
+def test_an_empty_list_says_what_to_do(staff_browser: Client) -> None:
+    page = staff_browser.get(reverse("admin:segments_segment_changelist"))
+    assert "There are no segments yet." in page.content.decode()
+    assert "Add one, put customers and items into it, and activate it." in page.content.decode()
+
+
+def test_a_search_without_result_offers_to_clear_it(staff_browser: Client) -> None:
+    page = staff_browser.get(reverse("admin:segments_segment_changelist"), {"q": "nothing"})
+    assert "No segments match." in page.content.decode()
+
+
+def test_no_list_counts_the_whole_table() -> None:
+    for model, model_admin in admin.site._registry.items():
+        assert model_admin.show_full_result_count is False, model
+        assert model_admin.paginator is CappedPaginator, model
+        assert model_admin.show_facets is admin.ShowFacets.NEVER, model
+
+
+def test_nothing_is_edited_inline() -> None:
+    assert [model for model, model_admin in admin.site._registry.items() if model_admin.inlines] == []
+
+
+# --- the tenant of a new row ---
+
+
+def form_values(site: Site, **values: Any) -> dict[str, Any]:
+    return {
+        "external_id": "vip",
+        "site": site.pk,
+        "name_en": "VIP",
+        "status": "ACTIVE",
+        "mixins": "{}",
+        "mixin_schemas": "{}",
+        **values,
+    }
+
+
+def test_staff_add_rows_to_their_own_tenant(staff_browser: Client, site: Site) -> None:
+    staff_browser.post(reverse("admin:segments_segment_add"), form_values(site))
+    assert Segment.objects.get().tenant == site.tenant
+
+
+def test_staff_cannot_add_rows_to_another_tenant(
+    staff_browser: Client, site: Site, other_tenant: Tenant
+) -> None:
+    values = form_values(site, tenant=other_tenant.pk, _tenant=other_tenant.pk)
+    staff_browser.post(reverse("admin:segments_segment_add"), values)
+    assert Segment.objects.get().tenant == site.tenant
+
+
+def test_a_superuser_chooses_the_tenant_first(
+    operator_browser: Client, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    page = operator_browser.get(reverse("admin:segments_segment_add"), {"_popup": "1"})
+    assert "Add segment: for which tenant?" in page.content.decode()
+    assert '<input type="hidden" name="_popup" value="1">' in page.content.decode()
+    assert list(page.context["tenants"]) == [tenant, other_tenant]
+
+
+def test_a_superusers_form_offers_the_chosen_tenants_rows_and_languages(
+    operator_browser: Client, site: Site, other_tenant: Tenant
+) -> None:
+    other_tenant.languages = ["en", "fr"]
+    other_tenant.save()
+    page = operator_browser.get(
+        reverse("admin:segments_segment_add"), {"tenant": other_tenant.pk}
+    ).content.decode()
+    assert 'name="name_fr"' in page
+    assert 'name="name_de"' not in page
+    assert f"tenant={other_tenant.pk}" in page  # what the site field searches in
+
+
+def test_a_superuser_adds_a_row_to_the_chosen_tenant(
+    operator_browser: Client, site: Site, other_tenant: Tenant
+) -> None:
+    other_site = SiteFactory(tenant=other_tenant)
+    values = form_values(other_site, _tenant=other_tenant.pk)
+    operator_browser.post(reverse("admin:segments_segment_add"), values)
+    assert Segment.objects.get().tenant == other_tenant
+
+
+def test_a_superusers_form_refuses_a_row_of_another_than_the_chosen_tenant(
+    operator_browser: Client, site: Site, other_tenant: Tenant
+) -> None:
+    page = operator_browser.post(
+        reverse("admin:segments_segment_add"), form_values(site, _tenant=other_tenant.pk)
+    )
+    assert page.context["adminform"].form.errors["site"] == [
+        "Select a valid choice. That choice is not one of the available choices."
+    ]
+    assert not Segment.objects.exists()
+
+
+def test_the_tenant_of_a_row_is_fixed(operator_browser: Client, site: Site, other_tenant: Tenant) -> None:
+    segment = SegmentFactory(site=site)
+    page = reverse("admin:segments_segment_change", args=[segment.pk])
+    values = form_values(site, tenant=other_tenant.pk, _tenant=other_tenant.pk, expected_version=1)
+    assert operator_browser.post(page, values).status_code == 302
+    segment.refresh_from_db()
+    assert (segment.tenant, segment.name) == (site.tenant, {"en": "VIP"})
+
+
+def test_staff_without_a_tenant_are_refused(staff_browser: Client, tenant: Tenant) -> None:
+    # The database keeps such a user from being stored, so this one is made on the way in.
+    from_database = UserFactory._meta.model.from_db.__func__
+
+    def without_tenant(cls: type, *arguments: Any) -> Any:
+        user = from_database(cls, *arguments)
+        user.tenant_id = None
+        return user
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(UserFactory._meta.model, "from_db", classmethod(without_tenant))
+        response = staff_browser.get(reverse("admin:segments_segment_changelist"))
+    assert response.status_code == 403
+
+
+# --- saving ---
+
+
+def change(browser: Client, segment: Segment, **values: Any) -> Any:
+    page = reverse("admin:segments_segment_change", args=[segment.pk])
+    return browser.post(page, form_values(segment.site, **values))
+
+
+def test_a_form_carries_the_version_that_was_seen(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site, version=7)
+    page = staff_browser.get(reverse("admin:segments_segment_change", args=[segment.pk])).content.decode()
+    assert '<input type="hidden" name="expected_version" value="7" id="id_expected_version">' in page
+
+
+def test_the_second_of_two_editors_is_told(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site, version=2, name={"en": "First"})
+    page = change(staff_browser, segment, name_en="Second", expected_version=1)
+    assert page.status_code == 200
+    [message] = page.context["adminform"].form.non_field_errors()
+    assert message.startswith("Somebody else changed this in the meantime")
+    assert 'value="Second"' in page.content.decode()
+    segment.refresh_from_db()
+    assert (segment.name, segment.version) == ({"en": "First"}, 2)
+
+
+def test_a_refusal_that_only_the_operation_knows_comes_back_beside_its_field(
+    staff_browser: Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a site that is gone when the operation looks for it
+    segment = SegmentFactory(site=site, name={"en": "First"})
+    monkeypatch.setattr("segments.operations.segments.site_keys", lambda tenant_id, rows: {})
+    # when
+    page = change(staff_browser, segment, name_en="Second", expected_version=1)
+    # then
+    assert page.status_code == 200
+    assert page.context["adminform"].form.errors == {"site": ["There is no site main."]}
+    assert 'value="Second"' in page.content.decode()
+    assert list(page.context["messages"]) == []
+    assert not LogEntry.objects.exists()
+    segment.refresh_from_db()
+    assert segment.name == {"en": "First"}
+
+
+def test_a_version_that_changes_under_the_form_is_found_by_the_operation(
+    staff_browser: Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = SegmentFactory(site=site)
+    locked = "segments.admin.segments.locked_segment"
+
+    def changed_by_somebody(**arguments: Any) -> None:
+        Segment.objects.update(version=2)
+
+    monkeypatch.setattr(locked, changed_by_somebody)
+    page = change(staff_browser, segment, expected_version=1)
+    [message] = page.context["adminform"].form.non_field_errors()
+    assert message.startswith("Somebody else changed this in the meantime")
+    segment.refresh_from_db()
+    assert segment.version == 1  # what the other one did in our transaction is rolled back with it
+
+
+def test_languages_that_the_tenant_does_not_use_any_more_are_kept(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site, name={"en": "VIP", "fr": "Fidèles"})
+    page = reverse("admin:segments_segment_change", args=[segment.pk])
+    assert 'name="name_fr" value="Fidèles"' in staff_browser.get(page).content.decode()
+    change(staff_browser, segment, name_fr="Fidèles", name_en="Best", expected_version=1)
+    segment.refresh_from_db()
+    assert segment.name == {"en": "Best", "fr": "Fidèles"}
+
+
+def test_a_form_saved_unchanged_keeps_the_milliseconds_of_a_window(staff_browser: Client, site: Site) -> None:
+    end = datetime(2024, 1, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+    segment = SegmentFactory(site=site, valid_to=end)
+    change(staff_browser, segment, valid_to_0="2024-01-31", valid_to_1="23:59:59.999", expected_version=1)
+    segment.refresh_from_db()
+    assert segment.valid_to == end
+
+
+# --- deletion ---
+
+
+def test_deletion_tells_counts_and_loads_nothing(
+    staff_browser: Client, site: Site, django_assert_max_num_queries: Any
+) -> None:
+    segment = SegmentFactory(site=site)
+    CustomerAssignmentFactory.create_batch(3, segment=segment)
+    page = reverse("admin:segments_segment_delete", args=[segment.pk])
+    response = staff_browser.get(page)
+    assert response.context["model_count"] == {"segment": "1", "customer assignments": "3"}.items()
+    assert len(response.context["deleted_objects"]) == 1
+
+
+def test_what_others_refer_to_is_not_deleted(staff_browser: Client, site: Site) -> None:
+    SegmentFactory(site=site)
+    page = reverse("admin:accounts_site_delete", args=[site.pk])
+    assert "1 segment" in staff_browser.get(page).content.decode()
+    staff_browser.post(page, {"post": "yes"})
+    assert Site.objects.filter(pk=site.pk).exists()
+
+
+def test_a_refusal_of_a_deletion_is_told_on_the_rows_page(staff_browser: Client, site: Site) -> None:
+    page = reverse("admin:accounts_site_delete", args=[site.pk])
+    response = staff_browser.post(page, {"post": "yes"}, follow=True)
+    assert response.redirect_chain == [(reverse("admin:accounts_site_change", args=[site.pk]), 302)]
+    assert [str(message) for message in response.context["messages"]] == [
+        "The default site cannot be deleted."
+    ]
+    assert Site.objects.filter(pk=site.pk).exists()
+    assert not LogEntry.objects.exists()
+
+
+def test_selected_rows_are_deleted_after_a_question(staff_browser: Client, site: Site) -> None:
+    segments = SegmentFactory.create_batch(2, site=site)
+    kept = SegmentFactory(site=site)
+    CustomerAssignmentFactory(segment=segments[0])
+    page = reverse("admin:segments_segment_changelist")
+    selection = {"action": "delete_selected", "_selected_action": [segment.pk for segment in segments]}
+    question = staff_browser.post(page, selection)
+    assert question.context["counts"] == [("segments", "2"), ("customer assignment", "1")]
+    assert Segment.objects.count() == 3
+    response = staff_browser.post(page, {**selection, "post": "yes"}, follow=True)
+    assert [str(message) for message in response.context["messages"]] == ["Deleted 2 segments."]
+    assert list(Segment.objects.all()) == [kept]
+
+
+def test_all_rows_across_pages_are_deleted_without_naming_them(staff_browser: Client, site: Site) -> None:
+    segments = SegmentFactory.create_batch(3, site=site)
+    page = reverse("admin:segments_segment_changelist")
+    selection = {"action": "delete_selected", "_selected_action": [segments[0].pk], "select_across": "1"}
+    question = staff_browser.post(page, selection)
+    assert question.context["selected"] == [str(segments[0].pk)]
+    staff_browser.post(page, {**selection, "post": "yes"})
+    assert not Segment.objects.exists()
+
+
+def test_the_deletion_of_many_rows_is_one_entry_in_the_history(
+    staff_browser: Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.admin.model_admin.MAX_LOGGED_ROWS", 2)
+    segments = SegmentFactory.create_batch(3, site=site)
+    selection = {"action": "delete_selected", "_selected_action": [segment.pk for segment in segments]}
+    staff_browser.post(reverse("admin:segments_segment_changelist"), {**selection, "post": "yes"})
+    assert [entry.object_repr for entry in LogEntry.objects.all()] == ["3 segments"]
