@@ -14,7 +14,7 @@ from catalog.operations.publication import ANY_PUBLICATION, Publication
 from core.documents import check_version
 from core.errors import DomainError
 from core.identifiers import generate_id
-from core.upserts import Outcome, Plan, UpsertTarget, upsert_rows
+from core.upserts import Outcome, Plan, UpsertTarget, insert_rows, upsert_rows
 from core.violations import refused_as
 
 RESERVED_IDS = frozenset({"bulk", "search"})
@@ -141,18 +141,15 @@ def write_products_in_bulk(
             plan.refuse(position, row)
             continue
         product_id = row.external_id or generate_id()
-        exists = product_id in published
-        was_published = published.get(product_id, False)
+        was_published = may_exist and published.get(product_id, False)
         will_be_published = was_published if row.is_published is None else row.is_published
         error: DomainError | None = publication.refusal(
             was_published, will_be_published, publish=PRODUCT_PUBLISH, unpublish=PRODUCT_UNPUBLISH
         )
-        if exists and not may_exist:
-            error = ProductExists(product_id)
-        elif product_id in RESERVED_IDS:
-            error = InvalidProduct(f"The id {product_id} is reserved.", field="id")
-        elif owners.setdefault(row.code, product_id) != product_id:
-            error = ProductCodeTaken(row.code)
+        if error is None:
+            error = _refusal(
+                product_id, row, exists=product_id in published, may_exist=may_exist, owners=owners
+            )
         if error:
             plan.refuse(position, error, id=product_id)
             continue
@@ -167,13 +164,37 @@ def write_products_in_bulk(
         )
         if plan.outcomes[-1].error is None:
             published[product_id] = will_be_published
+            owners[row.code] = product_id
+    values = {key: _values(key, row, published[key[1]], at) for key, row in plan.rows.items()}
     with refused_as({"product_code_unique": ProductCodeTaken("")}):
-        written = upsert_rows(
-            TARGET,
-            ((_values(key, row, published[key[1]], at), plan.writes[key]) for key, row in plan.rows.items()),
-        )
-    plan.settle(written)
+        if may_exist:
+            plan.settle(upsert_rows(TARGET, ((values[key], plan.writes[key]) for key in values)))
+        else:
+            _insert(plan, values)
     return plan.outcomes
+
+
+def _insert(plan: Plan[tuple[int, str], ProductDraft], values: Mapping[tuple[int, str], list[Any]]) -> None:
+    """Insert the products of the plan; refuse those that another writer created in between."""
+    inserted = insert_rows(TARGET, list(values.values()))
+    for key, outcome in plan.first_outcome.items():
+        if key not in inserted:
+            outcome.created = False
+            outcome.error = ProductExists(key[1])
+    plan.outcomes.sort(key=lambda outcome: outcome.position)
+
+
+def _refusal(
+    product_id: str, row: ProductDraft, *, exists: bool, may_exist: bool, owners: Mapping[str, str]
+) -> DomainError | None:
+    """Return why the product cannot be written so, if anything speaks against it."""
+    if exists and not may_exist:
+        return ProductExists(product_id)
+    if product_id in RESERVED_IDS:
+        return InvalidProduct(f"The id {product_id} is reserved.", field="id")
+    if owners.get(row.code, product_id) != product_id:
+        return ProductCodeTaken(row.code)
+    return None
 
 
 @transaction.atomic
