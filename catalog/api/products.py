@@ -39,6 +39,13 @@ DETAILS: Mapping[str, type] = {
 }
 """Attributes that are kept as they are given, and the JSON type of each."""
 
+ENTRIES: Mapping[str, tuple[type, str]] = {
+    "taxClasses": (str, "a text"),
+    "relatedItems": (dict, "an object"),
+    "labelIds": (str, "a text"),
+}
+"""What those attributes hold that are lists or maps of one type."""
+
 CATEGORY_IDS = (
     "coalesce((SELECT array_agg(category.external_id::text ORDER BY assignment.id)"
     " FROM catalog_categoryassignment AS assignment"
@@ -121,6 +128,11 @@ def read_details(body: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, kind):
             named = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}[kind]
             raise InvalidProduct(f"{name} must be {named}.", field=name)
+        if name in ENTRIES:
+            entry_kind, entries_named = ENTRIES[name]
+            entries = value.values() if isinstance(value, dict) else value
+            if not all(isinstance(entry, entry_kind) for entry in entries):
+                raise InvalidProduct(f"Each of {name} must be {entries_named}.", field=name)
         details[name] = value
     return details
 

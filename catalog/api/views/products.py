@@ -39,6 +39,14 @@ LIST_PARAMETERS = (
     parameters.TOTAL_COUNT_HEADER,
     parameters.ACCEPT_LANGUAGE,
 )
+INDEXING = query_parameter(
+    "doIndex", "Accepted and without effect: what is written is found at once.", type=bool
+)
+RELATED_ITEMS = query_parameter(
+    "skipRelatedItemsValidation",
+    "Accepted and without effect: related products need not exist.",
+    type=bool,
+)
 PARTIAL = query_parameter("partial", "Change only what the body names.", type=bool)
 
 
@@ -85,7 +93,7 @@ class ProductViewSet(ContractViewSet):
         summary="Create a product",
         tags=TAGS,
         scopes=CREATE,
-        parameters=[parameters.TENANT, parameters.CONTENT_LANGUAGE],
+        parameters=[parameters.TENANT, INDEXING, RELATED_ITEMS, parameters.CONTENT_LANGUAGE],
         description=f"Publishing it needs {PRODUCT_PUBLISH}.",
         request=wire.ProductCreation,
         responses={201: wire.ProductId},
@@ -105,7 +113,14 @@ class ProductViewSet(ContractViewSet):
         summary="Create or replace a product",
         tags=TAGS,
         scopes=UPDATE,
-        parameters=[parameters.TENANT, PRODUCT_ID, PARTIAL, parameters.CONTENT_LANGUAGE],
+        parameters=[
+            parameters.TENANT,
+            PRODUCT_ID,
+            PARTIAL,
+            INDEXING,
+            RELATED_ITEMS,
+            parameters.CONTENT_LANGUAGE,
+        ],
         description=f"Publishing it needs {PRODUCT_PUBLISH}, unpublishing it {PRODUCT_UNPUBLISH}.",
         request=wire.ProductBody,
         responses={201: wire.ProductId, 204: None},
@@ -130,7 +145,7 @@ class ProductViewSet(ContractViewSet):
         summary="Change parts of a product",
         tags=TAGS,
         scopes=UPDATE,
-        parameters=[parameters.TENANT, PRODUCT_ID, parameters.CONTENT_LANGUAGE],
+        parameters=[parameters.TENANT, PRODUCT_ID, INDEXING, RELATED_ITEMS, parameters.CONTENT_LANGUAGE],
         description="A list is a JSON Patch (RFC 6902), an object a JSON Merge Patch (RFC 7396).",
         request=PATCH_BODY,
         responses={204: None},
@@ -158,7 +173,7 @@ class ProductViewSet(ContractViewSet):
         summary="Delete a product",
         tags=TAGS,
         scopes=(PRODUCT_MANAGE,),
-        parameters=[parameters.TENANT, PRODUCT_ID],
+        parameters=[parameters.TENANT, PRODUCT_ID, INDEXING],
         description="With all its assignments to categories and segments. An unknown one is deleted already.",
         responses={204: None},
     )
@@ -171,7 +186,7 @@ class ProductViewSet(ContractViewSet):
         summary="Create up to 200 products",
         tags=TAGS,
         scopes=CREATE,
-        parameters=[parameters.TENANT, parameters.CONTENT_LANGUAGE],
+        parameters=[parameters.TENANT, INDEXING, RELATED_ITEMS, parameters.CONTENT_LANGUAGE],
         request=wire.ProductCreation(many=True),
         responses={207: wire.ProductBulkResponse(many=True)},
     )
@@ -183,7 +198,7 @@ class ProductViewSet(ContractViewSet):
         summary="Create or replace up to 200 products",
         tags=TAGS,
         scopes=UPDATE,
-        parameters=[parameters.TENANT, parameters.CONTENT_LANGUAGE],
+        parameters=[parameters.TENANT, INDEXING, RELATED_ITEMS, parameters.CONTENT_LANGUAGE],
         request=wire.ProductBulkUpdate(many=True),
         responses={207: wire.ProductBulkResponse(many=True)},
     )
