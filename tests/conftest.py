@@ -9,8 +9,10 @@ from django.test.client import ClientHandler
 
 from accounts.callers import CallerKind
 from accounts.models import ApiClient, Customer, LegalEntity, Session, SigningKey, Site, Tenant
+from accounts.operations.clients import recent_clients
 from accounts.tokens import issue_access_token, verify_access_token
 from accounts.tokens.keys import new_signing_key, signing_keys
+from accounts.tokens.verification import forget_accepted_tokens
 from tests.factories.accounts import ApiClientFactory, SessionFactory, SiteFactory, TenantFactory, UserFactory
 
 HANDLER = ClientHandler(enforce_csrf_checks=False)
@@ -58,6 +60,13 @@ class Api:
 
     def delete(self, path: str, body: Any = None, **arguments: Any) -> Any:
         return self.send("delete", path, body, **arguments)
+
+
+@pytest.fixture(autouse=True)
+def forgetful() -> None:
+    """What one test made a process remember of its clients and tokens means nothing to the next."""
+    recent_clients.clear()
+    forget_accepted_tokens()
 
 
 @pytest.fixture

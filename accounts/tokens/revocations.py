@@ -7,13 +7,17 @@ when `settings.TOKEN_STATE_LIFETIME` seconds have passed.
 
 import mmap
 import os
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from django.conf import settings
 from django.db import transaction
 
 STAMP_LENGTH = 8
+Value = TypeVar("Value")
 
 
 class RevocationStamp:
@@ -35,6 +39,43 @@ class RevocationStamp:
     def replace(self) -> None:
         """Make every reader notice a change. Random bytes: two writers at once cannot undo each other."""
         self._bytes[:STAMP_LENGTH] = os.urandom(STAMP_LENGTH)
+
+
+class RecentlyRead(Generic[Value]):
+    """What the database said some seconds ago, as long as nothing has been revoked since.
+
+    Holds at most `most` values; the oldest make room. What was not found is not remembered.
+    """
+
+    def __init__(self, *, most: int) -> None:
+        self._most = most
+        self._values: dict[str, tuple[Value, bytes, datetime, datetime]] = {}
+
+    def find(self, key: str, read: Callable[[], Value | None], *, at: datetime) -> Value | None:
+        """Return the value of the key, out of the database when it is not known or may have changed."""
+        stamp = revocation_stamp().read()
+        known = self._values.get(key)
+        if known is not None:
+            value, known_stamp, read_at, read_again_at = known
+            if known_stamp == stamp and read_at <= at < read_again_at:
+                return value
+        found = read()
+        self._values.pop(key, None)
+        if found is not None:
+            read_again_at = at + timedelta(seconds=settings.TOKEN_STATE_LIFETIME)
+            self._values[key] = (found, stamp, at, read_again_at)
+            make_room(self._values, self._most)
+        return found
+
+    def clear(self) -> None:
+        self._values.clear()
+
+
+def make_room(values: dict[str, Any], most: int) -> None:
+    """Drop the oldest quarter of more than `most` values."""
+    if len(values) > most:
+        for oldest in list(values)[: max(1, most // 4)]:
+            values.pop(oldest, None)
 
 
 @cache

@@ -18,7 +18,7 @@ from accounts.errors import AccessTokenExpired, InvalidAccessToken
 from accounts.scopes import with_implied
 from accounts.tokens.issuing import ACCESS_TOKEN_TYPE
 from accounts.tokens.keys import ALGORITHM, signing_keys
-from accounts.tokens.revocations import revocation_stamp
+from accounts.tokens.revocations import make_room, revocation_stamp
 
 LONGEST_TOKEN = 8_000
 REMEMBERED_TOKENS = 8_192
@@ -194,9 +194,7 @@ def remember(token: str, accepted: AcceptedToken) -> None:
     """Keep the token in mind; the oldest make room when there are too many."""
     _accepted.pop(token, None)
     _accepted[token] = accepted
-    if len(_accepted) > REMEMBERED_TOKENS:
-        for oldest in list(_accepted)[: REMEMBERED_TOKENS // 4]:
-            _accepted.pop(oldest, None)
+    make_room(_accepted, REMEMBERED_TOKENS)
 
 
 def forget_accepted_tokens() -> None:

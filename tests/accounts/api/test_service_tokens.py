@@ -4,8 +4,15 @@ from datetime import UTC, datetime, timedelta
 import jwt
 import pytest
 
-from accounts.operations.clients import change_api_client, create_api_client, rotate_client_secret
+from accounts.errors import TokenRequestRefused
+from accounts.operations.clients import (
+    change_api_client,
+    create_api_client,
+    grant_service_token,
+    rotate_client_secret,
+)
 from accounts.tokens import verify_access_token
+from accounts.tokens.keys import signing_keys
 from tests.conftest import web_client
 
 FORM = "application/x-www-form-urlencoded"
@@ -143,11 +150,32 @@ def test_replaced_secret_is_dead_without_an_overlap(backend, now):
     assert answer.status_code == 401
 
 
-def test_service_token_takes_one_statement(backend, django_assert_num_queries):
+def test_service_token_takes_one_statement_and_then_none(backend, django_assert_num_queries):
     form = {"grant_type": "client_credentials", "client_id": "backend", "client_secret": backend[1]}
-    request_token(**form)
-    with django_assert_num_queries(1):
-        assert request_token(**form).status_code == 200
+    signing_keys.ring()
+    for statements in (1, 0):
+        with django_assert_num_queries(statements):
+            assert request_token(**form).status_code == 200
+
+
+def test_secret_that_was_replaced_is_refused_although_the_client_is_remembered(
+    backend, now, django_capture_on_commit_callbacks
+):
+    client, old = backend
+    form = {"grant_type": "client_credentials", "client_id": "backend", "client_secret": old}
+    assert request_token(**form).status_code == 200
+    with django_capture_on_commit_callbacks(execute=True):
+        rotate_client_secret(client=client, at=now)
+    assert request_token(**form).status_code == 401
+
+
+def test_remembered_secret_ends_when_it_expires(backend, now):
+    client, old = backend
+    rotate_client_secret(client=client, at=now, keep_others_for=timedelta(minutes=1))
+    asked = {"client_id": "backend", "client_secret": old, "scope": ""}
+    grant_service_token(**asked, at=now + timedelta(seconds=59))
+    with pytest.raises(TokenRequestRefused):
+        grant_service_token(**asked, at=now + timedelta(seconds=60))
 
 
 def test_key_set_shows_public_keys_alone(client, stored_signing_keys, key_pairs):
