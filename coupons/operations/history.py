@@ -1,0 +1,164 @@
+"""Redemptions that happened elsewhere: taken as they are, counted as ours."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import NAMESPACE_OID, uuid5
+
+from django.db import connection, transaction
+
+from core.api.sql import Sql, fetch_rows
+from core.errors import DomainError, InvalidInput
+from core.upserts import Outcome
+from coupons.codes import normalise_code
+from coupons.errors import CouponNotFound
+from coupons.money import Money
+from coupons.operations.coupons import settings_of
+
+
+@dataclass(frozen=True, slots=True)
+class PastRedemption:
+    """A redemption of another system. Without an id it gets one made of what it says, always the same."""
+
+    code: str
+    order_total: Money
+    discount: Money
+    redeemed_at: datetime
+    id: str = ""
+    customer_number: str = ""
+    legal_entity_id: str = ""
+    order_code: str = ""
+
+    @property
+    def external_id(self) -> str:
+        said = (
+            self.code,
+            self.customer_number,
+            self.legal_entity_id,
+            self.order_code,
+            self.redeemed_at.isoformat(),
+            str(self.order_total),
+            str(self.discount),
+        )
+        return self.id or str(uuid5(NAMESPACE_OID, "\0".join(said)))
+
+
+@transaction.atomic
+def import_redemptions(*, tenant_id: int, rows: Sequence[PastRedemption]) -> list[Outcome]:
+    """Record past redemptions and add them to the coupons' counters, in a constant number of statements.
+
+    Returns one outcome a row, in input order: `created`, `id`, or the error of a row that names a coupon,
+    customer or legal entity that does not exist (deleted coupons do). Nothing else is checked: history may
+    exceed limits. What is stored already (the id, or the order of the same coupon, customer and legal
+    entity) stays as it is and is not counted again. Locks the coupons in the order of their codes. Give at
+    most some ten thousand rows at a time.
+    """
+    case_sensitive = settings_of(tenant_id).codes_are_case_sensitive
+    codes = [normalise_code(row.code, case_sensitive=case_sensitive) for row in rows]
+    coupons = keys_of(
+        Sql(
+            "SELECT code, id FROM coupons_coupon WHERE tenant_id = %s AND code = ANY(%s::text[])"
+            " ORDER BY code FOR UPDATE",
+            (tenant_id, codes),
+        )
+    )
+    customers = keys_of(
+        Sql(
+            "SELECT external_id, id FROM accounts_customer"
+            " WHERE tenant_id = %s AND external_id = ANY(%s::text[]) ORDER BY id FOR KEY SHARE",
+            (tenant_id, [row.customer_number for row in rows]),
+        )
+    )
+    legal_entities = keys_of(
+        Sql(
+            "SELECT external_id, id FROM accounts_legalentity"
+            " WHERE tenant_id = %s AND external_id = ANY(%s::text[])",
+            (tenant_id, [row.legal_entity_id for row in rows if row.legal_entity_id]),
+        )
+    )
+    outcomes = []
+    accepted: dict[str, tuple[object, ...]] = {}
+    first: dict[str, Outcome] = {}
+    for position, (code, row) in enumerate(zip(codes, rows, strict=True)):
+        outcome = Outcome(position, id=row.external_id)
+        outcome.error = missing_reference(row, code, coupons, customers, legal_entities)
+        outcomes.append(outcome)
+        if outcome.error is None and row.external_id not in accepted:
+            first[row.external_id] = outcome
+            accepted[row.external_id] = (
+                tenant_id,
+                row.external_id,
+                coupons[code],
+                customers.get(row.customer_number),
+                row.customer_number,
+                row.legal_entity_id,
+                row.order_code,
+                row.order_total.amount,
+                row.order_total.currency,
+                row.discount.amount,
+                row.discount.currency,
+                row.redeemed_at,
+            )
+    for external_id in insert_history(list(accepted.values())):
+        first[external_id].created = True
+    return outcomes
+
+
+def keys_of(statement: Sql) -> dict[str, int]:
+    return dict(fetch_rows(statement))
+
+
+def missing_reference(
+    row: PastRedemption,
+    code: str,
+    coupons: dict[str, int],
+    customers: dict[str, int],
+    legal_entities: dict[str, int],
+) -> DomainError | None:
+    """Return what is wrong with what the row names; None when all of it exists."""
+    if code not in coupons:
+        return CouponNotFound(code)
+    if row.customer_number and row.customer_number not in customers:
+        return InvalidInput(f"There is no customer {row.customer_number}.", field="customerNumber")
+    if row.legal_entity_id and row.legal_entity_id not in legal_entities:
+        return InvalidInput(f"There is no legal entity {row.legal_entity_id}.", field="legalEntityId")
+    if row.legal_entity_id and not row.customer_number:
+        return InvalidInput("Without a customer nobody acts for a legal entity.", field="legalEntityId")
+    return None
+
+
+def insert_history(rows: Sequence[Sequence[object]]) -> list[str]:
+    """Insert what is not stored yet and count it; return the ids of the inserted rows."""
+    columns = {
+        "tenant_id": "bigint",
+        "external_id": "text",
+        "coupon_id": "bigint",
+        "customer_id": "bigint",
+        "customer_number": "text",
+        "legal_entity_id": "text",
+        "order_code": "text",
+        "order_total_amount": "numeric",
+        "order_total_currency": "text",
+        "discount_amount": "numeric",
+        "discount_currency": "text",
+        "redeemed_at": "timestamptz",
+    }
+    names = ", ".join(columns)
+    arrays = ", ".join(f"%s::{type_name}[]" for type_name in columns.values())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO coupons_redemption ({names}, idempotency_key)"
+            f" SELECT {names}, '' FROM unnest({arrays}) WITH ORDINALITY AS given ({names}, place)"
+            " ORDER BY place ON CONFLICT DO NOTHING RETURNING external_id, coupon_id",
+            [[row[index] for row in rows] for index in range(len(columns))],
+        )
+        inserted = cursor.fetchall()
+        uses = Counter(coupon_id for _, coupon_id in inserted)
+        cursor.execute(
+            "UPDATE coupons_coupon SET redemption_count = redemption_count + given.uses"
+            " FROM unnest(%s::bigint[], %s::integer[]) AS given (id, uses)"
+            " WHERE coupons_coupon.id = given.id",
+            [list(uses), list(uses.values())],
+        )
+    return [external_id for external_id, _ in inserted]
