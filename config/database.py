@@ -38,10 +38,17 @@ def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
     if pool_max:
         timeout = env.number("DATABASE_POOL_TIMEOUT", default=5, least=1)
         options["pool"] = {"min_size": 1, "max_size": pool_max, "timeout": timeout}
+    session = [options["options"]] if "options" in options else []
     statement_timeout = env.number("DATABASE_STATEMENT_TIMEOUT_MS", default=5_000)
     if statement_timeout:
-        given = [options["options"]] if "options" in options else []
-        options["options"] = " ".join([*given, f"-c statement_timeout={statement_timeout}"])
+        session.append(f"-c statement_timeout={statement_timeout}")
+    prepare_after = env.number("DATABASE_PREPARE_AFTER", default=5)
+    if prepare_after:
+        # Only statements that may keep their plan are ever prepared: see core.api.sql.fetch_rows.
+        options["prepare_threshold"] = prepare_after
+        session.append("-c plan_cache_mode=force_generic_plan")
+    if session:
+        options["options"] = " ".join(session)
 
 
 def _embedded_server(env: Environment, base_dir: Path) -> dict[str, Any]:

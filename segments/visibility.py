@@ -257,7 +257,8 @@ def resolve(
                 shopper.tenant_id,
                 *boundary.values,
             ),
-        )
+        ),
+        keeps_plan=True,
     )
     if not has_site:
         raise UnknownSite(site_code or "")

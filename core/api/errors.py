@@ -134,11 +134,7 @@ def fault(error: errors.DomainError) -> dict[str, Any]:
 def flatten(detail: Any, path: str = "") -> list[tuple[str, str, str]]:
     """Return the problems that serializers found, as (field, type, message), paths dotted."""
     if isinstance(detail, dict):
-        return [
-            problem
-            for key, value in detail.items()
-            for problem in flatten(value, path_below(path, key))
-        ]
+        return [problem for key, value in detail.items() for problem in flatten(value, path_below(path, key))]
     if isinstance(detail, list) and not all(isinstance(entry, str) for entry in detail):
         return [
             problem

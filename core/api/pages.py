@@ -58,11 +58,13 @@ def fetch_page(
     needs: set[str],
     *,
     order: Sequence[SortKey] = (),
+    keeps_plan: bool = False,
 ) -> Page:
     """Return one page of the rows that meet all conditions.
 
     Takes one statement, and one more when the count is wanted. `needs` are the joins that the conditions
-    use. The order is total: what the client sorts by, or else `order`, then the key.
+    use. The order is total: what the client sorts by, or else `order`, then the key. `keeps_plan` as in
+    `fetch_rows`.
     """
     keys, sort_needs = representation.sort_keys(page.sort, page.languages)
     keys = keys or list(order)
@@ -76,7 +78,8 @@ def fetch_page(
     offset = ((page.number or 1) - 1) * page.size
     inner_joins = representation.joined(needs | sort_needs)
     rows = fetch_rows(
-        page_statement(representation, page, keys, where, inner_joins, offset=offset, backwards=backwards)
+        page_statement(representation, page, keys, where, inner_joins, offset=offset, backwards=backwards),
+        keeps_plan=keeps_plan,
     )
     has_more = len(rows) > page.size
     rows = rows[: page.size]
@@ -123,12 +126,13 @@ def page_statement(
     cursor = f"json_build_array({', '.join(f'sort_{index}::text' for index in range(len(keys)))})::text"
     cut = (
         f"SELECT {alias}.*, {sort_columns.text} FROM {representation.table} AS {alias}{inner_joins}"
-        f" WHERE {condition.text} ORDER BY {order} LIMIT %s OFFSET %s"
+        # a limit among the values would be unknown to a plan that is kept, which would fetch all rows
+        f" WHERE {condition.text} ORDER BY {order} LIMIT {page.size + 1:d} OFFSET %s"
     )
     return Sql(
         f"SELECT {document.text}, {cursor} FROM ({cut}) AS {alias}"
         f"{representation.joined(representation.needs_of(names))} ORDER BY {order}",
-        (*document.values, *sort_columns.values, *condition.values, page.size + 1, offset),
+        (*document.values, *sort_columns.values, *condition.values, offset),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import QuerySet
+from psycopg import Cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,20 @@ def in_queryset(column: str, queryset: QuerySet) -> Sql:
     return Sql(f"{column} IN ({text})", tuple(values))
 
 
-def fetch_rows(statement: Sql, *, using: str = DEFAULT_DB_ALIAS) -> list[tuple[Any, ...]]:
-    """Run one reading statement and return all its rows."""
-    with connections[using].cursor() as cursor:
+def fetch_rows(
+    statement: Sql, *, using: str = DEFAULT_DB_ALIAS, keeps_plan: bool = False
+) -> list[tuple[Any, ...]]:
+    """Run one reading statement and return all its rows.
+
+    With `keeps_plan` a web worker's connection that has sent the same text some times has PostgreSQL keep
+    one plan for it, whatever the values: to plan one of our statements takes as long as to run it. That is
+    for statements sent all the time whose best plan does not depend on the values, so not for those of a
+    search or with long lists of ids. The values travel apart from the text, and PostgreSQL must be able to
+    tell their types from it. tests/bench/test_plans.py looks at these plans.
+    """
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        if keeps_plan:
+            cursor.cursor = Cursor(connection.connection)
         cursor.execute(statement.text, statement.values)
         return cursor.fetchall()

@@ -160,10 +160,12 @@ class ContractViewSet(ViewSet):
         q: str | None = None,
         needs: Collection[str] = (),
         order: Sequence[SortKey] = (),
+        keeps_plan: bool = False,
     ) -> HttpResponse:
         """Answer one page of the rows that meet all conditions and the query `q` (default: the parameter).
 
         `order` is the order of a list whose client asks for none; without it that is the key's.
+        `keeps_plan` (see `fetch_rows`) is for lists that are read all the time; it plays no part in a search.
         """
         text = parameters.text(self.request.query_params, "q") if q is None else q
         searched, search_needs = representation.condition(parse(text)) if text.strip() else ([], set())
@@ -173,6 +175,7 @@ class ContractViewSet(ViewSet):
             [*conditions, *searched],
             set(needs) | search_needs,
             order=order,
+            keeps_plan=keeps_plan and not searched,
         )
         answer = HttpResponse(page.body, content_type="application/json")
         if page.next_cursor:
@@ -202,7 +205,8 @@ class ContractViewSet(ViewSet):
                 f"SELECT {document.text} FROM {representation.table} AS {representation.alias}{joins}"
                 f" WHERE {condition.text} LIMIT 1",
                 (*document.values, *condition.values),
-            )
+            ),
+            keeps_plan=True,
         )
         if not rows:
             raise missing

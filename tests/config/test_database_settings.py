@@ -82,7 +82,8 @@ def test_only_a_web_process_gets_a_pool_and_a_statement_timeout(url):
     assert settings(DATABASE_URL=url)["OPTIONS"] == {}
     assert settings(DATABASE_URL=url, SERVICE_ROLE="web")["OPTIONS"] == {
         "pool": {"min_size": 1, "max_size": 4, "timeout": 5},
-        "options": "-c statement_timeout=5000",
+        "prepare_threshold": 5,
+        "options": "-c statement_timeout=5000 -c plan_cache_mode=force_generic_plan",
     }
 
 
@@ -93,22 +94,35 @@ def test_limits_of_a_web_process_come_from_the_environment_and_keep_the_options_
         DATABASE_POOL_MAX="9",
         DATABASE_POOL_TIMEOUT="2",
         DATABASE_STATEMENT_TIMEOUT_MS="750",
+        DATABASE_PREPARE_AFTER="3",
     )
 
     assert found["OPTIONS"] == {
         "pool": {"min_size": 1, "max_size": 9, "timeout": 2},
-        "options": "-c search_path=shop -c statement_timeout=750",
+        "prepare_threshold": 3,
+        "options": "-c search_path=shop -c statement_timeout=750 -c plan_cache_mode=force_generic_plan",
     }
 
 
-def test_pool_and_statement_timeout_can_be_left_to_a_proxy_in_between():
-    found = settings(SERVICE_ROLE="web", DATABASE_POOL_MAX="0", DATABASE_STATEMENT_TIMEOUT_MS="0")
+def test_pool_timeout_and_kept_plans_can_be_left_to_a_proxy_in_between():
+    found = settings(
+        SERVICE_ROLE="web",
+        DATABASE_POOL_MAX="0",
+        DATABASE_STATEMENT_TIMEOUT_MS="0",
+        DATABASE_PREPARE_AFTER="0",
+    )
 
     assert found["OPTIONS"] == {}
 
 
 @pytest.mark.parametrize(
-    "name", ["DATABASE_POOL_MAX", "DATABASE_POOL_TIMEOUT", "DATABASE_STATEMENT_TIMEOUT_MS"]
+    "name",
+    [
+        "DATABASE_POOL_MAX",
+        "DATABASE_POOL_TIMEOUT",
+        "DATABASE_STATEMENT_TIMEOUT_MS",
+        "DATABASE_PREPARE_AFTER",
+    ],
 )
 def test_limit_that_is_no_number_is_refused_by_name(name):
     with pytest.raises(ImproperlyConfigured, match=f"^{name} is 'many'"):

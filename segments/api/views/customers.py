@@ -73,7 +73,8 @@ class CustomerAssignmentViewSet(SegmentServiceViewSet):
         return self.answer_members(path["segmentId"], q=self.search_text())
 
     def answer_members(self, segment_id: str, *, q: str | None) -> HttpResponse:
-        return self.answer_page(CUSTOMER_ASSIGNMENT, self.members_of(self.segment_key(segment_id)), q=q)
+        members = self.members_of(self.segment_key(segment_id))
+        return self.answer_page(CUSTOMER_ASSIGNMENT, members, q=q, keeps_plan=True)
 
     def members_of(self, segment: int) -> Sequence[Sql]:
         return [self.tenant_condition("assignment"), Sql("assignment.segment_id = %s", (segment,))]

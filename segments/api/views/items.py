@@ -67,7 +67,8 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         if shopper is not None:
             sight = resolve(shopper, at=at, site_code=site_code)
             conditions = [*self.items_seen(sight), open_at(at, "assignment")]
-            return self.answer_seen(sight, partial(self.answer_page, ITEM_ASSIGNMENT, conditions))
+            page = partial(self.answer_page, ITEM_ASSIGNMENT, conditions, keeps_plan=True)
+            return self.answer_seen(sight, page)
         conditions = [self.tenant_condition("assignment")]
         chosen = []
         if site_code:
@@ -165,7 +166,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             return self.answer_page(ITEM_ASSIGNMENT, [self.tenant_condition("assignment"), condition], q=q)
         sight = self.own_sight_of(shopper, segment_id)
         conditions = [*self.items_seen(sight), open_at(self.at, "assignment")]
-        page = partial(self.answer_page, ITEM_ASSIGNMENT, conditions, q=q)
+        page = partial(self.answer_page, ITEM_ASSIGNMENT, conditions, q=q, keeps_plan=True)
         return self.answer_seen(sight, page) if q is None else page()
 
     @segment_operation(

@@ -121,10 +121,10 @@ class SegmentViewSet(SegmentServiceViewSet):
         shopper, at = self.viewing_shopper(), self.viewing_instant()
         conditions = [self.tenant_condition("segment")]
         if shopper is None:
-            return self.answer_page(SEGMENT, conditions, q=q)
+            return self.answer_page(SEGMENT, conditions, q=q, keeps_plan=True)
         sight = resolve(shopper, at=at)
         conditions.append(Sql("segment.id = ANY(%s::bigint[])", (list(sight.segment_ids),)))
-        page = partial(self.answer_page, SEGMENT, conditions, q=q)
+        page = partial(self.answer_page, SEGMENT, conditions, q=q, keeps_plan=True)
         return self.answer_seen(sight, page) if q is None else page()
 
     @segment_operation(
