@@ -1,6 +1,7 @@
 """Who sees what: the rules of membership, of the entity acted for, and of windows, at their edges."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,11 +9,15 @@ import pytest
 
 from accounts.callers import Caller, CallerKind, Identity, TenantRecord
 from accounts.models import Customer, LegalEntity, Site, Tenant
+from accounts.scopes import SEGMENT_READ
+from catalog.models import Category
+from core.api.sql import fetch_rows
 from core.errors import InvalidInput, NotAllowed
-from segments.models import Segment
+from segments.models import ItemAssignment, Segment
 from segments.visibility import (
     Shopper,
     Viewer,
+    categories_of_segments,
     matching_products,
     resolve,
     viewer_for,
@@ -25,7 +30,7 @@ from tests.factories.accounts import (
     LegalEntityFactory,
     SiteFactory,
 )
-from tests.factories.catalog import ProductFactory
+from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SECOND = timedelta(seconds=1)
@@ -289,3 +294,76 @@ def test_nothing_matches_without_segments_or_products(
                 )
                 == frozenset()
             )
+
+
+@pytest.fixture
+def tools(site: Site) -> dict[str, int]:
+    """The keys of Tools > Hammers > Sledges, and of Garden: Hammers in gold, Tools with all below in blue."""
+    made: dict[str, Category] = {}
+    for name, parent in (("tools", None), ("hammers", "tools"), ("sledges", "hammers"), ("garden", None)):
+        made[name] = CategoryFactory(
+            tenant=site.tenant, external_id=name, parent=made[parent] if parent else None
+        )
+    gold, blue = (SegmentFactory(site=site, external_id=name) for name in ("gold", "blue"))
+    ItemAssignmentFactory(segment=gold, product=None, category=made["hammers"])
+    ItemAssignmentFactory(segment=blue, product=None, category=made["tools"], includes_subcategories=True)
+    return {name: category.id for name, category in made.items()}
+
+
+def categories_named(caller: Caller, tools: dict[str, int], at: datetime, *segment_ids: str) -> set[str]:
+    found = {
+        key for (key,) in fetch_rows(categories_of_segments(caller=caller, segment_ids=segment_ids, at=at))
+    }
+    return {name for name, key in tools.items() if key in found}
+
+
+def test_categories_of_segments_are_those_assigned_and_with_subcategories_all_below(
+    tenant: Tenant, tools: dict[str, int], now: datetime
+) -> None:
+    caller = caller_of(tenant)
+
+    assert categories_named(caller, tools, now, "gold") == {"hammers"}
+    assert categories_named(caller, tools, now, "blue", "unknown") == {"tools", "hammers", "sledges"}
+    assert categories_named(caller, tools, now) == set()
+
+
+def test_a_customer_names_only_own_segments(
+    customer: Customer, company: LegalEntity, tools: dict[str, int], now: datetime
+) -> None:
+    caller = caller_of(customer.tenant, customer)
+    assert categories_named(caller, tools, now, "gold", "blue") == set()
+
+    gold = Segment.objects.get(external_id="gold")
+    CustomerAssignmentFactory(segment=gold, customer=customer, legal_entity=company)
+    assert categories_named(caller, tools, now, "gold", "blue") == {"hammers"}
+
+    ContactAssignmentFactory(legal_entity=LegalEntityFactory(tenant=customer.tenant), customer=customer)
+    assert categories_named(caller, tools, now, "gold", "blue") == set()
+    bound = caller_of(customer.tenant, customer, legal_entity=company)
+    assert categories_named(bound, tools, now, "gold", "blue") == {"hammers"}
+
+
+def test_only_staff_names_segments_that_are_not_effective(
+    tenant: Tenant, tools: dict[str, int], now: datetime
+) -> None:
+    Segment.objects.filter(external_id="gold").update(valid_to=now - SECOND)
+    shopper = caller_of(tenant)
+    staff = replace(shopper, scopes=frozenset({SEGMENT_READ}))
+
+    assert categories_named(shopper, tools, now, "gold") == set()
+    assert categories_named(staff, tools, now, "gold") == {"hammers"}
+
+
+def test_an_assignment_outside_its_window_names_no_category(
+    tenant: Tenant, tools: dict[str, int], now: datetime
+) -> None:
+    ItemAssignment.objects.update(valid_from=now + SECOND)
+    staff = replace(caller_of(tenant), scopes=frozenset({SEGMENT_READ}))
+
+    assert categories_named(staff, tools, now, "gold", "blue") == set()
+
+
+def test_segments_of_another_tenant_name_nothing(
+    other_tenant: Tenant, tools: dict[str, int], now: datetime
+) -> None:
+    assert categories_named(caller_of(other_tenant), tools, now, "gold", "blue") == set()
