@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 STAMP_LENGTH = 8
@@ -24,8 +25,14 @@ class RevocationStamp:
     """The shared bytes. They mean nothing but "still the same" or "not the same"."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise ImproperlyConfigured(
+                f"The file {path} cannot be written ({error.strerror}). Revocations go through it: run all "
+                "processes of the service as one user, in a VAR_DIR that belongs to it."
+            ) from error
         try:
             if os.fstat(descriptor).st_size < STAMP_LENGTH:
                 os.ftruncate(descriptor, STAMP_LENGTH)

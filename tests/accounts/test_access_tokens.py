@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
+from django.core.exceptions import ImproperlyConfigured
 
 from accounts.callers import CallerKind, Identity
 from accounts.errors import AccessTokenExpired, InvalidAccessToken
@@ -14,7 +15,7 @@ from accounts.scopes import CUSTOMER_SCOPES
 from accounts.tokens import issue_access_token, verification, verify_access_token
 from accounts.tokens.issuing import issue_saas_token
 from accounts.tokens.keys import decrypted, public_key_of, signing_keys
-from accounts.tokens.revocations import revocation_stamp
+from accounts.tokens.revocations import RevocationStamp, revocation_stamp
 from tests.factories.accounts import (
     ApiClientFactory,
     ContactAssignmentFactory,
@@ -349,3 +350,16 @@ def test_former_secret_key_still_decrypts(stored_signing_keys, settings):
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another secret key that is long enough to be taken for a real one"
     assert decrypted(SigningKey.objects.get(status="active")).key_size == 2048
+
+
+def test_unwritable_stamp_says_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ImproperlyConfigured, match="run all processes of the service as one user"):
+        RevocationStamp(tmp_path / "file" / "revocations")
+
+
+def test_stamp_is_shared_by_all_who_open_its_file(tmp_path):
+    mine, theirs = (RevocationStamp(tmp_path / "var" / "revocations") for _ in range(2))
+    before = theirs.read()
+    mine.replace()
+    assert theirs.read() == mine.read() != before
