@@ -46,6 +46,9 @@ class AnnotatedChangeList(ChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> models.QuerySet:
         rows = super().get_queryset(request, exclude_parameters)
         model_admin: Any = self.model_admin
+        related = model_admin.get_list_select_related(request)
+        if not isinstance(related, bool):  # Django leaves them out, since the rows come with their tenant
+            rows = rows.select_related(*related)
         return model_admin.annotated(rows)
 
 

@@ -1,0 +1,670 @@
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Site, Tenant
+from segments.models import CustomerAssignment, ItemAssignment, Segment
+from tests.factories.accounts import (
+    ContactAssignmentFactory,
+    CustomerFactory,
+    LegalEntityFactory,
+    SiteFactory,
+    UserFactory,
+)
+from tests.factories.catalog import CategoryFactory, ProductFactory
+from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+
+SEGMENTS = "admin:segments_segment"
+MEMBERS = "admin:segments_customerassignment"
+ITEMS = "admin:segments_itemassignment"
+JSON = {"mixins": "{}", "mixin_schemas": "{}"}
+
+
+def rows_of(browser: Client, page: str, **query: Any) -> list[Any]:
+    response = browser.get(reverse(f"{page}_changelist"), query)
+    assert response.status_code == 200
+    return list(response.context["cl"].result_list)
+
+
+def errors_of(response: Any) -> dict[str, list[str]]:
+    assert response.status_code == 200
+    return response.context["adminform"].form.errors
+
+
+def messages_of(response: Any) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
+
+
+# --- segments ---
+
+
+def test_a_segment_is_added_through_the_operation(staff_browser: Client, site: Site) -> None:
+    values = {
+        "external_id": "vip",
+        "site": site.pk,
+        "name_en": "VIP",
+        "name_de": "Stammkunden",
+        "description_en": "The best",
+        "status": "ACTIVE",
+        "valid_from_0": "2024-01-01",
+        "valid_from_1": "00:00",
+        "valid_to_0": "2024-01-31",
+        "valid_to_1": "23:59:59.999",
+        "mixins": '{"colour": "red"}',
+        "mixin_schemas": '{"colour": "https://example.com/colour.json"}',
+    }
+    response = staff_browser.post(reverse(f"{SEGMENTS}_add"), values)
+    assert response.status_code == 302
+    segment = Segment.objects.get()
+    assert (segment.external_id, segment.site, segment.status, segment.version) == ("vip", site, "ACTIVE", 1)
+    assert segment.name == {"en": "VIP", "de": "Stammkunden"}
+    assert segment.description == {"en": "The best"}
+    assert segment.valid_from == datetime(2024, 1, 1, tzinfo=UTC)
+    assert segment.valid_to == datetime(2024, 1, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+    assert segment.mixins == {"colour": "red"}
+    assert segment.mixin_schemas == {"colour": "https://example.com/colour.json"}
+
+
+def test_a_segment_without_an_id_gets_one(staff_browser: Client, site: Site) -> None:
+    values = {"external_id": "", "site": site.pk, "name_en": "VIP", "status": "ACTIVE", **JSON}
+    staff_browser.post(reverse(f"{SEGMENTS}_add"), values)
+    assert len(Segment.objects.get().external_id) == 36
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "message"),
+    [
+        ({"external_id": "a b"}, "external_id", "The id must be 1 to 128 characters"),
+        ({"name_en": ""}, "name", "This field is required."),
+        ({"site": ""}, "site", "This field is required."),
+        ({"mixins": "[]"}, "mixins", "Enter an object such as {}."),
+        (
+            {
+                "valid_from_0": "2024-02-01",
+                "valid_from_1": "00:00",
+                "valid_to_0": "2024-01-01",
+                "valid_to_1": "00:00",
+            },
+            "valid_to",
+            "The end must not be earlier than the start.",
+        ),
+    ],
+)
+def test_a_mistake_is_told_beside_its_field(
+    staff_browser: Client, site: Site, values: dict[str, str], field: str, message: str
+) -> None:
+    whole = {"external_id": "vip", "site": site.pk, "name_en": "VIP", "status": "ACTIVE", **JSON, **values}
+    errors = errors_of(staff_browser.post(reverse(f"{SEGMENTS}_add"), whole))
+    assert list(errors) == [field]
+    assert errors[field][0].startswith(message)
+    assert not Segment.objects.exists()
+
+
+def test_a_change_counts_the_version_up(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site, version=3)
+    values = {"site": site.pk, "name_en": "New", "status": "INACTIVE", "expected_version": 3, **JSON}
+    staff_browser.post(reverse(f"{SEGMENTS}_change", args=[segment.pk]), values)
+    segment.refresh_from_db()
+    assert (segment.name, segment.status, segment.version) == ({"en": "New"}, "INACTIVE", 4)
+
+
+def test_a_segment_that_is_deleted_under_the_form_is_not_made_anew(
+    staff_browser: Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = SegmentFactory(site=site, external_id="vip")
+    save = "segments.admin.segments.SegmentAdmin.save_model"
+    from segments.admin import SegmentAdmin
+
+    saving = SegmentAdmin.save_model
+
+    def deleted_meanwhile(*arguments: Any) -> None:
+        Segment.objects.all()._raw_delete("default")
+        saving(*arguments)
+
+    monkeypatch.setattr(save, deleted_meanwhile)
+    values = {"site": site.pk, "name_en": "New", "status": "ACTIVE", "expected_version": 1, **JSON}
+    response = staff_browser.post(reverse(f"{SEGMENTS}_change", args=[segment.pk]), values)
+    assert errors_of(response) == {"__all__": ["The resource with id vip has not been found."]}
+
+
+def test_segments_are_found_by_name_in_any_language_and_by_id(staff_browser: Client, site: Site) -> None:
+    vip = SegmentFactory(site=site, external_id="vip-1", name={"en": "Very important", "de": "Stammgast"})
+    SegmentFactory(site=site, external_id="new-1", name={"en": "Newcomers"})
+    assert rows_of(staff_browser, SEGMENTS, q="stamm") == [vip]
+    assert rows_of(staff_browser, SEGMENTS, q="very important") == [vip]
+    assert rows_of(staff_browser, SEGMENTS, q="vip-") == [vip]
+    assert rows_of(staff_browser, SEGMENTS, q="de") == []  # the name of a language is no name
+
+
+def test_segments_are_filtered_by_what_they_do_now(staff_browser: Client, site: Site, now: datetime) -> None:
+    day = timedelta(days=1)
+    effective = SegmentFactory(site=site, valid_from=now - day, valid_to=now + day)
+    later = SegmentFactory(site=site, valid_from=now + day)
+    over = SegmentFactory(site=site, valid_to=now - day)
+    inactive = SegmentFactory(site=site, status="INACTIVE")
+    for effect, segment in {"now": effective, "later": later, "over": over, "off": inactive}.items():
+        assert rows_of(staff_browser, SEGMENTS, effect=effect) == [segment]
+
+
+def test_segments_are_filtered_by_site(staff_browser: Client, site: Site) -> None:
+    other = SiteFactory(tenant=site.tenant, code="second")
+    SegmentFactory(site=site)
+    segment = SegmentFactory(site=other)
+    assert rows_of(staff_browser, SEGMENTS, site__id__exact=other.pk) == [segment]
+
+
+def test_the_list_counts_members_and_items_and_leads_to_them(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site)
+    CustomerAssignmentFactory.create_batch(2, segment=segment)
+    ItemAssignmentFactory(segment=segment)
+    page = staff_browser.get(reverse(f"{SEGMENTS}_changelist")).content.decode()
+    members, items = reverse(f"{MEMBERS}_changelist"), reverse(f"{ITEMS}_changelist")
+    assert f'<a href="{members}?segment__id__exact={segment.pk}">2</a>' in page
+    assert f'<a href="{items}?segment__id__exact={segment.pk}">1</a>' in page
+
+
+@pytest.mark.parametrize("segments", [1, 20])
+def test_listing_segments_takes_as_many_statements_for_many_as_for_one(
+    staff_browser: Client, site: Site, segments: int, django_assert_num_queries: Any
+) -> None:
+    for segment in SegmentFactory.create_batch(segments, site=site):
+        CustomerAssignmentFactory(segment=segment)
+    with django_assert_num_queries(8):  # session, user, rights of user and groups, tenant, sites, count, rows
+        assert len(rows_of(staff_browser, SEGMENTS)) == segments
+
+
+def test_counts_stop_at_a_thousand(
+    staff_browser: Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.admin.counts.MOST_COUNTED", 2)
+    CustomerAssignmentFactory.create_batch(3, segment=SegmentFactory(site=site))
+    assert ">2+</a>" in staff_browser.get(reverse(f"{SEGMENTS}_changelist")).content.decode()
+
+
+def test_selected_segments_are_switched_on_and_off(staff_browser: Client, site: Site) -> None:
+    off, on = SegmentFactory(site=site, status="INACTIVE"), SegmentFactory(site=site, status="ACTIVE")
+    selection = {"_selected_action": [off.pk, on.pk]}
+    page = reverse(f"{SEGMENTS}_changelist")
+    response = staff_browser.post(page, {"action": "activate", **selection}, follow=True)
+    assert messages_of(response) == ["Activated 1 segment."]
+    versions = dict(Segment.objects.values_list("pk", "version"))
+    assert versions == {off.pk: 2, on.pk: 1}  # what was active already is left as it is
+    response = staff_browser.post(page, {"action": "deactivate", **selection}, follow=True)
+    assert messages_of(response) == ["Deactivated 2 segments."]
+    assert set(Segment.objects.values_list("status", flat=True)) == {"INACTIVE"}
+    assert [entry.get_change_message() for entry in LogEntry.objects.filter(object_id=str(off.pk))] == [
+        "Deactivated.",
+        "Activated.",
+    ]
+
+
+def test_a_segment_is_deleted_with_its_assignments(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site)
+    CustomerAssignmentFactory(segment=segment)
+    ItemAssignmentFactory(segment=segment)
+    response = staff_browser.post(
+        reverse(f"{SEGMENTS}_delete", args=[segment.pk]), {"post": "yes"}, follow=True
+    )
+    assert "was deleted successfully" in messages_of(response)[0]
+    counts = (Segment.objects.count(), CustomerAssignment.objects.count(), ItemAssignment.objects.count())
+    assert counts == (0, 0, 0)
+
+
+# --- members and items, one by one ---
+
+
+def test_a_customer_is_assigned_alone_and_for_a_company(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site)
+    contact = ContactAssignmentFactory(legal_entity__tenant=site.tenant)
+    values = {"segment": segment.pk, "customer": contact.customer.pk, **JSON}
+    staff_browser.post(reverse(f"{MEMBERS}_add"), values)
+    staff_browser.post(reverse(f"{MEMBERS}_add"), {**values, "legal_entity": contact.legal_entity.pk})
+    rows = CustomerAssignment.objects.values_list("segment", "customer", "legal_entity", "assignment_type")
+    assert list(rows) == [
+        (segment.pk, contact.customer.pk, None, "MANUAL"),
+        (segment.pk, contact.customer.pk, contact.legal_entity.pk, "MANUAL"),
+    ]
+
+
+def test_a_customer_is_not_assigned_twice(staff_browser: Client, site: Site) -> None:
+    assignment = CustomerAssignmentFactory(segment=SegmentFactory(site=site))
+    values = {"segment": assignment.segment.pk, "customer": assignment.customer.pk, **JSON}
+    response = staff_browser.post(reverse(f"{MEMBERS}_add"), values)
+    assert errors_of(response)["customer"] == ["The customer is in this segment already."]
+    assert CustomerAssignment.objects.count() == 1
+
+
+def test_a_customer_is_not_assigned_for_a_company_that_they_are_no_contact_of(
+    staff_browser: Client, site: Site
+) -> None:
+    customer = CustomerFactory(tenant=site.tenant, external_id="C1")
+    entity = LegalEntityFactory(tenant=site.tenant, external_id="L1")
+    values = {
+        "segment": SegmentFactory(site=site).pk,
+        "customer": customer.pk,
+        "legal_entity": entity.pk,
+        **JSON,
+    }
+    response = staff_browser.post(reverse(f"{MEMBERS}_add"), values)
+    assert errors_of(response) == {
+        "legal_entity": ["The customer C1 is not assigned to the legal entity L1."]
+    }
+    assert not CustomerAssignment.objects.exists()
+
+
+def test_the_window_of_an_assignment_is_changed_and_its_customer_is_not(
+    staff_browser: Client, site: Site
+) -> None:
+    assignment = CustomerAssignmentFactory(segment=SegmentFactory(site=site), assignment_type="AUTOMATIC")
+    stranger = CustomerFactory(tenant=site.tenant)
+    values = {
+        "customer": stranger.pk,
+        "valid_to_0": "2024-01-31",
+        "valid_to_1": "12:00",
+        "expected_version": 1,
+    }
+    staff_browser.post(reverse(f"{MEMBERS}_change", args=[assignment.pk]), {**values, **JSON})
+    stored = CustomerAssignment.objects.get()
+    assert (stored.customer, stored.version, stored.assignment_type) == (assignment.customer, 2, "AUTOMATIC")
+    assert stored.valid_to == datetime(2024, 1, 31, 12, tzinfo=UTC)
+
+
+def test_an_assignment_that_is_removed_under_the_form_is_not_made_anew(
+    staff_browser: Client, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assignment = CustomerAssignmentFactory(segment=SegmentFactory(site=site))
+
+    def removed_meanwhile(*arguments: Any) -> int:
+        CustomerAssignment.objects.all()._raw_delete("default")
+        return 0
+
+    monkeypatch.setattr("segments.admin.assignments.held_segment", removed_meanwhile)
+    page = reverse(f"{MEMBERS}_change", args=[assignment.pk])
+    response = staff_browser.post(page, {"expected_version": 1, **JSON})
+    assert errors_of(response) == {"__all__": ["This was removed from the segment in the meantime."]}
+
+
+def test_members_are_found_by_the_beginning_of_a_number_an_email_or_a_name(
+    staff_browser: Client, site: Site
+) -> None:
+    segment = SegmentFactory(site=site)
+    ada = CustomerFactory(
+        tenant=site.tenant, external_id="A1", first_name="Ada", last_name="Lovelace", email="ada@x.org"
+    )
+    member = CustomerAssignmentFactory(segment=segment, customer=ada)
+    CustomerAssignmentFactory(segment=segment, customer__external_id="B1")
+    for term in ("A1", "ada@", "love", "ada love"):
+        assert rows_of(staff_browser, MEMBERS, q=term) == [member]
+    assert rows_of(staff_browser, MEMBERS, q="nobody") == []
+
+
+def test_members_are_filtered_by_segment_and_by_whether_they_count(
+    staff_browser: Client, site: Site, now: datetime
+) -> None:
+    segment = SegmentFactory(site=site)
+    counts = CustomerAssignmentFactory(segment=segment)
+    over = CustomerAssignmentFactory(segment=segment, valid_to=now - timedelta(days=1))
+    elsewhere = CustomerAssignmentFactory(segment=SegmentFactory(site=site, status="INACTIVE"))
+    assert rows_of(staff_browser, MEMBERS, segment__id__exact=segment.pk) == [over, counts]
+    assert rows_of(staff_browser, MEMBERS, counts="yes") == [counts]
+    assert rows_of(staff_browser, MEMBERS, counts="no") == [elsewhere, over]
+
+
+@pytest.mark.parametrize("members", [1, 20])
+def test_listing_members_takes_as_many_statements_for_many_as_for_one(
+    staff_browser: Client, site: Site, members: int, django_assert_num_queries: Any
+) -> None:
+    CustomerAssignmentFactory.create_batch(members, segment=SegmentFactory(site=site))
+    with django_assert_num_queries(7):  # session, user, rights of user and groups, tenant, count, rows
+        assert len(rows_of(staff_browser, MEMBERS)) == members
+
+
+def test_an_added_member_begins_with_the_segment_that_the_list_was_filtered_by(
+    staff_browser: Client, site: Site
+) -> None:
+    segment = SegmentFactory(site=site)
+    query = {"_changelist_filters": f"segment__id__exact={segment.pk}"}
+    page = staff_browser.get(reverse(f"{MEMBERS}_add"), query)
+    assert page.context["adminform"].form["segment"].value() == str(segment.pk)
+
+
+def test_selected_members_are_removed(staff_browser: Client, site: Site) -> None:
+    first, second, kept = CustomerAssignmentFactory.create_batch(3, segment=SegmentFactory(site=site))
+    selection = {"action": "delete_selected", "_selected_action": [first.pk, second.pk], "post": "yes"}
+    response = staff_browser.post(reverse(f"{MEMBERS}_changelist"), selection, follow=True)
+    assert messages_of(response) == ["Deleted 2 customer assignments."]
+    assert list(CustomerAssignment.objects.all()) == [kept]
+
+
+def test_a_product_and_a_category_are_assigned(staff_browser: Client, tenant: Tenant, site: Site) -> None:
+    segment = SegmentFactory(site=site)
+    product, category = ProductFactory(tenant=tenant), CategoryFactory(tenant=tenant)
+    values = {"segment": segment.pk, **JSON}
+    staff_browser.post(reverse(f"{ITEMS}_add"), {**values, "product": product.pk})
+    staff_browser.post(
+        reverse(f"{ITEMS}_add"), {**values, "category": category.pk, "includes_subcategories": "on"}
+    )
+    rows = ItemAssignment.objects.values_list("product", "category", "includes_subcategories")
+    assert list(rows) == [(product.pk, None, False), (None, category.pk, True)]
+
+
+def test_an_item_is_either_a_product_or_a_category(staff_browser: Client, tenant: Tenant, site: Site) -> None:
+    segment = SegmentFactory(site=site)
+    product, category = ProductFactory(tenant=tenant), CategoryFactory(tenant=tenant)
+    for chosen in ({}, {"product": product.pk, "category": category.pk}):
+        response = staff_browser.post(reverse(f"{ITEMS}_add"), {"segment": segment.pk, **chosen, **JSON})
+        assert errors_of(response)["product"] == ["Name either a product or a category."]
+    assert not ItemAssignment.objects.exists()
+
+
+def test_a_product_has_no_subcategories(staff_browser: Client, site: Site) -> None:
+    values = {
+        "segment": SegmentFactory(site=site).pk,
+        "product": ProductFactory(tenant=site.tenant).pk,
+        "includes_subcategories": "on",
+        **JSON,
+    }
+    errors = errors_of(staff_browser.post(reverse(f"{ITEMS}_add"), values))
+    assert errors["includes_subcategories"] == ["A product has no subcategories."]
+
+
+def test_an_item_is_not_assigned_twice(staff_browser: Client, site: Site) -> None:
+    item = ItemAssignmentFactory(segment=SegmentFactory(site=site))
+    values = {"segment": item.segment.pk, "product": item.product.pk, **JSON}
+    errors = errors_of(staff_browser.post(reverse(f"{ITEMS}_add"), values))
+    assert errors["product"] == ["This product is in the segment already."]
+
+
+def test_items_are_found_by_id_code_and_the_name_of_a_category(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site)
+    product = ProductFactory(tenant=site.tenant, external_id="P-1", code="apple-1")
+    category = CategoryFactory(tenant=site.tenant, external_id="K-1", name={"en": "Fruit"})
+    first = ItemAssignmentFactory(segment=segment, product=product)
+    second = ItemAssignmentFactory(segment=segment, product=None, category=category)
+    assert rows_of(staff_browser, ITEMS, q="P-") == [first]
+    assert rows_of(staff_browser, ITEMS, q="apple") == [first]
+    assert rows_of(staff_browser, ITEMS, q="K-1") == [second]
+    assert rows_of(staff_browser, ITEMS, q="fru") == [second]
+    assert rows_of(staff_browser, ITEMS, type="CATEGORY") == [second]
+    assert rows_of(staff_browser, ITEMS, type="PRODUCT") == [first]
+
+
+# --- whole lists ---
+
+
+def add_members(browser: Client, segment: Segment, text: str, **values: Any) -> Any:
+    page = reverse(f"{SEGMENTS}_add_members", args=[segment.pk])
+    return browser.post(page, {"pasted": text, **values}, follow=True)
+
+
+def test_a_list_of_members_is_previewed_before_anything_is_written(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site)
+    present = CustomerFactory(tenant=site.tenant, external_id="C1")
+    CustomerAssignmentFactory(segment=segment, customer=present)
+    CustomerFactory(tenant=site.tenant, external_id="C2")
+    LegalEntityFactory(tenant=site.tenant, external_id="L1")
+    response = add_members(
+        staff_browser, segment, "customerId;legalEntityId\nC1\n\nC2\nC2\nC9\nC2;L9\nC2;L1", _preview=""
+    )
+    enrolment = response.context["enrolment"]
+    assert [member.customer_id for member in enrolment.new] == ["C2"]
+    assert [member.customer_id for member in enrolment.present] == ["C1"]
+    assert [(entry.number, entry.reason) for entry in enrolment.unknown] == [
+        (6, "There is no customer C9."),
+        (7, "There is no legal entity L9."),
+        (8, "The customer C2 is not assigned to the legal entity L1."),
+    ]
+    assert enrolment.repeated == 1
+    assert CustomerAssignment.objects.count() == 1
+
+
+def test_applying_a_list_adds_the_new_and_leaves_the_present_as_they_are(
+    staff_browser: Client, site: Site
+) -> None:
+    segment = SegmentFactory(site=site)
+    present = CustomerAssignmentFactory(segment=segment, customer__external_id="C1", mixins={"kept": True})
+    contact = ContactAssignmentFactory(
+        legal_entity=LegalEntityFactory(tenant=site.tenant, external_id="L1"), customer__external_id="C2"
+    )
+    window = {"valid_from_0": "2024-01-01", "valid_from_1": "00:00"}
+    response = add_members(staff_browser, segment, "C1\nC2,L1\nC9", _apply="", **window)
+    assert messages_of(response) == ["Added 1 customer to the segment."]
+    assert list(response.context["cl"].result_list.order_by("id")) == list(CustomerAssignment.objects.all())
+    present.refresh_from_db()
+    assert (present.version, present.mixins, present.valid_from) == (1, {"kept": True}, None)
+    added = CustomerAssignment.objects.get(customer=contact.customer)
+    assert (added.legal_entity, added.valid_from) == (contact.legal_entity, datetime(2024, 1, 1, tzinfo=UTC))
+    [entry] = LogEntry.objects.all()
+    assert (entry.object_id, entry.get_change_message()) == (str(segment.pk), "Added 1 customer.")
+
+
+def test_the_list_comes_back_for_changes(staff_browser: Client, site: Site) -> None:
+    response = add_members(staff_browser, SegmentFactory(site=site), "C1\nC2", _edit="")
+    assert response.context["form"]["pasted"].value() == "C1\nC2"
+    assert response.context["enrolment"] is None
+
+
+def test_a_list_of_members_takes_as_many_statements_for_many_as_for_one(
+    staff_browser: Client, site: Site, django_assert_num_queries: Any
+) -> None:
+    segment = SegmentFactory(site=site)
+    customers = CustomerFactory.create_batch(30, tenant=site.tenant)
+    ContentType.objects.get_for_model(Segment)  # the process keeps it from then on
+    page = reverse(f"{SEGMENTS}_add_members", args=[segment.pk])
+    for batch in (customers[:1], customers[1:]):
+        text = "\n".join(customer.external_id for customer in batch)
+        with django_assert_num_queries(13):
+            staff_browser.post(page, {"pasted": text, "_apply": ""})
+    assert CustomerAssignment.objects.count() == 30
+
+
+def test_an_uploaded_file_is_read_like_a_pasted_list(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site)
+    CustomerFactory(tenant=site.tenant, external_id="C1")
+    text = io.StringIO()
+    csv.writer(text).writerows([["customerId"], ["C1"]])
+    upload = SimpleUploadedFile("members.csv", b"\xef\xbb\xbf" + text.getvalue().encode())
+    response = add_members(staff_browser, segment, "", upload=upload, _preview="")
+    assert [member.customer_id for member in response.context["enrolment"].new] == ["C1"]
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "message"),
+    [
+        ({"pasted": " \n"}, "pasted", "Paste at least one id, or choose a file."),
+        ({"pasted": "x" * 129}, "pasted", "Line 1 has more than 128 characters where an id is due."),
+        ({"upload": SimpleUploadedFile("a.csv", b"\xff")}, "upload", "The file is not UTF-8 text."),
+        (
+            {"upload": SimpleUploadedFile("a.csv", b"x" * 2_000_001)},
+            "upload",
+            "The file is larger than 2 MB. Use the import commands for it.",
+        ),
+        (
+            {
+                "pasted": "C1",
+                "valid_from_0": "2024-02-01",
+                "valid_from_1": "00:00",
+                "valid_to_0": "2024-01-01",
+                "valid_to_1": "00:00",
+            },
+            "valid_to",
+            "The end must not be earlier than the start.",
+        ),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_refused(
+    staff_browser: Client, site: Site, values: dict[str, Any], field: str, message: str
+) -> None:
+    page = reverse(f"{SEGMENTS}_add_members", args=[SegmentFactory(site=site).pk])
+    response = staff_browser.post(page, {**values, "_apply": ""})
+    assert response.context["form"].errors == {field: [message]}
+
+
+def test_lists_of_products_and_of_categories_are_added(
+    staff_browser: Client, tenant: Tenant, site: Site
+) -> None:
+    segment = SegmentFactory(site=site)
+    product, category = (
+        ProductFactory(tenant=tenant, external_id="P1"),
+        CategoryFactory(tenant=tenant, external_id="K1"),
+    )
+    page = reverse(f"{SEGMENTS}_add_items", args=[segment.pk])
+    response = staff_browser.post(page, {"pasted": "P1\nK1", "item_type": "PRODUCT", "_preview": ""})
+    assert response.context["enrolment"].new == ["P1"]
+    assert [entry.reason for entry in response.context["enrolment"].unknown] == ["There is no product K1."]
+    staff_browser.post(page, {"pasted": "P1", "item_type": "PRODUCT", "_apply": ""})
+    response = staff_browser.post(
+        page,
+        {"pasted": "K1", "item_type": "CATEGORY", "includes_subcategories": "on", "_apply": ""},
+        follow=True,
+    )
+    assert messages_of(response)[-1] == "Added 1 item to the segment."
+    rows = ItemAssignment.objects.values_list("product", "category", "includes_subcategories")
+    assert list(rows) == [(product.pk, None, False), (None, category.pk, True)]
+
+
+def test_a_list_of_products_has_no_subcategories(staff_browser: Client, site: Site) -> None:
+    page = reverse(f"{SEGMENTS}_add_items", args=[SegmentFactory(site=site).pk])
+    values = {"pasted": "P1", "item_type": "PRODUCT", "includes_subcategories": "on", "_apply": ""}
+    response = staff_browser.post(page, values)
+    assert response.context["form"].errors == {"includes_subcategories": ["A product has no subcategories."]}
+
+
+@pytest.mark.parametrize("page", ["add_members", "add_items"])
+def test_lists_are_not_added_to_a_segment_of_another_tenant(
+    staff_browser: Client, other_tenant: Tenant, page: str
+) -> None:
+    segment = SegmentFactory(site=SiteFactory(tenant=other_tenant))
+    CustomerFactory(tenant=other_tenant, external_id="C1")
+    address = reverse(f"{SEGMENTS}_{page}", args=[segment.pk])
+    assert staff_browser.get(address).status_code == 404
+    response = staff_browser.post(address, {"pasted": "C1", "item_type": "PRODUCT", "_apply": ""})
+    assert response.status_code == 404
+    assert not CustomerAssignment.objects.exists()
+
+
+def test_a_list_does_not_find_customers_of_another_tenant(
+    staff_browser: Client, site: Site, other_tenant: Tenant
+) -> None:
+    CustomerFactory(tenant=other_tenant, external_id="C1")
+    response = add_members(staff_browser, SegmentFactory(site=site), "C1", _preview="")
+    assert [entry.reason for entry in response.context["enrolment"].unknown] == ["There is no customer C1."]
+
+
+@pytest.fixture
+def viewer(tenant: Tenant) -> Client:
+    """Somebody who may look at segments, and do nothing."""
+    user = UserFactory(tenant=tenant)
+    user.user_permissions.set(Permission.objects.filter(codename="view_segment"))
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+def test_who_may_only_look_at_segments_adds_no_lists(viewer: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site)
+    for page in ("add_members", "add_items"):
+        assert viewer.get(reverse(f"{SEGMENTS}_{page}", args=[segment.pk])).status_code == 403
+    page = viewer.get(reverse(f"{SEGMENTS}_change", args=[segment.pk])).content.decode()
+    assert "Add members" not in page
+    assert "Add items" not in page
+
+
+def test_who_may_only_look_at_segments_switches_none(viewer: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site, status="INACTIVE")
+    selection = {"action": "activate", "_selected_action": [segment.pk]}
+    viewer.post(reverse(f"{SEGMENTS}_changelist"), selection)
+    segment.refresh_from_db()
+    assert segment.status == "INACTIVE"
+
+
+# --- what a customer sees ---
+
+
+def sight(browser: Client, **query: Any) -> Any:
+    return browser.get(reverse(f"{SEGMENTS}_sight"), query)
+
+
+def test_the_page_shows_what_the_customer_sees_and_nothing_else(
+    staff_browser: Client, tenant: Tenant, site: Site
+) -> None:
+    customer = CustomerFactory(tenant=tenant)
+    segment, other = SegmentFactory.create_batch(2, site=site)
+    CustomerAssignmentFactory(segment=segment, customer=customer)
+    food = CategoryFactory(tenant=tenant, external_id="food", name={"en": "Food"})
+    fruit = CategoryFactory(parent=food, external_id="fruit", name={"en": "Fruit", "de": "Obst"})
+    product = ProductFactory(tenant=tenant)
+    ItemAssignmentFactory(segment=segment, product=None, category=fruit)
+    ItemAssignmentFactory(segment=segment, product=product)
+    ItemAssignmentFactory(segment=other)
+    seen = sight(staff_browser, customer=customer.pk).context["seen"]
+    assert list(seen.segments) == [segment]
+    assert [assignment.product for assignment in seen.products] == [product]
+    [root] = seen.forest
+    assert (root["id"], root["isSegmentAssigned"]) == ("food", False)
+    [child] = root["subcategories"]
+    assert (child["id"], child["isSegmentAssigned"]) == ("fruit", True)
+
+
+def test_the_page_looks_at_an_instant(staff_browser: Client, tenant: Tenant, site: Site) -> None:
+    customer = CustomerFactory(tenant=tenant)
+    segment = SegmentFactory(site=site, valid_to=datetime(2024, 1, 31, 12, tzinfo=UTC))
+    CustomerAssignmentFactory(segment=segment, customer=customer)
+    seen = sight(staff_browser, customer=customer.pk, at_0="2024-01-31", at_1="12:00").context["seen"]
+    assert list(seen.segments) == [segment]
+    response = sight(staff_browser, customer=customer.pk, at_0="2024-01-31", at_1="12:01")
+    assert list(response.context["seen"].segments) == []
+    assert "No segment counts for this customer at this moment." in response.content.decode()
+
+
+def test_the_page_looks_on_a_site(staff_browser: Client, tenant: Tenant, site: Site) -> None:
+    customer = CustomerFactory(tenant=tenant)
+    second = SiteFactory(tenant=tenant, code="second")
+    for segment in (SegmentFactory(site=site), wanted := SegmentFactory(site=second)):
+        CustomerAssignmentFactory(segment=segment, customer=customer)
+    assert list(sight(staff_browser, customer=customer.pk, site=second.pk).context["seen"].segments) == [
+        wanted
+    ]
+
+
+def test_the_page_looks_with_a_companys_eyes(staff_browser: Client, tenant: Tenant, site: Site) -> None:
+    customer = CustomerFactory(tenant=tenant)
+    first, second = (
+        ContactAssignmentFactory(customer=customer, legal_entity__tenant=tenant).legal_entity
+        for _ in range(2)
+    )
+    segment = SegmentFactory(site=site)
+    CustomerAssignmentFactory(segment=segment, customer=customer, legal_entity=first)
+    for entity, expected in ((first, [segment]), (second, [])):
+        seen = sight(staff_browser, customer=customer.pk, legal_entity=entity.pk).context["seen"]
+        assert (list(seen.segments), seen.legal_entity) == (expected, entity)
+    assert list(sight(staff_browser, customer=customer.pk).context["seen"].segments) == []
+
+
+def test_a_company_that_the_customer_cannot_act_for_is_refused(
+    staff_browser: Client, tenant: Tenant, site: Site
+) -> None:
+    entity = LegalEntityFactory(tenant=tenant, external_id="L1")
+    response = sight(staff_browser, customer=CustomerFactory(tenant=tenant).pk, legal_entity=entity.pk)
+    assert response.context["form"].errors == {
+        "legal_entity": ["The customer is not assigned to the legal entity L1."]
+    }
+    assert response.context["seen"] is None
+
+
+def test_the_page_knows_no_customer_of_another_tenant(staff_browser: Client, other_tenant: Tenant) -> None:
+    response = sight(staff_browser, customer=CustomerFactory(tenant=other_tenant).pk)
+    assert list(response.context["form"].errors) == ["customer"]
+
+
+def test_the_page_needs_the_right_to_see_customers(viewer: Client) -> None:
+    assert sight(viewer).status_code == 403
