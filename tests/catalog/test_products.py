@@ -15,7 +15,7 @@ from catalog.operations.products import (
     upsert_product,
     write_products_in_bulk,
 )
-from catalog.operations.publication import Publication
+from catalog.operations.publication import ANY_PUBLICATION, Publication
 from core.errors import InvalidInput, MissingScope, VersionConflict
 from segments.models import ItemAssignment
 from tests.factories.catalog import CategoryAssignmentFactory, ProductFactory
@@ -221,7 +221,7 @@ def test_unknown_product_counts_as_deleted(tenant, other_tenant):
     assert Product.objects.filter(tenant=other_tenant).count() == 1
 
 
-def outcomes_of(tenant, drafts, *, may_exist=True, publication=Publication()):
+def outcomes_of(tenant, drafts, *, may_exist=True, publication=ANY_PUBLICATION):
     outcomes = write_products_in_bulk(
         tenant_id=tenant.id, drafts=drafts, at=AT, may_exist=may_exist, publication=publication
     )
