@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.urls import get_resolver
 
+from accounts.models import Customer
 from accounts.scopes import SERVICE_SCOPES
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory
@@ -76,6 +77,7 @@ def test_all_other_scopes_together_do_not_open_it(service_api, method, path, sco
 def test_each_of_its_scopes_opens_it(service_api, customer_api, tenant, method, path, scopes):
     """Scopes on one's own things are a customer's; there, only what is the customer's own opens."""
     for scope in scopes:
+        Customer.objects.all().delete()
         if scope.endswith("_own"):
             caller = customer_api(CustomerFactory(tenant=tenant, external_id="missing"))
         else:
