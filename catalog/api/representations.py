@@ -132,7 +132,7 @@ ASSIGNMENT = Representation(
         "ref": Nested(
             {
                 "id": Text("product.external_id", needs=("product",)),
-                "type": Text("'PRODUCT'"),
+                "type": Text("'PRODUCT'::text"),
                 "localizedName": Localized("product.name", needs=("product",), omit_empty=False),
             }
         ),

@@ -19,6 +19,7 @@ from tests.factories.catalog import CategoryFactory
 
 URL = "/category/acme/categories"
 ALL = (CATEGORY_MANAGE, CATEGORY_PUBLISH, CATEGORY_UNPUBLISH)
+OWN = "ownClassificationMixins"
 ENGLISH = {"localizedName": {"en": "Floor Care"}, "published": False}
 WHOLE = {
     "id": "floor",
@@ -150,14 +151,8 @@ def test_what_breaks_a_rule_of_the_service_is_refused(
         ({"id": "a/b"}, "id"),
         ({"parentId": 7}, "parentId"),
         ({"type": "OTHER"}, "type"),
-        (
-            {"ownClassificationMixins": [{"name": "!", "schemaUrl": "https://a.b"}]},
-            "ownClassificationMixins[0].name",
-        ),
-        (
-            {"ownClassificationMixins": [{"name": "a", "schemaUrl": "ftp://a"}]},
-            "ownClassificationMixins[0].schemaUrl",
-        ),
+        ({OWN: [{"name": "!", "schemaUrl": "https://a.b"}]}, f"{OWN}[0].name"),
+        ({OWN: [{"name": "a", "schemaUrl": "ftp://a"}]}, f"{OWN}[0].schemaUrl"),
     ],
 )
 def test_a_malformed_field_is_named(api: Api, tenant: Tenant, change: dict[str, Any], field: str) -> None:

@@ -1,0 +1,233 @@
+"""Lists of categories: filters, search, parents and subcategories."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from accounts.models import Tenant
+from accounts.scopes import CATEGORY_READ_UNPUBLISHED
+from catalog.models import CategoryNumber
+from tests.conftest import Api
+from tests.factories.catalog import CategoryFactory
+
+URL = "/category/acme/categories"
+
+
+@pytest.fixture
+def api(service_api: Callable[..., Api]) -> Api:
+    return service_api()
+
+
+@pytest.fixture
+def staff_api(service_api: Callable[..., Api]) -> Api:
+    return service_api(CATEGORY_READ_UNPUBLISHED)
+
+
+@pytest.fixture
+def shop(tenant: Tenant) -> Tenant:
+    """bikes > (road, kids > (balance)); parts > (bells, unpublished > brakes)."""
+    bikes = CategoryFactory(
+        tenant=tenant,
+        external_id="bikes",
+        name={"en": "Bikes", "de": "Räder"},
+        code="B1",
+        description={"en": "All with two wheels"},
+        slug={"en": "bikes-and-more"},
+        valid_from=datetime(2024, 1, 1, tzinfo=UTC),
+        valid_to=datetime(2024, 12, 31, tzinfo=UTC),
+    )
+    CategoryNumber.objects.create(tenant=tenant, category=bikes, value="N1")
+    CategoryFactory(parent=bikes, external_id="road", name={"en": "Road"}, position=2)
+    kids = CategoryFactory(parent=bikes, external_id="kids", name={"en": "Kids"}, position=1)
+    CategoryFactory(parent=kids, external_id="balance", name={"en": "Balance bikes"})
+    parts = CategoryFactory(tenant=tenant, external_id="parts", name={"en": "Parts"})
+    CategoryFactory(parent=parts, external_id="bells", name={"en": "Bells"})
+    hidden = CategoryFactory(parent=parts, external_id="secret", name={"en": "S"}, is_published=False)
+    CategoryFactory(parent=hidden, external_id="brakes", name={"en": "Brakes"})
+    return tenant
+
+
+def ids(answer: Any) -> list[str]:
+    assert answer.status_code == 200, answer.json()
+    return [row["id"] for row in answer.json()]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, ["bikes", "road", "kids", "balance", "parts", "bells", "brakes"]),
+        ({"showRoots": "true"}, ["bikes", "parts"]),
+        ({"showRoots": "false", "code": "b1"}, ["bikes"]),
+        ({"code": "B"}, []),
+        ({"ecn": "N1"}, ["bikes"]),
+        ({"ecn": "n1"}, []),
+        ({"localizedName": "BIKES"}, ["bikes", "balance"]),
+        ({"localizedName": "räder"}, ["bikes"]),
+        ({"localizedName": "%"}, []),
+        ({"localizedDescription": "wheel"}, ["bikes"]),
+        ({"localizedSlug": "and-more"}, ["bikes"]),
+        ({"validityFrom": "2023-12-31"}, ["bikes"]),
+        ({"validityFrom": "2024-01-01"}, []),
+        ({"validityTo": "2025-01-01"}, ["bikes"]),
+        ({"validityTo": "2024-12-31"}, []),
+        ({"validityTo": "2024-12-31T00:00:00.001Z"}, ["bikes"]),
+        ({"metadataModifiedAt": "2000-01-01", "code": "B1"}, ["bikes"]),
+        ({"metadataModifiedAt": "2999-01-01"}, []),
+        ({"q": "localizedName.en:~^B"}, ["bikes", "balance", "bells", "brakes"]),
+        ({"q": "name:Räder"}, ["bikes"]),
+        ({"q": "ecn:N1"}, ["bikes"]),
+        ({"q": "parentId:kids"}, ["balance"]),
+        ({"q": "parentId:null"}, ["bikes", "parts"]),
+        ({"q": "supercategoriesIds:bikes"}, ["road", "kids", "balance"]),
+        ({"q": "validity.from:exists"}, ["bikes"]),
+        ({"q": "position:>=2"}, ["road"]),
+        ({"sort": "localizedName.en:desc", "pageSize": "2"}, ["road", "parts"]),
+        ({"pageNumber": "2", "pageSize": "3"}, ["balance", "parts", "bells"]),
+    ],
+)
+def test_filters_of_the_list(api: Api, shop: Tenant, query: dict[str, str], expected: list[str]) -> None:
+    assert ids(api.get(URL, **query)) == expected
+
+
+def test_names_are_found_in_the_accepted_languages_alone(api: Api, shop: Tenant) -> None:
+    german = {"Accept-Language": "de"}
+    assert ids(api.get(URL, localizedName="bikes", headers=german)) == []
+    assert ids(api.get(URL, localizedName="räder", headers=german)) == ["bikes"]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"validityFrom": "01.02.2024"}, "validityFrom"),
+        ({"validityTo": "2024-13-01"}, "validityTo"),
+        ({"metadataModifiedAt": "2024-01-01T00:00"}, "metadataModifiedAt"),
+        ({"showRoots": "perhaps"}, "showRoots"),
+        ({"showUnpublished": "perhaps"}, "showUnpublished"),
+        ({"code": "x" * 201}, "code"),
+        ({"pageSize": "1001"}, "pageSize"),
+        ({"sort": "nothing"}, "sort"),
+        ({"sort": "name"}, "sort"),
+        ({"q": "nothing:1"}, "q"),
+        ({"fields": "nothing"}, "fields"),
+    ],
+)
+def test_a_faulty_parameter_is_named(api: Api, shop: Tenant, query: dict[str, str], field: str) -> None:
+    answer = api.get(URL, **query)
+    assert answer.status_code == 400
+    assert answer.json()["details"][0].startswith(f"{field}: ")
+
+
+def test_search_takes_its_query_from_the_body(api: Api, staff_api: Api, shop: Tenant) -> None:
+    assert ids(api.post(f"{URL}/search", {"q": "id:(kids,secret,parts)"})) == ["kids", "parts"]
+    assert ids(api.post(f"{URL}/search", {"q": "id:(kids,parts)"}, showRoots="true")) == ["parts"]
+    assert ids(staff_api.post(f"{URL}/search", {"q": "id:secret"}, showUnpublished="true")) == ["secret"]
+    assert api.post(f"{URL}/search", {"q": 5}).status_code == 400
+
+
+def test_the_count_comes_on_request(api: Api, shop: Tenant) -> None:
+    counted = api.get(URL, pageSize="2", headers={"X-Total-Count": "true"})
+    assert counted["X-Total-Count"] == "7"
+    assert "X-Total-Count" not in api.get(URL, pageSize="2")
+
+
+@pytest.mark.parametrize("path", ["", "/bikes/subcategories", "/balance/parents"])
+def test_cursors_reach_every_row_once(api: Api, shop: Tenant, path: str) -> None:
+    whole = ids(api.get(URL + path))
+    rows, query = [], {"pageSize": "1"}
+    while True:
+        answer = api.get(URL + path, **query)
+        rows += ids(answer)
+        if "X-Next-Cursor" not in answer:
+            break
+        query = {"pageSize": "1", "next": answer["X-Next-Cursor"]}
+    assert rows == whole
+    assert len(whole) > 1
+
+
+def test_fields_keep_what_they_name(api: Api, shop: Tenant) -> None:
+    assert api.get(f"{URL}/kids", fields="parentId,supercategoriesIds").json() == {
+        "id": "kids",
+        "parentId": "bikes",
+        "supercategoriesIds": ["bikes"],
+    }
+
+
+def test_parents_come_from_the_root_down(api: Api, staff_api: Api, shop: Tenant) -> None:
+    assert ids(api.get(f"{URL}/balance/parents")) == ["bikes", "kids"]
+    assert ids(api.get(f"{URL}/balance/parents", sort="id:desc")) == ["kids", "bikes"]
+    assert ids(api.get(f"{URL}/bikes/parents")) == []
+    assert ids(api.get(f"{URL}/brakes/parents")) == ["parts"]
+    assert ids(staff_api.get(f"{URL}/brakes/parents", showUnpublished="true")) == ["parts", "secret"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "expected"),
+    [
+        ("bikes", {}, ["kids", "balance", "road"]),
+        ("bikes", {"depth": "1"}, ["kids", "road"]),
+        ("bikes", {"depth": "0"}, ["kids", "balance", "road"]),
+        ("bikes", {"sort": "id:desc"}, ["road", "kids", "balance"]),
+        ("road", {}, []),
+        ("parts", {}, ["bells"]),
+        ("parts", {"showUnpublished": "true"}, ["bells", "secret", "brakes"]),
+        ("parts", {"showUnpublished": "true", "depth": "1"}, ["bells", "secret"]),
+        ("secret", {"showUnpublished": "true"}, ["brakes"]),
+    ],
+)
+def test_subcategories_come_in_the_order_of_the_tree(
+    staff_api: Api, shop: Tenant, path: str, query: dict[str, str], expected: list[str]
+) -> None:
+    assert ids(staff_api.get(f"{URL}/{path}/subcategories", **query)) == expected
+
+
+def test_what_lies_below_an_unpublished_category_is_no_subcategory_of_any(api: Api, tenant: Tenant) -> None:
+    hidden = CategoryFactory(tenant=tenant, external_id="hidden", is_published=False)
+    middle = CategoryFactory(parent=hidden, external_id="middle")
+    CategoryFactory(parent=middle, external_id="leaf")
+    assert ids(api.get(f"{URL}/middle/subcategories")) == []
+
+
+@pytest.mark.parametrize("relatives", ["parents", "subcategories"])
+@pytest.mark.parametrize("category_id", ["none", "secret", "%2F"])
+def test_relatives_of_what_cannot_be_seen_are_not_found(
+    api: Api, shop: Tenant, relatives: str, category_id: str
+) -> None:
+    answer = api.get(f"{URL}/{category_id}/{relatives}")
+    assert answer.status_code == 404
+    if category_id != "%2F":
+        assert answer.json() == {
+            "code": 404,
+            "status": "Not Found",
+            "message": f"Error while getting category {relatives}",
+            "details": [
+                f"{relatives.capitalize()} for category with id '{category_id}' for tenant 'acme' not found"
+            ],
+            "resourceId": category_id,
+        }
+
+
+@pytest.mark.parametrize("depth", ["-1", "x", "1.5", "10001"])
+def test_a_faulty_depth_is_refused(api: Api, shop: Tenant, depth: str) -> None:
+    assert api.get(f"{URL}/bikes/subcategories", depth=depth).status_code == 400
+
+
+@pytest.mark.parametrize("size", [1, 20])
+@pytest.mark.parametrize(
+    ("path", "statements"), [("", 1), ("/k0", 1), ("/k0/parents", 2), ("/top/subcategories", 2)]
+)
+def test_reads_take_the_same_statements_whatever_the_number_of_rows(
+    api: Api,
+    tenant: Tenant,
+    size: int,
+    path: str,
+    statements: int,
+    django_assert_num_queries: Callable[..., Any],
+) -> None:
+    top = CategoryFactory(tenant=tenant, external_id="top")
+    for index in range(size):
+        CategoryFactory(parent=top, external_id=f"k{index}")
+    api.get(URL)  # the token is verified, and remembered
+    with django_assert_num_queries(statements):
+        assert api.get(URL + path).status_code == 200
