@@ -66,3 +66,34 @@ def with_implied(scopes: Iterable[str]) -> frozenset[str]:
     for scope in tuple(granted):
         granted.update(IMPLIED.get(scope, ()))
     return frozenset(granted)
+
+MEANINGS = {
+    SEGMENT_MANAGE: "Create, change and delete segments and their assignments.",
+    SEGMENT_READ: "Read all segments, and preview what a customer sees.",
+    SEGMENT_READ_OWN: "Read the segments that count for oneself.",
+    COUPON_MANAGE: "Create, change and delete coupons, and read and delete redemptions.",
+    COUPON_READ: "Read coupons.",
+    COUPON_REDEEM: "Redeem coupons for oneself.",
+    COUPON_REDEEM_ON_BEHALF: "Redeem coupons for another customer.",
+    CATEGORY_MANAGE: "Create, change and delete categories and their assignments.",
+    CATEGORY_PUBLISH: "Publish categories.",
+    CATEGORY_UNPUBLISH: "Take published categories back.",
+    CATEGORY_READ_UNPUBLISHED: "Read categories that are not published.",
+    PRODUCT_MANAGE: "Create, change and delete products.",
+    PRODUCT_PUBLISH: "Publish products.",
+    PRODUCT_UNPUBLISH: "Take published products back.",
+    PRODUCT_READ_UNPUBLISHED: "Read products that are not published.",
+    CUSTOMER_READ: "Read customers.",
+    CUSTOMER_READ_OWN: "Read one's own customer.",
+    CUSTOMER_MANAGE: "Create, change and delete customers.",
+    CUSTOMER_MANAGE_OWN: "Change and delete one's own customer.",
+    PROFILE_VIEW: "Read one's own profile.",
+    PROFILE_EDIT: "Change one's own profile.",
+    LEGAL_ENTITY_READ: "Read legal entities.",
+    LEGAL_ENTITY_READ_OWN: "Read the legal entities that one is a contact of.",
+    LEGAL_ENTITY_MANAGE: "Create, change and delete legal entities.",
+    CONTACT_READ: "Read who is a contact of which legal entity.",
+    CONTACT_MANAGE: "Make and delete contacts of legal entities.",
+    SITE_READ: "Read sites.",
+    SITE_MANAGE: "Create, change and delete sites.",
+}

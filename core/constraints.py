@@ -49,7 +49,7 @@ class SameTenantReference(models.BaseConstraint):
         )
         schema_editor.deferred_sql.append(statement)
 
-    def remove_sql(
+    def remove_sql(  # type: ignore[override]
         self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None
     ) -> Statement:
         assert model is not None

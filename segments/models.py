@@ -32,7 +32,7 @@ class Segment(TenantDocument):
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_to = models.DateTimeField(null=True, blank=True)
 
-    objects = SegmentQuerySet.as_manager()
+    objects = SegmentQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         ordering = ("id",)

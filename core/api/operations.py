@@ -53,6 +53,8 @@ def operation(
     error schema.
     """
 
+    security: list[Any] = [{}] if is_public else [{"OAuth2": list(scopes)}]
+
     def mark(handler: Handler) -> Handler:
         documented: dict[int, Any] = {
             status: OpenApiResponse(description="No content.") if answer is None else answer
@@ -71,7 +73,7 @@ def operation(
             request=request,
             responses=documented,
             deprecated=deprecated,
-            auth=[{}] if is_public else [{"OAuth2": list(scopes)}],
+            auth=security,
         )(handler)
         marked.operation = Operation(operation_id, tuple(scopes), is_public)  # type: ignore[attr-defined]
         return marked

@@ -1,6 +1,7 @@
 """The query parameters and headers that many operations share: how they are read and described."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -62,13 +63,13 @@ def page_size(query: Mapping[str, str], *, default: int) -> int:
 
 
 def query_parameter(
-    name: str, description: str, *, type: object = str, enum: list[str] | None = None, required: bool = False
+    name: str, description: str, *, type: Any = str, enum: list[str] | None = None, required: bool = False
 ) -> OpenApiParameter:
     """Describe a parameter in the query string."""
     return OpenApiParameter(name, type, OpenApiParameter.QUERY, required, description, enum)
 
 
-def header_parameter(name: str, description: str, *, type: object = str) -> OpenApiParameter:
+def header_parameter(name: str, description: str, *, type: Any = str) -> OpenApiParameter:
     """Describe a request header."""
     return OpenApiParameter(name, type, OpenApiParameter.HEADER, False, description)
 

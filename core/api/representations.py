@@ -63,7 +63,8 @@ class Representation:
 
     def condition(self, terms: Iterable[Term]) -> tuple[list[Sql], set[str]]:
         """Return the terms of a `q` as conditions, and the joins that they need."""
-        conditions, needs = [], set()
+        conditions: list[Sql] = []
+        needs: set[str] = set()
         for term in terms:
             path = self.aliases.get(".".join(term.path), term.path)
             field = self.fields.get(path[0])
@@ -75,7 +76,8 @@ class Representation:
 
     def sort_keys(self, sort: str, languages: Languages) -> tuple[list[SortKey], set[str]]:
         """Read `field:asc,other.en:desc`; return the keys to sort by and the joins that they need."""
-        keys, needs = [], set()
+        keys: list[SortKey] = []
+        needs: set[str] = set()
         for part in filter(None, (part.strip() for part in sort.split(","))):
             name, _, direction = part.partition(":")
             if direction.lower() not in ("", "asc", "desc"):
