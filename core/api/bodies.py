@@ -20,7 +20,7 @@ class JsonParser(BaseParser):
     The character NUL is refused here once, because PostgreSQL can store it nowhere.
     """
 
-    media_type = "*/*"
+    media_type = "application/json"  # for the schema alone: AlwaysJson chooses this parser for any type
 
     def parse(
         self,
