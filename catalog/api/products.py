@@ -21,7 +21,7 @@ from catalog.errors import InvalidProduct
 from catalog.models import Product
 from catalog.operations.products import ProductDraft
 from core.api.errors import problems_of
-from core.api.fields import Boolean, Json, Localized, Text, Texts
+from core.api.fields import Boolean, Json, JsonEntries, Localized, Text, Texts
 from core.api.languages import read_translations
 from core.api.representations import Representation
 from core.errors import DomainError, InvalidInput
@@ -63,7 +63,10 @@ PRODUCT = Representation(
         "description": Localized("product.description"),
         "published": Boolean("product.is_published"),
         "productType": Text("product.product_type"),
-        **{name: Json(f"(product.details -> '{name}')") for name in DETAILS},
+        **{
+            name: (JsonEntries if kind is list else Json)(f"(product.details -> '{name}')")
+            for name, kind in DETAILS.items()
+        },
         "categoryIds": Texts(CATEGORY_IDS),
         "mixins": Json("product.mixins"),
         "metadata": metadata("product"),
@@ -130,7 +133,7 @@ def read_details(body: dict[str, Any]) -> dict[str, Any]:
             raise InvalidProduct(f"{name} must be {named}.", field=name)
         if name in ENTRIES:
             entry_kind, entries_named = ENTRIES[name]
-            entries = value.values() if isinstance(value, dict) else value
+            entries: Any = value.values() if isinstance(value, dict) else value
             if not all(isinstance(entry, entry_kind) for entry in entries):
                 raise InvalidProduct(f"Each of {name} must be {entries_named}.", field=name)
         details[name] = value

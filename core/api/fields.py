@@ -88,7 +88,7 @@ class Text(Scalar):
         super().__init__(f"nullif({sql}, '')" if omit_empty else sql, needs=needs)
 
     def json(self, languages: Languages) -> Sql:
-        return Sql(f"to_json({self.sql})::text")
+        return Sql(f"to_json(({self.sql})::text)::text")  # a constant has no type of its own
 
     def typed(self, value: Value) -> str:
         return value.text
@@ -232,6 +232,20 @@ class Json(Field):
             )
         except QuerySyntaxError:
             return None
+
+
+class JsonEntries(Json):
+    """A list of free JSON (`jsonb`), returned as stored; a test holds when any of its entries passes it."""
+
+    def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
+        if not path and (presence := presence_condition(f"({self.sql})", term)) is not None:
+            return presence
+        inner = Json("entry").condition(term, path)
+        entries = f"CASE WHEN jsonb_typeof({self.sql}) = 'array' THEN {self.sql} ELSE '[]' END"
+        return Sql(
+            f"EXISTS (SELECT 1 FROM jsonb_array_elements({entries}) AS entry WHERE {inner.text})",
+            inner.values,
+        )
 
 
 class Nested(Field):

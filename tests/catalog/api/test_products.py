@@ -206,6 +206,33 @@ def test_products_are_found_by_category(manager: Api, milk: Product, hidden: Pro
 
 
 @pytest.mark.parametrize(
+    ("q", "found"),
+    [
+        ("relatedItems.type:CONSUMABLE relatedItems.refId:ink", ["P1", "P2"]),
+        ("relatedItems.type:(ACCESSORY,SPARE)", ["P2"]),
+        ("relatedItems.refId:~^p", ["P2"]),
+        ("relatedItems.rank:>=2", ["P2"]),
+        ("relatedItems:exists", ["P1", "P2"]),
+        ("relatedItems:missing", ["P3"]),
+        ("labelIds:L2", ["P1"]),
+        ("labelIds:L9", []),
+    ],
+)
+def test_products_are_found_by_entries_of_their_lists(
+    manager: Api, tenant: Tenant, q: str, found: list[str]
+) -> None:
+    ink = {"refId": "ink", "type": "CONSUMABLE", "rank": 1}
+    paper = {"refId": "paper", "type": "ACCESSORY", "rank": 2}
+    for product_id, details in (
+        ("P1", {"relatedItems": [ink], "labelIds": ["L1", "L2"]}),
+        ("P2", {"relatedItems": [paper, ink], "labelIds": []}),
+        ("P3", {}),
+    ):
+        ProductFactory(tenant=tenant, external_id=product_id, details=details)
+    assert ids(manager.get(PRODUCTS, q=q)) == found
+
+
+@pytest.mark.parametrize(
     "query", [{"q": "colour:red"}, {"q": "id:(P1"}, {"sort": "colour"}, {"pageSize": "1001"}]
 )
 def test_faulty_query_is_refused(manager: Api, query: dict[str, str]) -> None:
