@@ -20,6 +20,9 @@ from core.violations import refused_as
 RESERVED_IDS = frozenset({"bulk", "search"})
 """Ids that addresses use for something else."""
 
+ATTEMPTS = 3
+"""How often a batch is decided on when other writers take codes of it meanwhile."""
+
 TARGET = UpsertTarget(
     table=Product._meta.db_table,
     key=("tenant_id", "external_id"),
@@ -130,8 +133,26 @@ def write_products_in_bulk(
     """Create the products, or replace those that `may_exist`; report every row, in order.
 
     A row is a draft, or the error that reading it gave. A refused row spoils no other; the same id twice
-    acts in order. The number of statements does not depend on the number of rows.
+    acts in order. The number of statements does not depend on the number of rows. Raises ProductCodeTaken
+    only when other writers take codes of the batch again and again while it is written.
     """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _write_products(tenant_id, drafts, at, may_exist=may_exist, publication=publication)
+        except ProductCodeTaken:
+            continue  # another writer took a code meanwhile; a second look tells which row that refuses
+    return _write_products(tenant_id, drafts, at, may_exist=may_exist, publication=publication)
+
+
+def _write_products(
+    tenant_id: int,
+    drafts: Sequence[ProductDraft | DomainError],
+    at: datetime,
+    *,
+    may_exist: bool,
+    publication: Publication,
+) -> list[Outcome]:
+    """Decide on every row and write those accepted; raise ProductCodeTaken when a code is taken meanwhile."""
     stored = _lock_products(tenant_id, [row.external_id for row in drafts if isinstance(row, ProductDraft)])
     owners = _owners_of_codes(tenant_id, [row.code for row in drafts if isinstance(row, ProductDraft)])
     published = {product_id: product.is_published for product_id, product in stored.items()}

@@ -272,6 +272,25 @@ def test_refused_row_leaves_its_code_to_the_next(tenant):
     ]
 
 
+def test_code_that_is_taken_meanwhile_refuses_its_row_alone(tenant, monkeypatch):
+    # given: a code whose owner is committed after this writer's first look
+    ProductFactory(tenant=tenant, external_id="P9", code="milk")
+    second_look = products._owners_of_codes
+    looks = []
+
+    def owners_of_codes(*arguments):
+        looks.append(arguments)
+        return {} if len(looks) == 1 else second_look(*arguments)
+
+    monkeypatch.setattr(products, "_owners_of_codes", owners_of_codes)
+    # when, then
+    assert outcomes_of(tenant, [DRAFT, replace(DRAFT, external_id="P2", code="tea")]) == [
+        (0, "P1", False, "ProductCodeTaken"),
+        (1, "P2", True, "NoneType"),
+    ]
+    assert [row["external_id"] for row in stored_values(tenant)] == ["P2", "P9"]
+
+
 def test_same_new_id_twice_is_created_and_then_updated(tenant):
     rows = [DRAFT, replace(DRAFT, code="milk-2", is_published=True), replace(DRAFT, code="milk-3")]
     assert outcomes_of(tenant, rows) == [
