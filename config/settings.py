@@ -96,7 +96,7 @@ FORMAT_MODULE_PATH = ["core.formats"]
 # The groups of the admin's index and what stands in them, in this order.
 ADMIN_INDEX = {
     "Segments": ["segments.Segment", "segments.CustomerAssignment", "segments.ItemAssignment"],
-    "Coupons": ["coupons.Coupon", "coupons.Redemption", "coupons.ReferralCoupon"],
+    "Coupons": ["coupons.Coupon", "coupons.Redemption", "coupons.CouponSettings"],
     "Catalogue": [
         "catalog.Category",
         "catalog.Product",

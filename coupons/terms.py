@@ -8,7 +8,7 @@ from typing import Any
 
 from coupons.errors import InvalidTerms, Problem
 from coupons.models import DiscountCalculation, DiscountType
-from coupons.money import Money
+from coupons.money import CURRENCY, LARGEST_AMOUNT, Money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +75,19 @@ def discount_problems(terms: CouponTerms) -> Iterator[Problem]:
                 "invalid_value",
                 "A FREE_SHIPPING coupon cannot be restricted to categories.",
             )
+    for name in ("discount_absolute", "min_order_value"):
+        if (money := getattr(terms, name)) is not None:
+            yield from money_problems(name, money)
     percentage = terms.discount_percentage
     if percentage is not None and not 0 <= percentage <= 100:
         yield Problem("discount_percentage", "invalid_value", "A percentage lies between 0 and 100.")
+
+
+def money_problems(name: str, money: Money) -> Iterator[Problem]:
+    if not 0 <= money.amount <= LARGEST_AMOUNT:
+        yield Problem(name, "invalid_value", f"An amount lies between 0 and {LARGEST_AMOUNT:,}.")
+    if not CURRENCY.fullmatch(money.currency):
+        yield Problem(name, "invalid_value", "A currency has three upper-case letters.")
 
 
 def segment_problems(terms: CouponTerms) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ WIRE_FIELDS = {
     "allows_anonymous": "allowAnonymous",
     "max_redemptions_per_customer": "maxRedemptionsPerCustomer",
     "is_category_restricted": "categoryRestricted",
+    "min_order_value": "restrictions.minOrderValue",
     "valid_for": "restrictions.validFor",
     "valid_to": "restrictions.validUntil",
     "segments": "restrictions.segments",

@@ -114,6 +114,7 @@ def test_bad_rows_are_reported_and_spoil_nothing(tenant, other_tenant, now):
         ("GONE", ten_percent()),
         ("OLD", ten_percent(), 3),
         ("GOOD", ten_percent(name="Better"), 0),
+        ("NEGATIVE", ten_percent(discount_absolute=Money(Decimal(-1), "eur"))),
         ("ASTRAY", ten_percent(is_category_restricted=True, excluded_categories=("nowhere",))),
     )
     assert [(outcome.position, outcome.id, outcome.created, type(outcome.error)) for outcome in outcomes] == [
@@ -124,7 +125,8 @@ def test_bad_rows_are_reported_and_spoil_nothing(tenant, other_tenant, now):
         (4, "GONE", False, CodeTaken),
         (5, "OLD", False, VersionConflict),
         (6, "GOOD", False, type(None)),
-        (7, "ASTRAY", False, InvalidTerms),
+        (7, "NEGATIVE", False, InvalidTerms),
+        (8, "ASTRAY", False, InvalidTerms),
     ]
     assert outcomes[3].error.problems == (
         Problem("segments", "unknown_reference", "There is no segment nowhere."),

@@ -1,0 +1,5 @@
+from coupons.admin.coupons import CouponAdmin
+from coupons.admin.redemptions import RedemptionAdmin
+from coupons.admin.settings import CouponSettingsAdmin
+
+__all__ = ["CouponAdmin", "CouponSettingsAdmin", "RedemptionAdmin"]

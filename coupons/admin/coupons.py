@@ -1,0 +1,239 @@
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from core.admin import TenantAdmin, adopt
+from coupons.admin.filters import RestrictionFilter, StateFilter
+from coupons.admin.refusal import RefusalPage
+from coupons.forms.coupons import FORM_FIELDS, CouponForm
+from coupons.models import Coupon, DiscountType
+from coupons.money import Money, plain
+from coupons.operations import create_coupon, delete_coupon, find_coupon, replace_coupon
+from coupons.standing import status_of, usage_of, warnings_about
+
+STATES = {
+    "VALID": ("Can be redeemed", "on"),
+    "INACTIVE": ("Starts later", "waiting"),
+    "EXPIRED": ("Over", "off"),
+    "USED": ("All uses spent", "off"),
+}
+RECORD = ("redemption_count", "version", "created_at", "modified_at")
+
+
+def redemptions_page(coupon: Coupon) -> str:
+    """Return the address of the list of the coupon's redemptions."""
+    return reverse("admin:coupons_redemption_changelist") + f"?coupon__id__exact={coupon.pk}"
+
+
+def names_missing(coupon: Coupon) -> bool:
+    """Say whether the coupon is restricted to a segment or category that was deleted."""
+    return (
+        coupon.segment_restrictions.filter(segment__isnull=True).exists()
+        or coupon.category_restrictions.filter(category__isnull=True).exists()
+    )
+
+
+@admin.register(Coupon)
+class CouponAdmin(RefusalPage, TenantAdmin):
+    form = CouponForm
+    explanation = "Codes that give a discount: to whom, for what, how often and how long."
+    empty_state = "Add one; leave the code empty to have one generated."
+    error_fields = FORM_FIELDS
+    list_display = ("title", "state", "discount", "restriction", "window", "uses")
+    list_filter = (StateFilter, RestrictionFilter, "discount_type", "is_referral")
+    ordering = ("-id",)
+    search_fields = ("code",)
+    search_help_text = "The beginning of a code or a part of a name."
+    readonly_fields = RECORD
+    fieldsets = (
+        (None, {"fields": ("name", "code", "description")}),
+        (
+            "What it gives",
+            {
+                "fields": (
+                    "discount_type",
+                    "discount_percentage",
+                    "discount_amount",
+                    "discount_currency",
+                    "discount_calculation_type",
+                )
+            },
+        ),
+        (
+            "For whom and for what",
+            {
+                "fields": (
+                    "is_segment_restricted",
+                    "segments",
+                    "is_category_restricted",
+                    "included_categories",
+                    "excluded_categories",
+                    "valid_for",
+                    "allows_anonymous",
+                    "forgets_missing",
+                )
+            },
+        ),
+        (
+            "When and how often",
+            {
+                "fields": (
+                    "valid_from",
+                    "valid_to",
+                    "max_redemptions",
+                    "max_redemptions_per_customer",
+                    "min_order_amount",
+                    "min_order_currency",
+                )
+            },
+        ),
+        ("Own attributes", {"fields": ("issued_to", "mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        ("Record", {"fields": RECORD, "classes": ("collapse",)}),
+    )
+
+    class Media:
+        js = ("coupons/coupon_form.js",)
+        css = {"all": ("coupons/coupons.css",)}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        found = queryset
+        for word in search_term.split()[:5]:
+            is_code = Q(code__startswith=word) | Q(code__startswith=word.upper())
+            found = found.filter(is_code | Q(name__icontains=word))
+        return found, False
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.admin_site = self.admin_site
+        return form
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return [*fields, "code"] if obj is not None else fields
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            left_out = {*RECORD, "forgets_missing"}
+        elif not self.has_change_permission(request, obj):
+            left_out = {"segments", "included_categories", "excluded_categories", "forgets_missing"}
+        else:
+            left_out = set() if names_missing(obj) else {"forgets_missing"}
+        kept = [
+            (title, {**options, "fields": [name for name in options["fields"] if name not in left_out]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+        return [(title, options) for title, options in kept if options["fields"]]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and not (obj is not None and obj.is_deleted)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj is not None and obj.is_deleted)
+
+    # --- columns ---
+
+    @admin.display(description="Coupon", ordering="code")
+    def title(self, coupon: Coupon) -> SafeString:
+        return format_html("{}<br><span class='quiet'>{}</span>", coupon.code, coupon.name)
+
+    @admin.display(description="State")
+    def state(self, coupon: Coupon) -> SafeString:
+        text, style = ("Deleted", "off") if coupon.is_deleted else STATES[status_of(coupon, timezone.now())]
+        return format_html('<span class="status status-{}">{}</span>', style, text)
+
+    @admin.display(description="Gives")
+    def discount(self, coupon: Coupon) -> str:
+        match coupon.discount_type:
+            case DiscountType.PERCENT if coupon.discount_percentage is not None:
+                return f"{plain(coupon.discount_percentage)} %"
+            case DiscountType.ABSOLUTE if coupon.discount_amount is not None:
+                return str(Money(coupon.discount_amount, coupon.discount_currency or ""))
+        return "Free shipping"
+
+    @admin.display(description="For")
+    def restriction(self, coupon: Coupon) -> str:
+        if coupon.is_segment_restricted:
+            return "Segments"
+        parts = ["categories"] if coupon.is_category_restricted else []
+        parts += [f"{len(coupon.valid_for)} customers"] if coupon.valid_for else []
+        parts += ["anonymous too"] if coupon.allows_anonymous else []
+        return ", ".join(parts).capitalize() or "All customers"
+
+    @admin.display(description="Valid", ordering="valid_to")
+    def window(self, coupon: Coupon) -> str:
+        starts = date_format(coupon.valid_from, "DATETIME_FORMAT") if coupon.valid_from else ""
+        ends = date_format(coupon.valid_to, "DATETIME_FORMAT") if coupon.valid_to else ""
+        return f"{starts or '…'} – {ends or '…'}" if starts or ends else "always"
+
+    @admin.display(description="Uses", ordering="redemption_count")
+    def uses(self, coupon: Coupon) -> SafeString:
+        limit = "" if coupon.max_redemptions is None else f" of {coupon.max_redemptions:,}"
+        return format_html(
+            '<a href="{}">{}{}</a>', redemptions_page(coupon), f"{coupon.redemption_count:,}", limit
+        )
+
+    # --- the page of one coupon ---
+
+    def related_links(self, request: HttpRequest, obj: Coupon) -> list[dict[str, str]]:
+        return [
+            {"url": redemptions_page(obj), "text": "Redemptions", "note": f"{obj.redemption_count:,}"},
+            {
+                "url": reverse("admin:coupons_coupon_refusal", args=(obj.pk,)),
+                "text": "Why would it be refused?",
+                "note": "",
+            },
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        coupon = self.get_object(request, unquote(object_id))
+        if isinstance(coupon, Coupon):
+            now = timezone.now()
+            extra_context = {
+                **(extra_context or {}),
+                "usage": usage_of(coupon, until=now),
+                "warnings": list(warnings_about(coupon, at=now)),
+            }
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    # --- writes ---
+
+    def save_model(self, request: HttpRequest, obj: Coupon, form: Any, change: bool) -> None:
+        at = timezone.now()
+        if change:
+            stored = replace_coupon(
+                tenant_id=obj.tenant_id,
+                code=obj.code,
+                terms=form.terms,
+                expected_version=form.version_seen,
+                at=at,
+            )
+        else:
+            stored = create_coupon(
+                tenant_id=obj.tenant_id, code=form.cleaned_data["code"], terms=form.terms, at=at
+            )
+        adopt(obj, find_coupon(obj.tenant_id, stored.code))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name the coupons alone: they are kept as deleted, and their redemptions stay."""
+        names, counts, lacking, _ = super().get_deleted_objects(objs, request)
+        return names, dict(list(counts.items())[:1]), lacking, []
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        at = timezone.now()
+        live = Coupon.objects.live().filter(pk__in=queryset.order_by().values("pk"))
+        for tenant_id, code in live.order_by("tenant_id", "code").values_list("tenant_id", "code"):
+            delete_coupon(tenant_id=tenant_id, code=code, at=at)

@@ -1,0 +1,66 @@
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from coupons.models.coupons import CouponQuerySet
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Coupons by what they are good for now; deleted ones are left out unless they are asked for."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("valid", "Can be redeemed"),
+            ("waiting", "Starts later"),
+            ("over", "Over"),
+            ("spent", "All uses spent"),
+            ("deleted", "Deleted"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        assert isinstance(queryset, CouponQuerySet)
+        now = timezone.now()
+        match self.value():
+            case "valid":
+                return queryset.live().open_at(now).unspent()
+            case "waiting":
+                return queryset.live().filter(valid_from__gt=now)
+            case "over":
+                return queryset.live().filter(valid_to__lt=now)
+            case "spent":
+                return queryset.live().filter(redemption_count__gte=F("max_redemptions"))
+            case "deleted":
+                return queryset.filter(is_deleted=True)
+        return queryset.live()
+
+
+class RestrictionFilter(admin.SimpleListFilter):
+    """Coupons by whom or what they are restricted to."""
+
+    title = "restriction"
+    parameter_name = "restriction"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("segments", "Segments"),
+            ("categories", "Categories"),
+            ("customers", "Single customers"),
+            ("none", "None"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        restrictions = {
+            "segments": Q(is_segment_restricted=True),
+            "categories": Q(is_category_restricted=True),
+            "customers": ~Q(valid_for=[]),
+        }
+        value = self.value()
+        if value == "none":
+            return queryset.filter(is_segment_restricted=False, is_category_restricted=False, valid_for=[])
+        return queryset.filter(restrictions[value]) if value in restrictions else queryset

@@ -1,0 +1,75 @@
+from typing import Any
+
+from django.contrib import admin
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from core.admin import AutocompleteFilter, TenantAdmin
+from coupons.models import Redemption
+from coupons.money import Money
+from coupons.operations import delete_redemption
+
+
+@admin.register(Redemption)
+class RedemptionAdmin(TenantAdmin):
+    """Redemptions come from the API alone; taking one back gives its use back."""
+
+    explanation = "Uses of coupons. Deleting one gives the use back."
+    empty_state = "Nobody has redeemed a coupon yet."
+    chooses_tenant = False
+    list_display = ("redeemed_at", "coupon_link", "customer_link", "acting_for", "order", "total", "discount")
+    list_display_links = ("redeemed_at",)
+    list_select_related = ("coupon",)
+    list_filter = (("coupon", AutocompleteFilter), ("customer", AutocompleteFilter))
+    ordering = ("-id",)
+    fieldsets = (
+        (None, {"fields": ("external_id", "coupon_link", "redeemed_at")}),
+        ("By whom", {"fields": ("customer_link", "acting_for")}),
+        ("Order", {"fields": ("order", "total", "discount", "idempotency_key")}),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description="Coupon", ordering="coupon")
+    def coupon_link(self, redemption: Redemption) -> SafeString:
+        page = reverse("admin:coupons_coupon_change", args=(redemption.coupon_id,))
+        return format_html('<a href="{}">{}</a>', page, redemption.coupon.code)
+
+    @admin.display(description="Customer", ordering="customer_number")
+    def customer_link(self, redemption: Redemption) -> SafeString | str:
+        if redemption.customer_id is None:
+            return redemption.customer_number or "anonymous"
+        page = reverse("admin:accounts_customer_change", args=(redemption.customer_id,))
+        return format_html('<a href="{}">{}</a>', page, redemption.customer_number)
+
+    @admin.display(description="Acting for")
+    def acting_for(self, redemption: Redemption) -> str | None:
+        return redemption.legal_entity_id or None
+
+    @admin.display(description="Order")
+    def order(self, redemption: Redemption) -> str | None:
+        return redemption.order_code or None
+
+    @admin.display(description="Total", ordering="order_total_amount")
+    def total(self, redemption: Redemption) -> str:
+        return str(Money(redemption.order_total_amount, redemption.order_total_currency))
+
+    @admin.display(description="Discount", ordering="discount_amount")
+    def discount(self, redemption: Redemption) -> str:
+        return str(Money(redemption.discount_amount, redemption.discount_currency))
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        chosen = Redemption.objects.filter(pk__in=queryset.order_by().values("pk"))
+        for tenant_id, code, redemption_id in chosen.order_by(
+            "tenant_id", "coupon__code", "external_id"
+        ).values_list("tenant_id", "coupon__code", "external_id"):
+            delete_redemption(tenant_id=tenant_id, code=code, redemption_id=redemption_id)

@@ -1,0 +1,208 @@
+from typing import Any
+
+from django import forms
+from django.contrib.admin import AdminSite, widgets
+from django.contrib.postgres.forms import SimpleArrayField
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+
+from catalog.models import Category
+from core.admin import DocumentForm
+from core.admin.forms import AutocompleteSelect
+from coupons.codes import check_code
+from coupons.errors import InvalidCode
+from coupons.models import Coupon, CouponCategory, CouponSegment
+from coupons.money import Money, plain
+from coupons.operations import stored_terms
+from coupons.terms import CouponTerms, problems_of
+from segments.models import Segment
+
+FORM_FIELDS = {"discount_absolute": "discount_amount", "min_order_value": "min_order_amount"}
+"""The form's fields of terms that are called otherwise there."""
+
+
+class AutocompleteSelectMultiple(widgets.AutocompleteSelectMultiple, AutocompleteSelect):
+    """The admin's search-as-you-type select of several rows, limited to one tenant's."""
+
+
+class CustomersField(SimpleArrayField):
+    """Customer numbers, one a line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            forms.CharField(max_length=128),
+            delimiter="\n",
+            required=False,
+            widget=forms.Textarea(attrs={"rows": 4, "cols": 40}),
+            **options,
+        )
+
+    def to_python(self, value: Any) -> Any:
+        lines = value.replace(",", "\n") if isinstance(value, str) else value
+        entries = (str(entry).strip() for entry in super().to_python(lines))
+        return list(dict.fromkeys(entry for entry in entries if entry))
+
+
+class CouponForm(DocumentForm):
+    """A coupon's terms. A script hides what the chosen kind does not need; the same rules judge all of it."""
+
+    admin_site: AdminSite
+
+    code = forms.CharField(
+        required=False,
+        max_length=128,
+        help_text="What customers enter; fixed once saved. Leave empty to have one generated.",
+    )
+    segments = forms.ModelMultipleChoiceField(
+        Segment.objects.none(),
+        required=False,
+        help_text="Members of any of these may redeem the coupon, for the items of the segments they are in.",
+    )
+    included_categories = forms.ModelMultipleChoiceField(
+        Category.objects.none(),
+        required=False,
+        help_text="The coupon is for what stands in these or below them. Empty: for everything.",
+    )
+    excluded_categories = forms.ModelMultipleChoiceField(
+        Category.objects.none(), required=False, help_text="But not for what stands in these or below them."
+    )
+    valid_for = CustomersField(
+        label="Only for these customers", help_text="Customer numbers, one a line. Empty: for all customers."
+    )
+    forgets_missing = forms.BooleanField(
+        label="Remove what was deleted",
+        required=False,
+        help_text="The coupon still names segments or categories that exist no more.",
+    )
+
+    class Meta:
+        model = Coupon
+        fields = "__all__"
+        labels = {
+            "discount_percentage": "Percentage",
+            "discount_amount": "Amount",
+            "discount_currency": "Currency",
+            "discount_calculation_type": "Applied to",
+            "allows_anonymous": "Anonymous customers too",
+            "max_redemptions": "Uses in all",
+            "max_redemptions_per_customer": "Uses for each customer",
+            "is_segment_restricted": "Only for members of segments",
+            "is_category_restricted": "Only for products of categories",
+            "min_order_amount": "Order of at least",
+            "min_order_currency": "Currency of that",
+            "mixin_schemas": "Mixin schemas",
+        }
+        help_texts = {
+            "max_redemptions": "Empty: unlimited.",
+            "max_redemptions_per_customer": "Empty: unlimited. Counts apart for each legal entity.",
+            "valid_from": "The first instant at which it can be redeemed. Empty: since ever.",
+            "valid_to": "The last instant at which it can be redeemed. Empty: for ever.",
+            "issued_to": "The number of the customer who was given it; does not restrict it.",
+            "mixins": "Attributes of your own, as a JSON object.",
+            "mixin_schemas": "The address of each mixin's schema, by the mixin's name.",
+        }
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        is_new = self.instance._state.adding
+        self.stored = None if is_new else stored_terms(self.instance)
+        for name in ("discount_percentage", "discount_amount", "min_order_amount"):
+            if self.initial.get(name) is not None:
+                self.initial[name] = plain(self.initial[name])
+        if self.tenant is None or "segments" not in self.fields:
+            return
+        self.choices_of("segments", Segment.objects.all(), CouponSegment, "segment")
+        self.choices_of("included_categories", Category.objects.all(), CouponCategory, "category")
+        self.choices_of("excluded_categories", Category.objects.all(), CouponCategory, "category")
+        if not self.missing():
+            del self.fields["forgets_missing"]
+
+    def choices_of(self, name: str, rows: QuerySet, through: Any, relation: str) -> None:
+        """Let the field choose among the tenant's rows, searched for as one types."""
+        field: Any = self.fields[name]
+        field.queryset = rows.filter(tenant=self.tenant)
+        field.widget = AutocompleteSelectMultiple(
+            through._meta.get_field(relation), self.admin_site, tenant_id=self.tenant.pk
+        )
+        field.widget.choices = field.choices
+        if self.stored is not None:
+            self.initial[name] = field.queryset.filter(external_id__in=getattr(self.stored, name))
+
+    def missing(self) -> dict[str, tuple[str, ...]]:
+        """Return the ids that the stored coupon names and that exist no more, by field."""
+        if self.stored is None:
+            return {}
+        found = {}
+        for name in ("segments", "included_categories", "excluded_categories"):
+            existing = set(self.initial[name].values_list("external_id", flat=True))
+            if gone := tuple(entry for entry in getattr(self.stored, name) if entry not in existing):
+                found[name] = gone
+        return found
+
+    def clean_code(self) -> str:
+        code = self.cleaned_data["code"].strip()
+        if not code:
+            return ""
+        try:
+            return check_code(code)
+        except InvalidCode as refused:
+            raise ValidationError(refused.message, code=refused.code) from None
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        for kind in ("discount", "min_order"):
+            amount, currency = f"{kind}_amount", f"{kind}_currency"
+            if self.cleaned_data.get(amount) is not None and not self.cleaned_data.get(currency):
+                self.cleaned_data[currency] = self.tenant.currency
+            if self.cleaned_data.get(amount) is None:
+                self.cleaned_data[currency] = None
+        if not self.errors:
+            for problem in problems_of(self.terms):
+                self.add_error(FORM_FIELDS.get(problem.field, problem.field), problem.message)
+        return cleaned
+
+    def validate_constraints(self) -> None:
+        """Leave the rules to `problems_of`, which says them in words, and the code to the operation."""
+
+    def validate_unique(self) -> None:
+        """See `validate_constraints`."""
+
+    def named(self, name: str) -> tuple[str, ...]:
+        """Return the ids that the field chooses, and those that were deleted meanwhile unless forgotten."""
+        chosen = tuple(row.external_id for row in self.cleaned_data[name])
+        return (
+            chosen if self.cleaned_data.get("forgets_missing") else (*chosen, *self.missing().get(name, ()))
+        )
+
+    def money(self, kind: str) -> Money | None:
+        amount, currency = self.cleaned_data[f"{kind}_amount"], self.cleaned_data[f"{kind}_currency"]
+        return None if amount is None else Money(amount, currency)
+
+    @property
+    def terms(self) -> CouponTerms:
+        """The terms that the form describes; call it when the fields are clean."""
+        entered = self.cleaned_data
+        by_segments, by_categories = entered["is_segment_restricted"], entered["is_category_restricted"]
+        return CouponTerms(
+            name=entered["name"],
+            description=entered["description"],
+            discount_type=entered["discount_type"],
+            discount_percentage=entered["discount_percentage"],
+            discount_absolute=self.money("discount"),
+            discount_calculation_type=entered["discount_calculation_type"],
+            allows_anonymous=entered["allows_anonymous"],
+            max_redemptions=entered["max_redemptions"],
+            max_redemptions_per_customer=entered["max_redemptions_per_customer"],
+            is_category_restricted=by_categories,
+            is_segment_restricted=by_segments,
+            valid_for=tuple(entered["valid_for"] or ()),
+            valid_from=entered["valid_from"],
+            valid_to=entered["valid_to"],
+            min_order_value=self.money("min_order"),
+            segments=self.named("segments") if by_segments else (),
+            included_categories=self.named("included_categories") if by_categories else (),
+            excluded_categories=self.named("excluded_categories") if by_categories else (),
+            issued_to=entered["issued_to"].strip(),
+            mixins=entered["mixins"],
+            mixin_schemas=entered["mixin_schemas"],
+        )

@@ -1,0 +1,64 @@
+from typing import Any
+
+from django import forms
+from django.contrib.admin import AdminSite
+from django.db.models import QuerySet
+
+from accounts.models.tenants import CURRENCY
+from core.admin import AutocompleteSelect, UtcSplitDateTime
+from coupons.models import Redemption
+from segments.models import CustomerAssignment
+
+
+class RefusalForm(forms.Form):
+    """For whom, for which order and when a coupon shall be judged."""
+
+    required_css_class = "required"
+
+    def __init__(
+        self,
+        *arguments: Any,
+        admin_site: AdminSite,
+        tenant: Any,
+        customers: QuerySet,
+        legal_entities: QuerySet,
+        **options: Any,
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.fields["customer"] = forms.ModelChoiceField(
+            customers,
+            required=False,
+            widget=AutocompleteSelect(
+                Redemption._meta.get_field("customer"), admin_site, tenant_id=tenant.pk
+            ),
+            help_text="By number, or by the beginning of the e-mail or a name. Empty: somebody unknown.",
+        )
+        self.fields["legal_entity"] = forms.ModelChoiceField(
+            legal_entities,
+            label="Acting for",
+            required=False,
+            widget=AutocompleteSelect(
+                CustomerAssignment._meta.get_field("legal_entity"), admin_site, tenant_id=tenant.pk
+            ),
+            help_text="Empty: for their only company if they have one, else for none.",
+        )
+        self.fields["total"] = forms.DecimalField(
+            label="Order of",
+            min_value=0,
+            max_digits=18,
+            decimal_places=6,
+            required=False,
+            help_text="Empty: without looking at an order.",
+        )
+        self.fields["currency"] = forms.CharField(
+            max_length=3, required=False, initial=tenant.currency, validators=[CURRENCY]
+        )
+        self.fields["at"] = forms.SplitDateTimeField(
+            label="At", required=False, widget=UtcSplitDateTime, help_text="Empty: now."
+        )
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        if self.cleaned_data.get("total") is not None and not self.cleaned_data.get("currency"):
+            self.add_error("currency", "Name the order's currency.")
+        return cleaned
