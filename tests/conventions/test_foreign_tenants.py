@@ -33,7 +33,13 @@ SESSIONS = {"logout", "refreshauthtoken", "validateauthtoken", "me", "login", "s
 def make_world(tenant: Tenant, name: str, text: str) -> None:
     """Give the tenant a row of every kind: `name` is its id, `text` stands in all its texts."""
     words = {"en": text}
-    site = SiteFactory(tenant=tenant, code=name, name=text, is_default=True)
+    site = SiteFactory(
+        tenant=tenant,
+        code=name,
+        name=text,
+        is_default=True,
+        home_base={"address": {"country": "DE", "zipCode": "10115"}},
+    )
     customer = CustomerFactory(
         tenant=tenant,
         external_id=name,

@@ -149,7 +149,7 @@ class CustomerSessionViewSet(ContractViewSet):
             query_parameter("accessToken", "The customer's access token; absent: the request's own."),
         ],
         responses={204: None},
-        errors=(400, 401),
+        errors=(400, 401, 403),
         error_schema=TypedError,
     )
     def logout(self, request: Request, tenant: str) -> HttpResponse:
@@ -170,7 +170,7 @@ class CustomerSessionViewSet(ContractViewSet):
             query_parameter("legalEntityId", "The legal entity that the customer acts for from now on."),
         ],
         responses={200: RefreshedCustomerToken},
-        errors=(400, 401),
+        errors=(400, 401, 403),
         error_schema=TypedError,
         description="Needs the customer's access token or an anonymous one. The session keeps its id.",
     )
@@ -191,7 +191,7 @@ class CustomerSessionViewSet(ContractViewSet):
         tags=TAGS,
         parameters=[TENANT],
         responses={200: TokenDetails},
-        errors=(401,),
+        errors=(401, 403),
         error_schema=TypedError,
     )
     def validate(self, request: Request, tenant: str) -> HttpResponse:

@@ -39,7 +39,7 @@ class ServiceTokenViewSet(ContractViewSet):
         tags=["Service Access Token"],
         is_public=True,
         request={"application/x-www-form-urlencoded": ServiceTokenRequest},
-        responses={200: ServiceTokenAnswer},
+        responses={200: ServiceTokenAnswer, 401: OAuthError},
         errors=(400,),
         error_schema=OAuthError,
         description="The client names itself in the body or by HTTP Basic. Errors are those of RFC 6749.",
