@@ -18,6 +18,15 @@ class CustomerForm(DocumentForm):
             "is_on_hold": "May not log in for the time being.",
         }
 
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        email = self.cleaned_data.get("email")
+        if email:
+            others = Customer.objects.for_tenant(self.instance.tenant_id).with_email(email)
+            if others.exclude(pk=self.instance.pk).exists():
+                self.add_error("email", "Another customer has this already.")
+        return cleaned
+
 
 class LegalEntityForm(DocumentForm):
     class Meta:

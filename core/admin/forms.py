@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.admin import widgets
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils.timezone import is_aware, localtime
 
 from core.errors import DomainError, InvalidInput, VersionConflict
@@ -186,8 +186,26 @@ class DocumentForm(forms.ModelForm):
         return cleaned
 
     def _get_validation_exclusions(self) -> set[str]:
-        # The tenant is no field of the form, but unique constraints and references are judged by it.
-        return super()._get_validation_exclusions() - {"tenant"}  # type: ignore[misc]
+        # A tenant that is no field of the form is known nevertheless: unique constraints are judged by it.
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded if "tenant" in self.fields else excluded - {"tenant"}
+
+    def _update_errors(self, errors: ValidationError) -> None:
+        """Show beside its field that a value is taken, which Django says of tenant and field together."""
+        found = errors.error_dict.pop(NON_FIELD_ERRORS, [])
+        kept = []
+        for error in found:
+            names = set((error.params or {}).get("unique_check", ())) - {"tenant"}
+            if len(names) == 1 and names <= self.fields.keys():
+                noun = self.instance._meta.verbose_name
+                self.add_error(
+                    names.pop(), ValidationError(f"Another {noun} has this already.", code="unique")
+                )
+            else:
+                kept.append(error)
+        if kept:
+            errors.error_dict[NON_FIELD_ERRORS] = kept
+        super()._update_errors(errors)  # type: ignore[misc]
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
