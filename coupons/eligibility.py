@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from core.timestamps import format_time
 from coupons.errors import CouponNotFound, CouponNotRedeemable
@@ -16,31 +15,7 @@ from coupons.facts import BuyerFacts, CouponRecord, eligible_products, read_buye
 from coupons.models import DiscountType
 from coupons.money import Money, round_to_minor_unit
 from coupons.orders import Buyer, Order, OrderItem
-
-
-class ReasonType(StrEnum):
-    """Why a coupon cannot be used; the values are the wire's."""
-
-    NOT_STARTED = "coupon_not_started"
-    EXPIRED = "coupon_expired"
-    USED_UP = "coupon_used_up"
-    CUSTOMER_LIMIT = "customer_limit_reached"
-    LEGAL_ENTITY_LIMIT = "legal_entity_limit_reached"
-    ANONYMOUS = "anonymous_not_allowed"
-    CUSTOMER = "customer_not_eligible"
-    SEGMENT = "segment_membership_missing"
-    NO_ITEM = "no_eligible_item"
-    MIN_ORDER_VALUE = "min_order_value_not_reached"
-    CURRENCY = "currency_mismatch"
-    DISCOUNT = "discount_too_high"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One reason of a refusal."""
-
-    type: ReasonType
-    message: str
+from coupons.reasons import Reason, ReasonType
 
 
 @dataclass(frozen=True, slots=True)

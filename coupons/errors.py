@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from core.errors import AlreadyExists, Conflict, InvalidInput, NotFound
-
-if TYPE_CHECKING:
-    from coupons.eligibility import Reason
+from coupons.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ class CouponNotRedeemable(InvalidInput):
     code = "coupon_not_redeemable"
     type = "coupon_not_redeemable"
 
-    def __init__(self, reasons: Sequence["Reason"]) -> None:
+    def __init__(self, reasons: Sequence[Reason]) -> None:
         super().__init__(" ".join(reason.message for reason in reasons))
         self.reasons = tuple(reasons)
 

@@ -18,11 +18,11 @@ urlpatterns = [
         RedemptionViewSet.as_view({"get": "list", "post": "create"}),
     ),
     path(
-        "coupon/<tenant>/coupons/<code>/redemptions/<redemption_id>",
+        "coupon/<tenant>/coupons/<code>/redemptions/<id>",
         RedemptionViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
     ),
     path(
-        "coupon/<tenant>/referral-coupons/<customer_number>",
+        "coupon/<tenant>/referral-coupons/<customerNumber>",
         ReferralCouponViewSet.as_view({"get": "retrieve", "post": "create"}),
     ),
 ]

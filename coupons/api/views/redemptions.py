@@ -151,7 +151,8 @@ class RedemptionViewSet(CouponServiceViewSet):
         errors=READ_ERRORS,
         description="Who does not manage coupons reads the own redemptions, or those of the customer named.",
     )
-    def retrieve(self, request: Request, tenant: str, code: str, redemption_id: str) -> HttpResponse:
+    def retrieve(self, request: Request, tenant: str, code: str, **path: str) -> HttpResponse:
+        redemption_id = path["id"]
         named = parameters.text(request.query_params, "customerNumber")
         customer_number = self.customer_asked_for(named)
         coupon = has_code(self.caller.tenant.id, code)
@@ -179,6 +180,6 @@ class RedemptionViewSet(CouponServiceViewSet):
         responses={204: None},
         errors=READ_ERRORS,
     )
-    def destroy(self, request: Request, tenant: str, code: str, redemption_id: str) -> HttpResponse:
-        delete_redemption(tenant_id=self.caller.tenant.id, code=code, redemption_id=redemption_id)
+    def destroy(self, request: Request, tenant: str, code: str, **path: str) -> HttpResponse:
+        delete_redemption(tenant_id=self.caller.tenant.id, code=code, redemption_id=path["id"])
         return HttpResponse(status=204)

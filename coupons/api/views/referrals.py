@@ -26,7 +26,8 @@ class ReferralCouponViewSet(CouponServiceViewSet):
         responses={200: CouponResponse, 204: None},
         errors=READ_ERRORS,
     )
-    def retrieve(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+    def retrieve(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+        customer_number = path["customerNumber"]
         self.check_customer(customer_number)
         missing = NotFound(f"The customer {customer_number} has no referral coupon.")
         try:
@@ -52,7 +53,8 @@ class ReferralCouponViewSet(CouponServiceViewSet):
         responses={200: CouponResponse},
         errors=READ_ERRORS,
     )
-    def create(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+    def create(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+        customer_number = path["customerNumber"]
         self.check_customer(customer_number)
         coupon = create_referral_coupon(
             tenant_id=self.caller.tenant.id, customer_number=customer_number, at=self.at
