@@ -145,6 +145,10 @@ ASSIGNMENT = Representation(
     },
 )
 
+# Looked up in one object of all numbers, which the statement of a whole tree makes once: a join could be
+# planned as a loop over both.
+NUMBERS_IN_TREE = "coalesce((SELECT of_category FROM numbers) -> category.id::text, '[]'::jsonb)"
+
 TREE_FIELDS: dict[str, Field] = {
     "id": Text("category.external_id"),
     "localizedName": Localized("category.name", omit_empty=False),
@@ -156,7 +160,7 @@ TREE_FIELDS: dict[str, Field] = {
     "validity": validity("category"),
     "position": Integer("category.position"),
     "published": Boolean("category.is_published"),
-    "ecn": Texts("coalesce(numbers.ecn, '{}')"),
+    "ecn": Computed(NUMBERS_IN_TREE),
 }
 DEPRECATED_TREE_FIELDS: dict[str, Field] = {
     "id": Text("category.external_id"),
@@ -166,5 +170,5 @@ DEPRECATED_TREE_FIELDS: dict[str, Field] = {
     "code": Text("category.code"),
     "position": Integer("category.position"),
     "published": Boolean("category.is_published"),
-    "ecn": Texts("coalesce(numbers.ecn, '{}')"),
+    "ecn": Computed(NUMBERS_IN_TREE),
 }

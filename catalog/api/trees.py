@@ -34,8 +34,10 @@ def trees_json(
     statement = Sql(
         f"""
         WITH numbers AS MATERIALIZED (
-            SELECT category_id, array_agg(value::text ORDER BY rank, id) AS ecn
-            FROM catalog_categorynumber WHERE tenant_id = %s GROUP BY category_id
+            SELECT jsonb_object_agg(category_id, numbers) AS of_category FROM (
+                SELECT category_id, jsonb_agg(value ORDER BY rank, id) AS numbers
+                FROM catalog_categorynumber WHERE tenant_id = %s GROUP BY category_id
+            ) AS grouped
         ), placed AS (
             SELECT category.*,
                 max(category.rght) FILTER (WHERE NOT category.is_published) OVER (ORDER BY category.lft)
@@ -52,7 +54,6 @@ def trees_json(
                 ELSE repeat(']}}', category.level - category.next_level + 1) || ','
             END, '' ORDER BY category.lft), '') || ']'
         FROM shown AS category
-        LEFT JOIN numbers ON numbers.category_id = category.id
         {PARENT_JOIN if "parentId" in fields else ""}
         """,
         (tenant_id, tenant_id, *roots.values, *members.values),

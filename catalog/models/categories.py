@@ -2,7 +2,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, NoReturn, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 from mptt.managers import TreeManager
 from mptt.models import MPTTModel, TreeForeignKey
@@ -38,8 +38,8 @@ class CategoryQuerySet(DocumentQuerySet, TreeQuerySet):
         return self.filter(is_published=True)
 
     def roots(self) -> Self:
-        """Keep the root categories."""
-        return self.filter(level=1)
+        """Keep the root categories: the children of their tenant's hidden root."""
+        return self.filter(parent__parent__isnull=True, parent__tenant=F("tenant"))
 
     def update(self, **changes: Any) -> int:
         if STRUCTURE & changes.keys():

@@ -25,7 +25,7 @@ from catalog.errors import CategoriesOfReferenceNotFound
 from catalog.models import Product
 from catalog.operations import assignments as operations
 from catalog.operations.assignments import AssignmentResult
-from catalog.subtrees import descendants
+from catalog.subtrees import descendants, descendants_among
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch, result_status
 from core.api.parameters import path_parameter, query_parameter
@@ -73,22 +73,31 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         shows_unpublished = self.shows_unpublished()
         key = self.category_key(path["categoryId"], shows_unpublished=shows_unpublished)
         narrowing, needs = self.filters()
-        conditions = [Sql("assignment.tenant_id = %s", (self.caller.tenant.id,)), *narrowing]
-        if parameters.flag(self.query, "withSubcategories"):
-            chosen = descendants(key, shows_unpublished=shows_unpublished, with_itself=True)
-            conditions.append(key_in("assignment.category_id", chosen))
-        else:
-            conditions.append(Sql("assignment.category_id = %s", (key,)))
+        conditions = [
+            Sql("assignment.tenant_id = %s", (self.caller.tenant.id,)),
+            *self.of_categories(key, shows_unpublished=shows_unpublished),
+            *narrowing,
+        ]
         return self.answer_page(ASSIGNMENT, conditions, needs=needs)
 
-    def filters(self) -> tuple[Sequence[Sql], set[str]]:
-        """Return the conditions that the parameters ask for, and the joins that these need."""
-        conditions = []
-        needs: set[str] = set()
+    def of_categories(self, key: int, *, shows_unpublished: bool) -> Sequence[Sql]:
+        """Return the conditions on the category: which subtree, and which segments."""
+        column = "assignment.category_id"
+        held: Sql | None = None
         if segment_ids := parameters.words(self.query, "segmentsIds", most=MOST_SEGMENTS):
             of_segments = import_string(settings.CATALOG_SEGMENT_FILTER)
-            chosen = of_segments(caller=self.caller, segment_ids=segment_ids, at=self.at)
-            conditions.append(key_in("assignment.category_id", chosen))
+            held = of_segments(caller=self.caller, segment_ids=segment_ids, at=self.at)
+        if parameters.flag(self.query, "withSubcategories"):
+            if held is not None:
+                return [key_in(column, descendants_among(held, key, shows_unpublished=shows_unpublished))]
+            return [key_in(column, descendants(key, shows_unpublished=shows_unpublished, with_itself=True))]
+        alone = Sql(f"{column} = %s", (key,))
+        return [alone] if held is None else [alone, key_in(column, held)]
+
+    def filters(self) -> tuple[Sequence[Sql], set[str]]:
+        """Return the conditions on the product, and the joins that these need."""
+        conditions = []
+        needs: set[str] = set()
         if product_id := parameters.text(self.query, "ref.id"):
             conditions.append(
                 Sql(
