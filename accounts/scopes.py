@@ -67,6 +67,7 @@ def with_implied(scopes: Iterable[str]) -> frozenset[str]:
         granted.update(IMPLIED.get(scope, ()))
     return frozenset(granted)
 
+
 MEANINGS = {
     SEGMENT_MANAGE: "Create, change and delete segments and their assignments.",
     SEGMENT_READ: "Read all segments, and preview what a customer sees.",

@@ -89,8 +89,7 @@ class ApiClientAdmin(TenantAdmin):
         return self._show_secret(request, obj, secret)
 
     def related_links(self, request: HttpRequest, obj: ApiClient) -> list[dict[str, str]]:
-        sessions = reverse("admin:accounts_session_changelist") + f"?client__id__exact={obj.pk}"
-        links = [{"url": sessions, "text": "Sessions", "note": ""}]
+        links = super().related_links(request, obj)
         if self.has_change_permission(request, obj):
             links += [
                 {

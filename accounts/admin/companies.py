@@ -15,7 +15,6 @@ from accounts.operations.contact_assignments import create_contact_assignment, u
 from accounts.operations.legal_entities import delete_legal_entity, upsert_legal_entity
 from accounts.tokens.revocations import announce_revocation
 from core.admin import AutocompleteFilter, TenantAdmin, adopt, starting_with
-from core.admin.counts import shown_count
 
 RECORD: Any = ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
 
@@ -59,9 +58,7 @@ class LegalEntityAdmin(TenantAdmin):
         return starting_with(queryset, search_term, exact=["external_id"], folded=["name"]), False
 
     def related_links(self, request: HttpRequest, obj: LegalEntity) -> list[dict[str, str]]:
-        contacts = ContactAssignment.objects.filter(tenant=obj.tenant_id, legal_entity=obj)
-        page = reverse("admin:accounts_contactassignment_changelist") + f"?legal_entity__id__exact={obj.pk}"
-        links = [{"url": page, "text": "Contacts", "note": shown_count(contacts[:1_001].count())}]
+        links = super().related_links(request, obj)
         if request.user.has_perm("accounts.add_contactassignment"):
             add = reverse("admin:accounts_contactassignment_add")
             page = f"{add}?legal_entity={obj.pk}&tenant={obj.tenant_id}"

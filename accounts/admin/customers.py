@@ -4,7 +4,6 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 
 from accounts.admin.changes import change_of
@@ -50,16 +49,6 @@ class CustomerAdmin(TenantAdmin):
     @admin.display(description="Name", ordering="last_name")
     def name(self, customer: Customer) -> str:
         return f"{customer.first_name} {customer.last_name}".strip()
-
-    def related_links(self, request: HttpRequest, obj: Customer) -> list[dict[str, str]]:
-        contacts = reverse("admin:accounts_contactassignment_changelist")
-        sessions = reverse("admin:accounts_session_changelist")
-        links = [
-            {"url": f"{contacts}?customer__id__exact={obj.pk}", "text": "Companies they act for", "note": ""}
-        ]
-        if request.user.has_perm("accounts.view_session"):
-            links.append({"url": f"{sessions}?customer__id__exact={obj.pk}", "text": "Sessions", "note": ""})
-        return links
 
     def save_model(self, request: HttpRequest, obj: Customer, form: Any, change: bool) -> None:
         wanted = change_of(form)

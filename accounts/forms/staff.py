@@ -20,6 +20,10 @@ class BelongingForm(DocumentForm):
 
 
 class StaffAddForm(BelongingForm, AdminUserCreationForm):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.initial.setdefault("is_staff", True)
+
     class Meta:
         model = User
         fields = ("username", "is_staff", "groups")

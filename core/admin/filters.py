@@ -10,7 +10,9 @@ from django.forms import ModelChoiceField
 from django.http import HttpRequest
 
 from core.admin.forms import AutocompleteSelect
-from core.admin.tenants import has_tenant, of_tenant, staff_tenant_id
+from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id
+
+MOST_LISTED = 200
 
 
 def visible_rows(
@@ -28,7 +30,8 @@ class TenantRelatedFilter(admin.RelatedFieldListFilter):
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> Any:
         rows = visible_rows(field.related_model, request, model_admin)
-        return [(row.pk, str(row)) for row in rows[:200]]
+        names_tenant = has_tenant(field.related_model) and sees_all_tenants(request)
+        return [(row.pk, f"{row} ({row.tenant})" if names_tenant else str(row)) for row in rows[:MOST_LISTED]]
 
 
 class AutocompleteFilter(admin.FieldListFilter):

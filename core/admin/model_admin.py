@@ -9,6 +9,7 @@ from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.contrib.admin.utils import get_fields_from_path, unquote
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import IntegrityError, models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -177,7 +178,8 @@ class TenantAdmin(admin.ModelAdmin):
         if self._shows_tenant(request) and obj is not None:
             named = [name for _, options in fieldsets for name in options["fields"]]
             if "tenant" not in named:
-                fieldsets.insert(0, (None, {"fields": ("tenant",)}))
+                title, options = fieldsets[0]
+                fieldsets[0] = (title, {**options, "fields": ("tenant", *options["fields"])})
         return fieldsets
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
@@ -199,7 +201,12 @@ class TenantAdmin(admin.ModelAdmin):
                 kwargs["kind"] = type(db_field.get_default())
         elif isinstance(db_field, models.DateTimeField):
             kwargs.setdefault("widget", UtcSplitDateTime)
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        elif isinstance(db_field, models.BooleanField):
+            kwargs.setdefault("label", capfirst(str(db_field.verbose_name).removeprefix("is ")))
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget.can_delete_related = field.widget.can_change_related = False
+        return field
 
     def _localized_field(self, db_field: Any, request: HttpRequest) -> LocalizedField:
         tenant = getattr(request, "form_tenant", None)
@@ -252,8 +259,24 @@ class TenantAdmin(admin.ModelAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def related_links(self, request: HttpRequest, obj: Any) -> list[dict[str, str]]:
-        """Return links to pages about the row: `url`, `text`, and perhaps a `note`."""
-        return []
+        """Return links to pages about the row: `url`, `text`, and perhaps a `note`.
+
+        These are the lists that can be filtered by it.
+        """
+        links = []
+        relation: Any
+        for relation in self.opts.get_fields(include_hidden=True):
+            if not (relation.one_to_many and relation.auto_created):
+                continue
+            if not self.admin_site.is_registered(relation.related_model):
+                continue
+            other = self.admin_site.get_model_admin(relation.related_model)
+            name = relation.field.name
+            if (name, AutocompleteFilter) in other.list_filter and other.has_view_permission(request):
+                page = reverse(f"admin:{other.opts.app_label}_{other.opts.model_name}_changelist")
+                text = capfirst(str(other.opts.verbose_name_plural))
+                links.append({"url": f"{page}?{name}__id__exact={obj.pk}", "text": text, "note": ""})
+        return links
 
     def render_change_form(
         self,
