@@ -36,12 +36,13 @@ def descendants(key: int, *, shows_unpublished: bool, depth: int = 0, with_itsel
     if shows_unpublished:
         return Sql(f"SELECT node.id FROM {source} WHERE top.id = %s", (*limit.values, key))
     stays = "node.id = top.id OR " if with_itself else ""
+    itself = Sql("OR id = %s", (key,)) if with_itself else Sql("")
     return Sql(
         "SELECT id FROM (SELECT node.id, node.lft, max(node.rght) FILTER (WHERE NOT node.is_published)"
         f" OVER (ORDER BY node.lft) AS hidden_until FROM {source} WHERE top.id = %s"
         f" AND ({stays}NOT EXISTS ({_LINE} SELECT 1 FROM line WHERE NOT is_published))"
-        ") AS descendant WHERE hidden_until IS NULL OR hidden_until < lft",
-        (*limit.values, key, key),
+        f") AS descendant WHERE hidden_until IS NULL OR hidden_until < lft {itself.text}",
+        (*limit.values, key, key, *itself.values),
     )
 
 
