@@ -8,12 +8,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from itertools import count
-from typing import Any
 
 import jwt
 from django.conf import settings
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
+from psycopg import Cursor
 
 from accounts.tokens.keys import signing_keys
 from bench.replays import FreshId, Replay
@@ -42,7 +42,7 @@ def view_of(name: str) -> Callable[[HttpRequest], HttpResponse]:
             return empty
         case "signature":
             return signature
-    return replaying(read_limits()[name])
+    return replaying(read_replays(name))
 
 
 def empty(request: HttpRequest) -> HttpResponse:
@@ -87,29 +87,25 @@ def replaying(replays: list[Replay]) -> Callable[[HttpRequest], HttpResponse]:
 
 
 def send(replay: Replay) -> None:
-    """Send the statements and fetch all their rows."""
+    """Send the statements as the operation does, and fetch all their rows."""
+    fresh = generate_id()
     with connection.cursor() as cursor:
+        django_cursor = cursor.cursor
         for statement in replay.statements:
-            cursor.execute(statement.text, with_ids(statement.values))
+            with_id = statement.with_values(lambda value: fresh if value is FreshId else value)
+            cursor.cursor = Cursor(connection.connection) if statement.keeps_plan else django_cursor
+            cursor.execute(with_id.text, with_id.values)
             if cursor.description:
                 cursor.fetchall()
 
 
-def with_ids(values: Any) -> Any:
-    """Replace what stands for a generated id by a new one."""
-    if isinstance(values, tuple) and FreshId in values:
-        fresh = generate_id()
-        return tuple(fresh if value is FreshId else value for value in values)
-    return values
+def write_replays(name: str, replays: list[Replay]) -> None:
+    """Leave the replays of a case where its bare view finds them."""
+    settings.LIMITS_FOLDER.mkdir(parents=True, exist_ok=True)
+    with (settings.LIMITS_FOLDER / f"{name}.pickle").open("wb") as file:
+        pickle.dump(replays, file)
 
 
-def read_limits() -> dict[str, list[Replay]]:
-    with settings.LIMITS_FILE.open("rb") as file:
+def read_replays(name: str) -> list[Replay]:
+    with (settings.LIMITS_FOLDER / f"{name}.pickle").open("rb") as file:
         return pickle.load(file)
-
-
-def write_limits(limits: dict[str, list[Replay]]) -> None:
-    """Leave the replays where the server finds them."""
-    settings.LIMITS_FILE.parent.mkdir(parents=True, exist_ok=True)
-    with settings.LIMITS_FILE.open("wb") as file:
-        pickle.dump(limits, file)

@@ -93,8 +93,10 @@ def measure(prepared: Prepared, *, port: int, seconds: float) -> dict[str, Any]:
             if case.writes and not case.writes_again:
                 restore()
             load = run(seconds)
-            if load.failures:
-                raise UnexpectedAnswer(f"{load.failures} of {load.requests} requests failed under load")
+            if load.failures or not load.requests:
+                raise UnexpectedAnswer(
+                    f"under load {load.failures} requests failed, {load.requests} were answered"
+                )
             pair.append(load)
         pairs.append(pair)
     if case.writes:

@@ -1,6 +1,6 @@
 """Runs an operation in process, and keeps which statements it sent and what it answered."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import orjson
 from django.db import connection
 from django.test import Client
 from django.test.client import FakePayload
+from psycopg import Cursor
 
 from bench.load import Request
 
@@ -22,10 +23,22 @@ class Statement:
 
     text: str
     values: Any
+    keeps_plan: bool = False
 
     @property
     def writes_rows(self) -> bool:
         return self.text.startswith("INSERT INTO ")
+
+    def with_values(self, change: Callable[[Any], Any]) -> "Statement":
+        """Return the statement with each of its values changed."""
+        match self.values:
+            case None:
+                return self
+            case dict():
+                changed: Any = {name: change(value) for name, value in self.values.items()}
+            case _:
+                changed = tuple(map(change, self.values))
+        return Statement(self.text, changed, self.keeps_plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +56,13 @@ def perform(request: Request) -> Replay:
     statements: list[Statement] = []
 
     def note(execute: Any, text: str, values: Any, many: bool, context: dict[str, Any]) -> Any:
-        statements.append(Statement(str(text), values))
+        keeps_plan = type(context["cursor"].cursor) is Cursor  # one of psycopg's own: see fetch_rows
+        statements.append(Statement(str(text), values, keeps_plan))
         return execute(text, values, many, context)
 
     path, _, query = request.path.partition("?")
     with connection.execute_wrapper(note):
-        answer = Client().request(
+        answer = Client(raise_request_exception=False).request(
             REQUEST_METHOD=request.method,
             PATH_INFO=path,
             QUERY_STRING=query,
@@ -69,9 +83,6 @@ def with_fresh_ids(statements: Sequence[Statement], body: bytes, answer: Any) ->
         return statements
     created = orjson.loads(body).get("id")
     return [
-        Statement(
-            statement.text,
-            tuple(FreshId if value == created else value for value in statement.values or ()),
-        )
+        statement.with_values(lambda value: FreshId if value == created else value)
         for statement in statements
     ]

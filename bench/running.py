@@ -9,11 +9,11 @@ from typing import Any
 from django.conf import settings
 
 from bench.callers import service_headers
-from bench.cases import SHOP_SEGMENTS, Case, cases_of
+from bench.cases import SHOP_SEGMENTS, Case, Limit, cases_of
 from bench.dataset import ensure_dataset
 from bench.dataset.building import drop_database
 from bench.dataset.people import SHOP
-from bench.limits import write_limits
+from bench.limits import write_replays
 from bench.load import CONNECTIONS, generator_name, put_under_load
 from bench.machine import busy_cores, describe_machine
 from bench.measuring import Prepared, UnexpectedAnswer, measure, prepare, slug
@@ -43,7 +43,9 @@ def run_benchmark(options: argparse.Namespace) -> int:
     machine = describe_machine()
     load_before = busy_cores()
     prepared, failures = prepare_all(cases)
-    write_limits({slug(ready.case.name): ready.replays for ready in prepared})
+    for ready in prepared:
+        if ready.case.limit is Limit.SAME_SQL:
+            write_replays(slug(ready.case.name), ready.replays)
     operations: dict[str, Any] = {}
     cold_start = measure_cold_start()
     with Server(settings.VAR_DIR) as server:

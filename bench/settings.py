@@ -16,7 +16,7 @@ BENCH_SCALE = os.environ.get("BENCH_SCALE", "small")
 # A benchmark lasts longer than an hour at most; its server claims a folder of its own beside the demo's.
 DATABASES["default"]["NAME"] = f"{DATABASES['default']['NAME']}_bench_{BENCH_SCALE}"
 VAR_DIR = VAR_DIR / "bench"
-LIMITS_FILE = VAR_DIR / "limits.pickle"
+LIMITS_FOLDER = VAR_DIR / "limits"
 
 ROOT_URLCONF = "bench.urls"
 MIDDLEWARE = ["bench.limits.BareViews", *MIDDLEWARE]
