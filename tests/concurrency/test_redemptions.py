@@ -28,6 +28,7 @@ from coupons.operations import (
     revise_coupon,
 )
 from coupons.operations.coupons import Revision
+from coupons.operations.history import PastRedemption, import_redemptions
 from coupons.orders import Buyer, Order
 from coupons.terms import CouponTerms
 from segments.models import Segment
@@ -179,6 +180,20 @@ def test_deletions_and_limit_changes_in_between(tenant):
     assert (counted["limit changed"], counted["agrees"]) == (20, 40)
     assert stored_uses() == (uses, uses)
     assert Coupon.objects.get().version == 20
+
+
+def test_history_is_imported_while_the_coupon_is_used(tenant):
+    CouponFactory(tenant=tenant, code="A", allows_anonymous=True)
+    euro = Money(Decimal(1), "EUR")
+    history = [
+        PastRedemption(code="A", order_total=euro, discount=euro, redeemed_at=now(), id=f"R{number}")
+        for number in range(50)
+    ]
+    calls: list[Callable[[], object]] = [lambda: redeem(tenant.pk)] * 60
+    calls += [lambda: import_redemptions(tenant_id=tenant.pk, rows=history) and "imported"] * 6
+    random.Random(4).shuffle(calls)
+    assert outcomes(at_once(calls)) == {"redeemed": 60, "imported": 6}
+    assert stored_uses() == (110, 110)
 
 
 def test_same_order_counts_once(tenant):

@@ -89,7 +89,8 @@ class CouponViewSet(CouponServiceViewSet):
         if reads_all:
             return self.answer_one(COUPONS, conditions, missing=CouponNotFound(code))
         with self.attempt():
-            return self.answer_one(COUPONS_FOR_SHOPPERS, conditions, missing=CouponNotFound(code))
+            answer = self.answer_one(COUPONS_FOR_SHOPPERS, conditions, missing=CouponNotFound(code))
+        return self.privately(answer)
 
     @coupon_operation(
         "PUT-coupon-update-coupon",

@@ -167,9 +167,8 @@ class RedemptionViewSet(CouponServiceViewSet):
                     "redemption.customer_number = %s AND redemption.customer_number <> ''", (customer_number,)
                 )
             )
-        return self.answer_one(
-            REDEMPTIONS, conditions, missing=RedemptionNotFound(redemption_id), needs=("coupon",)
-        )
+        missing = RedemptionNotFound(redemption_id)
+        return self.privately(self.answer_one(REDEMPTIONS, conditions, missing=missing, needs=("coupon",)))
 
     @coupon_operation(
         "DELETE-coupon-remove-coupon-redemption",

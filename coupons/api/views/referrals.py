@@ -31,7 +31,7 @@ class ReferralCouponViewSet(CouponServiceViewSet):
         self.check_customer(customer_number)
         missing = NotFound(f"The customer {customer_number} has no referral coupon.")
         try:
-            return self.answer_one(
+            answer = self.answer_one(
                 COUPONS,
                 [
                     self.tenant_condition("coupon"),
@@ -44,6 +44,7 @@ class ReferralCouponViewSet(CouponServiceViewSet):
             if none is not missing:
                 raise
             return HttpResponse(status=204)
+        return self.privately(answer)
 
     @coupon_operation(
         "POST-coupon-create-referral-coupon-code",

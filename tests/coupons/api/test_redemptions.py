@@ -626,3 +626,20 @@ def test_redemption_takes_four_statements(own, hard_coupon, earlier, django_asse
     # savepoint and release; failed attempts, the coupon, the buyer, the write
     with django_assert_num_queries(6):
         assert own.post(f"{A}/redemptions", order()).status_code == 201
+
+
+# Caching
+
+
+def test_answers_of_one_customer_are_private_and_conditional(own, manager, tenant):
+    coupon = CouponFactory(tenant=tenant, code="A")
+    RedemptionFactory(coupon=coupon, external_id="mine", customer_number="C1")
+    for path in (f"{A}/redemptions/mine", A):
+        answer = own.get(path)
+        assert answer["Cache-Control"] == "private"
+        assert answer["Vary"].startswith("Authorization, Accept-Language")
+        held = {"If-None-Match": answer["ETag"]}
+        again = own.get(path, headers=held)
+        assert (again.status_code, again.content, again["ETag"]) == (304, b"", answer["ETag"])
+    manager.patch(A, {"name": "Other"})
+    assert own.get(A, headers=held).json()["name"] == "Other"
