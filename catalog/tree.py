@@ -40,15 +40,6 @@ class Place:
     level: int
 
 
-@dataclass(frozen=True, slots=True)
-class TreeProblem:
-    """A node whose tree columns disagree with the parent column, or stand in the wrong order."""
-
-    category_id: str
-    kind: str
-    message: str
-
-
 def locked_tree(tenant_id: int) -> "LockedTree":
     """Wait for the tenant's tree lock, hold it until commit, and return the tree to write to.
 
@@ -214,6 +205,34 @@ class LockedTree:
         self.root.refresh_from_db()
         return len(wrong)
 
+    def break_circles(self) -> list[str]:
+        """Make one category of each circle of parents a root category, and return their ids.
+
+        No operation closes a circle; this repairs what was written past all of them.
+        """
+        rows = _fetch(
+            f"SELECT id, parent_id, external_id FROM {TABLE} WHERE tenant_id = %s ORDER BY id",
+            [self.tenant_id],
+        )
+        parents = {key: parent for key, parent, _ in rows}
+        safe: set[int | None] = {None}
+        lifted: list[int] = []
+        for start in parents:
+            path: dict[int | None, None] = {}
+            key: int | None = start
+            while key not in safe and key not in path:
+                path[key] = None
+                key = parents[key] if key is not None else None
+            if key is not None and key not in safe:
+                lifted.append(key)
+            safe.update(path)
+        if lifted:
+            _execute(
+                f"UPDATE {TABLE} SET parent_id = %s WHERE tenant_id = %s AND id = ANY(%s)",
+                [self.root.pk, self.tenant_id, lifted],
+            )
+        return [external_id for key, _, external_id in rows if key in set(lifted)]
+
     def _place_among(self, category: Category, parent: Category) -> int:
         """Return the `lft` in front of which the category belongs among the children of the parent."""
         name_key = (
@@ -343,40 +362,6 @@ def forest_places(nodes: Iterable[tuple[int, int | None]]) -> dict[int, Place]:
             closed, lft = opened.pop()
             places[closed] = Place(lft, number, len(opened))
     return places
-
-
-def tree_problems(tenant_id: int) -> list[TreeProblem]:
-    """Return each node whose tree columns are not what the parent column and the sibling order say.
-
-    One reading statement, no lock. Kinds: `circle` (not joined to the root), `place` (`lft`, `rght`, `level`
-    or `tree_id` describe another tree), `order` (the right tree, siblings in the wrong order).
-    """
-    rows = _fetch(
-        f"SELECT node.id, node.external_id, node.parent_id, node.lft, node.rght, node.level, node.tree_id"
-        f" FROM {TABLE} AS node WHERE node.tenant_id = %s ORDER BY {ORDER}",
-        [tenant_id, tenant_id],
-    )
-    ordered = forest_places((row[0], row[2]) for row in rows)
-    by_number = forest_places((row[0], row[2]) for row in sorted(rows, key=lambda row: row[3]))
-    problems = []
-    for key, external_id, _, lft, rght, level, tree_id in rows:
-        stored = Place(lft, rght, level)
-        if key not in ordered:
-            problems.append(TreeProblem(external_id, "circle", "hangs in a circle, not below the root"))
-        elif tree_id != tenant_id:
-            problems.append(TreeProblem(external_id, "place", f"tree_id is {tree_id}, not {tenant_id}"))
-        elif stored != ordered[key]:
-            kind = "order" if stored == by_number[key] else "place"
-            problems.append(TreeProblem(external_id, kind, _difference(stored, ordered[key])))
-    return problems
-
-
-def _difference(stored: Place, right: Place) -> str:
-    return ", ".join(
-        f"{name} is {getattr(stored, name)}, not {getattr(right, name)}"
-        for name in ("lft", "rght", "level")
-        if getattr(stored, name) != getattr(right, name)
-    )
 
 
 def _fetch(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -18,7 +18,8 @@ from catalog.operations.categories import (
     upsert_category,
 )
 from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
-from catalog.tree import Place, forest_places, locked_tree, tree_problems
+from catalog.tree import Place, forest_places, locked_tree
+from catalog.tree_checks import tree_problems
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from accounts.models import ApiClient, ContactAssignment, Customer, LegalEntity,
 from accounts.scopes import SERVICE_SCOPES
 from accounts.tokens.opaque import digest_of
 from catalog.models import Category, CategoryAssignment, Product
-from catalog.tree import tree_problems
+from catalog.tree_checks import tree_problems
 from coupons.models import Coupon, CouponSegment
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from segments.visibility import viewer_for, visible_segments

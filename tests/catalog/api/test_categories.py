@@ -12,7 +12,7 @@ from accounts.scopes import (
     CATEGORY_UNPUBLISH,
 )
 from catalog.models import Category
-from catalog.tree import tree_problems
+from catalog.tree_checks import tree_problems
 from core.timestamps import format_time
 from tests.conftest import Api
 from tests.factories.catalog import CategoryFactory

@@ -7,7 +7,7 @@ from django.db import connection
 from accounts.models import Tenant
 from accounts.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
 from catalog.models import CategoryNumber
-from catalog.tree import tree_problems
+from catalog.tree_checks import tree_problems
 from tests.conftest import Api
 from tests.factories.catalog import CategoryFactory
 

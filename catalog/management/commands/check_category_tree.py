@@ -1,0 +1,51 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from accounts.models import Tenant
+from catalog.tree import locked_tree
+from catalog.tree_checks import tree_problems
+
+MOST_SHOWN = 50
+
+
+class Command(BaseCommand):
+    help = "Compare the category trees with the parents of the categories; with --fix, repair them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--tenant", help="The name of one tenant; without it all are checked.")
+        parser.add_argument("--fix", action="store_true", help="Compute wrong tree columns anew.")
+
+    def handle(self, *arguments: Any, **options: Any) -> None:
+        tenants = Tenant.objects.order_by("name")
+        if options["tenant"]:
+            tenants = tenants.filter(name=options["tenant"])
+            if not tenants:
+                raise CommandError(f"There is no tenant {options['tenant']}.")
+        left = sum(self.check_tree(tenant, fixes=options["fix"]) for tenant in tenants)
+        if left:
+            raise CommandError(f"{left} categories stand wrong. Run again with --fix to repair them.")
+
+    def check_tree(self, tenant: Tenant, *, fixes: bool) -> int:
+        """Report the tree, repair it when asked, and return how many categories still stand wrong."""
+        problems = tree_problems(tenant.pk)
+        for problem in problems[:MOST_SHOWN]:
+            self.stdout.write(f"{tenant.name}: {problem.category_id}: {problem.message}")
+        if len(problems) > MOST_SHOWN:
+            self.stdout.write(f"{tenant.name}: and {len(problems) - MOST_SHOWN} more")
+        if not problems:
+            self.stdout.write(f"{tenant.name}: sound")
+            return 0
+        if not fixes:
+            return len(problems)
+        with transaction.atomic():
+            tree = locked_tree(tenant.pk)
+            lifted = tree.break_circles()
+            changed = tree.place_forest()
+        for category_id in lifted:
+            self.stdout.write(f"{tenant.name}: {category_id} hung in a circle and is a root category now")
+        left = tree_problems(tenant.pk)
+        self.stdout.write(f"{tenant.name}: repaired {changed} categories, {len(left)} stand wrong")
+        return len(left)
