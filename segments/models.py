@@ -49,12 +49,18 @@ class Segment(TenantDocument):
 
 
 class Assignment(TenantOwned, Document):
-    """What belongs to a segment, from `valid_from` to `valid_to` (both included, absent ends open)."""
+    """What belongs to a segment, from `valid_from` to `valid_to` (both included, absent ends open).
+
+    These are the largest tables and written in bulk, so they have no index beside the ones they name: each
+    reference is looked up through one that begins with it or with the tenant.
+    """
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
+        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
-    segment = models.ForeignKey(Segment, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    segment = models.ForeignKey(
+        Segment, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+", db_index=False
+    )
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_to = models.DateTimeField(null=True, blank=True)
 
@@ -68,13 +74,18 @@ class CustomerAssignment(Assignment):
     """A customer belonging to a segment, alone (B2C) or when acting for one legal entity (B2B)."""
 
     segment = models.ForeignKey(
-        Segment, on_delete=models.DO_NOTHING, db_constraint=False, related_name="customer_assignments"
+        Segment,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="customer_assignments",
+        db_index=False,
     )
     customer = models.ForeignKey(
         "accounts.Customer",
         on_delete=models.DO_NOTHING,
         db_constraint=False,
         related_name="segment_assignments",
+        db_index=False,
     )
     legal_entity = models.ForeignKey(
         "accounts.LegalEntity",
@@ -83,6 +94,7 @@ class CustomerAssignment(Assignment):
         null=True,
         blank=True,
         related_name="segment_assignments",
+        db_index=False,
     )
     assignment_type = models.CharField(
         max_length=9, choices=[("MANUAL", "Manual"), ("AUTOMATIC", "Automatic")], default="MANUAL"
@@ -96,6 +108,7 @@ class CustomerAssignment(Assignment):
                 include=["segment", "legal_entity", "valid_from", "valid_to"],
                 name="segments_of_customer",
             ),
+            models.Index(fields=["tenant", "id"], name="members_of_tenant"),
             models.Index(fields=["segment", "id"], name="members_of_segment"),
             models.Index(
                 fields=["tenant", "legal_entity"],
@@ -128,7 +141,11 @@ class ItemAssignment(Assignment):
     """
 
     segment = models.ForeignKey(
-        Segment, on_delete=models.DO_NOTHING, db_constraint=False, related_name="item_assignments"
+        Segment,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="item_assignments",
+        db_index=False,
     )
     product = models.ForeignKey(
         "catalog.Product",
@@ -137,6 +154,7 @@ class ItemAssignment(Assignment):
         null=True,
         blank=True,
         related_name="segment_assignments",
+        db_index=False,
     )
     category = models.ForeignKey(
         "catalog.Category",
@@ -145,13 +163,20 @@ class ItemAssignment(Assignment):
         null=True,
         blank=True,
         related_name="segment_assignments",
+        db_index=False,
     )
     includes_subcategories = models.BooleanField(default=False)
 
     class Meta:
         ordering = ("id",)
         indexes = [
+            models.Index(fields=["tenant", "id"], name="items_of_tenant"),
             models.Index(fields=["segment", "id"], name="items_of_segment"),
+            models.Index(
+                fields=["segment", "id"],
+                condition=Q(category__isnull=False),
+                name="categories_of_segment",
+            ),
             models.Index(
                 fields=["tenant", "valid_from"],
                 condition=Q(valid_from__isnull=False),

@@ -15,6 +15,7 @@ from core.api.sql import Sql, fetch_rows
 from core.errors import NotAllowed
 from core.windows import open_at
 from segments.errors import UnknownSite
+from segments.holdings import categories_held, products_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,60 +321,6 @@ def matching_products_in(
     if not found:
         require_site(tenant_id, site_code)
     return frozenset(external_id for (external_id,) in found)
-
-
-def products_held(tenant_id: int, chosen: Sql, *, product_ids: Sequence[str], at: datetime) -> Sql:
-    """A SELECT of the wire ids of those of the products that the chosen assignments hold at `at`."""
-    window = open_at(at, "assignment")
-    return Sql(
-        "WITH RECURSIVE held AS MATERIALIZED ("
-        " SELECT assignment.product_id, assignment.category_id, assignment.includes_subcategories"
-        " FROM segments_itemassignment AS assignment"
-        f" WHERE assignment.tenant_id = %s AND {chosen.text} AND {window.text}"
-        "), wanted AS MATERIALIZED ("
-        " SELECT id, external_id FROM catalog_product WHERE tenant_id = %s AND external_id = ANY(%s::text[])"
-        "), standing AS MATERIALIZED ("
-        " SELECT place.product_id, place.category_id FROM wanted"
-        " JOIN catalog_categoryassignment AS place"
-        " ON place.tenant_id = %s AND place.product_id = wanted.id"
-        "), above (category_id, ancestor_id) AS ("
-        " SELECT DISTINCT category_id, category_id FROM standing"
-        " WHERE EXISTS (SELECT FROM held WHERE includes_subcategories)"
-        " UNION"
-        " SELECT above.category_id, category.parent_id FROM above"
-        " JOIN catalog_category AS category ON category.id = above.ancestor_id"
-        " WHERE category.parent_id IS NOT NULL"
-        "), covered AS ("
-        " SELECT category_id FROM held WHERE category_id IS NOT NULL"
-        " UNION"
-        " SELECT above.category_id FROM above"
-        " JOIN held ON held.category_id = above.ancestor_id AND held.includes_subcategories"
-        ") SELECT external_id FROM wanted"
-        " WHERE id IN (SELECT product_id FROM held WHERE product_id IS NOT NULL)"
-        " OR id IN (SELECT product_id FROM standing WHERE category_id IN (SELECT category_id FROM covered))",
-        (tenant_id, *chosen.values, *window.values, tenant_id, list(product_ids), tenant_id),
-    )
-
-
-def categories_held(tenant_id: int, chosen: Sql, *, at: datetime) -> Sql:
-    """A SELECT of the keys of the categories that the chosen assignments hold at `at`.
-
-    Descendants are among them where the assignment includes subcategories.
-    """
-    window = open_at(at, "assignment")
-    values = (tenant_id, *chosen.values, *window.values)
-    return Sql(
-        "SELECT assignment.category_id FROM segments_itemassignment AS assignment"
-        " WHERE assignment.category_id IS NOT NULL"
-        f" AND assignment.tenant_id = %s AND {chosen.text} AND {window.text}"
-        " UNION ALL SELECT below.id FROM segments_itemassignment AS assignment"
-        " JOIN catalog_category AS category ON category.id = assignment.category_id"
-        " JOIN catalog_category AS below ON below.tree_id = category.tree_id"
-        " AND below.lft > category.lft AND below.lft < category.rght"
-        " WHERE assignment.includes_subcategories"
-        f" AND assignment.tenant_id = %s AND {chosen.text} AND {window.text}",
-        values + values,
-    )
 
 
 def categories_of_segments(*, caller: Caller, segment_ids: Sequence[str], at: datetime) -> Sql:

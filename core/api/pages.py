@@ -51,6 +51,18 @@ class Page:
         return f"[{','.join(self.documents)}]"
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A list that is the union of parts: the rows whose `column` holds one of the keys, each given once.
+
+    An index over (column, id) makes a page in the order of ids cost the same however long the parts are: it
+    is merged from the beginnings of all of them.
+    """
+
+    column: str
+    keys: Sequence[int]
+
+
 def fetch_page(
     representation: Representation,
     page: PageRequest,
@@ -58,9 +70,10 @@ def fetch_page(
     needs: set[str],
     *,
     order: Sequence[SortKey] = (),
+    parts: Parts | None = None,
     keeps_plan: bool = False,
 ) -> Page:
-    """Return one page of the rows that meet all conditions.
+    """Return one page of the rows that meet all conditions, with `parts` only those of the parts.
 
     Takes one statement, and one more when the count is wanted. `needs` are the joins that the conditions
     use. The order is total: what the client sorts by, or else `order`, then the key. `keeps_plan` as in
@@ -73,14 +86,19 @@ def fetch_page(
     backwards = page.before is not None
     cursor_text = page.after if page.after is not None else page.before
     where = list(conditions)
+    merged = parts if len(keys) == 1 else None
+    if parts is not None:
+        column = f"{alias}.{parts.column}"
+        conditions = [Sql(f"{column} = ANY(%s::bigint[])", (list(parts.keys),)), *conditions]
+        where.insert(0, Sql(f"{column} = part.key") if merged else conditions[0])
     if cursor_text is not None:
         where.append(beyond(keys, read_cursor(cursor_text, page.sort, len(keys)), backwards))
     offset = ((page.number or 1) - 1) * page.size
     inner_joins = representation.joined(needs | sort_needs)
-    rows = fetch_rows(
-        page_statement(representation, page, keys, where, inner_joins, offset=offset, backwards=backwards),
-        keeps_plan=keeps_plan,
+    statement = page_statement(
+        representation, page, keys, where, inner_joins, offset=offset, backwards=backwards, parts=merged
     )
+    rows = fetch_rows(statement, keeps_plan=keeps_plan)
     has_more = len(rows) > page.size
     rows = rows[: page.size]
     if backwards:
@@ -111,8 +129,12 @@ def page_statement(
     *,
     offset: int,
     backwards: bool,
+    parts: Parts | None = None,
 ) -> Sql:
-    """Return the statement of a page: first cut it, then join and write what is shown of its rows."""
+    """Return the statement of a page: first cut it, then join and write what is shown of its rows.
+
+    With `parts`, whose condition names `part.key`, it is cut from the beginnings of all parts.
+    """
     alias = representation.alias
     names = representation.kept_fields(page.fields)
     document = representation.document(names, page.languages)
@@ -124,15 +146,23 @@ def page_statement(
     )
     condition = Sql.joined(" AND ", where) if where else Sql("TRUE")
     cursor = f"json_build_array({', '.join(f'sort_{index}::text' for index in range(len(keys)))})::text"
-    cut = (
+    cut = Sql(
         f"SELECT {alias}.*, {sort_columns.text} FROM {representation.table} AS {alias}{inner_joins}"
-        # a limit among the values would be unknown to a plan that is kept, which would fetch all rows
-        f" WHERE {condition.text} ORDER BY {order} LIMIT {page.size + 1:d} OFFSET %s"
+        f" WHERE {condition.text} ORDER BY {order}",
+        (*sort_columns.values, *condition.values),
     )
+    # a limit among the values would be unknown to a plan that is kept, which would fetch all rows
+    if parts is not None:
+        beginning = f"{cut.text} LIMIT {offset + page.size + 1:d}"
+        cut = Sql(
+            f"SELECT {alias}.* FROM unnest(%s::bigint[]) AS part (key)"
+            f" CROSS JOIN LATERAL ({beginning}) AS {alias} ORDER BY {order}",
+            (list(parts.keys), *cut.values),
+        )
     return Sql(
-        f"SELECT {document.text}, {cursor} FROM ({cut}) AS {alias}"
+        f"SELECT {document.text}, {cursor} FROM ({cut.text} LIMIT {page.size + 1:d} OFFSET %s) AS {alias}"
         f"{representation.joined(representation.needs_of(names))} ORDER BY {order}",
-        (*document.values, *sort_columns.values, *condition.values, offset),
+        (*document.values, *cut.values, offset),
     )
 
 

@@ -17,7 +17,7 @@ from core.api.errors import answer_failure, logger, segment_shape
 from core.api.fields import Languages
 from core.api.languages import accepted_languages
 from core.api.operations import Operation
-from core.api.pages import PageRequest, fetch_page
+from core.api.pages import PageRequest, Parts, fetch_page
 from core.api.query_language import parse
 from core.api.representations import Representation, SortKey
 from core.api.sql import Sql, fetch_rows
@@ -160,11 +160,13 @@ class ContractViewSet(ViewSet):
         q: str | None = None,
         needs: Collection[str] = (),
         order: Sequence[SortKey] = (),
+        parts: Parts | None = None,
         keeps_plan: bool = False,
     ) -> HttpResponse:
         """Answer one page of the rows that meet all conditions and the query `q` (default: the parameter).
 
-        `order` is the order of a list whose client asks for none; without it that is the key's.
+        `order` is the order of a list whose client asks for none; without it that is the key's. With `parts`
+        the list is their union.
         `keeps_plan` (see `fetch_rows`) is for lists that are read all the time; it plays no part in a search.
         """
         text = parameters.text(self.request.query_params, "q") if q is None else q
@@ -175,6 +177,7 @@ class ContractViewSet(ViewSet):
             [*conditions, *searched],
             set(needs) | search_needs,
             order=order,
+            parts=parts,
             keeps_plan=keeps_plan and not searched,
         )
         answer = HttpResponse(page.body, content_type="application/json")

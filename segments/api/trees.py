@@ -7,7 +7,7 @@ from core.api.representations import Representation
 from core.api.sql import Sql, fetch_rows
 from core.windows import open_at
 from segments.api.representations import validity
-from segments.visibility import categories_held
+from segments.holdings import categories_held
 
 NODE = Representation(
     table="catalog_category",

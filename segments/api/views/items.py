@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from accounts.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_OWN
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch
+from core.api.pages import Parts
 from core.api.sql import Sql
 from core.errors import InvalidInput, NotFound
 from core.windows import open_at
@@ -66,8 +67,9 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         only_active = parameters.flag(request.query_params, "onlyActive")
         if shopper is not None:
             sight = resolve(shopper, at=at, site_code=site_code)
-            conditions = [*self.items_seen(sight), open_at(at, "assignment")]
-            page = partial(self.answer_page, ITEM_ASSIGNMENT, conditions, keeps_plan=True)
+            conditions = [self.tenant_condition("assignment"), open_at(at, "assignment")]
+            parts = Parts("segment_id", sight.segment_ids)
+            page = partial(self.answer_page, ITEM_ASSIGNMENT, conditions, parts=parts, keeps_plan=True)
             return self.answer_seen(sight, page)
         conditions = [self.tenant_condition("assignment")]
         chosen = []

@@ -367,3 +367,31 @@ def test_an_assignment_keeps_the_moment_of_its_creation(manager: Api, assigned: 
     stored = ItemAssignment.objects.get(product__external_id="P1")
     assert stored.created_at == THEN
     assert stored.modified_at > datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def test_pages_over_several_segments_go_on_in_one_order(
+    gold: Segment, customer: Customer, customer_api: Callable[..., Api]
+) -> None:
+    """Pages by number and by cursor, forwards and back, though each segment is read from its beginning."""
+    segments = [gold, SegmentFactory(site=gold.site), SegmentFactory(site=gold.site)]
+    for segment in segments:
+        CustomerAssignmentFactory(segment=segment, customer=customer)
+    made = [
+        ItemAssignmentFactory(segment=segments[index]).product.external_id
+        for index in (0, 0, 1, 0, 2, 1, 1, 0, 2)
+    ]
+    shopper = customer_api(customer)
+
+    def page(**query: str) -> tuple[list[str], Any]:
+        answer = shopper.get(f"{SEGMENTS}/items", pageSize="4", fields="item", **query)
+        return [row["item"]["id"] for row in answer.json()], answer
+
+    assert [page(pageNumber=number)[0] for number in "1234"] == [made[:4], made[4:8], made[8:], []]
+    first, answer = page()
+    second, answer = page(next=answer["X-Next-Cursor"])
+    third, last = page(next=answer["X-Next-Cursor"])
+    assert [first, second, third] == [made[:4], made[4:8], made[8:]]
+    assert not last.has_header("X-Next-Cursor")
+    assert page(prev=last["X-Prev-Cursor"])[0] == made[4:8]
+    assert page(sort="item.id:desc")[0] == sorted(made, reverse=True)[:4]
+    assert page(q=f"item.id:({made[1]},{made[6]})")[0] == [made[1], made[6]]
