@@ -64,8 +64,10 @@ def descendants_among(selection: Sql, key: int, *, shows_unpublished: bool) -> S
     return Sql(
         f"WITH RECURSIVE chosen AS MATERIALIZED ({inside}), line AS ("
         "SELECT * FROM chosen UNION"
-        " SELECT above.id, above.parent_id, above.lft, above.rght, above.is_published FROM line"
-        " JOIN catalog_category AS above ON above.id = line.parent_id AND above.parent_id IS NOT NULL"
+        # laterally, since the planner expects long lines, and would else read all categories for each level
+        " SELECT above.* FROM line CROSS JOIN LATERAL ("
+        "SELECT id, parent_id, lft, rght, is_published FROM catalog_category"
+        " WHERE id = line.parent_id AND parent_id IS NOT NULL LIMIT 1) AS above"
         ") SELECT id FROM (SELECT id, lft, max(rght) FILTER (WHERE NOT is_published)"
         " OVER (ORDER BY lft) AS hidden_until FROM line) AS seen"
         " WHERE id IN (SELECT id FROM chosen) AND (id = %s OR hidden_until IS NULL OR hidden_until < lft)",
