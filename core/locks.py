@@ -16,6 +16,7 @@ class Lock(IntEnum):
     TENANT_ROOT = 2  # the making of hidden root categories, over all tenants
     SIGNING_KEYS = 3  # the set of token signing keys
     DEMO_DATA = 4  # the demo data loader
+    IMPORT_RUN = 5  # one run of an import, held by the process at work on it; second key: the run
 
 
 def take_lock(lock: Lock, key: int = 0) -> None:

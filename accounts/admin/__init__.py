@@ -1,6 +1,7 @@
 from accounts.admin.clients import ApiClientAdmin, ClientSecretAdmin
 from accounts.admin.companies import ContactAssignmentAdmin, LegalEntityAdmin
 from accounts.admin.customers import CustomerAdmin
+from accounts.admin.imports import ImportRejectAdmin, ImportRunAdmin
 from accounts.admin.sessions import AttemptCounterAdmin, RefreshTokenAdmin, SessionAdmin, SigningKeyAdmin
 from accounts.admin.staff import StaffAdmin, StaffGroupAdmin
 from accounts.admin.tenants import ShopAdmin, SiteAdmin
@@ -11,6 +12,8 @@ __all__ = [
     "ClientSecretAdmin",
     "ContactAssignmentAdmin",
     "CustomerAdmin",
+    "ImportRejectAdmin",
+    "ImportRunAdmin",
     "LegalEntityAdmin",
     "RefreshTokenAdmin",
     "SessionAdmin",

@@ -32,6 +32,6 @@ CATEGORY_ASSIGNMENTS = TableKind(
         Reference("product", "catalog_product", "product", "product"),
     ),
     versioned=False,
-    scope="category",
+    scope="category_id",
 )
 """A product standing in a category, by both; `external_id` is kept when it stands there already."""

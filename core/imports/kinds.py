@@ -57,7 +57,7 @@ class TableKind:
     target, as expressions over `given` and the references; %(tenant)s and %(at)s stand for the tenant's
     key and the instant of the import. `nullable` are key columns that may hold no value. `stamps` are
     columns that change only along with others. `references` are locked in their order, `joins` stand in
-    front of them. `scope` is the reference whose rows `replace` makes exactly the file's.
+    front of them. `scope` is the key column within which `replace` makes the rows exactly the file's.
     """
 
     name: str
@@ -82,6 +82,15 @@ class TableKind:
         """The columns whose difference makes a stored row a changed one."""
         apart = {*self.target.key, *self.target.created_only, *self.stamps}
         return tuple(name for name in self.target.columns if name not in apart)
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """The columns whose values differ from row to row; the others are the same for a whole import."""
+        return tuple(name for name in self.target.columns if "." in self.values[name])
+
+    def column_of(self, reference: Reference) -> str:
+        """Return the column of the target that holds the key of what the reference names."""
+        return next(name for name, value in self.values.items() if value == f"{reference.alias}.id")
 
 
 def plain_values(columns: Mapping[str, str]) -> dict[str, str]:

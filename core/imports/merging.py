@@ -27,12 +27,15 @@ from core.imports.statements import (
     refusing_statement,
     removing_statement,
     resolving_statement,
+    scope_locking_statement,
     superfluous_rows,
     version_checking_statement,
     writing_statement,
 )
 
 REFUSALS_AT_ONCE = 10_000
+WORK_MEMORY = "64MB"  # of the server, for each sort and hash join
+COUNTS = ("rows", "created", "changed", "unchanged", "repeated", "removed", "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Tally:
 
     def add(self, other: "Tally") -> None:
         """Count another batch in."""
-        for name in ("rows", "created", "changed", "unchanged", "repeated", "removed", "refused"):
+        for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for code, count in other.reasons.items():
             self.reasons[code] = self.reasons.get(code, 0) + count
@@ -86,26 +89,26 @@ class Merge:
         rows: Iterable[Sequence[Any]],
         *,
         refuse: Callable[[Refusal], None],
-        written: Callable[[], None] | None = None,
+        written: Callable[[str], None] | None = None,
     ) -> Tally:
         """Apply rows (see `TableKind.stage`) and count what became of them, in one transaction.
 
-        Hands every refused row to `refuse`, by line. Calls `written` while the temporary table
-        `import_written` says what was done: `id`, `action` (created, changed, removed), the `version`
-        after it, and `before`, the row as it was.
+        Hands every refused row to `refuse`, by line. Calls `written` with the keys of created rows (an
+        int8multirange as text, empty for none) while the temporary table `import_written` says what else
+        was done: `id`, `action` (changed, removed), the `version` after it, and `before`, the row as it was.
         """
         with (
             transaction.atomic(),
             connection.cursor() as cursor,
             staged(GIVEN, self.kind.stage, rows) as count,
         ):
+            cursor.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
             self._execute(cursor, resolving_statement(self.kind, self.mode))
-            cursor.execute(f"ANALYZE {RESOLVED}")
             tally = Tally(rows=count)
             if self.write:
-                self._write(cursor, tally)
+                created = self._write(cursor, tally)
                 if written is not None:
-                    written()
+                    written(created)
                 cursor.execute(f"DROP TABLE {WRITTEN}, {BEFORE}")
             else:
                 self._foresee(cursor, tally)
@@ -113,6 +116,9 @@ class Merge:
                 refuse(refusal)
                 tally.refused += 1
                 tally.reasons[refusal.code] = tally.reasons.get(refusal.code, 0) + 1
+            if self.mode is not Mode.DELETE:
+                done = tally.created + tally.changed + tally.unchanged
+                tally.repeated = tally.rows - tally.refused - done
             cursor.execute(f"DROP TABLE {RESOLVED}")
         return tally
 
@@ -128,17 +134,18 @@ class Merge:
             tally.unchanged = accepted - tally.removed
             return
         cursor.execute(
-            "SELECT count(*) FILTER (WHERE stored_id IS NULL), count(*) FILTER (WHERE NOT same),"
-            " count(*) FILTER (WHERE same), coalesce(sum(times), 0)"
+            "SELECT count(*) FILTER (WHERE stored_id IS NULL),"
+            " count(*) FILTER (WHERE stored_id IS NOT NULL AND NOT same), count(*) FILTER (WHERE same)"
             f" FROM ({chosen_rows(self.kind)}) AS chosen"
         )
-        tally.created, tally.changed, tally.unchanged, accepted = cursor.fetchone()
-        tally.repeated = int(accepted) - tally.created - tally.changed - tally.unchanged
+        tally.created, tally.changed, tally.unchanged = cursor.fetchone()
         if self.mode is Mode.REPLACE:
+            cursor.execute(f"ANALYZE {RESOLVED}")
             self._execute(cursor, f"SELECT count(*) {superfluous_rows(self.kind)}")
             [tally.removed] = cursor.fetchone()
 
-    def _write(self, cursor: Any, tally: Tally) -> None:
+    def _write(self, cursor: Any, tally: Tally) -> str:
+        """Write, and return the keys of the created rows."""
         cursor.execute(
             f"CREATE TEMPORARY TABLE {WRITTEN}"
             " (id bigint, action text, version integer, before jsonb) ON COMMIT DROP"
@@ -151,38 +158,33 @@ class Merge:
             tally.removed = cursor.rowcount
             cursor.execute(f"SELECT count(*) FROM {RESOLVED} WHERE refusal IS NULL")
             tally.unchanged = cursor.fetchone()[0] - tally.removed
-            return
+            return ""
         if self.mode is Mode.REPLACE:
-            self._lock_scope(cursor)
+            cursor.execute(f"ANALYZE {RESOLVED}")  # joined with all that is stored in the scope
+            cursor.execute(scope_locking_statement(self.kind))
             self._execute(cursor, removing_statement(self.kind, superfluous_rows(self.kind)))
             tally.removed = cursor.rowcount
         for reference in self.kind.references:
-            cursor.execute(holding_statement(reference))
+            cursor.execute(holding_statement(self.kind, reference))
             if cursor.fetchone()[0]:
-                cursor.execute(refusing_statement(reference))
+                cursor.execute(refusing_statement(self.kind, reference))
         if self.mode is not Mode.INSERT:
             self._execute(cursor, locking_statement(self.kind))
             if cursor.rowcount and self.kind.versioned:
                 cursor.execute(version_checking_statement())
         self._execute(cursor, writing_statement(self.kind, self.mode))
-        keys, accepted, tally.created, tally.changed = cursor.fetchone()
+        keys, tally.created, tally.changed, created = cursor.fetchone()
         tally.unchanged = keys - tally.created - tally.changed
-        tally.repeated = int(accepted) - keys
-
-    def _lock_scope(self, cursor: Any) -> None:
-        [scope] = [reference for reference in self.kind.references if reference.alias == self.kind.scope]
-        cursor.execute(
-            f"SELECT FROM {scope.table} WHERE id IN (SELECT {scope.alias}_key FROM {RESOLVED})"
-            " ORDER BY id FOR NO KEY UPDATE"
-        )
+        return created or ""
 
 
 def _refusals(cursor: Any) -> Iterator[Refusal]:
     last = -1
     while True:
         cursor.execute(
-            f"SELECT line, refusal[1], refusal[2], coalesce(source, '') FROM {RESOLVED}"
-            " WHERE refusal IS NOT NULL AND line > %s ORDER BY line LIMIT %s",
+            "SELECT refused.line, refused.refusal[1], refused.refusal[2], coalesce(given.source, '')"
+            f" FROM (SELECT line, refusal FROM {RESOLVED} WHERE refusal IS NOT NULL AND line > %s"
+            f" ORDER BY line LIMIT %s) AS refused JOIN {GIVEN} AS given USING (line) ORDER BY line",
             [last, REFUSALS_AT_ONCE],
         )
         found = cursor.fetchall()

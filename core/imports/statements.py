@@ -22,9 +22,8 @@ class Mode(StrEnum):
 def resolving_statement(kind: TableKind, mode: Mode) -> str:
     """Return the statement that makes `import_resolved` of `import_given`: one row a line, keys looked up.
 
-    Its columns: line, source, expected_version, the target's columns, each reference's `<alias>_key`,
-    `stored_id` and `stored_version` of the row that is there already, `same` when that row is as given,
-    and `refusal`.
+    Its columns: line, expected_version, those of the target that differ from row to row, `stored_id` of the
+    row that is there already, `same` when that row is as given, and `refusal`.
     """
     values = _values(kind)
     joins = [kind.joins] + [
@@ -42,12 +41,9 @@ def resolving_statement(kind: TableKind, mode: Mode) -> str:
     joins.append(f"LEFT JOIN {kind.target.table} AS stored ON {key}")
     columns = [
         "given.line",
-        "given.source",
         "given.expected_version",
-        *(f"{expression} AS {name}" for name, expression in values.items()),
-        *(f"{reference.alias}.id AS {reference.alias}_key" for reference in kind.references),
+        *(f"{values[name]} AS {name}" for name in kind.varying),
         "stored.id AS stored_id",
-        f"{_stored_version(kind)} AS stored_version",
         f"stored.id IS NOT NULL AND {_same(kind, values)} AS same",
         f"CASE {' '.join(_refusals(kind, mode))} END AS refusal",
     ]
@@ -59,10 +55,6 @@ def resolving_statement(kind: TableKind, mode: Mode) -> str:
 
 def _values(kind: TableKind) -> dict[str, str]:
     return {name: f"({kind.values[name]})::{type_name}" for name, type_name in kind.target.columns.items()}
-
-
-def _stored_version(kind: TableKind) -> str:
-    return "stored.version" if kind.versioned else "NULL::integer"
 
 
 def _same(kind: TableKind, values: dict[str, str]) -> str:
@@ -96,12 +88,9 @@ def _refusals(kind: TableKind, mode: Mode) -> list[str]:
 
 
 def chosen_rows(kind: TableKind) -> str:
-    """A SELECT of the accepted rows, one a key: the last line counts. `times` is how often the key stands."""
-    key = ", ".join(kind.target.key)
-    return (
-        f"SELECT DISTINCT ON ({key}) *, count(*) OVER (PARTITION BY {key}) AS times"
-        f" FROM {RESOLVED} WHERE refusal IS NULL ORDER BY {key}, line DESC"
-    )
+    """A SELECT of the accepted rows, one a key: the last line counts."""
+    key = ", ".join(name for name in kind.target.key if name in kind.varying)
+    return f"SELECT DISTINCT ON ({key}) * FROM {RESOLVED} WHERE refusal IS NULL ORDER BY {key}, line DESC"
 
 
 def named_rows(kind: TableKind) -> str:
@@ -116,7 +105,7 @@ def superfluous_rows(kind: TableKind) -> str:
     """The stored rows of the named scopes that no line names, refused lines included."""
     return (
         f"FROM {kind.target.table} AS stored WHERE stored.tenant_id = %(tenant)s"
-        f" AND stored.{kind.scope}_id IN (SELECT {kind.scope}_key FROM {RESOLVED})"
+        f" AND stored.{kind.scope} IN (SELECT {kind.scope} FROM {RESOLVED})"
         f" AND NOT EXISTS (SELECT FROM {RESOLVED} AS named WHERE named.stored_id = stored.id)"
     )
 
@@ -131,22 +120,34 @@ def removing_statement(kind: TableKind, rows: str) -> str:
     )
 
 
-def holding_statement(reference: Reference) -> str:
+def holding_statement(kind: TableKind, reference: Reference) -> str:
     """Return the statement that keeps what rows name from being deleted; it answers how many are missing."""
-    named = f"(SELECT DISTINCT {reference.alias}_key FROM {RESOLVED} WHERE refusal IS NULL AND NOT same)"
+    key = kind.column_of(reference)
     return (
-        f"WITH named AS MATERIALIZED {named}, held AS MATERIALIZED (SELECT id FROM {reference.table}"
-        f" WHERE id IN (SELECT {reference.alias}_key FROM named) ORDER BY id FOR KEY SHARE)"
-        f" SELECT (SELECT count({reference.alias}_key) FROM named) - (SELECT count(*) FROM held)"
+        f"WITH named AS MATERIALIZED (SELECT DISTINCT {key} AS id FROM {RESOLVED}"
+        f" WHERE refusal IS NULL AND NOT same AND {key} IS NOT NULL),"
+        f" held AS MATERIALIZED (SELECT id FROM {reference.table}"
+        " WHERE id IN (SELECT id FROM named) ORDER BY id FOR KEY SHARE)"
+        " SELECT (SELECT count(*) FROM named) - (SELECT count(*) FROM held)"
     )
 
 
-def refusing_statement(reference: Reference) -> str:
+def refusing_statement(kind: TableKind, reference: Reference) -> str:
     """Return the statement that refuses rows whose reference was deleted before it could be held."""
+    key = kind.column_of(reference)
     return (
         f"UPDATE {RESOLVED} SET refusal = ARRAY['{reference.code}', 'The {reference.noun} was deleted.']"
-        f" WHERE refusal IS NULL AND {reference.alias}_key IS NOT NULL AND NOT EXISTS"
-        f" (SELECT FROM {reference.table} AS named WHERE named.id = {RESOLVED}.{reference.alias}_key)"
+        f" WHERE refusal IS NULL AND {key} IS NOT NULL AND NOT EXISTS"
+        f" (SELECT FROM {reference.table} AS named WHERE named.id = {RESOLVED}.{key})"
+    )
+
+
+def scope_locking_statement(kind: TableKind) -> str:
+    """Return the statement that lets one replacement of a scope wait for another."""
+    [scope] = [reference for reference in kind.references if kind.column_of(reference) == kind.scope]
+    return (
+        f"SELECT FROM {scope.table} WHERE id IN (SELECT {kind.scope} FROM {RESOLVED})"
+        " ORDER BY id FOR NO KEY UPDATE"
     )
 
 
@@ -172,26 +173,32 @@ def version_checking_statement() -> str:
 
 
 def writing_statement(kind: TableKind, mode: Mode) -> str:
-    """Return the INSERT ... ON CONFLICT of a merge; it answers keys, accepted rows, created and changed.
+    """Return the INSERT ... ON CONFLICT of a merge.
 
-    Another import may create a row in between: then it is updated here, and has no `before`.
+    It answers how many keys there are, how many rows were created and changed, and the keys of created rows
+    as an int8multirange. Changed rows are noted as they were. Another import may create a row in between:
+    then it is updated here, and nobody knows how it was.
     """
     target = kind.target
     key, names = ", ".join(target.key), list(target.columns)
-    columns = ", ".join([*names, "version"] if kind.versioned else names)
-    chosen = ", ".join([*names, str(target.first_version)] if kind.versioned else names)
+    values = _values(kind)
+    chosen = [name if name in kind.varying else values[name] for name in names]
+    if kind.versioned:
+        names.append("version")
+        chosen.append(str(target.first_version))
+    ordered = ", ".join(name for name in target.key if name in kind.varying)
     returned = "stored.version" if kind.versioned else "NULL::integer"
     return (
         f"WITH chosen AS MATERIALIZED ({chosen_rows(kind)}),"
-        f" merged AS (INSERT INTO {target.table} AS stored ({columns})"
-        f" SELECT {chosen} FROM chosen WHERE NOT same ORDER BY {key}"
+        f" merged AS (INSERT INTO {target.table} AS stored ({', '.join(names)})"
+        f" SELECT {', '.join(chosen)} FROM chosen WHERE NOT same ORDER BY {ordered}"
         f" ON CONFLICT ({key}) {_resolution(kind, mode)}"
         f" RETURNING stored.id, xmax = 0 AS created, {returned} AS version),"
-        f" noted AS (INSERT INTO {WRITTEN} SELECT merged.id,"
-        " CASE WHEN merged.created THEN 'created' ELSE 'changed' END, merged.version, locked.before"
-        f" FROM merged LEFT JOIN {BEFORE} AS locked ON locked.id = merged.id)"
-        " SELECT (SELECT count(*) FROM chosen), (SELECT coalesce(sum(times), 0) FROM chosen),"
-        " count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM merged"
+        f" noted AS (INSERT INTO {WRITTEN} SELECT merged.id, 'changed', merged.version, locked.before"
+        f" FROM merged LEFT JOIN {BEFORE} AS locked ON locked.id = merged.id WHERE NOT merged.created)"
+        " SELECT (SELECT count(*) FROM chosen),"
+        " count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created),"
+        " range_agg(int8range(id, id, '[]') ORDER BY id) FILTER (WHERE created)::text FROM merged"
     )
 
 

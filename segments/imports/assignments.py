@@ -55,7 +55,7 @@ SEGMENT_CUSTOMERS = TableKind(
         ),
     ),
     nullable=frozenset({"legal_entity_id"}),
-    scope="segment",
+    scope="segment_id",
 )
 """A customer belonging to a segment, alone or for a legal entity that they are a contact of."""
 
@@ -84,6 +84,6 @@ SEGMENT_ITEMS = TableKind(
         SEGMENT,
     ),
     nullable=frozenset({"product_id", "category_id"}),
-    scope="segment",
+    scope="segment_id",
 )
 """A product or a category belonging to a segment; a row gives one of the two."""

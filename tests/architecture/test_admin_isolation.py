@@ -18,7 +18,17 @@ from django.db import models, transaction
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import AttemptCounter, ClientSecret, RefreshToken, Session, SigningKey, Tenant, User
+from accounts.models import (
+    AttemptCounter,
+    ClientSecret,
+    ImportReject,
+    ImportRun,
+    RefreshToken,
+    Session,
+    SigningKey,
+    Tenant,
+    User,
+)
 from catalog.models import CategoryNumber
 from coupons.models import CouponSettings
 from segments.models import AssortmentRevision
@@ -93,6 +103,9 @@ class Shop:
         self.keep(CouponCategoryFactory(coupon=coupon, category=category))
         self.keep(RedemptionFactory(coupon=coupon, customer_number=mark, order_code=mark))
         self.keep(CouponSettings.objects.create(tenant=tenant))
+        run = ImportRun(tenant=tenant, kind="segments", mode="upsert", started_by=mark, file_name=mark)
+        self.keep(run)
+        self.keep(ImportReject(run=run, line=2, reason="unknown_site", message=mark, source=mark))
         self.keep(AttemptCounter.objects.create(subject=mark, attempts=1, resets_at=SOON))
         self.keep(
             AssortmentRevision.objects.filter(tenant=tenant).first() or AssortmentRevision(tenant=tenant)

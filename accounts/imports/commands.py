@@ -1,0 +1,249 @@
+"""The commands that import and export files; each app names its kinds in commands of a few lines."""
+
+import signal
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from pathlib import Path
+from time import monotonic
+from typing import Any, ClassVar, NoReturn
+
+import orjson
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from accounts.callers import TenantRecord
+from accounts.imports.exports import exported_documents, used_languages
+from accounts.imports.kinds import ImportKind
+from accounts.imports.runs import ImportOrder, Report, run_import
+from accounts.models import Tenant
+from core.errors import DomainError
+from core.imports.exporting import output_file, write_documents
+from core.imports.files import STANDARD_INPUT, InputFile
+from core.imports.merging import Tally
+from core.imports.records import Format, format_of_name
+from core.imports.statements import Mode
+
+ALL_APPLIED, SOME_REFUSED, NOTHING_DONE = 0, 1, 2
+SAID_BY_NAME = ("created", "changed", "unchanged", "repeated", "removed", "refused")
+
+
+def whole_number(text: str) -> int:
+    if not text.isdecimal() or int(text) > 2_147_483_647:
+        raise ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def positive_number(text: str) -> int:
+    if not whole_number(text):
+        raise ArgumentTypeError("at least 1")
+    return int(text)
+
+
+def tenant_named(name: str) -> TenantRecord:
+    """Return the tenant; raise CommandError when there is none."""
+    tenant = Tenant.objects.filter(name=name).first()
+    if tenant is None:
+        raise CommandError(f"There is no tenant {name}.", returncode=NOTHING_DONE)
+    return TenantRecord(
+        tenant.pk, tenant.name, tenant.default_language, tuple(tenant.languages), tenant.currency
+    )
+
+
+class ImportCommand(BaseCommand):
+    """Imports a file of one kind. Exit status: 0 all rows applied, 1 some refused, 2 nothing done."""
+
+    kind: ClassVar[ImportKind]
+    requires_migrations_checks = False
+
+    @property
+    def help(self) -> str:  # type: ignore[override]
+        names = ", ".join(column.name for column in self.kind.columns)
+        return (
+            f"Import {self.kind.noun} from a CSV file (columns: {names}) or JSON Lines file, which may be"
+            " compressed with gzip or zstd. See docs/bulk-upserts.md."
+        )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", help="a file, or - for standard input")
+        parser.add_argument("--tenant", required=True)
+        parser.add_argument("--format", choices=[*Format], help="csv or jsonl, when the name does not tell")
+        parser.add_argument("--mode", choices=[*self.kind.modes], default=Mode.UPSERT)
+        parser.add_argument("--dry-run", action="store_true", help="say what would happen, and write nothing")
+        parser.add_argument("--atomic", action="store_true", help="all or nothing: one transaction")
+        parser.add_argument(
+            "--resume", action="store_true", help="go on behind the last committed batch of this file"
+        )
+        parser.add_argument(
+            "--batch-size",
+            type=positive_number,
+            metavar="N",
+            help=f"rows of one transaction ({self.kind.batch_size:,})",
+        )
+        parser.add_argument("--rejects", type=Path, metavar="FILE", help="write refused rows there")
+        parser.add_argument(
+            "--max-rejects", type=whole_number, metavar="N", help="stop when more rows are refused"
+        )
+        parser.add_argument("--json", action="store_true", help="answer with one JSON object")
+
+    def handle(self, *, file: str, tenant: str, **options: Any) -> None:
+        if options["resume"] and options["dry_run"]:
+            raise CommandError("A rehearsal has nothing to resume.", returncode=NOTHING_DONE)
+        signal.signal(signal.SIGTERM, _interrupt)
+        started = monotonic()
+        record = tenant_named(tenant)
+        try:
+            with InputFile(file) as source:
+                order = ImportOrder(
+                    kind=self.kind,
+                    tenant=record,
+                    file=source,
+                    format=Format(options["format"]) if options["format"] else None,
+                    mode=Mode(options["mode"]),
+                    is_rehearsal=options["dry_run"],
+                    is_atomic=options["atomic"],
+                    resumes=options["resume"],
+                    batch_size=options["batch_size"],
+                    max_rejects=options["max_rejects"],
+                    rejects_path=options["rejects"],
+                )
+                with ImportProgress(source) as progress:
+                    report = run_import(order, progress)
+        except DomainError as error:
+            self._fail(error, as_json=options["json"])
+        except KeyboardInterrupt:
+            raise CommandError(
+                "Stopped. What was committed stays; run the same command with --resume to go on.",
+                returncode=SOME_REFUSED,
+            ) from None
+        self._answer(order, report, monotonic() - started, as_json=options["json"])
+
+    def _fail(self, error: DomainError, *, as_json: bool) -> NoReturn:
+        if as_json:
+            self.stdout.write(orjson.dumps({"error": error.code, "message": error.message}).decode())
+        raise CommandError(error.message, returncode=NOTHING_DONE) from error
+
+    def _answer(self, order: ImportOrder, report: Report, seconds: float, *, as_json: bool) -> None:
+        total = report.total
+        if as_json:
+            self.stdout.write(orjson.dumps(_as_json(order, report, seconds)).decode())
+        else:
+            self._tell(order, report, seconds)
+        status = exit_status(report)
+        if report.error is not None:
+            raise CommandError(report.error.message, returncode=status)
+        if total.refused:
+            sys.exit(status)
+
+    def _tell(self, order: ImportOrder, report: Report, seconds: float) -> None:
+        total = report.total
+        verb = "would be " if order.is_rehearsal else ""
+        counts = [f"{getattr(total, name):,} {verb}{name}" for name in SAID_BY_NAME if getattr(total, name)]
+        rate = total.rows / seconds if seconds else 0
+        self.stdout.write(
+            f"{total.rows:,} rows: {', '.join(counts) or 'nothing to do'}"
+            f" ({seconds:.1f} s, {rate:,.0f} rows a second)."
+        )
+        for code, count in sorted(total.reasons.items()):
+            self.stdout.write(f"  {code}: {count:,}")
+        if report.run is not None:
+            self.stdout.write(f"This was import {report.run.pk}.")
+
+
+def _interrupt(number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def exit_status(report: Report) -> int:
+    """Return 0 when all rows were applied, 1 when some were refused, 2 when nothing was done."""
+    if report.total.applied == 0 and (report.total.refused or report.error):
+        return NOTHING_DONE
+    return SOME_REFUSED if report.total.refused or report.error else ALL_APPLIED
+
+
+def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, Any]:
+    total = report.total
+    answer: dict[str, Any] = {
+        "run": report.run.pk if report.run else None,
+        "kind": order.kind.name,
+        "mode": order.mode,
+        "dryRun": order.is_rehearsal,
+        "rows": total.rows,
+        **{name: getattr(total, name) for name in SAID_BY_NAME},
+        "refusedByReason": dict(sorted(total.reasons.items())),
+        "seconds": round(seconds, 3),
+    }
+    if report.error is not None:
+        answer |= {"error": report.error.code, "message": report.error.message}
+    return answer
+
+
+class ExportCommand(BaseCommand):
+    """Exports all rows of one kind of a tenant to a file that the import takes."""
+
+    kind: ClassVar[ImportKind]
+
+    @property
+    def help(self) -> str:  # type: ignore[override]
+        return f"Export {self.kind.noun} to a file that upsert_{self.kind.name} takes."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", help="a file (.gz and .zst are compressed), or - for standard output")
+        parser.add_argument("--tenant", required=True)
+        parser.add_argument("--format", choices=[*Format], help="csv or jsonl, when the name does not tell")
+
+    def handle(self, *, file: str, tenant: str, **options: Any) -> None:
+        record = tenant_named(tenant)
+        chosen = Format(options["format"]) if options["format"] else format_of_name(file) or Format.CSV
+        try:
+            with output_file(file) as stream:
+                count = write_documents(
+                    stream,
+                    exported_documents(self.kind.export, record),
+                    format=chosen,
+                    columns=self.kind.columns,
+                    languages=used_languages(self.kind.export, record, self.kind.columns),
+                )
+        except DomainError as error:
+            raise CommandError(error.message, returncode=NOTHING_DONE) from error
+        self.stderr.write(f"{count:,} {self.kind.noun} exported.", self.style.SUCCESS)
+
+
+class ImportProgress:
+    """Tells standard error how far an import is: by a bar on a terminal, else by a line for each batch."""
+
+    def __init__(self, file: InputFile) -> None:
+        self.file = file
+        self.started = monotonic()
+        self.rows = 0
+        self.shows_bar = sys.stderr.isatty()
+        self.bar = tqdm(
+            total=file.size,
+            desc="standard input" if file.name == STANDARD_INPUT else Path(file.name).name,
+            unit="B",
+            unit_scale=True,
+            disable=not self.shows_bar,
+            file=sys.stderr,
+        )
+
+    def __enter__(self) -> "ImportProgress":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+
+    def read(self, rows: int) -> None:
+        """More rows have been read."""
+        self.rows += rows
+        if self.shows_bar:
+            self.bar.set_postfix_str(f"{self.rows / (monotonic() - self.started):,.0f} rows/s", refresh=False)
+            self.bar.update(self.file.position - self.bar.n)
+
+    def committed(self, line: int, total: Tally) -> None:
+        """A batch is done, up to this line."""
+        if not self.shows_bar:
+            done = min(100, 100 * self.file.position // max(self.file.size, 1))
+            rate = self.rows / (monotonic() - self.started)
+            sys.stderr.write(
+                f"line {line:,}: {total.rows:,} rows, {total.refused:,} refused, {done}% read,"
+                f" {rate:,.0f} rows a second\n"
+            )

@@ -1,0 +1,246 @@
+"""What a file can hold, and who writes a batch of it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from django.db import transaction
+
+from accounts.callers import TenantRecord
+from core.api.representations import Representation
+from core.errors import AlreadyExists, DomainError, InvalidInput
+from core.imports.columns import Column
+from core.imports.kinds import TableKind
+from core.imports.merging import Merge, Refusal, Tally
+from core.imports.records import Record
+from core.imports.statements import Mode
+from core.upserts import Outcome
+
+Row = TypeVar("Row")
+DELETIONS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows to apply at once, for whom and how. `is_rehearsal` says what would happen, and writes nothing.
+
+    `refuse` takes every row that is not applied. `written` is called when a table was written to, while
+    `import_written` says what was done (see Merge).
+    """
+
+    records: Iterable[Record]
+    tenant: TenantRecord
+    at: datetime
+    mode: Mode
+    is_rehearsal: bool
+    refuse: Callable[[Refusal], None]
+    written: Callable[[str], None] | None = None
+
+
+class Writer(Protocol):
+    """Applies batches of one kind."""
+
+    def write(self, batch: Batch) -> Tally:
+        """Apply the rows in one transaction; say what became of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """How the rows of a tenant are written to a file: documents that the import takes, in this order.
+
+    `key` are the members that say which row a document is.
+    """
+
+    representation: Representation
+    order: str
+    key: tuple[str, ...] = ("id",)
+    condition: str = "TRUE"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportKind:
+    """A kind of row in files. `name` is that of its commands, `upsert_<name>` and `export_<name>`."""
+
+    name: str
+    noun: str
+    columns: tuple[Column, ...]
+    writer: Writer
+    export: Export
+    modes: tuple[Mode, ...] = (Mode.UPSERT, Mode.INSERT, Mode.DELETE)
+    is_undoable: bool = False
+    batch_size: int = 1_000_000
+
+
+def refusal_of(record: Record, error: DomainError) -> Refusal:
+    """Return the error as the reason why the row was refused."""
+    return Refusal(record.line, error.code, error.message, record.source)
+
+
+@dataclass(frozen=True, slots=True)
+class TableWriter:
+    """Writes rows by merging them into their table.
+
+    `read` makes the values of `table.given` of a body, behind the version that the row expects; a row that
+    is to be removed is read by `read_key` where that is given. `key_of` says which stored row a refused one
+    means, as far as that can be told. `remove` takes the ids of rows to
+    delete, where deleting them has rules of its own. `changed` is called in the transaction when anything
+    was written.
+    """
+
+    table: TableKind
+    read: Callable[[Mapping[str, Any], TenantRecord], Sequence[Any]]
+    key_of: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda body: {}
+    read_key: Callable[[Mapping[str, Any], TenantRecord], Sequence[Any]] | None = None
+    remove: "Removal | None" = None
+    changed: Callable[[], None] | None = None
+
+    def write(self, batch: Batch) -> Tally:
+        """Apply the rows in one transaction; say what became of them."""
+        if batch.mode is Mode.DELETE and self.remove is not None:
+            return remove_rows(batch, self.remove)
+        merge = Merge(
+            self.table,
+            tenant_id=batch.tenant.id,
+            at=batch.at,
+            mode=batch.mode,
+            write=not batch.is_rehearsal,
+        )
+        with transaction.atomic():
+            tally = merge.run(self._rows(batch), refuse=batch.refuse, written=batch.written)
+            if self.changed and merge.write and (tally.created or tally.changed or tally.removed):
+                self.changed()
+        return tally
+
+    def _rows(self, batch: Batch) -> Iterator[Sequence[Any]]:
+        read, tenant = self.read, batch.tenant
+        if batch.mode is Mode.DELETE and self.read_key is not None:
+            read = self.read_key
+        for record in batch.records:
+            error = record.error
+            if record.body is not None:
+                try:
+                    values = read(record.body, tenant)
+                except DomainError as refused:
+                    error = refused
+                else:
+                    yield (record.line, record.source, None, *values)
+                    continue
+            assert error is not None
+            yield self._refused(record, error)
+
+    def _refused(self, record: Record, error: DomainError) -> Sequence[Any]:
+        key = self.key_of(record.body) if record.body else {}
+        values = [value if isinstance(value := key.get(name), str) else None for name in self.table.given]
+        return (record.line, record.source, [error.code, error.message], None, *values)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """How rows are deleted by an operation. `id` is the member of the body that names a row.
+
+    The operation reports every id, in order, and tells by `created` that it found and deleted the row.
+    """
+
+    operation: Callable[[TenantRecord, Sequence[str], datetime], list[Outcome]]
+    id: str = "id"
+
+
+def remove_rows(batch: Batch, remove: Removal) -> Tally:
+    """Delete the rows that the records name; what is gone already counts as unchanged."""
+    tally = Tally()
+    accepted: list[tuple[Record, str]] = []
+    for record in batch.records:
+        tally.rows += 1
+        name = (record.body or {}).get(remove.id)
+        if not isinstance(name, str):
+            error = record.error or InvalidInput(f"{remove.id} is missing, or not a text.", field=remove.id)
+            refuse(tally, batch, refusal_of(record, error))
+        else:
+            accepted.append((record, name))
+    with transaction.atomic():
+        for start in range(0, len(accepted), DELETIONS_AT_ONCE):
+            part = accepted[start : start + DELETIONS_AT_ONCE]
+            for outcome in remove.operation(batch.tenant, [name for _, name in part], batch.at):
+                record = part[outcome.position][0]
+                if outcome.error:
+                    refuse(tally, batch, refusal_of(record, outcome.error))
+                elif outcome.created:
+                    tally.removed += 1
+                else:
+                    tally.unchanged += 1
+        if batch.is_rehearsal:
+            transaction.set_rollback(True)
+    return tally
+
+
+def refuse(tally: Tally, batch: Batch, refusal: Refusal) -> None:
+    """Count a refused row, and hand it on."""
+    tally.refused += 1
+    tally.reasons[refusal.code] = tally.reasons.get(refusal.code, 0) + 1
+    batch.refuse(refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class OperationWriter(Generic[Row]):
+    """Writes rows by an app's bulk operations. Of rows with the same id the last counts.
+
+    `changed` keeps the rows that are new or differ from what is stored, `existing` tells which ids exist,
+    `upsert` reports every row, in order.
+    """
+
+    read: Callable[[Mapping[str, Any], TenantRecord], Row]
+    identify: Callable[[Row], str]
+    changed: Callable[[TenantRecord, Sequence[Row]], list[Row]]
+    existing: Callable[[TenantRecord, Sequence[str]], set[str]]
+    upsert: Callable[[TenantRecord, Sequence[Row], datetime], list[Outcome]]
+    remove: Removal
+
+    def write(self, batch: Batch) -> Tally:
+        """Apply the rows in one transaction; say what became of them."""
+        if batch.mode is Mode.DELETE:
+            return remove_rows(batch, self.remove)
+        tally = Tally()
+        last: dict[str, tuple[Record, Row]] = {}
+        for record in batch.records:
+            tally.rows += 1
+            row = self._row(record, batch)
+            if isinstance(row, Refusal):
+                refuse(tally, batch, row)
+            else:
+                name = self.identify(row)
+                tally.repeated += name in last
+                last[name] = (record, row)
+        with transaction.atomic():
+            self._apply(batch, last, tally)
+            if batch.is_rehearsal:
+                transaction.set_rollback(True)
+        return tally
+
+    def _row(self, record: Record, batch: Batch) -> Row | Refusal:
+        if record.body is None:
+            assert record.error is not None
+            return refusal_of(record, record.error)
+        try:
+            return self.read(record.body, batch.tenant)
+        except DomainError as error:
+            return refusal_of(record, error)
+
+    def _apply(self, batch: Batch, last: dict[str, tuple[Record, Row]], tally: Tally) -> None:
+        if batch.mode is Mode.INSERT:
+            for name in self.existing(batch.tenant, list(last)):
+                record, _ = last.pop(name)
+                refuse(tally, batch, refusal_of(record, AlreadyExists("The row exists already.")))
+        changed = self.changed(batch.tenant, [row for _, row in last.values()])
+        tally.unchanged = len(last) - len(changed)
+        if not changed:
+            return
+        for outcome in self.upsert(batch.tenant, changed, batch.at):
+            if outcome.error:
+                record, _ = last[self.identify(changed[outcome.position])]
+                refuse(tally, batch, refusal_of(record, outcome.error))
+            elif outcome.created:
+                tally.created += 1
+            else:
+                tally.changed += 1

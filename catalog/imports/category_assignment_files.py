@@ -1,0 +1,59 @@
+"""Files of products in categories. A row is a body of the API's bulk upsert, and names its category too."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from accounts.callers import TenantRecord
+from accounts.imports.kinds import Export, ImportKind, TableWriter
+from catalog.api.bodies import read_reference
+from catalog.api.representations import ASSIGNMENT
+from catalog.imports.category_assignments import CATEGORY_ASSIGNMENTS
+from core.api.fields import Nested, Text
+from core.api.representations import Representation
+from core.errors import InvalidInput
+from core.identifiers import generate_id
+from core.imports.columns import Column
+from core.imports.statements import Mode
+
+
+def read_category_assignment(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
+    """Return the row as CATEGORY_ASSIGNMENTS takes it; no version is expected, as there are none."""
+    category = body.get("categoryId")
+    if not isinstance(category, str) or not category:
+        raise InvalidInput("categoryId is missing, or not a text.", field="categoryId")
+    return (None, generate_id(), category, read_reference(body, needs_type=False))
+
+
+def key_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    reference = body.get("ref")
+    product = reference.get("id") if isinstance(reference, Mapping) else None
+    return {"category": body.get("categoryId"), "product": product}
+
+
+PRODUCTS_IN_CATEGORIES = ImportKind(
+    name="category_assignments",
+    noun="products in categories",
+    columns=(
+        Column("categoryId", is_required=True),
+        Column("ref.id", is_required=True, note="the product's id"),
+        Column("ref.type", note="PRODUCT, or nothing", is_exported=False),
+    ),
+    writer=TableWriter(CATEGORY_ASSIGNMENTS, read_category_assignment, key_of=key_of),
+    export=Export(
+        Representation(
+            table=ASSIGNMENT.table,
+            alias=ASSIGNMENT.alias,
+            fields={
+                "categoryId": Text("category.external_id", needs=("category",)),
+                "ref": Nested(
+                    {"id": Text("product.external_id", needs=("product",)), "type": Text("'PRODUCT'")}
+                ),
+            },
+            joins=ASSIGNMENT.joins,
+        ),
+        order="assignment.category_id, assignment.product_id",
+        key=("categoryId", "ref"),
+    ),
+    modes=(Mode.UPSERT, Mode.INSERT, Mode.REPLACE, Mode.DELETE),
+    is_undoable=True,
+)

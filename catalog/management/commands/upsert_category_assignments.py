@@ -1,0 +1,8 @@
+from accounts.imports.commands import ImportCommand
+from catalog.imports.category_assignment_files import PRODUCTS_IN_CATEGORIES
+
+
+class Command(ImportCommand):
+    """Products in categories out of a file."""
+
+    kind = PRODUCTS_IN_CATEGORIES

@@ -1,0 +1,116 @@
+"""Writes documents to a file that the import takes: CSV or JSON Lines, plain or compressed."""
+
+import csv
+import gzip
+import io
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+import orjson
+import zstandard
+
+from core.imports.columns import Column, ColumnType
+from core.imports.files import STANDARD_INPUT, UnreadableFile
+from core.imports.records import Format
+
+LIST_SEPARATOR = "|"
+
+
+@contextmanager
+def output_file(path: str) -> Iterator[IO[bytes]]:
+    """Open a file to write to, compressed when its name ends in .gz or .zst; - is standard output."""
+    if path == STANDARD_INPUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    try:
+        raw = Path(path).open("wb")  # noqa: SIM115 -- closed below
+    except OSError as error:
+        raise UnreadableFile(f"{path} cannot be written: {error.strerror}.") from error
+    with raw:
+        if path.endswith(".gz"):
+            with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as packed:
+                yield cast(IO[bytes], packed)
+        elif path.endswith(".zst"):
+            with zstandard.ZstdCompressor().stream_writer(raw, closefd=False) as packed_stream:
+                yield packed_stream
+        else:
+            yield raw
+
+
+def write_json_lines(stream: IO[bytes], documents: Iterable[str]) -> int:
+    """Write the documents, given as JSON text, and say how many there were."""
+    count = 0
+    for document in documents:
+        stream.write(document.encode() + b"\n")
+        count += 1
+    return count
+
+
+def write_csv(
+    stream: IO[bytes], documents: Iterable[str], columns: Sequence[Column], languages: Sequence[str]
+) -> int:
+    """Write the documents below a header; localized columns stand once for each language."""
+    exported = [column for column in columns if column.is_exported]
+    names = [name for column in exported for name in column_names(column, languages)]
+    types = [column.type for column in exported for _ in column_names(column, languages)]
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    paths = [tuple(name.split(".")) for name in names]
+    count = 0
+    for document in documents:
+        body = orjson.loads(document)
+        writer.writerow([cell(find(body, path), kind) for path, kind in zip(paths, types, strict=True)])
+        count += 1
+    text.detach()
+    return count
+
+
+def write_documents(
+    stream: IO[bytes],
+    documents: Iterable[str],
+    *,
+    format: Format,
+    columns: Sequence[Column],
+    languages: Sequence[str],
+) -> int:
+    """Write the documents in the format and say how many there were."""
+    if format is Format.JSONL:
+        return write_json_lines(stream, documents)
+    return write_csv(stream, documents, columns, languages)
+
+
+def column_names(column: Column, languages: Sequence[str]) -> list[str]:
+    """Return the names of a column in a header."""
+    if column.type is ColumnType.LOCALIZED:
+        return [f"{column.name}.{language}" for language in languages]
+    return [column.name]
+
+
+def find(body: Mapping[str, Any], path: Sequence[str]) -> Any:
+    """Return what stands at the path, None when nothing does."""
+    found: Any = body
+    for part in path:
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(part)
+    return found
+
+
+def cell(value: Any, kind: ColumnType) -> str:
+    """Return a value as its column writes it; what is absent, or an empty object or list, is empty."""
+    if value is None or value == {} or value == []:
+        return ""
+    match kind:
+        case ColumnType.FLAG:
+            return "true" if value else "false"
+        case ColumnType.JSON:
+            return orjson.dumps(value).decode()
+        case ColumnType.LIST:
+            return LIST_SEPARATOR.join(value)
+        case _:
+            return str(value)

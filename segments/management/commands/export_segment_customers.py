@@ -1,0 +1,8 @@
+from accounts.imports.commands import ExportCommand
+from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
+
+
+class Command(ExportCommand):
+    """Customers of segments into a file."""
+
+    kind = MEMBERS_OF_SEGMENTS

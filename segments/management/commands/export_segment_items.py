@@ -1,0 +1,8 @@
+from accounts.imports.commands import ExportCommand
+from segments.imports.assignment_files import ITEMS_OF_SEGMENTS
+
+
+class Command(ExportCommand):
+    """Items of segments into a file."""
+
+    kind = ITEMS_OF_SEGMENTS

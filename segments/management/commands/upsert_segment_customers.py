@@ -1,0 +1,8 @@
+from accounts.imports.commands import ImportCommand
+from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
+
+
+class Command(ImportCommand):
+    """Customers of segments out of a file."""
+
+    kind = MEMBERS_OF_SEGMENTS
