@@ -5,12 +5,12 @@ depend on the number of rows; rows are written in key order, so that two writers
 each other instead of deadlocking.
 """
 
+import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
-from psycopg.types.json import Jsonb
 
 from core.errors import DomainError, VersionConflict
 
@@ -116,24 +116,24 @@ def upsert_rows(
     rows = list(rows)
     if not rows:
         return {}
-    arrays = columns_of(target, [row[0] for row in rows])
+    columns = columns_of(target, [row[0] for row in rows])
     with connection.cursor() as cursor:
-        cursor.execute(upsert_statement(target), [*arrays, [row[1] for row in rows]])
+        cursor.execute(upsert_statement(target), [*columns, [row[1] for row in rows]])
         width = len(target.key)
         return {found[:width]: Written(*found[width:]) for found in cursor.fetchall()}
 
 
 def upsert_statement(target: UpsertTarget) -> str:
-    """Return the INSERT ... ON CONFLICT of a target, fed by one array a column and one of write counts."""
+    """Return the INSERT ... ON CONFLICT of a target, fed by one value a column, and by write counts."""
     names = list(target.columns)
     key = ", ".join(target.key)
-    arrays = ", ".join([*(f"%s::{fed_type(name)}[]" for name in target.columns.values()), "%s::integer[]"])
+    fed = ", ".join([*map(feed_of, target.columns.values()), "unnest(%s::integer[])"])
     updated = [name for name in names if name not in target.created_only and name not in target.key]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in updated)
     return (
         f"INSERT INTO {target.table} AS stored ({', '.join(names)}, version)"
         f" SELECT {', '.join(values_of(target))}, {target.first_version} - 1 + writes"
-        f" FROM unnest({arrays}) AS given ({', '.join(names)}, writes) ORDER BY {key}"
+        f" FROM ROWS FROM ({fed}) AS given ({', '.join(names)}, writes) ORDER BY {key}"
         f" ON CONFLICT ({key}) DO UPDATE SET {assignments},"
         f" version = stored.version + excluded.version - {target.first_version - 1}"
         f" RETURNING {key}, id, (xmax = 0), version"
@@ -155,33 +155,41 @@ def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tup
 
 
 def insert_statement(target: UpsertTarget) -> str:
-    """Return the INSERT ... ON CONFLICT DO NOTHING of a target, fed by one array a column."""
+    """Return the INSERT ... ON CONFLICT DO NOTHING of a target, fed by one value a column."""
     names = ", ".join(target.columns)
     key = ", ".join(target.key)
-    arrays = ", ".join(f"%s::{fed_type(name)}[]" for name in target.columns.values())
+    fed = ", ".join(map(feed_of, target.columns.values()))
     return (
         f"INSERT INTO {target.table} ({names}, version)"
         f" SELECT {', '.join(values_of(target))}, {target.first_version}"
-        f" FROM unnest({arrays}) AS given ({names}) ORDER BY {key}"
+        f" FROM ROWS FROM ({fed}) AS given ({names}) ORDER BY {key}"
         f" ON CONFLICT ({key}) DO NOTHING RETURNING {key}, id"
     )
 
 
-def columns_of(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Return the rows turned round: one list a column, with what goes in as jsonb made ready for it."""
-    columns = []
+def columns_of(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return the rows turned round: one value a column, which `feed_of` reads."""
+    columns: list[Any] = []
     for index, type_name in enumerate(target.columns.values()):
         values = [row[index] for row in rows]
-        columns.append([Jsonb(value) for value in values] if fed_type(type_name) == "jsonb" else values)
+        columns.append(json.dumps(values) if is_fed_as_json(type_name) else values)
     return columns
 
 
-def fed_type(type_name: str) -> str:
-    """Return the type in which a column's values go into the statement.
+def feed_of(type_name: str) -> str:
+    """Return the expression that yields a column's values, one a row.
 
-    Lists go in as jsonb: unnest takes a list of lists for one long list.
+    A column of jsonb is sent as one JSON list: to quote each value within an array takes longer than to
+    write it.
     """
-    return "jsonb" if type_name.endswith("[]") else type_name
+    if is_fed_as_json(type_name):
+        return "jsonb_array_elements(%s::jsonb)"
+    return f"unnest(%s::{type_name}[])"
+
+
+def is_fed_as_json(type_name: str) -> bool:
+    """Say whether values go in as JSON: jsonb, and lists, as unnest takes lists of a list for one list."""
+    return type_name == "jsonb" or type_name.endswith("[]")
 
 
 def values_of(target: UpsertTarget) -> list[str]:
