@@ -6,9 +6,9 @@ from typing import Generic, TypeVar
 
 from core.api.sql import Sql, fetch_rows
 from core.errors import DomainError
-from segments.errors import UnknownItem
+from segments.errors import NotAContact, UnknownCustomer, UnknownItem, UnknownLegalEntity
 from segments.models import Segment
-from segments.operations.customers import Member, MemberKey, known_members
+from segments.operations.customers import Member
 from segments.operations.items import ItemType
 
 Entry = TypeVar("Entry")
@@ -44,30 +44,43 @@ class Enrolment(Generic[Entry]):
 
 
 def preview_customers(*, segment: Segment, lines: Sequence[Line[Member]]) -> Enrolment[Member]:
-    """Say what adding the customers to the segment would do, in two statements."""
-    known = known_members(segment.tenant_id, {line.entry for line in lines})
-    keys = [key for key in known.values() if isinstance(key, MemberKey)]
-    stored = {
-        MemberKey(*row)
-        for row in fetch_rows(
-            Sql(
-                "SELECT assignment.customer_id, assignment.legal_entity_id"
-                " FROM segments_customerassignment AS assignment"
-                " JOIN unnest(%s::bigint[], %s::bigint[]) AS named (customer, legal_entity)"
-                " ON assignment.customer_id = named.customer"
-                " AND assignment.legal_entity_id IS NOT DISTINCT FROM named.legal_entity"
-                " WHERE assignment.tenant_id = %s AND assignment.segment_id = %s",
-                (
-                    [key.customer for key in keys],
-                    [key.legal_entity for key in keys],
-                    segment.tenant_id,
-                    segment.pk,
-                ),
-            )
+    """Say what adding the customers to the segment would do, in one statement that locks nothing."""
+    named = list({line.entry for line in lines})
+    found = fetch_rows(
+        Sql(
+            "SELECT customer.id IS NOT NULL, entity.id IS NOT NULL, contact.id IS NOT NULL,"
+            " assignment.id IS NOT NULL"
+            " FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS named (customer, legal_entity, position)"
+            " LEFT JOIN accounts_customer AS customer"
+            " ON customer.tenant_id = %s AND customer.external_id = named.customer"
+            " LEFT JOIN accounts_legalentity AS entity"
+            " ON entity.tenant_id = %s AND entity.external_id = named.legal_entity"
+            " LEFT JOIN accounts_contactassignment AS contact ON contact.tenant_id = %s"
+            " AND contact.customer_id = customer.id AND contact.legal_entity_id = entity.id"
+            " LEFT JOIN segments_customerassignment AS assignment"
+            " ON assignment.tenant_id = %s AND assignment.segment_id = %s"
+            " AND assignment.customer_id = customer.id"
+            " AND assignment.legal_entity_id IS NOT DISTINCT FROM entity.id"
+            " ORDER BY named.position",
+            (
+                [member.customer_id for member in named],
+                [member.legal_entity_id for member in named],
+                *(segment.tenant_id,) * 4,
+                segment.pk,
+            ),
         )
-    }
-    present = {member for member, key in known.items() if key in stored}
-    refused = {member: key for member, key in known.items() if isinstance(key, DomainError)}
+    )
+    present: set[Member] = set()
+    refused: dict[Member, DomainError] = {}
+    for member, (is_customer, is_entity, is_contact, is_stored) in zip(named, found, strict=True):
+        if not is_customer:
+            refused[member] = UnknownCustomer(member.customer_id)
+        elif member.legal_entity_id and not is_entity:
+            refused[member] = UnknownLegalEntity(member.legal_entity_id)
+        elif member.legal_entity_id and not is_contact:
+            refused[member] = NotAContact(member.customer_id, member.legal_entity_id)
+        elif is_stored:
+            present.add(member)
     return sorted_out(lines, present, refused)
 
 

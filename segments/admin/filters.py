@@ -1,4 +1,3 @@
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -7,6 +6,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from core.windows import window_contains
+from segments.models import Segment
 
 
 class EffectiveFilter(admin.SimpleListFilter):
@@ -47,18 +47,15 @@ class CountsNowFilter(admin.SimpleListFilter):
         return [("yes", "Yes"), ("no", "No")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        counts = counting_at(timezone.now())
+        now = timezone.now()
+        effective = Segment.objects.effective_at(now).values("pk")
         match self.value():
             case "yes":
-                return queryset.filter(counts)
+                return queryset.filter(window_contains(now), segment__in=effective)
             case "no":
-                return queryset.exclude(counts)
+                is_closed = Q(valid_from__gt=now) | Q(valid_to__lt=now)
+                return queryset.filter(is_closed | ~Q(segment__in=effective))
         return queryset
-
-
-def counting_at(at: datetime) -> Q:
-    """Assignments that count at `at`: they are valid, and their segment is effective."""
-    return window_contains(at) & window_contains(at, "segment__") & Q(segment__status="ACTIVE")
 
 
 class ItemTypeFilter(admin.SimpleListFilter):

@@ -79,9 +79,12 @@ class SegmentAdmin(EnrolmentPages, SightPage, TenantAdmin):
     )
 
     def annotated(self, queryset: QuerySet) -> QuerySet:
+        # A range, though it means equality: where one segment holds nearly all rows, PostgreSQL believes that
+        # any does, and would read the whole table to find that another segment is empty.
+        segment = {"segment_id__gte": OuterRef("pk"), "segment_id__lte": OuterRef("pk")}
         return queryset.annotate(
-            member_count=CappedCount(CustomerAssignment.objects.filter(segment=OuterRef("pk"))),
-            item_count=CappedCount(ItemAssignment.objects.filter(segment=OuterRef("pk"))),
+            member_count=CappedCount(CustomerAssignment.objects.filter(**segment)),
+            item_count=CappedCount(ItemAssignment.objects.filter(**segment)),
         )
 
     def get_search_results(
