@@ -8,6 +8,7 @@ import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
+from config.connections import PooledConnection
 from config.environment import Environment
 
 URL_FORM = "postgres://user:password@host:port/name?sslmode=require"
@@ -37,7 +38,12 @@ def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
     pool_max = env.number("DATABASE_POOL_MAX", default=4)
     if pool_max:
         timeout = env.number("DATABASE_POOL_TIMEOUT", default=5, least=1)
-        options["pool"] = {"min_size": 1, "max_size": pool_max, "timeout": timeout}
+        options["pool"] = {
+            "min_size": 1,
+            "max_size": pool_max,
+            "timeout": timeout,
+            "connection_class": PooledConnection,
+        }
     session = [options["options"]] if "options" in options else []
     statement_timeout = env.number("DATABASE_STATEMENT_TIMEOUT_MS", default=5_000)
     if statement_timeout:

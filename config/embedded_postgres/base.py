@@ -11,12 +11,13 @@ from typing import Any, ClassVar
 import psycopg
 from django.db.backends.postgresql import base, client
 
+from config.connections import PooledConnection
 from config.embedded_postgres.places import binaries_folder
 from config.embedded_postgres.server import USER, EmbeddedServer
 from config.embedded_postgres.tuning import PORT
 
 
-class RestartingConnection(psycopg.Connection[Any]):
+class RestartingConnection(PooledConnection):
     """A pool's connection, which starts the server again when it was killed since the last one."""
 
     server: ClassVar[EmbeddedServer]

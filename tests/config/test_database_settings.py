@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from config.connections import PooledConnection
 from config.database import database_settings
 
 FORM = "the form is postgres://user:password@host:port/name?sslmode=require."
@@ -81,7 +82,7 @@ def test_url_that_names_no_postgresql_database_is_refused_without_repeating_the_
 def test_only_a_web_process_gets_a_pool_and_a_statement_timeout(url):
     assert settings(DATABASE_URL=url)["OPTIONS"] == {}
     assert settings(DATABASE_URL=url, SERVICE_ROLE="web")["OPTIONS"] == {
-        "pool": {"min_size": 1, "max_size": 4, "timeout": 5},
+        "pool": {"min_size": 1, "max_size": 4, "timeout": 5, "connection_class": PooledConnection},
         "prepare_threshold": 5,
         "options": "-c statement_timeout=5000 -c plan_cache_mode=force_generic_plan",
     }
@@ -98,7 +99,7 @@ def test_limits_of_a_web_process_come_from_the_environment_and_keep_the_options_
     )
 
     assert found["OPTIONS"] == {
-        "pool": {"min_size": 1, "max_size": 9, "timeout": 2},
+        "pool": {"min_size": 1, "max_size": 9, "timeout": 2, "connection_class": PooledConnection},
         "prepare_threshold": 3,
         "options": "-c search_path=shop -c statement_timeout=750 -c plan_cache_mode=force_generic_plan",
     }
