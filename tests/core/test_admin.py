@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
@@ -394,3 +395,8 @@ def test_the_deletion_of_many_rows_is_one_entry_in_the_history(
     selection = {"action": "delete_selected", "_selected_action": [segment.pk for segment in segments]}
     staff_browser.post(reverse("admin:segments_segment_changelist"), {**selection, "post": "yes"})
     assert [entry.object_repr for entry in LogEntry.objects.all()] == ["3 segments"]
+
+
+def test_every_registered_model_has_its_place_on_the_index(operator_browser: Client) -> None:
+    groups = operator_browser.get(reverse("admin:index")).context["app_list"]
+    assert [group["name"] for group in groups] == list(settings.ADMIN_INDEX)
