@@ -105,6 +105,7 @@ ADMIN_INDEX = {
     ],
     "Customers": ["accounts.Customer", "accounts.LegalEntity", "accounts.ContactAssignment"],
     "Shop": ["accounts.Tenant", "accounts.Site"],
+    "Imports": ["accounts.ImportRun", "accounts.ImportReject"],
     "Access": [
         "accounts.User",
         "auth.Group",
@@ -113,6 +114,7 @@ ADMIN_INDEX = {
         "accounts.Session",
         "accounts.RefreshToken",
         "accounts.SigningKey",
+        "accounts.AttemptCounter",
     ],
 }
 
