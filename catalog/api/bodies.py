@@ -5,8 +5,6 @@ for an absent optional field; fields that are unknown or written by the service 
 may send back what they read.
 """
 
-import re
-import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,18 +21,10 @@ from core.timestamps import parse_validity
 LONGEST_NAME = 500
 LONGEST_DESCRIPTION = 10_000
 LONGEST_CODE = 200
-LONGEST_NUMBER = 128
-MOST_NUMBERS = 200
-MOST_MIXINS = 100
-LONGEST_URL = 2_000
 LONGEST_REFERENCE = 128
 LARGEST_VERSION = 2_147_483_647
 ROOT_PARENTS = (None, "null", "root")
 TYPES = ("STANDARD", "CLASSIFICATION")
-
-# The published pattern has no blanks, the published example has one; what both share is required.
-_MIXIN_NAME = re.compile(r"[A-Za-z0-9_][^\x00-\x1f]{0,199}")
-_URL = re.compile(r"https?://[^\s/$.?#]\S*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,62 +108,11 @@ def read_localized(
     return translations
 
 
-def read_slug(entry: dict[str, Any], languages: WriteLanguages) -> dict[str, str]:
-    slugs = read_localized(entry, "localizedSlug", languages, longest=LONGEST_NAME, noun="slug")
-    for language, slug in slugs.items():
-        if marked := [character for character in slug if has_diacritic(character)]:
-            raise InvalidCategory(
-                f"Category slug contains diacritics: localizedSlug.{language} has '{marked[0]}'",
-                field=f"localizedSlug.{language}",
-            )
-    return slugs
-
-
-def has_diacritic(character: str) -> bool:
-    """Say whether the character is a letter with a mark, such as é or ø, or a mark to combine with one."""
-    if character.isascii():
-        return False
-    return 0x300 <= ord(character) <= 0x36F or " WITH " in unicodedata.name(character, "")
-
-
-def read_numbers(entry: dict[str, Any]) -> tuple[str, ...]:
-    numbers = entry.get("ecn")
-    if numbers is None:
-        return ()
-    if not isinstance(numbers, list) or len(numbers) > MOST_NUMBERS:
-        raise InvalidInput(f"ecn must be a list of at most {MOST_NUMBERS} texts.", field="ecn")
-    for number in numbers:
-        if not isinstance(number, str) or not 1 <= len(number) <= LONGEST_NUMBER:
-            raise InvalidInput(f"Each ecn must be a text of 1 to {LONGEST_NUMBER} characters.", field="ecn")
-    if len(set(numbers)) < len(numbers):
-        raise InvalidInput("ecn lists the same number twice.", field="ecn")
-    return tuple(numbers)
-
-
-def read_own_mixins(entry: dict[str, Any]) -> list[dict[str, Any]] | None:
-    field = "ownClassificationMixins"
-    mixins = entry.get(field)
-    if mixins is None:
-        return None
-    if not isinstance(mixins, list) or len(mixins) > MOST_MIXINS:
-        raise InvalidInput(f"{field} must be a list of at most {MOST_MIXINS} objects.", field=field)
-    return [read_own_mixin(mixin, field=f"{field}[{index}]") for index, mixin in enumerate(mixins)]
-
-
-def read_own_mixin(mixin: object, *, field: str) -> dict[str, Any]:
-    if not isinstance(mixin, dict):
-        raise InvalidInput(f"{field} must be an object.", field=field)
-    name, url, required = mixin.get("name"), mixin.get("schemaUrl"), mixin.get("required")
-    if not isinstance(name, str) or not _MIXIN_NAME.fullmatch(name):
-        raise InvalidInput(
-            f"{field}.name must begin with a letter, a digit or _ and have at most 200 characters.",
-            field=f"{field}.name",
-        )
-    if not isinstance(url, str) or len(url) > LONGEST_URL or not _URL.fullmatch(url):
-        raise InvalidInput(f"{field}.schemaUrl must be an http or https address.", field=f"{field}.schemaUrl")
-    if required is not None and not isinstance(required, bool):
-        raise InvalidInput(f"{field}.required must be true or false.", field=f"{field}.required")
-    return {"name": name, "schemaUrl": url, "required": bool(required)}
+def read_list(entry: dict[str, Any], name: str) -> list[Any] | None:
+    value = entry.get(name)
+    if value is not None and not isinstance(value, list):
+        raise InvalidInput(f"{name} must be a list.", field=name)
+    return value
 
 
 def read_parent(entry: dict[str, Any]) -> str | None:
@@ -215,15 +154,15 @@ def read_category(
         description=read_localized(
             entry, "localizedDescription", languages, longest=LONGEST_DESCRIPTION, noun="description"
         ),
-        slug=read_slug(entry, languages),
+        slug=read_localized(entry, "localizedSlug", languages, longest=LONGEST_NAME, noun="slug"),
         position=read_position(entry),
         code=read_text(entry, "code", longest=LONGEST_CODE),
-        numbers=read_numbers(entry),
+        numbers=read_list(entry, "ecn") or (),
         valid_from=starts_at,
         valid_to=ends_at,
         is_published=is_published,
         type=kind,
-        own_classification_mixins=read_own_mixins(entry),
+        own_classification_mixins=read_list(entry, "ownClassificationMixins"),
         mixins=read_object(entry, "mixins", field="mixins"),
         mixin_schemas=schemas,
     )

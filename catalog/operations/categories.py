@@ -18,6 +18,7 @@ from catalog.errors import (
 from catalog.models import Category, CategoryNumber
 from catalog.operations.category_imports import write_numbers
 from catalog.operations.publication import ANY_PUBLICATION, Publication
+from catalog.operations.values import check_numbers, check_own_mixins, check_slugs
 from catalog.tree import LockedTree, locked_tree
 from core.documents import check_version
 
@@ -266,7 +267,7 @@ def _apply(
     )
     if refusal:
         raise refusal
-    own_mixins = draft.own_classification_mixins
+    check_slugs(draft.slug)
     category.name = dict(draft.name)
     category.description = dict(draft.description)
     category.slug = dict(draft.slug)
@@ -274,14 +275,14 @@ def _apply(
     category.code = draft.code
     category.is_published = will_be_published
     category.valid_from, category.valid_to = draft.valid_from, draft.valid_to
-    if own_mixins is not None:
-        category.own_classification_mixins = [dict(mixin) for mixin in own_mixins]
+    if draft.own_classification_mixins is not None:
+        category.own_classification_mixins = check_own_mixins(draft.own_classification_mixins)
     category.mixins = dict(draft.mixins)
     category.mixin_schemas = dict(draft.mixin_schemas)
     category.modified_at = at
     if not category.code and (category.type == "CLASSIFICATION" or category.own_classification_mixins):
         raise InvalidCategory("A category of type CLASSIFICATION needs a code", field="code")
-    _check_uniqueness(category, draft.numbers)
+    _check_uniqueness(category, check_numbers(draft.numbers))
 
 
 def _check_uniqueness(category: Category, numbers: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from catalog.errors import (
     WouldCreateCycle,
 )
 from catalog.models import Category
+from catalog.operations.values import check_numbers, check_own_mixins, check_slugs
 from catalog.tree import LARGEST_POSITION, hash_joins, locked_tree
 from core.errors import DomainError
 from core.upserts import Outcome, Plan, UpsertTarget, upsert_rows
@@ -53,7 +54,7 @@ TARGET = UpsertTarget(
 
 @dataclass(frozen=True, slots=True)
 class CategoryRow:
-    """One category of a bulk load, its values checked as the API checks them.
+    """One category of a bulk load.
 
     `parent_id` is the wire id of the parent, stored or in the same batch; None makes a root category.
     `position` None means last among the siblings for a new category, and as stored for a known one.
@@ -162,6 +163,7 @@ def refused_rows(
 ) -> dict[int, DomainError]:
     """Return the reason of each row that cannot be written, by its position in the batch."""
     refused: dict[int, DomainError] = {}
+    refuse_faulty_values(rows, refused)
     refuse_taken_codes(rows, stored, refused)
     refuse_taken_numbers(tenant_id, rows, refused)
     while True:
@@ -175,6 +177,16 @@ def refused_rows(
             return refused
 
 
+def refuse_faulty_values(rows: Sequence[CategoryRow], refused: dict[int, DomainError]) -> None:
+    for at, row in enumerate(rows):
+        try:
+            check_slugs(row.slug)
+            check_numbers(row.numbers)
+            check_own_mixins(row.own_classification_mixins)
+        except InvalidCategory as faulty:
+            refused[at] = faulty
+
+
 def refuse_taken_codes(
     rows: Sequence[CategoryRow], stored: Mapping[str, Stored], refused: dict[int, DomainError]
 ) -> None:
@@ -182,7 +194,9 @@ def refuse_taken_codes(
     # which row PostgreSQL writes first.
     owners = {known.code.lower(): name for name, known in stored.items() if known.code}
     for at, row in enumerate(rows):
-        if row.type == "CLASSIFICATION" and not row.code:
+        if at in refused:
+            continue
+        if not row.code and (row.type == "CLASSIFICATION" or row.own_classification_mixins):
             refused[at] = InvalidCategory("A category of type CLASSIFICATION needs a code", field="code")
         elif row.code and owners.setdefault(row.code.lower(), row.external_id) != row.external_id:
             refused[at] = DuplicatedCode(row.code)
@@ -285,7 +299,7 @@ def column_values(
         row.is_published,
         row.valid_from,
         row.valid_to,
-        list(row.own_classification_mixins),
+        check_own_mixins(row.own_classification_mixins),
         dict(row.mixins),
         dict(row.mixin_schemas),
         at,

@@ -355,6 +355,8 @@ def test_bulk_refuses_each_bad_row_with_its_reason_and_writes_the_others(
         CategoryRow(external_id="code", name={"en": "Code"}, code="tAKEN"),
         CategoryRow(external_id="number", name={"en": "Number"}, numbers=("E1",)),
         CategoryRow(external_id="class", name={"en": "Class"}, type="CLASSIFICATION"),
+        CategoryRow(external_id="slug", name={"en": "Slug"}, slug={"de": "für"}),
+        CategoryRow(external_id="twice", name={"en": "Twice"}, numbers=("E2", "E2")),
         CategoryRow(external_id="stored", name={"en": "Stored"}, code="Taken", expected_version=4),
         CategoryRow(external_id="good", name={"en": "Better"}),
     ]
@@ -367,6 +369,8 @@ def test_bulk_refuses_each_bad_row_with_its_reason_and_writes_the_others(
         "would_create_cycle",
         "duplicated_code",
         "duplicated_number",
+        "invalid_category",
+        "invalid_category",
         "invalid_category",
         "version_conflict",
         None,
