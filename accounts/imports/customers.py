@@ -43,6 +43,8 @@ CUSTOMERS = TableKind(
         **plain_values(DETAILS),
         "tenant_id": "%(tenant)s",
         "password": "coalesce(given.password, '')",
+        "is_active": "coalesce(given.is_active, stored.is_active, TRUE)",
+        "is_on_hold": "coalesce(given.is_on_hold, stored.is_on_hold, FALSE)",
         "created_at": "%(at)s",
         "modified_at": "%(at)s",
     },
@@ -52,6 +54,11 @@ CUSTOMERS = TableKind(
         f" {earlier_holder('lower(email)', 'lower(given.email)')}"
     ),
     checks=(
+        Check(
+            code="email_removed",
+            condition="stored.email IS NOT NULL AND given.email IS NULL",
+            message="'The e-mail of a customer cannot be removed.'",
+        ),
         Check(
             code="email_taken",
             condition="holder.id IS NOT NULL",

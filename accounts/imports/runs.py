@@ -161,8 +161,11 @@ class ImportAtWork:
                     ImportReject.objects.bulk_create(refusals)
                     self._note_progress(run, tally)
         except NotAllOrNothing:
-            # The transaction took what was noted along; the reasons are what the operator needs most.
+            # The transaction took what was noted along, and the reasons are what the operator needs.
             ImportReject.objects.bulk_create(refusals)
+            if run is not None:
+                run.refused, run.refused_by_reason = self.report.total.refused, self.report.total.reasons
+                run.save(update_fields=["refused", "refused_by_reason"])
             raise
         self.report.total.add(tally)
         self.listener.read(self.untold)
@@ -265,7 +268,7 @@ def unfinished_run(order: ImportOrder) -> ImportRun:
 def hold_run(run: ImportRun) -> None:
     """Hold the run until this process ends; raise ImportIsRunning when another one holds it."""
     with connection.cursor() as cursor:
-        for _ in range(PATIENCE_SECONDS * 10):
+        for _ in range(round(PATIENCE_SECONDS * 10)):
             cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [int(Lock.IMPORT_RUN), run.pk])
             if cursor.fetchone()[0]:
                 return

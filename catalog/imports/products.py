@@ -32,6 +32,7 @@ PRODUCTS = TableKind(
     values={
         **plain_values(DETAILS),
         "tenant_id": "%(tenant)s",
+        "is_published": "coalesce(given.is_published, stored.is_published, FALSE)",
         "product_type": "'BASIC'",
         "created_at": "%(at)s",
         "modified_at": "%(at)s",

@@ -126,7 +126,7 @@ def company_row(company: Company) -> tuple[object, ...]:
         company.external_id,
         company.name,
         kind,
-        json_text({"legalName": company.name, "registrationCountry": "US"}),
+        json_text({"legalName": company.name, "countryOfRegistration": "US"}),
         NO_MIXINS,
         empty,
         empty,

@@ -71,7 +71,7 @@ class Tally:
     @property
     def applied(self) -> int:
         """How many rows were taken, whether or not they changed anything."""
-        return self.rows - self.refused
+        return self.created + self.changed + self.unchanged + self.repeated + self.removed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,114 @@
+"""Files of customers. A row is a body of the API; passwords never stand in a file, and stay as they are."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from accounts.api.representations import CUSTOMERS as ANSWER
+from accounts.api.serializers.customers import CustomerInput
+from accounts.callers import TenantRecord
+from accounts.imports.bodies import BodyReader, read_id, split_metadata
+from accounts.imports.customers import CUSTOMERS, DETAILS
+from accounts.imports.kinds import Export, ImportKind, Removal, TableWriter
+from accounts.models import Customer
+from accounts.operations.customers import delete_customer
+from accounts.tokens.revocations import announce_revocation
+from core.api.fields import Json, Nested, Text
+from core.api.representations import Representation
+from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.stages import json_text
+from core.upserts import Outcome
+
+read_profile = BodyReader(CustomerInput())
+
+
+def read_customer(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
+    """Return the row as CUSTOMERS takes it, behind the version that it expects."""
+    values = read_profile(body)
+    version, schemas = split_metadata(values)
+    values |= {
+        "external_id": read_id(body),
+        "mixins": json_text(values["mixins"]),
+        "mixin_schemas": json_text(schemas),
+    }
+    return (version, *(values.get(name) for name in DETAILS), None)
+
+
+def remove_customers(tenant: TenantRecord, numbers: Sequence[str], at: datetime) -> list[Outcome]:
+    """Delete the customers, in the order of their numbers' rows."""
+    known = set(
+        Customer.objects.for_tenant(tenant.id)
+        .filter(external_id__in=numbers)
+        .values_list("external_id", flat=True)
+    )
+    outcomes = []
+    for position, number in enumerate(numbers):
+        if number in known:
+            delete_customer(tenant_id=tenant.id, external_id=number)
+        outcomes.append(Outcome(position, created=number in known, id=number))
+        known.discard(number)
+    return outcomes
+
+
+CUSTOMER_FILES = ImportKind(
+    name="customers",
+    noun="customers",
+    columns=(
+        Column("id", is_required=True, note="the customer number"),
+        Column("contactEmail", note="the login, unique whatever its case"),
+        Column("title"),
+        Column("firstName"),
+        Column("middleName"),
+        Column("lastName"),
+        Column("contactPhone"),
+        Column("company"),
+        Column("b2b.companyRegistrationId"),
+        Column("preferredLanguage", note="en_US when absent"),
+        Column("preferredCurrency", note="USD when absent"),
+        Column("preferredSite", note="main when absent"),
+        Column("type", note="CUSTOMER or CONTACT"),
+        Column("photoUrl"),
+        Column("active", ColumnType.FLAG, note="as it was when absent, true for a new customer"),
+        Column("onHold", ColumnType.FLAG, note="as it was when absent, false for a new customer"),
+        Column("mixins", ColumnType.JSON),
+        Column("metadata.mixins", ColumnType.JSON),
+        EXPECTED_VERSION,
+    ),
+    writer=TableWriter(
+        CUSTOMERS, read_customer, remove=Removal(remove_customers), changed=announce_revocation
+    ),
+    export=Export(
+        Representation(
+            table=ANSWER.table,
+            alias=ANSWER.alias,
+            fields={
+                **{
+                    name: ANSWER.fields[name]
+                    for name in (
+                        "id",
+                        "contactEmail",
+                        "title",
+                        "firstName",
+                        "middleName",
+                        "lastName",
+                        "contactPhone",
+                        "company",
+                        "preferredLanguage",
+                        "preferredCurrency",
+                        "preferredSite",
+                        "type",
+                        "photoUrl",
+                        "active",
+                        "onHold",
+                        "mixins",
+                    )
+                },
+                "b2b": Nested(
+                    {"companyRegistrationId": Text("customer.company_registration_id", omit_empty=True)}
+                ),
+                "metadata": Nested({"mixins": Json("customer.mixin_schemas")}),
+            },
+        ),
+        order="customer.id",
+    ),
+)

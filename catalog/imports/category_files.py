@@ -1,0 +1,123 @@
+"""Files of categories. A row is a body of the API; rows come in any order, children before parents too."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from accounts.callers import TenantRecord
+from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal
+from catalog.api.bodies import WriteLanguages, read_category
+from catalog.api.representations import CATEGORY as ANSWER
+from catalog.errors import CategoryNotFound
+from catalog.imports.categories import changed_categories
+from catalog.models import Category
+from catalog.operations.categories import delete_category
+from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
+from core.api.fields import Json, Nested
+from core.api.representations import Representation
+from core.identifiers import check_client_id
+from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.upserts import Outcome
+
+EXPORTED = (
+    "id",
+    "parentId",
+    "type",
+    "localizedName",
+    "localizedDescription",
+    "localizedSlug",
+    "code",
+    "ecn",
+    "validity",
+    "position",
+    "published",
+    "ownClassificationMixins",
+    "mixins",
+)
+
+
+def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> CategoryRow:
+    languages = WriteLanguages(None, tenant.default_language, tenant.languages)
+    draft, version = read_category(dict(body), languages)
+    return CategoryRow(
+        external_id=check_client_id(body.get("id"), field="id"),
+        name=draft.name,
+        parent_id=draft.parent_id,
+        position=draft.position,
+        code=draft.code,
+        description=draft.description,
+        slug=draft.slug,
+        is_published=bool(draft.is_published),
+        valid_from=draft.valid_from,
+        valid_to=draft.valid_to,
+        type=draft.type or "STANDARD",
+        own_classification_mixins=draft.own_classification_mixins or (),
+        numbers=draft.numbers,
+        mixins=draft.mixins,
+        mixin_schemas=draft.mixin_schemas,
+        expected_version=version,
+    )
+
+
+def existing_ids(tenant: TenantRecord, ids: Sequence[str]) -> set[str]:
+    categories = Category.objects.filter(tenant=tenant.id, external_id__in=ids)
+    return set(categories.values_list("external_id", flat=True))
+
+
+def remove_categories(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
+    """Delete the categories; what is below one becomes a root category."""
+    outcomes = []
+    for position, name in enumerate(ids):
+        try:
+            delete_category(tenant_id=tenant.id, external_id=name, with_subcategories=False)
+        except CategoryNotFound:
+            outcomes.append(Outcome(position, id=name))
+        else:
+            outcomes.append(Outcome(position, created=True, id=name))
+    return outcomes
+
+
+CATEGORY_FILES = ImportKind(
+    name="categories",
+    noun="categories",
+    columns=(
+        Column("id", is_required=True),
+        Column("parentId", note="stored, or anywhere in the same batch; empty for a root category"),
+        Column("type", note="STANDARD or CLASSIFICATION"),
+        Column("localizedName", ColumnType.LOCALIZED, is_required=True),
+        Column("localizedDescription", ColumnType.LOCALIZED),
+        Column("localizedSlug", ColumnType.LOCALIZED),
+        Column("code", note="unique whatever its case"),
+        Column("ecn", ColumnType.LIST, note="external numbers, unique"),
+        Column("validity.from", ColumnType.TIME),
+        Column("validity.to", ColumnType.TIME),
+        Column("position", ColumnType.WHOLE, note="as it was when absent, last for a new category"),
+        Column("published", ColumnType.FLAG, is_required=True),
+        Column("ownClassificationMixins", ColumnType.JSON),
+        Column("mixins", ColumnType.JSON),
+        Column("metadata.mixins", ColumnType.JSON),
+        EXPECTED_VERSION,
+    ),
+    writer=OperationWriter(
+        read=read_row,
+        identify=lambda row: row.external_id,
+        changed=lambda tenant, rows: changed_categories(tenant_id=tenant.id, rows=rows),
+        existing=existing_ids,
+        upsert=lambda tenant, rows, at: upsert_categories_in_bulk(tenant_id=tenant.id, rows=rows, at=at),
+        remove=Removal(remove_categories),
+    ),
+    export=Export(
+        Representation(
+            table=ANSWER.table,
+            alias=ANSWER.alias,
+            fields={
+                **{name: ANSWER.fields[name] for name in EXPORTED},
+                "metadata": Nested({"mixins": Json("category.mixin_schemas")}),
+            },
+            joins=ANSWER.joins,
+        ),
+        order="category.lft",
+        condition="category.parent_id IS NOT NULL",
+    ),
+    batch_size=20_000,
+)

@@ -1,0 +1,89 @@
+"""Files of products. A row is a body of the API."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from accounts.callers import TenantRecord
+from accounts.imports.kinds import Export, ImportKind, Removal, TableWriter
+from catalog.api.products import DETAILS as OWN_ATTRIBUTES
+from catalog.api.products import PRODUCT as ANSWER
+from catalog.api.products import read_product
+from catalog.errors import InvalidProduct
+from catalog.imports.products import PRODUCTS
+from catalog.models import Product
+from catalog.operations.products import RESERVED_IDS, delete_product
+from core.api.fields import Json, Nested
+from core.api.representations import Representation
+from core.identifiers import check_client_id
+from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.stages import json_text
+from core.upserts import Outcome
+
+COLUMN_TYPES = {str: ColumnType.TEXT, bool: ColumnType.FLAG}
+
+
+def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
+    """Return the row as PRODUCTS takes it, behind the version that it expects."""
+    product_id = check_client_id(body.get("id"), field="id")
+    if product_id in RESERVED_IDS:
+        raise InvalidProduct(f"The id {product_id} is reserved.", field="id")
+    draft = read_product(
+        dict(body), content_language=None, default_language=tenant.default_language, product_id=product_id
+    )
+    return (
+        draft.expected_version,
+        draft.external_id,
+        draft.code,
+        json_text(draft.name),
+        json_text(draft.description),
+        draft.is_published,
+        json_text(draft.details),
+        json_text(draft.mixins),
+        json_text(draft.mixin_schemas),
+    )
+
+
+def remove_products(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
+    """Delete the products with their assignments."""
+    products = Product.objects.for_tenant(tenant.id).filter(external_id__in=ids)
+    known = set(products.values_list("external_id", flat=True))
+    outcomes = []
+    for position, name in enumerate(ids):
+        if name in known:
+            delete_product(tenant_id=tenant.id, product_id=name)
+        outcomes.append(Outcome(position, created=name in known, id=name))
+        known.discard(name)
+    return outcomes
+
+
+PRODUCT_FILES = ImportKind(
+    name="products",
+    noun="products",
+    columns=(
+        Column("id", is_required=True),
+        Column("code", is_required=True, note="unique"),
+        Column("name", ColumnType.LOCALIZED, is_required=True),
+        Column("description", ColumnType.LOCALIZED),
+        Column("published", ColumnType.FLAG, note="as it was when absent, false for a new product"),
+        *(Column(name, COLUMN_TYPES.get(kind, ColumnType.JSON)) for name, kind in OWN_ATTRIBUTES.items()),
+        Column("mixins", ColumnType.JSON),
+        Column("metadata.mixins", ColumnType.JSON),
+        EXPECTED_VERSION,
+    ),
+    writer=TableWriter(PRODUCTS, read_row, remove=Removal(remove_products)),
+    export=Export(
+        Representation(
+            table=ANSWER.table,
+            alias=ANSWER.alias,
+            fields={
+                **{
+                    name: ANSWER.fields[name]
+                    for name in ("id", "code", "name", "description", "published", *OWN_ATTRIBUTES, "mixins")
+                },
+                "metadata": Nested({"mixins": Json("product.mixin_schemas")}),
+            },
+        ),
+        order="product.id",
+    ),
+)

@@ -1,0 +1,117 @@
+"""Files of coupons. A row is a body of the API; the use that was made of a coupon stays as it is."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from accounts.callers import TenantRecord
+from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal
+from core.api.fields import Json, Nested
+from core.api.representations import Representation
+from core.errors import InvalidInput
+from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.upserts import Outcome
+from coupons.api.bodies import read_coupon_body
+from coupons.api.representations import COUPONS as ANSWER
+from coupons.codes import normalise_code
+from coupons.errors import CouponNotFound
+from coupons.imports.coupons import changed_coupons
+from coupons.models import Coupon
+from coupons.operations.bulk import CouponRow, upsert_coupons
+from coupons.operations.coupons import delete_coupon, settings_of
+
+NOT_EXPORTED = {
+    "status",
+    "referralCoupon",
+    "redemptionCount",
+    "legalEntityRedemptions",
+    "deleted",
+    "metadata",
+}
+
+
+def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> CouponRow:
+    coupon = read_coupon_body(body)
+    if not coupon.code.strip():
+        raise InvalidInput("code is missing.", field="code")
+    return CouponRow(coupon.code, coupon.terms, coupon.version)
+
+
+def code_of(row: CouponRow) -> str:
+    """Return what tells coupons apart in a batch; codes that differ by case alone may be one coupon."""
+    return row.code.strip()
+
+
+def existing_codes(tenant: TenantRecord, codes: Sequence[str]) -> set[str]:
+    case_sensitive = settings_of(tenant.id).codes_are_case_sensitive
+    stored = {normalise_code(code, case_sensitive=case_sensitive): code for code in codes}
+    coupons = Coupon.objects.filter(tenant=tenant.id, code__in=list(stored))
+    return {stored[code] for code in coupons.values_list("code", flat=True)}
+
+
+def remove_coupons(tenant: TenantRecord, codes: Sequence[str], at: datetime) -> list[Outcome]:
+    """Mark the coupons as deleted; their codes stay taken, their redemptions stay."""
+    outcomes = []
+    for position, code in enumerate(codes):
+        try:
+            delete_coupon(tenant_id=tenant.id, code=code, at=at)
+        except CouponNotFound:
+            outcomes.append(Outcome(position, id=code))
+        else:
+            outcomes.append(Outcome(position, created=True, id=code))
+    return outcomes
+
+
+COUPON_FILES = ImportKind(
+    name="coupons",
+    noun="coupons",
+    columns=(
+        Column("code", is_required=True),
+        Column("name", is_required=True),
+        Column("description"),
+        Column("discountType", note="PERCENT, ABSOLUTE (meant when absent) or FREE_SHIPPING"),
+        Column("discountPercentage", ColumnType.NUMBER),
+        Column("discountAbsolute.amount", ColumnType.NUMBER),
+        Column("discountAbsolute.currency"),
+        Column("discountCalculationType", note="SUBTOTAL (meant when absent) or TOTAL"),
+        Column("allowAnonymous", ColumnType.FLAG),
+        Column("maxRedemptions", ColumnType.WHOLE, note="-1 or nothing: unlimited"),
+        Column("maxRedemptionsPerCustomer", ColumnType.WHOLE, note="-1 or nothing: unlimited"),
+        Column("categoryRestricted", ColumnType.FLAG),
+        Column("segmentRestricted", ColumnType.FLAG),
+        Column("restrictions.validFrom", ColumnType.TIME),
+        Column("restrictions.validUntil", ColumnType.TIME),
+        Column("restrictions.validFor", ColumnType.LIST, note="customer numbers"),
+        Column("restrictions.segments", ColumnType.LIST),
+        Column("restrictions.includedCategories", ColumnType.LIST),
+        Column("restrictions.excludedCategories", ColumnType.LIST),
+        Column("restrictions.minOrderValue.amount", ColumnType.NUMBER),
+        Column("restrictions.minOrderValue.currency"),
+        Column("issuedTo", note="a customer number"),
+        Column("mixins", ColumnType.JSON),
+        Column("metadata.mixins", ColumnType.JSON),
+        EXPECTED_VERSION,
+    ),
+    writer=OperationWriter(
+        read=read_row,
+        identify=code_of,
+        changed=lambda tenant, rows: changed_coupons(tenant_id=tenant.id, rows=rows),
+        existing=existing_codes,
+        upsert=lambda tenant, rows, at: upsert_coupons(tenant_id=tenant.id, rows=rows, at=at),
+        remove=Removal(remove_coupons, id="code"),
+    ),
+    export=Export(
+        Representation(
+            table=ANSWER.table,
+            alias=ANSWER.alias,
+            fields={
+                **{name: field for name, field in ANSWER.fields.items() if name not in NOT_EXPORTED},
+                "metadata": Nested({"mixins": Json("coupon.mixin_schemas")}),
+            },
+        ),
+        order="coupon.id",
+        condition="NOT coupon.is_deleted AND NOT coupon.is_referral",
+        key=("code",),
+    ),
+    batch_size=2_000,
+)

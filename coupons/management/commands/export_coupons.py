@@ -1,0 +1,8 @@
+from accounts.imports.commands import ExportCommand
+from coupons.imports.coupon_files import COUPON_FILES
+
+
+class Command(ExportCommand):
+    """Coupons into a file."""
+
+    kind = COUPON_FILES

@@ -1,0 +1,8 @@
+from accounts.imports.commands import ImportCommand
+from coupons.imports.coupon_files import COUPON_FILES
+
+
+class Command(ImportCommand):
+    """Coupons out of a file."""
+
+    kind = COUPON_FILES

@@ -1,0 +1,77 @@
+"""Files of segments. A row is a body of the API's bulk upsert."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from accounts.callers import TenantRecord
+from accounts.imports.kinds import Export, ImportKind, Removal, TableWriter
+from core.api.fields import Json, Nested
+from core.api.representations import Representation
+from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.stages import json_text
+from core.upserts import Outcome
+from segments.api.representations import SEGMENT as ANSWER
+from segments.api.rows import LanguageContext, read_identified_segment
+from segments.imports.segments import SEGMENTS
+from segments.models import Segment
+from segments.operations.segments import delete_segments
+
+
+def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
+    """Return the row as SEGMENTS takes it, behind the version that it expects."""
+    row = read_identified_segment(dict(body), LanguageContext(None, tenant.default_language))
+    return (
+        row.expected_version,
+        row.id,
+        json_text(row.name),
+        json_text(row.description),
+        row.status,
+        row.valid_from,
+        row.valid_to,
+        json_text(row.mixins),
+        json_text(row.mixin_schemas),
+        row.site_code,
+    )
+
+
+def remove_segments(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
+    """Delete the segments; those that still hold customers or items are refused."""
+    segments = Segment.objects.for_tenant(tenant.id).filter(external_id__in=ids)
+    known = set(segments.values_list("external_id", flat=True))
+    outcomes = delete_segments(tenant_id=tenant.id, segment_ids=ids, forces=False)
+    for outcome in outcomes:
+        outcome.created = outcome.id in known and outcome.error is None
+        known.discard(outcome.id)
+    return outcomes
+
+
+SEGMENT_FILES = ImportKind(
+    name="segments",
+    noun="segments",
+    columns=(
+        Column("id", is_required=True),
+        Column("siteCode", is_required=True),
+        Column("name", ColumnType.LOCALIZED, is_required=True),
+        Column("description", ColumnType.LOCALIZED),
+        Column("status", note="ACTIVE or INACTIVE, which is meant when absent"),
+        Column("validity.from", ColumnType.TIME),
+        Column("validity.to", ColumnType.TIME),
+        Column("mixins", ColumnType.JSON),
+        Column("metadata.mixins", ColumnType.JSON),
+        EXPECTED_VERSION,
+    ),
+    writer=TableWriter(SEGMENTS, read_row, remove=Removal(remove_segments)),
+    export=Export(
+        Representation(
+            table=ANSWER.table,
+            alias=ANSWER.alias,
+            fields={
+                **{name: field for name, field in ANSWER.fields.items() if name != "metadata"},
+                "metadata": Nested({"mixins": Json("segment.mixin_schemas")}),
+            },
+            joins=ANSWER.joins,
+        ),
+        order="segment.id",
+    ),
+)

@@ -1,0 +1,8 @@
+from accounts.imports.commands import ExportCommand
+from segments.imports.segment_files import SEGMENT_FILES
+
+
+class Command(ExportCommand):
+    """Segments into a file."""
+
+    kind = SEGMENT_FILES

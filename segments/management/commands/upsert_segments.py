@@ -1,0 +1,8 @@
+from accounts.imports.commands import ImportCommand
+from segments.imports.segment_files import SEGMENT_FILES
+
+
+class Command(ImportCommand):
+    """Segments out of a file."""
+
+    kind = SEGMENT_FILES

@@ -1,0 +1,110 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from django.core.management import CommandError, call_command
+
+from accounts.models import Customer, LegalEntity, Site, Tenant
+from catalog.models import Product
+from segments.models import CustomerAssignment, Segment
+from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
+from tests.factories.catalog import CategoryFactory, ProductFactory
+from tests.factories.segments import SegmentFactory
+
+
+@dataclass
+class Answer:
+    """What a command came to: its exit status, its output, and the counts that it told."""
+
+    status: int
+    text: str
+    message: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return orjson.loads(self.text)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts that are not zero."""
+        names = ("created", "changed", "unchanged", "repeated", "removed", "refused")
+        return {name: self.json[name] for name in names if self.json[name]}
+
+
+def run_command(name: str, *arguments: Any, **options: Any) -> Answer:
+    out = StringIO()
+    try:
+        call_command(name, *map(str, arguments), stdout=out, stderr=StringIO(), **options)
+    except CommandError as error:
+        return Answer(error.returncode, out.getvalue(), str(error))
+    except SystemExit as ended:
+        return Answer(int(ended.code or 0), out.getvalue(), "")
+    return Answer(0, out.getvalue(), "")
+
+
+@pytest.fixture
+def run() -> Callable[..., Answer]:
+    """Run a command and return what it came to."""
+    return run_command
+
+
+@pytest.fixture
+def upsert(tenant: Tenant) -> Callable[..., Answer]:
+    """Import a file into the tenant `acme` and return what the command tells in JSON."""
+
+    def make(kind: str, path: Any, *arguments: Any) -> Answer:
+        return run_command(f"upsert_{kind}", path, "--tenant", "acme", "--json", *arguments)
+
+    return make
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write a file of these lines and return its path."""
+
+    def make(name: str, *lines: str) -> Path:
+        path = tmp_path / name
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return path
+
+    return make
+
+
+@dataclass
+class Shop:
+    tenant: Tenant
+    site: Site
+    segments: list[Segment]
+    customers: list[Customer]
+    company: LegalEntity
+    products: list[Product]
+
+
+@pytest.fixture
+def shop(tenant: Tenant, site: Site) -> Shop:
+    """Segments S1 and S2, customers C1 to C5 (C1 a contact of L1), products P1 to P3, category K1."""
+    customers = [CustomerFactory(tenant=tenant, external_id=f"C{number}") for number in range(1, 6)]
+    company = LegalEntityFactory(tenant=tenant, external_id="L1", name="Company")
+    ContactAssignmentFactory(legal_entity=company, customer=customers[0])
+    CategoryFactory(tenant=tenant, external_id="K1", name={"en": "Coffee"})
+    return Shop(
+        tenant=tenant,
+        site=site,
+        segments=[SegmentFactory(site=site, external_id=name) for name in ("S1", "S2")],
+        customers=customers,
+        company=company,
+        products=[ProductFactory(tenant=tenant, external_id=f"P{number}") for number in range(1, 4)],
+    )
+
+
+def members(tenant: Tenant) -> list[tuple[str, str, str | None, int]]:
+    """All customer assignments of the tenant: segment, customer, legal entity, version."""
+    return list(
+        CustomerAssignment.objects.filter(tenant=tenant)
+        .order_by("segment__external_id", "customer__external_id", "legal_entity__external_id")
+        .values_list("segment__external_id", "customer__external_id", "legal_entity__external_id", "version")
+    )

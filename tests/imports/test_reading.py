@@ -1,0 +1,196 @@
+"""Files become rows, each with its line number; a bad line never hides the next."""
+
+import gzip
+import io
+import sys
+
+import pytest
+import zstandard
+
+from core.errors import InvalidInput
+from core.imports.columns import Column, ColumnType, Header
+from core.imports.files import LONGEST_LINE, InputFile, UnreadableFile
+from core.imports.records import Format, format_of, read_records
+
+COLUMNS = (
+    Column("id", is_required=True),
+    Column("name", ColumnType.LOCALIZED),
+    Column("validity.from", ColumnType.TIME),
+    Column("position", ColumnType.WHOLE),
+    Column("amount.value", ColumnType.NUMBER),
+    Column("published", ColumnType.FLAG),
+    Column("mixins", ColumnType.JSON),
+    Column("numbers", ColumnType.LIST),
+)
+
+
+def records(path, kind=Format.CSV):
+    with InputFile(str(path)) as file:
+        return [
+            (record.line, record.source, record.error.message if record.error else record.body)
+            for record in read_records(file, kind, COLUMNS)
+        ]
+
+
+def refusal(content, tmp_path, kind=Format.CSV):
+    path = tmp_path / "rows"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableFile) as refused:
+        records(path, kind)
+    return refused.value.message
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.ZstdCompressor().compress])
+def test_plain_gzip_and_zstd_files_are_read_alike(tmp_path, pack):
+    path = tmp_path / "rows"
+    path.write_bytes(pack(b"id,position\na,1\nb,\n"))
+    assert records(path) == [(2, "a,1", {"id": "a", "position": 1}), (3, "b,", {"id": "b"})]
+
+
+def test_a_zstd_file_of_several_frames_is_read_to_its_end(tmp_path):
+    path = tmp_path / "rows.csv.zst"
+    pack = zstandard.ZstdCompressor().compress
+    path.write_bytes(pack(b"id\na\n") + pack(b"b\n"))
+    assert [line for line, _, _ in records(path)] == [2, 3]
+
+
+def test_standard_input_can_be_read_several_times(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"id\na\n")))
+    with InputFile("-") as file:
+        assert file.size == 5
+        for _ in range(2):
+            assert [record.body for record in read_records(file, Format.CSV, COLUMNS)] == [{"id": "a"}]
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_rows(tmp_path):
+    path = tmp_path / "rows"
+    path.write_bytes(b"\xef\xbb\xbfid,position\r\na,1\r\n")
+    assert records(path) == [(2, "a,1", {"id": "a", "position": 1})]
+
+
+def test_every_type_of_column_is_read(tmp_path):
+    path = tmp_path / "rows"
+    path.write_text(
+        "id,name.en,name.de,validity.from,position,amount.value,published,mixins,numbers\n"
+        'a,Tea,Tee,2026-01-01T00:00:00Z,3,1.5,TRUE,"{""x"": [1]}",7|8 | \n'
+    )
+    [(_, _, body)] = records(path)
+    assert body == {
+        "id": "a",
+        "name": {"en": "Tea", "de": "Tee"},
+        "validity": {"from": "2026-01-01T00:00:00Z"},
+        "position": 3,
+        "amount": {"value": 1.5},
+        "published": True,
+        "mixins": {"x": [1]},
+        "numbers": ["7", "8"],
+    }
+
+
+def test_bad_lines_are_told_with_their_numbers_and_the_others_are_read(tmp_path):
+    path = tmp_path / "rows"
+    path.write_bytes(
+        b"id,position,published\n"
+        b"a,1,true\n"
+        b"b,one,true\n"
+        b"c,1\n"
+        b"\xff,1,true\n"
+        b'd,"1"x,true\n'
+        b"e,1,perhaps\n"
+        b"\n"
+        b"nul\x00,1,true\n"
+        b'"f\ng",2,false\n'
+        b"h,3,true\n"
+    )
+    assert [(line, said) for line, _, said in records(path)] == [
+        (2, {"id": "a", "position": 1, "published": True}),
+        (3, "position is no whole number: 'one'."),
+        (4, "The line has 2 values, the header has 3 columns."),
+        (5, "Line 5 is not UTF-8 at its byte 1."),
+        (6, "Line 6 is no CSV: ',' expected after '\"'."),
+        (7, "published is no true or false: 'perhaps'."),
+        (9, "Line 9 has a character that cannot be stored."),
+        (10, {"id": "f\ng", "position": 2, "published": False}),
+        (12, {"id": "h", "position": 3, "published": True}),
+    ]
+
+
+def test_bad_json_lines_are_told_with_their_numbers_and_the_others_are_read(tmp_path):
+    path = tmp_path / "rows"
+    path.write_bytes(
+        b'{"id":"a"}\n\n{"id":\n["a"]\n{"id":"\xff"}\n{"id":"\\u0000"}\n{"id":"b","mixins":{"x":null}}\n'
+    )
+    found = [(line, said) for line, _, said in records(path, Format.JSONL)]
+    assert found[0] == (1, {"id": "a"})
+    assert found[1][0] == 3
+    assert found[1][1].startswith("Line 3 is no JSON: ")
+    assert found[2:] == [
+        (4, "Line 4 is no JSON object."),
+        (5, "Line 5 is not UTF-8 at its byte 8."),
+        (6, "Line 6 has a character that cannot be stored."),
+        (7, {"id": "b", "mixins": {"x": None}}),
+    ]
+
+
+def test_a_line_without_end_is_cut_and_the_next_one_read(tmp_path):
+    path = tmp_path / "rows"
+    path.write_bytes(b'{"id":"' + b"x" * (2 * LONGEST_LINE) + b'"}\n{"id":"b"}\n')
+    found = [(line, said) for line, _, said in records(path, Format.JSONL)]
+    assert [line for line, _ in found] == [1, 2]
+    assert found[1] == (2, {"id": "b"})
+
+
+def test_a_quote_that_never_closes_does_not_take_the_whole_file_into_memory(tmp_path):
+    path = tmp_path / "rows"
+    path.write_text('id\n"a\n' + "b" * 60 + "\n" + ("c" * 1_000 + "\n") * 2_000)
+    found = records(path)
+    assert found[0][0] == 2
+    assert "field larger than field limit" in found[0][2]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "The file is empty; it begins with a header line."),
+        (b"id,colour\n", "Line 1: there is no column 'colour'. The columns are: id, name.<language>, "),
+        (b"id,position,id\n", "Line 1: the column id stands there twice."),
+        (b"position\n", "Line 1: the column id is missing."),
+        (b"\xffid\n", "Line 1 is not UTF-8 at its byte 1."),
+        (gzip.compress(b"id\n" + b"a\n" * 5_000)[:30], "is broken after line"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_at_all_is_refused(tmp_path, content, message):
+    assert message in refusal(content, tmp_path)
+
+
+def test_a_missing_file_is_refused():
+    with pytest.raises(UnreadableFile, match="nowhere.csv cannot be read: No such file"):
+        InputFile("nowhere.csv")
+
+
+def test_the_columns_of_a_file_of_rejects_are_ignored():
+    header = Header(["id", "rejected.line", "rejected.reason", "rejected.message"], COLUMNS)
+    assert header.body(["a", "7", "unknown", "There is no a."]) == {"id": "a"}
+
+
+def test_columns_that_contradict_each_other_are_refused():
+    header = Header(["id", "mixins", "mixins.a"], (*COLUMNS, Column("mixins.a")))
+    with pytest.raises(InvalidInput, match="contradicts another column"):
+        header.body(["a", "[1]", "x"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("rows.csv", b"{", Format.CSV),
+        ("rows.jsonl.gz", gzip.compress(b"id"), Format.JSONL),
+        ("rows.NDJSON", b"id", Format.JSONL),
+        ("rows", b' {"id":"a"}', Format.JSONL),
+        ("rows", b"id\na", Format.CSV),
+    ],
+)
+def test_the_format_is_told_by_the_name_or_else_by_the_first_character(tmp_path, name, content, expected):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with InputFile(str(path)) as file:
+        assert format_of(file) is expected
