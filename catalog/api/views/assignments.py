@@ -78,7 +78,7 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
             *self.of_categories(key, shows_unpublished=shows_unpublished),
             *narrowing,
         ]
-        return self.answer_page(ASSIGNMENT, conditions, needs=needs)
+        return self.answer_page(ASSIGNMENT, conditions, needs=needs, keeps_plan=True)
 
     def of_categories(self, key: int, *, shows_unpublished: bool) -> Sequence[Sql]:
         """Return the conditions on the category: which subtree, and which segments."""

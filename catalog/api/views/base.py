@@ -89,7 +89,8 @@ class CategoryServiceViewSet(ContractViewSet):
             ],
         )
         rows = fetch_rows(
-            Sql(f"SELECT category.id FROM catalog_category AS category WHERE {wanted.text}", wanted.values)
+            Sql(f"SELECT category.id FROM catalog_category AS category WHERE {wanted.text}", wanted.values),
+            keeps_plan=True,
         )
         if not rows:
             raise missing or CategoryNotFound(category_id)

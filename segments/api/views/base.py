@@ -117,7 +117,8 @@ class SegmentServiceViewSet(ContractViewSet):
             Sql(
                 "SELECT id FROM segments_segment WHERE tenant_id = %s AND external_id = %s",
                 (self.caller.tenant.id, segment_id),
-            )
+            ),
+            keeps_plan=True,
         )
         if not rows:
             raise SegmentNotFound(resource_id=segment_id)
