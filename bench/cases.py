@@ -7,7 +7,7 @@ from enum import Enum
 import orjson
 
 from bench.callers import customer_headers, service_headers
-from bench.dataset.catalog import SHELF_SPACING
+from bench.dataset.catalog import spacing_of_shelves
 from bench.dataset.people import (
     CLIENT_SECRET,
     FOREST,
@@ -82,6 +82,7 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
     """Return all rows of the table for this data set; `seconds` is how long a run lasts."""
     batches = int(seconds * 150)  # more than are written in a run, so that all rows are new
     items_path = f"{SHOP_SEGMENTS}/items"
+    shelf = spacing_of_shelves(scale.categories, scale.shelves)
     segments_of_shopper = [
         segment_id(1 + (SHOPPER * 7 + place * 31) % scale.effective_segments)
         for place in range(CUSTOMER_SEGMENTS)
@@ -241,7 +242,7 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
         ),
         Case(
             "products of a category",
-            lambda: get(f"{SHOP_CATEGORIES}/categories/k{SHELF_SPACING:06d}/assignments", shopper()),
+            lambda: get(f"{SHOP_CATEGORIES}/categories/k{shelf:06d}/assignments", shopper()),
             target=0.65,
             entries=PAGE,
             alternative=97,

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-GENERATOR = 1  # grows when the generated rows change, so that older data sets are made anew
+GENERATOR = 2  # grows when the generated rows change, so that older data sets are made anew
 
 CUSTOMER_SEGMENTS = 5
 SEGMENT_PRODUCTS = 200
@@ -29,6 +29,11 @@ class Scale:
     @property
     def effective_segments(self) -> int:
         return self.segments // 2
+
+    @property
+    def shelves(self) -> int:
+        """How many categories hold a hundred products each; all others hold five at most."""
+        return self.products // 100
 
     @property
     def memberships(self) -> int:

@@ -7,7 +7,7 @@ from catalog.models import Category, CategoryAssignment, Product
 
 ROOT_CATEGORIES = 10
 CHILDREN = 8
-SHELF_SPACING = 20  # every twentieth category is a shelf: half of all places in categories are there
+FEW = 5  # products in a category that is no shelf
 SECOND_TREE_KEYS = 1_000_000  # keys of the second tree's categories begin after this one
 
 
@@ -36,16 +36,25 @@ def write_catalog(scale: Scale) -> None:
             "category_id": "place.category",
             "product_id": "place.product",
         },
-        "FROM (SELECT n AS product, 'x' AS kind, 1 + mod(n * 7, %(categories)s) AS category"
+        "FROM (SELECT n AS product, 's' AS kind, %(spacing)s * (1 + mod(n, %(shelves)s)) AS category"
         " FROM generate_series(1, %(products)s) AS n"
-        f" UNION ALL SELECT n, 's', {SHELF_SPACING} * (1 + mod(n, %(categories)s / {SHELF_SPACING}))"
-        " FROM generate_series(1, %(products)s) AS n) AS place"
+        " UNION ALL SELECT n, 'x', 1 + mod(n * 7, %(categories)s)"
+        f" FROM generate_series(1, least(%(products)s, {FEW} * %(categories)s)) AS n"
         # a product whose own category is its shelf stands there once
-        " WHERE place.kind = 's' OR place.category <>"
-        f" {SHELF_SPACING} * (1 + mod(place.product, %(categories)s / {SHELF_SPACING}))"
-        " ORDER BY place.product, place.kind",
-        {"products": scale.products, "categories": scale.categories},
+        " WHERE 1 + mod(n * 7, %(categories)s) <> %(spacing)s * (1 + mod(n, %(shelves)s))"
+        ") AS place ORDER BY place.product, place.kind",
+        {
+            "products": scale.products,
+            "categories": scale.categories,
+            "shelves": scale.shelves,
+            "spacing": spacing_of_shelves(scale.categories, scale.shelves),
+        },
     )
+
+
+def spacing_of_shelves(categories: int, shelves: int) -> int:
+    """Return n, every n-th category being a shelf."""
+    return categories // shelves
 
 
 def write_tree(*, tenant: int, first_key: int, size: int) -> None:

@@ -1,6 +1,6 @@
 """Segments, who belongs to them, and what they hold."""
 
-from bench.dataset.catalog import SECOND_TREE_KEYS, SHELF_SPACING
+from bench.dataset.catalog import SECOND_TREE_KEYS, spacing_of_shelves
 from bench.dataset.people import (
     COMPANY_SPACING,
     FOREST,
@@ -16,12 +16,13 @@ from segments.models import CustomerAssignment, ItemAssignment, Segment
 
 EMPTY_SEGMENTS = 40  # to write into
 FIRST_EMPTY_SEGMENT = 900_000
+FOREST_SHELVES = 100  # the second tenant has no products, but its segment looks alike
 FOREST_SEGMENTS = 1_000_000  # keys of the second tenant's segments begin after this one
 
 # The category at a place of a segment: every other one is a shelf, the places lie evenly over the tree.
 CATEGORY = (
-    f"{SHELF_SPACING} * mod(segment * 3 + place * (%(shelves)s / {SEGMENT_CATEGORIES}), %(shelves)s)"
-    f" + CASE mod(place, 2) WHEN 1 THEN {SHELF_SPACING} ELSE 1 + mod(segment, {SHELF_SPACING - 1}) END"
+    f"%(spacing)s * mod(segment * 3 + place * (%(shelves)s / {SEGMENT_CATEGORIES}), %(shelves)s)"
+    " + CASE mod(place, 2) WHEN 1 THEN %(spacing)s ELSE 1 + mod(segment, %(spacing)s - 1) END"
 )
 
 
@@ -108,7 +109,11 @@ def write_items(scale: Scale, values: dict[str, int]) -> None:
         {**columns, "category_id": CATEGORY},
         "FROM generate_series(1, %(segments)s) AS segment"
         f" CROSS JOIN generate_series(0, {SEGMENT_CATEGORIES - 1}) AS place",
-        {**values, "shelves": scale.categories // SHELF_SPACING},
+        {
+            **values,
+            "shelves": scale.shelves,
+            "spacing": spacing_of_shelves(scale.categories, scale.shelves),
+        },
     )
 
 
@@ -143,5 +148,10 @@ def write_forest_segment(scale: Scale) -> None:
         },
         "FROM (VALUES (1)) AS number (segment)"
         f" CROSS JOIN generate_series(0, {SEGMENT_CATEGORIES - 1}) AS place",
-        {"key": key, "first": SECOND_TREE_KEYS, "shelves": FOREST_CATEGORIES // SHELF_SPACING},
+        {
+            "key": key,
+            "first": SECOND_TREE_KEYS,
+            "shelves": FOREST_SHELVES,
+            "spacing": spacing_of_shelves(FOREST_CATEGORIES, FOREST_SHELVES),
+        },
     )
