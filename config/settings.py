@@ -171,6 +171,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
+        "SegmentStatus": ["ACTIVE", "INACTIVE"],
+        "CouponStatus": ["VALID", "INACTIVE", "EXPIRED", "USED"],
+    },
+    "ENUM_NAME_OVERRIDES": {
         "CustomerType": ["CUSTOMER", "CONTACT"],
         "LegalEntityType": ["COMPANY", "SUBSIDIARY"],
         "ContactAssignmentType": ["PRIMARY", "BILLING", "LOGISTICS", "CONTACT"],
