@@ -173,8 +173,6 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "SegmentStatus": ["ACTIVE", "INACTIVE"],
         "CouponStatus": ["VALID", "INACTIVE", "EXPIRED", "USED"],
-    },
-    "ENUM_NAME_OVERRIDES": {
         "CustomerType": ["CUSTOMER", "CONTACT"],
         "LegalEntityType": ["COMPANY", "SUBSIDIARY"],
         "ContactAssignmentType": ["PRIMARY", "BILLING", "LOGISTICS", "CONTACT"],
