@@ -5,30 +5,57 @@ from collections.abc import Sequence
 from core.errors import AlreadyExists, InvalidInput, NotFound
 
 
-class Detailed:
-    """An error that says more in `details`, a list of texts."""
+class Headed:
+    """An error that the category service says twice: under a heading for its kind, and in detail.
 
-    details: Sequence[str] = ()
+    `heading` becomes the `message` of the answer and `details` its list; the error's own message is what
+    people read elsewhere.
+    """
+
+    heading: str
+    message: str
+
+    @property
+    def details(self) -> list[str]:
+        return [self.message]
 
 
-class CategoryNotFound(NotFound, Detailed):
+class CategoryNotFound(Headed, NotFound):
     """There is no such category, or the caller may not see it."""
 
     code = "category_not_found"
+    heading = "Error while getting category"
 
     def __init__(self, category_id: str) -> None:
-        super().__init__("Error while getting category", resource_id=category_id)
-        self.details = [f"Category with id '{category_id}' not found"]
+        super().__init__(f"Category with id '{category_id}' not found", resource_id=category_id)
 
 
-class InvalidCategory(InvalidInput, Detailed):
-    """The category breaks rules; `details` lists them."""
+class InvalidCategory(Headed, InvalidInput):
+    """The category breaks a rule."""
 
     code = "invalid_category"
+    heading = "Constraint validation failed"
 
-    def __init__(self, *details: str, field: str = "") -> None:
-        super().__init__("Constraint validation failed", field=field)
-        self.details = details
+
+class InvalidLanguages(Headed, InvalidInput):
+    """A header names languages that the tenant has not configured."""
+
+    code = "invalid_languages"
+
+    def __init__(self, header: str, languages: Sequence[str]) -> None:
+        quoted = ", ".join(f"'{language}'" for language in languages)
+        super().__init__(f"Following languages are not supported: {quoted}", field=header)
+        self.heading = f"{header} validation failed."
+
+
+class MissingCategoryIds(Headed, InvalidInput):
+    """A search for trees names no categories."""
+
+    code = "missing_category_ids"
+    heading = "There is a validation error. Please check the details."
+
+    def __init__(self) -> None:
+        super().__init__("categoryIds: must not be null", field="categoryIds")
 
 
 class ParentNotFound(InvalidCategory):
@@ -53,112 +80,120 @@ class WouldCreateCycle(InvalidCategory):
         )
 
 
-class CategoryExists(AlreadyExists, Detailed):
+class CategoryExists(Headed, AlreadyExists):
     """The id of a new category is taken."""
 
     code = "category_exists"
+    heading = "Error while creating category"
 
     def __init__(self, category_id: str) -> None:
-        super().__init__("Error while creating category", field="id", resource_id=category_id)
-        self.details = [f"Category with id '{category_id}' already exists"]
+        super().__init__(
+            f"Category with id '{category_id}' already exists", field="id", resource_id=category_id
+        )
 
 
-class DuplicatedCode(AlreadyExists, Detailed):
+class DuplicatedCode(Headed, AlreadyExists):
     """Another category has the code, whatever the case of its letters."""
 
     code = "duplicated_code"
+    heading = "Duplicated code - given code is already assigned to another category."
 
     def __init__(self, category_code: str) -> None:
-        super().__init__(
-            "Duplicated code - given code is already assigned to another category.", field="code"
-        )
-        self.details = [f"Code '{category_code}' is already assigned to another category"]
+        super().__init__(f"Code '{category_code}' is already assigned to another category", field="code")
 
 
-class DuplicatedNumber(AlreadyExists, Detailed):
+class DuplicatedNumber(Headed, AlreadyExists):
     """Another category has one of the external category numbers."""
 
     code = "duplicated_number"
+    heading = "Duplicated ECN value - given ECN is already assigned to another category."
 
     def __init__(self, numbers: Sequence[str]) -> None:
-        super().__init__(
-            "Duplicated ECN value - given ECN is already assigned to another category.", field="ecn"
-        )
-        self.details = [f"ECN '{number}' is already assigned to another category" for number in numbers]
+        quoted = ", ".join(f"'{number}'" for number in numbers)
+        super().__init__(f"ECN {quoted} is already assigned to another category", field="ecn")
 
 
-class TreeNotFound(NotFound, Detailed):
+class TreeNotFound(Headed, NotFound):
     """There is no root category of this id that the caller may see."""
 
     code = "tree_not_found"
+    heading = "Error while getting category tree"
 
     def __init__(self, category_id: str) -> None:
-        super().__init__("Error while getting category tree", resource_id=category_id)
-        self.details = [f"Category tree for category with id '{category_id}' not found"]
+        super().__init__(
+            f"Category tree for category with id '{category_id}' not found", resource_id=category_id
+        )
 
 
-class RelativesNotFound(NotFound, Detailed):
+class RelativesNotFound(Headed, NotFound):
     """There is no category of this id whose parents or subcategories could be listed."""
 
     code = "relatives_not_found"
 
     def __init__(self, category_id: str, *, relatives: str, tenant: str) -> None:
-        super().__init__(f"Error while getting category {relatives}", resource_id=category_id)
-        self.details = [
-            f"{relatives.capitalize()} for category with id '{category_id}' for tenant '{tenant}' not found"
-        ]
+        super().__init__(
+            f"{relatives.capitalize()} for category with id '{category_id}' for tenant '{tenant}' not found",
+            resource_id=category_id,
+        )
+        self.heading = f"Error while getting category {relatives}"
 
 
-class InvalidReference(InvalidInput, Detailed):
+class InvalidReference(Headed, InvalidInput):
     """What an assignment names is not a product of the tenant."""
 
     code = "invalid_reference"
+    heading = "Assignment reference validation failed"
 
     def __init__(
-        self, detail: str = "Please provide a valid assignment reference id", *, field: str = "ref.id"
+        self, message: str = "Please provide a valid assignment reference id", *, field: str = "ref.id"
     ) -> None:
-        super().__init__("Assignment reference validation failed", field=field)
-        self.details = [detail]
+        super().__init__(message, field=field)
 
 
-class AlreadyAssigned(AlreadyExists, Detailed):
+class AlreadyAssigned(Headed, AlreadyExists):
     """The product stands in the category already."""
 
     code = "already_assigned"
+    heading = "Error while assigning a resource"
 
     def __init__(self, product_id: str) -> None:
-        super().__init__("Error while assigning a resource", field="ref.id", resource_id=product_id)
-        self.details = [f"Resource with id '{product_id}' is already assigned to the category"]
+        super().__init__(
+            f"Resource with id '{product_id}' is already assigned to the category",
+            field="ref.id",
+            resource_id=product_id,
+        )
 
 
-class AssignmentNotFound(NotFound, Detailed):
+class AssignmentNotFound(Headed, NotFound):
     """The category has no such assignment."""
 
     code = "assignment_not_found"
+    heading = "Error while getting category assignment"
 
     def __init__(self, assignment_id: str) -> None:
-        super().__init__("Error while getting category assignment", resource_id=assignment_id)
-        self.details = [f"Assignment '{assignment_id}' not found"]
+        super().__init__(f"Assignment '{assignment_id}' not found", resource_id=assignment_id)
 
 
-class ReferenceNotFound(NotFound, Detailed):
+class ReferenceNotFound(Headed, NotFound):
     """There is no such product, or it is assigned to no category."""
 
     code = "reference_not_found"
+    heading = "Error while getting category reference"
 
     def __init__(self, product_id: str) -> None:
-        super().__init__("Error while getting category reference", resource_id=product_id)
-        self.details = [f"Reference id {product_id} not found"]
+        super().__init__(f"Reference id {product_id} not found", resource_id=product_id)
 
 
-class CategoriesOfReferenceNotFound(NotFound, Detailed):
+class CategoriesOfReferenceNotFound(Headed, NotFound):
     """There is no product of this id whose categories could be listed."""
 
     code = "categories_of_reference_not_found"
+    heading = "Error while getting categories for assignment reference"
 
     def __init__(self, product_id: str) -> None:
-        super().__init__("Error while getting categories for assignment reference", resource_id=product_id)
-        self.details = [f"Categories for assignment reference with id '{product_id}' not found"]
+        super().__init__(
+            f"Categories for assignment reference with id '{product_id}' not found", resource_id=product_id
+        )
 
 
 class ProductNotFound(NotFound):

@@ -4,6 +4,8 @@ A selection finds the category by its key and looks up its range itself, so that
 make it read another subtree.
 """
 
+from collections.abc import Sequence
+
 from core.api.sql import Sql
 
 # The category of a key and all above it, but the hidden root.
@@ -18,6 +20,16 @@ _LINE = (
 def ancestors(key: int) -> Sql:
     """A SELECT of the keys of the categories above (and of the hidden root)."""
     return Sql(f"{_LINE} SELECT parent_id FROM line", (key,))
+
+
+def subtrees(keys: Sequence[int]) -> Sql:
+    """A SELECT of the keys of these categories and of all below them."""
+    return Sql(
+        "SELECT node.id FROM catalog_category AS top JOIN catalog_category AS node"
+        " ON node.tree_id = top.tree_id AND node.lft >= top.lft AND node.lft < top.rght"
+        " WHERE top.id = ANY(%s::bigint[])",
+        (list(keys),),
+    )
 
 
 def descendants(key: int, *, shows_unpublished: bool, depth: int = 0, with_itself: bool = False) -> Sql:

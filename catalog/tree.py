@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
 from catalog.models import Category
 from catalog.models.categories import HIDDEN_ROOT_ID
+from catalog.subtrees import subtrees
 from core.locks import Lock, take_lock
 
 TABLE = Category._meta.db_table
@@ -125,6 +126,12 @@ class LockedTree:
         self._refresh(category)
         self._delete("tree_id = %s AND lft BETWEEN %s AND %s", [self.tenant_id, category.lft, category.rght])
         self._shift(category.lft, category.lft - category.rght - 1)
+
+    def delete_all(self, keys: Sequence[int]) -> None:
+        """Delete the categories of these keys and all their descendants, with all that refers to them."""
+        chosen = subtrees(keys)
+        self._delete(f"tree_id = %s AND id IN ({chosen.text})", [self.tenant_id, *chosen.values])
+        self.place_forest()
 
     def delete_alone(self, category: Category) -> None:
         """Delete the category; its children become root categories, their subtrees stay whole."""

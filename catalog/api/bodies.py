@@ -5,11 +5,11 @@ for an absent optional field; fields that are unknown or written by the service 
 may send back what they read.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.errors import InvalidCategory, InvalidReference
+from catalog.errors import InvalidCategory, InvalidLanguages, InvalidReference, MissingCategoryIds
 from catalog.operations.categories import CategoryDraft
 from catalog.tree import LARGEST_POSITION
 from core.api.errors import MalformedBody
@@ -39,16 +39,8 @@ class WriteLanguages:
     def allowed(self) -> Collection[str]:
         named = accepted_languages(self.content_language)
         if unknown := unsupported_languages(named, self.configured):
-            raise unsupported("Content-Language", unknown)
+            raise InvalidLanguages("Content-Language", unknown)
         return self.configured if named is None else named
-
-
-def unsupported(header: str, languages: Sequence[str]) -> InvalidCategory:
-    """Return the error of a header that names languages which the tenant has not configured."""
-    quoted = ", ".join(f"'{language}'" for language in languages)
-    error = InvalidCategory(f"Following languages are not supported: {quoted}", field=header)
-    error.message = f"{header} validation failed."
-    return error
 
 
 def as_object(body: object) -> dict[str, Any]:
@@ -173,9 +165,7 @@ def read_category_ids(body: object) -> list[str]:
     """Read the body of a search for trees: `{"categoryIds": [...]}`, at most 1000."""
     category_ids = body.get("categoryIds") if isinstance(body, dict) else None
     if category_ids is None:
-        error = InvalidCategory("categoryIds: must not be null", field="categoryIds")
-        error.message = "There is a validation error. Please check the details."
-        raise error
+        raise MissingCategoryIds
     if not isinstance(category_ids, list) or len(category_ids) > 1_000:
         raise InvalidInput("categoryIds must be a list of at most 1000 ids.", field="categoryIds")
     if not all(isinstance(category_id, str) for category_id in category_ids):

@@ -2,7 +2,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, NoReturn, Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Lower
 from mptt.managers import TreeManager
 from mptt.models import MPTTModel, TreeForeignKey
@@ -32,6 +32,13 @@ class CategoryQuerySet(DocumentQuerySet, TreeQuerySet):
     def visible(self) -> Self:
         """Leave out the hidden root of each tenant, which no door ever shows."""
         return self.filter(parent__isnull=False)
+
+    def with_descendants(self) -> Self:
+        """Add everything that stands below these categories."""
+        tops = self.order_by().filter(
+            tree_id=OuterRef("tree_id"), lft__lte=OuterRef("lft"), rght__gt=OuterRef("lft")
+        )
+        return self.model.objects.filter(Exists(tops))
 
     def published(self) -> Self:
         """Keep the categories that are published themselves, whatever stands above them."""

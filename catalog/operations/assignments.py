@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from catalog.errors import (
     AlreadyAssigned,
@@ -18,6 +19,7 @@ from catalog.errors import (
     InvalidReference,
     ReferenceNotFound,
 )
+from catalog.models import CategoryAssignment
 from core.errors import DomainError
 from core.identifiers import generate_id
 from core.upserts import Outcome
@@ -135,6 +137,13 @@ def remove_product_everywhere(*, tenant_id: int, product_id: str) -> int:
     if not removed:
         raise ReferenceNotFound(product_id)
     return removed
+
+
+@transaction.atomic
+def remove_assignments(*, assignments: QuerySet[CategoryAssignment]) -> int:
+    """Delete the assignments and say how many."""
+    keys = list(assignments.order_by().values_list("pk", flat=True))
+    return _delete("id = ANY(%s::bigint[])", [keys])
 
 
 def _only(results: Sequence[AssignmentResult]) -> AssignmentResult:

@@ -154,6 +154,12 @@ def delete_category(*, tenant_id: int, external_id: str, with_subcategories: boo
 
 
 @transaction.atomic
+def delete_categories(*, tenant_id: int, category_ids: Sequence[int]) -> None:
+    """Delete the categories of these keys with all their descendants, and what refers to them."""
+    locked_tree(tenant_id).delete_all(category_ids)
+
+
+@transaction.atomic
 def move_category_beside(
     *, tenant_id: int, category_id: str, target_id: str, side: str, at: datetime
 ) -> Category:

@@ -89,7 +89,8 @@ def segment_shape(error: errors.DomainError, status: HTTPStatus) -> dict[str, An
 def category_shape(error: errors.DomainError, status: HTTPStatus) -> dict[str, Any]:
     """`{code, status, message, details: [text][, resourceId]}`: categories and customer management."""
     details = [f"{field}: {message}" if field else message for field, _, message in problems_of(error)]
-    body: dict[str, Any] = {"code": status.value, "status": status.phrase, "message": error.message}
+    heading = getattr(error, "heading", "") or error.message
+    body: dict[str, Any] = {"code": status.value, "status": status.phrase, "message": heading}
     if isinstance(error, errors.MissingScope):
         body["message"] = "You need a scope for this action."
         details = [f"Required scope(s): {', '.join(error.scopes)}"]

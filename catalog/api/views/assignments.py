@@ -328,6 +328,5 @@ def bulk_entry(result: AssignmentResult) -> dict[str, Any]:
     entry["code"] = status.value
     entry["status"] = status.phrase if outcome.error else status.phrase.upper()
     if outcome.error:
-        details = getattr(outcome.error, "details", None)
-        entry["message"] = details[0] if details else outcome.error.message
+        entry["message"] = outcome.error.message
     return entry

@@ -8,8 +8,8 @@ from django.http import HttpResponse, QueryDict
 from rest_framework.request import Request
 
 from accounts.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
-from catalog.api.bodies import WriteLanguages, unsupported
-from catalog.errors import CategoryNotFound
+from catalog.api.bodies import WriteLanguages
+from catalog.errors import CategoryNotFound, InvalidLanguages
 from core.api import parameters
 from core.api.error_schemas import CategoryError
 from core.api.errors import category_shape
@@ -52,7 +52,7 @@ class CategoryServiceViewSet(ContractViewSet):
         """Return how the caller wants localized fields; refuse languages that are not configured."""
         languages = super().languages()
         if unknown := unsupported_languages(languages.accepted, self.caller.tenant.languages):
-            raise unsupported("Accept-Language", unknown)
+            raise InvalidLanguages("Accept-Language", unknown)
         return languages
 
     def write_languages(self) -> WriteLanguages:

@@ -1,0 +1,307 @@
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.options import ModelAdmin
+from django.db.models import OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from js_asset import Script
+from mptt.admin import DraggableMPTTAdmin, MPTTModelAdmin
+
+from catalog.admin.search import NamedAdmin
+from catalog.forms.categories import CategoryForm
+from catalog.models import Category, CategoryAssignment
+from catalog.operations.categories import (
+    create_category,
+    delete_categories,
+    edit_category,
+    move_category_beside,
+    publish_categories,
+)
+from core.admin import adopt
+from core.admin.counts import CappedCount, shown_count
+from core.admin.model_admin import AnnotatedChangeList
+from core.admin.tenants import of_tenant
+from core.errors import DomainError
+
+LONGEST_NAME = 500
+LONGEST_DESCRIPTION = 10_000
+LARGEST_WHOLE_TREE = 2_000
+ROWS_OF_A_LEVEL = 200
+PARENT = "parent__id__exact"
+CHANGELIST = "admin:catalog_category_changelist"
+
+
+class CategoryChangeList(AnnotatedChangeList):
+    """The tree: whole while it fits on a page, else one level at a time, beginning with the roots."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet:
+        rows: Any = super().get_queryset(request, exclude_parameters)
+        model_admin: Any = self.model_admin
+        self.shown_parent = model_admin.shown_parent(request)
+        is_narrowed = self.query or self.has_active_filters or self.shown_parent
+        if not model_admin.is_large(request):
+            return rows
+        self.list_per_page = ROWS_OF_A_LEVEL
+        return rows if is_narrowed else rows.roots()
+
+
+def assignments_of_row() -> QuerySet:
+    return CategoryAssignment.objects.filter(tenant=OuterRef("tenant"), category=OuterRef("pk"))
+
+
+def assignments_page(category: Category) -> str:
+    """Return the address of the list of what is assigned to the category."""
+    return reverse("admin:catalog_categoryassignment_changelist") + f"?category__id__exact={category.pk}"
+
+
+def ways_up(category: Category | None) -> list[tuple[str, str]]:
+    """Return the levels from the roots down to the one that is open, as addresses and texts."""
+    if category is None:
+        return []
+    line = Category.objects.filter(
+        tree_id=category.tree_id, lft__lte=category.lft, rght__gte=category.rght
+    ).order_by("lft")
+    return [("?", "All categories"), *((f"?{PARENT}={above.pk}", str(above)) for above in line)]
+
+
+@admin.register(Category)
+class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
+    """Categories as a tree that rows are dragged in; every move goes through the operation."""
+
+    form = CategoryForm
+    explanation = "Where products stand. Drag a row by its handle to move a category and all below it."
+    empty_state = "Add one, or let another system write them through the API."
+    localized_fields = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION, "slug": LONGEST_NAME}
+    error_fields = {
+        "id": "external_id",
+        "parentId": "parent_category",
+        "ecn": "numbers",
+        "validity": "valid_to",
+        "ownClassificationMixins": "own_classification_mixins",
+    }
+    change_list_template = "admin/catalog/category/change_list.html"
+    list_display = (
+        "tree_actions",
+        "indented_title",
+        "code",
+        "is_published",
+        "below",
+        "assigned",
+        "add_below",
+    )
+    list_display_links = ("indented_title",)
+    list_filter = ("is_published", "type")
+    list_per_page = LARGEST_WHOLE_TREE
+    list_max_show_all = LARGEST_WHOLE_TREE
+    expand_tree_by_default = True
+    readonly_fields = ("version", "created_at", "modified_at")
+    actions = ("publish", "unpublish")
+    fieldsets = (
+        (None, {"fields": ("name", "parent_category", "position", "is_published", "code", "external_id")}),
+        ("Shown in shops", {"fields": ("description", "slug", "valid_from", "valid_to")}),
+        ("Classification", {"fields": ("type", "own_classification_mixins"), "classes": ("collapse",)}),
+        ("Own attributes", {"fields": ("numbers", "mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
+    )
+
+    # --- the tree ---
+
+    def is_large(self, request: HttpRequest) -> bool:
+        """Say whether the staff's categories are more than one page shows."""
+        rows = self.get_queryset(request).order_by()
+        return rows[LARGEST_WHOLE_TREE : LARGEST_WHOLE_TREE + 1].exists()
+
+    def shown_parent(self, request: HttpRequest) -> Category | None:
+        """Return the category whose level is open; None for the roots or the whole tree."""
+        key = request.GET.get(PARENT, "")
+        return self.get_queryset(request).filter(pk=key).first() if key.isdecimal() else None
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[CategoryChangeList]:
+        return CategoryChangeList
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        # Past mptt's deletion, which loads and saves every category.
+        return super(MPTTModelAdmin, self).get_actions(request)
+
+    def annotated(self, queryset: QuerySet) -> QuerySet:
+        return queryset.annotate(assigned_count=CappedCount(assignments_of_row()))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if request.method == "POST" and request.POST.get("cmd") == "move_node":
+            return self.move_dropped(request)
+        response: Any = ModelAdmin.changelist_view(self, request, extra_context)
+        context = getattr(response, "context_data", None) or {}
+        if (shown := context.get("cl")) is not None:
+            context["media"] += self.tree_media(shown)
+            context["ways_up"] = ways_up(shown.shown_parent)
+        return response
+
+    def tree_media(self, shown: CategoryChangeList) -> forms.Media:
+        """Return mptt's own script, told of the rows of this page alone."""
+        children: dict[str, list[int]] = {}
+        for category in shown.result_list:
+            children.setdefault(str(category.parent_id), []).append(category.pk)
+        context = {
+            "storageName": "tree_catalog_category_collapsed",
+            "treeStructure": children,
+            "levelIndent": self.mptt_level_indent,
+            "messages": {
+                "before": "before",
+                "child": "below",
+                "after": "after",
+                "collapseTree": "Collapse all",
+                "expandTree": "Expand all",
+            },
+            "expandTreeByDefault": True,
+        }
+        script = Script(
+            "mptt/draggable-admin.js",
+            id="draggable-admin-context",
+            **{"data-context": json.dumps(context)},
+        )
+        return forms.Media(
+            css={"all": ["mptt/draggable-admin.css"]},
+            js=["admin/js/vendor/jquery/jquery.js", "admin/js/jquery.init.js", script],
+        )
+
+    def move_dropped(self, request: HttpRequest) -> HttpResponse:
+        """Move a category to where it was dropped. The page reloads and shows the message."""
+        found = {}
+        for name in ("cut_item", "pasted_on"):
+            key = request.POST.get(name, "")
+            found[name] = self.get_queryset(request).filter(pk=key).first() if key.isdecimal() else None
+        cut, target, side = found["cut_item"], found["pasted_on"], request.POST.get("position")
+        if cut is None or target is None or cut.tenant_id != target.tenant_id:
+            return self._refuse_move(request, "One of these categories is gone. Nothing was moved.", 404)
+        if side not in ("left", "right", "last-child"):
+            return self._refuse_move(request, "Nothing was moved: the place is not clear.", 400)
+        if not self.has_change_permission(request, cut):
+            return self._refuse_move(request, "You may not move categories.", 403)
+        try:
+            moved = move_category_beside(
+                tenant_id=cut.tenant_id,
+                category_id=cut.external_id,
+                target_id=target.external_id,
+                side=side,
+                at=timezone.now(),
+            )
+        except DomainError as refused:
+            return self._refuse_move(request, refused.message, 400)
+        self.log_change(request, moved, [{"changed": {"fields": ["parent", "position"]}}])
+        self.message_user(request, f"Moved {moved}.", messages.SUCCESS)
+        return HttpResponse("Moved.")
+
+    def _refuse_move(self, request: HttpRequest, text: str, status: int) -> HttpResponse:
+        self.message_user(request, text, messages.ERROR)
+        return HttpResponse(text, status=status, content_type="text/plain")
+
+    # --- columns ---
+
+    @admin.display(description="")
+    def tree_actions(self, category: Category) -> SafeString:
+        return format_html(
+            '<div class="drag-handle"></div><div class="tree-node" data-pk="{}" data-level="{}"></div>',
+            category.pk,
+            category.level - 1,
+        )
+
+    @admin.display(description="Category")
+    def indented_title(self, category: Category) -> SafeString:
+        indent = (category.level - 1) * self.mptt_level_indent
+        return format_html('<div style="text-indent:{}px">{}</div>', indent, category)
+
+    @admin.display(description="Below")
+    def below(self, category: Category) -> Any:
+        """How many categories stand below, leading to the next level."""
+        number = category.get_descendant_count()
+        if not number:
+            return ""
+        return format_html('<a href="?{}={}">{}</a>', PARENT, category.pk, f"{number:,}")
+
+    @admin.display(description="Products")
+    def assigned(self, category: Any) -> SafeString:
+        return format_html(
+            '<a href="{}">{}</a>', assignments_page(category), shown_count(category.assigned_count)
+        )
+
+    @admin.display(description="")
+    def add_below(self, category: Category) -> SafeString:
+        query = urlencode({"parent_category": category.pk, "tenant": category.tenant_id})
+        page = reverse("admin:catalog_category_add")
+        return format_html('<a href="{}?{}">Add below</a>', page, query)
+
+    # --- forms ---
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return [*fields, "type"] if obj is not None else fields
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        return fieldsets if obj is not None else [entry for entry in fieldsets if entry[0] != "Record"]
+
+    def related_links(self, request: HttpRequest, obj: Category) -> list[dict[str, str]]:
+        counted = Category.objects.filter(pk=obj.pk).annotate(number=CappedCount(assignments_of_row())).get()
+        below = reverse(CHANGELIST) + f"?{PARENT}={obj.pk}"
+        return [
+            {"url": assignments_page(obj), "text": "Products", "note": shown_count(counted.number)},
+            {"url": below, "text": "Subcategories", "note": f"{obj.get_descendant_count():,}"},
+        ]
+
+    def save_model(self, request: HttpRequest, obj: Category, form: Any, change: bool) -> None:
+        draft, at = form.draft(), timezone.now()
+        if change:
+            saved = edit_category(
+                tenant_id=obj.tenant_id,
+                external_id=obj.external_id,
+                edit=lambda _: (draft, form.version_seen),
+                at=at,
+            )
+        else:
+            saved = create_category(tenant_id=obj.tenant_id, external_id=obj.external_id, draft=draft, at=at)
+        adopt(obj, Category.objects.get(pk=saved.pk))
+
+    # --- deletion and actions ---
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Return what goes along, descendants included: deleting a category deletes its whole subtree."""
+        chosen = Category.objects.filter(pk__in=[category.pk for category in objs])
+        names, counts, lacking, protected = super().get_deleted_objects(chosen.with_descendants(), request)
+        noun = str(self.opts.verbose_name_plural)  # what hangs below goes too, and protects nothing
+        return names, counts, lacking, [text for text in protected if not text.endswith(noun)]
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for tenant_id in set(queryset.order_by().values_list("tenant_id", flat=True)):
+            keys = of_tenant(queryset, "tenant", tenant_id).order_by().values_list("pk", flat=True)
+            delete_categories(tenant_id=tenant_id, category_ids=list(keys))
+
+    @admin.action(description="Publish selected categories", permissions=["change"])
+    def publish(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._set_published(request, queryset, is_published=True)
+
+    @admin.action(description="Unpublish selected categories", permissions=["change"])
+    def unpublish(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._set_published(request, queryset, is_published=False)
+
+    def _set_published(self, request: HttpRequest, queryset: QuerySet, *, is_published: bool) -> None:
+        done = "Published" if is_published else "Unpublished"
+        changing = list(queryset.exclude(is_published=is_published))
+        number = 0
+        for tenant_id in {category.tenant_id for category in changing}:
+            number += publish_categories(
+                tenant_id=tenant_id,
+                category_ids=[category.pk for category in changing if category.tenant_id == tenant_id],
+                is_published=is_published,
+                at=timezone.now(),
+            )
+        for category in changing:
+            self.log_change(request, category, f"{done}.")
+        noun = "category" if number == 1 else "categories"
+        self.message_user(request, f"{done} {number:,} {noun}.", messages.SUCCESS)

@@ -1,0 +1,75 @@
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from catalog.admin.search import NamedAdmin
+from catalog.forms.products import ProductForm
+from catalog.models import CategoryAssignment, Product
+from catalog.operations.product_sets import delete_products, publish_products
+from catalog.operations.products import ProductDraft, create_product, edit_product
+from core.admin import adopt
+from core.admin.counts import CappedCount, shown_count
+
+LONGEST_NAME = 500
+LONGEST_DESCRIPTION = 10_000
+
+
+@admin.register(Product)
+class ProductAdmin(NamedAdmin):
+    form = ProductForm
+    explanation = "What the shop sells."
+    empty_state = "Add one, or let another system write them through the API."
+    localized_fields = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION}
+    error_fields = {"id": "external_id"}
+    list_display = ("__str__", "code", "is_published", "modified_at")
+    list_filter = ("is_published",)
+    readonly_fields = ("version", "created_at", "modified_at")
+    actions = ("publish", "unpublish")
+    fieldsets = (
+        (None, {"fields": ("name", "description", "code", "is_published", "external_id")}),
+        ("Own attributes", {"fields": ("details", "mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        return fieldsets if obj is not None else [entry for entry in fieldsets if entry[0] != "Record"]
+
+    def related_links(self, request: HttpRequest, obj: Product) -> list[dict[str, str]]:
+        counted = Product.objects.filter(pk=obj.pk).annotate(
+            number=CappedCount(CategoryAssignment.objects.filter(tenant=obj.tenant_id, product=obj.pk))
+        )
+        page = reverse("admin:catalog_categoryassignment_changelist") + f"?product__id__exact={obj.pk}"
+        return [{"url": page, "text": "Categories", "note": shown_count(counted.get().number)}]
+
+    def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
+        draft: ProductDraft = form.draft()
+        if change:
+            edit_product(
+                tenant_id=obj.tenant_id, product_id=obj.external_id, edit=lambda _: draft, at=timezone.now()
+            )
+        else:
+            create_product(tenant_id=obj.tenant_id, draft=draft, at=timezone.now())
+        adopt(obj, Product.objects.get(tenant=obj.tenant_id, external_id=obj.external_id))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        delete_products(products=queryset)
+
+    @admin.action(description="Publish selected products", permissions=["change"])
+    def publish(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._set_published(request, queryset, is_published=True)
+
+    @admin.action(description="Unpublish selected products", permissions=["change"])
+    def unpublish(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._set_published(request, queryset, is_published=False)
+
+    def _set_published(self, request: HttpRequest, queryset: QuerySet, *, is_published: bool) -> None:
+        number = publish_products(products=queryset, is_published=is_published, at=timezone.now())
+        done = "Published" if is_published else "Unpublished"
+        self.message_user(
+            request, f"{done} {number:,} {'product' if number == 1 else 'products'}.", messages.SUCCESS
+        )

@@ -1,0 +1,395 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Tenant
+from catalog.admin import categories as category_admin
+from catalog.models import Category, CategoryAssignment, Product
+from catalog.tree_checks import tree_problems
+from tests.factories.accounts import UserFactory
+from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
+
+CATEGORIES = "admin:catalog_category"
+PRODUCTS = "admin:catalog_product"
+ASSIGNMENTS = "admin:catalog_categoryassignment"
+LEAST = {
+    "name_en": "Bikes",
+    "type": "STANDARD",
+    "own_classification_mixins": "[]",
+    "mixins": "{}",
+    "mixin_schemas": "{}",
+}
+
+
+def shown(browser: Client, page: str = CATEGORIES, **query: Any) -> list[str]:
+    response = browser.get(reverse(f"{page}_changelist"), query)
+    assert response.status_code == 200
+    return [row.external_id for row in response.context["cl"].result_list]
+
+
+def errors_of(response: Any) -> dict[str, list[str]]:
+    assert response.status_code == 200
+    return response.context["adminform"].form.errors
+
+
+def messages_of(response: Any) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
+
+
+def outline(tenant: Tenant) -> list[str]:
+    assert tree_problems(tenant.pk) == []
+    rows = Category.objects.filter(tenant=tenant).order_by("lft").values_list("external_id", "level")
+    return ["." * (level - 1) + name for name, level in rows]
+
+
+@pytest.fixture
+def shop(tenant: Tenant, other_tenant: Tenant) -> Tenant:
+    """bikes > (road, kids > balance), parts; and another tenant's category."""
+    bikes = CategoryFactory(tenant=tenant, external_id="bikes", name={"en": "Bikes", "de": "Räder"})
+    CategoryFactory(parent=bikes, external_id="road")
+    kids = CategoryFactory(parent=bikes, external_id="kids")
+    CategoryFactory(parent=kids, external_id="balance")
+    CategoryFactory(tenant=tenant, external_id="parts")
+    CategoryFactory(tenant=other_tenant, external_id="theirs")
+    return tenant
+
+
+def key(name: str) -> int:
+    return Category.objects.get(external_id=name).pk
+
+
+# --- the tree ---
+
+
+def test_the_tree_shows_all_categories_of_the_tenant_in_order(staff_browser: Client, shop: Tenant) -> None:
+    assert shown(staff_browser) == ["bikes", "road", "kids", "balance", "parts"]
+
+
+def test_an_operator_sees_the_trees_of_all_tenants_without_hidden_roots(
+    operator_browser: Client, shop: Tenant
+) -> None:
+    assert shown(operator_browser) == ["bikes", "road", "kids", "balance", "parts", "theirs"]
+
+
+def test_the_script_knows_the_children_of_the_shown_rows(staff_browser: Client, shop: Tenant) -> None:
+    page = staff_browser.get(reverse(f"{CATEGORIES}_changelist"))
+    [script] = [entry for entry in page.context["media"]._js if "draggable" in str(entry)]
+    structure = json.loads(script.attributes["data-context"])["treeStructure"]
+    assert structure[str(key("bikes"))] == [key("road"), key("kids")]
+    assert structure[str(key("kids"))] == [key("balance")]
+
+
+def test_a_search_finds_names_ids_and_codes(staff_browser: Client, shop: Tenant) -> None:
+    CategoryFactory(parent=Category.objects.get(external_id="parts"), external_id="bells", code="Be-1")
+    assert shown(staff_browser, q="räder") == ["bikes"]
+    assert shown(staff_browser, q="ki") == ["kids"]
+    assert shown(staff_browser, q="be-") == ["bells"]
+
+
+def test_a_large_tree_opens_level_by_level(
+    staff_browser: Client, shop: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(category_admin, "LARGEST_WHOLE_TREE", 4)
+    monkeypatch.setattr(category_admin, "ROWS_OF_A_LEVEL", 1)
+    assert shown(staff_browser) == ["bikes"]
+    assert shown(staff_browser, p=2) == ["parts"]
+    monkeypatch.setattr(category_admin, "ROWS_OF_A_LEVEL", 10)
+    assert shown(staff_browser, parent__id__exact=key("bikes")) == ["road", "kids"]
+    page = staff_browser.get(reverse(f"{CATEGORIES}_changelist"), {"parent__id__exact": key("kids")})
+    assert page.context["ways_up"] == [
+        ("?", "All categories"),
+        (f"?parent__id__exact={key('bikes')}", "Räder (bikes)"),
+        (f"?parent__id__exact={key('kids')}", "Category kids (kids)"),
+    ]
+    assert shown(staff_browser, q="balance") == ["balance"]
+
+
+def test_levels_of_another_tenant_stay_closed(
+    staff_browser: Client, shop: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CategoryFactory(parent=Category.objects.get(external_id="theirs"), external_id="theirs-below")
+    assert shown(staff_browser, parent__id__exact=key("theirs")) == []
+
+
+@pytest.mark.parametrize("size", [1, 20])
+def test_the_tree_takes_the_same_statements_whatever_its_size(
+    staff_browser: Client, tenant: Tenant, size: int, django_assert_max_num_queries: Any
+) -> None:
+    for _ in range(size):
+        CategoryFactory(parent=CategoryFactory(tenant=tenant))
+    with django_assert_max_num_queries(9):
+        assert len(shown(staff_browser)) == 2 * size
+
+
+# --- dragging ---
+
+
+def drop(browser: Client, name: str, target: str, side: str) -> Any:
+    body = {"cmd": "move_node", "cut_item": key(name), "pasted_on": key(target), "position": side}
+    return browser.post(reverse(f"{CATEGORIES}_changelist"), body)
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"),
+    [
+        ("left", ["kids", ".balance", "bikes", ".road", "parts"]),
+        ("right", ["bikes", ".road", "kids", ".balance", "parts"]),
+    ],
+)
+def test_dragging_moves_the_subtree_and_is_logged(
+    staff_browser: Client, shop: Tenant, side: str, expected: list[str]
+) -> None:
+    assert drop(staff_browser, "kids", "bikes", side).status_code == 200
+    assert outline(shop) == expected
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.get_change_message()) == (str(key("kids")), "Changed parent and position.")
+
+
+def test_dragging_below_a_category_makes_a_child(staff_browser: Client, shop: Tenant) -> None:
+    drop(staff_browser, "kids", "parts", "last-child")
+    assert outline(shop) == ["bikes", ".road", "parts", ".kids", "..balance"]
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "side", "status"),
+    [
+        ("bikes", "balance", "last-child", 400),
+        ("bikes", "bikes", "left", 400),
+        ("bikes", "parts", "first-child", 400),
+        ("bikes", "theirs", "left", 404),
+        ("theirs", "bikes", "left", 404),
+    ],
+)
+def test_a_drop_that_makes_no_sense_moves_nothing(
+    staff_browser: Client, shop: Tenant, name: str, target: str, side: str, status: int
+) -> None:
+    before = outline(shop)
+    assert drop(staff_browser, name, target, side).status_code == status
+    assert outline(shop) == before
+    assert messages_of(staff_browser.get(reverse(f"{CATEGORIES}_changelist"))) != []
+
+
+def test_an_operator_cannot_drag_between_tenants(operator_browser: Client, shop: Tenant) -> None:
+    assert drop(operator_browser, "kids", "theirs", "last-child").status_code == 404
+
+
+def test_dragging_needs_the_permission_to_change(tenant: Tenant, shop: Tenant) -> None:
+    reader = UserFactory(username="reader", tenant=tenant)
+    reader.user_permissions.set(Permission.objects.filter(codename="view_category"))
+    browser = Client()
+    browser.force_login(reader)
+    before = outline(shop)
+    assert drop(browser, "kids", "parts", "left").status_code == 403
+    assert outline(shop) == before
+
+
+# --- forms ---
+
+
+def test_a_category_is_added_below_another(staff_browser: Client, shop: Tenant) -> None:
+    page = staff_browser.get(reverse(f"{CATEGORIES}_add"), {"parent_category": key("kids")})
+    assert page.context["adminform"].form.initial["parent_category"] == str(key("kids"))
+    values = {
+        **LEAST,
+        "external_id": "scooters",
+        "name_de": "Roller",
+        "slug_en": "scooters",
+        "parent_category": key("kids"),
+        "code": "S1",
+        "numbers": "N1\n\n N2 \n",
+        "valid_from_0": "2024-01-01",
+        "valid_from_1": "00:00",
+        "is_published": "on",
+        "mixins": '{"a": 1}',
+    }
+    assert staff_browser.post(reverse(f"{CATEGORIES}_add"), values).status_code == 302
+    made = Category.objects.get(external_id="scooters")
+    assert (made.name, made.slug, made.code, made.version, made.is_published, made.mixins) == (
+        {"en": "Bikes", "de": "Roller"},
+        {"en": "scooters"},
+        "S1",
+        0,
+        True,
+        {"a": 1},
+    )
+    assert made.valid_from == datetime(2024, 1, 1, tzinfo=UTC)
+    assert [number.value for number in made.numbers.all()] == ["N1", "N2"]
+    assert outline(shop) == ["bikes", ".road", ".kids", "..balance", "..scooters", "parts"]
+
+
+def test_a_category_is_changed_and_moved_by_its_form(staff_browser: Client, shop: Tenant) -> None:
+    page = reverse(f"{CATEGORIES}_change", args=(key("kids"),))
+    form = staff_browser.get(page).context["adminform"].form
+    assert form.initial["parent_category"] == key("bikes")
+    values = {**LEAST, "parent_category": "", "position": "0", "expected_version": "0"}
+    assert staff_browser.post(page, values).status_code == 302
+    assert outline(shop) == ["bikes", ".road", "kids", ".balance", "parts"]
+    stored = Category.objects.get(external_id="kids")
+    assert (stored.name, stored.version, stored.position) == ({"en": "Bikes"}, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "message"),
+    [
+        ({"name_en": ""}, "name", "This field is required."),
+        ({"parent_category": "theirs"}, "parent_category", "Select a valid choice."),
+        ({"parent_category": "balance"}, "parent_category", "cannot be moved under 'balance'"),
+        ({"code": "TAKEN"}, "code", "Code 'TAKEN' is already assigned to another category"),
+        ({"numbers": "N1"}, "numbers", "ECN 'N1' is already assigned to another category"),
+        ({"numbers": "N2\nN2"}, "numbers", "ecn lists the same number twice"),
+        ({"slug_de": "räder"}, "slug", "diacritics"),
+        ({"own_classification_mixins": '[{"name": "a"}]'}, "own_classification_mixins", "schemaUrl"),
+        ({"expected_version": "7"}, "__all__", "Somebody else changed this"),
+    ],
+)
+def test_what_breaks_a_rule_is_shown_beside_its_field(
+    staff_browser: Client, shop: Tenant, change: dict[str, str], field: str, message: str
+) -> None:
+    parts = Category.objects.get(external_id="parts")
+    parts.numbers.create(tenant=shop, value="N1")
+    parts.code = "Taken"
+    parts.save(update_fields=["code"])
+    if change.get("parent_category"):
+        change = {"parent_category": str(key(change["parent_category"]))}
+    values = {**LEAST, "parent_category": key("bikes"), "expected_version": "0", **change}
+    before = outline(shop)
+    page = reverse(f"{CATEGORIES}_change", args=(key("kids"),))
+    errors = errors_of(staff_browser.post(page, values))
+    assert message in errors[field][0]
+    assert outline(shop) == before
+    assert Category.objects.get(external_id="kids").version == 0
+
+
+def test_another_tenants_category_has_no_page(staff_browser: Client, shop: Tenant) -> None:
+    page = reverse(f"{CATEGORIES}_change", args=(key("theirs"),))
+    assert staff_browser.get(page).status_code == 302
+
+
+# --- deletion and actions ---
+
+
+def test_deleting_tells_what_goes_along_and_takes_the_subtree(staff_browser: Client, shop: Tenant) -> None:
+    CategoryAssignmentFactory(
+        tenant=shop, product__tenant=shop, category=Category.objects.get(external_id="balance")
+    )
+    page = reverse(f"{CATEGORIES}_delete", args=(key("bikes"),))
+    asked = staff_browser.get(page)
+    assert dict(asked.context["model_count"]) == {"categories": "4", "category assignment": "1"}
+    assert asked.context["protected"] == []
+    assert staff_browser.post(page, {"post": "yes"}).status_code == 302
+    assert outline(shop) == ["parts"]
+    assert not CategoryAssignment.objects.exists()
+
+
+def test_deleting_selected_categories_takes_nested_ones_once(staff_browser: Client, shop: Tenant) -> None:
+    body = {
+        "action": "delete_selected",
+        "_selected_action": [key("bikes"), key("kids")],
+        "post": "yes",
+    }
+    staff_browser.post(reverse(f"{CATEGORIES}_changelist"), body)
+    assert outline(shop) == ["parts"]
+
+
+def test_selected_categories_are_published_and_unpublished(staff_browser: Client, shop: Tenant) -> None:
+    chosen = [key("bikes"), key("parts")]
+    for action, is_published, message in [
+        ("unpublish", False, "Unpublished 2 categories."),
+        ("publish", True, "Published 2 categories."),
+        ("publish", True, "Published 0 categories."),
+    ]:
+        body = {"action": action, "_selected_action": chosen}
+        page = staff_browser.post(reverse(f"{CATEGORIES}_changelist"), body, follow=True)
+        assert messages_of(page) == [message]
+        rows = Category.objects.filter(pk__in=chosen)
+        assert set(rows.values_list("is_published", flat=True)) == {is_published}
+    assert set(rows.values_list("version", flat=True)) == {2}
+
+
+# --- products and assignments ---
+
+
+def test_a_product_is_added_changed_and_deleted(staff_browser: Client, tenant: Tenant) -> None:
+    values = {
+        "external_id": "phone",
+        "name_en": "Phone",
+        "code": "P1",
+        "is_published": "on",
+        "details": '{"brandId": "b"}',
+        "mixins": "{}",
+        "mixin_schemas": "{}",
+    }
+    assert staff_browser.post(reverse(f"{PRODUCTS}_add"), values).status_code == 302
+    made = Product.objects.get()
+    assert (made.external_id, made.name, made.code, made.details, made.version) == (
+        "phone",
+        {"en": "Phone"},
+        "P1",
+        {"brandId": "b"},
+        1,
+    )
+    page = reverse(f"{PRODUCTS}_change", args=(made.pk,))
+    assert staff_browser.post(page, {**values, "code": "P2", "expected_version": "1"}).status_code == 302
+    made.refresh_from_db()
+    assert (made.code, made.version) == ("P2", 2)
+    CategoryAssignmentFactory(tenant=tenant, product=made)
+    delete = reverse(f"{PRODUCTS}_delete", args=(made.pk,))
+    assert staff_browser.post(delete, {"post": "yes"}).status_code == 302
+    assert not Product.objects.exists()
+
+
+def test_a_taken_code_of_a_product_is_shown_beside_it(staff_browser: Client, tenant: Tenant) -> None:
+    ProductFactory(tenant=tenant, code="P1")
+    values = {"name_en": "Phone", "code": "P1", "details": "{}", "mixins": "{}", "mixin_schemas": "{}"}
+    assert list(errors_of(staff_browser.post(reverse(f"{PRODUCTS}_add"), values))) == ["code"]
+
+
+def test_products_are_searched_filtered_and_published(
+    staff_browser: Client, tenant: Tenant, other_tenant: Tenant
+) -> None:
+    ProductFactory(tenant=tenant, external_id="phone", name={"en": "Phone", "de": "Telefon"}, code="X1")
+    hidden = ProductFactory(tenant=tenant, external_id="case", name={"en": "Case"}, is_published=False)
+    ProductFactory(tenant=other_tenant, external_id="theirs")
+    assert shown(staff_browser, PRODUCTS) == ["case", "phone"] or shown(staff_browser, PRODUCTS) == [
+        "phone",
+        "case",
+    ]
+    assert shown(staff_browser, PRODUCTS, q="telef") == ["phone"]
+    assert shown(staff_browser, PRODUCTS, q="x1") == ["phone"]
+    assert shown(staff_browser, PRODUCTS, is_published__exact="0") == ["case"]
+    body = {"action": "publish", "_selected_action": [hidden.pk]}
+    page = staff_browser.post(reverse(f"{PRODUCTS}_changelist"), body, follow=True)
+    assert messages_of(page) == ["Published 1 product."]
+    hidden.refresh_from_db()
+    assert (hidden.is_published, hidden.version) == (True, 2)
+
+
+def test_a_product_is_put_into_a_category_and_taken_out(staff_browser: Client, shop: Tenant) -> None:
+    product = ProductFactory(tenant=shop, external_id="phone")
+    page = reverse(f"{ASSIGNMENTS}_add")
+    values = {"category": key("kids"), "product": product.pk}
+    assert staff_browser.post(page, values).status_code == 302
+    made = CategoryAssignment.objects.get()
+    assert (made.category.external_id, made.product, made.tenant) == ("kids", product, shop)
+    again = errors_of(staff_browser.post(page, values))
+    assert again == {"product": ["The product stands in this category already."]}
+    listed = staff_browser.get(reverse(f"{ASSIGNMENTS}_changelist"), {"category__id__exact": key("kids")})
+    assert list(listed.context["cl"].result_list) == [made]
+    body = {"action": "delete_selected", "_selected_action": [made.pk], "post": "yes"}
+    staff_browser.post(reverse(f"{ASSIGNMENTS}_changelist"), body)
+    assert not CategoryAssignment.objects.exists()
+
+
+def test_assignments_offer_the_tenants_own_rows_alone(
+    staff_browser: Client, shop: Tenant, other_tenant: Tenant
+) -> None:
+    theirs = ProductFactory(tenant=other_tenant)
+    values = {"category": key("theirs"), "product": theirs.pk}
+    errors = errors_of(staff_browser.post(reverse(f"{ASSIGNMENTS}_add"), values))
+    assert set(errors) == {"category", "product"}
