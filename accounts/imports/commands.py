@@ -3,7 +3,10 @@
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import current_thread, main_thread
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
 
@@ -88,11 +91,10 @@ class ImportCommand(BaseCommand):
     def handle(self, *, file: str, tenant: str, **options: Any) -> None:
         if options["resume"] and options["dry_run"]:
             raise CommandError("A rehearsal has nothing to resume.", returncode=NOTHING_DONE)
-        signal.signal(signal.SIGTERM, _interrupt)
         started = monotonic()
         record = tenant_named(tenant)
         try:
-            with InputFile(file) as source:
+            with terminated_as_interrupted(), InputFile(file) as source:
                 order = ImportOrder(
                     kind=self.kind,
                     tenant=record,
@@ -147,6 +149,19 @@ class ImportCommand(BaseCommand):
             self.stdout.write(f"  {code}: {count:,}")
         if report.run is not None:
             self.stdout.write(f"This was import {report.run.pk}.")
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Let a request to terminate end the import as Ctrl-C does: orderly, to be resumed."""
+    if current_thread() is not main_thread():  # only there Python hears of signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(number: int, frame: Any) -> NoReturn:
