@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
+from psycopg.types.json import Jsonb
 
+from core.api.sql import Sql
 from core.errors import DomainError, VersionConflict
 
 Key = TypeVar("Key", bound=Hashable)
@@ -116,28 +118,23 @@ def upsert_rows(
     rows = list(rows)
     if not rows:
         return {}
-    columns = columns_of(target, [row[0] for row in rows])
-    with connection.cursor() as cursor:
-        cursor.execute(upsert_statement(target), [*columns, [row[1] for row in rows]])
-        width = len(target.key)
-        return {found[:width]: Written(*found[width:]) for found in cursor.fetchall()}
-
-
-def upsert_statement(target: UpsertTarget) -> str:
-    """Return the INSERT ... ON CONFLICT of a target, fed by one value a column, and by write counts."""
+    table = given_rows(target, [row[0] for row in rows], writes=[row[1] for row in rows])
     names = list(target.columns)
     key = ", ".join(target.key)
-    fed = ", ".join([*map(feed_of, target.columns.values()), "unnest(%s::integer[])"])
     updated = [name for name in names if name not in target.created_only and name not in target.key]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in updated)
-    return (
-        f"INSERT INTO {target.table} AS stored ({', '.join(names)}, version)"
-        f" SELECT {', '.join(values_of(target))}, {target.first_version} - 1 + writes"
-        f" FROM ROWS FROM ({fed}) AS given ({', '.join(names)}, writes) ORDER BY {key}"
-        f" ON CONFLICT ({key}) DO UPDATE SET {assignments},"
-        f" version = stored.version + excluded.version - {target.first_version - 1}"
-        f" RETURNING {key}, id, (xmax = 0), version"
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {target.table} AS stored ({', '.join(names)}, version)"
+            f" SELECT {', '.join(values_of(target))}, {target.first_version} - 1 + writes"
+            f" FROM {table.text} ORDER BY {key}"
+            f" ON CONFLICT ({key}) DO UPDATE SET {assignments},"
+            f" version = stored.version + excluded.version - {target.first_version - 1}"
+            f" RETURNING {key}, id, (xmax = 0), version",
+            table.values,
+        )
+        width = len(target.key)
+        return {found[:width]: Written(*found[width:]) for found in cursor.fetchall()}
 
 
 def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tuple[Any, ...], int]:
@@ -148,47 +145,62 @@ def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tup
     """
     if not rows:
         return {}
+    table = given_rows(target, rows)
+    key = ", ".join(target.key)
     with connection.cursor() as cursor:
-        cursor.execute(insert_statement(target), columns_of(target, rows))
+        cursor.execute(
+            f"INSERT INTO {target.table} ({', '.join(target.columns)}, version)"
+            f" SELECT {', '.join(values_of(target))}, {target.first_version}"
+            f" FROM {table.text} ORDER BY {key} ON CONFLICT ({key}) DO NOTHING RETURNING {key}, id",
+            table.values,
+        )
         width = len(target.key)
         return {found[:width]: found[width] for found in cursor.fetchall()}
 
 
-def insert_statement(target: UpsertTarget) -> str:
-    """Return the INSERT ... ON CONFLICT DO NOTHING of a target, fed by one value a column."""
-    names = ", ".join(target.columns)
-    key = ", ".join(target.key)
-    fed = ", ".join(map(feed_of, target.columns.values()))
-    return (
-        f"INSERT INTO {target.table} ({names}, version)"
-        f" SELECT {', '.join(values_of(target))}, {target.first_version}"
-        f" FROM ROWS FROM ({fed}) AS given ({names}) ORDER BY {key}"
-        f" ON CONFLICT ({key}) DO NOTHING RETURNING {key}, id"
+def given_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]], *, writes: Sequence[int] = ()) -> Sql:
+    """Return the rows as what a FROM reads, with the `writes` as a column more: one value for each column.
+
+    A column with the same value in all rows, as most have, is sent as that value and not as a list.
+    """
+    lists, shared = [], []
+    for index, (name, type_name) in enumerate(target.columns.items()):
+        values = [row[index] for row in rows]
+        if name != target.key[-1] and are_the_same(values, type_name):
+            value = Jsonb(values[0]) if type_name == "jsonb" else values[0]
+            shared.append(Sql(f"%s::{type_name} AS {name}", (value,)))
+        elif is_fed_as_json(type_name):
+            lists.append((name, Sql("jsonb_array_elements(%s::jsonb)", (json.dumps(values),))))
+        else:
+            lists.append((name, Sql(f"unnest(%s::{type_name}[])", (values,))))
+    if writes:
+        lists.append(("writes", Sql("unnest(%s::integer[])", (list(writes),))))
+    names = ", ".join(name for name, _ in lists)
+    fed = Sql.joined(", ", [feed for _, feed in lists])
+    once = Sql.joined(", ", shared)
+    return Sql(
+        f"ROWS FROM ({fed.text}) AS given ({names}) CROSS JOIN (SELECT {once.text}) AS shared",
+        (*fed.values, *once.values),
     )
 
 
-def columns_of(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> list[Any]:
-    """Return the rows turned round: one value a column, which `feed_of` reads."""
-    columns: list[Any] = []
-    for index, type_name in enumerate(target.columns.values()):
-        values = [row[index] for row in rows]
-        columns.append(json.dumps(values) if is_fed_as_json(type_name) else values)
-    return columns
+def are_the_same(values: Sequence[Any], type_name: str) -> bool:
+    """Say whether the values of a column need to be sent only once.
 
-
-def feed_of(type_name: str) -> str:
-    """Return the expression that yields a column's values, one a row.
-
-    A column of jsonb is sent as one JSON list: to quote each value within an array takes longer than to
-    write it.
+    In JSON only empty objects count as the same, since Python takes 1 for 1.0 and for true.
     """
-    if is_fed_as_json(type_name):
-        return "jsonb_array_elements(%s::jsonb)"
-    return f"unnest(%s::{type_name}[])"
+    if type_name.endswith("[]"):
+        return False
+    first = {} if type_name == "jsonb" else values[0]
+    return all(value == first for value in values)
 
 
 def is_fed_as_json(type_name: str) -> bool:
-    """Say whether values go in as JSON: jsonb, and lists, as unnest takes lists of a list for one list."""
+    """Say whether values go in as one JSON list, one entry a row.
+
+    So do those of jsonb: to quote each within an array takes longer than to write it. And so do lists, as
+    unnest takes lists of a list for one list.
+    """
     return type_name == "jsonb" or type_name.endswith("[]")
 
 

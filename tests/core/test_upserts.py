@@ -107,3 +107,27 @@ def test_rows_with_free_keys_are_inserted_and_taken_keys_left_alone(segment, dja
 def test_inserting_no_rows_takes_no_statement(django_assert_num_queries, db):
     with django_assert_num_queries(0):
         assert insert_rows(MEMBERS, []) == {}
+
+
+def test_values_that_only_look_alike_in_python_stay_apart(segment):
+    values = [1, True, 1.0]
+    customers = CustomerFactory.create_batch(3, tenant=segment.tenant)
+    upsert_rows(
+        MEMBERS,
+        [
+            (row(segment, customer, mixins={"a": value}), 1)
+            for customer, value in zip(customers, values, strict=True)
+        ],
+    )
+    stored = dict(CustomerAssignment.objects.values_list("customer", "mixins"))
+    assert [repr(stored[customer.pk]["a"]) for customer in customers] == ["1", "True", "1.0"]
+
+
+@pytest.mark.parametrize("writer", ["alone", "second"])
+def test_rows_with_the_same_values_are_written_like_any_others(segment, writer):
+    rows = [(row(segment, CustomerFactory(tenant=segment.tenant)), 1)]
+    if writer == "second":
+        rows.append((row(segment, CustomerFactory(tenant=segment.tenant), mixins={"b": 2}, at=LATER), 1))
+    upsert_rows(MEMBERS, rows)
+    stored = CustomerAssignment.objects.order_by("customer").values_list("mixins", "created_at")
+    assert list(stored) == [({}, THEN), ({"b": 2}, LATER)][: len(rows)]
