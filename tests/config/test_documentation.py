@@ -1,0 +1,30 @@
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+
+@pytest.fixture(autouse=True)
+def empty_cache():
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def test_the_description_of_the_api_is_json():
+    answer = Client().get("/openapi.json")
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("application/")
+    document = answer.json()
+    assert document["openapi"].startswith("3.")
+    assert document["components"]["securitySchemes"]["OAuth2"]["type"] == "oauth2"
+    bulk = document["paths"]["/customer-segment/{tenant}/segments/bulk"]["put"]
+    assert bulk["operationId"] == "PUT-customer-segment-update-segments-bulk"
+    assert bulk["security"] == [{"OAuth2": ["customersegment.segment_manage"]}]
+    assert bulk["responses"]["207"]["content"]["application/json"]["schema"]["type"] == "array"
+
+
+def test_the_browsable_page_shows_it_without_other_servers():
+    page = Client().get("/docs").content.decode()
+    assert "/openapi.json" in page
+    assert "http://" not in page
+    assert "https://" not in page
