@@ -17,6 +17,7 @@ MAX_DOCUMENT_DEPTH = 2 * MAX_DEPTH
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _END = "-"
+FREE = "mixins"
 _BAD_ESCAPE = re.compile(r"~(?![01])")
 _ABSENT = object()
 
@@ -32,7 +33,9 @@ def apply_patch(document: dict[str, Any], body: object, *, protected: Collection
 
     A list is a JSON Patch, an object a JSON Merge Patch. `protected` holds the paths of what clients cannot
     change. An operation of a JSON Patch may not name them; a merge patch may, as clients send back whole
-    documents, but must leave them as they are. Raises FaultyPatch, and then nothing is applied.
+    documents, but must leave them as they are. Below `/mixins`, whose shape is the clients' own, replace acts
+    as add, and both make the objects that are missing on the way: the published example replaces an attribute
+    of a segment that has none. Raises FaultyPatch, and then nothing is applied.
     """
     if isinstance(body, Mapping):
         patched = _merged(_copied(document, MAX_DOCUMENT_DEPTH), _copied(body, MAX_DEPTH))
@@ -71,6 +74,9 @@ def _operate(document: dict[str, Any], operation: Mapping[str, Any], path: str) 
     if verb not in ("add", "remove", "replace"):
         raise FaultyPatch(f"{path}: the operation must be add, remove or replace.", field=path)
     *parents, last = _parse_pointer(path)
+    is_free = verb != "remove" and parents[:1] == [FREE]
+    if is_free:
+        _make_objects(document, parents)
     container = _value_at(document, parents)
     if isinstance(container, dict):
         key: Any = last
@@ -80,7 +86,7 @@ def _operate(document: dict[str, Any], operation: Mapping[str, Any], path: str) 
         is_present = key < len(container)
     else:
         raise FaultyPatch(f"{path}: there is nothing that holds this.", field=path)
-    if verb != "add" and not is_present:
+    if verb != "add" and not is_present and not (is_free and isinstance(container, dict)):
         raise FaultyPatch(f"{path} does not exist, so {verb} is not possible.", field=path)
     if verb == "remove":
         del container[key]
@@ -92,6 +98,15 @@ def _operate(document: dict[str, Any], operation: Mapping[str, Any], path: str) 
         container.insert(key, value)
     else:
         container[key] = value
+
+
+def _make_objects(document: dict[str, Any], parts: Sequence[str]) -> None:
+    """Make the objects that are missing on the way to a path; stop where something else stands."""
+    value: Any = document
+    for part in parts:
+        if not isinstance(value, dict):
+            return
+        value = value.setdefault(part, {})
 
 
 def _position(part: str, container: list[Any], *, path: str) -> int:

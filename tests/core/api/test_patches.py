@@ -338,3 +338,37 @@ def test_no_patch_raises_anything_but_invalid_input_or_changes_what_is_protected
     assert patched["id"] == DOCUMENT["id"]
     assert patched["metadata"]["createdAt"] == DOCUMENT["metadata"]["createdAt"]
     assert "modifiedAt" not in patched["metadata"]
+
+
+@pytest.mark.parametrize("verb", ["add", "replace"])
+@pytest.mark.parametrize(
+    ("document", "patched"),
+    [
+        ({}, {"mixins": {"custom": {"price": 15}}}),
+        ({"mixins": {}}, {"mixins": {"custom": {"price": 15}}}),
+        ({"mixins": {"custom": {"a": 1}}}, {"mixins": {"custom": {"a": 1, "price": 15}}}),
+        ({"mixins": {"custom": {"price": 1}}}, {"mixins": {"custom": {"price": 15}}}),
+    ],
+)
+def test_attributes_of_mixins_are_set_whatever_is_missing_on_the_way(verb, document, patched):
+    body = [{"op": verb, "path": "/mixins/custom/price", "value": 15}]
+    assert apply_patch(document, body, protected=()) == patched
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"mixins": {"custom": "text"}}, "/mixins/custom/price"),
+        ({"mixins": {"custom": []}}, "/mixins/custom/0"),
+        ({}, "/validity/from"),
+        ({"metadata": {}}, "/metadata/mixins/custom"),
+    ],
+)
+def test_what_is_missing_elsewhere_cannot_be_replaced(document, path):
+    with pytest.raises(FaultyPatch):
+        apply_patch(document, [{"op": "replace", "path": path, "value": 1}], protected=())
+
+
+def test_missing_attributes_of_mixins_cannot_be_removed():
+    with pytest.raises(FaultyPatch):
+        apply_patch({"mixins": {}}, [{"op": "remove", "path": "/mixins/custom"}], protected=())
