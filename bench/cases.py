@@ -30,6 +30,7 @@ SHOP_SEGMENTS = f"/customer-segment/{TENANTS[SHOP]}/segments"
 SHOP_COUPONS = f"/coupon/{TENANTS[SHOP]}/coupons"
 SHOP_CATEGORIES = f"/category/{TENANTS[SHOP]}"
 FOREST_SEGMENTS = f"/customer-segment/{TENANTS[FOREST]}/segments"
+Headers = tuple[tuple[str, str], ...]
 JSON = (("Content-Type", "application/json"),)
 FORM = (("Content-Type", "application/x-www-form-urlencoded"),)
 
@@ -66,11 +67,11 @@ class Case:
     writes_again: bool = False  # the rows are there already
 
 
-def get(path: str, headers: tuple[tuple[str, str], ...]) -> list[Request]:
+def get(path: str, headers: Headers) -> list[Request]:
     return [Request("GET", path, headers)]
 
 
-def post(path: str, headers: tuple[tuple[str, str], ...], body: object) -> Request:
+def post(path: str, headers: Headers, body: object) -> Request:
     return Request("POST", path, (*headers, *JSON), orjson.dumps(body))
 
 
@@ -88,10 +89,10 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
         for place in range(CUSTOMER_SEGMENTS)
     ]
 
-    def shopper() -> tuple[tuple[str, str], ...]:
+    def shopper() -> Headers:
         return customer_headers(SHOPPER)
 
-    def backend() -> tuple[tuple[str, str], ...]:
+    def backend() -> Headers:
         return service_headers(SHOP)
 
     def match() -> list[Request]:
@@ -102,6 +103,21 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
             "siteCode": "main",
         }
         return [post(f"{SHOP_SEGMENTS}/match", backend(), body)]
+
+    def last_page(
+        path: str, headers: Callable[[], tuple[tuple[str, str], ...]]
+    ) -> Callable[[], list[Request]]:
+        def requests() -> list[Request]:
+            """Go from page to page until the next one would not be full."""
+            [page] = found = get(path, headers())
+            while cursor := perform(page).headers.get("X-Next-Cursor"):
+                [page] = get(f"{path}?next={cursor}", page.headers)
+                if len(orjson.loads(perform(page).body)) < PAGE:
+                    break
+                found = [page]
+            return found
+
+        return requests
 
     def conditional() -> list[Request]:
         [full] = get(items_path, shopper())
@@ -163,6 +179,7 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
             target=0.65,
             entries=PAGE,
         ),
+        Case("segment items, the last page", last_page(items_path, shopper), target=0.65, entries=PAGE),
         Case(
             "segment items, nothing changed",
             conditional,
@@ -266,5 +283,11 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
             target=0.65,
             entries=PAGE,
             alternative=248,
+        ),
+        Case(
+            "customers of a segment, the last page",
+            last_page(f"{SHOP_SEGMENTS}/s000001/customers", backend),
+            target=0.65,
+            entries=PAGE,
         ),
     ]

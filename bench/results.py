@@ -8,6 +8,8 @@ from typing import Any
 
 FILE = Path(__file__).with_name("results.json")
 NOTICEABLE = 0.2
+GROWING = "whole category tree"  # its answer is the whole tree
+FIRST_PAGE, LAST_PAGE = ", a page", ", the last page"
 
 
 def load_results() -> dict[str, Any]:
@@ -74,9 +76,19 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[s
                 yield f"{name}: {figure} {old[figure]:g} -> {row[figure]:g} ({change:+.0%})"
 
 
+def depth(operations: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the last page of a list costs, compared with its first."""
+    for name, row in operations.items():
+        first = operations.get(name.replace(LAST_PAGE, FIRST_PAGE))
+        if name.endswith(LAST_PAGE) and first:
+            yield f"{name}: {first['per_second'] / row['per_second']:.2f} times the cost of the first"
+
+
 def growth(small: Mapping[str, Any], large: Mapping[str, Any]) -> Iterator[str]:
     """Yield how much each operation's cost grows from the small data set to the large one."""
     for name, row in large.get("operations", {}).items():
+        if name == GROWING:
+            continue
         if old := small.get("operations", {}).get(name):
             statements = "" if row["statements"] <= old["statements"] else "  MORE STATEMENTS"
             yield f"{name:<36}{old['per_second'] / row['per_second']:>8.2f} times slower{statements}"

@@ -17,7 +17,7 @@ from bench.limits import write_replays
 from bench.load import CONNECTIONS, generator_name, put_under_load
 from bench.machine import busy_cores, describe_machine
 from bench.measuring import Prepared, UnexpectedAnswer, measure, prepare, slug
-from bench.results import committed_results, differences, growth, load_results, save_results, table
+from bench.results import committed_results, depth, differences, growth, load_results, save_results, table
 from bench.scales import SCALES
 from bench.server import Server
 
@@ -131,6 +131,7 @@ def report(scale: str, measured: dict[str, Any], failures: dict[str, str]) -> No
     moved = list(differences(committed_results().get(scale, {}), measured))
     print("\nMoved by more than 20 % since the last committed results:" if moved else "\nNothing moved.")
     print("\n".join(moved))
+    print("\n".join(depth(measured["operations"])))
     if scale == "large" and (small := load_results().get("small")):
         print("Cost at large, compared with small:")
         print("\n".join(growth(small, measured)))

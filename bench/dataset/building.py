@@ -31,7 +31,19 @@ def ensure_dataset(scale: Scale, *, rebuild: bool = False) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")
         cursor.execute("SET maintenance_work_mem = '512MB'")
-    with transaction.atomic(), indexes_built_afterwards():
+    write_dataset(scale)
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+        keep_last_keys()
+        cursor.execute("CREATE TABLE bench_dataset (parameters jsonb NOT NULL)")
+        cursor.execute("INSERT INTO bench_dataset VALUES (%s)", [Jsonb(wanted)])
+    connection.close()
+
+
+@transaction.atomic
+def write_dataset(scale: Scale) -> None:
+    """Write the rows of the data set into the connection's database, which holds none."""
+    with indexes_built_afterwards():
         for title, write in (
             ("people", write_people),
             ("catalogue", write_catalog),
@@ -42,12 +54,6 @@ def ensure_dataset(scale: Scale, *, rebuild: bool = False) -> None:
             write(scale)
         continue_numbering()
         print("  building indexes ...", file=sys.stderr, flush=True)
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")
-        keep_last_keys()
-        cursor.execute("CREATE TABLE bench_dataset (parameters jsonb NOT NULL)")
-        cursor.execute("INSERT INTO bench_dataset VALUES (%s)", [Jsonb(wanted)])
-    connection.close()
 
 
 def migration_names() -> list[str]:
