@@ -279,9 +279,13 @@ def test_the_check_names_a_circle_and_placing_refuses_it(family: Tenant) -> None
         locked_tree(family.pk).place_forest()
 
 
-@pytest.mark.parametrize("size", [20, 2_000])
+@pytest.mark.parametrize("size", [20, 10_000])
 def test_moving_a_subtree_takes_the_same_statements_whatever_its_size(
-    tenant: Tenant, now: datetime, size: int, django_assert_num_queries: Callable[..., Any]
+    tenant: Tenant,
+    now: datetime,
+    size: int,
+    django_assert_num_queries: Callable[..., Any],
+    django_assert_max_num_queries: Callable[..., Any],
 ) -> None:
     rows = [CategoryRow(external_id=name, name={"en": name}) for name in ("from", "to")]
     rows.append(CategoryRow(external_id="top", name={"en": "top"}, parent_id="from"))
@@ -291,7 +295,7 @@ def test_moving_a_subtree_takes_the_same_statements_whatever_its_size(
         )
         for index in range(1, size)
     ]
-    with django_assert_num_queries(16):
+    with django_assert_max_num_queries(19):
         upsert_categories_in_bulk(tenant_id=tenant.pk, rows=rows, at=now)
     draft = CategoryDraft(name={"en": "top"}, parent_id="to")
     with django_assert_num_queries(13):
