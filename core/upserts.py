@@ -10,10 +10,9 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
 from psycopg.types.json import Jsonb
 
-from core.api.sql import Sql
+from core.api.sql import Sql, fetch_rows
 from core.errors import DomainError, VersionConflict
 
 Key = TypeVar("Key", bound=Hashable)
@@ -123,18 +122,17 @@ def upsert_rows(
     key = ", ".join(target.key)
     updated = [name for name in names if name not in target.created_only and name not in target.key]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in updated)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {target.table} AS stored ({', '.join(names)}, version)"
-            f" SELECT {', '.join(values_of(target))}, {target.first_version} - 1 + writes"
-            f" FROM {table.text} ORDER BY {key}"
-            f" ON CONFLICT ({key}) DO UPDATE SET {assignments},"
-            f" version = stored.version + excluded.version - {target.first_version - 1}"
-            f" RETURNING {key}, id, (xmax = 0), version",
-            table.values,
-        )
-        width = len(target.key)
-        return {found[:width]: Written(*found[width:]) for found in cursor.fetchall()}
+    statement = (
+        f"INSERT INTO {target.table} AS stored ({', '.join(names)}, version)"
+        f" SELECT {', '.join(values_of(target))}, {target.first_version} - 1 + writes"
+        f" FROM {table.text} ORDER BY {key}"
+        f" ON CONFLICT ({key}) DO UPDATE SET {assignments},"
+        f" version = stored.version + excluded.version - {target.first_version - 1}"
+        f" RETURNING {key}, id, (xmax = 0), version"
+    )
+    width = len(target.key)
+    written = fetch_rows(Sql(statement, table.values), keeps_plan=True)
+    return {found[:width]: Written(*found[width:]) for found in written}
 
 
 def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tuple[Any, ...], int]:
@@ -147,15 +145,14 @@ def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tup
         return {}
     table = given_rows(target, rows)
     key = ", ".join(target.key)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {target.table} ({', '.join(target.columns)}, version)"
-            f" SELECT {', '.join(values_of(target))}, {target.first_version}"
-            f" FROM {table.text} ORDER BY {key} ON CONFLICT ({key}) DO NOTHING RETURNING {key}, id",
-            table.values,
-        )
-        width = len(target.key)
-        return {found[:width]: found[width] for found in cursor.fetchall()}
+    statement = (
+        f"INSERT INTO {target.table} ({', '.join(target.columns)}, version)"
+        f" SELECT {', '.join(values_of(target))}, {target.first_version}"
+        f" FROM {table.text} ORDER BY {key} ON CONFLICT ({key}) DO NOTHING RETURNING {key}, id"
+    )
+    width = len(target.key)
+    inserted = fetch_rows(Sql(statement, table.values), keeps_plan=True)
+    return {found[:width]: found[width] for found in inserted}
 
 
 def given_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]], *, writes: Sequence[int] = ()) -> Sql:

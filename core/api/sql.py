@@ -35,7 +35,7 @@ def in_queryset(column: str, queryset: QuerySet) -> Sql:
 def fetch_rows(
     statement: Sql, *, using: str = DEFAULT_DB_ALIAS, keeps_plan: bool = False
 ) -> list[tuple[Any, ...]]:
-    """Run one reading statement and return all its rows.
+    """Run one statement and return all its rows.
 
     With `keeps_plan` a web worker's connection that has sent the same text some times has PostgreSQL keep
     one plan for it, whatever the values: to plan one of our statements takes as long as to run it. That is
