@@ -23,7 +23,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", metavar="TEXT", action="append", help="operations whose name holds TEXT; may be repeated"
     )
-    parser.add_argument("--seconds", type=int, default=3, help="length of one of the three runs (3)")
+    parser.add_argument("--seconds", type=int, default=2, help="length of one of the three runs (2)")
     parser.add_argument("--rebuild", action="store_true", help="make the data set anew")
     parser.add_argument("--drop", action="store_true", help="only drop the data set's database")
     parser.add_argument("--list", action="store_true", help="only list the operations")
