@@ -13,7 +13,6 @@ class Lock(IntEnum):
     """What an advisory lock protects. The number is the lock's first key in PostgreSQL."""
 
     CATEGORY_TREE = 1  # one tenant's category structure; second key: the tenant
-    TENANT_ROOT = 2  # the making of hidden root categories, over all tenants
     SIGNING_KEYS = 3  # the set of token signing keys
     DEMO_DATA = 4  # the demo data loader
     IMPORT_RUN = 5  # one run of an import, held by the process at work on it; second key: the run

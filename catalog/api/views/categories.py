@@ -112,8 +112,17 @@ class CategoryViewSet(CategoryServiceViewSet):
                 accept_language=self.request.headers.get("Accept-Language"),
             )
             conditions.append(in_queryset("category.id", chosen.categories()))
-        order = TREE_ORDER if parameters.flag(self.query, "showRoots") else ()
-        return self.answer_page(CATEGORY, conditions, q=q, order=order)
+        if not parameters.flag(self.query, "showRoots"):
+            return self.answer_page(CATEGORY, conditions, q=q)
+        # The filter says so too, but only so plainly does PostgreSQL expect few rows.
+        conditions.append(
+            Sql(
+                "category.parent_id ="
+                " (SELECT id FROM catalog_category WHERE tenant_id = %s AND parent_id IS NULL)",
+                (self.caller.tenant.id,),
+            )
+        )
+        return self.answer_page(CATEGORY, conditions, q=q, order=TREE_ORDER)
 
     @category_operation(
         "GET-category-tree-retrieve-category",
