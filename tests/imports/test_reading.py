@@ -156,8 +156,9 @@ def test_a_quote_that_never_closes_does_not_take_the_whole_file_into_memory(tmp_
         (b"id,position,id\n", "Line 1: the column id stands there twice."),
         (b"position\n", "Line 1: the column id is missing."),
         (b"\xffid\n", "Line 1 is not UTF-8 at its byte 1."),
-        (gzip.compress(b"id\n" + b"a\n" * 5_000)[:30], "is broken after line"),
+        (gzip.compress(b"id\n" + b"a\n" * 5_000, mtime=0)[:30], "is broken after line"),
     ],
+    ids=["empty", "unknown-column", "column-twice", "column-missing", "not-utf-8", "cut-short"],
 )
 def test_a_file_that_cannot_be_imported_at_all_is_refused(tmp_path, content, message):
     assert message in refusal(content, tmp_path)
@@ -183,11 +184,12 @@ def test_columns_that_contradict_each_other_are_refused():
     ("name", "content", "expected"),
     [
         ("rows.csv", b"{", Format.CSV),
-        ("rows.jsonl.gz", gzip.compress(b"id"), Format.JSONL),
+        ("rows.jsonl.gz", gzip.compress(b"id", mtime=0), Format.JSONL),
         ("rows.NDJSON", b"id", Format.JSONL),
         ("rows", b' {"id":"a"}', Format.JSONL),
         ("rows", b"id\na", Format.CSV),
     ],
+    ids=["csv-by-name", "jsonl-by-name-in-gzip", "jsonl-by-name", "jsonl-by-character", "csv-by-character"],
 )
 def test_the_format_is_told_by_the_name_or_else_by_the_first_character(tmp_path, name, content, expected):
     path = tmp_path / name
