@@ -20,7 +20,8 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
 
     Only a web process (SERVICE_ROLE=web) gets a connection pool and a statement timeout: a management
     command holds one connection and may run as long as its work takes, and a pool would keep
-    connections open to test databases that are about to be dropped.
+    connections open to test databases that are about to be dropped. A command gets room for the temporary
+    tables of an import instead.
     Raises ImproperlyConfigured naming the variable that is wrong; it never repeats a password.
     """
     env = Environment(environ)
@@ -31,6 +32,8 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
     database["TEST"] = {"NAME": "_".join(filter(None, ["test_segments", env.text("TEST_DATABASE_SUFFIX")]))}
     if env.text("SERVICE_ROLE") == "web":
         _limit_web_process(database["OPTIONS"], env)
+    else:
+        _make_room_for_batches(database["OPTIONS"], env)
     return {"default": database}
 
 
@@ -44,7 +47,7 @@ def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
             "timeout": timeout,
             "connection_class": PooledConnection,
         }
-    session = [options["options"]] if "options" in options else []
+    session = []
     statement_timeout = env.number("DATABASE_STATEMENT_TIMEOUT_MS", default=5_000)
     if statement_timeout:
         session.append(f"-c statement_timeout={statement_timeout}")
@@ -53,8 +56,19 @@ def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
         # Only statements that may keep their plan are ever prepared: see core.api.sql.fetch_rows.
         options["prepare_threshold"] = prepare_after
         session.append("-c plan_cache_mode=force_generic_plan")
-    if session:
-        options["options"] = " ".join(session)
+    _begin_sessions_with(session, options)
+
+
+def _make_room_for_batches(options: dict[str, Any], env: Environment) -> None:
+    # Only until a session has its first temporary table can it be told; the memory is taken when it is used.
+    megabytes = env.number("DATABASE_TEMPORARY_MB", default=128)
+    if megabytes:
+        _begin_sessions_with([f"-c temp_buffers={megabytes}MB"], options)
+
+
+def _begin_sessions_with(words: list[str], options: dict[str, Any]) -> None:
+    if words:
+        options["options"] = " ".join([*filter(None, [options.get("options")]), *words])
 
 
 def _embedded_server(env: Environment, base_dir: Path) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -6,6 +7,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.test.client import ClientHandler
+from hypothesis import settings as hypothesis_settings
 
 from accounts.callers import CallerKind
 from accounts.models import ApiClient, Customer, LegalEntity, Session, SigningKey, Site, Tenant
@@ -14,6 +16,12 @@ from accounts.tokens import issue_access_token, verify_access_token
 from accounts.tokens.keys import new_signing_key, signing_keys
 from accounts.tokens.verification import forget_accepted_tokens
 from tests.factories.accounts import ApiClientFactory, SessionFactory, SiteFactory, TenantFactory, UserFactory
+
+# A change is tested by what it changes, not by luck: the examples are the same in every run. To look for new
+# ones: HYPOTHESIS_PROFILE=exploring. How long an example takes says something of the machine alone.
+hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis_settings.register_profile("exploring", deadline=None)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 HANDLER = ClientHandler(enforce_csrf_checks=False)
 

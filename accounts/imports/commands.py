@@ -56,7 +56,7 @@ class ImportCommand(BaseCommand):
     """Imports a file of one kind. Exit status: 0 all rows applied, 1 some refused, 2 nothing done."""
 
     kind: ClassVar[ImportKind]
-    requires_migrations_checks = False
+    requires_system_checks = []  # addresses and admin pages play no part
 
     @property
     def help(self) -> str:  # type: ignore[override]
@@ -196,6 +196,7 @@ class ExportCommand(BaseCommand):
     """Exports all rows of one kind of a tenant to a file that the import takes."""
 
     kind: ClassVar[ImportKind]
+    requires_system_checks = []
 
     @property
     def help(self) -> str:  # type: ignore[override]

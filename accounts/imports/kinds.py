@@ -13,23 +13,28 @@ from core.errors import AlreadyExists, DomainError, InvalidInput
 from core.imports.columns import Column
 from core.imports.kinds import TableKind
 from core.imports.merging import Merge, Refusal, Tally
+from core.imports.plain_rows import PlainRow
 from core.imports.records import Record
+from core.imports.stages import CopiedRows
 from core.imports.statements import Mode
 from core.upserts import Outcome
 
 Row = TypeVar("Row")
 DELETIONS_AT_ONCE = 1_000
+LINES_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows to apply at once, for whom and how. `is_rehearsal` says what would happen, and writes nothing.
+    """Rows to apply at once, for whom and how.
 
-    `refuse` takes every row that is not applied. `written` is called when a table was written to, while
-    `import_written` says what was done (see Merge).
+    `is_rehearsal` says what would happen, and writes nothing. `header` names the columns of a CSV file.
+    `refuse` takes every row that is not applied. `written` is called with the keys of created rows when a
+    table was written to, while `import_written` says what else was done (see Merge).
     """
 
     records: Iterable[Record]
+    header: Sequence[str]
     tenant: TenantRecord
     at: datetime
     mode: Mode
@@ -39,7 +44,10 @@ class Batch:
 
 
 class Writer(Protocol):
-    """Applies batches of one kind."""
+    """Applies batches of one kind. `plain` says which lines of a CSV file may come as plain rows."""
+
+    @property
+    def plain(self) -> PlainRow | None: ...
 
     def write(self, batch: Batch) -> Tally:
         """Apply the rows in one transaction; say what became of them."""
@@ -82,19 +90,18 @@ def refusal_of(record: Record, error: DomainError) -> Refusal:
 class TableWriter:
     """Writes rows by merging them into their table.
 
-    `read` makes the values of `table.given` of a body, behind the version that the row expects; a row that
-    is to be removed is read by `read_key` where that is given. `key_of` says which stored row a refused one
-    means, as far as that can be told. `remove` takes the ids of rows to
-    delete, where deleting them has rules of its own. `changed` is called in the transaction when anything
-    was written.
+    `read` makes the values of `table.given` of a body, behind the version that the row expects; plain rows
+    need no reading. `key_of` says which stored row a refused one means, as far as that can be told.
+    `remove` deletes rows where that has rules of its own. `changed` is called in the transaction when
+    anything was written.
     """
 
     table: TableKind
     read: Callable[[Mapping[str, Any], TenantRecord], Sequence[Any]]
     key_of: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda body: {}
-    read_key: Callable[[Mapping[str, Any], TenantRecord], Sequence[Any]] | None = None
     remove: "Removal | None" = None
     changed: Callable[[], None] | None = None
+    plain: PlainRow | None = None
 
     def write(self, batch: Batch) -> Tally:
         """Apply the rows in one transaction; say what became of them."""
@@ -113,11 +120,17 @@ class TableWriter:
                 self.changed()
         return tally
 
-    def _rows(self, batch: Batch) -> Iterator[Sequence[Any]]:
+    def _rows(self, batch: Batch) -> Iterator[Sequence[Any] | CopiedRows]:
         read, tenant = self.read, batch.tenant
-        if batch.mode is Mode.DELETE and self.read_key is not None:
-            read = self.read_key
+        lines: list[str] = []
+        copied = self.plain.copier(batch.header, list(self.table.given)) if self.plain else None
         for record in batch.records:
+            if copied and record.is_plain:
+                lines.append(copied(record.line, record.source))
+                if len(lines) == LINES_AT_ONCE:
+                    yield CopiedRows("".join(lines), len(lines))
+                    lines = []
+                continue
             error = record.error
             if record.body is not None:
                 try:
@@ -129,6 +142,8 @@ class TableWriter:
                     continue
             assert error is not None
             yield self._refused(record, error)
+        if lines:
+            yield CopiedRows("".join(lines), len(lines))
 
     def _refused(self, record: Record, error: DomainError) -> Sequence[Any]:
         key = self.key_of(record.body) if record.body else {}
@@ -196,6 +211,7 @@ class OperationWriter(Generic[Row]):
     existing: Callable[[TenantRecord, Sequence[str]], set[str]]
     upsert: Callable[[TenantRecord, Sequence[Row], datetime], list[Outcome]]
     remove: Removal
+    plain: None = None
 
     def write(self, batch: Batch) -> Tally:
         """Apply the rows in one transaction; say what became of them."""

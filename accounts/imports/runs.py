@@ -98,6 +98,7 @@ class ImportAtWork:
     order: ImportOrder
     listener: Listener
     format: Format
+    header: list[str]
     rejects: RejectsFile
     report: Report
     last_line: int = 0
@@ -116,7 +117,8 @@ class ImportAtWork:
 
     def _records(self) -> Iterator[Record]:
         done = self.report.run.committed_line if self.report.run else 0
-        for record in read_records(self.order.file, self.format, self.order.kind.columns):
+        kind = self.order.kind
+        for record in read_records(self.order.file, self.format, kind.columns, kind.writer.plain):
             if record.line > done:
                 self.last_line = record.line
                 self.untold += 1
@@ -146,6 +148,7 @@ class ImportAtWork:
 
         batch = Batch(
             records=records,
+            header=self.header,
             tenant=self.order.tenant,
             at=timezone.now(),
             mode=self.order.mode,
@@ -215,7 +218,7 @@ def run_import(order: ImportOrder, listener: Listener) -> Report:
     report = Report(run, total=counted(run) if run else Tally())
     rejects = RejectsFile(order.rejects_path, kind, header, resume_at=run.rejects_size if run else 0)
     with rejects:
-        work = ImportAtWork(order, listener, kind, rejects, report)
+        work = ImportAtWork(order, listener, kind, header, rejects, report)
         try:
             work.run()
         except (TooManyRejects, NotAllOrNothing, UnreadableFile) as error:

@@ -14,7 +14,7 @@ from segments.imports.assignments import SEGMENT_CUSTOMERS, SEGMENT_ITEMS
 from segments.imports.segments import SEGMENTS
 
 CAMPAIGNS_IN_A_TURN = 9  # a department stands in every ninth campaign, the next department one campaign on
-UNWINDOWED = (None, None, NO_MIXINS, NO_MIXINS)
+PLAIN = (None, None, None, None)  # no window of its own, no mixins
 
 
 def segment_id(campaign: int) -> str:
@@ -78,14 +78,13 @@ def load_memberships(
             segment_id(row["campaign_id"]),
             str(row["household_id"]),
             None,
-            "MANUAL",
-            *UNWINDOWED,
+            *PLAIN,
         )
         for row in memberships
     ]
     load.merge("B2C memberships", SEGMENT_CUSTOMERS, private, file=file_name("campaigns"))
     at_work = [
-        (segment_id(campaign), str(household), company.external_id, "MANUAL", *UNWINDOWED)
+        (segment_id(campaign), str(household), company.external_id, *PLAIN)
         for company in COMPANIES
         for campaign in company.campaigns
         for household in contacts[company.external_id]
@@ -108,13 +107,13 @@ def load_items(
             str(row["product_id"]),
             None,
             False,
-            *UNWINDOWED,
+            *PLAIN,
         )
         for row in coupons
     ]
     load.merge("segment products", SEGMENT_ITEMS, rows, file=file_name("coupons"))
     assigned = [
-        (segment_id(campaign), None, ids[(department,)], includes, *UNWINDOWED)
+        (segment_id(campaign), None, ids[(department,)], includes, *PLAIN)
         for campaign, department, includes in assigned_departments(products, campaigns)
     ]
     load.merge("segment categories", SEGMENT_ITEMS, numbered(assigned))

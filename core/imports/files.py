@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import zstandard
 
@@ -28,12 +28,8 @@ class UnreadableFile(DomainError):
     code = "unreadable_file"
 
 
-class Line(NamedTuple):
-    """A line of the file: its number from 1, its bytes without the line's end, and whether it was cut."""
-
-    number: int
-    content: bytes
-    is_too_long: bool = False
+Line = tuple[int, bytes, bool]
+"""A line of the file: its number from 1, its bytes without the line's end, and whether it was cut."""
 
 
 class InputFile:
@@ -93,7 +89,7 @@ class InputFile:
                     too_long = len(content) == LONGEST_LINE and not content.endswith(b"\n")
                     while too_long and (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
                         pass
-                    yield Line(number, content.rstrip(b"\r\n"), too_long)
+                    yield number, content.rstrip(b"\r\n"), too_long
             except (EOFError, OSError, zstandard.ZstdError) as error:
                 raise UnreadableFile(
                     f"{self.name} is broken after line {number}: {str(error).rstrip('.')}."

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from core.imports.kinds import TableKind
-from core.imports.stages import staged
+from core.imports.stages import CopiedRows, staged
 from core.imports.statements import (
     BEFORE,
     GIVEN,
@@ -22,6 +22,7 @@ from core.imports.statements import (
     Mode,
     chosen_rows,
     holding_statement,
+    key_counting_statement,
     locking_statement,
     named_rows,
     refusing_statement,
@@ -29,6 +30,7 @@ from core.imports.statements import (
     resolving_statement,
     scope_locking_statement,
     superfluous_rows,
+    surveying_statement,
     version_checking_statement,
     writing_statement,
 )
@@ -86,7 +88,7 @@ class Merge:
 
     def run(
         self,
-        rows: Iterable[Sequence[Any]],
+        rows: Iterable[Sequence[Any] | CopiedRows],
         *,
         refuse: Callable[[Refusal], None],
         written: Callable[[str], None] | None = None,
@@ -105,14 +107,15 @@ class Merge:
             cursor.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
             self._execute(cursor, resolving_statement(self.kind, self.mode))
             tally = Tally(rows=count)
+            survey = self._survey(cursor)
             if self.write:
-                created = self._write(cursor, tally)
+                created = self._write(cursor, survey, tally)
                 if written is not None:
                     written(created)
                 cursor.execute(f"DROP TABLE {WRITTEN}, {BEFORE}")
             else:
                 self._foresee(cursor, tally)
-            for refusal in _refusals(cursor):
+            for refusal in _refusals(cursor) if survey.refused else ():
                 refuse(refusal)
                 tally.refused += 1
                 tally.reasons[refusal.code] = tally.reasons.get(refusal.code, 0) + 1
@@ -144,7 +147,11 @@ class Merge:
             self._execute(cursor, f"SELECT count(*) {superfluous_rows(self.kind)}")
             [tally.removed] = cursor.fetchone()
 
-    def _write(self, cursor: Any, tally: Tally) -> str:
+    def _survey(self, cursor: Any) -> "Survey":
+        cursor.execute(surveying_statement(self.kind))
+        return Survey(*cursor.fetchone())
+
+    def _write(self, cursor: Any, survey: "Survey", tally: Tally) -> str:
         """Write, and return the keys of the created rows."""
         cursor.execute(
             f"CREATE TEMPORARY TABLE {WRITTEN}"
@@ -156,26 +163,55 @@ class Merge:
         if self.mode is Mode.DELETE:
             self._execute(cursor, removing_statement(self.kind, named_rows(self.kind)))
             tally.removed = cursor.rowcount
-            cursor.execute(f"SELECT count(*) FROM {RESOLVED} WHERE refusal IS NULL")
-            tally.unchanged = cursor.fetchone()[0] - tally.removed
+            tally.unchanged = survey.accepted - tally.removed
             return ""
         if self.mode is Mode.REPLACE:
             cursor.execute(f"ANALYZE {RESOLVED}")  # joined with all that is stored in the scope
             cursor.execute(scope_locking_statement(self.kind))
             self._execute(cursor, removing_statement(self.kind, superfluous_rows(self.kind)))
             tally.removed = cursor.rowcount
-        for reference in self.kind.references:
+        created = ""
+        if survey.new or survey.differing:
+            self._lock(cursor, survey)
+            self._execute(cursor, writing_statement(self.kind, self.mode))
+            tally.created, tally.changed, created = cursor.fetchone()
+        if tally.created + tally.changed < survey.accepted:  # some are the same, or stand there twice
+            cursor.execute(key_counting_statement(self.kind))
+            tally.unchanged = cursor.fetchone()[0] - tally.created - tally.changed
+        return created or ""
+
+    def _lock(self, cursor: Any, survey: "Survey") -> None:
+        """Lock what is named and what will change; refuse rows for what was found out by that."""
+        for reference, count in zip(self.kind.references, survey.named, strict=True):
+            if not count:
+                continue
             cursor.execute(holding_statement(self.kind, reference))
             if cursor.fetchone()[0]:
                 cursor.execute(refusing_statement(self.kind, reference))
-        if self.mode is not Mode.INSERT:
+                survey.refused += cursor.rowcount
+        if survey.differing and self.mode is not Mode.INSERT:
             self._execute(cursor, locking_statement(self.kind))
-            if cursor.rowcount and self.kind.versioned:
+            if self.kind.versioned:
                 cursor.execute(version_checking_statement())
-        self._execute(cursor, writing_statement(self.kind, self.mode))
-        keys, tally.created, tally.changed, created = cursor.fetchone()
-        tally.unchanged = keys - tally.created - tally.changed
-        return created or ""
+                survey.refused += cursor.rowcount
+
+
+@dataclass(slots=True)
+class Survey:
+    """How many rows of a batch are new, differ from what is stored, are the same, and are refused.
+
+    `named` says for each reference how many rows name something.
+    """
+
+    new: int
+    differing: int
+    same: int
+    refused: int
+    named: Sequence[int]
+
+    @property
+    def accepted(self) -> int:
+        return self.new + self.differing + self.same
 
 
 def _refusals(cursor: Any) -> Iterator[Refusal]:

@@ -10,7 +10,8 @@ import orjson
 
 from core.errors import DomainError
 from core.imports.columns import Column, Header
-from core.imports.files import InputFile, UnreadableFile
+from core.imports.files import InputFile, Line, UnreadableFile
+from core.imports.plain_rows import PlainRow
 
 LONGEST_FIELD = 1_048_576
 NUL = "\0"
@@ -37,12 +38,16 @@ class WrongEncoding(DomainError):
 
 @dataclass(slots=True)
 class Record:
-    """A row: the number of the line that it begins on, its text, and its body or why it has none."""
+    """A row: the number of the line that it begins on, its text, and its body or why it has none.
+
+    A plain row has neither: it is to be taken as its text says (see PlainRow).
+    """
 
     line: int
     source: str
     body: Mapping[str, Any] | None = None
     error: DomainError | None = None
+    is_plain: bool = False
 
 
 def format_of_name(name: str) -> Format | None:
@@ -60,12 +65,17 @@ def format_of(file: InputFile) -> Format:
     if named := format_of_name(file.name):
         return named
     first = next(file.lines(), None)
-    return Format.JSONL if first and first.content.lstrip().startswith(b"{") else Format.CSV
+    return Format.JSONL if first and first[1].lstrip().startswith(b"{") else Format.CSV
 
 
-def read_records(file: InputFile, kind: Format, columns: Sequence[Column]) -> Iterator[Record]:
-    """Yield the rows of the file. Raises UnreadableFile for a header that does not fit."""
-    return read_csv(file, columns) if kind is Format.CSV else read_json_lines(file)
+def read_records(
+    file: InputFile, kind: Format, columns: Sequence[Column], plain: PlainRow | None = None
+) -> Iterator[Record]:
+    """Yield the rows of the file, plain ones where `plain` says which those are.
+
+    Raises UnreadableFile for a header that does not fit.
+    """
+    return read_csv(file, columns, plain) if kind is Format.CSV else read_json_lines(file)
 
 
 class _CsvLines:
@@ -73,6 +83,7 @@ class _CsvLines:
 
     def __init__(self, file: InputFile) -> None:
         self.lines = file.lines()
+        self.waiting: Line | None = None
         self.first = 0
         self.taken: list[str] = []
         self.error: DomainError | None = None
@@ -81,20 +92,21 @@ class _CsvLines:
         return self
 
     def __next__(self) -> str:
-        line = next(self.lines)
+        number, content, is_too_long = self.waiting or next(self.lines)
+        self.waiting = None
         try:
-            text = line.content.decode()
+            text = content.decode()
         except UnicodeDecodeError as error:
             place = error.start + 1
-            self.error = WrongEncoding(f"Line {line.number} is not UTF-8 at its byte {place}.")
-            text = line.content.decode(errors="replace")
+            self.error = WrongEncoding(f"Line {number} is not UTF-8 at its byte {place}.")
+            text = content.decode(errors="replace")
         if NUL in text:
-            self.error = WrongEncoding(f"Line {line.number} has a character that cannot be stored.")
+            self.error = WrongEncoding(f"Line {number} has a character that cannot be stored.")
             text = text.replace(NUL, "\ufffd")
-        if line.is_too_long:
-            self.error = BrokenLine(f"Line {line.number} is longer than 4 MiB.")
+        if is_too_long:
+            self.error = BrokenLine(f"Line {number} is longer than 4 MiB.")
         if not self.taken:
-            self.first = line.number
+            self.first = number
         self.taken.append(text)
         return text + "\n"
 
@@ -103,11 +115,25 @@ class _CsvLines:
         self.error = None
 
 
-def read_csv(file: InputFile, columns: Sequence[Column]) -> Iterator[Record]:
+def read_csv(file: InputFile, columns: Sequence[Column], plain: PlainRow | None = None) -> Iterator[Record]:
     """Yield the rows below the header line."""
     csv.field_size_limit(LONGEST_FIELD)
     lines = _CsvLines(file)
     reader = csv.reader(lines, strict=True)
+    header = _read_header(lines, reader, columns)
+    pattern = plain.pattern(header.names) if plain else None
+    is_plain = pattern.fullmatch if pattern else lambda content: None
+    for line in lines.lines:
+        if is_plain(line[1]):
+            yield Record(line[0], line[1].decode(), is_plain=True)
+            continue
+        lines.waiting = line
+        record = _read_row(lines, reader, header)
+        if record is not None:
+            yield record
+
+
+def _read_header(lines: _CsvLines, reader: Iterator[list[str]], columns: Sequence[Column]) -> Header:
     try:
         names = next(reader)
     except StopIteration:
@@ -116,57 +142,53 @@ def read_csv(file: InputFile, columns: Sequence[Column]) -> Iterator[Record]:
         raise UnreadableFile(f"Line 1 is no CSV header: {error}.") from error
     if lines.error:
         raise UnreadableFile(lines.error.message)
-    header = Header(names, columns)
-    while True:
-        lines.start_row()
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            broken = BrokenLine(f"Line {lines.first} is no CSV: {error}.")
-            yield Record(lines.first, "\n".join(lines.taken)[:LONGEST_FIELD], error=lines.error or broken)
-            continue
-        if not row:  # an empty line
-            continue
-        source = lines.taken[0] if len(lines.taken) == 1 else "\n".join(lines.taken)
-        if lines.error:
-            yield Record(lines.first, source, error=lines.error)
-            continue
-        try:
-            body = header.body(row)
-        except DomainError as error:
-            yield Record(lines.first, source, error=error)
-        else:
-            yield Record(lines.first, source, body)
+    return Header(names, columns)
+
+
+def _read_row(lines: _CsvLines, reader: Iterator[list[str]], header: Header) -> Record | None:
+    """Return the row that begins on the waiting line; None for an empty line."""
+    lines.start_row()
+    try:
+        row = next(reader)
+    except csv.Error as error:
+        broken = BrokenLine(f"Line {lines.first} is no CSV: {error}.")
+        return Record(lines.first, "\n".join(lines.taken)[:LONGEST_FIELD], error=lines.error or broken)
+    if not row:
+        return None
+    source = lines.taken[0] if len(lines.taken) == 1 else "\n".join(lines.taken)
+    if lines.error:
+        return Record(lines.first, source, error=lines.error)
+    try:
+        return Record(lines.first, source, header.body(row))
+    except DomainError as error:
+        return Record(lines.first, source, error=error)
 
 
 def read_json_lines(file: InputFile) -> Iterator[Record]:
     """Yield the objects of a JSON Lines file; empty lines are skipped."""
-    for line in file.lines():
-        content = line.content
+    for number, content, is_too_long in file.lines():
         if not content.strip():
             continue
-        record = Record(line.number, "")
+        record = Record(number, "")
         try:
             record.source = content.decode()
         except UnicodeDecodeError as error:
             record.source = content.decode(errors="replace").replace(NUL, "\ufffd")
-            record.error = WrongEncoding(f"Line {line.number} is not UTF-8 at its byte {error.start + 1}.")
+            record.error = WrongEncoding(f"Line {number} is not UTF-8 at its byte {error.start + 1}.")
             yield record
             continue
         try:
             body = orjson.loads(content)
         except orjson.JSONDecodeError as error:
             record.source = record.source.replace(NUL, "\ufffd")
-            record.error = BrokenLine(f"Line {line.number} is no JSON: {error}.")
+            record.error = BrokenLine(f"Line {number} is no JSON: {error}.")
         else:
-            if line.is_too_long:
-                record.error = BrokenLine(f"Line {line.number} is longer than 4 MiB.")
+            if is_too_long:
+                record.error = BrokenLine(f"Line {number} is longer than 4 MiB.")
             elif not isinstance(body, dict):
-                record.error = BrokenLine(f"Line {line.number} is no JSON object.")
+                record.error = BrokenLine(f"Line {number} is no JSON object.")
             elif b"\\u0000" in content:
-                record.error = WrongEncoding(f"Line {line.number} has a character that cannot be stored.")
+                record.error = WrongEncoding(f"Line {number} has a character that cannot be stored.")
             else:
                 record.body = body
         yield record

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -10,9 +11,17 @@ from django.db import connection, transaction
 JSON = "jsonb"
 
 
+@dataclass(frozen=True, slots=True)
+class CopiedRows:
+    """Rows as COPY's text format has them: quicker than single rows, for whoever can write them so."""
+
+    text: str
+    count: int
+
+
 @contextmanager
 def staged(
-    name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]], *, analyze: bool = True
+    name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any] | CopiedRows], *, analyze: bool = True
 ) -> Iterator[int]:
     """Copy rows into a new temporary table and drop it in the end; yields how many rows there are.
 
@@ -28,8 +37,12 @@ def staged(
         with cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy:
             write = copy.write_row
             for row in rows:
-                write(row)
-                count += 1
+                if isinstance(row, CopiedRows):
+                    copy.write(row.text)
+                    count += row.count
+                else:
+                    write(row)
+                    count += 1
         if analyze:  # the planner knows nothing of a new table, and joins it row by row
             cursor.execute(f"ANALYZE {name}")
         yield count

@@ -87,6 +87,26 @@ def _refusals(kind: TableKind, mode: Mode) -> list[str]:
     return cases
 
 
+def surveying_statement(kind: TableKind) -> str:
+    """Return the statement that counts `import_resolved`: new, differing, same and refused rows, and named.
+
+    `named` is an array: how many rows name something, for each reference.
+    """
+    named = ", ".join(f"count({kind.column_of(reference)})" for reference in kind.references)
+    return (
+        "SELECT count(*) FILTER (WHERE refusal IS NULL AND stored_id IS NULL),"
+        " count(*) FILTER (WHERE refusal IS NULL AND stored_id IS NOT NULL AND NOT same),"
+        f" count(*) FILTER (WHERE refusal IS NULL AND same), count(refusal), ARRAY[{named}]::bigint[]"
+        f" FROM {RESOLVED}"
+    )
+
+
+def key_counting_statement(kind: TableKind) -> str:
+    """Return the statement that counts the keys of the accepted rows."""
+    key = ", ".join(name for name in kind.target.key if name in kind.varying)
+    return f"SELECT count(*) FROM (SELECT DISTINCT {key} FROM {RESOLVED} WHERE refusal IS NULL) AS keys"
+
+
 def chosen_rows(kind: TableKind) -> str:
     """A SELECT of the accepted rows, one a key: the last line counts."""
     key = ", ".join(name for name in kind.target.key if name in kind.varying)
@@ -175,9 +195,9 @@ def version_checking_statement() -> str:
 def writing_statement(kind: TableKind, mode: Mode) -> str:
     """Return the INSERT ... ON CONFLICT of a merge.
 
-    It answers how many keys there are, how many rows were created and changed, and the keys of created rows
-    as an int8multirange. Changed rows are noted as they were. Another import may create a row in between:
-    then it is updated here, and nobody knows how it was.
+    It answers how many rows were created and changed, and the keys of created rows as an int8multirange.
+    Changed rows are noted as they were. Another import may create a row in between: then it is updated
+    here where it differs, and nobody knows how it was.
     """
     target = kind.target
     key, names = ", ".join(target.key), list(target.columns)
@@ -189,16 +209,14 @@ def writing_statement(kind: TableKind, mode: Mode) -> str:
     ordered = ", ".join(name for name in target.key if name in kind.varying)
     returned = "stored.version" if kind.versioned else "NULL::integer"
     return (
-        f"WITH chosen AS MATERIALIZED ({chosen_rows(kind)}),"
-        f" merged AS (INSERT INTO {target.table} AS stored ({', '.join(names)})"
-        f" SELECT {', '.join(chosen)} FROM chosen WHERE NOT same ORDER BY {ordered}"
+        f"WITH merged AS (INSERT INTO {target.table} AS stored ({', '.join(names)})"
+        f" SELECT {', '.join(chosen)} FROM ({chosen_rows(kind)}) AS chosen WHERE NOT same ORDER BY {ordered}"
         f" ON CONFLICT ({key}) {_resolution(kind, mode)}"
         f" RETURNING stored.id, xmax = 0 AS created, {returned} AS version),"
         f" noted AS (INSERT INTO {WRITTEN} SELECT merged.id, 'changed', merged.version, locked.before"
         f" FROM merged LEFT JOIN {BEFORE} AS locked ON locked.id = merged.id WHERE NOT merged.created)"
-        " SELECT (SELECT count(*) FROM chosen),"
-        " count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created),"
-        " range_agg(int8range(id, id, '[]') ORDER BY id) FILTER (WHERE created)::text FROM merged"
+        " SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created),"
+        " range_agg(int8range(id, id, '[]')) FILTER (WHERE created)::text FROM merged"
     )
 
 

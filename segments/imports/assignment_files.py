@@ -10,6 +10,7 @@ from core.api.fields import Boolean, Json, Nested, Text
 from core.api.representations import Representation
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.plain_rows import PlainRow
 from core.imports.stages import json_text
 from core.imports.statements import Mode
 from core.timestamps import parse_validity
@@ -26,7 +27,7 @@ COMMON_COLUMNS = (
     Column("metadata.mixins", ColumnType.JSON, note="addresses of their schemas"),
     EXPECTED_VERSION,
 )
-ABSENT = (None, None, "{}", "{}")
+ABSENT = (None, None, None, None)
 
 
 def read_document(body: Mapping[str, Any]) -> tuple[int | None, tuple[Any, ...]]:
@@ -66,7 +67,7 @@ def read_member_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any,
     if legal_entity is not None:
         legal_entity = read_reference(legal_entity, field="legalEntityId")
     version, document = read_document(body) if has_document(body) else (None, ABSENT)
-    return (version, segment, customer, legal_entity, "MANUAL", *document)
+    return (version, segment, customer, legal_entity, *document)
 
 
 def read_item_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
@@ -107,6 +108,10 @@ MEMBERS_OF_SEGMENTS = ImportKind(
             "customer": body.get("customerId"),
             "legal_entity": body.get("legalEntityId"),
         },
+        plain=PlainRow(
+            columns={"segment": "segmentId", "customer": "customerId", "legal_entity": "legalEntityId"},
+            required=frozenset({"segmentId", "customerId"}),
+        ),
     ),
     export=Export(
         Representation(

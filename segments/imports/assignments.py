@@ -12,8 +12,8 @@ COMMON = {
     "segment_id": "segment.id",
     "valid_from": "given.valid_from",
     "valid_to": "given.valid_to",
-    "mixins": "given.mixins",
-    "mixin_schemas": "given.mixin_schemas",
+    "mixins": "coalesce(given.mixins, '{}')",
+    "mixin_schemas": "coalesce(given.mixin_schemas, '{}')",
     "created_at": "%(at)s",
     "modified_at": "%(at)s",
 }
@@ -25,7 +25,6 @@ SEGMENT_CUSTOMERS = TableKind(
         "segment": "text",
         "customer": "text",
         "legal_entity": "text",
-        "assignment_type": "text",
         **WINDOW,
         **DOCUMENT,
     },
@@ -33,7 +32,7 @@ SEGMENT_CUSTOMERS = TableKind(
         **COMMON,
         "customer_id": "customer.id",
         "legal_entity_id": "legal_entity.id",
-        "assignment_type": "given.assignment_type",
+        "assignment_type": "'MANUAL'",
     },
     references=(
         SEGMENT,

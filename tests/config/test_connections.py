@@ -1,3 +1,4 @@
+import select
 from collections.abc import Iterator
 
 import psycopg
@@ -41,6 +42,7 @@ def test_a_connection_with_news_of_the_server_is_asked(pooled):
     pooled.execute("LISTEN news")
     with PooledConnection.connect(**django_connection.get_connection_params(), autocommit=True) as other:
         other.execute("NOTIFY news")
+    assert select.select([pooled], [], [], 10)[0]  # the server sends it when it comes to it
     ConnectionPool.check_connection(pooled)
     assert asked_last(pooled.info.backend_pid) == ""
 

@@ -17,7 +17,7 @@ def test_embedded_server_is_the_default():
     assert settings() == {
         "ENGINE": "config.embedded_postgres",
         "NAME": "segments",
-        "OPTIONS": {},
+        "OPTIONS": {"options": "-c temp_buffers=128MB"},
         "EMBEDDED": {"data": "/shop/var/pg", "profile": "production"},
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
@@ -44,7 +44,12 @@ def test_url_is_decoded_and_its_options_reach_the_driver():
         "PASSWORD": "p/w%",
         "HOST": "db.example.com",
         "PORT": "6432",
-        "OPTIONS": {"sslmode": "verify-full", "sslrootcert": "/etc/ca.pem", "connect_timeout": "3"},
+        "OPTIONS": {
+            "sslmode": "verify-full",
+            "sslrootcert": "/etc/ca.pem",
+            "connect_timeout": "3",
+            "options": "-c temp_buffers=128MB",
+        },
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "TEST": {"NAME": "test_segments"},
@@ -79,8 +84,8 @@ def test_url_that_names_no_postgresql_database_is_refused_without_repeating_the_
 
 
 @pytest.mark.parametrize("url", ["", "postgres://h/n"])
-def test_only_a_web_process_gets_a_pool_and_a_statement_timeout(url):
-    assert settings(DATABASE_URL=url)["OPTIONS"] == {}
+def test_a_web_process_gets_a_pool_and_a_statement_timeout_a_command_room_for_temporary_tables(url):
+    assert settings(DATABASE_URL=url)["OPTIONS"] == {"options": "-c temp_buffers=128MB"}
     assert settings(DATABASE_URL=url, SERVICE_ROLE="web")["OPTIONS"] == {
         "pool": {"min_size": 1, "max_size": 4, "timeout": 5, "connection_class": PooledConnection},
         "prepare_threshold": 5,
@@ -114,6 +119,11 @@ def test_pool_timeout_and_kept_plans_can_be_left_to_a_proxy_in_between():
     )
 
     assert found["OPTIONS"] == {}
+
+
+def test_room_for_temporary_tables_can_be_left_to_the_server():
+    assert settings(DATABASE_TEMPORARY_MB="0")["OPTIONS"] == {}
+    assert settings(DATABASE_TEMPORARY_MB="64")["OPTIONS"] == {"options": "-c temp_buffers=64MB"}
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,6 @@ def start(file: Path, *arguments: str) -> subprocess.Popen[bytes]:
         str(file),
         "--tenant",
         "acme",
-        "--skip-checks",
         "--json",
     ]
     return subprocess.Popen(

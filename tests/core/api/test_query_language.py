@@ -411,7 +411,9 @@ QUOTED = st.text(STORABLE, max_size=20).map(quoted)
 WORDS = st.from_regex(r'[^\x00 \t\n\r()",<>~][^\x00 \t\n\r()",]{0,15}', fullmatch=True)
 PLAIN_WORDS = WORDS.filter(lambda text: text not in ("null", "exists", "missing")).map(word)
 VALUES = QUOTED | PLAIN_WORDS
-COMPARISONS = st.builds(Comparison, st.sampled_from([">", ">=", "<", "<="]), VALUES)
+# behind an operator a word that begins with = would be read as a part of the operator
+COMPARED = QUOTED | PLAIN_WORDS.filter(lambda value: not value.text.startswith("="))
+COMPARISONS = st.builds(Comparison, st.sampled_from([">", ">=", "<", "<="]), COMPARED)
 PATTERNS = st.recursive(
     st.sampled_from(["a", "é", ".", "[a-z ]", r"\d", r"\.", " ", "[[:alpha:]]"]),
     lambda inner: (

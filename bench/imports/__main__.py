@@ -1,0 +1,12 @@
+"""The command line of the benchmark of imports. Exit status 1 when a target is missed."""
+
+import os
+import sys
+from importlib import import_module
+
+import django
+
+if __name__ == "__main__":
+    os.environ.update(DJANGO_SETTINGS_MODULE="bench.settings", BENCH_SCALE="imports")
+    django.setup()
+    sys.exit(import_module("bench.imports.comparing").main())  # only now are there models
