@@ -1,31 +1,26 @@
 """What every admin page of this service shares."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import DELETION, LogEntry
-from django.contrib.admin.options import get_content_type_for_model
-from django.contrib.admin.utils import get_fields_from_path, unquote
+from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
-from django.db import IntegrityError, models, transaction
+from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.text import capfirst
 
+from core.admin.deletion import DatabaseDeletion
 from core.admin.filters import AutocompleteFilter, TenantRelatedFilter, visible_rows
 from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField, UtcSplitDateTime
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
-from core.constraints import SameTenantReference
-from core.errors import Conflict, DomainError
-
-MAX_LOGGED_ROWS = 100
-MAX_NAMED_ROWS = 20
+from core.errors import DomainError
 
 
 def adopt(obj: models.Model, stored: models.Model) -> None:
@@ -53,7 +48,7 @@ class AnnotatedChangeList(ChangeList):
         return model_admin.annotated(rows)
 
 
-class TenantAdmin(admin.ModelAdmin):
+class TenantAdmin(DatabaseDeletion):
     """A model admin that shows one tenant's rows and writes through operations.
 
     Staff see the rows of their tenant alone: in lists, choices, filters, popups, autocomplete answers and
@@ -158,6 +153,13 @@ class TenantAdmin(admin.ModelAdmin):
             return bool(get_fields_from_path(self.model, path)[-1].remote_field)
         except FieldDoesNotExist:
             return False
+
+    def response_action(self, request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
+        try:
+            return super().response_action(request, queryset)
+        except DomainError as refusal:
+            self.message_user(request, refusal.message, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
 
     # --- forms ---
 
@@ -301,91 +303,6 @@ class TenantAdmin(admin.ModelAdmin):
             "is_popup": "_popup" in request.GET,
         }
         return TemplateResponse(request, "admin/choose_tenant.html", context)
-
-    # --- deletion ---
-
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Return names of a few rows and counts of what goes with them, without loading any of it."""
-        rows = objs if isinstance(objs, models.QuerySet) else None
-        keys = rows.order_by().values("pk") if rows is not None else [obj.pk for obj in objs]
-        number = self._capped_count(rows) if rows is not None else len(objs)
-        names = [str(row) for row in (rows[:MAX_NAMED_ROWS] if rows is not None else objs)]
-        if number > len(names):
-            names.append("…")
-        counts = {self._noun(self.opts, number): self._shown_count(number)}
-        protected = []
-        for relation, action in self._references():
-            model = relation.related_model
-            related = model._base_manager.filter(**{f"{relation.field.name}__in": keys})
-            number = self._capped_count(related) if action != "SET NULL" else 0
-            if number and action == "RESTRICT":
-                protected.append(f"{self._shown_count(number)} {self._noun(model._meta, number)}")
-            elif number:
-                counts[self._noun(model._meta, number)] = self._shown_count(number)
-        lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
-        return names, counts, lacking, protected
-
-    def _references(self) -> Iterable[tuple[Any, str]]:
-        """Yield what refers to this model's rows, and what PostgreSQL does with it when they are deleted."""
-        relation: Any
-        for relation in self.opts.get_fields(include_hidden=True):
-            if not (relation.one_to_many and relation.auto_created):
-                continue
-            for constraint in relation.related_model._meta.constraints:
-                if isinstance(constraint, SameTenantReference) and constraint.field == relation.field.name:
-                    yield relation, constraint.on_delete
-
-    def _noun(self, options: Any, number: int) -> str:
-        return str(options.verbose_name if number == 1 else options.verbose_name_plural)
-
-    def _capped_count(self, rows: models.QuerySet) -> int:
-        return rows.order_by()[: CappedPaginator.cap + 1].count()
-
-    def _shown_count(self, number: int) -> str:
-        return f"more than {CappedPaginator.cap:,}" if number > CappedPaginator.cap else f"{number:,}"
-
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
-        """Log each deleted row, or all of them in one entry when they are many."""
-        if isinstance(queryset, models.QuerySet):
-            number = queryset.order_by().count()
-            if number > MAX_LOGGED_ROWS:
-                user: Any = request.user
-                return LogEntry.objects.create(
-                    user_id=user.pk,
-                    content_type_id=get_content_type_for_model(self.model).pk,
-                    object_repr=f"{number:,} {self.opts.verbose_name_plural}",
-                    action_flag=DELETION,
-                )
-        return super().log_deletions(request, queryset)
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        self.delete_queryset(request, self.model._base_manager.filter(pk=obj.pk))
-
-    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet) -> None:
-        """Delete the rows in one statement; PostgreSQL deletes or protects what refers to them."""
-        rows = self.model._base_manager.filter(pk__in=queryset.order_by().values("pk"))
-        try:
-            with transaction.atomic():
-                rows._raw_delete(rows.db)
-        except IntegrityError:
-            raise Conflict("Something still refers to this, so it was not deleted.") from None
-
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        try:
-            return super().delete_view(request, object_id, extra_context)
-        except DomainError as refusal:
-            self.message_user(request, refusal.message, messages.ERROR)
-            page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
-            return HttpResponseRedirect(reverse(page, args=(unquote(object_id),)))
-
-    def response_action(self, request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
-        try:
-            return super().response_action(request, queryset)
-        except DomainError as refusal:
-            self.message_user(request, refusal.message, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
 
 
 class ReadOnlyAdmin(TenantAdmin):

@@ -390,7 +390,7 @@ def test_all_rows_across_pages_are_deleted_without_naming_them(staff_browser: Cl
 def test_the_deletion_of_many_rows_is_one_entry_in_the_history(
     staff_browser: Client, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.admin.model_admin.MAX_LOGGED_ROWS", 2)
+    monkeypatch.setattr("core.admin.deletion.MAX_LOGGED_ROWS", 2)
     segments = SegmentFactory.create_batch(3, site=site)
     selection = {"action": "delete_selected", "_selected_action": [segment.pk for segment in segments]}
     staff_browser.post(reverse("admin:segments_segment_changelist"), {**selection, "post": "yes"})
