@@ -314,7 +314,7 @@ def test_killed_processes_leave_rows_and_counters_that_agree(tenant):
             time.sleep(chance.random() / 50)
             os.kill(process.pid, signal.SIGKILL)
         for process in processes:
-            process.join(10)
+            process.join(60)
             assert process.exitcode == -signal.SIGKILL
         # What a dead process held is let go of, so the next use waits for nothing.
         assert "-" in redeem(tenant.pk)

@@ -16,6 +16,7 @@ from config.embedded_postgres.processes import command_of
 from config.server import ServerFile, ServerUnavailable, require_free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
+PATIENCE = 120  # seconds; a busy machine is no fault of the server
 CLAIM = """
 import sys, time
 from pathlib import Path
@@ -40,7 +41,7 @@ def web_server(port) -> Iterator[subprocess.Popen]:
     server = subprocess.Popen(
         [*command, "--workers", "1"], cwd=PROJECT, env=environ, stdout=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while status_of_health(port) != 200:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -63,7 +64,7 @@ def claimed(tmp_path) -> Iterator[subprocess.Popen]:
 
 
 def status_of_health(port: int) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status
@@ -79,7 +80,7 @@ def workers_of(server: subprocess.Popen) -> list[int]:
 
 
 def wait_for_the_end_of(pids: list[int]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while any(command_of(pid) for pid in pids):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -101,7 +102,7 @@ def test_killed_worker_is_replaced(web_server, port):
     (worker,) = workers_of(web_server)
     os.kill(worker, signal.SIGKILL)
     wait_for_the_end_of([worker])
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while status_of_health(port) != 200:
         assert time.monotonic() < deadline
         time.sleep(0.1)
