@@ -48,10 +48,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "corsheaders.middleware.CorsMiddleware",
+    "core.api.middleware.CorsForBrowsers",
     "django.middleware.security.SecurityMiddleware",
+    "core.api.middleware.ApiMiddleware",  # what stands below sees no request of the API
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "core.api.middleware.ApiMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

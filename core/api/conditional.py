@@ -33,9 +33,9 @@ def answer_privately(
     The answer belongs to the caller alone: it may be kept by the client, never by a shared cache. `parts`
     are all that it depends on apart from the address; the languages and the wish for a count are added here.
     """
-    headers = request.headers
-    tag = entity_tag([*parts, headers.get("Accept-Language", ""), headers.get("X-Total-Count", "")])
-    response = HttpResponseNotModified() if is_held(tag, headers.get("If-None-Match")) else answer()
+    headers = request.META  # `request.headers` would copy all of them first
+    tag = entity_tag([*parts, headers.get("HTTP_ACCEPT_LANGUAGE", ""), headers.get("HTTP_X_TOTAL_COUNT", "")])
+    response = HttpResponseNotModified() if is_held(tag, headers.get("HTTP_IF_NONE_MATCH")) else answer()
     response["ETag"] = tag
     response["Cache-Control"] = "private"
     patch_vary_headers(response, ("Authorization", "Accept-Language"))

@@ -2,9 +2,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, ResolverMatch, get_resolver
+from django.utils.cache import patch_vary_headers
 
 from core.api.errors import answer_unknown_path
 
@@ -13,11 +15,23 @@ LONGEST_REMEMBERED_PATH = 200
 REMEMBERED_PATHS = 4_096
 
 
+class CorsForBrowsers(CorsMiddleware):
+    """Passes on requests of programs, which send no Origin: the answer only says that it may depend on it."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if "HTTP_ORIGIN" in request.META or request.method == "OPTIONS":
+            return super().__call__(request)
+        answer: Any = self.get_response(request)
+        patch_vary_headers(answer, ("origin",))
+        return answer
+
+
 class ApiMiddleware:
     """Answers every address of the API; a trailing slash is accepted.
 
-    It hands the request to the view itself, so that what stands behind it in the settings (sessions, CSRF,
-    messages) costs pages for browsers alone. The API needs none of it: its callers have bearer tokens.
+    It hands the request to the view itself, so that what stands behind it in the settings (static files,
+    sessions, CSRF, messages) costs pages for browsers alone. The API needs none of it: its callers have
+    bearer tokens.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

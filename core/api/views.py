@@ -3,12 +3,18 @@
 import re
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from http import HTTPStatus
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from django.core.signals import got_request_exception
 from django.http import HttpResponse
+from django.http.request import HttpHeaders
 from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
@@ -27,6 +33,7 @@ TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
 
 
 StaticErrorShape: TypeAlias = "staticmethod[[DomainError, HTTPStatus], dict[str, Any]]"
+Instance = TypeVar("Instance")
 
 
 class TenantFacts(Protocol):
@@ -51,6 +58,23 @@ class AnyCaller(Protocol):
     def scopes(self) -> Collection[str]: ...
 
 
+_instances: dict[type, Any] = {}
+
+
+def instance_of(kind: type[Instance]) -> Instance:
+    """Return the one instance of a class whose instances have no state."""
+    if kind not in _instances:
+        _instances[kind] = kind()
+    return _instances[kind]
+
+
+@cache
+def allowed_methods(*implemented: str) -> str:
+    """Return the header Allow of a view with these methods; OPTIONS is always one of them."""
+    names = ViewSet.http_method_names
+    return ", ".join(name.upper() for name in names if name in implemented or name == "options")
+
+
 class ContractViewSet(ViewSet):
     """A resource of the wire contract.
 
@@ -71,12 +95,41 @@ class ContractViewSet(ViewSet):
         self.format_kwarg = None  # DRF reads it when it picks a renderer
         negotiated = self.perform_content_negotiation(request)
         request.accepted_renderer, request.accepted_media_type = negotiated
-        self.caller = request.auth
+        self.perform_authentication(request)
         wanted = self.operation
         if not wanted.is_public:
             self.check_caller(wanted, path)
-        if any("\x00" in value for value in path.values()) or "%00" in request.META.get("QUERY_STRING", ""):
+        if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             raise InvalidInput("The address holds the character NUL.")
+
+    def perform_authentication(self, request: Request) -> None:
+        """Set `caller`; None when no authenticator knows one.
+
+        `request.auth` would do the same, but first looks for its own answer all over the request.
+        """
+        self.caller = None
+        for authenticator in request.authenticators or ():
+            if accepted := authenticator.authenticate(request):
+                self.caller = accepted[1]
+                return
+
+    # What has no state is made once for all requests.
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return [instance_of(kind) for kind in self.authentication_classes]
+
+    def get_content_negotiator(self) -> BaseContentNegotiation:
+        return instance_of(self.content_negotiation_class)
+
+    def get_parsers(self) -> list[BaseParser]:
+        return [instance_of(kind) for kind in self.parser_classes]
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        return [instance_of(kind) for kind in self.renderer_classes]
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        return {"Allow": allowed_methods(*self.action_map)}
 
     @property
     def operation(self) -> Operation:
@@ -98,11 +151,18 @@ class ContractViewSet(ViewSet):
                     field="tenant",
                 )
             raise NotAllowed("The token belongs to another tenant.")
-        header = self.request.headers.get("Emporix-Tenant")
+        header = self.header("Emporix-Tenant")
         if header and header != self.caller.tenant.name:
             raise InvalidInput("The header Emporix-Tenant names another tenant.", field="Emporix-Tenant")
         if wanted.scopes and not self.has_scope(*wanted.scopes):
             raise MissingScope(wanted.scopes)
+
+    def header(self, name: str) -> str:
+        """Return a header of the request, empty when it is absent.
+
+        `request.headers` would copy all headers, and the process's environment, when it is used first.
+        """
+        return self.request.META.get(HttpHeaders.to_wsgi_name(name), "")
 
     def has_scope(self, *scopes: str) -> bool:
         """Say whether the token grants one of the scopes. `x_manage` implies `x_read`."""
@@ -126,7 +186,7 @@ class ContractViewSet(ViewSet):
 
     def languages(self) -> Languages:
         """Return how the caller wants localized fields."""
-        accepted = accepted_languages(self.request.headers.get("Accept-Language"))
+        accepted = accepted_languages(self.header("Accept-Language"))
         return Languages(accepted, self.caller.tenant.default_language)
 
     def page_request(self) -> PageRequest:
@@ -140,7 +200,7 @@ class ContractViewSet(ViewSet):
         if self.counts_by_parameter:
             wants_count = parameters.flag(query, "totalCount")
         else:
-            wants_count = self.request.headers.get("X-Total-Count", "").strip().lower() == "true"
+            wants_count = self.header("X-Total-Count").strip().lower() == "true"
         return PageRequest(
             size=size,
             number=number,

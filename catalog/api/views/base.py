@@ -57,9 +57,7 @@ class CategoryServiceViewSet(ContractViewSet):
 
     def write_languages(self) -> WriteLanguages:
         tenant = self.caller.tenant
-        return WriteLanguages(
-            self.request.headers.get("Content-Language"), tenant.default_language, tenant.languages
-        )
+        return WriteLanguages(self.header("Content-Language"), tenant.default_language, tenant.languages)
 
     def shows_unpublished(self) -> bool:
         """Say whether the caller asks for what is unpublished; refuse it without the scope."""

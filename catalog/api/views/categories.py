@@ -109,7 +109,7 @@ class CategoryViewSet(CategoryServiceViewSet):
             chosen = CategoryFilter(
                 query=self.query,
                 tenant=self.caller.tenant,
-                accept_language=self.request.headers.get("Accept-Language"),
+                accept_language=self.header("Accept-Language"),
             )
             conditions.append(in_queryset("category.id", chosen.categories()))
         if not parameters.flag(self.query, "showRoots"):

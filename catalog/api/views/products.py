@@ -235,7 +235,7 @@ class ProductViewSet(ContractViewSet):
     def read(self, body: object, *, product_id: str) -> ProductDraft:
         return read_product(
             body,
-            content_language=self.request.headers.get("Content-Language"),
+            content_language=self.header("Content-Language"),
             default_language=self.caller.tenant.default_language,
             product_id=product_id,
         )

@@ -133,7 +133,7 @@ class RedemptionViewSet(CouponServiceViewSet):
         return json_answer({"id": redeemed.id}, 201)
 
     def idempotency_key(self) -> str:
-        key = self.request.headers.get("Idempotency-Key", "").strip()
+        key = self.header("Idempotency-Key").strip()
         if len(key) > LONGEST_ORDER_CODE or not key.isprintable():
             raise InvalidInput(
                 f"Idempotency-Key has at most {LONGEST_ORDER_CODE} printable characters.",

@@ -129,7 +129,7 @@ class SegmentServiceViewSet(ContractViewSet):
 
     def language_context(self, request: Request) -> LanguageContext:
         """Return the language in which the body's localized fields are plain texts."""
-        return LanguageContext(request.headers.get("Content-Language"), self.caller.tenant.default_language)
+        return LanguageContext(self.header("Content-Language"), self.caller.tenant.default_language)
 
 
 def upsert_answer(*, created: bool, body: bytes = b"") -> HttpResponse:
