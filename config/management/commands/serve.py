@@ -1,8 +1,11 @@
+import compileall
 import os
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
@@ -12,6 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 from accounts.models import Tenant
 from config.environment import Environment
 from config.server import ServerFile, ServerUnavailable, require_free_port
+from config.static_files import collect_static_files
 
 DEMO_TENANT = "demo"
 
@@ -41,7 +45,8 @@ class Command(BaseCommand):
         if demo:
             self._load_demo()
         if not settings.DEBUG:
-            call_command("collectstatic", interactive=False, verbosity=0)
+            collect_static_files()
+        self._compile()
         connections.close_all()
         words = ["--host", host, "--port", str(port), "--workers", str(workers)]
         if demo:
@@ -54,6 +59,15 @@ class Command(BaseCommand):
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             call_command("migrate", interactive=False, stdout=self.stdout)
+
+    def _compile(self) -> None:
+        """Compile the modules that have changed, as pip does with packages.
+
+        Otherwise each worker would do it at each start, wherever Python is told to leave no such files.
+        """
+        for app in apps.get_app_configs():
+            if Path(app.path).parent == settings.BASE_DIR:
+                compileall.compile_dir(app.path, quiet=2)
 
     def _load_demo(self) -> None:
         """Load the demo shop once; again when an earlier load was interrupted."""

@@ -75,3 +75,42 @@ def test_unknown_addresses_are_not_remembered():
     with pytest.raises(Resolver404):
         resolved("/nothing", "config.urls")
     assert remembered.cache_info().currsize == 0
+
+
+def test_a_program_learns_that_answers_depend_on_the_origin_and_nothing_else_of_it(client):
+    headers = client.get("/healthz").headers
+    assert headers["Vary"] == "origin"
+    assert [name for name in headers if name.startswith("Access-Control")] == []
+
+
+def test_a_page_of_an_allowed_origin_may_read_answers_and_the_headers_of_lists(client, settings):
+    settings.CORS_ALLOW_ALL_ORIGINS = False
+    settings.CORS_ALLOWED_ORIGINS = ["https://shop.example"]
+    headers = client.get("/healthz", headers={"Origin": "https://shop.example"}).headers
+    assert headers["Access-Control-Allow-Origin"] == "https://shop.example"
+    assert headers["Access-Control-Expose-Headers"] == ", ".join(settings.CORS_EXPOSE_HEADERS)
+    assert headers["Vary"] == "origin"
+
+
+def test_a_page_of_another_origin_may_not_read_answers(client, settings):
+    settings.CORS_ALLOW_ALL_ORIGINS = False
+    settings.CORS_ALLOWED_ORIGINS = ["https://shop.example"]
+    headers = client.get("/healthz", headers={"Origin": "https://other.example"}).headers
+    assert [name for name in headers if name.startswith("Access-Control")] == []
+
+
+def test_a_browser_that_asks_before_it_sends_is_told_what_it_may_send(client, settings):
+    settings.CORS_ALLOW_ALL_ORIGINS = False
+    settings.CORS_ALLOWED_ORIGINS = ["https://shop.example"]
+    asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "GET"}
+    answer = client.options("/customer-segment/acme/segments", headers=asked)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer["Access-Control-Allow-Headers"] == ", ".join(settings.CORS_ALLOW_HEADERS)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/nothing", "/customer-segment/acme/segments"])
+def test_answers_of_the_api_carry_the_headers_of_security(client, path):
+    headers = client.get(path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
