@@ -171,9 +171,14 @@ class ItemAssignment(Assignment):
         ordering = ("id",)
         indexes = [
             models.Index(fields=["tenant", "id"], name="items_of_tenant"),
-            models.Index(fields=["segment", "id"], name="items_of_segment"),
             models.Index(
-                fields=["segment", "id"],
+                fields=["tenant", "segment", "id"],
+                include=["valid_from", "valid_to"],
+                name="items_of_segment",
+            ),
+            models.Index(
+                fields=["tenant", "segment", "id"],
+                include=["category", "includes_subcategories", "valid_from", "valid_to"],
                 condition=Q(category__isnull=False),
                 name="categories_of_segment",
             ),

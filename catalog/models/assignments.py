@@ -7,26 +7,37 @@ from core.identifiers import generate_id
 
 
 class CategoryAssignment(TenantOwned):
-    """A product standing in a category."""
+    """A product standing in a category.
+
+    Written in bulk, it has no index beside the ones it names: each begins with the tenant.
+    """
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
+        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     external_id = models.CharField("id", max_length=128, default=generate_id)
     category = models.ForeignKey(
-        "catalog.Category", on_delete=models.DO_NOTHING, db_constraint=False, related_name="assignments"
+        "catalog.Category",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="assignments",
+        db_index=False,
     )
     product = models.ForeignKey(
         "catalog.Product",
         on_delete=models.DO_NOTHING,
         db_constraint=False,
         related_name="category_assignments",
+        db_index=False,
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ("id",)
-        indexes = [models.Index(fields=["tenant", "product", "category"], name="category_of_product")]
+        indexes = [
+            models.Index(fields=["tenant", "product", "category"], name="category_of_product"),
+            models.Index(fields=["tenant", "category", "id"], name="assignments_of_category"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="category_assignment_id_unique"),
             models.UniqueConstraint(
