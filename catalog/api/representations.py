@@ -6,6 +6,7 @@ from core.api.fields import (
     Field,
     Integer,
     Json,
+    JsonEntries,
     Languages,
     Localized,
     Nested,
@@ -32,6 +33,13 @@ class InDefaultLanguage(Localized):
 
     def sort_key(self, path: tuple[str, ...], languages: Languages) -> tuple[Sql, str]:
         raise InvalidInput("A deprecated field cannot be sorted by.", field="sort")
+
+
+class RequiredInDefaultLanguage(InDefaultLanguage):
+    """The copy where the contract requires one: empty without a text in the tenant's default language."""
+
+    def json(self, languages: Languages) -> Sql:
+        return Sql(f"to_json(coalesce({self.sql} ->> %s, ''))::text", (languages.default,))
 
 
 def validity(alias: str) -> Nested:
@@ -101,11 +109,11 @@ CATEGORY_FIELDS: dict[str, Field] = {
     "position": Integer("category.position"),
     "published": Boolean("category.is_published"),
     "supercategoriesIds": Texts("line.supercategories", needs=("line",)),
-    "ownClassificationMixins": Json("category.own_classification_mixins"),
-    "classificationMixins": Computed("line.classification", needs=("line",)),
+    "ownClassificationMixins": JsonEntries("category.own_classification_mixins"),
+    "classificationMixins": JsonEntries("line.classification", needs=("line",)),
     "mixins": Json("category.mixins"),
     "metadata": metadata("category"),
-    "media": Computed("'[]'::jsonb"),
+    "media": JsonEntries("'[]'::jsonb", omit_empty=False),
 }
 
 CATEGORY = Representation(
@@ -154,7 +162,7 @@ TREE_FIELDS: dict[str, Field] = {
     "localizedName": Localized("category.name", omit_empty=False),
     "localizedDescription": Localized("category.description"),
     "localizedSlug": Localized("category.slug"),
-    "name": InDefaultLanguage("category.name"),
+    "name": RequiredInDefaultLanguage("category.name"),
     "description": InDefaultLanguage("category.description"),
     "code": Text("category.code"),
     "validity": validity("category"),

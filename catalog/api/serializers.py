@@ -110,7 +110,7 @@ class CategoryTreeResponse(serializers.Serializer):
     localizedName = Translations()
     localizedDescription = Translations(required=False)
     localizedSlug = Translations(required=False)
-    name = serializers.CharField(required=False, help_text="Deprecated: in the tenant's default language.")
+    name = serializers.CharField(allow_blank=True, help_text="Deprecated: in the tenant's default language.")
     description = serializers.CharField(
         required=False, help_text="Deprecated: in the tenant's default language."
     )

@@ -7,9 +7,11 @@ field, which is then left out. That is several times faster than building the sa
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from core.api.languages import unsupported_languages, with_bases
 from core.api.query_language import (
     Comparison,
     Equals,
@@ -32,10 +34,14 @@ from core.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class Languages:
-    """How localized fields are cut: to `accepted` (None: whole maps), else to the tenant's `default`."""
+    """How localized fields are cut: to `accepted` (None: whole maps), else to the tenant's `default`.
+
+    With `configured` only these languages can be sorted by; None lets through any.
+    """
 
     accepted: tuple[str, ...] | None = None
     default: str = "en"
+    configured: tuple[str, ...] | None = None
 
 
 class Field(ABC):
@@ -71,7 +77,13 @@ class Scalar(Field):
 
     def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
         refuse_deeper_path(term, path)
+        if isinstance(term.test, Matches):
+            return compare(self.as_text(), "text", term, self.typed)
         return compare(self.sql, self.type, term, self.typed)
+
+    def as_text(self) -> str:
+        """Return what a regular expression is tried on: the value as clients read it."""
+        return f"({self.sql})::text"
 
     def sort_key(self, path: tuple[str, ...], languages: Languages) -> tuple[Sql, str]:
         if path:
@@ -98,15 +110,18 @@ class Number(Scalar):
     type = "numeric"
 
     def json(self, languages: Languages) -> Sql:
-        return Sql(f"trim_scale(({self.sql})::numeric)::text")
+        return Sql(self.as_text())
+
+    def as_text(self) -> str:
+        return f"trim_scale(({self.sql})::numeric)::text"
 
     def typed(self, value: Value) -> Decimal:
         return as_number(value)
 
 
 class Integer(Number):
-    def json(self, languages: Languages) -> Sql:
-        return Sql(f"({self.sql})::text")
+    def as_text(self) -> str:
+        return f"({self.sql})::text"
 
 
 class Boolean(Scalar):
@@ -120,16 +135,25 @@ class Boolean(Scalar):
 
 
 class Time(Scalar):
-    """An instant, written in UTC with milliseconds."""
+    """An instant, written in UTC with milliseconds, and searched by them: an instant read finds its row."""
 
     type = "timestamptz"
 
     def json(self, languages: Languages) -> Sql:
-        moment = f"to_char({self.sql} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-        return Sql(f"""'"' || {moment} || '"'""")
+        return Sql(f"""'"' || {self.as_text()} || '"'""")
 
-    def typed(self, value: Value) -> Any:
-        return as_time(value)
+    def as_text(self) -> str:
+        return f"to_char({self.sql} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+
+    def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
+        if isinstance(term.test, Matches):
+            return super().condition(term, path)
+        refuse_deeper_path(term, path)
+        return compare(f"date_trunc('milliseconds', {self.sql})", self.type, term, self.typed)
+
+    def typed(self, value: Value) -> datetime:
+        moment = as_time(value)
+        return moment.replace(microsecond=moment.microsecond // 1_000 * 1_000)
 
 
 class Texts(Field):
@@ -185,12 +209,19 @@ class Localized(Field):
         )
 
     def sort_key(self, path: tuple[str, ...], languages: Languages) -> tuple[Sql, str]:
+        """Sort by the language named, else by the one that the caller likes best, or the default one."""
         if len(path) > 1:
             raise InvalidInput(
                 f"A localized field is sorted by one language, not by {'.'.join(path)}.", field="sort"
             )
-        language = path[0] if path else languages.default
-        return Sql(f"({self.sql} ->> %s)", (language,)), "text"
+        if path:
+            if languages.configured is not None and unsupported_languages(path, languages.configured):
+                raise InvalidInput(f"The language {path[0]} is not configured.", field="sort")
+            return Sql(f"({self.sql} ->> %s)", path), "text"
+        liked = with_bases(languages.accepted[0]) if languages.accepted else ()
+        tried = tuple(dict.fromkeys((*liked, languages.default)))
+        texts = ", ".join([f"{self.sql} ->> %s"] * len(tried))
+        return Sql(f"coalesce({texts})" if len(tried) > 1 else f"({texts})", tried), "text"
 
 
 class Json(Field):
@@ -202,12 +233,18 @@ class Json(Field):
         self.omit_empty = omit_empty
 
     def json(self, languages: Languages) -> Sql:
+        return Sql(f"{self.shown()}::text")
+
+    def shown(self) -> str:
+        """Return the expression of what clients read, NULL when the field is absent."""
         if self.omit_empty:
-            return Sql(f"nullif(nullif({self.sql}, '{{}}'::jsonb), '[]'::jsonb)::text")
-        return Sql(f"({self.sql})::text")
+            return f"nullif(nullif({self.sql}, '{{}}'::jsonb), '[]'::jsonb)"
+        return f"({self.sql})"
 
     def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
         """Test the value at the path: numbers as numbers, everything else by its text."""
+        if not path and (presence := presence_condition(self.shown(), term)) is not None:
+            return presence
         at_path = f"({self.sql} #>> %s::text[])"
         before = (list(path),)
         number = self.as_number_test(term, path)
@@ -238,7 +275,7 @@ class JsonEntries(Json):
     """A list of free JSON (`jsonb`), returned as stored; a test holds when any of its entries passes it."""
 
     def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
-        if not path and (presence := presence_condition(f"({self.sql})", term)) is not None:
+        if not path and (presence := presence_condition(self.shown(), term)) is not None:
             return presence
         inner = Json("entry").condition(term, path)
         entries = f"CASE WHEN jsonb_typeof({self.sql}) = 'array' THEN {self.sql} ELSE '[]' END"

@@ -18,6 +18,7 @@ MAX_TAG_LENGTH = 35  # what BCP 47 recommends room for
 ANY = "*"
 
 _TAG = re.compile(r"[a-zA-Z]{2,3}(?:[-_][a-zA-Z0-9]{2,8})*")
+_SEPARATOR = re.compile("[-_]")
 _QUALITY = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL has no text with these
 
@@ -63,6 +64,12 @@ def unsupported_languages(accepted: tuple[str, ...] | None, configured: Collecti
     """Return the accepted languages that are not configured, themselves or as their base, best first."""
     known = {_folded(language): language for language in configured}
     return [tag for tag in accepted or () if _find(tag, known) is None]
+
+
+def with_bases(tag: str) -> tuple[str, ...]:
+    """Return the language and all that it is based on, the nearest first: `de-CH`, then `de`."""
+    ends = [len(tag), *reversed([separator.start() for separator in _SEPARATOR.finditer(tag)])]
+    return tuple(tag[:end] for end in ends)
 
 
 def read_translations(

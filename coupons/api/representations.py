@@ -1,6 +1,6 @@
 """What clients read of coupons and redemptions."""
 
-from core.api.fields import Boolean, Computed, Field, Integer, Json, Nested, Number, Text, Texts, Time
+from core.api.fields import Boolean, Field, Integer, Json, JsonEntries, Nested, Number, Text, Texts, Time
 from core.api.representations import Representation
 
 STATUS = (
@@ -61,8 +61,8 @@ COUPONS = Representation(
         **SHOPPER_FIELDS,
         "maxRedemptions": Integer("coalesce(coupon.max_redemptions, -1)"),
         "redemptionCount": Integer("coupon.redemption_count"),
-        "legalEntityRedemptions": Computed(
-            "(SELECT json_agg(json_build_object('legalEntityId', legal_entity_id, 'count', uses)"
+        "legalEntityRedemptions": JsonEntries(
+            "(SELECT jsonb_agg(jsonb_build_object('legalEntityId', legal_entity_id, 'count', uses)"
             " ORDER BY legal_entity_id) FROM (SELECT legal_entity_id, count(*) AS uses"
             " FROM coupons_redemption AS redemption WHERE redemption.coupon_id = coupon.id"
             " AND redemption.legal_entity_id <> '' GROUP BY legal_entity_id) AS used)"

@@ -152,7 +152,7 @@ class ItemAssignmentResponse(serializers.Serializer):
 class CategoryTreeNode(serializers.Serializer):
     id = serializers.CharField()
     parentId = serializers.CharField(required=False)
-    code = serializers.CharField(required=False)
+    code = serializers.CharField(allow_blank=True)
     name = Translations()
     localizedDescription = Translations(required=False)
     localizedSlug = Translations(required=False)

@@ -15,7 +15,7 @@ NODE = Representation(
     fields={
         "id": Text("category.external_id"),
         "parentId": Text("CASE WHEN parent.parent_id IS NOT NULL THEN parent.external_id END"),
-        "code": Text("category.code"),
+        "code": Text("coalesce(category.code, '')"),  # the contract requires it of a node
         "name": Localized("category.name", omit_empty=False),
         "localizedDescription": Localized("category.description"),
         "localizedSlug": Localized("category.slug"),

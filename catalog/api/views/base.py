@@ -50,10 +50,10 @@ class CategoryServiceViewSet(ContractViewSet):
 
     def languages(self) -> Languages:
         """Return how the caller wants localized fields; refuse languages that are not configured."""
-        languages = super().languages()
-        if unknown := unsupported_languages(languages.accepted, self.caller.tenant.languages):
+        asked, configured = super().languages(), self.caller.tenant.languages
+        if unknown := unsupported_languages(asked.accepted, configured):
             raise InvalidLanguages("Accept-Language", unknown)
-        return languages
+        return Languages(asked.accepted, asked.default, tuple(configured))
 
     def write_languages(self) -> WriteLanguages:
         tenant = self.caller.tenant

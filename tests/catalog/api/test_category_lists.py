@@ -8,7 +8,7 @@ import pytest
 
 from accounts.models import Tenant
 from accounts.scopes import CATEGORY_READ_UNPUBLISHED
-from catalog.models import CategoryNumber
+from catalog.models import Category, CategoryNumber
 from tests.conftest import Api
 from tests.factories.catalog import CategoryFactory
 
@@ -109,6 +109,7 @@ def test_names_are_found_in_the_accepted_languages_alone(api: Api, shop: Tenant)
         ({"pageSize": "1001"}, "pageSize"),
         ({"sort": "nothing"}, "sort"),
         ({"sort": "name"}, "sort"),
+        ({"sort": "localizedName.fr"}, "sort"),
         ({"q": "nothing:1"}, "q"),
         ({"fields": "nothing"}, "fields"),
     ],
@@ -117,6 +118,40 @@ def test_a_faulty_parameter_is_named(api: Api, shop: Tenant, query: dict[str, st
     answer = api.get(URL, **query)
     assert answer.status_code == 400
     assert answer.json()["details"][0].startswith(f"{field}: ")
+
+
+def test_names_are_sorted_in_the_language_that_is_read(api: Api, shop: Tenant) -> None:
+    def roots(**headers: str) -> list[str]:
+        return ids(api.get(URL, showRoots="true", sort="localizedName:DESC", headers=headers))
+
+    assert roots() == roots(**{"Accept-Language": "en"}) == ["parts", "bikes"]
+    assert roots(**{"Accept-Language": "de"}) == ["bikes", "parts"]
+    assert ids(api.get(URL, showRoots="true", sort="localizedName.de:DESC")) == ["parts", "bikes"]
+
+
+@pytest.mark.parametrize(
+    ("q", "expected"),
+    [
+        ("ownClassificationMixins.name:gears", ["road"]),
+        ("ownClassificationMixins:exists", ["road"]),
+        ("classificationMixins.mixinPath:class_R_gears", ["road", "racing"]),
+        ("classificationMixins.required:true", ["road", "racing"]),
+        ("classificationMixins:exists", ["road", "racing"]),
+        ("classificationMixins:missing code:B1", ["bikes"]),
+        ("media:exists code:B1", ["bikes"]),
+        ("media:missing", []),
+        ("mixins:exists", ["racing"]),
+    ],
+)
+def test_lists_of_objects_are_searched_by_their_members(
+    api: Api, shop: Tenant, q: str, expected: list[str]
+) -> None:
+    road = Category.objects.get(tenant=shop, external_id="road")
+    gears = {"name": "gears", "schemaUrl": "https://example.com/gears.json", "required": True}
+    Category.objects.filter(pk=road.pk).update(code="R", own_classification_mixins=[gears])
+    road.refresh_from_db()
+    CategoryFactory(parent=road, external_id="racing", name={"en": "Racing"}, mixins={"a": {"b": 1}})
+    assert sorted(ids(api.get(URL, q=q))) == sorted(expected)
 
 
 def test_search_takes_its_query_from_the_body(api: Api, staff_api: Api, shop: Tenant) -> None:

@@ -57,6 +57,12 @@ def outline(trees: list[dict[str, Any]]) -> list[Any]:
     ]
 
 
+def test_a_node_has_a_name_even_without_a_text_in_the_default_language(api: Api, tenant: Tenant) -> None:
+    CategoryFactory(tenant=tenant, external_id="a", name={"de": "Ä"})
+    [tree] = api.get(URL).json()
+    assert (tree["name"], tree["localizedName"]) == ("", {"de": "Ä"})
+
+
 PUBLIC = [("a", [("b", ["c"]), "d"]), "e", "h"]
 EVERYTHING = [("a", [("b", ["c"]), "d"]), "e", ("f", ["g"]), ("h", [("i", ["j"])])]
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.api.languages import accepted_languages, cut, read_translations, unsupported_languages
+from core.api.languages import accepted_languages, cut, read_translations, unsupported_languages, with_bases
 from core.errors import InvalidInput
 
 
@@ -93,6 +93,14 @@ def test_translations_are_cut_to_the_accepted_languages_or_the_default(accepted,
     result = cut(NAMES, accepted, "en")
 
     assert list(result.items()) == list(kept.items())
+
+
+@pytest.mark.parametrize(
+    ("tag", "languages"),
+    [("de", ("de",)), ("de-CH", ("de-CH", "de")), ("zh_Hant-TW", ("zh_Hant-TW", "zh_Hant", "zh"))],
+)
+def test_a_language_comes_with_all_it_is_based_on(tag, languages):
+    assert with_bases(tag) == languages
 
 
 def test_a_base_language_does_not_find_its_variants():

@@ -184,6 +184,10 @@ def test_faulty_sort_is_refused(db, sort):
         ("mixins.tier.label:top", ["gold"]),
         ("mixins.tier.gone:null", ["gold", "silver", "plain"]),
         ("id:gold name.en:Silver", []),
+        ("mixins:exists", ["gold", "silver"]),
+        ("mixins:missing", ["plain"]),
+        ("mixins:null", ["plain"]),
+        ("metadata.version:~^2$", ["silver"]),
     ],
 )
 def test_q_finds(site, q, found):
@@ -203,6 +207,53 @@ def test_q_finds(site, q, found):
     )
     SegmentFactory(site=site, external_id="plain", name={"en": "Plain"})
     assert ids(fetch(q=q)) == found
+
+
+@pytest.mark.parametrize(
+    ("q", "is_found"),
+    [
+        ('"2024-05-01T08:00:00.123Z"', True),
+        ('("2024-05-01T08:00:00.123Z","2025-01-01T00:00:00Z")', True),
+        ('(>="2024-05-01T08:00:00.123Z" AND <="2024-05-01T08:00:00.123Z")', True),
+        ('"2024-05-01T10:00:00.123+02:00"', True),
+        ('>"2024-05-01T08:00:00.123Z"', False),
+        ('<"2024-05-01T08:00:00.123Z"', False),
+        ('>"2024-05-01T08:00:00.122Z"', True),
+        ('<"2024-05-01T08:00:00.124Z"', True),
+        ("~^2024-05-01T08", True),
+        (r"~\.123Z$", True),
+        ("~2024-05-01 08", False),
+    ],
+)
+def test_an_instant_is_searched_as_it_is_read(site, q, is_found):
+    SegmentFactory(site=site, external_id="gold", valid_from=DAY.replace(microsecond=123_987))
+    [document] = fetch().documents
+    assert json.loads(document)["validity"] == {"from": "2024-05-01T08:00:00.123Z"}
+    if q.startswith("~") and " " in q:
+        q = f'~"{q[1:]}"'
+    assert ids(fetch(q=f"validity.from:{q}")) == (["gold"] if is_found else [])
+
+
+@pytest.mark.parametrize(
+    ("accepted", "order"),
+    [
+        (None, ["a", "c", "b"]),
+        (("en",), ["a", "c", "b"]),
+        (("de", "en"), ["b", "a", "c"]),
+        (("de-CH",), ["b", "a", "c"]),
+        (("fr", "de"), ["a", "c", "b"]),
+    ],
+)
+def test_a_localized_field_is_sorted_by_the_language_that_the_caller_likes_best(site, accepted, order):
+    SegmentFactory(site=site, external_id="a", name={"en": "1", "de": "2"})
+    SegmentFactory(site=site, external_id="b", name={"en": "3", "de": "1"})
+    SegmentFactory(site=site, external_id="c", name={"en": "2", "de": "3"})
+    SegmentFactory(site=site, external_id="d", name={"en": "4"})
+    page = PageRequest(sort="name", languages=Languages(accepted, "en"))
+    assert ids(fetch(page)) == [*order, "d"]
+    first = fetch(PageRequest(size=2, sort="name", languages=page.languages))
+    rest = PageRequest(size=2, sort="name", languages=page.languages, after=first.next_cursor)
+    assert ids(first) + ids(fetch(rest)) == [*order, "d"]
 
 
 @pytest.mark.parametrize(

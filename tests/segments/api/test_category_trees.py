@@ -45,6 +45,15 @@ def shopper(gold: Segment, customer: Customer, customer_api: Callable[..., Api])
     return customer_api(customer)
 
 
+def test_a_node_has_a_code_even_when_its_category_has_none(
+    shopper: Api, gold: Segment, forest: dict[str, Category]
+) -> None:
+    Category.objects.filter(pk=forest["garden"].pk).update(code=None)
+    assign(gold, forest["garden"])
+    [node] = shopper.get(TREES).json()
+    assert (node["id"], node["code"]) == ("garden", "")
+
+
 def assign(segment: Segment, category: Category, **facts: Any) -> None:
     ItemAssignmentFactory(segment=segment, product=None, category=category, **facts)
 
