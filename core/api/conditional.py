@@ -9,6 +9,7 @@ from django.utils.cache import patch_vary_headers
 from rest_framework.request import Request
 
 LONGEST_HEADER = 4_000
+PAGE_HEADERS = ("X-Total-Count", "X-Next-Cursor", "X-Prev-Cursor")
 
 
 def entity_tag(parts: Iterable[object]) -> str:
@@ -40,3 +41,9 @@ def answer_privately(
     response["Cache-Control"] = "private"
     patch_vary_headers(response, ("Authorization", "Accept-Language"))
     return response
+
+
+def answer_made_privately(request: Request | HttpRequest, answer: HttpResponse) -> HttpResponse:
+    """As `answer_privately`, for an answer that is made already: its tag stands for all that it says."""
+    said = [answer.content.decode(), *(answer.get(name, "") for name in PAGE_HEADERS)]
+    return answer_privately(request, said, lambda: answer)

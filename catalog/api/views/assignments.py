@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.utils.module_loading import import_string
 from rest_framework.request import Request
 
+from accounts.callers import CallerKind
 from catalog.api import serializers
 from catalog.api.bodies import read_reference
 from catalog.api.representations import ASSIGNMENT, CATEGORY, CATEGORY_OF_REFERENCE
@@ -28,6 +29,7 @@ from catalog.operations.assignments import AssignmentResult
 from catalog.subtrees import descendants, descendants_among
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch, result_status
+from core.api.conditional import answer_made_privately
 from core.api.parameters import path_parameter, query_parameter
 from core.api.sql import Sql
 from core.errors import DomainError, InvalidInput
@@ -78,7 +80,10 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
             *self.of_categories(key, shows_unpublished=shows_unpublished),
             *narrowing,
         ]
-        return self.answer_page(ASSIGNMENT, conditions, needs=needs, keeps_plan=True)
+        answer = self.answer_page(ASSIGNMENT, conditions, needs=needs, keeps_plan=True)
+        if self.caller.kind is CallerKind.CUSTOMER and self.query.get("segmentsIds"):
+            return answer_made_privately(request, answer)  # which segments count depends on the customer
+        return answer
 
     def of_categories(self, key: int, *, shows_unpublished: bool) -> Sequence[Sql]:
         """Return the conditions on the category: which subtree, and which segments."""

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from accounts.scopes import COUPON_REDEEM_ON_BEHALF
 from core.api import parameters
 from core.api.addresses import client_address
-from core.api.conditional import answer_privately
+from core.api.conditional import answer_made_privately
 from core.api.error_schemas import TypedError
 from core.api.operations import operation
 from core.api.parameters import path_parameter, query_parameter
@@ -84,8 +84,7 @@ class CouponServiceViewSet(ContractViewSet):
 
     def privately(self, answer: HttpResponse) -> HttpResponse:
         """Return an answer that belongs to one customer, or 304 when the client holds it already."""
-        content = answer.content.decode()
-        return answer_privately(self.request, [self.caller.tenant.id, content], lambda: answer)
+        return answer_made_privately(self.request, answer)
 
     def tenant_condition(self, alias: str) -> Sql:
         return Sql(f"{alias}.tenant_id = %s", (self.caller.tenant.id,))

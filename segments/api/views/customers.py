@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from accounts.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_OWN
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch
+from core.api.conditional import answer_made_privately
 from core.api.sql import Sql
 from core.errors import NotFound
 from core.windows import open_at
@@ -57,7 +58,8 @@ class CustomerAssignmentViewSet(SegmentServiceViewSet):
             " AND (assignment.legal_entity_id IS NULL OR assignment.legal_entity_id = %s)",
             (viewer.customer_id, viewer.legal_entity_id),
         )
-        return self.answer_page(CUSTOMER_ASSIGNMENT, [*self.members_of(sight.segment_ids[0]), own, window])
+        conditions = [*self.members_of(sight.segment_ids[0]), own, window]
+        return answer_made_privately(request, self.answer_page(CUSTOMER_ASSIGNMENT, conditions))
 
     @segment_operation(
         "POST-customer-segment-search-customers",

@@ -228,6 +228,26 @@ def test_a_customer_names_own_segments_alone(
     assert ids(service_api(SEGMENT_READ).get(URL, **query)) == ["as-b", "as-c"]
 
 
+def test_an_answer_that_depends_on_the_customer_is_private(
+    customer_api: Callable[..., Api], public_api: Api, shop: Tenant, site: Site
+) -> None:
+    segment = SegmentFactory(site=site, external_id="mine")
+    chosen = Category.objects.get(tenant=shop, external_id="a")
+    ItemAssignmentFactory(segment=segment, category=chosen, product=None)
+    membership = CustomerAssignmentFactory(segment=segment, customer__tenant=shop)
+    api = customer_api(membership.customer)
+    answer = api.get(URL, segmentsIds="mine")
+    assert ids(answer) == ["as-a", "as-c-in-a"]
+    assert answer["Cache-Control"] == "private"
+    assert {"Authorization", "Accept-Language"} <= {word.strip() for word in answer["Vary"].split(",")}
+    held = {"If-None-Match": answer["ETag"]}
+    assert api.get(URL, segmentsIds="mine", headers=held).status_code == 304
+    membership.delete()
+    assert ids(api.get(URL, segmentsIds="mine", headers=held)) == []
+    assert "ETag" not in api.get(URL)
+    assert "ETag" not in public_api.get(URL, segmentsIds="mine")
+
+
 # Writing
 
 

@@ -53,6 +53,22 @@ def test_the_b2c_and_the_b2b_assignment_are_different_rows(
     assert reader.get(f"{CUSTOMERS}/C1/L1").json() == B2B
 
 
+def test_own_rows_are_private_and_tagged_by_what_they_say(
+    member: CustomerAssignment, customer: Customer, customer_api: Callable[..., Api]
+) -> None:
+    api = customer_api(customer)
+    answer = api.get(CUSTOMERS)
+    assert answer.json() == [B2C]
+    assert answer["Cache-Control"] == "private"
+    assert {"Authorization", "Accept-Language"} <= {word.strip() for word in answer["Vary"].split(",")}
+    held = {"If-None-Match": answer["ETag"]}
+    assert api.get(CUSTOMERS, headers=held).status_code == 304
+    Customer.objects.filter(pk=customer.pk).update(first_name="Joanna")
+    changed = api.get(CUSTOMERS, headers=held)
+    assert changed.json()[0]["customer"]["firstName"] == "Joanna"
+    assert changed["ETag"] != answer["ETag"]
+
+
 def test_members_are_searched_by_their_fields(
     reader: Api, member: CustomerAssignment, buyer: CustomerAssignment
 ) -> None:
