@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
 from django.db import DataError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from psycopg import errors as postgres
@@ -174,6 +174,8 @@ def as_domain_error(exception: Exception) -> errors.DomainError | None:
             return errors.NotAllowed("The access to the requested resource has been forbidden by the server.")
         case RequestDataTooBig():
             return MalformedBody("The request's body is too large; the limit is 2.5 MiB.")
+        case TooManyFieldsSent():
+            return MalformedBody("The request has too many parameters; the limit is 1000.")
         case DataError():
             return data_error(exception)
         case OperationalError():

@@ -2,7 +2,7 @@ import json
 from http import HTTPStatus
 
 import pytest
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
 from django.db import DataError, OperationalError
 from django.http import Http404
 from psycopg import errors as postgres
@@ -46,6 +46,7 @@ def database_error(kind, cause):
         (rest.ParseError("x"), 400),
         (MalformedBody("x"), 400),
         (RequestDataTooBig(), 400),
+        (TooManyFieldsSent(), 400),
         (database_error(DataError, postgres.InvalidRegularExpression), 400),
         (database_error(DataError, postgres.NumericValueOutOfRange), 400),
         (database_error(OperationalError, postgres.QueryCanceled), 400),
