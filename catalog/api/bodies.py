@@ -82,7 +82,10 @@ def read_metadata(entry: dict[str, Any]) -> tuple[dict[str, Any], int | None]:
     version = metadata.get("version")
     if version is not None and (type(version) is not int or not 0 <= version <= LARGEST_VERSION):
         raise InvalidInput("metadata.version must be a whole number.", field="metadata.version")
-    return read_object(metadata, "mixins", field="metadata.mixins"), version
+    schemas = read_object(metadata, "mixins", field="metadata.mixins")
+    if not all(isinstance(address, str) for address in schemas.values()):
+        raise InvalidInput("metadata.mixins must name the address of each schema.", field="metadata.mixins")
+    return schemas, version
 
 
 def read_localized(

@@ -113,6 +113,14 @@ class Members:
             return None
         return value
 
+    def texts(self, name: str) -> Mapping[str, Any]:
+        """Return an object whose members are all texts; an absent one is empty."""
+        value = self.object(name) or {}
+        for member, text in value.items():
+            if not isinstance(text, str):
+                self.refuse(f"{name}.{member}", "invalid_type", "This is a text.")
+        return value
+
     def members(self, name: str) -> "Members":
         """Return the members of an object within this one; an absent one has none."""
         return Members(self.object(name) or {}, self.problems, f"{self.path}{name}.")
@@ -224,7 +232,7 @@ def read_coupon_body(body: object) -> CouponBody:
         excluded_categories=restrictions.ids("excludedCategories", most=MOST_CATEGORIES),
         issued_to=members.text("issuedTo", most=LONGEST_ID).strip(),
         mixins=members.object("mixins") or {},
-        mixin_schemas=metadata.object("mixins") or {},
+        mixin_schemas=metadata.texts("mixins"),
     )
     code = members.text("code", most=LONGEST_TEXT)
     version = metadata.whole_number("version", most=MOST_REDEMPTIONS)

@@ -158,6 +158,7 @@ def test_what_breaks_a_rule_of_the_service_is_refused(
         ({"validity": {"from": "2022-01-05T00:00:00Z", "to": "2021-01-05T00:00:00Z"}}, "validity"),
         ({"mixins": []}, "mixins"),
         ({"metadata": {"mixins": 1}}, "metadata.mixins"),
+        ({"metadata": {"mixins": {"a": 1}}}, "metadata.mixins"),
         ({"id": "a/b"}, "id"),
         ({"parentId": 7}, "parentId"),
         ({"type": "OTHER"}, "type"),

@@ -175,6 +175,7 @@ CATEGORIES = {"includedCategories": ["known"]}
         ({"allowAnonymous": "yes"}, ["allowAnonymous"]),
         ({"mixins": []}, ["mixins"]),
         ({"metadata": {"version": "1"}}, ["metadata.version"]),
+        ({"metadata": {"mixins": {"a": 5, "b": SCHEMA}}}, ["metadata.mixins.a"]),
         ({"restrictions": {"validFrom": "2024-01-31"}}, ["restrictions.validFrom"]),
         (
             {
@@ -307,11 +308,16 @@ def test_list_has_pages_of_16_and_counts_on_demand(manager, tenant):
 def test_list_is_searched_by_the_fields_of_the_answer(manager, tenant, site):
     coupon = CouponFactory(tenant=tenant, code="A", is_segment_restricted=True, mixins={"season": "winter"})
     CouponSegmentFactory(coupon=coupon, segment=SegmentFactory(site=site, external_id="vip"))
+    RedemptionFactory(coupon=coupon, customer_number="C1", legal_entity_id="L1")
     CouponFactory(tenant=tenant, code="B", valid_for=["C1"], discount_percentage=Decimal("33.5"))
     for q, codes in {
         "code:A": ["A"],
         "name:~upon": ["A", "B"],
         "discountPercentage:>30": ["B"],
+        "discountPercentage:~^33[.]5$": ["B"],
+        "legalEntityRedemptions.legalEntityId:L1": ["A"],
+        "legalEntityRedemptions.count:>1": [],
+        "legalEntityRedemptions:missing": ["B"],
         "restrictions.segments:vip": ["A"],
         "restrictions.validFor:C1": ["B"],
         "mixins.season:winter": ["A"],
