@@ -44,8 +44,12 @@ def fetch_rows(
     tell their types from it. tests/bench/test_plans.py looks at these plans.
     """
     connection = connections[using]
-    with connection.cursor() as cursor:
-        if keeps_plan:
-            cursor.cursor = Cursor(connection.connection)
+    if not keeps_plan:
+        with connection.cursor() as cursor:
+            cursor.execute(statement.text, statement.values)
+            return cursor.fetchall()
+    connection.ensure_connection()
+    wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    with wrapped(Cursor(connection.connection)) as cursor:
         cursor.execute(statement.text, statement.values)
         return cursor.fetchall()
