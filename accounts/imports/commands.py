@@ -12,14 +12,17 @@ from typing import Any, ClassVar, NoReturn
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 from tqdm import tqdm
 
 from accounts.callers import TenantRecord
 from accounts.imports.exports import exported_documents, used_languages
+from accounts.imports.importing import Report, run_import
 from accounts.imports.kinds import ImportKind
-from accounts.imports.runs import ImportOrder, Report, run_import
+from accounts.imports.runs import ImportOrder
 from accounts.models import Tenant
 from core.errors import DomainError
+from core.imports.columns import shown_name
 from core.imports.exporting import output_file, write_documents
 from core.imports.files import STANDARD_INPUT, InputFile
 from core.imports.merging import Tally
@@ -27,7 +30,19 @@ from core.imports.records import Format, format_of_name
 from core.imports.statements import Mode
 
 ALL_APPLIED, SOME_REFUSED, NOTHING_DONE = 0, 1, 2
+MEANING = {
+    Mode.UPSERT: "creates what is new and changes what differs (the default)",
+    Mode.INSERT: "creates, and refuses what exists",
+    Mode.REPLACE: "also removes what the file does not hold, of each segment or category that it names",
+    Mode.DELETE: "removes what the file names",
+}
 SAID_BY_NAME = ("created", "changed", "unchanged", "repeated", "removed", "refused")
+
+
+class UnknownTenant(DomainError):
+    """No tenant has this name."""
+
+    code = "unknown_tenant"
 
 
 def whole_number(text: str) -> int:
@@ -43,13 +58,17 @@ def positive_number(text: str) -> int:
 
 
 def tenant_named(name: str) -> TenantRecord:
-    """Return the tenant; raise CommandError when there is none."""
+    """Return the tenant; raise UnknownTenant when there is none."""
     tenant = Tenant.objects.filter(name=name).first()
     if tenant is None:
-        raise CommandError(f"There is no tenant {name}.", returncode=NOTHING_DONE)
+        raise UnknownTenant(f"There is no tenant {name}.")
     return TenantRecord(
         tenant.pk, tenant.name, tenant.default_language, tuple(tenant.languages), tenant.currency
     )
+
+
+def unreachable(error: OperationalError) -> str:
+    return f"The database server cannot be reached: {str(error).strip()}"
 
 
 class ImportCommand(BaseCommand):
@@ -60,17 +79,27 @@ class ImportCommand(BaseCommand):
 
     @property
     def help(self) -> str:  # type: ignore[override]
-        names = ", ".join(column.name for column in self.kind.columns)
+        names = ", ".join(map(shown_name, self.kind.columns))
         return (
-            f"Import {self.kind.noun} from a CSV file (columns: {names}) or JSON Lines file, which may be"
-            " compressed with gzip or zstd. See docs/bulk-upserts.md."
+            f"Import {self.kind.noun} from a CSV file (columns: {names}) or a JSON Lines file, which may be"
+            " compressed with gzip or zstd. See docs/bulk-upserts.md. Exit status: 0 all rows applied,"
+            " 1 some refused or the import stopped, 2 nothing done."
         )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", help="a file, or - for standard input")
-        parser.add_argument("--tenant", required=True)
-        parser.add_argument("--format", choices=[*Format], help="csv or jsonl, when the name does not tell")
-        parser.add_argument("--mode", choices=[*self.kind.modes], default=Mode.UPSERT)
+        parser.add_argument("--tenant", required=True, help="the tenant's name")
+        parser.add_argument(
+            "--format",
+            choices=[format.value for format in Format],
+            help="csv or jsonl, when the name does not tell",
+        )
+        parser.add_argument(
+            "--mode",
+            choices=[mode.value for mode in self.kind.modes],
+            default=self.kind.modes[0].value,
+            help="; ".join(f"{mode.value} {MEANING[mode]}" for mode in self.kind.modes),
+        )
         parser.add_argument("--dry-run", action="store_true", help="say what would happen, and write nothing")
         parser.add_argument("--atomic", action="store_true", help="all or nothing: one transaction")
         parser.add_argument(
@@ -92,8 +121,8 @@ class ImportCommand(BaseCommand):
         if options["resume"] and options["dry_run"]:
             raise CommandError("A rehearsal has nothing to resume.", returncode=NOTHING_DONE)
         started = monotonic()
-        record = tenant_named(tenant)
         try:
+            record = tenant_named(tenant)
             with terminated_as_interrupted(), InputFile(file) as source:
                 order = ImportOrder(
                     kind=self.kind,
@@ -111,18 +140,17 @@ class ImportCommand(BaseCommand):
                 with ImportProgress(source) as progress:
                     report = run_import(order, progress)
         except DomainError as error:
-            self._fail(error, as_json=options["json"])
+            self._fail(error.code, error.message, as_json=options["json"])
+        except OperationalError as error:
+            self._fail("server_failed", unreachable(error), as_json=options["json"])
         except KeyboardInterrupt:
-            raise CommandError(
-                "Stopped. What was committed stays; run the same command with --resume to go on.",
-                returncode=SOME_REFUSED,
-            ) from None
+            self._fail("stopped", "Stopped before anything was done.", as_json=options["json"])
         self._answer(order, report, monotonic() - started, as_json=options["json"])
 
-    def _fail(self, error: DomainError, *, as_json: bool) -> NoReturn:
+    def _fail(self, code: str, message: str, *, as_json: bool) -> NoReturn:
         if as_json:
-            self.stdout.write(orjson.dumps({"error": error.code, "message": error.message}).decode())
-        raise CommandError(error.message, returncode=NOTHING_DONE) from error
+            self.stdout.write(orjson.dumps({"error": code, "message": message}).decode())
+        raise CommandError(message, returncode=NOTHING_DONE)
 
     def _answer(self, order: ImportOrder, report: Report, seconds: float, *, as_json: bool) -> None:
         total = report.total
@@ -204,13 +232,17 @@ class ExportCommand(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", help="a file (.gz and .zst are compressed), or - for standard output")
-        parser.add_argument("--tenant", required=True)
-        parser.add_argument("--format", choices=[*Format], help="csv or jsonl, when the name does not tell")
+        parser.add_argument("--tenant", required=True, help="the tenant's name")
+        parser.add_argument(
+            "--format",
+            choices=[format.value for format in Format],
+            help="csv or jsonl, when the name does not tell",
+        )
 
     def handle(self, *, file: str, tenant: str, **options: Any) -> None:
-        record = tenant_named(tenant)
         chosen = Format(options["format"]) if options["format"] else format_of_name(file) or Format.CSV
         try:
+            record = tenant_named(tenant)
             with output_file(file) as stream:
                 count = write_documents(
                     stream,
@@ -221,6 +253,8 @@ class ExportCommand(BaseCommand):
                 )
         except DomainError as error:
             raise CommandError(error.message, returncode=NOTHING_DONE) from error
+        except OperationalError as error:
+            raise CommandError(unreachable(error), returncode=NOTHING_DONE) from error
         self.stderr.write(f"{count:,} {self.kind.noun} exported.", self.style.SUCCESS)
 
 
@@ -251,8 +285,12 @@ class ImportProgress:
         """More rows have been read."""
         self.rows += rows
         if self.shows_bar:
-            self.bar.set_postfix_str(f"{self.rows / (monotonic() - self.started):,.0f} rows/s", refresh=False)
-            self.bar.update(self.file.position - self.bar.n)
+            position = self.file.position
+            said = f"{self.rows / (monotonic() - self.started):,.0f} rows/s"
+            self.bar.set_postfix_str(
+                f"{said}, writing" if position == self.file.size else said, refresh=False
+            )
+            self.bar.update(position - self.bar.n)
 
     def committed(self, line: int, total: Tally) -> None:
         """A batch is done, up to this line."""

@@ -89,12 +89,12 @@ class Header:
                 continue
             column = known.get(name) or _localized(name, columns)
             if column is None:
-                listed = ", ".join(_shown(column) for column in columns)
+                listed = ", ".join(shown_name(column) for column in columns)
                 raise UnreadableFile(f"Line 1: there is no column {name!r}. The columns are: {listed}.")
             cells.append((index, tuple(name.split(".")), column.type, name))
         for column in columns:
             if column.is_required and not any(_is_named(column, name) for name in self.names):
-                raise UnreadableFile(f"Line 1: the column {_shown(column)} is missing.")
+                raise UnreadableFile(f"Line 1: the column {shown_name(column)} is missing.")
         self.flat = [
             (index, path[0]) for index, path, kind, _ in cells if len(path) == 1 and READERS[kind] is None
         ]
@@ -138,5 +138,5 @@ def _is_named(column: Column, name: str) -> bool:
     return name == column.name
 
 
-def _shown(column: Column) -> str:
+def shown_name(column: Column) -> str:
     return f"{column.name}.<language>" if column.type is ColumnType.LOCALIZED else column.name

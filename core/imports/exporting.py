@@ -3,17 +3,19 @@
 import csv
 import gzip
 import io
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import IO, Any, cast
 
 import orjson
 import zstandard
 
 from core.imports.columns import Column, ColumnType
-from core.imports.files import STANDARD_INPUT, UnreadableFile
+from core.imports.files import STANDARD_INPUT, UnwritableFile
 from core.imports.records import Format
 
 LIST_SEPARATOR = "|"
@@ -21,24 +23,46 @@ LIST_SEPARATOR = "|"
 
 @contextmanager
 def output_file(path: str) -> Iterator[IO[bytes]]:
-    """Open a file to write to, compressed when its name ends in .gz or .zst; - is standard output."""
+    """Open a file to write to, compressed when its name ends in .gz or .zst; - is standard output.
+
+    Raises UnwritableFile, also when the disk is full in the end. Whoever reads standard output may stop
+    early, as `head` does: then this process ends without a word, as others do.
+    """
     if path == STANDARD_INPUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with ended_by_closed_pipes():
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
         return
     try:
-        raw = Path(path).open("wb")  # noqa: SIM115 -- closed below
+        with Path(path).open("wb") as raw, _compressed(path, raw) as stream:
+            yield stream
     except OSError as error:
-        raise UnreadableFile(f"{path} cannot be written: {error.strerror}.") from error
-    with raw:
-        if path.endswith(".gz"):
-            with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as packed:
-                yield cast(IO[bytes], packed)
-        elif path.endswith(".zst"):
-            with zstandard.ZstdCompressor().stream_writer(raw, closefd=False) as packed_stream:
-                yield packed_stream
-        else:
-            yield raw
+        raise UnwritableFile(f"{path} cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def _compressed(path: str, raw: IO[bytes]) -> Iterator[IO[bytes]]:
+    if path.endswith(".gz"):
+        with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as packed:
+            yield cast(IO[bytes], packed)
+    elif path.endswith(".zst"):
+        with zstandard.ZstdCompressor().stream_writer(raw, closefd=False) as packed_stream:
+            yield packed_stream
+    else:
+        yield raw
+
+
+@contextmanager
+def ended_by_closed_pipes() -> Iterator[None]:
+    """Let a closed pipe end this process as it ends others; Python would raise an error."""
+    if current_thread() is not main_thread():  # only there signals can be set
+        yield
+        return
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGPIPE, before)
 
 
 def write_json_lines(stream: IO[bytes], documents: Iterable[str]) -> int:

@@ -28,6 +28,12 @@ class UnreadableFile(DomainError):
     code = "unreadable_file"
 
 
+class UnwritableFile(DomainError):
+    """A file cannot be written: its folder is missing, the disk is full, or it is the one that is read."""
+
+    code = "unwritable_file"
+
+
 Line = tuple[int, bytes, bool]
 """A line of the file: its number from 1, its bytes without the line's end, and whether it was cut."""
 
@@ -46,6 +52,7 @@ class InputFile:
             raise UnreadableFile(f"{path} cannot be read: {error.strerror}.") from error
         self.size = self.raw.seek(0, io.SEEK_END)
         self.raw.seek(0)
+        self.plain: io.BufferedReader | None = None
 
     def __enter__(self) -> "InputFile":
         return self
@@ -55,8 +62,8 @@ class InputFile:
 
     @property
     def position(self) -> int:
-        """How many bytes of the file, as it is on disk, have been read."""
-        return self.raw.tell()
+        """How many bytes of the file, as it is on disk, have been taken."""
+        return self.plain.tell() if self.plain and not self.plain.closed else self.raw.tell()
 
     def digest(self) -> str:
         """Return the SHA-256 digest of the file as it is on disk."""
@@ -98,6 +105,7 @@ class InputFile:
     def _decompressed(self) -> io.BufferedIOBase:
         mark = self.is_compressed()
         kept_open = _Unclosed(self.raw)
+        self.plain = None
         if mark == GZIP:
             return io.BufferedReader(gzip.GzipFile(fileobj=kept_open, mode="rb"), CHUNK)
         if mark == ZSTD:
@@ -106,7 +114,8 @@ class InputFile:
                 read_across_frames=True,
             )
             return io.BufferedReader(reader, CHUNK)
-        return io.BufferedReader(kept_open, CHUNK)
+        self.plain = io.BufferedReader(kept_open, CHUNK)
+        return self.plain
 
 
 class _Unclosed(io.RawIOBase):
@@ -117,6 +126,12 @@ class _Unclosed(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.stream.tell()
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         return self.stream.readinto(buffer)  # type: ignore[attr-defined]

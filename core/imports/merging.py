@@ -35,7 +35,8 @@ from core.imports.statements import (
     writing_statement,
 )
 
-REFUSALS_AT_ONCE = 10_000
+REFUSALS_AT_ONCE = 1_000
+REFUSED = "import_refused"  # a cursor
 WORK_MEMORY = "64MB"  # of the server, for each sort and hash join
 COUNTS = ("rows", "created", "changed", "unchanged", "repeated", "removed", "refused")
 
@@ -215,16 +216,16 @@ class Survey:
 
 
 def _refusals(cursor: Any) -> Iterator[Refusal]:
-    last = -1
+    """Yield the refused rows by line; the server keeps what was not fetched yet."""
+    cursor.execute(
+        f"DECLARE {REFUSED} NO SCROLL CURSOR FOR SELECT line, resolved.refusal[1], resolved.refusal[2],"
+        f" coalesce(given.source, '') FROM {RESOLVED} AS resolved JOIN {GIVEN} AS given USING (line)"
+        " WHERE resolved.refusal IS NOT NULL ORDER BY line"
+    )
     while True:
-        cursor.execute(
-            "SELECT refused.line, refused.refusal[1], refused.refusal[2], coalesce(given.source, '')"
-            f" FROM (SELECT line, refusal FROM {RESOLVED} WHERE refusal IS NOT NULL AND line > %s"
-            f" ORDER BY line LIMIT %s) AS refused JOIN {GIVEN} AS given USING (line) ORDER BY line",
-            [last, REFUSALS_AT_ONCE],
-        )
+        cursor.execute(f"FETCH {REFUSALS_AT_ONCE} FROM {REFUSED}")
         found = cursor.fetchall()
         yield from (Refusal(*row) for row in found)
         if len(found) < REFUSALS_AT_ONCE:
-            return
-        last = found[-1][0]
+            break
+    cursor.execute(f"CLOSE {REFUSED}")

@@ -101,7 +101,7 @@ class _CsvLines:
             self.error = WrongEncoding(f"Line {number} is not UTF-8 at its byte {place}.")
             text = content.decode(errors="replace")
         if NUL in text:
-            self.error = WrongEncoding(f"Line {number} has a character that cannot be stored.")
+            self.error = self.error or WrongEncoding(f"Line {number} has a character that cannot be stored.")
             text = text.replace(NUL, "\ufffd")
         if is_too_long:
             self.error = BrokenLine(f"Line {number} is longer than 4 MiB.")

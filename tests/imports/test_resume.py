@@ -1,14 +1,11 @@
 """Imports that are killed, stopped or run twice at once end with the rows of an undisturbed one."""
 
-import os
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 import pytest
@@ -21,8 +18,8 @@ from segments.models import CustomerAssignment
 from tests.concurrency.threads import at_once
 from tests.factories.segments import SegmentFactory
 from tests.imports.conftest import members, run_command
+from tests.imports.processes import start_command
 
-PROJECT = Path(__file__).resolve().parents[2]
 KILLS = 20
 CUSTOMERS = 1_500
 SEGMENTS = 4
@@ -48,30 +45,7 @@ def file(tenant, site, tmp_path) -> Path:
 
 def start(file: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """Start a real process that imports the file into the test's database."""
-    parameters = connection.get_connection_params()
-    environ = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "DEBUG": "1",
-        "DATABASE_URL": f"postgres://{parameters.get('user', '')}:{parameters.get('password') or ''}@"
-        f"/{connection.settings_dict['NAME']}?host={quote(parameters['host'], safe='')}"
-        f"&port={parameters.get('port') or 5432}",
-    }
-    words = [
-        "manage.py",
-        "upsert_segment_customers",
-        str(file),
-        "--tenant",
-        "acme",
-        "--json",
-    ]
-    return subprocess.Popen(
-        [sys.executable, *words, *arguments],
-        cwd=PROJECT,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    return start_command("upsert_segment_customers", str(file), "--tenant", "acme", "--json", *arguments)
 
 
 def resident_peak(process_id: int) -> int:

@@ -1,0 +1,258 @@
+"""Imports a file batch by batch, so that it can be rehearsed, stopped, resumed and undone."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Protocol
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from accounts.imports.journal import note_changes
+from accounts.imports.kinds import Batch
+from accounts.imports.rejects import RejectsFile
+from accounts.imports.runs import ImportOrder, counted, end_run, new_run, unfinished_run
+from accounts.models import ImportReject, ImportRun, ImportState
+from core.errors import DomainError
+from core.imports.files import UnreadableFile, UnwritableFile
+from core.imports.merging import COUNTS, Refusal, Tally
+from core.imports.records import Format, Record, format_of, header_of, read_records
+from core.imports.statements import Mode
+
+KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
+KEPT_SOURCE = 2_000  # characters of each kept row
+WHOLE_FILE_MODES = (Mode.REPLACE,)
+
+
+class TooManyRejects(DomainError):
+    """More rows were refused than the operator allows; the batch in which that happened is not applied."""
+
+    code = "too_many_rejects"
+
+
+class NotAllOrNothing(DomainError):
+    """Rows of an import that is all or nothing were refused, so nothing was applied."""
+
+    code = "rows_refused"
+
+
+class ImportStopped(DomainError):
+    """The operator stopped the import. Batches that were committed before stay."""
+
+    code = "stopped"
+
+
+class ServerFailed(DomainError):
+    """The database server ended the import, or is gone."""
+
+    code = "server_failed"
+
+
+class SourceAsRejects(UnwritableFile):
+    """Refused rows were to be written over the file that they come from."""
+
+
+class Listener(Protocol):
+    """Watches an import."""
+
+    def read(self, rows: int) -> None:
+        """More rows have been read."""
+        ...
+
+    def committed(self, line: int, total: Tally) -> None:
+        """A batch is done, up to this line; the total of all batches so far."""
+        ...
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import came to. `run` is None for a rehearsal, which leaves no trace."""
+
+    run: ImportRun | None
+    total: Tally = field(default_factory=Tally)
+    error: DomainError | None = None
+
+
+@dataclass(slots=True)
+class ImportAtWork:
+    """An import while it runs."""
+
+    order: ImportOrder
+    listener: Listener
+    format: Format
+    header: list[str]
+    rejects: RejectsFile
+    report: Report
+    last_line: int = 0
+    untold: int = 0
+
+    def run(self) -> None:
+        """Apply the file's rows behind the last committed line, one transaction a batch."""
+        records = self._records()
+        size = self.order.batch_size or self.order.kind.batch_size
+        for first in records:
+            if is_whole_file(self.order):
+                batch: Iterator[Record] = chain([first], records)
+            else:
+                batch = chain([first], islice(records, size - 1))
+            self._apply(batch)
+        self.rejects.flush()  # a file without rows has a header all the same
+
+    def _records(self) -> Iterator[Record]:
+        done = self.report.run.committed_line if self.report.run else 0
+        kind = self.order.kind
+        for record in read_records(self.order.file, self.format, kind.columns, kind.writer.plain):
+            if record.line > done:
+                self.last_line = record.line
+                self.untold += 1
+                if self.untold == 1_000:
+                    self.listener.read(self.untold)
+                    self.untold = 0
+                yield record
+        self.listener.read(self.untold)
+        self.untold = 0
+
+    def _apply(self, records: Iterator[Record]) -> None:
+        refusals: list[ImportReject] = []
+        run = self.report.run
+        kept = 0 if run is None else max(0, KEPT_REJECTS - run.refused)
+        allowed = self.order.max_rejects
+
+        def refuse(refusal: Refusal) -> None:
+            self.rejects.add(refusal)
+            if len(refusals) < kept:
+                refusals.append(
+                    ImportReject(
+                        run=run,
+                        line=refusal.line,
+                        reason=refusal.code,
+                        message=refusal.message,
+                        source=refusal.source[:KEPT_SOURCE],
+                    )
+                )
+
+        batch = Batch(
+            records=records,
+            header=self.header,
+            tenant=self.order.tenant,
+            at=timezone.now(),
+            mode=self.order.mode,
+            is_rehearsal=self.order.is_rehearsal,
+            refuse=refuse,
+            written=partial(note_changes, run) if run and self.order.kind.is_undoable else None,
+        )
+        try:
+            with transaction.atomic():
+                tally = self.order.kind.writer.write(batch)
+                written = self.rejects.flush()
+                self._check(tally, allowed)
+                if run is not None:
+                    ImportReject.objects.bulk_create(refusals)
+                    self._note_progress(run, tally, written)
+        except (TooManyRejects, NotAllOrNothing):
+            if run is not None:
+                self._note_failure(run, refusals)
+            raise
+        self.report.total.add(tally)
+        self.listener.read(self.untold)
+        self.untold = 0
+        self.listener.committed(self.last_line, self.report.total)
+
+    def _check(self, tally: Tally, allowed: int | None) -> None:
+        """Raise NotAllOrNothing or TooManyRejects; what was refused then counts, and nothing else does."""
+        refused = self.report.total.refused + tally.refused
+        error: DomainError
+        if self.order.is_atomic and tally.refused and not self.order.is_rehearsal:
+            error = NotAllOrNothing(
+                f"{tally.refused:,} rows were refused, so nothing was applied: it is all or nothing."
+            )
+        elif allowed is not None and refused > allowed:
+            error = TooManyRejects(
+                f"{refused:,} rows were refused and {allowed:,} are allowed:"
+                f" the batch up to line {self.last_line:,} was not applied."
+            )
+        else:
+            return
+        self.report.total.add(Tally(rows=tally.rows, refused=tally.refused, reasons=tally.reasons))
+        raise error
+
+    def _note_failure(self, run: ImportRun, refusals: list[ImportReject]) -> None:
+        """Keep why rows were refused, which is what the operator needs; the transaction took it along."""
+        ImportReject.objects.bulk_create(refusals)
+        if run.committed_line == 0:
+            run.refused, run.refused_by_reason = self.report.total.refused, self.report.total.reasons
+            run.save(update_fields=["refused", "refused_by_reason"])
+
+    def _note_progress(self, run: ImportRun, tally: Tally, written: int) -> None:
+        for name in COUNTS:
+            setattr(run, name, getattr(run, name) + getattr(tally, name))
+        for code, count in tally.reasons.items():
+            run.refused_by_reason[code] = run.refused_by_reason.get(code, 0) + count
+        run.committed_line = self.last_line
+        run.rejects_size = written
+        run.save()
+
+
+def is_whole_file(order: ImportOrder) -> bool:
+    """Say whether the file is applied at once: all or nothing, a replacement, or a rehearsal."""
+    return order.is_atomic or order.is_rehearsal or order.mode in WHOLE_FILE_MODES
+
+
+def run_import(order: ImportOrder, listener: Listener) -> Report:
+    """Import the file and say what became of its rows.
+
+    Raises UnreadableFile for a file or header that cannot be read, before anything is written; and
+    UnwritableFile, NothingToResume and ImportIsRunning. What ends an import early comes back as the report's
+    `error`, beside what had been committed: the run can be resumed then.
+    """
+    kind = order.format or format_of(order.file)
+    header = header_of(order.file, kind)
+    next(read_records(order.file, kind, order.kind.columns), None)  # a header that does not fit ends it here
+    check_rejects_path(order)
+    notice_gone_clients()
+    run = None if order.is_rehearsal else unfinished_run(order) if order.resumes else new_run(order)
+    report = Report(run, total=counted(run) if run else Tally())
+    try:
+        rejects = RejectsFile(order.rejects_path, kind, header, resume_at=run.rejects_size if run else 0)
+        with rejects:
+            ImportAtWork(order, listener, kind, header, rejects, report).run()
+    except (TooManyRejects, NotAllOrNothing, UnreadableFile, UnwritableFile) as error:
+        report.error = error
+        end_run(run, ImportState.FAILED, error)
+    except KeyboardInterrupt:
+        report.error = stopped(report)
+        end_run(run, ImportState.STOPPED)
+    except (OperationalError, InterfaceError) as error:
+        report.error = ServerFailed(f"The database server ended the import: {str(error).strip()}")
+        with suppress(OperationalError, InterfaceError):  # a run that cannot be ended can be resumed as well
+            end_run(run, ImportState.FAILED, error)
+    except Exception as error:
+        end_run(run, ImportState.FAILED, error)
+        raise
+    else:
+        end_run(run, ImportState.FINISHED)
+    return report
+
+
+def stopped(report: Report) -> ImportStopped:
+    if report.run is None:
+        return ImportStopped("Stopped. It was a rehearsal: nothing has changed.")
+    return ImportStopped("Stopped. What was committed stays; run the same command with --resume to go on.")
+
+
+def check_rejects_path(order: ImportOrder) -> None:
+    """Raise SourceAsRejects when the rows would be overwritten by those of them that are refused."""
+    path, source = order.rejects_path, Path(order.file.name)
+    if path is not None and path.exists() and source.exists() and path.samefile(source):
+        raise SourceAsRejects(f"{path} is the file that is imported; name another one for refused rows.")
+
+
+def notice_gone_clients() -> None:
+    """Let the server end a statement whose client was killed, where it can tell; it may hold locks."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT version() ~* 'linux|darwin|bsd'")
+        if cursor.fetchone()[0]:
+            cursor.execute("SET client_connection_check_interval = '2s'")
