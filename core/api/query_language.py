@@ -11,7 +11,8 @@ or as its text. Every fault is a QuerySyntaxError that says at which character; 
     test       = "null" | "exists" | "missing" | value | comparison | "~", pattern | brackets ;
     brackets   = "(", [ blanks ], ( list | range ), [ blanks ], ")"
                | "(", [ blanks ], "~", pattern, ")" ;
-    list       = value, { [ blanks ], ",", [ blanks ], value } ;  (* at most 1,000 values *)
+    list       = value, { ( [ blanks ], ",", [ blanks ] | blanks, "OR", blanks ), value } ;
+                                                                  (* at most 1,000 values *)
     range      = comparison, [ [ blanks ], "AND", [ blanks ], comparison ] ;
     comparison = ( ">" | ">=" | "<" | "<=" ), value ;             (* in brackets blanks may stand between *)
     value      = quoted | word ;
@@ -25,8 +26,8 @@ A word runs to the next blank, in brackets also to a comma, and holds anything b
 with `<` or `>`, nor outside brackets with `~`. `null`, `exists` and `missing` are tests only as the whole
 word after the colon: in quotes and in brackets they are texts. An expression is a regular expression (see
 core.api.regular_expressions) that runs to the next blank outside its own brackets, or within `(~` to the
-bracket that closes it; `~(a b)` is the expression `a b`. `AND` may be written in lower case. A text without
-terms holds for everything.
+bracket that closes it; `~(a b)` is the expression `a b`. `AND` and `OR` may be written in lower case. A text
+without terms holds for everything.
 """
 
 import itertools
@@ -51,7 +52,7 @@ _BLANK_CHARACTERS = " \t\n\r"
 _BLANKS = re.compile(r"[ \t\n\r]+")
 _PATH = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _OPERATOR = re.compile(r"[<>]=?")
-_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
+_SEPARATOR = re.compile(r"[ \t\n\r]*,[ \t\n\r]*|[ \t\n\r]+OR[ \t\n\r]+", re.IGNORECASE)
 _AND = re.compile(r"[ \t\n\r]*AND[ \t\n\r]*", re.IGNORECASE)
 _WORD = re.compile(r'[^ \t\n\r()"<>][^ \t\n\r()"]*')
 _WORD_IN_BRACKETS = re.compile(r'[^ \t\n\r(),"<>][^ \t\n\r(),"]*')
@@ -257,7 +258,7 @@ class _Parser:
                 test = Range(self.comparisons())
                 expected = "AND or ')'" if len(test.comparisons) == 1 else "')'"
             case _:
-                test, expected = OneOf(self.values()), "',' or ')'"
+                test, expected = OneOf(self.values()), "',', OR or ')'"
         self.skip_blanks()
         if not self.next:
             raise self.fault("this bracket is not closed", index=opened_at)
@@ -268,8 +269,8 @@ class _Parser:
 
     def values(self) -> tuple[Value, ...]:
         values = [self.value(_WORD_IN_BRACKETS)]
-        while comma := _COMMA.match(self.text, self.index):
-            self.index = comma.end()
+        while separator := _SEPARATOR.match(self.text, self.index):
+            self.index = separator.end()
             if len(values) == MAX_LIST_VALUES:
                 raise self.fault(f"a list has at most {MAX_LIST_VALUES} values")
             values.append(self.value(_WORD_IN_BRACKETS))
