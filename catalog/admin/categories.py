@@ -76,7 +76,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     """Categories as a tree that rows are dragged in; every move goes through the operation."""
 
     form = CategoryForm
-    explanation = "Where products stand. Drag a row by its handle to move a category and all below it."
+    explanation = "Where products stand."
     empty_state = "Add one, or let another system write them through the API."
     localized_fields = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION, "slug": LONGEST_NAME}
     error_fields = {
@@ -141,6 +141,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         if (shown := context.get("cl")) is not None:
             context["media"] += self.tree_media(shown)
             context["ways_up"] = ways_up(shown.shown_parent)
+            context["may_move"] = self.has_change_permission(request)
         return response
 
     def tree_media(self, shown: CategoryChangeList) -> forms.Media:
@@ -204,13 +205,24 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
 
     # --- columns ---
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Offer nobody to drag or to add who may not."""
+        columns = list(super().get_list_display(request))
+        if not self.has_change_permission(request):
+            columns[columns.index("tree_actions")] = "tree_node"
+        if not self.has_add_permission(request):
+            columns.remove("add_below")
+        return columns
+
     @admin.display(description="")
     def tree_actions(self, category: Category) -> SafeString:
-        return format_html(
-            '<div class="drag-handle"></div><div class="tree-node" data-pk="{}" data-level="{}"></div>',
-            category.pk,
-            category.level - 1,
-        )
+        return format_html('<div class="drag-handle"></div>{}', self.tree_node(category))
+
+    @admin.display(description="")
+    def tree_node(self, category: Category) -> SafeString:
+        """What opens and closes the rows below."""
+        place = '<div class="tree-node" data-pk="{}" data-level="{}"></div>'
+        return format_html(place, category.pk, category.level - 1)
 
     @admin.display(description="Category")
     def indented_title(self, category: Category) -> SafeString:

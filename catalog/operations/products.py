@@ -198,7 +198,7 @@ def _write_products(
 def _insert(plan: Plan[tuple[int, str], ProductDraft], values: Mapping[tuple[int, str], list[Any]]) -> None:
     """Insert the products of the plan; refuse those that another writer created in between."""
     inserted = insert_rows(TARGET, list(values.values()))
-    for key, outcome in plan.first_outcome.items():
+    for key, (outcome, *_) in plan.outcomes_of.items():
         if key not in inserted:
             outcome.created = False
             outcome.error = ProductExists(key[1])

@@ -179,14 +179,31 @@ def test_an_operator_cannot_drag_between_tenants(operator_browser: Client, shop:
     assert drop(operator_browser, "kids", "theirs", "last-child").status_code == 404
 
 
-def test_dragging_needs_the_permission_to_change(tenant: Tenant, shop: Tenant) -> None:
+@pytest.fixture
+def reading_browser(tenant: Tenant) -> Client:
+    """The admin as somebody sees it who may look at categories and no more."""
     reader = UserFactory(username="reader", tenant=tenant)
     reader.user_permissions.set(Permission.objects.filter(codename="view_category"))
     browser = Client()
     browser.force_login(reader)
+    return browser
+
+
+def test_dragging_needs_the_permission_to_change(reading_browser: Client, shop: Tenant) -> None:
     before = outline(shop)
-    assert drop(browser, "kids", "parts", "left").status_code == 403
+    assert drop(reading_browser, "kids", "parts", "left").status_code == 403
     assert outline(shop) == before
+
+
+def test_nobody_is_offered_to_drag_or_add_who_may_not(
+    staff_browser: Client, reading_browser: Client, shop: Tenant
+) -> None:
+    page = reverse(f"{CATEGORIES}_changelist")
+    offers = ("drag-handle", "Add below", "Drag a row")
+    whole, read_only = (browser.get(page).content.decode() for browser in (staff_browser, reading_browser))
+    assert [text in whole for text in offers] == [True, True, True]
+    assert [text in read_only for text in offers] == [False, False, False]
+    assert "tree-node" in read_only
 
 
 # --- forms ---
