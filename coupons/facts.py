@@ -10,7 +10,8 @@ from coupons.codes import has_code
 from coupons.errors import CouponNotFound
 from coupons.money import Money
 from coupons.orders import Buyer
-from segments.visibility import checked_viewer, matching_products, segments_of_member
+from segments.viewers import checked_viewer
+from segments.visibility import matching_products, segments_of_member
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Self
 from accounts.callers import Caller
 from core.errors import NotAllowed
 from coupons.money import Money
-from segments.visibility import Shopper, shopper_of
+from segments.viewers import Shopper, shopper_of
 
 
 @dataclass(frozen=True, slots=True)

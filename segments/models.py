@@ -192,6 +192,7 @@ class ItemAssignment(Assignment):
             ),
             models.Index(
                 fields=["tenant", "product", "segment"],
+                include=["valid_from", "valid_to"],
                 condition=Q(product__isnull=False),
                 name="segments_of_product",
             ),

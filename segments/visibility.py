@@ -1,30 +1,20 @@
 """Who sees what: the one place that knows which segments count for whom, and which items they hold.
 
 A segment counts for a shopper when it is effective at the instant asked for, and when the shopper belongs to
-it at that instant: by a B2C assignment, or by a B2B assignment for the legal entity that they act for. Only
-the entity acted for counts, so that one company's range never shows in another company's session.
+it at that instant: by a B2C assignment, or by a B2B assignment for the legal entity that they act for.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from accounts.callers import Caller, CallerKind, Identity
+from accounts.callers import Caller, CallerKind
 from accounts.scopes import SEGMENT_READ
 from core.api.sql import Sql, fetch_rows
-from core.errors import NotAllowed
 from core.windows import open_at
 from segments.errors import UnknownSite
 from segments.holdings import categories_held, products_held
-
-
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """A shopper as visibility knows them, by keys. Without a customer they belong to nothing."""
-
-    tenant_id: int
-    customer_id: int | None = None
-    legal_entity_id: int | None = None
+from segments.viewers import Shopper, Viewer, checked_viewer, shopper_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,115 +31,7 @@ class Sight:
     changes_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Shopper:
-    """Whose sight is asked for, before anything was looked up.
-
-    The customer is known by key, or by `customer_number` alone in a preview. `bound_legal_entity` is the
-    entity of the token, `named_legal_entity` the id that the request names; an empty text means none.
-    """
-
-    tenant_id: int
-    customer_id: int | None = None
-    customer_number: str = ""
-    bound_legal_entity: Identity | None = None
-    named_legal_entity: str = ""
-
-    @property
-    def is_known(self) -> bool:
-        """Whether there is a customer at all: anonymous callers and services are members of nothing."""
-        return self.customer_id is not None or bool(self.customer_number)
-
-    @property
-    def wanted_legal_entity(self) -> str:
-        """The id of the entity to act for, empty when none is named.
-
-        Raises NotAllowed when the token is bound to another entity than the request names.
-        """
-        bound = self.bound_legal_entity.external_id if self.bound_legal_entity else ""
-        named = self.named_legal_entity
-        if bound and named and bound != named:
-            raise NotAllowed(f"The token acts for the legal entity {bound}, not for {named}.")
-        return bound or named
-
-    @property
-    def customer_key(self) -> Sql:
-        """The customer's key as an expression."""
-        if self.customer_id is not None:
-            return Sql("%s::bigint", (self.customer_id,))
-        return Sql(
-            "(SELECT id FROM accounts_customer WHERE tenant_id = %s AND external_id = %s)",
-            (self.tenant_id, self.customer_number),
-        )
-
-    @property
-    def acting_legal_entity(self) -> Sql:
-        """The key of the entity that the customer acts for, as an expression; NULL when there is none.
-
-        It is the wanted one if the customer is a contact of it, else the only one that they are a contact
-        of: a customer of several entities who names none acts for none.
-        """
-        wanted, customer = self.wanted_legal_entity, self.customer_key
-        entity = Sql("")
-        if self.bound_legal_entity:
-            entity = Sql(" AND contact.legal_entity_id = %s", (self.bound_legal_entity.id,))
-        elif wanted:
-            entity = Sql(
-                " AND contact.legal_entity_id ="
-                " (SELECT id FROM accounts_legalentity WHERE tenant_id = %s AND external_id = %s)",
-                (self.tenant_id, wanted),
-            )
-        return Sql(
-            "(SELECT CASE WHEN count(*) = 1 THEN min(found.legal_entity_id) END FROM"
-            " (SELECT contact.legal_entity_id FROM accounts_contactassignment AS contact"
-            f" WHERE contact.tenant_id = %s AND contact.customer_id = {customer.text}{entity.text}"
-            " LIMIT 2) AS found)",
-            (self.tenant_id, *customer.values, *entity.values),
-        )
-
-
-def shopper_of(caller: Caller, *, legal_entity_id: str | None = None) -> Shopper:
-    """Return the shopper that a caller is, naming perhaps a legal entity to act for."""
-    if caller.customer is None:
-        return Shopper(caller.tenant.id)
-    return Shopper(
-        caller.tenant.id,
-        customer_id=caller.customer.id,
-        bound_legal_entity=caller.legal_entity,
-        named_legal_entity=legal_entity_id or "",
-    )
-
-
-def viewer_of(caller: Caller, *, legal_entity_id: str | None) -> Viewer:
-    """Return the caller as a viewer, in at most one statement.
-
-    Raises NotAllowed when the token acts for another entity, or the customer is no contact of the one named.
-    """
-    return view_as(shopper_of(caller, legal_entity_id=legal_entity_id))
-
-
-def viewer_for(*, tenant_id: int, customer: Identity | None, legal_entity_id: str | None) -> Viewer:
-    """Return a named customer as a viewer, by the same rules as the customer's own session."""
-    if customer is None:
-        return Viewer(tenant_id)
-    return view_as(Shopper(tenant_id, customer_id=customer.id, named_legal_entity=legal_entity_id or ""))
-
-
-def view_as(shopper: Shopper) -> Viewer:
-    if not shopper.is_known:
-        return Viewer(shopper.tenant_id)
-    key, acting = shopper.customer_key, shopper.acting_legal_entity
-    [(customer_id, legal_entity_id)] = fetch_rows(
-        Sql(f"SELECT {key.text}, {acting.text}", (*key.values, *acting.values))
-    )
-    return checked_viewer(shopper, customer_id, legal_entity_id)
-
-
-def checked_viewer(shopper: Shopper, customer_id: int | None, legal_entity_id: int | None) -> Viewer:
-    """Return the viewer; raise NotAllowed when the shopper wants an entity that is not theirs."""
-    if shopper.wanted_legal_entity and legal_entity_id is None:
-        raise NotAllowed(f"The customer is not assigned to the legal entity {shopper.wanted_legal_entity}.")
-    return Viewer(shopper.tenant_id, customer_id, legal_entity_id)
+ANY_SEGMENT = Sql("TRUE")
 
 
 def effective(at: datetime, alias: str = "segment") -> Sql:
@@ -161,10 +43,25 @@ def effective(at: datetime, alias: str = "segment") -> Sql:
 def on_site(tenant_id: int, site_code: str | None, alias: str = "segment") -> Sql:
     """The condition that a segment belongs to the site; always true when none is named."""
     if not site_code:
-        return Sql("TRUE")
+        return ANY_SEGMENT
     return Sql(
         f"{alias}.site_id = (SELECT id FROM accounts_site WHERE tenant_id = %s AND code = %s)",
         (tenant_id, site_code),
+    )
+
+
+def named(segment_ids: Sequence[str]) -> Sql:
+    """The condition that a segment is one of these, by their wire ids."""
+    return Sql("segment.external_id = ANY(%s::text[])", (list(segment_ids),))
+
+
+def keys_of_segments(tenant_id: int, conditions: Sequence[Sql]) -> Sql:
+    """An expression of type `bigint[]`: the keys of the tenant's segments that meet all conditions."""
+    condition = Sql.joined(" AND ", conditions)
+    return Sql(
+        "ARRAY(SELECT segment.id FROM segments_segment AS segment"
+        f" WHERE segment.tenant_id = %s AND {condition.text})",
+        (tenant_id, *condition.values),
     )
 
 
@@ -176,25 +73,29 @@ def require_site(tenant_id: int, site_code: str) -> None:
 
 
 def segments_of_member(
-    tenant_id: int, *, customer: Sql, legal_entity: Sql, at: datetime, site_code: str | None = None
+    tenant_id: int, *, customer: Sql, legal_entity: Sql, at: datetime, narrowed_by: Sql = ANY_SEGMENT
 ) -> Sql:
-    """A SELECT of the keys of the segments that count; customer and entity are given as expressions."""
+    """A SELECT of the keys of the segments that count; customer and entity are given as expressions.
+
+    `narrowed_by` is a condition on `segment`. Each segment of the customer is looked up by its key, so that
+    it costs the same however many segments there are.
+    """
     joined, is_effective = open_at(at, "membership"), effective(at)
-    site = on_site(tenant_id, site_code)
     return Sql(
-        "SELECT DISTINCT segment.id FROM segments_customerassignment AS membership"
-        " JOIN segments_segment AS segment"
-        " ON segment.tenant_id = membership.tenant_id AND segment.id = membership.segment_id"
+        "SELECT DISTINCT segment.id FROM segments_customerassignment AS membership CROSS JOIN LATERAL ("
+        "SELECT segment.id FROM segments_segment AS segment"
+        " WHERE segment.tenant_id = membership.tenant_id AND segment.id = membership.segment_id"
+        f" AND {is_effective.text} AND {narrowed_by.text} LIMIT 1) AS segment"
         f" WHERE membership.tenant_id = %s AND membership.customer_id = {customer.text}"
         f" AND (membership.legal_entity_id IS NULL OR membership.legal_entity_id = {legal_entity.text})"
-        f" AND {joined.text} AND {is_effective.text} AND {site.text}",
+        f" AND {joined.text}",
         (
+            *is_effective.values,
+            *narrowed_by.values,
             tenant_id,
             *customer.values,
             *legal_entity.values,
             *joined.values,
-            *is_effective.values,
-            *site.values,
         ),
     )
 
@@ -211,7 +112,7 @@ def visible_segments(viewer: Viewer, *, at: datetime, site_code: str | None = No
         customer=Sql("%s::bigint", (viewer.customer_id,)),
         legal_entity=Sql("%s::bigint", (viewer.legal_entity_id,)),
         at=at,
-        site_code=site_code,
+        narrowed_by=on_site(viewer.tenant_id, site_code),
     )
     return tuple(key for (key,) in fetch_rows(Sql(f"{member.text} ORDER BY 1", member.values)))
 
@@ -227,15 +128,16 @@ def resolve(
     customer, acting = Sql("NULL::bigint"), Sql("NULL::bigint")
     if shopper.is_known:
         customer, acting = shopper.customer_key, shopper.acting_legal_entity
+    narrowed_by = on_site(shopper.tenant_id, site_code)
+    if segment_id is not None:
+        narrowed_by = Sql.joined(" AND ", [named([segment_id]), narrowed_by])
     member = segments_of_member(
         shopper.tenant_id,
         customer=Sql("shopper.customer_id"),
         legal_entity=Sql("shopper.legal_entity_id"),
         at=at,
-        site_code=site_code,
+        narrowed_by=narrowed_by,
     )
-    if segment_id is not None:
-        member = Sql(f"{member.text} AND segment.external_id = %s", (*member.values, segment_id))
     site_exists = Sql("TRUE")
     if site_code:
         site_exists = Sql(
@@ -295,9 +197,9 @@ def matching_products(
     """
     if not segment_ids or not product_ids:
         return frozenset()
-    chosen = Sql("assignment.segment_id = ANY(%s::bigint[])", (list(segment_ids),))
-    statement = products_held(tenant_id, chosen, product_ids=product_ids, at=at)
-    return frozenset(external_id for (external_id,) in fetch_rows(statement))
+    segments = Sql("%s::bigint[]", (list(segment_ids),))
+    statement = products_held(tenant_id, segments, product_ids=product_ids, at=at)
+    return frozenset(external_id for (external_id,) in fetch_rows(statement, keeps_plan=True))
 
 
 def matching_products_in(
@@ -311,13 +213,9 @@ def matching_products_in(
     if not segment_ids or not product_ids:
         return frozenset()
     is_effective, site = effective(at), on_site(tenant_id, site_code)
-    chosen = Sql(
-        "assignment.segment_id IN (SELECT segment.id FROM segments_segment AS segment"
-        " WHERE segment.tenant_id = %s AND segment.external_id = ANY(%s::text[])"
-        f" AND {is_effective.text} AND {site.text})",
-        (tenant_id, list(segment_ids), *is_effective.values, *site.values),
-    )
-    found = fetch_rows(products_held(tenant_id, chosen, product_ids=product_ids, at=at))
+    segments = keys_of_segments(tenant_id, [named(segment_ids), is_effective, site])
+    statement = products_held(tenant_id, segments, product_ids=product_ids, at=at)
+    found = fetch_rows(statement, keeps_plan=True)
     if not found:
         require_site(tenant_id, site_code)
     return frozenset(external_id for (external_id,) in found)
@@ -330,11 +228,7 @@ def categories_of_segments(*, caller: Caller, segment_ids: Sequence[str], at: da
     effective unless the caller may read all segments.
     """
     tenant_id = caller.tenant.id
-    conditions = [
-        Sql(
-            "segment.tenant_id = %s AND segment.external_id = ANY(%s::text[])", (tenant_id, list(segment_ids))
-        )
-    ]
+    conditions = [named(segment_ids)]
     if caller.kind is CallerKind.CUSTOMER:
         shopper = shopper_of(caller)
         member = segments_of_member(
@@ -343,9 +237,4 @@ def categories_of_segments(*, caller: Caller, segment_ids: Sequence[str], at: da
         conditions.append(Sql(f"segment.id IN ({member.text})", member.values))
     elif SEGMENT_READ not in caller.scopes:
         conditions.append(effective(at))
-    named = Sql.joined(" AND ", conditions)
-    chosen = Sql(
-        f"assignment.segment_id IN (SELECT segment.id FROM segments_segment AS segment WHERE {named.text})",
-        named.values,
-    )
-    return categories_held(tenant_id, chosen, at=at)
+    return categories_held(tenant_id, keys_of_segments(tenant_id, conditions), at=at)

@@ -49,7 +49,8 @@ def fetch_rows(
             cursor.execute(statement.text, statement.values)
             return cursor.fetchall()
     connection.ensure_connection()
-    wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with wrapped(Cursor(connection.connection)) as cursor:
+    own: Any = Cursor(connection.connection)
+    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    with wrap(own) as cursor:
         cursor.execute(statement.text, statement.values)
         return cursor.fetchall()

@@ -23,7 +23,8 @@ from core.windows import window_contains
 from segments.api.trees import category_forest
 from segments.forms.sight import SightForm
 from segments.models import ItemAssignment, Segment
-from segments.visibility import viewer_for, visible_segments
+from segments.viewers import viewer_for
+from segments.visibility import visible_segments
 
 MOST_SHOWN = 200
 
@@ -92,7 +93,7 @@ class SightPage(admin.ModelAdmin):
         )
         forest = category_forest(
             tenant_id=customer.tenant_id,
-            chosen=Sql("assignment.segment_id = ANY(%s::bigint[])", (list(keys),)),
+            segments=Sql("%s::bigint[]", (list(keys),)),
             at=at,
             languages=Languages((), customer.tenant.default_language),
         )

@@ -32,13 +32,14 @@ NODE = Representation(
 )
 
 
-def category_forest(*, tenant_id: int, chosen: Sql, at: datetime, languages: Languages) -> str:
-    """Return the JSON list of root categories above what the chosen item assignments hold, in one statement.
+def category_forest(*, tenant_id: int, segments: Sql, at: datetime, languages: Languages) -> str:
+    """Return the JSON list of root categories above what the segments hold, in one statement.
 
-    Children stand under `subcategories`, siblings in the order of the tree (position, then name). What is
-    unpublished or outside its window at `at` is left out with all below it, and with what leads to it alone.
+    `segments` is an expression of type `bigint[]`: their keys. Children stand under `subcategories`, siblings
+    in the order of the tree (position, then name). What is unpublished or outside its window at `at` is left
+    out with all below it, and with what leads to it alone.
     """
-    held = categories_held(tenant_id, chosen, at=at)
+    held = categories_held(tenant_id, segments, at=at)
     window = open_at(at, "category")
     document = NODE.document(None, languages)
     rows = fetch_rows(

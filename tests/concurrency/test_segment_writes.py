@@ -16,7 +16,8 @@ from segments.models import AssortmentRevision, CustomerAssignment, ItemAssignme
 from segments.operations.customers import CustomerRow, Member, upsert_customer_assignments
 from segments.operations.items import ItemRow, ItemType, upsert_item_assignments
 from segments.operations.segments import delete_segment
-from segments.visibility import Shopper, resolve
+from segments.viewers import Shopper
+from segments.visibility import resolve
 from tests.factories.accounts import CustomerFactory, SiteFactory, TenantFactory
 from tests.factories.catalog import ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory

@@ -12,7 +12,8 @@ from catalog.models import Category, CategoryAssignment, Product
 from catalog.tree_checks import tree_problems
 from coupons.models import Coupon, CouponSegment
 from segments.models import CustomerAssignment, ItemAssignment, Segment
-from segments.visibility import viewer_for, visible_segments
+from segments.viewers import viewer_for
+from segments.visibility import visible_segments
 from tests.demo.conftest import AT
 
 SHIFT = timedelta(days=3026)  # from 20 November 2017 to 4 March 2026

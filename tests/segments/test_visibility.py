@@ -14,16 +14,8 @@ from catalog.models import Category
 from core.api.sql import fetch_rows
 from core.errors import InvalidInput, NotAllowed
 from segments.models import ItemAssignment, Segment
-from segments.visibility import (
-    Shopper,
-    Viewer,
-    categories_of_segments,
-    matching_products,
-    resolve,
-    viewer_for,
-    viewer_of,
-    visible_segments,
-)
+from segments.viewers import Shopper, Viewer, viewer_for, viewer_of
+from segments.visibility import categories_of_segments, matching_products, resolve, visible_segments
 from tests.factories.accounts import (
     ContactAssignmentFactory,
     CustomerFactory,

@@ -19,7 +19,8 @@ from core.errors import MissingScope
 from core.timestamps import parse_time
 from segments.api.rows import LanguageContext
 from segments.errors import SegmentNotFound
-from segments.visibility import Shopper, Sight, resolve, shopper_of
+from segments.viewers import Shopper, shopper_of
+from segments.visibility import Sight, resolve
 
 segment_operation = partial(operation, error_schema=SegmentError)
 

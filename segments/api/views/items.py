@@ -30,7 +30,7 @@ from segments.api.views.base import (
 )
 from segments.operations import items as operations
 from segments.operations.items import ItemType
-from segments.visibility import Sight, effective, on_site, require_site, resolve
+from segments.visibility import Sight, effective, keys_of_segments, on_site, require_site, resolve
 
 TAGS = ["Items Assignments"]
 READ = (SEGMENT_READ, SEGMENT_READ_OWN)
@@ -97,17 +97,18 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         site_code = parameters.text(request.query_params, "siteCode")
         tenant_id = self.caller.tenant.id
 
-        def answer(chosen: Sql) -> HttpResponse:
-            forest = category_forest(tenant_id=tenant_id, chosen=chosen, at=at, languages=self.languages())
+        def answer(segments: Sql) -> HttpResponse:
+            forest = category_forest(
+                tenant_id=tenant_id, segments=segments, at=at, languages=self.languages()
+            )
             return HttpResponse(forest, content_type="application/json")
 
         if shopper is not None:
             sight = resolve(shopper, at=at, site_code=site_code)
-            chosen = Sql("assignment.segment_id = ANY(%s::bigint[])", (list(sight.segment_ids),))
-            return self.answer_seen(sight, partial(answer, chosen))
+            return self.answer_seen(sight, partial(answer, Sql("%s::bigint[]", (list(sight.segment_ids),))))
         if site_code:
             require_site(tenant_id, site_code)
-        return answer(self.items_of_segments([effective(at), on_site(tenant_id, site_code)]))
+        return answer(keys_of_segments(tenant_id, [effective(at), on_site(tenant_id, site_code)]))
 
     def items_seen(self, sight: Sight) -> Sequence[Sql]:
         return [
