@@ -1,6 +1,7 @@
 """Runs real web servers; they answer /healthz without any database."""
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -96,6 +97,16 @@ def test_workers_end_when_their_server_is_killed_and_the_port_is_free_again(web_
 
     assert status_of_health(port) == 0
     require_free_port("127.0.0.1", port)
+
+
+def test_a_body_in_chunks_is_read(web_server, port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    chunks = iter((b"grant_type=pass", b"word&client_id=a&client_secret=b"))  # no length, so it goes in chunks
+    connection.request("POST", "/oauth/token", chunks, headers)
+    answer = connection.getresponse()
+    assert (answer.status, json.load(answer)["error"]) == (400, "unsupported_grant_type")
+    connection.close()
 
 
 def test_killed_worker_is_replaced(web_server, port):

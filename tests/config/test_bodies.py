@@ -1,0 +1,48 @@
+from io import BytesIO
+
+import pytest
+
+from config.bodies import MeasuredBodies
+
+
+def seen_by_application(content, *, most=10, method="POST", **environ):
+    """Return the length that the application is told, and the body that it finds."""
+    seen = {}
+
+    def application(environ, start_response):
+        seen.update(environ)
+        return []
+
+    MeasuredBodies(application, most=most)(
+        {"REQUEST_METHOD": method, "wsgi.input": BytesIO(content), **environ}, lambda *answer: None
+    )
+    return seen.get("CONTENT_LENGTH"), seen["wsgi.input"].read()
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_body_without_a_length_is_measured(method):
+    assert seen_by_application(b"{}", method=method, **{"wsgi.input_terminated": True}) == ("2", b"{}")
+
+
+def test_no_body_has_the_length_zero():
+    assert seen_by_application(b"", **{"wsgi.input_terminated": True}) == ("0", b"")
+
+
+def test_of_a_body_that_is_too_long_one_byte_too_many_is_kept():
+    measured = seen_by_application(b"0123456789abc", most=10, **{"wsgi.input_terminated": True})
+    assert measured == ("11", b"0123456789a")
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"CONTENT_LENGTH": "3", "wsgi.input_terminated": True},
+        {"method": "GET", "wsgi.input_terminated": True},
+        {},  # the server would wait for more
+    ],
+)
+def test_other_bodies_are_left_alone(environ):
+    assert seen_by_application(b"0123456789abc", **environ) == (
+        environ.get("CONTENT_LENGTH"),
+        b"0123456789abc",
+    )
