@@ -102,7 +102,8 @@ def test_workers_end_when_their_server_is_killed_and_the_port_is_free_again(web_
 def test_a_body_in_chunks_is_read(web_server, port):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    chunks = iter((b"grant_type=pass", b"word&client_id=a&client_secret=b"))  # no length, so it goes in chunks
+    # without a length it goes in chunks
+    chunks = iter((b"grant_type=pass", b"word&client_id=a&client_secret=b"))
     connection.request("POST", "/oauth/token", chunks, headers)
     answer = connection.getresponse()
     assert (answer.status, json.load(answer)["error"]) == (400, "unsupported_grant_type")
