@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 import orjson
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
@@ -17,7 +19,8 @@ DEEPEST_BODY = 30
 class JsonParser(BaseParser):
     """Reads any body as JSON: clients of these services often send it without a content type.
 
-    The character NUL is refused here once, because PostgreSQL can store it nowhere.
+    The character NUL is refused here once, because PostgreSQL can store it nowhere. Raises MalformedBody, and
+    RequestDataTooBig before more is read than a body may have: Django looks at the length of forms alone.
     """
 
     media_type = "application/json"  # for the schema alone: AlwaysJson chooses this parser for any type
@@ -28,7 +31,10 @@ class JsonParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        content = stream.read()
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        content = stream.read(most + 1)
+        if len(content) > most:
+            raise RequestDataTooBig
         if not content.strip():
             return None
         try:

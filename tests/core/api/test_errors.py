@@ -1,5 +1,6 @@
 import json
 from http import HTTPStatus
+from io import BytesIO
 
 import pytest
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
@@ -153,14 +154,6 @@ def test_a_failure_tells_nothing():
     assert json.loads(response.content)["message"] == "Something went wrong while processing the request."
 
 
-class Stream:
-    def __init__(self, content):
-        self.content = content
-
-    def read(self):
-        return self.content
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -179,7 +172,16 @@ class Stream:
 )
 def test_bodies_that_cannot_be_read_or_stored_are_refused(content):
     with pytest.raises(MalformedBody):
-        JsonParser().parse(Stream(content))
+        JsonParser().parse(BytesIO(content))
+
+
+def test_a_body_beyond_the_limit_is_refused_before_it_is_read_whole(settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
+    assert JsonParser().parse(BytesIO(b'"12345678"')) == "12345678"
+    endless = BytesIO(b'"123456789"' * 100)
+    with pytest.raises(RequestDataTooBig):
+        JsonParser().parse(endless)
+    assert endless.tell() == 11
 
 
 @pytest.mark.parametrize(
@@ -187,5 +189,5 @@ def test_bodies_that_cannot_be_read_or_stored_are_refused(content):
     [(b"", None), (b"  ", None), (b'{"a": "\\\\u0000"}', {"a": "\\u0000"}), (b"[" * 30 + b"]" * 30, ...)],
 )
 def test_bodies_that_can_be_read(content, body):
-    parsed = JsonParser().parse(Stream(content))
+    parsed = JsonParser().parse(BytesIO(content))
     assert body is ... or parsed == body
