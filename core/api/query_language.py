@@ -42,7 +42,7 @@ from core.api.regular_expressions import PatternFault
 from core.errors import InvalidInput
 from core.timestamps import parse_time
 
-MAX_LENGTH = 4_000
+MAX_LENGTH = 40_000  # room for a list of as many ids as a list may have
 MAX_TERMS = 50
 MAX_LIST_VALUES = 1_000
 MAX_PATH_PARTS = 10

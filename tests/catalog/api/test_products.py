@@ -14,6 +14,7 @@ from accounts.scopes import (
     PRODUCT_UNPUBLISH,
 )
 from catalog.models import CategoryAssignment, Product
+from core.identifiers import generate_id
 from core.timestamps import format_time
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory
@@ -197,6 +198,12 @@ def test_products_are_searched_sorted_paged_and_counted(
     searched = manager.post(f"{PRODUCTS}/search", {"q": "id:(P3,P9)"}, fields="code")
     assert searched.json() == [{"id": "P3", "code": "code-P3"}]
     assert ids(manager.post(f"{PRODUCTS}/search", {})) == ["P1", "P2", "P3"]
+
+
+def test_a_search_names_as_many_products_as_a_page_holds(manager: Api, milk: Product) -> None:
+    wanted = [*(generate_id() for _ in range(999)), milk.external_id]
+    answer = manager.post(f"{PRODUCTS}/search", {"q": f"id:({','.join(wanted)})"}, pageSize="1000")
+    assert ids(answer) == [milk.external_id]
 
 
 def test_products_are_found_by_category(manager: Api, milk: Product, hidden: Product) -> None:
