@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Self
 
 import orjson
 from django.conf import settings
@@ -53,14 +54,32 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A list that is the union of parts: the rows whose `column` holds one of the keys, each given once.
+    """A list that is the union of parts: the rows whose `column` holds one of the keys.
 
-    An index over (column, id) makes a page in the order of ids cost the same however long the parts are: it
-    is merged from the beginnings of all of them.
+    `keys` is what a FROM names, of one column that holds each key once. An index over (tenant, column, id)
+    makes a page in the order of ids cost the same however long the parts are: it is merged from the
+    beginnings of all of them.
     """
 
     column: str
-    keys: Sequence[int]
+    keys: Sql
+
+    @classmethod
+    def of_keys(cls, column: str, keys: Sequence[int]) -> Self:
+        """Return the parts of these keys."""
+        return cls(column, Sql("unnest(%s::bigint[])", (list(keys),)))
+
+    @classmethod
+    def of_selection(cls, column: str, selection: Sql) -> Self:
+        """Return the parts whose keys a SELECT selects, each once."""
+        return cls(column, Sql(f"({selection.text})", selection.values))
+
+    def condition(self, alias: str) -> Sql:
+        """The condition that a row is in any of the parts."""
+        return Sql(
+            f"{alias}.{self.column} IN (SELECT part.key FROM {self.keys.text} AS part (key))",
+            self.keys.values,
+        )
 
 
 def fetch_page(
@@ -88,9 +107,8 @@ def fetch_page(
     where = list(conditions)
     merged = parts if len(keys) == 1 else None
     if parts is not None:
-        column = f"{alias}.{parts.column}"
-        conditions = [Sql(f"{column} = ANY(%s::bigint[])", (list(parts.keys),)), *conditions]
-        where.insert(0, Sql(f"{column} = part.key") if merged else conditions[0])
+        conditions = [parts.condition(alias), *conditions]
+        where.insert(0, Sql(f"{alias}.{parts.column} = part.key") if merged else conditions[0])
     if cursor_text is not None:
         where.append(beyond(keys, read_cursor(cursor_text, page.sort, len(keys)), backwards))
     offset = ((page.number or 1) - 1) * page.size
@@ -109,8 +127,8 @@ def fetch_page(
         has_next, has_previous = has_more, bool(rows) and is_later(page)
     return Page(
         documents=[row[0] for row in rows],
-        next_cursor=write_cursor(rows[-1][1], page.sort) if has_next else None,
-        previous_cursor=write_cursor(rows[0][1], page.sort) if has_previous else None,
+        next_cursor=write_cursor(rows[-1][1:], page.sort) if has_next else None,
+        previous_cursor=write_cursor(rows[0][1:], page.sort) if has_previous else None,
         count=count_rows(representation, conditions, needs) if page.wants_count else None,
     )
 
@@ -133,36 +151,40 @@ def page_statement(
 ) -> Sql:
     """Return the statement of a page: first cut it, then join and write what is shown of its rows.
 
-    With `parts`, whose condition names `part.key`, it is cut from the beginnings of all parts.
+    A row of it is its JSON, and what the row is sorted by as texts. With `parts`, whose condition names
+    `part.key`, keys alone are cut, from the beginnings of all parts.
     """
-    alias = representation.alias
+    alias, table = representation.alias, representation.table
     names = representation.kept_fields(page.fields)
     document = representation.document(names, page.languages)
     order = ", ".join(
         f"sort_{index} {'DESC' if key.descending != backwards else 'ASC'}" for index, key in enumerate(keys)
     )
+    places = ", ".join(f"sort_{index}::text AS place_{index}" for index in range(len(keys)))
     sort_columns = Sql.joined(
         ", ", [Sql(f"{key.sql.text} AS sort_{index}", key.sql.values) for index, key in enumerate(keys)]
     )
     condition = Sql.joined(" AND ", where) if where else Sql("TRUE")
-    cursor = f"json_build_array({', '.join(f'sort_{index}::text' for index in range(len(keys)))})::text"
-    cut = Sql(
-        f"SELECT {alias}.*, {sort_columns.text} FROM {representation.table} AS {alias}{inner_joins}"
-        f" WHERE {condition.text} ORDER BY {order}",
+    rows = Sql(
+        f"{sort_columns.text} FROM {table} AS {alias}{inner_joins} WHERE {condition.text} ORDER BY {order}",
         (*sort_columns.values, *condition.values),
     )
     # a limit among the values would be unknown to a plan that is kept, which would fetch all rows
-    if parts is not None:
-        beginning = f"{cut.text} LIMIT {offset + page.size + 1:d}"
-        cut = Sql(
-            f"SELECT {alias}.* FROM unnest(%s::bigint[]) AS part (key)"
-            f" CROSS JOIN LATERAL ({beginning}) AS {alias} ORDER BY {order}",
-            (list(parts.keys), *cut.values),
+    limit = page.size + 1
+    if parts is None:
+        source = Sql(f"(SELECT {alias}.*, {rows.text} LIMIT {limit:d} OFFSET %s) AS {alias}", rows.values)
+    else:
+        source = Sql(
+            f"(SELECT sort_0 FROM {parts.keys.text} AS part (key)"
+            f" CROSS JOIN LATERAL (SELECT {rows.text} LIMIT {offset + limit:d}) AS beginning"
+            f" ORDER BY {order} LIMIT {limit:d} OFFSET %s) AS place"
+            f" JOIN {table} AS {alias} ON {alias}.id = place.sort_0",
+            (*parts.keys.values, *rows.values),
         )
     return Sql(
-        f"SELECT {document.text}, {cursor} FROM ({cut.text} LIMIT {page.size + 1:d} OFFSET %s) AS {alias}"
+        f"SELECT {document.text}, {places} FROM {source.text}"
         f"{representation.joined(representation.needs_of(names))} ORDER BY {order}",
-        (*document.values, *cut.values, offset),
+        (*document.values, *source.values, offset),
     )
 
 
@@ -213,13 +235,13 @@ def cursor_key() -> bytes:
 
 
 def cursor_signature(payload: bytes, sort: str) -> bytes:
-    return hmac.digest(cursor_key(), sort.encode() + b"\0" + payload, "sha256")[:12]
+    return hashlib.blake2b(sort.encode() + b"\0" + payload, key=cursor_key(), digest_size=12).digest()
 
 
-def write_cursor(payload: str, sort: str) -> str:
+def write_cursor(place: Sequence[str | None], sort: str) -> str:
     """Return the opaque text of a row's place in the list, good for lists of the same order."""
-    encoded = payload.encode()
-    return base64.urlsafe_b64encode(cursor_signature(encoded, sort) + encoded).decode().rstrip("=")
+    payload = orjson.dumps(place)
+    return base64.urlsafe_b64encode(cursor_signature(payload, sort) + payload).decode().rstrip("=")
 
 
 def read_cursor(text: str, sort: str, length: int) -> list[str | None]:

@@ -1,7 +1,7 @@
 """The base of every viewset: who calls, for which tenant, with which scopes; lists and single rows."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -222,12 +222,14 @@ class ContractViewSet(ViewSet):
         order: Sequence[SortKey] = (),
         parts: Parts | None = None,
         keeps_plan: bool = False,
+        when_empty: Callable[[], object] | None = None,
     ) -> HttpResponse:
         """Answer one page of the rows that meet all conditions and the query `q` (default: the parameter).
 
         `order` is the order of a list whose client asks for none; without it that is the key's. With `parts`
         the list is their union.
         `keeps_plan` (see `fetch_rows`) is for lists that are read all the time; it plays no part in a search.
+        `when_empty` is called for a page without rows: it raises when what the list belongs to is not there.
         """
         text = parameters.text(self.request.query_params, "q") if q is None else q
         searched, search_needs = representation.condition(parse(text)) if text.strip() else ([], set())
@@ -240,6 +242,8 @@ class ContractViewSet(ViewSet):
             parts=parts,
             keeps_plan=keeps_plan and not searched,
         )
+        if when_empty and not page.documents:
+            when_empty()
         answer = HttpResponse(page.body, content_type="application/json")
         if page.next_cursor:
             answer["X-Next-Cursor"] = page.next_cursor

@@ -31,8 +31,8 @@ def tree(tenant: Tenant) -> dict[str, Category]:
 
 
 def test_ancestors_are_all_above(tree: dict[str, Category]) -> None:
-    assert names(ancestors(tree["d"].pk)) == {"a", "b", "c"}
-    assert names(ancestors(tree["a"].pk)) == set()
+    assert names(ancestors(Sql("%s", (tree["d"].pk,)))) == {"a", "b", "c"}
+    assert names(ancestors(Sql("%s", (tree["a"].pk,)))) == set()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_descendants_leave_out_what_is_unpublished_and_below(
     tree: dict[str, Category], top: str, options: dict[str, bool | int], expected: str
 ) -> None:
     arguments = {"shows_unpublished": False, **options}
-    assert names(descendants(tree[top].pk, **arguments)) == set(expected)  # type: ignore[arg-type]
+    assert names(descendants(Sql("%s", (tree[top].pk,)), **arguments)) == set(expected)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shows_unpublished", [True, False])
@@ -70,7 +70,8 @@ def test_looking_up_from_a_selection_agrees_with_looking_down(
         chosen = dice.sample(nodes, 20)
         keys = [node.pk for node in chosen]
         selection = Sql("SELECT unnest(%s::bigint[])", (keys,))
-        below = names(descendants(top.pk, shows_unpublished=shows_unpublished, with_itself=True))
-        assert names(descendants_among(selection, top.pk, shows_unpublished=shows_unpublished)) == below & {
+        key = Sql("%s", (top.pk,))
+        below = names(descendants(key, shows_unpublished=shows_unpublished, with_itself=True))
+        assert names(descendants_among(selection, key, shows_unpublished=shows_unpublished)) == below & {
             node.external_id for node in chosen
         }

@@ -265,11 +265,11 @@ class CategoryTreeMachine(RuleBasedStateMachine):
         keys = dict(Category.all_nodes.filter(tenant=self.tenant).values_list("external_id", "pk"))
         names = {key: name for name, key in keys.items()}
         for node in self.forest.root.all()[1:]:
-            below = read(descendants(keys[node.id], shows_unpublished=True), names)
+            below = read(descendants(Sql("%s", (keys[node.id],)), shows_unpublished=True), names)
             assert below == {found.id for found in node.all()} - {node.id}
         for node in self.forest.root.children:
             for child in node.children:
-                assert read(ancestors(keys[child.id]), names) == {"/", node.id}
+                assert read(ancestors(Sql("%s", (keys[child.id],))), names) == {"/", node.id}
 
 
 def read(selection: Sql, names: dict[int, str]) -> set[str]:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -21,8 +22,9 @@ from catalog.api.views.base import (
     category_operation,
     id_answer,
     key_in,
+    require_category,
 )
-from catalog.errors import CategoriesOfReferenceNotFound
+from catalog.errors import CategoriesOfReferenceNotFound, CategoryNotFound
 from catalog.models import Product
 from catalog.operations import assignments as operations
 from catalog.operations.assignments import AssignmentResult
@@ -30,6 +32,7 @@ from catalog.subtrees import descendants, descendants_among
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch, result_status
 from core.api.conditional import answer_made_privately
+from core.api.pages import Parts
 from core.api.parameters import path_parameter, query_parameter
 from core.api.sql import Sql
 from core.errors import DomainError, InvalidInput
@@ -75,18 +78,24 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         shows_unpublished = self.shows_unpublished()
         key = self.category_key(path["categoryId"], shows_unpublished=shows_unpublished)
         narrowing, needs = self.filters()
-        conditions = [
-            Sql("assignment.tenant_id = %s", (self.caller.tenant.id,)),
-            *self.of_categories(key, shows_unpublished=shows_unpublished),
-            *narrowing,
-        ]
-        answer = self.answer_page(ASSIGNMENT, conditions, needs=needs, keeps_plan=True)
+        conditions, parts = self.of_categories(key, shows_unpublished=shows_unpublished)
+        answer = self.answer_page(
+            ASSIGNMENT,
+            [Sql("assignment.tenant_id = %s", (self.caller.tenant.id,)), *conditions, *narrowing],
+            needs=needs,
+            parts=parts,
+            keeps_plan=True,
+            when_empty=partial(require_category, key, missing=CategoryNotFound(path["categoryId"])),
+        )
         if self.caller.kind is CallerKind.CUSTOMER and self.query.get("segmentsIds"):
             return answer_made_privately(request, answer)  # which segments count depends on the customer
         return answer
 
-    def of_categories(self, key: int, *, shows_unpublished: bool) -> Sequence[Sql]:
-        """Return the conditions on the category: which subtree, and which segments."""
+    def of_categories(self, key: Sql, *, shows_unpublished: bool) -> tuple[Sequence[Sql], Parts | None]:
+        """Return the conditions on the category (which subtree, and which segments), or else the parts.
+
+        Parts are the categories of segments below the one of the key: few, each with many products.
+        """
         column = "assignment.category_id"
         held: Sql | None = None
         if segment_ids := parameters.words(self.query, "segmentsIds", most=MOST_SEGMENTS):
@@ -94,10 +103,12 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
             held = of_segments(caller=self.caller, segment_ids=segment_ids, at=self.at)
         if parameters.flag(self.query, "withSubcategories"):
             if held is not None:
-                return [key_in(column, descendants_among(held, key, shows_unpublished=shows_unpublished))]
-            return [key_in(column, descendants(key, shows_unpublished=shows_unpublished, with_itself=True))]
-        alone = Sql(f"{column} = %s", (key,))
-        return [alone] if held is None else [alone, key_in(column, held)]
+                below = descendants_among(held, key, shows_unpublished=shows_unpublished)
+                return [], Parts.of_selection("category_id", below)
+            below = descendants(key, shows_unpublished=shows_unpublished, with_itself=True)
+            return [key_in(column, below)], None
+        alone = Sql(f"{column} = {key.text}", key.values)
+        return ([alone] if held is None else [alone, key_in(column, held)]), None
 
     def filters(self) -> tuple[Sequence[Sql], set[str]]:
         """Return the conditions on the product, and the joins that these need."""

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from accounts.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
 from catalog.api.bodies import WriteLanguages
-from catalog.errors import CategoryNotFound, InvalidLanguages
+from catalog.errors import InvalidLanguages
 from core.api import parameters
 from core.api.error_schemas import CategoryError
 from core.api.errors import category_shape
@@ -75,10 +75,8 @@ class CategoryServiceViewSet(ContractViewSet):
             conditions.append(Sql("category.is_published"))
         return conditions
 
-    def category_key(
-        self, category_id: str, *, shows_unpublished: bool, missing: NotFound | None = None
-    ) -> int:
-        """Return the key of a category that may be shown, or raise `missing` (default: CategoryNotFound)."""
+    def category_key(self, category_id: str, *, shows_unpublished: bool) -> Sql:
+        """The key of a category that may be shown, as an expression; NULL when there is none."""
         wanted = Sql.joined(
             " AND ",
             [
@@ -86,13 +84,15 @@ class CategoryServiceViewSet(ContractViewSet):
                 Sql("category.external_id = %s", (category_id,)),
             ],
         )
-        rows = fetch_rows(
-            Sql(f"SELECT category.id FROM catalog_category AS category WHERE {wanted.text}", wanted.values),
-            keeps_plan=True,
+        return Sql(
+            f"(SELECT category.id FROM catalog_category AS category WHERE {wanted.text})", wanted.values
         )
-        if not rows:
-            raise missing or CategoryNotFound(category_id)
-        return rows[0][0]
+
+
+def require_category(key: Sql, *, missing: NotFound) -> None:
+    """Raise `missing` when the expression of a category's key finds none."""
+    if fetch_rows(Sql(f"SELECT {key.text}", key.values)) == [(None,)]:
+        raise missing
 
 
 def key_in(column: str, selection: Sql) -> Sql:

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
@@ -17,6 +18,7 @@ from catalog.api.views.base import (
     category_operation,
     id_answer,
     key_in,
+    require_category,
 )
 from catalog.errors import CategoryNotFound, InvalidCategory, RelativesNotFound
 from catalog.models import Category
@@ -157,12 +159,13 @@ class CategoryViewSet(CategoryServiceViewSet):
     def parents(self, request: Request, tenant: str, **path: str) -> HttpResponse:
         shows_unpublished = self.shows_unpublished()
         missing = RelativesNotFound(path["categoryId"], relatives="parents", tenant=tenant)
-        key = self.category_key(path["categoryId"], shows_unpublished=shows_unpublished, missing=missing)
+        key = self.category_key(path["categoryId"], shows_unpublished=shows_unpublished)
         conditions = [
             *self.visible(shows_unpublished=shows_unpublished),
             key_in("category.id", ancestors(key)),
         ]
-        return self.answer_page(CATEGORY, conditions, q="", order=TREE_ORDER)
+        found = partial(require_category, key, missing=missing)
+        return self.answer_page(CATEGORY, conditions, q="", order=TREE_ORDER, when_empty=found)
 
     @category_operation(
         "GET-category-tree-list-subcategories",
@@ -177,12 +180,13 @@ class CategoryViewSet(CategoryServiceViewSet):
         shows_unpublished = self.shows_unpublished()
         depth = parameters.whole_number(self.query, "depth", default=0, least=0, most=DEEPEST)
         missing = RelativesNotFound(path["categoryId"], relatives="subcategories", tenant=tenant)
-        key = self.category_key(path["categoryId"], shows_unpublished=shows_unpublished, missing=missing)
+        key = self.category_key(path["categoryId"], shows_unpublished=shows_unpublished)
         conditions = [
             *self.visible(shows_unpublished=shows_unpublished),
             key_in("category.id", descendants(key, depth=depth, shows_unpublished=shows_unpublished)),
         ]
-        return self.answer_page(CATEGORY, conditions, q="", order=TREE_ORDER)
+        found = partial(require_category, key, missing=missing)
+        return self.answer_page(CATEGORY, conditions, q="", order=TREE_ORDER, when_empty=found)
 
     @category_operation(
         "POST-category-tree-create-category",

@@ -112,18 +112,18 @@ class SegmentServiceViewSet(ContractViewSet):
             raise SegmentNotFound(resource_id=segment_id)
         return sight
 
-    def segment_key(self, segment_id: str) -> int:
-        """Return the segment's key; raise SegmentNotFound. For callers who may read everything."""
-        rows = fetch_rows(
-            Sql(
-                "SELECT id FROM segments_segment WHERE tenant_id = %s AND external_id = %s",
-                (self.caller.tenant.id, segment_id),
-            ),
-            keeps_plan=True,
+    def segment_key(self, segment_id: str) -> Sql:
+        """The segment's key as an expression; NULL when there is none. For callers who may read all."""
+        return Sql(
+            "(SELECT id FROM segments_segment WHERE tenant_id = %s AND external_id = %s)",
+            (self.caller.tenant.id, segment_id),
         )
-        if not rows:
+
+    def require_segment(self, segment_id: str) -> None:
+        """Raise SegmentNotFound unless there is this segment."""
+        key = self.segment_key(segment_id)
+        if fetch_rows(Sql(f"SELECT {key.text}", key.values)) == [(None,)]:
             raise SegmentNotFound(resource_id=segment_id)
-        return rows[0][0]
 
     def tenant_condition(self, alias: str) -> Sql:
         return Sql(f"{alias}.tenant_id = %s", (self.caller.tenant.id,))

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from functools import partial
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -58,7 +59,7 @@ class CustomerAssignmentViewSet(SegmentServiceViewSet):
             " AND (assignment.legal_entity_id IS NULL OR assignment.legal_entity_id = %s)",
             (viewer.customer_id, viewer.legal_entity_id),
         )
-        conditions = [*self.members_of(sight.segment_ids[0]), own, window]
+        conditions = [*self.members_of(Sql("%s", sight.segment_ids)), own, window]
         return answer_made_privately(request, self.answer_page(CUSTOMER_ASSIGNMENT, conditions))
 
     @segment_operation(
@@ -75,11 +76,18 @@ class CustomerAssignmentViewSet(SegmentServiceViewSet):
         return self.answer_members(path["segmentId"], q=self.search_text())
 
     def answer_members(self, segment_id: str, *, q: str | None) -> HttpResponse:
-        members = self.members_of(self.segment_key(segment_id))
-        return self.answer_page(CUSTOMER_ASSIGNMENT, members, q=q, keeps_plan=True)
+        return self.answer_page(
+            CUSTOMER_ASSIGNMENT,
+            self.members_of(self.segment_key(segment_id)),
+            q=q,
+            keeps_plan=True,
+            when_empty=partial(self.require_segment, segment_id),
+        )
 
-    def members_of(self, segment: int) -> Sequence[Sql]:
-        return [self.tenant_condition("assignment"), Sql("assignment.segment_id = %s", (segment,))]
+    def members_of(self, segment: Sql) -> Sequence[Sql]:
+        """Return the conditions of the assignments to a segment, whose key is given as an expression."""
+        of_segment = Sql(f"assignment.segment_id = {segment.text}", segment.values)
+        return [self.tenant_condition("assignment"), of_segment]
 
     @segment_operation(
         "GET-customer-segment-retrieve-customer-by-customerId",

@@ -68,7 +68,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         if shopper is not None:
             sight = resolve(shopper, at=at, site_code=site_code)
             conditions = [self.tenant_condition("assignment"), open_at(at, "assignment")]
-            parts = Parts("segment_id", sight.segment_ids)
+            parts = Parts.of_keys("segment_id", sight.segment_ids)
             page = partial(self.answer_page, ITEM_ASSIGNMENT, conditions, parts=parts, keeps_plan=True)
             return self.answer_seen(sight, page)
         conditions = [self.tenant_condition("assignment")]
@@ -110,11 +110,14 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             require_site(tenant_id, site_code)
         return answer(keys_of_segments(tenant_id, [effective(at), on_site(tenant_id, site_code)]))
 
+    def items_of(self, segment: Sql) -> Sequence[Sql]:
+        """Return the conditions of the assignments to a segment, whose key is given as an expression."""
+        of_segment = Sql(f"assignment.segment_id = {segment.text}", segment.values)
+        return [self.tenant_condition("assignment"), of_segment]
+
     def items_seen(self, sight: Sight) -> Sequence[Sql]:
-        return [
-            self.tenant_condition("assignment"),
-            Sql("assignment.segment_id = ANY(%s::bigint[])", (list(sight.segment_ids),)),
-        ]
+        """Return the conditions of the assignments that count in the one segment of the sight."""
+        return [*self.items_of(Sql("%s", sight.segment_ids)), open_at(self.at, "assignment")]
 
     def items_of_segments(self, conditions: Sequence[Sql]) -> Sql:
         """The condition that an assignment's segment meets these conditions."""
@@ -165,11 +168,15 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
     def answer_items(self, segment_id: str, *, q: str | None) -> HttpResponse:
         shopper = self.own_shopper()
         if shopper is None:
-            condition = Sql("assignment.segment_id = %s", (self.segment_key(segment_id),))
-            return self.answer_page(ITEM_ASSIGNMENT, [self.tenant_condition("assignment"), condition], q=q)
+            return self.answer_page(
+                ITEM_ASSIGNMENT,
+                self.items_of(self.segment_key(segment_id)),
+                q=q,
+                keeps_plan=True,
+                when_empty=partial(self.require_segment, segment_id),
+            )
         sight = self.own_sight_of(shopper, segment_id)
-        conditions = [*self.items_seen(sight), open_at(self.at, "assignment")]
-        page = partial(self.answer_page, ITEM_ASSIGNMENT, conditions, q=q, keeps_plan=True)
+        page = partial(self.answer_page, ITEM_ASSIGNMENT, self.items_seen(sight), q=q, keeps_plan=True)
         return self.answer_seen(sight, page) if q is None else page()
 
     @segment_operation(
@@ -203,7 +210,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             conditions = [self.tenant_condition("assignment"), segment, item]
             return self.answer_one(ITEM_ASSIGNMENT, conditions, missing=missing)
         sight = self.own_sight_of(shopper, path["segmentId"])
-        conditions = [*self.items_seen(sight), open_at(self.at, "assignment"), item]
+        conditions = [*self.items_seen(sight), item]
         return self.answer_seen(sight, partial(self.answer_one, ITEM_ASSIGNMENT, conditions, missing=missing))
 
     @segment_operation(

@@ -249,20 +249,17 @@ def test_a_faulty_depth_is_refused(api: Api, shop: Tenant, depth: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 20])
-@pytest.mark.parametrize(
-    ("path", "statements"), [("", 1), ("/k0", 1), ("/k0/parents", 2), ("/top/subcategories", 2)]
-)
-def test_reads_take_the_same_statements_whatever_the_number_of_rows(
+@pytest.mark.parametrize("path", ["", "/k0", "/k0/parents", "/top/subcategories"])
+def test_reads_take_one_statement_whatever_the_number_of_rows(
     api: Api,
     tenant: Tenant,
     size: int,
     path: str,
-    statements: int,
     django_assert_num_queries: Callable[..., Any],
 ) -> None:
     top = CategoryFactory(tenant=tenant, external_id="top")
     for index in range(size):
         CategoryFactory(parent=top, external_id=f"k{index}")
     api.get(URL)  # the token is verified, and remembered
-    with django_assert_num_queries(statements):
+    with django_assert_num_queries(1):
         assert api.get(URL + path).status_code == 200

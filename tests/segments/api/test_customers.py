@@ -275,12 +275,12 @@ def test_a_bulk_upsert_takes_as_many_statements_for_1_row_as_for_200(
 
 
 @pytest.mark.parametrize("size", [1, 20])
-def test_listing_members_takes_two_statements(
+def test_listing_members_takes_one_statement(
     reader: Api, gold: Segment, size: int, django_assert_num_queries: Any
 ) -> None:
     CustomerAssignmentFactory.create_batch(size, segment=gold)
     reader.get(CUSTOMERS)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         answer = reader.get(CUSTOMERS)
     assert len(answer.json()) == size
 
