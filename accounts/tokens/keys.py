@@ -34,10 +34,34 @@ LEAST_SECONDS_BETWEEN_LOADS = 5  # a flood of tokens with made-up key ids must n
 class KeyRing:
     """The keys at one moment: the one that signs, and all that may have signed, by key id."""
 
-    active_kid: str
-    private_key: RSAPrivateKey
+    active: SigningKey
     public_keys: dict[str, RSAPublicKey]
     loaded_at: float
+
+    @property
+    def active_kid(self) -> str:
+        return self.active.kid
+
+    @property
+    def private_key(self) -> RSAPrivateKey:
+        return private_keys.find(self.active)
+
+
+class PrivateKeys:
+    """The private key that this process signs with, decrypted when it signs first: that takes long."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, RSAPrivateKey] = {}
+
+    def find(self, row: SigningKey) -> RSAPrivateKey:
+        key = self._known.get(row.private_key)
+        if key is None:
+            key = decrypted(row)
+            self._known = {row.private_key: key}
+        return key
+
+
+private_keys = PrivateKeys()
 
 
 class KeyCache:
@@ -46,7 +70,6 @@ class KeyCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ring: KeyRing | None = None
-        self._private_keys: dict[str, RSAPrivateKey] = {}
 
     def ring(self, *, older_than: float = CACHE_SECONDS) -> KeyRing:
         """Return the keys as they were at most `older_than` seconds ago."""
@@ -71,14 +94,8 @@ class KeyCache:
 
     def _load(self) -> KeyRing:
         rows = list(SigningKey.objects.order_by("id")) or create_first_keys()
-        active = next(row for row in rows if row.status == "active")
-        private_key = self._private_keys.get(active.kid)
-        if private_key is None:
-            private_key = decrypted(active)
-            self._private_keys = {active.kid: private_key}
         return KeyRing(
-            active_kid=active.kid,
-            private_key=private_key,
+            active=next(row for row in rows if row.status == "active"),
             public_keys={row.kid: public_key_of(row) for row in rows},
             loaded_at=time.monotonic(),
         )

@@ -31,8 +31,10 @@ def accepted_languages(header: str | None) -> tuple[str, ...] | None:
     default language stands in. Languages with `q=0` are left out. Faulty entries are ignored, and so is
     what goes beyond the bounds of this module. Entries of equal quality keep their order.
     """
+    if not header:
+        return None
     ranked: dict[str, tuple[float, str]] = {}
-    for quality, tag in _entries(header or ""):
+    for quality, tag in _entries(header):
         ranked.setdefault(_folded(tag), (quality, tag))
     best_first = sorted(
         (entry for entry in ranked.values() if entry[0] > 0), key=lambda entry: entry[0], reverse=True

@@ -12,7 +12,7 @@ from accounts.models import ApiClient, ContactAssignment, SigningKey
 from accounts.operations.clients import change_api_client, revoke_client_tokens
 from accounts.operations.signing_keys import rotate_signing_keys
 from accounts.scopes import CUSTOMER_SCOPES
-from accounts.tokens import issue_access_token, verification, verify_access_token
+from accounts.tokens import issue_access_token, keys, verification, verify_access_token
 from accounts.tokens.issuing import issue_saas_token
 from accounts.tokens.keys import decrypted, public_key_of, signing_keys
 from accounts.tokens.revocations import RevocationStamp, revocation_stamp
@@ -344,6 +344,16 @@ def test_rotation_replaces_keys_that_another_secret_key_encrypted(stored_signing
     active = rotate_signing_keys(at=now)
     assert active.kid not in old
     assert decrypted(active).key_size == 2048
+
+
+def test_another_secret_key_stops_signing_but_not_verifying(tenant, token, now, settings, monkeypatch):
+    monkeypatch.setattr(keys, "private_keys", keys.PrivateKeys())
+    verification.forget_accepted_tokens()
+    signing_keys.forget()
+    settings.SECRET_KEY = "another secret key that is long enough to be taken for a real one"
+    assert verify_access_token(token, at=now).client_id == "backend"
+    with pytest.raises(ImproperlyConfigured, match="cannot be decrypted with this SECRET_KEY"):
+        issue_access_token(tenant=tenant, kind=CallerKind.SERVICE, client_id="backend", at=now)
 
 
 def test_former_secret_key_still_decrypts(stored_signing_keys, settings):
