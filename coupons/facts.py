@@ -67,7 +67,8 @@ def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponRecor
             " min_order_amount, min_order_currency, redemption_count"
             f" FROM coupons_coupon AS coupon WHERE {condition.text}{' FOR UPDATE' if lock else ''}",
             condition.values,
-        )
+        ),
+        keeps_plan=True,
     )
     if not rows:
         raise CouponNotFound(code)
@@ -150,7 +151,8 @@ def read_buyer(coupon: CouponRecord, buyer: Buyer, *, at: datetime) -> BuyerFact
             f" {uses.text}, {segments.text} FROM shopper"
             " LEFT JOIN accounts_legalentity AS entity ON entity.id = shopper.legal_entity_id",
             (*customer.values, *acting.values, *uses.values, *segments.values),
-        )
+        ),
+        keeps_plan=True,
     )
     checked_viewer(shopper, customer_id, acting_key)
     return BuyerFacts(

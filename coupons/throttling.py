@@ -35,7 +35,8 @@ def refuse_exhausted(limit: AttemptLimit, *, at: datetime, patience: int = 1) ->
             "SELECT resets_at FROM accounts_attemptcounter"
             " WHERE subject = %s AND resets_at > %s AND attempts >= %s",
             (limit.subject, at, limit.most * patience),
-        )
+        ),
+        keeps_plan=True,
     )
     if rows:
         wait = max(1, ceil((rows[0][0] - at).total_seconds()))

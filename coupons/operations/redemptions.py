@@ -65,7 +65,8 @@ def earlier_redemption(
         return None
     found = Sql.joined(" UNION ALL ", searches)
     rows = fetch_rows(
-        Sql(f"SELECT external_id FROM ({found.text}) AS found ORDER BY id LIMIT 1", found.values)
+        Sql(f"SELECT external_id FROM ({found.text}) AS found ORDER BY id LIMIT 1", found.values),
+        keeps_plan=True,
     )
     return rows[0][0] if rows else None
 
@@ -80,10 +81,9 @@ def record_use(
     idempotency_key: str,
 ) -> str:
     """Count one use more and write its row, in one statement; return the redemption's id."""
-    redemption_id = generate_id()
     discount = order.discount or Money(Decimal(0), order.total.currency)
-    with connection.cursor() as cursor:
-        cursor.execute(
+    [(redemption_id,)] = fetch_rows(
+        Sql(
             "WITH used AS (UPDATE coupons_coupon SET redemption_count = redemption_count + 1"
             " WHERE id = %s RETURNING id)"
             " INSERT INTO coupons_redemption (tenant_id, external_id, coupon_id, customer_id,"
@@ -91,11 +91,11 @@ def record_use(
             " order_total_currency, discount_amount, discount_currency, redeemed_at)"
             # The customer may have been deleted since they were read: then only their number stays.
             " SELECT %s, %s, id, (SELECT id FROM accounts_customer WHERE id = %s FOR KEY SHARE),"
-            " %s, %s, %s, %s, %s, %s, %s, %s, %s FROM used",
-            [
+            " %s, %s, %s, %s, %s, %s, %s, %s, %s FROM used RETURNING external_id",
+            (
                 coupon.id,
                 tenant_id,
-                redemption_id,
+                generate_id(),
                 facts.customer_id,
                 facts.customer_number,
                 facts.legal_entity_id,
@@ -106,8 +106,10 @@ def record_use(
                 discount.amount,
                 discount.currency,
                 at,
-            ],
-        )
+            ),
+        ),
+        keeps_plan=True,
+    )
     return redemption_id
 
 
