@@ -92,19 +92,18 @@ class ImportAtWork:
     def run(self) -> None:
         """Apply the file's rows behind the last committed line, one transaction a batch."""
         records = self._records()
-        size = self.order.batch_size or self.order.kind.batch_size
         for first in records:
             if is_whole_file(self.order):
                 batch: Iterator[Record] = chain([first], records)
             else:
-                batch = chain([first], islice(records, size - 1))
+                batch = chain([first], islice(records, self.order.rows_at_once - 1))
             self._apply(batch)
         self.rejects.flush()  # a file without rows has a header all the same
 
     def _records(self) -> Iterator[Record]:
         done = self.report.run.committed_line if self.report.run else 0
-        kind = self.order.kind
-        for record in read_records(self.order.file, self.format, kind.columns, kind.writer.plain):
+        plain = self.order.kind.writer.plain
+        for record in read_records(self.order.file, self.format, self.order.columns, plain):
             if record.line > done:
                 self.last_line = record.line
                 self.untold += 1
@@ -141,6 +140,7 @@ class ImportAtWork:
             at=timezone.now(),
             mode=self.order.mode,
             is_rehearsal=self.order.is_rehearsal,
+            size=self.order.rows_at_once,
             refuse=refuse,
             written=partial(note_changes, run) if run and self.order.kind.is_undoable else None,
         )
@@ -210,7 +210,7 @@ def run_import(order: ImportOrder, listener: Listener) -> Report:
     """
     kind = order.format or format_of(order.file)
     header = header_of(order.file, kind)
-    next(read_records(order.file, kind, order.kind.columns), None)  # a header that does not fit ends it here
+    next(read_records(order.file, kind, order.columns), None)  # a header that does not fit ends it here
     check_rejects_path(order)
     notice_gone_clients()
     run = None if order.is_rehearsal else unfinished_run(order) if order.resumes else new_run(order)

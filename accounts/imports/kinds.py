@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
 from django.db import transaction
@@ -28,7 +29,8 @@ LINES_AT_ONCE = 1_000
 class Batch:
     """Rows to apply at once, for whom and how.
 
-    `is_rehearsal` says what would happen, and writes nothing. `header` names the columns of a CSV file.
+    `is_rehearsal` says what would happen, and writes nothing. `header` names the columns of a CSV file. A
+    whole file may come as one batch: who keeps rows in memory takes them in parts of `size` rows.
     `refuse` takes every row that is not applied. `written` is called with the keys of created rows when a
     table was written to, while `import_written` says what else was done (see Merge).
     """
@@ -39,8 +41,15 @@ class Batch:
     at: datetime
     mode: Mode
     is_rehearsal: bool
+    size: int
     refuse: Callable[[Refusal], None]
     written: Callable[[str], None] | None = None
+
+    def parts(self, size: int) -> Iterator[list[Record]]:
+        """Yield the records in parts of so many."""
+        records = iter(self.records)
+        while part := list(islice(records, size)):
+            yield part
 
 
 class Writer(Protocol):
@@ -165,22 +174,18 @@ class Removal:
 def remove_rows(batch: Batch, remove: Removal) -> Tally:
     """Delete the rows that the records name; what is gone already counts as unchanged."""
     tally = Tally()
-    accepted: list[tuple[Record, str]] = []
-    for record in batch.records:
-        tally.rows += 1
-        name = (record.body or {}).get(remove.id)
-        if not isinstance(name, str):
-            error = record.error or InvalidInput(f"{remove.id} is missing, or not a text.", field=remove.id)
-            refuse(tally, batch, refusal_of(record, error))
-        else:
-            accepted.append((record, name))
     with transaction.atomic():
-        for start in range(0, len(accepted), DELETIONS_AT_ONCE):
-            part = accepted[start : start + DELETIONS_AT_ONCE]
-            for outcome in remove.operation(batch.tenant, [name for _, name in part], batch.at):
-                record = part[outcome.position][0]
+        for part in batch.parts(DELETIONS_AT_ONCE):
+            tally.rows += len(part)
+            named = [(record, (record.body or {}).get(remove.id)) for record in part]
+            for record, name in named:
+                if not isinstance(name, str):
+                    missing = InvalidInput(f"{remove.id} is missing, or not a text.", field=remove.id)
+                    refuse(tally, batch, refusal_of(record, record.error or missing))
+            accepted = [(record, name) for record, name in named if isinstance(name, str)]
+            for outcome in remove.operation(batch.tenant, [name for _, name in accepted], batch.at):
                 if outcome.error:
-                    refuse(tally, batch, refusal_of(record, outcome.error))
+                    refuse(tally, batch, refusal_of(accepted[outcome.position][0], outcome.error))
                 elif outcome.created:
                     tally.removed += 1
                 else:
@@ -218,8 +223,16 @@ class OperationWriter(Generic[Row]):
         if batch.mode is Mode.DELETE:
             return remove_rows(batch, self.remove)
         tally = Tally()
+        with transaction.atomic():
+            for part in batch.parts(batch.size):
+                self._write_part(batch, part, tally)
+            if batch.is_rehearsal:
+                transaction.set_rollback(True)
+        return tally
+
+    def _write_part(self, batch: Batch, part: Sequence[Record], tally: Tally) -> None:
         last: dict[str, tuple[Record, Row]] = {}
-        for record in batch.records:
+        for record in part:
             tally.rows += 1
             row = self._row(record, batch)
             if isinstance(row, Refusal):
@@ -228,11 +241,7 @@ class OperationWriter(Generic[Row]):
                 name = self.identify(row)
                 tally.repeated += name in last
                 last[name] = (record, row)
-        with transaction.atomic():
-            self._apply(batch, last, tally)
-            if batch.is_rehearsal:
-                transaction.set_rollback(True)
-        return tally
+        self._apply(batch, last, tally)
 
     def _row(self, record: Record, batch: Batch) -> Row | Refusal:
         if record.body is None:
@@ -249,7 +258,7 @@ class OperationWriter(Generic[Row]):
                 record, _ = last.pop(name)
                 refuse(tally, batch, refusal_of(record, AlreadyExists("The row exists already.")))
         changed = self.changed(batch.tenant, [row for _, row in last.values()])
-        tally.unchanged = len(last) - len(changed)
+        tally.unchanged += len(last) - len(changed)
         if not changed:
             return
         for outcome in self.upsert(batch.tenant, changed, batch.at):

@@ -1,11 +1,8 @@
-"""Files of legal entities. A row is a body of the API; a parent stands in front of its subsidiaries."""
+"""Files of legal entities. A row is a body of the API; parents and subsidiaries come in any order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-from django.db import transaction
 
 from accounts.api.representations import LEGAL_ENTITIES as ANSWER
 from accounts.api.serializers.companies import LegalEntityInput
@@ -14,23 +11,15 @@ from accounts.imports.bodies import BodyReader, read_id, split_metadata
 from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal
 from accounts.models import LegalEntity
 from accounts.operations.documents import Change
-from accounts.operations.legal_entities import delete_legal_entity, upsert_legal_entity
+from accounts.operations.legal_entities import delete_legal_entity
+from accounts.operations.legal_entity_imports import DETAILS, LegalEntityRow, upsert_legal_entities
 from core.api.fields import Json, Nested
 from core.api.representations import Representation
-from core.errors import DomainError, NotFound
+from core.errors import NotFound
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.upserts import Outcome
 
 read_entity = BodyReader(LegalEntityInput())
-
-
-@dataclass(frozen=True, slots=True)
-class LegalEntityRow:
-    """A legal entity as it shall be; an empty `parent_id` makes it independent."""
-
-    external_id: str
-    parent_id: str
-    change: Change
 
 
 def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> LegalEntityRow:
@@ -41,11 +30,12 @@ def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> LegalEntityRow:
 
 
 def changed_rows(tenant: TenantRecord, rows: Sequence[LegalEntityRow]) -> list[LegalEntityRow]:
+    """Return the rows that are new, differ from what is stored, or expect a version."""
+    entities = LegalEntity.objects.for_tenant(tenant.id)
+    named = entities.filter(external_id__in=[row.external_id for row in rows])
     stored = {
-        entity.external_id: entity
-        for entity in LegalEntity.objects.for_tenant(tenant.id)
-        .filter(external_id__in=[row.external_id for row in rows])
-        .select_related("parent")
+        entity["external_id"]: entity
+        for entity in named.order_by().values("external_id", "parent__external_id", *DETAILS)
     }
     return [
         row
@@ -56,36 +46,15 @@ def changed_rows(tenant: TenantRecord, rows: Sequence[LegalEntityRow]) -> list[L
     ]
 
 
-def differs(row: LegalEntityRow, stored: LegalEntity) -> bool:
-    parent_id = stored.parent.external_id if stored.parent else ""
-    return parent_id != row.parent_id or any(
-        getattr(stored, column) != value for column, value in row.change.values.items()
+def differs(row: LegalEntityRow, stored: Mapping[str, Any]) -> bool:
+    return (stored["parent__external_id"] or "") != row.parent_id or any(
+        stored[column] != value for column, value in row.change.values.items()
     )
 
 
 def existing_ids(tenant: TenantRecord, ids: Sequence[str]) -> set[str]:
     entities = LegalEntity.objects.for_tenant(tenant.id).filter(external_id__in=ids)
     return set(entities.values_list("external_id", flat=True))
-
-
-def upsert_rows(tenant: TenantRecord, rows: Sequence[LegalEntityRow], at: datetime) -> list[Outcome]:
-    """Write the rows one after the other, so that each sees the parents in front of it."""
-    outcomes = []
-    for position, row in enumerate(rows):
-        outcome = Outcome(position, id=row.external_id)
-        try:
-            with transaction.atomic():
-                _, outcome.created = upsert_legal_entity(
-                    tenant_id=tenant.id,
-                    external_id=row.external_id,
-                    change=row.change,
-                    parent_id=row.parent_id,
-                    at=at,
-                )
-        except DomainError as error:
-            outcome.error = error
-        outcomes.append(outcome)
-    return outcomes
 
 
 def remove_entities(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
@@ -108,7 +77,7 @@ LEGAL_ENTITY_FILES = ImportKind(
         Column("id", is_required=True),
         Column("name", is_required=True),
         Column("type", note="COMPANY or SUBSIDIARY"),
-        Column("parentId", note="stored, or on an earlier line"),
+        Column("parentId", note="stored, or anywhere in the same batch"),
         Column("legalInfo.legalName"),
         Column("legalInfo.registrationDate"),
         Column("legalInfo.taxRegistrationNumber"),
@@ -130,7 +99,7 @@ LEGAL_ENTITY_FILES = ImportKind(
         identify=lambda row: row.external_id,
         changed=changed_rows,
         existing=existing_ids,
-        upsert=upsert_rows,
+        upsert=lambda tenant, rows, at: upsert_legal_entities(tenant_id=tenant.id, rows=rows, at=at),
         remove=Removal(remove_entities),
     ),
     export=Export(
@@ -150,5 +119,5 @@ LEGAL_ENTITY_FILES = ImportKind(
             " SELECT count(id) FROM above), legal_entity.id"
         ),
     ),
-    batch_size=5_000,
+    batch_size=20_000,
 )

@@ -2,7 +2,7 @@
 
 import getpass
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from django.db import connection
@@ -12,6 +12,7 @@ from accounts.callers import TenantRecord
 from accounts.imports.kinds import ImportKind
 from accounts.models import ImportRun, ImportState
 from core.errors import Conflict, DomainError
+from core.imports.columns import Column
 from core.imports.files import InputFile
 from core.imports.merging import COUNTS, Tally
 from core.imports.records import Format
@@ -49,6 +50,22 @@ class ImportOrder:
     batch_size: int | None = None
     max_rejects: int | None = None
     rejects_path: Path | None = None
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows are one batch."""
+        return self.batch_size or self.kind.batch_size
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the file. To remove rows it needs only those that say which ones."""
+        if self.mode is not Mode.DELETE:
+            return self.kind.columns
+        key = self.kind.export.key
+        return tuple(
+            replace(column, is_required=column.is_required and column.name.partition(".")[0] in key)
+            for column in self.kind.columns
+        )
 
 
 def new_run(order: ImportOrder) -> ImportRun:

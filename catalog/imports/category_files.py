@@ -119,5 +119,5 @@ CATEGORY_FILES = ImportKind(
         order="category.lft",
         condition="category.parent_id IS NOT NULL",
     ),
-    batch_size=20_000,
+    batch_size=10_000,
 )

@@ -18,6 +18,7 @@ from catalog.models import Category
 from catalog.operations.values import check_numbers, check_own_mixins, check_slugs
 from catalog.tree import LARGEST_POSITION, hash_joins, locked_tree
 from core.errors import DomainError
+from core.forests import circles
 from core.upserts import Outcome, Plan, UpsertTarget, Written, upsert_rows
 
 FIRST_ROWS = 2_000
@@ -266,20 +267,9 @@ def refuse_circles(
         if at not in refused:
             parents[row.external_id] = row.parent_id
             writers[row.external_id] = at
-    safe: set[str | None] = {None}
-    for start in parents:
-        path: dict[str | None, None] = {}
-        name: str | None = start
-        while name not in safe and name not in path:
-            path[name] = None
-            name = parents.get(name or "")
-        if name not in safe:
-            circle = list(path)[list(path).index(name) :]
-            for member in circle:
-                writer = writers.get(member or "")
-                if writer is not None:
-                    refused[writer] = WouldCreateCycle(rows[writer].external_id, rows[writer].parent_id or "")
-        safe.update(path)
+    for circle in circles(parents):
+        for writer in (writers[member] for member in circle if member in writers):
+            refused[writer] = WouldCreateCycle(rows[writer].external_id, rows[writer].parent_id or "")
 
 
 def settled_positions(rows: Any, stored: Mapping[str, Stored]) -> dict[str, int]:

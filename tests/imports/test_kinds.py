@@ -108,7 +108,7 @@ def test_deleted_customers_take_their_assignments_along(shop, upsert, write):
 # --- legal entities ---
 
 
-def test_legal_entities_stand_behind_their_parents_and_never_in_a_circle(shop, upsert, write):
+def test_legal_entities_are_made_changed_and_refused(shop, upsert, write):
     path = write(
         "rows.csv",
         "id,name,type,parentId,legalInfo.legalName,accountLimit.value,restrictions",
@@ -132,6 +132,47 @@ def test_legal_entities_stand_behind_their_parents_and_never_in_a_circle(shop, u
     rehearsed = upsert("legal_entities", write("three.csv", "id,name", "L7,New"), "--dry-run")
     assert rehearsed.counts == {"created": 1}
     assert not LegalEntity.objects.filter(external_id="L7").exists()
+
+
+def test_parents_come_anywhere_in_a_batch_and_never_close_a_circle(shop, upsert, write):
+    LegalEntityFactory(
+        tenant=shop.tenant, external_id="M2", parent=LegalEntityFactory(tenant=shop.tenant, external_id="M1")
+    )
+    path = write(
+        "rows.csv",
+        "id,name,parentId",
+        "N3,Third,N2",
+        "N2,Second,N1",
+        "N1,First,L1",
+        "M1,Up,M3",  # M1 > M2 > M3 > M1
+        "M3,Down,M2",
+        "N5,Below what is refused,N4",
+        "N4,Lost,nowhere",
+        "L1,Itself,L1",
+    )
+    answer = upsert("legal_entities", path)
+    assert answer.counts == {"created": 3, "refused": 5}
+    assert reasons(answer) == {"legal_entity_cycle": 3, "unknown_reference": 2}
+    parents = LegalEntity.objects.filter(tenant=shop.tenant).values_list("external_id", "parent__external_id")
+    assert dict(parents) == {"L1": None, "M1": None, "M2": "M1", "N1": "L1", "N2": "N1", "N3": "N2"}
+    assert upsert("legal_entities", path).counts == {"unchanged": 3, "refused": 5}
+
+
+def test_a_legal_entity_is_changed_only_when_the_expected_version_is_stored(shop, upsert, write):
+    path = write("rows.csv", "id,name,metadata.version", "L1,Renamed,1", "N1,New,7")
+    assert upsert("legal_entities", path).counts == {"created": 1, "changed": 1}
+    stored = LegalEntity.objects.get(external_id="L1")
+    assert (stored.name, stored.version) == ("Renamed", 2)
+    assert reasons(upsert("legal_entities", path)) == {"version_conflict": 2}
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_legal_entities_take_the_same_statements_for_two_rows_and_for_twenty(
+    shop, upsert, write, count, django_assert_num_queries
+):
+    rows = [f"N{number},Name,{f'N{number - 1}' if number else ''}" for number in range(count)]
+    with django_assert_num_queries(20):
+        upsert("legal_entities", write("rows.csv", "id,name,parentId", *rows))
 
 
 # --- products ---

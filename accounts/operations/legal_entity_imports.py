@@ -1,0 +1,174 @@
+"""Legal entities by the thousand: parents and subsidiaries together, in a fixed number of statements."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from accounts.errors import LegalEntityCycle, UnknownReference
+from accounts.models import LegalEntity, Tenant
+from accounts.operations.documents import Change
+from core.errors import DomainError
+from core.forests import circles
+from core.upserts import Outcome, Plan, UpsertTarget, Written, upsert_rows
+
+DETAILS = {
+    "name": "text",
+    "type": "text",
+    "legal_info": "jsonb",
+    "account_limit": "jsonb",
+    "customer_groups": "jsonb",
+    "entities_addresses": "jsonb",
+    "approval_group": "jsonb",
+    "restrictions": "jsonb",
+    "mixins": "jsonb",
+    "mixin_schemas": "jsonb",
+}
+"""What a legal entity says, beside its id and its parent."""
+
+TARGET = UpsertTarget(
+    table=LegalEntity._meta.db_table,
+    key=("tenant_id", "external_id"),
+    columns={
+        "tenant_id": "bigint",
+        "external_id": "text",
+        **DETAILS,
+        "parent_id": "bigint",
+        "created_at": "timestamptz",
+        "modified_at": "timestamptz",
+    },
+    created_only=frozenset({"created_at"}),
+)
+
+LINEAGE = """
+WITH RECURSIVE known AS (
+    SELECT id, external_id, parent_id, version FROM accounts_legalentity
+    WHERE tenant_id = %s AND external_id = ANY(%s::text[])
+    UNION
+    SELECT above.id, above.external_id, above.parent_id, above.version FROM accounts_legalentity AS above
+    JOIN known ON above.id = known.parent_id
+)
+SELECT id, external_id, parent_id, version FROM known
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LegalEntityRow:
+    """A legal entity as it shall be; no parent when `parent_id` is empty. `change` has all of DETAILS."""
+
+    external_id: str
+    parent_id: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the load needs to know of a stored legal entity."""
+
+    id: int
+    parent_id: str | None
+    version: int
+
+
+@transaction.atomic
+def upsert_legal_entities(*, tenant_id: int, rows: Sequence[LegalEntityRow], at: datetime) -> list[Outcome]:
+    """Create or replace all legal entities and report every row, in order.
+
+    Rows come in any order, subsidiaries before parents too; each id once. A row whose parent does not exist,
+    that closes a circle, or that expects another version is refused with UnknownReference, LegalEntityCycle
+    or VersionConflict, and spoils no other, except rows that hang below a new one that was refused. Holds
+    the tenant's row, as every move of a legal entity does.
+    """
+    Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    stored = lock_lineage(tenant_id, rows)
+    refused = refused_rows(rows, stored)
+    plan: Plan[tuple[int, str], LegalEntityRow] = Plan()
+    for position, row in enumerate(rows):
+        if error := refused.get(position):
+            plan.refuse(position, error, id=row.external_id)
+            continue
+        known = stored.get(row.external_id)
+        plan.accept(
+            position,
+            (tenant_id, row.external_id),
+            row,
+            stored_version=known.version if known else None,
+            expected_version=row.change.expected_version,
+            id=row.external_id,
+        )
+    written = upsert_rows(
+        TARGET,
+        [
+            (
+                (
+                    tenant_id,
+                    row.external_id,
+                    *(row.change.values[name] for name in DETAILS),
+                    stored[row.parent_id].id if row.parent_id in stored else None,
+                    at,
+                    at,
+                ),
+                1,
+            )
+            for row in plan.rows.values()
+        ],
+    )
+    below_new_ones = [row for row in plan.rows.values() if row.parent_id and row.parent_id not in stored]
+    if below_new_ones:
+        hang_below(tenant_id, below_new_ones, written)
+    plan.settle(written)
+    return plan.outcomes
+
+
+def lock_lineage(tenant_id: int, rows: Sequence[LegalEntityRow]) -> dict[str, Stored]:
+    """Lock the stored rows that will change; return them, the parents they name, and all above these."""
+    ids = [row.external_id for row in rows]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT FROM accounts_legalentity WHERE tenant_id = %s"
+            " AND external_id = ANY(%s::text[]) ORDER BY id FOR NO KEY UPDATE) AS locked",
+            [tenant_id, ids],
+        )
+        cursor.execute(LINEAGE, [tenant_id, [*ids, *{row.parent_id for row in rows if row.parent_id}]])
+        found = cursor.fetchall()
+    names = {key: external_id for key, external_id, _, _ in found}
+    return {
+        external_id: Stored(key, names.get(parent), version) for key, external_id, parent, version in found
+    }
+
+
+def refused_rows(rows: Sequence[LegalEntityRow], stored: Mapping[str, Stored]) -> dict[int, DomainError]:
+    """Return the reason of each row that cannot be written, by its position in the batch."""
+    refused: dict[int, DomainError] = {}
+    while True:
+        before = len(refused)
+        accepted = {position: row for position, row in enumerate(rows) if position not in refused}
+        known = stored.keys() | {row.external_id for row in accepted.values()}
+        for position, row in accepted.items():
+            if row.parent_id and row.parent_id not in known:
+                error = UnknownReference(f"There is no legal entity {row.parent_id}.", field="parentId")
+                refused[position] = error
+        parents = {name: entity.parent_id for name, entity in stored.items()}
+        parents |= {row.external_id: row.parent_id or None for row in accepted.values()}
+        circular = {name for circle in circles(parents) for name in circle}
+        for position, row in accepted.items():
+            if row.external_id in circular:
+                refused.setdefault(position, LegalEntityCycle())
+        if len(refused) == before:
+            return refused
+
+
+def hang_below(
+    tenant_id: int, rows: Sequence[LegalEntityRow], written: Mapping[tuple[object, ...], Written]
+) -> None:
+    """Set the parents that were written along with the rows, and had no keys before."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE accounts_legalentity AS entity SET parent_id = given.parent_id"
+            " FROM unnest(%s::bigint[], %s::bigint[]) AS given (id, parent_id) WHERE entity.id = given.id",
+            [
+                [written[tenant_id, row.external_id].id for row in rows],
+                [written[tenant_id, row.parent_id].id for row in rows],
+            ],
+        )
