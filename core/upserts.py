@@ -6,8 +6,9 @@ each other instead of deadlocking.
 """
 
 import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from psycopg.types.json import Jsonb
@@ -61,7 +62,7 @@ class Plan(Generic[Key, Row]):
     rows: dict[Key, Row] = field(default_factory=dict)
     writes: dict[Key, int] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
-    first_outcome: dict[Key, Outcome] = field(default_factory=dict)
+    outcomes_of: dict[Key, list[Outcome]] = field(default_factory=dict)
 
     def refuse(self, position: int, error: DomainError, *, id: str = "") -> None:
         """Report a row that is not written."""
@@ -96,13 +97,21 @@ class Plan(Generic[Key, Row]):
         self.writes[key] = writes + 1
         outcome = Outcome(position, created=present is None, id=id)
         self.outcomes.append(outcome)
-        self.first_outcome.setdefault(key, outcome)
+        self.outcomes_of.setdefault(key, []).append(outcome)
 
     def settle(self, written: Mapping[Key, Written]) -> None:
         """Correct what the statement found out: another writer may have created a row in between."""
-        for key, outcome in self.first_outcome.items():
-            outcome.created = written[key].created
-        self.outcomes.sort(key=lambda outcome: outcome.position)
+        self.settle_in_order(written[key].created for key in self.rows)
+
+    def settle_in_order(self, results: Iterable[bool | DomainError]) -> None:
+        """Say of each of the `rows`, in their order, whether it was created, or why it was refused."""
+        for outcomes, result in zip(self.outcomes_of.values(), results, strict=True):
+            if isinstance(result, DomainError):
+                for outcome in outcomes:
+                    outcome.created, outcome.error = False, result
+            else:
+                outcomes[0].created = result
+        self.outcomes.sort(key=attrgetter("position"))
 
 
 def upsert_rows(
@@ -117,22 +126,41 @@ def upsert_rows(
     rows = list(rows)
     if not rows:
         return {}
-    table = given_rows(target, [row[0] for row in rows], writes=[row[1] for row in rows])
-    names = list(target.columns)
+    statement = upsert_statement(target, [row for row, _ in rows], [writes for _, writes in rows])
+    width = len(target.key)
+    return {found[:width]: Written(*found[width:]) for found in fetch_rows(statement, keeps_plan=True)}
+
+
+def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[Any]], writes: Sequence[int]) -> Sql:
+    """Return the statement of `upsert_rows`."""
+    lists, shared = given_rows(target.columns, rows, writes, listed=target.key[-1:])
+    key, values = ", ".join(target.key), ", ".join(values_of(target.columns))
+    source = (
+        f"SELECT {values}, {version_of_new(target)} FROM {lists.text} CROSS JOIN {shared.text} ORDER BY {key}"
+    )
+    statement = upsert(target, list(target.columns), source, returning=f"{key}, id, (xmax = 0), version")
+    return Sql(statement, (*lists.values, *shared.values))
+
+
+def upsert(target: UpsertTarget, columns: Sequence[str], source: str, *, returning: str) -> str:
+    """Return the statement that inserts what `source` selects: the columns, then `version_of_new`.
+
+    Where a row is stored already it is updated, and its version grows by the number of writes.
+    """
     key = ", ".join(target.key)
-    updated = [name for name in names if name not in target.created_only and name not in target.key]
+    updated = [name for name in columns if name not in target.created_only and name not in target.key]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in updated)
-    statement = (
-        f"INSERT INTO {target.table} AS stored ({', '.join(names)}, version)"
-        f" SELECT {', '.join(values_of(target))}, {target.first_version} - 1 + writes"
-        f" FROM {table.text} ORDER BY {key}"
+    return (
+        f"INSERT INTO {target.table} AS stored ({', '.join(columns)}, version) {source}"
         f" ON CONFLICT ({key}) DO UPDATE SET {assignments},"
         f" version = stored.version + excluded.version - {target.first_version - 1}"
-        f" RETURNING {key}, id, (xmax = 0), version"
+        f" RETURNING {returning}"
     )
-    width = len(target.key)
-    written = fetch_rows(Sql(statement, table.values), keeps_plan=True)
-    return {found[:width]: Written(*found[width:]) for found in written}
+
+
+def version_of_new(target: UpsertTarget) -> str:
+    """Return the expression for the version of a row that is created by so many `writes`."""
+    return f"{target.first_version - 1} + writes"
 
 
 def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tuple[Any, ...], int]:
@@ -143,41 +171,46 @@ def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tup
     """
     if not rows:
         return {}
-    table = given_rows(target, rows)
+    lists, shared = given_rows(target.columns, rows, listed=target.key[-1:])
     key = ", ".join(target.key)
     statement = (
         f"INSERT INTO {target.table} ({', '.join(target.columns)}, version)"
-        f" SELECT {', '.join(values_of(target))}, {target.first_version}"
-        f" FROM {table.text} ORDER BY {key} ON CONFLICT ({key}) DO NOTHING RETURNING {key}, id"
+        f" SELECT {', '.join(values_of(target.columns))}, {target.first_version}"
+        f" FROM {lists.text} CROSS JOIN {shared.text} ORDER BY {key}"
+        f" ON CONFLICT ({key}) DO NOTHING RETURNING {key}, id"
     )
     width = len(target.key)
-    inserted = fetch_rows(Sql(statement, table.values), keeps_plan=True)
+    inserted = fetch_rows(Sql(statement, (*lists.values, *shared.values)), keeps_plan=True)
     return {found[:width]: found[width] for found in inserted}
 
 
-def given_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]], *, writes: Sequence[int] = ()) -> Sql:
-    """Return the rows as what a FROM reads, with the `writes` as a column more: one value for each column.
+def given_rows(
+    columns: Mapping[str, str],
+    rows: Sequence[Sequence[Any]],
+    writes: Sequence[int] = (),
+    *,
+    listed: Collection[str],
+) -> tuple[Sql, Sql]:
+    """Return the rows as what a FROM reads: those columns that differ, and a row of those that do not.
 
-    A column with the same value in all rows, as most have, is sent as that value and not as a list.
+    Most columns have the same value in all rows, and that is sent once; those `listed` are always lists.
+    Beside the columns there are the `writes`, and the `ordinality` of each row, from 1 on.
     """
-    lists, shared = [], []
-    for index, (name, type_name) in enumerate(target.columns.items()):
-        values = [row[index] for row in rows]
-        if name != target.key[-1] and are_the_same(values, type_name):
+    fields = list(zip(columns.items(), zip(*rows, strict=True), strict=True))
+    if writes:
+        fields.append((("writes", "integer"), tuple(writes)))
+    lists, names, shared = [], [], []
+    for (name, type_name), values in fields:
+        if name not in listed and are_the_same(values, type_name):
             value = Jsonb(values[0]) if type_name == "jsonb" else values[0]
             shared.append(Sql(f"%s::{type_name} AS {name}", (value,)))
-        elif is_fed_as_json(type_name):
-            lists.append((name, Sql("jsonb_array_elements(%s::jsonb)", (json.dumps(values),))))
         else:
-            lists.append((name, Sql(f"unnest(%s::{type_name}[])", (values,))))
-    if writes:
-        lists.append(("writes", Sql("unnest(%s::integer[])", (list(writes),))))
-    names = ", ".join(name for name, _ in lists)
-    fed = Sql.joined(", ", [feed for _, feed in lists])
-    once = Sql.joined(", ", shared)
-    return Sql(
-        f"ROWS FROM ({fed.text}) AS given ({names}) CROSS JOIN (SELECT {once.text}) AS shared",
-        (*fed.values, *once.values),
+            lists.append(unnested(values, type_name))
+            names.append(name)
+    fed, once = Sql.joined(", ", lists), Sql.joined(", ", shared)
+    return (
+        Sql(f"ROWS FROM ({fed.text}) WITH ORDINALITY AS given ({', '.join(names)}, ordinality)", fed.values),
+        Sql(f"(SELECT {once.text}) AS shared", once.values),
     )
 
 
@@ -189,21 +222,25 @@ def are_the_same(values: Sequence[Any], type_name: str) -> bool:
     if type_name.endswith("[]"):
         return False
     first = {} if type_name == "jsonb" else values[0]
-    return all(value == first for value in values)
+    return values.count(first) == len(values)
 
 
-def is_fed_as_json(type_name: str) -> bool:
-    """Say whether values go in as one JSON list, one entry a row.
+def unnested(values: Sequence[Any], type_name: str) -> Sql:
+    """Return a column's values as a set of PostgreSQL: texts, jsonb and lists as one JSON list.
 
-    So do those of jsonb: to quote each within an array takes longer than to write it. And so do lists, as
-    unnest takes lists of a list for one list.
+    To quote each within an array takes longer than to write it as JSON, and `unnest` takes lists of a list
+    for one list.
     """
-    return type_name == "jsonb" or type_name.endswith("[]")
+    if type_name == "text":
+        return Sql("jsonb_array_elements_text(%s::jsonb)", (json.dumps(values),))
+    if type_name == "jsonb" or type_name.endswith("[]"):
+        return Sql("jsonb_array_elements(%s::jsonb)", (json.dumps(values),))
+    return Sql(f"unnest(%s::{type_name}[])", (list(values),))
 
 
-def values_of(target: UpsertTarget) -> list[str]:
+def values_of(columns: Mapping[str, str]) -> list[str]:
     """Return the expressions that make a row's values out of what was fed."""
     return [
         f"ARRAY(SELECT jsonb_array_elements_text({name}))::{type_name}" if type_name.endswith("[]") else name
-        for name, type_name in target.columns.items()
+        for name, type_name in columns.items()
     ]

@@ -50,11 +50,18 @@ class JsonParser(BaseParser):
 
 def is_deeper_than(value: object, levels: int) -> bool:
     """Say whether objects and lists are nested deeper than so many levels."""
-    if isinstance(value, dict):
-        return levels == 0 or any(is_deeper_than(entry, levels - 1) for entry in value.values())
-    if isinstance(value, list):
-        return levels == 0 or any(is_deeper_than(entry, levels - 1) for entry in value)
-    return False
+    nested = [value]  # all values of one level
+    for _ in range(levels):
+        inner: list[object] = []
+        for entry in nested:
+            if isinstance(entry, dict):
+                inner += entry.values()
+            elif isinstance(entry, list):
+                inner += entry
+        if not inner:
+            return False
+        nested = inner
+    return any(isinstance(entry, dict | list) for entry in nested)
 
 
 def flat_text(value: object) -> str:

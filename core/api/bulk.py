@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -11,6 +12,8 @@ from core.api.errors import MalformedBody, status_of
 from core.upserts import Outcome
 
 LARGEST_BATCH = 200
+CREATED = 201, "Created"
+UPDATED = 204, "OK"
 
 
 def read_batch(body: object) -> list[Any]:
@@ -24,15 +27,14 @@ def read_batch(body: object) -> list[Any]:
 
 def segment_entry(outcome: Outcome) -> dict[str, Any]:
     """One row's result as customer segments say it: counted from 1, 204 being "OK"."""
-    status = result_status(outcome)
     entry: dict[str, Any] = {"index": outcome.position + 1}
     if outcome.id:
         entry["id"] = outcome.id
-    entry["code"] = status.value
-    entry["status"] = "OK" if status is HTTPStatus.NO_CONTENT else status.phrase
-    if outcome.error:
-        entry["message"] = outcome.error.message
-    return entry
+    if outcome.error is None:
+        entry["code"], entry["status"] = CREATED if outcome.created else UPDATED
+        return entry
+    status = status_of(outcome.error)
+    return {**entry, "code": status.value, "status": status.phrase, "message": outcome.error.message}
 
 
 def result_status(outcome: Outcome) -> HTTPStatus:
@@ -45,7 +47,7 @@ def multi_status(
     outcomes: Iterable[Outcome], entry: Callable[[Outcome], dict[str, Any]] = segment_entry
 ) -> HttpResponse:
     """Answer 207 with one entry per row, in input order."""
-    ordered = sorted(outcomes, key=lambda outcome: outcome.position)
+    ordered = sorted(outcomes, key=attrgetter("position"))
     return HttpResponse(
         orjson.dumps([entry(outcome) for outcome in ordered]), status=207, content_type="application/json"
     )

@@ -23,6 +23,9 @@ LONGEST_DESCRIPTION = 10_000
 LONGEST_REFERENCE = 128
 LARGEST_VERSION = 2_147_483_647
 STATUSES = ("ACTIVE", "INACTIVE")
+# Most rows of a bulk say whom or what they assign, and nothing more.
+MEMBER_FIELDS = frozenset({"customerId", "legalEntityId"})
+ITEM_FIELDS = frozenset({"id"})
 
 Row = TypeVar("Row")
 
@@ -165,11 +168,11 @@ def read_deleted_segment(entry: object) -> str:
 def read_member(entry: object) -> Member:
     """Read whom a row assigns: `customerId`, and `legalEntityId` for B2B."""
     fields = as_object(entry)
+    customer = read_reference(fields.get("customerId"), field="customerId")
     legal_entity = fields.get("legalEntityId")
-    return Member(
-        read_reference(fields.get("customerId"), field="customerId"),
-        None if legal_entity is None else read_reference(legal_entity, field="legalEntityId"),
-    )
+    if legal_entity is not None:
+        read_reference(legal_entity, field="legalEntityId")
+    return Member(customer, legal_entity)
 
 
 def read_customer_row(body: object, member: Member) -> CustomerRow:
@@ -189,7 +192,11 @@ def read_customer_row(body: object, member: Member) -> CustomerRow:
 
 def read_bulk_customer_row(entry: object) -> CustomerRow:
     """Read an entry of a bulk upsert of customers, which names its member itself."""
-    return read_customer_row(as_object(entry), read_member(entry))
+    fields = as_object(entry)
+    member = read_member(fields)
+    if MEMBER_FIELDS.issuperset(fields):
+        return CustomerRow(member=member, mixins={}, mixin_schemas={})
+    return read_customer_row(fields, member)
 
 
 def read_item_row(body: object, *, item_id: str) -> ItemRow:
@@ -211,7 +218,10 @@ def read_item_row(body: object, *, item_id: str) -> ItemRow:
 def read_bulk_item_row(entry: object) -> ItemRow:
     """Read an entry of a bulk upsert of items, which names its item itself."""
     fields = as_object(entry)
-    return read_item_row(fields, item_id=read_reference(fields.get("id"), field="id"))
+    item_id = read_reference(fields.get("id"), field="id")
+    if ITEM_FIELDS.issuperset(fields):
+        return ItemRow(item_id=item_id, mixins={}, mixin_schemas={})
+    return read_item_row(fields, item_id=item_id)
 
 
 def read_item_id(entry: object) -> str:

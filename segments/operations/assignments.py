@@ -1,12 +1,18 @@
-"""What the assignments of customers and of items have in common."""
+"""What the assignments of customers and of items have in common: their rows, and how a batch is upserted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
+
+from django.db import transaction
 
 from core.api.sql import Sql, fetch_rows
+from core.errors import DomainError
+from core.upserts import Outcome, Plan
 from segments.errors import SegmentNotFound
+from segments.operations.assignment_statements import AssignmentStatements, WireIds
+from segments.operations.batches import accepted_rows
 
 COLUMNS = {
     "mixins": "jsonb",
@@ -18,9 +24,12 @@ COLUMNS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class AssignmentRow:
-    """What an assignment says beside whom or what it assigns. Absent ends of the window are open."""
+    """What an assignment says beside whom or what it assigns. Absent ends of the window are open.
+
+    Rows are values that nobody changes; Python takes twice as long to make one that it keeps from changing.
+    """
 
     mixins: Mapping[str, Any]
     mixin_schemas: Mapping[str, Any]
@@ -28,9 +37,72 @@ class AssignmentRow:
     valid_to: datetime | None = None
     expected_version: int | None = None
 
+    @property
+    def wire_ids(self) -> WireIds:
+        """Whom or what the assignment assigns, one id for each reference of its kind."""
+        raise NotImplementedError
+
     def stored_values(self, at: datetime) -> tuple[Any, ...]:
         """Return the values of COLUMNS, written at `at`."""
         return self.mixins, self.mixin_schemas, self.valid_from, self.valid_to, at, at
+
+
+Row = TypeVar("Row", bound=AssignmentRow)
+Refusal = Callable[[Row, Sequence[int | None]], DomainError]
+
+
+def upsert_batch(
+    statements: AssignmentStatements,
+    rows: Sequence[Row | DomainError],
+    *,
+    at: datetime,
+    refusal: Refusal[Row],
+) -> list[Outcome]:
+    """Create or replace assignments to one segment and report every row, in order.
+
+    Rows of the same wire ids act one after the other. What is not written, because it names what does not
+    exist or what may not be assigned, is refused with the `refusal` for the row and the keys that were found
+    for its wire ids, and spoils no other. Raises SegmentNotFound. Takes one statement, and one more when a
+    row expects a version, whatever the number of rows.
+    """
+    plan: Plan[WireIds, Row] = Plan()
+    accepted = list(accepted_rows(rows, plan))
+    versions: dict[WireIds, int] = {}
+    if all(row.expected_version is None for _, row in accepted):
+        return write_batch(statements, plan, accepted, versions, at=at, refusal=refusal)
+    with transaction.atomic():
+        versions = statements.lock_versions(list({row.wire_ids for _, row in accepted}))
+        return write_batch(statements, plan, accepted, versions, at=at, refusal=refusal)
+
+
+def write_batch(
+    statements: AssignmentStatements,
+    plan: Plan[WireIds, Row],
+    accepted: Sequence[tuple[int, Row]],
+    versions: Mapping[WireIds, int],
+    *,
+    at: datetime,
+    refusal: Refusal[Row],
+) -> list[Outcome]:
+    """Write the accepted rows that meet the version that they expect, if they expect one."""
+    for position, row in accepted:
+        plan.accept(
+            position,
+            row.wire_ids,
+            row,
+            stored_version=versions.get(row.wire_ids),
+            expected_version=row.expected_version,
+        )
+    if not plan.rows:
+        held_segment(statements.tenant_id, statements.segment_id)
+        return plan.outcomes
+    given = [(*wire_ids, *row.stored_values(at)) for wire_ids, row in plan.rows.items()]
+    found = statements.write(given, list(plan.writes.values()))
+    plan.settle_in_order(
+        refusal(row, keys) if is_new is None else is_new
+        for row, (is_new, *keys) in zip(plan.rows.values(), found, strict=True)
+    )
+    return plan.outcomes
 
 
 def held_segment(tenant_id: int, segment_id: str) -> int:

@@ -1,20 +1,23 @@
-"""Writes of customer assignments: one set-based path for a single row, a bulk of the API, and a file.
+"""Writes of customer assignments: one set-based path for a single row, a bulk of the API, and a file."""
 
-Order of locks: the segment, customers, legal entities, then assignments in the order of both.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
 from core.api.sql import Sql, fetch_rows
 from core.errors import DomainError
-from core.upserts import Outcome, Plan, UpsertTarget, upsert_rows
+from core.upserts import Outcome, Plan, UpsertTarget
 from segments.errors import NotAContact, UnknownCustomer, UnknownLegalEntity
-from segments.operations.assignments import COLUMNS, AssignmentRow, held_segment
+from segments.operations.assignment_statements import (
+    AssignmentKind,
+    AssignmentStatements,
+    Reference,
+    WireIds,
+)
+from segments.operations.assignments import COLUMNS, AssignmentRow, upsert_batch
 from segments.operations.batches import accepted_rows, only_outcome
 
 CUSTOMER_ASSIGNMENTS = UpsertTarget(
@@ -32,6 +35,22 @@ CUSTOMER_ASSIGNMENTS = UpsertTarget(
 )
 
 
+CUSTOMERS = AssignmentKind(
+    target=CUSTOMER_ASSIGNMENTS,
+    references=(
+        Reference("customer", "customer_id", "accounts_customer AS customer WHERE"),
+        Reference(
+            "legal_entity",
+            "legal_entity_id",
+            "accounts_legalentity AS legal_entity WHERE",
+            joins="LEFT JOIN accounts_contactassignment AS contact ON contact.tenant_id = customer.tenant_id"
+            " AND contact.customer_id = customer.id AND contact.legal_entity_id = legal_entity.id",
+            condition="contact.id IS NOT NULL",
+        ),
+    ),
+)
+
+
 class Member(NamedTuple):
     """Whom an assignment assigns, by wire ids: a customer, alone (no legal entity) or for one."""
 
@@ -39,21 +58,20 @@ class Member(NamedTuple):
     legal_entity_id: str | None = None
 
 
-class MemberKey(NamedTuple):
-    """The same by keys."""
-
-    customer: int
-    legal_entity: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CustomerRow(AssignmentRow):
     """A whole customer assignment as it shall be."""
 
     member: Member
 
+    @property
+    def wire_ids(self) -> WireIds:
+        return self.member
 
-@transaction.atomic
+    def stored_values(self, at: datetime) -> tuple[Any, ...]:
+        return "MANUAL", self.mixins, self.mixin_schemas, self.valid_from, self.valid_to, at, at
+
+
 def upsert_customer_assignments(
     *, tenant_id: int, segment_id: str, rows: Sequence[CustomerRow | DomainError], at: datetime
 ) -> list[Outcome]:
@@ -61,38 +79,22 @@ def upsert_customer_assignments(
 
     Rows of the same member act one after the other. Refused, without spoiling any other, are rows that
     name an unknown customer or legal entity, a customer who is no contact of the entity, or another
-    version than the stored one. Raises SegmentNotFound. Takes three statements, one more when a row names a
-    legal entity, and one more when a row expects a version, whatever the number of rows.
+    version than the stored one. Raises SegmentNotFound. Takes one statement, and one more when a row
+    expects a version, whatever the number of rows.
     """
-    segment = held_segment(tenant_id, segment_id)
-    plan: Plan[MemberKey, CustomerRow] = Plan()
-    accepted = list(accepted_rows(rows, plan))
-    known = known_members(tenant_id, {row.member for _, row in accepted})
-    versions: dict[MemberKey, int] = {}
-    if any(row.expected_version is not None for _, row in accepted):
-        found = [key for key in known.values() if isinstance(key, MemberKey)]
-        versions = locked_versions(tenant_id, segment, found)
-    for position, row in accepted:
-        key = known[row.member]
-        if isinstance(key, DomainError):
-            plan.refuse(position, key)
-            continue
-        plan.accept(
-            position,
-            key,
-            row,
-            stored_version=versions.get(key),
-            expected_version=row.expected_version,
-        )
-    written = upsert_rows(
-        CUSTOMER_ASSIGNMENTS,
-        (
-            ((tenant_id, segment, *key, "MANUAL", *row.stored_values(at)), plan.writes[key])
-            for key, row in plan.rows.items()
-        ),
-    )
-    plan.settle({MemberKey(*key[2:]): result for key, result in written.items()})
-    return plan.outcomes
+    statements = AssignmentStatements(kind=CUSTOMERS, tenant_id=tenant_id, segment_id=segment_id)
+    return upsert_batch(statements, rows, at=at, refusal=refusal)
+
+
+def refusal(row: CustomerRow, keys: Sequence[int | None]) -> DomainError:
+    """Return why the member is not assigned; the keys are those of the customer and the legal entity."""
+    customer_id, legal_entity_id = row.member
+    customer, *legal_entity = keys
+    if customer is None:
+        return UnknownCustomer(customer_id)
+    if legal_entity_id is None or None in legal_entity:
+        return UnknownLegalEntity(legal_entity_id or "")
+    return NotAContact(customer_id, legal_entity_id)
 
 
 def upsert_customer_assignment(*, tenant_id: int, segment_id: str, row: CustomerRow, at: datetime) -> bool:
@@ -144,88 +146,3 @@ def delete_customer_assignments(
 def delete_customer_assignment(*, tenant_id: int, segment_id: str, member: Member) -> None:
     """Delete one assignment, if it exists."""
     only_outcome(delete_customer_assignments(tenant_id=tenant_id, segment_id=segment_id, members=[member]))
-
-
-def known_members(tenant_id: int, members: set[Member]) -> dict[Member, MemberKey | DomainError]:
-    """Return the keys of each member, or why it cannot be assigned.
-
-    Takes one statement, and one more when a legal entity is named. Keeps what it found from being deleted
-    until the transaction ends.
-    """
-    customers = customer_keys(tenant_id, {member.customer_id for member in members})
-    known: dict[Member, MemberKey | DomainError] = {}
-    acting: list[Member] = []
-    for member in members:
-        customer = customers.get(member.customer_id)
-        if customer is None:
-            known[member] = UnknownCustomer(member.customer_id)
-        elif member.legal_entity_id is None:
-            known[member] = MemberKey(customer, None)
-        else:
-            known[member] = UnknownLegalEntity(member.legal_entity_id)
-            acting.append(member)
-    if acting:
-        known.update(known_contacts(tenant_id, acting, customers))
-    return known
-
-
-def customer_keys(tenant_id: int, customer_ids: set[str]) -> dict[str, int]:
-    """Return the keys of those of the customers that exist, by their wire ids."""
-    return dict(
-        fetch_rows(
-            Sql(
-                "SELECT external_id, id FROM accounts_customer"
-                " WHERE tenant_id = %s AND external_id = ANY(%s::text[]) ORDER BY id FOR KEY SHARE",
-                (tenant_id, list(customer_ids)),
-            )
-        )
-    )
-
-
-def known_contacts(
-    tenant_id: int, members: Sequence[Member], customers: Mapping[str, int]
-) -> dict[Member, MemberKey | DomainError]:
-    """Return the keys of the members whose legal entity exists, or that they are no contact of it."""
-    rows = fetch_rows(
-        Sql(
-            "SELECT named.position, entity.id, contact.id IS NOT NULL"
-            " FROM unnest(%s::bigint[], %s::text[])"
-            " WITH ORDINALITY AS named (customer, legal_entity, position)"
-            " JOIN accounts_legalentity AS entity"
-            " ON entity.tenant_id = %s AND entity.external_id = named.legal_entity"
-            " LEFT JOIN accounts_contactassignment AS contact ON contact.tenant_id = %s"
-            " AND contact.customer_id = named.customer AND contact.legal_entity_id = entity.id"
-            " ORDER BY entity.id FOR KEY SHARE OF entity",
-            (
-                [customers[member.customer_id] for member in members],
-                [member.legal_entity_id for member in members],
-                tenant_id,
-                tenant_id,
-            ),
-        )
-    )
-    known: dict[Member, MemberKey | DomainError] = {}
-    for position, legal_entity, is_contact in rows:
-        member = members[position - 1]
-        if is_contact:
-            known[member] = MemberKey(customers[member.customer_id], legal_entity)
-        else:
-            known[member] = NotAContact(member.customer_id, member.legal_entity_id or "")
-    return known
-
-
-def locked_versions(tenant_id: int, segment: int, keys: Sequence[MemberKey]) -> dict[MemberKey, int]:
-    """Lock those of the assignments that exist and return their versions, in one statement."""
-    rows = fetch_rows(
-        Sql(
-            "SELECT assignment.customer_id, assignment.legal_entity_id, assignment.version"
-            " FROM segments_customerassignment AS assignment"
-            " JOIN unnest(%s::bigint[], %s::bigint[]) AS named (customer, legal_entity)"
-            " ON assignment.customer_id = named.customer"
-            " AND assignment.legal_entity_id IS NOT DISTINCT FROM named.legal_entity"
-            " WHERE assignment.tenant_id = %s AND assignment.segment_id = %s"
-            " ORDER BY assignment.customer_id, assignment.legal_entity_id FOR UPDATE OF assignment",
-            ([key.customer for key in keys], [key.legal_entity for key in keys], tenant_id, segment),
-        )
-    )
-    return {MemberKey(customer, entity): version for customer, entity, version in rows}

@@ -1,20 +1,24 @@
-"""Writes of item assignments: one set-based path for a single row, a bulk of the API, and a file.
-
-Order of locks: the items, the segment, then its assignments in the order of their items.
-"""
+"""Writes of item assignments: one set-based path for a single row, a bulk of the API, and a file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from django.db import transaction
 
 from core.api.sql import Sql, fetch_rows
 from core.errors import DomainError, InvalidInput
-from core.upserts import Outcome, Plan, UpsertTarget, upsert_rows
+from core.upserts import Outcome, Plan, UpsertTarget
 from segments.errors import UnknownItem
-from segments.operations.assignments import COLUMNS, AssignmentRow, held_segment
+from segments.operations.assignment_statements import (
+    AssignmentKind,
+    AssignmentStatements,
+    Reference,
+    WireIds,
+)
+from segments.operations.assignments import COLUMNS, AssignmentRow, upsert_batch
 from segments.operations.batches import accepted_rows, only_outcome
 
 ITEM_ASSIGNMENTS = UpsertTarget(
@@ -51,15 +55,30 @@ class ItemType(StrEnum):
         return "catalog_category AS item WHERE item.parent_id IS NOT NULL AND"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+ITEMS = {
+    item_type: AssignmentKind(
+        target=ITEM_ASSIGNMENTS, references=(Reference("item", item_type.column, item_type.items),)
+    )
+    for item_type in ItemType
+}
+
+
+@dataclass(slots=True, kw_only=True)
 class ItemRow(AssignmentRow):
     """A whole item assignment as it shall be; the item by its wire id."""
 
     item_id: str
     includes_subcategories: bool = False
 
+    @property
+    def wire_ids(self) -> WireIds:
+        return (self.item_id,)
 
-@transaction.atomic
+    def stored_values(self, at: datetime) -> tuple[Any, ...]:
+        window = self.valid_from, self.valid_to
+        return self.includes_subcategories, self.mixins, self.mixin_schemas, *window, at, at
+
+
 def upsert_item_assignments(
     *,
     tenant_id: int,
@@ -72,52 +91,24 @@ def upsert_item_assignments(
 
     Rows of the same item act one after the other. Refused, without spoiling any other, are rows that name
     an unknown item, subcategories of a product, or another version than the stored one. Raises
-    SegmentNotFound. Takes three statements, and one more when a row expects a version, whatever the number
-    of rows.
+    SegmentNotFound. Takes one statement, and one more when a row expects a version, whatever the number of
+    rows.
     """
-    plan: Plan[int, ItemRow] = Plan()
-    accepted = list(accepted_rows(rows, plan))
-    keys = item_keys(tenant_id, item_type, {row.item_id for _, row in accepted})
-    segment = held_segment(tenant_id, segment_id)
-    versions: dict[int, int] = {}
-    if any(row.expected_version is not None for _, row in accepted):
-        versions = locked_versions(tenant_id, segment, item_type, list(keys.values()))
-    for position, row in accepted:
-        key = keys.get(row.item_id)
-        if key is None:
-            plan.refuse(position, UnknownItem(item_type, row.item_id))
-        elif row.includes_subcategories and item_type is ItemType.PRODUCT:
-            plan.refuse(
-                position, InvalidInput("A product has no subcategories.", field="includeSubcategories")
-            )
-        else:
-            plan.accept(
-                position,
-                key,
-                row,
-                stored_version=versions.get(key),
-                expected_version=row.expected_version,
-            )
-    is_product = item_type is ItemType.PRODUCT
-    written = upsert_rows(
-        ITEM_ASSIGNMENTS,
-        (
-            (
-                (
-                    tenant_id,
-                    segment,
-                    key if is_product else None,
-                    None if is_product else key,
-                    row.includes_subcategories,
-                    *row.stored_values(at),
-                ),
-                plan.writes[key],
-            )
-            for key, row in plan.rows.items()
-        ),
-    )
-    plan.settle({product or category: result for (_, _, product, category), result in written.items()})
-    return plan.outcomes
+    if item_type is ItemType.PRODUCT:
+        rows = [without_subcategories(row) for row in rows]
+
+    def refusal(row: ItemRow, keys: Sequence[int | None]) -> DomainError:
+        return UnknownItem(item_type, row.item_id)
+
+    statements = AssignmentStatements(kind=ITEMS[item_type], tenant_id=tenant_id, segment_id=segment_id)
+    return upsert_batch(statements, rows, at=at, refusal=refusal)
+
+
+def without_subcategories(row: ItemRow | DomainError) -> ItemRow | DomainError:
+    """Refuse a row of a product that says that its subcategories count too."""
+    if isinstance(row, ItemRow) and row.includes_subcategories:
+        return InvalidInput("A product has no subcategories.", field="includeSubcategories")
+    return row
 
 
 def upsert_item_assignment(
@@ -164,35 +155,5 @@ def delete_item_assignment(*, tenant_id: int, segment_id: str, item_type: ItemTy
     only_outcome(
         delete_item_assignments(
             tenant_id=tenant_id, segment_id=segment_id, item_type=item_type, item_ids=[item_id]
-        )
-    )
-
-
-def item_keys(tenant_id: int, item_type: ItemType, item_ids: set[str]) -> dict[str, int]:
-    """Return the keys of those of the items that exist, by their wire ids, in one statement.
-
-    Keeps them from being deleted until the transaction ends.
-    """
-    return dict(
-        fetch_rows(
-            Sql(
-                f"SELECT item.external_id, item.id FROM {item_type.items}"
-                " item.tenant_id = %s AND item.external_id = ANY(%s::text[]) ORDER BY item.id FOR KEY SHARE",
-                (tenant_id, list(item_ids)),
-            )
-        )
-    )
-
-
-def locked_versions(tenant_id: int, segment: int, item_type: ItemType, keys: Sequence[int]) -> dict[int, int]:
-    """Lock those of the assignments that exist and return their versions, in one statement."""
-    column = item_type.column
-    return dict(
-        fetch_rows(
-            Sql(
-                f"SELECT {column}, version FROM segments_itemassignment WHERE tenant_id = %s"
-                f" AND segment_id = %s AND {column} = ANY(%s::bigint[]) ORDER BY {column} FOR UPDATE",
-                (tenant_id, segment, list(keys)),
-            )
         )
     )

@@ -10,8 +10,11 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.models import Customer, Site
+from catalog.models import Product
 from core.api.sql import Sql, fetch_rows
-from segments.errors import SegmentHasAssignments, SegmentNotFound
+from core.errors import VersionConflict
+from core.upserts import Outcome
+from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownCustomer, UnknownItem
 from segments.models import AssortmentRevision, CustomerAssignment, ItemAssignment, Segment
 from segments.operations.customers import CustomerRow, Member, upsert_customer_assignments
 from segments.operations.items import ItemRow, ItemType, upsert_item_assignments
@@ -64,14 +67,17 @@ def member_rows(customers: list[Customer]) -> list[CustomerRow]:
     ]
 
 
+def add_to_gold(gold: Segment, rows: list[CustomerRow]) -> list[Outcome]:
+    return upsert_customer_assignments(tenant_id=gold.tenant_id, segment_id="gold", rows=rows, at=AT)
+
+
 def test_two_upserts_of_the_same_assignments_at_once_create_each_once(gold: Segment) -> None:
     customers = CustomerFactory.create_batch(50, tenant=gold.tenant)
     start = Barrier(4)
 
     def write(rows: list[CustomerRow]) -> list[bool]:
         start.wait(10)
-        outcomes = upsert_customer_assignments(tenant_id=gold.tenant_id, segment_id="gold", rows=rows, at=AT)
-        return [outcome.created for outcome in outcomes]
+        return [outcome.created for outcome in add_to_gold(gold, rows)]
 
     with ThreadPoolExecutor(4) as pool:
         orders = [customers, customers[::-1]] * 2
@@ -86,9 +92,7 @@ def test_an_assignment_that_is_being_added_keeps_the_segment(gold: Segment) -> N
     customer = CustomerFactory(tenant=gold.tenant)
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
-            upsert_customer_assignments(
-                tenant_id=gold.tenant_id, segment_id="gold", rows=member_rows([customer]), at=AT
-            )
+            add_to_gold(gold, member_rows([customer]))
             deletion = in_thread(
                 pool, lambda: delete_segment(tenant_id=gold.tenant_id, segment_id="gold", forces=False)
             )
@@ -120,6 +124,77 @@ def test_nothing_is_added_to_a_segment_that_is_being_deleted(gold: Segment) -> N
             addition.result(30)
 
     assert not ItemAssignment.objects.exists()
+
+
+def test_a_customer_that_is_being_deleted_is_refused_and_spoils_no_other(gold: Segment) -> None:
+    leaving, staying = CustomerFactory.create_batch(2, tenant=gold.tenant)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Customer.objects.filter(pk=leaving.pk)._raw_delete("default")
+            addition = in_thread(pool, lambda: add_to_gold(gold, member_rows([leaving, staying])))
+            wait_for_a_waiter()
+        refused, added = addition.result(30)
+
+    assert isinstance(refused.error, UnknownCustomer)
+    assert (added.error, added.created) == (None, True)
+    assert CustomerAssignment.objects.get().customer == staying
+
+
+def test_a_product_that_is_being_deleted_is_refused(gold: Segment) -> None:
+    product = ProductFactory(tenant=gold.tenant)
+    row = ItemRow(item_id=product.external_id, mixins={}, mixin_schemas={})
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Product.objects.filter(pk=product.pk)._raw_delete("default")
+            addition = in_thread(
+                pool,
+                lambda: upsert_item_assignments(
+                    tenant_id=gold.tenant_id,
+                    segment_id="gold",
+                    item_type=ItemType.PRODUCT,
+                    rows=[row],
+                    at=AT,
+                ),
+            )
+            wait_for_a_waiter()
+        [refused] = addition.result(30)
+
+    assert isinstance(refused.error, UnknownItem)
+    assert not ItemAssignment.objects.exists()
+
+
+@pytest.mark.parametrize("changed", ["customer", "segment"])
+def test_who_is_being_changed_is_assigned_afterwards(gold: Segment, changed: str) -> None:
+    customer = CustomerFactory(tenant=gold.tenant)
+    row: Customer | Segment = customer if changed == "customer" else gold
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            type(row)._base_manager.select_for_update().get(pk=row.pk)
+            addition = in_thread(pool, lambda: add_to_gold(gold, member_rows([customer])))
+            wait_for_a_waiter()
+            type(row)._base_manager.filter(pk=row.pk).update(version=7)
+        [added] = addition.result(30)
+
+    assert (added.error, added.created) == (None, True)
+    assert CustomerAssignment.objects.get().customer == customer
+
+
+def test_of_two_writers_who_expect_the_same_version_the_second_is_refused(gold: Segment) -> None:
+    assignment = CustomerAssignmentFactory(segment=gold, version=3)
+    row = CustomerRow(
+        member=Member(assignment.customer.external_id), mixins={}, mixin_schemas={}, expected_version=3
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            [first] = add_to_gold(gold, [row])
+            writing = in_thread(pool, lambda: add_to_gold(gold, [row]))
+            wait_for_a_waiter()
+        [second] = writing.result(30)
+
+    assert first.error is None
+    assert isinstance(second.error, VersionConflict)
+    assert (second.error.expected, second.error.stored) == (3, 4)
+    assert CustomerAssignment.objects.get().version == 4
 
 
 def test_writers_count_the_revision_without_waiting_for_each_other(gold: Segment) -> None:

@@ -462,7 +462,7 @@ def test_a_list_of_members_takes_as_many_statements_for_many_as_for_one(
     page = reverse(f"{SEGMENTS}_add_members", args=[segment.pk])
     for batch in (customers[:1], customers[1:]):
         text = "\n".join(customer.external_id for customer in batch)
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(8):
             staff_browser.post(page, {"pasted": text, "_apply": ""})
     assert CustomerAssignment.objects.count() == 30
 

@@ -269,7 +269,7 @@ def test_a_bulk_upsert_takes_as_many_statements_for_1_row_as_for_200(
         {"customerId": customer.external_id, "legalEntityId": "L1", "metadata": {"version": 1}}
         for customer in customers
     ]
-    with django_assert_num_queries(5 + 2):  # and the savepoint that a test's transaction makes of ours
+    with django_assert_num_queries(2 + 2):  # and the savepoint that a test's transaction makes of ours
         answer = manager.put(f"{CUSTOMERS}/bulk", body)
     assert [entry["code"] for entry in answer.json()] == [201] * size
 
