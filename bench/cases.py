@@ -81,7 +81,7 @@ def segment_id(key: int) -> str:
 
 def cases_of(scale: Scale, seconds: float) -> list[Case]:
     """Return all rows of the table for this data set; `seconds` is how long a run lasts."""
-    batches = int(seconds * 150)  # more than are written in a run, so that all rows are new
+    batches = int(seconds * 400)  # more than are written in a run, so that all rows are new
     items_path = f"{SHOP_SEGMENTS}/items"
     shelf = spacing_of_shelves(scale.categories, scale.shelves)
     segments_of_shopper = [

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from django.db import connection
 
+from bench.bare_inserts import bare_insert
 from bench.cases import Case, Limit
 from bench.limits import PREFIX
 from bench.load import Load, Request, put_under_load
@@ -40,13 +41,8 @@ class Prepared:
 
     @property
     def inserts(self) -> list[Statement]:
-        """The statements that write the rows of the batches."""
-        return [
-            statement
-            for replay in self.replays
-            for statement in replay.statements
-            if statement.text.startswith("INSERT INTO segments_")
-        ]
+        """The bare statements that write the rows of the batches, as many as there are requests."""
+        return [bare_insert(request) for request in self.requests]
 
 
 def prepare(case: Case) -> Prepared:
