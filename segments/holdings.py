@@ -7,7 +7,7 @@ it takes through the tables, so that its plan can be kept for all values.
 from collections.abc import Sequence
 from datetime import datetime
 
-from core.api.sql import Sql
+from core.api.sql import Sql, text_array
 from core.windows import open_at
 
 
@@ -16,7 +16,7 @@ def products_held(tenant_id: int, segments: Sql, *, product_ids: Sequence[str], 
 
     It looks from the products to their assignments, so it costs the same however many items segments hold.
     """
-    window = open_at(at, "assignment")
+    window, products = open_at(at, "assignment"), text_array(product_ids)
     counts = Sql(
         "assignment.tenant_id = %s AND assignment.segment_id = ANY((SELECT keys FROM chosen)::bigint[])"
         f" AND {window.text}",
@@ -25,7 +25,8 @@ def products_held(tenant_id: int, segments: Sql, *, product_ids: Sequence[str], 
     return Sql(
         f"WITH RECURSIVE chosen AS MATERIALIZED (SELECT {segments.text} AS keys"
         "), wanted AS MATERIALIZED ("
-        " SELECT id, external_id FROM catalog_product WHERE tenant_id = %s AND external_id = ANY(%s::text[])"
+        " SELECT id, external_id FROM catalog_product"
+        f" WHERE tenant_id = %s AND external_id = ANY({products.text})"
         "), held AS MATERIALIZED ("
         " SELECT assignment.category_id, assignment.includes_subcategories"
         " FROM segments_itemassignment AS assignment"
@@ -52,7 +53,7 @@ def products_held(tenant_id: int, segments: Sql, *, product_ids: Sequence[str], 
         f" WHERE assignment.product_id = wanted.id AND {counts.text} LIMIT 1) AS assigned"
         " UNION ALL SELECT standing.external_id FROM standing"
         " WHERE standing.category_id IN (SELECT category_id FROM covered)",
-        (*segments.values, tenant_id, list(product_ids), *counts.values, tenant_id, *counts.values),
+        (*segments.values, tenant_id, *products.values, *counts.values, tenant_id, *counts.values),
     )
 
 
