@@ -159,6 +159,7 @@ NUMBERS_IN_TREE = "coalesce((SELECT of_category FROM numbers) -> category.id::te
 
 TREE_FIELDS: dict[str, Field] = {
     "id": Text("category.external_id"),
+    "parentId": Text("parent.external_id"),
     "localizedName": Localized("category.name", omit_empty=False),
     "localizedDescription": Localized("category.description"),
     "localizedSlug": Localized("category.slug"),

@@ -107,6 +107,7 @@ class CategoryResponse(serializers.Serializer):
 
 class CategoryTreeResponse(serializers.Serializer):
     id = serializers.CharField()
+    parentId = serializers.CharField(required=False, help_text="Absent for a root category.")
     localizedName = Translations()
     localizedDescription = Translations(required=False)
     localizedSlug = Translations(required=False)

@@ -95,6 +95,14 @@ def test_a_node_shows_all_its_fields(api: Api, forest: Tenant) -> None:
     }
 
 
+def test_every_node_but_the_root_names_its_parent(api: Api, forest: Tenant) -> None:
+    root = api.get(f"{URL}/a").json()
+    b, d = root["subcategories"]
+    assert "parentId" not in root
+    assert (b["parentId"], d["parentId"], b["subcategories"][0]["parentId"]) == ("a", "a", "b")
+    assert api.get(URL).json()[0] == root
+
+
 def test_siblings_stand_by_position_then_name(api: Api, tenant: Tenant) -> None:
     for name, position in [("b", 1), ("a", 1), ("c", 0)]:
         CategoryFactory(tenant=tenant, external_id=name, name={"en": name}, position=position)
