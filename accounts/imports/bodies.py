@@ -60,11 +60,11 @@ class QuickBody:
         self.validate = serializer.validate
         self.fields = []
         for name, field in serializer.fields.items():
-            assert field.source == name or "." not in field.source, "a member goes to one place"
+            [target] = field.source_attrs  # a member goes to one place
             assert not hasattr(serializer, f"validate_{name}"), "members have no rules beside their fields"
             default = None if field.default is empty else field.get_default
             self.fields.append(
-                QuickField(name, field.source, quick_reader(field), default, is_required=field.required)
+                QuickField(name, target, quick_reader(field), default, is_required=field.required)
             )
 
     def __call__(self, body: Any) -> dict[str, Any]:

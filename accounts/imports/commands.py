@@ -94,12 +94,13 @@ class ImportCommand(BaseCommand):
             choices=[format.value for format in Format],
             help="csv or jsonl, when the name does not tell",
         )
-        parser.add_argument(
-            "--mode",
-            choices=[mode.value for mode in self.kind.modes],
-            default=self.kind.modes[0].value,
-            help="; ".join(f"{mode.value} {MEANING[mode]}" for mode in self.kind.modes),
-        )
+        if len(self.kind.modes) > 1:
+            parser.add_argument(
+                "--mode",
+                choices=[mode.value for mode in self.kind.modes],
+                default=self.kind.modes[0].value,
+                help="; ".join(f"{mode.value} {MEANING[mode]}" for mode in self.kind.modes),
+            )
         parser.add_argument("--dry-run", action="store_true", help="say what would happen, and write nothing")
         parser.add_argument("--atomic", action="store_true", help="all or nothing: one transaction")
         parser.add_argument(
@@ -129,7 +130,7 @@ class ImportCommand(BaseCommand):
                     tenant=record,
                     file=source,
                     format=Format(options["format"]) if options["format"] else None,
-                    mode=Mode(options["mode"]),
+                    mode=Mode(options.get("mode", self.kind.modes[0])),
                     is_rehearsal=options["dry_run"],
                     is_atomic=options["atomic"],
                     resumes=options["resume"],
@@ -228,7 +229,7 @@ class ExportCommand(BaseCommand):
 
     @property
     def help(self) -> str:  # type: ignore[override]
-        return f"Export {self.kind.noun} to a file that upsert_{self.kind.name} takes."
+        return f"Export {self.kind.noun} to a file that the import of them takes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", help="a file (.gz and .zst are compressed), or - for standard output")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
 
@@ -47,8 +48,17 @@ def read_whole(text: str) -> int:
     return int(text)
 
 
-def read_number(text: str) -> float | int:
-    return int(text) if text.lstrip("-").isdecimal() else float(text)
+def read_number(text: str) -> Decimal | int:
+    """Return the number exactly as it is written."""
+    if text.lstrip("-").isdecimal():
+        return int(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(text) from None
+    if not number.is_finite():
+        raise ValueError(text)
+    return number
 
 
 def read_flag(text: str) -> bool:

@@ -1,87 +1,65 @@
-"""Redemptions in files: CSV with a header row, or JSON Lines with the bodies that the API shows."""
+"""Files of redemptions that happened elsewhere. A row is the body that the API shows of a redemption."""
 
-import csv
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Any, TextIO
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import orjson
+from django.db import transaction
 
+from accounts.imports.kinds import Batch, Export, ImportKind, refusal_of, refuse
 from core.api.errors import InvalidBody
-from core.errors import DomainError, InvalidInput
+from core.errors import DomainError
+from core.imports.columns import Column, ColumnType
+from core.imports.merging import Tally
+from core.imports.records import Record
+from core.imports.statements import Mode
 from coupons.api.bodies import LONGEST_ID, LONGEST_ORDER_CODE, Members, Problems
-from coupons.operations.history import PastRedemption
-
-AMOUNTS = ("orderTotal", "discount")
-TEXTS = ("id", "code", "customerNumber", "legalEntityId", "orderCode", "redeemedAt")
-COLUMNS = (*TEXTS, *(f"{name}.{part}" for name in AMOUNTS for part in ("amount", "currency")))
-REQUIRED_COLUMNS = ("code", "redeemedAt")
+from coupons.api.representations import REDEMPTIONS as ANSWER
+from coupons.operations.history import PastRedemption, import_redemptions
 
 
-@dataclass(frozen=True, slots=True)
-class FileRow:
-    """A row of a file, by its line: what it says, or why it says nothing."""
+class HistoryWriter:
+    """Takes redemptions over. What is known already stays as it is, and counts as unchanged."""
 
-    line: int
-    source: str
-    redemption: PastRedemption | None = None
-    error: DomainError | None = None
+    plain: None = None
 
+    def write(self, batch: Batch) -> Tally:
+        """Apply the rows in one transaction; say what became of them."""
+        tally = Tally()
+        with transaction.atomic():
+            for part in batch.parts(batch.size):
+                self._write_part(batch, part, tally)
+            if batch.is_rehearsal:
+                transaction.set_rollback(True)
+        return tally
 
-def read_csv(file: TextIO) -> Iterator[FileRow]:
-    """Yield the rows of a CSV file. Raises InvalidInput for a header with missing or unknown columns."""
-    reader = csv.DictReader(file)
-    header = reader.fieldnames or []
-    unknown = [name for name in header if name not in COLUMNS]
-    missing = [name for name in REQUIRED_COLUMNS if name not in header]
-    if unknown or missing:
-        fault = f"unknown: {', '.join(unknown)}" if unknown else f"missing: {', '.join(missing)}"
-        raise InvalidInput(f"The header's columns are out of {', '.join(COLUMNS)}; {fault}.")
-    for row in reader:
-        source = ",".join("" if value is None else str(value) for value in row.values())
-        yield read_row(reader.line_num, source, lambda row=row: nested(row))
-
-
-def read_json_lines(file: TextIO) -> Iterator[FileRow]:
-    """Yield the rows of a JSON Lines file; empty lines are left out."""
-    for line, text in enumerate(file, start=1):
-        if text.strip():
-            yield read_row(line, text.rstrip("\n"), lambda text=text: orjson.loads(text))
-
-
-def nested(row: Mapping[str | None, Any]) -> dict[str, Any]:
-    """Return a CSV row as the API's body; an empty cell is absent."""
-    if None in row:
-        raise InvalidInput("The row has more cells than the header.")
-    body: dict[str, Any] = {name: row[name] for name in TEXTS if row.get(name)}
-    for name in AMOUNTS:
-        money: dict[str, Any] = {}
-        if amount := row.get(f"{name}.amount"):
-            try:
-                money["amount"] = Decimal(amount)
-            except InvalidOperation:
-                money["amount"] = amount
-        if currency := row.get(f"{name}.currency"):
-            money["currency"] = currency
-        if money:
-            body[name] = money
-    return body
+    def _write_part(self, batch: Batch, part: Sequence[Record], tally: Tally) -> None:
+        tally.rows += len(part)
+        accepted: list[tuple[Record, PastRedemption]] = []
+        faults: list[tuple[Record, DomainError]] = []
+        for record in part:
+            error = record.error
+            if record.body is not None:
+                try:
+                    accepted.append((record, past_redemption(record.body)))
+                    continue
+                except DomainError as refused:
+                    error = refused
+            assert error is not None
+            faults.append((record, error))
+        rows = [redemption for _, redemption in accepted]
+        for outcome in import_redemptions(tenant_id=batch.tenant.id, rows=rows):
+            if outcome.error:
+                faults.append((accepted[outcome.position][0], outcome.error))
+            elif outcome.created:
+                tally.created += 1
+            else:
+                tally.unchanged += 1
+        for record, error in sorted(faults, key=lambda fault: fault[0].line):
+            refuse(tally, batch, refusal_of(record, error))
 
 
-def read_row(line: int, source: str, parse: Any) -> FileRow:
-    try:
-        return FileRow(line, source, past_redemption(parse()))
-    except orjson.JSONDecodeError as error:
-        return FileRow(line, source, error=InvalidInput(f"The line is not JSON: {error}"))
-    except DomainError as error:
-        return FileRow(line, source, error=error)
-
-
-def past_redemption(body: object) -> PastRedemption:
-    """Return the redemption of a body; raise InvalidInput or InvalidBody with all faults of shape."""
-    if not isinstance(body, Mapping):
-        raise InvalidInput("A redemption is an object.")
+def past_redemption(body: Mapping[str, Any]) -> PastRedemption:
+    """Return the redemption of a body; raise InvalidBody with all faults of shape."""
     problems: Problems = []
     members = Members(body, problems)
     code = members.text("code", most=LONGEST_ID, required=True)
@@ -101,3 +79,25 @@ def past_redemption(body: object) -> PastRedemption:
     return PastRedemption(
         code=code, order_total=order_total, discount=discount, redeemed_at=redeemed_at, **texts
     )
+
+
+REDEMPTION_FILES = ImportKind(
+    name="redemptions",
+    noun="redemptions",
+    columns=(
+        Column("id"),
+        Column("code", is_required=True),
+        Column("customerNumber"),
+        Column("legalEntityId"),
+        Column("orderCode"),
+        Column("orderTotal.amount", ColumnType.NUMBER),
+        Column("orderTotal.currency"),
+        Column("discount.amount", ColumnType.NUMBER),
+        Column("discount.currency"),
+        Column("redeemedAt", ColumnType.TIME, is_required=True),
+    ),
+    writer=HistoryWriter(),
+    export=Export(ANSWER, order="redemption.id"),
+    modes=(Mode.UPSERT,),
+    batch_size=5_000,
+)

@@ -1,15 +1,16 @@
 from decimal import Decimal
-from io import StringIO
+from pathlib import Path
 
 import orjson
 import pytest
-from django.core.management import CommandError, call_command
 
-from coupons.imports.redemptions import past_redemption
+from accounts.models import ImportRun
+from coupons.imports.redemptions import REDEMPTION_FILES, past_redemption
 from coupons.models import Coupon, Redemption
 from coupons.operations.history import import_redemptions
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory
 from tests.factories.coupons import CouponFactory
+from tests.imports.conftest import run_command
 
 HEADER = (
     "id,code,customerNumber,legalEntityId,orderCode,orderTotal.amount,orderTotal.currency,"
@@ -28,17 +29,12 @@ def shop(tenant):
 
 @pytest.fixture
 def run(shop, tmp_path):
-    """Run the command on a file of this text; return its exit status, output and error output."""
+    """Run the command on a file of this text; return what it came to."""
 
-    def run(text, name="redemptions.csv", **options):
+    def run(text, *arguments, name="redemptions.csv"):
         file = tmp_path / name
         file.write_text(text, encoding="utf-8")
-        out, err = StringIO(), StringIO()
-        try:
-            call_command("import_redemptions", file, tenant="acme", stdout=out, stderr=err, **options)
-        except SystemExit as end:
-            return end.code, out.getvalue(), err.getvalue()
-        return 0, out.getvalue(), err.getvalue()
+        return run_command("import_redemptions", file, "--tenant", "acme", "--json", *arguments)
 
     return run
 
@@ -54,7 +50,8 @@ def test_history_is_taken_as_it_is_and_counted_once(run):
         "R2,A,,,,10,EUR,1,EUR,2023-04-03T00:00:00Z\n"
         "R3,B,C1,,,10,EUR,1,EUR,2023-04-03T00:00:00Z\n"
     )
-    assert run(text) == (0, "3 recorded, 0 known already, 0 refused\n", "")
+    answer = run(text)
+    assert (answer.status, answer.counts) == (0, {"created": 3})
     assert counters() == {"A": 2, "B": 6}
     redemption = Redemption.objects.get(external_id="R1")
     assert (
@@ -76,7 +73,7 @@ def test_history_is_taken_as_it_is_and_counted_once(run):
         Decimal("29.93"),
         "2023-04-02T17:18:53.701000+00:00",
     )
-    assert run(text) == (0, "0 recorded, 3 known already, 0 refused\n", "")
+    assert run(text).counts == {"unchanged": 3}
     assert counters() == {"A": 2, "B": 6}
 
 
@@ -88,8 +85,8 @@ def test_rows_without_ids_and_repeated_orders_count_once(run):
         ",A,C1,,,10,EUR,1,EUR,2023-04-02T00:00:00Z\n"
         ",A,C1,,,10,EUR,1,EUR,2023-04-02T00:00:00Z\n"
     )
-    assert run(text) == (0, "2 recorded, 2 known already, 0 refused\n", "")
-    assert run(text) == (0, "0 recorded, 4 known already, 0 refused\n", "")
+    assert run(text).counts == {"created": 2, "unchanged": 2}
+    assert run(text).counts == {"unchanged": 4}
     assert counters()["A"] == Redemption.objects.filter(coupon__code="A").count() == 2
 
 
@@ -102,7 +99,7 @@ def test_json_lines_hold_the_bodies_of_the_api(run, manager):
         "discount": {"amount": 29.93, "currency": "USD"},
         "redeemedAt": "2023-04-02T17:18:53.701Z",
     }
-    assert run(orjson.dumps(row).decode() + "\n\n", name="history.jsonl")[0] == 0
+    assert run(orjson.dumps(row).decode() + "\n\n", name="history.jsonl").status == 0
     assert manager.get("/coupon/acme/coupons/A/redemptions").json() == [row]
 
 
@@ -117,50 +114,70 @@ def test_refused_rows_are_reported_with_line_and_reason_and_spoil_nothing(run, t
         "R6,A,C1,,,10,EUR,1,EUR,2023-04-02T00:00:00Z\n"
         "R7,A,C1,,,10,EUR,1,EUR,2023-04-02T00:00:00Z,surplus\n"
     )
-    status, out, err = run(text, rejects=tmp_path / "rejects.csv")
-    assert (status, out) == (1, "1 recorded, 0 known already, 6 refused\n")
-    assert err.splitlines() == [
-        "line 2: There is no coupon with the code NOWHERE.",
-        "line 3: There is no customer C2.",
-        "line 4: There is no legal entity L2.",
-        "line 5: Without a customer nobody acts for a legal entity.",
-        "line 6: redeemedAt: redeemedAt is a date without a time and an offset; send an instant such as"
-        " 2024-01-31T12:00:00.000Z.; orderTotal.amount: This is a number.",
-        "line 8: The row has more cells than the header.",
+    rejects = tmp_path / "rejects.csv"
+    answer = run(text, "--rejects", rejects)
+    assert (answer.status, answer.counts) == (1, {"created": 1, "refused": 6})
+    assert [line.split(",", maxsplit=10)[10] for line in rejects.read_text().splitlines()] == [
+        "rejected.line,rejected.reason,rejected.message",
+        "2,coupon_not_found,There is no coupon with the code NOWHERE.",
+        "3,invalid_input,There is no customer C2.",
+        "4,invalid_input,There is no legal entity L2.",
+        "5,invalid_input,Without a customer nobody acts for a legal entity.",
+        "6,invalid_input,orderTotal.amount is no number: 'ten'.",
+        '8,invalid_input,"The line has 11 values, the header has 10 columns."',
     ]
-    rejects = (tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()
-    assert rejects[0] == "line,reason,row"
-    assert rejects[1] == (
-        '2,There is no coupon with the code NOWHERE.,"R1,nowhere,,,,10,EUR,1,EUR,2023-04-02T00:00:00Z"'
-    )
-    assert len(rejects) == 7
     assert counters() == {"A": 1, "B": 5}
+    run_row = ImportRun.objects.get()
+    assert (run_row.kind, run_row.created, run_row.refused) == ("redemptions", 1, 6)
+
+
+def test_a_rehearsal_of_history_writes_nothing(run):
+    text = f"{HEADER}R1,A,C1,,O1,10,EUR,1,EUR,2023-04-02T00:00:00Z\n"
+    assert run(text, "--dry-run").counts == {"created": 1}
+    assert not Redemption.objects.exists()
+    assert counters()["A"] == 0
+
+
+def test_amounts_of_history_are_exact(run):
+    run(f"{HEADER}R1,A,,,,999999999999.123457,EUR,0.1,EUR,2023-04-02T00:00:00Z\n")
+    assert Redemption.objects.get().order_total_amount == Decimal("999999999999.123457")
+
+
+@pytest.mark.parametrize("name", ["history.csv", "history.jsonl.zst"])
+def test_what_is_exported_of_history_is_known_when_it_is_imported(run, tmp_path, name):
+    run(
+        f"{HEADER}"
+        "R1,A,C1,L1,O1,299.30,USD,29.93,USD,2023-04-02T17:18:53.701Z\n"
+        "R2,B,,,,10,EUR,1,EUR,2023-04-03T00:00:00Z\n"
+    )
+    path = tmp_path / name
+    assert run_command("export_redemptions", path, "--tenant", "acme").status == 0
+    answer = run_command("import_redemptions", path, "--tenant", "acme", "--json")
+    assert (answer.status, answer.counts) == (0, {"unchanged": 2})
 
 
 def test_nothing_done_is_status_2(run):
-    status, out, _ = run("not json\n", name="history.jsonl")
-    assert (status, out) == (2, "0 recorded, 0 known already, 1 refused\n")
+    answer = run("not json\n", name="history.jsonl")
+    assert (answer.status, answer.json["refusedByReason"]) == (2, {"broken_line": 1})
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "message"),
+    ("text", "message"),
     [
-        ("code,colour\n", "a.csv", "unknown: colour"),
-        ("id,code\n", "a.csv", "missing: redeemedAt"),
-        ("x", "a.txt", "Say --format csv or --format jsonl."),
+        ("code,colour\n", "Line 1: there is no column 'colour'."),
+        ("id,code\n", "Line 1: the column redeemedAt is missing."),
     ],
 )
-def test_file_that_cannot_be_read_is_refused_whole(run, text, name, message):
-    with pytest.raises(CommandError, match=message) as refusal:
-        run(text, name=name)
-    assert refusal.value.returncode == 2
+def test_file_that_cannot_be_read_is_refused_whole(run, text, message):
+    answer = run(text)
+    assert answer.status == 2
+    assert answer.message.startswith(message)
 
 
-def test_missing_file_and_unknown_tenant(shop, tmp_path):
-    with pytest.raises(CommandError, match="cannot be read"):
-        call_command("import_redemptions", tmp_path / "none.csv", tenant="acme")
-    with pytest.raises(CommandError, match="There is no tenant nobody"):
-        call_command("import_redemptions", tmp_path / "none.csv", tenant="nobody")
+def test_the_columns_of_history_are_in_the_docs():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "coupons.md").read_text()
+    for column in REDEMPTION_FILES.columns:
+        assert column.name in text, column.name
 
 
 @pytest.mark.parametrize("size", [1, 20])
