@@ -99,6 +99,20 @@ class Plan(Generic[Key, Row]):
         self.outcomes.append(outcome)
         self.outcomes_of.setdefault(key, []).append(outcome)
 
+    def accept_all(self, rows: Iterable[tuple[int, Key, Row]]) -> None:
+        """Add rows, each with its position and its key, that expect no version; `settle` tells the rest."""
+        outcomes, outcomes_of, writes = self.outcomes, self.outcomes_of, self.writes
+        for position, key, row in rows:
+            outcome = Outcome(position)
+            outcomes.append(outcome)
+            if key in outcomes_of:
+                outcomes_of[key].append(outcome)
+                writes[key] += 1
+            else:
+                outcomes_of[key] = [outcome]
+                writes[key] = 1
+            self.rows[key] = row
+
     def settle(self, written: Mapping[Key, Written]) -> None:
         """Correct what the statement found out: another writer may have created a row in between."""
         self.settle_in_order(written[key].created for key in self.rows)

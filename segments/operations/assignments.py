@@ -67,40 +67,34 @@ def upsert_batch(
     """
     plan: Plan[WireIds, Row] = Plan()
     accepted = list(accepted_rows(rows, plan))
-    versions: dict[WireIds, int] = {}
     if all(row.expected_version is None for _, row in accepted):
-        return write_batch(statements, plan, accepted, versions, at=at, refusal=refusal)
+        plan.accept_all((position, row.wire_ids, row) for position, row in accepted)
+        return write_planned(statements, plan, at=at, refusal=refusal)
     with transaction.atomic():
         versions = statements.lock_versions(list({row.wire_ids for _, row in accepted}))
-        return write_batch(statements, plan, accepted, versions, at=at, refusal=refusal)
+        for position, row in accepted:
+            plan.accept(
+                position,
+                row.wire_ids,
+                row,
+                stored_version=versions.get(row.wire_ids),
+                expected_version=row.expected_version,
+            )
+        return write_planned(statements, plan, at=at, refusal=refusal)
 
 
-def write_batch(
-    statements: AssignmentStatements,
-    plan: Plan[WireIds, Row],
-    accepted: Sequence[tuple[int, Row]],
-    versions: Mapping[WireIds, int],
-    *,
-    at: datetime,
-    refusal: Refusal[Row],
+def write_planned(
+    statements: AssignmentStatements, plan: Plan[WireIds, Row], *, at: datetime, refusal: Refusal[Row]
 ) -> list[Outcome]:
-    """Write the accepted rows that meet the version that they expect, if they expect one."""
-    for position, row in accepted:
-        plan.accept(
-            position,
-            row.wire_ids,
-            row,
-            stored_version=versions.get(row.wire_ids),
-            expected_version=row.expected_version,
-        )
+    """Write the rows of the plan and report every row of the batch."""
     if not plan.rows:
         held_segment(statements.tenant_id, statements.segment_id)
         return plan.outcomes
     given = [(*wire_ids, *row.stored_values(at)) for wire_ids, row in plan.rows.items()]
     found = statements.write(given, list(plan.writes.values()))
     plan.settle_in_order(
-        refusal(row, keys) if is_new is None else is_new
-        for row, (is_new, *keys) in zip(plan.rows.values(), found, strict=True)
+        refusal(row, result[1:]) if result[0] is None else result[0]
+        for row, result in zip(plan.rows.values(), found, strict=True)
     )
     return plan.outcomes
 

@@ -92,6 +92,29 @@ def test_versions_are_checked_against_what_the_row_meets():
     assert plan.rows == {"stored": "z", "new": "y"}
 
 
+def test_rows_that_expect_no_version_are_planned_like_any_others():
+    plan = Plan()
+    plan.accept_all([(0, "a", "first"), (1, "b", "only"), (3, "a", "second")])
+    plan.refuse(2, InvalidInput("no"))
+    plan.settle_in_order([True, False])
+    assert outcomes(plan) == [
+        (0, True, None),
+        (1, False, None),
+        (2, False, "invalid_input"),
+        (3, False, None),
+    ]
+    assert (plan.rows, plan.writes) == ({"a": "second", "b": "only"}, {"a": 2, "b": 1})
+
+
+def test_a_key_that_cannot_be_written_refuses_all_rows_of_it():
+    plan = Plan()
+    plan.accept(0, "unknown", "first", stored_version=None)
+    plan.accept(1, "known", "only", stored_version=None)
+    plan.accept(2, "unknown", "second", stored_version=None)
+    plan.settle_in_order([InvalidInput("no"), True])
+    assert outcomes(plan) == [(0, False, "invalid_input"), (1, True, None), (2, False, "invalid_input")]
+
+
 def test_rows_with_free_keys_are_inserted_and_taken_keys_left_alone(segment, django_assert_num_queries):
     taken = CustomerAssignmentFactory(segment=segment, version=4, mixins={"a": 1}).customer
     new = CustomerFactory(tenant=segment.tenant)
