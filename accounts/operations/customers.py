@@ -1,6 +1,6 @@
 """Customers: created by staff or by signing up, changed by staff or by themselves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -99,6 +99,17 @@ def delete_customer(*, tenant_id: int, external_id: str) -> None:
     """Delete the customer with sessions, contact and segment assignments. Raises NotFound."""
     delete_row(existing_document(Customer, tenant_id=tenant_id, external_id=external_id))
     announce_revocation()
+
+
+@transaction.atomic
+def delete_customers(*, tenant_id: int, external_ids: Sequence[str]) -> set[str]:
+    """Delete these customers as `delete_customer` does, in two statements; return which there were."""
+    customers = Customer.objects.for_tenant(tenant_id).filter(external_id__in=external_ids)
+    doomed = dict(customers.order_by("pk").select_for_update(of=("self",)).values_list("pk", "external_id"))
+    rows = Customer.objects.filter(pk__in=list(doomed))
+    rows._raw_delete(rows.db)
+    announce_revocation()
+    return set(doomed.values())
 
 
 @transaction.atomic
