@@ -4,6 +4,7 @@ import pytest
 
 from accounts.models import ImportRun
 from catalog.models import Category, CategoryAssignment
+from config.management.commands import undo_import
 from segments.models import CustomerAssignment
 from tests.factories.catalog import CategoryAssignmentFactory
 from tests.factories.segments import CustomerAssignmentFactory
@@ -151,3 +152,23 @@ def test_imports_of_other_kinds_and_unknown_ones_cannot_be_undone(shop, upsert, 
         f"Import {stored.pk} is of customers; only assignments can be undone.",
     )
     assert run("undo_import", 0).message == "There is no import 0."
+
+
+def test_why_nothing_was_undone_is_told_in_json_too(db, run):
+    answer = run("undo_import", 0, "--json")
+    assert (answer.status, answer.json) == (2, {"error": "not_found", "message": "There is no import 0."})
+
+
+def test_of_many_rows_that_were_left_the_words_name_the_first(shop, upsert, run, write, monkeypatch):
+    monkeypatch.setattr(undo_import, "ROWS_IN_WORDS", 2)
+    upsert("segment_customers", write("a.csv", HEADER, *(f"S1,C{number}," for number in range(1, 6))))
+    imported = ImportRun.objects.get()
+    CustomerAssignment.objects.update(version=9)
+    answer = run("undo_import", imported.pk)
+    assert answer.status == 2
+    assert answer.text.splitlines()[1:] == [
+        "5 rows could not be put back:",
+        '  {"segmentId":"S1","customerId":"C1"}: it was changed since',
+        '  {"segmentId":"S1","customerId":"C2"}: it was changed since',
+        "  and 3 more",
+    ]

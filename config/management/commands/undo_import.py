@@ -1,18 +1,21 @@
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 from django.utils import timezone
 
-from accounts.imports.commands import ALL_APPLIED, NOTHING_DONE, SOME_REFUSED
-from accounts.imports.undoing import Undone, undo_import
+from accounts.imports.commands import ALL_APPLIED, NOTHING_DONE, SOME_REFUSED, unreachable
+from accounts.imports.undoing import NotUndoable, Undone, undo_import
 from accounts.models import ImportRun
 from catalog.imports.category_assignment_files import PRODUCTS_IN_CATEGORIES
-from core.errors import DomainError
+from core.errors import DomainError, NotFound
 from segments.imports.assignment_files import ITEMS_OF_SEGMENTS, MEMBERS_OF_SEGMENTS
 
 KINDS = {kind.name: kind for kind in (MEMBERS_OF_SEGMENTS, ITEMS_OF_SEGMENTS, PRODUCTS_IN_CATEGORIES)}
+
+ROWS_IN_WORDS = 100
 
 
 class Command(BaseCommand):
@@ -25,22 +28,30 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="answer with one JSON object")
 
     def handle(self, *, run: int, **options: Any) -> None:
-        stored = ImportRun.objects.filter(pk=run).first()
-        if stored is None:
-            raise CommandError(f"There is no import {run}.", returncode=NOTHING_DONE)
-        kind = KINDS.get(stored.kind)
-        if kind is None:
-            raise CommandError(
-                f"Import {run} is of {stored.kind}; only assignments can be undone.", returncode=NOTHING_DONE
-            )
         try:
-            undone = undo_import(run=stored, kind=kind, at=timezone.now())
+            undone = self._undo(run)
         except DomainError as error:
-            raise CommandError(error.message, returncode=NOTHING_DONE) from error
+            self._fail(error.code, error.message, as_json=options["json"])
+        except OperationalError as error:
+            self._fail("server_failed", unreachable(error), as_json=options["json"])
         self.stdout.write(in_json(run, undone) if options["json"] else in_words(run, undone))
         status = exit_status(undone)
         if status != ALL_APPLIED:
             raise SystemExit(status)
+
+    def _undo(self, number: int) -> Undone:
+        run = ImportRun.objects.filter(pk=number).first()
+        if run is None:
+            raise NotFound(f"There is no import {number}.")
+        kind = KINDS.get(run.kind)
+        if kind is None:
+            raise NotUndoable(f"Import {number} is of {run.kind}; only assignments can be undone.")
+        return undo_import(run=run, kind=kind, at=timezone.now())
+
+    def _fail(self, code: str, message: str, *, as_json: bool) -> NoReturn:
+        if as_json:
+            self.stdout.write(orjson.dumps({"error": code, "message": message}).decode())
+        raise CommandError(message, returncode=NOTHING_DONE)
 
 
 def exit_status(undone: Undone) -> int:
@@ -71,5 +82,8 @@ def in_words(run: int, undone: Undone) -> str:
     ]
     if undone.kept:
         lines.append(f"{len(undone.kept):,} rows could not be put back:")
-        lines += [f"  {row.document or f'row {row.row_id}'}: {row.reason}" for row in undone.kept]
+        shown = undone.kept[:ROWS_IN_WORDS]
+        lines += [f"  {row.document or f'row {row.row_id}'}: {row.reason}" for row in shown]
+        if len(undone.kept) > len(shown):
+            lines.append(f"  and {len(undone.kept) - len(shown):,} more")
     return "\n".join(lines)
