@@ -224,10 +224,12 @@ def run_import(order: ImportOrder, listener: Listener) -> Report:
         end_run(run, ImportState.FAILED, error)
     except KeyboardInterrupt:
         report.error = stopped(report)
+        recount(report)
         end_run(run, ImportState.STOPPED)
     except (OperationalError, InterfaceError) as error:
         report.error = ServerFailed(f"The database server ended the import: {str(error).strip()}")
         with suppress(OperationalError, InterfaceError):  # a run that cannot be ended can be resumed as well
+            recount(report)
             end_run(run, ImportState.FAILED, error)
     except Exception as error:
         end_run(run, ImportState.FAILED, error)
@@ -241,6 +243,13 @@ def stopped(report: Report) -> ImportStopped:
     if report.run is None:
         return ImportStopped("Stopped. It was a rehearsal: nothing has changed.")
     return ImportStopped("Stopped. What was committed stays; run the same command with --resume to go on.")
+
+
+def recount(report: Report) -> None:
+    """Take the counts from the run: the end may have come behind a commit, before the batch was counted."""
+    if report.run is not None:
+        report.run.refresh_from_db()
+        report.total = counted(report.run)
 
 
 def check_rejects_path(order: ImportOrder) -> None:

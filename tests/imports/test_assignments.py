@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from accounts.models import ImportRun
+from core.imports import merging
 from segments.models import CustomerAssignment, ItemAssignment
 from tests.factories.accounts import CustomerFactory, TenantFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory
@@ -112,6 +113,17 @@ def test_bad_rows_are_refused_with_their_reason_and_spoil_no_other(shop, upsert,
         (3, "unknown_segment"),
         (4, "unknown_customer"),
     ]
+
+
+def test_refused_rows_come_by_line_however_many_are_fetched_at_once(
+    shop, upsert, write, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(merging, "REFUSALS_AT_ONCE", 2)
+    rejects = tmp_path / "rejects.csv"
+    path = write("rows.csv", "segmentId,customerId", *(f"S1,X{number}" for number in range(5)))
+    assert upsert("segment_customers", path, "--rejects", rejects).counts == {"refused": 5}
+    lines = rejects.read_text().splitlines()[1:]
+    assert [line.split(",")[:3] for line in lines] == [["S1", f"X{n}", str(n + 2)] for n in range(5)]
 
 
 def test_corrected_rejects_are_imported_as_they_are(shop, upsert, write, tmp_path):

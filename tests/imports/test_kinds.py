@@ -1,52 +1,18 @@
-"""The other kinds of files: the rules of each, and that an export is what an import takes."""
+"""The rules of each kind of file."""
 
-import gzip
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from accounts.imports.customer_files import CUSTOMER_FILES
-from accounts.imports.legal_entity_files import LEGAL_ENTITY_FILES
-from accounts.models import Customer, ImportRun, LegalEntity, Tenant
-from catalog.imports.category_assignment_files import PRODUCTS_IN_CATEGORIES
-from catalog.imports.category_files import CATEGORY_FILES
-from catalog.imports.product_files import PRODUCT_FILES
-from catalog.models import Category, CategoryAssignment, Product
+from accounts.models import Customer, LegalEntity
+from catalog.models import Category, Product
 from catalog.tree_checks import tree_problems
-from coupons.imports.coupon_files import COUPON_FILES
 from coupons.models import Coupon
-from segments.imports.assignment_files import ITEMS_OF_SEGMENTS, MEMBERS_OF_SEGMENTS
-from segments.imports.segment_files import SEGMENT_FILES
-from segments.models import CustomerAssignment, ItemAssignment, Segment
-from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory, TenantFactory
-from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
-from tests.factories.coupons import CouponFactory, CouponSegmentFactory
-from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
-
-KINDS = (
-    CUSTOMER_FILES,
-    LEGAL_ENTITY_FILES,
-    PRODUCT_FILES,
-    CATEGORY_FILES,
-    PRODUCTS_IN_CATEGORIES,
-    SEGMENT_FILES,
-    MEMBERS_OF_SEGMENTS,
-    ITEMS_OF_SEGMENTS,
-    COUPON_FILES,
-)
-MODELS = {
-    "customers": Customer,
-    "legal_entities": LegalEntity,
-    "products": Product,
-    "categories": Category,
-    "category_assignments": CategoryAssignment,
-    "segments": Segment,
-    "segment_customers": CustomerAssignment,
-    "segment_items": ItemAssignment,
-    "coupons": Coupon,
-}
+from segments.models import CustomerAssignment, Segment
+from tests.factories.accounts import LegalEntityFactory
+from tests.factories.coupons import CouponFactory
+from tests.factories.segments import CustomerAssignmentFactory
 
 
 def reasons(answer):
@@ -309,133 +275,3 @@ def test_coupons_are_made_changed_and_refused(shop, upsert, write):
     removed = upsert("coupons", write("x.csv", "code,name", "old,x", "none,x"), "--mode", "delete")
     assert removed.counts == {"removed": 1, "unchanged": 1}
     assert Coupon.objects.get(code="OLD").is_deleted
-
-
-# --- all kinds ---
-
-
-@pytest.fixture
-def full_shop(shop):
-    """A shop that has something of every kind, with all that its rows can hold."""
-    tenant = shop.tenant
-    document = {"mixins": {"a": {"b": [1, None]}}, "mixin_schemas": {"a": "https://example.com/a.json"}}
-    window = {"valid_from": datetime(2026, 1, 1, tzinfo=UTC), "valid_to": datetime(2026, 2, 1, tzinfo=UTC)}
-    CustomerFactory(
-        tenant=tenant,
-        external_id="full",
-        title="Dr.",
-        middle_name='O"Neil, jr.',
-        company="A\nB",
-        is_active=False,
-        **document,
-    )
-    CustomerFactory(tenant=tenant, external_id="bare", email=None, first_name="", last_name="")
-    parent = LegalEntityFactory(
-        tenant=tenant, external_id="parent", legal_info={"legalName": "P"}, **document
-    )
-    LegalEntityFactory(
-        tenant=tenant,
-        external_id="child",
-        type="SUBSIDIARY",
-        parent=parent,
-        account_limit={"currency": "EUR", "value": 7.5},
-        customer_groups=[{"id": "g"}],
-        restrictions=["US"],
-    )
-    ProductFactory(
-        tenant=tenant,
-        external_id="full",
-        name={"en": "Tea", "de": "Tee", "fr": "Thé"},
-        description={"de": 'Gut, "warm"'},
-        is_published=False,
-        details={"vendor": {"id": "v"}, "weightDependent": True, "labelIds": ["l"]},
-        **document,
-    )
-    root = CategoryFactory(
-        tenant=tenant,
-        external_id="full",
-        code="full",
-        name={"en": "A", "de": "B"},
-        slug={"en": "a"},
-        **window,
-    )
-    CategoryAssignmentFactory(tenant=tenant, category=root, product=shop.products[0])
-    segment = SegmentFactory(
-        site=shop.site, external_id="full", description={"en": "x"}, status="INACTIVE", **window, **document
-    )
-    CustomerAssignmentFactory(
-        segment=segment, customer=shop.customers[0], legal_entity=shop.company, **window
-    )
-    CustomerAssignmentFactory(segment=segment, customer=shop.customers[0], **document)
-    ItemAssignmentFactory(segment=segment, product=shop.products[0], **window)
-    ItemAssignmentFactory(segment=segment, product=None, category=root, includes_subcategories=True)
-    coupon = CouponFactory(
-        tenant=tenant,
-        code="FULL",
-        name="Full",
-        description="x",
-        is_segment_restricted=True,
-        max_redemptions=5,
-        min_order_amount=Decimal("0.5"),
-        min_order_currency="EUR",
-        **window,
-        **document,
-    )
-    CouponSegmentFactory(coupon=coupon, segment=segment)
-    return shop
-
-
-@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.csv.gz", "rows.jsonl.zst"])
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_what_is_exported_is_imported_without_a_change(full_shop, upsert, run, tmp_path, kind, name):
-    path = tmp_path / name
-    answer = run(f"export_{kind.name}", path, "--tenant", "acme")
-    assert answer.status == 0
-    stored = list(MODELS[kind.name].objects.filter(tenant=full_shop.tenant).order_by("pk").values())
-    assert len(stored) > 0
-    answer = upsert(kind.name, path)
-    assert (answer.status, answer.counts) == (0, {"unchanged": len(stored)})
-    assert list(MODELS[kind.name].objects.filter(tenant=full_shop.tenant).order_by("pk").values()) == stored
-
-
-def test_a_whole_shop_moves_to_another_tenant_by_its_files(full_shop, run, tmp_path):
-    other = TenantFactory(name="globex")
-    SiteFactory(tenant=other, code="main", is_default=True)
-    for kind in KINDS:
-        run(f"export_{kind.name}", tmp_path / f"{kind.name}.csv", "--tenant", "acme")
-    for kind in KINDS:
-        answer = run(f"upsert_{kind.name}", tmp_path / f"{kind.name}.csv", "--tenant", "globex", "--json")
-        # without contact assignments, which no file holds, the B2B row has no place there
-        assert reasons(answer) == ({"not_a_contact": 1} if kind is MEMBERS_OF_SEGMENTS else {}), kind.name
-    for kind in KINDS:
-        run(f"export_{kind.name}", tmp_path / "again.csv", "--tenant", "globex")
-        first = (tmp_path / f"{kind.name}.csv").read_text().splitlines()
-        again = (tmp_path / "again.csv").read_text().splitlines()
-        missing = {line for line in first if ",L1," in line} if kind is MEMBERS_OF_SEGMENTS else set()
-        assert set(first) - set(again) == missing, kind.name
-    assert Tenant.objects.count() == 2
-
-
-def test_an_export_holds_rows_of_one_tenant_alone(shop, run, tmp_path, other_tenant):
-    CustomerFactory(tenant=other_tenant, external_id="theirs")
-    path = tmp_path / "rows.csv.gz"
-    run("export_customers", path, "--tenant", "acme")
-    text = gzip.decompress(path.read_bytes()).decode()
-    assert "C1" in text
-    assert "theirs" not in text
-
-
-def test_every_kind_has_its_commands_and_columns_in_the_docs():
-    text = (Path(__file__).resolve().parents[2] / "docs" / "bulk-upserts.md").read_text()
-    for kind in KINDS:
-        assert f"upsert_{kind.name}" in text
-        for column in kind.columns:
-            assert f"`{column.name}" in text, (kind.name, column.name)
-
-
-def test_a_rehearsal_leaves_no_trace_whatever_the_kind(full_shop, upsert, run, tmp_path):
-    for kind in KINDS:
-        path = tmp_path / f"{kind.name}.jsonl"
-        run(f"export_{kind.name}", path, "--tenant", "acme")
-        upsert(kind.name, path, "--dry-run")
-    assert not ImportRun.objects.exists()

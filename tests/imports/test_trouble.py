@@ -10,7 +10,7 @@ from django.db import OperationalError, connection
 from accounts.imports import importing
 from accounts.models import ImportReject, ImportRun
 from core.imports.files import InputFile
-from core.imports.merging import Merge
+from core.imports.merging import Merge, Tally
 from segments.models import CustomerAssignment
 from tests.imports.conftest import members
 from tests.imports.processes import start_command
@@ -162,6 +162,15 @@ def test_a_stopped_import_says_so_in_json(shop, upsert, write, monkeypatch):
     answer = upsert("segment_customers", path, "--batch-size", 1)
     assert (answer.status, answer.json["error"], answer.counts) == (1, "stopped", {"created": 1})
     assert ImportRun.objects.get().state == "stopped"
+
+
+def test_a_batch_that_was_committed_just_before_the_stop_counts(shop, upsert, write, monkeypatch):
+    def stop(self, other):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tally, "add", stop)
+    answer = upsert("segment_customers", write("rows.csv", HEADER, "S1,C1"))
+    assert (answer.status, answer.json["error"], answer.counts) == (1, "stopped", {"created": 1})
 
 
 # --- why a batch was not applied ---
