@@ -47,7 +47,7 @@ def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
             "timeout": timeout,
             "connection_class": PooledConnection,
         }
-    session = []
+    session = ["-c jit=off"]  # compiling a read takes many times as long as running it
     statement_timeout = env.number("DATABASE_STATEMENT_TIMEOUT_MS", default=5_000)
     if statement_timeout:
         session.append(f"-c statement_timeout={statement_timeout}")

@@ -176,7 +176,8 @@ def next_boundary(tenant_id: int, at: datetime) -> Sql:
     """
     instants = [
         Sql(
-            f"(SELECT min({column}) FROM {table} WHERE tenant_id = %s AND {column} {from_} %s)",
+            f"(SELECT {column} FROM {table} WHERE tenant_id = %s AND {column} {from_} %s"
+            f" ORDER BY {column} LIMIT 1)",
             (tenant_id, at),
         )
         for table in ("segments_itemassignment", "catalog_category")

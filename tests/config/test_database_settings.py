@@ -89,7 +89,7 @@ def test_a_web_process_gets_a_pool_and_a_statement_timeout_a_command_room_for_te
     assert settings(DATABASE_URL=url, SERVICE_ROLE="web")["OPTIONS"] == {
         "pool": {"min_size": 1, "max_size": 4, "timeout": 5, "connection_class": PooledConnection},
         "prepare_threshold": 5,
-        "options": "-c statement_timeout=5000 -c plan_cache_mode=force_generic_plan",
+        "options": "-c jit=off -c statement_timeout=5000 -c plan_cache_mode=force_generic_plan",
     }
 
 
@@ -106,7 +106,8 @@ def test_limits_of_a_web_process_come_from_the_environment_and_keep_the_options_
     assert found["OPTIONS"] == {
         "pool": {"min_size": 1, "max_size": 9, "timeout": 2, "connection_class": PooledConnection},
         "prepare_threshold": 3,
-        "options": "-c search_path=shop -c statement_timeout=750 -c plan_cache_mode=force_generic_plan",
+        "options": "-c search_path=shop -c jit=off -c statement_timeout=750"
+        " -c plan_cache_mode=force_generic_plan",
     }
 
 
@@ -118,7 +119,7 @@ def test_pool_timeout_and_kept_plans_can_be_left_to_a_proxy_in_between():
         DATABASE_PREPARE_AFTER="0",
     )
 
-    assert found["OPTIONS"] == {}
+    assert found["OPTIONS"] == {"options": "-c jit=off"}
 
 
 def test_room_for_temporary_tables_can_be_left_to_the_server():
