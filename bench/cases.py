@@ -19,7 +19,7 @@ from bench.dataset.people import (
 from bench.dataset.segments import EMPTY_SEGMENTS, FIRST_EMPTY_SEGMENT
 from bench.load import Request
 from bench.replays import perform
-from bench.scales import CUSTOMER_SEGMENTS, Scale
+from bench.scales import CUSTOMER_SEGMENTS, SEGMENT_PRODUCTS, Scale
 
 BATCH = 200
 SHOPPER = 1  # key of a customer of the shop
@@ -96,9 +96,11 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
         return service_headers(SHOP)
 
     def match() -> list[Request]:
-        step = scale.products // BATCH
+        step = scale.products // SEGMENT_PRODUCTS
+        # every other product is one of a segment's, see bench.dataset.segments
+        keys = [1 + (1 + place % 20) * 37 + place * step + place % 2 for place in range(BATCH)]
         body = {
-            "items": [{"id": f"p{1 + place * step:09d}"} for place in range(BATCH)],
+            "items": [{"id": f"p{1 + (key - 1) % scale.products:09d}"} for key in keys],
             "segmentIds": [segment_id(1 + place) for place in range(20)],
             "siteCode": "main",
         }

@@ -128,9 +128,10 @@ def report(scale: str, measured: dict[str, Any], failures: dict[str, str]) -> No
     )
     for name, reason in failures.items():
         print(f"NOT MEASURED {name}: {reason}")
-    moved = list(differences(committed_results().get(scale, {}), measured))
-    print("\nMoved by more than 20 % since the last committed results:" if moved else "\nNothing moved.")
-    print("\n".join(moved))
+    if before := committed_results().get(scale):
+        moved = list(differences(before, measured))
+        print("\nMoved by more than 20 % since the last committed results:" if moved else "\nNothing moved.")
+        print("\n".join(moved))
     print("\n".join(depth(measured["operations"])))
     if scale == "large" and (small := load_results().get("small")):
         print("Cost at large, compared with small:")
