@@ -1,39 +1,17 @@
 """Legal entities and their contacts as rows of an import."""
 
+from accounts.operations.legal_entity_imports import DETAILS, TARGET
 from core.imports.kinds import Reference, TableKind, plain_values
 from core.upserts import UpsertTarget
 
-DETAILS = {
-    "external_id": "text",
-    "name": "text",
-    "type": "text",
-    "legal_info": "jsonb",
-    "account_limit": "jsonb",
-    "customer_groups": "jsonb",
-    "entities_addresses": "jsonb",
-    "approval_group": "jsonb",
-    "restrictions": "jsonb",
-    "mixins": "jsonb",
-    "mixin_schemas": "jsonb",
-}
+GIVEN = {"external_id": "text", **DETAILS}
 STAMPS = {"tenant_id": "%(tenant)s", "created_at": "%(at)s", "modified_at": "%(at)s"}
 
 LEGAL_ENTITIES = TableKind(
     name="legal entities",
-    target=UpsertTarget(
-        table="accounts_legalentity",
-        key=("tenant_id", "external_id"),
-        columns={
-            "tenant_id": "bigint",
-            **DETAILS,
-            "parent_id": "bigint",
-            "created_at": "timestamptz",
-            "modified_at": "timestamptz",
-        },
-        created_only=frozenset({"created_at"}),
-    ),
-    given={**DETAILS, "parent": "text"},
-    values={**plain_values(DETAILS), **STAMPS, "parent_id": "parent.id"},
+    target=TARGET,
+    given={**GIVEN, "parent": "text"},
+    values={**plain_values(GIVEN), **STAMPS, "parent_id": "parent.id"},
     references=(Reference("parent", "accounts_legalentity", "parent", "legal entity"),),
 )
 """A legal entity by id. Its parent stands in an earlier batch, or is stored."""

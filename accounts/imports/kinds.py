@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts.callers import TenantRecord
 from core.api.representations import Representation
-from core.errors import AlreadyExists, DomainError, InvalidInput
+from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
 from core.imports.columns import Column
 from core.imports.kinds import TableKind
 from core.imports.merging import Merge, Refusal, Tally
@@ -169,6 +169,25 @@ class Removal:
 
     operation: Callable[[TenantRecord, Sequence[str], datetime], list[Outcome]]
     id: str = "id"
+
+
+def one_by_one(
+    delete: Callable[[TenantRecord, str, datetime], None], *, gone: type[NotFound]
+) -> Callable[[TenantRecord, Sequence[str], datetime], list[Outcome]]:
+    """Return the operation of a Removal that deletes row by row. `gone` is raised for what is not there."""
+
+    def operation(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
+        outcomes = []
+        for position, name in enumerate(ids):
+            try:
+                delete(tenant, name, at)
+            except gone:  # deleted before, or along with another row
+                outcomes.append(Outcome(position, id=name))
+            else:
+                outcomes.append(Outcome(position, created=True, id=name))
+        return outcomes
+
+    return operation
 
 
 def remove_rows(batch: Batch, remove: Removal) -> Tally:

@@ -8,7 +8,7 @@ from accounts.api.representations import LEGAL_ENTITIES as ANSWER
 from accounts.api.serializers.companies import LegalEntityInput
 from accounts.callers import TenantRecord
 from accounts.imports.bodies import BodyReader, read_id, split_metadata
-from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal
+from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal, one_by_one
 from accounts.models import LegalEntity
 from accounts.operations.documents import Change
 from accounts.operations.legal_entities import delete_legal_entity
@@ -17,7 +17,6 @@ from core.api.fields import Json, Nested
 from core.api.representations import Representation
 from core.errors import NotFound
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
-from core.upserts import Outcome
 
 read_entity = BodyReader(LegalEntityInput())
 
@@ -57,17 +56,9 @@ def existing_ids(tenant: TenantRecord, ids: Sequence[str]) -> set[str]:
     return set(entities.values_list("external_id", flat=True))
 
 
-def remove_entities(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
-    """Delete the legal entities, each with its subsidiaries."""
-    outcomes = []
-    for position, name in enumerate(ids):
-        try:
-            delete_legal_entity(tenant_id=tenant.id, external_id=name)
-        except NotFound:  # deleted before, or along with its parent
-            outcomes.append(Outcome(position, id=name))
-        else:
-            outcomes.append(Outcome(position, created=True, id=name))
-    return outcomes
+def remove_entity(tenant: TenantRecord, external_id: str, at: datetime) -> None:
+    """Delete the legal entity with its subsidiaries."""
+    delete_legal_entity(tenant_id=tenant.id, external_id=external_id)
 
 
 LEGAL_ENTITY_FILES = ImportKind(
@@ -100,7 +91,7 @@ LEGAL_ENTITY_FILES = ImportKind(
         changed=changed_rows,
         existing=existing_ids,
         upsert=lambda tenant, rows, at: upsert_legal_entities(tenant_id=tenant.id, rows=rows, at=at),
-        remove=Removal(remove_entities),
+        remove=Removal(one_by_one(remove_entity, gone=NotFound)),
     ),
     export=Export(
         Representation(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from accounts.callers import TenantRecord
-from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal
+from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal, one_by_one
 from catalog.api.bodies import WriteLanguages, read_category
 from catalog.api.representations import CATEGORY as ANSWER
 from catalog.errors import CategoryNotFound
@@ -17,7 +17,6 @@ from core.api.fields import Json, Nested
 from core.api.representations import Representation
 from core.identifiers import check_client_id
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
-from core.upserts import Outcome
 
 EXPORTED = (
     "id",
@@ -64,17 +63,9 @@ def existing_ids(tenant: TenantRecord, ids: Sequence[str]) -> set[str]:
     return set(categories.values_list("external_id", flat=True))
 
 
-def remove_categories(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
-    """Delete the categories; what is below one becomes a root category."""
-    outcomes = []
-    for position, name in enumerate(ids):
-        try:
-            delete_category(tenant_id=tenant.id, external_id=name, with_subcategories=False)
-        except CategoryNotFound:
-            outcomes.append(Outcome(position, id=name))
-        else:
-            outcomes.append(Outcome(position, created=True, id=name))
-    return outcomes
+def remove_category(tenant: TenantRecord, external_id: str, at: datetime) -> None:
+    """Delete the category; what is below it becomes a root category."""
+    delete_category(tenant_id=tenant.id, external_id=external_id, with_subcategories=False)
 
 
 CATEGORY_FILES = ImportKind(
@@ -104,7 +95,7 @@ CATEGORY_FILES = ImportKind(
         changed=lambda tenant, rows: changed_categories(tenant_id=tenant.id, rows=rows),
         existing=existing_ids,
         upsert=lambda tenant, rows, at: upsert_categories_in_bulk(tenant_id=tenant.id, rows=rows, at=at),
-        remove=Removal(remove_categories),
+        remove=Removal(one_by_one(remove_category, gone=CategoryNotFound)),
     ),
     export=Export(
         Representation(

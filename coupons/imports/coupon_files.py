@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from accounts.callers import TenantRecord
-from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal
+from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal, one_by_one
 from core.api.fields import Json, Nested
 from core.api.representations import Representation
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
-from core.upserts import Outcome
 from coupons.api.bodies import read_coupon_body
 from coupons.api.representations import COUPONS as ANSWER
 from coupons.codes import normalise_code
@@ -49,17 +48,9 @@ def existing_codes(tenant: TenantRecord, codes: Sequence[str]) -> set[str]:
     return {stored[code] for code in coupons.values_list("code", flat=True)}
 
 
-def remove_coupons(tenant: TenantRecord, codes: Sequence[str], at: datetime) -> list[Outcome]:
-    """Mark the coupons as deleted; their codes stay taken, their redemptions stay."""
-    outcomes = []
-    for position, code in enumerate(codes):
-        try:
-            delete_coupon(tenant_id=tenant.id, code=code, at=at)
-        except CouponNotFound:
-            outcomes.append(Outcome(position, id=code))
-        else:
-            outcomes.append(Outcome(position, created=True, id=code))
-    return outcomes
+def remove_coupon(tenant: TenantRecord, code: str, at: datetime) -> None:
+    """Mark the coupon as deleted; its code stays taken, its redemptions stay."""
+    delete_coupon(tenant_id=tenant.id, code=code, at=at)
 
 
 COUPON_FILES = ImportKind(
@@ -98,7 +89,7 @@ COUPON_FILES = ImportKind(
         changed=lambda tenant, rows: changed_coupons(tenant_id=tenant.id, rows=rows),
         existing=existing_codes,
         upsert=lambda tenant, rows, at: upsert_coupons(tenant_id=tenant.id, rows=rows, at=at),
-        remove=Removal(remove_coupons, id="code"),
+        remove=Removal(one_by_one(remove_coupon, gone=CouponNotFound), id="code"),
     ),
     export=Export(
         Representation(
