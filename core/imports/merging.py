@@ -106,6 +106,7 @@ class Merge:
             staged(GIVEN, self.kind.stage, rows) as count,
         ):
             cursor.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
+            _notice_sizes(cursor, self.kind)
             self._execute(cursor, resolving_statement(self.kind, self.mode))
             tally = Tally(rows=count)
             survey = self._survey(cursor)
@@ -213,6 +214,23 @@ class Survey:
     @property
     def accepted(self) -> int:
         return self.new + self.differing + self.same
+
+
+def _notice_sizes(cursor: Any, kind: TableKind) -> None:
+    """Have PostgreSQL look at the tables of a kind that it takes for empty while there is something in them.
+
+    It does so after a vacuum that came when nothing in the table was committed yet. Then any index seems as
+    good as any other, and each row that is written may be checked against all rows of the tenant: hours for
+    a file of some hundred thousand lines.
+    """
+    tables = sorted({kind.target.table, *(reference.table for reference in kind.references)})
+    cursor.execute(
+        "SELECT relname FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
+        " AND reltuples = 0 AND relpages > 0 ORDER BY relname",
+        [tables],
+    )
+    for (table,) in cursor.fetchall():
+        cursor.execute(f"ANALYZE {table}")
 
 
 def _refusals(cursor: Any) -> Iterator[Refusal]:
