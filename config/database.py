@@ -8,7 +8,6 @@ import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
-from config.connections import PooledConnection
 from config.environment import Environment
 
 URL_FORM = "postgres://user:password@host:port/name?sslmode=require"
@@ -18,19 +17,18 @@ PROFILES = {"production": "pg", "test": "pg-test"}
 def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, dict[str, Any]]:
     """Return Django's DATABASES.
 
-    Only a web process (SERVICE_ROLE=web) gets a connection pool and a statement timeout: a management
-    command holds one connection and may run as long as its work takes, and a pool would keep
-    connections open to test databases that are about to be dropped. A command gets room for the temporary
-    tables of an import instead.
+    Only a web process (SERVICE_ROLE=web) keeps its connections and gets a statement timeout: the statements
+    of a management command may run as long as their work takes. A command gets room for the temporary tables
+    of an import instead.
     Raises ImproperlyConfigured naming the variable that is wrong; it never repeats a password.
     """
     env = Environment(environ)
     url = env.text("DATABASE_URL")
     database = _named_server(url) if url else _embedded_server(env, base_dir)
     database["CONN_MAX_AGE"] = 0
-    database["CONN_HEALTH_CHECKS"] = True
     database["TEST"] = {"NAME": "_".join(filter(None, ["test_segments", env.text("TEST_DATABASE_SUFFIX")]))}
     if env.text("SERVICE_ROLE") == "web":
+        database["CONN_MAX_AGE"] = env.number("DATABASE_CONNECTION_MAX_AGE", default=600)
         _limit_web_process(database["OPTIONS"], env)
     else:
         _make_room_for_batches(database["OPTIONS"], env)
@@ -38,15 +36,7 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
 
 
 def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
-    pool_max = env.number("DATABASE_POOL_MAX", default=4)
-    if pool_max:
-        timeout = env.number("DATABASE_POOL_TIMEOUT", default=5, least=1)
-        options["pool"] = {
-            "min_size": 1,
-            "max_size": pool_max,
-            "timeout": timeout,
-            "connection_class": PooledConnection,
-        }
+    options.setdefault("connect_timeout", env.number("DATABASE_CONNECT_TIMEOUT", default=5, least=1))
     session = ["-c jit=off"]  # compiling a read takes many times as long as running it
     statement_timeout = env.number("DATABASE_STATEMENT_TIMEOUT_MS", default=5_000)
     if statement_timeout:

@@ -6,29 +6,14 @@ The server starts at the first connection and not with the settings, which the t
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base, client
 
-from config.connections import PooledConnection
 from config.embedded_postgres.places import binaries_folder
 from config.embedded_postgres.server import USER, EmbeddedServer
 from config.embedded_postgres.tuning import PORT
-
-
-class RestartingConnection(PooledConnection):
-    """A pool's connection, which starts the server again when it was killed since the last one."""
-
-    server: ClassVar[EmbeddedServer]
-
-    @classmethod
-    def connect(cls, conninfo: str = "", **parameters: Any) -> "RestartingConnection":
-        try:
-            return super().connect(conninfo, **parameters)
-        except psycopg.OperationalError:
-            cls.server.ensure_running()  # does nothing when the server answers; then the error is repeated
-            return super().connect(conninfo, **parameters)
 
 
 class DatabaseClient(client.DatabaseClient):
@@ -56,9 +41,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().__init__(settings_dict, *arguments, **named)
         self.server = EmbeddedServer(**settings_dict["EMBEDDED"])
         self.sockets: Path | None = None
-        if pool := settings_dict["OPTIONS"].get("pool"):
-            restarting = type("Connection", (RestartingConnection,), {"server": self.server})
-            settings_dict["OPTIONS"]["pool"] = {**pool, "connection_class": restarting}
 
     def get_connection_params(self) -> dict[str, Any]:
         if self.sockets is None:
@@ -66,8 +48,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return {**super().get_connection_params(), "host": str(self.sockets), "port": PORT, "user": USER}
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> psycopg.Connection[Any]:
-        if self.settings_dict["OPTIONS"].get("pool"):  # RestartingConnection sees to it
-            return super().get_new_connection(conn_params)
         try:
             return super().get_new_connection(conn_params)
         except psycopg.OperationalError:

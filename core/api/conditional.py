@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 
 import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
-from django.utils.cache import patch_vary_headers
 from rest_framework.request import Request
 
 LONGEST_HEADER = 4_000
@@ -39,7 +38,7 @@ def answer_privately(
     response = HttpResponseNotModified() if is_held(tag, headers.get("HTTP_IF_NONE_MATCH")) else answer()
     response["ETag"] = tag
     response["Cache-Control"] = "private"
-    patch_vary_headers(response, ("Authorization", "Accept-Language"))
+    response["Vary"] = "Authorization, Accept-Language"
     return response
 
 

@@ -56,7 +56,10 @@ def fetch_rows(
             return cursor.fetchall()
     connection.ensure_connection()
     own: Any = Cursor(connection.connection)
-    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with wrap(own) as cursor:
-        cursor.execute(statement.text, statement.values)
-        return cursor.fetchall()
+    if connection.queries_logged:
+        own = connection.make_debug_cursor(own)
+    elif connection.execute_wrappers:
+        own = connection.make_cursor(own)
+    with connection.wrap_database_errors:
+        own.execute(statement.text, statement.values)
+        return own.fetchall()

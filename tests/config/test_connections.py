@@ -1,53 +1,139 @@
+import gc
 import select
+import threading
 from collections.abc import Iterator
 
 import psycopg
 import pytest
-from django.db import connection as django_connection
-from psycopg_pool import ConnectionPool
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_started
+from django.db import connection, transaction
 
-from config.connections import PooledConnection
+pytestmark = pytest.mark.django_db(transaction=True)
 
-LAST_STATEMENT = "SELECT query FROM pg_stat_activity WHERE pid = %s"
+BACKENDS = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
 
 
 @pytest.fixture
-def pooled(db: None) -> Iterator[PooledConnection]:
-    connection = PooledConnection.connect(**django_connection.get_connection_params(), autocommit=True)
-    yield connection
+def other(transactional_db: None) -> Iterator[psycopg.Connection]:
+    """Another session of the same server, in its own transaction for every statement."""
+    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as session:
+        yield session
+
+
+@pytest.fixture(autouse=True)
+def kept(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep connections from request to request, as a web worker does."""
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 600)
+    yield
     connection.close()
 
 
-def asked_last(pid: int) -> str:
-    with django_connection.cursor() as cursor:
-        cursor.execute(LAST_STATEMENT, [pid])
-        return cursor.fetchone()[0]
+def backend() -> int:
+    """Return the process that serves Django's connection, connecting first where there is none."""
+    connection.ensure_connection()
+    return connection.connection.info.backend_pid
 
 
-def test_the_check_of_a_living_connection_sends_nothing(pooled):
-    pooled.execute("SELECT 1")
-    ConnectionPool.check_connection(pooled)
-    assert asked_last(pooled.info.backend_pid) == "SELECT 1"
+def begin_request() -> None:
+    request_started.send(sender=WSGIHandler)
 
 
-def test_a_connection_that_the_server_ended_fails_its_check(pooled):
-    with django_connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pooled.info.backend_pid])
-        assert cursor.fetchone() == (True,)
-    with pytest.raises(psycopg.OperationalError):
-        ConnectionPool.check_connection(pooled)
+def end(session: psycopg.Connection, pid: int) -> None:
+    assert session.execute("SELECT pg_terminate_backend(%s, 5000)", [pid]).fetchone() == (True,)
 
 
-def test_a_connection_with_news_of_the_server_is_asked(pooled):
-    pooled.execute("LISTEN news")
-    with PooledConnection.connect(**django_connection.get_connection_params(), autocommit=True) as other:
-        other.execute("NOTIFY news")
-    assert select.select([pooled], [], [], 10)[0]  # the server sends it when it comes to it
-    ConnectionPool.check_connection(pooled)
-    assert asked_last(pooled.info.backend_pid) == ""
+def test_a_living_connection_is_kept_and_asked_nothing(other):
+    pid = backend()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+    begin_request()
+
+    assert backend() == pid
+    asked = other.execute("SELECT query FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone()
+    assert asked == ("SELECT 1",)
 
 
-def test_a_closed_connection_fails_its_check(pooled):
-    pooled.close()
-    with pytest.raises(psycopg.OperationalError):
-        ConnectionPool.check_connection(pooled)
+def test_a_connection_that_the_server_ended_is_replaced(other):
+    pid = backend()
+    end(other, pid)
+
+    begin_request()
+
+    assert backend() != pid
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+
+
+def test_a_connection_that_was_closed_beside_django_is_replaced():
+    pid = backend()
+    connection.connection.close()
+
+    begin_request()
+
+    assert backend() != pid
+
+
+def test_a_connection_with_unread_news_is_replaced(other):
+    pid = backend()
+    with connection.cursor() as cursor:
+        cursor.execute("LISTEN news")
+    other.execute("NOTIFY news")
+    assert select.select([connection.connection], [], [], 10)[0]  # the server sends it when it comes to it
+
+    begin_request()
+
+    assert backend() != pid
+
+
+def test_a_connection_inside_a_transaction_is_left_alone(other):
+    with transaction.atomic():
+        pid = backend()
+        with connection.cursor() as cursor:
+            cursor.execute("LISTEN news")
+        connection.connection.close()
+        begin_request()
+        assert connection.connection.closed
+        connection.needs_rollback = True
+    connection.close()
+    assert backend() != pid
+
+
+def test_a_second_connection_of_a_thread_leaves_the_first_alone():
+    pid = backend()
+    second = connection.copy()
+    try:
+        second.ensure_connection()
+        assert second.connection.info.backend_pid != pid
+    finally:
+        second.close()
+    assert backend() == pid
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+
+
+def test_the_connection_of_a_thread_ends_with_it(other):
+    pids = []
+
+    def serve() -> None:
+        connection.settings_dict["CONN_MAX_AGE"] = 600
+        pids.append(backend())
+        pids.append(backend())
+
+    gc.disable()  # nobody may have to look for garbage
+    try:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        thread.join()
+        for _ in range(1_000):
+            if other.execute(BACKENDS, [pids[0]]).fetchone() == (0,):
+                break
+            select.select([], [], [], 0.01)
+        assert other.execute(BACKENDS, [pids[0]]).fetchone() == (0,)
+    finally:
+        gc.enable()
+    assert pids[0] == pids[1]

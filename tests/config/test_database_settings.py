@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.connections import PooledConnection
 from config.database import database_settings
 
 FORM = "the form is postgres://user:password@host:port/name?sslmode=require."
@@ -20,7 +19,6 @@ def test_embedded_server_is_the_default():
         "OPTIONS": {"options": "-c temp_buffers=128MB"},
         "EMBEDDED": {"data": "/shop/var/pg", "profile": "production"},
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,
         "TEST": {"NAME": "test_segments"},
     }
 
@@ -51,7 +49,6 @@ def test_url_is_decoded_and_its_options_reach_the_driver():
             "options": "-c temp_buffers=128MB",
         },
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,
         "TEST": {"NAME": "test_segments"},
     }
 
@@ -84,10 +81,13 @@ def test_url_that_names_no_postgresql_database_is_refused_without_repeating_the_
 
 
 @pytest.mark.parametrize("url", ["", "postgres://h/n"])
-def test_a_web_process_gets_a_pool_and_a_statement_timeout_a_command_room_for_temporary_tables(url):
-    assert settings(DATABASE_URL=url)["OPTIONS"] == {"options": "-c temp_buffers=128MB"}
-    assert settings(DATABASE_URL=url, SERVICE_ROLE="web")["OPTIONS"] == {
-        "pool": {"min_size": 1, "max_size": 4, "timeout": 5, "connection_class": PooledConnection},
+def test_a_web_process_keeps_connections_and_bounds_statements_a_command_has_room_for_temporary_tables(url):
+    command, web = settings(DATABASE_URL=url), settings(DATABASE_URL=url, SERVICE_ROLE="web")
+
+    assert (command["CONN_MAX_AGE"], web["CONN_MAX_AGE"]) == (0, 600)
+    assert command["OPTIONS"] == {"options": "-c temp_buffers=128MB"}
+    assert web["OPTIONS"] == {
+        "connect_timeout": 5,
         "prepare_threshold": 5,
         "options": "-c jit=off -c statement_timeout=5000 -c plan_cache_mode=force_generic_plan",
     }
@@ -97,29 +97,32 @@ def test_limits_of_a_web_process_come_from_the_environment_and_keep_the_options_
     found = settings(
         SERVICE_ROLE="web",
         DATABASE_URL="postgres://h/n?options=-c%20search_path%3Dshop",
-        DATABASE_POOL_MAX="9",
-        DATABASE_POOL_TIMEOUT="2",
+        DATABASE_CONNECTION_MAX_AGE="30",
+        DATABASE_CONNECT_TIMEOUT="2",
         DATABASE_STATEMENT_TIMEOUT_MS="750",
         DATABASE_PREPARE_AFTER="3",
     )
 
+    assert found["CONN_MAX_AGE"] == 30
     assert found["OPTIONS"] == {
-        "pool": {"min_size": 1, "max_size": 9, "timeout": 2, "connection_class": PooledConnection},
+        "connect_timeout": 2,
         "prepare_threshold": 3,
         "options": "-c search_path=shop -c jit=off -c statement_timeout=750"
         " -c plan_cache_mode=force_generic_plan",
     }
 
 
-def test_pool_timeout_and_kept_plans_can_be_left_to_a_proxy_in_between():
+def test_connections_timeout_and_kept_plans_can_be_left_to_a_proxy_in_between():
     found = settings(
         SERVICE_ROLE="web",
-        DATABASE_POOL_MAX="0",
+        DATABASE_URL="postgres://h/n?connect_timeout=7",
+        DATABASE_CONNECTION_MAX_AGE="0",
         DATABASE_STATEMENT_TIMEOUT_MS="0",
         DATABASE_PREPARE_AFTER="0",
     )
 
-    assert found["OPTIONS"] == {"options": "-c jit=off"}
+    assert found["CONN_MAX_AGE"] == 0
+    assert found["OPTIONS"] == {"connect_timeout": "7", "options": "-c jit=off"}
 
 
 def test_room_for_temporary_tables_can_be_left_to_the_server():
@@ -130,8 +133,8 @@ def test_room_for_temporary_tables_can_be_left_to_the_server():
 @pytest.mark.parametrize(
     "name",
     [
-        "DATABASE_POOL_MAX",
-        "DATABASE_POOL_TIMEOUT",
+        "DATABASE_CONNECTION_MAX_AGE",
+        "DATABASE_CONNECT_TIMEOUT",
         "DATABASE_STATEMENT_TIMEOUT_MS",
         "DATABASE_PREPARE_AFTER",
     ],
