@@ -29,7 +29,6 @@ from config.embedded_postgres.processes import send
 APPLICATION = "config.wsgi.application"
 THREADS_PER_WORKER = 4  # each keeps a connection to the database
 REQUESTS_PER_WORKER = 64  # accepted but unanswered; more wait in the kernel's queue
-OBJECTS_BEFORE_COLLECTION = 20_000  # that may be new in a worker before it looks for garbage
 PAUSE = 0.2  # seconds between two looks at another process
 PATIENCE = 3.0  # seconds that a predecessor's last workers may take to end
 SHUTDOWN_LIMIT = 10  # seconds that a worker may take to finish its requests
@@ -135,14 +134,12 @@ def load_application(parent: int) -> Any:
     """Return the WSGI application, in a worker that will not outlive the server process `parent`.
 
     Nearly all that is loaded stays. Python would look through it for garbage again and again while it
-    grows, a quarter of the time that loading takes, and later during requests. Most of what a request makes
-    goes when it ends, so that a bulk of some thousand objects is no reason to look either.
+    grows, a quarter of the time that loading takes, and later during requests.
     """
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     gc.disable()
     application = import_string(APPLICATION)
     gc.freeze()
-    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     gc.enable()
     return application
 
