@@ -32,6 +32,12 @@ class Sight:
 
 
 ANY_SEGMENT = Sql("TRUE")
+BOUNDARIES = [
+    f"(SELECT {column} FROM {table} WHERE tenant_id = %s AND {column} {from_} %s ORDER BY {column} LIMIT 1)"
+    for table in ("segments_itemassignment", "catalog_category")
+    for column, from_ in (("valid_from", ">"), ("valid_to", ">="))
+]
+NEXT_BOUNDARY = f"least({', '.join(BOUNDARIES)})"
 
 
 def effective(at: datetime, alias: str = "segment") -> Sql:
@@ -174,17 +180,7 @@ def next_boundary(tenant_id: int, at: datetime) -> Sql:
 
     An expression: one look into an index for each kind of boundary.
     """
-    instants = [
-        Sql(
-            f"(SELECT {column} FROM {table} WHERE tenant_id = %s AND {column} {from_} %s"
-            f" ORDER BY {column} LIMIT 1)",
-            (tenant_id, at),
-        )
-        for table in ("segments_itemassignment", "catalog_category")
-        for column, from_ in (("valid_from", ">"), ("valid_to", ">="))
-    ]
-    nearest = Sql.joined(", ", instants)
-    return Sql(f"least({nearest.text})", nearest.values)
+    return Sql(NEXT_BOUNDARY, (tenant_id, at) * len(BOUNDARIES))
 
 
 def matching_products(

@@ -59,6 +59,7 @@ class AnyCaller(Protocol):
 
 
 _instances: dict[type, Any] = {}
+wsgi_name = cache(HttpHeaders.to_wsgi_name)  # of names in our code, so there are only some
 
 
 def instance_of(kind: type[Instance]) -> Instance:
@@ -99,7 +100,8 @@ class ContractViewSet(ViewSet):
         wanted = self.operation
         if not wanted.is_public:
             self.check_caller(wanted, path)
-        if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+        plain = request._request
+        if "\x00" in plain.path_info or "%00" in plain.META.get("QUERY_STRING", ""):
             raise InvalidInput("The address holds the character NUL.")
 
     def perform_authentication(self, request: Request) -> None:
@@ -162,7 +164,7 @@ class ContractViewSet(ViewSet):
 
         `request.headers` would copy all headers, and the process's environment, when it is used first.
         """
-        return self.request.META.get(HttpHeaders.to_wsgi_name(name), "")
+        return self.request._request.META.get(wsgi_name(name), "")
 
     def has_scope(self, *scopes: str) -> bool:
         """Say whether the token grants one of the scopes. `x_manage` implies `x_read`."""
