@@ -17,6 +17,7 @@ from pathlib import Path
 from bench.machine import pin_to_other_cores
 
 CONNECTIONS = 8
+LONGEST_WAIT = 60  # seconds; wrk itself gives an answer of ten megabytes two
 HOST = "127.0.0.1"
 SCRIPT = Path(__file__).with_name("wrk.lua")
 
@@ -71,8 +72,8 @@ def put_under_load(requests: Sequence[Request], *, port: int, seconds: float) ->
         file.flush()
         wrk = shutil.which("wrk")
         if wrk:
-            command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", "-s", str(SCRIPT)]
-            command += [f"http://{HOST}:{port}", "--", file.name]
+            command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", f"--timeout={LONGEST_WAIT}s"]
+            command += ["-s", str(SCRIPT), f"http://{HOST}:{port}", "--", file.name]
         else:
             command = [sys.executable, "-m", "bench.load", file.name, str(port), str(seconds)]
         told = subprocess.run(

@@ -25,12 +25,16 @@ def committed_results() -> dict[str, Any]:
     return json.loads(shown.stdout) if shown.returncode == 0 else load_results()
 
 
-def save_results(scale: str, measured: Mapping[str, Any]) -> None:
-    """Keep what was measured of a scale; rows that were not measured now stay as they were."""
+def save_results(scale: str, measured: Mapping[str, Any], *, is_partial: bool = False) -> None:
+    """Keep what was measured of a scale; rows that were not measured now stay as they were.
+
+    Of a partial run its rows alone are kept: what it says of memory is not that of all operations.
+    """
     results = load_results()
     kept = results.get(scale, {})
     operations = {**kept.get("operations", {}), **measured["operations"]}
-    results[scale] = {**kept, **measured, "operations": operations}
+    told = kept if is_partial and kept else {**kept, **measured}
+    results[scale] = {**told, "operations": operations}
     FILE.write_text(json.dumps(results, indent=2) + "\n")
 
 

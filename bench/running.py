@@ -79,7 +79,7 @@ def run_benchmark(options: argparse.Namespace) -> int:
     }
     report(scale.name, measured, failures)
     if not options.no_save:
-        save_results(scale.name, measured)
+        save_results(scale.name, measured, is_partial=bool(options.only))
     return 1 if failures else 0
 
 

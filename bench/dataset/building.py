@@ -24,7 +24,7 @@ def ensure_dataset(scale: Scale, *, rebuild: bool = False) -> None:
     A database with the same parameters and migrations is used as it is; any other of its name is replaced.
     """
     wanted = {**scale.parameters, "migrations": migration_names()}
-    if not rebuild and stored_parameters() == wanted:
+    if not rebuild and is_there(wanted):
         return
     create_database()
     call_command("migrate", interactive=False, verbosity=0)
@@ -61,17 +61,16 @@ def migration_names() -> list[str]:
     return sorted(f"{app}.{name}" for app, name in loader.graph.leaf_nodes())
 
 
-def stored_parameters() -> dict[str, Any] | None:
-    """Return the parameters of the data set that is there; None when there is none, or a broken one."""
+def is_there(wanted: dict[str, Any]) -> bool:
+    """Say whether the database holds the whole data set of these parameters."""
     if not database_exists():
-        return None
+        return False
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('bench_dataset') IS NOT NULL")
         if cursor.fetchone() != (True,):
-            return None
-        cursor.execute("SELECT parameters FROM bench_dataset")
-        [(parameters,)] = cursor.fetchall()
-    return parameters if isinstance(parameters, dict) else None
+            return False
+        cursor.execute("SELECT parameters = %s FROM bench_dataset", [Jsonb(wanted)])
+        return cursor.fetchall() == [(True,)]
 
 
 def database_exists() -> bool:

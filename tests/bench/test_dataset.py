@@ -1,12 +1,31 @@
+from dataclasses import replace
+
 import pytest
 from django.db import connection
 
+from bench.dataset import building, ensure_dataset
 from bench.dataset.people import FOREST, SHOP
 from catalog.tree_checks import tree_problems
 from coupons.models import Coupon
 from segments.models import CustomerAssignment, ItemAssignment
 
 pytestmark = pytest.mark.django_db
+
+
+class Rebuilt(Exception):
+    """The data set would be made anew."""
+
+
+def test_the_data_set_is_kept_until_another_one_is_wanted(small, monkeypatch):
+    def rebuild() -> None:
+        raise Rebuilt
+
+    monkeypatch.setattr(building, "create_database", rebuild)
+    ensure_dataset(small)
+    with pytest.raises(Rebuilt):
+        ensure_dataset(replace(small, customers=small.customers + 1))
+    with pytest.raises(Rebuilt):
+        ensure_dataset(small, rebuild=True)
 
 
 def test_both_trees_are_nested_as_their_parents_say(small):

@@ -1,5 +1,8 @@
+import json
+
+from bench import results as results_module
 from bench.load import Request, read_requests
-from bench.results import depth, differences, growth, table
+from bench.results import depth, differences, growth, save_results, table
 
 ROW = {
     "per_second": 1_000.0,
@@ -24,6 +27,16 @@ def test_a_row_below_its_target_is_marked():
     _, quick, slow = table(rows)
     assert quick.split() == ["quick", "1,000", "requests", "7.50", "20.00", "2", "1,250", "0.80", "0.65"]
     assert slow.split()[-5:] == ["0.60", "0.65", "20", "x", "below"]
+
+
+def test_a_partial_run_replaces_its_rows_alone(monkeypatch, tmp_path):
+    file = tmp_path / "results.json"
+    monkeypatch.setattr(results_module, "FILE", file)
+    save_results("small", {"memory": {"mb": 100}, "operations": {"list": 1, "read": 2}})
+    save_results("small", {"memory": {"mb": 50}, "operations": {"read": 3}}, is_partial=True)
+    assert json.loads(file.read_text()) == {
+        "small": {"memory": {"mb": 100}, "operations": {"list": 1, "read": 3}}
+    }
 
 
 def test_only_figures_that_moved_by_more_than_a_fifth_are_told():
