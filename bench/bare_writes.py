@@ -1,7 +1,7 @@
 """The limit of bulk writes: psycopg sends the same rows by the bare INSERT, as quickly as it can.
 
 `python -m bench.bare_writes FILE SECONDS`, on the core of the web worker, over as many connections as the
-worker's pool has. Prints one line of JSON.
+worker has threads. Prints one line of JSON.
 """
 
 import json
@@ -20,8 +20,7 @@ from psycopg.rows import tuple_row
 
 from bench.load import Load
 from bench.replays import Statement
-
-CONNECTIONS = 4
+from config.server import THREADS_PER_WORKER
 
 
 def send_in_turn(
@@ -31,7 +30,7 @@ def send_in_turn(
     turns, latencies = count(), list[float]()
     connections = [
         psycopg.connect(**connection_parameters, autocommit=True, row_factory=tuple_row)
-        for _ in range(CONNECTIONS)
+        for _ in range(THREADS_PER_WORKER)
     ]
     started = time.perf_counter()
     end = started + seconds

@@ -24,7 +24,7 @@ SETTINGS_THAT_MATTER = (
     "full_page_writes",
     "plan_cache_mode",
 )
-PACKAGES = ("Django", "djangorestframework", "psycopg", "psycopg-pool", "granian", "orjson", "PyJWT")
+PACKAGES = ("Django", "djangorestframework", "psycopg", "granian", "orjson", "PyJWT")
 
 
 def pin_to_worker_core() -> None:
