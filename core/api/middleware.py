@@ -6,6 +6,7 @@ from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, ResolverMatch, get_resolver
+from django.utils.cache import patch_vary_headers
 
 from core.api.errors import answer_unknown_path
 
@@ -21,8 +22,7 @@ class CorsForBrowsers(CorsMiddleware):
         if "HTTP_ORIGIN" in request.META or request.method == "OPTIONS":
             return super().__call__(request)
         answer: Any = self.get_response(request)
-        varies = answer.headers.get("Vary")
-        answer.headers["Vary"] = f"{varies}, origin" if varies else "origin"
+        patch_vary_headers(answer, ("origin",))
         return answer
 
 

@@ -60,6 +60,8 @@ def fetch_rows(
         own = connection.make_debug_cursor(own)
     elif connection.execute_wrappers:
         own = connection.make_cursor(own)
+    else:  # nobody listens, so that Django's own cursor would add no more than this
+        connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
         own.execute(statement.text, statement.values)
         return own.fetchall()
