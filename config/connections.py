@@ -4,43 +4,79 @@ To fetch one from a pool and to give it back costs as much as a tenth of a small
 fixed number of threads anyway.
 """
 
-import select
 import threading
 import weakref
 from typing import Any
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.conf import settings
+from django.core.cache import close_caches
+from django.core.signals import request_finished, request_started
+from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 _thread = threading.local()
 
 
-class _End:
-    """Stands for the end of a thread: it goes when what the thread alone holds does."""
+class _Kept:
+    """A connection that a thread keeps; it goes when what the thread alone holds does."""
+
+    def __init__(self, wrapper: BaseDatabaseWrapper) -> None:
+        self.wrapper = wrapper
 
 
-def close_ended_connection(**signal: Any) -> None:
-    """Before a request begins, close the thread's connection if the server has: the request connects anew."""
-    close_if_ended(connections[DEFAULT_DB_ALIAS])
+def look_after_connections() -> None:
+    """Have each thread keep its connection where the settings say so; else Django closes it.
+
+    Django's own receivers ask all connections and caches of a thread in turn, at both ends of every request.
+    One look at the one connection takes their place: there is no cache, and nobody reads a list of
+    statements without DEBUG.
+    """
+    if not is_kept(connections[DEFAULT_DB_ALIAS]):
+        return
+    request_started.disconnect(close_old_connections)
+    request_finished.disconnect(close_old_connections)
+    if not settings.DEBUG:
+        request_started.disconnect(reset_queries)
+    request_finished.disconnect(close_caches)
+    request_started.connect(close_unusable_connection)
+    connection_created.connect(close_with_thread)
 
 
-def close_if_ended(wrapper: BaseDatabaseWrapper) -> None:
-    """Close an idle connection that the server has ended, or told something.
+def is_kept(wrapper: BaseDatabaseWrapper) -> bool:
+    return wrapper.settings_dict["CONN_MAX_AGE"] != 0
+
+
+def close_unusable_connection(**signal: Any) -> None:
+    """Before a request begins, close the thread's connection if it is of no more use."""
+    if kept := getattr(_thread, DEFAULT_DB_ALIAS, None):
+        close_if_unusable(kept.wrapper)
+
+
+def close_if_unusable(wrapper: BaseDatabaseWrapper) -> None:
+    """Close an idle connection that is too old, has failed, or was ended by the server.
 
     Nothing is sent to find that out, which would cost every request a journey to the server.
     """
-    if wrapper.connection is not None and not wrapper.in_atomic_block and has_news(wrapper.connection):
+    if wrapper.connection is None or wrapper.in_atomic_block:
+        return
+    wrapper.close_if_unusable_or_obsolete()
+    if wrapper.connection is not None and has_ended(wrapper.connection):
         wrapper.close()
 
 
-def has_news(connection: psycopg.Connection[Any]) -> bool:
-    """Say whether an idle connection is closed, or has something to read: most often, its end."""
-    if connection.closed:
+def has_ended(connection: psycopg.Connection[Any]) -> bool:
+    """Say whether an idle connection is closed; what the server said before it went is read first.
+
+    Python's own ways to look at a socket would let another thread go first, and wait for it.
+    """
+    try:
+        connection.pgconn.consume_input()
+        connection.pgconn.consume_input()
+    except psycopg.OperationalError:
         return True
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return False
 
 
 def close_with_thread(connection: BaseDatabaseWrapper, **signal: Any) -> None:
@@ -48,8 +84,7 @@ def close_with_thread(connection: BaseDatabaseWrapper, **signal: Any) -> None:
 
     Django's wrapper is garbage by then, which a quiet worker may not look for in a long time.
     """
-    is_kept = connection.settings_dict["CONN_MAX_AGE"] != 0
-    if is_kept and connection is connections[connection.alias]:  # not one that was opened beside it
-        end = _End()
-        weakref.finalize(end, connection.connection.close)
-        setattr(_thread, connection.alias, end)
+    if connection is connections[connection.alias]:  # not one that was opened beside it
+        kept = _Kept(connection)
+        weakref.finalize(kept, connection.connection.close)
+        setattr(_thread, connection.alias, kept)

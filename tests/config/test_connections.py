@@ -1,13 +1,17 @@
 import gc
 import select
 import threading
+import time
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
-from django.core.signals import request_started
-from django.db import connection, transaction
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, connection, transaction
+from django.db.backends.signals import connection_created
+
+from config.connections import look_after_connections
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,8 +30,15 @@ def kept(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """Keep connections from request to request, as a web worker does."""
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 600)
+    signals = (request_started, request_finished, connection_created)
+    for signal in signals:
+        monkeypatch.setattr(signal, "receivers", list(signal.receivers))
+        signal.sender_receivers_cache.clear()
+    look_after_connections()
     yield
     connection.close()
+    for signal in signals:
+        signal.sender_receivers_cache.clear()
 
 
 def backend() -> int:
@@ -77,7 +88,7 @@ def test_a_connection_that_was_closed_beside_django_is_replaced():
     assert backend() != pid
 
 
-def test_a_connection_with_unread_news_is_replaced(other):
+def test_a_connection_that_is_told_something_is_kept(other):
     pid = backend()
     with connection.cursor() as cursor:
         cursor.execute("LISTEN news")
@@ -86,6 +97,49 @@ def test_a_connection_with_unread_news_is_replaced(other):
 
     begin_request()
 
+    assert backend() == pid
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+
+
+def test_a_connection_past_its_age_is_replaced():
+    pid = backend()
+    connection.close_at = time.monotonic() - 1
+
+    begin_request()
+
+    assert backend() != pid
+
+
+def test_a_connection_that_failed_and_works_is_kept():
+    pid = backend()
+    connection.errors_occurred = True
+
+    begin_request()
+
+    assert backend() == pid
+    assert not connection.errors_occurred
+
+
+def test_the_end_of_a_request_keeps_the_connection():
+    pid = backend()
+    connection.close_at = time.monotonic() - 1
+
+    request_finished.send(sender=WSGIHandler)
+
+    assert backend() == pid
+
+
+def test_django_closes_connections_that_are_not_kept(monkeypatch):
+    request_finished.connect(close_old_connections)
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
+
+    look_after_connections()
+
+    pid = backend()
+    request_finished.send(sender=WSGIHandler)
+    assert connection.connection is None
     assert backend() != pid
 
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from django.db import connections
 
-from config.connections import close_if_ended
+from config.connections import close_if_unusable
 from config.embedded_postgres import places as places_module
 from config.embedded_postgres.base import DatabaseWrapper
 from config.embedded_postgres.errors import EmbeddedPostgresError
@@ -365,6 +365,6 @@ def test_kept_connection_survives_the_kill_of_the_server_between_two_requests(se
         cursor.execute("select 1")
     kill_server(server)
 
-    close_if_ended(connection)
+    close_if_unusable(connection)
 
     assert ask_through(connection) == 1
