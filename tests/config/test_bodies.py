@@ -1,8 +1,9 @@
 from io import BytesIO
 
 import pytest
+from django.http import HttpResponse, StreamingHttpResponse
 
-from config.bodies import MeasuredBodies
+from config.bodies import MeasuredBodies, WholeAnswers
 
 
 def seen_by_application(content, *, most=10, method="POST", **environ):
@@ -46,3 +47,41 @@ def test_other_bodies_are_left_alone(environ):
         environ.get("CONTENT_LENGTH"),
         b"0123456789abc",
     )
+
+
+class Closed(HttpResponse):
+    is_closed = False
+
+    def close(self):
+        self.is_closed = True
+
+
+def answered(answer):
+    return WholeAnswers(lambda environ, start_response: answer)({}, lambda *head: None)
+
+
+def test_a_complete_answer_becomes_a_list_and_is_closed():
+    answer = Closed(["one ", "two"])
+
+    assert b"".join(answered(answer)) == b"one two"
+    assert isinstance(answered(answer), list)
+    assert answer.is_closed
+
+
+def test_an_answer_is_closed_when_it_fails():
+    class Failing(Closed):
+        def __iter__(self):
+            raise ValueError("broken")
+
+    answer = Failing()
+
+    with pytest.raises(ValueError, match="broken"):
+        answered(answer)
+    assert answer.is_closed
+
+
+def test_an_answer_that_comes_in_pieces_is_left_to_the_server():
+    stream = StreamingHttpResponse(iter([b"one"]))
+
+    assert answered(stream) is stream
+    assert not stream.closed
