@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import F, Q
 
-from core.api.sql import Sql
+from core.api.sql import Sql, expression
 
 
 def window_contains(at: datetime, prefix: str = "") -> Q:
@@ -15,12 +15,16 @@ def window_contains(at: datetime, prefix: str = "") -> Q:
     )
 
 
-def open_at(at: datetime, alias: str) -> Sql:
-    """The same rule as a condition in SQL; `alias` names the table of the window."""
+def open_at(at: datetime | Sql, alias: str) -> Sql:
+    """The same rule as a condition in SQL; `alias` names the table of the window.
+
+    `at` is the instant, or an expression for it: a statement with many windows has it as a column of a row.
+    """
+    instant = expression(at)
     return Sql(
-        f"({alias}.valid_from IS NULL OR {alias}.valid_from <= %s)"
-        f" AND ({alias}.valid_to IS NULL OR {alias}.valid_to >= %s)",
-        (at, at),
+        f"({alias}.valid_from IS NULL OR {alias}.valid_from <= {instant.text})"
+        f" AND ({alias}.valid_to IS NULL OR {alias}.valid_to >= {instant.text})",
+        instant.values * 2,
     )
 
 

@@ -7,10 +7,11 @@ it at that instant: by a B2C assignment, or by a B2B assignment for the legal en
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from accounts.callers import Caller, CallerKind
 from accounts.scopes import SEGMENT_READ
-from core.api.sql import Sql, fetch_rows
+from core.api.sql import Sql, expression, fetch_rows
 from core.windows import open_at
 from segments.errors import UnknownSite
 from segments.holdings import categories_held, products_held
@@ -32,15 +33,19 @@ class Sight:
 
 
 ANY_SEGMENT = Sql("TRUE")
+NOTHING = Sql("NULL::bigint")
 BOUNDARIES = [
-    f"(SELECT {column} FROM {table} WHERE tenant_id = %s AND {column} {from_} %s ORDER BY {column} LIMIT 1)"
+    f"(SELECT {column} FROM {table}"
+    f" WHERE tenant_id = shopper.tenant_id AND {column} {from_} shopper.at ORDER BY {column} LIMIT 1)"
     for table in ("segments_itemassignment", "catalog_category")
     for column, from_ in (("valid_from", ">"), ("valid_to", ">="))
 ]
+# The next instant at which a window of an item assignment or a category of the shopper's tenant opens or
+# closes: one look into an index for each kind of boundary.
 NEXT_BOUNDARY = f"least({', '.join(BOUNDARIES)})"
 
 
-def effective(at: datetime, alias: str = "segment") -> Sql:
+def effective(at: datetime | Sql, alias: str = "segment") -> Sql:
     """The condition that a segment is effective: ACTIVE, with `at` in its window."""
     window = open_at(at, alias)
     return Sql(f"{alias}.status = 'ACTIVE' AND {window.text}", window.values)
@@ -50,10 +55,13 @@ def on_site(tenant_id: int, site_code: str | None, alias: str = "segment") -> Sq
     """The condition that a segment belongs to the site; always true when none is named."""
     if not site_code:
         return ANY_SEGMENT
-    return Sql(
-        f"{alias}.site_id = (SELECT id FROM accounts_site WHERE tenant_id = %s AND code = %s)",
-        (tenant_id, site_code),
-    )
+    site = site_key(tenant_id, site_code)
+    return Sql(f"{alias}.site_id = {site.text}", site.values)
+
+
+def site_key(tenant_id: int, site_code: str) -> Sql:
+    """The key of a site as an expression; NULL when there is none."""
+    return Sql("(SELECT id FROM accounts_site WHERE tenant_id = %s AND code = %s)", (tenant_id, site_code))
 
 
 def named(segment_ids: Sequence[str]) -> Sql:
@@ -79,26 +87,31 @@ def require_site(tenant_id: int, site_code: str) -> None:
 
 
 def segments_of_member(
-    tenant_id: int, *, customer: Sql, legal_entity: Sql, at: datetime, narrowed_by: Sql = ANY_SEGMENT
+    tenant_id: int | Sql,
+    *,
+    customer: Sql,
+    legal_entity: Sql,
+    at: datetime | Sql,
+    narrowed_by: Sql = ANY_SEGMENT,
 ) -> Sql:
     """A SELECT of the keys of the segments that count; customer and entity are given as expressions.
 
     `narrowed_by` is a condition on `segment`. Each segment of the customer is looked up by its key, so that
     it costs the same however many segments there are.
     """
-    joined, is_effective = open_at(at, "membership"), effective(at)
+    tenant, joined, is_effective = expression(tenant_id), open_at(at, "membership"), effective(at)
     return Sql(
         "SELECT DISTINCT segment.id FROM segments_customerassignment AS membership CROSS JOIN LATERAL ("
         "SELECT segment.id FROM segments_segment AS segment"
         " WHERE segment.tenant_id = membership.tenant_id AND segment.id = membership.segment_id"
         f" AND {is_effective.text} AND {narrowed_by.text} LIMIT 1) AS segment"
-        f" WHERE membership.tenant_id = %s AND membership.customer_id = {customer.text}"
+        f" WHERE membership.tenant_id = {tenant.text} AND membership.customer_id = {customer.text}"
         f" AND (membership.legal_entity_id IS NULL OR membership.legal_entity_id = {legal_entity.text})"
         f" AND {joined.text}",
         (
             *is_effective.values,
             *narrowed_by.values,
-            tenant_id,
+            *tenant.values,
             *customer.values,
             *legal_entity.values,
             *joined.values,
@@ -131,56 +144,51 @@ def resolve(
     `site_code` and `segment_id` (a wire id) narrow the segments. Raises NotAllowed as `viewer_of` does, and
     UnknownSite.
     """
-    customer, acting = Sql("NULL::bigint"), Sql("NULL::bigint")
+    customer = acting = site = NOTHING
     if shopper.is_known:
         customer, acting = shopper.customer_key, shopper.acting_legal_entity
-    narrowed_by = on_site(shopper.tenant_id, site_code)
-    if segment_id is not None:
-        narrowed_by = Sql.joined(" AND ", [named([segment_id]), narrowed_by])
-    member = segments_of_member(
-        shopper.tenant_id,
-        customer=Sql("shopper.customer_id"),
-        legal_entity=Sql("shopper.legal_entity_id"),
-        at=at,
-        narrowed_by=narrowed_by,
-    )
-    site_exists = Sql("TRUE")
     if site_code:
-        site_exists = Sql(
-            "EXISTS (SELECT FROM accounts_site WHERE tenant_id = %s AND code = %s)",
-            (shopper.tenant_id, site_code),
-        )
-    boundary = next_boundary(shopper.tenant_id, at)
-    [(customer_id, legal_entity_id, keys, has_site, revision, changes_at)] = fetch_rows(
-        Sql(
-            f"WITH shopper AS MATERIALIZED"
-            f" (SELECT {customer.text} AS customer_id, {acting.text} AS legal_entity_id)"
-            f" SELECT customer_id, legal_entity_id, ARRAY({member.text} ORDER BY 1), {site_exists.text},"
-            " (SELECT coalesce(sum(count), 0)::bigint FROM segments_assortmentrevision WHERE tenant_id = %s),"
-            f" {boundary.text} FROM shopper",
-            (
-                *customer.values,
-                *acting.values,
-                *member.values,
-                *site_exists.values,
-                shopper.tenant_id,
-                *boundary.values,
-            ),
-        ),
-        keeps_plan=True,
+        site = site_key(shopper.tenant_id, site_code)
+    segment_ids = () if segment_id is None else (segment_id,)
+    text = sight_text(
+        customer.text, acting.text, site.text, in_site=site is not NOTHING, in_segment=bool(segment_ids)
     )
-    if not has_site:
-        raise UnknownSite(site_code or "")
+    values = (shopper.tenant_id, at, *customer.values, *acting.values, *site.values, *segment_ids)
+    [(customer_id, legal_entity_id, site_id, keys, revision, changes_at)] = fetch_rows(
+        Sql(text, values), keeps_plan=True
+    )
+    if site_code and site_id is None:
+        raise UnknownSite(site_code)
     viewer = checked_viewer(shopper, customer_id, legal_entity_id)
     return Sight(viewer, tuple(keys), revision, changes_at)
 
 
-def next_boundary(tenant_id: int, at: datetime) -> Sql:
-    """The next instant from `at` at which a window of an item assignment or a category opens or closes.
+@cache
+def sight_text(customer: str, acting: str, site: str, *, in_site: bool, in_segment: bool) -> str:
+    """Return the text of the statement of `resolve`; the keys are asked for by expressions.
 
-    An expression: one look into an index for each kind of boundary.
+    All that is asked for stands in its one row `shopper`, so that there are only some such texts.
     """
-    return Sql(NEXT_BOUNDARY, (tenant_id, at) * len(BOUNDARIES))
+    conditions = [ANY_SEGMENT]
+    if in_site:
+        conditions.append(Sql("segment.site_id = shopper.site_id"))
+    if in_segment:
+        conditions.append(Sql("segment.external_id = %s"))
+    member = segments_of_member(
+        Sql("shopper.tenant_id"),
+        customer=Sql("shopper.customer_id"),
+        legal_entity=Sql("shopper.legal_entity_id"),
+        at=Sql("shopper.at"),
+        narrowed_by=Sql.joined(" AND ", conditions),
+    )
+    return (
+        "WITH shopper AS MATERIALIZED (SELECT %s::bigint AS tenant_id, %s::timestamptz AS at,"
+        f" {customer} AS customer_id, {acting} AS legal_entity_id, {site} AS site_id)"
+        f" SELECT customer_id, legal_entity_id, site_id, ARRAY({member.text} ORDER BY 1),"
+        " (SELECT coalesce(sum(count), 0)::bigint FROM segments_assortmentrevision AS revision"
+        " WHERE revision.tenant_id = shopper.tenant_id),"
+        f" {NEXT_BOUNDARY}::text FROM shopper"
+    )
 
 
 def matching_products(

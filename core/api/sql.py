@@ -7,7 +7,10 @@ from typing import Any, Self
 import orjson
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import QuerySet
-from psycopg import Cursor
+
+from core.api.cursors import MOST_ROWS, CursorsOfThread
+
+cursors = CursorsOfThread()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,11 @@ class Sql:
             separator.join(piece.text for piece in pieces),
             tuple(value for piece in pieces for value in piece.values),
         )
+
+
+def expression(value: Any) -> Sql:
+    """Return an expression as it is, and of anything else a placeholder with that value."""
+    return value if isinstance(value, Sql) else Sql("%s", (value,))
 
 
 def text_array(texts: Sequence[str]) -> Sql:
@@ -55,7 +63,8 @@ def fetch_rows(
             cursor.execute(statement.text, statement.values)
             return cursor.fetchall()
     connection.ensure_connection()
-    own: Any = Cursor(connection.connection)
+    own: Any
+    own, text = cursors.cursor_for(connection.connection, statement.text)
     if connection.queries_logged:
         own = connection.make_debug_cursor(own)
     elif connection.execute_wrappers:
@@ -63,5 +72,8 @@ def fetch_rows(
     else:  # nobody listens, so that Django's own cursor would add no more than this
         connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
-        own.execute(statement.text, statement.values)
-        return own.fetchall()
+        own.execute(text, statement.values)
+        rows = own.fetchall()
+    if len(rows) > MOST_ROWS:
+        cursors.forget(text)
+    return rows
