@@ -5,6 +5,7 @@ worker has threads. Prints one line of JSON.
 """
 
 import json
+import os
 import pickle
 import statistics
 import sys
@@ -20,7 +21,7 @@ from psycopg.rows import tuple_row
 
 from bench.load import Load
 from bench.replays import Statement
-from config.server import THREADS_PER_WORKER
+from config.server import threads_per_worker
 
 
 def send_in_turn(
@@ -30,7 +31,7 @@ def send_in_turn(
     turns, latencies = count(), list[float]()
     connections = [
         psycopg.connect(**connection_parameters, autocommit=True, row_factory=tuple_row)
-        for _ in range(THREADS_PER_WORKER)
+        for _ in range(threads_per_worker(os.environ))
     ]
     started = time.perf_counter()
     end = started + seconds

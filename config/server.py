@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from config.embedded_postgres.processes import send
+from config.environment import Environment
 
 APPLICATION = "config.wsgi.application"
-THREADS_PER_WORKER = 4  # each keeps a connection to the database
+THREADS_PER_WORKER = 4  # unless WEB_THREADS says otherwise; each keeps a connection to the database
 REQUESTS_PER_WORKER = 64  # accepted but unanswered; more wait in the kernel's queue
 PAUSE = 0.2  # seconds between two looks at another process
 PATIENCE = 3.0  # seconds that a predecessor's last workers may take to end
@@ -38,6 +39,11 @@ DEMO_LOGINS = """\
   Clients    demo-backend / demo-backend-secret (server side), demo-storefront (shoppers), tenant demo
   Customers  household-1@example.com, password demo
 """
+
+
+def threads_per_worker(environ: Mapping[str, str]) -> int:
+    """Return how many requests a worker works on at a time; more wait for their turn."""
+    return Environment(environ).number("WEB_THREADS", default=THREADS_PER_WORKER, least=1)
 
 
 class ServerUnavailable(Exception):
@@ -182,6 +188,7 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", required=True, type=int)
     parser.add_argument("--workers", required=True, type=int)
+    parser.add_argument("--threads", default=threads_per_worker(os.environ), type=int)
     parser.add_argument("--with-demo", action="store_true")
     arguments = parser.parse_args()
 
@@ -193,7 +200,7 @@ def main() -> None:
         port=arguments.port,
         interface=Interfaces.WSGI,
         workers=arguments.workers,
-        blocking_threads=THREADS_PER_WORKER,
+        blocking_threads=arguments.threads,
         backpressure=REQUESTS_PER_WORKER,
         respawn_failed_workers=True,
         workers_kill_timeout=SHUTDOWN_LIMIT,

@@ -14,7 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from accounts.models import Tenant
 from config.environment import Environment
-from config.server import ServerFile, ServerUnavailable, require_free_port
+from config.server import ServerFile, ServerUnavailable, require_free_port, threads_per_worker
 from config.static_files import collect_static_files
 
 DEMO_TENANT = "demo"
@@ -31,11 +31,21 @@ class Command(BaseCommand):
         parser.add_argument("--host", default=env.text("HOST", default="127.0.0.1"))
         parser.add_argument("--port", type=int, default=env.number("PORT", default=8000, least=1))
         parser.add_argument(
-            "--workers", type=int, default=env.number("WEB_WORKERS", default=os.cpu_count() or 1, least=1)
+            "--workers",
+            type=int,
+            default=env.number("WEB_WORKERS", default=os.cpu_count() or 1, least=1),
+            help="processes that answer requests (WEB_WORKERS; default: one for each core)",
+        )
+        parser.add_argument(
+            "--threads",
+            type=int,
+            default=threads_per_worker(os.environ),
+            help="requests that a process works on at a time, each over its own connection to the database"
+            " (WEB_THREADS; default: %(default)s)",
         )
         parser.add_argument("--demo", action="store_true", help="load the demo shop unless it is there")
 
-    def handle(self, *, host: str, port: int, workers: int, demo: bool, **options: Any) -> None:
+    def handle(self, *, host: str, port: int, workers: int, threads: int, demo: bool, **options: Any) -> None:
         try:
             ServerFile(settings.VAR_DIR).claim()
             require_free_port(host, port)
@@ -49,6 +59,7 @@ class Command(BaseCommand):
         self._compile()
         connections.close_all()
         words = ["--host", host, "--port", str(port), "--workers", str(workers)]
+        words += ["--threads", str(threads)]
         if demo:
             words.append("--with-demo")
         os.chdir(settings.BASE_DIR)
