@@ -12,7 +12,7 @@ class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer <access token>`; without the header there is no caller."""
 
     def authenticate(self, request: Request) -> tuple[None, Caller] | None:
-        header = request.META.get("HTTP_AUTHORIZATION", "")
+        header = request._request.META.get("HTTP_AUTHORIZATION", "")
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
             return None

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 
 from django.http import HttpResponse
@@ -67,10 +68,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         only_active = parameters.flag(request.query_params, "onlyActive")
         if shopper is not None:
             sight = resolve(shopper, at=at, site_code=site_code)
-            conditions = [self.tenant_condition("assignment"), open_at(at, "assignment")]
-            parts = Parts.of_keys("segment_id", sight.segment_ids)
-            page = partial(self.answer_page, ITEM_ASSIGNMENT, conditions, parts=parts, keeps_plan=True)
-            return self.answer_seen(sight, page)
+            return self.answer_seen(sight, partial(self.answer_across, sight, at))
         conditions = [self.tenant_condition("assignment")]
         chosen = []
         if site_code:
@@ -109,6 +107,12 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         if site_code:
             require_site(tenant_id, site_code)
         return answer(keys_of_segments(tenant_id, [effective(at), on_site(tenant_id, site_code)]))
+
+    def answer_across(self, sight: Sight, at: datetime) -> HttpResponse:
+        """Answer a page of the items of all segments of the sight."""
+        conditions = [self.tenant_condition("assignment"), open_at(at, "assignment")]
+        parts = Parts.of_keys("segment_id", sight.segment_ids)
+        return self.answer_page(ITEM_ASSIGNMENT, conditions, parts=parts, keeps_plan=True)
 
     def items_of(self, segment: Sql) -> Sequence[Sql]:
         """Return the conditions of the assignments to a segment, whose key is given as an expression."""
