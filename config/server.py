@@ -28,7 +28,7 @@ from config.embedded_postgres.processes import send
 from config.environment import Environment
 
 APPLICATION = "config.wsgi.application"
-THREADS_PER_WORKER = 4  # unless WEB_THREADS says otherwise; each keeps a connection to the database
+THREADS_PER_WORKER = 3  # unless WEB_THREADS says otherwise; each keeps a connection to the database
 REQUESTS_PER_WORKER = 64  # accepted but unanswered; more wait in the kernel's queue
 PAUSE = 0.2  # seconds between two looks at another process
 PATIENCE = 3.0  # seconds that a predecessor's last workers may take to end
