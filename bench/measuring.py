@@ -16,13 +16,14 @@ from django.db import connection
 from bench.bare_inserts import bare_insert
 from bench.cases import Case, Limit
 from bench.limits import PREFIX
-from bench.load import Load, Request, put_under_load
+from bench.load import LONGEST_WAIT, Load, Request, put_under_load
 from bench.machine import pin_to_worker_core
 from bench.replays import Replay, Statement, perform
 from bench.restoring import restore
 
 RUNS = 3
 WARM_UP = 1.0  # seconds
+RUN_OF_SLOW_ANSWERS = 3  # times as long as it took until the first were there
 REPLAYED_REQUESTS = 400  # of a case with more requests than that
 
 
@@ -87,8 +88,7 @@ def measure(prepared: Prepared, *, port: int, seconds: float) -> dict[str, Any]:
     def run_subject(seconds: float) -> Load:
         return put_under_load(requests, port=port, seconds=seconds)
 
-    for run in (run_subject, run_limit):
-        run(WARM_UP)
+    seconds = max(warm_up(run, seconds) for run in (run_subject, run_limit))
     pairs = []
     for _ in range(RUNS):
         pair = []
@@ -120,6 +120,19 @@ def measure(prepared: Prepared, *, port: int, seconds: float) -> dict[str, Any]:
         "aim": case.aim,
         "requests": sum(load.requests for load in subjects),
     }
+
+
+def warm_up(run: Callable[[float], Load], seconds: float) -> float:
+    """Let it run until something was answered; return how long it is to be measured, at least `seconds`.
+
+    Eight answers at a time of ten megabytes each may take longer than a usual run.
+    """
+    lasting = WARM_UP
+    while not run(lasting).requests:
+        if lasting > LONGEST_WAIT:
+            raise UnexpectedAnswer(f"nothing was answered within {lasting:.0f} s")
+        lasting *= 2
+    return max(seconds, RUN_OF_SLOW_ANSWERS * lasting) if lasting > WARM_UP else seconds
 
 
 def limit_of(prepared: Prepared, *, port: int) -> Callable[[float], Load]:
