@@ -38,17 +38,18 @@ class MeasuredBodies:
 class WholeAnswers:
     """Hands an answer that is complete to the server as a list, which granian sends as it is.
 
-    Of anything else it asks for one piece after the other while it sends, and wakes threads for each.
+    Of anything else it asks for one piece after the other while it sends, and wakes threads for each. A
+    large answer is left to that: a thread that waits until it is sent makes no second one meanwhile.
     """
 
-    def __init__(self, application: WsgiApplication) -> None:
+    def __init__(self, application: WsgiApplication, *, most: int = 262_144) -> None:
         self.application = application
+        self.most = most
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         answer = self.application(environ, start_response)
-        if not isinstance(answer, HttpResponse):
+        if not isinstance(answer, HttpResponse) or len(answer.content) > self.most:
             return answer
-        try:
-            return list(answer)
-        finally:
-            answer.close()
+        content = answer.content
+        answer.close()
+        return [content]
