@@ -1,7 +1,7 @@
 from io import BytesIO
 
 import pytest
-from django.http import HttpResponse, HttpResponseNotModified, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 
 from config.bodies import MeasuredBodies, WholeAnswers
 
@@ -68,7 +68,7 @@ def test_a_complete_answer_becomes_a_list_and_is_closed():
 
 
 def test_an_answer_without_content_becomes_a_list_as_well():
-    assert answered(HttpResponseNotModified()) == [b""]
+    assert answered(Closed()) == [b""]
 
 
 def test_a_large_answer_is_left_to_the_server():
