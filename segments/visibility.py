@@ -23,13 +23,14 @@ class Sight:
     """What a shopper's request resolves to: who looks, and the keys of the segments that count, ascending.
 
     What these segments show stays the same while the tenant's `revision` does and until `changes_at`, when
-    the next window of an assignment or a category opens or has closed (None: there is no such window).
+    the next window of an assignment or a category opens or has closed (None: there is no such window). The
+    instant is a text of PostgreSQL's, as it is only compared.
     """
 
     viewer: Viewer
     segment_ids: tuple[int, ...] = ()
     revision: int = 0
-    changes_at: datetime | None = None
+    changes_at: str | None = None
 
 
 ANY_SEGMENT = Sql("TRUE")
@@ -150,9 +151,7 @@ def resolve(
     if site_code:
         site = site_key(shopper.tenant_id, site_code)
     segment_ids = () if segment_id is None else (segment_id,)
-    text = sight_text(
-        customer.text, acting.text, site.text, in_site=site is not NOTHING, in_segment=bool(segment_ids)
-    )
+    text = sight_text(customer.text, acting.text, site.text, in_segment=bool(segment_ids))
     values = (shopper.tenant_id, at, *customer.values, *acting.values, *site.values, *segment_ids)
     [(customer_id, legal_entity_id, site_id, keys, revision, changes_at)] = fetch_rows(
         Sql(text, values), keeps_plan=True
@@ -164,13 +163,13 @@ def resolve(
 
 
 @cache
-def sight_text(customer: str, acting: str, site: str, *, in_site: bool, in_segment: bool) -> str:
-    """Return the text of the statement of `resolve`; the keys are asked for by expressions.
+def sight_text(customer: str, acting: str, site: str, *, in_segment: bool) -> str:
+    """Return the text of the statement of `resolve`; customer, entity and site are expressions for keys.
 
     All that is asked for stands in its one row `shopper`, so that there are only some such texts.
     """
     conditions = [ANY_SEGMENT]
-    if in_site:
+    if site != NOTHING.text:
         conditions.append(Sql("segment.site_id = shopper.site_id"))
     if in_segment:
         conditions.append(Sql("segment.external_id = %s"))
