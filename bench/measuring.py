@@ -47,12 +47,11 @@ class Prepared:
         return [bare_insert(request) for request in self.requests]
 
 
-@override_settings(
-    TOKEN_STATE_LIFETIME=3_600
-)  # a look at the token that falls due is not the operation's own
+@override_settings(TOKEN_STATE_LIFETIME=3_600)
 def prepare(case: Case) -> Prepared:
     """Send the requests once in this process: the answers are checked, the statements kept.
 
+    Tokens are not looked at again meanwhile, which would count as a statement of the operation.
     Raises UnexpectedAnswer.
     """
     requests = list(case.requests())

@@ -33,7 +33,7 @@ def look_after_connections() -> None:
     One look at the one connection takes their place: there is no cache, and nobody reads a list of
     statements without DEBUG.
     """
-    if not is_kept(connections[DEFAULT_DB_ALIAS]):
+    if connections[DEFAULT_DB_ALIAS].settings_dict["CONN_MAX_AGE"] == 0:
         return
     request_started.disconnect(close_old_connections)
     request_finished.disconnect(close_old_connections)
@@ -42,10 +42,6 @@ def look_after_connections() -> None:
     request_finished.disconnect(close_caches)
     request_started.connect(close_unusable_connection)
     connection_created.connect(close_with_thread)
-
-
-def is_kept(wrapper: BaseDatabaseWrapper) -> bool:
-    return wrapper.settings_dict["CONN_MAX_AGE"] != 0
 
 
 def close_unusable_connection(**signal: Any) -> None:

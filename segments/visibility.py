@@ -82,8 +82,8 @@ def keys_of_segments(tenant_id: int, conditions: Sequence[Sql]) -> Sql:
 
 def require_site(tenant_id: int, site_code: str) -> None:
     """Raise UnknownSite unless the tenant has this site."""
-    found = Sql("SELECT 1 FROM accounts_site WHERE tenant_id = %s AND code = %s", (tenant_id, site_code))
-    if not fetch_rows(found):
+    site = site_key(tenant_id, site_code)
+    if fetch_rows(Sql(f"SELECT {site.text}", site.values)) == [(None,)]:
         raise UnknownSite(site_code)
 
 
