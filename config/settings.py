@@ -207,6 +207,10 @@ TOKEN_STATE_LIFETIME = env.number("TOKEN_STATE_LIFETIME", default=5)
 REVOCATION_STAMP = VAR_DIR / "revocations"
 # How many reverse proxies stand before the service, each adding to X-Forwarded-For; 0 ignores that header.
 TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", default=0)
+# How many passwords each process hashes at once; as many more requests wait for that, the others are refused.
+PASSWORD_HASHING_SLOTS = env.number("PASSWORD_HASHING_SLOTS", default=1, least=1)
+# How often customers may sign up from one address within 15 minutes.
+SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 # How often a client at an address may fail to use a coupon, within so many seconds, until it must wait.
 COUPON_FAILED_ATTEMPTS = env.number("COUPON_FAILED_ATTEMPTS", default=60, least=1)
 COUPON_FAILED_ATTEMPTS_WINDOW = env.number("COUPON_FAILED_ATTEMPTS_WINDOW", default=60, least=1)

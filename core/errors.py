@@ -92,3 +92,13 @@ class TooManyAttempts(DomainError):
     def __init__(self, message: str, *, retry_after: int):
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Overloaded(DomainError):
+    """The process is busy with as much of this work as it does at once; the caller tries again later."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after: int = 1):
+        super().__init__(message)
+        self.retry_after = retry_after

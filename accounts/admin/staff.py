@@ -7,9 +7,11 @@ from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.forms.staff import StaffAddForm, StaffForm
+from accounts.forms.staff import StaffAddForm, StaffForm, StaffLoginForm
 from accounts.models import User
 from core.admin import PlatformAdmin, TenantAdmin
+
+admin.site.login_form = StaffLoginForm
 
 
 @admin.register(User)

@@ -1,9 +1,30 @@
 from typing import Any
 
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from accounts.models import User
+from accounts.operations.attempts import counted_login
 from core.admin import DocumentForm
+from core.api.addresses import client_address
+from core.errors import Overloaded, TooManyAttempts
+
+
+class StaffLoginForm(AdminAuthenticationForm):
+    """The login of the admin, whose failures are limited as those of customers' logins are."""
+
+    def clean(self) -> dict[str, Any]:
+        username, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if not username or not password:
+            return super().clean()
+        address = client_address(self.request)
+        try:
+            with counted_login(realm="staff", account=username, address=address, at=timezone.now()):
+                return super().clean()
+        except (TooManyAttempts, Overloaded) as refused:
+            raise ValidationError(refused.message, code=refused.code) from None
 
 
 class BelongingForm(DocumentForm):

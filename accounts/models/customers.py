@@ -1,11 +1,11 @@
 from typing import Self
 
-from django.contrib.auth.hashers import check_password
 from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models import Value
 from django.db.models.functions import Lower
 
+from accounts.passwords import is_password
 from accounts.tenancy import TenantDocument
 from core.documents import DocumentQuerySet
 
@@ -72,4 +72,4 @@ class Customer(TenantDocument):
 
     def accepts_password(self, password: str) -> bool:
         """Say whether this is the customer's password. A customer without one accepts none."""
-        return check_password(password, self.password)
+        return is_password(password, self.password)

@@ -1,5 +1,9 @@
+from typing import Any
+
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+
+from accounts.passwords import hashing_slots
 
 
 class User(AbstractUser):
@@ -21,3 +25,15 @@ class User(AbstractUser):
                 name="user_staff_has_tenant",
             )
         ]
+
+    # Django's login, its password forms and its commands all hash by these two.
+
+    def set_password(self, raw_password: Any) -> None:
+        """Keep the password's hash, not saved yet. Raises Overloaded when no hashing slot is free."""
+        with hashing_slots.take():
+            super().set_password(raw_password)
+
+    def check_password(self, raw_password: str) -> bool:
+        """Say whether this is the user's password. Raises Overloaded when no hashing slot is free."""
+        with hashing_slots.take():
+            return super().check_password(raw_password)

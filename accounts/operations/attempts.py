@@ -1,7 +1,8 @@
 """Throttles what could be guessed: logins and coupon codes. All workers count together, in the database."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -9,7 +10,12 @@ from math import ceil
 from django.db import connection
 
 from accounts.models import AttemptCounter
-from core.errors import TooManyAttempts
+from core.errors import Overloaded, TooManyAttempts
+
+FAILURES_OF_ACCOUNT = 5  # from one address
+FAILURES_OF_ADDRESS = 20 * FAILURES_OF_ACCOUNT  # behind an address may be a whole office, or a mobile network
+FAILURES_OF_ACCOUNT_ANYWHERE = 100
+FAMILIAR_FOR = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,7 @@ class AttemptLimit:
     subject: str
     most: int
     window: timedelta = timedelta(minutes=15)
+    counted: str = "failed attempts"
 
 
 def subject_of(*parts: object) -> str:
@@ -48,13 +55,14 @@ def count_attempt(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
         )
         counted = {subject: (attempts, resets_at) for subject, attempts, resets_at in cursor.fetchall()}
     waits = [
-        ceil((counted[limit.subject][1] - at).total_seconds())
+        (ceil((counted[limit.subject][1] - at).total_seconds()), limit.counted)
         for limit in limits
         if counted[limit.subject][0] > limit.most
     ]
     if waits:
-        wait = max(1, *waits)
-        raise TooManyAttempts(f"Too many failed attempts; try again in {wait} seconds.", retry_after=wait)
+        wait, what = max(waits)
+        wait = max(1, wait)
+        raise TooManyAttempts(f"Too many {what}; try again in {wait} seconds.", retry_after=wait)
 
 
 def purge_attempt_counters(*, at: datetime) -> int:
@@ -75,3 +83,40 @@ def forgive_attempt(limits: Sequence[AttemptLimit], *, reset: Sequence[AttemptLi
                 [limit.subject for limit in (*limits, *reset)],
             ],
         )
+
+
+@contextmanager
+def counted_login(*, realm: object, account: str, address: str, at: datetime) -> Iterator[None]:
+    """Count a login as failed unless the body ends without an error. Raises TooManyAttempts.
+
+    `realm` is what the account belongs to: a tenant's key, or the staff. A login counts for the account at
+    this address, for the address, and for the account wherever it is tried from. An account that has logged
+    in from this address within 30 days counts at this address only, so that what strangers do, here or
+    elsewhere, never locks it out. Call it outside a transaction that a failure rolls back.
+    """
+    login = account.strip().lower()
+    of_account = AttemptLimit(subject_of("login", realm, address, login), most=FAILURES_OF_ACCOUNT)
+    familiar = subject_of("familiar", realm, address, login)
+    wider = []
+    if not is_remembered(familiar, at=at):
+        wider = [
+            AttemptLimit(subject_of("login address", realm, address), most=FAILURES_OF_ADDRESS),
+            AttemptLimit(subject_of("login account", realm, login), most=FAILURES_OF_ACCOUNT_ANYWHERE),
+        ]
+    count_attempt([of_account, *wider], at=at)
+    try:
+        yield
+    except Overloaded:  # nothing was tried
+        forgive_attempt([of_account, *wider])
+        raise
+    forgive_attempt(wider, reset=[of_account])
+    remember(familiar, until=at + FAMILIAR_FOR)
+
+
+def remember(subject: str, *, until: datetime) -> None:
+    """Keep the subject until then, as a counter of nothing."""
+    AttemptCounter.objects.update_or_create(subject=subject, defaults={"attempts": 0, "resets_at": until})
+
+
+def is_remembered(subject: str, *, at: datetime) -> bool:
+    return AttemptCounter.objects.filter(subject=subject, resets_at__gt=at).exists()

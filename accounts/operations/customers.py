@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.hashers import make_password
+from django.conf import settings
 from django.db import transaction
 
 from accounts.errors import DuplicateAccount, DuplicateId, OnlyStaffMayChange
 from accounts.models import Customer, Session
+from accounts.operations.attempts import AttemptLimit, count_attempt, forgive_attempt, subject_of
 from accounts.operations.documents import (
     Change,
     apply_change,
@@ -16,8 +17,9 @@ from accounts.operations.documents import (
     existing_document,
     locked_document,
 )
+from accounts.passwords import hash_password
 from accounts.tokens.revocations import announce_revocation
-from core.errors import DomainError, InvalidInput, NotFound
+from core.errors import DomainError, InvalidInput, NotFound, Overloaded
 from core.identifiers import check_client_id, generate_id
 from core.violations import refused_as
 
@@ -27,6 +29,8 @@ STAFF_COLUMNS = {
     "is_on_hold": "onHold",
     "type": "type",
 }
+KNOWN_EMAILS_OF_SESSION = 5  # in 15 minutes, as the next
+KNOWN_EMAILS_OF_ADDRESS = 20
 
 
 def create_customer(
@@ -45,8 +49,50 @@ def create_customer(
         **values,
     )
     if password:
-        customer.password = make_password(password)  # takes its time: not while a lock is held
+        customer.password = hash_password(password)  # takes its time: not while a lock is held
     save(customer)
+    return customer
+
+
+def sign_up(
+    *,
+    tenant_id: int,
+    session_id: str,
+    address: str,
+    values: Mapping[str, Any],
+    password: str,
+    at: datetime,
+) -> Customer:
+    """Make a customer for whoever asks, in the anonymous session and from the address named.
+
+    Sign-ups are limited by address. Those with an e-mail that is known reveal who is a customer, so they are
+    limited further, by session and by address. Raises DuplicateAccount, TooManyAttempts, and Overloaded when
+    too many passwords are being hashed already. Call it outside a transaction that a failure rolls back.
+    """
+    of_known = [
+        AttemptLimit(
+            subject_of("known e-mail session", tenant_id, session_id),
+            most=KNOWN_EMAILS_OF_SESSION,
+            counted="sign-ups",
+        ),
+        AttemptLimit(
+            subject_of("known e-mail address", tenant_id, address),
+            most=KNOWN_EMAILS_OF_ADDRESS,
+            counted="sign-ups",
+        ),
+    ]
+    of_address = AttemptLimit(
+        subject_of("sign-up", tenant_id, address), most=settings.SIGN_UPS_OF_ADDRESS, counted="sign-ups"
+    )
+    count_attempt([*of_known, of_address], at=at)
+    if Customer.objects.for_tenant(tenant_id).with_email(values["email"]).exists():
+        raise DuplicateAccount(email=values["email"])
+    try:
+        customer = create_customer(tenant_id=tenant_id, values=values, password=password, at=at)
+    except Overloaded:  # nothing was tried
+        forgive_attempt([*of_known, of_address])
+        raise
+    forgive_attempt(of_known)
     return customer
 
 
@@ -115,7 +161,7 @@ def delete_customers(*, tenant_id: int, external_ids: Sequence[str]) -> set[str]
 @transaction.atomic
 def set_customer_password(*, customer: Customer, password: str, at: datetime) -> None:
     """Give the customer another password and end all their sessions."""
-    Customer.objects.filter(pk=customer.pk).update(password=make_password(password))
+    Customer.objects.filter(pk=customer.pk).update(password=hash_password(password))
     Session.objects.filter(tenant=customer.tenant_id, customer=customer, revoked_at=None).update(
         revoked_at=at
     )

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from accounts.callers import Caller, CallerKind
@@ -19,7 +18,8 @@ from accounts.errors import (
     UnknownClient,
 )
 from accounts.models import ApiClient, Customer, LegalEntity, RefreshToken, Session
-from accounts.operations.attempts import AttemptLimit, count_attempt, forgive_attempt, subject_of
+from accounts.operations.attempts import counted_login
+from accounts.passwords import hash_password
 from accounts.scopes import CUSTOMER_SCOPES
 from accounts.tokens.issuing import issue_access_token, issue_saas_token, lifetime_of
 from accounts.tokens.opaque import digest_of, new_opaque_token
@@ -101,22 +101,13 @@ def log_in(*, caller: Caller, email: str, password: str, address: str, at: datet
     """Open a session for the customer with this e-mail and password; the caller has an anonymous session.
 
     The anonymous session stays as it is, beside the new one: the storefront may still hold
-    its token, and nobody who knows the old session's tokens gets into the new one. Failed attempts are
-    counted by address, by e-mail, and by both. Raises InvalidCredentials, after the same time whatever was
-    wrong, and TooManyAttempts.
+    its token, and nobody who knows the old session's tokens gets into the new one. Raises
+    InvalidCredentials, after the same time whatever was wrong, TooManyAttempts (see `counted_login`), and
+    Overloaded when too many passwords are being checked already.
     """
-    limits, pair = login_limits(caller.tenant.id, email=email, address=address)
-    count_attempt([*limits, pair], at=at)
-    customer = (
-        Customer.objects.for_tenant(caller.tenant.id).with_email(email).select_related("tenant").first()
-    )
-    if customer is None or not customer.password:
-        make_password(password)  # takes as long as the comparison of a stored password
-        raise InvalidCredentials
-    if not customer.accepts_password(password) or not customer.is_active or customer.is_on_hold:
-        raise InvalidCredentials
+    with counted_login(realm=caller.tenant.id, account=email, address=address, at=at):
+        customer = customer_with_password(tenant_id=caller.tenant.id, email=email, password=password)
     with transaction.atomic():
-        forgive_attempt(limits, reset=[pair])
         Customer.objects.filter(pk=customer.pk).update(last_login_at=at)
         anonymous = (
             Session.objects.filter(session_id=caller.session_id).first() if caller.session_id else None
@@ -132,16 +123,15 @@ def log_in(*, caller: Caller, email: str, password: str, address: str, at: datet
         return grant(session, at=at)
 
 
-def login_limits(tenant_id: int, *, email: str, address: str) -> tuple[list[AttemptLimit], AttemptLimit]:
-    """Return the limits of failed logins: by address and by e-mail, and by both together."""
-    login = email.strip().lower()
-    return (
-        [
-            AttemptLimit(subject_of("login address", tenant_id, address), most=50),
-            AttemptLimit(subject_of("login e-mail", tenant_id, login), most=100),
-        ],
-        AttemptLimit(subject_of("login", tenant_id, address, login), most=5),
-    )
+def customer_with_password(*, tenant_id: int, email: str, password: str) -> Customer:
+    """Return the customer who may log in with these; raise InvalidCredentials when there is none."""
+    customer = Customer.objects.for_tenant(tenant_id).with_email(email).select_related("tenant").first()
+    if customer is None or not customer.password:
+        hash_password(password)  # takes as long as the comparison of a stored password
+        raise InvalidCredentials
+    if not customer.accepts_password(password) or not customer.is_active or customer.is_on_hold:
+        raise InvalidCredentials
+    return customer
 
 
 def refresh_customer_session(

@@ -1,16 +1,19 @@
 """The admin site: its name, the order of its index, and the search behind every autocomplete field."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 
 from core.admin.actions import delete_selected
 from core.admin.tenants import sees_all_tenants
+from core.errors import Overloaded
 
 
 class TenantAutocompleteView(AutocompleteJsonView):
@@ -21,6 +24,20 @@ class TenantAutocompleteView(AutocompleteJsonView):
         model_admin: Any = self.model_admin
         tenant_id = self.request.GET.get("tenant", "")
         return model_admin.limited(rows, int(tenant_id)) if tenant_id.isdecimal() else rows
+
+
+def overload_as_message(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Show the page again with a message when the service is too busy for what was sent from it."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *arguments: Any, **options: Any) -> Any:
+        try:
+            return view(request, *arguments, **options)
+        except Overloaded as refused:
+            messages.error(request, refused.message)
+            return HttpResponseRedirect(request.get_full_path())
+
+    return guarded
 
 
 class Console(admin.AdminSite):
@@ -36,6 +53,9 @@ class Console(admin.AdminSite):
         super().__init__(name)
         self.disable_action("delete_selected")
         self.add_action(delete_selected, "delete_selected")
+
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        return super().admin_view(overload_as_message(view), cacheable)
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return TenantAutocompleteView.as_view(admin_site=self)(request)

@@ -23,6 +23,7 @@ STATUSES: tuple[tuple[type[errors.DomainError], HTTPStatus], ...] = (
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.Conflict, HTTPStatus.CONFLICT),
     (errors.TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
+    (errors.Overloaded, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 ErrorShape = Callable[[errors.DomainError, HTTPStatus], dict[str, Any]]
@@ -219,7 +220,7 @@ def answer_error(exception: Exception, context: dict[str, Any]) -> HttpResponse 
         return answer
     shape: ErrorShape = getattr(context.get("view"), "error_shape", segment_shape)
     answer = json_answer(shape(error, status), status)
-    if isinstance(error, errors.TooManyAttempts):
+    if isinstance(error, errors.TooManyAttempts | errors.Overloaded):
         answer["Retry-After"] = str(error.retry_after)
     return answer
 

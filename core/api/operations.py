@@ -17,6 +17,7 @@ MEANINGS = {
     404: "The resource does not exist for the caller.",
     409: "The write contradicts what is stored.",
     429: "Too many failed attempts; wait as long as Retry-After says.",
+    503: "The service is busy; wait as long as Retry-After says.",
 }
 
 

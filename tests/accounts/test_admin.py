@@ -520,3 +520,44 @@ def test_groups_serve_all_tenants_and_are_the_operators(
     assert operator_browser.get(address).status_code == 200
     assert staff_browser.get(address).status_code in (302, 403)
     assert staff_browser.get(reverse("admin:auth_group_changelist")).status_code == 403
+
+
+# Logging in
+
+
+def admin_login(browser: Client, username: str, password: str) -> Any:
+    return browser.post("/admin/login/", {"username": username, "password": password})
+
+
+def login_error(browser: Client, username: str, password: str = "wrong") -> str:
+    return admin_login(browser, username, password).context["form"].non_field_errors()[0]
+
+
+def test_failed_logins_of_staff_are_limited(tenant: Tenant) -> None:
+    user = UserFactory(username="staff", tenant=tenant)
+    user.set_password("correct horse battery")
+    user.save()
+    browser = Client()
+    for _ in range(5):
+        assert login_error(browser, "staff").startswith("Please enter the correct username")
+    assert re.fullmatch(
+        r"Too many failed attempts; try again in \d+ seconds.",
+        login_error(browser, "Staff", "correct horse battery"),
+    )
+    elsewhere = Client(REMOTE_ADDR="192.0.2.7")
+    assert admin_login(elsewhere, "staff", "correct horse battery").status_code == 302
+    for number in range(101):
+        login_error(elsewhere, f"nobody-{number}")
+    assert login_error(elsewhere, "another").startswith("Too many failed attempts")
+    assert admin_login(elsewhere, "staff", "correct horse battery").status_code == 302
+
+
+def test_login_of_staff_forgives_the_failures_before_it(tenant: Tenant) -> None:
+    user = UserFactory(username="staff", tenant=tenant)
+    user.set_password("correct horse battery")
+    user.save()
+    browser = Client()
+    for _ in range(3):
+        for _ in range(4):
+            login_error(browser, "staff")
+        assert admin_login(browser, "staff", "correct horse battery").status_code == 302

@@ -96,7 +96,7 @@ class CustomerViewSet(ContractViewSet):
         parameters=[TENANT],
         request=CustomerCreation,
         responses={201: AccountResourceId},
-        errors=(400, 401, 403, 409),
+        errors=(400, 401, 403, 409, 503),
         error_schema=TypedError,
         description="Needs `customer.customer_manage`: nobody creates a second profile of their own.",
     )

@@ -20,6 +20,7 @@ from accounts.models import Customer
 from accounts.operations import customers
 from accounts.operations.documents import Change
 from accounts.scopes import CUSTOMER_READ_OWN, PROFILE_EDIT, PROFILE_VIEW
+from core.api.addresses import client_address
 from core.api.error_schemas import TypedError
 from core.api.errors import json_answer, typed_shape
 from core.api.operations import operation
@@ -50,7 +51,7 @@ class SignupViewSet(ContractViewSet):
         parameters=[TENANT],
         request=SignupInput,
         responses={201: AccountResourceId},
-        errors=(400, 401, 403, 409),
+        errors=(400, 401, 403, 409, 429, 503),
         error_schema=TypedError,
         description="Needs an anonymous access token.",
     )
@@ -61,8 +62,10 @@ class SignupViewSet(ContractViewSet):
         signup = body.validated_data
         details = dict(signup.get("customerDetails", {}))
         metadata = details.pop("metadata", {})
-        customer = customers.create_customer(
+        customer = customers.sign_up(
             tenant_id=self.caller.tenant.id,
+            session_id=self.caller.session_id,
+            address=client_address(request._request),
             values={**details, "email": signup["email"], "mixin_schemas": metadata.get("mixins", {})},
             password=signup.get("signup", signup)["password"],
             at=self.at,

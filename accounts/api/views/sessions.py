@@ -127,7 +127,7 @@ class CustomerSessionViewSet(ContractViewSet):
         parameters=[TENANT],
         request=LoginRequest,
         responses={200: CustomerToken},
-        errors=(400, 401, 403, 429),
+        errors=(400, 401, 403, 429, 503),
         error_schema=TypedError,
         description="Needs an anonymous access token. The customer gets a session of their own.",
     )

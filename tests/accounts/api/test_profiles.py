@@ -10,6 +10,7 @@ from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory
 
 ME = "/customer/acme/me"
 SIGNUP = "/customer/acme/signup"
+GOOD = "correct horse battery"
 
 
 @pytest.fixture
@@ -91,6 +92,59 @@ def test_sign_up_with_a_taken_email_is_refused(anonymous_api, customer):
     answer = anonymous_api.post(SIGNUP, {"email": "John@Example.com", "password": "secret"})
     assert (answer.status_code, answer.json()["type"]) == (409, "conflict_resource")
     assert Customer.objects.count() == 1
+
+
+def sign_ups(api, body, *, count):
+    return [api.post(SIGNUP, body).status_code for _ in range(count)]
+
+
+def test_known_emails_are_answered_5_times_a_session(anonymous_api, customer, monkeypatch):
+    known = {"email": "john@example.com", "password": GOOD}
+    monkeypatch.setattr("accounts.operations.customers.hash_password", pytest.fail)  # needs no hash
+    assert sign_ups(anonymous_api, known, count=6) == [409] * 5 + [429]
+    response = anonymous_api.post(SIGNUP, {"email": "new@example.com", "password": GOOD})
+    wait = response["Retry-After"]
+    assert (response.status_code, response.json()) == (
+        429,
+        {
+            "status": 429,
+            "type": "too_many_requests",
+            "message": f"Too many sign-ups; try again in {wait} seconds.",
+        },
+    )
+    assert 840 <= int(wait) <= 900
+
+
+def test_known_emails_are_answered_20_times_an_address(customer, tenant, stored_signing_keys, now):
+    known = {"email": "john@example.com", "password": GOOD}
+    found = [sign_ups(visitor(tenant, now), known, count=4) for _ in range(5)]
+    assert found == [[409] * 4] * 5
+    assert sign_ups(visitor(tenant, now), known, count=1) == [429]
+    elsewhere = visitor(tenant, now)
+    elsewhere.client.defaults["REMOTE_ADDR"] = "192.0.2.7"
+    assert sign_ups(elsewhere, known, count=1) == [409]
+
+
+def test_new_customers_are_limited_by_address_only(anonymous_api, tenant, settings):
+    settings.SIGN_UPS_OF_ADDRESS = 8
+    bodies = [{"email": f"{number}@example.com", "password": GOOD} for number in range(9)]
+    assert [anonymous_api.post(SIGNUP, body).status_code for body in bodies] == [201] * 8 + [429]
+    anonymous_api.client.defaults["REMOTE_ADDR"] = "192.0.2.7"
+    assert anonymous_api.post(SIGNUP, bodies[-1]).status_code == 201
+
+
+def visitor(tenant, now):
+    """Return the API as another anonymous session sees it."""
+    session = session_of(tenant, now)
+    return Api(
+        issue_access_token(
+            tenant=tenant,
+            kind=CallerKind.ANONYMOUS,
+            client_id=session.client.client_id,
+            session_id=str(session.session_id),
+            at=now,
+        )
+    )
 
 
 def test_sign_up_needs_an_anonymous_token(service_api, own):

@@ -269,7 +269,7 @@ def test_refused_logins_look_alike(visitor, customer, email, password, change):
 def test_unknown_email_takes_a_password_hash_too(visitor, customer, monkeypatch):
     """Otherwise the time of the answer tells who is a customer."""
     hashed = []
-    monkeypatch.setattr("accounts.operations.sessions.make_password", hashed.append)
+    monkeypatch.setattr("accounts.operations.sessions.hash_password", hashed.append)
     log_in(visitor, email="nobody@example.com", password="guess")
     assert hashed == ["guess"]
 
@@ -333,9 +333,43 @@ def test_throttle_ends_with_its_window(visitor, customer):
     assert log_in(visitor).status_code == 200
 
 
-def test_address_counts_over_all_emails(visitor, customer):
-    for number in range(50):
+def fail_from_one_address(visitor):
+    """Exhaust the limit of an address: 20 times that of an account there."""
+    for number in range(100):
         assert log_in(visitor, email=f"{number}@example.com").status_code == 401
+
+
+def test_address_counts_over_all_emails(visitor, customer):
+    fail_from_one_address(visitor)
+    assert log_in(visitor).status_code == 429
+
+
+def test_customer_who_logged_in_from_an_address_is_not_locked_out_by_others_there(visitor, customer):
+    assert log_in(visitor).status_code == 200
+    fail_from_one_address(visitor)
+    assert log_in(visitor, email="new@example.com").status_code == 429
+    assert log_in(visitor).status_code == 200
+    for _ in range(5):
+        assert log_in(visitor, password="wrong").status_code == 401
+    assert log_in(visitor).status_code == 429
+
+
+def test_customer_who_logged_in_from_an_address_is_not_locked_out_there_from_elsewhere(visitor, customer):
+    assert log_in(visitor).status_code == 200
+    for number in range(100):
+        visitor.client.defaults["REMOTE_ADDR"] = f"192.0.2.{number}"
+        assert log_in(visitor, password="wrong").status_code == 401
+    assert log_in(visitor).status_code == 429
+    visitor.client.defaults["REMOTE_ADDR"] = "127.0.0.1"
+    assert log_in(visitor).status_code == 200
+
+
+def test_address_is_familiar_for_30_days(visitor, customer):
+    log_in(visitor)
+    familiar = AttemptCounter.objects.get(resets_at__gt=datetime.now(UTC) + timedelta(days=1))
+    assert timedelta(days=29, hours=23) < familiar.resets_at - datetime.now(UTC) <= timedelta(days=30)
+    AttemptCounter.objects.filter(pk=familiar.pk).update(resets_at=datetime.now(UTC))
+    fail_from_one_address(visitor)
     assert log_in(visitor).status_code == 429
 
 
