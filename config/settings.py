@@ -6,21 +6,15 @@ from pathlib import Path
 from accounts import scopes
 from config.database import database_settings
 from config.environment import Environment
+from config.secret_key import secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(os.environ)
 
 DEBUG = env.flag("DEBUG")
-SECRET_KEY = (
-    env.text(
-        "SECRET_KEY", default="development-only-key-that-is-long-enough-for-nobody-to-mistake-it-for-real"
-    )
-    if DEBUG
-    else env.required(
-        "SECRET_KEY",
-        remedy="Set it to 50 or more random characters that you keep, or set DEBUG=1 for development.",
-    )
-)
+SECRET_KEY = secret_key(env, debug=DEBUG)
+# What load balancers and orchestrators ask by the machine's address, whatever ALLOWED_HOSTS says.
+PROBE_PATHS = ["/healthz", "/readyz"]
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default="localhost,127.0.0.1,[::1]" if DEBUG else "")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 VAR_DIR = Path(env.text("VAR_DIR", default=str(BASE_DIR / "var")))
@@ -48,6 +42,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "core.api.middleware.AllowedHosts",
     "core.api.middleware.CorsForBrowsers",
     "django.middleware.security.SecurityMiddleware",
     "core.api.middleware.ApiMiddleware",  # what stands below sees no request of the API
@@ -133,10 +128,12 @@ STORAGES = {
 if not DEBUG:
     SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=True)
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    SECURE_REDIRECT_EXEMPT = [rf"^{path[1:]}$" for path in PROBE_PATHS]
     SECURE_HSTS_SECONDS = env.number("SECURE_HSTS_SECONDS", default=31_536_000)
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+    # Both bind hosts that may not be this service's, for as long as browsers remember: only when asked for.
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = env.flag("SECURE_HSTS_INCLUDE_SUBDOMAINS")
+    SECURE_HSTS_PRELOAD = env.flag("SECURE_HSTS_PRELOAD")
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # which ask for both
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
 

@@ -20,7 +20,7 @@ LANGUAGES = ["en", "de"]
 CURRENCY = "USD"  # the prices of the data are in US dollars
 SITE = "main"
 MERCHANDISERS = "Merchandisers"
-CUSTOMER_PASSWORD = "demo"  # noqa: S105 -- known to everybody, and refused outside development
+CUSTOMER_PASSWORD = "demo"  # noqa: S105 -- known to everybody, and refused outside development (logins.py)
 EDITED = (
     ("segments", "segment"),
     ("segments", "customerassignment"),

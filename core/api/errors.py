@@ -230,6 +230,11 @@ def answer_unknown_path(request: HttpRequest, exception: Exception) -> HttpRespo
     return json_answer(segment_shape(error, HTTPStatus.NOT_FOUND), HTTPStatus.NOT_FOUND)
 
 
+def answer_wrong_host() -> HttpResponse:
+    error = errors.InvalidInput("The service does not answer to the host that the request names.")
+    return json_answer(segment_shape(error, HTTPStatus.BAD_REQUEST), HTTPStatus.BAD_REQUEST)
+
+
 def answer_bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     error = MalformedBody("The server cannot read this request.")
     return json_answer(segment_shape(error, HTTPStatus.BAD_REQUEST), HTTPStatus.BAD_REQUEST)

@@ -1,17 +1,60 @@
+import logging
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
-from core.api.errors import answer_unknown_path
+from core.api.errors import answer_unknown_path, answer_wrong_host
 
 BROWSER_ROOTS = frozenset({"", "admin", "static", "docs"})
 LONGEST_REMEMBERED_PATH = 200
 REMEMBERED_PATHS = 4_096
+REMEMBERED_HOSTS = 1_000
+LONGEST_LOGGED_HOST = 100
+
+security_logger = logging.getLogger("django.security.DisallowedHost")
+
+
+class AllowedHosts:
+    """Refuses every request whose header Host is not in ALLOWED_HOSTS, except for the probes.
+
+    Django checks the host only where a view or a middleware asks for it, which no view of the API does, and
+    logs a traceback for each wrong one. Hosts found right before are remembered.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self.remembered: set[str] = set()
+        setting_changed.connect(self.forget)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        host = request.META.get("HTTP_HOST", "")
+        if host not in self.remembered and request.path_info.rstrip("/") not in settings.PROBE_PATHS:
+            try:
+                request.get_host()
+            except DisallowedHost:
+                return self.refuse(request)
+            if host and len(self.remembered) < REMEMBERED_HOSTS:
+                self.remembered.add(host)
+        return self.get_response(request)
+
+    def refuse(self, request: HttpRequest) -> HttpResponse:
+        host = request._get_raw_host()[:LONGEST_LOGGED_HOST]
+        security_logger.warning(
+            "A request for the host %r was refused. If it is one of this service, add it to ALLOWED_HOSTS.",
+            host,
+        )
+        return answer_wrong_host()
+
+    def forget(self, **signal: Any) -> None:
+        """Take nothing for right that was so under other settings."""
+        self.remembered.clear()
 
 
 class CorsForBrowsers(CorsMiddleware):

@@ -70,7 +70,7 @@ def test_demo_shop_is_loaded_until_a_load_has_been_finished_once(tmp_path, setti
     settings.VAR_DIR = tmp_path
     loads = []
 
-    def load(name: str, stdout: object) -> None:
+    def load(name: str, stdout: object, insecure_demo_logins: bool) -> None:
         loads.append(name)
         serve.Tenant.objects.get_or_create(name="demo")
         if len(loads) == 1:

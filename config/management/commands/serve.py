@@ -11,13 +11,20 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 from accounts.models import Tenant
+from config.demo.logins import published_logins
 from config.environment import Environment
 from config.server import ServerFile, ServerUnavailable, require_free_port, threads_per_worker
 from config.static_files import collect_static_files
 
 DEMO_TENANT = "demo"
+PUBLISHED_LOGINS = (
+    "Everybody knows these logins of the demo shop, and they work in this database: {logins}. Run `manage.py"
+    " close_demo_logins`, which takes their passwords and secrets away. Or set DEBUG=1 on your own machine,"
+    " or say --insecure-demo-logins if nobody else can reach this service."
+)
 
 
 class Command(BaseCommand):
@@ -44,8 +51,23 @@ class Command(BaseCommand):
             " (WEB_THREADS; default: %(default)s)",
         )
         parser.add_argument("--demo", action="store_true", help="load the demo shop unless it is there")
+        parser.add_argument(
+            "--insecure-demo-logins",
+            action="store_true",
+            help="serve although DEBUG is off and the demo shop's well-known logins work",
+        )
 
-    def handle(self, *, host: str, port: int, workers: int, threads: int, demo: bool, **options: Any) -> None:
+    def handle(
+        self,
+        *,
+        host: str,
+        port: int,
+        workers: int,
+        threads: int,
+        demo: bool,
+        insecure_demo_logins: bool,
+        **options: Any,
+    ) -> None:
         try:
             ServerFile(settings.VAR_DIR).claim()
             require_free_port(host, port)
@@ -53,8 +75,10 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self._migrate()
         if demo:
-            self._load_demo()
+            self._load_demo(insecure_demo_logins=insecure_demo_logins)
         if not settings.DEBUG:
+            if not insecure_demo_logins:
+                self._refuse_published_logins()
             collect_static_files()
         self._compile()
         connections.close_all()
@@ -80,11 +104,15 @@ class Command(BaseCommand):
             if Path(app.path).parent == settings.BASE_DIR:
                 compileall.compile_dir(app.path, quiet=2)
 
-    def _load_demo(self) -> None:
+    def _refuse_published_logins(self) -> None:
+        if logins := published_logins(timezone.now()):
+            raise CommandError(PUBLISHED_LOGINS.format(logins=logins))
+
+    def _load_demo(self, *, insecure_demo_logins: bool = False) -> None:
         """Load the demo shop once; again when an earlier load was interrupted."""
         unfinished = settings.VAR_DIR / "demo-is-loading"
         if Tenant.objects.filter(name=DEMO_TENANT).exists() and not unfinished.exists():
             return
         unfinished.touch()
-        call_command("load_demo_data", stdout=self.stdout)
+        call_command("load_demo_data", stdout=self.stdout, insecure_demo_logins=insecure_demo_logins)
         unfinished.unlink()

@@ -4,7 +4,14 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import Resolver404
 
-from core.api.middleware import LONGEST_REMEMBERED_PATH, ApiMiddleware, remembered, resolved
+from core.api.middleware import (
+    LONGEST_REMEMBERED_PATH,
+    REMEMBERED_HOSTS,
+    AllowedHosts,
+    ApiMiddleware,
+    remembered,
+    resolved,
+)
 
 
 @pytest.fixture
@@ -15,6 +22,49 @@ def client():
 def behind(request: HttpRequest) -> HttpResponse:
     """Stand for the rest of the settings' middleware and the views behind it."""
     return HttpResponse("behind")
+
+
+@pytest.mark.parametrize(
+    "path", ["/customer-segment/acme/segments", "/oauth/token", "/nothing", "/admin/login/", "/static/x", "/"]
+)
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:443", "testserver.evil.example", "a b", "\n"])
+def test_a_wrong_host_is_refused_everywhere_with_one_line_in_the_log(client, caplog, path, host):
+    response = client.get(path, headers={"Host": host})
+    assert (response.status_code, response.json()) == (
+        400,
+        {
+            "code": 400,
+            "status": "Bad Request",
+            "message": "The service does not answer to the host that the request names.",
+        },
+    )
+    found = [record for record in caplog.records if record.name.startswith("django.security")]
+    assert [(record.levelname, record.exc_info) for record in found] == [("WARNING", None)]
+    assert found[0].getMessage() == (
+        f"A request for the host {host!r} was refused. If it is one of this service, add it to ALLOWED_HOSTS."
+    )
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/healthz/", "/readyz"])
+def test_probes_are_answered_whatever_host_they_name(client, db, path):
+    assert client.get(path, headers={"Host": "10.0.0.7:8000"}).status_code == 200
+
+
+def test_a_host_that_is_no_longer_allowed_is_refused_although_it_was_remembered(client, settings):
+    settings.ALLOWED_HOSTS = [".shop.example"]
+    wanted = {"path": "/oauth/token", "headers": {"Host": "api.shop.example"}}
+    assert client.get(**wanted).status_code == 405
+    settings.ALLOWED_HOSTS = ["other.example"]
+    assert client.get(**wanted).status_code == 400
+
+
+def test_hosts_are_remembered_up_to_a_bound(settings):
+    settings.ALLOWED_HOSTS = ["*"]
+    middleware = AllowedHosts(behind)
+    for number in range(REMEMBERED_HOSTS + 5):
+        request = RequestFactory().get("/oauth/token", headers={"Host": f"{number}.example"})
+        assert middleware(request).content == b"behind"
+    assert len(middleware.remembered) == REMEMBERED_HOSTS
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/healthz/", "/healthz//"])
