@@ -42,7 +42,7 @@ lint: .venv/.dev ## Check style, types, migrations, the OpenAPI document and pro
 	$(PY) -m mypy
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
-	DEBUG=0 ALLOWED_HOSTS=shop.example SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))') \
+	DEBUG=0 ALLOWED_HOSTS=shop.example TRUSTED_PROXIES=1 SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))') \
 		$(MANAGE) check --deploy --fail-level WARNING
 
 format: .venv/.dev ## Put the code into the project's style

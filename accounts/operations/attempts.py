@@ -85,6 +85,18 @@ def forgive_attempt(limits: Sequence[AttemptLimit], *, reset: Sequence[AttemptLi
         )
 
 
+def count_wrong_secret(*, client_id: str, address: str, at: datetime) -> None:
+    """Count a wrong secret for the client at this address and for the address. Raises TooManyAttempts.
+
+    Only secrets that were found wrong come here. A right one is accepted however many wrong ones there were:
+    it has 256 random bits, which nobody guesses, and no stranger and no program that holds an old secret,
+    at whichever address, locks out the real client.
+    """
+    of_client = AttemptLimit(subject_of("secret", address, client_id), most=FAILURES_OF_ACCOUNT)
+    of_address = AttemptLimit(subject_of("secret address", address), most=FAILURES_OF_ADDRESS)
+    count_attempt([of_client, of_address], at=at)
+
+
 @contextmanager
 def counted_login(*, realm: object, account: str, address: str, at: datetime) -> Iterator[None]:
     """Count a login as failed unless the body ends without an error. Raises TooManyAttempts.

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from accounts.callers import CallerKind
 from accounts.errors import DuplicateId, TokenRequestRefused, UnknownReference
 from accounts.models import ApiClient, ClientSecret, Tenant
+from accounts.operations.attempts import count_wrong_secret
 from accounts.scopes import SERVICE_SCOPES, with_implied
 from accounts.tokens.issuing import issue_access_token
 from accounts.tokens.opaque import digest_of, is_digest_of, new_opaque_token
@@ -134,19 +135,23 @@ def rotate_client_secret(
     return secret
 
 
-def grant_service_token(*, client_id: str, client_secret: str, scope: str, at: datetime) -> ServiceToken:
+def grant_service_token(
+    *, client_id: str, client_secret: str, scope: str, address: str, at: datetime
+) -> ServiceToken:
     """Return an access token for a client that knows one of its secrets.
 
     Takes one statement, or none when the client has just been asked for and nothing was revoked since.
 
     `scope` names, separated by blanks, the scopes wanted of those that the client has (none: all of them),
-    and perhaps `tenant=<name>`. Raises TokenRequestRefused with the error that RFC 6749 names.
+    and perhaps `tenant=<name>`. Raises TokenRequestRefused with the error that RFC 6749 names, and
+    TooManyAttempts when too many wrong secrets came from the address; right ones are accepted all the same.
     """
     known = recent_clients.find(client_id, lambda: client_with_secrets(client_id), at=at)
     # Compares every secret, and one even where there is none, so that the time tells nothing.
     digests = known.digests_at(at) if known else [NO_DIGEST]
     matches = [is_digest_of(client_secret, digest) for digest in digests]
     if known is None or not any(matches):
+        count_wrong_secret(client_id=client_id, address=address, at=at)
         raise TokenRequestRefused("invalid_client", "The client or its secret is not known.")
     granted = granted_scopes(known, scope)
     token = issue_access_token(

@@ -63,7 +63,9 @@ def test_client_is_created_and_its_secret_shown_once(tenant, stored_signing_keys
     output = run("create_api_client", "acme", "--client-id", "backend", "--scopes", "coupon.coupon_manage")
     assert output.startswith("client_id: backend\n")
     secret = secret_in(output)
-    granted = grant_service_token(client_id="backend", client_secret=secret, scope="", at=datetime.now(UTC))
+    granted = grant_service_token(
+        client_id="backend", client_secret=secret, scope="", address="", at=datetime.now(UTC)
+    )
     assert granted.scopes == ("coupon.coupon_manage",)
     assert not ClientSecret.objects.filter(digest__contains=secret).exists()
 
@@ -108,7 +110,9 @@ def test_secret_is_rotated_and_a_third_one_takes_the_place_of_the_oldest(tenant,
 
     def is_good(secret):
         try:
-            grant_service_token(client_id="backend", client_secret=secret, scope="", at=datetime.now(UTC))
+            grant_service_token(
+                client_id="backend", client_secret=secret, scope="", address="", at=datetime.now(UTC)
+            )
         except TokenRequestRefused as refused:
             return refused.code
         return True

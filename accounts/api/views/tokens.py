@@ -18,10 +18,12 @@ from accounts.api.serializers.tokens import (
 from accounts.errors import TokenRequestRefused
 from accounts.operations.clients import grant_service_token
 from accounts.tokens.keys import published_keys
+from core.api.addresses import client_address
 from core.api.error_schemas import SegmentError
 from core.api.errors import json_answer
 from core.api.operations import operation
 from core.api.views import ContractViewSet
+from core.errors import TooManyAttempts
 
 LONGEST_PARAMETER = 4_000
 SESSION_IDLE_TIME = 120  # seconds; part of the answer's published shape, nothing here is idle
@@ -40,9 +42,10 @@ class ServiceTokenViewSet(ContractViewSet):
         is_public=True,
         request={"application/x-www-form-urlencoded": ServiceTokenRequest},
         responses={200: ServiceTokenAnswer, 401: OAuthError},
-        errors=(400,),
+        errors=(400, 429),
         error_schema=OAuthError,
-        description="The client names itself in the body or by HTTP Basic. Errors are those of RFC 6749.",
+        description="The client names itself in the body or by HTTP Basic. Errors are those of RFC 6749,"
+        " and `too_many_requests` after many wrong secrets from one address.",
     )
     def create(self, request: Request) -> HttpResponse:
         try:
@@ -54,10 +57,16 @@ class ServiceTokenViewSet(ContractViewSet):
             if grant_type != "client_credentials":
                 raise TokenRequestRefused("unsupported_grant_type", "Send grant_type=client_credentials.")
             token = grant_service_token(
-                client_id=client_id, client_secret=client_secret, scope=form.get("scope", ""), at=self.at
+                client_id=client_id,
+                client_secret=client_secret,
+                scope=form.get("scope", ""),
+                address=client_address(request._request),
+                at=self.at,
             )
         except TokenRequestRefused as refused:
             return refusal(refused)
+        except TooManyAttempts as refused:
+            return too_many_attempts(refused)
         return not_stored(
             json_answer(
                 {
@@ -134,6 +143,14 @@ def refusal(refused: TokenRequestRefused) -> HttpResponse:
     answer = json_answer(body, 401)
     answer["WWW-Authenticate"] = 'Basic realm="oauth"'
     return not_stored(answer)
+
+
+def too_many_attempts(refused: TooManyAttempts) -> HttpResponse:
+    """Answer in the shape of RFC 6749, which names no code for this."""
+    body = {"error": "too_many_requests", "error_description": refused.message}
+    answer = not_stored(json_answer(body, 429))
+    answer["Retry-After"] = str(refused.retry_after)
+    return answer
 
 
 def not_stored(answer: HttpResponse) -> HttpResponse:

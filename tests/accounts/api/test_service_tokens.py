@@ -158,6 +158,49 @@ def test_service_token_takes_one_statement_and_then_none(backend, django_assert_
             assert request_token(**form).status_code == 200
 
 
+def guess(client_id="backend", address="192.0.2.1"):
+    return web_client().post(
+        "/oauth/token",
+        data=f"grant_type=client_credentials&client_id={client_id}&client_secret=wrong",
+        content_type=FORM,
+        REMOTE_ADDR=address,
+    )
+
+
+def test_wrong_secrets_are_limited_by_client_and_address(backend):
+    for _ in range(5):
+        assert guess().status_code == 401
+    answer = guess()
+    wait = answer["Retry-After"]
+    assert 840 <= int(wait) <= 900
+    assert (answer.status_code, answer["Cache-Control"], answer.json()) == (
+        429,
+        "no-store",
+        {
+            "error": "too_many_requests",
+            "error_description": f"Too many failed attempts; try again in {wait} seconds.",
+        },
+    )
+    assert guess(address="192.0.2.2").status_code == 401
+    assert guess(client_id="nobody").status_code == 401
+
+
+def test_wrong_secrets_are_limited_by_address_over_all_clients(backend):
+    assert {guess(client_id=f"client-{number}").status_code for number in range(100)} == {401}
+    assert guess(client_id="another").status_code == 429
+    assert guess(client_id="another", address="192.0.2.2").status_code == 401
+
+
+def test_strangers_at_the_address_of_a_client_do_not_lock_it_out(backend, django_assert_num_queries):
+    for _ in range(101):
+        guess(address="127.0.0.1")
+    form = {"grant_type": "client_credentials", "client_id": "backend", "client_secret": backend[1]}
+    signing_keys.ring()
+    assert guess(address="127.0.0.1").status_code == 429
+    with django_assert_num_queries(0):
+        assert request_token(**form).status_code == 200
+
+
 def test_secret_that_was_replaced_is_refused_although_the_client_is_remembered(
     backend, now, django_capture_on_commit_callbacks
 ):
@@ -172,7 +215,7 @@ def test_secret_that_was_replaced_is_refused_although_the_client_is_remembered(
 def test_remembered_secret_ends_when_it_expires(backend, now):
     client, old = backend
     rotate_client_secret(client=client, at=now, keep_others_for=timedelta(minutes=1))
-    asked = {"client_id": "backend", "client_secret": old, "scope": ""}
+    asked = {"client_id": "backend", "client_secret": old, "scope": "", "address": ""}
     grant_service_token(**asked, at=now + timedelta(seconds=59))
     with pytest.raises(TokenRequestRefused):
         grant_service_token(**asked, at=now + timedelta(seconds=60))
