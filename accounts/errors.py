@@ -140,6 +140,12 @@ class LegalEntityCycle(InvalidInput):
         super().__init__("A legal entity cannot stand below itself.", field="parentId")
 
 
+class UnacceptablePassword(InvalidInput):
+    """The password is too easily guessed; the message says everything that is wrong with it."""
+
+    code = "unacceptable_password"
+
+
 class OnlyStaffMayChange(NotAllowed):
     """Customers cannot change this part of their own profile."""
 

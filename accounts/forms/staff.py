@@ -19,7 +19,7 @@ class StaffLoginForm(AdminAuthenticationForm):
         username, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
         if not username or not password:
             return super().clean()
-        address = client_address(self.request)
+        address = client_address(self.request) if self.request else ""
         try:
             with counted_login(realm="staff", account=username, address=address, at=timezone.now()):
                 return super().clean()

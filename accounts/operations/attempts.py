@@ -127,7 +127,12 @@ def counted_login(*, realm: object, account: str, address: str, at: datetime) ->
 
 def remember(subject: str, *, until: datetime) -> None:
     """Keep the subject until then, as a counter of nothing."""
-    AttemptCounter.objects.update_or_create(subject=subject, defaults={"attempts": 0, "resets_at": until})
+    AttemptCounter.objects.bulk_create(
+        [AttemptCounter(subject=subject, attempts=0, resets_at=until)],
+        update_conflicts=True,
+        unique_fields=["subject"],
+        update_fields=["resets_at"],
+    )
 
 
 def is_remembered(subject: str, *, at: datetime) -> bool:

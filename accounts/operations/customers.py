@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts.errors import DuplicateAccount, DuplicateId, OnlyStaffMayChange
-from accounts.models import Customer, Session
+from accounts.errors import DuplicateAccount, DuplicateId, OnlyStaffMayChange, UnacceptablePassword
+from accounts.models import Customer, Session, User
 from accounts.operations.attempts import AttemptLimit, count_attempt, forgive_attempt, subject_of
 from accounts.operations.documents import (
     Change,
@@ -61,14 +63,18 @@ def sign_up(
     address: str,
     values: Mapping[str, Any],
     password: str,
+    password_field: str,
     at: datetime,
 ) -> Customer:
     """Make a customer for whoever asks, in the anonymous session and from the address named.
 
-    Sign-ups are limited by address. Those with an e-mail that is known reveal who is a customer, so they are
-    limited further, by session and by address. Raises DuplicateAccount, TooManyAttempts, and Overloaded when
-    too many passwords are being hashed already. Call it outside a transaction that a failure rolls back.
+    The password must pass settings.AUTH_PASSWORD_VALIDATORS, else UnacceptablePassword names
+    `password_field`. Sign-ups are limited by address. Those with an e-mail that is known reveal who is a
+    customer, so they are limited further, by session and by address. Raises DuplicateAccount,
+    TooManyAttempts, and Overloaded when too many passwords are being hashed already. Call it outside a
+    transaction that a failure rolls back.
     """
+    check_new_password(password, Customer(**values), field=password_field)
     of_known = [
         AttemptLimit(
             subject_of("known e-mail session", tenant_id, session_id),
@@ -166,6 +172,14 @@ def set_customer_password(*, customer: Customer, password: str, at: datetime) ->
         revoked_at=at
     )
     announce_revocation()
+
+
+def check_new_password(password: str, customer: Customer, *, field: str) -> None:
+    """Raise UnacceptablePassword when a validator of the settings refuses the customer's new password."""
+    try:
+        validate_password(password, cast(User, customer))  # the validators read names and e-mail only
+    except ValidationError as refused:
+        raise UnacceptablePassword(" ".join(refused.messages), field=field) from None
 
 
 def replace_profile(customer: Customer, change: Change, *, at: datetime) -> None:

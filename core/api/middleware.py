@@ -39,22 +39,23 @@ class AllowedHosts:
             try:
                 request.get_host()
             except DisallowedHost:
-                return self.refuse(request)
+                return refuse_host(host or request.META["SERVER_NAME"])
             if host and len(self.remembered) < REMEMBERED_HOSTS:
                 self.remembered.add(host)
         return self.get_response(request)
 
-    def refuse(self, request: HttpRequest) -> HttpResponse:
-        host = request._get_raw_host()[:LONGEST_LOGGED_HOST]
-        security_logger.warning(
-            "A request for the host %r was refused. If it is one of this service, add it to ALLOWED_HOSTS.",
-            host,
-        )
-        return answer_wrong_host()
-
     def forget(self, **signal: Any) -> None:
         """Take nothing for right that was so under other settings."""
         self.remembered.clear()
+
+
+def refuse_host(host: str) -> HttpResponse:
+    """Log the host in one line, whatever characters it has, and answer 400."""
+    security_logger.warning(
+        "A request for the host %r was refused. If it is one of this service, add it to ALLOWED_HOSTS.",
+        host[:LONGEST_LOGGED_HOST],
+    )
+    return answer_wrong_host()
 
 
 class CorsForBrowsers(CorsMiddleware):

@@ -40,12 +40,11 @@ def create_referral_coupon(*, tenant_id: int, customer_number: str, at: datetime
     currency = settings.referral_currency or Tenant.objects.values_list("currency", flat=True).get(
         pk=tenant_id
     )
-    name = " ".join(filter(None, (customer.first_name, customer.last_name))) or customer_number
     return create_coupon(
         tenant_id=tenant_id,
         code=generate_code(settings.referral_prefix),
         terms=CouponTerms(
-            name=f"Referral coupon of {name}",
+            name="Referral coupon",  # whoever is given the code reads this: it does not name the customer
             discount_type=DiscountType.ABSOLUTE.value,
             discount_absolute=Money(settings.referral_amount, currency),
             allows_anonymous=True,

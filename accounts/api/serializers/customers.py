@@ -66,14 +66,17 @@ class CustomerCreation(CustomerInput):
 
 class Credentials(Body):
     email = serializers.EmailField(max_length=254)
-    password = serializers.CharField(min_length=6, max_length=128, trim_whitespace=False)
+    password = serializers.CharField(max_length=128, trim_whitespace=False)
 
 
 class SignupInput(Body):
-    """A sign-up. Addresses are accepted and not kept; this service has one e-mail a customer."""
+    """A sign-up. Addresses are accepted and not kept; this service has one e-mail a customer.
+
+    How long a password must be at least, and what else, AUTH_PASSWORD_VALIDATORS say.
+    """
 
     email = serializers.EmailField(max_length=254)
-    password = serializers.CharField(min_length=6, max_length=128, trim_whitespace=False)
+    password = serializers.CharField(max_length=128, trim_whitespace=False)
     customerDetails = ProfileInput(required=False)
     customerAddress = JsonObject(required=False)
     signup = Credentials(required=False)

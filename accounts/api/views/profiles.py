@@ -68,6 +68,7 @@ class SignupViewSet(ContractViewSet):
             address=client_address(request._request),
             values={**details, "email": signup["email"], "mixin_schemas": metadata.get("mixins", {})},
             password=signup.get("signup", signup)["password"],
+            password_field="signup.password" if "signup" in signup else "password",
             at=self.at,
         )
         return json_answer({"id": customer.external_id}, 201)

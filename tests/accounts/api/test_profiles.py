@@ -29,7 +29,7 @@ def own(customer_api, customer):
 def test_sign_up_makes_a_customer_who_can_log_in(anonymous_api, tenant):
     body = {
         "email": "jane@example.com",
-        "password": "password123",
+        "password": GOOD,
         "customerDetails": {
             "title": "MS",
             "firstName": "Jane",
@@ -48,14 +48,12 @@ def test_sign_up_makes_a_customer_who_can_log_in(anonymous_api, tenant):
     assert (customer.tenant, customer.email, customer.first_name) == (tenant, "jane@example.com", "Jane")
     assert (customer.company_registration_id, customer.mixins) == ("123", {"a": {"b": 1}})
     assert (customer.preferred_language, customer.preferred_currency) == ("en_US", "EUR")
-    answer = anonymous_api.post(
-        "/customer/acme/login", {"email": "jane@example.com", "password": "password123"}
-    )
+    answer = anonymous_api.post("/customer/acme/login", {"email": "jane@example.com", "password": GOOD})
     assert answer.status_code == 200
 
 
 def test_sign_up_needs_email_and_password_alone(anonymous_api):
-    assert anonymous_api.post(SIGNUP, {"email": "j@x.io", "password": "secret"}).status_code == 201
+    assert anonymous_api.post(SIGNUP, {"email": "j@x.io", "password": GOOD}).status_code == 201
 
 
 def test_password_of_the_separate_login_is_the_one_that_counts(anonymous_api):
@@ -76,20 +74,62 @@ def test_password_of_the_separate_login_is_the_one_that_counts(anonymous_api):
         ({"password": "x" * 129}, "password"),
         ({"password": None}, "password"),
         ({"customerDetails": {"contactEmail": "other@x.io"}}, "customerDetails.contactEmail"),
-        ({"signup": {"email": "other@x.io", "password": "secret"}}, "signup.email"),
+        ({"signup": {"email": "other@x.io", "password": GOOD}}, "signup.email"),
         ({"customerDetails": {"preferredCurrency": "x"}}, "customerDetails.preferredCurrency"),
     ],
     ids=str,
 )
 def test_faulty_sign_up_is_refused_with_the_field(anonymous_api, change, field):
-    answer = anonymous_api.post(SIGNUP, {"email": "j@x.io", "password": "secret", **change})
+    answer = anonymous_api.post(SIGNUP, {"email": "j@x.io", "password": GOOD, **change})
     assert answer.status_code == 400
     assert answer.json()["details"][0]["field"] == field
     assert not Customer.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("password", "faults"),
+    [
+        ("zq8!w", "This password is too short. It must contain at least 8 characters."),
+        ("password123", "This password is too common."),
+        ("jane.m@example.com", "The password is too similar to the email."),
+        ("millerson", "The password is too similar to the last name."),
+        (
+            "secret",
+            "This password is too short. It must contain at least 8 characters. This password is too common.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("separate", [False, True])
+def test_sign_up_says_what_is_wrong_with_a_password(anonymous_api, password, faults, separate):
+    body = {
+        "email": "jane.m@example.com",
+        "password": password,
+        "customerDetails": {"lastName": "Millerson"},
+    }
+    if separate:
+        body.update(password=GOOD, signup={"email": body["email"], "password": password})
+    field = "signup.password" if separate else "password"
+    for _ in range(6):  # which does not count as an attempt
+        answer = anonymous_api.post(SIGNUP, body)
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {
+                "status": 400,
+                "type": "validation_violation",
+                "message": faults,
+                "details": [{"field": field, "type": "unacceptable_password", "message": faults}],
+            },
+        )
+    assert not Customer.objects.exists()
+
+
+def test_sign_up_follows_the_password_validators_of_the_settings(anonymous_api, settings):
+    settings.AUTH_PASSWORD_VALIDATORS = []
+    assert anonymous_api.post(SIGNUP, {"email": "j@x.io", "password": "secret"}).status_code == 201
+
+
 def test_sign_up_with_a_taken_email_is_refused(anonymous_api, customer):
-    answer = anonymous_api.post(SIGNUP, {"email": "John@Example.com", "password": "secret"})
+    answer = anonymous_api.post(SIGNUP, {"email": "John@Example.com", "password": GOOD})
     assert (answer.status_code, answer.json()["type"]) == (409, "conflict_resource")
     assert Customer.objects.count() == 1
 
@@ -149,7 +189,7 @@ def visitor(tenant, now):
 
 def test_sign_up_needs_an_anonymous_token(service_api, own):
     for api in (service_api("customer.customer_manage"), own):
-        assert api.post(SIGNUP, {"email": "j@x.io", "password": "secret"}).status_code == 403
+        assert api.post(SIGNUP, {"email": "j@x.io", "password": GOOD}).status_code == 403
 
 
 # One's own profile
