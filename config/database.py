@@ -19,7 +19,7 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
 
     Only a web process (SERVICE_ROLE=web) keeps its connections and gets a statement timeout: the statements
     of a management command may run as long as their work takes. A command gets room for the temporary tables
-    of an import instead.
+    of an import instead. Both have a lock timeout, that of commands being longer.
     Raises ImproperlyConfigured naming the variable that is wrong; it never repeats a password.
     """
     env = Environment(environ)
@@ -31,7 +31,7 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
         database["CONN_MAX_AGE"] = env.number("DATABASE_CONNECTION_MAX_AGE", default=600)
         _limit_web_process(database["OPTIONS"], env)
     else:
-        _make_room_for_batches(database["OPTIONS"], env)
+        _prepare_command(database["OPTIONS"], env)
     return {"default": database}
 
 
@@ -41,6 +41,7 @@ def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
     statement_timeout = env.number("DATABASE_STATEMENT_TIMEOUT_MS", default=5_000)
     if statement_timeout:
         session.append(f"-c statement_timeout={statement_timeout}")
+    session += _lock_timeout("DATABASE_LOCK_TIMEOUT_MS", env, default=3_000)
     prepare_after = env.number("DATABASE_PREPARE_AFTER", default=5)
     if prepare_after:
         # Only statements that may keep their plan are ever prepared: see core.api.sql.fetch_rows.
@@ -49,11 +50,17 @@ def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
     _begin_sessions_with(session, options)
 
 
-def _make_room_for_batches(options: dict[str, Any], env: Environment) -> None:
+def _prepare_command(options: dict[str, Any], env: Environment) -> None:
     # Only until a session has its first temporary table can it be told; the memory is taken when it is used.
     megabytes = env.number("DATABASE_TEMPORARY_MB", default=128)
-    if megabytes:
-        _begin_sessions_with([f"-c temp_buffers={megabytes}MB"], options)
+    session = [f"-c temp_buffers={megabytes}MB"] if megabytes else []
+    session += _lock_timeout("DATABASE_COMMAND_LOCK_TIMEOUT_MS", env, default=60_000)
+    _begin_sessions_with(session, options)
+
+
+def _lock_timeout(variable: str, env: Environment, *, default: int) -> list[str]:
+    milliseconds = env.number(variable, default=default)
+    return [f"-c lock_timeout={milliseconds}"] if milliseconds else []
 
 
 def _begin_sessions_with(words: list[str], options: dict[str, Any]) -> None:

@@ -94,11 +94,27 @@ class TooManyAttempts(DomainError):
         self.retry_after = retry_after
 
 
-class Overloaded(DomainError):
-    """The process is busy with as much of this work as it does at once; the caller tries again later."""
+class Unavailable(DomainError):
+    """The service could not do it now; trying again after `retry_after` seconds may help."""
 
-    code = "overloaded"
+    code = "unavailable"
 
     def __init__(self, message: str, *, retry_after: int = 1):
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Overloaded(Unavailable):
+    """The process is busy with as much of this work as it does at once."""
+
+    code = "overloaded"
+
+
+class Busy(Unavailable):
+    """Another transaction holds what this one needs, and did not let go of it in time."""
+
+    code = "busy"
+
+    def __init__(self, message: str = "", *, retry_after: int = 1):
+        message = message or "Someone else is changing this; nothing was changed. Try again in a moment."
+        super().__init__(message, retry_after=retry_after)

@@ -20,6 +20,8 @@ from accounts.operations.clients import (
     rotate_client_secret,
 )
 from core.admin import ReadOnlyAdmin, TenantAdmin, adopt
+from core.errors import Unavailable
+from core.unavailability import contention_as_refusal
 
 KEEP_OLD_SECRET_FOR = timedelta(days=7)
 
@@ -120,19 +122,30 @@ class ApiClientAdmin(TenantAdmin):
         client = self._client(request, key)
         if request.method == "POST":
             keeps = KEEP_OLD_SECRET_FOR if "keep" in request.POST else timedelta(0)
-            secret = rotate_client_secret(client=client, at=timezone.now(), keep_others_for=keeps)
-            self.log_change(request, client, "New secret.")
-            return self._show_secret(request, client, secret)
+            try:
+                with contention_as_refusal():
+                    secret = rotate_client_secret(client=client, at=timezone.now(), keep_others_for=keeps)
+            except Unavailable as busy:
+                self.message_user(request, busy.message, messages.ERROR)
+            else:
+                self.log_change(request, client, "New secret.")
+                return self._show_secret(request, client, secret)
         return self._ask(request, client, "New secret for this client?", "rotate")
 
     def revoke_tokens(self, request: HttpRequest, key: int) -> HttpResponse:
         """Refuse every token that the client holds."""
         client = self._client(request, key)
         if request.method == "POST":
-            revoke_client_tokens(client=client, at=timezone.now())
-            self.log_change(request, client, "Revoked all tokens.")
-            self.message_user(request, "All tokens of this client are refused from now on.", messages.SUCCESS)
-            return HttpResponseRedirect(reverse("admin:accounts_apiclient_change", args=(client.pk,)))
+            try:
+                with contention_as_refusal():
+                    revoke_client_tokens(client=client, at=timezone.now())
+            except Unavailable as busy:
+                self.message_user(request, busy.message, messages.ERROR)
+            else:
+                self.log_change(request, client, "Revoked all tokens.")
+                text = "All tokens of this client are refused from now on."
+                self.message_user(request, text, messages.SUCCESS)
+                return HttpResponseRedirect(reverse("admin:accounts_apiclient_change", args=(client.pk,)))
         return self._ask(request, client, "Revoke all tokens of this client?", "revoke")
 
     def _client(self, request: HttpRequest, key: int) -> ApiClient:

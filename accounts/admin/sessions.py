@@ -13,6 +13,8 @@ from accounts.models import AttemptCounter, RefreshToken, Session, SigningKey
 from accounts.operations.session_revocations import end_sessions
 from accounts.operations.signing_keys import rotate_signing_keys
 from core.admin import AutocompleteFilter, PlatformAdmin, ReadOnlyAdmin
+from core.errors import Unavailable
+from core.unavailability import contention_as_refusal
 
 
 class LiveFilter(admin.SimpleListFilter):
@@ -117,12 +119,17 @@ class SigningKeyAdmin(PlatformAdmin, ReadOnlyAdmin):
         if not self.has_view_permission(request) or not request.user.has_perm("accounts.change_signingkey"):
             raise PermissionDenied
         if request.method == "POST":
-            active = rotate_signing_keys(at=timezone.now())
-            self.log_change(request, active, "Took into use.")
-            self.message_user(
-                request, f"Tokens are signed with the key {active.kid} from now on.", messages.SUCCESS
-            )
-            return HttpResponseRedirect(reverse("admin:accounts_signingkey_changelist"))
+            try:
+                with contention_as_refusal():
+                    active = rotate_signing_keys(at=timezone.now())
+            except Unavailable as busy:
+                self.message_user(request, busy.message, messages.ERROR)
+            else:
+                self.log_change(request, active, "Took into use.")
+                self.message_user(
+                    request, f"Tokens are signed with the key {active.kid} from now on.", messages.SUCCESS
+                )
+                return HttpResponseRedirect(reverse("admin:accounts_signingkey_changelist"))
         context = {
             **self.admin_site.each_context(request),
             "title": "Rotate the signing keys?",

@@ -1,15 +1,17 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from accounts.forms.staff import StaffAddForm, StaffForm, StaffLoginForm
 from accounts.models import User
 from core.admin import PlatformAdmin, TenantAdmin
+from core.errors import Unavailable
+from core.unavailability import contention_as_refusal
 
 admin.site.login_form = StaffLoginForm
 
@@ -86,6 +88,14 @@ class StaffAdmin(TenantAdmin, UserAdmin):
                 <= held
             ]
         )
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        try:
+            with contention_as_refusal():
+                return super().user_change_password(request, id, form_url)
+        except Unavailable as busy:
+            self.message_user(request, busy.message, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
         queryset.delete()  # few rows, and their log entries go with them

@@ -28,7 +28,8 @@ from core.admin import adopt
 from core.admin.counts import CappedCount, shown_count
 from core.admin.model_admin import AnnotatedChangeList
 from core.admin.tenants import of_tenant
-from core.errors import DomainError
+from core.errors import DomainError, Unavailable
+from core.unavailability import contention_as_refusal
 
 LONGEST_NAME = 500
 LONGEST_DESCRIPTION = 10_000
@@ -186,13 +187,16 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         if not self.has_change_permission(request, cut):
             return self._refuse_move(request, "You may not move categories.", 403)
         try:
-            moved = move_category_beside(
-                tenant_id=cut.tenant_id,
-                category_id=cut.external_id,
-                target_id=target.external_id,
-                side=side,
-                at=timezone.now(),
-            )
+            with contention_as_refusal():
+                moved = move_category_beside(
+                    tenant_id=cut.tenant_id,
+                    category_id=cut.external_id,
+                    target_id=target.external_id,
+                    side=side,
+                    at=timezone.now(),
+                )
+        except Unavailable as busy:
+            return self._refuse_move(request, busy.message, 503)
         except DomainError as refused:
             return self._refuse_move(request, refused.message, 400)
         self.log_change(request, moved, [{"changed": {"fields": ["parent", "position"]}}])

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
@@ -22,8 +23,9 @@ def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet) 
             raise PermissionDenied
         number = queryset.order_by().count()
         if number:
-            model_admin.log_deletions(request, queryset)
-            model_admin.delete_queryset(request, queryset)
+            with transaction.atomic():  # what is refused must not be logged as deleted
+                model_admin.log_deletions(request, queryset)
+                model_admin.delete_queryset(request, queryset)
             name = model_admin.opts.verbose_name if number == 1 else model_admin.opts.verbose_name_plural
             model_admin.message_user(request, f"Deleted {number:,} {name}.", messages.SUCCESS)
         return None

@@ -14,6 +14,7 @@ from django.urls import reverse
 from core.admin.paginator import CappedPaginator
 from core.constraints import SameTenantReference
 from core.errors import Conflict, DomainError
+from core.unavailability import contention_as_refusal
 
 MAX_LOGGED_ROWS = 100
 MAX_NAMED_ROWS = 20
@@ -92,7 +93,8 @@ class DatabaseDeletion(admin.ModelAdmin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         try:
-            return super().delete_view(request, object_id, extra_context)
+            with contention_as_refusal():
+                return super().delete_view(request, object_id, extra_context)
         except DomainError as refusal:
             self.message_user(request, refusal.message, messages.ERROR)
             page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"

@@ -21,6 +21,7 @@ from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, Locali
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
 from core.errors import DomainError
+from core.unavailability import contention_as_refusal
 
 
 def adopt(obj: models.Model, stored: models.Model) -> None:
@@ -156,7 +157,8 @@ class TenantAdmin(DatabaseDeletion):
 
     def response_action(self, request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
         try:
-            return super().response_action(request, queryset)
+            with contention_as_refusal():
+                return super().response_action(request, queryset)
         except DomainError as refusal:
             self.message_user(request, refusal.message, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
@@ -245,7 +247,10 @@ class TenantAdmin(DatabaseDeletion):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show or save a form. What an operation refuses is rolled back and shown beside its field."""
+        """Show or save a form. What an operation refuses is rolled back and shown beside its field.
+
+        So is a lock that somebody else did not release in time: the entries stay in the form.
+        """
         if object_id is None and has_tenant(self.model) and self.chooses_tenant:
             if not self.has_add_permission(request):
                 raise PermissionDenied
@@ -254,7 +259,8 @@ class TenantAdmin(DatabaseDeletion):
                 return self._choose_tenant(request)
             extra_context = {"chosen_tenant": tenant, **(extra_context or {})}
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            with contention_as_refusal():
+                return super().changeform_view(request, object_id, form_url, extra_context)
         except DomainError as refusal:
             # Outside the transaction, which is rolled back: the same form again, now knowing of the refusal.
             request.refusal = refusal  # type: ignore[attr-defined]

@@ -1,18 +1,20 @@
 """Every error as the answer its service documents. No answer ever shows a stack trace or SQL."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
-from django.db import DataError, OperationalError
+from django.db import DataError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from psycopg import errors as postgres
 from rest_framework import exceptions as rest
 
 from core import errors
+from core.unavailability import unavailable_from
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +53,10 @@ class MethodNotAllowed(errors.DomainError):
     code = "method_not_allowed"
 
 
-class Unavailable(errors.DomainError):
-    """The database refused or dropped the request; trying again may help."""
+class SearchTookTooLong(errors.InvalidInput):
+    """The search reached the statement timeout; sending it again would cost the same."""
 
-    code = "unavailable"
+    code = "search_took_too_long"
 
 
 def status_of(error: errors.DomainError) -> HTTPStatus:
@@ -64,7 +66,7 @@ def status_of(error: errors.DomainError) -> HTTPStatus:
             return status
     if isinstance(error, MethodNotAllowed):
         return HTTPStatus.METHOD_NOT_ALLOWED
-    if isinstance(error, Unavailable):
+    if isinstance(error, errors.Unavailable):
         return HTTPStatus.SERVICE_UNAVAILABLE
     return HTTPStatus.BAD_REQUEST
 
@@ -179,8 +181,8 @@ def as_domain_error(exception: Exception) -> errors.DomainError | None:
             return MalformedBody("The request has too many parameters; the limit is 1000.")
         case DataError():
             return data_error(exception)
-        case OperationalError():
-            return operational_error(exception)
+        case OperationalError() | InternalError():
+            return unavailable_from(exception)
     return None
 
 
@@ -194,14 +196,17 @@ def data_error(exception: DataError) -> errors.DomainError | None:
     return None
 
 
-def operational_error(exception: OperationalError) -> errors.DomainError:
-    cause = exception.__cause__
-    if isinstance(cause, postgres.QueryCanceled):
-        return errors.InvalidInput(
-            "The request took too long; narrow the search or simplify the regular expression.", field="q"
-        )
-    logger.error("The database refused a request.", exc_info=exception)
-    return Unavailable("The database is not available at the moment; try again.")
+@contextmanager
+def search_time_limit() -> Iterator[None]:
+    """Raise SearchTookTooLong when a statement inside reaches the statement timeout."""
+    try:
+        yield
+    except OperationalError as error:
+        if isinstance(error.__cause__, postgres.QueryCanceled):
+            raise SearchTookTooLong(
+                "The request took too long; narrow the search or simplify the regular expression.", field="q"
+            ) from error
+        raise
 
 
 def json_answer(body: object, status: int) -> HttpResponse:
@@ -220,7 +225,7 @@ def answer_error(exception: Exception, context: dict[str, Any]) -> HttpResponse 
         return answer
     shape: ErrorShape = getattr(context.get("view"), "error_shape", segment_shape)
     answer = json_answer(shape(error, status), status)
-    if isinstance(error, errors.TooManyAttempts | errors.Overloaded):
+    if isinstance(error, errors.TooManyAttempts | errors.Unavailable):
         answer["Retry-After"] = str(error.retry_after)
     return answer
 

@@ -17,7 +17,7 @@ MEANINGS = {
     404: "The resource does not exist for the caller.",
     409: "The write contradicts what is stored.",
     429: "Too many failed attempts; wait as long as Retry-After says.",
-    503: "The service is busy; wait as long as Retry-After says.",
+    503: "The service is busy, or its database cannot do it now; wait as long as Retry-After says.",
 }
 
 
@@ -50,8 +50,8 @@ def operation(
 ) -> Callable[[Handler], Handler]:
     """Mark a viewset's method as an operation: ContractViewSet checks its scopes, the schema shows it.
 
-    `responses` maps each success status to a serializer or None; the `errors` statuses get the service's
-    error schema.
+    `responses` maps each success status to a serializer or None; the `errors` statuses, and 503, get the
+    service's error schema.
     """
 
     security: list[Any] = [{}] if is_public else [{"OAuth2": list(scopes)}]
@@ -61,7 +61,7 @@ def operation(
             status: OpenApiResponse(description="No content.") if answer is None else answer
             for status, answer in responses.items()
         }
-        for status in errors:
+        for status in (*errors, 503):
             documented[status] = OpenApiResponse(
                 FAULT if status == 401 else error_schema, description=MEANINGS[status]
             )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import cache
 from http import HTTPStatus
@@ -19,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from core.api import parameters
-from core.api.errors import answer_failure, logger, segment_shape
+from core.api.errors import answer_failure, logger, search_time_limit, segment_shape
 from core.api.fields import Languages
 from core.api.languages import accepted_languages
 from core.api.operations import Operation
@@ -234,15 +235,16 @@ class ContractViewSet(ViewSet):
         """
         text = parameters.text(self.request.query_params, "q") if q is None else q
         searched, search_needs = representation.condition(parse(text)) if text.strip() else ([], set())
-        page = fetch_page(
-            representation,
-            self.page_request(),
-            [*conditions, *searched],
-            set(needs) | search_needs,
-            order=order,
-            parts=parts,
-            keeps_plan=keeps_plan and not searched,
-        )
+        with search_time_limit() if searched else nullcontext():
+            page = fetch_page(
+                representation,
+                self.page_request(),
+                [*conditions, *searched],
+                set(needs) | search_needs,
+                order=order,
+                parts=parts,
+                keeps_plan=keeps_plan and not searched,
+            )
         if when_empty and not page.documents:
             when_empty()
         answer = HttpResponse(page.body, content_type="application/json")

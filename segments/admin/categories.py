@@ -15,6 +15,8 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from core.admin import AutocompleteSelect
+from core.errors import Unavailable
+from core.unavailability import contention_as_refusal
 from segments.enrolment import Line, preview_items
 from segments.models import ItemAssignment, Segment
 from segments.operations.items import ItemRow, ItemType, upsert_item_assignments
@@ -49,9 +51,16 @@ def assign_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet
     form = SegmentForm(
         request.POST if is_answer else None, segments=segments, admin_site=model_admin.admin_site
     )
+    assigned: tuple[int, int] | None = None
     if is_answer and form.is_valid():
         segment = form.cleaned_data["segment"]
-        added, present = assign(segment, queryset, form.cleaned_data["includes_subcategories"])
+        try:
+            with contention_as_refusal():
+                assigned = assign(segment, queryset, form.cleaned_data["includes_subcategories"])
+        except Unavailable as busy:
+            form.add_error(None, busy.message)
+    if assigned is not None:
+        added, present = assigned
         noun = "category" if added == 1 else "categories"
         if added:
             segment_admin = model_admin.admin_site.get_model_admin(Segment)

@@ -9,6 +9,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from core.errors import Unavailable
+from core.unavailability import contention_as_refusal
 from segments.enrolment import Enrolment, preview_customers, preview_items
 from segments.forms.enrolment import EnrolmentForm, ItemsForm, MembersForm
 from segments.models import Segment
@@ -37,9 +39,13 @@ class EnrolmentPages(admin.ModelAdmin):
         if form.is_bound and form.is_valid():
             enrolment = preview_customers(segment=segment, lines=form.lines)
             if "_apply" in request.POST:
-                return self._apply(
-                    request, segment, "customers", self._enrol_members(segment, form, enrolment)
-                )
+                try:
+                    with contention_as_refusal():
+                        outcomes = self._enrol_members(segment, form, enrolment)
+                except Unavailable as busy:
+                    form.add_error(None, busy.message)
+                else:
+                    return self._apply(request, segment, "customers", outcomes)
         return self._page(request, segment, form, enrolment, "members")
 
     def add_items(self, request: HttpRequest, key: int) -> HttpResponse:
@@ -51,7 +57,13 @@ class EnrolmentPages(admin.ModelAdmin):
             item_type = ItemType(form.cleaned_data["item_type"])
             enrolment = preview_items(segment=segment, item_type=item_type, lines=form.lines)
             if "_apply" in request.POST:
-                return self._apply(request, segment, "items", self._enrol_items(segment, form, enrolment))
+                try:
+                    with contention_as_refusal():
+                        outcomes = self._enrol_items(segment, form, enrolment)
+                except Unavailable as busy:
+                    form.add_error(None, busy.message)
+                else:
+                    return self._apply(request, segment, "items", outcomes)
         return self._page(request, segment, form, enrolment, "items")
 
     def _form(self, request: HttpRequest, kind: type[EnrolmentForm]) -> EnrolmentForm:

@@ -16,7 +16,7 @@ def test_embedded_server_is_the_default():
     assert settings() == {
         "ENGINE": "config.embedded_postgres",
         "NAME": "segments",
-        "OPTIONS": {"options": "-c temp_buffers=128MB"},
+        "OPTIONS": {"options": "-c temp_buffers=128MB -c lock_timeout=60000"},
         "EMBEDDED": {"data": "/shop/var/pg", "profile": "production"},
         "CONN_MAX_AGE": 0,
         "TEST": {"NAME": "test_segments"},
@@ -46,7 +46,7 @@ def test_url_is_decoded_and_its_options_reach_the_driver():
             "sslmode": "verify-full",
             "sslrootcert": "/etc/ca.pem",
             "connect_timeout": "3",
-            "options": "-c temp_buffers=128MB",
+            "options": "-c temp_buffers=128MB -c lock_timeout=60000",
         },
         "CONN_MAX_AGE": 0,
         "TEST": {"NAME": "test_segments"},
@@ -85,11 +85,12 @@ def test_a_web_process_keeps_connections_and_bounds_statements_a_command_has_roo
     command, web = settings(DATABASE_URL=url), settings(DATABASE_URL=url, SERVICE_ROLE="web")
 
     assert (command["CONN_MAX_AGE"], web["CONN_MAX_AGE"]) == (0, 600)
-    assert command["OPTIONS"] == {"options": "-c temp_buffers=128MB"}
+    assert command["OPTIONS"] == {"options": "-c temp_buffers=128MB -c lock_timeout=60000"}
     assert web["OPTIONS"] == {
         "connect_timeout": 5,
         "prepare_threshold": 5,
-        "options": "-c jit=off -c statement_timeout=5000 -c plan_cache_mode=force_generic_plan",
+        "options": "-c jit=off -c statement_timeout=5000 -c lock_timeout=3000"
+        " -c plan_cache_mode=force_generic_plan",
     }
 
 
@@ -100,6 +101,7 @@ def test_limits_of_a_web_process_come_from_the_environment_and_keep_the_options_
         DATABASE_CONNECTION_MAX_AGE="30",
         DATABASE_CONNECT_TIMEOUT="2",
         DATABASE_STATEMENT_TIMEOUT_MS="750",
+        DATABASE_LOCK_TIMEOUT_MS="500",
         DATABASE_PREPARE_AFTER="3",
     )
 
@@ -108,7 +110,7 @@ def test_limits_of_a_web_process_come_from_the_environment_and_keep_the_options_
         "connect_timeout": 2,
         "prepare_threshold": 3,
         "options": "-c search_path=shop -c jit=off -c statement_timeout=750"
-        " -c plan_cache_mode=force_generic_plan",
+        " -c lock_timeout=500 -c plan_cache_mode=force_generic_plan",
     }
 
 
@@ -118,6 +120,7 @@ def test_connections_timeout_and_kept_plans_can_be_left_to_a_proxy_in_between():
         DATABASE_URL="postgres://h/n?connect_timeout=7",
         DATABASE_CONNECTION_MAX_AGE="0",
         DATABASE_STATEMENT_TIMEOUT_MS="0",
+        DATABASE_LOCK_TIMEOUT_MS="0",
         DATABASE_PREPARE_AFTER="0",
     )
 
@@ -125,9 +128,11 @@ def test_connections_timeout_and_kept_plans_can_be_left_to_a_proxy_in_between():
     assert found["OPTIONS"] == {"connect_timeout": "7", "options": "-c jit=off"}
 
 
-def test_room_for_temporary_tables_can_be_left_to_the_server():
-    assert settings(DATABASE_TEMPORARY_MB="0")["OPTIONS"] == {}
-    assert settings(DATABASE_TEMPORARY_MB="64")["OPTIONS"] == {"options": "-c temp_buffers=64MB"}
+def test_limits_of_a_command_come_from_the_environment():
+    found = settings(DATABASE_TEMPORARY_MB="0", DATABASE_COMMAND_LOCK_TIMEOUT_MS="0")
+    assert found["OPTIONS"] == {}
+    found = settings(DATABASE_TEMPORARY_MB="64", DATABASE_COMMAND_LOCK_TIMEOUT_MS="10")
+    assert found["OPTIONS"] == {"options": "-c temp_buffers=64MB -c lock_timeout=10"}
 
 
 @pytest.mark.parametrize(
@@ -136,6 +141,7 @@ def test_room_for_temporary_tables_can_be_left_to_the_server():
         "DATABASE_CONNECTION_MAX_AGE",
         "DATABASE_CONNECT_TIMEOUT",
         "DATABASE_STATEMENT_TIMEOUT_MS",
+        "DATABASE_LOCK_TIMEOUT_MS",
         "DATABASE_PREPARE_AFTER",
     ],
 )

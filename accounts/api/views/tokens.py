@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+from http import HTTPStatus
+from typing import Any
 from urllib.parse import unquote_plus
 
 from django.http import HttpResponse
@@ -20,13 +22,20 @@ from accounts.operations.clients import grant_service_token
 from accounts.tokens.keys import published_keys
 from core.api.addresses import client_address
 from core.api.error_schemas import SegmentError
-from core.api.errors import json_answer
+from core.api.errors import json_answer, segment_shape
 from core.api.operations import operation
 from core.api.views import ContractViewSet
-from core.errors import TooManyAttempts
+from core.errors import DomainError, TooManyAttempts, Unavailable
 
 LONGEST_PARAMETER = 4_000
 SESSION_IDLE_TIME = 120  # seconds; part of the answer's published shape, nothing here is idle
+
+
+def oauth_shape(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+    """`{error, error_description}` of RFC 6749 while the service is not available, else the common shape."""
+    if isinstance(error, Unavailable):
+        return {"error": "temporarily_unavailable", "error_description": error.message}
+    return segment_shape(error, status)
 
 
 class ServiceTokenViewSet(ContractViewSet):
@@ -34,6 +43,7 @@ class ServiceTokenViewSet(ContractViewSet):
 
     authentication_classes = ()
     parser_classes = (FormParser,)
+    error_shape = staticmethod(oauth_shape)
 
     @operation(
         "POST-oauth-request-client-credentials",

@@ -4,7 +4,7 @@ from io import BytesIO
 
 import pytest
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
-from django.db import DataError, OperationalError
+from django.db import DataError, InternalError, OperationalError
 from django.http import Http404
 from psycopg import errors as postgres
 from rest_framework import exceptions as rest
@@ -14,10 +14,12 @@ from core.api.bodies import JsonParser
 from core.api.errors import (
     InvalidBody,
     MalformedBody,
+    SearchTookTooLong,
     answer_error,
     answer_failure,
     category_shape,
     flatten,
+    search_time_limit,
     segment_shape,
     typed_shape,
 )
@@ -50,7 +52,6 @@ def database_error(kind, cause):
         (TooManyFieldsSent(), 400),
         (database_error(DataError, postgres.InvalidRegularExpression), 400),
         (database_error(DataError, postgres.NumericValueOutOfRange), 400),
-        (database_error(OperationalError, postgres.QueryCanceled), 400),
         (errors.MissingScope(("a.b",)), 403),
         (errors.NotAllowed("x"), 403),
         (PermissionDenied(), 403),
@@ -61,6 +62,11 @@ def database_error(kind, cause):
         (errors.VersionConflict(expected=1, stored=2), 409),
         (errors.TooManyAttempts("x", retry_after=3), 429),
         (database_error(OperationalError, postgres.AdminShutdown), 503),
+        (database_error(OperationalError, postgres.QueryCanceled), 503),
+        (database_error(OperationalError, postgres.LockNotAvailable), 503),
+        (database_error(OperationalError, postgres.DeadlockDetected), 503),
+        (database_error(OperationalError, postgres.SerializationFailure), 503),
+        (database_error(InternalError, postgres.ReadOnlySqlTransaction), 503),
     ],
 )
 def test_each_kind_of_error_has_its_status(exception, status):
@@ -68,7 +74,15 @@ def test_each_kind_of_error_has_its_status(exception, status):
     assert "details that no client may see" not in json.dumps(answer(exception)[1])
 
 
-@pytest.mark.parametrize("exception", [ValueError("ours"), DataError("ours"), KeyError("x")])
+@pytest.mark.parametrize(
+    "exception",
+    [
+        ValueError("ours"),
+        DataError("ours"),
+        KeyError("x"),
+        database_error(InternalError, postgres.InFailedSqlTransaction),
+    ],
+)
 def test_faults_of_ours_rise(exception):
     assert answer_error(exception, {"view": View(segment_shape)}) is None
 
@@ -135,6 +149,31 @@ def test_typed_errors_list_every_problem():
 def test_waiting_time_is_a_header():
     error = errors.TooManyAttempts("Wait.", retry_after=7)
     assert answer_error(error, {"view": View(typed_shape)})["Retry-After"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("cause", "seconds"),
+    [
+        (postgres.LockNotAvailable, "1"),
+        (postgres.DeadlockDetected, "1"),
+        (postgres.SerializationFailure, "1"),
+        (postgres.QueryCanceled, "1"),
+        (postgres.AdminShutdown, "5"),
+    ],
+)
+def test_what_another_attempt_may_cure_says_when_to_try_again(cause, seconds):
+    response = answer_error(database_error(OperationalError, cause), {"view": View(typed_shape)})
+    assert (response.status_code, response["Retry-After"]) == (503, seconds)
+
+
+def test_a_search_that_reaches_the_statement_timeout_is_refused_but_its_lock_wait_is_not():
+    with pytest.raises(SearchTookTooLong) as refused, search_time_limit():
+        raise database_error(OperationalError, postgres.QueryCanceled)
+    assert answer(refused.value)[0] == 400
+    waited = database_error(OperationalError, postgres.LockNotAvailable)
+    with pytest.raises(OperationalError) as raised, search_time_limit():
+        raise waited
+    assert raised.value is waited
 
 
 def test_problems_of_nested_serializers_have_dotted_paths():

@@ -1,0 +1,60 @@
+"""Which errors of the database mean that the same request may succeed when it is sent again."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import InternalError, OperationalError, connection
+from psycopg import errors as postgres
+
+from core.errors import Busy, Unavailable
+
+logger = logging.getLogger(__name__)
+
+CONTENTION = (postgres.LockNotAvailable, postgres.DeadlockDetected, postgres.SerializationFailure)
+"""Lock timeout (55P03), deadlock (40P01) and serialization failure (40001)."""
+
+
+def unavailable_from(error: Exception) -> Unavailable | None:
+    """Return what a client is told of a database error that a later attempt may not meet; None for others.
+
+    The transaction of the failed statement must have ended. A connection whose server is read-only
+    (25006) is closed: after a failover the next request must reach the new primary.
+    """
+    if not isinstance(error, OperationalError | InternalError):
+        return None
+    cause = error.__cause__
+    if isinstance(cause, CONTENTION):
+        return Busy()
+    if isinstance(cause, postgres.QueryCanceled):
+        return Unavailable("This took too long and was stopped; nothing was changed. Try again in a moment.")
+    if isinstance(cause, postgres.ReadOnlySqlTransaction):
+        logger.error("The database is read-only.", exc_info=error)
+        if connection.in_atomic_block:
+            connection.close_at = time.monotonic()  # when the next request begins
+        else:
+            connection.close()
+        return Unavailable(
+            "The database accepts no changes at the moment; nothing was changed. Try again.", retry_after=5
+        )
+    if isinstance(error, InternalError):
+        return None
+    logger.error("The database refused a request.", exc_info=error)
+    return Unavailable("The database is not available at the moment; try again.", retry_after=5)
+
+
+@contextmanager
+def contention_as_refusal() -> Iterator[None]:
+    """Raise Unavailable for a lock wait, deadlock, timeout or read-only server met inside.
+
+    For whoever shows a DomainError to a person: put it around the whole transaction. A lost connection
+    still rises as OperationalError, since the page could not be shown again either.
+    """
+    try:
+        yield
+    except (OperationalError, InternalError) as error:
+        expected = (*CONTENTION, postgres.QueryCanceled, postgres.ReadOnlySqlTransaction)
+        if isinstance(error.__cause__, expected) and (unavailable := unavailable_from(error)):
+            raise unavailable from error
+        raise
