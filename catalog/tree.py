@@ -133,13 +133,14 @@ class LockedTree:
         self._delete(f"tree_id = %s AND id IN ({chosen.text})", [self.tenant_id, *chosen.values])
         self.place_forest()
 
-    def delete_alone(self, category: Category) -> None:
-        """Delete the category; its children become root categories, their subtrees stay whole."""
+    def delete_only(self, keys: Sequence[int]) -> None:
+        """Delete the categories of these keys; their children become root categories with whole subtrees."""
         _execute(
-            f"UPDATE {TABLE} SET parent_id = %s WHERE tenant_id = %s AND parent_id = %s",
-            [self.root.pk, self.tenant_id, category.pk],
+            f"UPDATE {TABLE} SET parent_id = %s WHERE tenant_id = %s AND parent_id = ANY(%s)"
+            " AND NOT id = ANY(%s)",
+            [self.root.pk, self.tenant_id, list(keys), list(keys)],
         )
-        self._delete("tree_id = %s AND id = %s", [self.tenant_id, category.pk])
+        self._delete("tree_id = %s AND id = ANY(%s)", [self.tenant_id, list(keys)])
         self.place_forest()
 
     def place_beside(self, category: Category, *, target: Category, side: str) -> list[int]:

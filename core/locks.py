@@ -4,9 +4,15 @@ Order of all locks, everywhere: tree, category, segment, coupon, usage; several 
 order. See docs/locking.md.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import IntEnum
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import LockNotAvailable
+
+_unlocked: ContextVar[bool] = ContextVar("unlocked", default=False)
 
 
 class Lock(IntEnum):
@@ -18,9 +24,38 @@ class Lock(IntEnum):
     IMPORT_RUN = 5  # one run of an import, held by the process at work on it; second key: the run
 
 
+PROTECTED = {
+    Lock.CATEGORY_TREE: "the category tree",
+    Lock.SIGNING_KEYS: "the signing keys",
+    Lock.DEMO_DATA: "the demo data",
+    Lock.IMPORT_RUN: "the import",
+}
+
+
 def take_lock(lock: Lock, key: int = 0) -> None:
-    """Wait for the lock and hold it until the transaction ends. Refuses to run outside one."""
+    """Wait for the lock and hold it until the transaction ends. Refuses to run outside one.
+
+    Raises OperationalError, naming what somebody else is changing, when the lock timeout ends the wait.
+    """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(f"The lock {lock.name} needs a transaction.")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(lock), key])
+    if _unlocked.get():
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(lock), key])
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            text = f"lock timeout while somebody else was changing {PROTECTED[lock]}"
+            raise OperationalError(text) from error.__cause__
+        raise
+
+
+@contextmanager
+def unlocked() -> Iterator[None]:
+    """Let `take_lock` take nothing, while all rows that are written are private to this session."""
+    token = _unlocked.set(True)
+    try:
+        yield
+    finally:
+        _unlocked.reset(token)

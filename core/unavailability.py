@@ -44,6 +44,18 @@ def unavailable_from(error: Exception) -> Unavailable | None:
     return Unavailable("The database is not available at the moment; try again.", retry_after=5)
 
 
+def failure_in_words(error: Exception) -> str:
+    """Return what an operator of a command is told of a failed statement, and what to do."""
+    text = " ".join(str(error).split())
+    if isinstance(error.__cause__, CONTENTION):
+        return (
+            f"Somebody else holds what this needs and did not let go of it in time ({text})."
+            " What was not committed is rolled back. Run it again later; DATABASE_COMMAND_LOCK_TIMEOUT_MS"
+            " says how long it waits."
+        )
+    return f"The database server cannot be reached: {text}"
+
+
 @contextmanager
 def contention_as_refusal() -> Iterator[None]:
     """Raise Unavailable for a lock wait, deadlock, timeout or read-only server met inside.

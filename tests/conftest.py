@@ -1,10 +1,12 @@
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
 from django.test.client import ClientHandler
 from hypothesis import settings as hypothesis_settings
@@ -213,3 +215,20 @@ def operator_browser(db: None) -> Client:
     browser = Client()
     browser.force_login(UserFactory(username="operator", tenant=None, is_superuser=True))
     return browser
+
+
+@pytest.fixture
+def holder(transactional_db: None) -> Iterator[psycopg.Connection]:
+    """Another session of the same database, whose transaction keeps its locks until the test ends it."""
+    with psycopg.connect(**connection.get_connection_params()) as session:
+        yield session
+        session.rollback()
+
+
+@pytest.fixture
+def impatient(transactional_db: None) -> Iterator[None]:
+    """Let this thread's connection wait for locks a twentieth of a second, not three."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '50ms'")
+    yield
+    connection.close()

@@ -28,6 +28,7 @@ from core.imports.files import STANDARD_INPUT, InputFile
 from core.imports.merging import Tally
 from core.imports.records import Format, format_of_name
 from core.imports.statements import Mode
+from core.unavailability import failure_in_words
 
 ALL_APPLIED, SOME_REFUSED, NOTHING_DONE = 0, 1, 2
 MEANING = {
@@ -65,10 +66,6 @@ def tenant_named(name: str) -> TenantRecord:
     return TenantRecord(
         tenant.pk, tenant.name, tenant.default_language, tuple(tenant.languages), tenant.currency
     )
-
-
-def unreachable(error: OperationalError) -> str:
-    return f"The database server cannot be reached: {str(error).strip()}"
 
 
 class ImportCommand(BaseCommand):
@@ -143,7 +140,7 @@ class ImportCommand(BaseCommand):
         except DomainError as error:
             self._fail(error.code, error.message, as_json=options["json"])
         except OperationalError as error:
-            self._fail("server_failed", unreachable(error), as_json=options["json"])
+            self._fail("server_failed", failure_in_words(error), as_json=options["json"])
         except KeyboardInterrupt:
             self._fail("stopped", "Stopped before anything was done.", as_json=options["json"])
         self._answer(order, report, monotonic() - started, as_json=options["json"])
@@ -255,7 +252,7 @@ class ExportCommand(BaseCommand):
         except DomainError as error:
             raise CommandError(error.message, returncode=NOTHING_DONE) from error
         except OperationalError as error:
-            raise CommandError(unreachable(error), returncode=NOTHING_DONE) from error
+            raise CommandError(failure_in_words(error), returncode=NOTHING_DONE) from error
         self.stderr.write(f"{count:,} {self.kind.noun} exported.", self.style.SUCCESS)
 
 

@@ -15,6 +15,7 @@ from accounts.tokens.revocations import announce_revocation
 from core.api.fields import Json, Nested, Text
 from core.api.representations import Representation
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.shadows import Rows
 from core.imports.stages import json_text
 from core.upserts import Outcome
 
@@ -68,7 +69,10 @@ CUSTOMER_FILES = ImportKind(
         EXPECTED_VERSION,
     ),
     writer=TableWriter(
-        CUSTOMERS, read_customer, remove=Removal(remove_customers), changed=announce_revocation
+        CUSTOMERS,
+        read_customer,
+        remove=Removal(remove_customers, tables={"accounts_customer": Rows.OF_TENANT}),
+        changed=announce_revocation,
     ),
     export=Export(
         Representation(

@@ -21,6 +21,7 @@ from core.imports.files import UnreadableFile, UnwritableFile
 from core.imports.merging import COUNTS, Refusal, Tally
 from core.imports.records import Format, Record, format_of, header_of, read_records
 from core.imports.statements import Mode
+from core.unavailability import CONTENTION, failure_in_words
 
 KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
 KEPT_SOURCE = 2_000  # characters of each kept row
@@ -140,7 +141,7 @@ class ImportAtWork:
             at=timezone.now(),
             mode=self.order.mode,
             is_rehearsal=self.order.is_rehearsal,
-            size=self.order.rows_at_once,
+            size=self.order.rows_of_part,
             refuse=refuse,
             written=partial(note_changes, run) if run and self.order.kind.is_undoable else None,
         )
@@ -227,7 +228,7 @@ def run_import(order: ImportOrder, listener: Listener) -> Report:
         recount(report)
         end_run(run, ImportState.STOPPED)
     except (OperationalError, InterfaceError) as error:
-        report.error = ServerFailed(f"The database server ended the import: {str(error).strip()}")
+        report.error = ServerFailed(end_in_words(report, error))
         with suppress(OperationalError, InterfaceError):  # a run that cannot be ended can be resumed as well
             recount(report)
             end_run(run, ImportState.FAILED, error)
@@ -237,6 +238,14 @@ def run_import(order: ImportOrder, listener: Listener) -> Report:
     else:
         end_run(run, ImportState.FINISHED)
     return report
+
+
+def end_in_words(report: Report, error: Exception) -> str:
+    """Return why the database ended the import, and how to go on."""
+    if not isinstance(error.__cause__, CONTENTION):
+        return f"The database server ended the import: {str(error).strip()}"
+    resume = " Batches that were committed stay; --resume goes on behind them." if report.run else ""
+    return failure_in_words(error) + resume
 
 
 def stopped(report: Report) -> ImportStopped:

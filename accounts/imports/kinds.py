@@ -1,6 +1,7 @@
 """What a file can hold, and who writes a batch of it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -16,6 +17,7 @@ from core.imports.kinds import TableKind
 from core.imports.merging import Merge, Refusal, Tally
 from core.imports.plain_rows import PlainRow
 from core.imports.records import Record
+from core.imports.shadows import Rows, shadowed
 from core.imports.stages import CopiedRows
 from core.imports.statements import Mode
 from core.upserts import Outcome
@@ -78,7 +80,11 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class ImportKind:
-    """A kind of row in files. `name` is that of its commands, `upsert_<name>` and `export_<name>`."""
+    """A kind of row in files. `name` is that of its commands, `upsert_<name>` and `export_<name>`.
+
+    `batch_size` bounds how long a batch holds its locks: less than a write waits for them. With
+    `plans_whole_file` an import that is all or nothing hands all rows to the operation at once.
+    """
 
     name: str
     noun: str
@@ -87,7 +93,8 @@ class ImportKind:
     export: Export
     modes: tuple[Mode, ...] = (Mode.UPSERT, Mode.INSERT, Mode.DELETE)
     is_undoable: bool = False
-    batch_size: int = 1_000_000
+    plans_whole_file: bool = False
+    batch_size: int = 20_000
 
 
 def refusal_of(record: Record, error: DomainError) -> Refusal:
@@ -165,9 +172,11 @@ class Removal:
     """How rows are deleted by an operation. `id` is the member of the body that names a row.
 
     The operation reports every id, in order, and tells by `created` that it found and deleted the row.
+    `tables` are those that it writes to or locks rows of: a dry run gives it copies of them.
     """
 
     operation: Callable[[TenantRecord, Sequence[str], datetime], list[Outcome]]
+    tables: Mapping[str, Rows]
     id: str = "id"
 
 
@@ -193,7 +202,7 @@ def one_by_one(
 def remove_rows(batch: Batch, remove: Removal) -> Tally:
     """Delete the rows that the records name; what is gone already counts as unchanged."""
     tally = Tally()
-    with transaction.atomic():
+    with one_transaction(batch, remove.tables):
         for part in batch.parts(DELETIONS_AT_ONCE):
             tally.rows += len(part)
             named = [(record, (record.body or {}).get(remove.id)) for record in part]
@@ -209,9 +218,15 @@ def remove_rows(batch: Batch, remove: Removal) -> Tally:
                     tally.removed += 1
                 else:
                     tally.unchanged += 1
-        if batch.is_rehearsal:
-            transaction.set_rollback(True)
     return tally
+
+
+def one_transaction(batch: Batch, tables: Mapping[str, Rows]) -> AbstractContextManager[None]:
+    """Return the transaction that a batch is applied in; that of a dry run writes to copies of the tables.
+
+    So a dry run holds no lock that a write waits for, however long it takes.
+    """
+    return shadowed(tables, batch.tenant.id) if batch.is_rehearsal else transaction.atomic()
 
 
 def refuse(tally: Tally, batch: Batch, refusal: Refusal) -> None:
@@ -226,7 +241,8 @@ class OperationWriter(Generic[Row]):
     """Writes rows by an app's bulk operations. Of rows with the same id the last counts.
 
     `changed` keeps the rows that are new or differ from what is stored, `existing` tells which ids exist,
-    `upsert` reports every row, in order.
+    `upsert` reports every row, in order. `tables` are those that `upsert` writes to or locks rows of: a dry
+    run gives it copies of them.
     """
 
     read: Callable[[Mapping[str, Any], TenantRecord], Row]
@@ -234,22 +250,26 @@ class OperationWriter(Generic[Row]):
     changed: Callable[[TenantRecord, Sequence[Row]], list[Row]]
     existing: Callable[[TenantRecord, Sequence[str]], set[str]]
     upsert: Callable[[TenantRecord, Sequence[Row], datetime], list[Outcome]]
+    tables: Mapping[str, Rows]
     remove: Removal
     plain: None = None
 
     def write(self, batch: Batch) -> Tally:
-        """Apply the rows in one transaction; say what became of them."""
+        """Apply the rows in one transaction; say what became of them.
+
+        All rows are read before the first is written: whoever waits for what is locked does not wait for
+        the file as well.
+        """
         if batch.mode is Mode.DELETE:
             return remove_rows(batch, self.remove)
         tally = Tally()
-        with transaction.atomic():
-            for part in batch.parts(batch.size):
-                self._write_part(batch, part, tally)
-            if batch.is_rehearsal:
-                transaction.set_rollback(True)
+        parts = [self._read_part(batch, part, tally) for part in batch.parts(batch.size)]
+        with one_transaction(batch, self.tables):
+            for rows in parts:
+                self._apply(batch, rows, tally)
         return tally
 
-    def _write_part(self, batch: Batch, part: Sequence[Record], tally: Tally) -> None:
+    def _read_part(self, batch: Batch, part: Sequence[Record], tally: Tally) -> dict[str, tuple[Record, Row]]:
         last: dict[str, tuple[Record, Row]] = {}
         for record in part:
             tally.rows += 1
@@ -260,7 +280,7 @@ class OperationWriter(Generic[Row]):
                 name = self.identify(row)
                 tally.repeated += name in last
                 last[name] = (record, row)
-        self._apply(batch, last, tally)
+        return last
 
     def _row(self, record: Record, batch: Batch) -> Row | Refusal:
         if record.body is None:

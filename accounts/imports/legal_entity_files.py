@@ -17,6 +17,9 @@ from core.api.fields import Json, Nested
 from core.api.representations import Representation
 from core.errors import NotFound
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.shadows import Rows
+
+TABLES = {"accounts_tenant": Rows.THE_TENANT, "accounts_legalentity": Rows.OF_TENANT}
 
 read_entity = BodyReader(LegalEntityInput())
 
@@ -91,7 +94,8 @@ LEGAL_ENTITY_FILES = ImportKind(
         changed=changed_rows,
         existing=existing_ids,
         upsert=lambda tenant, rows, at: upsert_legal_entities(tenant_id=tenant.id, rows=rows, at=at),
-        remove=Removal(one_by_one(remove_entity, gone=NotFound)),
+        tables=TABLES,
+        remove=Removal(one_by_one(remove_entity, gone=NotFound), tables=TABLES),
     ),
     export=Export(
         Representation(
@@ -110,5 +114,6 @@ LEGAL_ENTITY_FILES = ImportKind(
             " SELECT count(id) FROM above), legal_entity.id"
         ),
     ),
+    plans_whole_file=True,
     batch_size=20_000,
 )

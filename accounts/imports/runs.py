@@ -2,6 +2,7 @@
 
 import getpass
 import socket
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.callers import TenantRecord
-from accounts.imports.kinds import ImportKind
+from accounts.imports.kinds import DELETIONS_AT_ONCE, ImportKind
 from accounts.models import ImportRun, ImportState
 from core.errors import Conflict, DomainError
 from core.imports.columns import Column
@@ -19,6 +20,7 @@ from core.imports.records import Format
 from core.imports.statements import Mode
 from core.locks import Lock
 
+WHOLE_FILE = sys.maxsize
 PATIENCE_SECONDS = 10  # a killed process's last statement may still be at work in the server
 UNFINISHED = (ImportState.RUNNING, ImportState.STOPPED, ImportState.FAILED)
 
@@ -53,8 +55,14 @@ class ImportOrder:
 
     @property
     def rows_at_once(self) -> int:
-        """How many rows are one batch."""
-        return self.batch_size or self.kind.batch_size
+        """How many rows are one batch, whose locks are held until it is committed."""
+        size = self.batch_size or self.kind.batch_size
+        return min(size, DELETIONS_AT_ONCE) if self.mode is Mode.DELETE else size
+
+    @property
+    def rows_of_part(self) -> int:
+        """How many rows a batch may hand on at once, where it is the whole file."""
+        return WHOLE_FILE if self.is_atomic and self.kind.plans_whole_file else self.rows_at_once
 
     @property
     def columns(self) -> tuple[Column, ...]:

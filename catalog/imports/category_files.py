@@ -5,18 +5,19 @@ from datetime import datetime
 from typing import Any
 
 from accounts.callers import TenantRecord
-from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal, one_by_one
+from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal
 from catalog.api.bodies import WriteLanguages, read_category
 from catalog.api.representations import CATEGORY as ANSWER
-from catalog.errors import CategoryNotFound
 from catalog.imports.categories import changed_categories
 from catalog.models import Category
-from catalog.operations.categories import delete_category
+from catalog.operations.categories import delete_categories_only
 from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
 from core.api.fields import Json, Nested
 from core.api.representations import Representation
 from core.identifiers import check_client_id
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.shadows import Rows
+from core.upserts import Outcome
 
 EXPORTED = (
     "id",
@@ -33,6 +34,8 @@ EXPORTED = (
     "ownClassificationMixins",
     "mixins",
 )
+
+TABLES = {"catalog_category": Rows.OF_TENANT, "catalog_categorynumber": Rows.OF_TENANT}
 
 
 def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> CategoryRow:
@@ -63,9 +66,14 @@ def existing_ids(tenant: TenantRecord, ids: Sequence[str]) -> set[str]:
     return set(categories.values_list("external_id", flat=True))
 
 
-def remove_category(tenant: TenantRecord, external_id: str, at: datetime) -> None:
-    """Delete the category; what is below it becomes a root category."""
-    delete_category(tenant_id=tenant.id, external_id=external_id, with_subcategories=False)
+def remove_categories(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
+    """Delete the categories; what is below them becomes root categories."""
+    left = delete_categories_only(tenant_id=tenant.id, external_ids=ids)
+    outcomes = []
+    for position, name in enumerate(ids):
+        outcomes.append(Outcome(position, created=name in left, id=name))
+        left.discard(name)
+    return outcomes
 
 
 CATEGORY_FILES = ImportKind(
@@ -95,7 +103,8 @@ CATEGORY_FILES = ImportKind(
         changed=lambda tenant, rows: changed_categories(tenant_id=tenant.id, rows=rows),
         existing=existing_ids,
         upsert=lambda tenant, rows, at: upsert_categories_in_bulk(tenant_id=tenant.id, rows=rows, at=at),
-        remove=Removal(one_by_one(remove_category, gone=CategoryNotFound)),
+        tables=TABLES,
+        remove=Removal(remove_categories, tables={**TABLES, "catalog_categoryassignment": Rows.NONE}),
     ),
     export=Export(
         Representation(
@@ -110,5 +119,6 @@ CATEGORY_FILES = ImportKind(
         order="category.lft",
         condition="category.parent_id IS NOT NULL",
     ),
-    batch_size=10_000,
+    plans_whole_file=True,
+    batch_size=5_000,
 )

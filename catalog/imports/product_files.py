@@ -12,11 +12,13 @@ from catalog.api.products import read_product
 from catalog.errors import InvalidProduct
 from catalog.imports.products import PRODUCTS
 from catalog.models import Product
-from catalog.operations.products import RESERVED_IDS, delete_product
+from catalog.operations.product_sets import delete_products
+from catalog.operations.products import RESERVED_IDS
 from core.api.fields import Json, Nested
 from core.api.representations import Representation
 from core.identifiers import check_client_id
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.shadows import Rows
 from core.imports.stages import json_text
 from core.upserts import Outcome
 
@@ -48,10 +50,9 @@ def remove_products(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> l
     """Delete the products with their assignments."""
     products = Product.objects.for_tenant(tenant.id).filter(external_id__in=ids)
     known = set(products.values_list("external_id", flat=True))
+    delete_products(products=products)
     outcomes = []
     for position, name in enumerate(ids):
-        if name in known:
-            delete_product(tenant_id=tenant.id, product_id=name)
         outcomes.append(Outcome(position, created=name in known, id=name))
         known.discard(name)
     return outcomes
@@ -71,7 +72,14 @@ PRODUCT_FILES = ImportKind(
         Column("metadata.mixins", ColumnType.JSON),
         EXPECTED_VERSION,
     ),
-    writer=TableWriter(PRODUCTS, read_row, remove=Removal(remove_products)),
+    writer=TableWriter(
+        PRODUCTS,
+        read_row,
+        remove=Removal(
+            remove_products,
+            tables={"catalog_product": Rows.OF_TENANT, "catalog_categoryassignment": Rows.NONE},
+        ),
+    ),
     export=Export(
         Representation(
             table=ANSWER.table,

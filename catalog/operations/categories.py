@@ -150,13 +150,27 @@ def delete_category(*, tenant_id: int, external_id: str, with_subcategories: boo
     if with_subcategories:
         tree.delete(category)
     else:
-        tree.delete_alone(category)
+        tree.delete_only([category.pk])
 
 
 @transaction.atomic
 def delete_categories(*, tenant_id: int, category_ids: Sequence[int]) -> None:
     """Delete the categories of these keys with all their descendants, and what refers to them."""
     locked_tree(tenant_id).delete_all(category_ids)
+
+
+@transaction.atomic
+def delete_categories_only(*, tenant_id: int, external_ids: Sequence[str]) -> set[str]:
+    """Delete the categories of these ids and return which there were.
+
+    Their children become root categories, whose subtrees stay whole. The number of statements does not
+    depend on the number of categories.
+    """
+    tree = locked_tree(tenant_id)
+    stored = Category.objects.filter(tenant=tenant_id, external_id__in=external_ids).order_by()
+    keys = dict(stored.values_list("external_id", "pk"))
+    tree.delete_only(list(keys.values()))
+    return set(keys)
 
 
 @transaction.atomic

@@ -53,6 +53,7 @@ TARGET = UpsertTarget(
     created_only=frozenset({"id", "created_at", "tree_id", "lft", "rght", "level", "type"}),
     first_version=0,
 )
+PARENT = list(TARGET.columns).index("parent_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +93,48 @@ class Stored:
     code: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ForestWrite:
+    """What a batch comes to, made of one state of the forest."""
+
+    state: tuple[Any, ...]
+    plan: Plan[tuple[int, str], CategoryRow]
+    values: Sequence[tuple[list[Any], int]]
+    numbers: Sequence[tuple[int, Sequence[str]]]
+
+
 @transaction.atomic
 def upsert_categories_in_bulk(*, tenant_id: int, rows: Sequence[CategoryRow], at: datetime) -> list[Outcome]:
     """Create or update all categories and place the forest once; report every row, in order.
 
     Rows come in any order, children before parents too; the same id twice acts in order. A row whose parent
     does not exist, that closes a circle, or whose code or number is taken is refused with its reason and
-    spoils no other, except rows that hang below a new category that was refused. Takes the tree lock. The
-    number of statements is bounded.
+    spoils no other, except rows that hang below a new category that was refused. The number of statements
+    is bounded.
+
+    Plans before it takes the tree lock, so that others wait for the write only, and plans again under the
+    lock when somebody has changed the forest meanwhile.
     """
+    write = planned_write(tenant_id, rows, at)
     tree = locked_tree(tenant_id)
+    if forest_state(tenant_id) != write.state:
+        write = planned_write(tenant_id, rows, at)
+    for values, _ in write.values:
+        if values[PARENT] is None:  # the hidden root may not have been there before
+            values[PARENT] = tree.root.pk
+    write.plan.settle(write_rows(write.values))
+    with hash_joins():
+        write_numbers(tenant_id, write.numbers)
+    tree.place_forest()
+    return write.plan.outcomes
+
+
+def planned_write(tenant_id: int, rows: Sequence[CategoryRow], at: datetime) -> ForestWrite:
+    """Decide which rows are written, and what goes into each column; writes nothing.
+
+    The parent of a root category is left as None.
+    """
+    state = forest_state(tenant_id)
     stored = stored_categories(tenant_id)
     refused = refused_rows(tenant_id, rows, stored)
     plan: Plan[tuple[int, str], CategoryRow] = Plan()
@@ -120,17 +153,17 @@ def upsert_categories_in_bulk(*, tenant_id: int, rows: Sequence[CategoryRow], at
             id=row.external_id,
         )
     final = list(plan.rows.values())
-    positions = settled_positions(final, stored)
     keys = {name: known.id for name, known in stored.items()}
     new = [row.external_id for row in final if row.external_id not in keys]
     keys.update(zip(new, new_keys(len(new)), strict=True))
+    positions = settled_positions(final, stored)
     values = [
         (
             column_values(
                 tenant_id,
                 row,
                 key=keys[row.external_id],
-                parent=tree.root.pk if row.parent_id is None else keys[row.parent_id],
+                parent=None if row.parent_id is None else keys[row.parent_id],
                 position=positions[row.external_id],
                 at=at,
             ),
@@ -138,12 +171,23 @@ def upsert_categories_in_bulk(*, tenant_id: int, rows: Sequence[CategoryRow], at
         )
         for row in parents_first(final)
     ]
-    written = write_rows(values)
-    plan.settle(written)
-    with hash_joins():
-        write_numbers(tenant_id, [(keys[row.external_id], row.numbers) for row in final])
-    tree.place_forest()
-    return plan.outcomes
+    return ForestWrite(state, plan, values, [(keys[row.external_id], row.numbers) for row in final])
+
+
+def forest_state(tenant_id: int) -> tuple[Any, ...]:
+    """Return what differs as soon as anybody has written a category of the tenant, or its numbers.
+
+    Every write gives a row another transaction (xmin) and place (ctid). A false difference costs a second
+    plan only.
+    """
+    written = "count(*), sum(hashtextextended(xmin::text || ' ' || ctid::text, 0))"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {written} FROM {TARGET.table} WHERE tenant_id = %s AND parent_id IS NOT NULL"
+            f" UNION ALL SELECT {written} FROM catalog_categorynumber WHERE tenant_id = %s",
+            [tenant_id, tenant_id],
+        )
+        return tuple(cursor.fetchall())
 
 
 def parents_first(rows: Sequence[CategoryRow]) -> list[CategoryRow]:
@@ -304,7 +348,7 @@ def new_keys(count: int) -> list[int]:
 
 
 def column_values(
-    tenant_id: int, row: CategoryRow, *, key: int, parent: int, position: int, at: datetime
+    tenant_id: int, row: CategoryRow, *, key: int, parent: int | None, position: int, at: datetime
 ) -> list[Any]:
     """Return the row in the order of TARGET's columns; the tree columns are placed afterwards."""
     return [

@@ -1,4 +1,8 @@
-"""Loads the demo shop: one transaction, so that it is there whole or not at all."""
+"""Loads the demo shop: first in one transaction, so that it is there whole or not at all.
+
+Bringing it up to date takes one transaction for each kind of row, so that others who write to the shop do
+not wait for the whole load.
+"""
 
 from datetime import date, datetime
 
@@ -31,36 +35,51 @@ LOADED = (
 )
 
 
-@transaction.atomic
 def load_demo_shop(*, tenant_name: str, calendar: Calendar, at: datetime, progress: Progress) -> Load:
     """Make the demo shop, or bring it up to date; what is as it should be is not touched.
 
     What others added to the shop stays. A second load at the same time waits for the first. Raises
     DemoDataMissing before anything is written, and NameTaken when a login belongs to another tenant.
     """
-    households = read_households()
-    products = read_file("products")
-    coupons = read_file("coupons")
-    memberships = read_file("campaigns")
-    campaigns = {row["campaign_id"]: row for row in read_file("campaign_descriptions")}
-    demographics = read_file("demographics")
-    take_lock(Lock.DEMO_DATA)
-    _keep_vacuum_away()
-    tenant, tally = make_tenant(tenant_name, at)
-    load = Load(tenant.pk, at, progress)
-    load.note("tenant and site", tally)
-    _make_logins(load, tenant)
-    load_customers(load, households, demographics)
-    contacts = contacts_of(members_by_campaign(memberships))
+    source = Source()
+    with transaction.atomic():
+        take_lock(Lock.DEMO_DATA)
+        if not Product.objects.filter(tenant__name=tenant_name).exists():
+            _keep_vacuum_away()
+            return _load(source, tenant_name, calendar, at, progress)
+    return _load(source, tenant_name, calendar, at, progress)
+
+
+class Source:
+    """The rows of the data, read before anything is locked. Raises DemoDataMissing."""
+
+    def __init__(self) -> None:
+        self.households = read_households()
+        self.products = read_file("products")
+        self.coupons = read_file("coupons")
+        self.memberships = read_file("campaigns")
+        self.campaigns = {row["campaign_id"]: row for row in read_file("campaign_descriptions")}
+        self.demographics = read_file("demographics")
+
+
+def _load(source: Source, tenant_name: str, calendar: Calendar, at: datetime, progress: Progress) -> Load:
+    products, campaigns = source.products, source.campaigns
+    with transaction.atomic():
+        tenant, tally = make_tenant(tenant_name, at)
+        load = Load(tenant.pk, at, progress)
+        load.note("tenant and site", tally)
+        _make_logins(load, tenant)
+    load_customers(load, source.households, source.demographics)
+    contacts = contacts_of(members_by_campaign(source.memberships))
     load_companies(load, contacts)
     ids = category_ids(products)
     load_categories(load, products, ids)
     load_products(load, products)
     load_category_assignments(load, products, ids)
     load_segments(load, campaigns.values(), calendar)
-    load_memberships(load, memberships, contacts)
-    load_items(load, coupons, products, ids, sorted(campaigns))
-    load_coupons(load, coupons, campaigns, calendar)
+    load_memberships(load, source.memberships, contacts)
+    load_items(load, source.coupons, products, ids, sorted(campaigns))
+    load_coupons(load, source.coupons, campaigns, calendar)
     if load.has_changed:
         _gather_statistics()
     return load

@@ -10,6 +10,7 @@ from core.api.fields import Json, Nested
 from core.api.representations import Representation
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.shadows import Rows
 from coupons.api.bodies import read_coupon_body
 from coupons.api.representations import COUPONS as ANSWER
 from coupons.codes import normalise_code
@@ -89,7 +90,18 @@ COUPON_FILES = ImportKind(
         changed=lambda tenant, rows: changed_coupons(tenant_id=tenant.id, rows=rows),
         existing=existing_codes,
         upsert=lambda tenant, rows, at: upsert_coupons(tenant_id=tenant.id, rows=rows, at=at),
-        remove=Removal(one_by_one(remove_coupon, gone=CouponNotFound), id="code"),
+        tables={
+            "catalog_category": Rows.OF_TENANT,
+            "segments_segment": Rows.OF_TENANT,
+            "coupons_coupon": Rows.OF_TENANT,
+            "coupons_couponsegment": Rows.OF_TENANT,
+            "coupons_couponcategory": Rows.OF_TENANT,
+        },
+        remove=Removal(
+            one_by_one(remove_coupon, gone=CouponNotFound),
+            tables={"coupons_coupon": Rows.OF_TENANT},
+            id="code",
+        ),
     ),
     export=Export(
         Representation(

@@ -3,18 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import transaction
-
-from accounts.imports.kinds import Batch, Export, ImportKind, refusal_of, refuse
+from accounts.imports.kinds import Batch, Export, ImportKind, one_transaction, refusal_of, refuse
 from core.api.errors import InvalidBody
 from core.errors import DomainError
 from core.imports.columns import Column, ColumnType
 from core.imports.merging import Tally
 from core.imports.records import Record
+from core.imports.shadows import Rows
 from core.imports.statements import Mode
 from coupons.api.bodies import LONGEST_ID, LONGEST_ORDER_CODE, Members, Problems
 from coupons.api.representations import REDEMPTIONS as ANSWER
 from coupons.operations.history import PastRedemption, import_redemptions
+
+TABLES = {
+    "coupons_coupon": Rows.OF_TENANT,
+    "coupons_redemption": Rows.OF_TENANT,
+    "accounts_customer": Rows.OF_TENANT,
+}
 
 
 class HistoryWriter:
@@ -25,11 +30,9 @@ class HistoryWriter:
     def write(self, batch: Batch) -> Tally:
         """Apply the rows in one transaction; say what became of them."""
         tally = Tally()
-        with transaction.atomic():
+        with one_transaction(batch, TABLES):
             for part in batch.parts(batch.size):
                 self._write_part(batch, part, tally)
-            if batch.is_rehearsal:
-                transaction.set_rollback(True)
         return tally
 
     def _write_part(self, batch: Batch, part: Sequence[Record], tally: Tally) -> None:

@@ -9,6 +9,7 @@ from accounts.imports.kinds import Export, ImportKind, Removal, TableWriter
 from core.api.fields import Json, Nested
 from core.api.representations import Representation
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.shadows import Rows
 from core.imports.stages import json_text
 from core.upserts import Outcome
 from segments.api.representations import SEGMENT as ANSWER
@@ -61,7 +62,9 @@ SEGMENT_FILES = ImportKind(
         Column("metadata.mixins", ColumnType.JSON),
         EXPECTED_VERSION,
     ),
-    writer=TableWriter(SEGMENTS, read_row, remove=Removal(remove_segments)),
+    writer=TableWriter(
+        SEGMENTS, read_row, remove=Removal(remove_segments, tables={"segments_segment": Rows.OF_TENANT})
+    ),
     export=Export(
         Representation(
             table=ANSWER.table,

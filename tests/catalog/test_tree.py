@@ -295,7 +295,7 @@ def test_moving_a_subtree_takes_the_same_statements_whatever_its_size(
         )
         for index in range(1, size)
     ]
-    with django_assert_max_num_queries(19):
+    with django_assert_max_num_queries(21):
         upsert_categories_in_bulk(tenant_id=tenant.pk, rows=rows, at=now)
     draft = CategoryDraft(name={"en": "top"}, parent_id="to")
     with django_assert_num_queries(13):

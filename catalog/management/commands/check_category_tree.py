@@ -2,11 +2,12 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from accounts.models import Tenant
 from catalog.tree import locked_tree
 from catalog.tree_checks import tree_problems
+from core.unavailability import failure_in_words
 
 MOST_SHOWN = 50
 
@@ -24,7 +25,10 @@ class Command(BaseCommand):
             tenants = tenants.filter(name=options["tenant"])
             if not tenants:
                 raise CommandError(f"There is no tenant {options['tenant']}.")
-        left = sum(self.check_tree(tenant, fixes=options["fix"]) for tenant in tenants)
+        try:
+            left = sum(self.check_tree(tenant, fixes=options["fix"]) for tenant in tenants)
+        except OperationalError as error:
+            raise CommandError(failure_in_words(error)) from error
         if left:
             raise CommandError(f"{left} categories stand wrong. Run again with --fix to repair them.")
 
@@ -42,7 +46,8 @@ class Command(BaseCommand):
             return len(problems)
         with transaction.atomic():
             tree = locked_tree(tenant.pk)
-            lifted = tree.break_circles()
+            # No write closes a circle, so there is none to look for under the lock when none was found.
+            lifted = tree.break_circles() if any(found.kind == "circle" for found in problems) else []
             changed = tree.place_forest()
         for category_id in lifted:
             self.stdout.write(f"{tenant.name}: {category_id} hung in a circle and is a root category now")

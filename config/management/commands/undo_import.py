@@ -6,11 +6,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 from django.utils import timezone
 
-from accounts.imports.commands import ALL_APPLIED, NOTHING_DONE, SOME_REFUSED, unreachable
+from accounts.imports.commands import ALL_APPLIED, NOTHING_DONE, SOME_REFUSED
 from accounts.imports.undoing import NotUndoable, Undone, undo_import
 from accounts.models import ImportRun
 from catalog.imports.category_assignment_files import PRODUCTS_IN_CATEGORIES
 from core.errors import DomainError, NotFound
+from core.unavailability import failure_in_words
 from segments.imports.assignment_files import ITEMS_OF_SEGMENTS, MEMBERS_OF_SEGMENTS
 
 KINDS = {kind.name: kind for kind in (MEMBERS_OF_SEGMENTS, ITEMS_OF_SEGMENTS, PRODUCTS_IN_CATEGORIES)}
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         except DomainError as error:
             self._fail(error.code, error.message, as_json=options["json"])
         except OperationalError as error:
-            self._fail("server_failed", unreachable(error), as_json=options["json"])
+            self._fail("server_failed", failure_in_words(error), as_json=options["json"])
         self.stdout.write(in_json(run, undone) if options["json"] else in_words(run, undone))
         status = exit_status(undone)
         if status != ALL_APPLIED:
