@@ -4,7 +4,6 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.options import ModelAdmin
 from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -17,6 +16,7 @@ from mptt.admin import DraggableMPTTAdmin, MPTTModelAdmin
 from catalog.admin.search import NamedAdmin
 from catalog.forms.categories import CategoryForm
 from catalog.models import Category, CategoryAssignment
+from catalog.models.categories import HIDDEN_ROOT_ID
 from catalog.operations.categories import (
     create_category,
     delete_categories,
@@ -26,6 +26,7 @@ from catalog.operations.categories import (
 )
 from core.admin import adopt
 from core.admin.counts import CappedCount, shown_count
+from core.admin.keys import key_of
 from core.admin.model_admin import AnnotatedChangeList
 from core.admin.tenants import of_tenant
 from core.errors import DomainError, Unavailable
@@ -99,6 +100,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     )
     list_display_links = ("indented_title",)
     list_filter = ("is_published", "type")
+    linked_lookups = (PARENT,)
     list_per_page = LARGEST_WHOLE_TREE
     list_max_show_all = LARGEST_WHOLE_TREE
     expand_tree_by_default = True
@@ -121,8 +123,8 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
 
     def shown_parent(self, request: HttpRequest) -> Category | None:
         """Return the category whose level is open; None for the roots or the whole tree."""
-        key = request.GET.get(PARENT, "")
-        return self.get_queryset(request).filter(pk=key).first() if key.isdecimal() else None
+        key = key_of(request.GET.get(PARENT, ""))
+        return None if key is None else self.get_queryset(request).filter(pk=key).first()
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[CategoryChangeList]:
         return CategoryChangeList
@@ -137,7 +139,8 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if request.method == "POST" and request.POST.get("cmd") == "move_node":
             return self.move_dropped(request)
-        response: Any = ModelAdmin.changelist_view(self, request, extra_context)
+        # Past mptt's, for the same reason as in get_actions.
+        response: Any = super(MPTTModelAdmin, self).changelist_view(request, extra_context)
         context = getattr(response, "context_data", None) or {}
         if (shown := context.get("cl")) is not None:
             context["media"] += self.tree_media(shown)
@@ -177,8 +180,8 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         """Move a category to where it was dropped. The page reloads and shows the message."""
         found = {}
         for name in ("cut_item", "pasted_on"):
-            key = request.POST.get(name, "")
-            found[name] = self.get_queryset(request).filter(pk=key).first() if key.isdecimal() else None
+            key = key_of(request.POST.get(name, ""))
+            found[name] = None if key is None else self.get_queryset(request).filter(pk=key).first()
         cut, target, side = found["cut_item"], found["pasted_on"], request.POST.get("position")
         if cut is None or target is None or cut.tenant_id != target.tenant_id:
             return self._refuse_move(request, "One of these categories is gone. Nothing was moved.", 404)
@@ -262,6 +265,17 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         return fieldsets if obj is not None else [entry for entry in fieldsets if entry[0] != "Record"]
+
+    @admin.display(description="Parent")
+    def parent_category(self, category: Category) -> str | None:
+        """The parent as users without the change permission see it; for others it is a field of the form."""
+        parent = category.parent
+        return None if parent is None or parent.external_id == HIDDEN_ROOT_ID else str(parent)
+
+    @admin.display(description="External numbers")
+    def numbers(self, category: Category) -> str | None:
+        """The numbers as users without the change permission see them; for others they are a form field."""
+        return "\n".join(number.value for number in category.numbers.all()) or None
 
     def related_links(self, request: HttpRequest, obj: Category) -> list[dict[str, str]]:
         counted = Category.objects.filter(pk=obj.pk).annotate(number=CappedCount(assignments_of_row())).get()

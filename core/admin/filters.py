@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.forms import ModelChoiceField
 from django.http import HttpRequest
 
 from core.admin.forms import AutocompleteSelect
+from core.admin.keys import key_of
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id
 
 MOST_LISTED = 200
@@ -51,7 +53,7 @@ class AutocompleteFilter(admin.FieldListFilter):
         self.parameter = f"{field_path}__{field.target_field.name}__exact"
         value = (params.get(self.parameter) or [""])[-1]  # before the base class takes it out
         super().__init__(field, request, params, model, model_admin, field_path)
-        self.value = value if value.isdecimal() else ""
+        self.value = "" if key_of(value) is None else value
         if not self.value:
             self.used_parameters.pop(self.parameter, None)
         choice = ModelChoiceField(visible_rows(field.related_model, request, model_admin), required=False)
@@ -77,3 +79,15 @@ class AutocompleteFilter(admin.FieldListFilter):
             "query_string": changelist.get_query_string(remove=[self.parameter]),
             "selected": bool(self.value),
         }
+
+
+def filter_parameters(entry: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> set[str]:
+    """Return the parameters that an entry of `list_filter` reads, as the filter itself names them."""
+    model = model_admin.model
+    if callable(entry):
+        made = entry(request, {}, model, model_admin)
+    else:
+        field, make = entry if isinstance(entry, tuple | list) else (entry, admin.FieldListFilter.create)
+        path = field if isinstance(field, str) else field.name
+        made = make(get_fields_from_path(model, path)[-1], request, {}, model, model_admin, field_path=path)
+    return set(filter(None, made.expected_parameters()))

@@ -11,6 +11,7 @@ from django.contrib.admin import widgets
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils.timezone import is_aware, localtime
 
+from core.admin.keys import usable_keys
 from core.errors import DomainError, InvalidInput, VersionConflict
 from core.identifiers import check_client_id, generate_id
 
@@ -130,6 +131,10 @@ class AutocompleteSelect(widgets.AutocompleteSelect):
     def __init__(self, *arguments: Any, tenant_id: int | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.tenant_id = tenant_id
+
+    def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None) -> Any:
+        """Show what is selected, without values that can be no key: they come from addresses and forms."""
+        return super().optgroups(name, usable_keys(self.field.target_field, value), attrs)
 
     def get_url(self) -> str:
         url = super().get_url()

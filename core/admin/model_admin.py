@@ -1,12 +1,16 @@
 """What every admin page of this service shares."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import models
@@ -16,12 +20,19 @@ from django.urls import reverse
 from django.utils.text import capfirst
 
 from core.admin.deletion import DatabaseDeletion
-from core.admin.filters import AutocompleteFilter, TenantRelatedFilter, visible_rows
+from core.admin.filters import AutocompleteFilter, TenantRelatedFilter, filter_parameters, visible_rows
 from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField, UtcSplitDateTime
+from core.admin.keys import key_of, usable_keys
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
 from core.errors import DomainError
 from core.unavailability import contention_as_refusal
+
+logger = logging.getLogger(__name__)
+
+
+class UnusableParameters(Exception):
+    """The parameters of an address describe no list."""
 
 
 def adopt(obj: models.Model, stored: models.Model) -> None:
@@ -78,12 +89,18 @@ class TenantAdmin(DatabaseDeletion):
     """What the rows are, for the index page and the top of the list."""
     empty_state = ""
     """What to do when there are no rows yet."""
+    linked_lookups: tuple[str, ...] = ()
+    """Parameters of links to the list that no filter in `list_filter` reads."""
 
     # --- whose rows ---
 
     def limited(self, queryset: models.QuerySet, tenant_id: int | None) -> models.QuerySet:
         """Keep the rows of the tenant; all of them when none is named."""
         return of_tenant(queryset, self.tenant_path, tenant_id)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the row that an address names; None when there is no such row, or the text can name none."""
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
         rows = self.limited(super().get_queryset(request), staff_tenant_id(request))
@@ -101,8 +118,8 @@ class TenantAdmin(DatabaseDeletion):
     def _chosen_tenant(self, request: HttpRequest) -> Any:
         chosen = request.POST.get("_tenant") or request.GET.get("tenant") or ""
         tenants = tenant_model(self.model)._default_manager.all()
-        if chosen.isdecimal():
-            return tenants.filter(pk=chosen).first()
+        if (key := key_of(chosen)) is not None:
+            return tenants.filter(pk=key).first()
         first = list(tenants[:2])
         return first[0] if len(first) == 1 else None
 
@@ -111,6 +128,51 @@ class TenantAdmin(DatabaseDeletion):
     def annotated(self, queryset: models.QuerySet) -> models.QuerySet:
         """Add what only the list shows, such as counts."""
         return queryset
+
+    def allowed_lookups(self, request: HttpRequest) -> set[str]:
+        """Return the only parameters that filter the list: those of its filters, date hierarchy and links."""
+        found = set(self.linked_lookups)
+        if self.date_hierarchy:
+            found |= {f"{self.date_hierarchy}__{part}" for part in ("year", "month", "day")}
+        for entry in self.get_list_filter(request):
+            found |= filter_parameters(entry, request, self)
+        return found
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Allow what is declared and nothing else: Django's own rule allows every column of the model.
+
+        Who may see a list could read any column through it, a password hash included, by asking again and
+        again whether it starts with a certain text.
+        """
+        assert request is not None  # only Django before 5.0 leaves it out
+        return lookup in self.allowed_lookups(request)
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Return the list that the parameters describe; raises UnusableParameters when they describe none."""
+        if any("\0" in text for name, values in request.GET.lists() for text in (name, *values)):
+            raise UnusableParameters  # PostgreSQL has no text with it
+        try:
+            return super().get_changelist_instance(request)
+        except DisallowedModelAdminLookup as refused:
+            logger.warning("The admin refused to filter %s: %s", self.opts.label, refused)
+            raise UnusableParameters from refused
+        except IncorrectLookupParameters as refused:
+            raise UnusableParameters from refused
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list. Parameters that it cannot be filtered by lead to the whole list, which says so."""
+        try:
+            return super().changelist_view(request, extra_context)
+        except UnusableParameters:
+            self.message_user(
+                request,
+                "The address holds a filter, an order or a page that this list does not have. "
+                "Choose again from the filters beside the list.",
+                messages.WARNING,
+            )
+            return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return AnnotatedChangeList
@@ -156,6 +218,11 @@ class TenantAdmin(DatabaseDeletion):
             return False
 
     def response_action(self, request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
+        selected = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
+        if usable_keys(self.opts.pk, selected) != selected:
+            message = "The selection holds something that is no row of this list. Nothing was changed."
+            self.message_user(request, message, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
         try:
             with contention_as_refusal():
                 return super().response_action(request, queryset)

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 
 from core.admin.actions import delete_selected
+from core.admin.keys import key_of
 from core.admin.tenants import sees_all_tenants
 from core.errors import Overloaded
 
@@ -20,10 +21,12 @@ class TenantAutocompleteView(AutocompleteJsonView):
     """Finds rows for an autocomplete field; `tenant` narrows what a superuser finds to the form's tenant."""
 
     def get_queryset(self) -> QuerySet:
+        if "\0" in self.term:  # PostgreSQL has no text with it, so nothing can be found
+            return self.model_admin.get_queryset(self.request).none()
         rows = super().get_queryset()
         model_admin: Any = self.model_admin
-        tenant_id = self.request.GET.get("tenant", "")
-        return model_admin.limited(rows, int(tenant_id)) if tenant_id.isdecimal() else rows
+        tenant_id = key_of(self.request.GET.get("tenant", ""))
+        return rows if tenant_id is None else model_admin.limited(rows, tenant_id)
 
 
 def overload_as_message(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,6 +59,10 @@ class Console(admin.AdminSite):
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         return super().admin_view(overload_as_message(view), cacheable)
+
+    def get_urls(self) -> list[Any]:
+        """Leave out the page that leads to a row's page in a shop: no model of this service has one."""
+        return [pattern for pattern in super().get_urls() if getattr(pattern, "name", "") != "view_on_site"]
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return TenantAutocompleteView.as_view(admin_site=self)(request)
