@@ -83,6 +83,8 @@ class JsonField(forms.JSONField):
             found = super().to_python(value)
         except RecursionError:
             raise ValidationError("This is nested too deeply.", code="invalid") from None
+        except ValueError:
+            raise ValidationError("A number in this has too many digits.", code="invalid") from None
         if found is None:
             return self.kind()
         if not isinstance(found, self.kind):
@@ -91,6 +93,13 @@ class JsonField(forms.JSONField):
         if "\\u0000" in json.dumps(found):
             raise ValidationError("The character U+0000 cannot be stored.", code="invalid")
         return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return what the form shows again; what Python cannot read is shown as it was entered."""
+        try:
+            return super().bound_data(data, initial)
+        except (RecursionError, ValueError):
+            return forms.fields.InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, str | forms.fields.InvalidJSONInput):
@@ -198,7 +207,11 @@ class DocumentForm(forms.ModelForm):
     def _update_errors(self, errors: ValidationError) -> None:
         """Show beside its field that a value is taken, which Django says of tenant and field together."""
         found = errors.error_dict.pop(NON_FIELD_ERRORS, [])
-        kept = []
+        kept = [  # of fields that the form does not show, such as the tenant
+            error
+            for name in [name for name in errors.error_dict if name not in self.fields]
+            for error in errors.error_dict.pop(name)
+        ]
         for error in found:
             names = set((error.params or {}).get("unique_check", ())) - {"tenant"}
             if len(names) == 1 and names <= self.fields.keys():

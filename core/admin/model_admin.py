@@ -100,7 +100,8 @@ class TenantAdmin(DatabaseDeletion):
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Return the row that an address names; None when there is no such row, or the text can name none."""
-        return None if "\0" in object_id else super().get_object(request, object_id, from_field)
+        # An empty `_to_field` in the address means the primary key, as an absent one does.
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field or None)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet:
         rows = self.limited(super().get_queryset(request), staff_tenant_id(request))

@@ -1,3 +1,4 @@
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -107,7 +108,7 @@ class CouponForm(DocumentForm):
         is_new = self.instance._state.adding
         self.stored = None if is_new else stored_terms(self.instance)
         for name in ("discount_percentage", "discount_amount", "min_order_amount"):
-            if self.initial.get(name) is not None:
+            if isinstance(self.initial.get(name), Decimal):  # an address may begin the form with any text
                 self.initial[name] = plain(self.initial[name])
         if self.tenant is None or "segments" not in self.fields:
             return

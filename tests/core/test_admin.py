@@ -69,6 +69,7 @@ def test_json_of_the_right_kind_is_taken(kind: type, text: str, value: Any) -> N
         (dict, '{"a": "\\u0000"}', "U\\+0000 cannot be stored"),
         (dict, json.dumps({"a": "x" * 100_000}), "no more than 100,000 characters"),
         (dict, "[" * 50_000, "nested too deeply"),
+        (dict, '{"a": ' + "9" * 5_000 + "}", "too many digits"),
     ],
 )
 def test_json_that_cannot_be_stored_is_refused(kind: type, text: str, message: str) -> None:
