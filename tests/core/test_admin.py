@@ -401,3 +401,10 @@ def test_the_deletion_of_many_rows_is_one_entry_in_the_history(
 def test_every_registered_model_has_its_place_on_the_index(operator_browser: Client) -> None:
     groups = operator_browser.get(reverse("admin:index")).context["app_list"]
     assert [group["name"] for group in groups] == list(settings.ADMIN_INDEX)
+
+
+def test_a_session_cookie_with_a_nul_character_is_no_session(client: Client, db: None) -> None:
+    cookie = {"cookie": r'sessionid="\000aaaaaaaaaaaaaaaaaaa"'}
+    response = client.get(reverse("admin:index"), headers=cookie)
+    assert response.status_code == 302
+    assert response["Location"].startswith(reverse("admin:login"))
