@@ -1,10 +1,12 @@
 """The commands that import and export files; each app names its kinds in commands of a few lines."""
 
+import re
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from threading import current_thread, main_thread
 from time import monotonic
@@ -19,6 +21,12 @@ from accounts.callers import TenantRecord
 from accounts.imports.exports import exported_documents, used_languages
 from accounts.imports.importing import Report, run_import
 from accounts.imports.kinds import ImportKind
+from accounts.imports.removals import (
+    PERCENT_WITHOUT_LIMIT,
+    REMOVING_MODES,
+    ROWS_WITHOUT_LIMIT,
+    RemovalLimit,
+)
 from accounts.imports.runs import ImportOrder
 from accounts.models import Tenant
 from core.errors import DomainError
@@ -37,6 +45,7 @@ MEANING = {
     Mode.REPLACE: "also removes what the file does not hold, of each segment or category that it names",
     Mode.DELETE: "removes what the file names",
 }
+PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
 SAID_BY_NAME = ("created", "changed", "unchanged", "repeated", "removed", "refused")
 
 
@@ -56,6 +65,16 @@ def positive_number(text: str) -> int:
     if not whole_number(text):
         raise ArgumentTypeError("at least 1")
     return int(text)
+
+
+def removal_limit(text: str) -> RemovalLimit:
+    """Read a number of rows, or a share of them in percent."""
+    share = text.removesuffix("%").strip()
+    if share == text:
+        return RemovalLimit(rows=whole_number(text))
+    if not PERCENT.fullmatch(share) or Decimal(share) > 100:
+        raise ArgumentTypeError(f"{text!r} must be a number of rows, or a share from 0% to 100%")
+    return RemovalLimit(percent=Decimal(share))
 
 
 def tenant_named(name: str) -> TenantRecord:
@@ -113,11 +132,27 @@ class ImportCommand(BaseCommand):
         parser.add_argument(
             "--max-rejects", type=whole_number, metavar="N", help="stop when more rows are refused"
         )
+        if not set(REMOVING_MODES).isdisjoint(self.kind.modes):
+            parser.add_argument(
+                "--max-removed",
+                type=removal_limit,
+                metavar="N|N%",
+                help="with --mode replace or delete: stop when more rows would be removed, by number or share"
+                f" of what is stored (more than {ROWS_WITHOUT_LIMIT} rows that are more than"
+                f" {PERCENT_WITHOUT_LIMIT}%% are not removed without it)",
+            )
         parser.add_argument("--json", action="store_true", help="answer with one JSON object")
 
     def handle(self, *, file: str, tenant: str, **options: Any) -> None:
         if options["resume"] and options["dry_run"]:
             raise CommandError("A rehearsal has nothing to resume.", returncode=NOTHING_DONE)
+        mode = Mode(options.get("mode", self.kind.modes[0]))
+        limit = options.get("max_removed")
+        if limit and mode not in REMOVING_MODES:
+            raise CommandError(
+                f"--max-removed is for --mode replace and --mode delete; --mode {mode} removes nothing.",
+                returncode=NOTHING_DONE,
+            )
         started = monotonic()
         try:
             record = tenant_named(tenant)
@@ -127,12 +162,13 @@ class ImportCommand(BaseCommand):
                     tenant=record,
                     file=source,
                     format=Format(options["format"]) if options["format"] else None,
-                    mode=Mode(options.get("mode", self.kind.modes[0])),
+                    mode=mode,
                     is_rehearsal=options["dry_run"],
                     is_atomic=options["atomic"],
                     resumes=options["resume"],
                     batch_size=options["batch_size"],
                     max_rejects=options["max_rejects"],
+                    max_removed=limit or RemovalLimit(),
                     rejects_path=options["rejects"],
                 )
                 with ImportProgress(source) as progress:
@@ -173,6 +209,10 @@ class ImportCommand(BaseCommand):
         )
         for code, count in sorted(total.reasons.items()):
             self.stdout.write(f"  {code}: {count:,}")
+        if unread := report.unread.count:
+            lines = ", ".join(f"{line:,}" for line, _ in report.unread.first)
+            more = ", ..." if unread > len(report.unread.first) else ""
+            self.stdout.write(f"Lines that could not be read: {unread:,} ({lines}{more}).")
         if report.run is not None:
             self.stdout.write(f"This was import {report.run.pk}.")
 
@@ -211,6 +251,8 @@ def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, An
         "rows": total.rows,
         **{name: getattr(total, name) for name in SAID_BY_NAME},
         "refusedByReason": dict(sorted(total.reasons.items())),
+        "unreadLines": report.unread.count,
+        "firstUnreadLines": [line for line, _ in report.unread.first],
         "seconds": round(seconds, 3),
     }
     if report.error is not None:

@@ -1,6 +1,6 @@
 """Imports a file batch by batch, so that it can be rehearsed, stopped, resumed and undone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,8 +12,16 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from accounts.imports.journal import note_changes
-from accounts.imports.kinds import Batch
+from accounts.imports.kinds import Batch, refusal_of
 from accounts.imports.rejects import RejectsFile
+from accounts.imports.removals import (
+    REMOVING_MODES,
+    Removals,
+    TooManyRemovals,
+    UnreadableLines,
+    UnreadLines,
+    count_stored,
+)
 from accounts.imports.runs import ImportOrder, counted, end_run, new_run, unfinished_run
 from accounts.models import ImportReject, ImportRun, ImportState
 from core.errors import DomainError
@@ -56,6 +64,10 @@ class SourceAsRejects(UnwritableFile):
     """Refused rows were to be written over the file that they come from."""
 
 
+NOT_APPLIED = (TooManyRejects, NotAllOrNothing, UnreadableLines, TooManyRemovals)
+"""Why a batch is taken back."""
+
+
 class Listener(Protocol):
     """Watches an import."""
 
@@ -74,6 +86,7 @@ class Report:
 
     run: ImportRun | None
     total: Tally = field(default_factory=Tally)
+    unread: UnreadLines = field(default_factory=UnreadLines)
     error: DomainError | None = None
 
 
@@ -87,11 +100,14 @@ class ImportAtWork:
     header: list[str]
     rejects: RejectsFile
     report: Report
+    removals: Removals
     last_line: int = 0
     untold: int = 0
 
     def run(self) -> None:
         """Apply the file's rows behind the last committed line, one transaction a batch."""
+        if self.order.mode is Mode.DELETE:
+            self._require_readable_file()
         records = self._records()
         for first in records:
             if is_whole_file(self.order):
@@ -111,15 +127,43 @@ class ImportAtWork:
                 if self.untold == 1_000:
                     self.listener.read(self.untold)
                     self.untold = 0
+                if record.error is not None:
+                    self.report.unread.add(record.line, record.error.message)
                 yield record
+        self._notice_unended_line()
         self.listener.read(self.untold)
         self.untold = 0
 
-    def _apply(self, records: Iterator[Record]) -> None:
+    def _notice_unended_line(self) -> None:
+        line = self.order.file.unended_line
+        if line and self.order.mode in REMOVING_MODES and self.report.unread.last_line != line:
+            self.report.unread.add(line, "has no end of line, so the file may have been cut off there.")
+
+    def _require_readable_file(self) -> None:
+        """Raise UnreadableLines when any line cannot be read, before the first batch is applied."""
         refusals: list[ImportReject] = []
+        refuse = self._keeping_refusals(refusals)
+        tally = Tally()
+        plain = self.order.kind.writer.plain
+        for record in read_records(self.order.file, self.format, self.order.columns, plain):
+            tally.rows += 1
+            if record.error is not None:
+                self.report.unread.add(record.line, record.error.message)
+                refusal = refusal_of(record, record.error)
+                refuse(refusal)
+                tally.count_refusal(refusal)
+        self._notice_unended_line()
+        if self.report.unread.count:
+            self.rejects.flush()
+            self.report.total.add(tally)
+            if self.report.run is not None:
+                self._note_failure(self.report.run, refusals)
+            raise self.report.unread.error()
+
+    def _keeping_refusals(self, refusals: list[ImportReject]) -> Callable[[Refusal], None]:
+        """Return what takes a refused row: all go to the file of rejects, the first ones to `refusals`."""
         run = self.report.run
         kept = 0 if run is None else max(0, KEPT_REJECTS - run.refused)
-        allowed = self.order.max_rejects
 
         def refuse(refusal: Refusal) -> None:
             self.rejects.add(refusal)
@@ -134,6 +178,11 @@ class ImportAtWork:
                     )
                 )
 
+        return refuse
+
+    def _apply(self, records: Iterator[Record]) -> None:
+        refusals: list[ImportReject] = []
+        run = self.report.run
         batch = Batch(
             records=records,
             header=self.header,
@@ -142,18 +191,20 @@ class ImportAtWork:
             mode=self.order.mode,
             is_rehearsal=self.order.is_rehearsal,
             size=self.order.rows_of_part,
-            refuse=refuse,
+            refuse=self._keeping_refusals(refusals),
+            unread=self._note_unknown_key,
+            count_stored=partial(count_stored, self.order.kind.export, self.order.tenant),
             written=partial(note_changes, run) if run and self.order.kind.is_undoable else None,
         )
         try:
             with transaction.atomic():
                 tally = self.order.kind.writer.write(batch)
                 written = self.rejects.flush()
-                self._check(tally, allowed)
+                self._check(tally)
                 if run is not None:
                     ImportReject.objects.bulk_create(refusals)
                     self._note_progress(run, tally, written)
-        except (TooManyRejects, NotAllOrNothing):
+        except NOT_APPLIED:
             if run is not None:
                 self._note_failure(run, refusals)
             raise
@@ -162,23 +213,36 @@ class ImportAtWork:
         self.untold = 0
         self.listener.committed(self.last_line, self.report.total)
 
-    def _check(self, tally: Tally, allowed: int | None) -> None:
-        """Raise NotAllOrNothing or TooManyRejects; what was refused then counts, and nothing else does."""
+    def _note_unknown_key(self, line: int, reason: str) -> None:
+        """Count a row whose key cannot be read, which may mean any row that `replace` would remove."""
+        if self.order.mode is Mode.REPLACE and self.report.unread.last_line != line:
+            self.report.unread.add(line, reason)
+
+    def _check(self, tally: Tally) -> None:
+        """Raise why the batch is not applied, if so; what was refused then counts, and nothing else does."""
+        try:
+            self._check_refusals(tally)
+            self.removals.add(tally.gone, tally.stored)
+            if self.order.mode in REMOVING_MODES:
+                self.removals.check(self.order.max_removed, noun=self.order.kind.noun)
+        except NOT_APPLIED:
+            self.report.total.add(Tally(rows=tally.rows, refused=tally.refused, reasons=tally.reasons))
+            raise
+
+    def _check_refusals(self, tally: Tally) -> None:
         refused = self.report.total.refused + tally.refused
-        error: DomainError
+        allowed = self.order.max_rejects
+        if self.order.mode is Mode.REPLACE and self.report.unread.count:
+            raise self.report.unread.error()
         if self.order.is_atomic and tally.refused and not self.order.is_rehearsal:
-            error = NotAllOrNothing(
+            raise NotAllOrNothing(
                 f"{tally.refused:,} rows were refused, so nothing was applied: it is all or nothing."
             )
-        elif allowed is not None and refused > allowed:
-            error = TooManyRejects(
+        if allowed is not None and refused > allowed:
+            raise TooManyRejects(
                 f"{refused:,} rows were refused and {allowed:,} are allowed:"
                 f" the batch up to line {self.last_line:,} was not applied."
             )
-        else:
-            return
-        self.report.total.add(Tally(rows=tally.rows, refused=tally.refused, reasons=tally.reasons))
-        raise error
 
     def _note_failure(self, run: ImportRun, refusals: list[ImportReject]) -> None:
         """Keep why rows were refused, which is what the operator needs; the transaction took it along."""
@@ -219,8 +283,9 @@ def run_import(order: ImportOrder, listener: Listener) -> Report:
     try:
         rejects = RejectsFile(order.rejects_path, kind, header, resume_at=run.rejects_size if run else 0)
         with rejects:
-            ImportAtWork(order, listener, kind, header, rejects, report).run()
-    except (TooManyRejects, NotAllOrNothing, UnreadableFile, UnwritableFile) as error:
+            removals = Removals(removed_earlier=report.total.removed)
+            ImportAtWork(order, listener, kind, header, rejects, report, removals).run()
+    except (*NOT_APPLIED, UnreadableFile, UnwritableFile) as error:
         report.error = error
         end_run(run, ImportState.FAILED, error)
     except KeyboardInterrupt:

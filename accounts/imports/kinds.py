@@ -33,8 +33,10 @@ class Batch:
 
     `is_rehearsal` says what would happen, and writes nothing. `header` names the columns of a CSV file. A
     whole file may come as one batch: who keeps rows in memory takes them in parts of `size` rows.
-    `refuse` takes every row that is not applied. `written` is called with the keys of created rows when a
-    table was written to, while `import_written` says what else was done (see Merge).
+    `refuse` takes every row that is not applied, `unread` the line and the reason of those that may mean any
+    stored row. `count_stored` says how many rows of the kind the tenant has. `written` is called with the
+    keys of created rows when a table was written to, while `import_written` says what else was done (see
+    Merge).
     """
 
     records: Iterable[Record]
@@ -45,6 +47,8 @@ class Batch:
     is_rehearsal: bool
     size: int
     refuse: Callable[[Refusal], None]
+    unread: Callable[[int, str], None]
+    count_stored: Callable[[], int]
     written: Callable[[str], None] | None = None
 
     def parts(self, size: int) -> Iterator[list[Record]]:
@@ -107,14 +111,14 @@ class TableWriter:
     """Writes rows by merging them into their table.
 
     `read` makes the values of `table.given` of a body, behind the version that the row expects; plain rows
-    need no reading. `key_of` says which stored row a refused one means, as far as that can be told.
+    need no reading. `key_of` says which stored row a refused one means; None when that cannot be told.
     `remove` deletes rows where that has rules of its own. `changed` is called in the transaction when
     anything was written.
     """
 
     table: TableKind
     read: Callable[[Mapping[str, Any], TenantRecord], Sequence[Any]]
-    key_of: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda body: {}
+    key_of: Callable[[Mapping[str, Any]], Mapping[str, str | None] | None] = lambda body: None
     remove: "Removal | None" = None
     changed: Callable[[], None] | None = None
     plain: PlainRow | None = None
@@ -157,13 +161,16 @@ class TableWriter:
                     yield (record.line, record.source, None, *values)
                     continue
             assert error is not None
-            yield self._refused(record, error)
+            yield self._refused(record, error, batch)
         if lines:
             yield CopiedRows("".join(lines), len(lines))
 
-    def _refused(self, record: Record, error: DomainError) -> Sequence[Any]:
-        key = self.key_of(record.body) if record.body else {}
-        values = [value if isinstance(value := key.get(name), str) else None for name in self.table.given]
+    def _refused(self, record: Record, error: DomainError, batch: Batch) -> Sequence[Any]:
+        key = self.key_of(record.body) if record.body else None
+        if key is None:
+            batch.unread(record.line, error.message)
+            key = {}
+        values = [key.get(name) for name in self.table.given]
         return (record.line, record.source, [error.code, error.message], None, *values)
 
 
@@ -203,6 +210,7 @@ def remove_rows(batch: Batch, remove: Removal) -> Tally:
     """Delete the rows that the records name; what is gone already counts as unchanged."""
     tally = Tally()
     with one_transaction(batch, remove.tables):
+        stored = batch.count_stored()
         for part in batch.parts(DELETIONS_AT_ONCE):
             tally.rows += len(part)
             named = [(record, (record.body or {}).get(remove.id)) for record in part]
@@ -218,6 +226,8 @@ def remove_rows(batch: Batch, remove: Removal) -> Tally:
                     tally.removed += 1
                 else:
                     tally.unchanged += 1
+        tally.stored = {0: stored}
+        tally.gone = max(tally.removed, stored - batch.count_stored())
     return tally
 
 
@@ -231,8 +241,7 @@ def one_transaction(batch: Batch, tables: Mapping[str, Rows]) -> AbstractContext
 
 def refuse(tally: Tally, batch: Batch, refusal: Refusal) -> None:
     """Count a refused row, and hand it on."""
-    tally.refused += 1
-    tally.reasons[refusal.code] = tally.reasons.get(refusal.code, 0) + 1
+    tally.count_refusal(refusal)
     batch.refuse(refusal)
 
 

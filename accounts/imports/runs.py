@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.callers import TenantRecord
 from accounts.imports.kinds import DELETIONS_AT_ONCE, ImportKind
+from accounts.imports.removals import RemovalLimit
 from accounts.models import ImportRun, ImportState
 from core.errors import Conflict, DomainError
 from core.imports.columns import Column
@@ -51,6 +52,7 @@ class ImportOrder:
     resumes: bool = False
     batch_size: int | None = None
     max_rejects: int | None = None
+    max_removed: RemovalLimit = RemovalLimit()
     rejects_path: Path | None = None
 
     @property

@@ -24,10 +24,14 @@ def read_category_assignment(body: Mapping[str, Any], tenant: TenantRecord) -> t
     return (None, generate_id(), category, read_reference(body, needs_type=False))
 
 
-def key_of(body: Mapping[str, Any]) -> dict[str, Any]:
+def key_of(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
+    """Return what names the assignment of a refused row; None when a part of it cannot be read."""
     reference = body.get("ref")
     product = reference.get("id") if isinstance(reference, Mapping) else None
-    return {"category": body.get("categoryId"), "product": product}
+    category = body.get("categoryId")
+    if not (isinstance(category, str) and category and isinstance(product, str) and product):
+        return None
+    return {"category": category, "product": product}
 
 
 PRODUCTS_IN_CATEGORIES = ImportKind(

@@ -6,6 +6,7 @@ import io
 import shutil
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,8 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_LINE = 4_194_304  # bytes
 CHUNK = 1_048_576
+ZSTD_CHUNK = 1_024  # bytes; a zstd block of a few bytes may stand for 128 KiB
+TRUNCATED_ZSTD = "the compressed data ends before its end mark"
 
 
 class UnreadableFile(DomainError):
@@ -41,7 +44,9 @@ Line = tuple[int, bytes, bool]
 class InputFile:
     """A file that is read once or several times. Standard input is kept on disk meanwhile.
 
-    Raises UnreadableFile when the file cannot be opened, and while reading when its compression is broken.
+    `unended_line` is the number of the last line when it has no end of line, else 0; it is known once the
+    lines have been read to their end. Raises UnreadableFile when the file cannot be opened, and while
+    reading when its compression is broken or was cut off.
     """
 
     def __init__(self, path: str) -> None:
@@ -53,6 +58,7 @@ class InputFile:
         self.size = self.raw.seek(0, io.SEEK_END)
         self.raw.seek(0)
         self.plain: io.BufferedReader | None = None
+        self.unended_line = 0
 
     def __enter__(self) -> "InputFile":
         return self
@@ -86,21 +92,24 @@ class InputFile:
 
         A line longer than 4 MiB is cut, and the rest of it skipped.
         """
+        self.unended_line = 0
         with self._decompressed() as stream:
             number = 0
+            ending = b""
             try:
                 while content := stream.readline(LONGEST_LINE):
                     number += 1
                     if number == 1:
                         content = content.removeprefix(BYTE_ORDER_MARK)
-                    too_long = len(content) == LONGEST_LINE and not content.endswith(b"\n")
-                    while too_long and (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
-                        pass
-                    yield number, content.rstrip(b"\r\n"), too_long
-            except (EOFError, OSError, zstandard.ZstdError) as error:
+                    is_too_long = len(content) == LONGEST_LINE and not content.endswith(b"\n")
+                    ending = _skip_line(stream) if is_too_long else content[-1:]
+                    yield number, content.rstrip(b"\r\n"), is_too_long
+            except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
                 raise UnreadableFile(
                     f"{self.name} is broken after line {number}: {str(error).rstrip('.')}."
                 ) from error
+        if number and ending not in (b"\n", b"\r"):
+            self.unended_line = number
 
     def _decompressed(self) -> io.BufferedIOBase:
         mark = self.is_compressed()
@@ -109,11 +118,7 @@ class InputFile:
         if mark == GZIP:
             return io.BufferedReader(gzip.GzipFile(fileobj=kept_open, mode="rb"), CHUNK)
         if mark == ZSTD:
-            reader = zstandard.ZstdDecompressor().stream_reader(
-                kept_open,  # type: ignore[arg-type]
-                read_across_frames=True,
-            )
-            return io.BufferedReader(reader, CHUNK)
+            return io.BufferedReader(_ZstdStream(self.raw), CHUNK)
         self.plain = io.BufferedReader(kept_open, CHUNK)
         return self.plain
 
@@ -135,6 +140,54 @@ class _Unclosed(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         return self.stream.readinto(buffer)  # type: ignore[attr-defined]
+
+
+class _ZstdStream(io.RawIOBase):
+    """Decompressed zstd data, of one frame or several.
+
+    Raises EOFError where the data ends within a frame, which the reader of the zstandard package takes for
+    the end of the file.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.decompressor = zstandard.ZstdDecompressor()
+        self.frame: zstandard.ZstdDecompressionObj | None = None
+        self.compressed = b""
+        self.ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self.ready:
+            if not self.compressed:
+                self.compressed = self.stream.read(ZSTD_CHUNK)
+            if not self.compressed:
+                if self.frame is not None:
+                    raise EOFError(TRUNCATED_ZSTD)
+                return 0
+            if self.frame is None:
+                self.frame = self.decompressor.decompressobj()
+            self.ready = memoryview(self.frame.decompress(self.compressed))
+            self.compressed = b""
+            if self.frame.eof:
+                self.compressed = self.frame.unused_data
+                self.frame = None
+        count = min(len(buffer), len(self.ready))
+        buffer[:count] = self.ready[:count]
+        self.ready = self.ready[count:]
+        return count
+
+
+def _skip_line(stream: io.BufferedIOBase) -> bytes:
+    """Skip the rest of a line; return its last byte, which is no line feed when the file ends in it."""
+    rest = b""
+    while part := stream.readline(LONGEST_LINE):
+        rest = part
+        if rest.endswith(b"\n"):
+            break
+    return rest[-1:]
 
 
 def _opened(path: str) -> BinaryIO:

@@ -28,6 +28,7 @@ from core.imports.statements import (
     refusing_statement,
     removing_statement,
     resolving_statement,
+    scope_counting_statement,
     scope_locking_statement,
     superfluous_rows,
     surveying_statement,
@@ -53,7 +54,12 @@ class Refusal:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of rows. `repeated` rows were overridden by a later row of the same batch."""
+    """What became of rows. `repeated` rows were overridden by a later row of the same batch.
+
+    `stored` says how many rows there were before anything was removed: by the key of their scope (see
+    TableKind), or under 0 for all rows of the kind. `gone` counts the removed rows and those that were
+    deleted along with them.
+    """
 
     rows: int = 0
     created: int = 0
@@ -62,7 +68,14 @@ class Tally:
     repeated: int = 0
     removed: int = 0
     refused: int = 0
+    gone: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    stored: dict[int, int] = field(default_factory=dict)
+
+    def count_refusal(self, refusal: Refusal) -> None:
+        """Count a refused row, whose line was counted before."""
+        self.refused += 1
+        self.reasons[refusal.code] = self.reasons.get(refusal.code, 0) + 1
 
     def add(self, other: "Tally") -> None:
         """Count another batch in."""
@@ -119,8 +132,7 @@ class Merge:
                 self._foresee(cursor, tally)
             for refusal in _refusals(cursor) if survey.refused else ():
                 refuse(refusal)
-                tally.refused += 1
-                tally.reasons[refusal.code] = tally.reasons.get(refusal.code, 0) + 1
+                tally.count_refusal(refusal)
             if self.mode is not Mode.DELETE:
                 done = tally.created + tally.changed + tally.unchanged
                 tally.repeated = tally.rows - tally.refused - done
@@ -132,10 +144,12 @@ class Merge:
 
     def _foresee(self, cursor: Any, tally: Tally) -> None:
         if self.mode is Mode.DELETE:
+            self._count_stored(cursor, tally)
             cursor.execute(
                 f"SELECT count(DISTINCT stored_id), count(*) FROM {RESOLVED} WHERE refusal IS NULL"
             )
             tally.removed, accepted = cursor.fetchone()
+            tally.gone = tally.removed
             tally.unchanged = accepted - tally.removed
             return
         cursor.execute(
@@ -146,8 +160,14 @@ class Merge:
         tally.created, tally.changed, tally.unchanged = cursor.fetchone()
         if self.mode is Mode.REPLACE:
             cursor.execute(f"ANALYZE {RESOLVED}")
+            self._count_stored(cursor, tally)
             self._execute(cursor, f"SELECT count(*) {superfluous_rows(self.kind)}")
             [tally.removed] = cursor.fetchone()
+            tally.gone = tally.removed
+
+    def _count_stored(self, cursor: Any, tally: Tally) -> None:
+        self._execute(cursor, scope_counting_statement(self.kind))
+        tally.stored = dict(cursor.fetchall())
 
     def _survey(self, cursor: Any) -> "Survey":
         cursor.execute(surveying_statement(self.kind))
@@ -163,15 +183,17 @@ class Merge:
             f"CREATE TEMPORARY TABLE {BEFORE} (id bigint, version integer, before jsonb) ON COMMIT DROP"
         )
         if self.mode is Mode.DELETE:
+            self._count_stored(cursor, tally)
             self._execute(cursor, removing_statement(self.kind, named_rows(self.kind)))
-            tally.removed = cursor.rowcount
+            tally.removed = tally.gone = cursor.rowcount
             tally.unchanged = survey.accepted - tally.removed
             return ""
         if self.mode is Mode.REPLACE:
             cursor.execute(f"ANALYZE {RESOLVED}")  # joined with all that is stored in the scope
             cursor.execute(scope_locking_statement(self.kind))
+            self._count_stored(cursor, tally)
             self._execute(cursor, removing_statement(self.kind, superfluous_rows(self.kind)))
-            tally.removed = cursor.rowcount
+            tally.removed = tally.gone = cursor.rowcount
         created = ""
         if survey.new or survey.differing:
             self._lock(cursor, survey)

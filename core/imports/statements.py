@@ -171,6 +171,14 @@ def scope_locking_statement(kind: TableKind) -> str:
     )
 
 
+def scope_counting_statement(kind: TableKind) -> str:
+    """Return the statement that counts the stored rows of each named scope, by its key."""
+    return (
+        f"SELECT {kind.scope}, count(*) FROM {kind.target.table} WHERE tenant_id = %(tenant)s"
+        f" AND {kind.scope} IN (SELECT {kind.scope} FROM {RESOLVED}) GROUP BY {kind.scope}"
+    )
+
+
 def locking_statement(kind: TableKind) -> str:
     """Return the statement that locks the rows about to change, in key order, and keeps them as they are."""
     return (

@@ -15,7 +15,7 @@ from core.imports.stages import json_text
 from core.imports.statements import Mode
 from core.timestamps import parse_validity
 from segments.api.representations import CUSTOMER_ASSIGNMENT, ITEM_ASSIGNMENT, validity
-from segments.api.rows import read_flag, read_metadata, read_object, read_reference
+from segments.api.rows import LONGEST_REFERENCE, read_flag, read_metadata, read_object, read_reference
 from segments.imports.assignments import SEGMENT_CUSTOMERS, SEGMENT_ITEMS
 from segments.operations.items import ItemType
 
@@ -86,6 +86,27 @@ def read_item_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, .
     return (version, segment, product, category, includes, *document)
 
 
+def member_key(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
+    """Return what names the assignment of a refused row; None when a part of it cannot be read."""
+    segment, customer, company = body.get("segmentId"), body.get("customerId"), body.get("legalEntityId")
+    if not (is_reference(segment) and is_reference(customer) and (company is None or is_reference(company))):
+        return None
+    return {"segment": segment, "customer": customer, "legal_entity": company}
+
+
+def item_key(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
+    """Return what names the assignment of a refused row; None when a part of it cannot be read."""
+    segment, item, kind = body.get("segmentId"), body.get("id"), str(body.get("type")).upper()
+    if not (is_reference(segment) and is_reference(item) and kind in ItemType.__members__):
+        return None
+    return {"segment": segment, kind.lower(): item}
+
+
+def is_reference(value: object) -> bool:
+    """Say whether a value can be the id of something."""
+    return isinstance(value, str) and 1 <= len(value) <= LONGEST_REFERENCE
+
+
 MIXINS = {
     "mixins": Json("assignment.mixins"),
     "metadata": Nested({"mixins": Json("assignment.mixin_schemas")}),
@@ -103,11 +124,7 @@ MEMBERS_OF_SEGMENTS = ImportKind(
     writer=TableWriter(
         SEGMENT_CUSTOMERS,
         read_member_row,
-        key_of=lambda body: {
-            "segment": body.get("segmentId"),
-            "customer": body.get("customerId"),
-            "legal_entity": body.get("legalEntityId"),
-        },
+        key_of=member_key,
         plain=PlainRow(
             columns={"segment": "segmentId", "customer": "customerId", "legal_entity": "legalEntityId"},
             required=frozenset({"segmentId", "customerId"}),
@@ -146,10 +163,7 @@ ITEMS_OF_SEGMENTS = ImportKind(
     writer=TableWriter(
         SEGMENT_ITEMS,
         read_item_row,
-        key_of=lambda body: {
-            "segment": body.get("segmentId"),
-            str(body.get("type")).lower(): body.get("id"),
-        },
+        key_of=item_key,
     ),
     export=Export(
         Representation(
