@@ -48,7 +48,7 @@ CUSTOMER_FILES = ImportKind(
     name="customers",
     noun="customers",
     columns=(
-        Column("id", is_required=True, note="the customer number"),
+        Column("id", is_required=True, is_id=True, note="the customer number"),
         Column("contactEmail", note="the login, unique whatever its case"),
         Column("title"),
         Column("firstName"),

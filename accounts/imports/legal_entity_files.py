@@ -68,10 +68,10 @@ LEGAL_ENTITY_FILES = ImportKind(
     name="legal_entities",
     noun="legal entities",
     columns=(
-        Column("id", is_required=True),
+        Column("id", is_required=True, is_id=True),
         Column("name", is_required=True),
         Column("type", note="COMPANY or SUBSIDIARY"),
-        Column("parentId", note="stored, or anywhere in the same batch"),
+        Column("parentId", is_id=True, note="stored, or anywhere in the same batch"),
         Column("legalInfo.legalName"),
         Column("legalInfo.registrationDate"),
         Column("legalInfo.taxRegistrationNumber"),

@@ -77,7 +77,7 @@ class RejectsFile:
 
     def _as_csv(self, refusal: Refusal) -> bytes:
         try:
-            values = next(csv.reader(io.StringIO(refusal.source, newline="")), [])
+            values = next(csv.reader(io.StringIO(refusal.source, newline=""), strict=True), [])
         except csv.Error:
             values = [refusal.source]  # what is broken comes back whole, in the first column
         padded = [*values, *[""] * (self.width - len(values))]

@@ -38,8 +38,8 @@ PRODUCTS_IN_CATEGORIES = ImportKind(
     name="category_assignments",
     noun="products in categories",
     columns=(
-        Column("categoryId", is_required=True),
-        Column("ref.id", is_required=True, note="the product's id"),
+        Column("categoryId", is_required=True, is_id=True),
+        Column("ref.id", is_required=True, is_id=True, note="the product's id"),
         Column("ref.type", note="PRODUCT, or nothing", is_exported=False),
     ),
     writer=TableWriter(CATEGORY_ASSIGNMENTS, read_category_assignment, key_of=key_of),

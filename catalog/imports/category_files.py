@@ -80,8 +80,10 @@ CATEGORY_FILES = ImportKind(
     name="categories",
     noun="categories",
     columns=(
-        Column("id", is_required=True),
-        Column("parentId", note="stored, or anywhere in the same batch; empty for a root category"),
+        Column("id", is_required=True, is_id=True),
+        Column(
+            "parentId", is_id=True, note="stored, or anywhere in the same batch; empty for a root category"
+        ),
         Column("type", note="STANDARD or CLASSIFICATION"),
         Column("localizedName", ColumnType.LOCALIZED, is_required=True),
         Column("localizedDescription", ColumnType.LOCALIZED),

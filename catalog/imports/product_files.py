@@ -62,7 +62,7 @@ PRODUCT_FILES = ImportKind(
     name="products",
     noun="products",
     columns=(
-        Column("id", is_required=True),
+        Column("id", is_required=True, is_id=True),
         Column("code", is_required=True, note="unique"),
         Column("name", ColumnType.LOCALIZED, is_required=True),
         Column("description", ColumnType.LOCALIZED),

@@ -30,11 +30,15 @@ class ColumnType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its name is the path of the body's member, its parts joined by dots."""
+    """A column: its name is the path of the body's member, its parts joined by dots.
+
+    `is_id` columns name something by its id, which holds no line break.
+    """
 
     name: str
     type: ColumnType = ColumnType.TEXT
     is_required: bool = False
+    is_id: bool = False
     note: str = ""
     is_exported: bool = True
 
@@ -105,10 +109,15 @@ class Header:
         for column in columns:
             if column.is_required and not any(_is_named(column, name) for name in self.names):
                 raise UnreadableFile(f"Line 1: the column {shown_name(column)} is missing.")
+        self.ids = [index for index, _, _, name in cells if name in known and known[name].is_id]
         self.flat = [
             (index, path[0]) for index, path, kind, _ in cells if len(path) == 1 and READERS[kind] is None
         ]
         self.deep = [cell for cell in cells if len(cell[1]) > 1 or READERS[cell[2]] is not None]
+
+    def may_span_lines(self, row: Sequence[str]) -> bool:
+        """Say whether a row over several lines can be one: it has all values, and no id has a line break."""
+        return len(row) == self.width and not any("\n" in row[index] for index in self.ids)
 
     def body(self, row: Sequence[str]) -> dict[str, Any]:
         """Return the row as a body; raise InvalidInput naming the column that cannot be read."""

@@ -1,6 +1,7 @@
 """The rows of a file, one after the other, each with its line number; a bad one never hides the next."""
 
 import csv
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +15,9 @@ from core.imports.files import InputFile, Line, UnreadableFile
 from core.imports.plain_rows import PlainRow
 
 LONGEST_FIELD = 1_048_576
+LONGEST_QUOTED_ROW = 1_048_576  # bytes of a row that goes over several lines
 NUL = "\0"
+UNEXPECTED_END = "unexpected end of data"  # what the csv module says of a quote that is open at the end
 
 
 class Format(StrEnum):
@@ -78,22 +81,36 @@ def read_records(
     return read_csv(file, columns, plain) if kind is Format.CSV else read_json_lines(file)
 
 
+class UnclosedQuote(BrokenLine):
+    """A quote opens in the line and is not closed where it could be."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"Line {line} has a quote that is not closed within 1 MiB.")
+
+
 class _CsvLines:
-    """Feeds the csv module, and remembers what it has taken since the last row."""
+    """Feeds the csv module, and remembers what it has taken since the last row.
+
+    Raises UnclosedQuote when a row goes on for more than 1 MiB of lines.
+    """
 
     def __init__(self, file: InputFile) -> None:
         self.lines = file.lines()
-        self.waiting: Line | None = None
-        self.first = 0
-        self.taken: list[str] = []
+        self.waiting: deque[Line] = deque()
+        self.taken: list[Line] = []
+        self.texts: list[str] = []
+        self.size = 0
         self.error: DomainError | None = None
 
     def __iter__(self) -> "_CsvLines":
         return self
 
     def __next__(self) -> str:
-        number, content, is_too_long = self.waiting or next(self.lines)
-        self.waiting = None
+        line = self.waiting.popleft() if self.waiting else next(self.lines)
+        number, content, is_too_long = line
+        if self.taken and self.size + len(content) > LONGEST_QUOTED_ROW:
+            self.waiting.appendleft(line)
+            raise UnclosedQuote(self.first)
         try:
             text = content.decode()
         except UnicodeDecodeError as error:
@@ -105,63 +122,101 @@ class _CsvLines:
             text = text.replace(NUL, "\ufffd")
         if is_too_long:
             self.error = BrokenLine(f"Line {number} is longer than 4 MiB.")
-        if not self.taken:
-            self.first = number
-        self.taken.append(text)
+        self.taken.append(line)
+        self.texts.append(text)
+        self.size += len(content) + 1
         return text + "\n"
 
-    def start_row(self) -> None:
-        self.taken = []
+    @property
+    def first(self) -> int:
+        """The number of the line on which the row begins."""
+        return self.taken[0][0]
+
+    def physical(self) -> Iterator[Line]:
+        """Yield the lines that no row has taken, those that were put back among them."""
+        while True:
+            while self.waiting:
+                yield self.waiting.popleft()
+            line = next(self.lines, None)
+            if line is None:
+                return
+            yield line
+
+    def start_row(self, line: Line) -> None:
+        """Begin a row with this line."""
+        self.waiting.appendleft(line)
+        self.taken, self.texts, self.size = [], [], 0
         self.error = None
+
+    def put_back(self) -> None:
+        """Put all lines of the row but the first one back, to be read as rows of their own."""
+        self.waiting.extendleft(reversed(self.taken[1:]))
+        del self.taken[1:], self.texts[1:]
 
 
 def read_csv(file: InputFile, columns: Sequence[Column], plain: PlainRow | None = None) -> Iterator[Record]:
     """Yield the rows below the header line."""
-    csv.field_size_limit(LONGEST_FIELD)
     lines = _CsvLines(file)
     reader = csv.reader(lines, strict=True)
-    header = _read_header(lines, reader, columns)
+    header = Header(_header_names(lines, reader), columns)
     pattern = plain.pattern(header.names) if plain else None
     is_plain = pattern.fullmatch if pattern else lambda content: None
-    for line in lines.lines:
+    for line in lines.physical():
         if is_plain(line[1]):
             yield Record(line[0], line[1].decode(), is_plain=True)
             continue
-        lines.waiting = line
+        lines.start_row(line)
         record = _read_row(lines, reader, header)
         if record is not None:
             yield record
 
 
-def _read_header(lines: _CsvLines, reader: Iterator[list[str]], columns: Sequence[Column]) -> Header:
+def _header_names(lines: _CsvLines, reader: Iterator[list[str]]) -> list[str]:
+    csv.field_size_limit(LONGEST_FIELD)
     try:
         names = next(reader)
     except StopIteration:
         raise UnreadableFile("The file is empty; it begins with a header line.") from None
     except csv.Error as error:
         raise UnreadableFile(f"Line 1 is no CSV header: {error}.") from error
+    except UnclosedQuote as error:
+        raise UnreadableFile(f"Line 1 is no CSV header. {error.message}") from error
     if lines.error:
         raise UnreadableFile(lines.error.message)
-    return Header(names, columns)
+    return names
 
 
 def _read_row(lines: _CsvLines, reader: Iterator[list[str]], header: Header) -> Record | None:
-    """Return the row that begins on the waiting line; None for an empty line."""
-    lines.start_row()
+    """Return the row that begins on the line given last; None for an empty line.
+
+    Of a row that goes over several lines and is none, the first line is refused and the others are read as
+    rows of their own: most likely a quote stands there that was not meant as one.
+    """
     try:
         row = next(reader)
-    except csv.Error as error:
-        broken = BrokenLine(f"Line {lines.first} is no CSV: {error}.")
-        return Record(lines.first, "\n".join(lines.taken)[:LONGEST_FIELD], error=lines.error or broken)
+    except (csv.Error, UnclosedQuote) as error:
+        return _refused_line(lines, error)
     if not row:
         return None
-    source = lines.taken[0] if len(lines.taken) == 1 else "\n".join(lines.taken)
+    if len(lines.taken) > 1 and not header.may_span_lines(row):
+        return _refused_line(lines, UnclosedQuote(lines.first))
+    source = lines.texts[0] if len(lines.texts) == 1 else "\n".join(lines.texts)
     if lines.error:
         return Record(lines.first, source, error=lines.error)
     try:
         return Record(lines.first, source, header.body(row))
     except DomainError as error:
         return Record(lines.first, source, error=error)
+
+
+def _refused_line(lines: _CsvLines, error: csv.Error | UnclosedQuote) -> Record:
+    refusal: DomainError
+    if isinstance(error, UnclosedQuote) or len(lines.taken) > 1 or str(error) == UNEXPECTED_END:
+        refusal = UnclosedQuote(lines.first)
+    else:
+        refusal = lines.error or BrokenLine(f"Line {lines.first} is no CSV: {error}.")
+    lines.put_back()
+    return Record(lines.first, lines.texts[0][:LONGEST_FIELD], error=refusal)
 
 
 def read_json_lines(file: InputFile) -> Iterator[Record]:
@@ -198,5 +253,5 @@ def header_of(file: InputFile, kind: Format) -> list[str]:
     """Return the names of a CSV file's header line; none for JSON Lines."""
     if kind is not Format.CSV:
         return []
-    first = next(csv.reader(_CsvLines(file)), [])
-    return [name.strip() for name in first]
+    lines = _CsvLines(file)
+    return [name.strip() for name in _header_names(lines, csv.reader(lines, strict=True))]

@@ -58,7 +58,7 @@ COUPON_FILES = ImportKind(
     name="coupons",
     noun="coupons",
     columns=(
-        Column("code", is_required=True),
+        Column("code", is_required=True, is_id=True),
         Column("name", is_required=True),
         Column("description"),
         Column("discountType", note="PERCENT, ABSOLUTE (meant when absent) or FREE_SHIPPING"),
@@ -79,7 +79,7 @@ COUPON_FILES = ImportKind(
         Column("restrictions.excludedCategories", ColumnType.LIST),
         Column("restrictions.minOrderValue.amount", ColumnType.NUMBER),
         Column("restrictions.minOrderValue.currency"),
-        Column("issuedTo", note="a customer number"),
+        Column("issuedTo", is_id=True, note="a customer number"),
         Column("mixins", ColumnType.JSON),
         Column("metadata.mixins", ColumnType.JSON),
         EXPECTED_VERSION,

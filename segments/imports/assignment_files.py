@@ -116,9 +116,9 @@ MEMBERS_OF_SEGMENTS = ImportKind(
     name="segment_customers",
     noun="customers of segments",
     columns=(
-        Column("segmentId", is_required=True),
-        Column("customerId", is_required=True, note="the customer number"),
-        Column("legalEntityId", note="for a B2B assignment"),
+        Column("segmentId", is_required=True, is_id=True),
+        Column("customerId", is_required=True, is_id=True, note="the customer number"),
+        Column("legalEntityId", is_id=True, note="for a B2B assignment"),
         *COMMON_COLUMNS,
     ),
     writer=TableWriter(
@@ -154,9 +154,9 @@ ITEMS_OF_SEGMENTS = ImportKind(
     name="segment_items",
     noun="items of segments",
     columns=(
-        Column("segmentId", is_required=True),
+        Column("segmentId", is_required=True, is_id=True),
         Column("type", is_required=True, note="PRODUCT or CATEGORY"),
-        Column("id", is_required=True, note="the product's or category's id"),
+        Column("id", is_required=True, is_id=True, note="the product's or category's id"),
         Column("includeSubcategories", ColumnType.FLAG, note="for a category: all below it too"),
         *COMMON_COLUMNS,
     ),

@@ -51,8 +51,8 @@ SEGMENT_FILES = ImportKind(
     name="segments",
     noun="segments",
     columns=(
-        Column("id", is_required=True),
-        Column("siteCode", is_required=True),
+        Column("id", is_required=True, is_id=True),
+        Column("siteCode", is_required=True, is_id=True),
         Column("name", ColumnType.LOCALIZED, is_required=True),
         Column("description", ColumnType.LOCALIZED),
         Column("status", note="ACTIVE or INACTIVE, which is meant when absent"),

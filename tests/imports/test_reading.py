@@ -24,11 +24,11 @@ COLUMNS = (
 )
 
 
-def records(path, kind=Format.CSV):
+def records(path, kind=Format.CSV, columns=COLUMNS):
     with InputFile(str(path)) as file:
         return [
             (record.line, record.source, record.error.message if record.error else record.body)
-            for record in read_records(file, kind, COLUMNS)
+            for record in read_records(file, kind, columns)
         ]
 
 
@@ -140,12 +140,56 @@ def test_a_line_without_end_is_cut_and_the_next_one_read(tmp_path):
     assert found[1] == (2, {"id": "b"})
 
 
-def test_a_quote_that_never_closes_does_not_take_the_whole_file_into_memory(tmp_path):
+def unclosed(line):
+    return f"Line {line} has a quote that is not closed within 1 MiB."
+
+
+def test_a_quote_that_never_closes_costs_its_own_line(tmp_path):
     path = tmp_path / "rows"
-    path.write_text('id\n"a\n' + "b" * 60 + "\n" + ("c" * 1_000 + "\n") * 2_000)
+    path.write_text('id,position\n"a,1\nb,2\n"c\nd",3\ne,4\nf,"5\ng,6\n')
+    assert records(path, columns=(Column("id", is_required=True, is_id=True), *COLUMNS[1:])) == [
+        (2, '"a,1', unclosed(2)),
+        (3, "b,2", {"id": "b", "position": 2}),
+        (4, '"c', unclosed(4)),
+        (5, 'd",3', {"id": 'd"', "position": 3}),
+        (6, "e,4", {"id": "e", "position": 4}),
+        (7, 'f,"5', unclosed(7)),
+        (8, "g,6", {"id": "g", "position": 6}),
+    ]
+
+
+@pytest.mark.parametrize("first", ['"a,1', 'a,"1', '"a"",1'])
+def test_a_quote_that_never_closes_within_a_mebibyte_costs_its_own_line(tmp_path, first):
+    path = tmp_path / "rows"
+    rows = 40_000
+    path.write_text(f"id,name.en\n{first}\n" + "".join(f"r{n},{'x' * 50}\n" for n in range(rows)))
     found = records(path)
-    assert found[0][0] == 2
-    assert "field larger than field limit" in found[0][2]
+    assert found[0] == (2, first, unclosed(2))
+    assert [body["id"] for _, _, body in found[1:]] == [f"r{n}" for n in range(rows)]
+
+
+def test_a_quote_that_another_stray_quote_closes_costs_its_own_line_too(tmp_path):
+    path = tmp_path / "rows"
+    path.write_text('id,position,published\na,"1,true\nb,2,true\nc,3,true"\nd,4,true\n')
+    assert [(line, said["id"]) for line, _, said in records(path) if isinstance(said, dict)] == [
+        (3, "b"),
+        (5, "d"),
+    ]
+
+
+def test_a_quoted_cell_holds_line_breaks_and_the_next_row_is_found(tmp_path):
+    path = tmp_path / "rows"
+    text = "\n".join(["b,2", "", '""quoted""', "c" * 200_000, "d"])
+    path.write_text(f'id,name.en,position\na,"{text}",1\ne,f,2\n')
+    assert [(line, said) for line, _, said in records(path)] == [
+        (2, {"id": "a", "name": {"en": text.replace('""', '"')}, "position": 1}),
+        (7, {"id": "e", "name": {"en": "f"}, "position": 2}),
+    ]
+
+
+@pytest.mark.parametrize("header", ['"id,position\na,1\n', '"id,position\n' + "a,1\n" * 400_000])
+def test_a_header_with_an_unclosed_quote_is_refused(tmp_path, header):
+    assert refusal(header.encode(), tmp_path).startswith("Line 1 is no CSV header")
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,33 @@ def test_the_message_names_the_first_lines_and_counts_the_others(three_members, 
     assert answer.text.splitlines()[-2] == "Lines that could not be read: 7 (2, 3, 4, 5, 6, ...)."
 
 
+@pytest.mark.parametrize("stray", ['S1,"C2', 'S1,C"2', '"S1,C2'], ids=["opens-id", "within", "opens-line"])
+@pytest.mark.parametrize("other", ["S1,C5", 'S1,C5"'], ids=["once", "closed-later"])
+def test_a_stray_quote_takes_no_other_line_along(shop, upsert, write, stray, other):
+    for customer in shop.customers:
+        CustomerAssignmentFactory(segment=shop.segments[0], customer=customer)
+    path = write("rows.csv", "segmentId,customerId", "S1,C1", stray, "S1,C3", "S1,C4", other)
+    upsert("segment_customers", path, "--mode", "replace", "--max-removed", "100%")
+    assert {"C1", "C3", "C4"} <= customers_of_s1()
+    answer = upsert("segment_customers", path)
+    assert answer.json["unchanged"] >= 3
+
+
+def test_a_stray_quote_is_reported_with_the_lines_that_were_not_read(shop, run, write, tmp_path):
+    path = write("rows.csv", "segmentId,customerId", "S1,C1", '"S1,C2', "S1,C3", 'S1,"C4', "S1,C5")
+    rejects = tmp_path / "rejects.csv"
+    answer = run("upsert_segment_customers", path, "--tenant", "acme", "--rejects", rejects)
+    assert answer.status == 1
+    first, reason, unread, _ = answer.text.splitlines()
+    assert first.startswith("5 rows: 3 created, 2 refused (")
+    assert (reason, unread) == ("  broken_line: 2", "Lines that could not be read: 2 (3, 5).")
+    assert customers_of_s1() == {"C1", "C3", "C5"}
+    assert rejects.read_text().splitlines()[1:] == [
+        '"""S1,C2",,3,broken_line,Line 3 has a quote that is not closed within 1 MiB.',
+        '"S1,""C4",,5,broken_line,Line 5 has a quote that is not closed within 1 MiB.',
+    ]
+
+
 # --- how much is removed ---
 
 
