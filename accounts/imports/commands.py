@@ -46,6 +46,10 @@ MEANING = {
     Mode.DELETE: "removes what the file names",
 }
 PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
+UPDATES = (
+    " Of a row that exists an absent column leaves its value alone; an empty cell, or null in JSON Lines,"
+    " empties it."
+)
 SAID_BY_NAME = ("created", "changed", "unchanged", "repeated", "removed", "refused")
 
 
@@ -96,10 +100,11 @@ class ImportCommand(BaseCommand):
     @property
     def help(self) -> str:  # type: ignore[override]
         names = ", ".join(map(shown_name, self.kind.columns))
+        updates = UPDATES if self.kind.is_updated_by_columns else ""
         return (
             f"Import {self.kind.noun} from a CSV file (columns: {names}) or a JSON Lines file, which may be"
-            " compressed with gzip or zstd. See docs/bulk-upserts.md. Exit status: 0 all rows applied,"
-            " 1 some refused or the import stopped, 2 nothing done."
+            f" compressed with gzip or zstd.{updates} See docs/bulk-upserts.md. Exit status: 0 all rows"
+            " applied, 1 some refused or the import stopped, 2 nothing done."
         )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -117,7 +122,11 @@ class ImportCommand(BaseCommand):
                 default=self.kind.modes[0].value,
                 help="; ".join(f"{mode.value} {MEANING[mode]}" for mode in self.kind.modes),
             )
-        parser.add_argument("--dry-run", action="store_true", help="say what would happen, and write nothing")
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="say what would happen and which columns would be emptied, and write nothing",
+        )
         parser.add_argument("--atomic", action="store_true", help="all or nothing: one transaction")
         parser.add_argument(
             "--resume", action="store_true", help="go on behind the last committed batch of this file"
@@ -209,6 +218,8 @@ class ImportCommand(BaseCommand):
         )
         for code, count in sorted(total.reasons.items()):
             self.stdout.write(f"  {code}: {count:,}")
+        for name, count in sorted(total.emptied.items()):
+            self.stdout.write(f"{name} would be emptied in {count:,} {'row' if count == 1 else 'rows'}.")
         if unread := report.unread.count:
             lines = ", ".join(f"{line:,}" for line, _ in report.unread.first)
             more = ", ..." if unread > len(report.unread.first) else ""
@@ -255,6 +266,8 @@ def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, An
         "firstUnreadLines": [line for line, _ in report.unread.first],
         "seconds": round(seconds, 3),
     }
+    if order.is_rehearsal:
+        answer["emptied"] = dict(sorted(total.emptied.items()))
     if report.error is not None:
         answer |= {"error": report.error.code, "message": report.error.message}
     return answer

@@ -48,6 +48,25 @@ CUSTOMERS = TableKind(
         "created_at": "%(at)s",
         "modified_at": "%(at)s",
     },
+    parts={
+        "contactEmail": "email",
+        "title": "title",
+        "firstName": "first_name",
+        "middleName": "middle_name",
+        "lastName": "last_name",
+        "contactPhone": "contact_phone",
+        "company": "company",
+        "b2b.companyRegistrationId": "company_registration_id",
+        "preferredLanguage": "preferred_language",
+        "preferredCurrency": "preferred_currency",
+        "preferredSite": "preferred_site",
+        "type": "type",
+        "photoUrl": "photo_url",
+        "active": "is_active",
+        "onHold": "is_on_hold",
+        "mixins": "mixins",
+        "metadata.mixins": "mixin_schemas",
+    },
     joins=(
         "LEFT JOIN accounts_customer AS holder ON holder.tenant_id = %(tenant)s"
         " AND lower(holder.email) = lower(given.email) AND holder.external_id <> given.external_id"
@@ -56,7 +75,7 @@ CUSTOMERS = TableKind(
     checks=(
         Check(
             code="email_removed",
-            condition="stored.email IS NOT NULL AND given.email IS NULL",
+            condition="stored.email IS NOT NULL AND result.email IS NULL",
             message="'The e-mail of a customer cannot be removed.'",
         ),
         Check(

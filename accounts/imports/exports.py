@@ -1,7 +1,9 @@
 """Reads the rows of a tenant as the documents that an import takes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import orjson
 from django.db import connection, transaction
 
 from accounts.callers import TenantRecord
@@ -31,6 +33,22 @@ def exported_documents(export: Export, tenant: TenantRecord) -> Iterator[str]:
             if len(rows) < ROWS_AT_ONCE:
                 break
         cursor.execute(f"CLOSE {CURSOR}")
+
+
+def stored_bodies(
+    export: Export, tenant: TenantRecord, ids: Sequence[str], *, id_column: str = "external_id"
+) -> dict[str, dict[str, Any]]:
+    """Return the documents of those rows that exist, by their ids."""
+    shape = export.representation
+    document = shape.document(None, Languages(default=tenant.default_language))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {shape.alias}.{id_column}, {document.text} FROM {shape.table} AS {shape.alias}"
+            f"{shape.joined(shape.needs_of(None))} WHERE {shape.alias}.tenant_id = %s"
+            f" AND {shape.alias}.{id_column} = ANY(%s::text[]) AND {export.condition}",
+            [*document.values, tenant.id, list(ids)],
+        )
+        return {name: orjson.loads(text) for name, text in cursor.fetchall()}
 
 
 def used_languages(export: Export, tenant: TenantRecord, columns: tuple[Column, ...]) -> tuple[str, ...]:

@@ -117,10 +117,18 @@ class ImportAtWork:
             self._apply(batch)
         self.rejects.flush()  # a file without rows has a header all the same
 
+    def _read(self) -> Iterator[Record]:
+        return read_records(
+            self.order.file,
+            self.format,
+            self.order.columns,
+            self.order.kind.writer.plain,
+            default_language=self.order.tenant.default_language,
+        )
+
     def _records(self) -> Iterator[Record]:
         done = self.report.run.committed_line if self.report.run else 0
-        plain = self.order.kind.writer.plain
-        for record in read_records(self.order.file, self.format, self.order.columns, plain):
+        for record in self._read():
             if record.line > done:
                 self.last_line = record.line
                 self.untold += 1
@@ -144,8 +152,7 @@ class ImportAtWork:
         refusals: list[ImportReject] = []
         refuse = self._keeping_refusals(refusals)
         tally = Tally()
-        plain = self.order.kind.writer.plain
-        for record in read_records(self.order.file, self.format, self.order.columns, plain):
+        for record in self._read():
             tally.rows += 1
             if record.error is not None:
                 self.report.unread.add(record.line, record.error.message)

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,8 +13,8 @@ from django.db import transaction
 from accounts.callers import TenantRecord
 from core.api.representations import Representation
 from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
-from core.imports.columns import Column
-from core.imports.kinds import TableKind
+from core.imports.columns import Column, completed, member_at
+from core.imports.kinds import EMPTIED, SPOKEN, TableKind
 from core.imports.merging import Merge, Refusal, Tally
 from core.imports.plain_rows import PlainRow
 from core.imports.records import Record
@@ -25,6 +26,8 @@ from core.upserts import Outcome
 Row = TypeVar("Row")
 DELETIONS_AT_ONCE = 1_000
 LINES_AT_ONCE = 1_000
+UPDATING_MODES = (Mode.UPSERT, Mode.REPLACE)
+NOTED = {SPOKEN: "names", EMPTIED: "emptied"}  # what a row of a file has of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class ImportKind:
 
     `batch_size` bounds how long a batch holds its locks: less than a write waits for them. With
     `plans_whole_file` an import that is all or nothing hands all rows to the operation at once.
+    Rows that exist are updated by the columns that a file has, if `is_updated_by_columns`.
     """
 
     name: str
@@ -98,6 +102,7 @@ class ImportKind:
     modes: tuple[Mode, ...] = (Mode.UPSERT, Mode.INSERT, Mode.DELETE)
     is_undoable: bool = False
     plans_whole_file: bool = False
+    is_updated_by_columns: bool = True
     batch_size: int = 20_000
 
 
@@ -127,23 +132,34 @@ class TableWriter:
         """Apply the rows in one transaction; say what became of them."""
         if batch.mode is Mode.DELETE and self.remove is not None:
             return remove_rows(batch, self.remove)
+        table = self._table_of(batch)
         merge = Merge(
-            self.table,
+            table,
             tenant_id=batch.tenant.id,
             at=batch.at,
             mode=batch.mode,
             write=not batch.is_rehearsal,
         )
         with transaction.atomic():
-            tally = merge.run(self._rows(batch), refuse=batch.refuse, written=batch.written)
+            tally = merge.run(self._rows(batch, table), refuse=batch.refuse, written=batch.written)
             if self.changed and merge.write and (tally.created or tally.changed or tally.removed):
                 self.changed()
         return tally
 
-    def _rows(self, batch: Batch) -> Iterator[Sequence[Any] | CopiedRows]:
+    def _table_of(self, batch: Batch) -> TableKind:
+        """Return the table as rows of this batch are merged into it: what they do not say stays as it is."""
+        if not self.table.parts or batch.mode not in UPDATING_MODES:
+            return self.table
+        if batch.header:
+            return self.table.for_header(batch.header, counts_emptied=batch.is_rehearsal)
+        return self.table.by_row(counts_emptied=batch.is_rehearsal)
+
+    def _rows(self, batch: Batch, table: TableKind) -> Iterator[Sequence[Any] | CopiedRows]:
         read, tenant = self.read, batch.tenant
         lines: list[str] = []
-        copied = self.plain.copier(batch.header, list(self.table.given)) if self.plain else None
+        copied: Callable[[int, str], str] | None = None
+        if self.plain:
+            copied = self.plain.copier(batch.header, [*table.given, *table.notes])
         for record in batch.records:
             if copied and record.is_plain:
                 lines.append(copied(record.line, record.source))
@@ -158,10 +174,11 @@ class TableWriter:
                 except DomainError as refused:
                     error = refused
                 else:
-                    yield (record.line, record.source, None, *values)
+                    notes = [table.parts_of(getattr(record.given, NOTED[note])) for note in table.notes]
+                    yield (record.line, record.source, None, *values, *notes)
                     continue
             assert error is not None
-            yield self._refused(record, error, batch)
+            yield (*self._refused(record, error, batch), *(None for _ in table.notes))
         if lines:
             yield CopiedRows("".join(lines), len(lines))
 
@@ -245,75 +262,156 @@ def refuse(tally: Tally, batch: Batch, refusal: Refusal) -> None:
     batch.refuse(refusal)
 
 
+class Overtaken(Exception):
+    """Stored rows are no longer as they were when the rows of a file were completed by them."""
+
+
+@dataclass(slots=True)
+class Planned(Generic[Row]):
+    """What rows of a file come to, made of what was stored at that moment, without a lock.
+
+    `last` has the last row of each id with its record, `changed` those of them that are to be written.
+    """
+
+    records: Sequence[Record]
+    stored: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    last: dict[str, tuple[Record, Row]] = field(default_factory=dict)
+    changed: list[Row] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    repeated: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class OperationWriter(Generic[Row]):
     """Writes rows by an app's bulk operations. Of rows with the same id the last counts.
 
-    `changed` keeps the rows that are new or differ from what is stored, `existing` tells which ids exist,
-    `upsert` reports every row, in order. `tables` are those that `upsert` writes to or locks rows of: a dry
-    run gives it copies of them.
+    A row that does not have all columns is completed by what is stored. `id` is the member of the body that
+    names a row, `stored` returns the bodies of those that exist, `hold` locks these until the transaction
+    ends. `changed` keeps the rows that are new or differ from what is stored, `existing` tells which ids
+    exist. `upsert` reports every row, in order; when it has its locks, and before it writes, it calls the
+    function that it is given, which raises Overtaken when the rows have to be completed again. `tables` are
+    those that `upsert` writes to or locks rows of: a dry run gives it copies of them.
     """
 
     read: Callable[[Mapping[str, Any], TenantRecord], Row]
     identify: Callable[[Row], str]
-    changed: Callable[[TenantRecord, Sequence[Row]], list[Row]]
+    changed: Callable[[TenantRecord, Sequence[Row], Mapping[str, Mapping[str, Any]]], list[Row]]
+    columns: Sequence[Column]
+    stored: Callable[[TenantRecord, Sequence[str]], dict[str, dict[str, Any]]]
+    hold: Callable[[TenantRecord, Sequence[str]], None]
     existing: Callable[[TenantRecord, Sequence[str]], set[str]]
-    upsert: Callable[[TenantRecord, Sequence[Row], datetime], list[Outcome]]
+    upsert: Callable[[TenantRecord, Sequence[Row], datetime, Callable[[], None]], list[Outcome]]
     tables: Mapping[str, Rows]
     remove: Removal
+    id: str = "id"
     plain: None = None
 
     def write(self, batch: Batch) -> Tally:
         """Apply the rows in one transaction; say what became of them.
 
-        All rows are read before the first is written: whoever waits for what is locked does not wait for
-        the file as well.
+        The file is read before the first row is written: whoever waits for what is locked does not wait for
+        the file as well. A dry run locks nothing, and keeps only a part of the file in memory.
         """
         if batch.mode is Mode.DELETE:
             return remove_rows(batch, self.remove)
         tally = Tally()
-        parts = [self._read_part(batch, part, tally) for part in batch.parts(batch.size)]
+        parts: Iterable[Sequence[Record]] = batch.parts(batch.size)
+        if not batch.is_rehearsal:
+            parts = list(parts)
         with one_transaction(batch, self.tables):
-            for rows in parts:
-                self._apply(batch, rows, tally)
+            for part in parts:
+                self._write_part(batch, part, tally)
         return tally
 
-    def _read_part(self, batch: Batch, part: Sequence[Record], tally: Tally) -> dict[str, tuple[Record, Row]]:
-        last: dict[str, tuple[Record, Row]] = {}
+    def _write_part(self, batch: Batch, part: Sequence[Record], tally: Tally) -> None:
+        """Plan without a lock and write; plan again under the locks when what is stored changed meanwhile."""
+        plan = self._planned(batch, part)
+        try:
+            outcomes = self._upserted(batch, plan, partial(self._confirm, batch, plan))
+        except Overtaken:
+            self.hold(batch.tenant, list(self.stored(batch.tenant, self._names(part))))
+            plan = self._planned(batch, part)
+            outcomes = self._upserted(batch, plan, lambda: None)
+        self._count(batch, plan, outcomes, tally)
+
+    def _planned(self, batch: Batch, part: Sequence[Record]) -> Planned[Row]:
+        plan: Planned[Row] = Planned(part)
+        if batch.mode in UPDATING_MODES:
+            plan.stored = self.stored(batch.tenant, self._names(part))
+        bodies = dict(plan.stored)
         for record in part:
-            tally.rows += 1
-            row = self._row(record, batch)
+            row = self._row(record, batch, bodies)
             if isinstance(row, Refusal):
-                refuse(tally, batch, row)
+                plan.refused.append(row)
             else:
                 name = self.identify(row)
-                tally.repeated += name in last
-                last[name] = (record, row)
-        return last
+                plan.repeated += name in plan.last
+                plan.last[name] = (record, row)
+        if batch.mode is Mode.INSERT:
+            for name in self.existing(batch.tenant, list(plan.last)):
+                record, _ = plan.last.pop(name)
+                plan.refused.append(refusal_of(record, AlreadyExists("The row exists already.")))
+        rows = [row for _, row in plan.last.values()]
+        plan.changed = self.changed(batch.tenant, rows, plan.stored)
+        return plan
 
-    def _row(self, record: Record, batch: Batch) -> Row | Refusal:
+    def _names(self, records: Sequence[Record]) -> list[str]:
+        """Return what the records name their rows by, as it is given."""
+        named = (record.body.get(self.id) for record in records if record.body)
+        return sorted({name for name in named if isinstance(name, str)})
+
+    def _row(self, record: Record, batch: Batch, bodies: dict[str, Mapping[str, Any]]) -> Row | Refusal:
+        """Return the row, completed by its body among `bodies`, which then is the new one."""
         if record.body is None:
             assert record.error is not None
             return refusal_of(record, record.error)
+        name = record.body.get(self.id)
+        body: Mapping[str, Any] = record.body
+        if isinstance(name, str) and name in bodies:
+            body = completed(body, record.given, bodies[name], self.columns)
         try:
-            return self.read(record.body, batch.tenant)
+            row = self.read(body, batch.tenant)
         except DomainError as error:
             return refusal_of(record, error)
+        if batch.mode in UPDATING_MODES and isinstance(name, str):
+            bodies[name] = dict(body)
+        return row
 
-    def _apply(self, batch: Batch, last: dict[str, tuple[Record, Row]], tally: Tally) -> None:
+    def _upserted(self, batch: Batch, plan: Planned[Row], confirm: Callable[[], None]) -> list[Outcome]:
+        if not plan.changed:
+            return []
+        return self.upsert(batch.tenant, plan.changed, batch.at, confirm)
+
+    def _confirm(self, batch: Batch, plan: Planned[Row]) -> None:
+        """Raise Overtaken when the rows that are to be written would be planned in another way by now."""
         if batch.mode is Mode.INSERT:
-            for name in self.existing(batch.tenant, list(last)):
-                record, _ = last.pop(name)
-                refuse(tally, batch, refusal_of(record, AlreadyExists("The row exists already.")))
-        changed = self.changed(batch.tenant, [row for _, row in last.values()])
-        tally.unchanged += len(last) - len(changed)
-        if not changed:
+            if self.existing(batch.tenant, [self.identify(row) for row in plan.changed]):
+                raise Overtaken
             return
-        for outcome in self.upsert(batch.tenant, changed, batch.at):
+        names = self._names([plan.last[self.identify(row)][0] for row in plan.changed])
+        known = {name: plan.stored[name] for name in names if name in plan.stored}
+        if self.stored(batch.tenant, names) != known:
+            raise Overtaken
+
+    def _count(self, batch: Batch, plan: Planned[Row], outcomes: Sequence[Outcome], tally: Tally) -> None:
+        tally.rows += len(plan.records)
+        tally.repeated += plan.repeated
+        tally.unchanged += len(plan.last) - len(plan.changed)
+        for refusal in plan.refused:
+            refuse(tally, batch, refusal)
+        for outcome in outcomes:
+            record, _ = plan.last[self.identify(plan.changed[outcome.position])]
             if outcome.error:
-                record, _ = last[self.identify(changed[outcome.position])]
                 refuse(tally, batch, refusal_of(record, outcome.error))
             elif outcome.created:
                 tally.created += 1
             else:
                 tally.changed += 1
+                if batch.is_rehearsal:
+                    self._count_emptied(record, plan.stored, tally)
+
+    def _count_emptied(self, record: Record, stored: Mapping[str, Mapping[str, Any]], tally: Tally) -> None:
+        body = stored.get(str((record.body or {}).get(self.id)), {})
+        for name in record.given.emptied:
+            if member_at(body, name) not in (None, "", {}, []):
+                tally.emptied[name] = tally.emptied.get(name, 0) + 1

@@ -68,8 +68,9 @@ class ImportOrder:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """The columns of the file. To remove rows it needs only those that say which ones."""
-        if self.mode is not Mode.DELETE:
+        """The columns of the file. To remove or to update rows it needs only those that say which ones."""
+        is_whole = self.mode is Mode.INSERT or not self.kind.is_updated_by_columns
+        if is_whole and self.mode is not Mode.DELETE:
             return self.kind.columns
         key = self.kind.export.key
         return tuple(

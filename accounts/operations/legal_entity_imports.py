@@ -1,6 +1,6 @@
 """Legal entities by the thousand: parents and subsidiaries together, in a fixed number of statements."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -72,16 +72,24 @@ class Stored:
 
 
 @transaction.atomic
-def upsert_legal_entities(*, tenant_id: int, rows: Sequence[LegalEntityRow], at: datetime) -> list[Outcome]:
+def upsert_legal_entities(
+    *,
+    tenant_id: int,
+    rows: Sequence[LegalEntityRow],
+    at: datetime,
+    confirm: Callable[[], None] = lambda: None,
+) -> list[Outcome]:
     """Create or replace all legal entities and report every row, in order.
 
     Rows come in any order, subsidiaries before parents too; each id once. A row whose parent does not exist,
     that closes a circle, or that expects another version is refused with UnknownReference, LegalEntityCycle
     or VersionConflict, and spoils no other, except rows that hang below a new one that was refused. Holds
-    the tenant's row, as every move of a legal entity does.
+    the tenant's row, as every move of a legal entity does. `confirm` is called when the rows are locked,
+    before anything is written; what it raises ends the write.
     """
     Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
     stored = lock_lineage(tenant_id, rows)
+    confirm()
     refused = refused_rows(rows, stored)
     plan: Plan[tuple[int, str], LegalEntityRow] = Plan()
     for position, row in enumerate(rows):

@@ -1,10 +1,11 @@
 """Files of categories. A row is a body of the API; rows come in any order, children before parents too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from accounts.callers import TenantRecord
+from accounts.imports.exports import stored_bodies
 from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal
 from catalog.api.bodies import WriteLanguages, read_category
 from catalog.api.representations import CATEGORY as ANSWER
@@ -17,6 +18,7 @@ from core.api.representations import Representation
 from core.identifiers import check_client_id
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.shadows import Rows
+from core.locks import Lock, take_lock
 from core.upserts import Outcome
 
 EXPORTED = (
@@ -36,6 +38,39 @@ EXPORTED = (
 )
 
 TABLES = {"catalog_category": Rows.OF_TENANT, "catalog_categorynumber": Rows.OF_TENANT}
+
+COLUMNS = (
+    Column("id", is_required=True, is_id=True),
+    Column("parentId", is_id=True, note="stored, or anywhere in the same batch; empty for a root category"),
+    Column("type", note="STANDARD or CLASSIFICATION"),
+    Column("localizedName", ColumnType.LOCALIZED, is_required=True),
+    Column("localizedDescription", ColumnType.LOCALIZED),
+    Column("localizedSlug", ColumnType.LOCALIZED),
+    Column("code", note="unique whatever its case"),
+    Column("ecn", ColumnType.LIST, note="external numbers, unique"),
+    Column("validity.from", ColumnType.TIME),
+    Column("validity.to", ColumnType.TIME),
+    Column("position", ColumnType.WHOLE, note="as it was when absent, last for a new category"),
+    Column("published", ColumnType.FLAG, is_required=True),
+    Column("ownClassificationMixins", ColumnType.JSON),
+    Column("mixins", ColumnType.JSON),
+    Column("metadata.mixins", ColumnType.JSON),
+    EXPECTED_VERSION,
+)
+
+EXPORT = Export(
+    Representation(
+        table=ANSWER.table,
+        alias=ANSWER.alias,
+        fields={
+            **{name: ANSWER.fields[name] for name in EXPORTED},
+            "metadata": Nested({"mixins": Json("category.mixin_schemas")}),
+        },
+        joins=ANSWER.joins,
+    ),
+    order="category.lft",
+    condition="category.parent_id IS NOT NULL",
+)
 
 
 def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> CategoryRow:
@@ -66,6 +101,12 @@ def existing_ids(tenant: TenantRecord, ids: Sequence[str]) -> set[str]:
     return set(categories.values_list("external_id", flat=True))
 
 
+def write_categories(
+    tenant: TenantRecord, rows: Sequence[CategoryRow], at: datetime, confirm: Callable[[], None]
+) -> list[Outcome]:
+    return upsert_categories_in_bulk(tenant_id=tenant.id, rows=rows, at=at, confirm=confirm)
+
+
 def remove_categories(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
     """Delete the categories; what is below them becomes root categories."""
     left = delete_categories_only(tenant_id=tenant.id, external_ids=ids)
@@ -79,48 +120,20 @@ def remove_categories(tenant: TenantRecord, ids: Sequence[str], at: datetime) ->
 CATEGORY_FILES = ImportKind(
     name="categories",
     noun="categories",
-    columns=(
-        Column("id", is_required=True, is_id=True),
-        Column(
-            "parentId", is_id=True, note="stored, or anywhere in the same batch; empty for a root category"
-        ),
-        Column("type", note="STANDARD or CLASSIFICATION"),
-        Column("localizedName", ColumnType.LOCALIZED, is_required=True),
-        Column("localizedDescription", ColumnType.LOCALIZED),
-        Column("localizedSlug", ColumnType.LOCALIZED),
-        Column("code", note="unique whatever its case"),
-        Column("ecn", ColumnType.LIST, note="external numbers, unique"),
-        Column("validity.from", ColumnType.TIME),
-        Column("validity.to", ColumnType.TIME),
-        Column("position", ColumnType.WHOLE, note="as it was when absent, last for a new category"),
-        Column("published", ColumnType.FLAG, is_required=True),
-        Column("ownClassificationMixins", ColumnType.JSON),
-        Column("mixins", ColumnType.JSON),
-        Column("metadata.mixins", ColumnType.JSON),
-        EXPECTED_VERSION,
-    ),
+    columns=COLUMNS,
     writer=OperationWriter(
         read=read_row,
         identify=lambda row: row.external_id,
-        changed=lambda tenant, rows: changed_categories(tenant_id=tenant.id, rows=rows),
+        columns=COLUMNS,
+        stored=lambda tenant, ids: stored_bodies(EXPORT, tenant, ids),
+        hold=lambda tenant, ids: take_lock(Lock.CATEGORY_TREE, tenant.id),
+        changed=lambda tenant, rows, stored: changed_categories(tenant_id=tenant.id, rows=rows),
         existing=existing_ids,
-        upsert=lambda tenant, rows, at: upsert_categories_in_bulk(tenant_id=tenant.id, rows=rows, at=at),
+        upsert=write_categories,
         tables=TABLES,
         remove=Removal(remove_categories, tables={**TABLES, "catalog_categoryassignment": Rows.NONE}),
     ),
-    export=Export(
-        Representation(
-            table=ANSWER.table,
-            alias=ANSWER.alias,
-            fields={
-                **{name: ANSWER.fields[name] for name in EXPORTED},
-                "metadata": Nested({"mixins": Json("category.mixin_schemas")}),
-            },
-            joins=ANSWER.joins,
-        ),
-        order="category.lft",
-        condition="category.parent_id IS NOT NULL",
-    ),
+    export=EXPORT,
     plans_whole_file=True,
     batch_size=5_000,
 )

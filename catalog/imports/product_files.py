@@ -25,19 +25,29 @@ from core.upserts import Outcome
 COLUMN_TYPES = {str: ColumnType.TEXT, bool: ColumnType.FLAG}
 
 
+STAND_IN = "-"
+"""Read in place of what a row lacks, and never written: PRODUCTS takes it from the stored row or refuses."""
+
+
 def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     """Return the row as PRODUCTS takes it, behind the version that it expects."""
     product_id = check_client_id(body.get("id"), field="id")
     if product_id in RESERVED_IDS:
         raise InvalidProduct(f"The id {product_id} is reserved.", field="id")
+    has_code, has_name = body.get("code") is not None, bool(body.get("name"))
+    whole = dict(body)
+    if not has_code:
+        whole["code"] = STAND_IN
+    if not has_name:
+        whole["name"] = STAND_IN
     draft = read_product(
-        dict(body), content_language=None, default_language=tenant.default_language, product_id=product_id
+        whole, content_language=None, default_language=tenant.default_language, product_id=product_id
     )
     return (
         draft.expected_version,
         draft.external_id,
-        draft.code,
-        json_text(draft.name),
+        draft.code if has_code else None,
+        json_text(draft.name if has_name else {}),
         json_text(draft.description),
         draft.is_published,
         json_text(draft.details),

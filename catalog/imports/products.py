@@ -1,5 +1,6 @@
 """Products as rows of an import."""
 
+from catalog.api.products import DETAILS as OWN_ATTRIBUTES
 from core.imports.kinds import Check, TableKind, earlier_holder, plain_values
 from core.upserts import UpsertTarget
 
@@ -37,12 +38,31 @@ PRODUCTS = TableKind(
         "created_at": "%(at)s",
         "modified_at": "%(at)s",
     },
+    parts={
+        "code": "code",
+        "name": "name.*",
+        "description": "description.*",
+        "published": "is_published",
+        **{name: f"details.{name}" for name in OWN_ATTRIBUTES},
+        "mixins": "mixins",
+        "metadata.mixins": "mixin_schemas",
+    },
     joins=(
         "LEFT JOIN catalog_product AS holder ON holder.tenant_id = %(tenant)s"
         " AND holder.code = given.code AND holder.external_id <> given.external_id"
         f" {earlier_holder('code', 'given.code')}"
     ),
     checks=(
+        Check(
+            code="invalid_product",
+            condition="result.code IS NULL",
+            message="'code is missing; a new product needs one.'",
+        ),
+        Check(
+            code="invalid_product",
+            condition="result.name = '{}'",
+            message="'name is missing; a product needs one in at least one language.'",
+        ),
         Check(
             code="code_taken",
             condition="holder.id IS NOT NULL",

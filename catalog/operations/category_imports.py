@@ -1,6 +1,6 @@
 """Categories by the thousand: whole forests written set-based, their tree columns computed once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -104,7 +104,13 @@ class ForestWrite:
 
 
 @transaction.atomic
-def upsert_categories_in_bulk(*, tenant_id: int, rows: Sequence[CategoryRow], at: datetime) -> list[Outcome]:
+def upsert_categories_in_bulk(
+    *,
+    tenant_id: int,
+    rows: Sequence[CategoryRow],
+    at: datetime,
+    confirm: Callable[[], None] = lambda: None,
+) -> list[Outcome]:
     """Create or update all categories and place the forest once; report every row, in order.
 
     Rows come in any order, children before parents too; the same id twice acts in order. A row whose parent
@@ -113,10 +119,12 @@ def upsert_categories_in_bulk(*, tenant_id: int, rows: Sequence[CategoryRow], at
     is bounded.
 
     Plans before it takes the tree lock, so that others wait for the write only, and plans again under the
-    lock when somebody has changed the forest meanwhile.
+    lock when somebody has changed the forest meanwhile. `confirm` is called under the lock before anything
+    is written; what it raises ends the write.
     """
     write = planned_write(tenant_id, rows, at)
     tree = locked_tree(tenant_id)
+    confirm()
     if forest_state(tenant_id) != write.state:
         write = planned_write(tenant_id, rows, at)
     for values, _ in write.values:

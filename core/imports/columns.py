@@ -1,6 +1,6 @@
 """Columns of a CSV file: each is a path into the JSON body that the API takes for the same thing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -85,6 +85,14 @@ READERS: dict[ColumnType, Callable[[str], Any] | None] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a row says: the names of the columns that it has, and of those that it empties."""
+
+    names: frozenset[str]
+    emptied: tuple[str, ...] = ()
+
+
 class Header:
     """The first line of a CSV file, understood. Makes bodies of the rows below it.
 
@@ -113,11 +121,18 @@ class Header:
         self.flat = [
             (index, path[0]) for index, path, kind, _ in cells if len(path) == 1 and READERS[kind] is None
         ]
+        self.named = [(index, name) for index, _, _, name in cells]
+        self.given = Given(frozenset(name for _, name in self.named))
         self.deep = [cell for cell in cells if len(cell[1]) > 1 or READERS[cell[2]] is not None]
 
     def may_span_lines(self, row: Sequence[str]) -> bool:
         """Say whether a row over several lines can be one: it has all values, and no id has a line break."""
         return len(row) == self.width and not any("\n" in row[index] for index in self.ids)
+
+    def given_by(self, row: Sequence[str]) -> Given:
+        """Return what the row says: an empty value empties its column, an absent column says nothing."""
+        emptied = tuple([name for index, name in self.named if row[index] == ""])
+        return Given(self.given.names, emptied) if emptied else self.given
 
     def body(self, row: Sequence[str]) -> dict[str, Any]:
         """Return the row as a body; raise InvalidInput naming the column that cannot be read."""
@@ -140,6 +155,96 @@ class Header:
                     raise InvalidInput(f"{name} contradicts another column.", field=name)
             place[path[-1]] = value
         return body
+
+
+class BodyColumns:
+    """Tells which columns a body of JSON has, once for all rows of a file.
+
+    A member that is null empties its column, or all columns whose path leads through it. Of a localized
+    member each language is a column of its own; a text stands for the default language.
+    """
+
+    def __init__(self, columns: Sequence[Column], default_language: str) -> None:
+        self.default_language = default_language
+        self.columns = [
+            (column.name, tuple(column.name.split(".")), column.type is ColumnType.LOCALIZED)
+            for column in columns
+        ]
+
+    def __call__(self, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], Given]:
+        """Return the body, its localized members as maps without nulls, and what it says."""
+        names: list[str] = []
+        emptied: list[str] = []
+        maps: dict[str, Any] = {}
+        for name, path, is_localized in self.columns:
+            if path[0] not in body:
+                continue
+            found: Any = body
+            for part in path:
+                if not isinstance(found, Mapping) or part not in found:
+                    break
+                found = found[part]
+                if found is None:
+                    names.append(name)
+                    emptied.append(name)
+                    break
+            else:
+                if is_localized and isinstance(found, str):
+                    found = maps[name] = {self.default_language: found}
+                if is_localized and isinstance(found, Mapping):
+                    names += [f"{name}.{language}" for language in found]
+                    if nulls := [language for language, text in found.items() if text is None]:
+                        emptied += [f"{name}.{language}" for language in nulls]
+                        maps[name] = {key: text for key, text in found.items() if text is not None} or None
+                    continue
+                names.append(name)
+                if found in ("", {}, []):
+                    emptied.append(name)
+        return ({**body, **maps} if maps else body), Given(frozenset(names), tuple(emptied))
+
+
+def completed(
+    body: Mapping[str, Any], given: Given, stored: Mapping[str, Any], columns: Sequence[Column]
+) -> dict[str, Any]:
+    """Return the body with what it does not say as it is stored. Members without a column come as given."""
+    whole = _copied(stored)
+    for name, value in body.items():
+        if not any(column.name.partition(".")[0] == name for column in columns):
+            whole[name] = value
+    emptied = set(given.emptied)
+    for name in given.names:
+        *above, last = name.split(".")
+        value = None if name in emptied else member_at(body, name)
+        place = whole
+        for part in above:
+            if not isinstance(place.get(part), dict):
+                place[part] = {}
+            place = place[part]
+        if value is None:
+            place.pop(last, None)
+        else:
+            place[last] = value
+    return _without_empty_objects(whole, columns)
+
+
+def member_at(body: Mapping[str, Any], name: str) -> Any:
+    """Return the member that a column's name leads to, None when there is none."""
+    found: Any = body
+    for part in name.split("."):
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(part)
+    return found
+
+
+def _without_empty_objects(body: dict[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
+    """Leave out objects whose members are columns when none of these is left, as an absent part is."""
+    above = {column.name.partition(".")[0] for column in columns if "." in column.name}
+    return {name: value for name, value in body.items() if not (name in above and value == {})}
+
+
+def _copied(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _copied(part) if isinstance(part, dict) else part for name, part in value.items()}
 
 
 def _localized(name: str, columns: Sequence[Column]) -> Column | None:

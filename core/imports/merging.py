@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from core.imports.kinds import TableKind
+from core.imports.kinds import EMPTIED, TableKind
 from core.imports.stages import CopiedRows, staged
 from core.imports.statements import (
     BEFORE,
@@ -20,13 +20,16 @@ from core.imports.statements import (
     RESOLVED,
     WRITTEN,
     Mode,
+    change_finding_statement,
     chosen_rows,
+    emptying_statement,
     holding_statement,
     key_counting_statement,
     locking_statement,
     named_rows,
     refusing_statement,
     removing_statement,
+    resolving_again_statement,
     resolving_statement,
     scope_counting_statement,
     scope_locking_statement,
@@ -58,7 +61,8 @@ class Tally:
 
     `stored` says how many rows there were before anything was removed: by the key of their scope (see
     TableKind), or under 0 for all rows of the kind. `gone` counts the removed rows and those that were
-    deleted along with them.
+    deleted along with them. `emptied` says of which columns the values would go, and in how many rows; only
+    a dry run counts that.
     """
 
     rows: int = 0
@@ -71,6 +75,7 @@ class Tally:
     gone: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     stored: dict[int, int] = field(default_factory=dict)
+    emptied: dict[str, int] = field(default_factory=dict)
 
     def count_refusal(self, refusal: Refusal) -> None:
         """Count a refused row, whose line was counted before."""
@@ -83,6 +88,8 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for code, count in other.reasons.items():
             self.reasons[code] = self.reasons.get(code, 0) + count
+        for name, count in other.emptied.items():
+            self.emptied[name] = self.emptied.get(name, 0) + count
 
     @property
     def applied(self) -> int:
@@ -158,6 +165,9 @@ class Merge:
             f" FROM ({chosen_rows(self.kind)}) AS chosen"
         )
         tally.created, tally.changed, tally.unchanged = cursor.fetchone()
+        if EMPTIED in self.kind.notes:
+            cursor.execute(emptying_statement(self.kind))
+            tally.emptied = {self.kind.column_of_part(part): count for part, count in cursor.fetchall()}
         if self.mode is Mode.REPLACE:
             cursor.execute(f"ANALYZE {RESOLVED}")
             self._count_stored(cursor, tally)
@@ -215,6 +225,11 @@ class Merge:
                 survey.refused += cursor.rowcount
         if survey.differing and self.mode is not Mode.INSERT:
             self._execute(cursor, locking_statement(self.kind))
+            if self.kind.depends_on_stored:
+                cursor.execute(change_finding_statement())
+                if cursor.fetchone()[0]:
+                    self._execute(cursor, resolving_again_statement(self.kind, self.mode))
+                    survey.refused = self._survey(cursor).refused
             if self.kind.versioned:
                 cursor.execute(version_checking_statement())
                 survey.refused += cursor.rowcount

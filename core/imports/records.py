@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from core.errors import DomainError
-from core.imports.columns import Column, Header
+from core.imports.columns import BodyColumns, Column, Given, Header
 from core.imports.files import InputFile, Line, UnreadableFile
 from core.imports.plain_rows import PlainRow
 
@@ -39,11 +39,15 @@ class WrongEncoding(DomainError):
     code = "wrong_encoding"
 
 
+NOTHING_GIVEN = Given(frozenset())
+
+
 @dataclass(slots=True)
 class Record:
     """A row: the number of the line that it begins on, its text, and its body or why it has none.
 
-    A plain row has neither: it is to be taken as its text says (see PlainRow).
+    `given` says which columns the row has. A plain row has no body: it is to be taken as its text says (see
+    PlainRow).
     """
 
     line: int
@@ -51,6 +55,7 @@ class Record:
     body: Mapping[str, Any] | None = None
     error: DomainError | None = None
     is_plain: bool = False
+    given: Given = NOTHING_GIVEN
 
 
 def format_of_name(name: str) -> Format | None:
@@ -72,13 +77,22 @@ def format_of(file: InputFile) -> Format:
 
 
 def read_records(
-    file: InputFile, kind: Format, columns: Sequence[Column], plain: PlainRow | None = None
+    file: InputFile,
+    kind: Format,
+    columns: Sequence[Column],
+    plain: PlainRow | None = None,
+    *,
+    default_language: str = "en",
 ) -> Iterator[Record]:
     """Yield the rows of the file, plain ones where `plain` says which those are.
 
+    A text in place of a localized member of JSON is one of the default language.
+
     Raises UnreadableFile for a header that does not fit.
     """
-    return read_csv(file, columns, plain) if kind is Format.CSV else read_json_lines(file)
+    if kind is Format.CSV:
+        return read_csv(file, columns, plain)
+    return read_json_lines(file, BodyColumns(columns, default_language))
 
 
 class UnclosedQuote(BrokenLine):
@@ -204,7 +218,7 @@ def _read_row(lines: _CsvLines, reader: Iterator[list[str]], header: Header) -> 
     if lines.error:
         return Record(lines.first, source, error=lines.error)
     try:
-        return Record(lines.first, source, header.body(row))
+        return Record(lines.first, source, header.body(row), given=header.given_by(row))
     except DomainError as error:
         return Record(lines.first, source, error=error)
 
@@ -219,7 +233,7 @@ def _refused_line(lines: _CsvLines, error: csv.Error | UnclosedQuote) -> Record:
     return Record(lines.first, lines.texts[0][:LONGEST_FIELD], error=refusal)
 
 
-def read_json_lines(file: InputFile) -> Iterator[Record]:
+def read_json_lines(file: InputFile, given_by: BodyColumns) -> Iterator[Record]:
     """Yield the objects of a JSON Lines file; empty lines are skipped."""
     for number, content, is_too_long in file.lines():
         if not content.strip():
@@ -245,7 +259,7 @@ def read_json_lines(file: InputFile) -> Iterator[Record]:
             elif b"\\u0000" in content:
                 record.error = WrongEncoding(f"Line {number} has a character that cannot be stored.")
             else:
-                record.body = body
+                record.body, record.given = given_by(body)
         yield record
 
 

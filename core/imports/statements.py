@@ -1,5 +1,7 @@
 """The statements of a merge, composed from what a kind says. Every value is a parameter or a staged row."""
 
+import re
+from collections.abc import Mapping
 from enum import StrEnum
 
 from core.imports.kinds import Reference, TableKind
@@ -8,6 +10,7 @@ GIVEN = "import_given"
 RESOLVED = "import_resolved"
 BEFORE = "import_before"
 WRITTEN = "import_written"
+RESULT = re.compile(r"\bresult\.(\w+)")
 
 
 class Mode(StrEnum):
@@ -23,8 +26,12 @@ def resolving_statement(kind: TableKind, mode: Mode) -> str:
     """Return the statement that makes `import_resolved` of `import_given`: one row a line, keys looked up.
 
     Its columns: line, expected_version, those of the target that differ from row to row, `stored_id` of the
-    row that is there already, `same` when that row is as given, and `refusal`.
+    row that is there already, its `stored_version`, `same` when that row is as given, and `refusal`.
     """
+    return f"CREATE TEMPORARY TABLE {RESOLVED} ON COMMIT DROP AS {_resolved_rows(kind, mode)}"
+
+
+def _resolved_rows(kind: TableKind, mode: Mode) -> str:
     values = _values(kind)
     joins = [kind.joins] + [
         f"LEFT JOIN {reference.table} AS {reference.alias} ON {reference.alias}.tenant_id = %(tenant)s"
@@ -44,17 +51,77 @@ def resolving_statement(kind: TableKind, mode: Mode) -> str:
         "given.expected_version",
         *(f"{values[name]} AS {name}" for name in kind.varying),
         "stored.id AS stored_id",
+        f"{'stored.version' if kind.versioned else 'NULL::integer'} AS stored_version",
         f"stored.id IS NOT NULL AND {_same(kind, values)} AS same",
-        f"CASE {' '.join(_refusals(kind, mode))} END AS refusal",
+        f"CASE {' '.join(_refusals(kind, mode, values))} END AS refusal",
+    ]
+    return f"SELECT {', '.join(columns)} FROM {GIVEN} AS given {' '.join(joins)}"
+
+
+def resolving_again_statement(kind: TableKind, mode: Mode) -> str:
+    """Return the statement that resolves those rows again whose stored row changed before it was locked."""
+    names = [name for name in kind.varying if name not in kind.target.key]
+    assignments = ", ".join(f"{name} = fresh.{name}" for name in [*names, "same", "refusal"])
+    return (
+        f"UPDATE {RESOLVED} AS resolved SET {assignments} FROM ({_resolved_rows(kind, mode)}"
+        f" WHERE given.line IN (SELECT line FROM {RESOLVED} AS earlier JOIN {BEFORE} AS locked"
+        " ON locked.id = earlier.stored_id WHERE earlier.refusal IS NULL"
+        " AND locked.version <> earlier.stored_version)) AS fresh WHERE fresh.line = resolved.line"
+    )
+
+
+def change_finding_statement() -> str:
+    """Return the statement that says whether a stored row changed before it was locked."""
+    return (
+        f"SELECT EXISTS (SELECT FROM {RESOLVED} AS earlier JOIN {BEFORE} AS locked"
+        " ON locked.id = earlier.stored_id WHERE locked.version <> earlier.stored_version)"
+    )
+
+
+def emptying_statement(kind: TableKind) -> str:
+    """Return the statement that counts the parts of stored rows which would be emptied, by part."""
+    differing = [
+        f"WHEN part = '{name}' THEN stored.{name} IS DISTINCT FROM chosen.{name}"
+        for name in kind.compared
+        if name in kind.varying
+    ]
+    members = [
+        f"WHEN starts_with(part, '{name}.') THEN stored.{name} ? substr(part, {len(name) + 2})"
+        for name in sorted(kind.merged)
     ]
     return (
-        f"CREATE TEMPORARY TABLE {RESOLVED} ON COMMIT DROP AS SELECT {', '.join(columns)}"
-        f" FROM {GIVEN} AS given {' '.join(joins)}"
+        f"SELECT part, count(*) FROM ({chosen_rows(kind)}) AS chosen"
+        f" JOIN {GIVEN} AS given USING (line)"
+        f" JOIN {kind.target.table} AS stored ON stored.id = chosen.stored_id"
+        " CROSS JOIN unnest(given.emptied) AS part WHERE NOT chosen.same"
+        f" AND CASE WHEN part IS NULL THEN FALSE {' '.join([*differing, *members])} ELSE FALSE END"
+        " GROUP BY part ORDER BY part"
     )
 
 
 def _values(kind: TableKind) -> dict[str, str]:
-    return {name: f"({kind.values[name]})::{type_name}" for name, type_name in kind.target.columns.items()}
+    """Return the expression of each column of the row as it is to be written."""
+    values = {}
+    whole = {part for part in kind.parts.values() if "." not in part}
+    for name, type_name in kind.target.columns.items():
+        given = f"({kind.values[name]})::{type_name}"
+        if kind.spoken and name in kind.merged:
+            members = (
+                f"ARRAY(SELECT substr(part, {len(name) + 2}) FROM unnest({kind.spoken}) AS part"
+                f" WHERE starts_with(part, '{name}.'))"
+            )
+            values[name] = (
+                f"CASE WHEN stored.id IS NULL OR '{name}' = ANY({kind.spoken}) THEN {given}"
+                f" ELSE (stored.{name} - {members}) || {given} END"
+            )
+        elif kind.spoken and name in whole:
+            values[name] = (
+                f"CASE WHEN stored.id IS NULL OR '{name}' = ANY({kind.spoken}) THEN {given}"
+                f" ELSE stored.{name} END"
+            )
+        else:
+            values[name] = given
+    return values
 
 
 def _same(kind: TableKind, values: dict[str, str]) -> str:
@@ -65,7 +132,11 @@ def _same(kind: TableKind, values: dict[str, str]) -> str:
     return f"ROW({stored}) IS NOT DISTINCT FROM ROW({given})"
 
 
-def _refusals(kind: TableKind, mode: Mode) -> list[str]:
+def _with_results(condition: str, values: Mapping[str, str]) -> str:
+    return RESULT.sub(lambda found: f"({values[found[1]]})", condition)
+
+
+def _refusals(kind: TableKind, mode: Mode, values: Mapping[str, str]) -> list[str]:
     cases = ["WHEN given.refusal IS NOT NULL THEN given.refusal"]
     cases += [
         f"WHEN given.{reference.column} IS NOT NULL AND {reference.alias}.id IS NULL THEN"
@@ -73,7 +144,7 @@ def _refusals(kind: TableKind, mode: Mode) -> list[str]:
         for reference in kind.references
     ]
     cases += [
-        f"WHEN {check.condition} THEN ARRAY['{check.code}', {check.message}]"
+        f"WHEN {_with_results(check.condition, values)} THEN ARRAY['{check.code}', {check.message}]"
         for check in kind.checks
         if mode is not Mode.DELETE or check.concerns_removal
     ]
@@ -122,11 +193,21 @@ def named_rows(kind: TableKind) -> str:
 
 
 def superfluous_rows(kind: TableKind) -> str:
-    """The stored rows of the named scopes that no line names, refused lines included."""
+    """The stored rows of the named scopes that no line names, refused lines included.
+
+    They are compared by their keys: another import may have created rows since these lines were resolved.
+    """
+    same_key = " AND ".join(
+        f"coalesce(named.{name}, 0) = coalesce(stored.{name}, 0)"
+        if name in kind.nullable
+        else f"named.{name} = stored.{name}"
+        for name in kind.target.key
+        if name in kind.varying
+    )
     return (
         f"FROM {kind.target.table} AS stored WHERE stored.tenant_id = %(tenant)s"
         f" AND stored.{kind.scope} IN (SELECT {kind.scope} FROM {RESOLVED})"
-        f" AND NOT EXISTS (SELECT FROM {RESOLVED} AS named WHERE named.stored_id = stored.id)"
+        f" AND NOT EXISTS (SELECT FROM {RESOLVED} AS named WHERE {same_key})"
     )
 
 
@@ -232,7 +313,8 @@ def _resolution(kind: TableKind, mode: Mode) -> str:
     if mode is Mode.INSERT or not kind.compared:
         return "DO NOTHING"
     target = kind.target
-    changing = [name for name in target.columns if name not in target.created_only and name not in target.key]
+    kept = {*target.created_only, *target.key, *kind.left_alone}
+    changing = [name for name in target.columns if name not in kept]
     assignments = [f"{name} = excluded.{name}" for name in changing]
     if kind.versioned:
         assignments.append("version = stored.version + 1")

@@ -1,23 +1,25 @@
 """Files of coupons. A row is a body of the API; the use that was made of a coupon stays as it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from accounts.callers import TenantRecord
+from accounts.imports.exports import stored_bodies
 from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal, one_by_one
 from core.api.fields import Json, Nested
 from core.api.representations import Representation
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.shadows import Rows
+from core.upserts import Outcome
 from coupons.api.bodies import read_coupon_body
 from coupons.api.representations import COUPONS as ANSWER
 from coupons.codes import normalise_code
 from coupons.errors import CouponNotFound
 from coupons.imports.coupons import changed_coupons
 from coupons.models import Coupon
-from coupons.operations.bulk import CouponRow, upsert_coupons
+from coupons.operations.bulk import CouponRow, lock_by_code, upsert_coupons
 from coupons.operations.coupons import delete_coupon, settings_of
 
 NOT_EXPORTED = {
@@ -28,6 +30,48 @@ NOT_EXPORTED = {
     "deleted",
     "metadata",
 }
+
+COLUMNS = (
+    Column("code", is_required=True, is_id=True),
+    Column("name", is_required=True),
+    Column("description"),
+    Column("discountType", note="PERCENT, ABSOLUTE (meant when absent) or FREE_SHIPPING"),
+    Column("discountPercentage", ColumnType.NUMBER),
+    Column("discountAbsolute.amount", ColumnType.NUMBER),
+    Column("discountAbsolute.currency"),
+    Column("discountCalculationType", note="SUBTOTAL (meant when absent) or TOTAL"),
+    Column("allowAnonymous", ColumnType.FLAG),
+    Column("maxRedemptions", ColumnType.WHOLE, note="-1 or nothing: unlimited"),
+    Column("maxRedemptionsPerCustomer", ColumnType.WHOLE, note="-1 or nothing: unlimited"),
+    Column("categoryRestricted", ColumnType.FLAG),
+    Column("segmentRestricted", ColumnType.FLAG),
+    Column("restrictions.validFrom", ColumnType.TIME),
+    Column("restrictions.validUntil", ColumnType.TIME),
+    Column("restrictions.validFor", ColumnType.LIST, note="customer numbers"),
+    Column("restrictions.segments", ColumnType.LIST),
+    Column("restrictions.includedCategories", ColumnType.LIST),
+    Column("restrictions.excludedCategories", ColumnType.LIST),
+    Column("restrictions.minOrderValue.amount", ColumnType.NUMBER),
+    Column("restrictions.minOrderValue.currency"),
+    Column("issuedTo", is_id=True, note="a customer number"),
+    Column("mixins", ColumnType.JSON),
+    Column("metadata.mixins", ColumnType.JSON),
+    EXPECTED_VERSION,
+)
+
+EXPORT = Export(
+    Representation(
+        table=ANSWER.table,
+        alias=ANSWER.alias,
+        fields={
+            **{name: field for name, field in ANSWER.fields.items() if name not in NOT_EXPORTED},
+            "metadata": Nested({"mixins": Json("coupon.mixin_schemas")}),
+        },
+    ),
+    order="coupon.id",
+    condition="NOT coupon.is_deleted AND NOT coupon.is_referral",
+    key=("code",),
+)
 
 
 def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> CouponRow:
@@ -49,6 +93,25 @@ def existing_codes(tenant: TenantRecord, codes: Sequence[str]) -> set[str]:
     return {stored[code] for code in coupons.values_list("code", flat=True)}
 
 
+def stored_coupons(tenant: TenantRecord, codes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the bodies of the coupons by their codes as they are given, whatever their case."""
+    case_sensitive = settings_of(tenant.id).codes_are_case_sensitive
+    stored = {code: normalise_code(code, case_sensitive=case_sensitive) for code in codes}
+    found = stored_bodies(EXPORT, tenant, sorted(set(stored.values())), id_column="code")
+    return {code: found[name] for code, name in stored.items() if name in found}
+
+
+def hold_coupons(tenant: TenantRecord, codes: Sequence[str]) -> None:
+    case_sensitive = settings_of(tenant.id).codes_are_case_sensitive
+    lock_by_code(tenant.id, [normalise_code(code, case_sensitive=case_sensitive) for code in codes])
+
+
+def write_coupons(
+    tenant: TenantRecord, rows: Sequence[CouponRow], at: datetime, confirm: Callable[[], None]
+) -> list[Outcome]:
+    return upsert_coupons(tenant_id=tenant.id, rows=rows, at=at, confirm=confirm)
+
+
 def remove_coupon(tenant: TenantRecord, code: str, at: datetime) -> None:
     """Mark the coupon as deleted; its code stays taken, its redemptions stay."""
     delete_coupon(tenant_id=tenant.id, code=code, at=at)
@@ -57,39 +120,17 @@ def remove_coupon(tenant: TenantRecord, code: str, at: datetime) -> None:
 COUPON_FILES = ImportKind(
     name="coupons",
     noun="coupons",
-    columns=(
-        Column("code", is_required=True, is_id=True),
-        Column("name", is_required=True),
-        Column("description"),
-        Column("discountType", note="PERCENT, ABSOLUTE (meant when absent) or FREE_SHIPPING"),
-        Column("discountPercentage", ColumnType.NUMBER),
-        Column("discountAbsolute.amount", ColumnType.NUMBER),
-        Column("discountAbsolute.currency"),
-        Column("discountCalculationType", note="SUBTOTAL (meant when absent) or TOTAL"),
-        Column("allowAnonymous", ColumnType.FLAG),
-        Column("maxRedemptions", ColumnType.WHOLE, note="-1 or nothing: unlimited"),
-        Column("maxRedemptionsPerCustomer", ColumnType.WHOLE, note="-1 or nothing: unlimited"),
-        Column("categoryRestricted", ColumnType.FLAG),
-        Column("segmentRestricted", ColumnType.FLAG),
-        Column("restrictions.validFrom", ColumnType.TIME),
-        Column("restrictions.validUntil", ColumnType.TIME),
-        Column("restrictions.validFor", ColumnType.LIST, note="customer numbers"),
-        Column("restrictions.segments", ColumnType.LIST),
-        Column("restrictions.includedCategories", ColumnType.LIST),
-        Column("restrictions.excludedCategories", ColumnType.LIST),
-        Column("restrictions.minOrderValue.amount", ColumnType.NUMBER),
-        Column("restrictions.minOrderValue.currency"),
-        Column("issuedTo", is_id=True, note="a customer number"),
-        Column("mixins", ColumnType.JSON),
-        Column("metadata.mixins", ColumnType.JSON),
-        EXPECTED_VERSION,
-    ),
+    columns=COLUMNS,
     writer=OperationWriter(
         read=read_row,
         identify=code_of,
-        changed=lambda tenant, rows: changed_coupons(tenant_id=tenant.id, rows=rows),
+        id="code",
+        columns=COLUMNS,
+        stored=stored_coupons,
+        hold=hold_coupons,
+        changed=lambda tenant, rows, stored: changed_coupons(tenant_id=tenant.id, rows=rows),
         existing=existing_codes,
-        upsert=lambda tenant, rows, at: upsert_coupons(tenant_id=tenant.id, rows=rows, at=at),
+        upsert=write_coupons,
         tables={
             "catalog_category": Rows.OF_TENANT,
             "segments_segment": Rows.OF_TENANT,
@@ -103,18 +144,6 @@ COUPON_FILES = ImportKind(
             id="code",
         ),
     ),
-    export=Export(
-        Representation(
-            table=ANSWER.table,
-            alias=ANSWER.alias,
-            fields={
-                **{name: field for name, field in ANSWER.fields.items() if name not in NOT_EXPORTED},
-                "metadata": Nested({"mixins": Json("coupon.mixin_schemas")}),
-            },
-        ),
-        order="coupon.id",
-        condition="NOT coupon.is_deleted AND NOT coupon.is_referral",
-        key=("code",),
-    ),
+    export=EXPORT,
     batch_size=2_000,
 )

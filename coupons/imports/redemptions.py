@@ -102,5 +102,6 @@ REDEMPTION_FILES = ImportKind(
     writer=HistoryWriter(),
     export=Export(ANSWER, order="redemption.id"),
     modes=(Mode.UPSERT,),
+    is_updated_by_columns=False,
     batch_size=5_000,
 )

@@ -1,6 +1,6 @@
 """Many coupons at once, for imports and demo data."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -60,19 +60,27 @@ class CouponRow:
 
 
 @transaction.atomic
-def upsert_coupons(*, tenant_id: int, rows: Sequence[CouponRow], at: datetime) -> list[Outcome]:
+def upsert_coupons(
+    *,
+    tenant_id: int,
+    rows: Sequence[CouponRow],
+    at: datetime,
+    confirm: Callable[[], None] = lambda: None,
+) -> list[Outcome]:
     """Create or replace coupons by code, in a number of statements that does not depend on theirs.
 
     Returns one outcome a row, in input order: `created`, `id` (the normalised code), or the error that kept
     the row out: InvalidCode, InvalidTerms (all problems, unknown segments and categories among them),
     CodeTaken (the code belongs to a deleted coupon) or VersionConflict. A bad row never spoils the others.
     Redemptions, and the counter of them, stay as they are. Locks the stored coupons in the order of their
-    codes. Give at most a few thousand rows at a time.
+    codes; then, before anything is written, `confirm` is called, and what it raises ends the write. Give at
+    most a few thousand rows at a time.
     """
     case_sensitive = settings_of(tenant_id).codes_are_case_sensitive
     codes = [normalise_code(row.code, case_sensitive=case_sensitive) for row in rows]
     known = look_up(tenant_id, (row.terms for row in rows))
     stored = lock_by_code(tenant_id, codes)
+    confirm()
     plan: Plan[tuple[int, str], CouponTerms] = Plan()
     for position, (code, row) in enumerate(zip(codes, rows, strict=True)):
         version, is_deleted = stored.get(code, (None, False))

@@ -1,6 +1,6 @@
 """What belongs to segments, customers and items, as rows of an import."""
 
-from core.imports.kinds import Check, Reference, TableKind
+from core.imports.kinds import WINDOW_CHECK, Check, Reference, TableKind
 from segments.operations.customers import CUSTOMER_ASSIGNMENTS
 from segments.operations.items import ITEM_ASSIGNMENTS
 
@@ -16,6 +16,13 @@ COMMON = {
     "mixin_schemas": "coalesce(given.mixin_schemas, '{}')",
     "created_at": "%(at)s",
     "modified_at": "%(at)s",
+}
+
+PARTS = {
+    "validity.from": "valid_from",
+    "validity.to": "valid_to",
+    "mixins": "mixins",
+    "metadata.mixins": "mixin_schemas",
 }
 
 SEGMENT_CUSTOMERS = TableKind(
@@ -52,7 +59,9 @@ SEGMENT_CUSTOMERS = TableKind(
                 " || given.legal_entity || '.'"
             ),
         ),
+        WINDOW_CHECK,
     ),
+    parts=PARTS,
     nullable=frozenset({"legal_entity_id"}),
     scope="segment_id",
 )
@@ -82,6 +91,8 @@ SEGMENT_ITEMS = TableKind(
         ),
         SEGMENT,
     ),
+    parts={**PARTS, "includeSubcategories": "includes_subcategories"},
+    checks=(WINDOW_CHECK,),
     nullable=frozenset({"product_id", "category_id"}),
     scope="segment_id",
 )

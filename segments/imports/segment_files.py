@@ -18,21 +18,30 @@ from segments.imports.segments import SEGMENTS
 from segments.models import Segment
 from segments.operations.segments import delete_segments
 
+STAND_IN = "-"
+"""Read in place of what a row lacks, and never written: SEGMENTS takes it from the stored row or refuses."""
+
 
 def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     """Return the row as SEGMENTS takes it, behind the version that it expects."""
-    row = read_identified_segment(dict(body), LanguageContext(None, tenant.default_language))
+    has_site, has_name = body.get("siteCode") is not None, bool(body.get("name"))
+    whole = {
+        **body,
+        **({} if has_site else {"siteCode": STAND_IN}),
+        **({} if has_name else {"name": STAND_IN}),
+    }
+    row = read_identified_segment(whole, LanguageContext(None, tenant.default_language))
     return (
         row.expected_version,
         row.id,
-        json_text(row.name),
+        json_text(row.name if has_name else {}),
         json_text(row.description),
         row.status,
         row.valid_from,
         row.valid_to,
         json_text(row.mixins),
         json_text(row.mixin_schemas),
-        row.site_code,
+        row.site_code if has_site else None,
     )
 
 

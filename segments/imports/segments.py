@@ -1,6 +1,6 @@
 """Segments as rows of an import."""
 
-from core.imports.kinds import Reference, TableKind, plain_values
+from core.imports.kinds import WINDOW_CHECK, Check, Reference, TableKind, plain_values
 from segments.operations.segments import SEGMENTS as TARGET
 
 DETAILS = {
@@ -25,6 +25,29 @@ SEGMENTS = TableKind(
         "created_at": "%(at)s",
         "modified_at": "%(at)s",
     },
+    parts={
+        "siteCode": "site_id",
+        "name": "name.*",
+        "description": "description.*",
+        "status": "status",
+        "validity.from": "valid_from",
+        "validity.to": "valid_to",
+        "mixins": "mixins",
+        "metadata.mixins": "mixin_schemas",
+    },
+    checks=(
+        Check(
+            code="invalid_input",
+            condition="result.site_id IS NULL",
+            message="'siteCode is missing; a new segment needs one.'",
+        ),
+        Check(
+            code="invalid_input",
+            condition="result.name = '{}'",
+            message="'name is missing; a segment needs one in at least one language.'",
+        ),
+        WINDOW_CHECK,
+    ),
     references=(Reference("site", "accounts_site", "site", "site", identifier="code"),),
 )
 """A segment by id, on a site that exists."""

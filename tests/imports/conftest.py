@@ -1,5 +1,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ from accounts.models import Customer, LegalEntity, Site, Tenant
 from catalog.models import Product
 from segments.models import CustomerAssignment, Segment
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
-from tests.factories.catalog import CategoryFactory, ProductFactory
-from tests.factories.segments import SegmentFactory
+from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
+from tests.factories.coupons import CouponFactory, CouponSegmentFactory
+from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 
 @dataclass
@@ -99,6 +102,77 @@ def shop(tenant: Tenant, site: Site) -> Shop:
         company=company,
         products=[ProductFactory(tenant=tenant, external_id=f"P{number}") for number in range(1, 4)],
     )
+
+
+@pytest.fixture
+def full_shop(shop: Shop) -> Shop:
+    """A shop that has something of every kind, with all that its rows can hold."""
+    tenant = shop.tenant
+    document = {"mixins": {"a": {"b": [1, None]}}, "mixin_schemas": {"a": "https://example.com/a.json"}}
+    window = {"valid_from": datetime(2026, 1, 1, tzinfo=UTC), "valid_to": datetime(2026, 2, 1, tzinfo=UTC)}
+    CustomerFactory(
+        tenant=tenant,
+        external_id="full",
+        title="Dr.",
+        middle_name='O"Neil, jr.',
+        company="A\nB",
+        is_active=False,
+        **document,
+    )
+    CustomerFactory(tenant=tenant, external_id="bare", email=None, first_name="", last_name="")
+    parent = LegalEntityFactory(
+        tenant=tenant, external_id="parent", legal_info={"legalName": "P"}, **document
+    )
+    LegalEntityFactory(
+        tenant=tenant,
+        external_id="child",
+        type="SUBSIDIARY",
+        parent=parent,
+        account_limit={"currency": "EUR", "value": 7.5},
+        customer_groups=[{"id": "g"}],
+        restrictions=["US"],
+    )
+    ProductFactory(
+        tenant=tenant,
+        external_id="full",
+        name={"en": "Tea", "de": "Tee", "fr": "Thé"},
+        description={"de": 'Gut, "warm"'},
+        is_published=False,
+        details={"vendor": {"id": "v"}, "weightDependent": True, "labelIds": ["l"]},
+        **document,
+    )
+    root = CategoryFactory(
+        tenant=tenant,
+        external_id="full",
+        code="full",
+        name={"en": "A", "de": "B"},
+        slug={"en": "a"},
+        **window,
+    )
+    CategoryAssignmentFactory(tenant=tenant, category=root, product=shop.products[0])
+    segment = SegmentFactory(
+        site=shop.site, external_id="full", description={"en": "x"}, status="INACTIVE", **window, **document
+    )
+    CustomerAssignmentFactory(
+        segment=segment, customer=shop.customers[0], legal_entity=shop.company, **window
+    )
+    CustomerAssignmentFactory(segment=segment, customer=shop.customers[0], **document)
+    ItemAssignmentFactory(segment=segment, product=shop.products[0], **window)
+    ItemAssignmentFactory(segment=segment, product=None, category=root, includes_subcategories=True)
+    coupon = CouponFactory(
+        tenant=tenant,
+        code="FULL",
+        name="Full",
+        description="x",
+        is_segment_restricted=True,
+        max_redemptions=5,
+        min_order_amount=Decimal("0.5"),
+        min_order_currency="EUR",
+        **window,
+        **document,
+    )
+    CouponSegmentFactory(coupon=coupon, segment=segment)
+    return shop
 
 
 def members(tenant: Tenant) -> list[tuple[str, str, str | None, int]]:

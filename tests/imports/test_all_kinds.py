@@ -1,8 +1,6 @@
 """What holds for every kind of file: an export is what an import takes, and a rehearsal leaves no trace."""
 
 import gzip
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -19,10 +17,7 @@ from coupons.models import Coupon
 from segments.imports.assignment_files import ITEMS_OF_SEGMENTS, MEMBERS_OF_SEGMENTS
 from segments.imports.segment_files import SEGMENT_FILES
 from segments.models import CustomerAssignment, ItemAssignment, Segment
-from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory, TenantFactory
-from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
-from tests.factories.coupons import CouponFactory, CouponSegmentFactory
-from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+from tests.factories.accounts import CustomerFactory, SiteFactory, TenantFactory
 
 KINDS = (
     CUSTOMER_FILES,
@@ -46,77 +41,6 @@ MODELS = {
     "segment_items": ItemAssignment,
     "coupons": Coupon,
 }
-
-
-@pytest.fixture
-def full_shop(shop):
-    """A shop that has something of every kind, with all that its rows can hold."""
-    tenant = shop.tenant
-    document = {"mixins": {"a": {"b": [1, None]}}, "mixin_schemas": {"a": "https://example.com/a.json"}}
-    window = {"valid_from": datetime(2026, 1, 1, tzinfo=UTC), "valid_to": datetime(2026, 2, 1, tzinfo=UTC)}
-    CustomerFactory(
-        tenant=tenant,
-        external_id="full",
-        title="Dr.",
-        middle_name='O"Neil, jr.',
-        company="A\nB",
-        is_active=False,
-        **document,
-    )
-    CustomerFactory(tenant=tenant, external_id="bare", email=None, first_name="", last_name="")
-    parent = LegalEntityFactory(
-        tenant=tenant, external_id="parent", legal_info={"legalName": "P"}, **document
-    )
-    LegalEntityFactory(
-        tenant=tenant,
-        external_id="child",
-        type="SUBSIDIARY",
-        parent=parent,
-        account_limit={"currency": "EUR", "value": 7.5},
-        customer_groups=[{"id": "g"}],
-        restrictions=["US"],
-    )
-    ProductFactory(
-        tenant=tenant,
-        external_id="full",
-        name={"en": "Tea", "de": "Tee", "fr": "Thé"},
-        description={"de": 'Gut, "warm"'},
-        is_published=False,
-        details={"vendor": {"id": "v"}, "weightDependent": True, "labelIds": ["l"]},
-        **document,
-    )
-    root = CategoryFactory(
-        tenant=tenant,
-        external_id="full",
-        code="full",
-        name={"en": "A", "de": "B"},
-        slug={"en": "a"},
-        **window,
-    )
-    CategoryAssignmentFactory(tenant=tenant, category=root, product=shop.products[0])
-    segment = SegmentFactory(
-        site=shop.site, external_id="full", description={"en": "x"}, status="INACTIVE", **window, **document
-    )
-    CustomerAssignmentFactory(
-        segment=segment, customer=shop.customers[0], legal_entity=shop.company, **window
-    )
-    CustomerAssignmentFactory(segment=segment, customer=shop.customers[0], **document)
-    ItemAssignmentFactory(segment=segment, product=shop.products[0], **window)
-    ItemAssignmentFactory(segment=segment, product=None, category=root, includes_subcategories=True)
-    coupon = CouponFactory(
-        tenant=tenant,
-        code="FULL",
-        name="Full",
-        description="x",
-        is_segment_restricted=True,
-        max_redemptions=5,
-        min_order_amount=Decimal("0.5"),
-        min_order_currency="EUR",
-        **window,
-        **document,
-    )
-    CouponSegmentFactory(coupon=coupon, segment=segment)
-    return shop
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.csv.gz", "rows.jsonl.zst"])
