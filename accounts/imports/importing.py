@@ -16,10 +16,10 @@ from accounts.imports.kinds import Batch, refusal_of
 from accounts.imports.rejects import RejectsFile
 from accounts.imports.removals import (
     REMOVING_MODES,
-    Removals,
     TooManyRemovals,
     UnreadableLines,
     UnreadLines,
+    check_removals,
     count_stored,
 )
 from accounts.imports.runs import ImportOrder, counted, end_run, new_run, unfinished_run
@@ -100,14 +100,17 @@ class ImportAtWork:
     header: list[str]
     rejects: RejectsFile
     report: Report
-    removals: Removals
+    removed_earlier: int
+    removals_are_judged: bool = False
     last_line: int = 0
     untold: int = 0
 
     def run(self) -> None:
         """Apply the file's rows behind the last committed line, one transaction a batch."""
         if self.order.mode is Mode.DELETE:
-            self._require_readable_file()
+            rows = self._require_readable_file()
+            if rows > self.order.rows_at_once and not is_whole_file(self.order):
+                self._require_few_removals()
         records = self._records()
         for first in records:
             if is_whole_file(self.order):
@@ -147,8 +150,8 @@ class ImportAtWork:
         if line and self.order.mode in REMOVING_MODES and self.report.unread.last_line != line:
             self.report.unread.add(line, "has no end of line, so the file may have been cut off there.")
 
-    def _require_readable_file(self) -> None:
-        """Raise UnreadableLines when any line cannot be read, before the first batch is applied."""
+    def _require_readable_file(self) -> int:
+        """Raise UnreadableLines when any line cannot be read, before the first batch; return the rows."""
         refusals: list[ImportReject] = []
         refuse = self._keeping_refusals(refusals)
         tally = Tally()
@@ -166,6 +169,30 @@ class ImportAtWork:
             if self.report.run is not None:
                 self._note_failure(self.report.run, refusals)
             raise self.report.unread.error()
+        return tally.rows
+
+    def _require_few_removals(self) -> None:
+        """Raise TooManyRemovals when all batches together would remove too much, before the first one.
+
+        Does a dry run of the whole file, which locks nothing, also when some of it was removed before.
+        """
+        if not self.order.max_removed.allows_everything:
+            batch = self._batch(self._read(), refuse=lambda refusal: None, is_rehearsal=True)
+            tally = self.order.kind.writer.write(batch)
+            try:
+                self._check_removals(tally)
+            except TooManyRemovals:
+                self.report.total.rows += tally.rows
+                raise
+        self.removals_are_judged = True
+
+    def _check_removals(self, tally: Tally) -> None:
+        check_removals(
+            tally,
+            self.order.max_removed,
+            removed_earlier=self.removed_earlier,
+            noun=self.order.kind.noun,
+        )
 
     def _keeping_refusals(self, refusals: list[ImportReject]) -> Callable[[Refusal], None]:
         """Return what takes a refused row: all go to the file of rejects, the first ones to `refusals`."""
@@ -187,22 +214,30 @@ class ImportAtWork:
 
         return refuse
 
+    def _batch(
+        self, records: Iterator[Record], *, refuse: Callable[[Refusal], None], is_rehearsal: bool
+    ) -> Batch:
+        order, run = self.order, self.report.run
+        counts_stored = order.mode in REMOVING_MODES and not self.removals_are_judged
+        return Batch(
+            records=records,
+            header=self.header,
+            tenant=order.tenant,
+            at=timezone.now(),
+            mode=order.mode,
+            is_rehearsal=is_rehearsal,
+            size=order.rows_of_part,
+            refuse=refuse,
+            unread=self._note_unknown_key,
+            count_stored=partial(count_stored, order.kind.export, order.tenant) if counts_stored else None,
+            written=partial(note_changes, run) if run and order.kind.is_undoable else None,
+        )
+
     def _apply(self, records: Iterator[Record]) -> None:
         refusals: list[ImportReject] = []
         run = self.report.run
-        batch = Batch(
-            records=records,
-            header=self.header,
-            tenant=self.order.tenant,
-            at=timezone.now(),
-            mode=self.order.mode,
-            is_rehearsal=self.order.is_rehearsal,
-            size=self.order.rows_of_part,
-            refuse=self._keeping_refusals(refusals),
-            unread=self._note_unknown_key,
-            count_stored=partial(count_stored, self.order.kind.export, self.order.tenant),
-            written=partial(note_changes, run) if run and self.order.kind.is_undoable else None,
-        )
+        refuse = self._keeping_refusals(refusals)
+        batch = self._batch(records, refuse=refuse, is_rehearsal=self.order.is_rehearsal)
         try:
             with transaction.atomic():
                 tally = self.order.kind.writer.write(batch)
@@ -229,9 +264,8 @@ class ImportAtWork:
         """Raise why the batch is not applied, if so; what was refused then counts, and nothing else does."""
         try:
             self._check_refusals(tally)
-            self.removals.add(tally.gone, tally.stored)
-            if self.order.mode in REMOVING_MODES:
-                self.removals.check(self.order.max_removed, noun=self.order.kind.noun)
+            if self.order.mode in REMOVING_MODES and not self.removals_are_judged:
+                self._check_removals(tally)
         except NOT_APPLIED:
             self.report.total.add(Tally(rows=tally.rows, refused=tally.refused, reasons=tally.reasons))
             raise
@@ -290,8 +324,8 @@ def run_import(order: ImportOrder, listener: Listener) -> Report:
     try:
         rejects = RejectsFile(order.rejects_path, kind, header, resume_at=run.rejects_size if run else 0)
         with rejects:
-            removals = Removals(removed_earlier=report.total.removed)
-            ImportAtWork(order, listener, kind, header, rejects, report, removals).run()
+            removed = report.total.removed
+            ImportAtWork(order, listener, kind, header, rejects, report, removed).run()
     except (*NOT_APPLIED, UnreadableFile, UnwritableFile) as error:
         report.error = error
         end_run(run, ImportState.FAILED, error)

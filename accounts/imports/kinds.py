@@ -37,9 +37,9 @@ class Batch:
     `is_rehearsal` says what would happen, and writes nothing. `header` names the columns of a CSV file. A
     whole file may come as one batch: who keeps rows in memory takes them in parts of `size` rows.
     `refuse` takes every row that is not applied, `unread` the line and the reason of those that may mean any
-    stored row. `count_stored` says how many rows of the kind the tenant has. `written` is called with the
-    keys of created rows when a table was written to, while `import_written` says what else was done (see
-    Merge).
+    stored row. `count_stored` says how many rows of the kind the tenant has; None says that the tally needs
+    no count of stored rows. `written` is called with the keys of created rows when a table was written to,
+    while `import_written` says what else was done (see Merge).
     """
 
     records: Iterable[Record]
@@ -51,7 +51,7 @@ class Batch:
     size: int
     refuse: Callable[[Refusal], None]
     unread: Callable[[int, str], None]
-    count_stored: Callable[[], int]
+    count_stored: Callable[[], int] | None
     written: Callable[[str], None] | None = None
 
     def parts(self, size: int) -> Iterator[list[Record]]:
@@ -139,6 +139,7 @@ class TableWriter:
             at=batch.at,
             mode=batch.mode,
             write=not batch.is_rehearsal,
+            counts_stored=batch.count_stored is not None,
         )
         with transaction.atomic():
             tally = merge.run(self._rows(batch, table), refuse=batch.refuse, written=batch.written)
@@ -227,7 +228,7 @@ def remove_rows(batch: Batch, remove: Removal) -> Tally:
     """Delete the rows that the records name; what is gone already counts as unchanged."""
     tally = Tally()
     with one_transaction(batch, remove.tables):
-        stored = batch.count_stored()
+        stored = batch.count_stored() if batch.count_stored else 0
         for part in batch.parts(DELETIONS_AT_ONCE):
             tally.rows += len(part)
             named = [(record, (record.body or {}).get(remove.id)) for record in part]
@@ -243,8 +244,10 @@ def remove_rows(batch: Batch, remove: Removal) -> Tally:
                     tally.removed += 1
                 else:
                     tally.unchanged += 1
-        tally.stored = {0: stored}
-        tally.gone = max(tally.removed, stored - batch.count_stored())
+        tally.gone = tally.removed
+        if batch.count_stored:
+            tally.stored = {0: stored}
+            tally.gone = max(tally.removed, stored - batch.count_stored())
     return tally
 
 

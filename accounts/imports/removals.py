@@ -1,6 +1,5 @@
 """What an import may remove: nothing while a line cannot be read, and no more rows than allowed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -9,6 +8,7 @@ from django.db import connection
 from accounts.callers import TenantRecord
 from accounts.imports.kinds import Export
 from core.errors import DomainError
+from core.imports.merging import Tally
 from core.imports.statements import Mode
 
 REMOVING_MODES = (Mode.REPLACE, Mode.DELETE)
@@ -24,7 +24,7 @@ class UnreadableLines(DomainError):
 
 
 class TooManyRemovals(DomainError):
-    """More rows would be removed than the operator allows; the batch in which that happens is not applied."""
+    """More rows would be removed than the operator allows, so none were."""
 
     code = "too_many_removals"
 
@@ -75,6 +75,10 @@ class RemovalLimit:
             return removed * 100 <= stored * self.percent
         return removed <= ROWS_WITHOUT_LIMIT or removed * 100 <= stored * PERCENT_WITHOUT_LIMIT
 
+    @property
+    def allows_everything(self) -> bool:
+        return self.percent is not None and self.percent >= 100
+
     def __str__(self) -> str:
         if self.rows is not None:
             return f"--max-removed {self.rows} allows fewer"
@@ -85,34 +89,20 @@ class RemovalLimit:
         )
 
 
-@dataclass(slots=True)
-class Removals:
-    """What the batches of an import have removed, and what was stored before the first of them.
+def check_removals(tally: Tally, limit: RemovalLimit, *, removed_earlier: int, noun: str) -> None:
+    """Raise TooManyRemovals when the limit does not allow what an import removes.
 
-    `removed_earlier` is what was removed before the import was resumed. `stored` counts rows by the key of
-    their segment or category, or under 0 for all rows of the kind.
+    The tally is that of the whole file; `removed_earlier` were removed before the import was resumed.
     """
-
-    removed_earlier: int = 0
-    removed: int = 0
-    stored: dict[int, int] = field(default_factory=dict)
-
-    def add(self, removed: int, stored: Mapping[int, int]) -> None:
-        """Count another batch in. Of a segment that came before, the first count is the right one."""
-        self.removed += removed
-        for scope, count in stored.items():
-            self.stored.setdefault(scope, count)
-
-    def check(self, limit: RemovalLimit, *, noun: str) -> None:
-        """Raise TooManyRemovals when the limit does not allow what was removed so far."""
-        removed = self.removed_earlier + self.removed
-        stored = self.removed_earlier + sum(self.stored.values())
-        if limit.allows(removed, stored):
-            return
-        raise TooManyRemovals(
-            f"{removed:,} of {stored:,} {noun} would be removed; {limit}. The batch was not applied."
-            f" If that is what you want, run the import again with --max-removed {removed}."
-        )
+    removed = removed_earlier + tally.gone
+    stored = removed_earlier + sum(tally.stored.values())
+    if limit.allows(removed, stored):
+        return
+    state = "No more rows were removed" if removed_earlier else "Nothing was removed or changed"
+    raise TooManyRemovals(
+        f"{removed:,} of {stored:,} {noun} would be removed; {limit}. {state}."
+        f" If that is what you want, run the import again with --max-removed {removed}."
+    )
 
 
 def count_stored(export: Export, tenant: TenantRecord) -> int:

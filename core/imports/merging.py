@@ -99,13 +99,17 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """One batch of one kind for one tenant. `write=False` only says what would become of the rows."""
+    """One batch of one kind for one tenant. `write=False` only says what would become of the rows.
+
+    `counts_stored` says whether the tally of a removal says how many rows there were before it.
+    """
 
     kind: TableKind
     tenant_id: int
     at: datetime
     mode: Mode = Mode.UPSERT
     write: bool = True
+    counts_stored: bool = True
 
     def run(
         self,
@@ -176,6 +180,8 @@ class Merge:
             tally.gone = tally.removed
 
     def _count_stored(self, cursor: Any, tally: Tally) -> None:
+        if not self.counts_stored:
+            return
         self._execute(cursor, scope_counting_statement(self.kind))
         tally.stored = dict(cursor.fetchall())
 

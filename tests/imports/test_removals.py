@@ -5,13 +5,16 @@ import gzip
 import pytest
 import zstandard
 
+from accounts.imports.importing import ImportAtWork
 from accounts.models import Customer, ImportRun, LegalEntity
-from catalog.models import Category, CategoryAssignment
+from catalog.models import Category, CategoryAssignment, Product
 from core.imports.files import LONGEST_LINE
-from segments.models import CustomerAssignment, ItemAssignment
+from coupons.models import Coupon
+from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
-from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory
+from tests.factories.coupons import CouponFactory
+from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 from tests.imports.conftest import members
 
 HEADER = "segmentId,customerId,validity.to"
@@ -260,22 +263,114 @@ def test_an_import_that_removed_too_much_is_resumed_with_a_higher_limit(many_mem
     assert resumed.counts == {"unchanged": 1, "removed": 499}
 
 
-@pytest.mark.parametrize("rehearses", [True, False])
-def test_a_file_that_deletes_too_much_is_stopped_by_the_batch(many_members, upsert, write, rehearses):
+@pytest.mark.parametrize("arguments", [["--dry-run"], [], ["--atomic"]])
+def test_a_deletion_is_judged_for_the_whole_file_before_the_first_batch(
+    many_members, upsert, write, arguments
+):
     path = write("rows.csv", "segmentId,customerId", *rows_of("S1", range(300)))
-    arguments = ["--mode", "delete", "--batch-size", 60, *(["--dry-run"] if rehearses else [])]
+    arguments = ["--mode", "delete", "--batch-size", 60, *arguments]
     answer = upsert("segment_customers", path, *arguments)
-    assert answer.json["error"] == "too_many_removals"
-    if rehearses:  # which takes the file as one batch
-        assert answer.status == 2
-        assert "300 of 500" in answer.message
-        assert len(customers_of_s1()) == 500
-    else:
-        assert answer.status == 1
-        assert "120 of 500" in answer.message
-        assert len(customers_of_s1()) == 440
+    assert (answer.status, answer.json["error"]) == (2, "too_many_removals")
+    assert "300 of 500" in answer.message
+    assert "Nothing was removed or changed." in answer.message
+    assert len(customers_of_s1()) == 500
+    if arguments[-1] == 60:
         resumed = upsert("segment_customers", path, *arguments, "--resume", "--max-removed", "60%")
         assert resumed.counts == {"removed": 300}
+        assert len(customers_of_s1()) == 200
+
+
+def test_segments_that_later_batches_name_count_from_the_beginning(many_members, upsert, write):
+    """101 of the 500 in S1 are too many, but not of the 1,500 that are stored in both segments."""
+    arguments = ["--mode", "delete", "--batch-size", 60]
+    path = write("rows.csv", "segmentId,customerId", *rows_of("S1", range(101)), "S2,M0")
+    assert upsert("segment_customers", path, *arguments).counts == {"removed": 102}
+
+
+@pytest.fixture
+def many_of_each(many_members):
+    """202 of each kind whose rows are deleted by an operation, named M0 to M201."""
+    tenant = many_members.tenant
+    for number in range(202):
+        ProductFactory(tenant=tenant, external_id=f"M{number}")
+        LegalEntityFactory(tenant=tenant, external_id=f"M{number}")
+        CategoryFactory(tenant=tenant, external_id=f"M{number}", code=f"m{number}")
+        SegmentFactory(site=many_members.site, external_id=f"M{number}")
+        CouponFactory(tenant=tenant, code=f"M{number}")
+    return many_members
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "column"),
+    [
+        ("customers", Customer, "id"),
+        ("legal_entities", LegalEntity, "id"),
+        ("products", Product, "id"),
+        ("categories", Category, "id"),
+        ("segments", Segment, "id"),
+        ("coupons", Coupon, "code"),
+    ],
+)
+def test_a_deletion_in_batches_removes_all_or_nothing_of_what_is_too_much(
+    many_of_each, upsert, write, kind, model, column
+):
+    path = write("rows.csv", column, *(f"M{number}" for number in range(202)))
+    arguments = ["--mode", "delete", "--batch-size", 50]
+    before = list(model.objects.order_by("pk").values())
+    refused = upsert(kind, path, *arguments)
+    assert (refused.status, refused.json["error"]) == (2, "too_many_removals")
+    assert "202 of " in refused.message
+    assert list(model.objects.order_by("pk").values()) == before
+    assert upsert(kind, path, *arguments, "--max-removed", "202").counts == {"removed": 202}
+
+
+def test_what_is_deleted_along_in_any_batch_counts_before_the_first(shop, upsert, write):
+    for number in range(150):
+        LegalEntityFactory(tenant=shop.tenant, external_id=f"sub-{number}", parent=shop.company)
+    LegalEntityFactory(tenant=shop.tenant, external_id="first")
+    path = write("rows.csv", "id", "first", "L1")
+    arguments = ["--mode", "delete", "--batch-size", 1]
+    answer = upsert("legal_entities", path, *arguments)
+    assert (answer.status, answer.json["error"]) == (2, "too_many_removals")
+    assert "152 of 152 legal entities would be removed" in answer.message
+    assert LegalEntity.objects.count() == 152
+    assert upsert("legal_entities", path, *arguments, "--max-removed", "100%").counts == {"removed": 2}
+    assert LegalEntity.objects.count() == 0
+
+
+def test_a_deletion_that_is_resumed_is_judged_with_what_it_removed_before(
+    many_members, upsert, write, monkeypatch
+):
+    path = write("rows.csv", "segmentId,customerId", *rows_of("S1", range(300)))
+    arguments = ["--mode", "delete", "--batch-size", 60]
+    apply = ImportAtWork._apply
+
+    def stopped_after_two(work, records):
+        if work.report.total.removed == 120:
+            raise KeyboardInterrupt
+        apply(work, records)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ImportAtWork, "_apply", stopped_after_two)
+        stopped = upsert("segment_customers", path, *arguments, "--max-removed", "300")
+    assert (stopped.json["error"], len(customers_of_s1())) == ("stopped", 380)
+    refused = upsert("segment_customers", path, *arguments, "--resume")
+    assert (refused.json["error"], len(customers_of_s1())) == ("too_many_removals", 380)
+    assert "300 of 500" in refused.message
+    assert "No more rows were removed." in refused.message
+    resumed = upsert("segment_customers", path, *arguments, "--resume", "--max-removed", "300")
+    assert resumed.counts == {"removed": 300}
+    assert len(customers_of_s1()) == 200
+
+
+def test_a_replacement_keeps_what_any_line_of_the_file_names(many_members, upsert, write):
+    """It is one transaction whatever the size of a batch, though the lines of a segment are far apart."""
+    lines = [row for number in range(450) for row in rows_of("S1", range(number, number + 1)) + ["S2,M7"]]
+    path = write("rows.csv", "segmentId,customerId", *lines)
+    arguments = ["--mode", "replace", "--batch-size", 1, "--max-removed", "100%"]
+    assert upsert("segment_customers", path, *arguments).json["removed"] == 50 + 999
+    assert customers_of_s1() == {f"M{number}" for number in range(450)}
+    assert CustomerAssignment.objects.filter(segment__external_id="S2").count() == 1
 
 
 def test_deletions_of_other_kinds_are_measured_by_the_rows_of_the_tenant(many_members, upsert, write):
