@@ -11,7 +11,7 @@ import orjson
 from bench.dataset.people import SHOP
 from bench.load import Request
 from bench.replays import Statement
-from core.upserts import upsert_statement
+from core.sql.upserts import upsert_statement
 from segments.operations.customers import CUSTOMER_ASSIGNMENTS
 from segments.operations.items import ITEM_ASSIGNMENTS
 

@@ -21,7 +21,7 @@ from psycopg.rows import tuple_row
 
 from bench.load import Load
 from bench.replays import Statement
-from config.server import threads_per_worker
+from config.server.granian import threads_per_worker
 
 
 def send_in_turn(

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from accounts.callers import CallerKind
-from accounts.models import ApiClient, Customer, Session, Tenant
-from accounts.tokens import issue_access_token
+from accounts.identity.models import ApiClient, Session
+from accounts.identity.tokens import issue_access_token
+from accounts.models import Customer
 from bench.dataset.people import TENANTS
+from core.tenancy.callers import CallerKind
+from core.tenancy.models import Tenant
 
 LIFETIME = 6 * 3_600  # seconds; longer than any benchmark
 

@@ -15,9 +15,9 @@ from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from psycopg import Cursor
 
-from accounts.tokens.keys import signing_keys
+from accounts.identity.tokens.keys import signing_keys
 from bench.replays import FreshId, Replay
-from core.identifiers import generate_id
+from core.tenancy.identifiers import generate_id
 
 PREFIX = "/limits/"
 

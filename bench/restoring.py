@@ -8,7 +8,7 @@ TABLES = (
     "segments_customerassignment",
     "segments_itemassignment",
     "coupons_redemption",
-    "accounts_refreshtoken",
+    "identity_refreshtoken",
 )
 
 

@@ -41,7 +41,7 @@ class Server:
     ) -> None:
         self.log = folder / "server.log"
         self.port = free_port()
-        self.command = ["-m", "config.server"] if directly else ["manage.py", "serve"]
+        self.command = ["-m", "config.server.granian"] if directly else ["manage.py", "serve"]
         self.path = path
         self.headers = dict(headers or {})
         self.seconds_to_ready = 0.0

@@ -3,12 +3,12 @@
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from accounts.scopes import SEGMENT_READ
+from accounts.identity.scopes import SEGMENT_READ
 from config.urls import handler400, handler404, handler500
 from config.urls import urlpatterns as project_patterns
 from core.api.error_schemas import SegmentError
-from core.api.operations import operation
-from core.api.views import ContractViewSet
+from core.api.schema import operation
+from core.api.viewsets import ContractViewSet
 
 __all__ = ["handler400", "handler404", "handler500", "urlpatterns"]
 

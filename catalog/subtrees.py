@@ -6,7 +6,7 @@ move in between cannot make it read another subtree.
 
 from collections.abc import Sequence
 
-from core.api.sql import Sql
+from core.sql.statements import Sql
 
 
 def line(category: Sql) -> Sql:

@@ -19,7 +19,7 @@ from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
 from catalog.models import Category
 from catalog.models.categories import HIDDEN_ROOT_ID
 from catalog.subtrees import subtrees
-from core.locks import Lock, take_lock
+from core.sql.locks import Lock, take_lock
 
 TABLE = Category._meta.db_table
 LARGEST_POSITION = 2_147_483_647
@@ -27,7 +27,7 @@ LARGEST_POSITION = 2_147_483_647
 # The place of a row among its siblings; takes the tenant's key as its one value.
 ORDER = (
     "(node.position,"
-    " lower(coalesce(node.name ->> (SELECT default_language FROM accounts_tenant WHERE id = %s), ''))"
+    " lower(coalesce(node.name ->> (SELECT default_language FROM tenancy_tenant WHERE id = %s), ''))"
     ' COLLATE "C", node.id)'
 )
 
@@ -244,7 +244,7 @@ class LockedTree:
     def _place_among(self, category: Category, parent: Category) -> int:
         """Return the `lft` in front of which the category belongs among the children of the parent."""
         name_key = (
-            "lower(coalesce(%s::jsonb ->> (SELECT default_language FROM accounts_tenant WHERE id = %s), ''))"
+            "lower(coalesce(%s::jsonb ->> (SELECT default_language FROM tenancy_tenant WHERE id = %s), ''))"
             ' COLLATE "C"'
         )
         # A category that is not stored yet is the youngest.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from catalog.tree import ORDER, TABLE, Place, forest_places
-from core.api.sql import Sql, fetch_rows
+from core.sql.statements import Sql, fetch_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def bent_trees() -> list[str]:
                     END
             UNION SELECT tenant_id FROM numbers
         )
-        SELECT name FROM accounts_tenant WHERE id IN (SELECT tenant_id FROM bent) ORDER BY name
+        SELECT name FROM tenancy_tenant WHERE id IN (SELECT tenant_id FROM bent) ORDER BY name
         """
     return [name for (name,) in fetch_rows(Sql(statement))]
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from accounts import scopes
+from accounts.identity import scopes
 from config.database import database_settings
 from config.environment import Environment
 from config.secret_key import secret_key
@@ -34,11 +34,16 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "core",
+    "core.tenancy",
+    "core.imports",
     "accounts",
+    "accounts.identity",
     "catalog",
     "segments",
     "coupons",
     "config",
+    "config.server",
+    "config.demo",
 ]
 
 MIDDLEWARE = [
@@ -101,17 +106,17 @@ ADMIN_INDEX = {
         "catalog.CategoryNumber",
     ],
     "Customers": ["accounts.Customer", "accounts.LegalEntity", "accounts.ContactAssignment"],
-    "Shop": ["accounts.Tenant", "accounts.Site"],
-    "Imports": ["accounts.ImportRun", "accounts.ImportReject"],
+    "Shop": ["tenancy.Tenant", "accounts.Site"],
+    "Imports": ["imports.ImportRun", "imports.ImportReject"],
     "Access": [
         "accounts.User",
         "auth.Group",
-        "accounts.ApiClient",
-        "accounts.ClientSecret",
-        "accounts.Session",
-        "accounts.RefreshToken",
-        "accounts.SigningKey",
-        "accounts.AttemptCounter",
+        "identity.ApiClient",
+        "identity.ClientSecret",
+        "identity.Session",
+        "identity.RefreshToken",
+        "identity.SigningKey",
+        "identity.AttemptCounter",
     ],
 }
 
@@ -142,11 +147,11 @@ if not DEBUG:
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440  # bytes of one request's body
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.BearerAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.identity.api.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [],  # ContractViewSet checks scopes itself, before anything is read
-    "DEFAULT_PARSER_CLASSES": ["core.api.bodies.JsonParser"],
-    "DEFAULT_RENDERER_CLASSES": ["core.api.bodies.JsonRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.bodies.AlwaysJson",
+    "DEFAULT_PARSER_CLASSES": ["core.api.json.JsonParser"],
+    "DEFAULT_RENDERER_CLASSES": ["core.api.json.JsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.json.AlwaysJson",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "core.api.errors.answer_error",
     "UNAUTHENTICATED_USER": None,

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
-from config.bodies import MeasuredBodies, WholeAnswers
+from config.server.wsgi_middleware import MeasuredBodies, WholeAnswers
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("SERVICE_ROLE", "web")  # keeps connections, bounds statements

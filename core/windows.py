@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import F, Q
 
-from core.api.sql import Sql, expression
+from core.sql.statements import Sql, expression
 
 
 def window_contains(at: datetime, prefix: str = "") -> Q:

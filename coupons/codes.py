@@ -2,7 +2,7 @@
 
 import secrets
 
-from core.api.sql import Sql
+from core.sql.statements import Sql
 from coupons.errors import InvalidCode
 from coupons.models.coupons import LONGEST_CODE
 

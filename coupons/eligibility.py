@@ -10,8 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.timestamps import format_time
+from coupons.eligibility_queries import BuyerFacts, CouponRecord, eligible_products, read_buyer, read_coupon
 from coupons.errors import CouponNotFound, CouponNotRedeemable
-from coupons.facts import BuyerFacts, CouponRecord, eligible_products, read_buyer, read_coupon
 from coupons.models import DiscountType
 from coupons.money import Money, round_to_minor_unit
 from coupons.orders import Buyer, Order, OrderItem

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
 
-from accounts.callers import Caller
 from core.errors import NotAllowed
+from core.tenancy.callers import Caller
 from coupons.money import Money
-from segments.viewers import Shopper, shopper_of
+from segments.customer_context import Shopper, shopper_of
 
 
 @dataclass(frozen=True, slots=True)

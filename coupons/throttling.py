@@ -11,9 +11,9 @@ from math import ceil
 
 from django.conf import settings
 
-from accounts.operations.attempts import AttemptLimit, count_attempt, subject_of
-from core.api.sql import Sql, fetch_rows
+from accounts.identity.operations.attempts import AttemptLimit, count_attempt, subject_of
 from core.errors import TooManyAttempts
+from core.sql.statements import Sql, fetch_rows
 
 REDEMPTION_PATIENCE = 10
 """How many times the limit a client may fail before its redemptions are refused outright."""
@@ -32,7 +32,7 @@ def refuse_exhausted(limit: AttemptLimit, *, at: datetime, patience: int = 1) ->
     """Raise TooManyAttempts when as many attempts failed as the limit allows, `patience` times over."""
     rows = fetch_rows(
         Sql(
-            "SELECT resets_at FROM accounts_attemptcounter"
+            "SELECT resets_at FROM identity_attemptcounter"
             " WHERE subject = %s AND resets_at > %s AND attempts >= %s",
             (limit.subject, at, limit.most * patience),
         ),

@@ -4,9 +4,8 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
-from accounts.tenancy import TenantDocument, TenantOwned
-from core.constraints import SameTenantReference
-from core.documents import Document, DocumentQuerySet
+from core.tenancy.documents import Document, DocumentQuerySet, TenantDocument, TenantOwned
+from core.tenancy.foreign_keys import SameTenantReference
 from core.windows import opens_before_it_closes, window_contains
 
 
@@ -56,7 +55,7 @@ class Assignment(TenantOwned, Document):
     """
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+        "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     segment = models.ForeignKey(
         Segment, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+", db_index=False
@@ -236,7 +235,7 @@ class AssortmentRevision(models.Model):
     each other here.
     """
 
-    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.CASCADE, related_name="+")
+    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+")
     count = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:

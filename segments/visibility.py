@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from accounts.callers import Caller, CallerKind
-from accounts.scopes import SEGMENT_READ
-from core.api.sql import Sql, expression, fetch_rows
+from accounts.identity.scopes import SEGMENT_READ
+from core.sql.statements import Sql, expression, fetch_rows
+from core.tenancy.callers import Caller, CallerKind
 from core.windows import open_at
+from segments.assortment import categories_held, products_held
+from segments.customer_context import Shopper, Viewer, checked_viewer, shopper_of
 from segments.errors import UnknownSite
-from segments.holdings import categories_held, products_held
-from segments.viewers import Shopper, Viewer, checked_viewer, shopper_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,14 @@ from django.test import Client
 from django.test.client import ClientHandler
 from hypothesis import settings as hypothesis_settings
 
-from accounts.callers import CallerKind
-from accounts.models import ApiClient, Customer, LegalEntity, Session, SigningKey, Site, Tenant
-from accounts.operations.clients import recent_clients
-from accounts.tokens import issue_access_token, verify_access_token
-from accounts.tokens.keys import new_signing_key, signing_keys
-from accounts.tokens.verification import forget_accepted_tokens
+from accounts.identity.models import ApiClient, Session, SigningKey
+from accounts.identity.operations.clients import recent_clients
+from accounts.identity.tokens import issue_access_token, verify_access_token
+from accounts.identity.tokens.keys import new_signing_key, signing_keys
+from accounts.identity.tokens.verification import forget_accepted_tokens
+from accounts.models import Customer, LegalEntity, Site
+from core.tenancy.callers import CallerKind
+from core.tenancy.models import Tenant
 from tests.factories.accounts import ApiClientFactory, SessionFactory, SiteFactory, TenantFactory, UserFactory
 
 # A change is tested by what it changes, not by luck: the examples are the same in every run. To look for new

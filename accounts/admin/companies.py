@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from accounts.admin.changes import change_of
 from accounts.forms.customers import ContactForm, LegalEntityForm
+from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import ContactAssignment, LegalEntity
 from accounts.operations.contact_assignments import create_contact_assignment, upsert_contact_assignment
 from accounts.operations.legal_entities import delete_legal_entity, upsert_legal_entity
-from accounts.tokens.revocations import announce_revocation
 from core.admin import AutocompleteFilter, TenantAdmin, adopt, starting_with
 
 RECORD: Any = ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})

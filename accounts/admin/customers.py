@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from accounts.admin.changes import change_of
 from accounts.forms.customers import CustomerForm
+from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import Customer
 from accounts.operations.customers import change_customer, create_customer
-from accounts.tokens.revocations import announce_revocation
 from core.admin import TenantAdmin, adopt, starting_with
 
 

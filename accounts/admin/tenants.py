@@ -7,11 +7,12 @@ from django.utils import timezone
 
 from accounts.admin.changes import change_of
 from accounts.forms.shops import SiteForm, TenantForm
-from accounts.models import Site, Tenant
+from accounts.models import Site
 from accounts.operations.sites import change_site, create_site, delete_site
 from accounts.operations.tenants import change_tenant, create_tenant
 from core.admin import TenantAdmin, adopt
 from core.admin.tenants import sees_all_tenants
+from core.tenancy.models import Tenant
 
 
 @admin.register(Tenant)

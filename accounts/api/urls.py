@@ -1,12 +1,12 @@
 from django.urls import path
 
-from accounts.api.views.contact_assignments import ContactAssignmentViewSet
-from accounts.api.views.customers import CustomerViewSet
-from accounts.api.views.legal_entities import LegalEntityViewSet
-from accounts.api.views.profiles import ProfileViewSet, SignupViewSet
-from accounts.api.views.sessions import AnonymousSessionViewSet, CustomerSessionViewSet
-from accounts.api.views.sites import SiteViewSet
-from accounts.api.views.tokens import KeySetViewSet, ServiceTokenViewSet
+from accounts.api.viewsets.contact_assignments import ContactAssignmentViewSet
+from accounts.api.viewsets.customers import CustomerViewSet
+from accounts.api.viewsets.legal_entities import LegalEntityViewSet
+from accounts.api.viewsets.profiles import ProfileViewSet, SignupViewSet
+from accounts.api.viewsets.sites import SiteViewSet
+from accounts.identity.api.viewsets.sessions import AnonymousSessionViewSet, CustomerSessionViewSet
+from accounts.identity.api.viewsets.tokens import KeySetViewSet, ServiceTokenViewSet
 
 CUSTOMER = "customer/<tenant>"
 MANAGEMENT = "customer-management/<tenant>"

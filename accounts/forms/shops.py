@@ -3,8 +3,9 @@ from typing import Any
 from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
 
-from accounts.models import Site, Tenant
+from accounts.models import Site
 from core.admin import DocumentForm
+from core.tenancy.models import Tenant
 
 LIST_HELP = "Separated by commas."
 

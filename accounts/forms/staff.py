@@ -5,8 +5,8 @@ from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from accounts.identity.operations.attempts import counted_login
 from accounts.models import User
-from accounts.operations.attempts import counted_login
 from core.admin import DocumentForm
 from core.api.addresses import client_address
 from core.errors import Overloaded, TooManyAttempts

@@ -1,8 +1,8 @@
 """Legal entities and their contacts as rows of an import."""
 
 from accounts.operations.legal_entity_imports import DETAILS, TARGET
-from core.imports.kinds import Reference, TableKind, plain_values
-from core.upserts import UpsertTarget
+from core.imports.merge_specs import Reference, TableKind, plain_values
+from core.sql.upserts import UpsertTarget
 
 GIVEN = {"external_id": "text", **DETAILS}
 STAMPS = {"tenant_id": "%(tenant)s", "created_at": "%(at)s", "modified_at": "%(at)s"}

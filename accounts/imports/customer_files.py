@@ -4,20 +4,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from accounts.api.representations import CUSTOMERS as ANSWER
 from accounts.api.serializers.customers import CustomerInput
-from accounts.callers import TenantRecord
-from accounts.imports.bodies import BodyReader, read_id, split_metadata
+from accounts.identity.tokens.revocations import announce_revocation
+from accounts.imports.body_reader import BodyReader, read_id, split_metadata
 from accounts.imports.customers import CUSTOMERS, DETAILS
-from accounts.imports.kinds import Export, ImportKind, Removal, TableWriter
 from accounts.operations.customers import delete_customers
-from accounts.tokens.revocations import announce_revocation
-from core.api.fields import Json, Nested, Text
-from core.api.representations import Representation
+from accounts.representations import CUSTOMERS as ANSWER
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.resources import Export, ImportKind, Removal, TableWriter
 from core.imports.shadows import Rows
 from core.imports.stages import json_text
-from core.upserts import Outcome
+from core.representation.fields import Json, Nested, Text
+from core.representation.representations import Representation
+from core.sql.upserts import Outcome
+from core.tenancy.callers import TenantRecord
 
 read_profile = BodyReader(CustomerInput())
 

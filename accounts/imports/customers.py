@@ -1,7 +1,7 @@
 """Customers as rows of an import."""
 
-from core.imports.kinds import Check, TableKind, earlier_holder, plain_values
-from core.upserts import UpsertTarget
+from core.imports.merge_specs import Check, TableKind, earlier_holder, plain_values
+from core.sql.upserts import UpsertTarget
 
 DETAILS = {
     "external_id": "text",

@@ -4,24 +4,25 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from accounts.api.representations import LEGAL_ENTITIES as ANSWER
 from accounts.api.serializers.companies import LegalEntityInput
-from accounts.callers import TenantRecord
-from accounts.imports.bodies import BodyReader, read_id, split_metadata
-from accounts.imports.exports import stored_bodies
-from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal, one_by_one
-from accounts.models import LegalEntity, Tenant
+from accounts.imports.body_reader import BodyReader, read_id, split_metadata
+from accounts.models import LegalEntity
 from accounts.operations.documents import Change
 from accounts.operations.legal_entities import delete_legal_entity
 from accounts.operations.legal_entity_imports import LegalEntityRow, upsert_legal_entities
-from core.api.fields import Json, Nested
-from core.api.representations import Representation
+from accounts.representations import LEGAL_ENTITIES as ANSWER
 from core.errors import NotFound
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.exports import stored_bodies
+from core.imports.resources import Export, ImportKind, OperationWriter, Removal, one_by_one
 from core.imports.shadows import Rows
-from core.upserts import Outcome
+from core.representation.fields import Json, Nested
+from core.representation.representations import Representation
+from core.sql.upserts import Outcome
+from core.tenancy.callers import TenantRecord
+from core.tenancy.models import Tenant
 
-TABLES = {"accounts_tenant": Rows.THE_TENANT, "accounts_legalentity": Rows.OF_TENANT}
+TABLES = {"tenancy_tenant": Rows.THE_TENANT, "accounts_legalentity": Rows.OF_TENANT}
 
 read_entity = BodyReader(LegalEntityInput())
 

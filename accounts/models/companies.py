@@ -1,7 +1,7 @@
 from django.db import models
 
-from accounts.tenancy import TenantDocument
-from core.constraints import SameTenantReference
+from core.tenancy.documents import TenantDocument
+from core.tenancy.foreign_keys import SameTenantReference
 
 
 class LegalEntity(TenantDocument):
@@ -45,7 +45,7 @@ class ContactAssignment(TenantDocument):
     """A customer who may act for a legal entity."""
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
+        "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
     )
     legal_entity = models.ForeignKey(
         LegalEntity, on_delete=models.DO_NOTHING, db_constraint=False, related_name="contacts"

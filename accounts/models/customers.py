@@ -6,8 +6,7 @@ from django.db.models import Value
 from django.db.models.functions import Lower
 
 from accounts.passwords import is_password
-from accounts.tenancy import TenantDocument
-from core.documents import DocumentQuerySet
+from core.tenancy.documents import DocumentQuerySet, TenantDocument
 
 
 class CustomerQuerySet(DocumentQuerySet):

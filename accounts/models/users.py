@@ -13,7 +13,7 @@ class User(AbstractUser):
     """
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, null=True, blank=True, related_name="staff"
+        "tenancy.Tenant", on_delete=models.PROTECT, null=True, blank=True, related_name="staff"
     )
 
     class Meta:

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts.errors import DuplicateContact, DuplicateId, UnknownReference
+from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import ContactAssignment, Customer, LegalEntity
 from accounts.operations.documents import (
     Change,
@@ -13,10 +14,9 @@ from accounts.operations.documents import (
     existing_document,
     locked_document,
 )
-from accounts.tokens.revocations import announce_revocation
 from core.errors import DomainError
-from core.identifiers import check_client_id, generate_id
-from core.violations import refused_as
+from core.sql.integrity import refused_as
+from core.tenancy.identifiers import check_client_id, generate_id
 
 
 @transaction.atomic

@@ -10,8 +10,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.errors import DuplicateAccount, DuplicateId, OnlyStaffMayChange, UnacceptablePassword
-from accounts.models import Customer, Session, User
-from accounts.operations.attempts import AttemptLimit, count_attempt, forgive_attempt, subject_of
+from accounts.identity.models import Session
+from accounts.identity.operations.attempts import AttemptLimit, count_attempt, forgive_attempt, subject_of
+from accounts.identity.tokens.revocations import announce_revocation
+from accounts.models import Customer, User
 from accounts.operations.documents import (
     Change,
     apply_change,
@@ -20,10 +22,9 @@ from accounts.operations.documents import (
     locked_document,
 )
 from accounts.passwords import hash_password
-from accounts.tokens.revocations import announce_revocation
 from core.errors import DomainError, InvalidInput, NotFound, Overloaded
-from core.identifiers import check_client_id, generate_id
-from core.violations import refused_as
+from core.sql.integrity import refused_as
+from core.tenancy.identifiers import check_client_id, generate_id
 
 STAFF_COLUMNS = {
     "email": "contactEmail",

@@ -7,9 +7,8 @@ from typing import Any, TypeVar
 
 from django.db import models
 
-from accounts.tenancy import TenantDocument
-from core.documents import Document, check_version
 from core.errors import NotFound
+from core.tenancy.documents import Document, TenantDocument, check_version
 
 Row = TypeVar("Row", bound=TenantDocument)
 

@@ -5,11 +5,12 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from accounts.errors import DuplicateId, LegalEntityCycle, UnknownReference
-from accounts.models import LegalEntity, Tenant
+from accounts.identity.tokens.revocations import announce_revocation
+from accounts.models import LegalEntity
 from accounts.operations.documents import Change, apply_change, existing_document, locked_document
-from accounts.tokens.revocations import announce_revocation
-from core.identifiers import check_client_id, generate_id
-from core.violations import refused_as
+from core.sql.integrity import refused_as
+from core.tenancy.identifiers import check_client_id, generate_id
+from core.tenancy.models import Tenant
 
 SUBTREE = """
 WITH RECURSIVE below AS (

@@ -7,11 +7,12 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from accounts.errors import LegalEntityCycle, UnknownReference
-from accounts.models import LegalEntity, Tenant
+from accounts.models import LegalEntity
 from accounts.operations.documents import Change
+from core.cycles import circles
 from core.errors import DomainError
-from core.forests import circles
-from core.upserts import Outcome, Plan, UpsertTarget, Written, upsert_rows
+from core.sql.upserts import Outcome, Plan, UpsertTarget, Written, upsert_rows
+from core.tenancy.models import Tenant
 
 DETAILS = {
     "name": "text",

@@ -6,10 +6,11 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from accounts.errors import DefaultSiteRequired, DuplicateSiteCode, SiteInUse
-from accounts.models import Site, Tenant
+from accounts.models import Site
 from accounts.operations.documents import Change, apply_change, delete_row
 from core.errors import InvalidInput, NotFound
-from core.violations import refused_as
+from core.sql.integrity import refused_as
+from core.tenancy.models import Tenant
 
 
 @transaction.atomic

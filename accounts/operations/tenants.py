@@ -6,9 +6,10 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts.errors import DuplicateId
-from accounts.models import Site, Tenant
-from accounts.tokens.revocations import announce_revocation
-from core.violations import refused_as
+from accounts.identity.tokens.revocations import announce_revocation
+from accounts.models import Site
+from core.sql.integrity import refused_as
+from core.tenancy.models import Tenant
 
 
 @transaction.atomic
@@ -31,7 +32,7 @@ def create_tenant(
         currency=currency,
     )
     tenant.full_clean(validate_unique=False, validate_constraints=False)
-    with refused_as({"accounts_tenant_name_key": DuplicateId(resource_id=name)}):
+    with refused_as({"tenancy_tenant_name_key": DuplicateId(resource_id=name)}):
         tenant.save()
     Site.objects.create(
         tenant=tenant,

@@ -1,18 +1,12 @@
 """Tenants, their sites and API clients, customers, and the companies that some of them buy for."""
 
-from accounts.models import (
-    ApiClient,
-    ClientSecret,
-    ContactAssignment,
-    Customer,
-    LegalEntity,
-    Site,
-    Tenant,
-)
-from accounts.scopes import SERVICE_SCOPES
-from accounts.tokens.opaque import digest_of
+from accounts.identity.models import ApiClient, ClientSecret
+from accounts.identity.scopes import SERVICE_SCOPES
+from accounts.identity.tokens.opaque import digest_of
+from accounts.models import ContactAssignment, Customer, LegalEntity, Site
 from bench.dataset.rows import insert_rows
 from bench.scales import Scale
+from core.tenancy.models import Tenant
 
 SHOP, FOREST = 1, 2  # keys of the two tenants: one with everything, one with nothing but a large tree
 TENANTS = {SHOP: "benchshop", FOREST: "benchforest"}

@@ -13,9 +13,10 @@ from pathlib import Path
 from django.core.management import call_command
 from django.db import connection
 
-from accounts.models import Customer, Site, Tenant
+from accounts.models import Customer, Site
 from bench.dataset.building import create_database, drop_database
 from bench.results import FILE, load_results
+from core.tenancy.models import Tenant
 from segments.models import Segment
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,7 @@ ANALYZE given;
 INSERT INTO segments_customerassignment AS stored (tenant_id, segment_id, customer_id, legal_entity_id,
     assignment_type, valid_from, valid_to, mixins, mixin_schemas, version, created_at, modified_at)
 SELECT tenant.id, segment.id, customer.id, NULL, 'MANUAL', NULL, NULL, '{{}}', '{{}}', 1, now(), now()
-FROM given JOIN accounts_tenant AS tenant ON tenant.name = 'bench'
+FROM given JOIN tenancy_tenant AS tenant ON tenant.name = 'bench'
 JOIN segments_segment AS segment ON segment.tenant_id = tenant.id AND segment.external_id = given.segment
 JOIN accounts_customer AS customer ON customer.tenant_id = tenant.id AND customer.external_id = given.customer
 ORDER BY tenant.id, segment.id, customer.id

@@ -12,8 +12,8 @@ from django.http import QueryDict
 from catalog.models import Category
 from catalog.models.categories import CategoryQuerySet
 from core.api import parameters
-from core.api.languages import accepted_languages
 from core.errors import InvalidInput
+from core.representation.languages import accepted_languages
 from core.timestamps import parse_time
 
 

@@ -6,9 +6,9 @@ objects end: one sorted pass whatever the size, and no object a node in Python.
 
 from collections.abc import Mapping, Sequence
 
-from catalog.api.representations import PARENT_JOIN
-from core.api.fields import Field, Languages, json_members
-from core.api.sql import Sql, fetch_rows
+from catalog.representations import PARENT_JOIN
+from core.representation.fields import Field, Languages, json_members
+from core.sql.statements import Sql, fetch_rows
 
 
 def trees_json(

@@ -1,9 +1,9 @@
 from django.urls import path
 
-from catalog.api.views.assignments import CategoryAssignmentViewSet, ReferenceViewSet
-from catalog.api.views.categories import CategoryViewSet
-from catalog.api.views.products import ProductViewSet
-from catalog.api.views.trees import CategoryTreeViewSet, DeprecatedCategoryTreeViewSet
+from catalog.api.viewsets.assignments import CategoryAssignmentViewSet, ReferenceViewSet
+from catalog.api.viewsets.categories import CategoryViewSet
+from catalog.api.viewsets.products import ProductViewSet
+from catalog.api.viewsets.trees import CategoryTreeViewSet, DeprecatedCategoryTreeViewSet
 
 CATEGORIES = "category/<tenant>/categories"
 CATEGORY = f"{CATEGORIES}/<categoryId>"

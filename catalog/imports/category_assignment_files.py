@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from accounts.callers import TenantRecord
-from accounts.imports.kinds import Export, ImportKind, TableWriter
-from catalog.api.bodies import read_reference
-from catalog.api.representations import ASSIGNMENT
+from catalog.bodies import read_reference
 from catalog.imports.category_assignments import CATEGORY_ASSIGNMENTS
-from core.api.fields import Nested, Text
-from core.api.representations import Representation
+from catalog.representations import ASSIGNMENT
 from core.errors import InvalidInput
-from core.identifiers import generate_id
 from core.imports.columns import Column
-from core.imports.statements import Mode
+from core.imports.merge_statements import Mode
+from core.imports.resources import Export, ImportKind, TableWriter
+from core.representation.fields import Nested, Text
+from core.representation.representations import Representation
+from core.tenancy.callers import TenantRecord
+from core.tenancy.identifiers import generate_id
 
 
 def read_category_assignment(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """Products in categories as rows of an import."""
 
-from core.imports.kinds import Reference, TableKind
-from core.upserts import UpsertTarget
+from core.imports.merge_specs import Reference, TableKind
+from core.sql.upserts import UpsertTarget
 
 CATEGORY_ASSIGNMENTS = TableKind(
     name="category assignments",

@@ -4,22 +4,22 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from accounts.callers import TenantRecord
-from accounts.imports.exports import stored_bodies
-from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal
-from catalog.api.bodies import WriteLanguages, read_category
-from catalog.api.representations import CATEGORY as ANSWER
+from catalog.bodies import WriteLanguages, read_category
 from catalog.imports.categories import changed_categories
 from catalog.models import Category
 from catalog.operations.categories import delete_categories_only
 from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
-from core.api.fields import Json, Nested
-from core.api.representations import Representation
-from core.identifiers import check_client_id
+from catalog.representations import CATEGORY as ANSWER
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.exports import stored_bodies
+from core.imports.resources import Export, ImportKind, OperationWriter, Removal
 from core.imports.shadows import Rows
-from core.locks import Lock, take_lock
-from core.upserts import Outcome
+from core.representation.fields import Json, Nested
+from core.representation.representations import Representation
+from core.sql.locks import Lock, take_lock
+from core.sql.upserts import Outcome
+from core.tenancy.callers import TenantRecord
+from core.tenancy.identifiers import check_client_id
 
 EXPORTED = (
     "id",

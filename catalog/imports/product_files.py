@@ -4,23 +4,23 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from accounts.callers import TenantRecord
-from accounts.imports.kinds import Export, ImportKind, Removal, TableWriter
-from catalog.api.products import DETAILS as OWN_ATTRIBUTES
-from catalog.api.products import PRODUCT as ANSWER
-from catalog.api.products import read_product
 from catalog.errors import InvalidProduct
 from catalog.imports.products import PRODUCTS
 from catalog.models import Product
 from catalog.operations.product_sets import delete_products
 from catalog.operations.products import RESERVED_IDS
-from core.api.fields import Json, Nested
-from core.api.representations import Representation
-from core.identifiers import check_client_id
+from catalog.products import DETAILS as OWN_ATTRIBUTES
+from catalog.products import PRODUCT as ANSWER
+from catalog.products import read_product
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.resources import Export, ImportKind, Removal, TableWriter
 from core.imports.shadows import Rows
 from core.imports.stages import json_text
-from core.upserts import Outcome
+from core.representation.fields import Json, Nested
+from core.representation.representations import Representation
+from core.sql.upserts import Outcome
+from core.tenancy.callers import TenantRecord
+from core.tenancy.identifiers import check_client_id
 
 COLUMN_TYPES = {str: ColumnType.TEXT, bool: ColumnType.FLAG}
 

@@ -1,8 +1,8 @@
 """Products as rows of an import."""
 
-from catalog.api.products import DETAILS as OWN_ATTRIBUTES
-from core.imports.kinds import Check, TableKind, earlier_holder, plain_values
-from core.upserts import UpsertTarget
+from catalog.products import DETAILS as OWN_ATTRIBUTES
+from core.imports.merge_specs import Check, TableKind, earlier_holder, plain_values
+from core.sql.upserts import UpsertTarget
 
 DETAILS = {
     "external_id": "text",

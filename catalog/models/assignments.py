@@ -1,9 +1,9 @@
 from django.db import models
 from django.utils import timezone
 
-from accounts.tenancy import TenantOwned
-from core.constraints import SameTenantReference
-from core.identifiers import generate_id
+from core.tenancy.documents import TenantOwned
+from core.tenancy.foreign_keys import SameTenantReference
+from core.tenancy.identifiers import generate_id
 
 
 class CategoryAssignment(TenantOwned):
@@ -13,7 +13,7 @@ class CategoryAssignment(TenantOwned):
     """
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+        "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     external_id = models.CharField("id", max_length=128, default=generate_id)
     category = models.ForeignKey(

@@ -8,9 +8,8 @@ from mptt.managers import TreeManager
 from mptt.models import MPTTModel, TreeForeignKey
 from mptt.querysets import TreeQuerySet
 
-from accounts.tenancy import TenantDocument, TenantOwned
-from core.constraints import SameTenantReference
-from core.documents import DocumentQuerySet
+from core.tenancy.documents import DocumentQuerySet, TenantDocument, TenantOwned
+from core.tenancy.foreign_keys import SameTenantReference
 from core.windows import opens_before_it_closes
 
 HIDDEN_ROOT_ID = "/"  # no client id can hold a slash
@@ -161,7 +160,7 @@ class CategoryNumber(TenantOwned):
     """An external category number (`ecn`), unique among all categories of a tenant."""
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
+        "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
     )
     category = models.ForeignKey(
         Category, on_delete=models.DO_NOTHING, db_constraint=False, related_name="numbers"

@@ -1,6 +1,6 @@
 from django.db import models
 
-from accounts.tenancy import TenantDocument
+from core.tenancy.documents import TenantDocument
 
 
 class Product(TenantDocument):

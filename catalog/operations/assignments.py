@@ -21,8 +21,8 @@ from catalog.errors import (
 )
 from catalog.models import CategoryAssignment
 from core.errors import DomainError
-from core.identifiers import generate_id
-from core.upserts import Outcome
+from core.sql.upserts import Outcome
+from core.tenancy.identifiers import generate_id
 
 
 @dataclass(frozen=True, slots=True)

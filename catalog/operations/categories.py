@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from accounts.scopes import CATEGORY_PUBLISH, CATEGORY_UNPUBLISH
+from accounts.identity.scopes import CATEGORY_PUBLISH, CATEGORY_UNPUBLISH
 from catalog.errors import (
     CategoryExists,
     DuplicatedCode,
@@ -20,7 +20,7 @@ from catalog.operations.category_imports import write_numbers
 from catalog.operations.publication import ANY_PUBLICATION, Publication
 from catalog.operations.values import check_numbers, check_own_mixins, check_slugs
 from catalog.tree import LockedTree, locked_tree
-from core.documents import check_version
+from core.tenancy.documents import check_version
 
 RESERVED_IDS = frozenset({"root", "null", "search", "categoryTree"})
 """Ids that addresses and `parentId` use for something else."""

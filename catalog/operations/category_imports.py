@@ -17,9 +17,9 @@ from catalog.errors import (
 from catalog.models import Category
 from catalog.operations.values import check_numbers, check_own_mixins, check_slugs
 from catalog.tree import LARGEST_POSITION, hash_joins, locked_tree
+from core.cycles import circles
 from core.errors import DomainError
-from core.forests import circles
-from core.upserts import Outcome, Plan, UpsertTarget, Written, upsert_rows
+from core.sql.upserts import Outcome, Plan, UpsertTarget, Written, upsert_rows
 
 FIRST_ROWS = 2_000
 

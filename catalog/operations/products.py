@@ -7,15 +7,15 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from accounts.scopes import PRODUCT_PUBLISH, PRODUCT_UNPUBLISH
+from accounts.identity.scopes import PRODUCT_PUBLISH, PRODUCT_UNPUBLISH
 from catalog.errors import InvalidProduct, ProductCodeTaken, ProductExists, ProductNotFound
 from catalog.models import Product
 from catalog.operations.publication import ANY_PUBLICATION, Publication
-from core.documents import check_version
 from core.errors import DomainError
-from core.identifiers import generate_id
-from core.upserts import Outcome, Plan, UpsertTarget, insert_rows, upsert_rows
-from core.violations import refused_as
+from core.sql.integrity import refused_as
+from core.sql.upserts import Outcome, Plan, UpsertTarget, insert_rows, upsert_rows
+from core.tenancy.documents import check_version
+from core.tenancy.identifiers import generate_id
 
 RESERVED_IDS = frozenset({"bulk", "search"})
 """Ids that addresses use for something else."""

@@ -9,8 +9,8 @@ from catalog.operations.category_imports import CategoryRow, upsert_categories_i
 from config.demo.rows import NO_MIXINS, Load
 from config.demo.source import SourceRow, file_name
 from config.demo.words import category_names, readable, slug
-from core.identifiers import generate_id
 from core.imports.stages import json_text
+from core.tenancy.identifiers import generate_id
 
 LEVELS = ("department", "product_category", "product_type")
 Path = tuple[str, ...]

@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from django.db import connection, transaction
 
-from accounts.models import Customer, Tenant
+from accounts.models import Customer
 from catalog.models import Category, CategoryAssignment, Product
 from config.demo.assortment import category_ids, load_categories, load_category_assignments, load_products
 from config.demo.calendar import Calendar
@@ -18,7 +18,8 @@ from config.demo.people import contacts_of, load_companies, load_customers
 from config.demo.rows import Load, Progress
 from config.demo.shop import Names, make_clients, make_staff, make_tenant
 from config.demo.source import read_file, read_households
-from core.locks import Lock, take_lock
+from core.sql.locks import Lock, take_lock
+from core.tenancy.models import Tenant
 from coupons.models import Coupon, CouponSegment
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 

@@ -8,12 +8,14 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 
-from accounts.models import ApiClient, ClientSecret, Customer, Session, Tenant, User
-from accounts.operations.clients import revoke_client_tokens
-from accounts.operations.session_revocations import end_sessions
+from accounts.identity.models import ApiClient, ClientSecret, Session
+from accounts.identity.operations.clients import revoke_client_tokens
+from accounts.identity.operations.session_revocations import end_sessions
+from accounts.identity.tokens.opaque import is_digest_of
+from accounts.models import Customer, User
 from accounts.passwords import is_password
-from accounts.tokens.opaque import is_digest_of
 from config.demo.shop import CUSTOMER_PASSWORD, DEMO_TENANT, Names
+from core.tenancy.models import Tenant
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from core.imports.kinds import TableKind
-from core.imports.merging import Merge, Refusal, Tally
-from core.upserts import Outcome
+from core.imports.merge import Merge, Refusal, Tally
+from core.imports.merge_specs import TableKind
+from core.sql.upserts import Outcome
 
 NO_MIXINS = "{}"
 

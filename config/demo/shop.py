@@ -9,11 +9,13 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Model, Q
 
-from accounts.models import ApiClient, ClientSecret, Site, Tenant, User
-from accounts.scopes import SERVICE_SCOPES
-from accounts.tokens.opaque import digest_of
-from core.documents import Document
-from core.imports.merging import Tally
+from accounts.identity.models import ApiClient, ClientSecret
+from accounts.identity.scopes import SERVICE_SCOPES
+from accounts.identity.tokens.opaque import digest_of
+from accounts.models import Site, User
+from core.imports.merge import Tally
+from core.tenancy.documents import Document
+from core.tenancy.models import Tenant
 
 DEMO_TENANT = "demo"
 LANGUAGES = ["en", "de"]

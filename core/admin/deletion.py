@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from core.admin.paginator import CappedPaginator
-from core.constraints import SameTenantReference
 from core.errors import Conflict, DomainError
+from core.tenancy.foreign_keys import SameTenantReference
 from core.unavailability import contention_as_refusal
 
 MAX_LOGGED_ROWS = 100

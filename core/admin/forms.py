@@ -13,7 +13,7 @@ from django.utils.timezone import is_aware, localtime
 
 from core.admin.keys import usable_keys
 from core.errors import DomainError, InvalidInput, VersionConflict
-from core.identifiers import check_client_id, generate_id
+from core.tenancy.identifiers import check_client_id, generate_id
 
 MAX_JSON_LENGTH = 100_000
 

@@ -9,7 +9,7 @@ import orjson
 from django.http import HttpResponse
 
 from core.api.errors import MalformedBody, status_of
-from core.upserts import Outcome
+from core.sql.upserts import Outcome
 
 LARGEST_BATCH = 200
 CREATED = 201, "Created"

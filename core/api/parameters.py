@@ -6,8 +6,8 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
-from core.api.pages import LARGEST_OFFSET, LARGEST_PAGE
 from core.errors import InvalidInput
+from core.representation.pages import LARGEST_OFFSET, LARGEST_PAGE
 
 LARGEST_TEXT = 4_000
 

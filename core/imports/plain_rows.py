@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.imports.kinds import ROW_COLUMNS
+from core.imports.merge_specs import ROW_COLUMNS
 
 PLAIN = r"[ !#-+\--\[\]-~]"  # printable ASCII but the comma, the quote and the backslash
 NULL = r"\N"  # as COPY's text format writes it

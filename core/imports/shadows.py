@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from core.locks import unlocked
+from core.sql.locks import unlocked
 
 
 class Rows(Enum):

@@ -25,6 +25,6 @@ DROP FUNCTION translation_for(jsonb, text);
 
 
 class Migration(migrations.Migration):
-    """The language cut of localized fields, in SQL; the same rule as `core.api.languages.cut`."""
+    """The language cut of localized fields, in SQL; the same rule as `core.representation.languages.cut`."""
 
     operations = [migrations.RunSQL(CREATE, DROP)]

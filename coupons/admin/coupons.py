@@ -18,7 +18,7 @@ from coupons.forms.coupons import FORM_FIELDS, CouponForm
 from coupons.models import Coupon, DiscountType
 from coupons.money import Money, plain
 from coupons.operations import create_coupon, delete_coupon, find_coupon, replace_coupon
-from coupons.standing import status_of, usage_of, warnings_about
+from coupons.usage import status_of, usage_of, warnings_about
 
 STATES = {
     "VALID": ("Can be redeemed", "on"),

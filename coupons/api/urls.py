@@ -1,8 +1,8 @@
 from django.urls import path
 
-from coupons.api.views.coupons import CouponViewSet
-from coupons.api.views.redemptions import RedemptionViewSet, ValidationViewSet
-from coupons.api.views.referrals import ReferralCouponViewSet
+from coupons.api.viewsets.coupons import CouponViewSet
+from coupons.api.viewsets.redemptions import RedemptionViewSet, ValidationViewSet
+from coupons.api.viewsets.referrals import ReferralCouponViewSet
 
 urlpatterns = [
     path("coupon/<tenant>/coupons", CouponViewSet.as_view({"get": "list", "post": "create"})),

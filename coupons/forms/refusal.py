@@ -4,8 +4,8 @@ from django import forms
 from django.contrib.admin import AdminSite
 from django.db.models import QuerySet
 
-from accounts.models.tenants import CURRENCY
 from core.admin import AutocompleteSelect, UtcSplitDateTime
+from core.tenancy.models import CURRENCY
 from coupons.models import Redemption
 from segments.models import CustomerAssignment
 

@@ -4,23 +4,23 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from accounts.callers import TenantRecord
-from accounts.imports.exports import stored_bodies
-from accounts.imports.kinds import Export, ImportKind, OperationWriter, Removal, one_by_one
-from core.api.fields import Json, Nested
-from core.api.representations import Representation
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.exports import stored_bodies
+from core.imports.resources import Export, ImportKind, OperationWriter, Removal, one_by_one
 from core.imports.shadows import Rows
-from core.upserts import Outcome
-from coupons.api.bodies import read_coupon_body
-from coupons.api.representations import COUPONS as ANSWER
+from core.representation.fields import Json, Nested
+from core.representation.representations import Representation
+from core.sql.upserts import Outcome
+from core.tenancy.callers import TenantRecord
+from coupons.bodies import read_coupon_body
 from coupons.codes import normalise_code
 from coupons.errors import CouponNotFound
 from coupons.imports.coupons import changed_coupons
 from coupons.models import Coupon
 from coupons.operations.bulk import CouponRow, lock_by_code, upsert_coupons
 from coupons.operations.coupons import delete_coupon, settings_of
+from coupons.representations import COUPONS as ANSWER
 
 NOT_EXPORTED = {
     "status",

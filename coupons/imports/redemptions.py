@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from accounts.imports.kinds import Batch, Export, ImportKind, one_transaction, refusal_of, refuse
 from core.api.errors import InvalidBody
 from core.errors import DomainError
 from core.imports.columns import Column, ColumnType
-from core.imports.merging import Tally
+from core.imports.merge import Tally
+from core.imports.merge_statements import Mode
 from core.imports.records import Record
+from core.imports.resources import Batch, Export, ImportKind, one_transaction, refusal_of, refuse
 from core.imports.shadows import Rows
-from core.imports.statements import Mode
-from coupons.api.bodies import LONGEST_ID, LONGEST_ORDER_CODE, Members, Problems
-from coupons.api.representations import REDEMPTIONS as ANSWER
+from coupons.bodies import LONGEST_ID, LONGEST_ORDER_CODE, Members, Problems
 from coupons.operations.history import PastRedemption, import_redemptions
+from coupons.representations import REDEMPTIONS as ANSWER
 
 TABLES = {
     "coupons_coupon": Rows.OF_TENANT,

@@ -5,10 +5,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
-from accounts.models.tenants import CURRENCY
-from accounts.tenancy import TenantOwned
-from core.constraints import SameTenantReference
-from core.documents import Document, DocumentQuerySet
+from core.tenancy.documents import Document, DocumentQuerySet, TenantOwned
+from core.tenancy.foreign_keys import SameTenantReference
+from core.tenancy.models import CURRENCY
 from core.windows import opens_before_it_closes, window_contains
 
 LONGEST_CODE = 128
@@ -60,7 +59,7 @@ class Coupon(TenantOwned, Document):
     as a new version. Discount fields of another kind than `discount_type` are kept and play no part.
     """
 
-    tenant = models.ForeignKey("accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False)
+    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False)
     code = models.CharField(max_length=LONGEST_CODE)
     name = models.CharField(max_length=300)
     description = models.TextField(blank=True)
@@ -162,7 +161,7 @@ class CouponSegment(TenantOwned):
     """
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+        "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     coupon = models.ForeignKey(
         Coupon,
@@ -205,7 +204,7 @@ class CouponCategory(TenantOwned):
     """
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+        "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     coupon = models.ForeignKey(
         Coupon,

@@ -1,10 +1,10 @@
 from django.db import models
 from django.db.models import Q
 
-from accounts.models.tenants import CURRENCY
-from accounts.tenancy import TenantOwned
-from core.constraints import SameTenantReference
-from core.identifiers import generate_id
+from core.tenancy.documents import TenantOwned
+from core.tenancy.foreign_keys import SameTenantReference
+from core.tenancy.identifiers import generate_id
+from core.tenancy.models import CURRENCY
 from coupons.models.coupons import amount_field
 
 
@@ -17,7 +17,7 @@ class Redemption(TenantOwned):
     """
 
     tenant = models.ForeignKey(
-        "accounts.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+        "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     external_id = models.CharField("id", max_length=128, default=generate_id)
     coupon = models.ForeignKey(

@@ -2,7 +2,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
-from accounts.models.tenants import CURRENCY
+from core.tenancy.models import CURRENCY
 from coupons.models.coupons import amount_field
 
 
@@ -10,7 +10,7 @@ class CouponSettings(models.Model):
     """How a tenant's coupons behave. A tenant without a row has the defaults."""
 
     tenant = models.OneToOneField(
-        "accounts.Tenant", on_delete=models.CASCADE, primary_key=True, related_name="coupon_settings"
+        "tenancy.Tenant", on_delete=models.CASCADE, primary_key=True, related_name="coupon_settings"
     )
     codes_are_case_sensitive = models.BooleanField(
         default=False, help_text="Otherwise codes are stored and compared in upper case."

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from core.upserts import Outcome, Plan, UpsertTarget, upsert_rows
+from core.sql.upserts import Outcome, Plan, UpsertTarget, upsert_rows
 from coupons.codes import check_code, normalise_code
 from coupons.errors import CodeTaken, InvalidCode, InvalidTerms
 from coupons.operations.coupons import settings_of

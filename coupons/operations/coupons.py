@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from core.api.sql import Sql, fetch_rows
-from core.documents import check_version
-from core.violations import refused_as
+from core.sql.integrity import refused_as
+from core.sql.statements import Sql, fetch_rows
+from core.tenancy.documents import check_version
 from coupons.codes import check_code, generate_code, has_code, normalise_code
 from coupons.errors import CodeTaken, CouponNotFound, InvalidTerms, Problem
 from coupons.models import Coupon, CouponSettings

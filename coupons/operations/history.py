@@ -8,9 +8,9 @@ from uuid import NAMESPACE_OID, uuid5
 
 from django.db import connection, transaction
 
-from core.api.sql import Sql, fetch_rows
 from core.errors import DomainError, InvalidInput
-from core.upserts import Outcome
+from core.sql.statements import Sql, fetch_rows
+from core.sql.upserts import Outcome
 from coupons.codes import normalise_code
 from coupons.errors import CouponNotFound
 from coupons.money import Money

@@ -6,11 +6,11 @@ from decimal import Decimal
 
 from django.db import connection, transaction
 
-from core.api.sql import Sql, fetch_rows
-from core.identifiers import generate_id
+from core.sql.statements import Sql, fetch_rows
+from core.tenancy.identifiers import generate_id
 from coupons.eligibility import judge
+from coupons.eligibility_queries import BuyerFacts, CouponRecord, read_buyer, read_coupon
 from coupons.errors import CouponNotFound, RedemptionNotFound
-from coupons.facts import BuyerFacts, CouponRecord, read_buyer, read_coupon
 from coupons.money import Money
 from coupons.orders import Buyer, Order
 

@@ -5,8 +5,9 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
-from accounts.models import Customer, Tenant
+from accounts.models import Customer
 from core.errors import NotFound
+from core.tenancy.models import Tenant
 from coupons.codes import generate_code
 from coupons.models import Coupon, DiscountType
 from coupons.money import Money

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from catalog.models.categories import HIDDEN_ROOT_ID
-from core.api.sql import Sql, fetch_rows
+from core.sql.statements import Sql, fetch_rows
 from coupons.errors import Problem
 from coupons.terms import CouponTerms
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from core.admin import AutocompleteSelect
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
-from segments.enrolment import Line, preview_items
+from segments.bulk_add import Line, preview_items
 from segments.models import ItemAssignment, Segment
 from segments.operations.items import ItemRow, ItemType, upsert_item_assignments
 

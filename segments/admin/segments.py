@@ -13,10 +13,10 @@ from django.utils.safestring import SafeString
 from core.admin import TenantAdmin, adopt
 from core.admin.counts import CappedCount, shown_count
 from core.admin.search import translations_of
-from segments.admin.enrolment import EnrolmentPages
+from segments.admin.bulk_add import EnrolmentPages
 from segments.admin.filters import EffectiveFilter
-from segments.admin.sight import SightPage
-from segments.api.rows import LONGEST_DESCRIPTION, LONGEST_NAME
+from segments.admin.preview import SightPage
+from segments.bodies import LONGEST_DESCRIPTION, LONGEST_NAME
 from segments.forms.segments import SegmentForm
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from segments.operations.removals import remove_segments

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InvalidInput
-from segments.api.rows import as_object, read_reference
+from segments.bodies import as_object, read_reference
 
 MOST_ITEMS = 1000
 MOST_SEGMENTS = 200

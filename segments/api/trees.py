@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from core.api.fields import Boolean, Integer, Languages, Localized, Text, Texts
-from core.api.representations import Representation
-from core.api.sql import Sql, fetch_rows
+from core.representation.fields import Boolean, Integer, Languages, Localized, Text, Texts
+from core.representation.representations import Representation
+from core.sql.statements import Sql, fetch_rows
 from core.windows import open_at
-from segments.api.representations import validity
-from segments.holdings import categories_held
+from segments.assortment import categories_held
+from segments.representations import validity
 
 NODE = Representation(
     table="catalog_category",

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from segments.api.views.customers import CustomerAssignmentViewSet
-from segments.api.views.items import ItemAssignmentViewSet
-from segments.api.views.segments import SegmentViewSet
+from segments.api.viewsets.customers import CustomerAssignmentViewSet
+from segments.api.viewsets.items import ItemAssignmentViewSet
+from segments.api.viewsets.segments import SegmentViewSet
 
 SEGMENTS = "customer-segment/<tenant>/segments"
 SEGMENT = f"{SEGMENTS}/<segmentId>"

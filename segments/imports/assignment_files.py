@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from accounts.callers import TenantRecord
-from accounts.imports.kinds import Export, ImportKind, TableWriter
-from core.api.fields import Boolean, Json, Nested, Text
-from core.api.representations import Representation
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.merge_statements import Mode
 from core.imports.plain_rows import PlainRow
+from core.imports.resources import Export, ImportKind, TableWriter
 from core.imports.stages import json_text
-from core.imports.statements import Mode
+from core.representation.fields import Boolean, Json, Nested, Text
+from core.representation.representations import Representation
+from core.tenancy.callers import TenantRecord
 from core.timestamps import parse_validity
-from segments.api.representations import CUSTOMER_ASSIGNMENT, ITEM_ASSIGNMENT, validity
-from segments.api.rows import LONGEST_REFERENCE, read_flag, read_metadata, read_object, read_reference
+from segments.bodies import LONGEST_REFERENCE, read_flag, read_metadata, read_object, read_reference
 from segments.imports.assignments import SEGMENT_CUSTOMERS, SEGMENT_ITEMS
 from segments.operations.items import ItemType
+from segments.representations import CUSTOMER_ASSIGNMENT, ITEM_ASSIGNMENT, validity
 
 ASSIGNMENT_MODES = (Mode.UPSERT, Mode.INSERT, Mode.REPLACE, Mode.DELETE)
 COMMON_COLUMNS = (

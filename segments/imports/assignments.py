@@ -1,6 +1,6 @@
 """What belongs to segments, customers and items, as rows of an import."""
 
-from core.imports.kinds import WINDOW_CHECK, Check, Reference, TableKind
+from core.imports.merge_specs import WINDOW_CHECK, Check, Reference, TableKind
 from segments.operations.customers import CUSTOMER_ASSIGNMENTS
 from segments.operations.items import ITEM_ASSIGNMENTS
 

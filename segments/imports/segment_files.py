@@ -4,19 +4,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from accounts.callers import TenantRecord
-from accounts.imports.kinds import Export, ImportKind, Removal, TableWriter
-from core.api.fields import Json, Nested
-from core.api.representations import Representation
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.resources import Export, ImportKind, Removal, TableWriter
 from core.imports.shadows import Rows
 from core.imports.stages import json_text
-from core.upserts import Outcome
-from segments.api.representations import SEGMENT as ANSWER
-from segments.api.rows import LanguageContext, read_identified_segment
+from core.representation.fields import Json, Nested
+from core.representation.representations import Representation
+from core.sql.upserts import Outcome
+from core.tenancy.callers import TenantRecord
+from segments.bodies import LanguageContext, read_identified_segment
 from segments.imports.segments import SEGMENTS
 from segments.models import Segment
 from segments.operations.segments import delete_segments
+from segments.representations import SEGMENT as ANSWER
 
 STAND_IN = "-"
 """Read in place of what a row lacks, and never written: SEGMENTS takes it from the stored row or refuses."""

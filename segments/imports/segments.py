@@ -1,6 +1,6 @@
 """Segments as rows of an import."""
 
-from core.imports.kinds import WINDOW_CHECK, Check, Reference, TableKind, plain_values
+from core.imports.merge_specs import WINDOW_CHECK, Check, Reference, TableKind, plain_values
 from segments.operations.segments import SEGMENTS as TARGET
 
 DETAILS = {

@@ -1,5 +1,4 @@
-import django.db.models.deletion
-from django.db import migrations, models
+from django.db import migrations
 
 COUNT = """
 CREATE FUNCTION count_assortment_revision(changed_tenant bigint) RETURNS void LANGUAGE plpgsql AS $$
@@ -80,7 +79,7 @@ DROP_INDEXES = ["DROP INDEX category_window_opens", "DROP INDEX category_window_
 
 
 class Migration(migrations.Migration):
-    """The revision of what shoppers may be shown, counted by triggers for every door alike."""
+    """The revision of what shoppers may be shown, counted by triggers whichever entry point writes."""
 
     dependencies = [
         ("accounts", "0001_initial"),
@@ -89,35 +88,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.CreateModel(
-            name="AssortmentRevision",
-            fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("count", models.BigIntegerField(default=0)),
-                (
-                    "tenant",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.tenant"
-                    ),
-                ),
-            ],
-        ),
-        migrations.AddIndex(
-            model_name="itemassignment",
-            index=models.Index(
-                condition=models.Q(("valid_from__isnull", False)),
-                fields=["tenant", "valid_from"],
-                name="item_window_opens",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="itemassignment",
-            index=models.Index(
-                condition=models.Q(("valid_to__isnull", False)),
-                fields=["tenant", "valid_to"],
-                name="item_window_closes",
-            ),
-        ),
         migrations.RunSQL(COUNT, DROP),
         migrations.RunSQL(CREATE_TRIGGERS, DROP_TRIGGERS),
         migrations.RunSQL(CREATE_INDEXES, DROP_INDEXES),

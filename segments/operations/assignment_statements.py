@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from core.api.sql import Sql, fetch_rows
-from core.upserts import UpsertTarget, given_rows, upsert, version_of_new
+from core.sql.statements import Sql, fetch_rows
+from core.sql.upserts import UpsertTarget, given_rows, upsert, version_of_new
 from segments.errors import SegmentNotFound
 
 WireIds: TypeAlias = tuple[str | None, ...]

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from django.db import transaction
 
-from core.api.sql import Sql, fetch_rows
 from core.errors import DomainError
-from core.upserts import Outcome, Plan
+from core.sql.statements import Sql, fetch_rows
+from core.sql.upserts import Outcome, Plan
 from segments.errors import SegmentNotFound
 from segments.operations.assignment_statements import AssignmentStatements, WireIds
 from segments.operations.batches import accepted_rows

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from core.errors import DomainError
-from core.upserts import Outcome, Plan
+from core.sql.upserts import Outcome, Plan
 
 Row = TypeVar("Row")
 

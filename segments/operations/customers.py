@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
-from core.api.sql import Sql, fetch_rows
 from core.errors import DomainError
-from core.upserts import Outcome, Plan, UpsertTarget
+from core.sql.statements import Sql, fetch_rows
+from core.sql.upserts import Outcome, Plan, UpsertTarget
 from segments.errors import NotAContact, UnknownCustomer, UnknownLegalEntity
 from segments.operations.assignment_statements import (
     AssignmentKind,

@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db import transaction
 
-from core.api.sql import Sql, fetch_rows
 from core.errors import DomainError, InvalidInput
-from core.upserts import Outcome, Plan, UpsertTarget
+from core.sql.statements import Sql, fetch_rows
+from core.sql.upserts import Outcome, Plan, UpsertTarget
 from segments.errors import UnknownItem
 from segments.operations.assignment_statements import (
     AssignmentKind,

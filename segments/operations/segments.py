@@ -10,8 +10,8 @@ from django.db.models import Exists, OuterRef
 
 from accounts.models import Site
 from core.errors import AlreadyExists, DomainError
-from core.identifiers import generate_id
-from core.upserts import Outcome, Plan, UpsertTarget, insert_rows, upsert_rows
+from core.sql.upserts import Outcome, Plan, UpsertTarget, insert_rows, upsert_rows
+from core.tenancy.identifiers import generate_id
 from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownSite
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from segments.operations.batches import accepted_rows, only_outcome

@@ -6,16 +6,17 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from django.core.exceptions import ImproperlyConfigured
 
-from accounts.callers import CallerKind, Identity
 from accounts.errors import AccessTokenExpired, InvalidAccessToken
-from accounts.models import ApiClient, ContactAssignment, SigningKey
-from accounts.operations.clients import change_api_client, revoke_client_tokens
-from accounts.operations.signing_keys import rotate_signing_keys
-from accounts.scopes import CUSTOMER_SCOPES
-from accounts.tokens import issue_access_token, keys, verification, verify_access_token
-from accounts.tokens.issuing import issue_saas_token
-from accounts.tokens.keys import decrypted, public_key_of, signing_keys
-from accounts.tokens.revocations import RevocationStamp, revocation_stamp
+from accounts.identity.models import ApiClient, SigningKey
+from accounts.identity.operations.clients import change_api_client, revoke_client_tokens
+from accounts.identity.operations.signing_keys import rotate_signing_keys
+from accounts.identity.scopes import CUSTOMER_SCOPES
+from accounts.identity.tokens import issue_access_token, keys, verification, verify_access_token
+from accounts.identity.tokens.issuing import issue_saas_token
+from accounts.identity.tokens.keys import decrypted, public_key_of, signing_keys
+from accounts.identity.tokens.revocations import RevocationStamp, revocation_stamp
+from accounts.models import ContactAssignment
+from core.tenancy.callers import CallerKind, Identity
 from tests.factories.accounts import (
     ApiClientFactory,
     ContactAssignmentFactory,

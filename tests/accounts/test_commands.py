@@ -7,19 +7,19 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from accounts.errors import TokenRequestRefused
-from accounts.models import (
+from accounts.identity.models import (
     ApiClient,
     AttemptCounter,
     ClientSecret,
     RefreshToken,
     Session,
     SigningKey,
-    Site,
-    Tenant,
 )
-from accounts.operations.clients import create_api_client, grant_service_token
-from accounts.operations.sessions import grant
-from accounts.scopes import SERVICE_SCOPES
+from accounts.identity.operations.clients import create_api_client, grant_service_token
+from accounts.identity.operations.sessions import grant
+from accounts.identity.scopes import SERVICE_SCOPES
+from accounts.models import Site
+from core.tenancy.models import Tenant
 from tests.factories.accounts import ApiClientFactory, SessionFactory
 
 

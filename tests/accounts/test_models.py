@@ -3,7 +3,9 @@ import re
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from accounts.models import ClientSecret, Customer, SigningKey, Tenant
+from accounts.identity.models import ClientSecret, SigningKey
+from accounts.models import Customer
+from core.tenancy.models import Tenant
 from tests.factories.accounts import (
     ApiClientFactory,
     ContactAssignmentFactory,

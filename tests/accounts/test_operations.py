@@ -3,16 +3,16 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ValidationError
 
-from accounts.callers import CallerKind
 from accounts.errors import InvalidAccessToken, NotAContact, UnknownReference
-from accounts.models import ApiClient, AttemptCounter, Session
-from accounts.operations.attempts import AttemptLimit, count_attempt, forgive_attempt, subject_of
-from accounts.operations.clients import change_api_client, create_api_client
+from accounts.identity.models import ApiClient, AttemptCounter, Session
+from accounts.identity.operations.attempts import AttemptLimit, count_attempt, forgive_attempt, subject_of
+from accounts.identity.operations.clients import change_api_client, create_api_client
+from accounts.identity.operations.sessions import grant, refresh_customer_session
+from accounts.identity.tokens import issue_access_token, verify_access_token
 from accounts.operations.customers import set_customer_password
-from accounts.operations.sessions import grant, refresh_customer_session
 from accounts.operations.tenants import change_tenant
-from accounts.tokens import issue_access_token, verify_access_token
 from core.errors import TooManyAttempts
+from core.tenancy.callers import CallerKind
 from tests.factories.accounts import (
     ApiClientFactory,
     ContactAssignmentFactory,

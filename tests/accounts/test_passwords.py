@@ -12,9 +12,11 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import passwords
-from accounts.models import AttemptCounter, Customer, Tenant, User, users
+from accounts.identity.models import AttemptCounter
+from accounts.models import Customer, User, users
 from accounts.passwords import HashingSlots, hash_password, is_password
 from core.errors import Overloaded
+from core.tenancy.models import Tenant
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory, UserFactory
 

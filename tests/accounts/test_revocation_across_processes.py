@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connection
 
-from accounts.callers import CallerKind
-from accounts.operations.sessions import end_session
-from accounts.tokens import issue_access_token
+from accounts.identity.operations.sessions import end_session
+from accounts.identity.tokens import issue_access_token
+from core.tenancy.callers import CallerKind
 from tests.conftest import session_of
 from tests.factories.accounts import CustomerFactory
 
@@ -19,7 +19,7 @@ import django
 django.setup()
 from django.db import connection
 connection.settings_dict["NAME"] = sys.argv[1]
-from accounts.tokens import verify_access_token
+from accounts.identity.tokens import verify_access_token
 from core.errors import NotAuthenticated
 for token in sys.stdin:
     try:

@@ -12,7 +12,7 @@ from psycopg import ClientCursor
 from bench.cases import Case, cases_of
 from bench.replays import FreshId, Statement, perform
 from bench.scales import SCALES
-from core.identifiers import generate_id
+from core.tenancy.identifiers import generate_id
 
 pytestmark = pytest.mark.django_db
 BIG = {

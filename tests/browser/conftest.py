@@ -9,7 +9,8 @@ import pytest
 from django.contrib.auth.models import Permission
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from accounts.models import Tenant, User
+from accounts.models import User
+from core.tenancy.models import Tenant
 from tests.factories.accounts import UserFactory
 
 # Playwright's loop runs in this thread, so Django takes each of our queries for one from asynchronous code.

@@ -4,10 +4,11 @@ import pytest
 from django.contrib.auth.models import Permission
 from playwright.sync_api import Page, expect
 
-from accounts.models import Tenant, User
+from accounts.models import User
 from catalog.admin import categories as category_admin
 from catalog.models import Category
 from catalog.tree_checks import tree_problems
+from core.tenancy.models import Tenant
 from tests.factories.catalog import CategoryFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

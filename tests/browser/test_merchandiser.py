@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from accounts.models import Site, Tenant
+from accounts.models import Site
+from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.catalog import CategoryFactory, ProductFactory

@@ -8,10 +8,10 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Tenant
 from catalog.admin import categories as category_admin
 from catalog.models import Category, CategoryAssignment, Product
 from catalog.tree_checks import tree_problems
+from core.tenancy.models import Tenant
 from tests.factories.accounts import UserFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 

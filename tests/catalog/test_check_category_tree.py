@@ -6,10 +6,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 
-from accounts.models import Tenant
 from catalog.models import Category
 from catalog.tree_checks import bent_trees, tree_problems
 from config.health import occasionally_bent_trees
+from core.tenancy.models import Tenant
 from tests.factories.catalog import CategoryFactory
 
 pytestmark = pytest.mark.django_db

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from accounts.scopes import PRODUCT_PUBLISH, PRODUCT_UNPUBLISH
+from accounts.identity.scopes import PRODUCT_PUBLISH, PRODUCT_UNPUBLISH
 from catalog.errors import InvalidProduct, ProductCodeTaken, ProductExists, ProductNotFound
 from catalog.models import CategoryAssignment, Product
 from catalog.operations import products

@@ -2,10 +2,10 @@ import random
 
 import pytest
 
-from accounts.models import Tenant
 from catalog.models import Category
 from catalog.subtrees import ancestors, descendants, descendants_among
-from core.api.sql import Sql, fetch_rows
+from core.sql.statements import Sql, fetch_rows
+from core.tenancy.models import Tenant
 from tests.factories.catalog import CategoryFactory
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from accounts.models import Tenant
 from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
 from catalog.models import Category, CategoryNumber
 from catalog.models.categories import WrittenOutsideTree
@@ -20,6 +19,7 @@ from catalog.operations.categories import (
 from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
 from catalog.tree import Place, forest_places, locked_tree
 from catalog.tree_checks import tree_problems
+from core.tenancy.models import Tenant
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory
 
 pytestmark = pytest.mark.django_db

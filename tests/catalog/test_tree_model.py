@@ -11,8 +11,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from accounts.models import Tenant
-from catalog.api.representations import TREE_FIELDS
 from catalog.api.trees import trees_json
 from catalog.errors import InvalidCategory, WouldCreateCycle
 from catalog.models import Category
@@ -26,10 +24,12 @@ from catalog.operations.categories import (
     upsert_category,
 )
 from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
+from catalog.representations import TREE_FIELDS
 from catalog.subtrees import ancestors, descendants
 from catalog.tree_checks import bent_trees, tree_problems
-from core.api.fields import Languages
-from core.api.sql import Sql, fetch_rows
+from core.representation.fields import Languages
+from core.sql.statements import Sql, fetch_rows
+from core.tenancy.models import Tenant
 from tests.factories.accounts import TenantFactory
 
 AT = datetime(2024, 5, 14, 12, tzinfo=UTC)

@@ -8,9 +8,11 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import ApiClient, ClientSecret, Customer, SigningKey, Tenant, User
+from accounts.identity.models import ApiClient, ClientSecret, SigningKey
+from accounts.models import Customer, User
 from catalog.models import Category, Product
-from core.locks import Lock
+from core.sql.locks import Lock
+from core.tenancy.models import Tenant
 from coupons.models import Coupon
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.factories.accounts import ApiClientFactory, CustomerFactory, SiteFactory, UserFactory
@@ -240,7 +242,7 @@ def test_rotating_the_signing_keys_beside_another_rotation_is_refused(
     before = list(SigningKey.objects.order_by("pk").values_list("status", flat=True))
     holder.execute("SELECT pg_advisory_xact_lock(%s, 0)", [int(Lock.SIGNING_KEYS)])
 
-    response = operator_browser.post(reverse("admin:accounts_signingkey_rotate"))
+    response = operator_browser.post(reverse("admin:identity_signingkey_rotate"))
 
     assert messages_of(response) == [BUSY]
     assert list(SigningKey.objects.order_by("pk").values_list("status", flat=True)) == before

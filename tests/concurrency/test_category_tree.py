@@ -11,8 +11,6 @@ import orjson
 import pytest
 from django.db import connection
 
-from accounts.models import Tenant
-from catalog.api.representations import TREE_FIELDS
 from catalog.api.trees import trees_json
 from catalog.errors import (
     CategoryNotFound,
@@ -31,9 +29,11 @@ from catalog.operations.categories import (
     upsert_category,
 )
 from catalog.operations.products import delete_product
+from catalog.representations import TREE_FIELDS
 from catalog.tree_checks import bent_trees, tree_problems
-from core.api.fields import Languages
 from core.errors import DomainError
+from core.representation.fields import Languages
+from core.tenancy.models import Tenant
 from tests.concurrency.threads import at_once
 from tests.factories.accounts import TenantFactory
 from tests.factories.catalog import CategoryFactory, ProductFactory

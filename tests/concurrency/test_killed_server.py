@@ -18,7 +18,7 @@ import pytest
 from django.db import connection
 from django.db.models import Count
 
-from accounts import scopes
+from accounts.identity import scopes
 from coupons.models import Coupon, Redemption
 from tests.factories.coupons import CouponFactory
 
@@ -52,7 +52,7 @@ class Server:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "config.server", "--host", "127.0.0.1", "--port", str(self.port)]
+            [sys.executable, "-m", "config.server.granian", "--host", "127.0.0.1", "--port", str(self.port)]
             + ["--workers", "1"],
             cwd=PROJECT,
             env=self.environ,

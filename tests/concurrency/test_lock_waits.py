@@ -8,10 +8,11 @@ import psycopg
 import pytest
 from django.db import connection, connections
 
-from accounts import scopes
-from accounts.models import Customer, LegalEntity, Tenant
+from accounts.identity import scopes
+from accounts.models import Customer, LegalEntity
 from catalog.models import Category
-from core.locks import Lock
+from core.sql.locks import Lock
+from core.tenancy.models import Tenant
 from coupons.models import Coupon, Redemption
 from segments.models import Segment
 from tests.conftest import Api

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from accounts.errors import InvalidRefreshToken
-from accounts.models import RefreshToken, Session, SigningKey
-from accounts.operations.attempts import AttemptLimit, count_attempt, subject_of
-from accounts.operations.sessions import refresh_anonymous_session, start_anonymous_session
-from accounts.tokens.keys import create_first_keys
+from accounts.identity.models import RefreshToken, Session, SigningKey
+from accounts.identity.operations.attempts import AttemptLimit, count_attempt, subject_of
+from accounts.identity.operations.sessions import refresh_anonymous_session, start_anonymous_session
+from accounts.identity.tokens.keys import create_first_keys
 from core.errors import DomainError, TooManyAttempts
 from tests.concurrency.threads import at_once
 from tests.factories.accounts import ApiClientFactory

@@ -11,15 +11,15 @@ from django.db import connection, transaction
 
 from accounts.models import Customer, Site
 from catalog.models import Product
-from core.api.sql import Sql, fetch_rows
 from core.errors import VersionConflict
-from core.upserts import Outcome
+from core.sql.statements import Sql, fetch_rows
+from core.sql.upserts import Outcome
+from segments.customer_context import Shopper
 from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownCustomer, UnknownItem
 from segments.models import AssortmentRevision, CustomerAssignment, ItemAssignment, Segment
 from segments.operations.customers import CustomerRow, Member, upsert_customer_assignments
 from segments.operations.items import ItemRow, ItemType, upsert_item_assignments
 from segments.operations.segments import delete_segment
-from segments.viewers import Shopper
 from segments.visibility import resolve
 from tests.factories.accounts import CustomerFactory, SiteFactory, TenantFactory
 from tests.factories.catalog import ProductFactory

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded_postgres import places
+from config.server.embedded_postgres import places
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from io import BytesIO
 import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 
-from config.bodies import MeasuredBodies, WholeAnswers
+from config.server.wsgi_middleware import MeasuredBodies, WholeAnswers
 
 
 def seen_by_application(content, *, most=10, method="POST", **environ):

@@ -6,9 +6,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
 
-from config.embedded_postgres.base import DatabaseWrapper
-from config.embedded_postgres.server import EmbeddedServer
-from config.management.commands import pg, serve
+from config.server.embedded_postgres.base import DatabaseWrapper
+from config.server.embedded_postgres.server import EmbeddedServer
+from config.server.management.commands import pg, serve
 
 
 def output_of(*words: str) -> str:

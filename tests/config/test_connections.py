@@ -11,7 +11,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, transaction
 from django.db.backends.signals import connection_created
 
-from config.connections import look_after_connections
+from config.server.connections import look_after_connections
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,7 +14,7 @@ def settings(**environ: str) -> dict:
 
 def test_embedded_server_is_the_default():
     assert settings() == {
-        "ENGINE": "config.embedded_postgres",
+        "ENGINE": "config.server.embedded_postgres",
         "NAME": "segments",
         "OPTIONS": {"options": "-c temp_buffers=128MB -c lock_timeout=60000"},
         "EMBEDDED": {"data": "/shop/var/pg", "profile": "production"},

@@ -7,12 +7,14 @@ import pytest
 from django.contrib.auth.hashers import make_password
 from django.core.management import CommandError, call_command
 
-from accounts.models import ApiClient, ClientSecret, Customer, Session, Tenant, User
-from accounts.tokens.opaque import digest_of
+from accounts.identity.models import ApiClient, ClientSecret, Session
+from accounts.identity.tokens.opaque import digest_of
+from accounts.models import Customer, User
 from config.demo.checks import check_published_logins
 from config.demo.logins import close_published_logins, published_logins
 from config.demo.shop import Names, make_clients, make_staff
-from config.management.commands import serve
+from config.server.management.commands import serve
+from core.tenancy.models import Tenant
 from tests.factories.accounts import CustomerFactory, SessionFactory, TenantFactory
 
 AT = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)

@@ -15,19 +15,19 @@ import psycopg
 import pytest
 from django.db import connections
 
-from config.connections import close_if_unusable
-from config.embedded_postgres import places as places_module
-from config.embedded_postgres.base import DatabaseWrapper
-from config.embedded_postgres.errors import EmbeddedPostgresError
-from config.embedded_postgres.places import Places, make_sockets_folder
-from config.embedded_postgres.processes import command_of, orphans_of
-from config.embedded_postgres.server import DATABASE, USER, EmbeddedServer
+from config.server.connections import close_if_unusable
+from config.server.embedded_postgres import places as places_module
+from config.server.embedded_postgres.base import DatabaseWrapper
+from config.server.embedded_postgres.errors import EmbeddedPostgresError
+from config.server.embedded_postgres.places import Places, make_sockets_folder
+from config.server.embedded_postgres.processes import command_of, orphans_of
+from config.server.embedded_postgres.server import DATABASE, USER, EmbeddedServer
 
 pytestmark = pytest.mark.usefixtures("refuge")
 PROJECT = Path(__file__).resolve().parents[2]
 START = """
 import sys
-from config.embedded_postgres.server import EmbeddedServer
+from config.server.embedded_postgres.server import EmbeddedServer
 server = EmbeddedServer(data=sys.argv[1], profile="test")
 print(server.ensure_running(), server.pid)
 """

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded_postgres.processes import command_of
-from config.server import ServerFile, ServerUnavailable, require_free_port
+from config.server.embedded_postgres.processes import command_of
+from config.server.granian import ServerFile, ServerUnavailable, require_free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE = 120  # seconds; a busy machine is no fault of the server
 CLAIM = """
 import sys, time
 from pathlib import Path
-from config.server import ServerFile
+from config.server.granian import ServerFile
 ServerFile(Path(sys.argv[1])).claim()
 print("claimed", flush=True)
 time.sleep(60)
@@ -37,7 +37,7 @@ def port() -> int:
 
 @pytest.fixture
 def web_server(port) -> Iterator[subprocess.Popen]:
-    command = [sys.executable, "-m", "config.server", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "config.server.granian", "--host", "127.0.0.1", "--port", str(port)]
     environ = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DEBUG": "1"}
     server = subprocess.Popen(
         [*command, "--workers", "1"], cwd=PROJECT, env=environ, stdout=subprocess.DEVNULL

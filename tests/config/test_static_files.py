@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from config import static_files
-from config.static_files import STAMP, collect_static_files
+from config.server import static_files
+from config.server.static_files import STAMP, collect_static_files
 
 
 @pytest.fixture

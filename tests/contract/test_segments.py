@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from accounts.identity.scopes import SEGMENT_MANAGE
 from accounts.models import Customer, LegalEntity, Site
-from accounts.scopes import SEGMENT_MANAGE
 from catalog.models import Category, Product
 from segments.models import Segment
 from tests.conftest import Api

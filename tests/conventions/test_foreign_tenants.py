@@ -12,8 +12,8 @@ from django.apps import apps
 from django.forms.models import model_to_dict
 from drf_spectacular.generators import SchemaGenerator
 
-from accounts.models import Tenant
-from accounts.scopes import SERVICE_SCOPES
+from accounts.identity.scopes import SERVICE_SCOPES
+from core.tenancy.models import Tenant
 from tests.conftest import Api
 from tests.factories.accounts import (
     ContactAssignmentFactory,

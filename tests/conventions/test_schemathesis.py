@@ -23,8 +23,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from accounts.models import Tenant
-from accounts.scopes import SERVICE_SCOPES
+from accounts.identity.scopes import SERVICE_SCOPES
+from core.tenancy.models import Tenant
 from tests.conftest import Api
 from tests.conventions.test_foreign_tenants import make_world
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from django.urls import get_resolver
 
+from accounts.identity.scopes import SERVICE_SCOPES
 from accounts.models import Customer
-from accounts.scopes import SERVICE_SCOPES
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory
 

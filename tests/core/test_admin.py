@@ -10,8 +10,9 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Customer, Site, Tenant
+from accounts.models import Customer, Site
 from core.admin import CappedPaginator, JsonField, LocalizedField, UtcSplitDateTime, starting_with
+from core.tenancy.models import Tenant
 from segments.models import Segment
 from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory

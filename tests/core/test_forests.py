@@ -1,6 +1,6 @@
 import pytest
 
-from core.forests import circles
+from core.cycles import circles
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import uuid
 
 import pytest
 
-from core import identifiers
 from core.errors import InvalidInput
-from core.identifiers import check_client_id, generate_id
+from core.tenancy import identifiers
+from core.tenancy.identifiers import check_client_id, generate_id
 
 
 def milliseconds_of(identifier: str) -> int:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import InvalidInput, VersionConflict
-from core.upserts import Plan, UpsertTarget, insert_rows, upsert_rows
+from core.sql.upserts import Plan, UpsertTarget, insert_rows, upsert_rows
 from segments.models import CustomerAssignment
 from tests.factories.accounts import CustomerFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory

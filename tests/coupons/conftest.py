@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from accounts import scopes
+from accounts.identity import scopes
 from tests.conftest import Api
 
 COUPONS = "/coupon/acme/coupons"

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from coupons.models import Coupon, CouponSettings, Redemption
-from coupons.standing import usage_of, warnings_about
+from coupons.usage import usage_of, warnings_about
 from segments.models import Segment
 from tests.factories.accounts import (
     ContactAssignmentFactory,

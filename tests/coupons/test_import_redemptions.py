@@ -4,7 +4,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from accounts.models import ImportRun
+from core.imports.models import ImportRun
 from coupons.imports.redemptions import REDEMPTION_FILES, past_redemption
 from coupons.models import Coupon, Redemption
 from coupons.operations.history import import_redemptions

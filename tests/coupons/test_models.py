@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
-from accounts.models import Tenant
+from core.tenancy.models import Tenant
 from coupons.models import Coupon, CouponSegment, CouponSettings, Redemption
 from segments.models import Segment
 from tests.factories.accounts import CustomerFactory, SiteFactory

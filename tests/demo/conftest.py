@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime
 import pytest
 from django.db import transaction
 
-from accounts.models import Tenant
 from config.demo.calendar import Calendar
 from config.demo.loading import load_demo_shop, shop_calendar
 from config.demo.rows import Load
-from core.imports.merging import Tally
+from core.imports.merge import Tally
+from core.tenancy.models import Tenant
 from tests.demo.oracle import Oracle, read_oracle
 
 AT = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)

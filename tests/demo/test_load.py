@@ -5,14 +5,15 @@ from django.db import connection
 from django.db.models import F, Max
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import ApiClient, ContactAssignment, Customer, LegalEntity, Site, User
-from accounts.scopes import SERVICE_SCOPES
-from accounts.tokens.opaque import digest_of
+from accounts.identity.models import ApiClient
+from accounts.identity.scopes import SERVICE_SCOPES
+from accounts.identity.tokens.opaque import digest_of
+from accounts.models import ContactAssignment, Customer, LegalEntity, Site, User
 from catalog.models import Category, CategoryAssignment, Product
 from catalog.tree_checks import tree_problems
 from coupons.models import Coupon, CouponSegment
+from segments.customer_context import viewer_for
 from segments.models import CustomerAssignment, ItemAssignment, Segment
-from segments.viewers import viewer_for
 from segments.visibility import visible_segments
 from tests.demo.conftest import AT
 

@@ -3,16 +3,9 @@ from datetime import timedelta
 import factory
 from django.utils import timezone
 
-from accounts.models import (
-    ApiClient,
-    ContactAssignment,
-    Customer,
-    LegalEntity,
-    Session,
-    Site,
-    Tenant,
-    User,
-)
+from accounts.identity.models import ApiClient, Session
+from accounts.models import ContactAssignment, Customer, LegalEntity, Site, User
+from core.tenancy.models import Tenant
 
 
 class TenantFactory(factory.django.DjangoModelFactory):

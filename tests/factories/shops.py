@@ -7,17 +7,10 @@ from typing import Any
 from django.contrib.auth.models import Group
 from django.db import models
 
-from accounts.models import (
-    AttemptCounter,
-    ClientSecret,
-    ImportReject,
-    ImportRun,
-    RefreshToken,
-    Session,
-    SigningKey,
-    Tenant,
-)
+from accounts.identity.models import AttemptCounter, ClientSecret, RefreshToken, Session, SigningKey
 from catalog.models import CategoryNumber
+from core.imports.models import ImportReject, ImportRun
+from core.tenancy.models import Tenant
 from coupons.models import CouponSettings
 from segments.models import AssortmentRevision
 from tests.factories.accounts import (

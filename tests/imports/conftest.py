@@ -10,8 +10,9 @@ import orjson
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.models import Customer, LegalEntity, Site, Tenant
+from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Product
+from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Segment
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory

@@ -3,9 +3,9 @@
 import pytest
 from django.urls import reverse
 
-from accounts.models import ImportReject, ImportRun
+from core.imports.models import ImportReject, ImportRun
 
-REJECTS = "admin:accounts_importreject_changelist"
+REJECTS = "admin:imports_importreject_changelist"
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def messages(answer) -> list[str]:
 
 
 def test_a_run_is_listed_with_its_counts_and_leads_to_its_refused_rows(admin_client, imported):
-    listed = admin_client.get(reverse("admin:accounts_importrun_changelist"), {"q": "members"})
+    listed = admin_client.get(reverse("admin:imports_importrun_changelist"), {"q": "members"})
     assert list(listed.context["cl"].result_list) == [imported]
-    page = admin_client.get(reverse("admin:accounts_importrun_change", args=[imported.pk]))
+    page = admin_client.get(reverse("admin:imports_importrun_change", args=[imported.pk]))
     assert f"{reverse(REJECTS)}?run__id__exact={imported.pk}" in page.content.decode()
 
 
@@ -45,5 +45,5 @@ def test_refused_rows_are_listed_by_run_reason_and_text(admin_client, imported):
 @pytest.mark.parametrize("model", ["importrun", "importreject"])
 def test_nobody_adds_or_deletes_what_an_import_has_written(admin_client, imported, model):
     for action, arguments in (("add", []), ("delete", [imported.pk])):
-        answer = admin_client.post(reverse(f"admin:accounts_{model}_{action}", args=arguments))
+        answer = admin_client.post(reverse(f"admin:imports_{model}_{action}", args=arguments))
         assert answer.status_code == 403

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from accounts.models import ImportRun
-from core.imports import merging
+from core.imports import merge as merging
+from core.imports.models import ImportRun
 from segments.models import CustomerAssignment, ItemAssignment
 from tests.factories.accounts import CustomerFactory, TenantFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory

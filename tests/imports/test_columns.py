@@ -9,7 +9,7 @@ import pytest
 
 from accounts.models import Customer, LegalEntity
 from catalog.models import Category, Product
-from core.imports import merging
+from core.imports import merge as merging
 from coupons.models import Coupon
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory

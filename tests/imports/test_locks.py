@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from accounts.imports import kinds
-from accounts.models import Customer, ImportRun, ImportState, LegalEntity, Tenant
+from accounts.models import Customer, LegalEntity
 from catalog.errors import DuplicatedCode
 from catalog.models import Category, Product
 from catalog.operations import category_imports
@@ -19,8 +18,11 @@ from catalog.operations.category_imports import CategoryRow, upsert_categories_i
 from catalog.tree_checks import tree_problems
 from config.demo import loading
 from config.demo.calendar import Calendar
+from core.imports import resources as kinds
+from core.imports.models import ImportRun, ImportState
 from core.imports.shadows import Rows, shadowed
-from core.locks import Lock
+from core.sql.locks import Lock
+from core.tenancy.models import Tenant
 from coupons.models import Coupon, Redemption
 from segments.models import Segment
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory

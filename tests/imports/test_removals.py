@@ -5,10 +5,11 @@ import gzip
 import pytest
 import zstandard
 
-from accounts.imports.importing import ImportAtWork
-from accounts.models import Customer, ImportRun, LegalEntity
+from accounts.models import Customer, LegalEntity
 from catalog.models import Category, CategoryAssignment, Product
 from core.imports.files import LONGEST_LINE
+from core.imports.models import ImportRun
+from core.imports.runner import ImportAtWork
 from coupons.models import Coupon
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory

@@ -11,9 +11,10 @@ import orjson
 import pytest
 from django.db import connection
 
-from accounts.imports import runs
-from accounts.models import Customer, ImportRun
-from core.locks import Lock
+from accounts.models import Customer
+from core.imports import runs
+from core.imports.models import ImportRun
+from core.sql.locks import Lock
 from segments.models import CustomerAssignment
 from tests.concurrency.threads import at_once
 from tests.factories.segments import SegmentFactory

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from django.db import OperationalError, connection
 
-from accounts.imports import importing
-from accounts.models import ImportReject, ImportRun
+from core.imports import runner as importing
 from core.imports.files import InputFile
-from core.imports.merging import Merge, Tally
+from core.imports.merge import Merge, Tally
+from core.imports.models import ImportReject, ImportRun
 from segments.models import CustomerAssignment
 from tests.imports.conftest import members
 from tests.imports.processes import start_command

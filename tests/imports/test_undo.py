@@ -2,9 +2,9 @@
 
 import pytest
 
-from accounts.models import ImportRun
 from catalog.models import Category, CategoryAssignment
-from config.management.commands import undo_import
+from core.imports.management.commands import undo_import
+from core.imports.models import ImportRun
 from segments.models import CustomerAssignment
 from tests.factories.catalog import CategoryAssignmentFactory
 from tests.factories.segments import CustomerAssignmentFactory

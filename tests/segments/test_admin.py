@@ -11,7 +11,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Site, Tenant
+from accounts.models import Site
+from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.factories.accounts import (
     ContactAssignmentFactory,

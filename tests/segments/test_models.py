@@ -7,7 +7,8 @@ import pytest
 from django.db import IntegrityError
 from django.utils import timezone
 
-from accounts.models import Site, Tenant
+from accounts.models import Site
+from core.tenancy.models import Tenant
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
 from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from accounts.callers import Caller, CallerKind, Identity, TenantRecord
-from accounts.models import Customer, LegalEntity, Site, Tenant
-from accounts.scopes import SEGMENT_READ
+from accounts.identity.scopes import SEGMENT_READ
+from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Category
-from core.api.sql import fetch_rows
 from core.errors import InvalidInput, NotAllowed
+from core.sql.statements import fetch_rows
+from core.tenancy.callers import Caller, CallerKind, Identity, TenantRecord
+from core.tenancy.models import Tenant
+from segments.customer_context import Shopper, Viewer, viewer_for, viewer_of
 from segments.models import ItemAssignment, Segment
-from segments.viewers import Shopper, Viewer, viewer_for, viewer_of
 from segments.visibility import categories_of_segments, matching_products, resolve, visible_segments
 from tests.factories.accounts import (
     ContactAssignmentFactory,

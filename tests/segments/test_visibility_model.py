@@ -10,9 +10,10 @@ from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from accounts.models import Customer, LegalEntity, Site, Tenant
-from accounts.scopes import SEGMENT_READ
+from accounts.identity.scopes import SEGMENT_READ
+from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Category, Product
+from core.tenancy.models import Tenant
 from tests.conftest import Api
 from tests.factories.accounts import (
     ContactAssignmentFactory,

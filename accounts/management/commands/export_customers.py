@@ -1,5 +1,5 @@
-from accounts.imports.commands import ExportCommand
 from accounts.imports.customer_files import CUSTOMER_FILES
+from core.imports.commands import ExportCommand
 
 
 class Command(ExportCommand):

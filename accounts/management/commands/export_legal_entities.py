@@ -1,5 +1,5 @@
-from accounts.imports.commands import ExportCommand
 from accounts.imports.legal_entity_files import LEGAL_ENTITY_FILES
+from core.imports.commands import ExportCommand
 
 
 class Command(ExportCommand):

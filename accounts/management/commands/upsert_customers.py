@@ -1,5 +1,5 @@
-from accounts.imports.commands import ImportCommand
 from accounts.imports.customer_files import CUSTOMER_FILES
+from core.imports.commands import ImportCommand
 
 
 class Command(ImportCommand):

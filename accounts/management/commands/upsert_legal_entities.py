@@ -1,5 +1,5 @@
-from accounts.imports.commands import ImportCommand
 from accounts.imports.legal_entity_files import LEGAL_ENTITY_FILES
+from core.imports.commands import ImportCommand
 
 
 class Command(ImportCommand):

@@ -4,9 +4,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, transaction
 
-from accounts.models import Tenant
 from catalog.tree import locked_tree
 from catalog.tree_checks import tree_problems
+from core.tenancy.models import Tenant
 from core.unavailability import failure_in_words
 
 MOST_SHOWN = 50

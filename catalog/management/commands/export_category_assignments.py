@@ -1,5 +1,5 @@
-from accounts.imports.commands import ExportCommand
 from catalog.imports.category_assignment_files import PRODUCTS_IN_CATEGORIES
+from core.imports.commands import ExportCommand
 
 
 class Command(ExportCommand):

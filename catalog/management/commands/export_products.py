@@ -1,5 +1,5 @@
-from accounts.imports.commands import ExportCommand
 from catalog.imports.product_files import PRODUCT_FILES
+from core.imports.commands import ExportCommand
 
 
 class Command(ExportCommand):

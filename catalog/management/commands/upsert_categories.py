@@ -1,5 +1,5 @@
-from accounts.imports.commands import ImportCommand
 from catalog.imports.category_files import CATEGORY_FILES
+from core.imports.commands import ImportCommand
 
 
 class Command(ImportCommand):

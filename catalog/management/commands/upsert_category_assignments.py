@@ -1,5 +1,5 @@
-from accounts.imports.commands import ImportCommand
 from catalog.imports.category_assignment_files import PRODUCTS_IN_CATEGORIES
+from core.imports.commands import ImportCommand
 
 
 class Command(ImportCommand):

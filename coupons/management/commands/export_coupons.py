@@ -1,4 +1,4 @@
-from accounts.imports.commands import ExportCommand
+from core.imports.commands import ExportCommand
 from coupons.imports.coupon_files import COUPON_FILES
 
 

@@ -1,4 +1,4 @@
-from accounts.imports.commands import ExportCommand
+from core.imports.commands import ExportCommand
 from coupons.imports.redemptions import REDEMPTION_FILES
 
 

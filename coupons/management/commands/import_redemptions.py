@@ -1,4 +1,4 @@
-from accounts.imports.commands import ImportCommand
+from core.imports.commands import ImportCommand
 from coupons.imports.redemptions import REDEMPTION_FILES
 
 

@@ -1,4 +1,4 @@
-from accounts.imports.commands import ImportCommand
+from core.imports.commands import ImportCommand
 from coupons.imports.coupon_files import COUPON_FILES
 
 

@@ -1,4 +1,4 @@
-from accounts.imports.commands import ExportCommand
+from core.imports.commands import ExportCommand
 from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
 
 

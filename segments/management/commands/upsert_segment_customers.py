@@ -1,4 +1,4 @@
-from accounts.imports.commands import ImportCommand
+from core.imports.commands import ImportCommand
 from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
 
 

@@ -1,7 +1,7 @@
 import pytest
 
+from accounts.identity.scopes import CONTACT_MANAGE, CONTACT_READ
 from accounts.models import ContactAssignment
-from accounts.scopes import CONTACT_MANAGE, CONTACT_READ
 from core.timestamps import format_time
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 

@@ -1,8 +1,9 @@
 import pytest
 from django.contrib.auth.hashers import check_password
 
-from accounts.models import ContactAssignment, Customer, Session
-from accounts.scopes import CUSTOMER_MANAGE, CUSTOMER_READ
+from accounts.identity.models import Session
+from accounts.identity.scopes import CUSTOMER_MANAGE, CUSTOMER_READ
+from accounts.models import ContactAssignment, Customer
 from core.timestamps import format_time
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, SessionFactory
 

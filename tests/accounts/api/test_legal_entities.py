@@ -1,7 +1,7 @@
 import pytest
 
+from accounts.identity.scopes import LEGAL_ENTITY_MANAGE, LEGAL_ENTITY_READ
 from accounts.models import ContactAssignment, LegalEntity
-from accounts.scopes import LEGAL_ENTITY_MANAGE, LEGAL_ENTITY_READ
 from core.timestamps import format_time
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 

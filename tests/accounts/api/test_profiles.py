@@ -1,9 +1,9 @@
 import pytest
 from django.contrib.auth.hashers import check_password
 
-from accounts.callers import CallerKind
+from accounts.identity.tokens import issue_access_token
 from accounts.models import Customer
-from accounts.tokens import issue_access_token
+from core.tenancy.callers import CallerKind
 from core.timestamps import format_time
 from tests.conftest import Api, session_of
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory

@@ -5,14 +5,14 @@ import jwt
 import pytest
 
 from accounts.errors import TokenRequestRefused
-from accounts.operations.clients import (
+from accounts.identity.operations.clients import (
     change_api_client,
     create_api_client,
     grant_service_token,
     rotate_client_secret,
 )
-from accounts.tokens import verify_access_token
-from accounts.tokens.keys import signing_keys
+from accounts.identity.tokens import verify_access_token
+from accounts.identity.tokens.keys import signing_keys
 from tests.conftest import web_client
 
 FORM = "application/x-www-form-urlencoded"

@@ -5,16 +5,11 @@ import jwt
 import pytest
 from django.contrib.auth.hashers import make_password
 
-from accounts.callers import CallerKind
-from accounts.models import (
-    AttemptCounter,
-    ContactAssignment,
-    Customer,
-    RefreshToken,
-    Session,
-)
-from accounts.scopes import CUSTOMER_SCOPES
-from accounts.tokens import issue_access_token, verify_access_token
+from accounts.identity.models import AttemptCounter, RefreshToken, Session
+from accounts.identity.scopes import CUSTOMER_SCOPES
+from accounts.identity.tokens import issue_access_token, verify_access_token
+from accounts.models import ContactAssignment, Customer
+from core.tenancy.callers import CallerKind
 from tests.conftest import Api, web_client
 from tests.factories.accounts import (
     ApiClientFactory,
@@ -269,7 +264,7 @@ def test_refused_logins_look_alike(visitor, customer, email, password, change):
 def test_unknown_email_takes_a_password_hash_too(visitor, customer, monkeypatch):
     """Otherwise the time of the answer tells who is a customer."""
     hashed = []
-    monkeypatch.setattr("accounts.operations.sessions.hash_password", hashed.append)
+    monkeypatch.setattr("accounts.identity.operations.sessions.hash_password", hashed.append)
     log_in(visitor, email="nobody@example.com", password="guess")
     assert hashed == ["guess"]
 

@@ -1,7 +1,7 @@
 import pytest
 
+from accounts.identity.scopes import SITE_MANAGE, SITE_READ
 from accounts.models import Site
-from accounts.scopes import SITE_MANAGE, SITE_READ
 from core.timestamps import format_time
 from tests.factories.accounts import SiteFactory
 from tests.factories.segments import SegmentFactory

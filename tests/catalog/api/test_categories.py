@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Tenant
-from accounts.scopes import (
+from accounts.identity.scopes import (
     CATEGORY_MANAGE,
     CATEGORY_PUBLISH,
     CATEGORY_READ_UNPUBLISHED,
@@ -13,6 +12,7 @@ from accounts.scopes import (
 )
 from catalog.models import Category
 from catalog.tree_checks import tree_problems
+from core.tenancy.models import Tenant
 from core.timestamps import format_time
 from tests.conftest import Api
 from tests.factories.catalog import CategoryFactory

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Site, Tenant
-from accounts.scopes import CATEGORY_MANAGE, SEGMENT_READ
+from accounts.identity.scopes import CATEGORY_MANAGE, SEGMENT_READ
+from accounts.models import Site
 from catalog.models import Category, CategoryAssignment
+from core.tenancy.models import Tenant
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory

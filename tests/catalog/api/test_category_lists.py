@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Tenant
-from accounts.scopes import CATEGORY_READ_UNPUBLISHED
+from accounts.identity.scopes import CATEGORY_READ_UNPUBLISHED
 from catalog.models import Category, CategoryNumber
+from core.tenancy.models import Tenant
 from tests.conftest import Api
 from tests.factories.catalog import CategoryFactory
 

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from accounts.models import Tenant
-from accounts.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
+from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
 from catalog.models import CategoryNumber
 from catalog.tree_checks import tree_problems
+from core.tenancy.models import Tenant
 from tests.conftest import Api
 from tests.factories.catalog import CategoryFactory
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Tenant
-from accounts.scopes import (
+from accounts.identity.scopes import (
     CATEGORY_MANAGE,
     PRODUCT_MANAGE,
     PRODUCT_PUBLISH,
@@ -14,7 +13,8 @@ from accounts.scopes import (
     PRODUCT_UNPUBLISH,
 )
 from catalog.models import CategoryAssignment, Product
-from core.identifiers import generate_id
+from core.tenancy.identifiers import generate_id
+from core.tenancy.models import Tenant
 from core.timestamps import format_time
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import pytest
 from django.db import DataError, connection, transaction
 
-from core.api.cursors import MOST_CURSORS, MOST_ROWS, CursorsOfThread
-from core.api.sql import Sql, cursors, fetch_rows
+from core.sql.cursors import MOST_CURSORS, MOST_ROWS, CursorsOfThread
+from core.sql.statements import Sql, cursors, fetch_rows
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 ECHO = "SELECT %s::text, %s::bigint[], %s::timestamptz, %s::numeric"

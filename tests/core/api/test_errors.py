@@ -10,7 +10,6 @@ from psycopg import errors as postgres
 from rest_framework import exceptions as rest
 
 from core import errors
-from core.api.bodies import JsonParser
 from core.api.errors import (
     InvalidBody,
     MalformedBody,
@@ -23,6 +22,7 @@ from core.api.errors import (
     segment_shape,
     typed_shape,
 )
+from core.api.json import JsonParser
 
 
 class View:

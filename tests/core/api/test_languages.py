@@ -2,8 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.api.languages import accepted_languages, cut, read_translations, unsupported_languages, with_bases
 from core.errors import InvalidInput
+from core.representation.languages import (
+    accepted_languages,
+    cut,
+    read_translations,
+    unsupported_languages,
+    with_bases,
+)
 
 
 @pytest.mark.parametrize(

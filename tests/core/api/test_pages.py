@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.api.fields import Integer, Json, Languages, Localized, Nested, Text, Texts, Time
-from core.api.pages import PageRequest, Parts, fetch_page
-from core.api.query_language import QuerySyntaxError, parse
-from core.api.representations import Representation
-from core.api.sql import Sql
 from core.errors import InvalidInput
+from core.representation.fields import Integer, Json, Languages, Localized, Nested, Text, Texts, Time
+from core.representation.pages import PageRequest, Parts, fetch_page
+from core.representation.query_language import QuerySyntaxError, parse
+from core.representation.representations import Representation
+from core.sql.statements import Sql
 from tests.factories.accounts import SiteFactory
 from tests.factories.segments import SegmentFactory
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.api.query_language import (
+from core.errors import InvalidInput
+from core.representation.query_language import (
     Comparison,
     Equals,
     Exists,
@@ -25,7 +26,6 @@ from core.api.query_language import (
     as_time,
     parse,
 )
-from core.errors import InvalidInput
 
 
 def word(text: str) -> Value:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.api.regular_expressions import PatternFault, scan
+from core.representation.regular_expressions import PatternFault, scan
 
 
 @pytest.mark.parametrize(

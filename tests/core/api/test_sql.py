@@ -2,7 +2,7 @@ import pytest
 from django.db import connection, transaction
 from django.db.utils import DataError
 
-from core.api.sql import Sql, fetch_rows
+from core.sql.statements import Sql, fetch_rows
 
 ONE = Sql("SELECT %s::integer", (1,))
 pytestmark = pytest.mark.django_db

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from accounts import scopes
+from accounts.identity import scopes
 from core.timestamps import format_time
 from coupons.models import Coupon, Redemption
 from segments.models import Segment

@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from accounts import scopes
-from accounts.models.attempts import AttemptCounter
+from accounts.identity import scopes
+from accounts.identity.models.attempts import AttemptCounter
 from coupons.models import Redemption
 from tests.coupons.conftest import COUPONS, order
 from tests.factories.accounts import CustomerFactory

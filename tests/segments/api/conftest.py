@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ
 from accounts.models import Customer, LegalEntity, Site
-from accounts.scopes import SEGMENT_MANAGE, SEGMENT_READ
 from segments.models import Segment
 from tests.conftest import Api
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Customer, LegalEntity, Tenant
-from accounts.scopes import SEGMENT_READ_OWN
+from accounts.identity.scopes import SEGMENT_READ_OWN
+from accounts.models import Customer, LegalEntity
+from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Segment
 from tests.conftest import Api
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory

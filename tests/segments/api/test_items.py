@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Customer, Site, Tenant
-from accounts.scopes import SEGMENT_READ_OWN
+from accounts.identity.scopes import SEGMENT_READ_OWN
+from accounts.models import Customer, Site
 from catalog.models import Category, Product
+from core.tenancy.models import Tenant
 from segments.models import ItemAssignment, Segment
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory, SiteFactory

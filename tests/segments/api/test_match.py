@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Site
-from accounts.scopes import SEGMENT_READ
 from segments.models import Segment
 from tests.conftest import Api
 from tests.factories.accounts import SiteFactory

@@ -1,0 +1,210 @@
+"""Customers, as staff and services manage them, and as customers see themselves there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from accounts.api.serializers.customers import (
+    CustomerAnswer,
+    CustomerCreation,
+    CustomerInput,
+    customer_document,
+)
+from accounts.api.serializers.documents import AccountResourceId, AccountSearch
+from accounts.identity.scopes import CUSTOMER_MANAGE, CUSTOMER_MANAGE_OWN, CUSTOMER_READ, CUSTOMER_READ_OWN
+from accounts.models import Customer
+from accounts.operations import customers
+from accounts.operations.documents import Change
+from accounts.representations import CUSTOMERS
+from core.api.error_schemas import TypedError
+from core.api.errors import json_answer, typed_shape
+from core.api.parameters import (
+    FIELDS,
+    PAGING,
+    SORT,
+    TENANT,
+    TOTAL_COUNT_HEADER,
+    Q,
+    path_parameter,
+    query_parameter,
+)
+from core.api.patches import apply_patch
+from core.api.schema import operation
+from core.api.viewsets import ContractViewSet
+from core.errors import MissingScope, NotFound
+from core.sql.statements import Sql
+
+TAGS = ["Customers"]
+NUMBER = path_parameter("customer_number", "The customer's number, which is its id.")
+EXPAND = query_parameter("expand", "Accepted; mixins are always returned.")
+PROTECTED = ("/id", "/customerNumber", "/metadata/createdAt", "/metadata/modifiedAt")
+READ = (CUSTOMER_READ, CUSTOMER_READ_OWN)
+MANAGE = (CUSTOMER_MANAGE, CUSTOMER_MANAGE_OWN)
+
+
+class CustomerViewSet(ContractViewSet):
+    """With the scopes `..._own` alone, all this reaches no further than the caller's own profile."""
+
+    error_shape = staticmethod(typed_shape)
+
+    @operation(
+        "GET-customer-tenant-list-customers",
+        summary="List customers",
+        tags=TAGS,
+        scopes=READ,
+        parameters=[TENANT, Q, SORT, FIELDS, *PAGING, TOTAL_COUNT_HEADER, EXPAND],
+        responses={200: CustomerAnswer(many=True)},
+        error_schema=TypedError,
+    )
+    def list(self, request: Request, tenant: str) -> HttpResponse:
+        return self.answer_page(CUSTOMERS, self.visible_customers())
+
+    @operation(
+        "POST-customer-tenant-search",
+        summary="Search for customers",
+        tags=TAGS,
+        scopes=READ,
+        parameters=[TENANT, SORT, FIELDS, *PAGING, TOTAL_COUNT_HEADER, EXPAND],
+        request=AccountSearch,
+        responses={200: CustomerAnswer(many=True)},
+        error_schema=TypedError,
+    )
+    def search(self, request: Request, tenant: str) -> HttpResponse:
+        return self.answer_page(CUSTOMERS, self.visible_customers(), q=self.search_text())
+
+    @operation(
+        "GET-customer-tenant-retrieve-customer",
+        summary="Retrieve a customer",
+        tags=TAGS,
+        scopes=READ,
+        parameters=[TENANT, NUMBER, FIELDS, EXPAND],
+        responses={200: CustomerAnswer},
+        errors=(400, 401, 403, 404),
+        error_schema=TypedError,
+    )
+    def retrieve(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+        conditions = [*self.visible_customers(), Sql("customer.external_id = %s", (customer_number,))]
+        return self.answer_one(CUSTOMERS, conditions, missing=NotFound(resource_id=customer_number))
+
+    @operation(
+        "POST-customer-tenant-create-customer",
+        summary="Create a customer",
+        tags=TAGS,
+        scopes=MANAGE,
+        parameters=[TENANT],
+        request=CustomerCreation,
+        responses={201: AccountResourceId},
+        errors=(400, 401, 403, 409, 503),
+        error_schema=TypedError,
+        description="Needs `customer.customer_manage`: nobody creates a second profile of their own.",
+    )
+    def create(self, request: Request, tenant: str) -> HttpResponse:
+        self.require_scope(CUSTOMER_MANAGE)
+        body = CustomerCreation(data=request.data)
+        body.is_valid(raise_exception=True)
+        customer = customers.create_customer(
+            tenant_id=self.caller.tenant.id,
+            external_id=body.validated_data.get("id", ""),
+            password=body.validated_data.get("password", ""),
+            values=body.change("id", "password").values,
+            at=self.at,
+        )
+        return json_answer({"id": customer.external_id}, 201)
+
+    @operation(
+        "PUT-customer-tenant-update-customer",
+        summary="Create or replace a customer",
+        tags=TAGS,
+        scopes=MANAGE,
+        parameters=[TENANT, NUMBER],
+        request=CustomerInput,
+        responses={201: AccountResourceId, 204: None},
+        errors=(400, 401, 403, 409),
+        error_schema=TypedError,
+    )
+    def upsert(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+        is_own = self.reaches_own_profile_only(customer_number)
+        body = CustomerInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        change = body.change()
+        if is_own:
+            customers.change_customer(
+                tenant_id=self.caller.tenant.id,
+                external_id=customer_number,
+                change=lambda customer: change,
+                is_own=True,
+                at=self.at,
+            )
+            return HttpResponse(status=204)
+        customer, is_new = customers.upsert_customer(
+            tenant_id=self.caller.tenant.id, external_id=customer_number, change=change, at=self.at
+        )
+        if is_new:
+            return json_answer({"id": customer.external_id}, 201)
+        return HttpResponse(status=204)
+
+    @operation(
+        "PATCH-customer-tenant-update-customer",
+        summary="Change a customer",
+        tags=TAGS,
+        scopes=MANAGE,
+        parameters=[TENANT, NUMBER],
+        request=CustomerInput,
+        responses={200: None},
+        errors=(400, 401, 403, 404, 409),
+        error_schema=TypedError,
+        description="Accepts JSON Patch (a list) and JSON Merge Patch (an object).",
+    )
+    def partial_update(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+        is_own = self.reaches_own_profile_only(customer_number)
+        customers.change_customer(
+            tenant_id=self.caller.tenant.id,
+            external_id=customer_number,
+            change=lambda customer: patched_customer(customer, request.data),
+            is_own=is_own,
+            at=self.at,
+        )
+        return HttpResponse(status=200)
+
+    @operation(
+        "DELETE-customer-tenant-remove-customer",
+        summary="Delete a customer",
+        tags=TAGS,
+        scopes=MANAGE,
+        parameters=[TENANT, NUMBER],
+        responses={202: None},
+        errors=(400, 401, 403, 404),
+        error_schema=TypedError,
+        description="Sessions, contact assignments and segment assignments of the customer go too.",
+    )
+    def destroy(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+        self.reaches_own_profile_only(customer_number)
+        customers.delete_customer(tenant_id=self.caller.tenant.id, external_id=customer_number)
+        return HttpResponse(status=202)
+
+    def visible_customers(self) -> Sequence[Sql]:
+        """Return the conditions of the customers that the caller may read."""
+        conditions = [Sql("customer.tenant_id = %s", (self.caller.tenant.id,))]
+        if not self.has_scope(CUSTOMER_READ):
+            own = self.caller.customer
+            conditions.append(Sql("customer.id = %s", (own.id,)) if own else Sql("FALSE"))
+        return conditions
+
+    def reaches_own_profile_only(self, customer_number: str) -> bool:
+        """Say whether the caller may write this profile only as its own; raise MissingScope if not at all."""
+        if self.has_scope(CUSTOMER_MANAGE):
+            return False
+        own = self.caller.customer
+        if own is None or own.external_id != customer_number:
+            raise MissingScope((CUSTOMER_MANAGE,))
+        return True
+
+
+def patched_customer(customer: Customer, patch: Any) -> Change:
+    """Return what the patch makes of a customer."""
+    body = CustomerInput(data=apply_patch(customer_document(customer), patch, protected=PROTECTED))
+    body.is_valid(raise_exception=True)
+    change = body.change()
+    return Change({"email": None, **change.values}, change.expected_version)

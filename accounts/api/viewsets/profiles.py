@@ -1,0 +1,142 @@
+"""Signing up, and a customer's own profile."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from accounts.api.serializers.customers import (
+    CustomerAnswer,
+    ProfileInput,
+    SignupInput,
+    customer_document,
+)
+from accounts.api.serializers.documents import AccountResourceId
+from accounts.api.viewsets.customers import EXPAND, PROTECTED
+from accounts.identity.api.viewsets.sessions import require_kind
+from accounts.identity.scopes import CUSTOMER_READ_OWN, PROFILE_EDIT, PROFILE_VIEW
+from accounts.models import Customer
+from accounts.operations import customers
+from accounts.operations.documents import Change
+from accounts.representations import PROFILES
+from core.api.addresses import client_address
+from core.api.error_schemas import TypedError
+from core.api.errors import json_answer, typed_shape
+from core.api.parameters import TENANT
+from core.api.patches import apply_patch
+from core.api.schema import operation
+from core.api.viewsets import ContractViewSet
+from core.errors import InvalidInput, NotFound
+from core.sql.statements import Sql
+from core.tenancy.callers import CallerKind
+
+TAGS = ["Account and profile"]
+ANONYMOUS_PROFILE = {
+    "id": "00000000",
+    "customerNumber": "00000000",
+    "firstName": "Anonymous",
+    "lastName": "Anonymous",
+    "preferredSite": "default",
+    "accounts": [],
+}
+
+
+class SignupViewSet(ContractViewSet):
+    error_shape = staticmethod(typed_shape)
+
+    @operation(
+        "POST-customer-create-customer-account",
+        summary="Sign up",
+        tags=TAGS,
+        parameters=[TENANT],
+        request=SignupInput,
+        responses={201: AccountResourceId},
+        errors=(400, 401, 403, 409, 429, 503),
+        error_schema=TypedError,
+        description="Needs an anonymous access token.",
+    )
+    def create(self, request: Request, tenant: str) -> HttpResponse:
+        require_kind(self.caller, CallerKind.ANONYMOUS)
+        body = SignupInput(data=request.data)
+        body.is_valid(raise_exception=True)
+        signup = body.validated_data
+        details = dict(signup.get("customerDetails", {}))
+        metadata = details.pop("metadata", {})
+        customer = customers.sign_up(
+            tenant_id=self.caller.tenant.id,
+            session_id=self.caller.session_id,
+            address=client_address(request._request),
+            values={**details, "email": signup["email"], "mixin_schemas": metadata.get("mixins", {})},
+            password=signup.get("signup", signup)["password"],
+            password_field="signup.password" if "signup" in signup else "password",
+            at=self.at,
+        )
+        return json_answer({"id": customer.external_id}, 201)
+
+
+class ProfileViewSet(ContractViewSet):
+    """`me`: the profile of whoever asks."""
+
+    error_shape = staticmethod(typed_shape)
+
+    @operation(
+        "GET-customer-retrieve-customer-profile",
+        summary="Retrieve one's own profile",
+        tags=TAGS,
+        parameters=[TENANT, EXPAND],
+        responses={200: CustomerAnswer},
+        errors=(400, 401, 403),
+        error_schema=TypedError,
+        description="Anonymous visitors get a profile that says so.",
+    )
+    def retrieve(self, request: Request, tenant: str) -> HttpResponse:
+        if self.caller.kind is CallerKind.ANONYMOUS:
+            return private(json_answer(ANONYMOUS_PROFILE, 200))
+        require_kind(self.caller, CallerKind.CUSTOMER)
+        self.require_scope(PROFILE_VIEW, CUSTOMER_READ_OWN)
+        own = self.caller.customer
+        conditions = [
+            Sql("customer.tenant_id = %s", (self.caller.tenant.id,)),
+            Sql("customer.id = %s", (own.id,)),
+        ]
+        return private(self.answer_one(PROFILES, conditions, missing=NotFound(resource_id=own.external_id)))
+
+    @operation(
+        "PATCH-customer-update-customer",
+        summary="Change one's own profile",
+        tags=TAGS,
+        parameters=[TENANT],
+        request=ProfileInput,
+        responses={200: None},
+        errors=(400, 401, 403, 409),
+        error_schema=TypedError,
+        description="The e-mail is the login, which only staff can change.",
+    )
+    def partial_update(self, request: Request, tenant: str) -> HttpResponse:
+        require_kind(self.caller, CallerKind.CUSTOMER)
+        self.require_scope(PROFILE_EDIT)
+        customers.change_customer(
+            tenant_id=self.caller.tenant.id,
+            external_id=self.caller.customer.external_id,
+            change=lambda customer: patched_profile(customer, request.data),
+            is_own=True,
+            at=self.at,
+        )
+        return HttpResponse(status=200)
+
+
+def private(answer: HttpResponse) -> HttpResponse:
+    """Keep shared caches from showing the answer to anybody else."""
+    answer["Cache-Control"] = "private, no-cache"
+    answer["Vary"] = "Authorization"
+    return answer
+
+
+def patched_profile(customer: Customer, patch: Any) -> Change:
+    """Return what the patch makes of a customer's own profile."""
+    document = apply_patch(customer_document(customer), patch, protected=PROTECTED)
+    if customer.email and document.get("contactEmail") is None:
+        raise InvalidInput("The e-mail of a customer cannot be removed.", field="contactEmail")
+    body = ProfileInput(data=document)
+    body.is_valid(raise_exception=True)
+    return body.change()

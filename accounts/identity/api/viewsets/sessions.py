@@ -1,0 +1,254 @@
+"""Anonymous sessions, and customers' logins."""
+
+import re
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from accounts.identity.api.serializers import (
+    AnonymousToken,
+    CustomerToken,
+    LoginRequest,
+    RefreshedCustomerToken,
+    TokenDetails,
+)
+from accounts.identity.api.viewsets.tokens import not_stored
+from accounts.identity.operations import sessions
+from accounts.identity.operations.sessions import GrantedSession
+from accounts.models import Customer
+from core.api.addresses import client_address
+from core.api.error_schemas import TypedError
+from core.api.errors import json_answer, typed_shape
+from core.api.parameters import TENANT, query_parameter
+from core.api.schema import operation
+from core.api.viewsets import ContractViewSet
+from core.errors import InvalidInput, NotAllowed
+from core.tenancy.callers import CallerKind
+
+TAGS = ["Authentication and authorization"]
+CONTEXT = {"currency": 3, "siteCode": 128, "language": 35, "targetLocation": 2}
+PLAIN_TEXT = re.compile(r"[A-Za-z0-9._:~@-]*")
+LONGEST_TOKEN = 8_000
+
+TENANT_NAMED = query_parameter("tenant", "The tenant's name.", required=True)
+CLIENT_ID = query_parameter("client_id", "The id of a client that may start sessions.", required=True)
+
+
+def query_text(request: Request, name: str, *, most: int, is_required: bool = False) -> str:
+    """Return a query parameter of at most so many characters; raise InvalidInput naming it otherwise."""
+    value = request.query_params.get(name, "").strip()
+    if not value and is_required:
+        raise InvalidInput(f"The parameter {name} is missing.", field=name)
+    if len(value) > most:
+        raise InvalidInput(f"{name} is longer than {most} characters.", field=name)
+    return value
+
+
+class AnonymousSessionViewSet(ContractViewSet):
+    """Sessions of visitors who have not logged in. No token is needed, only a storefront's client id."""
+
+    authentication_classes = ()
+    error_shape = staticmethod(typed_shape)
+
+    @operation(
+        "GET-oauth-generate-anonymous-access-token",
+        summary="Start an anonymous session",
+        tags=TAGS,
+        is_public=True,
+        parameters=[
+            TENANT_NAMED,
+            CLIENT_ID,
+            query_parameter("currency", "The session's currency (ISO 4217)."),
+            query_parameter("siteCode", "The session's site."),
+            query_parameter("language", "The session's language."),
+            query_parameter("targetLocation", "The session's country (ISO 3166-1 alpha-2)."),
+        ],
+        responses={200: AnonymousToken},
+        errors=(400, 401),
+        error_schema=TypedError,
+    )
+    def login(self, request: Request) -> HttpResponse:
+        context = {name: query_text(request, name, most=most) for name, most in CONTEXT.items()}
+        for name, value in context.items():
+            if not PLAIN_TEXT.fullmatch(value):
+                raise InvalidInput(f"{name} holds characters that it cannot have.", field=name)
+        granted = sessions.start_anonymous_session(
+            tenant_name=query_text(request, "tenant", most=16, is_required=True),
+            client_id=query_text(request, "client_id", most=128, is_required=True),
+            context={name: value for name, value in context.items() if value},
+            at=self.at,
+        )
+        return not_stored(json_answer(anonymous_token_of(granted), 200))
+
+    @operation(
+        "GET-oauth-refresh-anonymous-access-token",
+        summary="Go on with an anonymous session",
+        tags=TAGS,
+        is_public=True,
+        parameters=[
+            TENANT_NAMED,
+            CLIENT_ID,
+            query_parameter("refresh_token", "The session's refresh token; it is good once."),
+            query_parameter("anonymous_token", "Deprecated: a former access token of the session."),
+        ],
+        responses={200: AnonymousToken},
+        errors=(400, 401),
+        error_schema=TypedError,
+        description="The refresh token alone suffices. The session keeps its id.",
+    )
+    def refresh(self, request: Request) -> HttpResponse:
+        tenant_name = query_text(request, "tenant", most=16, is_required=True)
+        client_id = query_text(request, "client_id", most=128, is_required=True)
+        refresh_token = query_text(request, "refresh_token", most=sessions.LONGEST_REFRESH_TOKEN)
+        anonymous_token = query_text(request, "anonymous_token", most=LONGEST_TOKEN)
+        if refresh_token:
+            granted = sessions.refresh_anonymous_session(
+                tenant_name=tenant_name, client_id=client_id, refresh_token=refresh_token, at=self.at
+            )
+        elif anonymous_token:
+            granted = sessions.renew_anonymous_access(
+                tenant_name=tenant_name, client_id=client_id, access_token=anonymous_token, at=self.at
+            )
+        else:
+            raise InvalidInput("The parameter refresh_token is missing.", field="refresh_token")
+        return not_stored(json_answer(anonymous_token_of(granted), 200))
+
+
+class CustomerSessionViewSet(ContractViewSet):
+    """Sessions of customers."""
+
+    error_shape = staticmethod(typed_shape)
+
+    @operation(
+        "POST-customer-authenticate-customer",
+        summary="Log a customer in",
+        tags=TAGS,
+        parameters=[TENANT],
+        request=LoginRequest,
+        responses={200: CustomerToken},
+        errors=(400, 401, 403, 429, 503),
+        error_schema=TypedError,
+        description="Needs an anonymous access token. The customer gets a session of their own.",
+    )
+    def login(self, request: Request, tenant: str) -> HttpResponse:
+        require_kind(self.caller, CallerKind.ANONYMOUS)
+        body = LoginRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        granted = sessions.log_in(
+            caller=self.caller, address=client_address(request._request), at=self.at, **body.validated_data
+        )
+        return not_stored(json_answer({**customer_token_of(granted), "initialPassword": False}, 200))
+
+    @operation(
+        "GET-customer-logout-customer",
+        summary="Log a customer out",
+        tags=TAGS,
+        parameters=[
+            TENANT,
+            query_parameter("accessToken", "The customer's access token; absent: the request's own."),
+        ],
+        responses={204: None},
+        errors=(400, 401, 403),
+        error_schema=TypedError,
+    )
+    def logout(self, request: Request, tenant: str) -> HttpResponse:
+        token = query_text(request, "accessToken", most=LONGEST_TOKEN)
+        if not token:
+            require_kind(self.caller, CallerKind.CUSTOMER)
+            token = request.META["HTTP_AUTHORIZATION"].partition(" ")[2].strip()
+        sessions.end_session(tenant_id=self.caller.tenant.id, access_token=token, at=self.at)
+        return HttpResponse(status=204)
+
+    @operation(
+        "GET-customer-refresh-authtoken",
+        summary="Go on with a customer's session",
+        tags=TAGS,
+        parameters=[
+            TENANT,
+            query_parameter("refreshToken", "The session's refresh token; it is good once.", required=True),
+            query_parameter("legalEntityId", "The legal entity that the customer acts for from now on."),
+        ],
+        responses={200: RefreshedCustomerToken},
+        errors=(400, 401, 403),
+        error_schema=TypedError,
+        description="Needs the customer's access token or an anonymous one. The session keeps its id.",
+    )
+    def refresh(self, request: Request, tenant: str) -> HttpResponse:
+        granted = sessions.refresh_customer_session(
+            tenant_id=self.caller.tenant.id,
+            refresh_token=query_text(
+                request, "refreshToken", most=sessions.LONGEST_REFRESH_TOKEN, is_required=True
+            ),
+            legal_entity_id=query_text(request, "legalEntityId", most=128),
+            at=self.at,
+        )
+        return not_stored(json_answer(customer_token_of(granted), 200))
+
+    @operation(
+        "GET-customer-validate-token",
+        summary="Validate an access token",
+        tags=TAGS,
+        parameters=[TENANT],
+        responses={200: TokenDetails},
+        errors=(401, 403),
+        error_schema=TypedError,
+    )
+    def validate(self, request: Request, tenant: str) -> HttpResponse:
+        caller = self.caller
+        body: dict[str, Any] = {
+            "token_type": "Bearer",
+            "expires_in": int((caller.expires_at - self.at).total_seconds()),
+            "scope": " ".join([*sorted(caller.scopes), f"tenant={caller.tenant.name}"]),
+        }
+        if caller.session_id:
+            body["sessionId"] = caller.session_id
+        if caller.customer:
+            email = Customer.objects.values_list("email", flat=True).get(pk=caller.customer.id)
+            if email:
+                body["email"] = email
+        if caller.legal_entity:
+            body["legalEntityId"] = caller.legal_entity.external_id
+        return not_stored(json_answer(body, 200))
+
+
+def require_kind(caller: Any, kind: CallerKind) -> None:
+    """Raise NotAllowed unless the token is of this kind."""
+    if caller.kind is not kind:
+        raise NotAllowed(f"This operation needs an access token of kind {kind.value}.")
+
+
+def anonymous_token_of(granted: GrantedSession) -> dict[str, Any]:
+    """Return an anonymous session's tokens; without a refresh token when it has got no new one."""
+    body: dict[str, Any] = {
+        "token_type": "Bearer",
+        "access_token": granted.access_token,
+        "expires_in": granted.expires_in,
+        "sessionId": str(granted.session.session_id),
+        "scope": f"tenant={granted.session.tenant.name}",
+        "accessToken": granted.access_token,
+        "expiresIn": granted.expires_in,
+    }
+    if granted.refresh_token:
+        body["refresh_token"] = granted.refresh_token
+        body["refresh_token_expires_in"] = granted.refresh_token_expires_in
+        body["refreshToken"] = granted.refresh_token
+    return body
+
+
+def customer_token_of(granted: GrantedSession) -> dict[str, Any]:
+    """Return a customer's tokens, each under its present and its deprecated name."""
+    return {
+        "token_type": "Bearer",
+        "access_token": granted.access_token,
+        "saas_token": granted.saas_token,
+        "expires_in": granted.expires_in,
+        "refresh_token": granted.refresh_token,
+        "refresh_token_expires_in": granted.refresh_token_expires_in,
+        "session_id": str(granted.session.session_id),
+        "accessToken": granted.access_token,
+        "saasToken": granted.saas_token,
+        "expiresIn": granted.expires_in,
+        "refreshToken": granted.refresh_token,
+        "refreshTokenExpiresIn": granted.refresh_token_expires_in,
+    }

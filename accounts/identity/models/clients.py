@@ -1,0 +1,146 @@
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from core.tenancy.documents import TenantOwned
+from core.tenancy.foreign_keys import SameTenantReference
+
+
+class ApiClient(TenantOwned):
+    """A program that calls the API for a tenant, known by its client id.
+
+    Tokens issued before `tokens_not_before` are refused: that is how all tokens of a client are revoked.
+    """
+
+    client_id = models.CharField(max_length=128, unique=True)
+    name = models.CharField(max_length=200, blank=True)
+    scopes = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    may_start_sessions = models.BooleanField(
+        "storefront", default=False, help_text="May start anonymous and customer sessions without a secret."
+    )
+    is_active = models.BooleanField(default=True)
+    tokens_not_before = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("client_id",)
+        verbose_name = "API client"
+        constraints = [models.UniqueConstraint(fields=["tenant", "id"], name="api_client_tenant_key")]
+
+    def __str__(self) -> str:
+        return self.client_id
+
+
+class ClientSecret(models.Model):
+    """One of at most two live secrets of a client, so that secrets can be rotated without an outage.
+
+    Only the SHA-256 digest is kept: a secret has 256 random bits, which no slow hash makes safer.
+    """
+
+    client = models.ForeignKey(ApiClient, on_delete=models.CASCADE, related_name="secrets")
+    slot = models.PositiveSmallIntegerField(choices=[(1, "1"), (2, "2")])
+    digest = models.CharField(max_length=64, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["client", "slot"], name="client_secret_slot_unique"),
+            models.CheckConstraint(condition=Q(slot__in=[1, 2]), name="client_secret_two_slots"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client} secret {self.slot}"
+
+
+class SigningKey(models.Model):
+    """A key pair that signs tokens: next, then active, then retired until its last token expires."""
+
+    kid = models.CharField(max_length=64, unique=True)
+    private_key = models.TextField(editable=False, help_text="PEM, encrypted with the service's secret key.")
+    public_key = models.JSONField(help_text="JSON Web Key.")
+    status = models.CharField(
+        max_length=7, choices=[("next", "Next"), ("active", "Active"), ("retired", "Retired")]
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    retired_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["status"], condition=~Q(status="retired"), name="signing_key_one_per_status"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kid} ({self.status})"
+
+
+class Session(TenantOwned):
+    """A visit to a storefront: anonymous, or a customer's who may act for a legal entity."""
+
+    session_id = models.UUIDField(unique=True, default=uuid.uuid4)
+    client = models.ForeignKey(
+        ApiClient, on_delete=models.DO_NOTHING, db_constraint=False, related_name="sessions"
+    )
+    customer = models.ForeignKey(
+        "accounts.Customer",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        null=True,
+        blank=True,
+        related_name="sessions",
+    )
+    legal_entity = models.ForeignKey(
+        "accounts.LegalEntity",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    context = models.JSONField(
+        default=dict, blank=True, help_text="Currency, site, language and location the storefront named."
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["tenant", "customer"], name="session_of_customer"),
+            models.Index(fields=["expires_at"], name="session_expiry"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "id"], name="session_tenant_key"),
+            SameTenantReference(field="client", on_delete="CASCADE", name="session_client"),
+            SameTenantReference(field="customer", on_delete="CASCADE", name="session_customer"),
+            SameTenantReference(field="legal_entity", on_delete="CASCADE", name="session_legal_entity"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.session_id)
+
+
+class RefreshToken(TenantOwned):
+    """A refresh token, kept as its SHA-256 digest. Used once; using it again revokes its session."""
+
+    session = models.ForeignKey(
+        Session, on_delete=models.DO_NOTHING, db_constraint=False, related_name="refresh_tokens"
+    )
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "session"], name="refresh_token_of_session")]
+        constraints = [
+            SameTenantReference(field="session", on_delete="CASCADE", name="refresh_token_session")
+        ]
+
+    def __str__(self) -> str:
+        return f"refresh token {self.pk} of {self.session_id}"

@@ -1,0 +1,139 @@
+"""Throttles what could be guessed: logins and coupon codes. All workers count together, in the database."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+
+from django.db import connection
+
+from accounts.identity.models import AttemptCounter
+from core.errors import Overloaded, TooManyAttempts
+
+FAILURES_OF_ACCOUNT = 5  # from one address
+FAILURES_OF_ADDRESS = 20 * FAILURES_OF_ACCOUNT  # behind an address may be a whole office, or a mobile network
+FAILURES_OF_ACCOUNT_ANYWHERE = 100
+FAMILIAR_FOR = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLimit:
+    """At most `most` attempts of one subject within `window`; it says what is guarded, and for whom."""
+
+    subject: str
+    most: int
+    window: timedelta = timedelta(minutes=15)
+    counted: str = "failed attempts"
+
+
+def subject_of(*parts: object) -> str:
+    """Return the digest under which attempts are counted: addresses and e-mails are not kept."""
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+
+
+def count_attempt(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
+    """Count one attempt against all limits; raise TooManyAttempts when one of them is exceeded.
+
+    Counts before the attempt is made, in one statement, so that many attempts at once cannot slip through
+    before the first of them has failed. Call it outside a transaction that a failure rolls back. What
+    succeeded is taken back by `forgive_attempt`.
+    """
+    ordered = sorted(limits, key=lambda limit: limit.subject)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO identity_attemptcounter AS stored (subject, attempts, resets_at)"
+            " SELECT subject, 1, resets_at FROM unnest(%s::text[], %s::timestamptz[])"
+            " AS given (subject, resets_at) ORDER BY subject"
+            " ON CONFLICT (subject) DO UPDATE SET"
+            " attempts = CASE WHEN stored.resets_at <= %s THEN 1"
+            " ELSE least(stored.attempts + 1, 1000000) END,"
+            " resets_at = CASE WHEN stored.resets_at <= %s THEN excluded.resets_at ELSE stored.resets_at END"
+            " RETURNING subject, attempts, resets_at",
+            [[limit.subject for limit in ordered], [at + limit.window for limit in ordered], at, at],
+        )
+        counted = {subject: (attempts, resets_at) for subject, attempts, resets_at in cursor.fetchall()}
+    waits = [
+        (ceil((counted[limit.subject][1] - at).total_seconds()), limit.counted)
+        for limit in limits
+        if counted[limit.subject][0] > limit.most
+    ]
+    if waits:
+        wait, what = max(waits)
+        wait = max(1, wait)
+        raise TooManyAttempts(f"Too many {what}; try again in {wait} seconds.", retry_after=wait)
+
+
+def purge_attempt_counters(*, at: datetime) -> int:
+    """Delete the counters whose window is over; return how many."""
+    return AttemptCounter.objects.filter(resets_at__lte=at).delete()[0]
+
+
+def forgive_attempt(limits: Sequence[AttemptLimit], *, reset: Sequence[AttemptLimit] = ()) -> None:
+    """Take one attempt back, as it did not fail; forget all attempts of the limits in `reset`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE identity_attemptcounter AS stored SET attempts ="
+            " CASE WHEN stored.subject = ANY(%s) THEN 0 ELSE greatest(stored.attempts - 1, 0) END"
+            " FROM (SELECT subject FROM identity_attemptcounter WHERE subject = ANY(%s)"
+            " ORDER BY subject FOR UPDATE) AS locked WHERE stored.subject = locked.subject",
+            [
+                [limit.subject for limit in reset],
+                [limit.subject for limit in (*limits, *reset)],
+            ],
+        )
+
+
+def count_wrong_secret(*, client_id: str, address: str, at: datetime) -> None:
+    """Count a wrong secret for the client at this address and for the address. Raises TooManyAttempts.
+
+    Only secrets that were found wrong come here. A right one is accepted however many wrong ones there were:
+    it has 256 random bits, which nobody guesses, and no stranger and no program that holds an old secret,
+    at whichever address, locks out the real client.
+    """
+    of_client = AttemptLimit(subject_of("secret", address, client_id), most=FAILURES_OF_ACCOUNT)
+    of_address = AttemptLimit(subject_of("secret address", address), most=FAILURES_OF_ADDRESS)
+    count_attempt([of_client, of_address], at=at)
+
+
+@contextmanager
+def counted_login(*, realm: object, account: str, address: str, at: datetime) -> Iterator[None]:
+    """Count a login as failed unless the body ends without an error. Raises TooManyAttempts.
+
+    `realm` is what the account belongs to: a tenant's key, or the staff. A login counts for the account at
+    this address, for the address, and for the account wherever it is tried from. An account that has logged
+    in from this address within 30 days counts at this address only, so that what strangers do, here or
+    elsewhere, never locks it out. Call it outside a transaction that a failure rolls back.
+    """
+    login = account.strip().lower()
+    of_account = AttemptLimit(subject_of("login", realm, address, login), most=FAILURES_OF_ACCOUNT)
+    familiar = subject_of("familiar", realm, address, login)
+    wider = []
+    if not is_remembered(familiar, at=at):
+        wider = [
+            AttemptLimit(subject_of("login address", realm, address), most=FAILURES_OF_ADDRESS),
+            AttemptLimit(subject_of("login account", realm, login), most=FAILURES_OF_ACCOUNT_ANYWHERE),
+        ]
+    count_attempt([of_account, *wider], at=at)
+    try:
+        yield
+    except Overloaded:  # nothing was tried
+        forgive_attempt([of_account, *wider])
+        raise
+    forgive_attempt(wider, reset=[of_account])
+    remember(familiar, until=at + FAMILIAR_FOR)
+
+
+def remember(subject: str, *, until: datetime) -> None:
+    """Keep the subject until then, as a counter of nothing."""
+    AttemptCounter.objects.bulk_create(
+        [AttemptCounter(subject=subject, attempts=0, resets_at=until)],
+        update_conflicts=True,
+        unique_fields=["subject"],
+        update_fields=["resets_at"],
+    )
+
+
+def is_remembered(subject: str, *, at: datetime) -> bool:
+    return AttemptCounter.objects.filter(subject=subject, resets_at__gt=at).exists()

@@ -1,0 +1,202 @@
+"""Accepts access tokens, or refuses them.
+
+Two things are remembered of a token that was good: what it says, for a minute, and that the database has
+not revoked it, for some seconds and until the machine's revocation stamp changes. So a token that was
+seen before costs a look into a dictionary, and no statement.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+from django.conf import settings
+from django.db import connection
+
+from accounts.errors import AccessTokenExpired, InvalidAccessToken
+from accounts.identity.scopes import with_implied
+from accounts.identity.tokens.issuing import ACCESS_TOKEN_TYPE
+from accounts.identity.tokens.keys import ALGORITHM, signing_keys
+from accounts.identity.tokens.revocations import make_room, revocation_stamp
+from core.tenancy.callers import Caller, CallerKind, Identity, TenantRecord
+
+LONGEST_TOKEN = 8_000
+REMEMBERED_TOKENS = 8_192
+SIGNATURE_LIFETIME = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedToken:
+    """What a token says, and until when nobody needs to ask the database whether it still holds.
+
+    Valid under `stamp` alone: the revocation stamp that was read before the database was asked.
+    """
+
+    caller: Caller
+    claims: dict[str, Any]
+    verified_at: datetime
+    forget_at: datetime
+    check_again_at: datetime
+    stamp: bytes
+
+
+_accepted: dict[str, AcceptedToken] = {}
+
+
+def verify_access_token(token: str, *, at: datetime) -> Caller:
+    """Return the caller that the token stands for.
+
+    Raises AccessTokenExpired, or InvalidAccessToken when the token is not one of ours or was revoked:
+    its session ended, its client, tenant or customer is not active (any more), its customer is no contact
+    of the legal entity that it acts for.
+    """
+    stamp = revocation_stamp().read()
+    known = _accepted.get(token)
+    if known is not None and known.stamp == stamp and known.verified_at <= at < known.check_again_at:
+        return known.caller
+    if known is not None and known.verified_at <= at < known.forget_at:
+        claims = known.claims
+    else:
+        claims = read_claims(token, at=at)
+    tenant = tenant_of_live_token(claims, at=at)
+    if tenant is None:
+        _accepted.pop(token, None)
+        raise InvalidAccessToken
+    caller = caller_of(claims, tenant)
+    if known is not None and known.claims is claims:
+        verified_at, forget_at = known.verified_at, known.forget_at
+    else:
+        verified_at, forget_at = at, min(caller.expires_at, at + SIGNATURE_LIFETIME)
+    check_again_at = min(forget_at, at + timedelta(seconds=settings.TOKEN_STATE_LIFETIME))
+    remember(token, AcceptedToken(caller, claims, verified_at, forget_at, check_again_at, stamp))
+    return caller
+
+
+def read_claims(token: str, *, at: datetime, expired_for: int = 0) -> dict[str, Any]:
+    """Return what a token of ours says; raise AccessTokenExpired or InvalidAccessToken otherwise.
+
+    The algorithm and the type are fixed, whatever the token names; the key is one of ours or none. A token
+    that expired less than `expired_for` seconds ago is read as well.
+    """
+    if not token or len(token) > LONGEST_TOKEN:
+        raise InvalidAccessToken
+    try:
+        header = jwt.get_unverified_header(token)
+        if header.get("typ") != ACCESS_TOKEN_TYPE:
+            raise InvalidAccessToken
+        key = signing_keys.public_key(str(header.get("kid", "")))
+        if key is None:
+            raise InvalidAccessToken
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[ALGORITHM],
+            issuer=settings.TOKEN_ISSUER,
+            # The clock of the request decides about the times, not one that PyJWT reads.
+            options={
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+                "require": ["exp", "iat", "iss", "sub", "tenant", "kind", "client_id", "scope"],
+            },
+        )
+    except jwt.PyJWTError:
+        raise InvalidAccessToken from None
+    if at.timestamp() >= claims["exp"] + expired_for:
+        raise AccessTokenExpired
+    return claims
+
+
+STATE = """
+SELECT tenant.id, tenant.name, tenant.default_language, tenant.languages, tenant.currency
+FROM tenancy_tenant AS tenant
+JOIN identity_apiclient AS client ON client.tenant_id = tenant.id
+WHERE tenant.name = %(tenant)s AND tenant.is_active
+  AND client.client_id = %(client)s AND client.is_active
+  AND (client.tokens_not_before IS NULL OR client.tokens_not_before <= to_timestamp(%(issued_at)s))
+"""
+SESSION_STATE = """
+  AND EXISTS (
+    SELECT 1 FROM identity_session AS session
+    WHERE session.session_id = %(session)s::uuid AND session.tenant_id = tenant.id
+      AND session.client_id = client.id
+      AND session.customer_id IS NOT DISTINCT FROM %(customer)s::bigint
+      AND session.revoked_at IS NULL AND session.expires_at > %(at)s
+  )
+"""
+CUSTOMER_STATE = """
+  AND EXISTS (
+    SELECT 1 FROM accounts_customer AS customer
+    WHERE customer.tenant_id = tenant.id AND customer.id = %(customer)s
+      AND customer.is_active AND NOT customer.is_on_hold
+  )
+"""
+CONTACT_STATE = """
+  AND EXISTS (
+    SELECT 1 FROM accounts_contactassignment AS contact
+    WHERE contact.tenant_id = tenant.id AND contact.customer_id = %(customer)s
+      AND contact.legal_entity_id = %(legal_entity)s
+  )
+"""
+
+
+def tenant_of_live_token(claims: dict[str, Any], *, at: datetime) -> TenantRecord | None:
+    """Return the tenant of a token that nothing has revoked; None for one that something has.
+
+    Takes one statement over tenant, client, session, customer and contact assignment.
+    """
+    statement = STATE
+    if "session_id" in claims:
+        statement += SESSION_STATE
+    if "customer_key" in claims:
+        statement += CUSTOMER_STATE
+    if "legal_entity_key" in claims:
+        statement += CONTACT_STATE
+    with connection.cursor() as cursor:
+        cursor.execute(
+            statement,
+            {
+                "tenant": claims["tenant"],
+                "client": claims["client_id"],
+                "issued_at": claims["iat"],
+                "session": claims.get("session_id"),
+                "customer": claims.get("customer_key"),
+                "legal_entity": claims.get("legal_entity_key"),
+                "at": at,
+            },
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    key, name, default_language, languages, currency = row
+    return TenantRecord(key, name, default_language, tuple(languages), currency)
+
+
+def caller_of(claims: dict[str, Any], tenant: TenantRecord) -> Caller:
+    """Return the caller that verified claims describe."""
+    return Caller(
+        tenant=tenant,
+        kind=CallerKind(claims["kind"]),
+        client_id=claims["client_id"],
+        scopes=with_implied(claims["scope"].split()),
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        session_id=claims.get("session_id", ""),
+        customer=Identity(claims["customer_key"], claims["sub"]) if "customer_key" in claims else None,
+        legal_entity=(
+            Identity(claims["legal_entity_key"], claims["legal_entity_id"])
+            if "legal_entity_key" in claims
+            else None
+        ),
+    )
+
+
+def remember(token: str, accepted: AcceptedToken) -> None:
+    """Keep the token in mind; the oldest make room when there are too many."""
+    _accepted.pop(token, None)
+    _accepted[token] = accepted
+    make_room(_accepted, REMEMBERED_TOKENS)
+
+
+def forget_accepted_tokens() -> None:
+    """Verify every token anew."""
+    _accepted.clear()

@@ -1,0 +1,348 @@
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils.module_loading import import_string
+from rest_framework.request import Request
+
+from catalog.api import serializers
+from catalog.api.viewsets.base import (
+    CATEGORY_ID,
+    LIST_PARAMETERS,
+    MANAGE,
+    READ_ERRORS,
+    REFERENCE_ID,
+    SHOW_UNPUBLISHED,
+    CategoryServiceViewSet,
+    category_operation,
+    id_answer,
+    key_in,
+    require_category,
+)
+from catalog.bodies import read_reference
+from catalog.errors import CategoriesOfReferenceNotFound, CategoryNotFound
+from catalog.models import Product
+from catalog.operations import assignments as operations
+from catalog.operations.assignments import AssignmentResult
+from catalog.representations import ASSIGNMENT, CATEGORY, CATEGORY_OF_REFERENCE
+from catalog.subtrees import descendants, descendants_among
+from core.api import parameters
+from core.api.bulk import multi_status, read_batch, result_status
+from core.api.conditional import answer_made_privately
+from core.api.parameters import path_parameter, query_parameter
+from core.errors import DomainError, InvalidInput
+from core.representation.pages import Parts
+from core.sql.statements import Sql
+from core.tenancy.callers import CallerKind
+
+TAGS = ["Category assignments"]
+ASSIGNMENT_ID = path_parameter("assignmentId", "The assignment's id.")
+ASSIGNMENT_TYPE = query_parameter("assignmentType", "What is assigned: products alone.", enum=["PRODUCT"])
+FILTERS = (
+    query_parameter("ref.id", "Only the assignment of this product."),
+    query_parameter("ref.localizedName", "A part of the product's name, in the accepted languages."),
+    query_parameter("withSubcategories", "Also what is assigned to descendants.", type=bool),
+    query_parameter(
+        "segmentsIds", "Only categories that are assigned to one of these segments, separated by commas."
+    ),
+    query_parameter("hideUnpublishedProducts", "Leave out products that are not published.", type=bool),
+)
+EXPAND = query_parameter("expandSupercategoriesIds", "Add `supercategoriesIds` to each category.", type=bool)
+WRITE_ERRORS = (400, 401, 403, 404)
+MOST_SEGMENTS = 200
+
+
+class CategoryAssignmentViewSet(CategoryServiceViewSet):
+    """Products in a category."""
+
+    @category_operation(
+        "GET-category-tree-retrieve-category-assignments",
+        summary="List what is assigned to a category",
+        tags=TAGS,
+        parameters=[
+            parameters.TENANT,
+            CATEGORY_ID,
+            ASSIGNMENT_TYPE,
+            *FILTERS,
+            SHOW_UNPUBLISHED,
+            parameters.Q,
+            *LIST_PARAMETERS,
+        ],
+        responses={200: serializers.CategoryAssignmentResponse(many=True)},
+        errors=READ_ERRORS,
+    )
+    def list(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+        check_type(self.query.get("assignmentType"))
+        shows_unpublished = self.shows_unpublished()
+        key = self.category_key(path["categoryId"], shows_unpublished=shows_unpublished)
+        narrowing, needs = self.filters()
+        conditions, parts = self.of_categories(key, shows_unpublished=shows_unpublished)
+        answer = self.answer_page(
+            ASSIGNMENT,
+            [Sql("assignment.tenant_id = %s", (self.caller.tenant.id,)), *conditions, *narrowing],
+            needs=needs,
+            parts=parts,
+            keeps_plan=True,
+            when_empty=partial(require_category, key, missing=CategoryNotFound(path["categoryId"])),
+        )
+        if self.caller.kind is CallerKind.CUSTOMER and self.query.get("segmentsIds"):
+            return answer_made_privately(request, answer)  # which segments count depends on the customer
+        return answer
+
+    def of_categories(self, key: Sql, *, shows_unpublished: bool) -> tuple[Sequence[Sql], Parts | None]:
+        """Return the conditions on the category (which subtree, and which segments), or else the parts.
+
+        Parts are the categories of segments below the one of the key: few, each with many products.
+        """
+        column = "assignment.category_id"
+        held: Sql | None = None
+        if segment_ids := parameters.words(self.query, "segmentsIds", most=MOST_SEGMENTS):
+            of_segments = import_string(settings.CATALOG_SEGMENT_FILTER)
+            held = of_segments(caller=self.caller, segment_ids=segment_ids, at=self.at)
+        if parameters.flag(self.query, "withSubcategories"):
+            if held is not None:
+                below = descendants_among(held, key, shows_unpublished=shows_unpublished)
+                return [], Parts.of_selection("category_id", below)
+            below = descendants(key, shows_unpublished=shows_unpublished, with_itself=True)
+            return [key_in(column, below)], None
+        alone = Sql(f"{column} = {key.text}", key.values)
+        return ([alone] if held is None else [alone, key_in(column, held)]), None
+
+    def filters(self) -> tuple[Sequence[Sql], set[str]]:
+        """Return the conditions on the product, and the joins that these need."""
+        conditions = []
+        needs: set[str] = set()
+        if product_id := parameters.text(self.query, "ref.id"):
+            conditions.append(
+                Sql(
+                    "assignment.product_id = (SELECT id FROM catalog_product"
+                    " WHERE tenant_id = %s AND external_id = %s)",
+                    (self.caller.tenant.id, product_id),
+                )
+            )
+        if name := parameters.text(self.query, "ref.localizedName"):
+            needs.add("product")
+            conditions.append(self.name_contains(name))
+        if parameters.flag(self.query, "hideUnpublishedProducts"):
+            needs.add("product")
+            conditions.append(Sql("product.is_published"))
+        return conditions, needs
+
+    def name_contains(self, part: str) -> Sql:
+        """Return the condition that the product's name has the part, in a language that the caller reads."""
+        languages = self.languages()
+        name = Sql("product.name")
+        if languages.accepted is not None:
+            name = Sql(
+                "cut_translations(product.name, %s::text[], %s)",
+                (list(languages.accepted), languages.default),
+            )
+        return Sql(
+            f"EXISTS (SELECT 1 FROM jsonb_each_text({name.text}) AS translation"
+            " WHERE strpos(lower(translation.value), lower(%s)) > 0)",
+            (*name.values, part),
+        )
+
+    @category_operation(
+        "POST-category-tree-assign-resource",
+        summary="Assign a product to a category",
+        tags=TAGS,
+        scopes=MANAGE,
+        parameters=[parameters.TENANT, CATEGORY_ID],
+        request=serializers.AssignmentBody,
+        responses={201: serializers.CategoryId},
+        errors=(*WRITE_ERRORS, 409),
+    )
+    def create(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+        assignment_id = operations.assign_product(
+            tenant_id=self.caller.tenant.id,
+            category_id=path["categoryId"],
+            product_id=read_reference(request.data, needs_type=True),
+            at=self.at,
+        )
+        return id_answer(assignment_id)
+
+    @category_operation(
+        "POST-category-tree-assign-category-resources",
+        summary="Assign up to 200 products to a category",
+        tags=TAGS,
+        scopes=MANAGE,
+        parameters=[parameters.TENANT, CATEGORY_ID],
+        request=serializers.AssignmentBody(many=True),
+        responses={207: serializers.BulkCategoryAssignmentResponse(many=True)},
+        errors=WRITE_ERRORS,
+    )
+    def bulk_create(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+        return self.answer_bulk(request.data, path["categoryId"], may_exist=False)
+
+    @category_operation(
+        "PUT-category-tree-update-category-assignments",
+        summary="Make sure that up to 200 products are assigned to a category",
+        tags=TAGS,
+        scopes=MANAGE,
+        parameters=[parameters.TENANT, CATEGORY_ID],
+        request=serializers.AssignmentUpsertBody(many=True),
+        responses={207: serializers.BulkCategoryAssignmentResponse(many=True)},
+        errors=WRITE_ERRORS,
+    )
+    def bulk_upsert(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+        return self.answer_bulk(request.data, path["categoryId"], may_exist=True)
+
+    def answer_bulk(self, body: object, category_id: str, *, may_exist: bool) -> HttpResponse:
+        rows = read_references(read_batch(body), needs_type=not may_exist)
+        results = operations.assign_products_in_bulk(
+            tenant_id=self.caller.tenant.id,
+            category_id=category_id,
+            products=rows,
+            at=self.at,
+            may_exist=may_exist,
+        )
+        entries = [bulk_entry(result) for result in results]
+        return multi_status((result.outcome for result in results), lambda done: entries[done.position])
+
+    @category_operation(
+        "PUT-category-tree-assign-resource",
+        summary="Make sure that a product is assigned to a category",
+        tags=TAGS,
+        scopes=MANAGE,
+        parameters=[parameters.TENANT, CATEGORY_ID, REFERENCE_ID],
+        responses={201: serializers.CategoryId, 204: None},
+        errors=WRITE_ERRORS,
+    )
+    def upsert(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+        assignment_id, created = operations.upsert_assignment(
+            tenant_id=self.caller.tenant.id,
+            category_id=path["categoryId"],
+            product_id=path["referenceId"],
+            at=self.at,
+        )
+        return id_answer(assignment_id) if created else HttpResponse(status=204)
+
+    @category_operation(
+        "DELETE-category-tree-remove-category-assignment",
+        summary="Delete an assignment",
+        tags=TAGS,
+        scopes=MANAGE,
+        parameters=[parameters.TENANT, CATEGORY_ID, ASSIGNMENT_ID],
+        responses={204: None},
+        errors=WRITE_ERRORS,
+    )
+    def destroy(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+        operations.remove_assignment(
+            tenant_id=self.caller.tenant.id,
+            category_id=path["categoryId"],
+            assignment_id=path["assignmentId"],
+        )
+        return HttpResponse(status=204)
+
+    @category_operation(
+        "DELETE-category-tree-remove-category-assignment-by-reference-id",
+        summary="Take a product out of a category",
+        tags=TAGS,
+        scopes=MANAGE,
+        parameters=[parameters.TENANT, CATEGORY_ID, REFERENCE_ID],
+        responses={204: None},
+        errors=WRITE_ERRORS,
+    )
+    def destroy_by_reference(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+        operations.remove_product_from_category(
+            tenant_id=self.caller.tenant.id, category_id=path["categoryId"], product_id=path["referenceId"]
+        )
+        return HttpResponse(status=204)
+
+    @category_operation(
+        "DELETE-category-tree-remove-all-category-assignments",
+        summary="Take all products out of a category",
+        tags=TAGS,
+        scopes=MANAGE,
+        parameters=[parameters.TENANT, CATEGORY_ID, ASSIGNMENT_TYPE],
+        responses={204: None},
+        errors=WRITE_ERRORS,
+    )
+    def destroy_all(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+        check_type(self.query.get("assignmentType"))
+        operations.remove_assignments_of_category(
+            tenant_id=self.caller.tenant.id, category_id=path["categoryId"]
+        )
+        return HttpResponse(status=204)
+
+
+class ReferenceViewSet(CategoryServiceViewSet):
+    """The categories of a product."""
+
+    @category_operation(
+        "GET-category-tree-list-categories-by-reference-id",
+        summary="List the categories of a product",
+        tags=TAGS,
+        parameters=[parameters.TENANT, REFERENCE_ID, SHOW_UNPUBLISHED, EXPAND, *LIST_PARAMETERS],
+        responses={200: serializers.CategoryResponse(many=True)},
+        errors=READ_ERRORS,
+    )
+    def list(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+        shows_unpublished = self.shows_unpublished()
+        key = self.product_key(path["referenceId"])
+        expands = parameters.flag(self.query, "expandSupercategoriesIds")
+        of_product = Sql(
+            "SELECT category_id FROM catalog_categoryassignment WHERE tenant_id = %s AND product_id = %s",
+            (self.caller.tenant.id, key),
+        )
+        conditions = [
+            *self.visible(shows_unpublished=shows_unpublished),
+            key_in("category.id", of_product),
+        ]
+        return self.answer_page(CATEGORY if expands else CATEGORY_OF_REFERENCE, conditions, q="")
+
+    def product_key(self, product_id: str) -> int:
+        product = Product.objects.filter(tenant=self.caller.tenant.id, external_id=product_id)
+        key = product.order_by().values_list("pk", flat=True).first()
+        if key is None:
+            raise CategoriesOfReferenceNotFound(product_id)
+        return key
+
+    @category_operation(
+        "DELETE-category-tree-remove-all-assignments",
+        summary="Take a product out of all categories",
+        tags=TAGS,
+        scopes=MANAGE,
+        parameters=[parameters.TENANT, REFERENCE_ID],
+        responses={204: None},
+        errors=WRITE_ERRORS,
+    )
+    def destroy(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+        operations.remove_product_everywhere(tenant_id=self.caller.tenant.id, product_id=path["referenceId"])
+        return HttpResponse(status=204)
+
+
+def read_references(entries: Sequence[Any], *, needs_type: bool) -> list[str | DomainError]:
+    """Read each entry of a bulk body; one that breaks a rule becomes its error."""
+    rows: list[str | DomainError] = []
+    for entry in entries:
+        try:
+            rows.append(read_reference(entry, needs_type=needs_type))
+        except InvalidInput as refused:
+            rows.append(refused)
+    return rows
+
+
+def check_type(kind: str | None) -> None:
+    if kind and kind.upper() != "PRODUCT":
+        raise InvalidInput("assignmentType is PRODUCT; nothing else can be assigned.", field="assignmentType")
+
+
+def bulk_entry(result: AssignmentResult) -> dict[str, Any]:
+    """One row's result as the category service says it: counted from 0, statuses in capitals on success."""
+    outcome = result.outcome
+    status = result_status(outcome)
+    entry: dict[str, Any] = {}
+    if result.assignment_id and not outcome.error:
+        entry["assignmentId"] = result.assignment_id
+    if result.product_id:
+        entry["productId"] = result.product_id
+    entry["index"] = outcome.position
+    entry["code"] = status.value
+    entry["status"] = status.phrase if outcome.error else status.phrase.upper()
+    if outcome.error:
+        entry["message"] = outcome.error.message
+    return entry

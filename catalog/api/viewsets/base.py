@@ -1,0 +1,109 @@
+"""What all resources of the category service share: what the caller may see, and in which languages."""
+
+from functools import partial
+from typing import Any
+
+import orjson
+from django.http import HttpResponse, QueryDict
+from rest_framework.request import Request
+
+from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
+from catalog.bodies import WriteLanguages
+from catalog.errors import InvalidLanguages
+from core.api import parameters
+from core.api.error_schemas import CategoryError
+from core.api.errors import category_shape
+from core.api.parameters import path_parameter, query_parameter
+from core.api.schema import operation
+from core.api.viewsets import ContractViewSet
+from core.errors import NotFound
+from core.representation.fields import Languages
+from core.representation.languages import unsupported_languages
+from core.sql.statements import Sql, fetch_rows
+
+category_operation = partial(operation, error_schema=CategoryError)
+
+MANAGE = (CATEGORY_MANAGE,)
+CATEGORY_ID = path_parameter("categoryId", "The category's id.")
+REFERENCE_ID = path_parameter("referenceId", "The product's id.")
+SHOW_UNPUBLISHED = query_parameter(
+    "showUnpublished", f"Show what is not published too. Needs {CATEGORY_READ_UNPUBLISHED}.", type=bool
+)
+LIST_PARAMETERS = (
+    parameters.SORT,
+    parameters.FIELDS,
+    *parameters.PAGING,
+    parameters.TOTAL_COUNT_HEADER,
+    parameters.ACCEPT_LANGUAGE,
+)
+READ_ERRORS = (400, 401, 403, 404)
+
+
+class CategoryServiceViewSet(ContractViewSet):
+    """A resource of the category service. Any valid token may read what is published."""
+
+    error_shape = staticmethod(category_shape)
+
+    def initial(self, request: Request, *args: Any, **path: Any) -> None:
+        super().initial(request, *args, **path)
+        self.query: QueryDict = request.query_params
+
+    def languages(self) -> Languages:
+        """Return how the caller wants localized fields; refuse languages that are not configured."""
+        asked, configured = super().languages(), self.caller.tenant.languages
+        if unknown := unsupported_languages(asked.accepted, configured):
+            raise InvalidLanguages("Accept-Language", unknown)
+        return Languages(asked.accepted, asked.default, tuple(configured))
+
+    def write_languages(self) -> WriteLanguages:
+        tenant = self.caller.tenant
+        return WriteLanguages(self.header("Content-Language"), tenant.default_language, tenant.languages)
+
+    def shows_unpublished(self) -> bool:
+        """Say whether the caller asks for what is unpublished; refuse it without the scope."""
+        asked = parameters.flag(self.query, "showUnpublished")
+        if asked:
+            self.require_scope(CATEGORY_READ_UNPUBLISHED)
+        return asked
+
+    def visible(self, *, shows_unpublished: bool) -> list[Sql]:
+        """Return the conditions of the tenant's categories that may be shown one by one."""
+        conditions = [
+            Sql("category.tenant_id = %s AND category.parent_id IS NOT NULL", (self.caller.tenant.id,))
+        ]
+        if not shows_unpublished:
+            conditions.append(Sql("category.is_published"))
+        return conditions
+
+    def category_key(self, category_id: str, *, shows_unpublished: bool) -> Sql:
+        """The key of a category that may be shown, as an expression; NULL when there is none."""
+        wanted = Sql.joined(
+            " AND ",
+            [
+                *self.visible(shows_unpublished=shows_unpublished),
+                Sql("category.external_id = %s", (category_id,)),
+            ],
+        )
+        return Sql(
+            f"(SELECT category.id FROM catalog_category AS category WHERE {wanted.text})", wanted.values
+        )
+
+
+def require_category(key: Sql, *, missing: NotFound) -> None:
+    """Raise `missing` when the expression of a category's key finds none."""
+    if fetch_rows(Sql(f"SELECT {key.text}", key.values)) == [(None,)]:
+        raise missing
+
+
+def key_in(column: str, selection: Sql) -> Sql:
+    """A condition: the column holds a key of the selection."""
+    return Sql(f"{column} IN ({selection.text})", selection.values)
+
+
+def id_answer(resource_id: str) -> HttpResponse:
+    """Answer what was created."""
+    return json_text(orjson.dumps({"id": resource_id}).decode(), 201)
+
+
+def json_text(text: str, status: int = 200) -> HttpResponse:
+    return HttpResponse(text, status=status, content_type="application/json")

@@ -1,0 +1,216 @@
+"""The web server: granian with bounded workers and threads, and the means to find and stop it again.
+
+`manage.py serve` prepares the database and then becomes `python -m config.server.granian`, so that one
+process chain is all there is: this process, and its workers.
+"""
+
+import argparse
+import fcntl
+import gc
+import http.client
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.utils.module_loading import import_string
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from config.environment import Environment
+from config.server.embedded_postgres.processes import send
+
+APPLICATION = "config.wsgi.application"
+THREADS_PER_WORKER = 3  # unless WEB_THREADS says otherwise; each keeps a connection to the database
+REQUESTS_PER_WORKER = 64  # accepted but unanswered; more wait in the kernel's queue
+PAUSE = 0.2  # seconds between two looks at another process
+PATIENCE = 3.0  # seconds that a predecessor's last workers may take to end
+SHUTDOWN_LIMIT = 10  # seconds that a worker may take to finish its requests
+
+DEMO_LOGINS = """\
+  Staff      admin / admin, merchandiser / merchandiser
+  Clients    demo-backend / demo-backend-secret (server side), demo-storefront (shoppers), tenant demo
+  Customers  household-1@example.com, password demo
+"""
+
+
+def threads_per_worker(environ: Mapping[str, str]) -> int:
+    """Return how many requests a worker works on at a time; more wait for their turn."""
+    return Environment(environ).number("WEB_THREADS", default=THREADS_PER_WORKER, least=1)
+
+
+class ServerUnavailable(Exception):
+    """The server cannot be started or stopped. The message says why and what to do."""
+
+
+class ServerFile:
+    """The file that names the running server's process. Its lock tells whether that process still lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "server.pid"
+
+    def claim(self) -> None:
+        """Write our process into the file and keep it locked until this process ends, through any exec.
+
+        Raises ServerUnavailable when another server of this checkout runs.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        if not _wait_until(lambda: _locks(descriptor)):
+            raise ServerUnavailable(
+                f"The server is already running (process {self.pid}). Stop it with `make stop`."
+            )
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        os.set_inheritable(descriptor, True)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server; 0 when there is none."""
+        try:
+            descriptor = os.open(self.path, os.O_RDWR)
+        except FileNotFoundError:
+            return 0
+        try:
+            return 0 if _locks(descriptor) else int(self.path.read_text().strip() or 0)
+        finally:
+            os.close(descriptor)
+
+    def stop(self) -> bool:
+        """End the server after its present requests; False when none was running."""
+        pid = self.pid
+        if not pid:
+            return False
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            send(pid, number)
+            if _wait_until(lambda: self.pid != pid, patience=2 * SHUTDOWN_LIMIT):
+                return True
+        raise ServerUnavailable(f"The server (process {pid}) does not stop.")
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raise ServerUnavailable when another program has the port.
+
+    granian's workers share their port with whoever asks, so without this a second server would start
+    and silently get every other request.
+    """
+    if not _wait_until(lambda: _binds(host, port)):
+        raise ServerUnavailable(
+            f"Port {port} of {host} is in use by another program, or not allowed. "
+            f"Stop that program, or choose another port: make run PORT={port + 1}"
+        )
+
+
+def _binds(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _locks(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait_until(holds: Callable[[], bool], patience: float = PATIENCE) -> bool:
+    deadline = time.monotonic() + patience
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
+def load_application(parent: int) -> Any:
+    """Return the WSGI application, in a worker that will not outlive the server process `parent`.
+
+    Nearly all that is loaded stays. Python would look through it for garbage again and again while it
+    grows, a quarter of the time that loading takes, and later during requests.
+    """
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    gc.disable()
+    application = import_string(APPLICATION)
+    gc.freeze()
+    gc.enable()
+    return application
+
+
+def _end_with(parent: int) -> None:
+    """End this worker once its parent is gone: kill -9 leaves no time to tell it, and it would serve on.
+
+    At once, as granian cannot shut down in good order without its parent; the database rolls back.
+    """
+    while os.getppid() == parent:
+        time.sleep(PAUSE)
+    os._exit(1)
+
+
+def _announce(host: str, port: int, *, with_demo: bool) -> None:
+    """Say where everything is, as soon as the first answer has come."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
+    while not _answers(reachable, port):
+        time.sleep(PAUSE)
+    address = f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
+    text = f"\nReady.\n  Admin      {address}/admin/\n  API        {address}/docs\n"
+    text += DEMO_LOGINS if with_demo else ""
+    print(text + "Stop with Ctrl-C; `make stop` stops the database as well.", flush=True)  # noqa: T201
+
+
+def _answers(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    try:
+        connection.request("GET", "/readyz")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m config.server.granian")
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", required=True, type=int)
+    parser.add_argument("--workers", required=True, type=int)
+    parser.add_argument("--threads", default=threads_per_worker(os.environ), type=int)
+    parser.add_argument("--with-demo", action="store_true")
+    arguments = parser.parse_args()
+
+    os.environ["SERVICE_ROLE"] = "web"
+    multiprocessing.set_start_method("spawn")  # a forked worker would inherit locks of our threads
+    server = Granian(
+        APPLICATION,
+        address=arguments.host,
+        port=arguments.port,
+        interface=Interfaces.WSGI,
+        workers=arguments.workers,
+        blocking_threads=arguments.threads,
+        backpressure=REQUESTS_PER_WORKER,
+        respawn_failed_workers=True,
+        workers_kill_timeout=SHUTDOWN_LIMIT,
+        websockets=False,
+        log_level=LogLevels.warning,
+    )
+    announcement = partial(_announce, arguments.host, arguments.port, with_demo=arguments.with_demo)
+    threading.Thread(target=announcement, daemon=True).start()
+    server.serve(target_loader=partial(load_application, os.getpid()), wrap_loader=False)
+
+
+if __name__ == "__main__":
+    main()

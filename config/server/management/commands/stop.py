@@ -1,0 +1,28 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from config.database import PROFILES
+from config.server.embedded_postgres.server import EmbeddedServer
+from config.server.granian import ServerFile, ServerUnavailable
+
+
+class Command(BaseCommand):
+    help = "Stop the web server and the embedded databases of this checkout, as far as they run."
+    requires_system_checks = []
+
+    def handle(self, **options: Any) -> None:
+        servers = [
+            EmbeddedServer(data=settings.VAR_DIR / folder, profile=profile)
+            for profile, folder in PROFILES.items()
+        ]
+        try:
+            stopped = [
+                "the web server" if ServerFile(settings.VAR_DIR).stop() else "",
+                *(f"PostgreSQL ({server.profile})" if server.stop() else "" for server in servers),
+            ]
+        except (DatabaseError, ServerUnavailable) as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"Stopped: {', '.join(filter(None, stopped)) or 'nothing, nothing was running'}.")

@@ -1,0 +1,292 @@
+"""Merges rows into a table: references resolved, bad rows set apart with a reason, the rest written at once.
+
+The number of statements does not depend on the number of rows. Rows are locked and written in key order, so
+that two imports of the same rows wait for each other instead of deadlocking. Rows that are stored as given
+already are neither written nor locked.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from core.imports.merge_specs import EMPTIED, TableKind
+from core.imports.merge_statements import (
+    BEFORE,
+    GIVEN,
+    RESOLVED,
+    WRITTEN,
+    Mode,
+    change_finding_statement,
+    chosen_rows,
+    emptying_statement,
+    holding_statement,
+    key_counting_statement,
+    locking_statement,
+    named_rows,
+    refusing_statement,
+    removing_statement,
+    resolving_again_statement,
+    resolving_statement,
+    scope_counting_statement,
+    scope_locking_statement,
+    superfluous_rows,
+    surveying_statement,
+    version_checking_statement,
+    writing_statement,
+)
+from core.imports.stages import CopiedRows, staged
+
+REFUSALS_AT_ONCE = 1_000
+REFUSED = "import_refused"  # a cursor
+WORK_MEMORY = "64MB"  # of the server, for each sort and hash join
+COUNTS = ("rows", "created", "changed", "unchanged", "repeated", "removed", "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row that was not applied: its line, a stable name of the reason, a sentence, the row's own text."""
+
+    line: int
+    code: str
+    message: str
+    source: str = ""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of rows. `repeated` rows were overridden by a later row of the same batch.
+
+    `stored` says how many rows there were before anything was removed: by the key of their scope (see
+    TableKind), or under 0 for all rows of the kind. `gone` counts the removed rows and those that were
+    deleted along with them. `emptied` says of which columns the values would go, and in how many rows; only
+    a dry run counts that.
+    """
+
+    rows: int = 0
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    repeated: int = 0
+    removed: int = 0
+    refused: int = 0
+    gone: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    stored: dict[int, int] = field(default_factory=dict)
+    emptied: dict[str, int] = field(default_factory=dict)
+
+    def count_refusal(self, refusal: Refusal) -> None:
+        """Count a refused row, whose line was counted before."""
+        self.refused += 1
+        self.reasons[refusal.code] = self.reasons.get(refusal.code, 0) + 1
+
+    def add(self, other: "Tally") -> None:
+        """Count another batch in."""
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for code, count in other.reasons.items():
+            self.reasons[code] = self.reasons.get(code, 0) + count
+        for name, count in other.emptied.items():
+            self.emptied[name] = self.emptied.get(name, 0) + count
+
+    @property
+    def applied(self) -> int:
+        """How many rows were taken, whether or not they changed anything."""
+        return self.created + self.changed + self.unchanged + self.repeated + self.removed
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """One batch of one kind for one tenant. `write=False` only says what would become of the rows.
+
+    `counts_stored` says whether the tally of a removal says how many rows there were before it.
+    """
+
+    kind: TableKind
+    tenant_id: int
+    at: datetime
+    mode: Mode = Mode.UPSERT
+    write: bool = True
+    counts_stored: bool = True
+
+    def run(
+        self,
+        rows: Iterable[Sequence[Any] | CopiedRows],
+        *,
+        refuse: Callable[[Refusal], None],
+        written: Callable[[str], None] | None = None,
+    ) -> Tally:
+        """Apply rows (see `TableKind.stage`) and count what became of them, in one transaction.
+
+        Hands every refused row to `refuse`, by line. Calls `written` with the keys of created rows (an
+        int8multirange as text, empty for none) while the temporary table `import_written` says what else
+        was done: `id`, `action` (changed, removed), the `version` after it, and `before`, the row as it was.
+        """
+        with (
+            transaction.atomic(),
+            connection.cursor() as cursor,
+            staged(GIVEN, self.kind.stage, rows) as count,
+        ):
+            cursor.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
+            _notice_sizes(cursor, self.kind)
+            self._execute(cursor, resolving_statement(self.kind, self.mode))
+            tally = Tally(rows=count)
+            survey = self._survey(cursor)
+            if self.write:
+                created = self._write(cursor, survey, tally)
+                if written is not None:
+                    written(created)
+                cursor.execute(f"DROP TABLE {WRITTEN}, {BEFORE}")
+            else:
+                self._foresee(cursor, tally)
+            for refusal in _refusals(cursor) if survey.refused else ():
+                refuse(refusal)
+                tally.count_refusal(refusal)
+            if self.mode is not Mode.DELETE:
+                done = tally.created + tally.changed + tally.unchanged
+                tally.repeated = tally.rows - tally.refused - done
+            cursor.execute(f"DROP TABLE {RESOLVED}")
+        return tally
+
+    def _execute(self, cursor: Any, statement: str) -> None:
+        cursor.execute(statement, {"tenant": self.tenant_id, "at": self.at})
+
+    def _foresee(self, cursor: Any, tally: Tally) -> None:
+        if self.mode is Mode.DELETE:
+            self._count_stored(cursor, tally)
+            cursor.execute(
+                f"SELECT count(DISTINCT stored_id), count(*) FROM {RESOLVED} WHERE refusal IS NULL"
+            )
+            tally.removed, accepted = cursor.fetchone()
+            tally.gone = tally.removed
+            tally.unchanged = accepted - tally.removed
+            return
+        cursor.execute(
+            "SELECT count(*) FILTER (WHERE stored_id IS NULL),"
+            " count(*) FILTER (WHERE stored_id IS NOT NULL AND NOT same), count(*) FILTER (WHERE same)"
+            f" FROM ({chosen_rows(self.kind)}) AS chosen"
+        )
+        tally.created, tally.changed, tally.unchanged = cursor.fetchone()
+        if EMPTIED in self.kind.notes:
+            cursor.execute(emptying_statement(self.kind))
+            tally.emptied = {self.kind.column_of_part(part): count for part, count in cursor.fetchall()}
+        if self.mode is Mode.REPLACE:
+            cursor.execute(f"ANALYZE {RESOLVED}")
+            self._count_stored(cursor, tally)
+            self._execute(cursor, f"SELECT count(*) {superfluous_rows(self.kind)}")
+            [tally.removed] = cursor.fetchone()
+            tally.gone = tally.removed
+
+    def _count_stored(self, cursor: Any, tally: Tally) -> None:
+        if not self.counts_stored:
+            return
+        self._execute(cursor, scope_counting_statement(self.kind))
+        tally.stored = dict(cursor.fetchall())
+
+    def _survey(self, cursor: Any) -> "Survey":
+        cursor.execute(surveying_statement(self.kind))
+        return Survey(*cursor.fetchone())
+
+    def _write(self, cursor: Any, survey: "Survey", tally: Tally) -> str:
+        """Write, and return the keys of the created rows."""
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE {WRITTEN}"
+            " (id bigint, action text, version integer, before jsonb) ON COMMIT DROP"
+        )
+        cursor.execute(
+            f"CREATE TEMPORARY TABLE {BEFORE} (id bigint, version integer, before jsonb) ON COMMIT DROP"
+        )
+        if self.mode is Mode.DELETE:
+            self._count_stored(cursor, tally)
+            self._execute(cursor, removing_statement(self.kind, named_rows(self.kind)))
+            tally.removed = tally.gone = cursor.rowcount
+            tally.unchanged = survey.accepted - tally.removed
+            return ""
+        if self.mode is Mode.REPLACE:
+            cursor.execute(f"ANALYZE {RESOLVED}")  # joined with all that is stored in the scope
+            cursor.execute(scope_locking_statement(self.kind))
+            self._count_stored(cursor, tally)
+            self._execute(cursor, removing_statement(self.kind, superfluous_rows(self.kind)))
+            tally.removed = tally.gone = cursor.rowcount
+        created = ""
+        if survey.new or survey.differing:
+            self._lock(cursor, survey)
+            self._execute(cursor, writing_statement(self.kind, self.mode))
+            tally.created, tally.changed, created = cursor.fetchone()
+        if tally.created + tally.changed < survey.accepted:  # some are the same, or stand there twice
+            cursor.execute(key_counting_statement(self.kind))
+            tally.unchanged = cursor.fetchone()[0] - tally.created - tally.changed
+        return created or ""
+
+    def _lock(self, cursor: Any, survey: "Survey") -> None:
+        """Lock what is named and what will change; refuse rows for what was found out by that."""
+        for reference, count in zip(self.kind.references, survey.named, strict=True):
+            if not count:
+                continue
+            cursor.execute(holding_statement(self.kind, reference))
+            if cursor.fetchone()[0]:
+                cursor.execute(refusing_statement(self.kind, reference))
+                survey.refused += cursor.rowcount
+        if survey.differing and self.mode is not Mode.INSERT:
+            self._execute(cursor, locking_statement(self.kind))
+            if self.kind.depends_on_stored:
+                cursor.execute(change_finding_statement())
+                if cursor.fetchone()[0]:
+                    self._execute(cursor, resolving_again_statement(self.kind, self.mode))
+                    survey.refused = self._survey(cursor).refused
+            if self.kind.versioned:
+                cursor.execute(version_checking_statement())
+                survey.refused += cursor.rowcount
+
+
+@dataclass(slots=True)
+class Survey:
+    """How many rows of a batch are new, differ from what is stored, are the same, and are refused.
+
+    `named` says for each reference how many rows name something.
+    """
+
+    new: int
+    differing: int
+    same: int
+    refused: int
+    named: Sequence[int]
+
+    @property
+    def accepted(self) -> int:
+        return self.new + self.differing + self.same
+
+
+def _notice_sizes(cursor: Any, kind: TableKind) -> None:
+    """Have PostgreSQL look at the tables of a kind that it takes for empty while there is something in them.
+
+    It does so after a vacuum that came when nothing in the table was committed yet. Then any index seems as
+    good as any other, and each row that is written may be checked against all rows of the tenant: hours for
+    a file of some hundred thousand lines.
+    """
+    tables = sorted({kind.target.table, *(reference.table for reference in kind.references)})
+    cursor.execute(
+        "SELECT relname FROM pg_class WHERE oid = ANY(%s::text[]::regclass[])"
+        " AND reltuples = 0 AND relpages > 0 ORDER BY relname",
+        [tables],
+    )
+    for (table,) in cursor.fetchall():
+        cursor.execute(f"ANALYZE {table}")
+
+
+def _refusals(cursor: Any) -> Iterator[Refusal]:
+    """Yield the refused rows by line; the server keeps what was not fetched yet."""
+    cursor.execute(
+        f"DECLARE {REFUSED} NO SCROLL CURSOR FOR SELECT line, resolved.refusal[1], resolved.refusal[2],"
+        f" coalesce(given.source, '') FROM {RESOLVED} AS resolved JOIN {GIVEN} AS given USING (line)"
+        " WHERE resolved.refusal IS NOT NULL ORDER BY line"
+    )
+    while True:
+        cursor.execute(f"FETCH {REFUSALS_AT_ONCE} FROM {REFUSED}")
+        found = cursor.fetchall()
+        yield from (Refusal(*row) for row in found)
+        if len(found) < REFUSALS_AT_ONCE:
+            break
+    cursor.execute(f"CLOSE {REFUSED}")

@@ -1,0 +1,176 @@
+"""What the import engine knows of a kind of row: where its parts go, what they name, what they must keep."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from core.sql.upserts import UpsertTarget
+
+ROW_COLUMNS: Mapping[str, str] = {
+    "line": "bigint",
+    "source": "text",
+    "refusal": "text[]",
+    "expected_version": "integer",
+}
+"""What every row begins with: its line, its text, why reading it failed, the version it expects."""
+
+SPOKEN, EMPTIED = "spoken", "emptied"
+SPOKEN_BY_ROW = f"given.{SPOKEN}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A part of a row that names a row of another table by its id.
+
+    `alias` is what the table is called in expressions, and gives the refusal its name (`unknown_customer`).
+    A part that is absent names nothing and is not refused.
+    """
+
+    alias: str
+    table: str
+    column: str
+    noun: str
+    identifier: str = "external_id"
+    condition: str = "TRUE"
+
+    @property
+    def code(self) -> str:
+        """The refusal of a row that names what does not exist."""
+        return f"unknown_{self.alias}"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A rule over a whole row: refused with `code` where `condition` holds, both in SQL.
+
+    `message` is an expression. `given` is the row, references stand under their aliases, `stored` is the row
+    that is there already, and `result` is the row as it would be written. A row that is named to be removed
+    keeps only the rules that concern it.
+    """
+
+    code: str
+    condition: str
+    message: str
+    concerns_removal: bool = False
+
+
+WINDOW_CHECK = Check(
+    code="invalid_input",
+    condition="result.valid_from > result.valid_to",
+    message="'validity.from must not be later than validity.to.'",
+)
+"""A window of which a row gives one end, and the other is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableKind:
+    """A kind of row that is merged into one table by statements over all rows at once.
+
+    `given` maps the parts of a row to PostgreSQL types. `values` says what goes into each column of the
+    target, as expressions over `given` and the references; %(tenant)s and %(at)s stand for the tenant's
+    key and the instant of the import. `nullable` are key columns that may hold no value. `stamps` are
+    columns that change only along with others. `references` are locked in their order, `joins` stand in
+    front of them. `scope` is the key column within which `replace` makes the rows exactly the file's.
+    `parts` maps columns of a file to columns of the target: `email`, or to a member of a jsonb column,
+    `details.vendor`; `name.*` stands for all members of a localized column. A row that has no such column
+    leaves the stored value alone. `spoken` is an expression: the parts that a row has, as text[]; without it
+    a row has all of them. `left_alone` are columns that no row has. `notes` are text[] columns that staged
+    rows have at their end: the parts that they have (`spoken`), those that they empty (`emptied`).
+    """
+
+    name: str
+    target: UpsertTarget
+    given: Mapping[str, str]
+    values: Mapping[str, str]
+    references: tuple[Reference, ...] = ()
+    checks: tuple[Check, ...] = ()
+    joins: str = ""
+    stamps: frozenset[str] = field(default=frozenset({"modified_at"}))
+    versioned: bool = True
+    nullable: frozenset[str] = frozenset()
+    scope: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    spoken: str = ""
+    left_alone: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stage(self) -> dict[str, str]:
+        """The columns of the temporary table that rows of this kind are copied into."""
+        return {**ROW_COLUMNS, **self.given, **dict.fromkeys(self.notes, "text[]")}
+
+    @property
+    def merged(self) -> frozenset[str]:
+        """The jsonb columns of which rows have single members."""
+        return frozenset(part.partition(".")[0] for part in self.parts.values() if "." in part)
+
+    @property
+    def depends_on_stored(self) -> bool:
+        """Whether a value that is written may depend on the stored row, so that this must be locked first."""
+        return self.spoken == SPOKEN_BY_ROW or bool(self.spoken and self.merged)
+
+    def part_of(self, name: str) -> str | None:
+        """Return the part of a column of a file, such as `name.en`; None for one that is no part."""
+        if name in self.parts:
+            return self.parts[name].removesuffix(".*")
+        column, _, member = name.rpartition(".")
+        part = self.parts.get(column, "")
+        return f"{part[:-1]}{member}" if part.endswith(".*") else None
+
+    def column_of_part(self, part: str) -> str:
+        """Return the name that a part has in files."""
+        names = {value.removesuffix(".*"): name for name, value in self.parts.items()}
+        column, _, member = part.partition(".")
+        return names[part] if part in names else f"{names[column]}.{member}"
+
+    def parts_of(self, names: Iterable[str]) -> list[str]:
+        """Return the parts of these columns of a file."""
+        return [part for name in names if (part := self.part_of(name)) is not None]
+
+    def for_header(self, names: Sequence[str], *, counts_emptied: bool) -> "TableKind":
+        """Return the kind of rows of which each has these columns, and no others."""
+        parts = self.parts_of(names)
+        quoted = ", ".join("'" + part.replace("'", "''").replace("%", "%%") + "'" for part in parts)
+        whole = {part for part in self.parts.values() if "." not in part}
+        return replace(
+            self,
+            spoken=f"ARRAY[{quoted}]::text[]",
+            notes=(EMPTIED,) if counts_emptied else (),
+            left_alone=frozenset(whole.difference(parts)) | self.merged.difference(_columns_of(parts)),
+        )
+
+    def by_row(self, *, counts_emptied: bool) -> "TableKind":
+        """Return the kind of rows of which each says itself which columns it has."""
+        return replace(self, spoken=SPOKEN_BY_ROW, notes=(SPOKEN, EMPTIED) if counts_emptied else (SPOKEN,))
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The columns whose difference makes a stored row a changed one."""
+        apart = {*self.target.key, *self.target.created_only, *self.stamps, *self.left_alone}
+        return tuple(name for name in self.target.columns if name not in apart)
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """The columns whose values differ from row to row; the others are the same for a whole import."""
+        return tuple(name for name in self.target.columns if "." in self.values[name])
+
+    def column_of(self, reference: Reference) -> str:
+        """Return the column of the target that holds the key of what the reference names."""
+        return next(name for name, value in self.values.items() if value == f"{reference.alias}.id")
+
+
+def _columns_of(parts: Iterable[str]) -> set[str]:
+    return {part.partition(".")[0] for part in parts}
+
+
+def plain_values(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return the expressions of columns that hold what the row gives under the same name."""
+    return {name: f"given.{name}" for name in columns}
+
+
+def earlier_holder(value: str, given: str) -> str:
+    """Return the join of `earlier`: the first line that gives the same unique value to another id."""
+    return (
+        f"LEFT JOIN (SELECT DISTINCT ON ({value}) {value} AS value, external_id, line FROM import_given"
+        f" WHERE {value} IS NOT NULL ORDER BY {value}, line) AS earlier"
+        f" ON earlier.value = {given} AND earlier.external_id <> given.external_id"
+    )

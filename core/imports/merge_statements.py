@@ -1,0 +1,327 @@
+"""The statements of a merge, composed from what a kind says. Every value is a parameter or a staged row."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+
+from core.imports.merge_specs import Reference, TableKind
+
+GIVEN = "import_given"
+RESOLVED = "import_resolved"
+BEFORE = "import_before"
+WRITTEN = "import_written"
+RESULT = re.compile(r"\bresult\.(\w+)")
+
+
+class Mode(StrEnum):
+    """What an import does with its rows."""
+
+    UPSERT = "upsert"  # create what is new, change what differs
+    INSERT = "insert"  # create; refuse what exists
+    REPLACE = "replace"  # upsert, and remove what the file does not hold
+    DELETE = "delete"  # remove what the file names
+
+
+def resolving_statement(kind: TableKind, mode: Mode) -> str:
+    """Return the statement that makes `import_resolved` of `import_given`: one row a line, keys looked up.
+
+    Its columns: line, expected_version, those of the target that differ from row to row, `stored_id` of the
+    row that is there already, its `stored_version`, `same` when that row is as given, and `refusal`.
+    """
+    return f"CREATE TEMPORARY TABLE {RESOLVED} ON COMMIT DROP AS {_resolved_rows(kind, mode)}"
+
+
+def _resolved_rows(kind: TableKind, mode: Mode) -> str:
+    values = _values(kind)
+    joins = [kind.joins] + [
+        f"LEFT JOIN {reference.table} AS {reference.alias} ON {reference.alias}.tenant_id = %(tenant)s"
+        f" AND {reference.alias}.{reference.identifier} = given.{reference.column}"
+        f" AND {reference.condition}"
+        for reference in kind.references
+    ]
+    key = " AND ".join(
+        f"coalesce(stored.{name}, 0) = coalesce({values[name]}, 0)"
+        if name in kind.nullable
+        else f"stored.{name} = {values[name]}"
+        for name in kind.target.key
+    )
+    joins.append(f"LEFT JOIN {kind.target.table} AS stored ON {key}")
+    columns = [
+        "given.line",
+        "given.expected_version",
+        *(f"{values[name]} AS {name}" for name in kind.varying),
+        "stored.id AS stored_id",
+        f"{'stored.version' if kind.versioned else 'NULL::integer'} AS stored_version",
+        f"stored.id IS NOT NULL AND {_same(kind, values)} AS same",
+        f"CASE {' '.join(_refusals(kind, mode, values))} END AS refusal",
+    ]
+    return f"SELECT {', '.join(columns)} FROM {GIVEN} AS given {' '.join(joins)}"
+
+
+def resolving_again_statement(kind: TableKind, mode: Mode) -> str:
+    """Return the statement that resolves those rows again whose stored row changed before it was locked."""
+    names = [name for name in kind.varying if name not in kind.target.key]
+    assignments = ", ".join(f"{name} = fresh.{name}" for name in [*names, "same", "refusal"])
+    return (
+        f"UPDATE {RESOLVED} AS resolved SET {assignments} FROM ({_resolved_rows(kind, mode)}"
+        f" WHERE given.line IN (SELECT line FROM {RESOLVED} AS earlier JOIN {BEFORE} AS locked"
+        " ON locked.id = earlier.stored_id WHERE earlier.refusal IS NULL"
+        " AND locked.version <> earlier.stored_version)) AS fresh WHERE fresh.line = resolved.line"
+    )
+
+
+def change_finding_statement() -> str:
+    """Return the statement that says whether a stored row changed before it was locked."""
+    return (
+        f"SELECT EXISTS (SELECT FROM {RESOLVED} AS earlier JOIN {BEFORE} AS locked"
+        " ON locked.id = earlier.stored_id WHERE locked.version <> earlier.stored_version)"
+    )
+
+
+def emptying_statement(kind: TableKind) -> str:
+    """Return the statement that counts the parts of stored rows which would be emptied, by part."""
+    differing = [
+        f"WHEN part = '{name}' THEN stored.{name} IS DISTINCT FROM chosen.{name}"
+        for name in kind.compared
+        if name in kind.varying
+    ]
+    members = [
+        f"WHEN starts_with(part, '{name}.') THEN stored.{name} ? substr(part, {len(name) + 2})"
+        for name in sorted(kind.merged)
+    ]
+    return (
+        f"SELECT part, count(*) FROM ({chosen_rows(kind)}) AS chosen"
+        f" JOIN {GIVEN} AS given USING (line)"
+        f" JOIN {kind.target.table} AS stored ON stored.id = chosen.stored_id"
+        " CROSS JOIN unnest(given.emptied) AS part WHERE NOT chosen.same"
+        f" AND CASE WHEN part IS NULL THEN FALSE {' '.join([*differing, *members])} ELSE FALSE END"
+        " GROUP BY part ORDER BY part"
+    )
+
+
+def _values(kind: TableKind) -> dict[str, str]:
+    """Return the expression of each column of the row as it is to be written."""
+    values = {}
+    whole = {part for part in kind.parts.values() if "." not in part}
+    for name, type_name in kind.target.columns.items():
+        given = f"({kind.values[name]})::{type_name}"
+        if kind.spoken and name in kind.merged:
+            members = (
+                f"ARRAY(SELECT substr(part, {len(name) + 2}) FROM unnest({kind.spoken}) AS part"
+                f" WHERE starts_with(part, '{name}.'))"
+            )
+            values[name] = (
+                f"CASE WHEN stored.id IS NULL OR '{name}' = ANY({kind.spoken}) THEN {given}"
+                f" ELSE (stored.{name} - {members}) || {given} END"
+            )
+        elif kind.spoken and name in whole:
+            values[name] = (
+                f"CASE WHEN stored.id IS NULL OR '{name}' = ANY({kind.spoken}) THEN {given}"
+                f" ELSE stored.{name} END"
+            )
+        else:
+            values[name] = given
+    return values
+
+
+def _same(kind: TableKind, values: dict[str, str]) -> str:
+    if not kind.compared:
+        return "TRUE"
+    stored = ", ".join(f"stored.{name}" for name in kind.compared)
+    given = ", ".join(values[name] for name in kind.compared)
+    return f"ROW({stored}) IS NOT DISTINCT FROM ROW({given})"
+
+
+def _with_results(condition: str, values: Mapping[str, str]) -> str:
+    return RESULT.sub(lambda found: f"({values[found[1]]})", condition)
+
+
+def _refusals(kind: TableKind, mode: Mode, values: Mapping[str, str]) -> list[str]:
+    cases = ["WHEN given.refusal IS NOT NULL THEN given.refusal"]
+    cases += [
+        f"WHEN given.{reference.column} IS NOT NULL AND {reference.alias}.id IS NULL THEN"
+        f" ARRAY['{reference.code}', 'There is no {reference.noun} ' || given.{reference.column} || '.']"
+        for reference in kind.references
+    ]
+    cases += [
+        f"WHEN {_with_results(check.condition, values)} THEN ARRAY['{check.code}', {check.message}]"
+        for check in kind.checks
+        if mode is not Mode.DELETE or check.concerns_removal
+    ]
+    if kind.versioned:
+        cases.append(
+            "WHEN given.expected_version <> stored.version THEN ARRAY['version_conflict',"
+            " format('Version %%s was sent, version %%s is stored.', given.expected_version, stored.version)]"
+        )
+    if mode is Mode.INSERT:
+        cases.append("WHEN stored.id IS NOT NULL THEN ARRAY['already_exists', 'The row exists already.']")
+    return cases
+
+
+def surveying_statement(kind: TableKind) -> str:
+    """Return the statement that counts `import_resolved`: new, differing, same and refused rows, and named.
+
+    `named` is an array: how many rows name something, for each reference.
+    """
+    named = ", ".join(f"count({kind.column_of(reference)})" for reference in kind.references)
+    return (
+        "SELECT count(*) FILTER (WHERE refusal IS NULL AND stored_id IS NULL),"
+        " count(*) FILTER (WHERE refusal IS NULL AND stored_id IS NOT NULL AND NOT same),"
+        f" count(*) FILTER (WHERE refusal IS NULL AND same), count(refusal), ARRAY[{named}]::bigint[]"
+        f" FROM {RESOLVED}"
+    )
+
+
+def key_counting_statement(kind: TableKind) -> str:
+    """Return the statement that counts the keys of the accepted rows."""
+    key = ", ".join(name for name in kind.target.key if name in kind.varying)
+    return f"SELECT count(*) FROM (SELECT DISTINCT {key} FROM {RESOLVED} WHERE refusal IS NULL) AS keys"
+
+
+def chosen_rows(kind: TableKind) -> str:
+    """A SELECT of the accepted rows, one a key: the last line counts."""
+    key = ", ".join(name for name in kind.target.key if name in kind.varying)
+    return f"SELECT DISTINCT ON ({key}) * FROM {RESOLVED} WHERE refusal IS NULL ORDER BY {key}, line DESC"
+
+
+def named_rows(kind: TableKind) -> str:
+    """The stored rows that accepted lines name."""
+    return (
+        f"FROM {kind.target.table} AS stored"
+        f" WHERE stored.id IN (SELECT stored_id FROM {RESOLVED} WHERE refusal IS NULL)"
+    )
+
+
+def superfluous_rows(kind: TableKind) -> str:
+    """The stored rows of the named scopes that no line names, refused lines included.
+
+    They are compared by their keys: another import may have created rows since these lines were resolved.
+    """
+    same_key = " AND ".join(
+        f"coalesce(named.{name}, 0) = coalesce(stored.{name}, 0)"
+        if name in kind.nullable
+        else f"named.{name} = stored.{name}"
+        for name in kind.target.key
+        if name in kind.varying
+    )
+    return (
+        f"FROM {kind.target.table} AS stored WHERE stored.tenant_id = %(tenant)s"
+        f" AND stored.{kind.scope} IN (SELECT {kind.scope} FROM {RESOLVED})"
+        f" AND NOT EXISTS (SELECT FROM {RESOLVED} AS named WHERE {same_key})"
+    )
+
+
+def removing_statement(kind: TableKind, rows: str) -> str:
+    """Return the statement that removes rows, locked in key order, and notes them as they were."""
+    return (
+        f"WITH locked AS MATERIALIZED (SELECT stored.* {rows} ORDER BY {_ordered(kind)} FOR UPDATE),"
+        f" gone AS (DELETE FROM {kind.target.table} AS stored USING locked WHERE stored.id = locked.id)"
+        f" INSERT INTO {WRITTEN} SELECT id, 'removed', {'version' if kind.versioned else 'NULL'},"
+        " to_jsonb(locked) FROM locked"
+    )
+
+
+def holding_statement(kind: TableKind, reference: Reference) -> str:
+    """Return the statement that keeps what rows name from being deleted; it answers how many are missing."""
+    key = kind.column_of(reference)
+    return (
+        f"WITH named AS MATERIALIZED (SELECT DISTINCT {key} AS id FROM {RESOLVED}"
+        f" WHERE refusal IS NULL AND NOT same AND {key} IS NOT NULL),"
+        f" held AS MATERIALIZED (SELECT id FROM {reference.table}"
+        " WHERE id IN (SELECT id FROM named) ORDER BY id FOR KEY SHARE)"
+        " SELECT (SELECT count(*) FROM named) - (SELECT count(*) FROM held)"
+    )
+
+
+def refusing_statement(kind: TableKind, reference: Reference) -> str:
+    """Return the statement that refuses rows whose reference was deleted before it could be held."""
+    key = kind.column_of(reference)
+    return (
+        f"UPDATE {RESOLVED} SET refusal = ARRAY['{reference.code}', 'The {reference.noun} was deleted.']"
+        f" WHERE refusal IS NULL AND {key} IS NOT NULL AND NOT EXISTS"
+        f" (SELECT FROM {reference.table} AS named WHERE named.id = {RESOLVED}.{key})"
+    )
+
+
+def scope_locking_statement(kind: TableKind) -> str:
+    """Return the statement that lets one replacement of a scope wait for another."""
+    [scope] = [reference for reference in kind.references if kind.column_of(reference) == kind.scope]
+    return (
+        f"SELECT FROM {scope.table} WHERE id IN (SELECT {kind.scope} FROM {RESOLVED})"
+        " ORDER BY id FOR NO KEY UPDATE"
+    )
+
+
+def scope_counting_statement(kind: TableKind) -> str:
+    """Return the statement that counts the stored rows of each named scope, by its key."""
+    return (
+        f"SELECT {kind.scope}, count(*) FROM {kind.target.table} WHERE tenant_id = %(tenant)s"
+        f" AND {kind.scope} IN (SELECT {kind.scope} FROM {RESOLVED}) GROUP BY {kind.scope}"
+    )
+
+
+def locking_statement(kind: TableKind) -> str:
+    """Return the statement that locks the rows about to change, in key order, and keeps them as they are."""
+    return (
+        f"WITH locked AS MATERIALIZED (SELECT stored.* FROM {kind.target.table} AS stored WHERE stored.id IN"
+        f" (SELECT stored_id FROM {RESOLVED} WHERE refusal IS NULL AND NOT same)"
+        f" ORDER BY {_ordered(kind)} FOR UPDATE)"
+        f" INSERT INTO {BEFORE} SELECT id, {'version' if kind.versioned else 'NULL'}, to_jsonb(locked)"
+        " FROM locked"
+    )
+
+
+def version_checking_statement() -> str:
+    """Return the statement that refuses rows whose version changed before the lock was had."""
+    return (
+        f"UPDATE {RESOLVED} AS resolved SET refusal = ARRAY['version_conflict',"
+        " format('Version %s was sent, version %s is stored.', expected_version, locked.version)]"
+        f" FROM {BEFORE} AS locked WHERE locked.id = resolved.stored_id AND resolved.refusal IS NULL"
+        " AND resolved.expected_version <> locked.version"
+    )
+
+
+def writing_statement(kind: TableKind, mode: Mode) -> str:
+    """Return the INSERT ... ON CONFLICT of a merge.
+
+    It answers how many rows were created and changed, and the keys of created rows as an int8multirange.
+    Changed rows are noted as they were. Another import may create a row in between: then it is updated
+    here where it differs, and nobody knows how it was.
+    """
+    target = kind.target
+    key, names = ", ".join(target.key), list(target.columns)
+    values = _values(kind)
+    chosen = [name if name in kind.varying else values[name] for name in names]
+    if kind.versioned:
+        names.append("version")
+        chosen.append(str(target.first_version))
+    ordered = ", ".join(name for name in target.key if name in kind.varying)
+    returned = "stored.version" if kind.versioned else "NULL::integer"
+    return (
+        f"WITH merged AS (INSERT INTO {target.table} AS stored ({', '.join(names)})"
+        f" SELECT {', '.join(chosen)} FROM ({chosen_rows(kind)}) AS chosen WHERE NOT same ORDER BY {ordered}"
+        f" ON CONFLICT ({key}) {_resolution(kind, mode)}"
+        f" RETURNING stored.id, xmax = 0 AS created, {returned} AS version),"
+        f" noted AS (INSERT INTO {WRITTEN} SELECT merged.id, 'changed', merged.version, locked.before"
+        f" FROM merged LEFT JOIN {BEFORE} AS locked ON locked.id = merged.id WHERE NOT merged.created)"
+        " SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created),"
+        " range_agg(int8range(id, id, '[]')) FILTER (WHERE created)::text FROM merged"
+    )
+
+
+def _resolution(kind: TableKind, mode: Mode) -> str:
+    if mode is Mode.INSERT or not kind.compared:
+        return "DO NOTHING"
+    target = kind.target
+    kept = {*target.created_only, *target.key, *kind.left_alone}
+    changing = [name for name in target.columns if name not in kept]
+    assignments = [f"{name} = excluded.{name}" for name in changing]
+    if kind.versioned:
+        assignments.append("version = stored.version + 1")
+    stored = ", ".join(f"stored.{name}" for name in kind.compared)
+    given = ", ".join(f"excluded.{name}" for name in kind.compared)
+    return f"DO UPDATE SET {', '.join(assignments)} WHERE ROW({stored}) IS DISTINCT FROM ROW({given})"
+
+
+def _ordered(kind: TableKind) -> str:
+    return ", ".join(f"stored.{name}" for name in kind.target.key)

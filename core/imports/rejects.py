@@ -1,0 +1,102 @@
+"""The file of refused rows: each as it stood in the source, with its line and the reason behind it."""
+
+import csv
+import io
+from io import SEEK_END, FileIO
+from pathlib import Path
+from typing import Self
+
+import orjson
+
+from core.imports.columns import REJECT_COLUMNS
+from core.imports.files import UnwritableFile
+from core.imports.merge import Refusal
+from core.imports.records import Format
+
+BYTES_AT_ONCE = 65_536
+
+
+class RejectsFile:
+    """Writes refused rows in the format of the source, so that it can be corrected and imported again.
+
+    Nothing is written without a path. `resume_at` cuts the file to what the committed batches wrote. Raises
+    UnwritableFile, which leaves the batch in which it happens unapplied.
+    """
+
+    def __init__(self, path: Path | None, kind: Format, header: list[str], *, resume_at: int) -> None:
+        self.kind = kind
+        self.width = len(header)
+        self.kept = [index for index, name in enumerate(header) if name not in REJECT_COLUMNS]
+        self.waiting = bytearray()
+        self.size = resume_at
+        self.path = path
+        self.stream: FileIO | None = None
+        if path is None:
+            return
+        try:
+            # Without a buffer of its own nothing is left to be written, and to fail, when it is closed.
+            self.stream = FileIO(path, "r+" if resume_at else "w")
+        except OSError as error:
+            raise UnwritableFile(f"{path} cannot be written: {error.strerror}.") from error
+        if not resume_at:
+            if kind is Format.CSV:
+                self.waiting += csv_line([*(header[index] for index in self.kept), *REJECT_COLUMNS])
+        elif self.stream.seek(0, SEEK_END) < resume_at:
+            self.stream.close()
+            raise UnwritableFile(f"{path} is not the file that the import has written refused rows to.")
+        else:
+            self.stream.truncate(resume_at)
+            self.stream.seek(resume_at)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.stream is not None:
+            self.stream.close()
+
+    def add(self, refusal: Refusal) -> None:
+        """Write one row."""
+        if self.stream is not None:
+            self.waiting += self._as_csv(refusal) if self.kind is Format.CSV else self._as_json(refusal)
+            if len(self.waiting) > BYTES_AT_ONCE:
+                self.flush()
+
+    def flush(self) -> int:
+        """Hand all to the operating system, where no kill loses it; return the file's length."""
+        if self.stream is None:
+            return 0
+        try:
+            while self.waiting:
+                written = self.stream.write(self.waiting)
+                del self.waiting[:written]
+                self.size += written
+        except OSError as error:
+            raise UnwritableFile(f"{self.path} cannot be written: {error.strerror}.") from error
+        return self.size
+
+    def _as_csv(self, refusal: Refusal) -> bytes:
+        try:
+            values = next(csv.reader(io.StringIO(refusal.source, newline=""), strict=True), [])
+        except csv.Error:
+            values = [refusal.source]  # what is broken comes back whole, in the first column
+        padded = [*values, *[""] * (self.width - len(values))]
+        kept = [padded[index] for index in self.kept]
+        return csv_line([*kept, str(refusal.line), refusal.code, refusal.message])
+
+    def _as_json(self, refusal: Refusal) -> bytes:
+        try:
+            row = orjson.loads(refusal.source)
+        except orjson.JSONDecodeError:
+            row = None
+        if not isinstance(row, dict):
+            row = {"rejectedText": refusal.source}
+        row["rejected"] = {"line": refusal.line, "reason": refusal.code, "message": refusal.message}
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def csv_line(values: list[str]) -> bytes:
+    """Return the values as a line of CSV."""
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerow(values)
+    return buffer.getvalue().encode()

@@ -1,0 +1,118 @@
+"""What an import may remove: nothing while a line cannot be read, and no more rows than allowed."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from django.db import connection
+
+from core.errors import DomainError
+from core.imports.merge import Tally
+from core.imports.merge_statements import Mode
+from core.imports.resources import Export
+from core.tenancy.callers import TenantRecord
+
+REMOVING_MODES = (Mode.REPLACE, Mode.DELETE)
+ROWS_WITHOUT_LIMIT = 100
+PERCENT_WITHOUT_LIMIT = 20
+NAMED_LINES = 5
+
+
+class UnreadableLines(DomainError):
+    """Lines of a file that removes rows cannot be read, so nothing was removed."""
+
+    code = "unreadable_lines"
+
+
+class TooManyRemovals(DomainError):
+    """More rows would be removed than the operator allows, so none were."""
+
+    code = "too_many_removals"
+
+
+@dataclass(slots=True)
+class UnreadLines:
+    """The lines that could not be read: how many, and the first of them with the reason."""
+
+    count: int = 0
+    last_line: int = 0
+    first: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, line: int, reason: str) -> None:
+        self.count += 1
+        self.last_line = line
+        if len(self.first) < NAMED_LINES:
+            self.first.append((line, reason))
+
+    def error(self) -> UnreadableLines:
+        """Return the error that names the lines."""
+        named = " ".join(
+            reason if reason.startswith(f"Line {line} ") else f"Line {line}: {reason}"
+            for line, reason in self.first
+        )
+        more = f" And {self.count - len(self.first):,} more." if self.count > len(self.first) else ""
+        what = "1 line" if self.count == 1 else f"{self.count:,} lines"
+        return UnreadableLines(
+            f"Nothing was removed or changed, because {what} could not be read. {named}{more}"
+            " Correct the file and import it again."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalLimit:
+    """How many rows an import may remove: so many, or a share of the rows that are stored.
+
+    With neither, up to 100 rows or 20 % of what is stored.
+    """
+
+    rows: int | None = None
+    percent: Decimal | None = None
+
+    def allows(self, removed: int, stored: int) -> bool:
+        """Say whether so many of the stored rows may be removed."""
+        if self.rows is not None:
+            return removed <= self.rows
+        if self.percent is not None:
+            return removed * 100 <= stored * self.percent
+        return removed <= ROWS_WITHOUT_LIMIT or removed * 100 <= stored * PERCENT_WITHOUT_LIMIT
+
+    @property
+    def allows_everything(self) -> bool:
+        return self.percent is not None and self.percent >= 100
+
+    def __str__(self) -> str:
+        if self.rows is not None:
+            return f"--max-removed {self.rows} allows fewer"
+        if self.percent is not None:
+            return f"--max-removed {self.percent}% allows fewer"
+        return (
+            f"more than {ROWS_WITHOUT_LIMIT} rows and more than {PERCENT_WITHOUT_LIMIT} % need --max-removed"
+        )
+
+
+def check_removals(tally: Tally, limit: RemovalLimit, *, removed_earlier: int, noun: str) -> None:
+    """Raise TooManyRemovals when the limit does not allow what an import removes.
+
+    The tally is that of the whole file; `removed_earlier` were removed before the import was resumed.
+    """
+    removed = removed_earlier + tally.gone
+    stored = removed_earlier + sum(tally.stored.values())
+    if limit.allows(removed, stored):
+        return
+    state = "No more rows were removed" if removed_earlier else "Nothing was removed or changed"
+    raise TooManyRemovals(
+        f"{removed:,} of {stored:,} {noun} would be removed; {limit}. {state}."
+        f" If that is what you want, run the import again with --max-removed {removed}."
+    )
+
+
+def count_stored(export: Export, tenant: TenantRecord) -> int:
+    """Return how many rows of a kind the tenant has."""
+    shape = export.representation
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*) FROM {shape.table} AS {shape.alias}"
+            f" WHERE {shape.alias}.tenant_id = %s AND {export.condition}",
+            [tenant.id],
+        )
+        [(count,)] = cursor.fetchall()
+        return count

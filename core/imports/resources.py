@@ -1,0 +1,435 @@
+"""What a file can hold, and who writes a batch of it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import Any, Generic, Protocol, TypeVar
+
+from django.db import transaction
+from django.utils.module_loading import autodiscover_modules
+
+from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
+from core.imports.columns import Column, completed, member_at
+from core.imports.merge import Merge, Refusal, Tally
+from core.imports.merge_specs import EMPTIED, SPOKEN, TableKind
+from core.imports.merge_statements import Mode
+from core.imports.plain_rows import PlainRow
+from core.imports.records import Record
+from core.imports.shadows import Rows, shadowed
+from core.imports.stages import CopiedRows
+from core.representation.representations import Representation
+from core.sql.upserts import Outcome
+from core.tenancy.callers import TenantRecord
+
+Row = TypeVar("Row")
+DELETIONS_AT_ONCE = 1_000
+LINES_AT_ONCE = 1_000
+UPDATING_MODES = (Mode.UPSERT, Mode.REPLACE)
+NOTED = {SPOKEN: "names", EMPTIED: "emptied"}  # what a row of a file has of each
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows to apply at once, for whom and how.
+
+    `is_rehearsal` says what would happen, and writes nothing. `header` names the columns of a CSV file. A
+    whole file may come as one batch: who keeps rows in memory takes them in parts of `size` rows.
+    `refuse` takes every row that is not applied, `unread` the line and the reason of those that may mean any
+    stored row. `count_stored` says how many rows of the kind the tenant has; None says that the tally needs
+    no count of stored rows. `written` is called with the keys of created rows when a table was written to,
+    while `import_written` says what else was done (see Merge).
+    """
+
+    records: Iterable[Record]
+    header: Sequence[str]
+    tenant: TenantRecord
+    at: datetime
+    mode: Mode
+    is_rehearsal: bool
+    size: int
+    refuse: Callable[[Refusal], None]
+    unread: Callable[[int, str], None]
+    count_stored: Callable[[], int] | None
+    written: Callable[[str], None] | None = None
+
+    def parts(self, size: int) -> Iterator[list[Record]]:
+        """Yield the records in parts of so many."""
+        records = iter(self.records)
+        while part := list(islice(records, size)):
+            yield part
+
+
+class Writer(Protocol):
+    """Applies batches of one kind. `plain` says which lines of a CSV file may come as plain rows."""
+
+    @property
+    def plain(self) -> PlainRow | None: ...
+
+    def write(self, batch: Batch) -> Tally:
+        """Apply the rows in one transaction; say what became of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """How the rows of a tenant are written to a file: documents that the import takes, in this order.
+
+    `key` are the members that say which row a document is.
+    """
+
+    representation: Representation
+    order: str
+    key: tuple[str, ...] = ("id",)
+    condition: str = "TRUE"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportKind:
+    """A kind of row in files. `name` is that of its commands, `upsert_<name>` and `export_<name>`.
+
+    `batch_size` bounds how long a batch holds its locks: less than a write waits for them. With
+    `plans_whole_file` an import that is all or nothing hands all rows to the operation at once.
+    Rows that exist are updated by the columns that a file has, if `is_updated_by_columns`.
+    """
+
+    name: str
+    noun: str
+    columns: tuple[Column, ...]
+    writer: Writer
+    export: Export
+    modes: tuple[Mode, ...] = (Mode.UPSERT, Mode.INSERT, Mode.DELETE)
+    is_undoable: bool = False
+    plans_whole_file: bool = False
+    is_updated_by_columns: bool = True
+    batch_size: int = 20_000
+
+
+_resources: dict[str, ImportKind] = {}
+
+
+def register(*resources: ImportKind) -> None:
+    """Make kinds of row known by name. Called in the `imports` package of each app."""
+    _resources.update({resource.name: resource for resource in resources})
+
+
+def registered_resources() -> dict[str, ImportKind]:
+    """Return every kind of row that files can hold, by name. Imports the `imports` package of each app."""
+    autodiscover_modules("imports")
+    return dict(_resources)
+
+
+def refusal_of(record: Record, error: DomainError) -> Refusal:
+    """Return the error as the reason why the row was refused."""
+    return Refusal(record.line, error.code, error.message, record.source)
+
+
+@dataclass(frozen=True, slots=True)
+class TableWriter:
+    """Writes rows by merging them into their table.
+
+    `read` makes the values of `table.given` of a body, behind the version that the row expects; plain rows
+    need no reading. `key_of` says which stored row a refused one means; None when that cannot be told.
+    `remove` deletes rows where that has rules of its own. `changed` is called in the transaction when
+    anything was written.
+    """
+
+    table: TableKind
+    read: Callable[[Mapping[str, Any], TenantRecord], Sequence[Any]]
+    key_of: Callable[[Mapping[str, Any]], Mapping[str, str | None] | None] = lambda body: None
+    remove: "Removal | None" = None
+    changed: Callable[[], None] | None = None
+    plain: PlainRow | None = None
+
+    def write(self, batch: Batch) -> Tally:
+        """Apply the rows in one transaction; say what became of them."""
+        if batch.mode is Mode.DELETE and self.remove is not None:
+            return remove_rows(batch, self.remove)
+        table = self._table_of(batch)
+        merge = Merge(
+            table,
+            tenant_id=batch.tenant.id,
+            at=batch.at,
+            mode=batch.mode,
+            write=not batch.is_rehearsal,
+            counts_stored=batch.count_stored is not None,
+        )
+        with transaction.atomic():
+            tally = merge.run(self._rows(batch, table), refuse=batch.refuse, written=batch.written)
+            if self.changed and merge.write and (tally.created or tally.changed or tally.removed):
+                self.changed()
+        return tally
+
+    def _table_of(self, batch: Batch) -> TableKind:
+        """Return the table as rows of this batch are merged into it: what they do not say stays as it is."""
+        if not self.table.parts or batch.mode not in UPDATING_MODES:
+            return self.table
+        if batch.header:
+            return self.table.for_header(batch.header, counts_emptied=batch.is_rehearsal)
+        return self.table.by_row(counts_emptied=batch.is_rehearsal)
+
+    def _rows(self, batch: Batch, table: TableKind) -> Iterator[Sequence[Any] | CopiedRows]:
+        read, tenant = self.read, batch.tenant
+        lines: list[str] = []
+        copied: Callable[[int, str], str] | None = None
+        if self.plain:
+            copied = self.plain.copier(batch.header, [*table.given, *table.notes])
+        for record in batch.records:
+            if copied and record.is_plain:
+                lines.append(copied(record.line, record.source))
+                if len(lines) == LINES_AT_ONCE:
+                    yield CopiedRows("".join(lines), len(lines))
+                    lines = []
+                continue
+            error = record.error
+            if record.body is not None:
+                try:
+                    values = read(record.body, tenant)
+                except DomainError as refused:
+                    error = refused
+                else:
+                    notes = [table.parts_of(getattr(record.given, NOTED[note])) for note in table.notes]
+                    yield (record.line, record.source, None, *values, *notes)
+                    continue
+            assert error is not None
+            yield (*self._refused(record, error, batch), *(None for _ in table.notes))
+        if lines:
+            yield CopiedRows("".join(lines), len(lines))
+
+    def _refused(self, record: Record, error: DomainError, batch: Batch) -> Sequence[Any]:
+        key = self.key_of(record.body) if record.body else None
+        if key is None:
+            batch.unread(record.line, error.message)
+            key = {}
+        values = [key.get(name) for name in self.table.given]
+        return (record.line, record.source, [error.code, error.message], None, *values)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """How rows are deleted by an operation. `id` is the member of the body that names a row.
+
+    The operation reports every id, in order, and tells by `created` that it found and deleted the row.
+    `tables` are those that it writes to or locks rows of: a dry run gives it copies of them.
+    """
+
+    operation: Callable[[TenantRecord, Sequence[str], datetime], list[Outcome]]
+    tables: Mapping[str, Rows]
+    id: str = "id"
+
+
+def one_by_one(
+    delete: Callable[[TenantRecord, str, datetime], None], *, gone: type[NotFound]
+) -> Callable[[TenantRecord, Sequence[str], datetime], list[Outcome]]:
+    """Return the operation of a Removal that deletes row by row. `gone` is raised for what is not there."""
+
+    def operation(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
+        outcomes = []
+        for position, name in enumerate(ids):
+            try:
+                delete(tenant, name, at)
+            except gone:  # deleted before, or along with another row
+                outcomes.append(Outcome(position, id=name))
+            else:
+                outcomes.append(Outcome(position, created=True, id=name))
+        return outcomes
+
+    return operation
+
+
+def remove_rows(batch: Batch, remove: Removal) -> Tally:
+    """Delete the rows that the records name; what is gone already counts as unchanged."""
+    tally = Tally()
+    with one_transaction(batch, remove.tables):
+        stored = batch.count_stored() if batch.count_stored else 0
+        for part in batch.parts(DELETIONS_AT_ONCE):
+            tally.rows += len(part)
+            named = [(record, (record.body or {}).get(remove.id)) for record in part]
+            for record, name in named:
+                if not isinstance(name, str):
+                    missing = InvalidInput(f"{remove.id} is missing, or not a text.", field=remove.id)
+                    refuse(tally, batch, refusal_of(record, record.error or missing))
+            accepted = [(record, name) for record, name in named if isinstance(name, str)]
+            for outcome in remove.operation(batch.tenant, [name for _, name in accepted], batch.at):
+                if outcome.error:
+                    refuse(tally, batch, refusal_of(accepted[outcome.position][0], outcome.error))
+                elif outcome.created:
+                    tally.removed += 1
+                else:
+                    tally.unchanged += 1
+        tally.gone = tally.removed
+        if batch.count_stored:
+            tally.stored = {0: stored}
+            tally.gone = max(tally.removed, stored - batch.count_stored())
+    return tally
+
+
+def one_transaction(batch: Batch, tables: Mapping[str, Rows]) -> AbstractContextManager[None]:
+    """Return the transaction that a batch is applied in; that of a dry run writes to copies of the tables.
+
+    So a dry run holds no lock that a write waits for, however long it takes.
+    """
+    return shadowed(tables, batch.tenant.id) if batch.is_rehearsal else transaction.atomic()
+
+
+def refuse(tally: Tally, batch: Batch, refusal: Refusal) -> None:
+    """Count a refused row, and hand it on."""
+    tally.count_refusal(refusal)
+    batch.refuse(refusal)
+
+
+class Overtaken(Exception):
+    """Stored rows are no longer as they were when the rows of a file were completed by them."""
+
+
+@dataclass(slots=True)
+class Planned(Generic[Row]):
+    """What rows of a file come to, made of what was stored at that moment, without a lock.
+
+    `last` has the last row of each id with its record, `changed` those of them that are to be written.
+    """
+
+    records: Sequence[Record]
+    stored: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    last: dict[str, tuple[Record, Row]] = field(default_factory=dict)
+    changed: list[Row] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    repeated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OperationWriter(Generic[Row]):
+    """Writes rows by an app's bulk operations. Of rows with the same id the last counts.
+
+    A row that does not have all columns is completed by what is stored. `id` is the member of the body that
+    names a row, `stored` returns the bodies of those that exist, `hold` locks these until the transaction
+    ends. `changed` keeps the rows that are new or differ from what is stored, `existing` tells which ids
+    exist. `upsert` reports every row, in order; when it has its locks, and before it writes, it calls the
+    function that it is given, which raises Overtaken when the rows have to be completed again. `tables` are
+    those that `upsert` writes to or locks rows of: a dry run gives it copies of them.
+    """
+
+    read: Callable[[Mapping[str, Any], TenantRecord], Row]
+    identify: Callable[[Row], str]
+    changed: Callable[[TenantRecord, Sequence[Row], Mapping[str, Mapping[str, Any]]], list[Row]]
+    columns: Sequence[Column]
+    stored: Callable[[TenantRecord, Sequence[str]], dict[str, dict[str, Any]]]
+    hold: Callable[[TenantRecord, Sequence[str]], None]
+    existing: Callable[[TenantRecord, Sequence[str]], set[str]]
+    upsert: Callable[[TenantRecord, Sequence[Row], datetime, Callable[[], None]], list[Outcome]]
+    tables: Mapping[str, Rows]
+    remove: Removal
+    id: str = "id"
+    plain: None = None
+
+    def write(self, batch: Batch) -> Tally:
+        """Apply the rows in one transaction; say what became of them.
+
+        The file is read before the first row is written: whoever waits for what is locked does not wait for
+        the file as well. A dry run locks nothing, and keeps only a part of the file in memory.
+        """
+        if batch.mode is Mode.DELETE:
+            return remove_rows(batch, self.remove)
+        tally = Tally()
+        parts: Iterable[Sequence[Record]] = batch.parts(batch.size)
+        if not batch.is_rehearsal:
+            parts = list(parts)
+        with one_transaction(batch, self.tables):
+            for part in parts:
+                self._write_part(batch, part, tally)
+        return tally
+
+    def _write_part(self, batch: Batch, part: Sequence[Record], tally: Tally) -> None:
+        """Plan without a lock and write; plan again under the locks when what is stored changed meanwhile."""
+        plan = self._planned(batch, part)
+        try:
+            outcomes = self._upserted(batch, plan, partial(self._confirm, batch, plan))
+        except Overtaken:
+            self.hold(batch.tenant, list(self.stored(batch.tenant, self._names(part))))
+            plan = self._planned(batch, part)
+            outcomes = self._upserted(batch, plan, lambda: None)
+        self._count(batch, plan, outcomes, tally)
+
+    def _planned(self, batch: Batch, part: Sequence[Record]) -> Planned[Row]:
+        plan: Planned[Row] = Planned(part)
+        if batch.mode in UPDATING_MODES:
+            plan.stored = self.stored(batch.tenant, self._names(part))
+        bodies = dict(plan.stored)
+        for record in part:
+            row = self._row(record, batch, bodies)
+            if isinstance(row, Refusal):
+                plan.refused.append(row)
+            else:
+                name = self.identify(row)
+                plan.repeated += name in plan.last
+                plan.last[name] = (record, row)
+        if batch.mode is Mode.INSERT:
+            for name in self.existing(batch.tenant, list(plan.last)):
+                record, _ = plan.last.pop(name)
+                plan.refused.append(refusal_of(record, AlreadyExists("The row exists already.")))
+        rows = [row for _, row in plan.last.values()]
+        plan.changed = self.changed(batch.tenant, rows, plan.stored)
+        return plan
+
+    def _names(self, records: Sequence[Record]) -> list[str]:
+        """Return what the records name their rows by, as it is given."""
+        named = (record.body.get(self.id) for record in records if record.body)
+        return sorted({name for name in named if isinstance(name, str)})
+
+    def _row(self, record: Record, batch: Batch, bodies: dict[str, Mapping[str, Any]]) -> Row | Refusal:
+        """Return the row, completed by its body among `bodies`, which then is the new one."""
+        if record.body is None:
+            assert record.error is not None
+            return refusal_of(record, record.error)
+        name = record.body.get(self.id)
+        body: Mapping[str, Any] = record.body
+        if isinstance(name, str) and name in bodies:
+            body = completed(body, record.given, bodies[name], self.columns)
+        try:
+            row = self.read(body, batch.tenant)
+        except DomainError as error:
+            return refusal_of(record, error)
+        if batch.mode in UPDATING_MODES and isinstance(name, str):
+            bodies[name] = dict(body)
+        return row
+
+    def _upserted(self, batch: Batch, plan: Planned[Row], confirm: Callable[[], None]) -> list[Outcome]:
+        if not plan.changed:
+            return []
+        return self.upsert(batch.tenant, plan.changed, batch.at, confirm)
+
+    def _confirm(self, batch: Batch, plan: Planned[Row]) -> None:
+        """Raise Overtaken when the rows that are to be written would be planned in another way by now."""
+        if batch.mode is Mode.INSERT:
+            if self.existing(batch.tenant, [self.identify(row) for row in plan.changed]):
+                raise Overtaken
+            return
+        names = self._names([plan.last[self.identify(row)][0] for row in plan.changed])
+        known = {name: plan.stored[name] for name in names if name in plan.stored}
+        if self.stored(batch.tenant, names) != known:
+            raise Overtaken
+
+    def _count(self, batch: Batch, plan: Planned[Row], outcomes: Sequence[Outcome], tally: Tally) -> None:
+        tally.rows += len(plan.records)
+        tally.repeated += plan.repeated
+        tally.unchanged += len(plan.last) - len(plan.changed)
+        for refusal in plan.refused:
+            refuse(tally, batch, refusal)
+        for outcome in outcomes:
+            record, _ = plan.last[self.identify(plan.changed[outcome.position])]
+            if outcome.error:
+                refuse(tally, batch, refusal_of(record, outcome.error))
+            elif outcome.created:
+                tally.created += 1
+            else:
+                tally.changed += 1
+                if batch.is_rehearsal:
+                    self._count_emptied(record, plan.stored, tally)
+
+    def _count_emptied(self, record: Record, stored: Mapping[str, Mapping[str, Any]], tally: Tally) -> None:
+        body = stored.get(str((record.body or {}).get(self.id)), {})
+        for name in record.given.emptied:
+            if member_at(body, name) not in (None, "", {}, []):
+                tally.emptied[name] = tally.emptied.get(name, 0) + 1

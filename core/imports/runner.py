@@ -1,0 +1,382 @@
+"""Imports a file batch by batch, so that it can be rehearsed, stopped, resumed and undone."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Protocol
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from core.errors import DomainError
+from core.imports.changes import note_changes
+from core.imports.files import UnreadableFile, UnwritableFile
+from core.imports.merge import COUNTS, Refusal, Tally
+from core.imports.merge_statements import Mode
+from core.imports.models import ImportReject, ImportRun, ImportState
+from core.imports.records import Format, Record, format_of, header_of, read_records
+from core.imports.rejects import RejectsFile
+from core.imports.removals import (
+    REMOVING_MODES,
+    TooManyRemovals,
+    UnreadableLines,
+    UnreadLines,
+    check_removals,
+    count_stored,
+)
+from core.imports.resources import Batch, refusal_of
+from core.imports.runs import ImportOrder, counted, end_run, new_run, unfinished_run
+from core.unavailability import CONTENTION, failure_in_words
+
+KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
+KEPT_SOURCE = 2_000  # characters of each kept row
+WHOLE_FILE_MODES = (Mode.REPLACE,)
+
+
+class TooManyRejects(DomainError):
+    """More rows were refused than the operator allows; the batch in which that happened is not applied."""
+
+    code = "too_many_rejects"
+
+
+class NotAllOrNothing(DomainError):
+    """Rows of an import that is all or nothing were refused, so nothing was applied."""
+
+    code = "rows_refused"
+
+
+class ImportStopped(DomainError):
+    """The operator stopped the import. Batches that were committed before stay."""
+
+    code = "stopped"
+
+
+class ServerFailed(DomainError):
+    """The database server ended the import, or is gone."""
+
+    code = "server_failed"
+
+
+class SourceAsRejects(UnwritableFile):
+    """Refused rows were to be written over the file that they come from."""
+
+
+NOT_APPLIED = (TooManyRejects, NotAllOrNothing, UnreadableLines, TooManyRemovals)
+"""Why a batch is taken back."""
+
+
+class Listener(Protocol):
+    """Watches an import."""
+
+    def read(self, rows: int) -> None:
+        """More rows have been read."""
+        ...
+
+    def committed(self, line: int, total: Tally) -> None:
+        """A batch is done, up to this line; the total of all batches so far."""
+        ...
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import came to. `run` is None for a rehearsal, which leaves no trace."""
+
+    run: ImportRun | None
+    total: Tally = field(default_factory=Tally)
+    unread: UnreadLines = field(default_factory=UnreadLines)
+    error: DomainError | None = None
+
+
+@dataclass(slots=True)
+class ImportAtWork:
+    """An import while it runs."""
+
+    order: ImportOrder
+    listener: Listener
+    format: Format
+    header: list[str]
+    rejects: RejectsFile
+    report: Report
+    removed_earlier: int
+    removals_are_judged: bool = False
+    last_line: int = 0
+    untold: int = 0
+
+    def run(self) -> None:
+        """Apply the file's rows behind the last committed line, one transaction a batch."""
+        if self.order.mode is Mode.DELETE:
+            rows = self._require_readable_file()
+            if rows > self.order.rows_at_once and not is_whole_file(self.order):
+                self._require_few_removals()
+        records = self._records()
+        for first in records:
+            if is_whole_file(self.order):
+                batch: Iterator[Record] = chain([first], records)
+            else:
+                batch = chain([first], islice(records, self.order.rows_at_once - 1))
+            self._apply(batch)
+        self.rejects.flush()  # a file without rows has a header all the same
+
+    def _read(self) -> Iterator[Record]:
+        return read_records(
+            self.order.file,
+            self.format,
+            self.order.columns,
+            self.order.kind.writer.plain,
+            default_language=self.order.tenant.default_language,
+        )
+
+    def _records(self) -> Iterator[Record]:
+        done = self.report.run.committed_line if self.report.run else 0
+        for record in self._read():
+            if record.line > done:
+                self.last_line = record.line
+                self.untold += 1
+                if self.untold == 1_000:
+                    self.listener.read(self.untold)
+                    self.untold = 0
+                if record.error is not None:
+                    self.report.unread.add(record.line, record.error.message)
+                yield record
+        self._notice_unended_line()
+        self.listener.read(self.untold)
+        self.untold = 0
+
+    def _notice_unended_line(self) -> None:
+        line = self.order.file.unended_line
+        if line and self.order.mode in REMOVING_MODES and self.report.unread.last_line != line:
+            self.report.unread.add(line, "has no end of line, so the file may have been cut off there.")
+
+    def _require_readable_file(self) -> int:
+        """Raise UnreadableLines when any line cannot be read, before the first batch; return the rows."""
+        refusals: list[ImportReject] = []
+        refuse = self._keeping_refusals(refusals)
+        tally = Tally()
+        for record in self._read():
+            tally.rows += 1
+            if record.error is not None:
+                self.report.unread.add(record.line, record.error.message)
+                refusal = refusal_of(record, record.error)
+                refuse(refusal)
+                tally.count_refusal(refusal)
+        self._notice_unended_line()
+        if self.report.unread.count:
+            self.rejects.flush()
+            self.report.total.add(tally)
+            if self.report.run is not None:
+                self._note_failure(self.report.run, refusals)
+            raise self.report.unread.error()
+        return tally.rows
+
+    def _require_few_removals(self) -> None:
+        """Raise TooManyRemovals when all batches together would remove too much, before the first one.
+
+        Does a dry run of the whole file, which locks nothing, also when some of it was removed before.
+        """
+        if not self.order.max_removed.allows_everything:
+            batch = self._batch(self._read(), refuse=lambda refusal: None, is_rehearsal=True)
+            tally = self.order.kind.writer.write(batch)
+            try:
+                self._check_removals(tally)
+            except TooManyRemovals:
+                self.report.total.rows += tally.rows
+                raise
+        self.removals_are_judged = True
+
+    def _check_removals(self, tally: Tally) -> None:
+        check_removals(
+            tally,
+            self.order.max_removed,
+            removed_earlier=self.removed_earlier,
+            noun=self.order.kind.noun,
+        )
+
+    def _keeping_refusals(self, refusals: list[ImportReject]) -> Callable[[Refusal], None]:
+        """Return what takes a refused row: all go to the file of rejects, the first ones to `refusals`."""
+        run = self.report.run
+        kept = 0 if run is None else max(0, KEPT_REJECTS - run.refused)
+
+        def refuse(refusal: Refusal) -> None:
+            self.rejects.add(refusal)
+            if len(refusals) < kept:
+                refusals.append(
+                    ImportReject(
+                        run=run,
+                        line=refusal.line,
+                        reason=refusal.code,
+                        message=refusal.message,
+                        source=refusal.source[:KEPT_SOURCE],
+                    )
+                )
+
+        return refuse
+
+    def _batch(
+        self, records: Iterator[Record], *, refuse: Callable[[Refusal], None], is_rehearsal: bool
+    ) -> Batch:
+        order, run = self.order, self.report.run
+        counts_stored = order.mode in REMOVING_MODES and not self.removals_are_judged
+        return Batch(
+            records=records,
+            header=self.header,
+            tenant=order.tenant,
+            at=timezone.now(),
+            mode=order.mode,
+            is_rehearsal=is_rehearsal,
+            size=order.rows_of_part,
+            refuse=refuse,
+            unread=self._note_unknown_key,
+            count_stored=partial(count_stored, order.kind.export, order.tenant) if counts_stored else None,
+            written=partial(note_changes, run) if run and order.kind.is_undoable else None,
+        )
+
+    def _apply(self, records: Iterator[Record]) -> None:
+        refusals: list[ImportReject] = []
+        run = self.report.run
+        refuse = self._keeping_refusals(refusals)
+        batch = self._batch(records, refuse=refuse, is_rehearsal=self.order.is_rehearsal)
+        try:
+            with transaction.atomic():
+                tally = self.order.kind.writer.write(batch)
+                written = self.rejects.flush()
+                self._check(tally)
+                if run is not None:
+                    ImportReject.objects.bulk_create(refusals)
+                    self._note_progress(run, tally, written)
+        except NOT_APPLIED:
+            if run is not None:
+                self._note_failure(run, refusals)
+            raise
+        self.report.total.add(tally)
+        self.listener.read(self.untold)
+        self.untold = 0
+        self.listener.committed(self.last_line, self.report.total)
+
+    def _note_unknown_key(self, line: int, reason: str) -> None:
+        """Count a row whose key cannot be read, which may mean any row that `replace` would remove."""
+        if self.order.mode is Mode.REPLACE and self.report.unread.last_line != line:
+            self.report.unread.add(line, reason)
+
+    def _check(self, tally: Tally) -> None:
+        """Raise why the batch is not applied, if so; what was refused then counts, and nothing else does."""
+        try:
+            self._check_refusals(tally)
+            if self.order.mode in REMOVING_MODES and not self.removals_are_judged:
+                self._check_removals(tally)
+        except NOT_APPLIED:
+            self.report.total.add(Tally(rows=tally.rows, refused=tally.refused, reasons=tally.reasons))
+            raise
+
+    def _check_refusals(self, tally: Tally) -> None:
+        refused = self.report.total.refused + tally.refused
+        allowed = self.order.max_rejects
+        if self.order.mode is Mode.REPLACE and self.report.unread.count:
+            raise self.report.unread.error()
+        if self.order.is_atomic and tally.refused and not self.order.is_rehearsal:
+            raise NotAllOrNothing(
+                f"{tally.refused:,} rows were refused, so nothing was applied: it is all or nothing."
+            )
+        if allowed is not None and refused > allowed:
+            raise TooManyRejects(
+                f"{refused:,} rows were refused and {allowed:,} are allowed:"
+                f" the batch up to line {self.last_line:,} was not applied."
+            )
+
+    def _note_failure(self, run: ImportRun, refusals: list[ImportReject]) -> None:
+        """Keep why rows were refused, which is what the operator needs; the transaction took it along."""
+        ImportReject.objects.bulk_create(refusals)
+        if run.committed_line == 0:
+            run.refused, run.refused_by_reason = self.report.total.refused, self.report.total.reasons
+            run.save(update_fields=["refused", "refused_by_reason"])
+
+    def _note_progress(self, run: ImportRun, tally: Tally, written: int) -> None:
+        for name in COUNTS:
+            setattr(run, name, getattr(run, name) + getattr(tally, name))
+        for code, count in tally.reasons.items():
+            run.refused_by_reason[code] = run.refused_by_reason.get(code, 0) + count
+        run.committed_line = self.last_line
+        run.rejects_size = written
+        run.save()
+
+
+def is_whole_file(order: ImportOrder) -> bool:
+    """Say whether the file is applied at once: all or nothing, a replacement, or a rehearsal."""
+    return order.is_atomic or order.is_rehearsal or order.mode in WHOLE_FILE_MODES
+
+
+def run_import(order: ImportOrder, listener: Listener) -> Report:
+    """Import the file and say what became of its rows.
+
+    Raises UnreadableFile for a file or header that cannot be read, before anything is written; and
+    UnwritableFile, NothingToResume and ImportIsRunning. What ends an import early comes back as the report's
+    `error`, beside what had been committed: the run can be resumed then.
+    """
+    kind = order.format or format_of(order.file)
+    header = header_of(order.file, kind)
+    next(read_records(order.file, kind, order.columns), None)  # a header that does not fit ends it here
+    check_rejects_path(order)
+    notice_gone_clients()
+    run = None if order.is_rehearsal else unfinished_run(order) if order.resumes else new_run(order)
+    report = Report(run, total=counted(run) if run else Tally())
+    try:
+        rejects = RejectsFile(order.rejects_path, kind, header, resume_at=run.rejects_size if run else 0)
+        with rejects:
+            removed = report.total.removed
+            ImportAtWork(order, listener, kind, header, rejects, report, removed).run()
+    except (*NOT_APPLIED, UnreadableFile, UnwritableFile) as error:
+        report.error = error
+        end_run(run, ImportState.FAILED, error)
+    except KeyboardInterrupt:
+        report.error = stopped(report)
+        recount(report)
+        end_run(run, ImportState.STOPPED)
+    except (OperationalError, InterfaceError) as error:
+        report.error = ServerFailed(end_in_words(report, error))
+        with suppress(OperationalError, InterfaceError):  # a run that cannot be ended can be resumed as well
+            recount(report)
+            end_run(run, ImportState.FAILED, error)
+    except Exception as error:
+        end_run(run, ImportState.FAILED, error)
+        raise
+    else:
+        end_run(run, ImportState.FINISHED)
+    return report
+
+
+def end_in_words(report: Report, error: Exception) -> str:
+    """Return why the database ended the import, and how to go on."""
+    if not isinstance(error.__cause__, CONTENTION):
+        return f"The database server ended the import: {str(error).strip()}"
+    resume = " Batches that were committed stay; --resume goes on behind them." if report.run else ""
+    return failure_in_words(error) + resume
+
+
+def stopped(report: Report) -> ImportStopped:
+    if report.run is None:
+        return ImportStopped("Stopped. It was a rehearsal: nothing has changed.")
+    return ImportStopped("Stopped. What was committed stays; run the same command with --resume to go on.")
+
+
+def recount(report: Report) -> None:
+    """Take the counts from the run: the end may have come behind a commit, before the batch was counted."""
+    if report.run is not None:
+        report.run.refresh_from_db()
+        report.total = counted(report.run)
+
+
+def check_rejects_path(order: ImportOrder) -> None:
+    """Raise SourceAsRejects when the rows would be overwritten by those of them that are refused."""
+    path, source = order.rejects_path, Path(order.file.name)
+    if path is not None and path.exists() and source.exists() and path.samefile(source):
+        raise SourceAsRejects(f"{path} is the file that is imported; name another one for refused rows.")
+
+
+def notice_gone_clients() -> None:
+    """Let the server end a statement whose client was killed, where it can tell; it may hold locks."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT version() ~* 'linux|darwin|bsd'")
+        if cursor.fetchone()[0]:
+            cursor.execute("SET client_connection_check_interval = '2s'")

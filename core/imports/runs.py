@@ -1,0 +1,149 @@
+"""The row of an import: made, found again to be resumed, held by one process, ended."""
+
+import getpass
+import socket
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from django.db import connection
+from django.utils import timezone
+
+from core.errors import Conflict, DomainError
+from core.imports.columns import Column
+from core.imports.files import InputFile
+from core.imports.merge import COUNTS, Tally
+from core.imports.merge_statements import Mode
+from core.imports.models import ImportRun, ImportState
+from core.imports.records import Format
+from core.imports.removals import RemovalLimit
+from core.imports.resources import DELETIONS_AT_ONCE, ImportKind
+from core.sql.locks import Lock
+from core.tenancy.callers import TenantRecord
+
+WHOLE_FILE = sys.maxsize
+PATIENCE_SECONDS = 10  # a killed process's last statement may still be at work in the server
+UNFINISHED = (ImportState.RUNNING, ImportState.STOPPED, ImportState.FAILED)
+
+
+class NothingToResume(DomainError):
+    """No unfinished import of this very file, kind, mode and tenant is known."""
+
+    code = "nothing_to_resume"
+
+
+class ImportIsRunning(Conflict):
+    """Another process is at work on the import."""
+
+    code = "import_is_running"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOrder:
+    """What an operator wants. `batch_size` None is the kind's own; `max_rejects` None allows any number."""
+
+    kind: ImportKind
+    tenant: TenantRecord
+    file: InputFile
+    format: Format | None = None
+    mode: Mode = Mode.UPSERT
+    is_rehearsal: bool = False
+    is_atomic: bool = False
+    resumes: bool = False
+    batch_size: int | None = None
+    max_rejects: int | None = None
+    max_removed: RemovalLimit = RemovalLimit()
+    rejects_path: Path | None = None
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows are one batch, whose locks are held until it is committed."""
+        size = self.batch_size or self.kind.batch_size
+        return min(size, DELETIONS_AT_ONCE) if self.mode is Mode.DELETE else size
+
+    @property
+    def rows_of_part(self) -> int:
+        """How many rows a batch may hand on at once, where it is the whole file."""
+        return WHOLE_FILE if self.is_atomic and self.kind.plans_whole_file else self.rows_at_once
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the file. To remove or to update rows it needs only those that say which ones."""
+        is_whole = self.mode is Mode.INSERT or not self.kind.is_updated_by_columns
+        if is_whole and self.mode is not Mode.DELETE:
+            return self.kind.columns
+        key = self.kind.export.key
+        return tuple(
+            replace(column, is_required=column.is_required and column.name.partition(".")[0] in key)
+            for column in self.kind.columns
+        )
+
+
+def new_run(order: ImportOrder) -> ImportRun:
+    run = ImportRun.objects.create(
+        tenant_id=order.tenant.id,
+        kind=order.kind.name,
+        mode=order.mode,
+        is_atomic=order.is_atomic,
+        started_by=getpass.getuser(),
+        host=socket.gethostname(),
+        file_name=order.file.name[:1_000],
+        file_size=order.file.size,
+        file_digest=order.file.digest(),
+    )
+    hold_run(run)
+    return run
+
+
+def unfinished_run(order: ImportOrder) -> ImportRun:
+    """Return the last unfinished run of this file, held by this process."""
+    runs = ImportRun.objects.filter(tenant=order.tenant.id, kind=order.kind.name, mode=order.mode)
+    run = runs.filter(file_digest=order.file.digest()).first()
+    if run is None or run.state not in UNFINISHED:
+        namesake = runs.filter(file_name=order.file.name, state__in=UNFINISHED).first()
+        raise NothingToResume(
+            f"The file has changed since import {namesake.pk} of it; run it without --resume."
+            if run is None and namesake
+            else "There is no unfinished import of this file, with this mode, into this tenant;"
+            " run it without --resume."
+        )
+    hold_run(run)
+    run.refresh_from_db()  # what the process that held it until now has committed meanwhile
+    run.state, run.message, run.finished_at = ImportState.RUNNING, "", None
+    if run.committed_line == 0:
+        run.refused, run.refused_by_reason = 0, {}
+    run.save(update_fields=["state", "message", "finished_at", "refused", "refused_by_reason"])
+    run.rejects.filter(line__gt=run.committed_line).delete()  # their batch was not applied, and comes again
+    return run
+
+
+def hold_run(run: ImportRun) -> None:
+    """Hold the run until this process ends; raise ImportIsRunning when another one holds it."""
+    with connection.cursor() as cursor:
+        for _ in range(round(PATIENCE_SECONDS * 10)):
+            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [int(Lock.IMPORT_RUN), run.pk])
+            if cursor.fetchone()[0]:
+                return
+            cursor.execute("SELECT pg_sleep(0.1)")
+    raise ImportIsRunning(f"Import {run.pk} is at work in another process.")
+
+
+def release_run(run: ImportRun) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [int(Lock.IMPORT_RUN), run.pk])
+
+
+def end_run(run: ImportRun | None, state: ImportState, error: BaseException | None = None) -> None:
+    if run is None:
+        return
+    run.state = state
+    run.finished_at = timezone.now()
+    run.message = str(error) if error else ""
+    run.save(update_fields=["state", "finished_at", "message"])
+    release_run(run)
+
+
+def counted(run: ImportRun) -> Tally:
+    """Return what the run's committed batches came to."""
+    counts = {name: getattr(run, name) for name in COUNTS}
+    return Tally(**counts, reasons=dict(run.refused_by_reason))

@@ -1,0 +1,363 @@
+r"""The `q` language: terms such as `code:"a b" name.en:~foo`, which must all hold.
+
+`parse` only reads. What a field is called in the database, and whether its values are numbers or times, is
+the caller's knowledge: it looks at `Term.path` and reads each value with `as_number`, `as_boolean`, `as_time`
+or as its text. Every fault is a QuerySyntaxError that says at which character; nothing else is ever raised.
+
+    query      = [ blanks ], [ term, { blanks, term }, [ blanks ] ] ;
+    term       = path, ":", test ;
+    path       = part, { ".", part } ;                            (* at most 10 parts *)
+    part       = name character, { name character } ;             (* at most 128 *)
+    test       = "null" | "exists" | "missing" | value | comparison | "~", pattern | brackets ;
+    brackets   = "(", [ blanks ], ( list | range ), [ blanks ], ")"
+               | "(", [ blanks ], "~", pattern, ")" ;
+    list       = value, { ( [ blanks ], ",", [ blanks ] | blanks, "OR", blanks ), value } ;
+                                                                  (* at most 1,000 values *)
+    range      = comparison, [ [ blanks ], "AND", [ blanks ], comparison ] ;
+    comparison = ( ">" | ">=" | "<" | "<=" ), value ;             (* in brackets blanks may stand between *)
+    value      = quoted | word ;
+    quoted     = '"', { character | '\"' | '\\' }, '"' ;
+    word       = first, { character } ;
+    pattern    = quoted | expression ;
+    name character = "A".."Z" | "a".."z" | "0".."9" | "_" | "-" ;
+    blanks     = blank, { blank } ;                               (* space, tab, line feed, carriage return *)
+
+A word runs to the next blank, in brackets also to a comma, and holds anything but `( ) "`; it does not begin
+with `<` or `>`, nor outside brackets with `~`. `null`, `exists` and `missing` are tests only as the whole
+word after the colon: in quotes and in brackets they are texts. A regular expression (see the module
+regular_expressions) runs to the next blank outside its own brackets, or within `(~` to the bracket that
+closes it; `~(a b)` is the expression `a b`. `AND` and `OR` may be written in lower case. A text
+without terms holds for everything.
+"""
+
+import itertools
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeAlias
+
+from core.errors import InvalidInput
+from core.representation import regular_expressions
+from core.representation.regular_expressions import PatternFault
+from core.timestamps import parse_time
+
+MAX_LENGTH = 40_000  # room for a list of as many ids as a list may have
+MAX_TERMS = 50
+MAX_LIST_VALUES = 1_000
+MAX_PATH_PARTS = 10
+MAX_PART_LENGTH = 128
+
+_BLANK_CHARACTERS = " \t\n\r"
+_BLANKS = re.compile(r"[ \t\n\r]+")
+_PATH = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_OPERATOR = re.compile(r"[<>]=?")
+_SEPARATOR = re.compile(r"[ \t\n\r]*,[ \t\n\r]*|[ \t\n\r]+OR[ \t\n\r]+", re.IGNORECASE)
+_AND = re.compile(r"[ \t\n\r]*AND[ \t\n\r]*", re.IGNORECASE)
+_WORD = re.compile(r'[^ \t\n\r()"<>][^ \t\n\r()"]*')
+_WORD_IN_BRACKETS = re.compile(r'[^ \t\n\r(),"<>][^ \t\n\r(),"]*')
+_QUOTED = re.compile(r'"(?P<content>(?:[^"\\]|\\["\\])*+)(?P<closing>"?)')
+_ESCAPE = re.compile(r"\\(.)")
+_WRITTEN_CHARACTER = re.compile(r"\\?.", re.DOTALL)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL has no text with these
+_NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
+
+
+class QuerySyntaxError(InvalidInput):
+    """A faulty `q`: what is wrong, and at which character of it (`position`, counted from 1)."""
+
+    code = "query_syntax_error"
+
+    def __init__(self, reason: str, position: int):
+        super().__init__(f"Fault in q at character {position}: {reason}.", field="q")
+        self.position = position
+
+
+# Where something stood is no part of what it says, so positions are left out of comparisons.
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value as written; what type it has depends on the field."""
+
+    text: str
+    quoted: bool = False
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The field is greater or less than the value; `operator` is one of `>`, `>=`, `<`, `<=`."""
+
+    operator: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """The field equals the value."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The field equals one of the values, of which there is at least one."""
+
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """All of the one or two comparisons hold."""
+
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """A regular expression that the module regular_expressions accepts is found in the field."""
+
+    pattern: str
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IsNull:
+    """The field is null or absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The field is present."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The field is absent."""
+
+
+Test: TypeAlias = Equals | OneOf | Range | Matches | IsNull | Exists | Missing
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One condition: the test that the field at `path` must pass."""
+
+    path: tuple[str, ...]
+    test: Test
+    position: int = field(default=0, compare=False)
+
+
+_WORD_TESTS: dict[str, Test] = {"null": IsNull(), "exists": Exists(), "missing": Missing()}
+
+
+def parse(text: str) -> tuple[Term, ...]:
+    """Return the terms of a `q` in order, in time linear to its length.
+
+    Raises QuerySyntaxError for a faulty one, which includes one beyond the bounds above.
+    """
+    if not isinstance(text, str):
+        raise QuerySyntaxError("expected a text", position=1)
+    if len(text) > MAX_LENGTH:
+        raise QuerySyntaxError(f"q has at most {MAX_LENGTH} characters", position=MAX_LENGTH + 1)
+    if unstorable := _UNSTORABLE.search(text):
+        raise QuerySyntaxError("this character is not allowed", position=unstorable.start() + 1)
+    return _Parser(text).terms()
+
+
+def as_number(value: Value) -> Decimal:
+    """Return the exact number; raise QuerySyntaxError at the value if it is none."""
+    if not _NUMBER.fullmatch(value.text):
+        raise QuerySyntaxError("expected a number", position=value.position)
+    return Decimal(value.text)
+
+
+def as_boolean(value: Value) -> bool:
+    """Return the truth value of `true` or `false`; raise QuerySyntaxError at the value if it is neither."""
+    if value.text not in ("true", "false"):
+        raise QuerySyntaxError("expected true or false", position=value.position)
+    return value.text == "true"
+
+
+def as_time(value: Value) -> datetime:
+    """Return the instant in UTC; raise QuerySyntaxError at the value if it is none or has no offset."""
+    try:
+        return parse_time(value.text, field="the value")
+    except InvalidInput as refused:
+        raise QuerySyntaxError(refused.message.removesuffix("."), position=value.position) from None
+
+
+class _Parser:
+    """A descent over the text: each method reads one rule of the grammar at `index` and moves on."""
+
+    __slots__ = ("index", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.index = 0
+
+    def terms(self) -> tuple[Term, ...]:
+        terms: list[Term] = []
+        self.skip_blanks()
+        while self.index < len(self.text):
+            if len(terms) == MAX_TERMS:
+                raise self.fault(f"q has at most {MAX_TERMS} terms")
+            terms.append(self.term())
+            if self.next not in _BLANK_CHARACTERS:
+                raise self.fault(
+                    "expected a blank; values that hold brackets or quotes stand in double quotes"
+                )
+            self.skip_blanks()
+        return tuple(terms)
+
+    def term(self) -> Term:
+        position = self.index + 1
+        path = self.path()
+        if self.next != ":":
+            raise self.fault("expected ':' after the field")
+        self.index += 1
+        return Term(path, self.test(), position)
+
+    def path(self) -> tuple[str, ...]:
+        path = _PATH.match(self.text, self.index)
+        if path is None:
+            raise self.fault("expected a field of letters, digits, '_' and '-', with '.' between its parts")
+        parts = tuple(path[0].split("."))
+        if len(parts) > MAX_PATH_PARTS:
+            raise self.fault(f"a field has at most {MAX_PATH_PARTS} parts")
+        if any(len(part) > MAX_PART_LENGTH for part in parts):
+            raise self.fault(f"a part of a field has at most {MAX_PART_LENGTH} characters")
+        self.index = path.end()
+        return parts
+
+    def test(self) -> Test:
+        match self.next:
+            case "(":
+                return self.brackets()
+            case "~":
+                self.index += 1
+                return self.pattern(ends_at=_BLANK_CHARACTERS)
+            case "<" | ">":
+                return Range((self.comparison(_WORD),))
+        value = self.value(_WORD)
+        if not value.quoted and value.text in _WORD_TESTS:
+            return _WORD_TESTS[value.text]
+        return Equals(value)
+
+    def brackets(self) -> Test:
+        opened_at = self.index
+        self.index += 1
+        self.skip_blanks()
+        test: Test
+        match self.next:
+            case "~":
+                self.index += 1
+                test, expected = self.pattern(ends_at=")"), "')'"
+            case "<" | ">":
+                test = Range(self.comparisons())
+                expected = "AND or ')'" if len(test.comparisons) == 1 else "')'"
+            case _:
+                test, expected = OneOf(self.values()), "',', OR or ')'"
+        self.skip_blanks()
+        if not self.next:
+            raise self.fault("this bracket is not closed", index=opened_at)
+        if self.next != ")":
+            raise self.fault(f"expected {expected}")
+        self.index += 1
+        return test
+
+    def values(self) -> tuple[Value, ...]:
+        values = [self.value(_WORD_IN_BRACKETS)]
+        while separator := _SEPARATOR.match(self.text, self.index):
+            self.index = separator.end()
+            if len(values) == MAX_LIST_VALUES:
+                raise self.fault(f"a list has at most {MAX_LIST_VALUES} values")
+            values.append(self.value(_WORD_IN_BRACKETS))
+        return tuple(values)
+
+    def comparisons(self) -> tuple[Comparison, ...]:
+        first = self.comparison(_WORD_IN_BRACKETS)
+        conjunction = _AND.match(self.text, self.index)
+        if conjunction is None:
+            return (first,)
+        self.index = conjunction.end()
+        return first, self.comparison(_WORD_IN_BRACKETS)
+
+    def comparison(self, word: re.Pattern[str]) -> Comparison:
+        operator = _OPERATOR.match(self.text, self.index)
+        if operator is None:
+            raise self.fault("expected '>', '>=', '<' or '<='")
+        self.index = operator.end()
+        if word is _WORD_IN_BRACKETS:
+            self.skip_blanks()
+        return Comparison(operator[0], self.value(word))
+
+    def value(self, word: re.Pattern[str]) -> Value:
+        position = self.index + 1
+        if self.next == '"':
+            return Value(self.quoted(), True, position)
+        match = word.match(self.text, self.index)
+        if match is None:
+            raise self.fault("expected a value")
+        self.index = match.end()
+        return Value(match[0], False, position)
+
+    def quoted(self) -> str:
+        opened_at = self.index
+        match = _QUOTED.match(self.text, opened_at)
+        assert match is not None  # noqa: S101 - every caller saw the opening quote
+        self.index = match.end()
+        if match["closing"]:
+            return _ESCAPE.sub(r"\1", match["content"])
+        if self.index < len(self.text) - 1:
+            raise self.fault('expected \\" or \\\\ (in quotes a backslash is written twice)')
+        raise self.fault("this quote is not closed", index=opened_at)
+
+    def pattern(self, *, ends_at: str) -> Matches:
+        if self.next == '"':
+            return self.quoted_pattern()
+        begins_at = self.index
+        try:
+            self.index = regular_expressions.scan(self.text, begins_at, ends_at=ends_at)
+        except PatternFault as fault:
+            raise self.fault(fault.reason, index=fault.index) from None
+        pattern = self.text[begins_at : self.index]
+        if _is_one_group(pattern):  # brackets that only hold the blanks of `(a b)` together
+            begins_at, pattern = begins_at + 1, pattern[1:-1]
+        if not pattern:
+            raise self.fault("expected a regular expression", index=begins_at)
+        return Matches(pattern, begins_at + 1)
+
+    def quoted_pattern(self) -> Matches:
+        opened_at = self.index
+        pattern = self.quoted()
+        if not pattern:
+            raise self.fault("expected a regular expression", index=opened_at)
+        try:
+            regular_expressions.scan(pattern)
+        except PatternFault as fault:
+            written = _WRITTEN_CHARACTER.finditer(self.text, opened_at + 1)
+            index = next(itertools.islice(written, fault.index, None)).start()
+            raise self.fault(fault.reason, index=index) from None
+        return Matches(pattern, opened_at + 1)
+
+    @property
+    def next(self) -> str:
+        """The character to read next; empty, and so `in` every text, where the text has ended."""
+        return self.text[self.index : self.index + 1]
+
+    def skip_blanks(self) -> None:
+        if match := _BLANKS.match(self.text, self.index):
+            self.index = match.end()
+
+    def fault(self, reason: str, *, index: int | None = None) -> QuerySyntaxError:
+        """Return the error for what stands at `index` (that is where reading stopped, if not given)."""
+        return QuerySyntaxError(reason, position=(self.index if index is None else index) + 1)
+
+
+def _is_one_group(pattern: str) -> bool:
+    """Tell `(a b)` from `(a|b)c` and from `(?:a)`; the pattern is known to be faultless."""
+    if not pattern.startswith("(") or pattern.startswith("(?"):
+        return False
+    return regular_expressions.scan(pattern, 1, ends_at=")") == len(pattern) - 1

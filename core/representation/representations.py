@@ -1,0 +1,107 @@
+"""What clients read of a resource: its fields over its tables, and the statements that fetch rows of it."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from core.errors import InvalidInput
+from core.representation.fields import Field, Languages, Nested, json_members, unknown_field
+from core.representation.query_language import Term
+from core.sql.statements import Sql
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """An expression to sort by. `type` is its PostgreSQL type, so that a cursor's text can be compared."""
+
+    sql: Sql
+    type: str
+    descending: bool = False
+
+
+class Representation:
+    """The wire shape of a resource.
+
+    `table` is read under the name `alias`; `key` is its unique column, the last word of every order.
+    `joins` maps a name to a LEFT JOIN that fields may need: a statement contains only those that it uses,
+    and those needed for showing alone are joined after the page is cut.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        alias: str,
+        fields: Mapping[str, Field],
+        joins: Mapping[str, str] | None = None,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        self.table = table
+        self.alias = alias
+        self.fields = dict(fields)
+        self.joins = dict(joins or {})
+        self.aliases = {name: tuple(path.split(".")) for name, path in (aliases or {}).items()}
+        self.root = Nested(self.fields)
+        self.document = lru_cache(maxsize=256)(self.build_document)
+
+    def build_document(self, names: tuple[str, ...] | None, languages: Languages) -> Sql:
+        """Return the expression of one row's JSON object, of type text; `names` keeps these fields alone."""
+        kept = {name: field for name, field in self.fields.items() if names is None or name in names}
+        members = json_members(kept, languages)
+        return Sql(f"'{{' || concat_ws(',', {members.text}) || '}}'", members.values)
+
+    def kept_fields(self, names: Collection[str]) -> tuple[str, ...] | None:
+        """Return the fields that `fields=` keeps (and `id`); None when it names none: all of them."""
+        if not names:
+            return None
+        unknown = [name for name in names if name not in self.fields]
+        if unknown:
+            raise InvalidInput(
+                f"There is no field {unknown[0]}; choose from {', '.join(self.fields)}.", field="fields"
+            )
+        return tuple(name for name in self.fields if name in names or name == "id")
+
+    def condition(self, terms: Iterable[Term]) -> tuple[list[Sql], set[str]]:
+        """Return the terms of a `q` as conditions, and the joins that they need."""
+        conditions: list[Sql] = []
+        needs: set[str] = set()
+        for term in terms:
+            path = self.aliases.get(".".join(term.path), term.path)
+            field = self.fields.get(path[0])
+            if field is None:
+                raise unknown_field(term)
+            conditions.append(field.condition(term, path[1:]))
+            needs.update(field.needs)
+        return conditions, needs
+
+    def sort_keys(self, sort: str, languages: Languages) -> tuple[list[SortKey], set[str]]:
+        """Read `field:asc,other.en:desc`; return the keys to sort by and the joins that they need."""
+        keys: list[SortKey] = []
+        needs: set[str] = set()
+        for part in filter(None, (part.strip() for part in sort.split(","))):
+            name, _, direction = part.partition(":")
+            if direction.lower() not in ("", "asc", "desc"):
+                raise InvalidInput(
+                    f"{part}: the direction after the colon is asc or desc, not {direction}.", field="sort"
+                )
+            path = self.aliases.get(name.strip(), tuple(name.strip().split(".")))
+            field = self.fields.get(path[0])
+            if field is None:
+                raise InvalidInput(
+                    f"There is no field {name} to sort by; choose from {', '.join(self.fields)}.",
+                    field="sort",
+                )
+            sql, type_name = field.sort_key(path[1:], languages)
+            keys.append(SortKey(sql, type_name, direction.lower() == "desc"))
+            needs.update(field.needs)
+        if len(keys) > 10:
+            raise InvalidInput("Sort by at most 10 fields.", field="sort")
+        return keys, needs
+
+    def joined(self, needs: Collection[str]) -> str:
+        """Return the joins of these names, in the order of their declaration."""
+        return "".join(f" {join}" for name, join in self.joins.items() if name in needs)
+
+    def needs_of(self, names: tuple[str, ...] | None) -> set[str]:
+        kept = self.fields if names is None else {name: self.fields[name] for name in names}
+        return {need for field in kept.values() for need in field.needs}

@@ -1,0 +1,260 @@
+"""Set-based upserts: any number of rows in one statement that tells created from updated.
+
+The API's bulk operations and the import commands write through here. The number of statements does not
+depend on the number of rows; rows are written in key order, so that two writers of the same rows wait for
+each other instead of deadlocking.
+"""
+
+import json
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+from psycopg.types.json import Jsonb
+
+from core.errors import DomainError, VersionConflict
+from core.sql.statements import Sql, fetch_rows
+
+Key = TypeVar("Key", bound=Hashable)
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertTarget:
+    """A table as bulk writes see it.
+
+    `columns` maps the written columns to their PostgreSQL types, the version not among them. `key` are
+    the columns of the unique constraint that identifies a row. Columns of `created_only` keep their value
+    when a row is updated.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    columns: Mapping[str, str]
+    created_only: frozenset[str] = frozenset()
+    first_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of one key: its row's key `id`, and whether the statement created it."""
+
+    id: int
+    created: bool
+    version: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one input row, in input order."""
+
+    position: int
+    created: bool = False
+    id: str = ""
+    error: DomainError | None = None
+
+
+@dataclass(slots=True)
+class Plan(Generic[Key, Row]):
+    """The writes that a batch comes to: each key once, with its last row and how often it was written."""
+
+    rows: dict[Key, Row] = field(default_factory=dict)
+    writes: dict[Key, int] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes_of: dict[Key, list[Outcome]] = field(default_factory=dict)
+
+    def refuse(self, position: int, error: DomainError, *, id: str = "") -> None:
+        """Report a row that is not written."""
+        self.outcomes.append(Outcome(position, id=id, error=error))
+
+    def accept(
+        self,
+        position: int,
+        key: Key,
+        row: Row,
+        *,
+        stored_version: int | None,
+        expected_version: int | None = None,
+        first_version: int = 1,
+        id: str = "",
+    ) -> None:
+        """Add a row to the writes, acting after the rows before it: the same key twice updates itself.
+
+        `stored_version` is the version before the batch, None when the row is not stored. A row that
+        expects another version than it meets is refused with VersionConflict.
+        """
+        writes = self.writes.get(key, 0)
+        if stored_version is None:
+            present = None if writes == 0 else first_version + writes - 1
+        else:
+            present = stored_version + writes
+        if expected_version is not None and present is not None and expected_version != present:
+            conflict = VersionConflict(expected=expected_version, stored=present, resource_id=id)
+            self.refuse(position, conflict, id=id)
+            return
+        self.rows[key] = row
+        self.writes[key] = writes + 1
+        outcome = Outcome(position, created=present is None, id=id)
+        self.outcomes.append(outcome)
+        self.outcomes_of.setdefault(key, []).append(outcome)
+
+    def accept_all(self, rows: Iterable[tuple[int, Key, Row]]) -> None:
+        """Add rows, each with its position and its key, that expect no version; `settle` tells the rest."""
+        outcomes, outcomes_of, writes = self.outcomes, self.outcomes_of, self.writes
+        for position, key, row in rows:
+            outcome = Outcome(position)
+            outcomes.append(outcome)
+            if key in outcomes_of:
+                outcomes_of[key].append(outcome)
+                writes[key] += 1
+            else:
+                outcomes_of[key] = [outcome]
+                writes[key] = 1
+            self.rows[key] = row
+
+    def settle(self, written: Mapping[Key, Written]) -> None:
+        """Correct what the statement found out: another writer may have created a row in between."""
+        self.settle_in_order(written[key].created for key in self.rows)
+
+    def settle_in_order(self, results: Iterable[bool | DomainError]) -> None:
+        """Say of each of the `rows`, in their order, whether it was created, or why it was refused."""
+        for outcomes, result in zip(self.outcomes_of.values(), results, strict=True):
+            if isinstance(result, DomainError):
+                for outcome in outcomes:
+                    outcome.created, outcome.error = False, result
+            else:
+                outcomes[0].created = result
+        self.outcomes.sort(key=attrgetter("position"))
+
+
+def upsert_rows(
+    target: UpsertTarget, rows: Iterable[tuple[Sequence[Any], int]]
+) -> dict[tuple[Any, ...], Written]:
+    """Insert or update all rows in one statement and say what became of each key.
+
+    Each row is its values in the order of `target.columns`, dictionaries and lists for jsonb columns, and
+    how many writes it stands for: the version grows by that. Keys must be distinct. Runs inside the
+    caller's transaction.
+    """
+    rows = list(rows)
+    if not rows:
+        return {}
+    statement = upsert_statement(target, [row for row, _ in rows], [writes for _, writes in rows])
+    width = len(target.key)
+    return {found[:width]: Written(*found[width:]) for found in fetch_rows(statement, keeps_plan=True)}
+
+
+def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[Any]], writes: Sequence[int]) -> Sql:
+    """Return the statement of `upsert_rows`."""
+    lists, shared = given_rows(target.columns, rows, writes, listed=target.key[-1:])
+    key, values = ", ".join(target.key), ", ".join(values_of(target.columns))
+    source = (
+        f"SELECT {values}, {version_of_new(target)} FROM {lists.text} CROSS JOIN {shared.text} ORDER BY {key}"
+    )
+    statement = upsert(target, list(target.columns), source, returning=f"{key}, id, (xmax = 0), version")
+    return Sql(statement, (*lists.values, *shared.values))
+
+
+def upsert(target: UpsertTarget, columns: Sequence[str], source: str, *, returning: str) -> str:
+    """Return the statement that inserts what `source` selects: the columns, then `version_of_new`.
+
+    Where a row is stored already it is updated, and its version grows by the number of writes.
+    """
+    key = ", ".join(target.key)
+    updated = [name for name in columns if name not in target.created_only and name not in target.key]
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in updated)
+    return (
+        f"INSERT INTO {target.table} AS stored ({', '.join(columns)}, version) {source}"
+        f" ON CONFLICT ({key}) DO UPDATE SET {assignments},"
+        f" version = stored.version + excluded.version - {target.first_version - 1}"
+        f" RETURNING {returning}"
+    )
+
+
+def version_of_new(target: UpsertTarget) -> str:
+    """Return the expression for the version of a row that is created by so many `writes`."""
+    return f"{target.first_version - 1} + writes"
+
+
+def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tuple[Any, ...], int]:
+    """Insert the rows whose key is free, in one statement, and return the `id` that each of these keys got.
+
+    A key that is missing in the answer was taken, perhaps by a writer who came in between. Rows and keys
+    are as `upsert_rows` has them.
+    """
+    if not rows:
+        return {}
+    lists, shared = given_rows(target.columns, rows, listed=target.key[-1:])
+    key = ", ".join(target.key)
+    statement = (
+        f"INSERT INTO {target.table} ({', '.join(target.columns)}, version)"
+        f" SELECT {', '.join(values_of(target.columns))}, {target.first_version}"
+        f" FROM {lists.text} CROSS JOIN {shared.text} ORDER BY {key}"
+        f" ON CONFLICT ({key}) DO NOTHING RETURNING {key}, id"
+    )
+    width = len(target.key)
+    inserted = fetch_rows(Sql(statement, (*lists.values, *shared.values)), keeps_plan=True)
+    return {found[:width]: found[width] for found in inserted}
+
+
+def given_rows(
+    columns: Mapping[str, str],
+    rows: Sequence[Sequence[Any]],
+    writes: Sequence[int] = (),
+    *,
+    listed: Collection[str],
+) -> tuple[Sql, Sql]:
+    """Return the rows as what a FROM reads: those columns that differ, and a row of those that do not.
+
+    Most columns have the same value in all rows, and that is sent once; those `listed` are always lists.
+    Beside the columns there are the `writes`, and the `ordinality` of each row, from 1 on.
+    """
+    fields = list(zip(columns.items(), zip(*rows, strict=True), strict=True))
+    if writes:
+        fields.append((("writes", "integer"), tuple(writes)))
+    lists, names, shared = [], [], []
+    for (name, type_name), values in fields:
+        if name not in listed and are_the_same(values, type_name):
+            value = Jsonb(values[0]) if type_name == "jsonb" else values[0]
+            shared.append(Sql(f"%s::{type_name} AS {name}", (value,)))
+        else:
+            lists.append(unnested(values, type_name))
+            names.append(name)
+    fed, once = Sql.joined(", ", lists), Sql.joined(", ", shared)
+    return (
+        Sql(f"ROWS FROM ({fed.text}) WITH ORDINALITY AS given ({', '.join(names)}, ordinality)", fed.values),
+        Sql(f"(SELECT {once.text}) AS shared", once.values),
+    )
+
+
+def are_the_same(values: Sequence[Any], type_name: str) -> bool:
+    """Say whether the values of a column need to be sent only once.
+
+    In JSON only empty objects count as the same, since Python takes 1 for 1.0 and for true.
+    """
+    if type_name.endswith("[]"):
+        return False
+    first = {} if type_name == "jsonb" else values[0]
+    return values.count(first) == len(values)
+
+
+def unnested(values: Sequence[Any], type_name: str) -> Sql:
+    """Return a column's values as a set of PostgreSQL: texts, jsonb and lists as one JSON list.
+
+    To quote each within an array takes longer than to write it as JSON, and `unnest` takes lists of a list
+    for one list.
+    """
+    if type_name == "text":
+        return Sql("jsonb_array_elements_text(%s::jsonb)", (json.dumps(values),))
+    if type_name == "jsonb" or type_name.endswith("[]"):
+        return Sql("jsonb_array_elements(%s::jsonb)", (json.dumps(values),))
+    return Sql(f"unnest(%s::{type_name}[])", (list(values),))
+
+
+def values_of(columns: Mapping[str, str]) -> list[str]:
+    """Return the expressions that make a row's values out of what was fed."""
+    return [
+        f"ARRAY(SELECT jsonb_array_elements_text({name}))::{type_name}" if type_name.endswith("[]") else name
+        for name, type_name in columns.items()
+    ]

@@ -1,0 +1,87 @@
+"""Base classes of models: rows of a tenant, versioned documents, and both."""
+
+from typing import Any, Self
+
+from django.db import models
+from django.utils import timezone
+
+from core.errors import VersionConflict
+from core.tenancy.identifiers import generate_id
+
+
+class DocumentQuerySet(models.QuerySet):
+    """Reads that every document offers."""
+
+    def locked(self, pk: int, *, expected_version: int | None = None) -> models.Model:
+        """Return the row locked until commit; raise VersionConflict when the caller saw an older version."""
+        row = self.select_for_update(of=("self",)).get(pk=pk)
+        check_version(row, expected_version)
+        return row
+
+    def for_tenant(self, tenant: object) -> Self:
+        """Keep the rows of one tenant (a Tenant or its key)."""
+        return self.filter(tenant=tenant)
+
+
+class Document(models.Model):
+    """A row with a version for optimistic locking, its instants, and free attributes (`mixins`).
+
+    `version` grows by one with every write. `mixin_schemas` maps a mixin's name to the address of its
+    schema; both round-trip unchanged (`mixins` and `metadata.mixins` on the wire).
+    """
+
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    modified_at = models.DateTimeField(default=timezone.now, editable=False)
+    mixins = models.JSONField(default=dict, blank=True)
+    mixin_schemas = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+def check_version(row: models.Model, expected: int | None) -> None:
+    """Raise VersionConflict when the caller names another version than the stored one."""
+    stored = row.version  # type: ignore[attr-defined]
+    if expected is not None and expected != stored:
+        raise VersionConflict(
+            expected=expected, stored=stored, resource_id=str(getattr(row, "external_id", ""))
+        )
+
+
+class TenantOwned(models.Model):
+    """A row of one tenant. Every uniqueness and every lookup starts with the tenant."""
+
+    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        abstract = True
+
+
+class TenantDocument(TenantOwned, Document):
+    """A tenant's document that clients know by a text id of their own choosing.
+
+    `external_id` is the `id` on the wire: kept as given, case-sensitive, unique in the tenant. The key
+    `id` stays inside, for joins.
+    """
+
+    external_id = models.CharField("id", max_length=128, default=generate_id)
+
+    objects = DocumentQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.external_id
+
+    def titled(self, translations: object) -> str:
+        """Return a localized name with the id, for people.
+
+        The name is in the tenant's default language when the tenant has been loaded along; it is not worth a
+        statement of its own.
+        """
+        texts = translations if isinstance(translations, dict) else {}
+        tenant: Any = self._state.fields_cache.get("tenant")
+        name = texts.get(tenant.default_language) if tenant else None
+        return f"{name or next(iter(texts.values()), '')} ({self.external_id})".strip()

@@ -1,0 +1,90 @@
+"""What all resources of this service share: for whom a request is made, and the throttling of failures."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from django.http import HttpResponse
+
+from accounts.identity.scopes import COUPON_REDEEM_ON_BEHALF
+from core.api import parameters
+from core.api.addresses import client_address
+from core.api.conditional import answer_made_privately
+from core.api.error_schemas import TypedError
+from core.api.parameters import path_parameter, query_parameter
+from core.api.schema import operation
+from core.api.viewsets import ContractViewSet
+from core.sql.statements import Sql
+from coupons.api.error_bodies import coupon_shape
+from coupons.errors import CouponNotFound, CouponNotRedeemable
+from coupons.orders import Buyer
+from coupons.throttling import attempt_limit, count_failure, refuse_exhausted
+
+coupon_operation = partial(operation, error_schema=TypedError)
+
+CODE = path_parameter("code", "The coupon's code.")
+CUSTOMER_NUMBER = query_parameter(
+    "customerNumber",
+    "The customer for whom the caller asks. Another than the caller needs coupon.coupon_redeem_on_behalf.",
+)
+SHOW_DELETED = query_parameter("showDeleted", "Return deleted coupons too.", type=bool)
+LIST_PARAMETERS = (
+    parameters.Q,
+    parameters.SORT,
+    parameters.FIELDS,
+    *parameters.PAGING,
+    parameters.TOTAL_COUNT,
+)
+READ_ERRORS = (400, 401, 403, 404)
+ATTEMPT_ERRORS = (*READ_ERRORS, 429)
+
+
+class CouponServiceViewSet(ContractViewSet):
+    """A resource of the coupon service."""
+
+    error_shape = staticmethod(coupon_shape)
+    default_page_size = 16
+    counts_by_parameter = True
+
+    def own_customer_number(self) -> str:
+        return self.caller.customer.external_id if self.caller.customer else ""
+
+    def customer_asked_for(self, named: str) -> str:
+        """Return the customer for whom the request is made, empty when nobody is known.
+
+        Raises MissingScope when somebody else than the caller is named without the scope for it.
+        """
+        own = self.own_customer_number()
+        if named and named != own:
+            self.require_scope(COUPON_REDEEM_ON_BEHALF)
+            return named
+        return own
+
+    def buyer(self, *, customer_number: str, legal_entity_id: str) -> Buyer:
+        """Return who buys: the named customer, or else the caller; raises as `customer_asked_for` does."""
+        number = self.customer_asked_for(customer_number)
+        if number and number != self.own_customer_number():
+            return Buyer.named(self.caller.tenant.id, number, legal_entity_id=legal_entity_id)
+        return Buyer.of_caller(self.caller, legal_entity_id=legal_entity_id)
+
+    @contextmanager
+    def attempt(self, *, patience: int = 1) -> Iterator[None]:
+        """Refuse the attempt at a code inside when too many failed before, and count it when it fails."""
+        limit = attempt_limit(
+            tenant_id=self.caller.tenant.id,
+            client_id=self.caller.client_id,
+            address=client_address(self.request._request),
+        )
+        refuse_exhausted(limit, at=self.at, patience=patience)
+        try:
+            yield
+        except (CouponNotFound, CouponNotRedeemable):
+            count_failure(limit, at=self.at)
+            raise
+
+    def privately(self, answer: HttpResponse) -> HttpResponse:
+        """Return an answer that belongs to one customer, or 304 when the client holds it already."""
+        return answer_made_privately(self.request, answer)
+
+    def tenant_condition(self, alias: str) -> Sql:
+        return Sql(f"{alias}.tenant_id = %s", (self.caller.tenant.id,))

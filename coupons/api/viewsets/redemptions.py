@@ -1,0 +1,184 @@
+from datetime import datetime
+
+import orjson
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
+from core.api import parameters
+from core.api.errors import json_answer
+from core.api.parameters import TENANT, header_parameter, path_parameter, query_parameter
+from core.errors import InvalidInput
+from core.sql.statements import Sql
+from core.timestamps import parse_time
+from coupons.api.serializers import (
+    CouponValidation,
+    CouponVerdict,
+    RedemptionCreation,
+    RedemptionResponse,
+    ResourceLocation,
+)
+from coupons.api.viewsets import (
+    ATTEMPT_ERRORS,
+    CODE,
+    CUSTOMER_NUMBER,
+    LIST_PARAMETERS,
+    READ_ERRORS,
+    CouponServiceViewSet,
+    coupon_operation,
+)
+from coupons.bodies import LONGEST_ORDER_CODE, read_redemption_body
+from coupons.codes import has_code
+from coupons.eligibility import Verdict, assess_coupon
+from coupons.eligibility_queries import read_coupon
+from coupons.errors import RedemptionNotFound
+from coupons.money import plain
+from coupons.operations import delete_redemption, redeem_coupon
+from coupons.representations import REDEMPTIONS
+from coupons.throttling import REDEMPTION_PATIENCE
+
+REDEMPTION_ID = path_parameter("id", "The redemption's id.")
+AS_OF = query_parameter("asOf", "Judge as of this instant. Needs coupon.coupon_manage.")
+IDEMPOTENCY_KEY = header_parameter(
+    "Idempotency-Key", "Repeating a request with the same key counts once and returns the first redemption."
+)
+
+
+class ValidationViewSet(CouponServiceViewSet):
+    @coupon_operation(
+        "POST-coupon-validate-coupon",
+        summary="Say whether a coupon can be redeemed",
+        tags=("Coupon Validation",),
+        scopes=(COUPON_REDEEM_ON_BEHALF, COUPON_REDEEM, COUPON_MANAGE),
+        parameters=(TENANT, CODE, AS_OF),
+        request=CouponValidation,
+        responses={200: CouponVerdict},
+        errors=ATTEMPT_ERRORS,
+        description="With items the answer holds those the coupon applies to, their sum and the discount.",
+    )
+    def create(self, request: Request, tenant: str, code: str) -> HttpResponse:
+        at = self.instant()
+        body = read_redemption_body(request.data, is_validation=True)
+        buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
+        with self.attempt():
+            verdict = assess_coupon(
+                tenant_id=self.caller.tenant.id, code=code, buyer=buyer, order=body.order, at=at
+            )
+            verdict.require()
+        if body.order.items is None:
+            return HttpResponse(status=200)
+        return HttpResponse(verdict_document(verdict), content_type="application/json")
+
+    def instant(self) -> datetime:
+        """Return the instant to judge at: now, or `asOf` for those who manage coupons."""
+        as_of = parameters.text(self.request.query_params, "asOf")
+        if not as_of:
+            return self.at
+        self.require_scope(COUPON_MANAGE)
+        return parse_time(as_of, field="asOf")
+
+
+def verdict_document(verdict: Verdict) -> bytes:
+    """Return the items that a coupon applies to, their sum and the discount; amounts exact to the digit."""
+    assert verdict.eligible_amount is not None
+    assert verdict.discount is not None
+    return orjson.dumps(
+        {
+            "eligibleItems": [
+                {"id": item.id, "amount": orjson.Fragment(plain(item.amount))}
+                for item in verdict.eligible_items
+            ],
+            "eligibleAmount": orjson.Fragment(plain(verdict.eligible_amount)),
+            "discount": orjson.Fragment(plain(verdict.discount)),
+        }
+    )
+
+
+class RedemptionViewSet(CouponServiceViewSet):
+    @coupon_operation(
+        "GET-coupon-list-coupon-redemptions",
+        summary="List the redemptions of a coupon",
+        tags=("Coupon Redemption",),
+        scopes=(COUPON_MANAGE,),
+        parameters=(TENANT, CODE, *LIST_PARAMETERS),
+        responses={200: RedemptionResponse(many=True)},
+        errors=READ_ERRORS,
+    )
+    def list(self, request: Request, tenant: str, code: str) -> HttpResponse:
+        coupon = read_coupon(self.caller.tenant.id, code)
+        return self.answer_page(REDEMPTIONS, [Sql("redemption.coupon_id = %s", (coupon.id,))])
+
+    @coupon_operation(
+        "POST-coupon-invalidate-coupon",
+        summary="Redeem a coupon",
+        tags=("Coupon Redemption",),
+        scopes=(COUPON_REDEEM_ON_BEHALF, COUPON_REDEEM),
+        parameters=(TENANT, CODE, IDEMPOTENCY_KEY),
+        request=RedemptionCreation,
+        responses={201: ResourceLocation},
+        errors=(*ATTEMPT_ERRORS, 409),
+    )
+    def create(self, request: Request, tenant: str, code: str) -> HttpResponse:
+        body = read_redemption_body(request.data)
+        buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
+        with self.attempt(patience=REDEMPTION_PATIENCE):
+            redeemed = redeem_coupon(
+                tenant_id=self.caller.tenant.id,
+                code=code,
+                buyer=buyer,
+                order=body.order,
+                at=self.at,
+                idempotency_key=self.idempotency_key(),
+            )
+        return json_answer({"id": redeemed.id}, 201)
+
+    def idempotency_key(self) -> str:
+        key = self.header("Idempotency-Key").strip()
+        if len(key) > LONGEST_ORDER_CODE or not key.isprintable():
+            raise InvalidInput(
+                f"Idempotency-Key has at most {LONGEST_ORDER_CODE} printable characters.",
+                field="Idempotency-Key",
+            )
+        return key
+
+    @coupon_operation(
+        "GET-coupon-retrieve-coupon-redemption",
+        summary="Read a redemption",
+        tags=("Coupon Redemption",),
+        scopes=(COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF),
+        parameters=(TENANT, CODE, REDEMPTION_ID, CUSTOMER_NUMBER, parameters.FIELDS),
+        responses={200: RedemptionResponse},
+        errors=READ_ERRORS,
+        description="Who does not manage coupons reads the own redemptions, or those of the customer named.",
+    )
+    def retrieve(self, request: Request, tenant: str, code: str, **path: str) -> HttpResponse:
+        redemption_id = path["id"]
+        named = parameters.text(request.query_params, "customerNumber")
+        customer_number = self.customer_asked_for(named)
+        coupon = has_code(self.caller.tenant.id, code)
+        conditions = [
+            self.tenant_condition("redemption"),
+            Sql("redemption.external_id = %s", (redemption_id,)),
+            coupon,
+        ]
+        if named or not self.has_scope(COUPON_MANAGE):
+            conditions.append(
+                Sql(
+                    "redemption.customer_number = %s AND redemption.customer_number <> ''", (customer_number,)
+                )
+            )
+        missing = RedemptionNotFound(redemption_id)
+        return self.privately(self.answer_one(REDEMPTIONS, conditions, missing=missing, needs=("coupon",)))
+
+    @coupon_operation(
+        "DELETE-coupon-remove-coupon-redemption",
+        summary="Take a redemption back",
+        tags=("Coupon Redemption",),
+        scopes=(COUPON_MANAGE,),
+        parameters=(TENANT, CODE, REDEMPTION_ID),
+        responses={204: None},
+        errors=READ_ERRORS,
+    )
+    def destroy(self, request: Request, tenant: str, code: str, **path: str) -> HttpResponse:
+        delete_redemption(tenant_id=self.caller.tenant.id, code=code, redemption_id=path["id"])
+        return HttpResponse(status=204)

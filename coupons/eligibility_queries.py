@@ -1,0 +1,212 @@
+"""What decides about a coupon, read from the database: one statement for the coupon, one for the buyer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from core.sql.statements import Sql, fetch_rows
+from coupons.codes import has_code
+from coupons.errors import CouponNotFound
+from coupons.money import Money
+from coupons.orders import Buyer
+from segments.customer_context import checked_viewer
+from segments.visibility import matching_products, segments_of_member
+
+
+@dataclass(frozen=True, slots=True)
+class CouponRecord:
+    """A coupon's row, as far as it decides. None means absent, unlimited or open."""
+
+    id: int
+    code: str
+    is_deleted: bool
+    discount_type: str
+    discount_percentage: Decimal | None
+    discount_absolute: Money | None
+    allows_anonymous: bool
+    max_redemptions: int | None
+    max_redemptions_per_customer: int | None
+    is_category_restricted: bool
+    is_segment_restricted: bool
+    valid_for: tuple[str, ...]
+    valid_from: datetime | None
+    valid_to: datetime | None
+    min_order_value: Money | None
+    redemption_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuyerFacts:
+    """What the database knows of a buyer, for one coupon at one instant.
+
+    `customer_id` is None for nobody known. `legal_entity_id` is the wire id of the entity that the customer
+    acts for, empty when there is none. `uses` counts the redemptions by the customer for that entity (only
+    where the coupon limits them). `segment_ids` are the keys of those of the coupon's segments that are
+    effective and that the customer belongs to.
+    """
+
+    customer_number: str = ""
+    customer_id: int | None = None
+    legal_entity_id: str = ""
+    uses: int = 0
+    segment_ids: tuple[int, ...] = ()
+
+
+def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponRecord:
+    """Return the tenant's coupon of this code, a deleted one too; locked until commit when `lock`.
+
+    Raises CouponNotFound when there is none.
+    """
+    condition = has_code(tenant_id, code)
+    rows = fetch_rows(
+        Sql(
+            "SELECT id, code, is_deleted, discount_type, discount_percentage, discount_amount,"
+            " discount_currency, allows_anonymous, max_redemptions, max_redemptions_per_customer,"
+            " is_category_restricted, is_segment_restricted, valid_for, valid_from, valid_to,"
+            " min_order_amount, min_order_currency, redemption_count"
+            f" FROM coupons_coupon AS coupon WHERE {condition.text}{' FOR UPDATE' if lock else ''}",
+            condition.values,
+        ),
+        keeps_plan=True,
+    )
+    if not rows:
+        raise CouponNotFound(code)
+    (
+        key,
+        stored_code,
+        is_deleted,
+        discount_type,
+        percentage,
+        discount_amount,
+        discount_currency,
+        allows_anonymous,
+        max_redemptions,
+        max_redemptions_per_customer,
+        is_category_restricted,
+        is_segment_restricted,
+        valid_for,
+        valid_from,
+        valid_to,
+        min_order_amount,
+        min_order_currency,
+        redemption_count,
+    ) = rows[0]
+    return CouponRecord(
+        id=key,
+        code=stored_code,
+        is_deleted=is_deleted,
+        discount_type=discount_type,
+        discount_percentage=percentage,
+        discount_absolute=None if discount_amount is None else Money(discount_amount, discount_currency),
+        allows_anonymous=allows_anonymous,
+        max_redemptions=max_redemptions,
+        max_redemptions_per_customer=max_redemptions_per_customer,
+        is_category_restricted=is_category_restricted,
+        is_segment_restricted=is_segment_restricted,
+        valid_for=tuple(valid_for),
+        valid_from=valid_from,
+        valid_to=valid_to,
+        min_order_value=None if min_order_amount is None else Money(min_order_amount, min_order_currency),
+        redemption_count=redemption_count,
+    )
+
+
+def read_buyer(coupon: CouponRecord, buyer: Buyer, *, at: datetime) -> BuyerFacts:
+    """Return what decides about the buyer, in at most one statement.
+
+    Raises NotAllowed when the customer is no contact of the legal entity that is named, or the token acts
+    for another one.
+    """
+    shopper = buyer.shopper
+    if not shopper.is_known:
+        return BuyerFacts()
+    customer, acting = shopper.customer_key, shopper.acting_legal_entity
+    uses = Sql("0")
+    if coupon.max_redemptions_per_customer is not None:
+        uses = Sql(
+            "(SELECT count(*) FROM coupons_redemption AS redemption WHERE redemption.coupon_id = %s"
+            " AND redemption.customer_number = %s"
+            " AND redemption.legal_entity_id = coalesce(entity.external_id, ''))",
+            (coupon.id, buyer.customer_number),
+        )
+    segments = Sql("'{}'::bigint[]")
+    if coupon.is_segment_restricted:
+        member = segments_of_member(
+            shopper.tenant_id,
+            customer=Sql("shopper.customer_id"),
+            legal_entity=Sql("shopper.legal_entity_id"),
+            at=at,
+        )
+        segments = Sql(
+            "ARRAY(SELECT restriction.segment_id FROM coupons_couponsegment AS restriction"
+            f" WHERE restriction.coupon_id = %s AND restriction.segment_id IN ({member.text}) ORDER BY 1)",
+            (coupon.id, *member.values),
+        )
+    [(customer_id, acting_key, legal_entity_id, use_count, segment_ids)] = fetch_rows(
+        Sql(
+            f"WITH shopper AS MATERIALIZED"
+            f" (SELECT {customer.text} AS customer_id, {acting.text} AS legal_entity_id)"
+            " SELECT shopper.customer_id, shopper.legal_entity_id, entity.external_id,"
+            f" {uses.text}, {segments.text} FROM shopper"
+            " LEFT JOIN accounts_legalentity AS entity ON entity.id = shopper.legal_entity_id",
+            (*customer.values, *acting.values, *uses.values, *segments.values),
+        ),
+        keeps_plan=True,
+    )
+    checked_viewer(shopper, customer_id, acting_key)
+    return BuyerFacts(
+        customer_number=buyer.customer_number,
+        customer_id=customer_id,
+        legal_entity_id=legal_entity_id or "",
+        uses=use_count,
+        segment_ids=tuple(segment_ids),
+    )
+
+
+def eligible_products(
+    tenant_id: int,
+    coupon: CouponRecord,
+    facts: BuyerFacts,
+    product_ids: Sequence[str],
+    *,
+    at: datetime,
+) -> frozenset[str]:
+    """Return those of the products (by wire id) that the coupon is for, in at most one statement.
+
+    A segment-restricted coupon is for what the segments hold through which the buyer may use it, a
+    category-restricted one for the products of the included categories (of all, when none is included)
+    without those of the excluded ones; descendants count. Products that do not exist are in none of them.
+    """
+    if coupon.is_segment_restricted:
+        return matching_products(
+            tenant_id=tenant_id, segment_ids=facts.segment_ids, product_ids=product_ids, at=at
+        )
+    if coupon.is_category_restricted and product_ids:
+        return products_in_categories(tenant_id, coupon.id, product_ids)
+    return frozenset(product_ids)
+
+
+def products_in_categories(tenant_id: int, coupon_id: int, product_ids: Sequence[str]) -> frozenset[str]:
+    """Return those of the products that a coupon's included and excluded categories leave."""
+    stands_in = (
+        "EXISTS (SELECT FROM catalog_categoryassignment AS place"
+        " JOIN catalog_category AS category ON category.id = place.category_id"
+        " JOIN catalog_category AS named ON named.tree_id = category.tree_id"
+        " AND category.lft BETWEEN named.lft AND named.rght"
+        " JOIN restriction ON restriction.category_id = named.id AND {}"
+        " WHERE place.tenant_id = %s AND place.product_id = product.id)"
+    )
+    rows = fetch_rows(
+        Sql(
+            "WITH restriction AS MATERIALIZED (SELECT category_id, is_excluded"
+            " FROM coupons_couponcategory WHERE coupon_id = %s)"
+            " SELECT product.external_id FROM catalog_product AS product"
+            " WHERE product.tenant_id = %s AND product.external_id = ANY(%s::text[])"
+            f" AND ({stands_in.format('NOT restriction.is_excluded')}"
+            " OR NOT EXISTS (SELECT FROM restriction WHERE NOT is_excluded))"
+            f" AND NOT {stands_in.format('restriction.is_excluded')}",
+            (coupon_id, tenant_id, list(product_ids), tenant_id, tenant_id),
+        )
+    )
+    return frozenset(external_id for (external_id,) in rows)

@@ -1,0 +1,109 @@
+"""What clients read of coupons and redemptions."""
+
+from core.representation.fields import (
+    Boolean,
+    Field,
+    Integer,
+    Json,
+    JsonEntries,
+    Nested,
+    Number,
+    Text,
+    Texts,
+    Time,
+)
+from core.representation.representations import Representation
+
+STATUS = (
+    "(CASE WHEN coupon.valid_from > now() THEN 'INACTIVE' WHEN coupon.valid_to < now() THEN 'EXPIRED'"
+    " WHEN coupon.redemption_count >= coupon.max_redemptions THEN 'USED' ELSE 'VALID' END)"
+)
+
+
+def money(amount: str, currency: str) -> Nested:
+    return Nested({"amount": Number(amount), "currency": Text(currency)})
+
+
+def restriction(noun: str, *, only_if: str, condition: str = "TRUE") -> Texts:
+    """The ids of the segments or categories that restrict the coupon, in the order named."""
+    return Texts(
+        f"(CASE WHEN coupon.{only_if} THEN (SELECT array_agg(restriction.{noun}_external_id::text"
+        f" ORDER BY restriction.id) FROM coupons_coupon{noun} AS restriction"
+        f" WHERE restriction.coupon_id = coupon.id AND {condition}) END)"
+    )
+
+
+SHOPPER_FIELDS: dict[str, Field] = {
+    "code": Text("coupon.code"),
+    "name": Text("coupon.name"),
+    "description": Text("coupon.description", omit_empty=True),
+    "discountType": Text("coupon.discount_type"),
+    "discountPercentage": Number("coupon.discount_percentage"),
+    "discountAbsolute": money("coupon.discount_amount", "coupon.discount_currency"),
+    "discountCalculationType": Text("coupon.discount_calculation_type"),
+    "allowAnonymous": Boolean("coupon.allows_anonymous"),
+    "maxRedemptionsPerCustomer": Integer("coalesce(coupon.max_redemptions_per_customer, -1)"),
+    "categoryRestricted": Boolean("coupon.is_category_restricted"),
+    "segmentRestricted": Boolean("coupon.is_segment_restricted"),
+    "status": Text(STATUS),
+    "referralCoupon": Boolean("nullif(coupon.is_referral, FALSE)"),
+}
+RESTRICTIONS: dict[str, Field] = {
+    "validFrom": Time("coupon.valid_from"),
+    "validUntil": Time("coupon.valid_to"),
+    "minOrderValue": money("coupon.min_order_amount", "coupon.min_order_currency"),
+    "segments": restriction("segment", only_if="is_segment_restricted"),
+    "includedCategories": restriction(
+        "category", only_if="is_category_restricted", condition="NOT restriction.is_excluded"
+    ),
+    "excludedCategories": restriction(
+        "category", only_if="is_category_restricted", condition="restriction.is_excluded"
+    ),
+}
+DOCUMENT_FIELDS: dict[str, Field] = {
+    "mixins": Json("coupon.mixins"),
+    "metadata": Nested({"version": Integer("coupon.version"), "mixins": Json("coupon.mixin_schemas")}),
+}
+
+COUPONS = Representation(
+    table="coupons_coupon",
+    alias="coupon",
+    fields={
+        **SHOPPER_FIELDS,
+        "maxRedemptions": Integer("coalesce(coupon.max_redemptions, -1)"),
+        "redemptionCount": Integer("coupon.redemption_count"),
+        "legalEntityRedemptions": JsonEntries(
+            "(SELECT jsonb_agg(jsonb_build_object('legalEntityId', legal_entity_id, 'count', uses)"
+            " ORDER BY legal_entity_id) FROM (SELECT legal_entity_id, count(*) AS uses"
+            " FROM coupons_redemption AS redemption WHERE redemption.coupon_id = coupon.id"
+            " AND redemption.legal_entity_id <> '' GROUP BY legal_entity_id) AS used)"
+        ),
+        "issuedTo": Text("coupon.issued_to", omit_empty=True),
+        "deleted": Boolean("coupon.is_deleted"),
+        "restrictions": Nested({**RESTRICTIONS, "validFor": Texts("coupon.valid_for")}),
+        **DOCUMENT_FIELDS,
+    },
+)
+
+COUPONS_FOR_SHOPPERS = Representation(
+    table="coupons_coupon",
+    alias="coupon",
+    fields={**SHOPPER_FIELDS, "restrictions": Nested(RESTRICTIONS), **DOCUMENT_FIELDS},
+)
+"""Without what is the seller's business: other customers, use, limits of use."""
+
+REDEMPTIONS = Representation(
+    table="coupons_redemption",
+    alias="redemption",
+    joins={"coupon": "JOIN coupons_coupon AS coupon ON coupon.id = redemption.coupon_id"},
+    fields={
+        "id": Text("redemption.external_id"),
+        "code": Text("coupon.code", needs=("coupon",)),
+        "orderCode": Text("redemption.order_code", omit_empty=True),
+        "customerNumber": Text("redemption.customer_number", omit_empty=True),
+        "legalEntityId": Text("redemption.legal_entity_id", omit_empty=True),
+        "orderTotal": money("redemption.order_total_amount", "redemption.order_total_currency"),
+        "discount": money("redemption.discount_amount", "redemption.discount_currency"),
+        "redeemedAt": Time("redemption.redeemed_at"),
+    },
+)

@@ -1,0 +1,132 @@
+"""What clients read of segments and their assignments."""
+
+from core.representation.fields import Boolean, Field, Integer, Json, Localized, Nested, Text, Time
+from core.representation.query_language import Equals, Term
+from core.representation.representations import Representation
+from core.sql.statements import Sql
+
+ALIASES = {
+    "metadataCreatedAt": "metadata.createdAt",
+    "metadataModifiedAt": "metadata.modifiedAt",
+    "metadataVersion": "metadata.version",
+}
+
+
+def validity(alias: str) -> Nested:
+    return Nested({"from": Time(f"{alias}.valid_from"), "to": Time(f"{alias}.valid_to")})
+
+
+def metadata(alias: str) -> Nested:
+    return Nested(
+        {
+            "createdAt": Time(f"{alias}.created_at"),
+            "modifiedAt": Time(f"{alias}.modified_at"),
+            "version": Integer(f"{alias}.version"),
+            "mixins": Json(f"{alias}.mixin_schemas"),
+        }
+    )
+
+
+class ItemKind(Text):
+    """PRODUCT or CATEGORY. Searched by the column that is filled, so that an index can be used."""
+
+    def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
+        if not path and isinstance(term.test, Equals):
+            match term.test.value.text:
+                case "PRODUCT":
+                    return Sql("assignment.product_id IS NOT NULL")
+                case "CATEGORY":
+                    return Sql("assignment.category_id IS NOT NULL")
+        return super().condition(term, path)
+
+
+SEGMENT = Representation(
+    table="segments_segment",
+    alias="segment",
+    fields={
+        "id": Text("segment.external_id"),
+        "name": Localized("segment.name", omit_empty=False),
+        "description": Localized("segment.description"),
+        "validity": validity("segment"),
+        "status": Text("segment.status"),
+        "siteCode": Text("site.code", needs=("site",)),
+        "mixins": Json("segment.mixins"),
+        "metadata": metadata("segment"),
+    },
+    joins={
+        "site": "JOIN accounts_site AS site"
+        " ON site.tenant_id = segment.tenant_id AND site.id = segment.site_id"
+    },
+    aliases=ALIASES,
+)
+
+CUSTOMER = Nested(
+    {
+        "id": Text("customer.external_id", needs=("customer",)),
+        "firstName": Text("customer.first_name", needs=("customer",), omit_empty=True),
+        "lastName": Text("customer.last_name", needs=("customer",), omit_empty=True),
+        "email": Text("customer.email", needs=("customer",)),
+    }
+)
+LEGAL_ENTITY = Nested(
+    {
+        "id": Text("legal_entity.external_id", needs=("legal_entity",)),
+        "name": Text("legal_entity.name", needs=("legal_entity",)),
+    }
+)
+CUSTOMER_JOIN = (
+    "JOIN accounts_customer AS customer"
+    " ON customer.tenant_id = assignment.tenant_id AND customer.id = assignment.customer_id"
+)
+
+CUSTOMER_ASSIGNMENT = Representation(
+    table="segments_customerassignment",
+    alias="assignment",
+    fields={
+        "customer": CUSTOMER,
+        "legalEntity": LEGAL_ENTITY,
+        "assignmentType": Text("assignment.assignment_type"),
+        "validity": validity("assignment"),
+        "mixins": Json("assignment.mixins"),
+        "metadata": metadata("assignment"),
+    },
+    joins={
+        "customer": CUSTOMER_JOIN,
+        "legal_entity": "LEFT JOIN accounts_legalentity AS legal_entity"
+        " ON legal_entity.tenant_id = assignment.tenant_id AND legal_entity.id = assignment.legal_entity_id",
+    },
+    aliases=ALIASES,
+)
+
+ITEM: dict[str, Field] = {
+    "id": Text("coalesce(product.external_id, category.external_id)", needs=("product", "category")),
+    "code": Text("coalesce(product.code, category.code)", needs=("product", "category")),
+    "name": Localized(
+        "coalesce(product.name, category.name)", needs=("product", "category"), omit_empty=False
+    ),
+}
+
+ITEM_ASSIGNMENT = Representation(
+    table="segments_itemassignment",
+    alias="assignment",
+    fields={
+        "segmentId": Text("segment.external_id", needs=("segment",)),
+        "item": Nested(ITEM),
+        "type": ItemKind("CASE WHEN assignment.product_id IS NULL THEN 'CATEGORY' ELSE 'PRODUCT' END"),
+        "includeSubcategories": Boolean(
+            "CASE WHEN assignment.category_id IS NOT NULL THEN assignment.includes_subcategories END"
+        ),
+        "validity": validity("assignment"),
+        "mixins": Json("assignment.mixins"),
+        "metadata": metadata("assignment"),
+    },
+    joins={
+        "segment": "JOIN segments_segment AS segment"
+        " ON segment.tenant_id = assignment.tenant_id AND segment.id = assignment.segment_id",
+        "product": "LEFT JOIN catalog_product AS product"
+        " ON product.tenant_id = assignment.tenant_id AND product.id = assignment.product_id",
+        "category": "LEFT JOIN catalog_category AS category"
+        " ON category.tenant_id = assignment.tenant_id AND category.id = assignment.category_id",
+    },
+    aliases=ALIASES,
+)
