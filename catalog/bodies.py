@@ -12,8 +12,7 @@ from typing import Any
 from catalog.errors import InvalidCategory, InvalidLanguages, InvalidReference, MissingCategoryIds
 from catalog.operations.categories import CategoryDraft
 from catalog.tree import LARGEST_POSITION
-from core.api.errors import MalformedBody
-from core.errors import InvalidInput
+from core.errors import InvalidInput, MalformedBody
 from core.representation.languages import accepted_languages, read_translations, unsupported_languages
 from core.tenancy.identifiers import check_client_id
 from core.timestamps import parse_validity

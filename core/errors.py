@@ -1,4 +1,7 @@
-"""What can go wrong, said without HTTP: errors carry their facts, `core.api.errors` decides the answer."""
+"""What can go wrong, without HTTP: errors carry their facts, `core.api.errors` makes responses of them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 
 class DomainError(Exception):
@@ -17,6 +20,34 @@ class InvalidInput(DomainError):
     """What the client sent breaks a rule; `field` names the part."""
 
     code = "invalid_input"
+
+
+class MalformedBody(InvalidInput):
+    """The body is not what the operation reads: not JSON, too large, or of the wrong shape."""
+
+    code = "malformed_body"
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a body: the path of the field, a stable type, and a sentence."""
+
+    field: str
+    type: str
+    message: str
+
+
+class InvalidBody(InvalidInput):
+    """Fields of the body break rules; `problems` names all of them. The first one is the error's `field`."""
+
+    code = "validation_violation"
+
+    def __init__(self, problems: Sequence[Problem | tuple[str, str, str]], message: str = "") -> None:
+        self.problems = [Problem(*problem) for problem in problems]
+        sentences = [
+            text if not field or text.startswith(field) else f"{field}: {text}"
+            for field, _, text in self.problems
+        ]
+        super().__init__(message or " ".join(sentences), field=self.problems[0].field)
 
 
 class NotFound(DomainError):

@@ -10,8 +10,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from core.api.errors import InvalidBody, MalformedBody
-from core.errors import InvalidInput
+from core.errors import InvalidBody, InvalidInput, MalformedBody
 from core.timestamps import format_time, parse_time
 from coupons.models import DiscountCalculation, DiscountType
 from coupons.money import CURRENCY, FINEST, LARGEST_AMOUNT, Money

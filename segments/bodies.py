@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from core.api.errors import MalformedBody
-from core.errors import DomainError, InvalidInput
+from core.errors import DomainError, InvalidInput, MalformedBody
 from core.representation.languages import read_translations
 from core.tenancy.identifiers import check_client_id
 from core.timestamps import parse_validity

@@ -11,7 +11,8 @@ from rest_framework.fields import empty
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from accounts.api.serializers.documents import Body
-from core.api.errors import InvalidBody, flatten
+from core.api.errors import flatten
+from core.errors import InvalidBody
 from core.tenancy.identifiers import check_client_id
 
 TEXT_VALIDATORS = (MaxLengthValidator, ProhibitNullCharactersValidator, ProhibitSurrogateCharactersValidator)

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 from django.http import HttpResponse
 
-from core.api.errors import MalformedBody, status_of
+from core.api.errors import status_of
+from core.errors import MalformedBody
 from core.sql.upserts import Outcome
 
 LARGEST_BATCH = 200

@@ -14,6 +14,7 @@ from psycopg import errors as postgres
 from rest_framework import exceptions as rest
 
 from core import errors
+from core.errors import InvalidBody, MalformedBody, Problem
 from core.unavailability import unavailable_from
 
 logger = logging.getLogger(__name__)
@@ -29,24 +30,6 @@ STATUSES: tuple[tuple[type[errors.DomainError], HTTPStatus], ...] = (
 )
 
 ErrorShape = Callable[[errors.DomainError, HTTPStatus], dict[str, Any]]
-
-
-class MalformedBody(errors.InvalidInput):
-    """The body is not what the operation reads: not JSON, too large, or of the wrong shape."""
-
-    code = "malformed_body"
-
-
-class InvalidBody(errors.InvalidInput):
-    """Fields of the body break rules. `problems` lists (field, type, message), all of them."""
-
-    code = "validation_violation"
-
-    def __init__(self, problems: list[tuple[str, str, str]], message: str = "") -> None:
-        first_field, _, first_message = problems[0]
-        summary = "; ".join(f"{field}: {text}" if field else text for field, _, text in problems)
-        super().__init__(message or summary or first_message, field=first_field)
-        self.problems = problems
 
 
 class MethodNotAllowed(errors.DomainError):
@@ -71,11 +54,11 @@ def status_of(error: errors.DomainError) -> HTTPStatus:
     return HTTPStatus.BAD_REQUEST
 
 
-def problems_of(error: errors.DomainError) -> list[tuple[str, str, str]]:
+def problems_of(error: errors.DomainError) -> list[Problem]:
     """Return the (field, type, message) of each thing that is wrong."""
     if isinstance(error, InvalidBody):
         return error.problems
-    return [(error.field, error.code, error.message)] if error.field else []
+    return [Problem(error.field, error.code, error.message)] if error.field else []
 
 
 def segment_shape(error: errors.DomainError, status: HTTPStatus) -> dict[str, Any]:

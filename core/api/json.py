@@ -11,7 +11,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from core.api.errors import MalformedBody
+from core.errors import MalformedBody
 
 DEEPEST_BODY = 30
 

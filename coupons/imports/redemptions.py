@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.api.errors import InvalidBody
-from core.errors import DomainError
+from core.errors import DomainError, InvalidBody
 from core.imports.columns import Column, ColumnType
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode

@@ -6,7 +6,7 @@ from rest_framework.exceptions import ValidationError
 from accounts.api.serializers.companies import LegalEntityInput
 from accounts.api.serializers.customers import CustomerInput
 from accounts.imports.body_reader import BodyReader, QuickBody
-from core.api.errors import InvalidBody
+from core.errors import InvalidBody
 
 CUSTOMER = {"id": "C1", "contactEmail": "ann@example.com", "firstName": "Ann"}
 ENTITY = {"id": "L1", "name": "Company"}

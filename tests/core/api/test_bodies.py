@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from core.api.errors import MalformedBody
 from core.api.json import DEEPEST_BODY, JsonParser, is_deeper_than
+from core.errors import MalformedBody
 
 
 @pytest.mark.parametrize(

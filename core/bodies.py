@@ -1,0 +1,368 @@
+"""What clients may send: one declaration of a body for the API, for files, for patches and for JSON Schema.
+
+A body is a `msgspec.Struct`, declared in the app's `bodies.py`. `msgspec` reads it in well under a
+microsecond a field and stops at the first fault; a body that it refuses is walked again, to name every one.
+
+Null stands for an absent optional field. Fields that are unknown are ignored, since clients send back what
+they read.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from functools import cache, partial
+from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct, inspect
+
+from core.errors import DomainError, InvalidBody, InvalidInput, Problem
+from core.representation.languages import read_translations
+from core.tenancy.identifiers import CLIENT_ID
+from core.timestamps import parse_time
+
+LARGEST_VERSION = 2_147_483_647
+LONGEST_REFERENCE = 128
+MESSAGE = "message"  # the key in Meta.extra of the sentence that follows the name of the field
+
+Instant = Annotated[datetime, Meta(tz=True)]
+"""An ISO 8601 time with an offset; see `core.timestamps.parse_time` for what else is read."""
+
+ClientId = Annotated[
+    str,
+    Meta(
+        pattern=rf"^{CLIENT_ID.pattern}$(?!\n)",
+        description="1 to 128 letters, digits and . _ - : ~ @",
+        extra={MESSAGE: "must be 1 to 128 characters out of letters, digits and . _ - : ~ @"},
+    ),
+]
+"""An id that a client may choose."""
+
+Reference = Annotated[str, Meta(min_length=1, max_length=LONGEST_REFERENCE)]
+"""The id of something that exists already; whether it does, the operation finds out."""
+
+JsonObject = dict[str, Any]
+BodyType = TypeVar("BodyType", bound="Body")
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageContext:
+    """The language of a localized field that is written as a plain text."""
+
+    content_language: str | None
+    default_language: str
+
+
+NO_LANGUAGES: Final = LanguageContext(None, "en")
+
+
+class Body(Struct, rename="camel", kw_only=True):
+    """The base of every body. Members are camelCase on the wire.
+
+    A rule over several fields is a `__post_init__` that raises ValueError; `{path}` in its sentence becomes
+    the path of the object.
+    """
+
+
+class Translations(dict[str, str]):
+    """A localized field: a map of language to text, or a text in the language of Content-Language."""
+
+    max_length: ClassVar[int] = 10_000
+
+    @classmethod
+    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
+        """Return the texts by language; raise InvalidInput naming the field that is wrong."""
+        return cls(
+            read_translations(
+                value,
+                languages.content_language,
+                languages.default_language,
+                field=field,
+                max_length=cls.max_length,
+            )
+        )
+
+
+class Validity(Body):
+    """A window of time. Both ends are included; an absent end is open."""
+
+    starts_at: Instant | None = msgspec.field(name="from", default=None)
+    ends_at: Instant | None = msgspec.field(name="to", default=None)
+
+    def __post_init__(self) -> None:
+        if self.starts_at and self.ends_at and self.starts_at > self.ends_at:
+            raise ValueError("{path}.from must not be later than {path}.to.")
+
+
+class Metadata(Body):
+    """What a client may say about a document besides its contents."""
+
+    version: Annotated[int, Meta(ge=0, le=LARGEST_VERSION)] | None = None
+    mixins: JsonObject | None = None
+
+
+class DocumentBody(Body):
+    """A body with free attributes and optimistic locking."""
+
+    mixins: JsonObject | None = None
+    metadata: Metadata | None = None
+
+    @property
+    def expected_version(self) -> int | None:
+        """The version that the client read; None when it wants no check."""
+        return self.metadata.version if self.metadata else None
+
+    @property
+    def mixin_schemas(self) -> JsonObject:
+        """The addresses of the mixins' schemas by mixin."""
+        return (self.metadata.mixins if self.metadata else None) or {}
+
+
+def read_body(kind: type[BodyType], value: object, *, languages: LanguageContext = NO_LANGUAGES) -> BodyType:
+    """Return the value as a body of the kind; raise InvalidBody naming every field that is wrong."""
+    try:
+        return msgspec.convert(value, kind, dec_hook=partial(_read_custom, languages))
+    except (msgspec.ValidationError, InvalidInput) as refused:
+        return _read_slowly(kind, value, languages, refused)
+
+
+def read_bodies(
+    kind: type[BodyType], values: Sequence[object], *, languages: LanguageContext = NO_LANGUAGES
+) -> list[BodyType | DomainError]:
+    """Return each value as a body of the kind, or the error that names what is wrong with it."""
+    try:
+        return msgspec.convert(values, list[kind], dec_hook=partial(_read_custom, languages))  # type: ignore[valid-type]
+    except (msgspec.ValidationError, InvalidInput):
+        return [_body_or_error(kind, value, languages) for value in values]
+
+
+def _body_or_error(kind: type[BodyType], value: object, languages: LanguageContext) -> BodyType | DomainError:
+    try:
+        return read_body(kind, value, languages=languages)
+    except InvalidInput as error:
+        return error
+
+
+def _read_custom(languages: LanguageContext, kind: type[Any], value: object) -> object:
+    """Read what msgspec has no type for. The field's name is added when the fault is looked for again."""
+    assert issubclass(kind, Translations)
+    return kind.read(value, languages, field="")
+
+
+def _read_slowly(
+    kind: type[BodyType], value: object, languages: LanguageContext, refused: Exception
+) -> BodyType:
+    """Find every fault of a refused body; without one, read it with the times rewritten for msgspec."""
+    walk = _Walk(languages)
+    read = walk.value(_described(kind), value, "")
+    if walk.problems:
+        raise InvalidBody(walk.problems)
+    try:
+        return msgspec.convert(read, kind, dec_hook=partial(_read_custom, languages))
+    except msgspec.ValidationError as fault:  # a rule over several fields, in a `__post_init__`
+        message, _, place = str(fault).partition(" - at `$")
+        path = place.strip(".`")
+        raise InvalidBody([Problem(path, "invalid", message.replace("{path}", path))]) from refused
+
+
+@cache
+def _described(kind: type[Struct]) -> inspect.Type:
+    return inspect.type_info(kind)
+
+
+class _Walk:
+    """Collects the faults of one body, and rewrites the times that only `parse_time` can read."""
+
+    def __init__(self, languages: LanguageContext) -> None:
+        self.languages = languages
+        self.problems: list[Problem] = []
+
+    def refuse(self, path: str, message: str) -> None:
+        text = f"{path or 'The body'} {message}."
+        self.problems.append(Problem(path, "invalid", text))
+
+    def value(self, kind: inspect.Type, value: Any, path: str, message: str = "") -> Any:
+        """Return the value as `msgspec.convert` takes it; note what is wrong with it."""
+        match kind:
+            case inspect.Metadata():
+                return self.value(kind.type, value, path, (kind.extra or {}).get(MESSAGE, message))
+            case inspect.UnionType():
+                return self.union(kind, value, path, message)
+            case inspect.StructType():
+                return self.struct(kind, value, path)
+            case inspect.DateTimeType():
+                return self.instant(value, path)
+            case inspect.CustomType():
+                return self.custom(kind, value, path)
+            case inspect.ListType():
+                return self.list(kind, value, path)
+            case inspect.DictType():
+                return self.dict(kind, value, path)
+            case inspect.AnyType():
+                return value
+        for fault in faults(kind, value):
+            self.refuse(path, message or fault)
+            break
+        return value
+
+    def union(self, kind: inspect.UnionType, value: Any, path: str, message: str) -> Any:
+        """Read an optional value. Unions of anything but one type and null are msgspec's to judge."""
+        members = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
+        if value is None and len(members) < len(kind.types):
+            return None
+        return self.value(members[0], value, path, message) if len(members) == 1 else value
+
+    def struct(self, kind: inspect.StructType, value: Any, path: str) -> Any:
+        if not isinstance(value, Mapping):
+            self.refuse(path, "must be an object")
+            return value
+        read = dict(value)
+        for field in kind.fields:
+            name = field.encode_name
+            inner = f"{path}.{name}" if path else name
+            if name not in value or (value[name] is None and field.required):
+                if field.required:
+                    self.refuse(inner, "is missing")
+                continue
+            read[name] = self.value(field.type, value[name], inner)
+        return read
+
+    def list(self, kind: inspect.ListType, value: Any, path: str) -> Any:
+        if not isinstance(value, list):
+            self.refuse(path, "must be a list")
+            return value
+        if kind.max_length is not None and len(value) > kind.max_length:
+            self.refuse(path, f"has more than {kind.max_length} entries")
+            return value
+        if kind.min_length is not None and len(value) < kind.min_length:
+            self.refuse(path, f"needs at least {kind.min_length} entries")
+        return [self.value(kind.item_type, entry, f"{path}[{index}]") for index, entry in enumerate(value)]
+
+    def dict(self, kind: inspect.DictType, value: Any, path: str) -> Any:
+        if not isinstance(value, dict):
+            self.refuse(path, "must be an object")
+            return value
+        return {name: self.value(kind.value_type, entry, f"{path}.{name}") for name, entry in value.items()}
+
+    def instant(self, value: Any, path: str) -> Any:
+        if isinstance(value, datetime):
+            return value
+        return self.refused_by(path, value, lambda: parse_time(value, field=path))
+
+    def custom(self, kind: inspect.CustomType, value: Any, path: str) -> Any:
+        self.refused_by(path, value, lambda: _read_custom_at(self.languages, kind.cls, value, path))
+        return value
+
+    def refused_by(self, path: str, value: Any, read: Any) -> Any:
+        try:
+            return read()
+        except InvalidInput as error:
+            self.problems.append(Problem(error.field or path, error.code, error.message))
+            return value
+
+
+def _read_custom_at(languages: LanguageContext, kind: type[Any], value: object, path: str) -> object:
+    return kind.read(value, languages, field=path)
+
+
+def faults(kind: inspect.Type, value: object) -> Iterator[str]:
+    """Yield what is wrong with a value of a simple type, as it follows the field's name."""
+    match kind:
+        case inspect.StrType():
+            if not isinstance(value, str):
+                yield "must be a text"
+            elif kind.min_length and len(value) < kind.min_length:
+                yield "must not be empty" if kind.min_length == 1 else f"needs {kind.min_length} characters"
+            elif kind.max_length is not None and len(value) > kind.max_length:
+                yield f"is longer than {kind.max_length} characters"
+            elif kind.pattern is not None and not matches(kind, value):
+                yield f"must match {kind.pattern}"
+        case inspect.BoolType():
+            if not isinstance(value, bool):
+                yield "must be true or false"
+        case inspect.IntType():
+            if isinstance(value, bool) or not isinstance(value, int):
+                yield "must be a whole number"
+            else:
+                yield from out_of_bounds(kind, value)
+        case inspect.FloatType() | inspect.DecimalType():
+            number = as_number(value)
+            if number is None:
+                yield "must be a number"
+            elif isinstance(kind, inspect.FloatType):
+                yield from out_of_bounds(kind, number)
+        case inspect.LiteralType() | inspect.EnumType():
+            allowed = allowed_values(kind)
+            if value not in allowed:
+                yield f"must be {', '.join(map(str, allowed[:-1]))} or {allowed[-1]}"
+
+
+def matches(kind: inspect.StrType, value: str) -> bool:
+    """Say whether msgspec accepts the text for its pattern."""
+    try:
+        msgspec.convert(value, Annotated[str, Meta(pattern=kind.pattern)])
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def as_number(value: object) -> Decimal | None:
+    """Return a finite number, however it was written; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def out_of_bounds(kind: inspect.IntType | inspect.FloatType, value: int | Decimal) -> Iterator[str]:
+    if (kind.ge is not None and value < kind.ge) or (kind.gt is not None and value <= kind.gt):
+        yield f"must be at least {kind.ge}" if kind.ge is not None else f"must be greater than {kind.gt}"
+    elif (kind.le is not None and value > kind.le) or (kind.lt is not None and value >= kind.lt):
+        yield f"must be at most {kind.le}" if kind.le is not None else f"must be less than {kind.lt}"
+
+
+def allowed_values(kind: inspect.LiteralType | inspect.EnumType) -> tuple[Any, ...]:
+    if isinstance(kind, inspect.LiteralType):
+        return kind.values
+    return tuple(member.value for member in kind.cls)
+
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    """Return the instant in UTC, as operations and the database have it."""
+    return moment.astimezone(UTC) if moment else None
+
+
+def schema_components(*kinds: type[Body]) -> dict[str, dict[str, Any]]:
+    """Return the OpenAPI 3.0 schemas of the bodies and of what they hold, by the name of their class."""
+    _, components = msgspec.json.schema_components(
+        kinds, schema_hook=_custom_schema, ref_template="#/components/schemas/{name}"
+    )
+    return {name: _in_openapi(schema) for name, schema in components.items()}
+
+
+def _custom_schema(kind: type[Any]) -> dict[str, Any]:
+    assert issubclass(kind, Translations)
+    text = {"type": "string", "maxLength": kind.max_length}
+    return {"oneOf": [{"type": "object", "additionalProperties": text}, text]}
+
+
+def _in_openapi(schema: Any) -> Any:
+    """Return a JSON Schema as OpenAPI 3.0 has it: `nullable` for a union with null, no titles."""
+    if isinstance(schema, list):
+        return [_in_openapi(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    read = {name: _in_openapi(value) for name, value in schema.items() if name != "title"}
+    if read.get("default", msgspec.UNSET) is None:
+        del read["default"]
+    if not read.get("required", True):
+        del read["required"]
+    if {"type": "null"} in (choices := read.get("anyOf", [])):
+        [member] = [choice for choice in choices if choice != {"type": "null"}]
+        del read["anyOf"]
+        return {**read, **({"allOf": [member]} if "$ref" in member else member), "nullable": True}
+    return read
