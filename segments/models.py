@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.tenancy.documents import Document, DocumentQuerySet, TenantDocument, TenantOwned
-from core.tenancy.foreign_keys import SameTenantReference
+from core.tenancy.foreign_keys import TenantForeignKey
 from core.windows import opens_before_it_closes, window_contains
 
 
@@ -20,8 +20,8 @@ class SegmentQuerySet(DocumentQuerySet):
 class Segment(TenantDocument):
     """A group of customers, and of products and categories for them, on one site, within a window."""
 
-    site = models.ForeignKey(
-        "accounts.Site", on_delete=models.DO_NOTHING, db_constraint=False, related_name="segments"
+    site = TenantForeignKey(
+        "accounts.Site", on_delete=models.RESTRICT, related_name="segments", db_index=True
     )
     name = models.JSONField(default=dict)
     description = models.JSONField(default=dict, blank=True)
@@ -40,7 +40,6 @@ class Segment(TenantDocument):
             models.UniqueConstraint(fields=["tenant", "external_id"], name="segment_id_unique"),
             models.UniqueConstraint(fields=["tenant", "id"], name="segment_tenant_key"),
             opens_before_it_closes("segment_window_opens_before_it_closes"),
-            SameTenantReference(field="site", on_delete="RESTRICT", name="segment_site"),
         ]
 
     def __str__(self) -> str:
@@ -72,28 +71,22 @@ class Assignment(TenantOwned, Document):
 class CustomerAssignment(Assignment):
     """A customer belonging to a segment, alone (B2C) or when acting for one legal entity (B2B)."""
 
-    segment = models.ForeignKey(
+    segment = TenantForeignKey(
         Segment,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
+        on_delete=models.CASCADE,
         related_name="customer_assignments",
-        db_index=False,
     )
-    customer = models.ForeignKey(
+    customer = TenantForeignKey(
         "accounts.Customer",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
+        on_delete=models.CASCADE,
         related_name="segment_assignments",
-        db_index=False,
     )
-    legal_entity = models.ForeignKey(
+    legal_entity = TenantForeignKey(
         "accounts.LegalEntity",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
+        on_delete=models.CASCADE,
         null=True,
         blank=True,
         related_name="segment_assignments",
-        db_index=False,
     )
     assignment_type = models.CharField(
         max_length=9, choices=[("MANUAL", "Manual"), ("AUTOMATIC", "Automatic")], default="MANUAL"
@@ -122,11 +115,6 @@ class CustomerAssignment(Assignment):
                 name="customer_assignment_unique",
             ),
             opens_before_it_closes("customer_assignment_window_opens_before_it_closes"),
-            SameTenantReference(field="segment", on_delete="CASCADE", name="customer_assignment_segment"),
-            SameTenantReference(field="customer", on_delete="CASCADE", name="customer_assignment_customer"),
-            SameTenantReference(
-                field="legal_entity", on_delete="CASCADE", name="customer_assignment_legal_entity"
-            ),
         ]
 
     def __str__(self) -> str:
@@ -139,30 +127,24 @@ class ItemAssignment(Assignment):
     A category means itself alone, unless `includes_subcategories` says that all its descendants count too.
     """
 
-    segment = models.ForeignKey(
+    segment = TenantForeignKey(
         Segment,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
+        on_delete=models.CASCADE,
         related_name="item_assignments",
-        db_index=False,
     )
-    product = models.ForeignKey(
+    product = TenantForeignKey(
         "catalog.Product",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
+        on_delete=models.CASCADE,
         null=True,
         blank=True,
         related_name="segment_assignments",
-        db_index=False,
     )
-    category = models.ForeignKey(
+    category = TenantForeignKey(
         "catalog.Category",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
+        on_delete=models.CASCADE,
         null=True,
         blank=True,
         related_name="segment_assignments",
-        db_index=False,
     )
     includes_subcategories = models.BooleanField(default=False)
 
@@ -213,9 +195,6 @@ class ItemAssignment(Assignment):
                 name="item_assignment_product_or_category",
             ),
             opens_before_it_closes("item_assignment_window_opens_before_it_closes"),
-            SameTenantReference(field="segment", on_delete="CASCADE", name="item_assignment_segment"),
-            SameTenantReference(field="product", on_delete="CASCADE", name="item_assignment_product"),
-            SameTenantReference(field="category", on_delete="CASCADE", name="item_assignment_category"),
         ]
 
     @property

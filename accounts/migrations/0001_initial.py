@@ -210,11 +210,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='contactassignment',
-            constraint=core.tenancy.foreign_keys.SameTenantReference(field='legal_entity', name='contact_legal_entity', on_delete='CASCADE'),
+            constraint=core.tenancy.foreign_keys.SameTenantReference(field='legal_entity', name='contact_assignment_legal_entity', on_delete='CASCADE'),
         ),
         migrations.AddConstraint(
             model_name='contactassignment',
-            constraint=core.tenancy.foreign_keys.SameTenantReference(field='customer', name='contact_customer', on_delete='CASCADE'),
+            constraint=core.tenancy.foreign_keys.SameTenantReference(field='customer', name='contact_assignment_customer', on_delete='CASCADE'),
         ),
         migrations.AddConstraint(
             model_name='site',

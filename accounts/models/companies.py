@@ -1,7 +1,7 @@
 from django.db import models
 
 from core.tenancy.documents import TenantDocument
-from core.tenancy.foreign_keys import SameTenantReference
+from core.tenancy.foreign_keys import TenantForeignKey
 
 
 class LegalEntity(TenantDocument):
@@ -13,13 +13,8 @@ class LegalEntity(TenantDocument):
         choices=[("COMPANY", "Company"), ("SUBSIDIARY", "Subsidiary")],
         default="COMPANY",
     )
-    parent = models.ForeignKey(
-        "self",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        null=True,
-        blank=True,
-        related_name="subsidiaries",
+    parent = TenantForeignKey(
+        "self", on_delete=models.RESTRICT, null=True, blank=True, related_name="subsidiaries", db_index=True
     )
     legal_info = models.JSONField(default=dict, blank=True)
     account_limit = models.JSONField(default=dict, blank=True)
@@ -34,7 +29,6 @@ class LegalEntity(TenantDocument):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="legal_entity_id_unique"),
             models.UniqueConstraint(fields=["tenant", "id"], name="legal_entity_tenant_key"),
-            SameTenantReference(field="parent", on_delete="RESTRICT", name="legal_entity_parent"),
         ]
 
     def __str__(self) -> str:
@@ -47,14 +41,11 @@ class ContactAssignment(TenantDocument):
     tenant = models.ForeignKey(
         "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
     )
-    legal_entity = models.ForeignKey(
-        LegalEntity, on_delete=models.DO_NOTHING, db_constraint=False, related_name="contacts"
+    legal_entity = TenantForeignKey(
+        LegalEntity, on_delete=models.CASCADE, related_name="contacts", db_index=True
     )
-    customer = models.ForeignKey(
-        "accounts.Customer",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        related_name="contact_assignments",
+    customer = TenantForeignKey(
+        "accounts.Customer", on_delete=models.CASCADE, related_name="contact_assignments", db_index=True
     )
     type = models.CharField(
         max_length=9,
@@ -74,8 +65,6 @@ class ContactAssignment(TenantDocument):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="contact_id_unique"),
             models.UniqueConstraint(fields=["tenant", "customer", "legal_entity"], name="contact_unique"),
-            SameTenantReference(field="legal_entity", on_delete="CASCADE", name="contact_legal_entity"),
-            SameTenantReference(field="customer", on_delete="CASCADE", name="contact_customer"),
         ]
 
     def __str__(self) -> str:

@@ -2,7 +2,7 @@ from django.db import models
 from django.utils import timezone
 
 from core.tenancy.documents import TenantOwned
-from core.tenancy.foreign_keys import SameTenantReference
+from core.tenancy.foreign_keys import TenantForeignKey
 from core.tenancy.identifiers import generate_id
 
 
@@ -16,19 +16,15 @@ class CategoryAssignment(TenantOwned):
         "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     external_id = models.CharField("id", max_length=128, default=generate_id)
-    category = models.ForeignKey(
+    category = TenantForeignKey(
         "catalog.Category",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
+        on_delete=models.CASCADE,
         related_name="assignments",
-        db_index=False,
     )
-    product = models.ForeignKey(
+    product = TenantForeignKey(
         "catalog.Product",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
+        on_delete=models.CASCADE,
         related_name="category_assignments",
-        db_index=False,
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -43,8 +39,6 @@ class CategoryAssignment(TenantOwned):
             models.UniqueConstraint(
                 fields=["tenant", "category", "product"], name="category_assignment_unique"
             ),
-            SameTenantReference(field="category", on_delete="CASCADE", name="category_assignment_category"),
-            SameTenantReference(field="product", on_delete="CASCADE", name="category_assignment_product"),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from mptt.models import MPTTModel, TreeForeignKey
 from mptt.querysets import TreeQuerySet
 
 from core.tenancy.documents import DocumentQuerySet, TenantDocument, TenantOwned
-from core.tenancy.foreign_keys import SameTenantReference
+from core.tenancy.foreign_keys import SameTenantReference, TenantForeignKey
 from core.windows import opens_before_it_closes
 
 HIDDEN_ROOT_ID = "/"  # no client id can hold a slash
@@ -134,6 +134,7 @@ class Category(MPTTModel, TenantDocument):
             ),
             models.CheckConstraint(condition=Q(position__gte=0), name="category_position_not_negative"),
             opens_before_it_closes("category_window_opens_before_it_closes"),
+            # mptt wants its own TreeForeignKey, so that the constraint is declared here.
             SameTenantReference(field="parent", on_delete="RESTRICT", name="category_parent"),
         ]
 
@@ -162,9 +163,7 @@ class CategoryNumber(TenantOwned):
     tenant = models.ForeignKey(
         "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
     )
-    category = models.ForeignKey(
-        Category, on_delete=models.DO_NOTHING, db_constraint=False, related_name="numbers"
-    )
+    category = TenantForeignKey(Category, on_delete=models.CASCADE, related_name="numbers", db_index=True)
     value = models.CharField(max_length=128)
     rank = models.PositiveSmallIntegerField(default=0, help_text="Place in the category's list.")
 
@@ -172,7 +171,6 @@ class CategoryNumber(TenantOwned):
         ordering = ("rank", "id")
         constraints = [
             models.UniqueConstraint(fields=["tenant", "value"], name="category_number_unique"),
-            SameTenantReference(field="category", on_delete="CASCADE", name="category_number_category"),
         ]
         indexes = [models.Index(fields=["tenant", "category"], name="category_number_of_category")]
 

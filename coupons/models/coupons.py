@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from core.tenancy.documents import Document, DocumentQuerySet, TenantOwned
-from core.tenancy.foreign_keys import SameTenantReference
+from core.tenancy.foreign_keys import TenantForeignKey
 from core.tenancy.models import CURRENCY
 from core.windows import opens_before_it_closes, window_contains
 
@@ -163,18 +163,14 @@ class CouponSegment(TenantOwned):
     tenant = models.ForeignKey(
         "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
-    coupon = models.ForeignKey(
+    coupon = TenantForeignKey(
         Coupon,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
+        on_delete=models.CASCADE,
         related_name="segment_restrictions",
     )
-    segment = models.ForeignKey(
+    segment = TenantForeignKey(
         "segments.Segment",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
+        on_delete=models.SET_NULL,
         null=True,
         related_name="coupon_restrictions",
     )
@@ -189,8 +185,6 @@ class CouponSegment(TenantOwned):
                 include=["segment"],
                 name="coupon_segment_unique",
             ),
-            SameTenantReference(field="coupon", on_delete="CASCADE", name="coupon_segment_coupon"),
-            SameTenantReference(field="segment", on_delete="SET NULL", name="coupon_segment_segment"),
         ]
 
     def __str__(self) -> str:
@@ -206,18 +200,14 @@ class CouponCategory(TenantOwned):
     tenant = models.ForeignKey(
         "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
-    coupon = models.ForeignKey(
+    coupon = TenantForeignKey(
         Coupon,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
+        on_delete=models.CASCADE,
         related_name="category_restrictions",
     )
-    category = models.ForeignKey(
+    category = TenantForeignKey(
         "catalog.Category",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
+        on_delete=models.SET_NULL,
         null=True,
         related_name="coupon_restrictions",
     )
@@ -234,8 +224,6 @@ class CouponCategory(TenantOwned):
                 include=["category", "is_excluded"],
                 name="coupon_category_unique",
             ),
-            SameTenantReference(field="coupon", on_delete="CASCADE", name="coupon_category_coupon"),
-            SameTenantReference(field="category", on_delete="SET NULL", name="coupon_category_category"),
         ]
 
     def __str__(self) -> str:

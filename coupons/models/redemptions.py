@@ -2,7 +2,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.tenancy.documents import TenantOwned
-from core.tenancy.foreign_keys import SameTenantReference
+from core.tenancy.foreign_keys import TenantForeignKey
 from core.tenancy.identifiers import generate_id
 from core.tenancy.models import CURRENCY
 from coupons.models.coupons import amount_field
@@ -20,18 +20,14 @@ class Redemption(TenantOwned):
         "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
     )
     external_id = models.CharField("id", max_length=128, default=generate_id)
-    coupon = models.ForeignKey(
+    coupon = TenantForeignKey(
         "coupons.Coupon",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
+        on_delete=models.RESTRICT,
         related_name="redemptions",
     )
-    customer = models.ForeignKey(
+    customer = TenantForeignKey(
         "accounts.Customer",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
+        on_delete=models.SET_NULL,
         null=True,
         blank=True,
         related_name="redemptions",
@@ -84,8 +80,6 @@ class Redemption(TenantOwned):
                 condition=~Q(customer_number="") | Q(customer__isnull=True, legal_entity_id=""),
                 name="redemption_without_customer_number_is_anonymous",
             ),
-            SameTenantReference(field="coupon", on_delete="RESTRICT", name="redemption_coupon"),
-            SameTenantReference(field="customer", on_delete="SET NULL", name="redemption_customer"),
         ]
 
     def __str__(self) -> str:

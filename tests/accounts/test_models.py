@@ -61,7 +61,7 @@ def test_contact_is_unique_and_of_one_tenant(tenant, other_tenant):
     pair = {"legal_entity": contact.legal_entity, "customer": contact.customer}
     refused("contact_unique", ContactAssignmentFactory, **pair)
     refused(
-        "contact_customer",
+        "contact_assignment_customer",
         ContactAssignmentFactory,
         legal_entity=contact.legal_entity,
         customer=CustomerFactory(tenant=other_tenant),

@@ -93,3 +93,12 @@ def test_parent_of_another_tenant_is_refused(tenant, other_tenant):
     foreign = LegalEntityFactory(tenant=other_tenant)
     with pytest.raises(IntegrityError, match="legal_entity_parent"):
         LegalEntity.objects.create(tenant=tenant, name="Branch", parent=foreign)
+
+
+def test_a_tenant_foreign_key_brings_its_constraint():
+    [constraint] = [
+        constraint
+        for constraint in CustomerAssignment._meta.constraints
+        if constraint.name == "customer_assignment_customer"
+    ]
+    assert (constraint.field, constraint.on_delete) == ("customer", "CASCADE")

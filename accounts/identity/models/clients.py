@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from core.tenancy.documents import TenantOwned
-from core.tenancy.foreign_keys import SameTenantReference
+from core.tenancy.foreign_keys import TenantForeignKey
 
 
 class ApiClient(TenantOwned):
@@ -83,24 +83,22 @@ class Session(TenantOwned):
     """A visit to a storefront: anonymous, or a customer's who may act for a legal entity."""
 
     session_id = models.UUIDField(unique=True, default=uuid.uuid4)
-    client = models.ForeignKey(
-        ApiClient, on_delete=models.DO_NOTHING, db_constraint=False, related_name="sessions"
-    )
-    customer = models.ForeignKey(
+    client = TenantForeignKey(ApiClient, on_delete=models.CASCADE, related_name="sessions", db_index=True)
+    customer = TenantForeignKey(
         "accounts.Customer",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
+        on_delete=models.CASCADE,
         null=True,
         blank=True,
         related_name="sessions",
+        db_index=True,
     )
-    legal_entity = models.ForeignKey(
+    legal_entity = TenantForeignKey(
         "accounts.LegalEntity",
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
+        on_delete=models.CASCADE,
         null=True,
         blank=True,
         related_name="+",
+        db_index=True,
     )
     context = models.JSONField(
         default=dict, blank=True, help_text="Currency, site, language and location the storefront named."
@@ -116,9 +114,6 @@ class Session(TenantOwned):
         ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "id"], name="session_tenant_key"),
-            SameTenantReference(field="client", on_delete="CASCADE", name="session_client"),
-            SameTenantReference(field="customer", on_delete="CASCADE", name="session_customer"),
-            SameTenantReference(field="legal_entity", on_delete="CASCADE", name="session_legal_entity"),
         ]
 
     def __str__(self) -> str:
@@ -128,8 +123,8 @@ class Session(TenantOwned):
 class RefreshToken(TenantOwned):
     """A refresh token, kept as its SHA-256 digest. Used once; using it again revokes its session."""
 
-    session = models.ForeignKey(
-        Session, on_delete=models.DO_NOTHING, db_constraint=False, related_name="refresh_tokens"
+    session = TenantForeignKey(
+        Session, on_delete=models.CASCADE, related_name="refresh_tokens", db_index=True
     )
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -138,9 +133,7 @@ class RefreshToken(TenantOwned):
 
     class Meta:
         indexes = [models.Index(fields=["tenant", "session"], name="refresh_token_of_session")]
-        constraints = [
-            SameTenantReference(field="session", on_delete="CASCADE", name="refresh_token_session")
-        ]
+        constraints = []
 
     def __str__(self) -> str:
         return f"refresh token {self.pk} of {self.session_id}"
