@@ -13,7 +13,7 @@ from catalog.errors import InvalidCategory, InvalidLanguages, InvalidReference, 
 from catalog.operations.categories import CategoryDraft
 from catalog.tree import LARGEST_POSITION
 from core.errors import InvalidInput, MalformedBody
-from core.representation.languages import accepted_languages, read_translations, unsupported_languages
+from core.representation.languages import accepted_languages, read_translations, unconfigured_languages
 from core.tenancy.identifiers import check_client_id
 from core.timestamps import parse_validity
 
@@ -37,7 +37,7 @@ class WriteLanguages:
     @property
     def allowed(self) -> Collection[str]:
         named = accepted_languages(self.content_language)
-        if unknown := unsupported_languages(named, self.configured):
+        if unknown := unconfigured_languages(named or (), self.configured):
             raise InvalidLanguages("Content-Language", unknown)
         return self.configured if named is None else named
 
@@ -97,7 +97,7 @@ def read_localized(
     translations = read_translations(
         value, languages.content_language, languages.default, field=name, max_length=longest
     )
-    if unsupported_languages(tuple(translations), languages.allowed):
+    if unconfigured_languages(translations, languages.allowed):
         raise InvalidCategory(f"Category {noun} contains unsupported languages", field=name)
     return translations
 

@@ -3,9 +3,18 @@ from django.db import migrations
 CREATE = r"""
 CREATE FUNCTION translation_for(translations jsonb, wanted text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT language FROM jsonb_object_keys(translations) AS language
-    WHERE starts_with(replace(lower(wanted), '_', '-') || '-', replace(lower(language), '_', '-') || '-')
-    ORDER BY length(language) DESC LIMIT 1
+    SELECT CASE WHEN translations ->> wanted <> '' THEN wanted ELSE (
+        SELECT language FROM (
+            SELECT key AS language, replace(lower(key), '_', '-') || '-' AS tag,
+                replace(lower(wanted), '_', '-') || '-' AS wanted_tag
+            FROM jsonb_each_text(translations) WHERE value <> ''
+        ) AS stored
+        WHERE starts_with(wanted_tag, tag) OR starts_with(tag, wanted_tag)
+        -- The language itself or its nearest base; else the shortest that begins with it.
+        ORDER BY starts_with(wanted_tag, tag) DESC,
+            CASE WHEN starts_with(wanted_tag, tag) THEN -length(tag) ELSE length(tag) END, language COLLATE "C"
+        LIMIT 1
+    ) END
 $$;
 CREATE FUNCTION cut_translations(translations jsonb, accepted text[], fallback text) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -15,6 +24,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
          WHERE language IS NOT NULL),
         (SELECT jsonb_build_object(language, translations -> language)
          FROM translation_for(translations, fallback) AS language WHERE language IS NOT NULL),
+        (SELECT jsonb_build_object(key, value) FROM jsonb_each(translations) WHERE value <> '""'
+         ORDER BY length(key), key COLLATE "C" LIMIT 1),
         '{}'::jsonb)
 $$;
 """
@@ -25,6 +36,9 @@ DROP FUNCTION translation_for(jsonb, text);
 
 
 class Migration(migrations.Migration):
-    """The language cut of localized fields, in SQL; the same rule as `core.representation.languages.cut`."""
+    """The texts of a localized field that are shown: the accepted languages, the default one, or any.
+
+    Regions match both ways, as in `core.representation.languages`; an empty text counts as absent.
+    """
 
     operations = [migrations.RunSQL(CREATE, DROP)]

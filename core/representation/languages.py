@@ -1,7 +1,8 @@
-"""Localized fields: maps of language to text, cut to what the client accepts and read from what it writes.
+"""Localized fields: maps of language to text, as clients write them, and the languages that they accept.
 
-Languages are compared as BCP 47 asks: without regard to case, `_` being as good as `-`. A language stands for
-its base as well where it is missing itself: `de-CH` finds `de`, but `de` never finds `de-CH`.
+Languages are compared as BCP 47 asks: without regard to case, `_` being as good as `-`. Regions match both
+ways: `de-CH` finds `de`, and `en` finds `en-US`. The SQL function `cut_translations` applies the same rule to
+what is read.
 """
 
 import re
@@ -45,27 +46,16 @@ def accepted_languages(header: str | None) -> tuple[str, ...] | None:
     return tuple(tag for tag in tags if tag != ANY)
 
 
-def cut(
-    translations: Mapping[str, str], accepted: tuple[str, ...] | None, default_language: str
-) -> dict[str, str]:
-    """Keep the accepted languages, best first; where none is present, the tenant's default language alone.
-
-    With neither present the map is empty. Keys stay as they are stored: `de-CH` may be answered with `de`.
-    """
-    if accepted is None:
-        return dict(translations)
-    stored = {_folded(language): language for language in translations}
-    for wanted in (accepted, (default_language,)):
-        found = (_find(tag, stored) for tag in wanted)
-        if kept := {language: translations[language] for language in found if language is not None}:
-            return kept
-    return {}
-
-
 def unsupported_languages(accepted: tuple[str, ...] | None, configured: Collection[str]) -> list[str]:
-    """Return the accepted languages that are not configured, themselves or as their base, best first."""
+    """Return the languages to read that match no configured one, best first. Regions match both ways."""
     known = {_folded(language): language for language in configured}
     return [tag for tag in accepted or () if _find(tag, known) is None]
+
+
+def unconfigured_languages(written: Collection[str], configured: Collection[str]) -> list[str]:
+    """Return the languages to write that are not configured, neither themselves nor as their base."""
+    known = {_folded(language) for language in configured}
+    return [tag for tag in written if known.isdisjoint(map(_folded, with_bases(tag)))]
 
 
 def with_bases(tag: str) -> tuple[str, ...]:
@@ -130,13 +120,17 @@ def _entries(header: str) -> Iterator[tuple[float, str]]:
 
 
 def _find(tag: str, stored: Mapping[str, str]) -> str | None:
-    """Return the stored language for the tag or its nearest base; the keys of `stored` are folded."""
-    folded = _folded(tag)
-    while folded not in stored:
-        folded, separator, _ = folded.rpartition("-")
+    """Return the stored language for the tag: itself, its nearest base, or the shortest that begins with it.
+
+    The keys of `stored` are folded.
+    """
+    folded = base = _folded(tag)
+    while base not in stored:
+        base, separator, _ = base.rpartition("-")
         if not separator:
-            return None
-    return stored[folded]
+            regions = [language for language in stored if language.startswith(f"{folded}-")]
+            return stored[min(regions, key=lambda language: (len(language), language))] if regions else None
+    return stored[base]
 
 
 @lru_cache(maxsize=1_024)

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from core.errors import InvalidInput
 from core.representation.languages import (
     accepted_languages,
-    cut,
     read_translations,
+    unconfigured_languages,
     unsupported_languages,
     with_bases,
 )
@@ -78,53 +78,12 @@ def test_no_header_fails(header):
     assert languages is None or len(set(languages)) == len(languages) > 0
 
 
-NAMES = {"de": "Stühle", "en": "Chairs", "fr": "Chaises", "en-GB": "Chairs, dear"}
-
-
-@pytest.mark.parametrize(
-    ("accepted", "kept"),
-    [
-        (None, NAMES),
-        (("fr",), {"fr": "Chaises"}),
-        (("fr", "de"), {"fr": "Chaises", "de": "Stühle"}),
-        (("de-CH",), {"de": "Stühle"}),
-        (("de-Latn-CH", "de-AT"), {"de": "Stühle"}),
-        (("en-GB",), {"en-GB": "Chairs, dear"}),
-        (("EN_gb",), {"en-GB": "Chairs, dear"}),
-        (("it", "fr"), {"fr": "Chaises"}),
-        (("it",), {"en": "Chairs"}),
-    ],
-)
-def test_translations_are_cut_to_the_accepted_languages_or_the_default(accepted, kept):
-    result = cut(NAMES, accepted, "en")
-
-    assert list(result.items()) == list(kept.items())
-
-
 @pytest.mark.parametrize(
     ("tag", "languages"),
     [("de", ("de",)), ("de-CH", ("de-CH", "de")), ("zh_Hant-TW", ("zh_Hant-TW", "zh_Hant", "zh"))],
 )
 def test_a_language_comes_with_all_it_is_based_on(tag, languages):
     assert with_bases(tag) == languages
-
-
-def test_a_base_language_does_not_find_its_variants():
-    assert cut({"de-CH": "Stühle", "en": "Chairs"}, ("de",), "en") == {"en": "Chairs"}
-
-
-def test_without_the_default_language_nothing_is_left():
-    assert cut({"de": "Stühle"}, ("it",), "en") == {}
-
-
-def test_the_default_language_finds_its_base_too():
-    assert cut({"de": "Stühle"}, ("it",), "de-AT") == {"de": "Stühle"}
-
-
-def test_cutting_nothing_copies_the_map():
-    whole = cut(NAMES, None, "en")
-
-    assert (whole, whole is NAMES) == (NAMES, False)
 
 
 @pytest.mark.parametrize(
@@ -134,11 +93,15 @@ def test_cutting_nothing_copies_the_map():
         (("en", "de-CH"), []),
         (("ru",), ["ru"]),
         (("ru-RU", "en", "pl"), ["ru-RU", "pl"]),
-        (("fr",), ["fr"]),
+        (("fr",), []),
     ],
 )
-def test_a_language_is_supported_when_it_or_its_base_is_configured(accepted, unsupported):
+def test_a_language_can_be_read_when_it_its_base_or_a_region_of_it_is_configured(accepted, unsupported):
     assert unsupported_languages(accepted, ["en", "de", "fr-CH"]) == unsupported
+
+
+def test_a_language_can_be_written_when_it_or_its_base_is_configured():
+    assert unconfigured_languages(["en", "de-CH", "fr", "fr-ch", "ru"], ["en", "de", "fr-CH"]) == ["fr", "ru"]
 
 
 def read(value, content_language=None):
