@@ -20,6 +20,7 @@ from msgspec import Meta, Struct, inspect
 from core.errors import DomainError, InvalidBody, InvalidInput, Problem
 from core.representation.languages import read_translations
 from core.tenancy.identifiers import CLIENT_ID
+from core.text import has_visible_character
 from core.timestamps import parse_time
 
 LARGEST_VERSION = 2_147_483_647
@@ -82,6 +83,19 @@ class Translations(dict[str, str]):
                 max_length=cls.max_length,
             )
         )
+
+
+class Name(Translations):
+    """The localized name of a thing: at least one of its texts can be seen."""
+
+    max_length = 500
+
+    @classmethod
+    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
+        name = super().read(value, languages, field=field)
+        if not any(map(has_visible_character, name.values())):
+            raise InvalidInput(f"{field} needs a text in at least one language.", field=field)
+        return name
 
 
 class Validity(Body):

@@ -14,6 +14,7 @@ from django.utils.timezone import is_aware, localtime
 from core.admin.keys import usable_keys
 from core.errors import DomainError, InvalidInput, VersionConflict
 from core.tenancy.identifiers import check_client_id, generate_id
+from core.text import has_visible_character, normalized
 
 MAX_JSON_LENGTH = 100_000
 
@@ -63,7 +64,10 @@ class LocalizedField(forms.MultiValueField):
 
     def compress(self, data_list: Sequence[str]) -> dict[str, str]:
         pairs = zip(self.languages, data_list, strict=False)
-        return {language: text for language, text in pairs if text}
+        texts = {language: normalized(text) for language, text in pairs if text}
+        if self.required and not any(map(has_visible_character, texts.values())):
+            raise ValidationError(self.error_messages["required"], code="required")
+        return texts
 
 
 class JsonField(forms.JSONField):

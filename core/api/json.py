@@ -12,6 +12,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from core.errors import MalformedBody
+from core.text import normalized_json
 
 DEEPEST_BODY = 30
 
@@ -19,8 +20,9 @@ DEEPEST_BODY = 30
 class JsonParser(BaseParser):
     """Reads any body as JSON: clients of these services often send it without a content type.
 
-    The character NUL is refused here once, because PostgreSQL can store it nowhere. Raises MalformedBody, and
-    RequestDataTooBig before more is read than a body may have: Django looks at the length of forms alone.
+    Texts are normalized to NFC here once, apart from `mixins`. The character NUL is refused, because
+    PostgreSQL can store it nowhere. Raises MalformedBody, and RequestDataTooBig before more is read than a
+    body may have: Django looks only at the length of forms.
     """
 
     media_type = "application/json"  # for the schema alone: AlwaysJson chooses this parser for any type
@@ -45,6 +47,8 @@ class JsonParser(BaseParser):
             raise MalformedBody(f"The body is nested more than {DEEPEST_BODY} levels deep.")
         if b"\\u0000" in content and "\x00" in flat_text(body):
             raise MalformedBody("The body holds the character NUL (\\u0000), which cannot be stored.")
+        if not content.isascii() or b"\\u" in content:
+            return normalized_json(body)
         return body
 
 

@@ -40,6 +40,7 @@ from typing import TypeAlias
 from core.errors import InvalidInput
 from core.representation import regular_expressions
 from core.representation.regular_expressions import PatternFault
+from core.text import normalized
 from core.timestamps import parse_time
 
 MAX_LENGTH = 40_000  # room for a list of as many ids as a list may have
@@ -163,7 +164,7 @@ def parse(text: str) -> tuple[Term, ...]:
         raise QuerySyntaxError(f"q has at most {MAX_LENGTH} characters", position=MAX_LENGTH + 1)
     if unstorable := _UNSTORABLE.search(text):
         raise QuerySyntaxError("this character is not allowed", position=unstorable.start() + 1)
-    return _Parser(text).terms()
+    return _Parser(normalized(text)).terms()
 
 
 def as_number(value: Value) -> Decimal:

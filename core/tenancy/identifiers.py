@@ -6,6 +6,7 @@ import threading
 import time
 
 from core.errors import InvalidInput
+from core.text import invisible_character
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9._:~@-]{1,128}")
 """The ids a client may choose. Use `fullmatch`."""
@@ -51,6 +52,8 @@ def check_client_id(value: object, *, field: str) -> str:
     """Return the id unchanged when a client may choose it; raise InvalidInput naming `field` otherwise."""
     if isinstance(value, str) and CLIENT_ID.fullmatch(value):
         return value
+    hidden = invisible_character(value) if isinstance(value, str) else ""
+    found = f"; it has the invisible character {hidden}" if hidden else ""
     raise InvalidInput(
-        f"{field} must be 1 to 128 characters out of letters, digits and . _ - : ~ @", field=field
+        f"{field} must be 1 to 128 characters out of letters, digits and . _ - : ~ @{found}", field=field
     )

@@ -82,7 +82,7 @@ def test_any_other_id_is_refused(value):
     with pytest.raises(InvalidInput) as refused:
         check_client_id(value, field="id")
 
-    assert (refused.value.field, refused.value.message) == (
-        "id",
-        "id must be 1 to 128 characters out of letters, digits and . _ - : ~ @",
+    assert refused.value.field == "id"
+    assert refused.value.message.startswith(
+        "id must be 1 to 128 characters out of letters, digits and . _ - : ~ @"
     )

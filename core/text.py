@@ -1,0 +1,42 @@
+"""Texts as people write them: composed characters, and what can be seen of them."""
+
+import unicodedata
+from typing import Any
+
+FREE_FIELD = "mixins"  # clients keep there what they like, and read it back unchanged
+
+
+def normalized(text: str) -> str:
+    """Return the text in NFC, so that one written with combining marks equals one written without."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def normalized_json(value: Any) -> Any:
+    """Return a JSON value with all its texts and member names in NFC, apart from `mixins`."""
+    match value:
+        case str():
+            return normalized(value)
+        case list():
+            return [normalized_json(entry) for entry in value]
+        case dict():
+            return {
+                normalized(name): entry if name == FREE_FIELD else normalized_json(entry)
+                for name, entry in value.items()
+            }
+    return value
+
+
+def has_visible_character(text: str) -> bool:
+    """Say whether anything of the text can be seen: it is more than blanks, controls and invisible marks."""
+    return any(unicodedata.category(character)[0] not in "ZC" for character in text)
+
+
+def invisible_character(text: str) -> str:
+    """Name the first character of the text that cannot be seen; empty when there is none."""
+    for character in text:
+        if unicodedata.category(character) in ("Cf", "Cc", "Zl", "Zp") or (
+            character != " " and unicodedata.category(character) == "Zs"
+        ):
+            name = unicodedata.name(character, "control character")
+            return f"{name} (U+{ord(character):04X})"
+    return ""
