@@ -32,8 +32,10 @@ class TenantForeignKey(models.ForeignKey[_ST, _GT]):
         options.setdefault("db_index", False)
         super().__init__(to, on_delete=models.DO_NOTHING, db_constraint=False, **options)
 
-    def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
-        super().contribute_to_class(cls, name, private_only)
+    def contribute_to_class(
+        self, cls: type[models.Model], name: str, private_only: bool = False, **options: Any
+    ) -> None:
+        super().contribute_to_class(cls, name, private_only, **options)
         if cls._meta.abstract:
             return
         model = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
