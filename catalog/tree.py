@@ -33,7 +33,7 @@ ORDER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NestedSetPosition:
     """Where a node stands: its nested-set numbers and its depth below the hidden root."""
 
     lft: int
@@ -186,14 +186,14 @@ class LockedTree:
                 [self.tenant_id, self.tenant_id],
             )
             rows = cursor.fetchall()
-        places = forest_places((row[0], row[1]) for row in rows)
+        places = compute_nested_sets((row[0], row[1]) for row in rows)
         if len(places) < len(rows):
             lost = sorted(row[0] for row in rows if row[0] not in places)
-            raise ValueError(f"These categories hang in a circle: {lost[:20]}")
+            raise ValueError(f"These categories hang in a cycle: {lost[:20]}")
         wrong = [
             (key, place)
             for key, _, lft, rght, level, tree_id in rows
-            if (place := places[key]) != Place(lft, rght, level) or tree_id != self.tenant_id
+            if (place := places[key]) != NestedSetPosition(lft, rght, level) or tree_id != self.tenant_id
         ]
         if wrong:
             with hash_joins():
@@ -213,7 +213,7 @@ class LockedTree:
         self.root.refresh_from_db()
         return len(wrong)
 
-    def break_circles(self) -> list[str]:
+    def break_cycles(self) -> list[str]:
         """Make one category of each circle of parents a root category, and return their ids.
 
         No operation closes a circle; this repairs what was written past all of them.
@@ -349,12 +349,12 @@ def hash_joins() -> Iterator[None]:
     _execute("SET LOCAL enable_nestloop = on", [])
 
 
-def forest_places(nodes: Iterable[tuple[int, int | None]]) -> dict[int, Place]:
+def compute_nested_sets(nodes: Iterable[tuple[int, int | None]]) -> dict[int, NestedSetPosition]:
     """Return the place of each node that hangs below the root, given (key, parent's key) in sibling order."""
     children: dict[int | None, list[int]] = {}
     for key, parent in nodes:
         children.setdefault(parent, []).append(key)
-    places: dict[int, Place] = {}
+    places: dict[int, NestedSetPosition] = {}
     number = 0
     opened: list[tuple[int, int]] = []  # (key, lft) of the nodes on the way down
     waiting = [iter(children.get(None, ()))]
@@ -368,7 +368,7 @@ def forest_places(nodes: Iterable[tuple[int, int | None]]) -> dict[int, Place]:
         waiting.pop()
         if opened:
             closed, lft = opened.pop()
-            places[closed] = Place(lft, number, len(opened))
+            places[closed] = NestedSetPosition(lft, number, len(opened))
     return places
 
 

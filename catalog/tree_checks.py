@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from catalog.tree import ORDER, TABLE, Place, forest_places
+from catalog.tree import ORDER, TABLE, NestedSetPosition, compute_nested_sets
 from core.sql.statements import Sql, fetch_rows
 
 
@@ -18,7 +18,7 @@ class TreeProblem:
 def tree_problems(tenant_id: int) -> list[TreeProblem]:
     """Return each node whose tree columns are not what the parent column and the sibling order say.
 
-    One reading statement, no lock. Kinds: `circle` (not joined to the root), `place` (`lft`, `rght`, `level`
+    One reading statement, no lock. Kinds: `cycle` (not joined to the root), `place` (`lft`, `rght`, `level`
     or `tree_id` describe another tree), `order` (the right tree, siblings in the wrong order).
     """
     rows = fetch_rows(
@@ -28,13 +28,13 @@ def tree_problems(tenant_id: int) -> list[TreeProblem]:
             (tenant_id, tenant_id),
         )
     )
-    ordered = forest_places((row[0], row[2]) for row in rows)
-    by_number = forest_places((row[0], row[2]) for row in sorted(rows, key=lambda row: row[3]))
+    ordered = compute_nested_sets((row[0], row[2]) for row in rows)
+    by_number = compute_nested_sets((row[0], row[2]) for row in sorted(rows, key=lambda row: row[3]))
     problems = []
     for key, external_id, _, lft, rght, level, tree_id in rows:
-        stored = Place(lft, rght, level)
+        stored = NestedSetPosition(lft, rght, level)
         if key not in ordered:
-            problems.append(TreeProblem(external_id, "circle", "hangs in a circle, not below the root"))
+            problems.append(TreeProblem(external_id, "cycle", "hangs in a cycle, not below the root"))
         elif tree_id != tenant_id:
             problems.append(TreeProblem(external_id, "place", f"tree_id is {tree_id}, not {tenant_id}"))
         elif stored != ordered[key]:
@@ -73,7 +73,7 @@ def bent_trees() -> list[str]:
     return [name for (name,) in fetch_rows(Sql(statement))]
 
 
-def _difference(stored: Place, right: Place) -> str:
+def _difference(stored: NestedSetPosition, right: NestedSetPosition) -> str:
     return ", ".join(
         f"{name} is {getattr(stored, name)}, not {getattr(right, name)}"
         for name in ("lft", "rght", "level")

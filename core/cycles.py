@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 
-def circles(parents: Mapping[str, str | None]) -> Iterator[list[str]]:
-    """Yield the ids of each circle that the parents close; none share an id.
+def find_cycles(parents: Mapping[str, str | None]) -> Iterator[list[str]]:
+    """Yield the ids of each cycle of parents; no two cycles share an id.
 
     An id without a parent, or whose parent is not among the keys, is the top of its tree.
     """

@@ -10,7 +10,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.timestamps import format_time
-from coupons.eligibility_queries import BuyerFacts, CouponRecord, eligible_products, read_buyer, read_coupon
+from coupons.eligibility_queries import (
+    CouponSnapshot,
+    CustomerState,
+    eligible_products,
+    read_coupon,
+    read_customer_state,
+)
 from coupons.errors import CouponNotFound, CouponNotRedeemable
 from coupons.models import DiscountType
 from coupons.money import Money, round_to_minor_unit
@@ -27,8 +33,8 @@ class Verdict:
     currency than the order's). Both are in the order's currency, and None without an order.
     """
 
-    coupon: CouponRecord
-    facts: BuyerFacts
+    coupon: CouponSnapshot
+    customer: CustomerState
     reasons: tuple[Reason, ...]
     eligible_items: tuple[OrderItem, ...] = ()
     eligible_amount: Decimal | None = None
@@ -56,34 +62,34 @@ def assess_coupon(
 
 
 def assess(
-    *, tenant_id: int, coupon: CouponRecord, buyer: Buyer, order: Order | None, at: datetime
+    *, tenant_id: int, coupon: CouponSnapshot, buyer: Buyer, order: Order | None, at: datetime
 ) -> Verdict:
     """Return the verdict about a coupon that was read (and perhaps locked) already."""
-    return judge(tenant_id, coupon, read_buyer(coupon, buyer, at=at), order, at=at)
+    return judge(tenant_id, coupon, read_customer_state(coupon, buyer, at=at), order, at=at)
 
 
 def judge(
-    tenant_id: int, coupon: CouponRecord, facts: BuyerFacts, order: Order | None, *, at: datetime
+    tenant_id: int, coupon: CouponSnapshot, customer: CustomerState, order: Order | None, *, at: datetime
 ) -> Verdict:
-    """Return the verdict on facts that were read already; looks up products when the order has items."""
-    reasons = [*time_reasons(coupon, at), *use_reasons(coupon, facts), *buyer_reasons(coupon, facts)]
+    """Return the verdict on what was read already; looks up products when the order has items."""
+    reasons = [*time_reasons(coupon, at), *use_reasons(coupon, customer), *buyer_reasons(coupon, customer)]
     if order is None:
-        return Verdict(coupon, facts, tuple(reasons))
+        return Verdict(coupon, customer, tuple(reasons))
     eligible_items: tuple[OrderItem, ...] = ()
     eligible_amount = order.total.amount
     if order.items is not None:
         ids = tuple(dict.fromkeys(item.id for item in order.items))
-        found = eligible_products(tenant_id, coupon, facts, ids, at=at)
+        found = eligible_products(tenant_id, coupon, customer, ids, at=at)
         eligible_items = tuple(item for item in order.items if item.id in found)
         eligible_amount = sum((item.amount for item in eligible_items), Decimal(0))
         if not eligible_items:
             reasons.append(Reason(ReasonType.NO_ITEM, "The coupon applies to none of the items."))
     discount = granted_discount(coupon, Money(eligible_amount, order.total.currency))
     reasons.extend(order_reasons(coupon, order, discount))
-    return Verdict(coupon, facts, tuple(reasons), eligible_items, eligible_amount, discount)
+    return Verdict(coupon, customer, tuple(reasons), eligible_items, eligible_amount, discount)
 
 
-def granted_discount(coupon: CouponRecord, eligible: Money) -> Decimal | None:
+def granted_discount(coupon: CouponSnapshot, eligible: Money) -> Decimal | None:
     """Return what the coupon takes off the eligible amount, in the currency's minor unit, half up.
 
     A percentage of it; or the coupon's amount, but never more than the eligible one, and None in another
@@ -103,44 +109,44 @@ def granted_discount(coupon: CouponRecord, eligible: Money) -> Decimal | None:
     return min(round_to_minor_unit(granted, eligible.currency), eligible.amount)
 
 
-def time_reasons(coupon: CouponRecord, at: datetime) -> Iterator[Reason]:
+def time_reasons(coupon: CouponSnapshot, at: datetime) -> Iterator[Reason]:
     if coupon.valid_from is not None and at < coupon.valid_from:
         yield Reason(ReasonType.NOT_STARTED, f"The coupon is valid from {format_time(coupon.valid_from)} on.")
     if coupon.valid_to is not None and at > coupon.valid_to:
         yield Reason(ReasonType.EXPIRED, f"The coupon was valid until {format_time(coupon.valid_to)}.")
 
 
-def use_reasons(coupon: CouponRecord, facts: BuyerFacts) -> Iterator[Reason]:
+def use_reasons(coupon: CouponSnapshot, customer: CustomerState) -> Iterator[Reason]:
     if coupon.max_redemptions is not None and coupon.redemption_count >= coupon.max_redemptions:
         yield Reason(ReasonType.USED_UP, "The coupon has been redeemed as often as it can be.")
     limit = coupon.max_redemptions_per_customer
-    if limit is None or not facts.customer_number or facts.uses < limit:
+    if limit is None or not customer.customer_number or customer.uses < limit:
         return
-    if facts.legal_entity_id:
+    if customer.legal_entity_id:
         yield Reason(
             ReasonType.LEGAL_ENTITY_LIMIT,
-            f"The customer has redeemed the coupon as often as they can for {facts.legal_entity_id}.",
+            f"The customer has redeemed the coupon as often as they can for {customer.legal_entity_id}.",
         )
     else:
         yield Reason(ReasonType.CUSTOMER_LIMIT, "The customer has redeemed the coupon as often as they can.")
 
 
-def buyer_reasons(coupon: CouponRecord, facts: BuyerFacts) -> Iterator[Reason]:
-    number = facts.customer_number
+def buyer_reasons(coupon: CouponSnapshot, customer: CustomerState) -> Iterator[Reason]:
+    number = customer.customer_number
     if not number and not coupon.allows_anonymous:
         yield Reason(ReasonType.ANONYMOUS, "The coupon is for known customers alone.")
-    if number and facts.customer_id is None and not coupon.allows_anonymous:
+    if number and customer.customer_id is None and not coupon.allows_anonymous:
         yield Reason(ReasonType.CUSTOMER, f"There is no customer {number}.")
     elif coupon.valid_for and number not in coupon.valid_for:
         yield Reason(ReasonType.CUSTOMER, "The coupon is for other customers.")
-    if coupon.is_segment_restricted and not facts.segment_ids:
+    if coupon.is_segment_restricted and not customer.segment_ids:
         yield Reason(
             ReasonType.SEGMENT,
             "The customer belongs to none of the coupon's segments that are effective at the moment.",
         )
 
 
-def order_reasons(coupon: CouponRecord, order: Order, granted: Decimal | None) -> Iterator[Reason]:
+def order_reasons(coupon: CouponSnapshot, order: Order, granted: Decimal | None) -> Iterator[Reason]:
     currency = order.total.currency
     minimum = coupon.min_order_value if coupon.min_order_value and coupon.min_order_value.amount else None
     if mismatches := list(currency_mismatches(coupon, order, minimum)):
@@ -157,7 +163,7 @@ def order_reasons(coupon: CouponRecord, order: Order, granted: Decimal | None) -
         yield Reason(ReasonType.DISCOUNT, f"The coupon grants {Money(granted, currency)} at most.")
 
 
-def currency_mismatches(coupon: CouponRecord, order: Order, minimum: Money | None) -> Iterator[str]:
+def currency_mismatches(coupon: CouponSnapshot, order: Order, minimum: Money | None) -> Iterator[str]:
     currency = order.total.currency
     absolute = coupon.discount_absolute if coupon.discount_type == DiscountType.ABSOLUTE else None
     if absolute and absolute.currency != currency:

@@ -15,7 +15,7 @@ from segments.visibility import matching_products, segments_of_member
 
 
 @dataclass(frozen=True, slots=True)
-class CouponRecord:
+class CouponSnapshot:
     """A coupon's row, as far as it decides. None means absent, unlimited or open."""
 
     id: int
@@ -37,7 +37,7 @@ class CouponRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class BuyerFacts:
+class CustomerState:
     """What the database knows of a buyer, for one coupon at one instant.
 
     `customer_id` is None for nobody known. `legal_entity_id` is the wire id of the entity that the customer
@@ -53,7 +53,7 @@ class BuyerFacts:
     segment_ids: tuple[int, ...] = ()
 
 
-def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponRecord:
+def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnapshot:
     """Return the tenant's coupon of this code, a deleted one too; locked until commit when `lock`.
 
     Raises CouponNotFound when there is none.
@@ -92,7 +92,7 @@ def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponRecor
         min_order_currency,
         redemption_count,
     ) = rows[0]
-    return CouponRecord(
+    return CouponSnapshot(
         id=key,
         code=stored_code,
         is_deleted=is_deleted,
@@ -112,7 +112,7 @@ def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponRecor
     )
 
 
-def read_buyer(coupon: CouponRecord, buyer: Buyer, *, at: datetime) -> BuyerFacts:
+def read_customer_state(coupon: CouponSnapshot, buyer: Buyer, *, at: datetime) -> CustomerState:
     """Return what decides about the buyer, in at most one statement.
 
     Raises NotAllowed when the customer is no contact of the legal entity that is named, or the token acts
@@ -120,7 +120,7 @@ def read_buyer(coupon: CouponRecord, buyer: Buyer, *, at: datetime) -> BuyerFact
     """
     shopper = buyer.shopper
     if not shopper.is_known:
-        return BuyerFacts()
+        return CustomerState()
     customer, acting = shopper.customer_key, shopper.acting_legal_entity
     uses = Sql("0")
     if coupon.max_redemptions_per_customer is not None:
@@ -155,7 +155,7 @@ def read_buyer(coupon: CouponRecord, buyer: Buyer, *, at: datetime) -> BuyerFact
         keeps_plan=True,
     )
     checked_viewer(shopper, customer_id, acting_key)
-    return BuyerFacts(
+    return CustomerState(
         customer_number=buyer.customer_number,
         customer_id=customer_id,
         legal_entity_id=legal_entity_id or "",
@@ -166,8 +166,8 @@ def read_buyer(coupon: CouponRecord, buyer: Buyer, *, at: datetime) -> BuyerFact
 
 def eligible_products(
     tenant_id: int,
-    coupon: CouponRecord,
-    facts: BuyerFacts,
+    coupon: CouponSnapshot,
+    customer: CustomerState,
     product_ids: Sequence[str],
     *,
     at: datetime,
@@ -180,7 +180,7 @@ def eligible_products(
     """
     if coupon.is_segment_restricted:
         return matching_products(
-            tenant_id=tenant_id, segment_ids=facts.segment_ids, product_ids=product_ids, at=at
+            tenant_id=tenant_id, segment_ids=customer.segment_ids, product_ids=product_ids, at=at
         )
     if coupon.is_category_restricted and product_ids:
         return products_in_categories(tenant_id, coupon.id, product_ids)

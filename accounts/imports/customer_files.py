@@ -16,7 +16,7 @@ from core.imports.shadows import Rows
 from core.imports.stages import json_text
 from core.representation.fields import Json, Nested, Text
 from core.representation.representations import Representation
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 
 read_profile = BodyReader(CustomerInput())
@@ -34,12 +34,12 @@ def read_customer(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, .
     return (version, *(values.get(name) for name in DETAILS), None)
 
 
-def remove_customers(tenant: TenantRecord, numbers: Sequence[str], at: datetime) -> list[Outcome]:
+def remove_customers(tenant: TenantRecord, numbers: Sequence[str], at: datetime) -> list[RowResult]:
     """Delete the customers; a number that comes twice was gone the second time."""
     deleted = delete_customers(tenant_id=tenant.id, external_ids=numbers)
     outcomes = []
     for position, number in enumerate(numbers):
-        outcomes.append(Outcome(position, created=number in deleted, id=number))
+        outcomes.append(RowResult(position, created=number in deleted, id=number))
         deleted.discard(number)
     return outcomes
 

@@ -18,7 +18,7 @@ from core.imports.resources import Export, ImportKind, OperationWriter, Removal,
 from core.imports.shadows import Rows
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 from core.tenancy.models import Tenant
 
@@ -110,7 +110,7 @@ def existing_ids(tenant: TenantRecord, ids: Sequence[str]) -> set[str]:
 
 def write_entities(
     tenant: TenantRecord, rows: Sequence[LegalEntityRow], at: datetime, confirm: Callable[[], None]
-) -> list[Outcome]:
+) -> list[RowResult]:
     return upsert_legal_entities(tenant_id=tenant.id, rows=rows, at=at, confirm=confirm)
 
 

@@ -15,7 +15,7 @@ from accounts.operations.documents import (
     locked_document,
 )
 from core.errors import DomainError
-from core.sql.integrity import refused_as
+from core.sql.integrity import translate_integrity_errors
 from core.tenancy.identifiers import check_client_id, generate_id
 
 
@@ -96,7 +96,7 @@ def save(contact: ContactAssignment) -> None:
         "contact_id_unique": DuplicateId(resource_id=contact.external_id),
         "contact_unique": DuplicateContact(),
     }
-    with refused_as(errors):
+    with translate_integrity_errors(errors):
         contact.save()
 
 

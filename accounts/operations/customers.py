@@ -23,7 +23,7 @@ from accounts.operations.documents import (
 )
 from accounts.passwords import hash_password
 from core.errors import DomainError, InvalidInput, NotFound, Overloaded
-from core.sql.integrity import refused_as
+from core.sql.integrity import translate_integrity_errors
 from core.tenancy.identifiers import check_client_id, generate_id
 
 STAFF_COLUMNS = {
@@ -198,7 +198,7 @@ def save(customer: Customer) -> None:
         "customer_id_unique": DuplicateId(resource_id=customer.external_id),
         "customer_email_unique": DuplicateAccount(email=customer.email or ""),
     }
-    with refused_as(errors):
+    with translate_integrity_errors(errors):
         customer.save()
 
 

@@ -8,7 +8,7 @@ from accounts.errors import DuplicateId, LegalEntityCycle, UnknownReference
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import LegalEntity
 from accounts.operations.documents import Change, apply_change, existing_document, locked_document
-from core.sql.integrity import refused_as
+from core.sql.integrity import translate_integrity_errors
 from core.tenancy.identifiers import check_client_id, generate_id
 from core.tenancy.models import Tenant
 
@@ -36,7 +36,7 @@ def create_legal_entity(
         modified_at=at,
         **change.values,
     )
-    with refused_as({"legal_entity_id_unique": DuplicateId(resource_id=entity.external_id)}):
+    with translate_integrity_errors({"legal_entity_id_unique": DuplicateId(resource_id=entity.external_id)}):
         entity.save()
     return entity
 

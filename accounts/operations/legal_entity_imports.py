@@ -9,9 +9,9 @@ from django.db import connection, transaction
 from accounts.errors import LegalEntityCycle, UnknownReference
 from accounts.models import LegalEntity
 from accounts.operations.documents import Change
-from core.cycles import circles
+from core.cycles import find_cycles
 from core.errors import DomainError
-from core.sql.upserts import Outcome, Plan, UpsertTarget, Written, upsert_rows
+from core.sql.upserts import BatchPlan, RowResult, UpsertResult, UpsertTarget, upsert_rows
 from core.tenancy.models import Tenant
 
 DETAILS = {
@@ -79,7 +79,7 @@ def upsert_legal_entities(
     rows: Sequence[LegalEntityRow],
     at: datetime,
     confirm: Callable[[], None] = lambda: None,
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Create or replace all legal entities and report every row, in order.
 
     Rows come in any order, subsidiaries before parents too; each id once. A row whose parent does not exist,
@@ -92,13 +92,13 @@ def upsert_legal_entities(
     stored = lock_lineage(tenant_id, rows)
     confirm()
     refused = refused_rows(rows, stored)
-    plan: Plan[tuple[int, str], LegalEntityRow] = Plan()
+    plan: BatchPlan[tuple[int, str], LegalEntityRow] = BatchPlan()
     for position, row in enumerate(rows):
         if error := refused.get(position):
-            plan.refuse(position, error, id=row.external_id)
+            plan.reject(position, error, id=row.external_id)
             continue
         known = stored.get(row.external_id)
-        plan.accept(
+        plan.add(
             position,
             (tenant_id, row.external_id),
             row,
@@ -126,8 +126,8 @@ def upsert_legal_entities(
     below_new_ones = [row for row in plan.rows.values() if row.parent_id and row.parent_id not in stored]
     if below_new_ones:
         hang_below(tenant_id, below_new_ones, written)
-    plan.settle(written)
-    return plan.outcomes
+    plan.record(written)
+    return plan.results
 
 
 def lock_lineage(tenant_id: int, rows: Sequence[LegalEntityRow]) -> dict[str, Stored]:
@@ -160,7 +160,7 @@ def refused_rows(rows: Sequence[LegalEntityRow], stored: Mapping[str, Stored]) -
                 refused[position] = error
         parents = {name: entity.parent_id for name, entity in stored.items()}
         parents |= {row.external_id: row.parent_id or None for row in accepted.values()}
-        circular = {name for circle in circles(parents) for name in circle}
+        circular = {name for circle in find_cycles(parents) for name in circle}
         for position, row in accepted.items():
             if row.external_id in circular:
                 refused.setdefault(position, LegalEntityCycle())
@@ -169,7 +169,7 @@ def refused_rows(rows: Sequence[LegalEntityRow], stored: Mapping[str, Stored]) -
 
 
 def hang_below(
-    tenant_id: int, rows: Sequence[LegalEntityRow], written: Mapping[tuple[object, ...], Written]
+    tenant_id: int, rows: Sequence[LegalEntityRow], written: Mapping[tuple[object, ...], UpsertResult]
 ) -> None:
     """Set the parents that were written along with the rows, and had no keys before."""
     with connection.cursor() as cursor:

@@ -9,7 +9,7 @@ from accounts.errors import DefaultSiteRequired, DuplicateSiteCode, SiteInUse
 from accounts.models import Site
 from accounts.operations.documents import Change, apply_change, delete_row
 from core.errors import InvalidInput, NotFound
-from core.sql.integrity import refused_as
+from core.sql.integrity import translate_integrity_errors
 from core.tenancy.models import Tenant
 
 
@@ -27,7 +27,7 @@ def create_site(*, tenant_id: int, code: str, change: Change, at: datetime) -> S
         site.is_default = True
     elif site.is_default:
         Site.objects.filter(tenant=tenant_id, is_default=True).update(is_default=False)
-    with refused_as({"site_code_unique": DuplicateSiteCode(code=code)}):
+    with translate_integrity_errors({"site_code_unique": DuplicateSiteCode(code=code)}):
         site.save()
     return site
 

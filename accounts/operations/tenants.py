@@ -8,7 +8,7 @@ from django.db import transaction
 from accounts.errors import DuplicateId
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import Site
-from core.sql.integrity import refused_as
+from core.sql.integrity import translate_integrity_errors
 from core.tenancy.models import Tenant
 
 
@@ -32,7 +32,7 @@ def create_tenant(
         currency=currency,
     )
     tenant.full_clean(validate_unique=False, validate_constraints=False)
-    with refused_as({"tenancy_tenant_name_key": DuplicateId(resource_id=name)}):
+    with translate_integrity_errors({"tenancy_tenant_name_key": DuplicateId(resource_id=name)}):
         tenant.save()
     Site.objects.create(
         tenant=tenant,

@@ -17,7 +17,7 @@ from core.imports.shadows import Rows
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
 from core.sql.locks import Lock, take_lock
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 from core.tenancy.identifiers import check_client_id
 
@@ -103,16 +103,16 @@ def existing_ids(tenant: TenantRecord, ids: Sequence[str]) -> set[str]:
 
 def write_categories(
     tenant: TenantRecord, rows: Sequence[CategoryRow], at: datetime, confirm: Callable[[], None]
-) -> list[Outcome]:
+) -> list[RowResult]:
     return upsert_categories_in_bulk(tenant_id=tenant.id, rows=rows, at=at, confirm=confirm)
 
 
-def remove_categories(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
+def remove_categories(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[RowResult]:
     """Delete the categories; what is below them becomes root categories."""
     left = delete_categories_only(tenant_id=tenant.id, external_ids=ids)
     outcomes = []
     for position, name in enumerate(ids):
-        outcomes.append(Outcome(position, created=name in left, id=name))
+        outcomes.append(RowResult(position, created=name in left, id=name))
         left.discard(name)
     return outcomes
 

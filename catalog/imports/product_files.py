@@ -18,7 +18,7 @@ from core.imports.shadows import Rows
 from core.imports.stages import json_text
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 from core.tenancy.identifiers import check_client_id
 
@@ -56,14 +56,14 @@ def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     )
 
 
-def remove_products(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
+def remove_products(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[RowResult]:
     """Delete the products with their assignments."""
     products = Product.objects.for_tenant(tenant.id).filter(external_id__in=ids)
     known = set(products.values_list("external_id", flat=True))
     delete_products(products=products)
     outcomes = []
     for position, name in enumerate(ids):
-        outcomes.append(Outcome(position, created=name in known, id=name))
+        outcomes.append(RowResult(position, created=name in known, id=name))
         known.discard(name)
     return outcomes
 

@@ -18,7 +18,7 @@ STRUCTURE = frozenset({"parent", "parent_id", "position", "name", "lft", "rght",
 """What places a category in the tree. The name counts, since it orders siblings of one position."""
 
 
-class WrittenOutsideTree(TypeError):
+class DirectTreeWriteError(TypeError):
     """Code of ours tries to write the category tree past `catalog.tree`."""
 
     def __init__(self) -> None:
@@ -49,21 +49,21 @@ class CategoryQuerySet(DocumentQuerySet, TreeQuerySet):
 
     def update(self, **changes: Any) -> int:
         if STRUCTURE & changes.keys():
-            raise WrittenOutsideTree
+            raise DirectTreeWriteError
         return super().update(**changes)
 
     def delete(self) -> NoReturn:
-        raise WrittenOutsideTree
+        raise DirectTreeWriteError
 
     delete.queryset_only = True  # type: ignore[attr-defined]
 
     def bulk_create(self, *rows: Any, **options: Any) -> NoReturn:
-        raise WrittenOutsideTree
+        raise DirectTreeWriteError
 
     def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
         fields = list(fields)
         if STRUCTURE & set(fields):
-            raise WrittenOutsideTree
+            raise DirectTreeWriteError
         return super().bulk_update(objs, fields, batch_size)
 
 
@@ -71,7 +71,7 @@ class AllNodesManager(TreeManager.from_queryset(CategoryQuerySet)):  # type: ign
     """Every node, the hidden roots included. What mptt would write by itself is refused."""
 
     def refuse(self, *arguments: Any, **options: Any) -> NoReturn:
-        raise WrittenOutsideTree
+        raise DirectTreeWriteError
 
     insert_node = move_node = rebuild = partial_rebuild = build_tree_nodes = refuse
 
@@ -150,11 +150,11 @@ class Category(MPTTModel, TenantDocument):
         """Write fields that do not place the category; anything else goes through `catalog.tree`."""
         fields = options.get("update_fields")
         if arguments or not fields or STRUCTURE & set(fields):
-            raise WrittenOutsideTree
+            raise DirectTreeWriteError
         self.save_base(raw=True, force_update=True, update_fields=frozenset(fields))
 
     def delete(self, *arguments: Any, **options: Any) -> NoReturn:
-        raise WrittenOutsideTree
+        raise DirectTreeWriteError
 
 
 class CategoryNumber(TenantOwned):

@@ -21,7 +21,7 @@ from catalog.errors import (
 )
 from catalog.models import CategoryAssignment
 from core.errors import DomainError
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 from core.tenancy.identifiers import generate_id
 
 
@@ -29,7 +29,7 @@ from core.tenancy.identifiers import generate_id
 class AssignmentResult:
     """What became of one row; `assignment_id` is empty when there is no assignment."""
 
-    outcome: Outcome
+    outcome: RowResult
     product_id: str
     assignment_id: str = ""
 
@@ -83,14 +83,14 @@ def assign_products_in_bulk(
     seen: set[str] = set()
     for position, row in enumerate(products):
         if isinstance(row, DomainError):
-            results.append(AssignmentResult(Outcome(position, error=row), ""))
+            results.append(AssignmentResult(RowResult(position, error=row), ""))
             continue
         if row not in keys:
-            results.append(AssignmentResult(Outcome(position, error=InvalidReference()), row))
+            results.append(AssignmentResult(RowResult(position, error=InvalidReference()), row))
             continue
         is_new = keys[row] in created and row not in seen
         seen.add(row)
-        outcome = Outcome(position, created=is_new)
+        outcome = RowResult(position, created=is_new)
         if not is_new and not may_exist:
             outcome.error = AlreadyAssigned(row)
         results.append(AssignmentResult(outcome, row, created.get(keys[row]) or stored.get(keys[row], "")))

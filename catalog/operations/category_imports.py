@@ -17,9 +17,9 @@ from catalog.errors import (
 from catalog.models import Category
 from catalog.operations.values import check_numbers, check_own_mixins, check_slugs
 from catalog.tree import LARGEST_POSITION, hash_joins, locked_tree
-from core.cycles import circles
+from core.cycles import find_cycles
 from core.errors import DomainError
-from core.sql.upserts import Outcome, Plan, UpsertTarget, Written, upsert_rows
+from core.sql.upserts import BatchPlan, RowResult, UpsertResult, UpsertTarget, upsert_rows
 
 FIRST_ROWS = 2_000
 
@@ -98,7 +98,7 @@ class ForestWrite:
     """What a batch comes to, made of one state of the forest."""
 
     state: tuple[Any, ...]
-    plan: Plan[tuple[int, str], CategoryRow]
+    plan: BatchPlan[tuple[int, str], CategoryRow]
     values: Sequence[tuple[list[Any], int]]
     numbers: Sequence[tuple[int, Sequence[str]]]
 
@@ -110,7 +110,7 @@ def upsert_categories_in_bulk(
     rows: Sequence[CategoryRow],
     at: datetime,
     confirm: Callable[[], None] = lambda: None,
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Create or update all categories and place the forest once; report every row, in order.
 
     Rows come in any order, children before parents too; the same id twice acts in order. A row whose parent
@@ -130,11 +130,11 @@ def upsert_categories_in_bulk(
     for values, _ in write.values:
         if values[PARENT] is None:  # the hidden root may not have been there before
             values[PARENT] = tree.root.pk
-    write.plan.settle(write_rows(write.values))
+    write.plan.record(write_rows(write.values))
     with hash_joins():
         write_numbers(tenant_id, write.numbers)
     tree.place_forest()
-    return write.plan.outcomes
+    return write.plan.results
 
 
 def planned_write(tenant_id: int, rows: Sequence[CategoryRow], at: datetime) -> ForestWrite:
@@ -145,13 +145,13 @@ def planned_write(tenant_id: int, rows: Sequence[CategoryRow], at: datetime) -> 
     state = forest_state(tenant_id)
     stored = stored_categories(tenant_id)
     refused = refused_rows(tenant_id, rows, stored)
-    plan: Plan[tuple[int, str], CategoryRow] = Plan()
+    plan: BatchPlan[tuple[int, str], CategoryRow] = BatchPlan()
     for position, row in enumerate(rows):
         if error := refused.get(position):
-            plan.refuse(position, error, id=row.external_id)
+            plan.reject(position, error, id=row.external_id)
             continue
         known = stored.get(row.external_id)
-        plan.accept(
+        plan.add(
             position,
             (tenant_id, row.external_id),
             row,
@@ -210,7 +210,7 @@ def parents_first(rows: Sequence[CategoryRow]) -> list[CategoryRow]:
     return ordered
 
 
-def write_rows(values: Sequence[tuple[list[Any], int]]) -> dict[tuple[Any, ...], Written]:
+def write_rows(values: Sequence[tuple[list[Any], int]]) -> dict[tuple[Any, ...], UpsertResult]:
     """Write the rows, given parents first.
 
     Each row's reference to its parent is checked with a plan that PostgreSQL makes once. Where it believes
@@ -256,7 +256,7 @@ def refused_rows(
         for at, row in enumerate(rows):
             if at not in refused and row.parent_id is not None and row.parent_id not in known:
                 refused[at] = ParentNotFound(row.parent_id)
-        refuse_circles(rows, stored, refused)
+        refuse_cycles(rows, stored, refused)
         if len(refused) == before:
             return refused
 
@@ -309,7 +309,7 @@ def refuse_taken_numbers(
         owners.update({number: row.external_id for number in row.numbers if not taken})
 
 
-def refuse_circles(
+def refuse_cycles(
     rows: Sequence[CategoryRow], stored: Mapping[str, Stored], refused: dict[int, DomainError]
 ) -> None:
     """Refuse the rows that would put a category below itself; the others of the circle stay as they are."""
@@ -319,7 +319,7 @@ def refuse_circles(
         if at not in refused:
             parents[row.external_id] = row.parent_id
             writers[row.external_id] = at
-    for circle in circles(parents):
+    for circle in find_cycles(parents):
         for writer in (writers[member] for member in circle if member in writers):
             refused[writer] = WouldCreateCycle(rows[writer].external_id, rows[writer].parent_id or "")
 

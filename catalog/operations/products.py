@@ -12,8 +12,8 @@ from catalog.errors import InvalidProduct, ProductCodeTaken, ProductExists, Prod
 from catalog.models import Product
 from catalog.operations.publication import ANY_PUBLICATION, Publication
 from core.errors import DomainError
-from core.sql.integrity import refused_as
-from core.sql.upserts import Outcome, Plan, UpsertTarget, insert_rows, upsert_rows
+from core.sql.integrity import translate_integrity_errors
+from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, insert_rows, upsert_rows
 from core.tenancy.documents import check_version
 from core.tenancy.identifiers import generate_id
 
@@ -129,7 +129,7 @@ def write_products_in_bulk(
     at: datetime,
     may_exist: bool,
     publication: Publication = ANY_PUBLICATION,
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Create the products, or replace those that `may_exist`; report every row, in order.
 
     A row is a draft, or the error that reading it gave. A refused row spoils no other; the same id twice
@@ -151,15 +151,15 @@ def _write_products(
     *,
     may_exist: bool,
     publication: Publication,
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Decide on every row and write those accepted; raise ProductCodeTaken when a code is taken meanwhile."""
     stored = _lock_products(tenant_id, [row.external_id for row in drafts if isinstance(row, ProductDraft)])
     owners = _owners_of_codes(tenant_id, [row.code for row in drafts if isinstance(row, ProductDraft)])
     published = {product_id: product.is_published for product_id, product in stored.items()}
-    plan: Plan[tuple[int, str], ProductDraft] = Plan()
+    plan: BatchPlan[tuple[int, str], ProductDraft] = BatchPlan()
     for position, row in enumerate(drafts):
         if isinstance(row, DomainError):
-            plan.refuse(position, row)
+            plan.reject(position, row)
             continue
         product_id = row.external_id or generate_id()
         was_published = may_exist and published.get(product_id, False)
@@ -172,10 +172,10 @@ def _write_products(
                 product_id, row, exists=product_id in published, may_exist=may_exist, owners=owners
             )
         if error:
-            plan.refuse(position, error, id=product_id)
+            plan.reject(position, error, id=product_id)
             continue
         known = stored.get(product_id)
-        plan.accept(
+        plan.add(
             position,
             (tenant_id, product_id),
             row,
@@ -183,26 +183,28 @@ def _write_products(
             expected_version=row.expected_version,
             id=product_id,
         )
-        if plan.outcomes[-1].error is None:
+        if plan.results[-1].error is None:
             published[product_id] = will_be_published
             owners[row.code] = product_id
     values = {key: _values(key, row, published[key[1]], at) for key, row in plan.rows.items()}
-    with refused_as({"product_code_unique": ProductCodeTaken("")}):
+    with translate_integrity_errors({"product_code_unique": ProductCodeTaken("")}):
         if may_exist:
-            plan.settle(upsert_rows(TARGET, ((values[key], plan.writes[key]) for key in values)))
+            plan.record(upsert_rows(TARGET, ((values[key], plan.writes[key]) for key in values)))
         else:
             _insert(plan, values)
-    return plan.outcomes
+    return plan.results
 
 
-def _insert(plan: Plan[tuple[int, str], ProductDraft], values: Mapping[tuple[int, str], list[Any]]) -> None:
+def _insert(
+    plan: BatchPlan[tuple[int, str], ProductDraft], values: Mapping[tuple[int, str], list[Any]]
+) -> None:
     """Insert the products of the plan; refuse those that another writer created in between."""
     inserted = insert_rows(TARGET, list(values.values()))
-    for key, (outcome, *_) in plan.outcomes_of.items():
+    for key, (outcome, *_) in plan.results_of.items():
         if key not in inserted:
             outcome.created = False
             outcome.error = ProductExists(key[1])
-    plan.outcomes.sort(key=lambda outcome: outcome.position)
+    plan.results.sort(key=lambda outcome: outcome.position)
 
 
 def _refusal(
@@ -237,7 +239,7 @@ def delete_product(*, tenant_id: int, product_id: str) -> None:
         cursor.execute("DELETE FROM catalog_product WHERE id = %s", [product.id])
 
 
-def _only(outcomes: Sequence[Outcome]) -> Outcome:
+def _only(outcomes: Sequence[RowResult]) -> RowResult:
     [outcome] = outcomes
     if outcome.error:
         raise outcome.error

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from core.imports.merge import Merge, Refusal, Tally
 from core.imports.merge_specs import TableKind
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 
 NO_MIXINS = "{}"
 
@@ -58,7 +58,7 @@ class Load:
     def note_outcomes(
         self,
         label: str,
-        outcomes: Iterable[Outcome],
+        outcomes: Iterable[RowResult],
         *,
         unchanged: int,
         source_rows: Sequence[int],

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 
 from core.api.errors import status_of
 from core.errors import MalformedBody
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 
 LARGEST_BATCH = 200
 CREATED = 201, "Created"
@@ -26,7 +26,7 @@ def read_batch(body: object) -> list[Any]:
     return body
 
 
-def segment_entry(outcome: Outcome) -> dict[str, Any]:
+def segment_entry(outcome: RowResult) -> dict[str, Any]:
     """One row's result as customer segments say it: counted from 1, 204 being "OK"."""
     entry: dict[str, Any] = {"index": outcome.position + 1}
     if outcome.id:
@@ -38,14 +38,14 @@ def segment_entry(outcome: Outcome) -> dict[str, Any]:
     return {**entry, "code": status.value, "status": status.phrase, "message": outcome.error.message}
 
 
-def result_status(outcome: Outcome) -> HTTPStatus:
+def result_status(outcome: RowResult) -> HTTPStatus:
     if outcome.error:
         return status_of(outcome.error)
     return HTTPStatus.CREATED if outcome.created else HTTPStatus.NO_CONTENT
 
 
 def multi_status(
-    outcomes: Iterable[Outcome], entry: Callable[[Outcome], dict[str, Any]] = segment_entry
+    outcomes: Iterable[RowResult], entry: Callable[[RowResult], dict[str, Any]] = segment_entry
 ) -> HttpResponse:
     """Answer 207 with one entry per row, in input order."""
     ordered = sorted(outcomes, key=attrgetter("position"))

@@ -21,7 +21,7 @@ from core.imports.records import Record
 from core.imports.shadows import Rows, shadowed
 from core.imports.stages import CopiedRows
 from core.representation.representations import Representation
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 
 Row = TypeVar("Row")
@@ -215,25 +215,25 @@ class Removal:
     `tables` are those that it writes to or locks rows of: a dry run gives it copies of them.
     """
 
-    operation: Callable[[TenantRecord, Sequence[str], datetime], list[Outcome]]
+    operation: Callable[[TenantRecord, Sequence[str], datetime], list[RowResult]]
     tables: Mapping[str, Rows]
     id: str = "id"
 
 
 def one_by_one(
     delete: Callable[[TenantRecord, str, datetime], None], *, gone: type[NotFound]
-) -> Callable[[TenantRecord, Sequence[str], datetime], list[Outcome]]:
+) -> Callable[[TenantRecord, Sequence[str], datetime], list[RowResult]]:
     """Return the operation of a Removal that deletes row by row. `gone` is raised for what is not there."""
 
-    def operation(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
+    def operation(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[RowResult]:
         outcomes = []
         for position, name in enumerate(ids):
             try:
                 delete(tenant, name, at)
             except gone:  # deleted before, or along with another row
-                outcomes.append(Outcome(position, id=name))
+                outcomes.append(RowResult(position, id=name))
             else:
-                outcomes.append(Outcome(position, created=True, id=name))
+                outcomes.append(RowResult(position, created=True, id=name))
         return outcomes
 
     return operation
@@ -318,7 +318,7 @@ class OperationWriter(Generic[Row]):
     stored: Callable[[TenantRecord, Sequence[str]], dict[str, dict[str, Any]]]
     hold: Callable[[TenantRecord, Sequence[str]], None]
     existing: Callable[[TenantRecord, Sequence[str]], set[str]]
-    upsert: Callable[[TenantRecord, Sequence[Row], datetime, Callable[[], None]], list[Outcome]]
+    upsert: Callable[[TenantRecord, Sequence[Row], datetime, Callable[[], None]], list[RowResult]]
     tables: Mapping[str, Rows]
     remove: Removal
     id: str = "id"
@@ -395,7 +395,7 @@ class OperationWriter(Generic[Row]):
             bodies[name] = dict(body)
         return row
 
-    def _upserted(self, batch: Batch, plan: Planned[Row], confirm: Callable[[], None]) -> list[Outcome]:
+    def _upserted(self, batch: Batch, plan: Planned[Row], confirm: Callable[[], None]) -> list[RowResult]:
         if not plan.changed:
             return []
         return self.upsert(batch.tenant, plan.changed, batch.at, confirm)
@@ -411,7 +411,7 @@ class OperationWriter(Generic[Row]):
         if self.stored(batch.tenant, names) != known:
             raise Overtaken
 
-    def _count(self, batch: Batch, plan: Planned[Row], outcomes: Sequence[Outcome], tally: Tally) -> None:
+    def _count(self, batch: Batch, plan: Planned[Row], outcomes: Sequence[RowResult], tally: Tally) -> None:
         tally.rows += len(plan.records)
         tally.repeated += plan.repeated
         tally.unchanged += len(plan.last) - len(plan.changed)

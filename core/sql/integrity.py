@@ -1,4 +1,4 @@
-"""What the database refused, said as the rule that it kept."""
+"""Integrity errors of PostgreSQL, translated into the domain errors of the rules that were broken."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,11 +10,11 @@ from core.errors import DomainError
 
 
 @contextmanager
-def refused_as(errors: Mapping[str, DomainError]) -> Iterator[None]:
-    """Raise the error of the constraint that a write inside breaks, by the constraint's name.
+def translate_integrity_errors(errors: Mapping[str, DomainError]) -> Iterator[None]:
+    """Raise the domain error for the constraint that a write inside violates, by the constraint's name.
 
-    The writes run in a savepoint, so the transaction goes on after the refusal. A constraint that is not
-    named here is a fault of ours and rises as IntegrityError.
+    The writes run in a savepoint, so the transaction can go on afterwards. The violation of a constraint
+    that is not named here is a bug and is raised as IntegrityError.
     """
     try:
         with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Set-based upserts: any number of rows in one statement that tells created from updated.
+"""Set-based upserts: any number of rows in one statement that reports each as created or updated.
 
 The API's bulk operations and the import commands write through here. The number of statements does not
 depend on the number of rows; rows are written in key order, so that two writers of the same rows wait for
@@ -37,8 +37,8 @@ class UpsertTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What became of one key: its row's key `id`, and whether the statement created it."""
+class UpsertResult:
+    """The result of one key: its row's key `id`, and whether the statement created it."""
 
     id: int
     created: bool
@@ -46,8 +46,8 @@ class Written:
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What became of one input row, in input order."""
+class RowResult:
+    """The result of one input row, in input order."""
 
     position: int
     created: bool = False
@@ -56,19 +56,19 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Plan(Generic[Key, Row]):
-    """The writes that a batch comes to: each key once, with its last row and how often it was written."""
+class BatchPlan(Generic[Key, Row]):
+    """The writes of a batch: each key once, with its last row and how often it was written."""
 
     rows: dict[Key, Row] = field(default_factory=dict)
     writes: dict[Key, int] = field(default_factory=dict)
-    outcomes: list[Outcome] = field(default_factory=list)
-    outcomes_of: dict[Key, list[Outcome]] = field(default_factory=dict)
+    results: list[RowResult] = field(default_factory=list)
+    results_of: dict[Key, list[RowResult]] = field(default_factory=dict)
 
-    def refuse(self, position: int, error: DomainError, *, id: str = "") -> None:
+    def reject(self, position: int, error: DomainError, *, id: str = "") -> None:
         """Report a row that is not written."""
-        self.outcomes.append(Outcome(position, id=id, error=error))
+        self.results.append(RowResult(position, id=id, error=error))
 
-    def accept(
+    def add(
         self,
         position: int,
         key: Key,
@@ -82,7 +82,7 @@ class Plan(Generic[Key, Row]):
         """Add a row to the writes, acting after the rows before it: the same key twice updates itself.
 
         `stored_version` is the version before the batch, None when the row is not stored. A row that
-        expects another version than it meets is refused with VersionConflict.
+        expects another version than it meets is rejected with VersionConflict.
         """
         writes = self.writes.get(key, 0)
         if stored_version is None:
@@ -91,46 +91,49 @@ class Plan(Generic[Key, Row]):
             present = stored_version + writes
         if expected_version is not None and present is not None and expected_version != present:
             conflict = VersionConflict(expected=expected_version, stored=present, resource_id=id)
-            self.refuse(position, conflict, id=id)
+            self.reject(position, conflict, id=id)
             return
         self.rows[key] = row
         self.writes[key] = writes + 1
-        outcome = Outcome(position, created=present is None, id=id)
-        self.outcomes.append(outcome)
-        self.outcomes_of.setdefault(key, []).append(outcome)
+        result = RowResult(position, created=present is None, id=id)
+        self.results.append(result)
+        self.results_of.setdefault(key, []).append(result)
 
-    def accept_all(self, rows: Iterable[tuple[int, Key, Row]]) -> None:
-        """Add rows, each with its position and its key, that expect no version; `settle` tells the rest."""
-        outcomes, outcomes_of, writes = self.outcomes, self.outcomes_of, self.writes
+    def add_all(self, rows: Iterable[tuple[int, Key, Row]]) -> None:
+        """Add rows, each with its position and key, that expect no version.
+
+        `record_in_order()` fills in created or updated afterwards.
+        """
+        results, results_of, writes = self.results, self.results_of, self.writes
         for position, key, row in rows:
-            outcome = Outcome(position)
-            outcomes.append(outcome)
-            if key in outcomes_of:
-                outcomes_of[key].append(outcome)
+            result = RowResult(position)
+            results.append(result)
+            if key in results_of:
+                results_of[key].append(result)
                 writes[key] += 1
             else:
-                outcomes_of[key] = [outcome]
+                results_of[key] = [result]
                 writes[key] = 1
             self.rows[key] = row
 
-    def settle(self, written: Mapping[Key, Written]) -> None:
-        """Correct what the statement found out: another writer may have created a row in between."""
-        self.settle_in_order(written[key].created for key in self.rows)
+    def record(self, written: Mapping[Key, UpsertResult]) -> None:
+        """Fill in what the statement did: another writer may have created a row in between."""
+        self.record_in_order(written[key].created for key in self.rows)
 
-    def settle_in_order(self, results: Iterable[bool | DomainError]) -> None:
-        """Say of each of the `rows`, in their order, whether it was created, or why it was refused."""
-        for outcomes, result in zip(self.outcomes_of.values(), results, strict=True):
-            if isinstance(result, DomainError):
-                for outcome in outcomes:
-                    outcome.created, outcome.error = False, result
+    def record_in_order(self, outcomes: Iterable[bool | DomainError]) -> None:
+        """Fill in for each of the `rows`, in their order, whether it was created or why it was rejected."""
+        for results, outcome in zip(self.results_of.values(), outcomes, strict=True):
+            if isinstance(outcome, DomainError):
+                for result in results:
+                    result.created, result.error = False, outcome
             else:
-                outcomes[0].created = result
-        self.outcomes.sort(key=attrgetter("position"))
+                results[0].created = outcome
+        self.results.sort(key=attrgetter("position"))
 
 
 def upsert_rows(
     target: UpsertTarget, rows: Iterable[tuple[Sequence[Any], int]]
-) -> dict[tuple[Any, ...], Written]:
+) -> dict[tuple[Any, ...], UpsertResult]:
     """Insert or update all rows in one statement and say what became of each key.
 
     Each row is its values in the order of `target.columns`, dictionaries and lists for jsonb columns, and
@@ -142,7 +145,7 @@ def upsert_rows(
         return {}
     statement = upsert_statement(target, [row for row, _ in rows], [writes for _, writes in rows])
     width = len(target.key)
-    return {found[:width]: Written(*found[width:]) for found in fetch_rows(statement, keeps_plan=True)}
+    return {found[:width]: UpsertResult(*found[width:]) for found in fetch_rows(statement, keeps_plan=True)}
 
 
 def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[Any]], writes: Sequence[int]) -> Sql:

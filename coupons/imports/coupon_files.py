@@ -11,7 +11,7 @@ from core.imports.resources import Export, ImportKind, OperationWriter, Removal,
 from core.imports.shadows import Rows
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 from coupons.bodies import read_coupon_body
 from coupons.codes import normalise_code
@@ -108,7 +108,7 @@ def hold_coupons(tenant: TenantRecord, codes: Sequence[str]) -> None:
 
 def write_coupons(
     tenant: TenantRecord, rows: Sequence[CouponRow], at: datetime, confirm: Callable[[], None]
-) -> list[Outcome]:
+) -> list[RowResult]:
     return upsert_coupons(tenant_id=tenant.id, rows=rows, at=at, confirm=confirm)
 
 

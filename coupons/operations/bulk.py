@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from core.sql.upserts import Outcome, Plan, UpsertTarget, upsert_rows
+from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, upsert_rows
 from coupons.codes import check_code, normalise_code
 from coupons.errors import CodeTaken, InvalidCode, InvalidTerms
 from coupons.operations.coupons import settings_of
@@ -66,7 +66,7 @@ def upsert_coupons(
     rows: Sequence[CouponRow],
     at: datetime,
     confirm: Callable[[], None] = lambda: None,
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Create or replace coupons by code, in a number of statements that does not depend on theirs.
 
     Returns one outcome a row, in input order: `created`, `id` (the normalised code), or the error that kept
@@ -81,20 +81,20 @@ def upsert_coupons(
     known = look_up(tenant_id, (row.terms for row in rows))
     stored = lock_by_code(tenant_id, codes)
     confirm()
-    plan: Plan[tuple[int, str], CouponTerms] = Plan()
+    plan: BatchPlan[tuple[int, str], CouponTerms] = BatchPlan()
     for position, (code, row) in enumerate(zip(codes, rows, strict=True)):
         version, is_deleted = stored.get(code, (None, False))
         try:
             check_code(code)
         except InvalidCode as error:
-            plan.refuse(position, error, id=code)
+            plan.reject(position, error, id=code)
             continue
         if problems := [*problems_of(row.terms), *unknown_references(row.terms, known)]:
-            plan.refuse(position, InvalidTerms(problems), id=code)
+            plan.reject(position, InvalidTerms(problems), id=code)
         elif is_deleted:
-            plan.refuse(position, CodeTaken(code), id=code)
+            plan.reject(position, CodeTaken(code), id=code)
         else:
-            plan.accept(
+            plan.add(
                 position,
                 (tenant_id, code),
                 row.terms,
@@ -122,10 +122,10 @@ def upsert_coupons(
             for (_, code), terms in plan.rows.items()
         ],
     )
-    plan.settle(written)
+    plan.record(written)
     if written:
         write_restrictions(tenant_id, {written[key].id: terms for key, terms in plan.rows.items()}, known)
-    return plan.outcomes
+    return plan.results
 
 
 def lock_by_code(tenant_id: int, codes: Sequence[str]) -> dict[str, tuple[int, bool]]:

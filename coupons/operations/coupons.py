@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from core.sql.integrity import refused_as
+from core.sql.integrity import translate_integrity_errors
 from core.sql.statements import Sql, fetch_rows
 from core.tenancy.documents import check_version
 from coupons.codes import check_code, generate_code, has_code, normalise_code
@@ -55,7 +55,7 @@ def create_coupon(
         modified_at=at,
         **columns_of(terms),
     )
-    with refused_as({"coupon_code_unique": CodeTaken(code)}):
+    with translate_integrity_errors({"coupon_code_unique": CodeTaken(code)}):
         coupon.save(force_insert=True)
     if terms.is_segment_restricted or terms.is_category_restricted:
         write_restrictions(tenant_id, {coupon.pk: terms}, known)

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from core.errors import DomainError, InvalidInput
 from core.sql.statements import Sql, fetch_rows
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 from coupons.codes import normalise_code
 from coupons.errors import CouponNotFound
 from coupons.money import Money
@@ -45,7 +45,7 @@ class PastRedemption:
 
 
 @transaction.atomic
-def import_redemptions(*, tenant_id: int, rows: Sequence[PastRedemption]) -> list[Outcome]:
+def import_redemptions(*, tenant_id: int, rows: Sequence[PastRedemption]) -> list[RowResult]:
     """Record past redemptions and add them to the coupons' counters, in a constant number of statements.
 
     Returns one outcome a row, in input order: `created`, `id`, or the error of a row that names a coupon,
@@ -79,9 +79,9 @@ def import_redemptions(*, tenant_id: int, rows: Sequence[PastRedemption]) -> lis
     )
     outcomes = []
     accepted: dict[str, tuple[object, ...]] = {}
-    first: dict[str, Outcome] = {}
+    first: dict[str, RowResult] = {}
     for position, (code, row) in enumerate(zip(codes, rows, strict=True)):
-        outcome = Outcome(position, id=row.external_id)
+        outcome = RowResult(position, id=row.external_id)
         outcome.error = missing_reference(row, code, coupons, customers, legal_entities)
         outcomes.append(outcome)
         if outcome.error is None and row.external_id not in accepted:

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from core.sql.statements import Sql, fetch_rows
 from core.tenancy.identifiers import generate_id
 from coupons.eligibility import judge
-from coupons.eligibility_queries import BuyerFacts, CouponRecord, read_buyer, read_coupon
+from coupons.eligibility_queries import CouponSnapshot, CustomerState, read_coupon, read_customer_state
 from coupons.errors import CouponNotFound, RedemptionNotFound
 from coupons.money import Money
 from coupons.orders import Buyer, Order
@@ -36,19 +36,19 @@ def redeem_coupon(
     order without a discount is recorded with none.
     """
     coupon = read_coupon(tenant_id, code, lock=True)
-    facts = read_buyer(coupon, buyer, at=at)
-    if earlier := earlier_redemption(coupon, facts, order.code, idempotency_key):
+    customer = read_customer_state(coupon, buyer, at=at)
+    if earlier := earlier_redemption(coupon, customer, order.code, idempotency_key):
         return Redeemed(earlier, is_new=False)
     if coupon.is_deleted:
         raise CouponNotFound(code)
-    judge(tenant_id, coupon, facts, order, at=at).require()
+    judge(tenant_id, coupon, customer, order, at=at).require()
     return Redeemed(
-        record_use(tenant_id, coupon, facts, order, at=at, idempotency_key=idempotency_key), is_new=True
+        record_use(tenant_id, coupon, customer, order, at=at, idempotency_key=idempotency_key), is_new=True
     )
 
 
 def earlier_redemption(
-    coupon: CouponRecord, facts: BuyerFacts, order_code: str, idempotency_key: str
+    coupon: CouponSnapshot, customer: CustomerState, order_code: str, idempotency_key: str
 ) -> str | None:
     """Return the id of the first redemption of this order or with this key; None when there is none."""
     # One search for each, so that each uses its own unique index however many redemptions there are.
@@ -56,7 +56,7 @@ def earlier_redemption(
         Sql(
             "(SELECT id, external_id FROM coupons_redemption WHERE coupon_id = %s AND customer_number = %s"
             f" AND legal_entity_id = %s AND {column} = %s AND {column} <> '')",
-            (coupon.id, facts.customer_number, facts.legal_entity_id, value),
+            (coupon.id, customer.customer_number, customer.legal_entity_id, value),
         )
         for column, value in (("order_code", order_code), ("idempotency_key", idempotency_key))
         if value
@@ -73,8 +73,8 @@ def earlier_redemption(
 
 def record_use(
     tenant_id: int,
-    coupon: CouponRecord,
-    facts: BuyerFacts,
+    coupon: CouponSnapshot,
+    customer: CustomerState,
     order: Order,
     *,
     at: datetime,
@@ -96,9 +96,9 @@ def record_use(
                 coupon.id,
                 tenant_id,
                 generate_id(),
-                facts.customer_id,
-                facts.customer_number,
-                facts.legal_entity_id,
+                customer.customer_id,
+                customer.customer_number,
+                customer.legal_entity_id,
                 order.code,
                 idempotency_key,
                 order.total.amount,

@@ -10,7 +10,7 @@ from core.imports.shadows import Rows
 from core.imports.stages import json_text
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 from segments.bodies import LanguageContext, read_identified_segment
 from segments.imports.segments import SEGMENTS
@@ -45,7 +45,7 @@ def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     )
 
 
-def remove_segments(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[Outcome]:
+def remove_segments(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[RowResult]:
     """Delete the segments; those that still hold customers or items are refused."""
     segments = Segment.objects.for_tenant(tenant.id).filter(external_id__in=ids)
     known = set(segments.values_list("external_id", flat=True))

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from core.errors import DomainError
 from core.sql.statements import Sql, fetch_rows
-from core.sql.upserts import Outcome, Plan
+from core.sql.upserts import BatchPlan, RowResult
 from segments.errors import SegmentNotFound
 from segments.operations.assignment_statements import AssignmentStatements, WireIds
 from segments.operations.batches import accepted_rows
@@ -57,7 +57,7 @@ def upsert_batch(
     *,
     at: datetime,
     refusal: Refusal[Row],
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Create or replace assignments to one segment and report every row, in order.
 
     Rows of the same wire ids act one after the other. What is not written, because it names what does not
@@ -65,15 +65,15 @@ def upsert_batch(
     for its wire ids, and spoils no other. Raises SegmentNotFound. Takes one statement, and one more when a
     row expects a version, whatever the number of rows.
     """
-    plan: Plan[WireIds, Row] = Plan()
+    plan: BatchPlan[WireIds, Row] = BatchPlan()
     accepted = list(accepted_rows(rows, plan))
     if all(row.expected_version is None for _, row in accepted):
-        plan.accept_all((position, row.wire_ids, row) for position, row in accepted)
+        plan.add_all((position, row.wire_ids, row) for position, row in accepted)
         return write_planned(statements, plan, at=at, refusal=refusal)
     with transaction.atomic():
         versions = statements.lock_versions(list({row.wire_ids for _, row in accepted}))
         for position, row in accepted:
-            plan.accept(
+            plan.add(
                 position,
                 row.wire_ids,
                 row,
@@ -84,19 +84,19 @@ def upsert_batch(
 
 
 def write_planned(
-    statements: AssignmentStatements, plan: Plan[WireIds, Row], *, at: datetime, refusal: Refusal[Row]
-) -> list[Outcome]:
+    statements: AssignmentStatements, plan: BatchPlan[WireIds, Row], *, at: datetime, refusal: Refusal[Row]
+) -> list[RowResult]:
     """Write the rows of the plan and report every row of the batch."""
     if not plan.rows:
         held_segment(statements.tenant_id, statements.segment_id)
-        return plan.outcomes
+        return plan.results
     given = [(*wire_ids, *row.stored_values(at)) for wire_ids, row in plan.rows.items()]
     found = statements.write(given, list(plan.writes.values()))
-    plan.settle_in_order(
+    plan.record_in_order(
         refusal(row, result[1:]) if result[0] is None else result[0]
         for row, result in zip(plan.rows.values(), found, strict=True)
     )
-    return plan.outcomes
+    return plan.results
 
 
 def held_segment(tenant_id: int, segment_id: str) -> int:

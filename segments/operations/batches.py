@@ -4,21 +4,21 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from core.errors import DomainError
-from core.sql.upserts import Outcome, Plan
+from core.sql.upserts import BatchPlan, RowResult
 
 Row = TypeVar("Row")
 
 
-def accepted_rows(rows: Sequence[Row | DomainError], plan: Plan) -> Iterator[tuple[int, Row]]:
+def accepted_rows(rows: Sequence[Row | DomainError], plan: BatchPlan) -> Iterator[tuple[int, Row]]:
     """Yield the rows that could be read, with their positions; the plan refuses the others."""
     for position, row in enumerate(rows):
         if isinstance(row, DomainError):
-            plan.refuse(position, row)
+            plan.reject(position, row)
         else:
             yield position, row
 
 
-def only_outcome(outcomes: Sequence[Outcome]) -> Outcome:
+def only_outcome(outcomes: Sequence[RowResult]) -> RowResult:
     """Return the outcome of a batch of one row; raise its error if it was refused."""
     [outcome] = outcomes
     if outcome.error:

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from core.errors import DomainError
 from core.sql.statements import Sql, fetch_rows
-from core.sql.upserts import Outcome, Plan, UpsertTarget
+from core.sql.upserts import BatchPlan, RowResult, UpsertTarget
 from segments.errors import NotAContact, UnknownCustomer, UnknownLegalEntity
 from segments.operations.assignment_statements import (
     AssignmentKind,
@@ -74,7 +74,7 @@ class CustomerRow(AssignmentRow):
 
 def upsert_customer_assignments(
     *, tenant_id: int, segment_id: str, rows: Sequence[CustomerRow | DomainError], at: datetime
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Create or replace assignments of customers to one segment and report every row, in order.
 
     Rows of the same member act one after the other. Refused, without spoiling any other, are rows that
@@ -106,12 +106,12 @@ def upsert_customer_assignment(*, tenant_id: int, segment_id: str, row: Customer
 @transaction.atomic
 def delete_customer_assignments(
     *, tenant_id: int, segment_id: str, members: Sequence[Member | DomainError]
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Delete assignments of customers to one segment and report every row, in order, in one statement.
 
     What does not exist, the segment included, counts as deleted.
     """
-    plan: Plan[Member, Member] = Plan()
+    plan: BatchPlan[Member, Member] = BatchPlan()
     accepted = list(accepted_rows(members, plan))
     named = {member for _, member in accepted}
     if named:
@@ -139,8 +139,8 @@ def delete_customer_assignments(
                 ),
             )
         )
-    deleted = [Outcome(position) for position, _ in accepted]
-    return sorted([*plan.outcomes, *deleted], key=lambda outcome: outcome.position)
+    deleted = [RowResult(position) for position, _ in accepted]
+    return sorted([*plan.results, *deleted], key=lambda outcome: outcome.position)
 
 
 def delete_customer_assignment(*, tenant_id: int, segment_id: str, member: Member) -> None:

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from core.errors import DomainError, InvalidInput
 from core.sql.statements import Sql, fetch_rows
-from core.sql.upserts import Outcome, Plan, UpsertTarget
+from core.sql.upserts import BatchPlan, RowResult, UpsertTarget
 from segments.errors import UnknownItem
 from segments.operations.assignment_statements import (
     AssignmentKind,
@@ -86,7 +86,7 @@ def upsert_item_assignments(
     item_type: ItemType,
     rows: Sequence[ItemRow | DomainError],
     at: datetime,
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Create or replace assignments of items to one segment and report every row, in order.
 
     Rows of the same item act one after the other. Refused, without spoiling any other, are rows that name
@@ -124,12 +124,12 @@ def upsert_item_assignment(
 @transaction.atomic
 def delete_item_assignments(
     *, tenant_id: int, segment_id: str, item_type: ItemType, item_ids: Sequence[str | DomainError]
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Delete assignments of items to one segment and report every row, in order, in one statement.
 
     What does not exist, the segment included, counts as deleted.
     """
-    plan: Plan[str, str] = Plan()
+    plan: BatchPlan[str, str] = BatchPlan()
     accepted = list(accepted_rows(item_ids, plan))
     named = list({item_id for _, item_id in accepted})
     column = item_type.column
@@ -146,8 +146,8 @@ def delete_item_assignments(
                 (tenant_id, tenant_id, segment_id, tenant_id, named),
             )
         )
-    deleted = [Outcome(position) for position, _ in accepted]
-    return sorted([*plan.outcomes, *deleted], key=lambda outcome: outcome.position)
+    deleted = [RowResult(position) for position, _ in accepted]
+    return sorted([*plan.results, *deleted], key=lambda outcome: outcome.position)
 
 
 def delete_item_assignment(*, tenant_id: int, segment_id: str, item_type: ItemType, item_id: str) -> None:

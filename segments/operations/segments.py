@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef
 
 from accounts.models import Site
 from core.errors import AlreadyExists, DomainError
-from core.sql.upserts import Outcome, Plan, UpsertTarget, insert_rows, upsert_rows
+from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, insert_rows, upsert_rows
 from core.tenancy.identifiers import generate_id
 from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownSite
 from segments.models import CustomerAssignment, ItemAssignment, Segment
@@ -56,30 +56,30 @@ class SegmentRow:
 @transaction.atomic
 def create_segments(
     *, tenant_id: int, rows: Sequence[SegmentRow | DomainError], at: datetime
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Create segments in bulk and report every row, in order; ids that are taken are refused.
 
     A refused row spoils no other. The number of statements does not depend on the number of rows.
     """
-    plan: Plan[str, SegmentRow] = Plan()
+    plan: BatchPlan[str, SegmentRow] = BatchPlan()
     accepted = list(accepted_rows(rows, plan))
     sites = site_keys(tenant_id, [row for _, row in accepted])
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, RowResult] = {}
     stored: list[list[Any]] = []
     for position, row in accepted:
         segment_id = row.id or generate_id()
         if row.site_code not in sites:
-            plan.refuse(position, UnknownSite(row.site_code), id=row.id)
+            plan.reject(position, UnknownSite(row.site_code), id=row.id)
         elif segment_id in outcomes:
-            plan.refuse(position, AlreadyExists(resource_id=segment_id), id=segment_id)
+            plan.reject(position, AlreadyExists(resource_id=segment_id), id=segment_id)
         else:
-            outcomes[segment_id] = Outcome(position, created=True, id=segment_id)
+            outcomes[segment_id] = RowResult(position, created=True, id=segment_id)
             stored.append(stored_row(tenant_id, segment_id, row, sites, at))
     inserted = insert_rows(SEGMENTS, stored)
     for segment_id, outcome in outcomes.items():
         if (tenant_id, segment_id) not in inserted:
             outcome.error = AlreadyExists(resource_id=segment_id)
-    return sorted([*plan.outcomes, *outcomes.values()], key=lambda outcome: outcome.position)
+    return sorted([*plan.results, *outcomes.values()], key=lambda outcome: outcome.position)
 
 
 def create_segment(*, tenant_id: int, row: SegmentRow, at: datetime) -> str:
@@ -90,14 +90,14 @@ def create_segment(*, tenant_id: int, row: SegmentRow, at: datetime) -> str:
 @transaction.atomic
 def upsert_segments(
     *, tenant_id: int, rows: Sequence[SegmentRow | DomainError], at: datetime
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Create or replace segments in bulk and report every row, in order.
 
     Rows of the same id act one after the other. A row that expects another version than the stored one is
     refused; locks the segments first when a row expects any. A refused row spoils no other, and the number
     of statements does not depend on the number of rows.
     """
-    plan: Plan[str, SegmentRow] = Plan()
+    plan: BatchPlan[str, SegmentRow] = BatchPlan()
     accepted = list(accepted_rows(rows, plan))
     sites = site_keys(tenant_id, [row for _, row in accepted])
     versions: dict[str, int] = {}
@@ -105,9 +105,9 @@ def upsert_segments(
         versions = locked_versions(tenant_id, [row.id for _, row in accepted])
     for position, row in accepted:
         if row.site_code not in sites:
-            plan.refuse(position, UnknownSite(row.site_code), id=row.id)
+            plan.reject(position, UnknownSite(row.site_code), id=row.id)
             continue
-        plan.accept(
+        plan.add(
             position,
             row.id,
             row,
@@ -122,8 +122,8 @@ def upsert_segments(
             for segment_id, row in plan.rows.items()
         ),
     )
-    plan.settle({external_id: result for (_, external_id), result in written.items()})
-    return plan.outcomes
+    plan.record({external_id: result for (_, external_id), result in written.items()})
+    return plan.results
 
 
 def upsert_segment(*, tenant_id: int, row: SegmentRow, at: datetime) -> bool:
@@ -160,13 +160,13 @@ def locked_segment(*, tenant_id: int, segment_id: str) -> Segment:
 @transaction.atomic
 def delete_segments(
     *, tenant_id: int, segment_ids: Sequence[str | DomainError], forces: bool
-) -> list[Outcome]:
+) -> list[RowResult]:
     """Delete segments in bulk and report every id, in order; one that does not exist counts as deleted.
 
     A segment that holds customers or items is refused unless `forces`, which deletes its assignments too.
     Locks the segments first, so that no assignment is added to one while it is decided on.
     """
-    plan: Plan[str, str] = Plan()
+    plan: BatchPlan[str, str] = BatchPlan()
     accepted = list(accepted_rows(segment_ids, plan))
     keys = dict(
         Segment.objects.for_tenant(tenant_id)
@@ -179,14 +179,14 @@ def delete_segments(
     doomed = Segment.objects.for_tenant(tenant_id).filter(id__in=set(keys.values()) - kept)
     doomed._raw_delete(doomed.db)  # the database removes the assignments: see SameTenantReference
     outcomes = [
-        Outcome(
+        RowResult(
             position,
             id=segment_id,
             error=SegmentHasAssignments(segment_id) if keys.get(segment_id) in kept else None,
         )
         for position, segment_id in accepted
     ]
-    return sorted([*plan.outcomes, *outcomes], key=lambda outcome: outcome.position)
+    return sorted([*plan.results, *outcomes], key=lambda outcome: outcome.position)
 
 
 def delete_segment(*, tenant_id: int, segment_id: str, forces: bool) -> None:

@@ -72,7 +72,7 @@ def test_a_circle_is_broken_by_a_new_root(family: Tenant) -> None:
     leaf = Category.objects.get(external_id="leaf").pk
     damage(f"parent_id = {leaf} WHERE external_id = 'child'")
     output = run("--fix")
-    assert "acme: child hung in a circle and is a root category now" in output
+    assert "acme: child hung in a cycle and is a root category now" in output
     assert run() == ["acme: sound"]
     assert Category.objects.get(external_id="leaf").parent.external_id == "child"
 

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
 from catalog.models import Category, CategoryNumber
-from catalog.models.categories import WrittenOutsideTree
+from catalog.models.categories import DirectTreeWriteError
 from catalog.operations.categories import (
     CategoryDraft,
     create_category,
@@ -17,7 +17,7 @@ from catalog.operations.categories import (
     upsert_category,
 )
 from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
-from catalog.tree import Place, forest_places, locked_tree
+from catalog.tree import NestedSetPosition, compute_nested_sets, locked_tree
 from catalog.tree_checks import tree_problems
 from core.tenancy.models import Tenant
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory
@@ -33,17 +33,17 @@ def outline(tenant: Tenant) -> list[str]:
 
 
 def test_nested_set_numbers_of_a_small_forest() -> None:
-    assert forest_places([(1, None), (2, 1), (3, 1), (4, 2), (5, 2)]) == {
-        1: Place(1, 10, 0),
-        2: Place(2, 7, 1),
-        4: Place(3, 4, 2),
-        5: Place(5, 6, 2),
-        3: Place(8, 9, 1),
+    assert compute_nested_sets([(1, None), (2, 1), (3, 1), (4, 2), (5, 2)]) == {
+        1: NestedSetPosition(1, 10, 0),
+        2: NestedSetPosition(2, 7, 1),
+        4: NestedSetPosition(3, 4, 2),
+        5: NestedSetPosition(5, 6, 2),
+        3: NestedSetPosition(8, 9, 1),
     }
 
 
 def test_nodes_of_a_circle_get_no_place() -> None:
-    assert set(forest_places([(1, None), (2, 3), (3, 2), (4, 1)])) == {1, 4}
+    assert set(compute_nested_sets([(1, None), (2, 3), (3, 2), (4, 1)])) == {1, 4}
 
 
 def test_children_stand_below_their_parent_in_order_of_position_then_name(tenant: Tenant) -> None:
@@ -214,7 +214,7 @@ def test_every_door_past_the_tree_is_closed(tenant: Tenant) -> None:
         lambda: Category.objects.build_tree_nodes({"name": {}}),
     ]
     for door in doors:
-        with pytest.raises(WrittenOutsideTree):
+        with pytest.raises(DirectTreeWriteError):
             door()
     assert outline(tenant) == [category.external_id, other.external_id]
 
@@ -272,10 +272,10 @@ def test_the_check_names_a_circle_and_placing_refuses_it(family: Tenant) -> None
         key = Category.objects.get(external_id=parent).pk
         damage("parent_id = %s WHERE external_id = %s", key, name)
     assert {(problem.category_id, problem.kind) for problem in tree_problems(family.pk)} >= {
-        ("child", "circle"),
-        ("sibling", "circle"),
+        ("child", "cycle"),
+        ("sibling", "cycle"),
     }
-    with pytest.raises(ValueError, match="hang in a circle"), transaction.atomic():
+    with pytest.raises(ValueError, match="hang in a cycle"), transaction.atomic():
         locked_tree(family.pk).place_forest()
 
 

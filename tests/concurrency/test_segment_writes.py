@@ -13,7 +13,7 @@ from accounts.models import Customer, Site
 from catalog.models import Product
 from core.errors import VersionConflict
 from core.sql.statements import Sql, fetch_rows
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 from segments.customer_context import Shopper
 from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownCustomer, UnknownItem
 from segments.models import AssortmentRevision, CustomerAssignment, ItemAssignment, Segment
@@ -67,7 +67,7 @@ def member_rows(customers: list[Customer]) -> list[CustomerRow]:
     ]
 
 
-def add_to_gold(gold: Segment, rows: list[CustomerRow]) -> list[Outcome]:
+def add_to_gold(gold: Segment, rows: list[CustomerRow]) -> list[RowResult]:
     return upsert_customer_assignments(tenant_id=gold.tenant_id, segment_id="gold", rows=rows, at=AT)
 
 

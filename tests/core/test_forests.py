@@ -1,6 +1,6 @@
 import pytest
 
-from core.cycles import circles
+from core.cycles import find_cycles
 
 
 @pytest.mark.parametrize(
@@ -15,5 +15,5 @@ from core.cycles import circles
     ],
     ids=["nothing", "a-tree", "a-top-elsewhere", "itself", "behind-a-tail", "two"],
 )
-def test_circles_are_found_each_once_and_trees_are_none(parents, found):
-    assert list(circles(parents)) == found
+def test_find_cycles_are_found_each_once_and_trees_are_none(parents, found):
+    assert list(find_cycles(parents)) == found

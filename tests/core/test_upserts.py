@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from core.errors import InvalidInput, VersionConflict
-from core.sql.upserts import Plan, UpsertTarget, insert_rows, upsert_rows
+from core.sql.upserts import BatchPlan, UpsertTarget, insert_rows, upsert_rows
 from segments.models import CustomerAssignment
 from tests.factories.accounts import CustomerFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
@@ -61,26 +61,26 @@ def test_no_rows_take_no_statement(django_assert_num_queries, db):
 
 def outcomes(plan):
     return [
-        (outcome.position, outcome.created, outcome.error and outcome.error.code) for outcome in plan.outcomes
+        (outcome.position, outcome.created, outcome.error and outcome.error.code) for outcome in plan.results
     ]
 
 
 def test_the_same_key_twice_acts_in_order():
-    plan = Plan()
-    plan.accept(0, "a", "first", stored_version=None)
-    plan.refuse(1, InvalidInput("no"))
-    plan.accept(2, "a", "second", stored_version=None)
+    plan = BatchPlan()
+    plan.add(0, "a", "first", stored_version=None)
+    plan.reject(1, InvalidInput("no"))
+    plan.add(2, "a", "second", stored_version=None)
     assert outcomes(plan) == [(0, True, None), (1, False, "invalid_input"), (2, False, None)]
     assert (plan.rows, plan.writes) == ({"a": "second"}, {"a": 2})
 
 
 def test_versions_are_checked_against_what_the_row_meets():
-    plan = Plan()
-    plan.accept(0, "stored", "x", stored_version=3, expected_version=3)
-    plan.accept(1, "stored", "y", stored_version=3, expected_version=3)
-    plan.accept(2, "stored", "z", stored_version=3, expected_version=4)
-    plan.accept(3, "new", "x", stored_version=None, expected_version=9)
-    plan.accept(4, "new", "y", stored_version=None, expected_version=1)
+    plan = BatchPlan()
+    plan.add(0, "stored", "x", stored_version=3, expected_version=3)
+    plan.add(1, "stored", "y", stored_version=3, expected_version=3)
+    plan.add(2, "stored", "z", stored_version=3, expected_version=4)
+    plan.add(3, "new", "x", stored_version=None, expected_version=9)
+    plan.add(4, "new", "y", stored_version=None, expected_version=1)
     assert outcomes(plan) == [
         (0, False, None),
         (1, False, "version_conflict"),
@@ -88,15 +88,15 @@ def test_versions_are_checked_against_what_the_row_meets():
         (3, True, None),
         (4, False, None),
     ]
-    assert isinstance(plan.outcomes[1].error, VersionConflict)
+    assert isinstance(plan.results[1].error, VersionConflict)
     assert plan.rows == {"stored": "z", "new": "y"}
 
 
 def test_rows_that_expect_no_version_are_planned_like_any_others():
-    plan = Plan()
-    plan.accept_all([(0, "a", "first"), (1, "b", "only"), (3, "a", "second")])
-    plan.refuse(2, InvalidInput("no"))
-    plan.settle_in_order([True, False])
+    plan = BatchPlan()
+    plan.add_all([(0, "a", "first"), (1, "b", "only"), (3, "a", "second")])
+    plan.reject(2, InvalidInput("no"))
+    plan.record_in_order([True, False])
     assert outcomes(plan) == [
         (0, True, None),
         (1, False, None),
@@ -107,11 +107,11 @@ def test_rows_that_expect_no_version_are_planned_like_any_others():
 
 
 def test_a_key_that_cannot_be_written_refuses_all_rows_of_it():
-    plan = Plan()
-    plan.accept(0, "unknown", "first", stored_version=None)
-    plan.accept(1, "known", "only", stored_version=None)
-    plan.accept(2, "unknown", "second", stored_version=None)
-    plan.settle_in_order([InvalidInput("no"), True])
+    plan = BatchPlan()
+    plan.add(0, "unknown", "first", stored_version=None)
+    plan.add(1, "known", "only", stored_version=None)
+    plan.add(2, "unknown", "second", stored_version=None)
+    plan.record_in_order([InvalidInput("no"), True])
     assert outcomes(plan) == [(0, False, "invalid_input"), (1, True, None), (2, False, "invalid_input")]
 
 

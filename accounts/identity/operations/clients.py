@@ -15,7 +15,7 @@ from accounts.identity.scopes import SERVICE_SCOPES, with_implied
 from accounts.identity.tokens.issuing import issue_access_token
 from accounts.identity.tokens.opaque import digest_of, is_digest_of, new_opaque_token
 from accounts.identity.tokens.revocations import RecentlyRead, announce_revocation
-from core.sql.integrity import refused_as
+from core.sql.integrity import translate_integrity_errors
 from core.tenancy.callers import CallerKind
 from core.tenancy.identifiers import check_client_id
 from core.tenancy.models import Tenant
@@ -60,7 +60,7 @@ def create_api_client(
         may_start_sessions=may_start_sessions,
         created_at=at,
     )
-    with refused_as({"identity_apiclient_client_id_key": DuplicateId(resource_id=client_id)}):
+    with translate_integrity_errors({"identity_apiclient_client_id_key": DuplicateId(resource_id=client_id)}):
         client.save()
     if not has_secret:
         return client, ""

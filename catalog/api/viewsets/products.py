@@ -28,7 +28,7 @@ from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import DomainError, InvalidInput
 from core.sql.statements import Sql
-from core.sql.upserts import Outcome
+from core.sql.upserts import RowResult
 from core.tenancy.identifiers import check_client_id
 
 product_operation = partial(operation, error_schema=wire.ProductError)
@@ -251,7 +251,7 @@ class ProductViewSet(ContractViewSet):
         )
 
 
-def bulk_entry(outcome: Outcome) -> dict[str, Any]:
+def bulk_entry(outcome: RowResult) -> dict[str, Any]:
     """One row's result as the product service says it: counted from 0, statuses in capitals on success."""
     status = result_status(outcome)
     entry: dict[str, Any] = {"index": outcome.position}

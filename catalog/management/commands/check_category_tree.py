@@ -47,10 +47,10 @@ class Command(BaseCommand):
         with transaction.atomic():
             tree = locked_tree(tenant.pk)
             # No write closes a circle, so there is none to look for under the lock when none was found.
-            lifted = tree.break_circles() if any(found.kind == "circle" for found in problems) else []
+            lifted = tree.break_cycles() if any(found.kind == "cycle" for found in problems) else []
             changed = tree.place_forest()
         for category_id in lifted:
-            self.stdout.write(f"{tenant.name}: {category_id} hung in a circle and is a root category now")
+            self.stdout.write(f"{tenant.name}: {category_id} hung in a cycle and is a root category now")
         left = tree_problems(tenant.pk)
         self.stdout.write(f"{tenant.name}: repaired {changed} categories, {len(left)} stand wrong")
         return len(left)
