@@ -38,4 +38,4 @@ def bare_insert(request: Request) -> Statement:
     statement = upsert_statement(
         target, [[row.get(name) for name in target.columns] for row in rows], [1] * len(rows)
     )
-    return Statement(statement.text, statement.values, keeps_plan=True)
+    return Statement(statement.sql, statement.params, prepared=True)

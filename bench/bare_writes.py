@@ -39,7 +39,7 @@ def send_in_turn(
     def send(connection: psycopg.Connection[Any]) -> None:
         while (begin := time.perf_counter()) < end:
             statement = statements[next(turns) % len(statements)]
-            connection.execute(statement.text, statement.values).fetchall()
+            connection.execute(statement.sql, statement.params).fetchall()
             latencies.append(time.perf_counter() - begin)
 
     threads = [threading.Thread(target=send, args=(connection,)) for connection in connections]

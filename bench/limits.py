@@ -92,9 +92,9 @@ def send(replay: Replay) -> None:
     with connection.cursor() as cursor:
         django_cursor = cursor.cursor
         for statement in replay.statements:
-            with_id = statement.with_values(lambda value: fresh if value is FreshId else value)
-            cursor.cursor = Cursor(connection.connection) if statement.keeps_plan else django_cursor
-            cursor.execute(with_id.text, with_id.values)
+            with_id = statement.with_params(lambda value: fresh if value is FreshId else value)
+            cursor.cursor = Cursor(connection.connection) if statement.prepared else django_cursor
+            cursor.execute(with_id.sql, with_id.params)
             if cursor.description:
                 cursor.fetchall()
 

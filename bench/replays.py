@@ -19,26 +19,26 @@ class FreshId:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement with the values that it was sent with."""
+    """A statement with the parameters that it was sent with."""
 
-    text: str
-    values: Any
-    keeps_plan: bool = False
+    sql: str
+    params: Any
+    prepared: bool = False
 
     @property
     def writes_rows(self) -> bool:
-        return self.text.startswith("INSERT INTO ")
+        return self.sql.startswith("INSERT INTO ")
 
-    def with_values(self, change: Callable[[Any], Any]) -> "Statement":
-        """Return the statement with each of its values changed."""
-        match self.values:
+    def with_params(self, change: Callable[[Any], Any]) -> "Statement":
+        """Return the statement with each of its parameters changed."""
+        match self.params:
             case None:
                 return self
             case dict():
-                changed: Any = {name: change(value) for name, value in self.values.items()}
+                changed: Any = {name: change(value) for name, value in self.params.items()}
             case _:
-                changed = tuple(map(change, self.values))
-        return Statement(self.text, changed, self.keeps_plan)
+                changed = tuple(map(change, self.params))
+        return Statement(self.sql, changed, self.prepared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def perform(request: Request) -> Replay:
     statements: list[Statement] = []
 
     def note(execute: Any, text: str, values: Any, many: bool, context: dict[str, Any]) -> Any:
-        keeps_plan = type(context["cursor"].cursor) is Cursor  # one of psycopg's own: see fetch_rows
-        statements.append(Statement(str(text), values, keeps_plan))
+        prepared = type(context["cursor"].cursor) is Cursor  # one of psycopg's own: see fetch_rows
+        statements.append(Statement(str(text), values, prepared))
         return execute(text, values, many, context)
 
     path, _, query = request.path.partition("?")
@@ -83,6 +83,6 @@ def with_fresh_ids(statements: Sequence[Statement], body: bytes, answer: Any) ->
         return statements
     created = orjson.loads(body).get("id")
     return [
-        statement.with_values(lambda value: FreshId if value == created else value)
+        statement.with_params(lambda value: FreshId if value == created else value)
         for statement in statements
     ]

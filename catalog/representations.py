@@ -16,7 +16,7 @@ from core.representation.fields import (
     Time,
 )
 from core.representation.representations import Representation
-from core.sql.statements import Sql
+from core.sql.composition import Sql, param, sql
 
 ALIASES = {
     "metadataCreatedAt": "metadata.createdAt",
@@ -28,8 +28,13 @@ ALIASES = {
 class InDefaultLanguage(Localized):
     """A deprecated copy of a localized field: its text in the tenant's default language."""
 
+    def in_default(self, languages: Languages) -> Sql:
+        return sql(
+            "{translations} ->> {language}", translations=self.expression, language=param(languages.default)
+        )
+
     def json(self, languages: Languages) -> Sql:
-        return Sql(f"to_json({self.sql} ->> %s)::text", (languages.default,))
+        return sql("to_json({text})::text", text=self.in_default(languages))
 
     def sort_key(self, path: tuple[str, ...], languages: Languages) -> tuple[Sql, str]:
         raise InvalidInput("A deprecated field cannot be sorted by.", field="sort")
@@ -39,7 +44,7 @@ class RequiredInDefaultLanguage(InDefaultLanguage):
     """The copy where the contract requires one: empty without a text in the tenant's default language."""
 
     def json(self, languages: Languages) -> Sql:
-        return Sql(f"to_json(coalesce({self.sql} ->> %s, ''))::text", (languages.default,))
+        return sql("to_json(coalesce({text}, ''))::text", text=self.in_default(languages))
 
 
 def validity(alias: str) -> Nested:

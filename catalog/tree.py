@@ -7,38 +7,47 @@ before anything is read, so what is read stays true until the transaction ends. 
 number of set-based statements, whatever the size of the forest. See docs/category-tree.md.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-from django.db import connection
 from psycopg.types.json import Jsonb
 
 from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
 from catalog.models import Category
 from catalog.models.categories import HIDDEN_ROOT_ID
 from catalog.subtrees import subtrees
+from core.sql.composition import Sql, identifier, param, sql
+from core.sql.fetching import execute, fetch_rows
 from core.sql.locks import Lock, take_lock
 
-TABLE = Category._meta.db_table
+TABLE = identifier(Category._meta.db_table)
 LARGEST_POSITION = 2_147_483_647
-
-# The place of a row among its siblings; takes the tenant's key as its one value.
-ORDER = (
-    "(node.position,"
-    " lower(coalesce(node.name ->> (SELECT default_language FROM tenancy_tenant WHERE id = %s), ''))"
-    ' COLLATE "C", node.id)'
-)
 
 
 @dataclass(frozen=True, slots=True)
 class NestedSetPosition:
-    """Where a node stands: its nested-set numbers and its depth below the hidden root."""
+    """The position of a node in its tree: its nested-set numbers and its depth below the hidden root."""
 
     lft: int
     rght: int
     level: int
+
+
+def sibling_order(tenant_id: int) -> Sql:
+    """Return the expression that orders the table `node` among its siblings."""
+    return sql("(node.position, {name}, node.id)", name=name_key(tenant_id, translations=Sql("node.name")))
+
+
+def name_key(tenant_id: int, *, translations: Sql) -> Sql:
+    """Return the expression of a name in the tenant's default language, as siblings are ordered by it."""
+    return sql(
+        "lower(coalesce({translations} ->>"
+        " (SELECT default_language FROM tenancy_tenant WHERE id = {tenant}), ''))"
+        ' COLLATE "C"',
+        translations=translations,
+        tenant=param(tenant_id),
+    )
 
 
 def locked_tree(tenant_id: int) -> "LockedTree":
@@ -124,23 +133,37 @@ class LockedTree:
     def delete(self, category: Category) -> None:
         """Delete the category and all its descendants, with all that refers to them."""
         self._refresh(category)
-        self._delete("tree_id = %s AND lft BETWEEN %s AND %s", [self.tenant_id, category.lft, category.rght])
+        self._delete(
+            sql(
+                "tree_id = {tree} AND lft BETWEEN {first} AND {last}",
+                tree=param(self.tenant_id),
+                first=param(category.lft),
+                last=param(category.rght),
+            )
+        )
         self._shift(category.lft, category.lft - category.rght - 1)
 
     def delete_all(self, keys: Sequence[int]) -> None:
         """Delete the categories of these keys and all their descendants, with all that refers to them."""
-        chosen = subtrees(keys)
-        self._delete(f"tree_id = %s AND id IN ({chosen.text})", [self.tenant_id, *chosen.values])
+        self._delete(
+            sql("tree_id = {tree} AND id IN ({keys})", tree=param(self.tenant_id), keys=subtrees(keys))
+        )
         self.place_forest()
 
     def delete_only(self, keys: Sequence[int]) -> None:
         """Delete the categories of these keys; their children become root categories with whole subtrees."""
-        _execute(
-            f"UPDATE {TABLE} SET parent_id = %s WHERE tenant_id = %s AND parent_id = ANY(%s)"
-            " AND NOT id = ANY(%s)",
-            [self.root.pk, self.tenant_id, list(keys), list(keys)],
+        tenant, chosen = param(self.tenant_id), param(list(keys))
+        execute(
+            sql(
+                "UPDATE {table} SET parent_id = {root} WHERE tenant_id = {tenant}"
+                " AND parent_id = ANY({keys}) AND NOT id = ANY({keys})",
+                table=TABLE,
+                root=param(self.root.pk),
+                tenant=tenant,
+                keys=chosen,
+            )
         )
-        self._delete("tree_id = %s AND id = ANY(%s)", [self.tenant_id, list(keys)])
+        self._delete(sql("tree_id = {tree} AND id = ANY({keys})", tree=tenant, keys=chosen))
         self.place_forest()
 
     def place_beside(self, category: Category, *, target: Category, side: str) -> list[int]:
@@ -166,10 +189,14 @@ class LockedTree:
             last += 1
             moved.append((key, last))
         if moved:
-            _execute(
-                f"UPDATE {TABLE} AS node SET position = given.position"
-                " FROM unnest(%s::bigint[], %s::integer[]) AS given (id, position) WHERE node.id = given.id",
-                [[key for key, _ in moved], [place for _, place in moved]],
+            execute(
+                sql(
+                    "UPDATE {table} AS node SET position = given.position"
+                    " FROM unnest({keys}, {positions}) AS given (id, position) WHERE node.id = given.id",
+                    table=TABLE,
+                    keys=param([key for key, _ in moved], "bigint[]"),
+                    positions=param([place for _, place in moved], "integer[]"),
+                )
             )
         return [key for key, _ in moved]
 
@@ -177,15 +204,17 @@ class LockedTree:
         """Compute the tree columns of the whole forest from the parent column, and say how many were wrong.
 
         A bounded number of statements and one pass. Raises ValueError naming nodes that no path of parents
-        joins to the root: whoever writes parents in bulk refuses circles before.
+        joins to the root: whoever writes parents in bulk refuses cycles before.
         """
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT node.id, node.parent_id, node.lft, node.rght, node.level, node.tree_id"
-                f" FROM {TABLE} AS node WHERE node.tenant_id = %s ORDER BY {ORDER}",
-                [self.tenant_id, self.tenant_id],
+        rows = fetch_rows(
+            sql(
+                "SELECT node.id, node.parent_id, node.lft, node.rght, node.level, node.tree_id"
+                " FROM {table} AS node WHERE node.tenant_id = {tenant} ORDER BY {order}",
+                table=TABLE,
+                tenant=param(self.tenant_id),
+                order=sibling_order(self.tenant_id),
             )
-            rows = cursor.fetchall()
+        )
         places = compute_nested_sets((row[0], row[1]) for row in rows)
         if len(places) < len(rows):
             lost = sorted(row[0] for row in rows if row[0] not in places)
@@ -197,30 +226,34 @@ class LockedTree:
         ]
         if wrong:
             with hash_joins():
-                _execute(
-                    f"UPDATE {TABLE} AS node SET lft = given.lft, rght = given.rght, level = given.level,"
-                    " tree_id = node.tenant_id"
-                    " FROM unnest(%s::bigint[], %s::integer[], %s::integer[], %s::integer[])"
-                    " AS given (id, lft, rght, level) WHERE node.id = given.id AND node.tenant_id = %s",
-                    [
-                        [key for key, _ in wrong],
-                        [place.lft for _, place in wrong],
-                        [place.rght for _, place in wrong],
-                        [place.level for _, place in wrong],
-                        self.tenant_id,
-                    ],
+                execute(
+                    sql(
+                        "UPDATE {table} AS node SET lft = given.lft, rght = given.rght, level = given.level,"
+                        " tree_id = node.tenant_id FROM unnest({keys}, {lft}, {rght}, {level})"
+                        " AS given (id, lft, rght, level)"
+                        " WHERE node.id = given.id AND node.tenant_id = {tenant}",
+                        table=TABLE,
+                        keys=param([key for key, _ in wrong], "bigint[]"),
+                        lft=param([place.lft for _, place in wrong], "integer[]"),
+                        rght=param([place.rght for _, place in wrong], "integer[]"),
+                        level=param([place.level for _, place in wrong], "integer[]"),
+                        tenant=param(self.tenant_id),
+                    )
                 )
         self.root.refresh_from_db()
         return len(wrong)
 
     def break_cycles(self) -> list[str]:
-        """Make one category of each circle of parents a root category, and return their ids.
+        """Make one category of each cycle of parents a root category, and return their ids.
 
-        No operation closes a circle; this repairs what was written past all of them.
+        No operation closes a cycle; this repairs what was written past all of them.
         """
-        rows = _fetch(
-            f"SELECT id, parent_id, external_id FROM {TABLE} WHERE tenant_id = %s ORDER BY id",
-            [self.tenant_id],
+        rows = fetch_rows(
+            sql(
+                "SELECT id, parent_id, external_id FROM {table} WHERE tenant_id = {tenant} ORDER BY id",
+                table=TABLE,
+                tenant=param(self.tenant_id),
+            )
         )
         parents = {key: parent for key, parent, _ in rows}
         safe: set[int | None] = {None}
@@ -235,42 +268,48 @@ class LockedTree:
                 lifted.append(key)
             safe.update(path)
         if lifted:
-            _execute(
-                f"UPDATE {TABLE} SET parent_id = %s WHERE tenant_id = %s AND id = ANY(%s)",
-                [self.root.pk, self.tenant_id, lifted],
+            execute(
+                sql(
+                    "UPDATE {table} SET parent_id = {root} WHERE tenant_id = {tenant} AND id = ANY({keys})",
+                    table=TABLE,
+                    root=param(self.root.pk),
+                    tenant=param(self.tenant_id),
+                    keys=param(lifted),
+                )
             )
         return [external_id for key, _, external_id in rows if key in set(lifted)]
 
     def _place_among(self, category: Category, parent: Category) -> int:
         """Return the `lft` in front of which the category belongs among the children of the parent."""
-        name_key = (
-            "lower(coalesce(%s::jsonb ->> (SELECT default_language FROM tenancy_tenant WHERE id = %s), ''))"
-            ' COLLATE "C"'
-        )
-        # A category that is not stored yet is the youngest.
-        age, key = ("%s", [category.pk]) if category.pk else ("9223372036854775807", [])
-        [(place,)] = _fetch(
-            f"SELECT min(node.lft) FROM {TABLE} AS node WHERE node.tenant_id = %s AND node.parent_id = %s"
-            f" AND node.id IS DISTINCT FROM %s AND {ORDER} > (%s, {name_key}, {age})",
-            [
-                self.tenant_id,
-                parent.pk,
-                category.pk,
-                self.tenant_id,
-                category.position,
-                Jsonb(category.name),
-                self.tenant_id,
-                *key,
-            ],
+        [(place,)] = fetch_rows(
+            sql(
+                "SELECT min(node.lft) FROM {table} AS node"
+                " WHERE node.tenant_id = {tenant} AND node.parent_id = {parent}"
+                " AND node.id IS DISTINCT FROM {category} AND {order} > ({position}, {name}, {age})",
+                table=TABLE,
+                tenant=param(self.tenant_id),
+                parent=param(parent.pk),
+                category=param(category.pk),
+                order=sibling_order(self.tenant_id),
+                position=param(category.position),
+                name=name_key(self.tenant_id, translations=param(Jsonb(category.name), "jsonb")),
+                # A category that is not stored yet is the youngest.
+                age=param(category.pk) if category.pk else Sql("9223372036854775807"),
+            )
         )
         return parent.rght if place is None else place
 
     def _shift(self, place: int, width: int) -> None:
         """Make room in front of `place` (or close a gap that begins there, when the width is negative)."""
-        _execute(
-            f"UPDATE {TABLE} SET lft = CASE WHEN lft >= %(place)s THEN lft + %(width)s ELSE lft END,"
-            " rght = rght + %(width)s WHERE tree_id = %(tree)s AND rght >= %(place)s",
-            {"place": place, "width": width, "tree": self.tenant_id},
+        execute(
+            sql(
+                "UPDATE {table} SET lft = CASE WHEN lft >= {place} THEN lft + {width} ELSE lft END,"
+                " rght = rght + {width} WHERE tree_id = {tree} AND rght >= {place}",
+                table=TABLE,
+                place=param(place),
+                width=param(width),
+                tree=param(self.tenant_id),
+            )
         )
 
     def _move(self, category: Category, parent: Category, place: int) -> None:
@@ -281,7 +320,7 @@ class LockedTree:
             distance, gap, first, last = place - rght - 1, -width, rght + 1, place - 1
         else:
             distance, gap, first, last = place - lft, width, place, lft - 1
-        values = {
+        numbers = {
             "lft": lft,
             "rght": rght,
             "distance": distance,
@@ -295,43 +334,51 @@ class LockedTree:
             "parent": parent.pk,
             "tree": self.tenant_id,
         }
-        _execute(
-            f"""
-            UPDATE {TABLE} SET
-                level = CASE WHEN lft BETWEEN %(lft)s AND %(rght)s THEN level + %(deeper)s ELSE level END,
-                parent_id = CASE WHEN id = %(category)s THEN %(parent)s ELSE parent_id END,
-                lft = CASE WHEN lft BETWEEN %(lft)s AND %(rght)s THEN lft + %(distance)s
-                    WHEN lft BETWEEN %(first)s AND %(last)s THEN lft + %(gap)s ELSE lft END,
-                rght = CASE WHEN rght BETWEEN %(lft)s AND %(rght)s THEN rght + %(distance)s
-                    WHEN rght BETWEEN %(first)s AND %(last)s THEN rght + %(gap)s ELSE rght END
-            WHERE tree_id = %(tree)s
-                AND (lft BETWEEN %(least)s AND %(most)s OR rght BETWEEN %(least)s AND %(most)s)
+        statement = sql(
+            """
+            UPDATE {table} SET
+                level = CASE WHEN lft BETWEEN {lft} AND {rght} THEN level + {deeper} ELSE level END,
+                parent_id = CASE WHEN id = {category} THEN {parent} ELSE parent_id END,
+                lft = CASE WHEN lft BETWEEN {lft} AND {rght} THEN lft + {distance}
+                    WHEN lft BETWEEN {first} AND {last} THEN lft + {gap} ELSE lft END,
+                rght = CASE WHEN rght BETWEEN {lft} AND {rght} THEN rght + {distance}
+                    WHEN rght BETWEEN {first} AND {last} THEN rght + {gap} ELSE rght END
+            WHERE tree_id = {tree}
+                AND (lft BETWEEN {least} AND {most} OR rght BETWEEN {least} AND {most})
             """,
-            values,
+            table=TABLE,
+            **{name: param(number) for name, number in numbers.items()},
         )
+        execute(statement)
         category.parent_id = parent.pk
         category.refresh_from_db(fields=["parent", "lft", "rght", "level"])
 
-    def _delete(self, condition: str, values: Sequence[Any]) -> None:
-        """Delete the categories; what refers to them goes too, by the database's own cascades.
+    def _delete(self, condition: Sql) -> None:
+        """Delete the categories; the database's cascades delete what refers to them.
 
-        Categories are locked before their assignments, and both in key order, as who assigns a product or
-        deletes one does: each waits for the other, never both.
+        Categories are locked before their assignments, and both in key order, as operations that assign or
+        delete a product do: they wait for each other without a deadlock.
         """
-        chosen = f"SELECT id FROM {TABLE} WHERE {condition}"
-        _execute(f"{chosen} ORDER BY id FOR UPDATE", values)
-        _execute(
-            f"SELECT 1 FROM catalog_categoryassignment WHERE category_id IN ({chosen}) AND tenant_id = %s"
-            " ORDER BY id FOR UPDATE",
-            [*values, self.tenant_id],
+        chosen = sql("SELECT id FROM {table} WHERE {condition}", table=TABLE, condition=condition)
+        execute(sql("{chosen} ORDER BY id FOR UPDATE", chosen=chosen))
+        execute(
+            sql(
+                "SELECT 1 FROM catalog_categoryassignment"
+                " WHERE category_id IN ({chosen}) AND tenant_id = {tenant} ORDER BY id FOR UPDATE",
+                chosen=chosen,
+                tenant=param(self.tenant_id),
+            )
         )
-        _execute(f"DELETE FROM {TABLE} WHERE {condition}", values)
+        execute(sql("DELETE FROM {table} WHERE {condition}", table=TABLE, condition=condition))
 
     def _refresh(self, *categories: Category) -> None:
         """Read again where the categories stand: an earlier write of this transaction may have moved them."""
-        rows = _fetch(
-            f"SELECT id, parent_id, lft, rght, level FROM {TABLE} WHERE id = ANY(%s)",
-            [[category.pk for category in categories]],
+        rows = fetch_rows(
+            sql(
+                "SELECT id, parent_id, lft, rght, level FROM {table} WHERE id = ANY({keys})",
+                table=TABLE,
+                keys=param([category.pk for category in categories]),
+            )
         )
         stored = {row[0]: row[1:] for row in rows}
         for category in categories:
@@ -344,13 +391,13 @@ def hash_joins() -> Iterator[None]:
 
     Such a plan takes minutes for 50,000 rows. For statements that join many given rows to one tenant's.
     """
-    _execute("SET LOCAL enable_nestloop = off", [])
+    execute(Sql("SET LOCAL enable_nestloop = off"))
     yield
-    _execute("SET LOCAL enable_nestloop = on", [])
+    execute(Sql("SET LOCAL enable_nestloop = on"))
 
 
 def compute_nested_sets(nodes: Iterable[tuple[int, int | None]]) -> dict[int, NestedSetPosition]:
-    """Return the place of each node that hangs below the root, given (key, parent's key) in sibling order."""
+    """Return the position of each node below the root, given (key, parent's key) in sibling order."""
     children: dict[int | None, list[int]] = {}
     for key, parent in nodes:
         children.setdefault(parent, []).append(key)
@@ -370,14 +417,3 @@ def compute_nested_sets(nodes: Iterable[tuple[int, int | None]]) -> dict[int, Ne
             closed, lft = opened.pop()
             places[closed] = NestedSetPosition(lft, number, len(opened))
     return places
-
-
-def _fetch(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return cursor.fetchall()
-
-
-def _execute(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)

@@ -1,14 +1,15 @@
-"""Whether the tree columns of categories describe the same tree as the parent column. Reads alone."""
+"""Whether the tree columns of categories describe the same tree as the parent column. Only reads."""
 
 from dataclasses import dataclass
 
-from catalog.tree import ORDER, TABLE, NestedSetPosition, compute_nested_sets
-from core.sql.statements import Sql, fetch_rows
+from catalog.tree import TABLE, NestedSetPosition, compute_nested_sets, sibling_order
+from core.sql.composition import param, sql
+from core.sql.fetching import fetch_rows
 
 
 @dataclass(frozen=True, slots=True)
 class TreeProblem:
-    """A node whose tree columns disagree with the parent column, or stand in the wrong order."""
+    """A node whose tree columns disagree with the parent column, or whose siblings are in a wrong order."""
 
     category_id: str
     kind: str
@@ -22,10 +23,12 @@ def tree_problems(tenant_id: int) -> list[TreeProblem]:
     or `tree_id` describe another tree), `order` (the right tree, siblings in the wrong order).
     """
     rows = fetch_rows(
-        Sql(
+        sql(
             "SELECT node.id, node.external_id, node.parent_id, node.lft, node.rght, node.level, node.tree_id"
-            f" FROM {TABLE} AS node WHERE node.tenant_id = %s ORDER BY {ORDER}",
-            (tenant_id, tenant_id),
+            " FROM {table} AS node WHERE node.tenant_id = {tenant} ORDER BY {order}",
+            table=TABLE,
+            tenant=param(tenant_id),
+            order=sibling_order(tenant_id),
         )
     )
     ordered = compute_nested_sets((row[0], row[2]) for row in rows)
@@ -46,20 +49,20 @@ def tree_problems(tenant_id: int) -> list[TreeProblem]:
 def bent_trees() -> list[str]:
     """Return the names of the tenants whose tree columns describe another tree than the parent column.
 
-    One reading statement over all tenants, made by PostgreSQL alone. It compares each node with its parent
-    and its children: a child stands inside its parent, one level deeper; a node is as wide as its children
-    and itself; no number is used twice. Together that leaves no other tree. The order of siblings plays no
-    part: see `tree_problems`.
+    One reading statement over all tenants. It compares each node with its parent and its children: a child
+    lies inside its parent, one level deeper; a node is as wide as its children and itself; no number is used
+    twice. Together that leaves no other tree. The order of siblings is not checked: see `tree_problems`.
     """
-    statement = f"""
+    statement = sql(
+        """
         WITH children AS (
-            SELECT parent_id, sum(rght - lft + 1) AS width FROM {TABLE} GROUP BY parent_id
+            SELECT parent_id, sum(rght - lft + 1) AS width FROM {table} GROUP BY parent_id
         ), numbers AS (
-            SELECT tenant_id, number FROM {TABLE}, unnest(ARRAY[lft, rght]) AS number
+            SELECT tenant_id, number FROM {table}, unnest(ARRAY[lft, rght]) AS number
             GROUP BY tenant_id, number HAVING count(*) > 1
         ), bent AS (
-            SELECT node.tenant_id FROM {TABLE} AS node
-            LEFT JOIN {TABLE} AS parent ON parent.id = node.parent_id
+            SELECT node.tenant_id FROM {table} AS node
+            LEFT JOIN {table} AS parent ON parent.id = node.parent_id
             LEFT JOIN children ON children.parent_id = node.id
             WHERE node.tree_id <> node.tenant_id
                 OR node.rght - node.lft + 1 <> 2 + coalesce(children.width, 0)
@@ -69,8 +72,10 @@ def bent_trees() -> list[str]:
             UNION SELECT tenant_id FROM numbers
         )
         SELECT name FROM tenancy_tenant WHERE id IN (SELECT tenant_id FROM bent) ORDER BY name
-        """
-    return [name for (name,) in fetch_rows(Sql(statement))]
+        """,
+        table=TABLE,
+    )
+    return [name for (name,) in fetch_rows(statement)]
 
 
 def _difference(stored: NestedSetPosition, right: NestedSetPosition) -> str:

@@ -44,7 +44,7 @@ def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
     session += _lock_timeout("DATABASE_LOCK_TIMEOUT_MS", env, default=3_000)
     prepare_after = env.number("DATABASE_PREPARE_AFTER", default=5)
     if prepare_after:
-        # Only statements that may keep their plan are ever prepared: see core.sql.statements.fetch_rows.
+        # Only statements fetched with prepared=True are ever prepared: see core.sql.fetching.fetch_rows.
         options["prepare_threshold"] = prepare_after
         session.append("-c plan_cache_mode=force_generic_plan")
     _begin_sessions_with(session, options)

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import F, Q
 
-from core.sql.statements import Sql, expression
+from core.sql.composition import Sql, expression, identifier, sql
 
 
 def window_contains(at: datetime, prefix: str = "") -> Q:
@@ -18,13 +18,13 @@ def window_contains(at: datetime, prefix: str = "") -> Q:
 def open_at(at: datetime | Sql, alias: str) -> Sql:
     """The same rule as a condition in SQL; `alias` names the table of the window.
 
-    `at` is the instant, or an expression for it: a statement with many windows has it as a column of a row.
+    `at` is the instant, or an expression for it: a statement with many windows reads it from a column.
     """
-    instant = expression(at)
-    return Sql(
-        f"({alias}.valid_from IS NULL OR {alias}.valid_from <= {instant.text})"
-        f" AND ({alias}.valid_to IS NULL OR {alias}.valid_to >= {instant.text})",
-        instant.values * 2,
+    return sql(
+        "({table}.valid_from IS NULL OR {table}.valid_from <= {at})"
+        " AND ({table}.valid_to IS NULL OR {table}.valid_to >= {at})",
+        table=identifier(alias),
+        at=expression(at),
     )
 
 

@@ -1,8 +1,8 @@
-"""Coupon codes: one normaliser for every door, and codes that nobody misreads."""
+"""Coupon codes: one way to normalise them for all entry points, and codes that nobody misreads."""
 
 import secrets
 
-from core.sql.statements import Sql
+from core.sql.composition import Sql, identifier, param, sql
 from coupons.errors import InvalidCode
 from coupons.models.coupons import LONGEST_CODE
 
@@ -32,13 +32,11 @@ def generate_code(prefix: str = "") -> str:
 
 def has_code(tenant_id: int, text: str, alias: str = "coupon") -> Sql:
     """The condition that a row is the tenant's coupon that a client means by this text."""
-    return Sql(
-        f"{alias}.tenant_id = %s AND {alias}.code = CASE WHEN (SELECT codes_are_case_sensitive"
-        " FROM coupons_couponsettings WHERE tenant_id = %s) THEN %s ELSE %s END",
-        (
-            tenant_id,
-            tenant_id,
-            normalise_code(text, case_sensitive=True),
-            normalise_code(text, case_sensitive=False),
-        ),
+    return sql(
+        "{coupon}.tenant_id = {tenant} AND {coupon}.code = CASE WHEN (SELECT codes_are_case_sensitive"
+        " FROM coupons_couponsettings WHERE tenant_id = {tenant}) THEN {as_written} ELSE {folded} END",
+        coupon=identifier(alias),
+        tenant=param(tenant_id),
+        as_written=param(normalise_code(text, case_sensitive=True)),
+        folded=param(normalise_code(text, case_sensitive=False)),
     )

@@ -1,22 +1,23 @@
-"""What decides about a coupon, read from the database: one statement for the coupon, one for the buyer."""
+"""The queries of eligibility: one statement for the coupon, one for the customer, one for the products."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql, param, sql
+from core.sql.fetching import fetch_rows
 from coupons.codes import has_code
 from coupons.errors import CouponNotFound
 from coupons.money import Money
 from coupons.orders import Buyer
-from segments.customer_context import checked_viewer
+from segments.customer_context import checked_customer_context
 from segments.visibility import matching_products, segments_of_member
 
 
 @dataclass(frozen=True, slots=True)
 class CouponSnapshot:
-    """A coupon's row, as far as it decides. None means absent, unlimited or open."""
+    """The columns of a coupon that eligibility depends on. None means absent, unlimited or open."""
 
     id: int
     code: str
@@ -38,11 +39,11 @@ class CouponSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class CustomerState:
-    """What the database knows of a buyer, for one coupon at one instant.
+    """What eligibility depends on in the customer, for one coupon at one instant.
 
-    `customer_id` is None for nobody known. `legal_entity_id` is the wire id of the entity that the customer
-    acts for, empty when there is none. `uses` counts the redemptions by the customer for that entity (only
-    where the coupon limits them). `segment_ids` are the keys of those of the coupon's segments that are
+    `customer_id` is None for an unknown customer. `legal_entity_id` is the wire id of the entity that the
+    customer acts for, empty when there is none. `uses` counts the redemptions by the customer for that entity
+    (only if the coupon limits them). `segment_ids` are the keys of those of the coupon's segments that are
     effective and that the customer belongs to.
     """
 
@@ -58,17 +59,17 @@ def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnaps
 
     Raises CouponNotFound when there is none.
     """
-    condition = has_code(tenant_id, code)
     rows = fetch_rows(
-        Sql(
+        sql(
             "SELECT id, code, is_deleted, discount_type, discount_percentage, discount_amount,"
             " discount_currency, allows_anonymous, max_redemptions, max_redemptions_per_customer,"
             " is_category_restricted, is_segment_restricted, valid_for, valid_from, valid_to,"
             " min_order_amount, min_order_currency, redemption_count"
-            f" FROM coupons_coupon AS coupon WHERE {condition.text}{' FOR UPDATE' if lock else ''}",
-            condition.values,
+            " FROM coupons_coupon AS coupon WHERE {condition}{locking}",
+            condition=has_code(tenant_id, code),
+            locking=Sql(" FOR UPDATE" if lock else ""),
         ),
-        keeps_plan=True,
+        prepared=True,
     )
     if not rows:
         raise CouponNotFound(code)
@@ -113,7 +114,7 @@ def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnaps
 
 
 def read_customer_state(coupon: CouponSnapshot, buyer: Buyer, *, at: datetime) -> CustomerState:
-    """Return what decides about the buyer, in at most one statement.
+    """Return what eligibility depends on in the buyer, in at most one statement.
 
     Raises NotAllowed when the customer is no contact of the legal entity that is named, or the token acts
     for another one.
@@ -121,14 +122,14 @@ def read_customer_state(coupon: CouponSnapshot, buyer: Buyer, *, at: datetime) -
     shopper = buyer.shopper
     if not shopper.is_known:
         return CustomerState()
-    customer, acting = shopper.customer_key, shopper.acting_legal_entity
     uses = Sql("0")
     if coupon.max_redemptions_per_customer is not None:
-        uses = Sql(
-            "(SELECT count(*) FROM coupons_redemption AS redemption WHERE redemption.coupon_id = %s"
-            " AND redemption.customer_number = %s"
+        uses = sql(
+            "(SELECT count(*) FROM coupons_redemption AS redemption WHERE redemption.coupon_id = {coupon}"
+            " AND redemption.customer_number = {customer_number}"
             " AND redemption.legal_entity_id = coalesce(entity.external_id, ''))",
-            (coupon.id, buyer.customer_number),
+            coupon=param(coupon.id),
+            customer_number=param(buyer.customer_number),
         )
     segments = Sql("'{}'::bigint[]")
     if coupon.is_segment_restricted:
@@ -138,23 +139,27 @@ def read_customer_state(coupon: CouponSnapshot, buyer: Buyer, *, at: datetime) -
             legal_entity=Sql("shopper.legal_entity_id"),
             at=at,
         )
-        segments = Sql(
+        segments = sql(
             "ARRAY(SELECT restriction.segment_id FROM coupons_couponsegment AS restriction"
-            f" WHERE restriction.coupon_id = %s AND restriction.segment_id IN ({member.text}) ORDER BY 1)",
-            (coupon.id, *member.values),
+            " WHERE restriction.coupon_id = {coupon} AND restriction.segment_id IN ({member}) ORDER BY 1)",
+            coupon=param(coupon.id),
+            member=member,
         )
     [(customer_id, acting_key, legal_entity_id, use_count, segment_ids)] = fetch_rows(
-        Sql(
-            f"WITH shopper AS MATERIALIZED"
-            f" (SELECT {customer.text} AS customer_id, {acting.text} AS legal_entity_id)"
+        sql(
+            "WITH shopper AS MATERIALIZED"
+            " (SELECT {customer} AS customer_id, {legal_entity} AS legal_entity_id)"
             " SELECT shopper.customer_id, shopper.legal_entity_id, entity.external_id,"
-            f" {uses.text}, {segments.text} FROM shopper"
+            " {uses}, {segments} FROM shopper"
             " LEFT JOIN accounts_legalentity AS entity ON entity.id = shopper.legal_entity_id",
-            (*customer.values, *acting.values, *uses.values, *segments.values),
+            customer=shopper.customer_key,
+            legal_entity=shopper.acting_legal_entity,
+            uses=uses,
+            segments=segments,
         ),
-        keeps_plan=True,
+        prepared=True,
     )
-    checked_viewer(shopper, customer_id, acting_key)
+    checked_customer_context(shopper, customer_id, acting_key)
     return CustomerState(
         customer_number=buyer.customer_number,
         customer_id=customer_id,
@@ -189,24 +194,33 @@ def eligible_products(
 
 def products_in_categories(tenant_id: int, coupon_id: int, product_ids: Sequence[str]) -> frozenset[str]:
     """Return those of the products that a coupon's included and excluded categories leave."""
-    stands_in = (
-        "EXISTS (SELECT FROM catalog_categoryassignment AS place"
-        " JOIN catalog_category AS category ON category.id = place.category_id"
-        " JOIN catalog_category AS named ON named.tree_id = category.tree_id"
-        " AND category.lft BETWEEN named.lft AND named.rght"
-        " JOIN restriction ON restriction.category_id = named.id AND {}"
-        " WHERE place.tenant_id = %s AND place.product_id = product.id)"
+    tenant = param(tenant_id)
+    in_included, in_excluded = (
+        sql(
+            "EXISTS (SELECT FROM catalog_categoryassignment AS place"
+            " JOIN catalog_category AS category ON category.id = place.category_id"
+            " JOIN catalog_category AS named ON named.tree_id = category.tree_id"
+            " AND category.lft BETWEEN named.lft AND named.rght"
+            " JOIN restriction ON restriction.category_id = named.id AND {restricting}"
+            " WHERE place.tenant_id = {tenant} AND place.product_id = product.id)",
+            restricting=restricting,
+            tenant=tenant,
+        )
+        for restricting in (Sql("NOT restriction.is_excluded"), Sql("restriction.is_excluded"))
     )
     rows = fetch_rows(
-        Sql(
+        sql(
             "WITH restriction AS MATERIALIZED (SELECT category_id, is_excluded"
-            " FROM coupons_couponcategory WHERE coupon_id = %s)"
+            " FROM coupons_couponcategory WHERE coupon_id = {coupon})"
             " SELECT product.external_id FROM catalog_product AS product"
-            " WHERE product.tenant_id = %s AND product.external_id = ANY(%s::text[])"
-            f" AND ({stands_in.format('NOT restriction.is_excluded')}"
-            " OR NOT EXISTS (SELECT FROM restriction WHERE NOT is_excluded))"
-            f" AND NOT {stands_in.format('restriction.is_excluded')}",
-            (coupon_id, tenant_id, list(product_ids), tenant_id, tenant_id),
+            " WHERE product.tenant_id = {tenant} AND product.external_id = ANY({products})"
+            " AND ({in_included} OR NOT EXISTS (SELECT FROM restriction WHERE NOT is_excluded))"
+            " AND NOT {in_excluded}",
+            coupon=param(coupon_id),
+            tenant=tenant,
+            products=param(list(product_ids), "text[]"),
+            in_included=in_included,
+            in_excluded=in_excluded,
         )
     )
     return frozenset(external_id for (external_id,) in rows)

@@ -13,7 +13,8 @@ from django.conf import settings
 
 from accounts.identity.operations.attempts import AttemptLimit, count_attempt, subject_of
 from core.errors import TooManyAttempts
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import param, sql
+from core.sql.fetching import fetch_rows
 
 REDEMPTION_PATIENCE = 10
 """How many times the limit a client may fail before its redemptions are refused outright."""
@@ -31,12 +32,14 @@ def attempt_limit(*, tenant_id: int, client_id: str, address: str) -> AttemptLim
 def refuse_exhausted(limit: AttemptLimit, *, at: datetime, patience: int = 1) -> None:
     """Raise TooManyAttempts when as many attempts failed as the limit allows, `patience` times over."""
     rows = fetch_rows(
-        Sql(
+        sql(
             "SELECT resets_at FROM identity_attemptcounter"
-            " WHERE subject = %s AND resets_at > %s AND attempts >= %s",
-            (limit.subject, at, limit.most * patience),
+            " WHERE subject = {subject} AND resets_at > {at} AND attempts >= {most}",
+            subject=param(limit.subject),
+            at=param(at),
+            most=param(limit.most * patience),
         ),
-        keeps_plan=True,
+        prepared=True,
     )
     if rows:
         wait = max(1, ceil((rows[0][0] - at).total_seconds()))

@@ -1,18 +1,19 @@
-"""Who looks at segments: a customer and the legal entity that they act for, or nobody known.
+"""The customer whose segments are resolved, and the legal entity that they act for; or an anonymous one.
 
-Only the entity acted for counts, so that one company's range never shows in another company's session.
+Only the entity acted for counts, so that one company's assortment never shows in another company's session.
 """
 
 from dataclasses import dataclass
 
 from core.errors import NotAllowed
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql, param, sql
+from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, Identity
 
 
 @dataclass(frozen=True, slots=True)
-class Viewer:
-    """A shopper as visibility knows them, by keys. Without a customer they belong to nothing."""
+class CustomerContext:
+    """A customer and the legal entity they act for, by keys. Without a customer there are no segments."""
 
     tenant_id: int
     customer_id: int | None = None
@@ -21,10 +22,10 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class Shopper:
-    """Whose sight is asked for, before anything was looked up.
+    """The customer that a request is about, before anything was looked up.
 
-    The customer is known by key, or by `customer_number` alone in a preview. `bound_legal_entity` is the
-    entity of the token, `named_legal_entity` the id that the request names; an empty text means none.
+    The customer is known by key, or in a preview by `customer_number`. `bound_legal_entity` is the entity of
+    the token, `named_legal_entity` the id that the request names; an empty text means none.
     """
 
     tenant_id: int
@@ -54,10 +55,11 @@ class Shopper:
     def customer_key(self) -> Sql:
         """The customer's key as an expression."""
         if self.customer_id is not None:
-            return Sql("%s::bigint", (self.customer_id,))
-        return Sql(
-            "(SELECT id FROM accounts_customer WHERE tenant_id = %s AND external_id = %s)",
-            (self.tenant_id, self.customer_number),
+            return param(self.customer_id, "bigint")
+        return sql(
+            "(SELECT id FROM accounts_customer WHERE tenant_id = {tenant} AND external_id = {number})",
+            tenant=param(self.tenant_id),
+            number=param(self.customer_number),
         )
 
     @property
@@ -67,22 +69,27 @@ class Shopper:
         It is the wanted one if the customer is a contact of it, else the only one that they are a contact
         of: a customer of several entities who names none acts for none.
         """
-        wanted, customer = self.wanted_legal_entity, self.customer_key
-        entity = Sql("")
+        wanted, tenant = self.wanted_legal_entity, param(self.tenant_id)
+        is_wanted = Sql("")
         if self.bound_legal_entity:
-            entity = Sql(" AND contact.legal_entity_id = %s", (self.bound_legal_entity.id,))
-        elif wanted:
-            entity = Sql(
-                " AND contact.legal_entity_id ="
-                " (SELECT id FROM accounts_legalentity WHERE tenant_id = %s AND external_id = %s)",
-                (self.tenant_id, wanted),
+            is_wanted = sql(
+                " AND contact.legal_entity_id = {entity}", entity=param(self.bound_legal_entity.id)
             )
-        return Sql(
+        elif wanted:
+            is_wanted = sql(
+                " AND contact.legal_entity_id = (SELECT id FROM accounts_legalentity"
+                " WHERE tenant_id = {tenant} AND external_id = {entity})",
+                tenant=tenant,
+                entity=param(wanted),
+            )
+        return sql(
             "(SELECT CASE WHEN count(*) = 1 THEN min(found.legal_entity_id) END FROM"
             " (SELECT contact.legal_entity_id FROM accounts_contactassignment AS contact"
-            f" WHERE contact.tenant_id = %s AND contact.customer_id = {customer.text}{entity.text}"
+            " WHERE contact.tenant_id = {tenant} AND contact.customer_id = {customer}{is_wanted}"
             " LIMIT 2) AS found)",
-            (self.tenant_id, *customer.values, *entity.values),
+            tenant=tenant,
+            customer=self.customer_key,
+            is_wanted=is_wanted,
         )
 
 
@@ -98,33 +105,42 @@ def shopper_of(caller: Caller, *, legal_entity_id: str | None = None) -> Shopper
     )
 
 
-def viewer_of(caller: Caller, *, legal_entity_id: str | None) -> Viewer:
-    """Return the caller as a viewer, in at most one statement.
+def customer_context_of(caller: Caller, *, legal_entity_id: str | None) -> CustomerContext:
+    """Return the caller's context, in at most one statement.
 
     Raises NotAllowed when the token acts for another entity, or the customer is no contact of the one named.
     """
-    return view_as(shopper_of(caller, legal_entity_id=legal_entity_id))
+    return fetch_customer_context(shopper_of(caller, legal_entity_id=legal_entity_id))
 
 
-def viewer_for(*, tenant_id: int, customer: Identity | None, legal_entity_id: str | None) -> Viewer:
-    """Return a named customer as a viewer, by the same rules as the customer's own session."""
+def customer_context_for(
+    *, tenant_id: int, customer: Identity | None, legal_entity_id: str | None
+) -> CustomerContext:
+    """Return the context of a named customer, by the same rules as in the customer's own session."""
     if customer is None:
-        return Viewer(tenant_id)
-    return view_as(Shopper(tenant_id, customer_id=customer.id, named_legal_entity=legal_entity_id or ""))
-
-
-def view_as(shopper: Shopper) -> Viewer:
-    if not shopper.is_known:
-        return Viewer(shopper.tenant_id)
-    key, acting = shopper.customer_key, shopper.acting_legal_entity
-    [(customer_id, legal_entity_id)] = fetch_rows(
-        Sql(f"SELECT {key.text}, {acting.text}", (*key.values, *acting.values))
+        return CustomerContext(tenant_id)
+    return fetch_customer_context(
+        Shopper(tenant_id, customer_id=customer.id, named_legal_entity=legal_entity_id or "")
     )
-    return checked_viewer(shopper, customer_id, legal_entity_id)
 
 
-def checked_viewer(shopper: Shopper, customer_id: int | None, legal_entity_id: int | None) -> Viewer:
-    """Return the viewer; raise NotAllowed when the shopper wants an entity that is not theirs."""
+def fetch_customer_context(shopper: Shopper) -> CustomerContext:
+    if not shopper.is_known:
+        return CustomerContext(shopper.tenant_id)
+    [(customer_id, legal_entity_id)] = fetch_rows(
+        sql(
+            "SELECT {customer}, {legal_entity}",
+            customer=shopper.customer_key,
+            legal_entity=shopper.acting_legal_entity,
+        )
+    )
+    return checked_customer_context(shopper, customer_id, legal_entity_id)
+
+
+def checked_customer_context(
+    shopper: Shopper, customer_id: int | None, legal_entity_id: int | None
+) -> CustomerContext:
+    """Return the context; raise NotAllowed when the shopper names an entity that is not theirs."""
     if shopper.wanted_legal_entity and legal_entity_id is None:
         raise NotAllowed(f"The customer is not assigned to the legal entity {shopper.wanted_legal_entity}.")
-    return Viewer(shopper.tenant_id, customer_id, legal_entity_id)
+    return CustomerContext(shopper.tenant_id, customer_id, legal_entity_id)

@@ -3,7 +3,7 @@
 from core.representation.fields import Boolean, Field, Integer, Json, Localized, Nested, Text, Time
 from core.representation.query_language import Equals, Term
 from core.representation.representations import Representation
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 
 ALIASES = {
     "metadataCreatedAt": "metadata.createdAt",

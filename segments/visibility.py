@@ -1,4 +1,4 @@
-"""Who sees what: the one place that knows which segments count for whom, and which items they hold.
+"""Visibility: the one place that knows which segments count for a customer, and which items they hold.
 
 A segment counts for a shopper when it is effective at the instant asked for, and when the shopper belongs to
 it at that instant: by a B2C assignment, or by a B2B assignment for the legal entity that they act for.
@@ -10,24 +10,25 @@ from datetime import datetime
 from functools import cache
 
 from accounts.identity.scopes import SEGMENT_READ
-from core.sql.statements import Sql, expression, fetch_rows
+from core.sql.composition import Sql, expression, identifier, param, sql
+from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind
 from core.windows import open_at
-from segments.assortment import categories_held, products_held
-from segments.customer_context import Shopper, Viewer, checked_viewer, shopper_of
+from segments.assortment import categories_in_assortment, products_in_assortment
+from segments.customer_context import CustomerContext, Shopper, checked_customer_context, shopper_of
 from segments.errors import UnknownSite
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What a shopper's request resolves to: who looks, and the keys of the segments that count, ascending.
+class ResolvedSegments:
+    """The customer of a request, and the keys of the segments that count for them, ascending.
 
-    What these segments show stays the same while the tenant's `revision` does and until `changes_at`, when
-    the next window of an assignment or a category opens or has closed (None: there is no such window). The
-    instant is a text of PostgreSQL's, as it is only compared.
+    What these segments contain stays the same until the tenant's `revision` changes, or the next window of an
+    assignment or a category opens or has closed at `changes_at` (None: there is no such window). That is a
+    text of PostgreSQL's, as it is only compared.
     """
 
-    viewer: Viewer
+    context: CustomerContext
     segment_ids: tuple[int, ...] = ()
     revision: int = 0
     changes_at: str | None = None
@@ -36,54 +37,62 @@ class Sight:
 ANY_SEGMENT = Sql("TRUE")
 NOTHING = Sql("NULL::bigint")
 BOUNDARIES = [
-    f"(SELECT {column} FROM {table}"
-    f" WHERE tenant_id = shopper.tenant_id AND {column} {from_} shopper.at ORDER BY {column} LIMIT 1)"
+    sql(
+        "(SELECT {column} FROM {table}"
+        " WHERE tenant_id = shopper.tenant_id AND {column} {from_} shopper.at ORDER BY {column} LIMIT 1)",
+        column=identifier(column),
+        table=identifier(table),
+        from_=Sql(from_),
+    )
     for table in ("segments_itemassignment", "catalog_category")
     for column, from_ in (("valid_from", ">"), ("valid_to", ">="))
 ]
 # The next instant at which a window of an item assignment or a category of the shopper's tenant opens or
 # closes: one look into an index for each kind of boundary.
-NEXT_BOUNDARY = f"least({', '.join(BOUNDARIES)})"
+NEXT_BOUNDARY = sql("least({boundaries})", boundaries=Sql.joined(", ", BOUNDARIES))
 
 
 def effective(at: datetime | Sql, alias: str = "segment") -> Sql:
     """The condition that a segment is effective: ACTIVE, with `at` in its window."""
-    window = open_at(at, alias)
-    return Sql(f"{alias}.status = 'ACTIVE' AND {window.text}", window.values)
+    return sql(
+        "{segment}.status = 'ACTIVE' AND {window}", segment=identifier(alias), window=open_at(at, alias)
+    )
 
 
 def on_site(tenant_id: int, site_code: str | None, alias: str = "segment") -> Sql:
     """The condition that a segment belongs to the site; always true when none is named."""
     if not site_code:
         return ANY_SEGMENT
-    site = site_key(tenant_id, site_code)
-    return Sql(f"{alias}.site_id = {site.text}", site.values)
+    return sql("{segment}.site_id = {site}", segment=identifier(alias), site=site_key(tenant_id, site_code))
 
 
 def site_key(tenant_id: int, site_code: str) -> Sql:
     """The key of a site as an expression; NULL when there is none."""
-    return Sql("(SELECT id FROM accounts_site WHERE tenant_id = %s AND code = %s)", (tenant_id, site_code))
+    return sql(
+        "(SELECT id FROM accounts_site WHERE tenant_id = {tenant} AND code = {code})",
+        tenant=param(tenant_id),
+        code=param(site_code),
+    )
 
 
 def named(segment_ids: Sequence[str]) -> Sql:
     """The condition that a segment is one of these, by their wire ids."""
-    return Sql("segment.external_id = ANY(%s::text[])", (list(segment_ids),))
+    return sql("segment.external_id = ANY({ids})", ids=param(list(segment_ids), "text[]"))
 
 
 def keys_of_segments(tenant_id: int, conditions: Sequence[Sql]) -> Sql:
     """An expression of type `bigint[]`: the keys of the tenant's segments that meet all conditions."""
-    condition = Sql.joined(" AND ", conditions)
-    return Sql(
+    return sql(
         "ARRAY(SELECT segment.id FROM segments_segment AS segment"
-        f" WHERE segment.tenant_id = %s AND {condition.text})",
-        (tenant_id, *condition.values),
+        " WHERE segment.tenant_id = {tenant} AND {condition})",
+        tenant=param(tenant_id),
+        condition=Sql.joined(" AND ", conditions),
     )
 
 
 def require_site(tenant_id: int, site_code: str) -> None:
     """Raise UnknownSite unless the tenant has this site."""
-    site = site_key(tenant_id, site_code)
-    if fetch_rows(Sql(f"SELECT {site.text}", site.values)) == [(None,)]:
+    if fetch_rows(sql("SELECT {site}", site=site_key(tenant_id, site_code))) == [(None,)]:
         raise UnknownSite(site_code)
 
 
@@ -100,79 +109,81 @@ def segments_of_member(
     `narrowed_by` is a condition on `segment`. Each segment of the customer is looked up by its key, so that
     it costs the same however many segments there are.
     """
-    tenant, joined, is_effective = expression(tenant_id), open_at(at, "membership"), effective(at)
-    return Sql(
+    return sql(
         "SELECT DISTINCT segment.id FROM segments_customerassignment AS membership CROSS JOIN LATERAL ("
         "SELECT segment.id FROM segments_segment AS segment"
         " WHERE segment.tenant_id = membership.tenant_id AND segment.id = membership.segment_id"
-        f" AND {is_effective.text} AND {narrowed_by.text} LIMIT 1) AS segment"
-        f" WHERE membership.tenant_id = {tenant.text} AND membership.customer_id = {customer.text}"
-        f" AND (membership.legal_entity_id IS NULL OR membership.legal_entity_id = {legal_entity.text})"
-        f" AND {joined.text}",
-        (
-            *is_effective.values,
-            *narrowed_by.values,
-            *tenant.values,
-            *customer.values,
-            *legal_entity.values,
-            *joined.values,
-        ),
+        " AND {is_effective} AND {narrowed_by} LIMIT 1) AS segment"
+        " WHERE membership.tenant_id = {tenant} AND membership.customer_id = {customer}"
+        " AND (membership.legal_entity_id IS NULL OR membership.legal_entity_id = {legal_entity})"
+        " AND {window}",
+        is_effective=effective(at),
+        narrowed_by=narrowed_by,
+        tenant=expression(tenant_id),
+        customer=customer,
+        legal_entity=legal_entity,
+        window=open_at(at, "membership"),
     )
 
 
-def visible_segments(viewer: Viewer, *, at: datetime, site_code: str | None = None) -> tuple[int, ...]:
-    """Return the keys of the segments that count for the viewer at `at`, ascending, in one statement.
+def visible_segments(
+    context: CustomerContext, *, at: datetime, site_code: str | None = None
+) -> tuple[int, ...]:
+    """Return the keys of the segments that count for the customer at `at`, ascending, in one statement.
 
     With `site_code`, only those of that site: none when there is no such site.
     """
-    if viewer.customer_id is None:
+    if context.customer_id is None:
         return ()
     member = segments_of_member(
-        viewer.tenant_id,
-        customer=Sql("%s::bigint", (viewer.customer_id,)),
-        legal_entity=Sql("%s::bigint", (viewer.legal_entity_id,)),
+        context.tenant_id,
+        customer=param(context.customer_id, "bigint"),
+        legal_entity=param(context.legal_entity_id, "bigint"),
         at=at,
-        narrowed_by=on_site(viewer.tenant_id, site_code),
+        narrowed_by=on_site(context.tenant_id, site_code),
     )
-    return tuple(key for (key,) in fetch_rows(Sql(f"{member.text} ORDER BY 1", member.values)))
+    return tuple(key for (key,) in fetch_rows(sql("{member} ORDER BY 1", member=member)))
 
 
 def resolve(
     shopper: Shopper, *, at: datetime, site_code: str | None = None, segment_id: str | None = None
-) -> Sight:
-    """Return the viewer, the segments that count for them, and how long that holds, in one statement.
+) -> ResolvedSegments:
+    """Return the customer, the segments that count for them, and how long that holds, in one statement.
 
-    `site_code` and `segment_id` (a wire id) narrow the segments. Raises NotAllowed as `viewer_of` does, and
-    UnknownSite.
+    `site_code` and `segment_id` (a wire id) narrow the segments. Raises UnknownSite, and NotAllowed as
+    `customer_context_of` does.
     """
-    customer = acting = site = NOTHING
-    if shopper.is_known:
-        customer, acting = shopper.customer_key, shopper.acting_legal_entity
-    if site_code:
-        site = site_key(shopper.tenant_id, site_code)
-    segment_ids = () if segment_id is None else (segment_id,)
-    text = sight_text(customer.text, acting.text, site.text, in_segment=bool(segment_ids))
-    values = (shopper.tenant_id, at, *customer.values, *acting.values, *site.values, *segment_ids)
+    slots = {
+        "tenant": param(shopper.tenant_id, "bigint"),
+        "at": param(at, "timestamptz"),
+        "customer": shopper.customer_key if shopper.is_known else NOTHING,
+        "legal_entity": shopper.acting_legal_entity if shopper.is_known else NOTHING,
+        "site": site_key(shopper.tenant_id, site_code) if site_code else NOTHING,
+    }
+    if segment_id is not None:
+        slots["segment_id"] = param(segment_id)
+    template = resolving_template(on_site=bool(site_code), in_segment=segment_id is not None)
     [(customer_id, legal_entity_id, site_id, keys, revision, changes_at)] = fetch_rows(
-        Sql(text, values), keeps_plan=True
+        sql(template, **slots), prepared=True
     )
     if site_code and site_id is None:
         raise UnknownSite(site_code)
-    viewer = checked_viewer(shopper, customer_id, legal_entity_id)
-    return Sight(viewer, tuple(keys), revision, changes_at)
+    context = checked_customer_context(shopper, customer_id, legal_entity_id)
+    return ResolvedSegments(context, tuple(keys), revision, changes_at)
 
 
 @cache
-def sight_text(customer: str, acting: str, site: str, *, in_segment: bool) -> str:
-    """Return the text of the statement of `resolve`; customer, entity and site are expressions for keys.
+def resolving_template(*, on_site: bool, in_segment: bool) -> str:
+    """Return the template of the statement of `resolve`, composed once for each of the four cases.
 
-    All that is asked for stands in its one row `shopper`, so that there are only some such texts.
+    Its slots are filled per request. Every input but the segment's id is a column of the one-row CTE
+    `shopper`, so only a handful of distinct statements exist and each stays prepared.
     """
     conditions = [ANY_SEGMENT]
-    if site != NOTHING.text:
+    if on_site:
         conditions.append(Sql("segment.site_id = shopper.site_id"))
     if in_segment:
-        conditions.append(Sql("segment.external_id = %s"))
+        conditions.append(Sql("segment.external_id = {segment_id}"))
     member = segments_of_member(
         Sql("shopper.tenant_id"),
         customer=Sql("shopper.customer_id"),
@@ -181,12 +192,12 @@ def sight_text(customer: str, acting: str, site: str, *, in_segment: bool) -> st
         narrowed_by=Sql.joined(" AND ", conditions),
     )
     return (
-        "WITH shopper AS MATERIALIZED (SELECT %s::bigint AS tenant_id, %s::timestamptz AS at,"
-        f" {customer} AS customer_id, {acting} AS legal_entity_id, {site} AS site_id)"
-        f" SELECT customer_id, legal_entity_id, site_id, ARRAY({member.text} ORDER BY 1),"
+        "WITH shopper AS MATERIALIZED (SELECT {tenant} AS tenant_id, {at} AS at,"
+        " {customer} AS customer_id, {legal_entity} AS legal_entity_id, {site} AS site_id)"
+        f" SELECT customer_id, legal_entity_id, site_id, ARRAY({member.sql} ORDER BY 1),"
         " (SELECT coalesce(sum(count), 0)::bigint FROM segments_assortmentrevision AS revision"
         " WHERE revision.tenant_id = shopper.tenant_id),"
-        f" {NEXT_BOUNDARY}::text FROM shopper"
+        f" {NEXT_BOUNDARY.sql}::text FROM shopper"
     )
 
 
@@ -195,15 +206,15 @@ def matching_products(
 ) -> frozenset[str]:
     """Return those of the products (by their wire ids) that one of the segments (by key) holds at `at`.
 
-    A product is held by its own assignment, or because a category that it stands in is assigned: that very
-    category, or with `includes_subcategories` any category above it. One statement. Whether the segments
-    are effective, and for whom, is the caller's question.
+    A product is held by its own assignment, or because a category that contains it is assigned: its own
+    category, or with `includes_subcategories` any category above it. One statement. The caller decides
+    whether the segments are effective, and for whom.
     """
     if not segment_ids or not product_ids:
         return frozenset()
-    segments = Sql("%s::bigint[]", (list(segment_ids),))
-    statement = products_held(tenant_id, segments, product_ids=product_ids, at=at)
-    return frozenset(external_id for (external_id,) in fetch_rows(statement, keeps_plan=True))
+    segments = param(list(segment_ids), "bigint[]")
+    statement = products_in_assortment(tenant_id, segments, product_ids=product_ids, at=at)
+    return frozenset(external_id for (external_id,) in fetch_rows(statement, prepared=True))
 
 
 def matching_products_in(
@@ -218,8 +229,8 @@ def matching_products_in(
         return frozenset()
     is_effective, site = effective(at), on_site(tenant_id, site_code)
     segments = keys_of_segments(tenant_id, [named(segment_ids), is_effective, site])
-    statement = products_held(tenant_id, segments, product_ids=product_ids, at=at)
-    found = fetch_rows(statement, keeps_plan=True)
+    statement = products_in_assortment(tenant_id, segments, product_ids=product_ids, at=at)
+    found = fetch_rows(statement, prepared=True)
     if not found:
         require_site(tenant_id, site_code)
     return frozenset(external_id for (external_id,) in found)
@@ -238,7 +249,7 @@ def categories_of_segments(*, caller: Caller, segment_ids: Sequence[str], at: da
         member = segments_of_member(
             tenant_id, customer=shopper.customer_key, legal_entity=shopper.acting_legal_entity, at=at
         )
-        conditions.append(Sql(f"segment.id IN ({member.text})", member.values))
+        conditions.append(sql("segment.id IN ({member})", member=member))
     elif SEGMENT_READ not in caller.scopes:
         conditions.append(effective(at))
-    return categories_held(tenant_id, keys_of_segments(tenant_id, conditions), at=at)
+    return categories_in_assortment(tenant_id, keys_of_segments(tenant_id, conditions), at=at)

@@ -11,6 +11,8 @@ from accounts.models import LegalEntity
 from accounts.operations.documents import Change
 from core.cycles import find_cycles
 from core.errors import DomainError
+from core.sql.composition import param, sql
+from core.sql.fetching import execute
 from core.sql.upserts import BatchPlan, RowResult, UpsertResult, UpsertTarget, upsert_rows
 from core.tenancy.models import Tenant
 
@@ -83,7 +85,7 @@ def upsert_legal_entities(
     """Create or replace all legal entities and report every row, in order.
 
     Rows come in any order, subsidiaries before parents too; each id once. A row whose parent does not exist,
-    that closes a circle, or that expects another version is refused with UnknownReference, LegalEntityCycle
+    that closes a cycle, or that expects another version is refused with UnknownReference, LegalEntityCycle
     or VersionConflict, and spoils no other, except rows that hang below a new one that was refused. Holds
     the tenant's row, as every move of a legal entity does. `confirm` is called when the rows are locked,
     before anything is written; what it raises ends the write.
@@ -160,7 +162,7 @@ def refused_rows(rows: Sequence[LegalEntityRow], stored: Mapping[str, Stored]) -
                 refused[position] = error
         parents = {name: entity.parent_id for name, entity in stored.items()}
         parents |= {row.external_id: row.parent_id or None for row in accepted.values()}
-        circular = {name for circle in find_cycles(parents) for name in circle}
+        circular = {name for cycle in find_cycles(parents) for name in cycle}
         for position, row in accepted.items():
             if row.external_id in circular:
                 refused.setdefault(position, LegalEntityCycle())
@@ -172,12 +174,11 @@ def hang_below(
     tenant_id: int, rows: Sequence[LegalEntityRow], written: Mapping[tuple[object, ...], UpsertResult]
 ) -> None:
     """Set the parents that were written along with the rows, and had no keys before."""
-    with connection.cursor() as cursor:
-        cursor.execute(
+    execute(
+        sql(
             "UPDATE accounts_legalentity AS entity SET parent_id = given.parent_id"
-            " FROM unnest(%s::bigint[], %s::bigint[]) AS given (id, parent_id) WHERE entity.id = given.id",
-            [
-                [written[tenant_id, row.external_id].id for row in rows],
-                [written[tenant_id, row.parent_id].id for row in rows],
-            ],
+            " FROM unnest({keys}, {parents}) AS given (id, parent_id) WHERE entity.id = given.id",
+            keys=param([written[tenant_id, row.external_id].id for row in rows], "bigint[]"),
+            parents=param([written[tenant_id, row.parent_id].id for row in rows], "bigint[]"),
         )
+    )

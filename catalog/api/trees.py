@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from catalog.representations import PARENT_JOIN
 from core.representation.fields import Field, Languages, json_members
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql
+from core.sql.fetching import fetch_rows
 
 
 def trees_json(
@@ -43,12 +44,12 @@ def trees_json(
                 max(category.rght) FILTER (WHERE NOT category.is_published) OVER (ORDER BY category.lft)
                     AS hidden_until
             FROM catalog_category AS category
-            WHERE category.tree_id = %s AND category.level > 0 {roots.text}
+            WHERE category.tree_id = %s AND category.level > 0 {roots.sql}
         ), shown AS (
             SELECT placed.*, lead(level) OVER (ORDER BY lft) AS next_level FROM placed {visible}
         )
         SELECT '[' || coalesce(string_agg(
-            '{{' || concat_ws(',', {members.text}) || ',"subcategories":[' || CASE
+            '{{' || concat_ws(',', {members.sql}) || ',"subcategories":[' || CASE
                 WHEN category.next_level > category.level THEN ''
                 WHEN category.next_level IS NULL THEN repeat(']}}', category.level)
                 ELSE repeat(']}}', category.level - category.next_level + 1) || ','
@@ -56,7 +57,7 @@ def trees_json(
         FROM shown AS category
         {PARENT_JOIN if "parentId" in fields else ""}
         """,
-        (tenant_id, tenant_id, *roots.values, *members.values),
+        (tenant_id, tenant_id, *roots.params, *members.params),
     )
     [(text,)] = fetch_rows(statement)
     return text
@@ -86,7 +87,7 @@ def chosen_roots(
     else:
         return Sql("")
     return Sql(
-        f"AND EXISTS (SELECT 1 FROM ({chosen.text}) AS chosen"
+        f"AND EXISTS (SELECT 1 FROM ({chosen.sql}) AS chosen"
         " WHERE category.lft BETWEEN chosen.lft AND chosen.rght)",
-        chosen.values,
+        chosen.params,
     )

@@ -7,9 +7,8 @@ written, so an assignment is never made to what another transaction is deleting.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
 from catalog.errors import (
@@ -21,6 +20,8 @@ from catalog.errors import (
 )
 from catalog.models import CategoryAssignment
 from core.errors import DomainError
+from core.sql.composition import Sql, param, sql
+from core.sql.fetching import execute, fetch_rows
 from core.sql.upserts import RowResult
 from core.tenancy.identifiers import generate_id
 
@@ -101,9 +102,13 @@ def assign_products_in_bulk(
 def remove_assignment(*, tenant_id: int, category_id: str, assignment_id: str) -> None:
     """Delete the assignment of the category; raise CategoryNotFound, AssignmentNotFound."""
     category = _lock_category(tenant_id, category_id)
-    if not _delete(
-        "tenant_id = %s AND category_id = %s AND external_id = %s", [tenant_id, category, assignment_id]
-    ):
+    condition = sql(
+        "tenant_id = {tenant} AND category_id = {category} AND external_id = {id}",
+        tenant=param(tenant_id),
+        category=param(category),
+        id=param(assignment_id),
+    )
+    if not _delete(condition):
         raise AssignmentNotFound(assignment_id)
 
 
@@ -111,11 +116,13 @@ def remove_assignment(*, tenant_id: int, category_id: str, assignment_id: str) -
 def remove_product_from_category(*, tenant_id: int, category_id: str, product_id: str) -> None:
     """Take the product out of the category; raise CategoryNotFound, AssignmentNotFound."""
     category = _lock_category(tenant_id, category_id)
-    if not _delete(
-        "tenant_id = %s AND category_id = %s AND product_id ="
-        " (SELECT id FROM catalog_product WHERE tenant_id = %s AND external_id = %s)",
-        [tenant_id, category, tenant_id, product_id],
-    ):
+    condition = sql(
+        "tenant_id = {tenant} AND category_id = {category} AND product_id = {product}",
+        tenant=param(tenant_id),
+        category=param(category),
+        product=_product_key(tenant_id, product_id),
+    )
+    if not _delete(condition):
         raise AssignmentNotFound(product_id)
 
 
@@ -123,16 +130,24 @@ def remove_product_from_category(*, tenant_id: int, category_id: str, product_id
 def remove_assignments_of_category(*, tenant_id: int, category_id: str) -> int:
     """Take all products out of the category and say how many; raise CategoryNotFound."""
     category = _lock_category(tenant_id, category_id)
-    return _delete("tenant_id = %s AND category_id = %s", [tenant_id, category])
+    return _delete(
+        sql(
+            "tenant_id = {tenant} AND category_id = {category}",
+            tenant=param(tenant_id),
+            category=param(category),
+        )
+    )
 
 
 @transaction.atomic
 def remove_product_everywhere(*, tenant_id: int, product_id: str) -> int:
     """Take the product out of all its categories and say how many; raise ReferenceNotFound when in none."""
     removed = _delete(
-        "tenant_id = %s AND product_id ="
-        " (SELECT id FROM catalog_product WHERE tenant_id = %s AND external_id = %s)",
-        [tenant_id, tenant_id, product_id],
+        sql(
+            "tenant_id = {tenant} AND product_id = {product}",
+            tenant=param(tenant_id),
+            product=_product_key(tenant_id, product_id),
+        )
     )
     if not removed:
         raise ReferenceNotFound(product_id)
@@ -143,7 +158,7 @@ def remove_product_everywhere(*, tenant_id: int, product_id: str) -> int:
 def remove_assignments(*, assignments: QuerySet[CategoryAssignment]) -> int:
     """Delete the assignments and say how many."""
     keys = list(assignments.order_by().values_list("pk", flat=True))
-    return _delete("id = ANY(%s::bigint[])", [keys])
+    return _delete(sql("id = ANY({keys})", keys=param(keys, "bigint[]")))
 
 
 def _only(results: Sequence[AssignmentResult]) -> AssignmentResult:
@@ -153,17 +168,14 @@ def _only(results: Sequence[AssignmentResult]) -> AssignmentResult:
     return result
 
 
-def _fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return cursor.fetchall()
-
-
 def _lock_category(tenant_id: int, category_id: str) -> int:
-    rows = _fetch(
-        "SELECT id FROM catalog_category WHERE tenant_id = %s AND external_id = %s AND parent_id IS NOT NULL"
-        " FOR KEY SHARE",
-        [tenant_id, category_id],
+    rows = fetch_rows(
+        sql(
+            "SELECT id FROM catalog_category"
+            " WHERE tenant_id = {tenant} AND external_id = {id} AND parent_id IS NOT NULL FOR KEY SHARE",
+            tenant=param(tenant_id),
+            id=param(category_id),
+        )
     )
     if not rows:
         raise CategoryNotFound(category_id)
@@ -173,10 +185,13 @@ def _lock_category(tenant_id: int, category_id: str) -> int:
 def _lock_products(tenant_id: int, product_ids: Sequence[str]) -> dict[str, int]:
     """Return the keys of the products that exist, by their wire ids, in key order."""
     return dict(
-        _fetch(
-            "SELECT external_id, id FROM catalog_product"
-            " WHERE tenant_id = %s AND external_id = ANY(%s::text[]) ORDER BY id FOR KEY SHARE",
-            [tenant_id, list(product_ids)],
+        fetch_rows(
+            sql(
+                "SELECT external_id, id FROM catalog_product"
+                " WHERE tenant_id = {tenant} AND external_id = ANY({ids}) ORDER BY id FOR KEY SHARE",
+                tenant=param(tenant_id),
+                ids=param(list(product_ids), "text[]"),
+            )
         )
     )
 
@@ -185,33 +200,53 @@ def _insert(tenant_id: int, category: int, products: Iterable[int], at: datetime
     """Insert the assignments that are missing; return their ids by the products' keys."""
     keys = list(products)
     return dict(
-        _fetch(
-            "INSERT INTO catalog_categoryassignment"
-            " (tenant_id, external_id, category_id, product_id, created_at)"
-            " SELECT %s, external_id, %s, product_id, %s"
-            " FROM unnest(%s::text[], %s::bigint[]) AS given (external_id, product_id) ORDER BY product_id"
-            " ON CONFLICT (tenant_id, category_id, product_id) DO NOTHING RETURNING product_id, external_id",
-            [tenant_id, category, at, [generate_id() for _ in keys], keys],
+        fetch_rows(
+            sql(
+                "INSERT INTO catalog_categoryassignment"
+                " (tenant_id, external_id, category_id, product_id, created_at)"
+                " SELECT {tenant}, external_id, {category}, product_id, {at}"
+                " FROM unnest({ids}, {products}) AS given (external_id, product_id) ORDER BY product_id"
+                " ON CONFLICT (tenant_id, category_id, product_id) DO NOTHING"
+                " RETURNING product_id, external_id",
+                tenant=param(tenant_id),
+                category=param(category),
+                at=param(at),
+                ids=param([generate_id() for _ in keys], "text[]"),
+                products=param(keys, "bigint[]"),
+            )
         )
     )
 
 
 def _assignments_of(tenant_id: int, category: int, products: Sequence[int]) -> dict[int, str]:
     return dict(
-        _fetch(
-            "SELECT product_id, external_id FROM catalog_categoryassignment"
-            " WHERE tenant_id = %s AND category_id = %s AND product_id = ANY(%s::bigint[])",
-            [tenant_id, category, list(products)],
+        fetch_rows(
+            sql(
+                "SELECT product_id, external_id FROM catalog_categoryassignment WHERE tenant_id = {tenant}"
+                " AND category_id = {category} AND product_id = ANY({products})",
+                tenant=param(tenant_id),
+                category=param(category),
+                products=param(list(products), "bigint[]"),
+            )
         )
     )
 
 
-def _delete(condition: str, values: Sequence[Any]) -> int:
-    """Delete the assignments, locked in key order as every deletion does; say how many there were."""
-    with connection.cursor() as cursor:
-        cursor.execute(
+def _product_key(tenant_id: int, product_id: str) -> Sql:
+    """Return the expression of a product's key, NULL when there is none."""
+    return sql(
+        "(SELECT id FROM catalog_product WHERE tenant_id = {tenant} AND external_id = {id})",
+        tenant=param(tenant_id),
+        id=param(product_id),
+    )
+
+
+def _delete(condition: Sql) -> int:
+    """Delete the assignments, locked in key order as every deletion does; return how many there were."""
+    return execute(
+        sql(
             "DELETE FROM catalog_categoryassignment WHERE id IN (SELECT id FROM catalog_categoryassignment"
-            f" WHERE {condition} ORDER BY id FOR UPDATE)",
-            values,
+            " WHERE {condition} ORDER BY id FOR UPDATE)",
+            condition=condition,
         )
-        return cursor.rowcount
+    )

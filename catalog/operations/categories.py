@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts.identity.scopes import CATEGORY_PUBLISH, CATEGORY_UNPUBLISH
 from catalog.errors import (
@@ -20,6 +20,8 @@ from catalog.operations.category_imports import write_numbers
 from catalog.operations.publication import ANY_PUBLICATION, Publication
 from catalog.operations.values import check_numbers, check_own_mixins, check_slugs
 from catalog.tree import LockedTree, locked_tree
+from core.sql.composition import param, sql
+from core.sql.fetching import execute
 from core.tenancy.documents import check_version
 
 RESERVED_IDS = frozenset({"root", "null", "search", "categoryTree"})
@@ -213,13 +215,17 @@ def publish_categories(
 ) -> int:
     """Publish (or unpublish) the categories of these keys; say how many changed."""
     locked_tree(tenant_id)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE catalog_category SET is_published = %s, version = version + 1, modified_at = %s"
-            " WHERE tenant_id = %s AND id = ANY(%s) AND parent_id IS NOT NULL AND is_published <> %s",
-            [is_published, at, tenant_id, list(category_ids), is_published],
+    return execute(
+        sql(
+            "UPDATE catalog_category SET is_published = {is_published}, version = version + 1,"
+            " modified_at = {at} WHERE tenant_id = {tenant} AND id = ANY({keys})"
+            " AND parent_id IS NOT NULL AND is_published <> {is_published}",
+            is_published=param(is_published),
+            at=param(at),
+            tenant=param(tenant_id),
+            keys=param(list(category_ids)),
         )
-        return cursor.rowcount
+    )
 
 
 @transaction.atomic
@@ -318,8 +324,10 @@ def _check_uniqueness(category: Category, numbers: Sequence[str]) -> None:
 
 
 def _count_versions_up(keys: Sequence[int], at: datetime) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE catalog_category SET version = version + 1, modified_at = %s WHERE id = ANY(%s)",
-            [at, list(keys)],
+    execute(
+        sql(
+            "UPDATE catalog_category SET version = version + 1, modified_at = {at} WHERE id = ANY({keys})",
+            at=param(at),
+            keys=param(list(keys)),
         )
+    )

@@ -19,6 +19,8 @@ from catalog.operations.values import check_numbers, check_own_mixins, check_slu
 from catalog.tree import LARGEST_POSITION, hash_joins, locked_tree
 from core.cycles import find_cycles
 from core.errors import DomainError
+from core.sql.composition import param, sql
+from core.sql.fetching import execute, fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertResult, UpsertTarget, upsert_rows
 
 FIRST_ROWS = 2_000
@@ -114,7 +116,7 @@ def upsert_categories_in_bulk(
     """Create or update all categories and place the forest once; report every row, in order.
 
     Rows come in any order, children before parents too; the same id twice acts in order. A row whose parent
-    does not exist, that closes a circle, or whose code or number is taken is refused with its reason and
+    does not exist, that closes a cycle, or whose code or number is taken is refused with its reason and
     spoils no other, except rows that hang below a new category that was refused. The number of statements
     is bounded.
 
@@ -292,14 +294,17 @@ def refuse_taken_numbers(
     wanted = list({number for row in rows for number in row.numbers})
     if not wanted:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT number.value, category.external_id FROM catalog_categorynumber AS number"
-            " JOIN catalog_category AS category ON category.id = number.category_id"
-            " WHERE number.tenant_id = %s AND number.value = ANY(%s)",
-            [tenant_id, wanted],
+    owners = dict(
+        fetch_rows(
+            sql(
+                "SELECT number.value, category.external_id FROM catalog_categorynumber AS number"
+                " JOIN catalog_category AS category ON category.id = number.category_id"
+                " WHERE number.tenant_id = {tenant} AND number.value = ANY({values})",
+                tenant=param(tenant_id),
+                values=param(wanted),
+            )
         )
-        owners = dict(cursor.fetchall())
+    )
     for at, row in enumerate(rows):
         if at in refused:
             continue
@@ -312,15 +317,15 @@ def refuse_taken_numbers(
 def refuse_cycles(
     rows: Sequence[CategoryRow], stored: Mapping[str, Stored], refused: dict[int, DomainError]
 ) -> None:
-    """Refuse the rows that would put a category below itself; the others of the circle stay as they are."""
+    """Refuse the rows that would put a category below itself; the others of the cycle stay as they are."""
     parents = {name: known.parent_id for name, known in stored.items()}
     writers: dict[str, int] = {}
     for at, row in enumerate(rows):
         if at not in refused:
             parents[row.external_id] = row.parent_id
             writers[row.external_id] = at
-    for circle in find_cycles(parents):
-        for writer in (writers[member] for member in circle if member in writers):
+    for cycle in find_cycles(parents):
+        for writer in (writers[member] for member in cycle if member in writers):
             refused[writer] = WouldCreateCycle(rows[writer].external_id, rows[writer].parent_id or "")
 
 
@@ -347,12 +352,14 @@ def settled_positions(rows: Any, stored: Mapping[str, Stored]) -> dict[str, int]
 
 def new_keys(count: int) -> list[int]:
     """Take keys from the table's sequence, so that rows can name their parents before they are stored."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence('catalog_category', 'id')) FROM generate_series(1, %s)",
-            [count],
+    rows = fetch_rows(
+        sql(
+            "SELECT nextval(pg_get_serial_sequence('catalog_category', 'id'))"
+            " FROM generate_series(1, {count})",
+            count=param(count),
         )
-        return [row[0] for row in cursor.fetchall()]
+    )
+    return [key for (key,) in rows]
 
 
 def column_values(
@@ -386,21 +393,32 @@ def column_values(
 
 
 def write_numbers(tenant_id: int, numbers: Sequence[tuple[int, Sequence[str]]]) -> None:
-    """Make these the external numbers of each category; numbers that stay the same are left alone."""
+    """Make these the external numbers of each category; unchanged numbers are not written."""
     flat = [(key, value, rank) for key, values in numbers for rank, value in enumerate(values)]
-    keys, values, ranks = [row[0] for row in flat], [row[1] for row in flat], [row[2] for row in flat]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM catalog_categorynumber AS number WHERE tenant_id = %s AND category_id = ANY(%s)"
-            " AND NOT EXISTS (SELECT 1 FROM unnest(%s::bigint[], %s::text[]) AS given (category_id, value)"
+    tenant = param(tenant_id)
+    keys, values = param([row[0] for row in flat], "bigint[]"), param([row[1] for row in flat], "text[]")
+    execute(
+        sql(
+            "DELETE FROM catalog_categorynumber AS number"
+            " WHERE tenant_id = {tenant} AND category_id = ANY({categories})"
+            " AND NOT EXISTS (SELECT 1 FROM unnest({keys}, {values}) AS given (category_id, value)"
             " WHERE given.category_id = number.category_id AND given.value = number.value)",
-            [tenant_id, [key for key, _ in numbers], keys, values],
+            tenant=tenant,
+            categories=param([key for key, _ in numbers]),
+            keys=keys,
+            values=values,
         )
-        if flat:
-            cursor.execute(
+    )
+    if flat:
+        execute(
+            sql(
                 "INSERT INTO catalog_categorynumber (tenant_id, category_id, value, rank)"
-                " SELECT %s, category_id, value, rank"
-                " FROM unnest(%s::bigint[], %s::text[], %s::integer[]) AS given (category_id, value, rank)"
+                " SELECT {tenant}, category_id, value, rank"
+                " FROM unnest({keys}, {values}, {ranks}) AS given (category_id, value, rank)"
                 " ON CONFLICT (tenant_id, value) DO UPDATE SET rank = excluded.rank",
-                [tenant_id, keys, values, ranks],
+                tenant=tenant,
+                keys=keys,
+                values=values,
+                ranks=param([row[2] for row in flat], "integer[]"),
             )
+        )

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts.identity.scopes import PRODUCT_PUBLISH, PRODUCT_UNPUBLISH
 from catalog.errors import InvalidProduct, ProductCodeTaken, ProductExists, ProductNotFound
 from catalog.models import Product
 from catalog.operations.publication import ANY_PUBLICATION, Publication
 from core.errors import DomainError
+from core.sql.composition import Sql, param, sql
+from core.sql.fetching import execute, fetch_rows
 from core.sql.integrity import translate_integrity_errors
 from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, insert_rows, upsert_rows
 from core.tenancy.documents import check_version
@@ -227,16 +229,19 @@ def delete_product(*, tenant_id: int, product_id: str) -> None:
     The product is locked before its assignments and those in key order, as `catalog.tree` does with
     categories: two deletions wait for each other, never both.
     """
-    if not (stored := _lock_products(tenant_id, [product_id], strength="UPDATE")):
+    if not (stored := _lock_products(tenant_id, [product_id], for_deletion=True)):
         return
     [product] = stored.values()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM catalog_categoryassignment WHERE tenant_id = %s AND product_id = %s"
+    key = param(product.id)
+    execute(
+        sql(
+            "SELECT 1 FROM catalog_categoryassignment WHERE tenant_id = {tenant} AND product_id = {product}"
             " ORDER BY id FOR UPDATE",
-            [tenant_id, product.id],
+            tenant=param(tenant_id),
+            product=key,
         )
-        cursor.execute("DELETE FROM catalog_product WHERE id = %s", [product.id])
+    )
+    execute(sql("DELETE FROM catalog_product WHERE id = {product}", product=key))
 
 
 def _only(outcomes: Sequence[RowResult]) -> RowResult:
@@ -247,16 +252,19 @@ def _only(outcomes: Sequence[RowResult]) -> RowResult:
 
 
 def _lock_products(
-    tenant_id: int, product_ids: Sequence[str], *, strength: str = "NO KEY UPDATE"
+    tenant_id: int, product_ids: Sequence[str], *, for_deletion: bool = False
 ) -> dict[str, Stored]:
     """Lock the products that exist, in key order, and return what is known of them by their wire ids."""
-    with connection.cursor() as cursor:
-        cursor.execute(
+    rows = fetch_rows(
+        sql(
             "SELECT external_id, id, version, is_published FROM catalog_product"
-            f" WHERE tenant_id = %s AND external_id = ANY(%s::text[]) ORDER BY id FOR {strength}",
-            [tenant_id, list(product_ids)],
+            " WHERE tenant_id = {tenant} AND external_id = ANY({ids}) ORDER BY id FOR {strength}",
+            tenant=param(tenant_id),
+            ids=param(list(product_ids), "text[]"),
+            strength=Sql("UPDATE" if for_deletion else "NO KEY UPDATE"),
         )
-        return {row[0]: Stored(*row[1:]) for row in cursor.fetchall()}
+    )
+    return {row[0]: Stored(*row[1:]) for row in rows}
 
 
 def _owners_of_codes(tenant_id: int, codes: Sequence[str]) -> dict[str, str]:

@@ -25,10 +25,11 @@ from core.api.schema import Operation
 from core.errors import DomainError, InvalidInput, MissingScope, NotAllowed, NotAuthenticated, NotFound
 from core.representation.fields import Languages
 from core.representation.languages import accepted_languages
-from core.representation.pages import PageRequest, Parts, fetch_page
+from core.representation.pages import KeyPartitions, PageRequest, fetch_page
 from core.representation.query_language import parse
 from core.representation.representations import Representation, SortKey
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql
+from core.sql.fetching import fetch_rows
 
 TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
 
@@ -222,7 +223,7 @@ class ContractViewSet(ViewSet):
         q: str | None = None,
         needs: Collection[str] = (),
         order: Sequence[SortKey] = (),
-        parts: Parts | None = None,
+        parts: KeyPartitions | None = None,
         keeps_plan: bool = False,
         when_empty: Callable[[], object] | None = None,
     ) -> HttpResponse:
@@ -242,8 +243,8 @@ class ContractViewSet(ViewSet):
                 [*conditions, *searched],
                 set(needs) | search_needs,
                 order=order,
-                parts=parts,
-                keeps_plan=keeps_plan and not searched,
+                partitions=parts,
+                prepared=keeps_plan and not searched,
             )
         if when_empty and not page.documents:
             when_empty()
@@ -272,11 +273,11 @@ class ContractViewSet(ViewSet):
         joins = representation.joined(set(needs) | representation.needs_of(names))
         rows = fetch_rows(
             Sql(
-                f"SELECT {document.text} FROM {representation.table} AS {representation.alias}{joins}"
-                f" WHERE {condition.text} LIMIT 1",
-                (*document.values, *condition.values),
+                f"SELECT {document.sql} FROM {representation.table} AS {representation.alias}{joins.sql}"
+                f" WHERE {condition.sql} LIMIT 1",
+                (*document.params, *condition.params),
             ),
-            keeps_plan=True,
+            prepared=True,
         )
         if not rows:
             raise missing

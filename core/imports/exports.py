@@ -20,12 +20,12 @@ def exported_documents(export: Export, tenant: TenantRecord) -> Iterator[str]:
     shape = export.representation
     document = shape.document(None, Languages(default=tenant.default_language))
     statement = (
-        f"DECLARE {CURSOR} NO SCROLL CURSOR FOR SELECT {document.text} FROM {shape.table} AS {shape.alias}"
-        f"{shape.joined(shape.needs_of(None))}"
+        f"DECLARE {CURSOR} NO SCROLL CURSOR FOR SELECT {document.sql} FROM {shape.table} AS {shape.alias}"
+        f"{shape.joined(shape.needs_of(None)).sql}"
         f" WHERE {shape.alias}.tenant_id = %s AND {export.condition} ORDER BY {export.order}"
     )
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(statement, [*document.values, tenant.id])
+        cursor.execute(statement, [*document.params, tenant.id])
         while True:
             cursor.execute(f"FETCH {ROWS_AT_ONCE} FROM {CURSOR}")
             rows = cursor.fetchall()
@@ -43,10 +43,10 @@ def stored_bodies(
     document = shape.document(None, Languages(default=tenant.default_language))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {shape.alias}.{id_column}, {document.text} FROM {shape.table} AS {shape.alias}"
-            f"{shape.joined(shape.needs_of(None))} WHERE {shape.alias}.tenant_id = %s"
+            f"SELECT {shape.alias}.{id_column}, {document.sql} FROM {shape.table} AS {shape.alias}"
+            f"{shape.joined(shape.needs_of(None)).sql} WHERE {shape.alias}.tenant_id = %s"
             f" AND {shape.alias}.{id_column} = ANY(%s::text[]) AND {export.condition}",
-            [*document.values, tenant.id, list(ids)],
+            [*document.params, tenant.id, list(ids)],
         )
         return {name: orjson.loads(text) for name, text in cursor.fetchall()}
 
@@ -62,8 +62,8 @@ def used_languages(export: Export, tenant: TenantRecord, columns: tuple[Column, 
         for name in localized:
             field = shape.fields[name]
             cursor.execute(
-                f"SELECT DISTINCT jsonb_object_keys({field.sql}) FROM {shape.table} AS {shape.alias}"  # type: ignore[attr-defined]
-                f" WHERE {shape.alias}.tenant_id = %s",
+                f"SELECT DISTINCT jsonb_object_keys({field.expression.sql})"  # type: ignore[attr-defined]
+                f" FROM {shape.table} AS {shape.alias} WHERE {shape.alias}.tenant_id = %s",
                 [tenant.id],
             )
             found.update(language for (language,) in cursor.fetchall())

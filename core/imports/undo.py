@@ -179,15 +179,15 @@ def _kept_rows(cursor: Any, export: Export) -> tuple[Kept, ...]:
     document = shape.document(export.key, Languages())
     cursor.execute(
         f"SELECT touched.row_id, touched.kept,"
-        f" CASE WHEN {shape.alias}.id IS NULL THEN '' ELSE {document.text} END FROM {UNDONE} AS touched"
+        f" CASE WHEN {shape.alias}.id IS NULL THEN '' ELSE {document.sql} END FROM {UNDONE} AS touched"
         f" LEFT JOIN {shape.table} AS {shape.alias} ON {shape.alias}.id = touched.row_id"
         f"{outer_joined(shape, export.key)} WHERE touched.kept IS NOT NULL ORDER BY touched.row_id",
-        document.values,
+        document.params,
     )
     return tuple(Kept(*row) for row in cursor.fetchall())
 
 
 def outer_joined(shape: Representation, names: tuple[str, ...]) -> str:
     """Return the joins that the fields need, none of which loses a row."""
-    joins = shape.joined(shape.needs_of(names))
+    joins = shape.joined(shape.needs_of(names)).sql
     return joins.replace(" LEFT JOIN ", " JOIN ").replace(" JOIN ", " LEFT JOIN ")

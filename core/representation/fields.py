@@ -29,7 +29,7 @@ from core.representation.query_language import (
     as_number,
     as_time,
 )
-from core.sql.statements import Sql
+from core.sql.composition import Sql, param, sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class Scalar(Field):
 
     type: str
 
-    def __init__(self, sql: str, *, needs: tuple[str, ...] = ()) -> None:
-        self.sql = sql
+    def __init__(self, expression: str, *, needs: tuple[str, ...] = ()) -> None:
+        self.expression = Sql(expression)
         self.needs = needs
 
     @abstractmethod
@@ -79,16 +79,16 @@ class Scalar(Field):
         refuse_deeper_path(term, path)
         if isinstance(term.test, Matches):
             return compare(self.as_text(), "text", term, self.typed)
-        return compare(self.sql, self.type, term, self.typed)
+        return compare(self.expression, self.type, term, self.typed)
 
-    def as_text(self) -> str:
-        """Return what a regular expression is tried on: the value as clients read it."""
-        return f"({self.sql})::text"
+    def as_text(self) -> Sql:
+        """Return what a regular expression is matched against: the value as clients read it."""
+        return sql("({value})::text", value=self.expression)
 
     def sort_key(self, path: tuple[str, ...], languages: Languages) -> tuple[Sql, str]:
         if path:
             raise InvalidInput(f"Nothing below this field can be sorted by: {'.'.join(path)}.", field="sort")
-        return Sql(self.sql), self.type
+        return self.expression, self.type
 
 
 class Text(Scalar):
@@ -96,11 +96,14 @@ class Text(Scalar):
 
     type = "text"
 
-    def __init__(self, sql: str, *, needs: tuple[str, ...] = (), omit_empty: bool = False) -> None:
-        super().__init__(f"nullif({sql}, '')" if omit_empty else sql, needs=needs)
+    def __init__(self, expression: str, *, needs: tuple[str, ...] = (), omit_empty: bool = False) -> None:
+        super().__init__(expression, needs=needs)
+        if omit_empty:
+            self.expression = sql("nullif({value}, '')", value=self.expression)
 
     def json(self, languages: Languages) -> Sql:
-        return Sql(f"to_json(({self.sql})::text)::text")  # a constant has no type of its own
+        # a constant has no type of its own
+        return sql("to_json(({value})::text)::text", value=self.expression)
 
     def typed(self, value: Value) -> str:
         return value.text
@@ -110,46 +113,49 @@ class Number(Scalar):
     type = "numeric"
 
     def json(self, languages: Languages) -> Sql:
-        return Sql(self.as_text())
+        return self.as_text()
 
-    def as_text(self) -> str:
-        return f"trim_scale(({self.sql})::numeric)::text"
+    def as_text(self) -> Sql:
+        return sql("trim_scale(({value})::numeric)::text", value=self.expression)
 
     def typed(self, value: Value) -> Decimal:
         return as_number(value)
 
 
 class Integer(Number):
-    def as_text(self) -> str:
-        return f"({self.sql})::text"
+    def as_text(self) -> Sql:
+        return sql("({value})::text", value=self.expression)
 
 
 class Boolean(Scalar):
     type = "boolean"
 
     def json(self, languages: Languages) -> Sql:
-        return Sql(f"({self.sql})::text")
+        return self.as_text()
 
     def typed(self, value: Value) -> bool:
         return as_boolean(value)
 
 
 class Time(Scalar):
-    """An instant, written in UTC with milliseconds, and searched by them: an instant read finds its row."""
+    """An instant, written in UTC with milliseconds and searched by these, so what is read finds its row."""
 
     type = "timestamptz"
 
     def json(self, languages: Languages) -> Sql:
-        return Sql(f"""'"' || {self.as_text()} || '"'""")
+        return sql("""'"' || {text} || '"'""", text=self.as_text())
 
-    def as_text(self) -> str:
-        return f"to_char({self.sql} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+    def as_text(self) -> Sql:
+        return sql(
+            """to_char({value} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')""", value=self.expression
+        )
 
     def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
         if isinstance(term.test, Matches):
             return super().condition(term, path)
         refuse_deeper_path(term, path)
-        return compare(f"date_trunc('milliseconds', {self.sql})", self.type, term, self.typed)
+        milliseconds = sql("date_trunc('milliseconds', {value})", value=self.expression)
+        return compare(milliseconds, self.type, term, self.typed)
 
     def typed(self, value: Value) -> datetime:
         moment = as_time(value)
@@ -159,57 +165,68 @@ class Time(Scalar):
 class Texts(Field):
     """A list of texts (`text[]`); absent when it is NULL, or empty and `omit_empty`."""
 
-    def __init__(self, sql: str, *, needs: tuple[str, ...] = (), omit_empty: bool = False) -> None:
-        self.sql = f"nullif({sql}, '{{}}')" if omit_empty else sql
+    def __init__(self, expression: str, *, needs: tuple[str, ...] = (), omit_empty: bool = False) -> None:
+        self.expression = Sql(expression)
+        if omit_empty:
+            self.expression = sql("nullif({texts}, '{{}}')", texts=self.expression)
         self.needs = needs
 
     def json(self, languages: Languages) -> Sql:
-        return Sql(f"to_json({self.sql})::text")
+        return sql("to_json({texts})::text", texts=self.expression)
 
     def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
         """Hold when any of the texts passes the test."""
         refuse_deeper_path(term, path)
-        if (presence := presence_condition(self.sql, term)) is not None:
+        if (presence := presence_condition(self.expression, term)) is not None:
             return presence
-        inner = compare("entry", "text", term, lambda value: value.text)
-        return Sql(f"EXISTS (SELECT 1 FROM unnest({self.sql}) AS entry WHERE {inner.text})", inner.values)
+        return sql(
+            "EXISTS (SELECT 1 FROM unnest({texts}) AS entry WHERE {passes})",
+            texts=self.expression,
+            passes=compare(Sql("entry"), "text", term, lambda value: value.text),
+        )
 
 
 class Localized(Field):
     """A map of languages to texts, cut to the languages that the caller accepts."""
 
-    def __init__(self, sql: str, *, needs: tuple[str, ...] = (), omit_empty: bool = True) -> None:
-        self.sql = sql
+    def __init__(self, expression: str, *, needs: tuple[str, ...] = (), omit_empty: bool = True) -> None:
+        self.expression = Sql(expression)
         self.needs = needs
         self.omit_empty = omit_empty
 
     def json(self, languages: Languages) -> Sql:
-        if languages.accepted is None:
-            whole = Sql(self.sql)
-        else:
-            whole = Sql(
-                f"cut_translations({self.sql}, %s::text[], %s)",
-                (list(languages.accepted), languages.default),
+        translations = self.expression
+        if languages.accepted is not None:
+            translations = sql(
+                "cut_translations({translations}, {accepted}, {default})",
+                translations=translations,
+                accepted=param(list(languages.accepted), "text[]"),
+                default=param(languages.default),
             )
         if self.omit_empty:
-            return Sql(f"nullif({whole.text}, '{{}}'::jsonb)::text", whole.values)
-        return Sql(f"{whole.text}::text", whole.values)
+            return sql("nullif({translations}, '{{}}'::jsonb)::text", translations=translations)
+        return sql("{translations}::text", translations=translations)
 
     def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
         """Test one language (`name.en`), or hold when any translation passes the test (`name`)."""
         refuse_deeper_path(term, path[1:])
         if path:
-            return compare(f"({self.sql} ->> %s)", "text", term, lambda value: value.text, before=(path[0],))
-        if (presence := presence_condition(f"nullif({self.sql}, '{{}}'::jsonb)", term)) is not None:
+            return compare(self.translation(path[0]), "text", term, lambda value: value.text)
+        filled = sql("nullif({translations}, '{{}}'::jsonb)", translations=self.expression)
+        if (presence := presence_condition(filled, term)) is not None:
             return presence
-        inner = compare("translation.value", "text", term, lambda value: value.text)
-        return Sql(
-            f"EXISTS (SELECT 1 FROM jsonb_each_text({self.sql}) AS translation WHERE {inner.text})",
-            inner.values,
+        return sql(
+            "EXISTS (SELECT 1 FROM jsonb_each_text({translations}) AS translation WHERE {passes})",
+            translations=self.expression,
+            passes=compare(Sql("translation.value"), "text", term, lambda value: value.text),
         )
 
+    def translation(self, language: str) -> Sql:
+        """Return the expression of the text in one language, NULL when there is none."""
+        return sql("({translations} ->> {language})", translations=self.expression, language=param(language))
+
     def sort_key(self, path: tuple[str, ...], languages: Languages) -> tuple[Sql, str]:
-        """Sort by the language named, else by the one that the caller likes best, or the default one."""
+        """Sort by the language named, else by the caller's preferred one, or the default one."""
         if len(path) > 1:
             raise InvalidInput(
                 f"A localized field is sorted by one language, not by {'.'.join(path)}.", field="sort"
@@ -217,58 +234,50 @@ class Localized(Field):
         if path:
             if languages.configured is not None and unsupported_languages(path, languages.configured):
                 raise InvalidInput(f"The language {path[0]} is not configured.", field="sort")
-            return Sql(f"({self.sql} ->> %s)", path), "text"
-        liked = with_bases(languages.accepted[0]) if languages.accepted else ()
-        tried = tuple(dict.fromkeys((*liked, languages.default)))
-        texts = ", ".join([f"{self.sql} ->> %s"] * len(tried))
-        return Sql(f"coalesce({texts})" if len(tried) > 1 else f"({texts})", tried), "text"
+            return self.translation(path[0]), "text"
+        preferred = with_bases(languages.accepted[0]) if languages.accepted else ()
+        tried = [
+            sql("{translations} ->> {language}", translations=self.expression, language=param(language))
+            for language in dict.fromkeys((*preferred, languages.default))
+        ]
+        template = "coalesce({texts})" if len(tried) > 1 else "({texts})"
+        return sql(template, texts=Sql.joined(", ", tried)), "text"
 
 
 class Json(Field):
     """Free JSON (`jsonb`), returned as stored; absent when NULL, or when empty and `omit_empty`."""
 
-    def __init__(self, sql: str, *, needs: tuple[str, ...] = (), omit_empty: bool = True) -> None:
-        self.sql = sql
+    def __init__(self, expression: str, *, needs: tuple[str, ...] = (), omit_empty: bool = True) -> None:
+        self.expression = Sql(expression)
         self.needs = needs
         self.omit_empty = omit_empty
 
     def json(self, languages: Languages) -> Sql:
-        return Sql(f"{self.shown()}::text")
+        return sql("{value}::text", value=self.shown())
 
-    def shown(self) -> str:
+    def shown(self) -> Sql:
         """Return the expression of what clients read, NULL when the field is absent."""
         if self.omit_empty:
-            return f"nullif(nullif({self.sql}, '{{}}'::jsonb), '[]'::jsonb)"
-        return f"({self.sql})"
+            return sql("nullif(nullif({value}, '{{}}'::jsonb), '[]'::jsonb)", value=self.expression)
+        return sql("({value})", value=self.expression)
 
     def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
         """Test the value at the path: numbers as numbers, everything else by its text."""
         if not path and (presence := presence_condition(self.shown(), term)) is not None:
             return presence
-        at_path = f"({self.sql} #>> %s::text[])"
-        before = (list(path),)
-        number = self.as_number_test(term, path)
-        if number is None:
-            return compare(at_path, "text", term, lambda value: value.text, before=before)
-        text = compare(at_path, "text", term, lambda value: value.text, before=before)
-        return Sql(
-            f"CASE WHEN jsonb_typeof({self.sql} #> %s::text[]) = 'number' THEN {number.text}"
-            f" ELSE {text.text} END",
-            (list(path), *number.values, *text.values),
-        )
-
-    def as_number_test(self, term: Term, path: tuple[str, ...]) -> Sql | None:
-        """Return the term as a test of numbers, or None when its values are not all unquoted numbers."""
+        at_path = sql("({value} #>> {path})", value=self.expression, path=param(list(path), "text[]"))
+        text = compare(at_path, "text", term, lambda value: value.text)
         try:
-            return compare(
-                f"({self.sql} #>> %s::text[])::numeric",
-                "numeric",
-                term,
-                unquoted_number,
-                before=(list(path),),
-            )
-        except QuerySyntaxError:
-            return None
+            number = compare(sql("{value}::numeric", value=at_path), "numeric", term, unquoted_number)
+        except QuerySyntaxError:  # the values are not all unquoted numbers
+            return text
+        return sql(
+            "CASE WHEN jsonb_typeof({value} #> {path}) = 'number' THEN {number} ELSE {text} END",
+            value=self.expression,
+            path=param(list(path), "text[]"),
+            number=number,
+            text=text,
+        )
 
 
 class JsonEntries(Json):
@@ -277,11 +286,12 @@ class JsonEntries(Json):
     def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
         if not path and (presence := presence_condition(self.shown(), term)) is not None:
             return presence
-        inner = Json("entry").condition(term, path)
-        entries = f"CASE WHEN jsonb_typeof({self.sql}) = 'array' THEN {self.sql} ELSE '[]' END"
-        return Sql(
-            f"EXISTS (SELECT 1 FROM jsonb_array_elements({entries}) AS entry WHERE {inner.text})",
-            inner.values,
+        return sql(
+            "EXISTS (SELECT 1 FROM jsonb_array_elements("
+            "CASE WHEN jsonb_typeof({entries}) = 'array' THEN {entries} ELSE '[]' END"
+            ") AS entry WHERE {passes})",
+            entries=self.expression,
+            passes=Json("entry").condition(term, path),
         )
 
 
@@ -294,12 +304,12 @@ class Nested(Field):
 
     def json(self, languages: Languages) -> Sql:
         members = json_members(self.fields, languages)
-        return Sql(f"'{{' || nullif(concat_ws(',', {members.text}), '') || '}}'", members.values)
+        return sql("'{{' || nullif(concat_ws(',', {members}), '') || '}}'", members=members)
 
     def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
         if not path:
-            whole = self.json(Languages())
-            if (presence := presence_condition(f"({whole.text})", term, before=whole.values)) is not None:
+            whole = sql("({object})", object=self.json(Languages()))
+            if (presence := presence_condition(whole, term)) is not None:
                 return presence
             raise QuerySyntaxError(
                 f"{'.'.join(term.path)} is an object; name one of its fields", term.position
@@ -319,12 +329,12 @@ class Nested(Field):
 class Computed(Field):
     """JSON that an expression of type json or jsonb builds; it can be shown, not searched or sorted by."""
 
-    def __init__(self, sql: str, *, needs: tuple[str, ...] = ()) -> None:
-        self.sql = sql
+    def __init__(self, expression: str, *, needs: tuple[str, ...] = ()) -> None:
+        self.expression = Sql(expression)
         self.needs = needs
 
     def json(self, languages: Languages) -> Sql:
-        return Sql(f"({self.sql})::text")
+        return sql("({value})::text", value=self.expression)
 
     def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
         raise QuerySyntaxError(f"{'.'.join(term.path)} cannot be searched by", term.position)
@@ -332,11 +342,13 @@ class Computed(Field):
 
 def json_members(fields: Mapping[str, Field], languages: Languages) -> Sql:
     """Return the members of a JSON object, comma-separated, each NULL when its field is absent."""
-    pieces = []
-    for name, field in fields.items():
-        value = field.json(languages)
-        pieces.append(Sql(f"""'"{name}":' || {value.text}""", value.values))
-    return Sql.joined(", ", pieces)
+    return Sql.joined(
+        ", ",
+        [
+            sql("""'"{name}":' || {value}""", name=Sql(name), value=field.json(languages))
+            for name, field in fields.items()
+        ],
+    )
 
 
 def unknown_field(term: Term) -> QuerySyntaxError:
@@ -354,37 +366,42 @@ def unquoted_number(value: Value) -> Decimal:
     return as_number(value)
 
 
-def presence_condition(sql: str, term: Term, before: tuple[Any, ...] = ()) -> Sql | None:
+def presence_condition(expression: Sql, term: Term) -> Sql | None:
     """Return the term as a test of presence, or None when it tests something else."""
     match term.test:
         case Exists():
-            return Sql(f"{sql} IS NOT NULL", before)
+            return sql("{value} IS NOT NULL", value=expression)
         case IsNull() | Missing():
-            return Sql(f"{sql} IS NULL", before)
+            return sql("{value} IS NULL", value=expression)
     return None
 
 
-def compare(
-    sql: str, type_name: str, term: Term, typed: Callable[[Value], Any], before: tuple[Any, ...] = ()
-) -> Sql:
-    """Return the term as a condition on an expression of the type, whose own values are `before`."""
+def compare(expression: Sql, type_name: str, term: Term, typed: Callable[[Value], Any]) -> Sql:
+    """Return the term as a condition on an expression of the type."""
     match term.test:
         case Equals(value):
-            return Sql(f"{sql} = %s::{type_name}", (*before, typed(value)))
+            return sql("{left} = {right}", left=expression, right=param(typed(value), type_name))
         case OneOf(values):
-            return Sql(f"{sql} = ANY(%s::{type_name}[])", (*before, [typed(value) for value in values]))
+            choices = param([typed(value) for value in values], f"{type_name}[]")
+            return sql("{left} = ANY({choices})", left=expression, choices=choices)
         case Range(comparisons):
             return Sql.joined(
-                " AND ", [one_comparison(sql, type_name, item, typed, before) for item in comparisons]
+                " AND ", [one_comparison(expression, type_name, item, typed) for item in comparisons]
             )
         case Matches(pattern):
-            return Sql(f"({sql})::text ~ %s", (*before, pattern))
-    presence = presence_condition(sql, term, before)
+            return sql("({value})::text ~ {pattern}", value=expression, pattern=param(pattern))
+    presence = presence_condition(expression, term)
     assert presence is not None
     return presence
 
 
-def one_comparison(
-    sql: str, type_name: str, item: Comparison, typed: Callable[[Value], Any], before: tuple[Any, ...]
-) -> Sql:
-    return Sql(f"{sql} {item.operator} %s::{type_name}", (*before, typed(item.value)))
+OPERATORS = {operator: Sql(operator) for operator in ("<", "<=", ">", ">=")}
+
+
+def one_comparison(expression: Sql, type_name: str, item: Comparison, typed: Callable[[Value], Any]) -> Sql:
+    return sql(
+        "{left} {operator} {right}",
+        left=expression,
+        operator=OPERATORS[item.operator],
+        right=param(typed(item.value), type_name),
+    )

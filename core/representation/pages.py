@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Self
 
 import orjson
@@ -15,7 +15,8 @@ from django.conf import settings
 from core.errors import InvalidInput
 from core.representation.fields import Languages
 from core.representation.representations import Representation, SortKey
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql, identifier, integer, param, sql, type_of
+from core.sql.fetching import fetch_rows
 
 LARGEST_PAGE = 1000
 LARGEST_OFFSET = 10_000_000
@@ -53,12 +54,12 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """A list that is the union of parts: the rows whose `column` holds one of the keys.
+class KeyPartitions:
+    """A list that is the union of partitions: the rows whose `column` holds one of the keys.
 
-    `keys` is what a FROM names, of one column that holds each key once. An index over (tenant, column, id)
-    makes a page in the order of ids cost the same however long the parts are: it is merged from the
-    beginnings of all of them.
+    `keys` is an item of a FROM, with one column that holds each key once. With an index over (tenant,
+    column, id), a page in the order of ids costs the same however long the partitions are: it is merged
+    from the first rows of each.
     """
 
     column: str
@@ -66,19 +67,20 @@ class Parts:
 
     @classmethod
     def of_keys(cls, column: str, keys: Sequence[int]) -> Self:
-        """Return the parts of these keys."""
-        return cls(column, Sql("unnest(%s::bigint[])", (list(keys),)))
+        """Return the partitions of these keys."""
+        return cls(column, sql("unnest({keys})", keys=param(list(keys), "bigint[]")))
 
     @classmethod
     def of_selection(cls, column: str, selection: Sql) -> Self:
-        """Return the parts whose keys a SELECT selects, each once."""
-        return cls(column, Sql(f"({selection.text})", selection.values))
+        """Return the partitions whose keys a SELECT selects, each once."""
+        return cls(column, sql("({selection})", selection=selection))
 
     def condition(self, alias: str) -> Sql:
-        """The condition that a row is in any of the parts."""
-        return Sql(
-            f"{alias}.{self.column} IN (SELECT part.key FROM {self.keys.text} AS part (key))",
-            self.keys.values,
+        """The condition that a row is in any of the partitions."""
+        return sql(
+            "{column} IN (SELECT part.key FROM {keys} AS part (key))",
+            column=identifier(alias, self.column),
+            keys=self.keys,
         )
 
 
@@ -89,34 +91,35 @@ def fetch_page(
     needs: set[str],
     *,
     order: Sequence[SortKey] = (),
-    parts: Parts | None = None,
-    keeps_plan: bool = False,
+    partitions: KeyPartitions | None = None,
+    prepared: bool = False,
 ) -> Page:
-    """Return one page of the rows that meet all conditions, with `parts` only those of the parts.
+    """Return one page of the rows that meet all conditions, with `partitions` only the rows of these.
 
     Takes one statement, and one more when the count is wanted. `needs` are the joins that the conditions
-    use. The order is total: what the client sorts by, or else `order`, then the key. `keeps_plan` as in
+    use. The order is total: what the client sorts by, or else `order`, then the key. `prepared` as in
     `fetch_rows`.
     """
     keys, sort_needs = representation.sort_keys(page.sort, page.languages)
     keys = keys or list(order)
     alias = representation.alias
-    keys.append(SortKey(Sql(f"{alias}.id"), "bigint"))
+    keys.append(SortKey(identifier(alias, "id"), "bigint"))
     backwards = page.before is not None
     cursor_text = page.after if page.after is not None else page.before
     where = list(conditions)
-    merged = parts if len(keys) == 1 else None
-    if parts is not None:
-        conditions = [parts.condition(alias), *conditions]
-        where.insert(0, Sql(f"{alias}.{parts.column} = part.key") if merged else conditions[0])
+    merged = partitions if len(keys) == 1 else None
+    if merged is not None:
+        where.insert(0, sql("{column} = part.key", column=identifier(alias, merged.column)))
+    elif partitions is not None:
+        where.insert(0, partitions.condition(alias))
     if cursor_text is not None:
         where.append(beyond(keys, read_cursor(cursor_text, page.sort, len(keys)), backwards))
     offset = ((page.number or 1) - 1) * page.size
     inner_joins = representation.joined(needs | sort_needs)
     statement = page_statement(
-        representation, page, keys, where, inner_joins, offset=offset, backwards=backwards, parts=merged
+        representation, page, keys, where, inner_joins, offset=offset, backwards=backwards, partitions=merged
     )
-    rows = fetch_rows(statement, keeps_plan=keeps_plan)
+    rows = fetch_rows(statement, prepared=prepared)
     has_more = len(rows) > page.size
     rows = rows[: page.size]
     if backwards:
@@ -129,7 +132,7 @@ def fetch_page(
         documents=[row[0] for row in rows],
         next_cursor=write_cursor(rows[-1][1:], page.sort) if has_next else None,
         previous_cursor=write_cursor(rows[0][1:], page.sort) if has_previous else None,
-        count=count_rows(representation, conditions, needs) if page.wants_count else None,
+        count=count_rows(representation, conditions, needs, partitions) if page.wants_count else None,
     )
 
 
@@ -143,90 +146,124 @@ def page_statement(
     page: PageRequest,
     keys: Sequence[SortKey],
     where: Sequence[Sql],
-    inner_joins: str,
+    inner_joins: Sql,
     *,
     offset: int,
     backwards: bool,
-    parts: Parts | None = None,
+    partitions: KeyPartitions | None = None,
 ) -> Sql:
-    """Return the statement of a page: first cut it, then join and write what is shown of its rows.
+    """Return the statement of a page: it cuts the page first, then joins what the documents show.
 
-    A row of it is its JSON, and what the row is sorted by as texts. With `parts`, whose condition names
-    `part.key`, keys alone are cut, from the beginnings of all parts.
+    A row of the result is its JSON, followed by its sort keys as texts. With partitions (`where` then holds
+    the condition on `part.key`), it takes the first keys of each (lateral join), merges them, cuts the page,
+    and only then reads the rows.
     """
-    alias, table = representation.alias, representation.table
+    alias, table = identifier(representation.alias), identifier(representation.table)
     names = representation.kept_fields(page.fields)
-    document = representation.document(names, page.languages)
-    order = ", ".join(
-        f"sort_{index} {'DESC' if key.descending != backwards else 'ASC'}" for index, key in enumerate(keys)
+    directions = tuple(key.descending != backwards for key in keys)
+    order, places = order_of(directions)
+    rows = sql(
+        "{keys} FROM {table} AS {alias}{joins} WHERE {condition} ORDER BY {order}",
+        keys=Sql.joined(
+            ", ", [sql("{key} AS {name}", key=key.sql, name=sort_column(n)) for n, key in enumerate(keys)]
+        ),
+        table=table,
+        alias=alias,
+        joins=inner_joins,
+        condition=Sql.joined(" AND ", where) if where else Sql("TRUE"),
+        order=order,
     )
-    places = ", ".join(f"sort_{index}::text AS place_{index}" for index in range(len(keys)))
-    sort_columns = Sql.joined(
-        ", ", [Sql(f"{key.sql.text} AS sort_{index}", key.sql.values) for index, key in enumerate(keys)]
-    )
-    condition = Sql.joined(" AND ", where) if where else Sql("TRUE")
-    rows = Sql(
-        f"{sort_columns.text} FROM {table} AS {alias}{inner_joins} WHERE {condition.text} ORDER BY {order}",
-        (*sort_columns.values, *condition.values),
-    )
-    # a limit among the values would be unknown to a plan that is kept, which would fetch all rows
-    limit = page.size + 1
-    if parts is None:
-        source = Sql(f"(SELECT {alias}.*, {rows.text} LIMIT {limit:d} OFFSET %s) AS {alias}", rows.values)
-    else:
-        source = Sql(
-            f"(SELECT sort_0 FROM {parts.keys.text} AS part (key)"
-            f" CROSS JOIN LATERAL (SELECT {rows.text} LIMIT {offset + limit:d}) AS beginning"
-            f" ORDER BY {order} LIMIT {limit:d} OFFSET %s) AS place"
-            f" JOIN {table} AS {alias} ON {alias}.id = place.sort_0",
-            (*parts.keys.values, *rows.values),
+    # A prepared plan does not know the value of a parameter: with the limit as one it would fetch all rows.
+    limit = integer(page.size + 1)
+    if partitions is None:
+        source = sql(
+            "(SELECT {alias}.*, {rows} LIMIT {limit} OFFSET {offset}) AS {alias}",
+            alias=alias,
+            rows=rows,
+            limit=limit,
+            offset=param(offset),
         )
-    return Sql(
-        f"SELECT {document.text}, {places} FROM {source.text}"
-        f"{representation.joined(representation.needs_of(names))} ORDER BY {order}",
-        (*document.values, *source.values, offset),
+    else:
+        source = sql(
+            "(SELECT sort_0 FROM {keys} AS part (key)"
+            " CROSS JOIN LATERAL (SELECT {rows} LIMIT {first}) AS beginning"
+            " ORDER BY {order} LIMIT {limit} OFFSET {offset}) AS place"
+            " JOIN {table} AS {alias} ON {alias}.id = place.sort_0",
+            keys=partitions.keys,
+            rows=rows,
+            first=integer(offset + page.size + 1),
+            order=order,
+            limit=limit,
+            offset=param(offset),
+            table=table,
+            alias=alias,
+        )
+    return sql(
+        "SELECT {document}, {places} FROM {source}{joins} ORDER BY {order}",
+        document=representation.document(names, page.languages),
+        places=places,
+        source=source,
+        joins=representation.joined(representation.needs_of(names)),
+        order=order,
     )
 
 
-def count_rows(representation: Representation, conditions: Sequence[Sql], needs: set[str]) -> int:
-    """Return how many rows meet all conditions."""
-    condition = Sql.joined(" AND ", conditions) if conditions else Sql("TRUE")
+def sort_column(index: int) -> Sql:
+    return identifier(f"sort_{index}")
+
+
+@lru_cache
+def order_of(directions: tuple[bool, ...]) -> tuple[Sql, Sql]:
+    """Return the ORDER BY of so many sort keys (True: descending), and their columns as texts."""
+    order = [f"sort_{n} {'DESC' if descending else 'ASC'}" for n, descending in enumerate(directions)]
+    places = [f"sort_{n}::text AS place_{n}" for n in range(len(directions))]
+    return Sql(", ".join(order)), Sql(", ".join(places))
+
+
+def count_rows(
+    representation: Representation,
+    conditions: Sequence[Sql],
+    needs: set[str],
+    partitions: KeyPartitions | None = None,
+) -> int:
+    """Return how many rows meet all conditions, with `partitions` only the rows of these."""
+    if partitions is not None:
+        conditions = [partitions.condition(representation.alias), *conditions]
     [(count,)] = fetch_rows(
-        Sql(
-            f"SELECT count(*) FROM {representation.table} AS {representation.alias}"
-            f"{representation.joined(needs)} WHERE {condition.text}",
-            condition.values,
+        sql(
+            "SELECT count(*) FROM {table} AS {alias}{joins} WHERE {condition}",
+            table=identifier(representation.table),
+            alias=identifier(representation.alias),
+            joins=representation.joined(needs),
+            condition=Sql.joined(" AND ", conditions) if conditions else Sql("TRUE"),
         )
     )
     return count
 
 
 def beyond(keys: Sequence[SortKey], values: Sequence[str | None], backwards: bool) -> Sql:
-    """Return the condition that a row stands after (or before) the row of a cursor.
+    """Return the condition that a row comes after (or before) the row of a cursor.
 
     NULL sorts as PostgreSQL does by default: last in ascending order, first in descending order.
     """
     key, value = keys[0], values[0]
-    descending = key.descending != backwards
-    sql, placeholder = key.sql, f"%s::text::{key.type}"
+    slots = {
+        "key": key.sql,
+        "value": sql("{text}::{type}", text=param(value, "text"), type=type_of(key.type)),
+    }
+    further = "{key} < {value}" if key.descending != backwards else "{key} > {value}"
     if len(keys) == 1:
-        return Sql(f"{sql.text} {'<' if descending else '>'} {placeholder}", (*sql.values, value))
-    rest = beyond(keys[1:], values[1:], backwards)
-    # A row further on in this key alone; NULLs stand at the end that descending or ascending gives them.
-    nulls_are_ahead = key.descending == backwards
+        return sql(further, **slots)
+    slots["rest"] = beyond(keys[1:], values[1:], backwards)
+    # Is NULL still to come? It is at the end when ascending, at the beginning when descending.
+    nulls_follow = key.descending == backwards
     if value is None:
-        if nulls_are_ahead:
-            return Sql(f"({sql.text} IS NULL AND {rest.text})", (*sql.values, *rest.values))
-        return Sql(
-            f"({sql.text} IS NOT NULL OR ({sql.text} IS NULL AND {rest.text}))",
-            (*sql.values, *sql.values, *rest.values),
-        )
-    further = f"{sql.text} {'<' if descending else '>'} {placeholder}"
-    ahead = f"{sql.text} IS NULL OR " if nulls_are_ahead else ""
-    return Sql(
-        f"({ahead}{further} OR ({sql.text} = {placeholder} AND {rest.text}))",
-        (*(sql.values if ahead else ()), *sql.values, value, *sql.values, value, *rest.values),
-    )
+        del slots["value"]
+        if nulls_follow:
+            return sql("({key} IS NULL AND {rest})", **slots)
+        return sql("({key} IS NOT NULL OR ({key} IS NULL AND {rest}))", **slots)
+    null = "{key} IS NULL OR " if nulls_follow else ""
+    return sql("(" + null + further + " OR ({key} = {value} AND {rest}))", **slots)
 
 
 @cache
@@ -239,13 +276,13 @@ def cursor_signature(payload: bytes, sort: str) -> bytes:
 
 
 def write_cursor(place: Sequence[str | None], sort: str) -> str:
-    """Return the opaque text of a row's place in the list, good for lists of the same order."""
+    """Return the opaque text of a row's position, valid for lists in the same order."""
     payload = orjson.dumps(place)
     return base64.urlsafe_b64encode(cursor_signature(payload, sort) + payload).decode().rstrip("=")
 
 
 def read_cursor(text: str, sort: str, length: int) -> list[str | None]:
-    """Return the place that a cursor of ours names; refuse any other text."""
+    """Return the position that a cursor of this list contains; refuse any other text."""
     if len(text) <= 8_000:
         try:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

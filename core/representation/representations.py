@@ -7,7 +7,7 @@ from functools import lru_cache
 from core.errors import InvalidInput
 from core.representation.fields import Field, Languages, Nested, json_members, unknown_field
 from core.representation.query_language import Term
-from core.sql.statements import Sql
+from core.sql.composition import Sql, sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class SortKey:
 class Representation:
     """The wire shape of a resource.
 
-    `table` is read under the name `alias`; `key` is its unique column, the last word of every order.
+    `table` is read under the name `alias`; its `id` is the last key of every order.
     `joins` maps a name to a LEFT JOIN that fields may need: a statement contains only those that it uses,
-    and those needed for showing alone are joined after the page is cut.
+    and those needed only for the documents are joined after the page is cut.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class Representation:
         self.document = lru_cache(maxsize=256)(self.build_document)
 
     def build_document(self, names: tuple[str, ...] | None, languages: Languages) -> Sql:
-        """Return the expression of one row's JSON object, of type text; `names` keeps these fields alone."""
+        """Return the expression of one row's JSON object, of type text; `names` keeps only these fields."""
         kept = {name: field for name, field in self.fields.items() if names is None or name in names}
         members = json_members(kept, languages)
-        return Sql(f"'{{' || concat_ws(',', {members.text}) || '}}'", members.values)
+        return sql("'{{' || concat_ws(',', {members}) || '}}'", members=members)
 
     def kept_fields(self, names: Collection[str]) -> tuple[str, ...] | None:
         """Return the fields that `fields=` keeps (and `id`); None when it names none: all of them."""
@@ -91,16 +91,16 @@ class Representation:
                     f"There is no field {name} to sort by; choose from {', '.join(self.fields)}.",
                     field="sort",
                 )
-            sql, type_name = field.sort_key(path[1:], languages)
-            keys.append(SortKey(sql, type_name, direction.lower() == "desc"))
+            expression, type_name = field.sort_key(path[1:], languages)
+            keys.append(SortKey(expression, type_name, direction.lower() == "desc"))
             needs.update(field.needs)
         if len(keys) > 10:
             raise InvalidInput("Sort by at most 10 fields.", field="sort")
         return keys, needs
 
-    def joined(self, needs: Collection[str]) -> str:
+    def joined(self, needs: Collection[str]) -> Sql:
         """Return the joins of these names, in the order of their declaration."""
-        return "".join(f" {join}" for name, join in self.joins.items() if name in needs)
+        return Sql("".join([" " + join for name, join in self.joins.items() if name in needs]))
 
     def needs_of(self, names: tuple[str, ...] | None) -> set[str]:
         kept = self.fields if names is None else {name: self.fields[name] for name in names}

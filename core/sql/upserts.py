@@ -14,7 +14,8 @@ from typing import Any, Generic, TypeVar
 from psycopg.types.json import Jsonb
 
 from core.errors import DomainError, VersionConflict
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql, identifier, identifiers, integer, param, sql, type_of
+from core.sql.fetching import fetch_rows
 
 Key = TypeVar("Key", bound=Hashable)
 Row = TypeVar("Row")
@@ -134,10 +135,10 @@ class BatchPlan(Generic[Key, Row]):
 def upsert_rows(
     target: UpsertTarget, rows: Iterable[tuple[Sequence[Any], int]]
 ) -> dict[tuple[Any, ...], UpsertResult]:
-    """Insert or update all rows in one statement and say what became of each key.
+    """Insert or update all rows in one statement and return the result of each key.
 
     Each row is its values in the order of `target.columns`, dictionaries and lists for jsonb columns, and
-    how many writes it stands for: the version grows by that. Keys must be distinct. Runs inside the
+    the number of writes it combines: the version grows by that. Keys must be distinct. Runs inside the
     caller's transaction.
     """
     rows = list(rows)
@@ -145,39 +146,51 @@ def upsert_rows(
         return {}
     statement = upsert_statement(target, [row for row, _ in rows], [writes for _, writes in rows])
     width = len(target.key)
-    return {found[:width]: UpsertResult(*found[width:]) for found in fetch_rows(statement, keeps_plan=True)}
+    return {found[:width]: UpsertResult(*found[width:]) for found in fetch_rows(statement, prepared=True)}
 
 
 def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[Any]], writes: Sequence[int]) -> Sql:
     """Return the statement of `upsert_rows`."""
     lists, shared = given_rows(target.columns, rows, writes, listed=target.key[-1:])
-    key, values = ", ".join(target.key), ", ".join(values_of(target.columns))
-    source = (
-        f"SELECT {values}, {version_of_new(target)} FROM {lists.text} CROSS JOIN {shared.text} ORDER BY {key}"
+    key = identifiers(target.key)
+    source = sql(
+        "SELECT {values}, {version} FROM {lists} CROSS JOIN {shared} ORDER BY {key}",
+        values=values_of(target.columns),
+        version=version_of_new(target),
+        lists=lists,
+        shared=shared,
+        key=key,
     )
-    statement = upsert(target, list(target.columns), source, returning=f"{key}, id, (xmax = 0), version")
-    return Sql(statement, (*lists.values, *shared.values))
+    returning = sql("{key}, id, (xmax = 0), version", key=key)
+    return upsert(target, list(target.columns), source, returning=returning)
 
 
-def upsert(target: UpsertTarget, columns: Sequence[str], source: str, *, returning: str) -> str:
+def upsert(target: UpsertTarget, columns: Sequence[str], source: Sql, *, returning: Sql) -> Sql:
     """Return the statement that inserts what `source` selects: the columns, then `version_of_new`.
 
-    Where a row is stored already it is updated, and its version grows by the number of writes.
+    A row that is already stored is updated, and its version grows by the number of writes.
     """
-    key = ", ".join(target.key)
     updated = [name for name in columns if name not in target.created_only and name not in target.key]
-    assignments = ", ".join(f"{name} = excluded.{name}" for name in updated)
-    return (
-        f"INSERT INTO {target.table} AS stored ({', '.join(columns)}, version) {source}"
-        f" ON CONFLICT ({key}) DO UPDATE SET {assignments},"
-        f" version = stored.version + excluded.version - {target.first_version - 1}"
-        f" RETURNING {returning}"
+    return sql(
+        "INSERT INTO {table} AS stored ({columns}, version) {source}"
+        " ON CONFLICT ({key}) DO UPDATE SET {assignments},"
+        " version = stored.version + excluded.version - {before_first}"
+        " RETURNING {returning}",
+        table=identifier(target.table),
+        columns=identifiers(columns),
+        source=source,
+        key=identifiers(target.key),
+        assignments=Sql.joined(
+            ", ", [sql("{name} = excluded.{name}", name=identifier(name)) for name in updated]
+        ),
+        before_first=integer(target.first_version - 1),
+        returning=returning,
     )
 
 
-def version_of_new(target: UpsertTarget) -> str:
+def version_of_new(target: UpsertTarget) -> Sql:
     """Return the expression for the version of a row that is created by so many `writes`."""
-    return f"{target.first_version - 1} + writes"
+    return sql("{before_first} + writes", before_first=integer(target.first_version - 1))
 
 
 def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tuple[Any, ...], int]:
@@ -189,15 +202,20 @@ def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tup
     if not rows:
         return {}
     lists, shared = given_rows(target.columns, rows, listed=target.key[-1:])
-    key = ", ".join(target.key)
-    statement = (
-        f"INSERT INTO {target.table} ({', '.join(target.columns)}, version)"
-        f" SELECT {', '.join(values_of(target.columns))}, {target.first_version}"
-        f" FROM {lists.text} CROSS JOIN {shared.text} ORDER BY {key}"
-        f" ON CONFLICT ({key}) DO NOTHING RETURNING {key}, id"
+    statement = sql(
+        "INSERT INTO {table} ({columns}, version)"
+        " SELECT {values}, {first_version} FROM {lists} CROSS JOIN {shared} ORDER BY {key}"
+        " ON CONFLICT ({key}) DO NOTHING RETURNING {key}, id",
+        table=identifier(target.table),
+        columns=identifiers(target.columns),
+        values=values_of(target.columns),
+        first_version=integer(target.first_version),
+        lists=lists,
+        shared=shared,
+        key=identifiers(target.key),
     )
     width = len(target.key)
-    inserted = fetch_rows(Sql(statement, (*lists.values, *shared.values)), keeps_plan=True)
+    inserted = fetch_rows(statement, prepared=True)
     return {found[:width]: found[width] for found in inserted}
 
 
@@ -208,10 +226,10 @@ def given_rows(
     *,
     listed: Collection[str],
 ) -> tuple[Sql, Sql]:
-    """Return the rows as what a FROM reads: those columns that differ, and a row of those that do not.
+    """Return two items for a FROM: the columns whose values differ, and one row of those that are equal.
 
-    Most columns have the same value in all rows, and that is sent once; those `listed` are always lists.
-    Beside the columns there are the `writes`, and the `ordinality` of each row, from 1 on.
+    Most columns have the same value in all rows, which is then sent once; those `listed` are always lists.
+    `writes` and the `ordinality` of each row, starting with 1, are further columns.
     """
     fields = list(zip(columns.items(), zip(*rows, strict=True), strict=True))
     if writes:
@@ -220,14 +238,17 @@ def given_rows(
     for (name, type_name), values in fields:
         if name not in listed and are_the_same(values, type_name):
             value = Jsonb(values[0]) if type_name == "jsonb" else values[0]
-            shared.append(Sql(f"%s::{type_name} AS {name}", (value,)))
+            shared.append(sql("{value} AS {name}", value=param(value, type_name), name=identifier(name)))
         else:
             lists.append(unnested(values, type_name))
             names.append(name)
-    fed, once = Sql.joined(", ", lists), Sql.joined(", ", shared)
     return (
-        Sql(f"ROWS FROM ({fed.text}) WITH ORDINALITY AS given ({', '.join(names)}, ordinality)", fed.values),
-        Sql(f"(SELECT {once.text}) AS shared", once.values),
+        sql(
+            "ROWS FROM ({lists}) WITH ORDINALITY AS given ({names}, ordinality)",
+            lists=Sql.joined(", ", lists),
+            names=identifiers(names),
+        ),
+        sql("(SELECT {values}) AS shared", values=Sql.joined(", ", shared)),
     )
 
 
@@ -243,21 +264,25 @@ def are_the_same(values: Sequence[Any], type_name: str) -> bool:
 
 
 def unnested(values: Sequence[Any], type_name: str) -> Sql:
-    """Return a column's values as a set of PostgreSQL: texts, jsonb and lists as one JSON list.
+    """Return a column's values as a set of rows; texts, jsonb and lists are sent as one JSON list.
 
-    To quote each within an array takes longer than to write it as JSON, and `unnest` takes lists of a list
-    for one list.
+    Quoting each text within an array takes longer than writing JSON, and `unnest` would flatten a list of
+    lists.
     """
     if type_name == "text":
-        return Sql("jsonb_array_elements_text(%s::jsonb)", (json.dumps(values),))
+        return sql("jsonb_array_elements_text({values})", values=param(json.dumps(values), "jsonb"))
     if type_name == "jsonb" or type_name.endswith("[]"):
-        return Sql("jsonb_array_elements(%s::jsonb)", (json.dumps(values),))
-    return Sql(f"unnest(%s::{type_name}[])", (list(values),))
+        return sql("jsonb_array_elements({values})", values=param(json.dumps(values), "jsonb"))
+    return sql("unnest({values})", values=param(list(values), f"{type_name}[]"))
 
 
-def values_of(columns: Mapping[str, str]) -> list[str]:
-    """Return the expressions that make a row's values out of what was fed."""
-    return [
-        f"ARRAY(SELECT jsonb_array_elements_text({name}))::{type_name}" if type_name.endswith("[]") else name
-        for name, type_name in columns.items()
-    ]
+def values_of(columns: Mapping[str, str]) -> Sql:
+    """Return the expressions of a row's values, from the columns that `given_rows` names."""
+    values = []
+    for name, type_name in columns.items():
+        value = identifier(name)
+        if type_name.endswith("[]"):
+            template = "ARRAY(SELECT jsonb_array_elements_text({value}))::{type}"
+            value = sql(template, value=value, type=type_of(type_name))
+        values.append(value)
+    return Sql.joined(", ", values)

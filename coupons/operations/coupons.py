@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from django.db import transaction
 
+from core.sql.composition import sql
+from core.sql.fetching import fetch_rows
 from core.sql.integrity import translate_integrity_errors
-from core.sql.statements import Sql, fetch_rows
 from core.tenancy.documents import check_version
 from coupons.codes import check_code, generate_code, has_code, normalise_code
 from coupons.errors import CodeTaken, CouponNotFound, InvalidTerms, Problem
@@ -121,9 +122,8 @@ def delete_coupon(*, tenant_id: int, code: str, at: datetime) -> None:
 
 def find_coupon(tenant_id: int, code: str) -> Coupon:
     """Return the tenant's coupon of this code; raise CouponNotFound when it is unknown or deleted."""
-    condition = has_code(tenant_id, code)
     found = fetch_rows(
-        Sql(f"SELECT id FROM coupons_coupon AS coupon WHERE {condition.text}", condition.values)
+        sql("SELECT id FROM coupons_coupon AS coupon WHERE {condition}", condition=has_code(tenant_id, code))
     )
     coupon = Coupon.objects.live().filter(pk__in=[key for (key,) in found]).first()
     if coupon is None:

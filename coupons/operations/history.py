@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import NAMESPACE_OID, uuid5
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from core.errors import DomainError, InvalidInput
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql, identifiers, param, sql
+from core.sql.fetching import execute, fetch_rows
 from core.sql.upserts import RowResult
 from coupons.codes import normalise_code
 from coupons.errors import CouponNotFound
@@ -56,25 +57,29 @@ def import_redemptions(*, tenant_id: int, rows: Sequence[PastRedemption]) -> lis
     """
     case_sensitive = settings_of(tenant_id).codes_are_case_sensitive
     codes = [normalise_code(row.code, case_sensitive=case_sensitive) for row in rows]
+    tenant = param(tenant_id)
     coupons = keys_of(
-        Sql(
-            "SELECT code, id FROM coupons_coupon WHERE tenant_id = %s AND code = ANY(%s::text[])"
+        sql(
+            "SELECT code, id FROM coupons_coupon WHERE tenant_id = {tenant} AND code = ANY({codes})"
             " ORDER BY code FOR UPDATE",
-            (tenant_id, codes),
+            tenant=tenant,
+            codes=param(codes, "text[]"),
         )
     )
     customers = keys_of(
-        Sql(
+        sql(
             "SELECT external_id, id FROM accounts_customer"
-            " WHERE tenant_id = %s AND external_id = ANY(%s::text[]) ORDER BY id FOR KEY SHARE",
-            (tenant_id, [row.customer_number for row in rows]),
+            " WHERE tenant_id = {tenant} AND external_id = ANY({numbers}) ORDER BY id FOR KEY SHARE",
+            tenant=tenant,
+            numbers=param([row.customer_number for row in rows], "text[]"),
         )
     )
     legal_entities = keys_of(
-        Sql(
+        sql(
             "SELECT external_id, id FROM accounts_legalentity"
-            " WHERE tenant_id = %s AND external_id = ANY(%s::text[])",
-            (tenant_id, [row.legal_entity_id for row in rows if row.legal_entity_id]),
+            " WHERE tenant_id = {tenant} AND external_id = ANY({ids})",
+            tenant=tenant,
+            ids=param([row.legal_entity_id for row in rows if row.legal_entity_id], "text[]"),
         )
     )
     outcomes = []
@@ -144,21 +149,26 @@ def insert_history(rows: Sequence[Sequence[object]]) -> list[str]:
         "discount_currency": "text",
         "redeemed_at": "timestamptz",
     }
-    names = ", ".join(columns)
-    arrays = ", ".join(f"%s::{type_name}[]" for type_name in columns.values())
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO coupons_redemption ({names}, idempotency_key)"
-            f" SELECT {names}, '' FROM unnest({arrays}) WITH ORDINALITY AS given ({names}, place)"
+    arrays = [
+        param([row[index] for row in rows], f"{type_name}[]")
+        for index, type_name in enumerate(columns.values())
+    ]
+    inserted = fetch_rows(
+        sql(
+            "INSERT INTO coupons_redemption ({columns}, idempotency_key)"
+            " SELECT {columns}, '' FROM unnest({arrays}) WITH ORDINALITY AS given ({columns}, place)"
             " ORDER BY place ON CONFLICT DO NOTHING RETURNING external_id, coupon_id",
-            [[row[index] for row in rows] for index in range(len(columns))],
+            columns=identifiers(columns),
+            arrays=Sql.joined(", ", arrays),
         )
-        inserted = cursor.fetchall()
-        uses = Counter(coupon_id for _, coupon_id in inserted)
-        cursor.execute(
+    )
+    uses = Counter(coupon_id for _, coupon_id in inserted)
+    execute(
+        sql(
             "UPDATE coupons_coupon SET redemption_count = redemption_count + given.uses"
-            " FROM unnest(%s::bigint[], %s::integer[]) AS given (id, uses)"
-            " WHERE coupons_coupon.id = given.id",
-            [list(uses), list(uses.values())],
+            " FROM unnest({keys}, {uses}) AS given (id, uses) WHERE coupons_coupon.id = given.id",
+            keys=param(list(uses), "bigint[]"),
+            uses=param(list(uses.values()), "integer[]"),
         )
+    )
     return [external_id for external_id, _ in inserted]

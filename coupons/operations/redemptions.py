@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql, identifier, param, sql
+from core.sql.fetching import execute, fetch_rows
 from core.tenancy.identifiers import generate_id
 from coupons.eligibility import judge
 from coupons.eligibility_queries import CouponSnapshot, CustomerState, read_coupon, read_customer_state
@@ -53,20 +54,27 @@ def earlier_redemption(
     """Return the id of the first redemption of this order or with this key; None when there is none."""
     # One search for each, so that each uses its own unique index however many redemptions there are.
     searches = [
-        Sql(
-            "(SELECT id, external_id FROM coupons_redemption WHERE coupon_id = %s AND customer_number = %s"
-            f" AND legal_entity_id = %s AND {column} = %s AND {column} <> '')",
-            (coupon.id, customer.customer_number, customer.legal_entity_id, value),
+        sql(
+            "(SELECT id, external_id FROM coupons_redemption"
+            " WHERE coupon_id = {coupon} AND customer_number = {customer}"
+            " AND legal_entity_id = {legal_entity} AND {column} = {value} AND {column} <> '')",
+            coupon=param(coupon.id),
+            customer=param(customer.customer_number),
+            legal_entity=param(customer.legal_entity_id),
+            column=identifier(column),
+            value=param(value),
         )
         for column, value in (("order_code", order_code), ("idempotency_key", idempotency_key))
         if value
     ]
     if not searches:
         return None
-    found = Sql.joined(" UNION ALL ", searches)
     rows = fetch_rows(
-        Sql(f"SELECT external_id FROM ({found.text}) AS found ORDER BY id LIMIT 1", found.values),
-        keeps_plan=True,
+        sql(
+            "SELECT external_id FROM ({found}) AS found ORDER BY id LIMIT 1",
+            found=Sql.joined(" UNION ALL ", searches),
+        ),
+        prepared=True,
     )
     return rows[0][0] if rows else None
 
@@ -80,35 +88,35 @@ def record_use(
     at: datetime,
     idempotency_key: str,
 ) -> str:
-    """Count one use more and write its row, in one statement; return the redemption's id."""
+    """Count one more use and write its row, in one statement; return the redemption's id."""
     discount = order.discount or Money(Decimal(0), order.total.currency)
     [(redemption_id,)] = fetch_rows(
-        Sql(
+        sql(
             "WITH used AS (UPDATE coupons_coupon SET redemption_count = redemption_count + 1"
-            " WHERE id = %s RETURNING id)"
+            " WHERE id = {coupon} RETURNING id)"
             " INSERT INTO coupons_redemption (tenant_id, external_id, coupon_id, customer_id,"
             " customer_number, legal_entity_id, order_code, idempotency_key, order_total_amount,"
             " order_total_currency, discount_amount, discount_currency, redeemed_at)"
-            # The customer may have been deleted since they were read: then only their number stays.
-            " SELECT %s, %s, id, (SELECT id FROM accounts_customer WHERE id = %s FOR KEY SHARE),"
-            " %s, %s, %s, %s, %s, %s, %s, %s, %s FROM used RETURNING external_id",
-            (
-                coupon.id,
-                tenant_id,
-                generate_id(),
-                customer.customer_id,
-                customer.customer_number,
-                customer.legal_entity_id,
-                order.code,
-                idempotency_key,
-                order.total.amount,
-                order.total.currency,
-                discount.amount,
-                discount.currency,
-                at,
-            ),
+            # The customer may have been deleted since they were read: then only their number is kept.
+            " SELECT {tenant}, {redemption_id}, id,"
+            " (SELECT id FROM accounts_customer WHERE id = {customer} FOR KEY SHARE),"
+            " {customer_number}, {legal_entity}, {order_code}, {idempotency_key}, {total}, {total_currency},"
+            " {discount}, {discount_currency}, {at} FROM used RETURNING external_id",
+            coupon=param(coupon.id),
+            tenant=param(tenant_id),
+            redemption_id=param(generate_id()),
+            customer=param(customer.customer_id),
+            customer_number=param(customer.customer_number),
+            legal_entity=param(customer.legal_entity_id),
+            order_code=param(order.code),
+            idempotency_key=param(idempotency_key),
+            total=param(order.total.amount),
+            total_currency=param(order.total.currency),
+            discount=param(discount.amount),
+            discount_currency=param(discount.currency),
+            at=param(at),
         ),
-        keeps_plan=True,
+        prepared=True,
     )
     return redemption_id
 
@@ -120,13 +128,15 @@ def delete_redemption(*, tenant_id: int, code: str, redemption_id: str) -> None:
     Raises CouponNotFound and RedemptionNotFound.
     """
     coupon = read_coupon(tenant_id, code, lock=True)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH removed AS (DELETE FROM coupons_redemption WHERE coupon_id = %s AND external_id = %s"
-            " RETURNING coupon_id)"
+    removed = execute(
+        sql(
+            "WITH removed AS (DELETE FROM coupons_redemption"
+            " WHERE coupon_id = {coupon} AND external_id = {id} RETURNING coupon_id)"
             " UPDATE coupons_coupon SET redemption_count = redemption_count - 1"
             " FROM removed WHERE coupons_coupon.id = removed.coupon_id",
-            [coupon.id, redemption_id],
+            coupon=param(coupon.id),
+            id=param(redemption_id),
         )
-        if not cursor.rowcount:
-            raise RedemptionNotFound(redemption_id)
+    )
+    if not removed:
+        raise RedemptionNotFound(redemption_id)

@@ -3,10 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db import connection
-
 from catalog.models.categories import HIDDEN_ROOT_ID
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql, identifier, identifiers, param, sql
+from core.sql.fetching import execute, fetch_rows
 from coupons.errors import Problem
 from coupons.terms import CouponTerms
 
@@ -49,10 +48,12 @@ def hold(table: str, tenant_id: int, external_ids: Collection[str]) -> dict[str,
         return {}
     return dict(
         fetch_rows(
-            Sql(
-                f"SELECT external_id, id FROM {table} WHERE tenant_id = %s AND external_id = ANY(%s::text[])"
+            sql(
+                "SELECT external_id, id FROM {table} WHERE tenant_id = {tenant} AND external_id = ANY({ids})"
                 " ORDER BY id FOR KEY SHARE",
-                (tenant_id, list(external_ids)),
+                table=identifier(table),
+                tenant=param(tenant_id),
+                ids=param(list(external_ids), "text[]"),
             )
         )
     )
@@ -107,14 +108,27 @@ def replace_rows(
     columns: Mapping[str, str],
     rows: Sequence[Sequence[object]],
 ) -> None:
-    """Put the rows in the place of all that the coupons have in the table."""
-    names = ", ".join(columns)
-    arrays = ", ".join(f"%s::{type_name}[]" for type_name in columns.values())
-    with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {table} WHERE coupon_id = ANY(%s::bigint[])", [list(coupon_ids)])
-        if rows:
-            cursor.execute(
-                f"INSERT INTO {table} (tenant_id, {names}) SELECT %s, {names}"
-                f" FROM unnest({arrays}) WITH ORDINALITY AS given ({names}, place) ORDER BY place",
-                [tenant_id, *([row[index] for row in rows] for index in range(len(columns)))],
-            )
+    """Replace all rows that the coupons have in the table."""
+    execute(
+        sql(
+            "DELETE FROM {table} WHERE coupon_id = ANY({coupons})",
+            table=identifier(table),
+            coupons=param(list(coupon_ids), "bigint[]"),
+        )
+    )
+    if not rows:
+        return
+    arrays = [
+        param([row[index] for row in rows], f"{type_name}[]")
+        for index, type_name in enumerate(columns.values())
+    ]
+    execute(
+        sql(
+            "INSERT INTO {table} (tenant_id, {columns}) SELECT {tenant}, {columns}"
+            " FROM unnest({arrays}) WITH ORDINALITY AS given ({columns}, place) ORDER BY place",
+            table=identifier(table),
+            columns=identifiers(columns),
+            tenant=param(tenant_id),
+            arrays=Sql.joined(", ", arrays),
+        )
+    )

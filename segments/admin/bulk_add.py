@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
-from segments.bulk_add import Enrolment, preview_customers, preview_items
-from segments.forms.bulk_add import EnrolmentForm, ItemsForm, MembersForm
+from segments.bulk_add import BulkAddPreview, preview_customers, preview_items
+from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
 from segments.models import Segment
 from segments.operations.customers import CustomerRow, Member, upsert_customer_assignments
 from segments.operations.items import ItemRow, ItemType, upsert_item_assignments
@@ -20,7 +20,7 @@ from segments.operations.items import ItemRow, ItemType, upsert_item_assignments
 MOST_SHOWN = 100
 
 
-class EnrolmentPages(admin.ModelAdmin):
+class BulkAddPages(admin.ModelAdmin):
     """Adds the pages to the segment's admin."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -35,38 +35,38 @@ class EnrolmentPages(admin.ModelAdmin):
         """Take a list of customers, show what adding them would do, and do it."""
         segment = self._segment(request, key, "segments.add_customerassignment")
         form = self._form(request, MembersForm)
-        enrolment: Enrolment[Member] | None = None
+        preview: BulkAddPreview[Member] | None = None
         if form.is_bound and form.is_valid():
-            enrolment = preview_customers(segment=segment, lines=form.lines)
+            preview = preview_customers(segment=segment, lines=form.lines)
             if "_apply" in request.POST:
                 try:
                     with contention_as_refusal():
-                        outcomes = self._enrol_members(segment, form, enrolment)
+                        outcomes = self._write_members(segment, form, preview)
                 except Unavailable as busy:
                     form.add_error(None, busy.message)
                 else:
                     return self._apply(request, segment, "customers", outcomes)
-        return self._page(request, segment, form, enrolment, "members")
+        return self._page(request, segment, form, preview, "members")
 
     def add_items(self, request: HttpRequest, key: int) -> HttpResponse:
         """Take a list of products or categories, show what adding them would do, and do it."""
         segment = self._segment(request, key, "segments.add_itemassignment")
         form = self._form(request, ItemsForm)
-        enrolment: Enrolment[str] | None = None
+        preview: BulkAddPreview[str] | None = None
         if form.is_bound and form.is_valid():
             item_type = ItemType(form.cleaned_data["item_type"])
-            enrolment = preview_items(segment=segment, item_type=item_type, lines=form.lines)
+            preview = preview_items(segment=segment, item_type=item_type, lines=form.lines)
             if "_apply" in request.POST:
                 try:
                     with contention_as_refusal():
-                        outcomes = self._enrol_items(segment, form, enrolment)
+                        outcomes = self._write_items(segment, form, preview)
                 except Unavailable as busy:
                     form.add_error(None, busy.message)
                 else:
                     return self._apply(request, segment, "items", outcomes)
-        return self._page(request, segment, form, enrolment, "items")
+        return self._page(request, segment, form, preview, "items")
 
-    def _form(self, request: HttpRequest, kind: type[EnrolmentForm]) -> EnrolmentForm:
+    def _form(self, request: HttpRequest, kind: type[BulkAddForm]) -> BulkAddForm:
         if "_edit" in request.POST:
             entered = kind(request.POST)
             return kind(initial={field.name: field.value() for field in entered if field.name != "upload"})
@@ -81,17 +81,17 @@ class EnrolmentPages(admin.ModelAdmin):
             raise Http404("There is no such segment.")
         return segment
 
-    def _enrol_members(self, segment: Segment, form: EnrolmentForm, enrolment: Enrolment[Member]) -> Any:
-        rows = [CustomerRow(member=member, **self._common(form)) for member in enrolment.new]
+    def _write_members(self, segment: Segment, form: BulkAddForm, preview: BulkAddPreview[Member]) -> Any:
+        rows = [CustomerRow(member=member, **self._common(form)) for member in preview.new]
         return upsert_customer_assignments(
             tenant_id=segment.tenant_id, segment_id=segment.external_id, rows=rows, at=timezone.now()
         )
 
-    def _enrol_items(self, segment: Segment, form: EnrolmentForm, enrolment: Enrolment[str]) -> Any:
+    def _write_items(self, segment: Segment, form: BulkAddForm, preview: BulkAddPreview[str]) -> Any:
         includes_subcategories = form.cleaned_data["includes_subcategories"]
         rows = [
             ItemRow(item_id=item_id, includes_subcategories=includes_subcategories, **self._common(form))
-            for item_id in enrolment.new
+            for item_id in preview.new
         ]
         return upsert_item_assignments(
             tenant_id=segment.tenant_id,
@@ -101,7 +101,7 @@ class EnrolmentPages(admin.ModelAdmin):
             at=timezone.now(),
         )
 
-    def _common(self, form: EnrolmentForm) -> dict[str, Any]:
+    def _common(self, form: BulkAddForm) -> dict[str, Any]:
         window = {name: form.cleaned_data[name] for name in ("valid_from", "valid_to")}
         return {"mixins": {}, "mixin_schemas": {}, **window}
 
@@ -123,8 +123,8 @@ class EnrolmentPages(admin.ModelAdmin):
         self,
         request: HttpRequest,
         segment: Segment,
-        form: EnrolmentForm,
-        enrolment: Enrolment[Any] | None,
+        form: BulkAddForm,
+        preview: BulkAddPreview[Any] | None,
         what: str,
     ) -> HttpResponse:
         context = {
@@ -135,7 +135,7 @@ class EnrolmentPages(admin.ModelAdmin):
             "segment": segment,
             "form": form,
             "what": what,
-            "enrolment": enrolment,
+            "preview": preview,
             "most_shown": MOST_SHOWN,
             "media": self.media + form.media,
         }

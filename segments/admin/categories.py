@@ -89,7 +89,7 @@ def assign(segment: Segment, categories: QuerySet, includes_subcategories: bool)
     """Assign the categories of the segment's tenant; return how many, and how many were there before."""
     named = categories.order_by().filter(tenant=segment.tenant_id).values_list("external_id", flat=True)
     lines = [Line(number, category_id) for number, category_id in enumerate(named, start=1)]
-    enrolment = preview_items(segment=segment, item_type=ItemType.CATEGORY, lines=lines)
+    preview = preview_items(segment=segment, item_type=ItemType.CATEGORY, lines=lines)
     outcomes = upsert_item_assignments(
         tenant_id=segment.tenant_id,
         segment_id=segment.external_id,
@@ -101,8 +101,8 @@ def assign(segment: Segment, categories: QuerySet, includes_subcategories: bool)
                 mixins={},
                 mixin_schemas={},
             )
-            for category_id in enrolment.new
+            for category_id in preview.new
         ],
         at=timezone.now(),
     )
-    return sum(outcome.created for outcome in outcomes), len(enrolment.present)
+    return sum(outcome.created for outcome in outcomes), len(preview.present)

@@ -1,4 +1,4 @@
-"""The page that answers what a customer sees."""
+"""The page that previews what a customer sees."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,12 +17,12 @@ from accounts.models import Customer, LegalEntity, Site
 from core.admin.filters import visible_rows
 from core.errors import DomainError
 from core.representation.fields import Languages
-from core.sql.statements import Sql
+from core.sql.composition import param
 from core.tenancy.callers import Identity
 from core.windows import window_contains
 from segments.api.trees import category_forest
-from segments.customer_context import viewer_for
-from segments.forms.preview import SightForm
+from segments.customer_context import customer_context_for
+from segments.forms.preview import PreviewForm
 from segments.models import ItemAssignment, Segment
 from segments.visibility import visible_segments
 
@@ -40,19 +40,19 @@ class Seen:
     forest: list[dict[str, Any]]
 
 
-class SightPage(admin.ModelAdmin):
+class PreviewPage(admin.ModelAdmin):
     """Adds the page to the segment's admin."""
 
     def get_urls(self) -> list[URLPattern]:
-        page = path("sight/", self.admin_site.admin_view(self.sight), name="segments_segment_sight")
+        page = path("preview/", self.admin_site.admin_view(self.preview), name="segments_segment_preview")
         return [page, *super().get_urls()]
 
-    def sight(self, request: HttpRequest) -> HttpResponse:
+    def preview(self, request: HttpRequest) -> HttpResponse:
         """Ask for a customer and show the segments, items and categories that they see."""
         user: Any = request.user
         if not self.has_view_permission(request) or not user.has_perm("accounts.view_customer"):
             raise PermissionDenied
-        form = SightForm(
+        form = PreviewForm(
             request.GET if "customer" in request.GET else None,
             admin_site=self.admin_site,
             customers=visible_rows(Customer, request, self),
@@ -76,30 +76,30 @@ class SightPage(admin.ModelAdmin):
         }
         return TemplateResponse(request, "admin/segments/preview.html", context)
 
-    def _seen(self, form: SightForm) -> Seen:
+    def _seen(self, form: PreviewForm) -> Seen:
         """Return what the customer sees; raises NotAllowed when they cannot act for the legal entity."""
         customer: Customer = form.cleaned_data["customer"]
         entity: LegalEntity | None = form.cleaned_data["legal_entity"]
         site: Site | None = form.cleaned_data["site"]
         at = form.cleaned_data["at"] or timezone.now()
-        viewer = viewer_for(
+        context = customer_context_for(
             tenant_id=customer.tenant_id,
             customer=Identity(customer.pk, customer.external_id),
             legal_entity_id=entity.external_id if entity else None,
         )
-        keys = visible_segments(viewer, at=at, site_code=site.code if site else None)
+        keys = visible_segments(context, at=at, site_code=site.code if site else None)
         products = ItemAssignment.objects.filter(
             window_contains(at), tenant=customer.tenant_id, segment__in=keys, product__isnull=False
         )
         forest = category_forest(
             tenant_id=customer.tenant_id,
-            segments=Sql("%s::bigint[]", (list(keys),)),
+            segments=param(list(keys), "bigint[]"),
             at=at,
             languages=Languages((), customer.tenant.default_language),
         )
         return Seen(
             at=at,
-            legal_entity=LegalEntity.objects.filter(pk__in=[viewer.legal_entity_id]).first(),
+            legal_entity=LegalEntity.objects.filter(pk__in=[context.legal_entity_id]).first(),
             segments=Segment.objects.filter(pk__in=keys).select_related("site"),
             products=list(
                 products.order_by("product_id")

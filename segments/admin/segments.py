@@ -13,9 +13,9 @@ from django.utils.safestring import SafeString
 from core.admin import TenantAdmin, adopt
 from core.admin.counts import CappedCount, shown_count
 from core.admin.search import translations_of
-from segments.admin.bulk_add import EnrolmentPages
+from segments.admin.bulk_add import BulkAddPages
 from segments.admin.filters import EffectiveFilter
-from segments.admin.preview import SightPage
+from segments.admin.preview import PreviewPage
 from segments.bodies import LONGEST_DESCRIPTION, LONGEST_NAME
 from segments.forms.segments import SegmentForm
 from segments.models import CustomerAssignment, ItemAssignment, Segment
@@ -52,7 +52,7 @@ def assignments_page(model: str, segment: Segment) -> str:
 
 
 @admin.register(Segment)
-class SegmentAdmin(EnrolmentPages, SightPage, TenantAdmin):
+class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
     form = SegmentForm
     explanation = "Groups of customers, and the products and categories that are meant for them."
     empty_state = "Add one, put customers and items into it, and activate it."
@@ -142,7 +142,7 @@ class SegmentAdmin(EnrolmentPages, SightPage, TenantAdmin):
         if request.user.has_perm("segments.add_itemassignment"):
             page = reverse("admin:segments_segment_add_items", args=(obj.pk,))
             links.append({"url": page, "text": "Add items", "note": ""})
-        page = reverse("admin:segments_segment_sight")
+        page = reverse("admin:segments_segment_preview")
         links.append({"url": page, "text": "What does a customer see?", "note": ""})
         return links
 

@@ -4,9 +4,10 @@ from datetime import datetime
 
 from core.representation.fields import Boolean, Integer, Languages, Localized, Text, Texts
 from core.representation.representations import Representation
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql
+from core.sql.fetching import fetch_rows
 from core.windows import open_at
-from segments.assortment import categories_held
+from segments.assortment import categories_in_assortment
 from segments.representations import validity
 
 NODE = Representation(
@@ -39,13 +40,13 @@ def category_forest(*, tenant_id: int, segments: Sql, at: datetime, languages: L
     in the order of the tree (position, then name). What is unpublished or outside its window at `at` is left
     out with all below it, and with what leads to it alone.
     """
-    held = categories_held(tenant_id, segments, at=at)
+    held = categories_in_assortment(tenant_id, segments, at=at)
     window = open_at(at, "category")
     document = NODE.document(None, languages)
     rows = fetch_rows(
         Sql(
             "WITH RECURSIVE assigned AS MATERIALIZED ("
-            f" SELECT DISTINCT held.category_id AS id FROM ({held.text}) AS held"
+            f" SELECT DISTINCT held.category_id AS id FROM ({held.sql}) AS held"
             "), above AS ("
             " SELECT category.id, category.parent_id FROM assigned"
             " JOIN catalog_category AS category ON category.id = assigned.id"
@@ -56,16 +57,16 @@ def category_forest(*, tenant_id: int, segments: Sql, at: datetime, languages: L
             " SELECT above.id, assigned.id IS NOT NULL AS is_assigned"
             " FROM above LEFT JOIN assigned ON assigned.id = above.id"
             ") SELECT category.id, category.parent_id, parent.parent_id IS NULL, node.is_assigned,"
-            f" {document.text}"
+            f" {document.sql}"
             " FROM catalog_category AS category JOIN node ON node.id = category.id"
             " JOIN catalog_category AS parent ON parent.id = category.parent_id"
             # the array tells the planner that few rows come: else it reads all categories
             " WHERE category.id = ANY(ARRAY(SELECT id FROM node))"
-            f" AND category.is_published AND {window.text}"
+            f" AND category.is_published AND {window.sql}"
             " ORDER BY category.lft",
-            (*held.values, *document.values, *window.values),
+            (*held.params, *document.params, *window.params),
         ),
-        keeps_plan=True,
+        prepared=True,
     )
     return nested(rows)
 

@@ -18,7 +18,7 @@ HEADINGS = frozenset(
 )
 
 
-class EnrolmentForm(forms.Form):
+class BulkAddForm(forms.Form):
     """A list, one entry a line, pasted or uploaded; and the window that all its entries get."""
 
     required_css_class = "required"
@@ -92,7 +92,7 @@ class EnrolmentForm(forms.Form):
         return cells[0]
 
 
-class MembersForm(EnrolmentForm):
+class MembersForm(BulkAddForm):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.fields[
@@ -103,7 +103,7 @@ class MembersForm(EnrolmentForm):
         return Member(cells[0], cells[1] if len(cells) > 1 and cells[1] else None)
 
 
-class ItemsForm(EnrolmentForm):
+class ItemsForm(BulkAddForm):
     item_type = forms.ChoiceField(
         label="These are",
         choices=[(ItemType.PRODUCT.value, "Products"), (ItemType.CATEGORY.value, "Categories")],

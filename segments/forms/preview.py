@@ -8,8 +8,8 @@ from core.admin import AutocompleteSelect, UtcSplitDateTime
 from segments.models import CustomerAssignment, Segment
 
 
-class SightForm(forms.Form):
-    """Whose sight is asked for: a customer, perhaps acting for a legal entity, on a site, at an instant."""
+class PreviewForm(forms.Form):
+    """The customer to preview, perhaps acting for a legal entity, on a site, at an instant."""
 
     required_css_class = "required"
 

@@ -1,15 +1,16 @@
 """The statements that lock and write a batch of assignments to one segment.
 
-Each goes the whole way in one journey to PostgreSQL: it takes the batch by wire ids, looks up and locks what
-they name, then the segment, then the assignments, each in key order, and decides on what it locked. Locks
-are held until the transaction ends; a statement alone is a transaction of its own.
+Each needs one round trip to PostgreSQL: it takes the batch by wire ids, looks up and locks what they name,
+then the segment, then the assignments, each in key order, and decides on what it locked. Locks are held until
+the transaction ends; outside a transaction a statement is one itself.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql, identifier, identifiers, param, sql
+from core.sql.fetching import fetch_rows
 from core.sql.upserts import UpsertTarget, given_rows, upsert, version_of_new
 from segments.errors import SegmentNotFound
 
@@ -17,7 +18,7 @@ WireIds: TypeAlias = tuple[str | None, ...]
 
 
 class Reference(NamedTuple):
-    """Something that an assignment points to beside its segment.
+    """Something that an assignment points to in addition to its segment.
 
     A batch names it by wire id in a column `name`; the assignment's `column` holds its key. `rows` are those
     that may be named, as FROM ... AS name WHERE. A row that names one may be assigned under a `condition`,
@@ -26,9 +27,9 @@ class Reference(NamedTuple):
 
     name: str
     column: str
-    rows: str
-    joins: str = ""
-    condition: str = "true"
+    rows: Sql
+    joins: Sql = Sql("")
+    condition: Sql = Sql("true")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,28 +70,32 @@ class AssignmentStatements:
         references = self._named_references(named)
         given, _ = given_rows(self.kind.wire_ids, named, listed=[reference.name for reference in references])
         resolved = self._resolved(references, given)
-        lacked = [
-            f" AND assignment.{other.column} IS NULL"
+        absent = [
+            sql(" AND {column} IS NULL", column=identifier("assignment", other.column))
             for other in self.kind.references
             if other not in references
         ]
-        statement = (
-            f"{resolved.text} SELECT resolved.ordinality, assignment.version FROM segment CROSS JOIN resolved"
-            f" JOIN {self.kind.target.table} AS assignment ON assignment.tenant_id = segment.tenant_id"
-            f" AND assignment.segment_id = segment.id AND {same_keys('assignment', references)}"
-            f" WHERE is_assignable{''.join(lacked)}"
-            f" ORDER BY {', '.join(f'assignment.{reference.column}' for reference in references)}"
-            " FOR UPDATE OF assignment"
+        keys = [identifier("assignment", reference.column) for reference in references]
+        statement = sql(
+            "{resolved} SELECT resolved.ordinality, assignment.version FROM segment CROSS JOIN resolved"
+            " JOIN {table} AS assignment ON assignment.tenant_id = segment.tenant_id"
+            " AND assignment.segment_id = segment.id AND {same_keys}"
+            " WHERE is_assignable{absent} ORDER BY {keys} FOR UPDATE OF assignment",
+            resolved=resolved,
+            table=identifier(self.kind.target.table),
+            same_keys=same_keys("assignment", references),
+            absent=Sql.joined("", absent),
+            keys=Sql.joined(", ", keys),
         )
-        found = fetch_rows(Sql(statement, resolved.values), keeps_plan=True)
+        found = fetch_rows(statement, prepared=True)
         return {named[ordinality - 1]: version for ordinality, version in found}
 
     def write(self, rows: Sequence[Sequence[Any]], writes: Sequence[int]) -> list[tuple[Any, ...]]:
-        """Create or replace assignments in one statement, and say of each whether it was created.
+        """Create or replace assignments in one statement; return for each whether it was created.
 
-        Behind its wire ids a row has the values of the kind, and it stands for so many writes. The answer
-        for it, in order, is None when it cannot be assigned; then come the keys that its wire ids stand
-        for, None where there is none, but not those of references that no row has. Raises SegmentNotFound.
+        After its wire ids a row has the values of the kind; `writes` counts the writes that it combines. A
+        result, in order, begins with None when the row cannot be assigned; then come the keys of its wire
+        ids, None where there is none, except those of references that no row has. Raises SegmentNotFound.
         """
         target, references = self.kind.target, self._named_references(rows)
         given, shared = given_rows(
@@ -100,22 +105,27 @@ class AssignmentStatements:
             listed=[reference.name for reference in references],
         )
         resolved = self._resolved(references, given)
-        keys = [reference.column for reference in references]
-        columns = [*keys, *self.kind.values]
-        source = (
-            f"SELECT segment.tenant_id, segment.id, {', '.join(columns)}, {version_of_new(target)}"
-            f" FROM segment CROSS JOIN resolved CROSS JOIN {shared.text}"
-            f" WHERE is_assignable ORDER BY {', '.join(keys)}"
+        names = [reference.column for reference in references]
+        columns, keys = [*names, *self.kind.values], identifiers(names)
+        source = sql(
+            "SELECT segment.tenant_id, segment.id, {columns}, {version}"
+            " FROM segment CROSS JOIN resolved CROSS JOIN {shared} WHERE is_assignable ORDER BY {keys}",
+            columns=identifiers(columns),
+            version=version_of_new(target),
+            shared=shared,
+            keys=keys,
         )
-        returned = f"{', '.join(keys)}, xmax = 0 AS is_new"
-        insertion = upsert(target, ["tenant_id", "segment_id", *columns], source, returning=returned)
-        statement = (
-            f"{resolved.text}, written AS ({insertion})"
-            f" SELECT written.is_new, {', '.join(f'resolved.{key}' for key in keys)}"
+        returning = sql("{keys}, xmax = 0 AS is_new", keys=keys)
+        statement = sql(
+            "{resolved}, written AS ({insertion}) SELECT written.is_new, {keys}"
             " FROM segment CROSS JOIN resolved LEFT JOIN written"
-            f" ON is_assignable AND {same_keys('written', references)} ORDER BY resolved.ordinality"
+            " ON is_assignable AND {same_keys} ORDER BY resolved.ordinality",
+            resolved=resolved,
+            insertion=upsert(target, ["tenant_id", "segment_id", *columns], source, returning=returning),
+            keys=Sql.joined(", ", [identifier("resolved", name) for name in names]),
+            same_keys=same_keys("written", references),
         )
-        found = fetch_rows(Sql(statement, (*resolved.values, *shared.values)), keeps_plan=True)
+        found = fetch_rows(statement, prepared=True)
         if not found:
             raise SegmentNotFound(resource_id=self.segment_id)
         return found
@@ -133,36 +143,66 @@ class AssignmentStatements:
 
         Each lookup waits for the one before it, so that locks are always taken in this order.
         """
-        tables = [Sql(f"WITH given AS MATERIALIZED (SELECT * FROM {given.text})", given.values)]
+        tenant = param(self.tenant_id)
+        tables = [sql("WITH given AS MATERIALIZED (SELECT * FROM {given})", given=given)]
         keys, joins, conditions = [], [], []
-        all_before = "true"
-        for name, column, source, further_joins, condition in references:
-            named = f"{name}.external_id = ANY(ARRAY(SELECT given.{name} FROM given))"
-            lookup = (
-                f"{name} AS MATERIALIZED (SELECT {name}.tenant_id, {name}.id, {name}.external_id"
-                f" FROM {source} {name}.tenant_id = %s AND {named} AND {all_before}"
-                f" ORDER BY {name}.id FOR KEY SHARE)"
+        all_before = Sql("true")
+        for reference in references:
+            name = identifier(reference.name)
+            lookup = sql(
+                "{name} AS MATERIALIZED (SELECT {name}.tenant_id, {name}.id, {name}.external_id"
+                " FROM {rows} {name}.tenant_id = {tenant}"
+                " AND {name}.external_id = ANY(ARRAY(SELECT given.{name} FROM given)) AND {all_before}"
+                " ORDER BY {name}.id FOR KEY SHARE)",
+                name=name,
+                rows=reference.rows,
+                tenant=tenant,
+                all_before=all_before,
             )
-            tables.append(Sql(lookup, (self.tenant_id,)))
-            all_before = f"(SELECT count(*) FROM {name}) >= 0"
-            keys.append(f"{name}.id AS {column}")
-            joins.append(f"LEFT JOIN {name} ON {name}.external_id = given.{name} {further_joins}")
-            exists = f"{name}.id IS NOT NULL AND {condition}"
-            conditions.append(f"(given.{name} IS NULL OR {exists})")
-        segment = (
+            tables.append(lookup)
+            all_before = sql("(SELECT count(*) FROM {name}) >= 0", name=name)
+            keys.append(sql("{name}.id AS {column}", name=name, column=identifier(reference.column)))
+            joins.append(
+                sql(
+                    "LEFT JOIN {name} ON {name}.external_id = given.{name} {joins}",
+                    name=name,
+                    joins=reference.joins,
+                )
+            )
+            conditions.append(
+                sql(
+                    "(given.{name} IS NULL OR {name}.id IS NOT NULL AND {condition})",
+                    name=name,
+                    condition=reference.condition,
+                )
+            )
+        segment = sql(
             "segment AS MATERIALIZED (SELECT tenant_id, id FROM segments_segment"
-            f" WHERE tenant_id = %s AND external_id = %s AND {all_before} FOR KEY SHARE)"
+            " WHERE tenant_id = {tenant} AND external_id = {segment_id} AND {all_before} FOR KEY SHARE)",
+            tenant=tenant,
+            segment_id=param(self.segment_id),
+            all_before=all_before,
         )
-        tables.append(Sql(segment, (self.tenant_id, self.segment_id)))
-        resolved = (
-            f"resolved AS MATERIALIZED (SELECT given.*, {', '.join(keys)},"
-            f" {' AND '.join(conditions)} AS is_assignable FROM given {' '.join(joins)})"
+        resolved = sql(
+            "resolved AS MATERIALIZED (SELECT given.*, {keys}, {conditions} AS is_assignable"
+            " FROM given {joins})",
+            keys=Sql.joined(", ", keys),
+            conditions=Sql.joined(" AND ", conditions),
+            joins=Sql.joined(" ", joins),
         )
-        return Sql.joined(", ", [*tables, Sql(resolved)])
+        return Sql.joined(", ", [*tables, segment, resolved])
 
 
-def same_keys(table: str, references: Sequence[Reference]) -> str:
-    """Return the condition that a row of the table points to what a resolved row does."""
+def same_keys(table: str, references: Sequence[Reference]) -> Sql:
+    """Return the condition that a row of the table points to the same as a resolved row."""
     first, *others = [reference.column for reference in references]
-    may_lack = [f" AND {table}.{key} IS NOT DISTINCT FROM resolved.{key}" for key in others]
-    return f"{table}.{first} = resolved.{first}{''.join(may_lack)}"
+    equal = sql("{table}.{key} = resolved.{key}", table=identifier(table), key=identifier(first))
+    equal_or_absent = [
+        sql(
+            " AND {table}.{key} IS NOT DISTINCT FROM resolved.{key}",
+            table=identifier(table),
+            key=identifier(key),
+        )
+        for key in others
+    ]
+    return Sql.joined("", [equal, *equal_or_absent])

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from django.db import transaction
 
 from core.errors import DomainError
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import param, sql
+from core.sql.fetching import fetch_rows
 from core.sql.upserts import BatchPlan, RowResult
 from segments.errors import SegmentNotFound
 from segments.operations.assignment_statements import AssignmentStatements, WireIds
@@ -105,9 +106,10 @@ def held_segment(tenant_id: int, segment_id: str) -> int:
     Raises SegmentNotFound.
     """
     rows = fetch_rows(
-        Sql(
-            "SELECT id FROM segments_segment WHERE tenant_id = %s AND external_id = %s FOR KEY SHARE",
-            (tenant_id, segment_id),
+        sql(
+            "SELECT id FROM segments_segment WHERE tenant_id = {tenant} AND external_id = {id} FOR KEY SHARE",
+            tenant=param(tenant_id),
+            id=param(segment_id),
         )
     )
     if not rows:

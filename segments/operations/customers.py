@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from core.errors import DomainError
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql, param, sql
+from core.sql.fetching import fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertTarget
 from segments.errors import NotAContact, UnknownCustomer, UnknownLegalEntity
 from segments.operations.assignment_statements import (
@@ -38,14 +39,16 @@ CUSTOMER_ASSIGNMENTS = UpsertTarget(
 CUSTOMERS = AssignmentKind(
     target=CUSTOMER_ASSIGNMENTS,
     references=(
-        Reference("customer", "customer_id", "accounts_customer AS customer WHERE"),
+        Reference("customer", "customer_id", Sql("accounts_customer AS customer WHERE")),
         Reference(
             "legal_entity",
             "legal_entity_id",
-            "accounts_legalentity AS legal_entity WHERE",
-            joins="LEFT JOIN accounts_contactassignment AS contact ON contact.tenant_id = customer.tenant_id"
-            " AND contact.customer_id = customer.id AND contact.legal_entity_id = legal_entity.id",
-            condition="contact.id IS NOT NULL",
+            Sql("accounts_legalentity AS legal_entity WHERE"),
+            joins=Sql(
+                "LEFT JOIN accounts_contactassignment AS contact ON contact.tenant_id = customer.tenant_id"
+                " AND contact.customer_id = customer.id AND contact.legal_entity_id = legal_entity.id"
+            ),
+            condition=Sql("contact.id IS NOT NULL"),
         ),
     ),
 )
@@ -116,27 +119,25 @@ def delete_customer_assignments(
     named = {member for _, member in accepted}
     if named:
         fetch_rows(
-            Sql(
+            sql(
                 "WITH doomed AS ("
-                " SELECT assignment.id FROM unnest(%s::text[], %s::text[]) AS named (customer, legal_entity)"
+                " SELECT assignment.id FROM unnest({customers}, {entities}) AS named (customer, legal_entity)"
                 " JOIN accounts_customer AS customer"
-                " ON customer.tenant_id = %s AND customer.external_id = named.customer"
+                " ON customer.tenant_id = {tenant} AND customer.external_id = named.customer"
                 " LEFT JOIN accounts_legalentity AS entity"
-                " ON entity.tenant_id = %s AND entity.external_id = named.legal_entity"
-                " JOIN segments_customerassignment AS assignment ON assignment.tenant_id = %s"
+                " ON entity.tenant_id = {tenant} AND entity.external_id = named.legal_entity"
+                " JOIN segments_customerassignment AS assignment ON assignment.tenant_id = {tenant}"
                 " AND assignment.segment_id ="
-                " (SELECT id FROM segments_segment WHERE tenant_id = %s AND external_id = %s)"
+                " (SELECT id FROM segments_segment WHERE tenant_id = {tenant} AND external_id = {segment})"
                 " AND assignment.customer_id = customer.id"
                 " AND assignment.legal_entity_id IS NOT DISTINCT FROM entity.id"
                 " WHERE named.legal_entity IS NULL OR entity.id IS NOT NULL"
                 " ORDER BY assignment.customer_id, assignment.legal_entity_id FOR UPDATE OF assignment"
                 ") DELETE FROM segments_customerassignment WHERE id IN (SELECT id FROM doomed) RETURNING id",
-                (
-                    [member.customer_id for member in named],
-                    [member.legal_entity_id for member in named],
-                    *(tenant_id,) * 4,
-                    segment_id,
-                ),
+                customers=param([member.customer_id for member in named], "text[]"),
+                entities=param([member.legal_entity_id for member in named], "text[]"),
+                tenant=param(tenant_id),
+                segment=param(segment_id),
             )
         )
     deleted = [RowResult(position) for position, _ in accepted]

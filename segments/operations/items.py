@@ -9,7 +9,8 @@ from typing import Any
 from django.db import transaction
 
 from core.errors import DomainError, InvalidInput
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql, identifier, param, sql
+from core.sql.fetching import fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertTarget
 from segments.errors import UnknownItem
 from segments.operations.assignment_statements import (
@@ -48,11 +49,11 @@ class ItemType(StrEnum):
         return "product_id" if self is ItemType.PRODUCT else "category_id"
 
     @property
-    def items(self) -> str:
+    def items(self) -> Sql:
         """The table of the items, as FROM ... AS item WHERE. A hidden root category is no item."""
         if self is ItemType.PRODUCT:
-            return "catalog_product AS item WHERE"
-        return "catalog_category AS item WHERE item.parent_id IS NOT NULL AND"
+            return Sql("catalog_product AS item WHERE")
+        return Sql("catalog_category AS item WHERE item.parent_id IS NOT NULL AND")
 
 
 ITEMS = {
@@ -132,18 +133,21 @@ def delete_item_assignments(
     plan: BatchPlan[str, str] = BatchPlan()
     accepted = list(accepted_rows(item_ids, plan))
     named = list({item_id for _, item_id in accepted})
-    column = item_type.column
     if named:
         fetch_rows(
-            Sql(
+            sql(
                 "WITH doomed AS ("
-                " SELECT id FROM segments_itemassignment WHERE tenant_id = %s AND segment_id ="
-                " (SELECT id FROM segments_segment WHERE tenant_id = %s AND external_id = %s)"
-                f" AND {column} IN (SELECT item.id FROM {item_type.items}"
-                " item.tenant_id = %s AND item.external_id = ANY(%s::text[]))"
-                f" ORDER BY {column} FOR UPDATE"
+                " SELECT id FROM segments_itemassignment WHERE tenant_id = {tenant} AND segment_id ="
+                " (SELECT id FROM segments_segment WHERE tenant_id = {tenant} AND external_id = {segment})"
+                " AND {column} IN (SELECT item.id FROM {items}"
+                " item.tenant_id = {tenant} AND item.external_id = ANY({ids}))"
+                " ORDER BY {column} FOR UPDATE"
                 ") DELETE FROM segments_itemassignment WHERE id IN (SELECT id FROM doomed) RETURNING id",
-                (tenant_id, tenant_id, segment_id, tenant_id, named),
+                tenant=param(tenant_id),
+                segment=param(segment_id),
+                column=identifier(item_type.column),
+                items=item_type.items,
+                ids=param(named, "text[]"),
             )
         )
     deleted = [RowResult(position) for position, _ in accepted]

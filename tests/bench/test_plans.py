@@ -33,15 +33,15 @@ CASES = [case for case in cases_of(SCALES["small"], 0.1) if case.name != "authen
 def plan_of(statement: Statement) -> dict[str, Any]:
     """Return PostgreSQL's plan: the one for all values where it is kept, else the one for these values."""
     quoted = ClientCursor(connection.connection)
-    statement = statement.with_values(lambda value: generate_id() if value is FreshId else value)
+    statement = statement.with_params(lambda value: generate_id() if value is FreshId else value)
     with connection.cursor() as cursor:
-        if not statement.keeps_plan:
-            text = quoted.mogrify(statement.text, statement.values)
+        if not statement.prepared:
+            text = quoted.mogrify(statement.sql, statement.params)
             cursor.execute(f"EXPLAIN (FORMAT JSON) {text}".replace("%", "%%"), [])
             return json_of(cursor.fetchone())
         numbers = iter(range(1, 1_000))
-        text = re.sub("%s", lambda _: f"${next(numbers)}", statement.text)
-        values = ", ".join(quoted.mogrify("%s", [value]) for value in statement.values)
+        text = re.sub("%s", lambda _: f"${next(numbers)}", statement.sql)
+        values = ", ".join(quoted.mogrify("%s", [value]) for value in statement.params)
         cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         cursor.execute(f"PREPARE hot AS {text}".replace("%", "%%"), [])
         cursor.execute(f"EXPLAIN (FORMAT JSON) EXECUTE hot ({values})".replace("%", "%%"), [])
@@ -69,7 +69,7 @@ def test_no_statement_of_a_hot_path_reads_a_big_table_from_end_to_end(small, cas
     perform(request)
     replay = perform(request)
     assert replay.status == case.status
-    planned = [statement for statement in replay.statements if statement.text.startswith(PLANNED)]
+    planned = [statement for statement in replay.statements if statement.sql.startswith(PLANNED)]
     assert {table for statement in planned for table in read_whole(plan_of(statement))} & BIG == set()
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from catalog.models import Category
 from catalog.subtrees import ancestors, descendants, descendants_among
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql
+from core.sql.fetching import fetch_rows
 from core.tenancy.models import Tenant
 from tests.factories.catalog import CategoryFactory
 

@@ -28,7 +28,8 @@ from catalog.representations import TREE_FIELDS
 from catalog.subtrees import ancestors, descendants
 from catalog.tree_checks import bent_trees, tree_problems
 from core.representation.fields import Languages
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql
+from core.sql.fetching import fetch_rows
 from core.tenancy.models import Tenant
 from tests.factories.accounts import TenantFactory
 

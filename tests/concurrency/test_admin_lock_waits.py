@@ -217,7 +217,7 @@ def test_adding_a_list_to_a_locked_segment_keeps_the_list(
     assert response.status_code == 200
     assert BUSY in response.content.decode()
     assert response.context["form"].text.strip() == pasted
-    assert len(response.context["enrolment"].new) == 1
+    assert len(response.context["preview"].new) == 1
     assert not CustomerAssignment.objects.exists()
     assert not ItemAssignment.objects.exists()
 

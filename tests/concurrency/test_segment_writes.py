@@ -12,7 +12,8 @@ from django.db import connection, transaction
 from accounts.models import Customer, Site
 from catalog.models import Product
 from core.errors import VersionConflict
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql
+from core.sql.fetching import fetch_rows
 from core.sql.upserts import RowResult
 from segments.customer_context import Shopper
 from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownCustomer, UnknownItem

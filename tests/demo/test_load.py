@@ -12,7 +12,7 @@ from accounts.models import ContactAssignment, Customer, LegalEntity, Site, User
 from catalog.models import Category, CategoryAssignment, Product
 from catalog.tree_checks import tree_problems
 from coupons.models import Coupon, CouponSegment
-from segments.customer_context import viewer_for
+from segments.customer_context import customer_context_for
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from segments.visibility import visible_segments
 from tests.demo.conftest import AT
@@ -247,7 +247,7 @@ def test_contacts_see_another_range_at_work_than_at_home(shop):
 
 
 def segments_seen(shop, customer, legal_entity):
-    viewer = viewer_for(
+    viewer = customer_context_for(
         tenant_id=shop.tenant.pk,
         customer=customer,
         legal_entity_id=legal_entity.external_id if legal_entity else None,

@@ -416,15 +416,15 @@ def test_a_list_of_members_is_previewed_before_anything_is_written(staff_browser
     response = add_members(
         staff_browser, segment, "customerId;legalEntityId\nC1\n\nC2\nC2\nC9\nC2;L9\nC2;L1", _preview=""
     )
-    enrolment = response.context["enrolment"]
-    assert [member.customer_id for member in enrolment.new] == ["C2"]
-    assert [member.customer_id for member in enrolment.present] == ["C1"]
-    assert [(entry.number, entry.reason) for entry in enrolment.unknown] == [
+    preview = response.context["preview"]
+    assert [member.customer_id for member in preview.new] == ["C2"]
+    assert [member.customer_id for member in preview.present] == ["C1"]
+    assert [(entry.number, entry.reason) for entry in preview.unknown] == [
         (6, "There is no customer C9."),
         (7, "There is no legal entity L9."),
         (8, "The customer C2 is not assigned to the legal entity L1."),
     ]
-    assert enrolment.repeated == 1
+    assert preview.repeated == 1
     assert CustomerAssignment.objects.count() == 1
 
 
@@ -451,7 +451,7 @@ def test_applying_a_list_adds_the_new_and_leaves_the_present_as_they_are(
 def test_the_list_comes_back_for_changes(staff_browser: Client, site: Site) -> None:
     response = add_members(staff_browser, SegmentFactory(site=site), "C1\nC2", _edit="")
     assert response.context["form"]["pasted"].value() == "C1\nC2"
-    assert response.context["enrolment"] is None
+    assert response.context["preview"] is None
 
 
 def test_a_list_of_members_takes_as_many_statements_for_many_as_for_one(
@@ -475,7 +475,7 @@ def test_an_uploaded_file_is_read_like_a_pasted_list(staff_browser: Client, site
     csv.writer(text).writerows([["customerId"], ["C1"]])
     upload = SimpleUploadedFile("members.csv", b"\xef\xbb\xbf" + text.getvalue().encode())
     response = add_members(staff_browser, segment, "", upload=upload, _preview="")
-    assert [member.customer_id for member in response.context["enrolment"].new] == ["C1"]
+    assert [member.customer_id for member in response.context["preview"].new] == ["C1"]
 
 
 @pytest.mark.parametrize(
@@ -520,8 +520,8 @@ def test_lists_of_products_and_of_categories_are_added(
     )
     page = reverse(f"{SEGMENTS}_add_items", args=[segment.pk])
     response = staff_browser.post(page, {"pasted": "P1\nK1", "item_type": "PRODUCT", "_preview": ""})
-    assert response.context["enrolment"].new == ["P1"]
-    assert [entry.reason for entry in response.context["enrolment"].unknown] == ["There is no product K1."]
+    assert response.context["preview"].new == ["P1"]
+    assert [entry.reason for entry in response.context["preview"].unknown] == ["There is no product K1."]
     staff_browser.post(page, {"pasted": "P1", "item_type": "PRODUCT", "_apply": ""})
     response = staff_browser.post(
         page,
@@ -558,7 +558,7 @@ def test_a_list_does_not_find_customers_of_another_tenant(
 ) -> None:
     CustomerFactory(tenant=other_tenant, external_id="C1")
     response = add_members(staff_browser, SegmentFactory(site=site), "C1", _preview="")
-    assert [entry.reason for entry in response.context["enrolment"].unknown] == ["There is no customer C1."]
+    assert [entry.reason for entry in response.context["preview"].unknown] == ["There is no customer C1."]
 
 
 @pytest.fixture
@@ -594,7 +594,7 @@ def test_who_may_only_look_at_segments_switches_none(viewer: Client, site: Site)
 
 
 def sight(browser: Client, **query: Any) -> Any:
-    return browser.get(reverse(f"{SEGMENTS}_sight"), query)
+    return browser.get(reverse(f"{SEGMENTS}_preview"), query)
 
 
 def test_the_page_shows_what_the_customer_sees_and_nothing_else(

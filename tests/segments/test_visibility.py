@@ -11,10 +11,10 @@ from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Category
 from core.errors import InvalidInput, NotAllowed
-from core.sql.statements import fetch_rows
+from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind, Identity, TenantRecord
 from core.tenancy.models import Tenant
-from segments.customer_context import Shopper, Viewer, viewer_for, viewer_of
+from segments.customer_context import CustomerContext, Shopper, customer_context_for, customer_context_of
 from segments.models import ItemAssignment, Segment
 from segments.visibility import categories_of_segments, matching_products, resolve, visible_segments
 from tests.factories.accounts import (
@@ -60,8 +60,8 @@ def caller_of(
     )
 
 
-def keys_seen(viewer: Viewer, at: datetime) -> tuple[int, ...]:
-    return visible_segments(viewer, at=at)
+def keys_seen(context: CustomerContext, at: datetime) -> tuple[int, ...]:
+    return visible_segments(context, at=at)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,9 @@ def test_a_segment_counts_while_it_is_active_and_its_window_contains_the_instant
     segment = make_segment(**facts)
     CustomerAssignmentFactory(segment=segment, customer=customer)
 
-    assert keys_seen(Viewer(customer.tenant_id, customer.id), now) == ((segment.id,) if counts else ())
+    assert keys_seen(CustomerContext(customer.tenant_id, customer.id), now) == (
+        (segment.id,) if counts else ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,9 @@ def test_an_assignment_counts_while_its_own_window_contains_the_instant(
         valid_to=None if closes is None else now + closes * SECOND,
     )
 
-    assert keys_seen(Viewer(customer.tenant_id, customer.id), now) == ((segment.id,) if counts else ())
+    assert keys_seen(CustomerContext(customer.tenant_id, customer.id), now) == (
+        (segment.id,) if counts else ()
+    )
 
 
 def test_a_b2c_assignment_counts_whatever_the_customer_acts_for(
@@ -126,7 +130,7 @@ def test_a_b2c_assignment_counts_whatever_the_customer_acts_for(
     segment = make_segment()
     CustomerAssignmentFactory(segment=segment, customer=customer)
 
-    assert keys_seen(Viewer(customer.tenant_id, customer.id, company.id), now) == (segment.id,)
+    assert keys_seen(CustomerContext(customer.tenant_id, customer.id, company.id), now) == (segment.id,)
 
 
 def test_a_b2b_assignment_counts_only_for_the_entity_acted_for(
@@ -138,9 +142,9 @@ def test_a_b2b_assignment_counts_only_for_the_entity_acted_for(
     CustomerAssignmentFactory(segment=segment, customer=customer, legal_entity=company)
     tenant_id = customer.tenant_id
 
-    assert keys_seen(Viewer(tenant_id, customer.id, company.id), now) == (segment.id,)
-    assert keys_seen(Viewer(tenant_id, customer.id, other.id), now) == ()
-    assert keys_seen(Viewer(tenant_id, customer.id), now) == ()
+    assert keys_seen(CustomerContext(tenant_id, customer.id, company.id), now) == (segment.id,)
+    assert keys_seen(CustomerContext(tenant_id, customer.id, other.id), now) == ()
+    assert keys_seen(CustomerContext(tenant_id, customer.id), now) == ()
 
 
 def test_another_customers_assignment_does_not_count(
@@ -148,7 +152,7 @@ def test_another_customers_assignment_does_not_count(
 ) -> None:
     CustomerAssignmentFactory(segment=make_segment(), customer=CustomerFactory(tenant=customer.tenant))
 
-    assert keys_seen(Viewer(customer.tenant_id, customer.id), now) == ()
+    assert keys_seen(CustomerContext(customer.tenant_id, customer.id), now) == ()
 
 
 def test_a_site_keeps_its_own_segments(customer: Customer, site: Site, now: datetime) -> None:
@@ -156,17 +160,17 @@ def test_a_site_keeps_its_own_segments(customer: Customer, site: Site, now: date
     there = SegmentFactory(site=SiteFactory(tenant=site.tenant, code="outlet"))
     for segment in (here, there):
         CustomerAssignmentFactory(segment=segment, customer=customer)
-    viewer = Viewer(customer.tenant_id, customer.id)
+    context = CustomerContext(customer.tenant_id, customer.id)
 
-    assert visible_segments(viewer, at=now) == (here.id, there.id)
-    assert visible_segments(viewer, at=now, site_code="outlet") == (there.id,)
-    assert visible_segments(viewer, at=now, site_code="unknown") == ()
+    assert visible_segments(context, at=now) == (here.id, there.id)
+    assert visible_segments(context, at=now, site_code="outlet") == (there.id,)
+    assert visible_segments(context, at=now, site_code="unknown") == ()
 
 
 def test_a_customer_of_one_entity_acts_for_it(customer: Customer, company: LegalEntity) -> None:
-    viewer = viewer_of(caller_of(customer.tenant, customer), legal_entity_id=None)
+    context = customer_context_of(caller_of(customer.tenant, customer), legal_entity_id=None)
 
-    assert viewer == Viewer(customer.tenant_id, customer.id, company.id)
+    assert context == CustomerContext(customer.tenant_id, customer.id, company.id)
 
 
 def test_a_customer_of_several_entities_who_names_none_acts_for_none(
@@ -176,16 +180,16 @@ def test_a_customer_of_several_entities_who_names_none_acts_for_none(
     ContactAssignmentFactory(legal_entity=other, customer=customer)
     caller = caller_of(customer.tenant, customer)
 
-    assert viewer_of(caller, legal_entity_id=None).legal_entity_id is None
-    assert viewer_of(caller, legal_entity_id="GLOBEX").legal_entity_id == other.id
+    assert customer_context_of(caller, legal_entity_id=None).legal_entity_id is None
+    assert customer_context_of(caller, legal_entity_id="GLOBEX").legal_entity_id == other.id
 
 
 def test_a_token_bound_to_an_entity_acts_for_it(customer: Customer, company: LegalEntity) -> None:
     ContactAssignmentFactory(legal_entity=LegalEntityFactory(tenant=customer.tenant), customer=customer)
     caller = caller_of(customer.tenant, customer, legal_entity=company)
 
-    assert viewer_of(caller, legal_entity_id=None).legal_entity_id == company.id
-    assert viewer_of(caller, legal_entity_id="ACME").legal_entity_id == company.id
+    assert customer_context_of(caller, legal_entity_id=None).legal_entity_id == company.id
+    assert customer_context_of(caller, legal_entity_id="ACME").legal_entity_id == company.id
 
 
 def test_naming_another_entity_than_the_tokens_is_refused(customer: Customer, company: LegalEntity) -> None:
@@ -193,14 +197,16 @@ def test_naming_another_entity_than_the_tokens_is_refused(customer: Customer, co
     ContactAssignmentFactory(legal_entity=other, customer=customer)
 
     with pytest.raises(NotAllowed, match="The token acts for the legal entity ACME, not for GLOBEX."):
-        viewer_of(caller_of(customer.tenant, customer, legal_entity=company), legal_entity_id="GLOBEX")
+        customer_context_of(
+            caller_of(customer.tenant, customer, legal_entity=company), legal_entity_id="GLOBEX"
+        )
 
 
 def test_naming_a_strangers_entity_is_refused(customer: Customer, company: LegalEntity) -> None:
     LegalEntityFactory(tenant=customer.tenant, external_id="GLOBEX")
 
     with pytest.raises(NotAllowed, match="The customer is not assigned to the legal entity GLOBEX."):
-        viewer_of(caller_of(customer.tenant, customer), legal_entity_id="GLOBEX")
+        customer_context_of(caller_of(customer.tenant, customer), legal_entity_id="GLOBEX")
 
 
 def test_a_token_bound_to_an_entity_that_was_left_is_refused(
@@ -209,31 +215,33 @@ def test_a_token_bound_to_an_entity_that_was_left_is_refused(
     company.contacts.all().delete()
 
     with pytest.raises(NotAllowed, match="The customer is not assigned to the legal entity ACME."):
-        viewer_of(caller_of(customer.tenant, customer, legal_entity=company), legal_entity_id=None)
+        customer_context_of(caller_of(customer.tenant, customer, legal_entity=company), legal_entity_id=None)
 
 
 def test_an_anonymous_caller_belongs_to_nothing_and_costs_nothing(
     tenant: Tenant, now: datetime, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(0):
-        viewer = viewer_of(caller_of(tenant), legal_entity_id=None)
-        assert visible_segments(viewer, at=now) == ()
+        context = customer_context_of(caller_of(tenant), legal_entity_id=None)
+        assert visible_segments(context, at=now) == ()
 
 
 def test_a_named_customer_is_viewed_by_the_same_rules(customer: Customer, company: LegalEntity) -> None:
     identity = Identity(customer.id, customer.external_id)
     tenant_id = customer.tenant_id
 
-    assert viewer_for(tenant_id=tenant_id, customer=identity, legal_entity_id=None) == Viewer(
-        tenant_id, customer.id, company.id
+    assert customer_context_for(
+        tenant_id=tenant_id, customer=identity, legal_entity_id=None
+    ) == CustomerContext(tenant_id, customer.id, company.id)
+    assert customer_context_for(tenant_id=tenant_id, customer=None, legal_entity_id=None) == CustomerContext(
+        tenant_id
     )
-    assert viewer_for(tenant_id=tenant_id, customer=None, legal_entity_id=None) == Viewer(tenant_id)
     with pytest.raises(NotAllowed):
-        viewer_for(tenant_id=tenant_id, customer=identity, legal_entity_id="unknown")
+        customer_context_for(tenant_id=tenant_id, customer=identity, legal_entity_id="unknown")
 
 
 @pytest.mark.parametrize("segments", [1, 20])
-def test_a_shoppers_sight_takes_one_statement(
+def test_a_shoppers_segments_take_one_statement(
     customer: Customer,
     company: LegalEntity,
     make_segment: Callable[..., Segment],
@@ -247,10 +255,10 @@ def test_a_shoppers_sight_takes_one_statement(
     shopper = Shopper(customer.tenant_id, customer_number="C1", named_legal_entity="ACME")
 
     with django_assert_num_queries(1):
-        sight = resolve(shopper, at=now, site_code="main")
+        resolved = resolve(shopper, at=now, site_code="main")
 
-    assert sight.viewer == Viewer(customer.tenant_id, customer.id, company.id)
-    assert sight.segment_ids == tuple(segment.id for segment in made)
+    assert resolved.context == CustomerContext(customer.tenant_id, customer.id, company.id)
+    assert resolved.segment_ids == tuple(segment.id for segment in made)
 
 
 def test_an_unknown_site_is_refused(customer: Customer, now: datetime) -> None:

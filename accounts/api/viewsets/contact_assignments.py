@@ -31,7 +31,7 @@ from core.api.parameters import (
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import NotFound
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 
 TAGS = ["Contact assignments"]
 ID = path_parameter("contact_assignment_id", "The contact assignment's id.")

@@ -34,7 +34,7 @@ from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import MissingScope, NotFound
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 
 TAGS = ["Customers"]
 NUMBER = path_parameter("customer_number", "The customer's number, which is its id.")

@@ -27,7 +27,7 @@ from core.api.parameters import (
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import InvalidInput, NotFound
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 
 TAGS = ["Legal entities"]
 ID = path_parameter("legal_entity_id", "The legal entity's id.")

@@ -31,7 +31,7 @@ from core.api.viewsets import ContractViewSet
 from core.errors import InvalidInput, NotFound
 from core.representation.fields import Field
 from core.representation.representations import Representation
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 
 TAGS = ["Sites"]
 CODE = path_parameter("site_code", "The site's code.")

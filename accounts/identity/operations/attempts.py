@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from django.db import connection
-
 from accounts.identity.models import AttemptCounter
 from core.errors import Overloaded, TooManyAttempts
+from core.sql.composition import param, sql
+from core.sql.fetching import execute, fetch_rows
 
 FAILURES_OF_ACCOUNT = 5  # from one address
 FAILURES_OF_ADDRESS = 20 * FAILURES_OF_ACCOUNT  # behind an address may be a whole office, or a mobile network
@@ -41,19 +41,23 @@ def count_attempt(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
     succeeded is taken back by `forgive_attempt`.
     """
     ordered = sorted(limits, key=lambda limit: limit.subject)
-    with connection.cursor() as cursor:
-        cursor.execute(
+    rows = fetch_rows(
+        sql(
             "INSERT INTO identity_attemptcounter AS stored (subject, attempts, resets_at)"
-            " SELECT subject, 1, resets_at FROM unnest(%s::text[], %s::timestamptz[])"
+            " SELECT subject, 1, resets_at FROM unnest({subjects}, {resets_at})"
             " AS given (subject, resets_at) ORDER BY subject"
             " ON CONFLICT (subject) DO UPDATE SET"
-            " attempts = CASE WHEN stored.resets_at <= %s THEN 1"
+            " attempts = CASE WHEN stored.resets_at <= {at} THEN 1"
             " ELSE least(stored.attempts + 1, 1000000) END,"
-            " resets_at = CASE WHEN stored.resets_at <= %s THEN excluded.resets_at ELSE stored.resets_at END"
+            " resets_at = CASE WHEN stored.resets_at <= {at}"
+            " THEN excluded.resets_at ELSE stored.resets_at END"
             " RETURNING subject, attempts, resets_at",
-            [[limit.subject for limit in ordered], [at + limit.window for limit in ordered], at, at],
+            subjects=param([limit.subject for limit in ordered], "text[]"),
+            resets_at=param([at + limit.window for limit in ordered], "timestamptz[]"),
+            at=param(at),
         )
-        counted = {subject: (attempts, resets_at) for subject, attempts, resets_at in cursor.fetchall()}
+    )
+    counted = {subject: (attempts, resets_at) for subject, attempts, resets_at in rows}
     waits = [
         (ceil((counted[limit.subject][1] - at).total_seconds()), limit.counted)
         for limit in limits
@@ -72,17 +76,16 @@ def purge_attempt_counters(*, at: datetime) -> int:
 
 def forgive_attempt(limits: Sequence[AttemptLimit], *, reset: Sequence[AttemptLimit] = ()) -> None:
     """Take one attempt back, as it did not fail; forget all attempts of the limits in `reset`."""
-    with connection.cursor() as cursor:
-        cursor.execute(
+    execute(
+        sql(
             "UPDATE identity_attemptcounter AS stored SET attempts ="
-            " CASE WHEN stored.subject = ANY(%s) THEN 0 ELSE greatest(stored.attempts - 1, 0) END"
-            " FROM (SELECT subject FROM identity_attemptcounter WHERE subject = ANY(%s)"
+            " CASE WHEN stored.subject = ANY({reset}) THEN 0 ELSE greatest(stored.attempts - 1, 0) END"
+            " FROM (SELECT subject FROM identity_attemptcounter WHERE subject = ANY({subjects})"
             " ORDER BY subject FOR UPDATE) AS locked WHERE stored.subject = locked.subject",
-            [
-                [limit.subject for limit in reset],
-                [limit.subject for limit in (*limits, *reset)],
-            ],
+            reset=param([limit.subject for limit in reset]),
+            subjects=param([limit.subject for limit in (*limits, *reset)]),
         )
+    )
 
 
 def count_wrong_secret(*, client_id: str, address: str, at: datetime) -> None:

@@ -33,8 +33,8 @@ from core.api.bulk import multi_status, read_batch, result_status
 from core.api.conditional import answer_made_privately
 from core.api.parameters import path_parameter, query_parameter
 from core.errors import DomainError, InvalidInput
-from core.representation.pages import Parts
-from core.sql.statements import Sql
+from core.representation.pages import KeyPartitions
+from core.sql.composition import Sql
 from core.tenancy.callers import CallerKind
 
 TAGS = ["Category assignments"]
@@ -91,10 +91,12 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
             return answer_made_privately(request, answer)  # which segments count depends on the customer
         return answer
 
-    def of_categories(self, key: Sql, *, shows_unpublished: bool) -> tuple[Sequence[Sql], Parts | None]:
+    def of_categories(
+        self, key: Sql, *, shows_unpublished: bool
+    ) -> tuple[Sequence[Sql], KeyPartitions | None]:
         """Return the conditions on the category (which subtree, and which segments), or else the parts.
 
-        Parts are the categories of segments below the one of the key: few, each with many products.
+        Partitions are the categories of segments below the one of the key: few, each with many products.
         """
         column = "assignment.category_id"
         held: Sql | None = None
@@ -104,10 +106,10 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         if parameters.flag(self.query, "withSubcategories"):
             if held is not None:
                 below = descendants_among(held, key, shows_unpublished=shows_unpublished)
-                return [], Parts.of_selection("category_id", below)
+                return [], KeyPartitions.of_selection("category_id", below)
             below = descendants(key, shows_unpublished=shows_unpublished, with_itself=True)
             return [key_in(column, below)], None
-        alone = Sql(f"{column} = {key.text}", key.values)
+        alone = Sql(f"{column} = {key.sql}", key.params)
         return ([alone] if held is None else [alone, key_in(column, held)]), None
 
     def filters(self) -> tuple[Sequence[Sql], set[str]]:
@@ -140,9 +142,9 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
                 (list(languages.accepted), languages.default),
             )
         return Sql(
-            f"EXISTS (SELECT 1 FROM jsonb_each_text({name.text}) AS translation"
+            f"EXISTS (SELECT 1 FROM jsonb_each_text({name.sql}) AS translation"
             " WHERE strpos(lower(translation.value), lower(%s)) > 0)",
-            (*name.values, part),
+            (*name.params, part),
         )
 
     @category_operation(

@@ -19,7 +19,8 @@ from core.api.viewsets import ContractViewSet
 from core.errors import NotFound
 from core.representation.fields import Languages
 from core.representation.languages import unsupported_languages
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql
+from core.sql.fetching import fetch_rows
 
 category_operation = partial(operation, error_schema=CategoryError)
 
@@ -85,19 +86,19 @@ class CategoryServiceViewSet(ContractViewSet):
             ],
         )
         return Sql(
-            f"(SELECT category.id FROM catalog_category AS category WHERE {wanted.text})", wanted.values
+            f"(SELECT category.id FROM catalog_category AS category WHERE {wanted.sql})", wanted.params
         )
 
 
 def require_category(key: Sql, *, missing: NotFound) -> None:
     """Raise `missing` when the expression of a category's key finds none."""
-    if fetch_rows(Sql(f"SELECT {key.text}", key.values)) == [(None,)]:
+    if fetch_rows(Sql(f"SELECT {key.sql}", key.params)) == [(None,)]:
         raise missing
 
 
 def key_in(column: str, selection: Sql) -> Sql:
     """A condition: the column holds a key of the selection."""
-    return Sql(f"{column} IN ({selection.text})", selection.values)
+    return Sql(f"{column} IN ({selection.sql})", selection.params)
 
 
 def id_answer(resource_id: str) -> HttpResponse:

@@ -31,7 +31,7 @@ from core.api import parameters
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.representation.representations import SortKey
-from core.sql.statements import Sql, in_queryset
+from core.sql.composition import Sql, in_queryset
 from core.tenancy.identifiers import check_client_id
 from core.timestamps import format_time
 

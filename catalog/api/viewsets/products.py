@@ -27,7 +27,7 @@ from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import DomainError, InvalidInput
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 from core.sql.upserts import RowResult
 from core.tenancy.identifiers import check_client_id
 

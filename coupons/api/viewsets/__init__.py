@@ -14,7 +14,7 @@ from core.api.error_schemas import TypedError
 from core.api.parameters import path_parameter, query_parameter
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 from coupons.api.error_bodies import coupon_shape
 from coupons.errors import CouponNotFound, CouponNotRedeemable
 from coupons.orders import Buyer

@@ -8,7 +8,7 @@ from core.api import parameters
 from core.api.errors import json_answer
 from core.api.parameters import TENANT, query_parameter
 from core.api.patches import apply_patch
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 from coupons.api.serializers import CouponCreation, CouponResponse, CouponUpdate, ResourceLocation
 from coupons.api.viewsets import (
     ATTEMPT_ERRORS,

@@ -9,7 +9,7 @@ from core.api import parameters
 from core.api.errors import json_answer
 from core.api.parameters import TENANT, header_parameter, path_parameter, query_parameter
 from core.errors import InvalidInput
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 from core.timestamps import parse_time
 from coupons.api.serializers import (
     CouponValidation,

@@ -4,7 +4,7 @@ from rest_framework.request import Request
 from accounts.identity.scopes import COUPON_REDEEM_ON_BEHALF
 from core.api.parameters import TENANT, path_parameter
 from core.errors import NotAllowed, NotFound
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 from core.tenancy.callers import CallerKind
 from coupons.api.serializers import CouponResponse
 from coupons.api.viewsets import READ_ERRORS, CouponServiceViewSet, coupon_operation

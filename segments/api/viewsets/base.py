@@ -15,12 +15,13 @@ from core.api.parameters import path_parameter, query_parameter
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import MissingScope
-from core.sql.statements import Sql, fetch_rows
+from core.sql.composition import Sql
+from core.sql.fetching import fetch_rows
 from core.timestamps import parse_time
 from segments.bodies import LanguageContext
 from segments.customer_context import Shopper, shopper_of
 from segments.errors import SegmentNotFound
-from segments.visibility import Sight, resolve
+from segments.visibility import ResolvedSegments, resolve
 
 segment_operation = partial(operation, error_schema=SegmentError)
 
@@ -92,12 +93,12 @@ class SegmentServiceViewSet(ContractViewSet):
         self.require_scope(SEGMENT_READ)
         return parse_time(as_of, field="asOf")
 
-    def answer_seen(self, sight: Sight, answer: Callable[[], HttpResponse]) -> HttpResponse:
+    def answer_seen(self, sight: ResolvedSegments, answer: Callable[[], HttpResponse]) -> HttpResponse:
         """Answer what a shopper sees, or 304 when the client holds that already."""
         parts = (
-            sight.viewer.tenant_id,
-            sight.viewer.customer_id,
-            sight.viewer.legal_entity_id,
+            sight.context.tenant_id,
+            sight.context.customer_id,
+            sight.context.legal_entity_id,
             sight.segment_ids,
             sight.revision,
             sight.changes_at,
@@ -105,7 +106,7 @@ class SegmentServiceViewSet(ContractViewSet):
         )
         return answer_privately(self.request, parts, answer)
 
-    def own_sight_of(self, shopper: Shopper, segment_id: str) -> Sight:
+    def own_sight_of(self, shopper: Shopper, segment_id: str) -> ResolvedSegments:
         """Return the sight of one segment; raise SegmentNotFound unless it counts for the shopper."""
         sight = resolve(shopper, at=self.at, segment_id=segment_id)
         if not sight.segment_ids:
@@ -122,7 +123,7 @@ class SegmentServiceViewSet(ContractViewSet):
     def require_segment(self, segment_id: str) -> None:
         """Raise SegmentNotFound unless there is this segment."""
         key = self.segment_key(segment_id)
-        if fetch_rows(Sql(f"SELECT {key.text}", key.values)) == [(None,)]:
+        if fetch_rows(Sql(f"SELECT {key.sql}", key.params)) == [(None,)]:
             raise SegmentNotFound(resource_id=segment_id)
 
     def tenant_condition(self, alias: str) -> Sql:

@@ -9,7 +9,7 @@ from core.api import parameters
 from core.api.bulk import multi_status, read_batch
 from core.api.conditional import answer_made_privately
 from core.errors import NotFound
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 from core.windows import open_at
 from segments import bodies as rows
 from segments.api import serializers
@@ -54,7 +54,7 @@ class CustomerAssignmentViewSet(SegmentServiceViewSet):
             return self.answer_members(path["segmentId"], q=None)
         sight = self.own_sight_of(shopper, path["segmentId"])
         window = open_at(self.at, "assignment")
-        viewer = sight.viewer
+        viewer = sight.context
         own = Sql(
             "assignment.customer_id = %s"
             " AND (assignment.legal_entity_id IS NULL OR assignment.legal_entity_id = %s)",
@@ -87,7 +87,7 @@ class CustomerAssignmentViewSet(SegmentServiceViewSet):
 
     def members_of(self, segment: Sql) -> Sequence[Sql]:
         """Return the conditions of the assignments to a segment, whose key is given as an expression."""
-        of_segment = Sql(f"assignment.segment_id = {segment.text}", segment.values)
+        of_segment = Sql(f"assignment.segment_id = {segment.sql}", segment.params)
         return [self.tenant_condition("assignment"), of_segment]
 
     @segment_operation(

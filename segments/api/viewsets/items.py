@@ -9,8 +9,8 @@ from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch
 from core.errors import InvalidInput, NotFound
-from core.representation.pages import Parts
-from core.sql.statements import Sql
+from core.representation.pages import KeyPartitions
+from core.sql.composition import Sql
 from core.windows import open_at
 from segments import bodies as rows
 from segments.api import serializers
@@ -32,7 +32,7 @@ from segments.api.viewsets.base import (
 from segments.operations import items as operations
 from segments.operations.items import ItemType
 from segments.representations import ITEM_ASSIGNMENT
-from segments.visibility import Sight, effective, keys_of_segments, on_site, require_site, resolve
+from segments.visibility import ResolvedSegments, effective, keys_of_segments, on_site, require_site, resolve
 
 TAGS = ["Items Assignments"]
 READ = (SEGMENT_READ, SEGMENT_READ_OWN)
@@ -109,18 +109,18 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             require_site(tenant_id, site_code)
         return answer(keys_of_segments(tenant_id, [effective(at), on_site(tenant_id, site_code)]))
 
-    def answer_across(self, sight: Sight, at: datetime) -> HttpResponse:
+    def answer_across(self, sight: ResolvedSegments, at: datetime) -> HttpResponse:
         """Answer a page of the items of all segments of the sight."""
         conditions = [self.tenant_condition("assignment"), open_at(at, "assignment")]
-        parts = Parts.of_keys("segment_id", sight.segment_ids)
+        parts = KeyPartitions.of_keys("segment_id", sight.segment_ids)
         return self.answer_page(ITEM_ASSIGNMENT, conditions, parts=parts, keeps_plan=True)
 
     def items_of(self, segment: Sql) -> Sequence[Sql]:
         """Return the conditions of the assignments to a segment, whose key is given as an expression."""
-        of_segment = Sql(f"assignment.segment_id = {segment.text}", segment.values)
+        of_segment = Sql(f"assignment.segment_id = {segment.sql}", segment.params)
         return [self.tenant_condition("assignment"), of_segment]
 
-    def items_seen(self, sight: Sight) -> Sequence[Sql]:
+    def items_seen(self, sight: ResolvedSegments) -> Sequence[Sql]:
         """Return the conditions of the assignments that count in the one segment of the sight."""
         return [*self.items_of(Sql("%s", sight.segment_ids)), open_at(self.at, "assignment")]
 
@@ -129,8 +129,8 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         chosen = Sql.joined(" AND ", [self.tenant_condition("segment"), *conditions])
         return Sql(
             "assignment.segment_id IN"
-            f" (SELECT segment.id FROM segments_segment AS segment WHERE {chosen.text})",
-            chosen.values,
+            f" (SELECT segment.id FROM segments_segment AS segment WHERE {chosen.sql})",
+            chosen.params,
         )
 
     @segment_operation(
@@ -205,7 +205,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         item_type = read_type(path["type"])
         shopper = self.own_shopper()
         item = Sql(
-            f"assignment.{item_type.column} = (SELECT item.id FROM {item_type.items}"
+            f"assignment.{item_type.column} = (SELECT item.id FROM {item_type.items.sql}"
             " item.tenant_id = %s AND item.external_id = %s)",
             (self.caller.tenant.id, path["itemId"]),
         )

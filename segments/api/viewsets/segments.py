@@ -10,7 +10,7 @@ from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch
 from core.api.patches import apply_patch
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 from core.timestamps import format_time
 from segments import bodies as rows
 from segments.api import serializers

@@ -3,8 +3,9 @@ from datetime import UTC, datetime
 import pytest
 from django.db import DataError, connection, transaction
 
+from core.sql.composition import Sql
 from core.sql.cursors import MOST_CURSORS, MOST_ROWS, CursorsOfThread
-from core.sql.statements import Sql, cursors, fetch_rows
+from core.sql.fetching import cursors, fetch_rows
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 ECHO = "SELECT %s::text, %s::bigint[], %s::timestamptz, %s::numeric"
@@ -44,27 +45,27 @@ def test_only_so_many_cursors_are_kept_and_the_newest(own):
 )
 def test_values_of_all_kinds_may_follow_each_other(rows):
     for values in rows:
-        assert fetch_rows(Sql(ECHO, values), keeps_plan=True) == [values]
+        assert fetch_rows(Sql(ECHO, values), prepared=True) == [values]
 
 
 @pytest.mark.django_db
 def test_a_statement_can_be_sent_after_it_failed():
     text = "SELECT 10 / %s::integer"
-    assert fetch_rows(Sql(text, (5,)), keeps_plan=True) == [(2,)]
+    assert fetch_rows(Sql(text, (5,)), prepared=True) == [(2,)]
 
     with pytest.raises(DataError), transaction.atomic():
-        fetch_rows(Sql(text, (0,)), keeps_plan=True)
+        fetch_rows(Sql(text, (0,)), prepared=True)
 
-    assert fetch_rows(Sql(text, (2,)), keeps_plan=True) == [(5,)]
+    assert fetch_rows(Sql(text, (2,)), prepared=True) == [(5,)]
 
 
 @pytest.mark.django_db
 def test_many_rows_are_not_held_on_to():
     text = "SELECT generate_series(1, %s::integer)"
-    assert len(fetch_rows(Sql(text, (MOST_ROWS,)), keeps_plan=True)) == MOST_ROWS
+    assert len(fetch_rows(Sql(text, (MOST_ROWS,)), prepared=True)) == MOST_ROWS
     assert text in cursors.by_text
 
-    assert len(fetch_rows(Sql(text, (MOST_ROWS + 1,)), keeps_plan=True)) == MOST_ROWS + 1
+    assert len(fetch_rows(Sql(text, (MOST_ROWS + 1,)), prepared=True)) == MOST_ROWS + 1
 
     assert text not in cursors.by_text
 
@@ -72,8 +73,8 @@ def test_many_rows_are_not_held_on_to():
 @pytest.mark.django_db(transaction=True)
 def test_a_new_connection_gets_new_cursors():
     text = "SELECT %s::integer"
-    fetch_rows(Sql(text, (1,)), keeps_plan=True)
+    fetch_rows(Sql(text, (1,)), prepared=True)
     connection.close()
 
-    assert fetch_rows(Sql(text, (2,)), keeps_plan=True) == [(2,)]
+    assert fetch_rows(Sql(text, (2,)), prepared=True) == [(2,)]
     assert list(cursors.by_text) == [text]

@@ -6,10 +6,10 @@ import pytest
 
 from core.errors import InvalidInput
 from core.representation.fields import Integer, Json, Languages, Localized, Nested, Text, Texts, Time
-from core.representation.pages import PageRequest, Parts, fetch_page
+from core.representation.pages import KeyPartitions, PageRequest, fetch_page
 from core.representation.query_language import QuerySyntaxError, parse
 from core.representation.representations import Representation
-from core.sql.statements import Sql
+from core.sql.composition import Sql
 from tests.factories.accounts import SiteFactory
 from tests.factories.segments import SegmentFactory
 
@@ -31,9 +31,9 @@ SEGMENTS = Representation(
 DAY = datetime(2024, 5, 1, 8, 0, 0, 123_000, tzinfo=UTC)
 
 
-def fetch(page=None, q="", parts=None):
+def fetch(page=None, q="", partitions=None):
     conditions, needs = SEGMENTS.condition(parse(q)) if q else ([], set())
-    return fetch_page(SEGMENTS, page or PageRequest(), conditions, needs, parts=parts)
+    return fetch_page(SEGMENTS, page or PageRequest(), conditions, needs, partitions=partitions)
 
 
 def ids(page):
@@ -110,39 +110,41 @@ def test_rows_come_in_the_order_of_keys_as_numbers(site):
 
 
 @pytest.mark.parametrize(
-    "parts_of",
+    "partitions_of",
     [
-        lambda sites: Parts.of_keys("site_id", [site.pk for site in sites]),
-        lambda sites: Parts.of_selection(
+        lambda sites: KeyPartitions.of_keys("site_id", [site.pk for site in sites]),
+        lambda sites: KeyPartitions.of_selection(
             "site_id",
             Sql("SELECT id FROM accounts_site WHERE id = ANY(%s)", ([site.pk for site in sites],)),
         ),
     ],
     ids=["keys", "selection"],
 )
-def test_parts_are_merged_in_the_order_of_keys_and_walked_both_ways(site, parts_of):
+def test_partitions_are_merged_in_the_order_of_keys_and_walked_both_ways(site, partitions_of):
     second, other = (SiteFactory(tenant=site.tenant, code=code) for code in ("second", "other"))
     for key, owner in enumerate([site, second, other, second, site, site, other, second], start=9_997):
         SegmentFactory(site=owner, pk=key, external_id=f"s{key}")
-    parts = parts_of([site, second])
-    first = fetch(PageRequest(size=4, wants_count=True), parts=parts)
+    partitions = partitions_of([site, second])
+    first = fetch(PageRequest(size=4, wants_count=True), partitions=partitions)
     assert ids(first) == ["s9997", "s9998", "s10000", "s10001"]
     assert first.count == 6
-    rest = fetch(PageRequest(size=4, after=first.next_cursor), parts=parts)
+    rest = fetch(PageRequest(size=4, after=first.next_cursor), partitions=partitions)
     assert ids(rest) == ["s10002", "s10004"]
     assert rest.next_cursor is None
-    assert ids(fetch(PageRequest(size=3, before=rest.previous_cursor), parts=parts)) == ids(first)[1:]
-    assert ids(fetch(PageRequest(size=4, number=2), parts=parts)) == ids(rest)
-    assert ids(fetch(PageRequest(size=2), q="id:(s10001,s9999)", parts=parts)) == ["s10001"]
+    assert (
+        ids(fetch(PageRequest(size=3, before=rest.previous_cursor), partitions=partitions)) == ids(first)[1:]
+    )
+    assert ids(fetch(PageRequest(size=4, number=2), partitions=partitions)) == ids(rest)
+    assert ids(fetch(PageRequest(size=2), q="id:(s10001,s9999)", partitions=partitions)) == ["s10001"]
 
 
 def test_parts_in_another_order_are_sorted_as_a_whole(site):
     for key, name in enumerate("cab", start=9_999):
         SegmentFactory(site=site, pk=key, external_id=name, name={"en": name})
-    parts = Parts.of_keys("site_id", [site.pk])
-    page = fetch(PageRequest(size=2, sort="name.en"), parts=parts)
+    partitions = KeyPartitions.of_keys("site_id", [site.pk])
+    page = fetch(PageRequest(size=2, sort="name.en"), partitions=partitions)
     assert ids(page) == ["a", "b"]
-    assert ids(fetch(PageRequest(sort="name.en", after=page.next_cursor), parts=parts)) == ["c"]
+    assert ids(fetch(PageRequest(sort="name.en", after=page.next_cursor), partitions=partitions)) == ["c"]
 
 
 SORTS = [

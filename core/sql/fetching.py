@@ -1,0 +1,50 @@
+"""Running composed statements."""
+
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from core.sql.composition import Sql
+from core.sql.cursors import MOST_ROWS, CursorsOfThread
+
+cursors = CursorsOfThread()
+
+
+def execute(statement: Sql) -> int:
+    """Run one statement and return how many rows it wrote."""
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(statement.sql, statement.params)
+        return cursor.rowcount
+
+
+def fetch_rows(
+    statement: Sql, *, using: str = DEFAULT_DB_ALIAS, prepared: bool = False
+) -> list[tuple[Any, ...]]:
+    """Run one statement and return all its rows.
+
+    With `prepared`, a web worker's connection prepares the statement once it has sent the same text a few
+    times, and PostgreSQL keeps one plan for all parameters: planning our statements takes as long as running
+    them. Use it for frequent statements whose best plan does not depend on the parameters, so not for
+    searches or long lists of ids. Parameters are sent apart from the text, and PostgreSQL must be able to
+    infer their types from it. tests/bench/test_plans.py checks these plans.
+    """
+    connection = connections[using]
+    if not prepared:
+        with connection.cursor() as cursor:
+            cursor.execute(statement.sql, statement.params)
+            return cursor.fetchall()
+    connection.ensure_connection()
+    own: Any
+    own, text = cursors.cursor_for(connection.connection, statement.sql)
+    if connection.queries_logged:
+        own = connection.make_debug_cursor(own)
+    elif connection.execute_wrappers:
+        own = connection.make_cursor(own)
+    else:  # nobody listens, so that Django's own cursor would add no more than this
+        connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors:
+        own.execute(text, statement.params)
+        rows = own.fetchall()
+    if len(rows) > MOST_ROWS:
+        cursors.forget(text)
+    return rows
