@@ -1,7 +1,6 @@
-"""Products on the wire: what clients read, what they write, and how this service says errors."""
+"""Products on the wire: what clients read and what they write."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from rest_framework import serializers
@@ -20,8 +19,7 @@ from catalog.errors import InvalidProduct
 from catalog.models import Product
 from catalog.operations.products import ProductDraft
 from catalog.representations import ALIASES, metadata
-from core.api.errors import problems_of
-from core.errors import DomainError, InvalidInput
+from core.errors import InvalidInput
 from core.representation.fields import Boolean, Json, JsonEntries, Localized, Text, Texts
 from core.representation.languages import read_translations
 from core.representation.representations import Representation
@@ -73,18 +71,6 @@ PRODUCT = Representation(
     },
     aliases=ALIASES,
 )
-
-
-def product_shape(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
-    """`{code, status, message[, productId][, details: [{field, type, message}]]}`: products."""
-    body: dict[str, Any] = {"code": status.value, "status": status.phrase, "message": error.message}
-    if error.resource_id:
-        body["productId"] = error.resource_id
-    if problems := problems_of(error):
-        body["details"] = [
-            {"field": field, "type": kind, "message": message} for field, kind, message in problems
-        ]
-    return body
 
 
 def read_product(
@@ -224,17 +210,3 @@ class ProductBulkResponse(serializers.Serializer):
     code = serializers.IntegerField()
     status = serializers.CharField()
     message = serializers.CharField(required=False)
-
-
-class ProductErrorDetail(serializers.Serializer):
-    field = serializers.CharField()
-    type = serializers.CharField()
-    message = serializers.CharField()
-
-
-class ProductError(serializers.Serializer):
-    code = serializers.IntegerField()
-    status = serializers.CharField()
-    message = serializers.CharField()
-    productId = serializers.CharField(required=False)
-    details = ProductErrorDetail(many=True, required=False)

@@ -2,6 +2,7 @@ from django.apps import AppConfig
 from django.core.checks import Tags, register
 
 from config.checks import check_server_version, check_trusted_proxies
+from core.api.checks import check_middleware_below_api
 
 
 class ConfigConfig(AppConfig):
@@ -10,3 +11,4 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         register(check_server_version, Tags.database)
         register(check_trusted_proxies, Tags.security, deploy=True)
+        register(check_middleware_below_api)

@@ -50,7 +50,18 @@ MIDDLEWARE = [
     "core.api.middleware.AllowedHosts",
     "core.api.middleware.CorsForBrowsers",
     "django.middleware.security.SecurityMiddleware",
-    "core.api.middleware.ApiMiddleware",  # what stands below sees no request of the API
+    "core.api.middleware.ApiMiddleware",  # middleware below never runs for the API; see the list below
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+# What pages in browsers need and the API does not. `manage.py check` warns of any other middleware below
+# ApiMiddleware.
+BROWSER_ONLY_MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -148,13 +159,14 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440  # bytes of one request's body
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.identity.api.authentication.BearerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": [],  # ContractViewSet checks scopes itself, before anything is read
+    "DEFAULT_PERMISSION_CLASSES": ["core.api.permissions.HasScope"],
     "DEFAULT_PARSER_CLASSES": ["core.api.json.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["core.api.json.JsonRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.json.AlwaysJson",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "core.api.errors.answer_error",
-    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "core.api.schema.AutoSchema",
+    "EXCEPTION_HANDLER": "core.api.errors.error_response",
+    "FORMAT_SUFFIX_KWARG": None,  # `format` is no parameter, neither in the path nor in the query
+    "URL_FORMAT_OVERRIDE": None,
 }
 
 SPECTACULAR_SETTINGS = {
@@ -162,6 +174,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Customer segments, coupons and categories over the Emporix wire contracts.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "PREPROCESSING_HOOKS": ["core.api.routes.name_arguments"],
     "COMPONENT_SPLIT_REQUEST": True,
     "APPEND_COMPONENTS": {
         "securitySchemes": {

@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("segments.api.urls")),
     path("", include("catalog.api.urls")),
     path("", include("coupons.api.urls")),
+    path("", include("accounts.identity.api.urls")),
     path("", include("accounts.api.urls")),
     path("healthz", health),
     path("readyz", readiness),
@@ -20,6 +21,6 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
     path("admin/", admin.site.urls),
 ]
-handler404 = "core.api.errors.answer_unknown_path"
-handler500 = "core.api.errors.answer_failure"
-handler400 = "core.api.errors.answer_bad_request"
+handler404 = "core.api.errors.unknown_path_response"
+handler500 = "core.api.errors.failure_response"
+handler400 = "core.api.errors.bad_request_response"

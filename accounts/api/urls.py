@@ -1,56 +1,45 @@
-from django.urls import path
+"""The addresses of customers, customer management and sites."""
 
 from accounts.api.viewsets.contact_assignments import ContactAssignmentViewSet
 from accounts.api.viewsets.customers import CustomerViewSet
 from accounts.api.viewsets.legal_entities import LegalEntityViewSet
 from accounts.api.viewsets.profiles import ProfileViewSet, SignupViewSet
 from accounts.api.viewsets.sites import SiteViewSet
-from accounts.identity.api.viewsets.sessions import AnonymousSessionViewSet, CustomerSessionViewSet
-from accounts.identity.api.viewsets.tokens import KeySetViewSet, ServiceTokenViewSet
+from core.api.routes import describe_argument, route
 
 CUSTOMER = "customer/<tenant>"
-MANAGEMENT = "customer-management/<tenant>"
-SITE = "site/<tenant>"
+CUSTOMERS = f"{CUSTOMER}/customers"
+LEGAL_ENTITIES = "customer-management/<tenant>/legal-entities"
+LEGAL_ENTITY = f"{LEGAL_ENTITIES}/<legal_entity_id>"
+CONTACT_ASSIGNMENTS = "customer-management/<tenant>/contact-assignments"
+CONTACT_ASSIGNMENT = f"{CONTACT_ASSIGNMENTS}/<contact_assignment_id>"
+SITES = "site/<tenant>/sites"
+SITE = f"{SITES}/<site_code>"
+
+describe_argument("customer_number", "The customer's number, which is its id.")
+describe_argument("legal_entity_id", "The legal entity's id.")
+describe_argument("contact_assignment_id", "The contact assignment's id.")
+describe_argument("site_code", "The site's code.")
 
 urlpatterns = [
-    path("oauth/token", ServiceTokenViewSet.as_view({"post": "create"})),
-    path(".well-known/jwks.json", KeySetViewSet.as_view({"get": "retrieve"})),
-    path("customerlogin/auth/anonymous/login", AnonymousSessionViewSet.as_view({"get": "login"})),
-    path("customerlogin/auth/anonymous/refresh", AnonymousSessionViewSet.as_view({"get": "refresh"})),
-    path(f"{CUSTOMER}/signup", SignupViewSet.as_view({"post": "create"})),
-    path(f"{CUSTOMER}/login", CustomerSessionViewSet.as_view({"post": "login"})),
-    path(f"{CUSTOMER}/logout", CustomerSessionViewSet.as_view({"get": "logout"})),
-    path(f"{CUSTOMER}/refreshauthtoken", CustomerSessionViewSet.as_view({"get": "refresh"})),
-    path(f"{CUSTOMER}/validateauthtoken", CustomerSessionViewSet.as_view({"get": "validate"})),
-    path(f"{CUSTOMER}/me", ProfileViewSet.as_view({"get": "retrieve", "patch": "partial_update"})),
-    path(f"{CUSTOMER}/customers", CustomerViewSet.as_view({"get": "list", "post": "create"})),
-    path(f"{CUSTOMER}/customers/search", CustomerViewSet.as_view({"post": "search"})),
-    path(
-        f"{CUSTOMER}/customers/<customer_number>",
-        CustomerViewSet.as_view(
-            {"get": "retrieve", "put": "upsert", "patch": "partial_update", "delete": "destroy"}
-        ),
+    route(f"{CUSTOMER}/signup", SignupViewSet, post="create"),
+    route(f"{CUSTOMER}/me", ProfileViewSet, get="retrieve", patch="partial_update"),
+    route(CUSTOMERS, CustomerViewSet, get="list", post="create"),
+    route(f"{CUSTOMERS}/search", CustomerViewSet, post="search"),
+    route(
+        f"{CUSTOMERS}/<customer_number>",
+        CustomerViewSet,
+        get="retrieve",
+        put="update",
+        patch="partial_update",
+        delete="destroy",
     ),
-    path(f"{MANAGEMENT}/legal-entities", LegalEntityViewSet.as_view({"get": "list", "post": "create"})),
-    path(f"{MANAGEMENT}/legal-entities/search", LegalEntityViewSet.as_view({"post": "search"})),
-    path(
-        f"{MANAGEMENT}/legal-entities/<legal_entity_id>",
-        LegalEntityViewSet.as_view({"get": "retrieve", "put": "upsert", "delete": "destroy"}),
-    ),
-    path(
-        f"{MANAGEMENT}/contact-assignments",
-        ContactAssignmentViewSet.as_view({"get": "list", "post": "create"}),
-    ),
-    path(
-        f"{MANAGEMENT}/contact-assignments/<contact_assignment_id>",
-        ContactAssignmentViewSet.as_view({"get": "retrieve", "put": "upsert", "delete": "destroy"}),
-    ),
-    path(f"{SITE}/sites", SiteViewSet.as_view({"get": "list", "post": "create"})),
-    path(f"{SITE}/siteslist", SiteViewSet.as_view({"get": "codes"})),
-    path(
-        f"{SITE}/sites/<site_code>",
-        SiteViewSet.as_view(
-            {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
-        ),
-    ),
+    route(LEGAL_ENTITIES, LegalEntityViewSet, get="list", post="create"),
+    route(f"{LEGAL_ENTITIES}/search", LegalEntityViewSet, post="search"),
+    route(LEGAL_ENTITY, LegalEntityViewSet, get="retrieve", put="update", delete="destroy"),
+    route(CONTACT_ASSIGNMENTS, ContactAssignmentViewSet, get="list", post="create"),
+    route(CONTACT_ASSIGNMENT, ContactAssignmentViewSet, get="retrieve", put="update", delete="destroy"),
+    route(SITES, SiteViewSet, get="list", post="create"),
+    route("site/<tenant>/siteslist", SiteViewSet, get="codes"),
+    route(SITE, SiteViewSet, get="retrieve", put="update", patch="partial_update", delete="destroy"),
 ]

@@ -1,50 +1,46 @@
-from django.urls import path
+"""The addresses of the category and product services. Fixed words come before the ids that they resemble."""
 
 from catalog.api.viewsets.assignments import CategoryAssignmentViewSet, ReferenceViewSet
 from catalog.api.viewsets.categories import CategoryViewSet
 from catalog.api.viewsets.products import ProductViewSet
 from catalog.api.viewsets.trees import CategoryTreeViewSet, DeprecatedCategoryTreeViewSet
+from core.api.routes import describe_argument, route
 
 CATEGORIES = "category/<tenant>/categories"
-CATEGORY = f"{CATEGORIES}/<categoryId>"
+CATEGORY = f"{CATEGORIES}/<category_id>"
 ASSIGNMENTS = f"{CATEGORY}/assignments"
+ASSIGNMENT = f"{ASSIGNMENTS}/<assignment_id>"
+OF_REFERENCE = f"{ASSIGNMENTS}/references/<reference_id>"
+REFERENCE = "category/<tenant>/assignments/references/<reference_id>"
 TREES = "category/<tenant>/category-trees"
 PRODUCTS = "product/<tenant>/products"
+PRODUCT = f"{PRODUCTS}/<product_id>"
+
+describe_argument("category_id", "The category's id.")
+describe_argument("root_category_id", "The id of a root category.")
+describe_argument("assignment_id", "The assignment's id.")
+describe_argument("reference_id", "The product's id.")
+describe_argument("product_id", "The product's id.")
 
 urlpatterns = [
-    path(CATEGORIES, CategoryViewSet.as_view({"get": "list", "post": "create"})),
-    path(f"{CATEGORIES}/search", CategoryViewSet.as_view({"post": "search"})),
-    path(f"{CATEGORIES}/categoryTree", DeprecatedCategoryTreeViewSet.as_view({"get": "retrieve"})),
-    path(
-        CATEGORY,
-        CategoryViewSet.as_view({"get": "retrieve", "put": "upsert", "patch": "patch", "delete": "destroy"}),
-    ),
-    path(f"{CATEGORY}/parents", CategoryViewSet.as_view({"get": "parents"})),
-    path(f"{CATEGORY}/subcategories", CategoryViewSet.as_view({"get": "subcategories"})),
-    path(
-        ASSIGNMENTS,
-        CategoryAssignmentViewSet.as_view({"get": "list", "post": "create", "delete": "destroy_all"}),
-    ),
-    path(f"{ASSIGNMENTS}/bulk", CategoryAssignmentViewSet.as_view({"post": "bulk_create"})),
-    path(f"{ASSIGNMENTS}/references/bulk", CategoryAssignmentViewSet.as_view({"put": "bulk_upsert"})),
-    path(
-        f"{ASSIGNMENTS}/references/<referenceId>",
-        CategoryAssignmentViewSet.as_view({"put": "upsert", "delete": "destroy_by_reference"}),
-    ),
-    path(f"{ASSIGNMENTS}/<assignmentId>", CategoryAssignmentViewSet.as_view({"delete": "destroy"})),
-    path(
-        "category/<tenant>/assignments/references/<referenceId>",
-        ReferenceViewSet.as_view({"get": "list", "delete": "destroy"}),
-    ),
-    path(TREES, CategoryTreeViewSet.as_view({"get": "list"})),
-    path(f"{TREES}/search", CategoryTreeViewSet.as_view({"post": "search"})),
-    path(f"{TREES}/<categoryId>", CategoryTreeViewSet.as_view({"get": "retrieve"})),
-    path(f"{TREES}/<rootCategoryId>/rebuild", CategoryTreeViewSet.as_view({"post": "rebuild"})),
-    path(PRODUCTS, ProductViewSet.as_view({"get": "list", "post": "create"})),
-    path(f"{PRODUCTS}/search", ProductViewSet.as_view({"post": "search"})),
-    path(f"{PRODUCTS}/bulk", ProductViewSet.as_view({"post": "bulk_create", "put": "bulk_upsert"})),
-    path(
-        f"{PRODUCTS}/<productId>",
-        ProductViewSet.as_view({"get": "retrieve", "put": "upsert", "patch": "patch", "delete": "destroy"}),
-    ),
+    route(CATEGORIES, CategoryViewSet, get="list", post="create"),
+    route(f"{CATEGORIES}/search", CategoryViewSet, post="search"),
+    route(f"{CATEGORIES}/categoryTree", DeprecatedCategoryTreeViewSet, get="retrieve"),
+    route(CATEGORY, CategoryViewSet, get="retrieve", put="update", patch="partial_update", delete="destroy"),
+    route(f"{CATEGORY}/parents", CategoryViewSet, get="parents"),
+    route(f"{CATEGORY}/subcategories", CategoryViewSet, get="subcategories"),
+    route(ASSIGNMENTS, CategoryAssignmentViewSet, get="list", post="create", delete="destroy_all"),
+    route(f"{ASSIGNMENTS}/bulk", CategoryAssignmentViewSet, post="bulk_create"),
+    route(f"{ASSIGNMENTS}/references/bulk", CategoryAssignmentViewSet, put="bulk_update"),
+    route(OF_REFERENCE, CategoryAssignmentViewSet, put="update", delete="destroy_by_reference"),
+    route(ASSIGNMENT, CategoryAssignmentViewSet, delete="destroy"),
+    route(REFERENCE, ReferenceViewSet, get="list", delete="destroy"),
+    route(TREES, CategoryTreeViewSet, get="list"),
+    route(f"{TREES}/search", CategoryTreeViewSet, post="search"),
+    route(f"{TREES}/<category_id>", CategoryTreeViewSet, get="retrieve"),
+    route(f"{TREES}/<root_category_id>/rebuild", CategoryTreeViewSet, post="rebuild"),
+    route(PRODUCTS, ProductViewSet, get="list", post="create"),
+    route(f"{PRODUCTS}/search", ProductViewSet, post="search"),
+    route(f"{PRODUCTS}/bulk", ProductViewSet, post="bulk_create", put="bulk_update"),
+    route(PRODUCT, ProductViewSet, get="retrieve", put="update", patch="partial_update", delete="destroy"),
 ]

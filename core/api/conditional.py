@@ -25,7 +25,7 @@ def is_held(tag: str, header: str | None) -> bool:
     return tag in held or held == ["*"]
 
 
-def answer_privately(
+def private_response(
     request: Request | HttpRequest, parts: Iterable[object], answer: Callable[[], HttpResponse]
 ) -> HttpResponse:
     """Answer 304 when the client holds what `parts` stand for, else what `answer` returns, with its tag.
@@ -42,7 +42,7 @@ def answer_privately(
     return response
 
 
-def answer_made_privately(request: Request | HttpRequest, answer: HttpResponse) -> HttpResponse:
-    """As `answer_privately`, for an answer that is made already: its tag stands for all that it says."""
+def private_response_from(request: Request | HttpRequest, answer: HttpResponse) -> HttpResponse:
+    """As `private_response`, for an answer that is made already: its tag stands for all that it says."""
     said = [answer.content.decode(), *(answer.get(name, "") for name in PAGE_HEADERS)]
-    return answer_privately(request, said, lambda: answer)
+    return private_response(request, said, lambda: answer)

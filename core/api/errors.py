@@ -1,7 +1,7 @@
-"""Every error as the answer its service documents. No answer ever shows a stack trace or SQL."""
+"""Every error as the response that its service documents. No response ever shows a stack trace or SQL."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -14,7 +14,7 @@ from psycopg import errors as postgres
 from rest_framework import exceptions as rest
 
 from core import errors
-from core.errors import InvalidBody, MalformedBody, Problem
+from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat, fault_body, segment_error_body
 from core.unavailability import unavailable_from
 
 logger = logging.getLogger(__name__)
@@ -29,11 +29,15 @@ STATUSES: tuple[tuple[type[errors.DomainError], HTTPStatus], ...] = (
     (errors.Overloaded, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
-ErrorShape = Callable[[errors.DomainError, HTTPStatus], dict[str, Any]]
 
+class HttpRefusal(errors.DomainError):
+    """A refusal that only HTTP knows, such as a method, media type or version that is not served."""
 
-class MethodNotAllowed(errors.DomainError):
-    code = "method_not_allowed"
+    code = "http_refusal"
+
+    def __init__(self, message: str, status: HTTPStatus) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class SearchTookTooLong(errors.InvalidInput):
@@ -47,75 +51,7 @@ def status_of(error: errors.DomainError) -> HTTPStatus:
     for kind, status in STATUSES:
         if isinstance(error, kind):
             return status
-    if isinstance(error, MethodNotAllowed):
-        return HTTPStatus.METHOD_NOT_ALLOWED
-    if isinstance(error, errors.Unavailable):
-        return HTTPStatus.SERVICE_UNAVAILABLE
-    return HTTPStatus.BAD_REQUEST
-
-
-def problems_of(error: errors.DomainError) -> list[Problem]:
-    """Return the (field, type, message) of each thing that is wrong."""
-    if isinstance(error, InvalidBody):
-        return error.problems
-    return [Problem(error.field, error.code, error.message)] if error.field else []
-
-
-def segment_shape(error: errors.DomainError, status: HTTPStatus) -> dict[str, Any]:
-    """`{code, status, message[, resourceId, details]}`: customer segments."""
-    body: dict[str, Any] = {"code": status.value, "status": status.phrase, "message": error.message}
-    if error.resource_id:
-        body["resourceId"] = error.resource_id
-    if problems := problems_of(error):
-        field, kind, message = problems[0]
-        body["details"] = {"field": field, "type": kind, "message": message}
-    return body
-
-
-def category_shape(error: errors.DomainError, status: HTTPStatus) -> dict[str, Any]:
-    """`{code, status, message, details: [text][, resourceId]}`: categories and customer management."""
-    details = [f"{field}: {message}" if field else message for field, _, message in problems_of(error)]
-    heading = getattr(error, "heading", "") or error.message
-    body: dict[str, Any] = {"code": status.value, "status": status.phrase, "message": heading}
-    if isinstance(error, errors.MissingScope):
-        body["message"] = "You need a scope for this action."
-        details = [f"Required scope(s): {', '.join(error.scopes)}"]
-    body["details"] = getattr(error, "details", None) or details
-    if error.resource_id:
-        body["resourceId"] = error.resource_id
-    return body
-
-
-TYPES = {
-    HTTPStatus.BAD_REQUEST: "validation_violation",
-    HTTPStatus.FORBIDDEN: "insufficient_permissions",
-    HTTPStatus.NOT_FOUND: "resource_not_found",
-    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
-    HTTPStatus.CONFLICT: "conflict_resource",
-    HTTPStatus.TOO_MANY_REQUESTS: "too_many_requests",
-    HTTPStatus.SERVICE_UNAVAILABLE: "service_unavailable",
-}
-
-
-def typed_shape(error: errors.DomainError, status: HTTPStatus) -> dict[str, Any]:
-    """`{status, type, message[, details: [{field, type, message}]]}`: coupons, customers, products, sites."""
-    body: dict[str, Any] = {
-        "status": status.value,
-        "type": getattr(error, "type", "") or TYPES.get(status, "internal_service_error"),
-        "message": error.message,
-    }
-    if problems := problems_of(error):
-        body["details"] = [
-            {**({"field": field} if field else {}), "type": kind, "message": message}
-            for field, kind, message in problems
-        ]
-    return body
-
-
-def fault(error: errors.DomainError) -> dict[str, Any]:
-    """`{fault: {faultstring, detail: {errorcode}}}`: the 401 of every service."""
-    code = getattr(error, "fault_code", "oauth.v2.InvalidAccessToken")
-    return {"fault": {"faultstring": error.message, "detail": {"errorcode": code}}}
+    return error.status if isinstance(error, HttpRefusal) else HTTPStatus.BAD_REQUEST
 
 
 def flatten(detail: Any, path: str = "") -> list[tuple[str, str, str]]:
@@ -142,26 +78,33 @@ def path_below(path: str, key: object) -> str:
 
 
 def as_domain_error(exception: Exception) -> errors.DomainError | None:
-    """Return the error that an exception of a library stands for; None when it is a fault of ours."""
+    """Return what an exception of a library says about the request; None when it is an internal error."""
     match exception:
         case errors.DomainError():
             return exception
         case rest.ValidationError():
-            return InvalidBody(flatten(exception.detail))
-        case rest.ParseError() | rest.UnsupportedMediaType():
-            return MalformedBody(str(exception.detail))
+            return errors.InvalidBody(flatten(exception.detail))
+        case rest.ParseError():
+            return errors.MalformedBody(str(exception.detail))
         case rest.NotAuthenticated() | rest.AuthenticationFailed():
             return errors.NotAuthenticated(str(exception.detail))
-        case rest.MethodNotAllowed():
-            return MethodNotAllowed(str(exception.detail))
-        case Http404() | rest.NotFound():
+        case rest.PermissionDenied():
+            return errors.NotAllowed(str(exception.detail))
+        case rest.Throttled():
+            wait = getattr(exception, "wait", None)  # seconds, absent when the throttle does not know
+            return errors.TooManyAttempts(str(exception.detail), retry_after=max(1, wait or 1))
+        case rest.NotFound():
+            return errors.NotFound(str(exception.detail))
+        case Http404():
             return errors.NotFound("The resource has not been found.")
-        case PermissionDenied() | rest.PermissionDenied():
+        case rest.APIException() if exception.status_code < 500:
+            return HttpRefusal(str(exception.detail), HTTPStatus(exception.status_code))
+        case PermissionDenied():
             return errors.NotAllowed("The access to the requested resource has been forbidden by the server.")
         case RequestDataTooBig():
-            return MalformedBody("The request's body is too large; the limit is 2.5 MiB.")
+            return errors.MalformedBody("The request's body is too large; the limit is 2.5 MiB.")
         case TooManyFieldsSent():
-            return MalformedBody("The request has too many parameters; the limit is 1000.")
+            return errors.MalformedBody("The request has too many parameters; the limit is 1000.")
         case DataError():
             return data_error(exception)
         case OperationalError() | InternalError():
@@ -192,43 +135,43 @@ def search_time_limit() -> Iterator[None]:
         raise
 
 
-def json_answer(body: object, status: int) -> HttpResponse:
+def json_response(body: object, status: int) -> HttpResponse:
     return HttpResponse(orjson.dumps(body), status=status, content_type="application/json")
 
 
-def answer_error(exception: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """Answer an exception of a view in the shape of the view's service; None lets a fault of ours rise."""
+def error_response(exception: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """Return the response to an exception in the format of the view's service; None for an internal error."""
     error = as_domain_error(exception)
     if error is None:
         return None
     status = status_of(error)
     if status is HTTPStatus.UNAUTHORIZED:
-        answer = json_answer(fault(error), status)
-        answer["WWW-Authenticate"] = "Bearer"
-        return answer
-    shape: ErrorShape = getattr(context.get("view"), "error_shape", segment_shape)
-    answer = json_answer(shape(error, status), status)
+        response = json_response(fault_body(error), status)
+        response["WWW-Authenticate"] = "Bearer"
+        return response
+    error_format: ErrorFormat = getattr(context.get("view"), "error_format", SEGMENT_ERRORS)
+    response = json_response(error_format.body(error, status), status)
     if isinstance(error, errors.TooManyAttempts | errors.Unavailable):
-        answer["Retry-After"] = str(error.retry_after)
-    return answer
+        response["Retry-After"] = str(error.retry_after)
+    return response
 
 
-def answer_unknown_path(request: HttpRequest, exception: Exception) -> HttpResponse:
+def unknown_path_response(request: HttpRequest, exception: Exception) -> HttpResponse:
     error = errors.NotFound("There is nothing at this address.")
-    return json_answer(segment_shape(error, HTTPStatus.NOT_FOUND), HTTPStatus.NOT_FOUND)
+    return json_response(segment_error_body(error, HTTPStatus.NOT_FOUND), HTTPStatus.NOT_FOUND)
 
 
-def answer_wrong_host() -> HttpResponse:
+def wrong_host_response() -> HttpResponse:
     error = errors.InvalidInput("The service does not answer to the host that the request names.")
-    return json_answer(segment_shape(error, HTTPStatus.BAD_REQUEST), HTTPStatus.BAD_REQUEST)
+    return json_response(segment_error_body(error, HTTPStatus.BAD_REQUEST), HTTPStatus.BAD_REQUEST)
 
 
-def answer_bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    error = MalformedBody("The server cannot read this request.")
-    return json_answer(segment_shape(error, HTTPStatus.BAD_REQUEST), HTTPStatus.BAD_REQUEST)
+def bad_request_response(request: HttpRequest, exception: Exception) -> HttpResponse:
+    error = errors.MalformedBody("The server cannot read this request.")
+    return json_response(segment_error_body(error, HTTPStatus.BAD_REQUEST), HTTPStatus.BAD_REQUEST)
 
 
-def answer_failure(request: HttpRequest) -> HttpResponse:
+def failure_response(request: HttpRequest) -> HttpResponse:
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     body = {
         "code": status.value,
@@ -236,4 +179,4 @@ def answer_failure(request: HttpRequest) -> HttpResponse:
         "type": "internal_service_error",
         "message": "Something went wrong while processing the request.",
     }
-    return json_answer(body, status)
+    return json_response(body, status)

@@ -10,7 +10,7 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
-from core.api.errors import answer_unknown_path, answer_wrong_host
+from core.api.errors import unknown_path_response, wrong_host_response
 
 BROWSER_ROOTS = frozenset({"", "admin", "static", "docs"})
 LONGEST_REMEMBERED_PATH = 200
@@ -55,7 +55,7 @@ def refuse_host(host: str) -> HttpResponse:
         "A request for the host %r was refused. If it is one of this service, add it to ALLOWED_HOSTS.",
         host[:LONGEST_LOGGED_HOST],
     )
-    return answer_wrong_host()
+    return wrong_host_response()
 
 
 class CorsForBrowsers(CorsMiddleware):
@@ -91,7 +91,7 @@ class ApiMiddleware:
         try:
             match = resolved(path, settings.ROOT_URLCONF)
         except Resolver404 as unknown:
-            return answer_unknown_path(request, unknown)
+            return unknown_path_response(request, unknown)
         request.resolver_match = match
         answer: Any = match.func(request, *match.args, **match.kwargs)
         if callable(render := getattr(answer, "render", None)):

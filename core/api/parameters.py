@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
 from core.errors import InvalidInput
@@ -82,18 +81,6 @@ def header_parameter(name: str, description: str, *, type: Any = str) -> OpenApi
     return OpenApiParameter(name, type, OpenApiParameter.HEADER, False, description)
 
 
-def path_parameter(name: str, description: str) -> OpenApiParameter:
-    """Describe a part of the path."""
-    return OpenApiParameter(name, str, OpenApiParameter.PATH, True, description)
-
-
-TENANT = OpenApiParameter(
-    "tenant",
-    {"type": "string", "pattern": "^[a-z][a-z0-9]+$", "minLength": 3, "maxLength": 16},
-    OpenApiParameter.PATH,
-    True,
-    "The tenant's name, in lower case; the token belongs to the same tenant.",
-)
 Q = query_parameter("q", "Terms `field:value`, separated by blanks; all must hold.")
 SORT = query_parameter("sort", "Fields to sort by, as `field:asc,other.en:desc`.")
 FIELDS = query_parameter("fields", "Top-level fields to return, separated by commas; `id` always is.")
@@ -109,12 +96,19 @@ PAGE_SIZE = OpenApiParameter(
 )
 NEXT = query_parameter("next", "Go on after the row of this cursor, from the answer's X-Next-Cursor.")
 PREVIOUS = query_parameter("prev", "Go back before the row of this cursor, from the answer's X-Prev-Cursor.")
-TOTAL_COUNT_HEADER = header_parameter(
-    "X-Total-Count", "Ask for the header X-Total-Count: how many rows there are in all.", type=bool
-)
-TOTAL_COUNT = query_parameter(
-    "totalCount", "Ask for the header Items-Count: how many rows there are in all.", type=OpenApiTypes.BOOL
-)
+
+
+def total_count(header: str, *, by_parameter: bool) -> OpenApiParameter:
+    """Describe how a service's clients ask for the number of all rows, which `header` answers."""
+    if by_parameter:
+        return query_parameter(
+            "totalCount", f"Ask for the header {header}: how many rows there are in all.", type=bool
+        )
+    return header_parameter(
+        header, f"Ask for the header {header}: how many rows there are in all.", type=bool
+    )
+
+
 ACCEPT_LANGUAGE = header_parameter(
     "Accept-Language", "Languages to cut localized fields to; absent or `*` returns whole maps."
 )

@@ -1,12 +1,21 @@
-"""Declares what an operation of the wire contract is: its id, its scopes, its parameters and answers."""
+"""What an operation of the wire contract is, and what the OpenAPI document says of it.
 
+A handler declares its id, its scopes and what is special; the rest follows from its viewset, its action, its
+address and its docstring.
+"""
+
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+import uritemplate
+from drf_spectacular import openapi
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
-from core.api.error_schemas import FAULT, ErrorSchema
+from core.api import parameters
+from core.api.error_bodies import Fault
+from core.api.routes import PATH_PARAMETERS
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -19,64 +28,218 @@ MEANINGS = {
     429: "Too many failed attempts; wait as long as Retry-After says.",
     503: "The service is busy, or its database cannot do it now; wait as long as Retry-After says.",
 }
+WRITES_ONE = {"create", "update", "partial_update"}
+WRITES_TEXTS = WRITES_ONE | {"bulk_create", "bulk_update"}
+PATCH_BODY = {
+    "application/json": {
+        "oneOf": [
+            {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "op": {"type": "string", "enum": ["add", "remove", "replace"]},
+                        "path": {"type": "string", "description": "A JSON pointer, such as /name/en."},
+                        "value": {},
+                    },
+                    "required": ["op", "path"],
+                },
+            },
+            {"type": "object", "additionalProperties": True},
+        ]
+    }
+}
+"""A JSON Patch, or a JSON Merge Patch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of the contract. Any one of `scopes` suffices; none means that every valid token does.
 
-    `is_public` operations need no token at all.
+    `is_public` operations need no token at all. `parameters` and `errors` come on top of what follows from
+    the viewset and the action; `request` and `responses` replace that. `reads` is what the handler reads: a
+    "list" with `q`, a "page" without it, or "one" document; empty means that the action's name says so.
     """
 
     id: str
-    scopes: tuple[str, ...]
+    scopes: tuple[str, ...] = ()
     is_public: bool = False
+    parameters: tuple[OpenApiParameter, ...] = ()
+    request: Any = None
+    responses: Mapping[int, Any] = field(default_factory=dict)
+    errors: tuple[int, ...] = ()
+    reads: str = ""
+    is_deprecated: bool = False
 
 
 def operation(
     operation_id: str,
     *,
-    summary: str,
-    tags: Sequence[str],
     scopes: Sequence[str] = (),
     is_public: bool = False,
     parameters: Sequence[OpenApiParameter] = (),
     request: Any = None,
-    responses: Mapping[int, Any],
-    errors: Sequence[int] = (400, 401, 403),
-    error_schema: ErrorSchema,
-    description: str = "",
-    deprecated: bool = False,
+    responses: Mapping[int, Any] | None = None,
+    errors: Sequence[int] = (),
+    reads: str = "",
+    is_deprecated: bool = False,
 ) -> Callable[[Handler], Handler]:
-    """Mark a viewset's method as an operation: ContractViewSet checks its scopes, the schema shows it.
+    """Mark a viewset's handler as an operation: HasScope checks its scopes, the OpenAPI document shows it.
 
-    `responses` maps each success status to a serializer or None; the `errors` statuses, and 503, get the
-    service's error schema.
+    The docstring's first line becomes the summary, the rest the description. See `Operation`.
     """
-
-    security: list[Any] = [{}] if is_public else [{"OAuth2": list(scopes)}]
+    declared = Operation(
+        operation_id,
+        tuple(scopes),
+        is_public,
+        tuple(parameters),
+        request,
+        responses or {},
+        tuple(errors),
+        reads,
+        is_deprecated,
+    )
 
     def mark(handler: Handler) -> Handler:
-        documented: dict[int, Any] = {
-            status: OpenApiResponse(description="No content.") if answer is None else answer
-            for status, answer in responses.items()
-        }
-        for status in (*errors, 503):
-            documented[status] = OpenApiResponse(
-                FAULT if status == 401 else error_schema, description=MEANINGS[status]
-            )
-        marked = extend_schema(
-            operation_id=operation_id,
-            summary=summary,
-            description=description,
-            tags=list(tags),
-            parameters=list(parameters),
-            request=request,
-            responses=documented,
-            deprecated=deprecated,
-            auth=security,
-        )(handler)
-        marked.operation = Operation(operation_id, tuple(scopes), is_public)  # type: ignore[attr-defined]
-        return marked
+        handler.operation = declared  # type: ignore[attr-defined]
+        return handler
 
     return mark
+
+
+class AutoSchema(openapi.AutoSchema):
+    """Describes operations by their declaration, viewset, action, address and docstring.
+
+    Handlers without a declaration are described as drf-spectacular does.
+    """
+
+    READS = {"list": "list", "search": "page", "retrieve": "one"}
+
+    @property
+    def viewset(self) -> Any:
+        """The view, which is a ContractViewSet when its handler has a declaration."""
+        return self.view
+
+    @property
+    def declared(self) -> Operation | None:
+        return getattr(self.handler, "operation", None)
+
+    @property
+    def handler(self) -> Any:
+        return getattr(self.view, self.action, None)
+
+    @property
+    def action(self) -> str:
+        return getattr(self.view, "action", None) or ""
+
+    @property
+    def reads(self) -> str:
+        assert self.declared is not None
+        return self.declared.reads or self.READS.get(self.action, "")
+
+    def get_operation_id(self) -> str:
+        return self.declared.id if self.declared else super().get_operation_id()
+
+    def get_summary(self) -> str | None:
+        if self.declared is None:
+            return super().get_summary()
+        return (inspect.getdoc(self.handler) or "").partition("\n")[0].removesuffix(".")
+
+    def get_description(self) -> str:  # type: ignore[override]
+        if self.declared is None:
+            return super().get_description()
+        own = (inspect.getdoc(self.handler) or "").partition("\n")[2].strip()
+        return own or inspect.cleandoc(type(self.view).__doc__ or "")
+
+    def is_deprecated(self) -> bool:
+        return self.declared.is_deprecated if self.declared else super().is_deprecated()
+
+    def get_tags(self) -> list[str]:
+        return [self.viewset.tag] if self.declared else super().get_tags()
+
+    def get_auth(self) -> list[Any]:
+        if self.declared is None:
+            return super().get_auth()
+        return [{}] if self.declared.is_public else [{"OAuth2": list(self.declared.scopes)}]
+
+    def get_override_parameters(self) -> list[Any]:
+        if self.declared is None:
+            return super().get_override_parameters()
+        in_path = {described.name: described for described in PATH_PARAMETERS.values()}
+        return [
+            *(in_path[name] for name in uritemplate.variables(self.path) if name in in_path),
+            *self.reading_parameters(),
+            *self.language_parameters(),
+            *self.declared.parameters,
+        ]
+
+    def reading_parameters(self) -> list[OpenApiParameter]:
+        """Return what lists, searches and reads of one document take, unless the view reads neither."""
+        view, reads = self.viewset, self.reads
+        if not view.has_page_parameters or not reads:
+            return []
+        if reads == "one":
+            return [parameters.FIELDS]
+        count = parameters.total_count(view.count_header, by_parameter=view.counts_by_parameter)
+        page = [parameters.SORT, parameters.FIELDS, *parameters.PAGING, count]
+        return [parameters.Q, *page] if reads == "list" else page
+
+    def language_parameters(self) -> list[OpenApiParameter]:
+        if self.reads and self.viewset.has_localized_fields:
+            return [parameters.ACCEPT_LANGUAGE]
+        if self.action in WRITES_TEXTS and self.viewset.reads_localized_fields:
+            return [parameters.CONTENT_LANGUAGE]
+        return []
+
+    def get_request_serializer(self) -> Any:
+        if self.declared is None:
+            return super().get_request_serializer()
+        if self.declared.request is not None:
+            return self.declared.request
+        return {"search": self.viewset.search_body, "partial_update": PATCH_BODY}.get(self.action)
+
+    def get_response_serializers(self) -> Any:
+        if self.declared is None:
+            return super().get_response_serializers()
+        view = self.viewset
+        documented: dict[int, Any] = {
+            status: OpenApiResponse(description="No content.") if body is None else body
+            for status, body in self.successes().items()
+        }
+        for status in sorted({*self.usual_errors(), *self.declared.errors, 503}):
+            if status not in documented:
+                schema = Fault if status == 401 else view.error_format.schema
+                documented[status] = OpenApiResponse(schema, description=MEANINGS[status])
+        return documented
+
+    def successes(self) -> Mapping[int, Any]:
+        """Return what each status of success answers: as declared, or as usual for this kind of operation."""
+        assert self.declared is not None
+        if self.declared.responses:
+            return self.declared.responses
+        view = self.viewset
+        if self.reads:
+            return {200: view.resource if self.reads == "one" else view.resource(many=True)}
+        if self.action.startswith("bulk_"):
+            return {207: view.bulk_result(many=True)}
+        return {
+            "POST": {201: view.created},
+            "PUT": {201: view.created, 204: None},
+            "PATCH": {204: None},
+            "DELETE": {204: None},
+        }[self.method]
+
+    def usual_errors(self) -> list[int]:
+        """Return the errors that every operation of this kind can answer."""
+        assert self.declared is not None
+        if self.declared.is_public:
+            return [400]
+        errors = [400, 401, 403]
+        inner = [name for name in uritemplate.variables(self.path) if name != "tenant"]
+        creates_what_is_named = self.method == "PUT" and 201 in self.successes() and len(inner) == 1
+        deletes_what_may_be_absent = self.method == "DELETE" and self.viewset.deletes_unknown
+        if inner and not creates_what_is_named and not deletes_what_may_be_absent:
+            errors.append(404)
+        if self.action in WRITES_ONE and self.get_request_serializer() is not None:
+            errors.append(409)
+        return errors

@@ -1,13 +1,12 @@
 """The base of every viewset: who calls, for which tenant, with which scopes; lists and single rows."""
 
-import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from functools import cache
-from http import HTTPStatus
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import got_request_exception
 from django.http import HttpResponse
 from django.http.request import HttpHeaders
@@ -17,12 +16,15 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
 from core.api import parameters
-from core.api.errors import answer_failure, logger, search_time_limit, segment_shape
+from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat
+from core.api.errors import failure_response, logger, search_time_limit
+from core.api.permissions import HasScope
 from core.api.schema import Operation
-from core.errors import DomainError, InvalidInput, MissingScope, NotAllowed, NotAuthenticated, NotFound
+from core.errors import InvalidInput, MissingScope, NotAuthenticated, NotFound
 from core.representation.fields import Languages
 from core.representation.languages import accepted_languages
 from core.representation.pages import KeyPartitions, PageRequest, fetch_page
@@ -30,35 +32,9 @@ from core.representation.query_language import parse
 from core.representation.representations import Representation, SortKey
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
+from core.tenancy.callers import Caller
 
-TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
-
-
-StaticErrorShape: TypeAlias = "staticmethod[[DomainError, HTTPStatus], dict[str, Any]]"
 Instance = TypeVar("Instance")
-
-
-class TenantFacts(Protocol):
-    """What a request needs to know of its tenant."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def default_language(self) -> str: ...
-    @property
-    def languages(self) -> Sequence[str]: ...
-
-
-class AnyCaller(Protocol):
-    """Whoever holds a valid token."""
-
-    @property
-    def tenant(self) -> TenantFacts: ...
-    @property
-    def scopes(self) -> frozenset[str]: ...
-
 
 _instances: dict[type, Any] = {}
 wsgi_name = cache(HttpHeaders.to_wsgi_name)  # of names in our code, so there are only some
@@ -79,43 +55,51 @@ def allowed_methods(*implemented: str) -> str:
 
 
 class ContractViewSet(ViewSet):
-    """A resource of the wire contract.
+    """A resource of the wire contract: a DRF viewset whose handlers are marked with `@operation`.
 
-    Before a handler runs: the token is verified, its tenant agrees with the path, one of the operation's
-    scopes is granted. The clock is read once, into `at`.
+    All hooks of APIView run. The clock is read once for each request, into `at`; `caller` is `request.user`,
+    typed: a handler that needs a token always has one.
     """
 
-    error_shape: ClassVar[StaticErrorShape] = staticmethod(segment_shape)
+    # What the OpenAPI document says of all operations of the viewset (`core.api.schema.AutoSchema`).
+    tag: ClassVar[str]
+    resource: ClassVar[type[Serializer]]  # a document that is read
+    created: ClassVar[type[Serializer] | None] = None  # the body of a 201
+    bulk_result: ClassVar[type[Serializer]]  # one entry of a 207
+    search_body: ClassVar[type[Serializer] | None] = None
+    has_page_parameters: ClassVar[bool] = True  # lists are paged and sorted, documents cut to `fields`
+    has_localized_fields: ClassVar[bool] = False  # reads take Accept-Language
+    reads_localized_fields: ClassVar[bool] = False  # writes take Content-Language
+    deletes_unknown: ClassVar[bool] = False  # deleting what does not exist is 204 rather than 404
+
+    error_format: ClassVar[ErrorFormat] = SEGMENT_ERRORS
     default_page_size: ClassVar[int] = 60
-    counts_by_parameter: ClassVar[bool] = False  # coupons and sites ask with totalCount=true
-    count_header: ClassVar[str] = ""  # of those that ask by parameter; "" is Items-Count
+    counts_by_parameter: ClassVar[bool] = False  # asks with totalCount=true instead of the header
+    count_header: ClassVar[str] = "X-Total-Count"
 
     at: datetime
-    caller: Any
+    caller: Caller
 
-    def initial(self, request: Request, *args: Any, **path: Any) -> None:
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.at = timezone.now()
-        self.format_kwarg = None  # DRF reads it when it picks a renderer
-        negotiated = self.perform_content_negotiation(request)
-        request.accepted_renderer, request.accepted_media_type = negotiated
-        self.perform_authentication(request)
-        wanted = self.operation
-        if not wanted.is_public:
-            self.check_caller(wanted, path)
+        super().initial(request, *args, **kwargs)
         plain = request._request
         if "\x00" in plain.path_info or "%00" in plain.META.get("QUERY_STRING", ""):
             raise InvalidInput("The address holds the character NUL.")
 
     def perform_authentication(self, request: Request) -> None:
-        """Set `caller`; None when no authenticator knows one.
+        caller: Any = request.user
+        self.caller = caller
 
-        `request.auth` would do the same, but first looks for its own answer all over the request.
-        """
-        self.caller = None
-        for authenticator in request.authenticators or ():
-            if accepted := authenticator.authenticate(request):
-                self.caller = accepted[1]
-                return
+    def permission_denied(
+        self, request: Request, message: str | None = None, code: str | None = None
+    ) -> NoReturn:
+        """Name what is missing: the token, the scopes, or whatever a subclass's permission says."""
+        if request.authenticators and not request.successful_authenticator:
+            raise NotAuthenticated("Invalid access token")
+        if code == HasScope.code:
+            raise MissingScope(self.operation.scopes)
+        super().permission_denied(request, message, code)
 
     # What has no state is made once for all requests.
 
@@ -133,7 +117,10 @@ class ContractViewSet(ViewSet):
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        return {"Allow": allowed_methods(*self.action_map)}
+        headers = {"Allow": allowed_methods(*self.action_map)}
+        if len(self.renderer_classes) > 1:
+            headers["Vary"] = "Accept"
+        return headers
 
     @property
     def operation(self) -> Operation:
@@ -141,25 +128,10 @@ class ContractViewSet(ViewSet):
         handler = getattr(self, self.action or "", None)
         if handler is None:
             self.http_method_not_allowed(self.request)
-        return handler.operation  # type: ignore[union-attr]
-
-    def check_caller(self, wanted: Operation, path: dict[str, Any]) -> None:
-        """Refuse a request without a token, for another tenant, or without a scope."""
-        if self.caller is None:
-            raise NotAuthenticated("Invalid access token")
-        tenant = path.get("tenant")
-        if tenant is not None and tenant != self.caller.tenant.name:
-            if not TENANT_NAME.fullmatch(tenant):
-                raise InvalidInput(
-                    "A tenant's name is 3 to 16 lower-case letters and digits, the first a letter.",
-                    field="tenant",
-                )
-            raise NotAllowed("The token belongs to another tenant.")
-        header = self.header("Emporix-Tenant")
-        if header and header != self.caller.tenant.name:
-            raise InvalidInput("The header Emporix-Tenant names another tenant.", field="Emporix-Tenant")
-        if wanted.scopes and not self.has_scope(*wanted.scopes):
-            raise MissingScope(wanted.scopes)
+        declared: Operation | None = getattr(handler, "operation", None)
+        if declared is None:
+            raise ImproperlyConfigured(f"{type(self).__name__}.{self.action} needs an @operation.")
+        return declared
 
     def header(self, name: str) -> str:
         """Return a header of the request, empty when it is absent.
@@ -183,7 +155,7 @@ class ContractViewSet(ViewSet):
         except Exception as fault:  # noqa: BLE001 - the outermost frame: whatever it is, the client gets JSON
             got_request_exception.send(sender=type(self), request=self.request)
             logger.exception("A request failed: %s", fault)
-            return answer_failure(self.request._request)
+            return failure_response(self.request._request)
 
     # Reading
 
@@ -215,7 +187,7 @@ class ContractViewSet(ViewSet):
             wants_count=wants_count,
         )
 
-    def answer_page(
+    def page_response(
         self,
         representation: Representation,
         conditions: Sequence[Sql],
@@ -254,11 +226,10 @@ class ContractViewSet(ViewSet):
         if page.previous_cursor:
             answer["X-Prev-Cursor"] = page.previous_cursor
         if page.count is not None:
-            by_parameter = self.count_header or "Items-Count"
-            answer[by_parameter if self.counts_by_parameter else "X-Total-Count"] = str(page.count)
+            answer[self.count_header] = str(page.count)
         return answer
 
-    def answer_one(
+    def document_response(
         self,
         representation: Representation,
         conditions: Sequence[Sql],

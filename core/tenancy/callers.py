@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
+
+from core.errors import NotAllowed
 
 
 class CallerKind(StrEnum):
@@ -37,7 +40,14 @@ class Caller:
     """Whoever holds a valid access token, for one tenant, with its scopes.
 
     A service has no session. A customer's session may be bound to a legal entity that it acts for.
+    It is `request.user` of the API, so it has what Django REST framework asks of a user.
     """
+
+    is_authenticated: ClassVar[bool] = True
+    is_anonymous: ClassVar[bool] = False
+    is_active: ClassVar[bool] = True
+    is_staff: ClassVar[bool] = False
+    is_superuser: ClassVar[bool] = False
 
     tenant: TenantRecord
     kind: CallerKind
@@ -47,3 +57,23 @@ class Caller:
     session_id: str = ""
     customer: Identity | None = None
     legal_entity: Identity | None = None
+
+    @property
+    def pk(self) -> str:
+        """What tells this caller from all others, as throttles by user need it."""
+        if self.customer is not None:
+            return f"{self.tenant.name}:customer:{self.customer.id}"
+        return f"{self.tenant.name}:{self.kind.value}:{self.session_id or self.client_id}"
+
+
+def require_kind(caller: Caller, kind: CallerKind) -> None:
+    """Raise NotAllowed unless the token is of this kind."""
+    if caller.kind is not kind:
+        raise NotAllowed(f"This operation needs an access token of kind {kind.value}.")
+
+
+def customer_of(caller: Caller) -> Identity:
+    """Return the customer who calls; raise NotAllowed when the token is no customer's."""
+    require_kind(caller, CallerKind.CUSTOMER)
+    assert caller.customer is not None
+    return caller.customer

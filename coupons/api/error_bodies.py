@@ -1,9 +1,9 @@
-"""How the errors of this service look, and which field of the wire a term of a coupon is."""
+"""The error bodies of the coupon service, and which field of the wire a term of a coupon is."""
 
 from http import HTTPStatus
 from typing import Any
 
-from core.api.errors import typed_shape
+from core.api.error_bodies import ErrorFormat, TypedError, typed_error_body
 from core.errors import DomainError
 from coupons.errors import CouponNotRedeemable, InvalidTerms
 
@@ -23,9 +23,9 @@ WIRE_FIELDS = {
 }
 
 
-def coupon_shape(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
-    """The typed shape; broken rules and reasons of refusals stand in `details`, all of them."""
-    body = typed_shape(error, status)
+def coupon_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+    """The typed body; `details` lists every broken rule and every reason of a refusal."""
+    body = typed_error_body(error, status)
     match error:
         case CouponNotRedeemable():
             body["details"] = [
@@ -37,3 +37,6 @@ def coupon_shape(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
                 for problem in error.problems
             ]
     return body
+
+
+COUPON_ERRORS = ErrorFormat(coupon_error_body, TypedError)

@@ -1,28 +1,23 @@
-from django.urls import path
+"""The addresses of the coupon service."""
 
+from core.api.routes import describe_argument, route
 from coupons.api.viewsets.coupons import CouponViewSet
 from coupons.api.viewsets.redemptions import RedemptionViewSet, ValidationViewSet
 from coupons.api.viewsets.referrals import ReferralCouponViewSet
 
+COUPONS = "coupon/<tenant>/coupons"
+COUPON = f"{COUPONS}/<code>"
+REDEMPTIONS = f"{COUPON}/redemptions"
+REFERRAL_COUPON = "coupon/<tenant>/referral-coupons/<customer_number>"
+
+describe_argument("code", "The coupon's code.")
+describe_argument("redemption_id", "The redemption's id.", wire_name="id")
+
 urlpatterns = [
-    path("coupon/<tenant>/coupons", CouponViewSet.as_view({"get": "list", "post": "create"})),
-    path(
-        "coupon/<tenant>/coupons/<code>",
-        CouponViewSet.as_view(
-            {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
-        ),
-    ),
-    path("coupon/<tenant>/coupons/<code>/validation", ValidationViewSet.as_view({"post": "create"})),
-    path(
-        "coupon/<tenant>/coupons/<code>/redemptions",
-        RedemptionViewSet.as_view({"get": "list", "post": "create"}),
-    ),
-    path(
-        "coupon/<tenant>/coupons/<code>/redemptions/<id>",
-        RedemptionViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
-    ),
-    path(
-        "coupon/<tenant>/referral-coupons/<customerNumber>",
-        ReferralCouponViewSet.as_view({"get": "retrieve", "post": "create"}),
-    ),
+    route(COUPONS, CouponViewSet, get="list", post="create"),
+    route(COUPON, CouponViewSet, get="retrieve", put="update", patch="partial_update", delete="destroy"),
+    route(f"{COUPON}/validation", ValidationViewSet, post="validate"),
+    route(REDEMPTIONS, RedemptionViewSet, get="list", post="create"),
+    route(f"{REDEMPTIONS}/<redemption_id>", RedemptionViewSet, get="retrieve", delete="destroy"),
+    route(REFERRAL_COUPON, ReferralCouponViewSet, get="retrieve", post="create"),
 ]

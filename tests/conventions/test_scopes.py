@@ -25,8 +25,8 @@ IDS = [f"{method} {path}" for method, path, _ in TABLE]
 GUARDED_IDS = [f"{method} {path}" for method, path, _ in GUARDED]
 ARGUMENTS = {
     "<tenant>": "acme",
-    "<type>": "PRODUCT",
-    "<categoryId>": "missing",
+    "<item_type>": "PRODUCT",
+    "<category_id>": "missing",
 }
 
 

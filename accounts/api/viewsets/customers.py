@@ -18,26 +18,15 @@ from accounts.models import Customer
 from accounts.operations import customers
 from accounts.operations.documents import Change
 from accounts.representations import CUSTOMERS
-from core.api.error_schemas import TypedError
-from core.api.errors import json_answer, typed_shape
-from core.api.parameters import (
-    FIELDS,
-    PAGING,
-    SORT,
-    TENANT,
-    TOTAL_COUNT_HEADER,
-    Q,
-    path_parameter,
-    query_parameter,
-)
+from core.api.error_bodies import TYPED_ERRORS
+from core.api.errors import json_response
+from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import MissingScope, NotFound
 from core.sql.composition import Sql
 
-TAGS = ["Customers"]
-NUMBER = path_parameter("customer_number", "The customer's number, which is its id.")
 EXPAND = query_parameter("expand", "Accepted; mixins are always returned.")
 PROTECTED = ("/id", "/customerNumber", "/metadata/createdAt", "/metadata/modifiedAt")
 READ = (CUSTOMER_READ, CUSTOMER_READ_OWN)
@@ -47,60 +36,34 @@ MANAGE = (CUSTOMER_MANAGE, CUSTOMER_MANAGE_OWN)
 class CustomerViewSet(ContractViewSet):
     """With the scopes `..._own` alone, all this reaches no further than the caller's own profile."""
 
-    error_shape = staticmethod(typed_shape)
+    tag = "Customers"
+    resource = CustomerAnswer
+    created = AccountResourceId
+    search_body = AccountSearch
+    error_format = TYPED_ERRORS
 
-    @operation(
-        "GET-customer-tenant-list-customers",
-        summary="List customers",
-        tags=TAGS,
-        scopes=READ,
-        parameters=[TENANT, Q, SORT, FIELDS, *PAGING, TOTAL_COUNT_HEADER, EXPAND],
-        responses={200: CustomerAnswer(many=True)},
-        error_schema=TypedError,
-    )
+    @operation("GET-customer-tenant-list-customers", scopes=READ, parameters=(EXPAND,))
     def list(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_page(CUSTOMERS, self.visible_customers())
+        """List customers."""
+        return self.page_response(CUSTOMERS, self.visible_customers())
 
-    @operation(
-        "POST-customer-tenant-search",
-        summary="Search for customers",
-        tags=TAGS,
-        scopes=READ,
-        parameters=[TENANT, SORT, FIELDS, *PAGING, TOTAL_COUNT_HEADER, EXPAND],
-        request=AccountSearch,
-        responses={200: CustomerAnswer(many=True)},
-        error_schema=TypedError,
-    )
+    @operation("POST-customer-tenant-search", scopes=READ, parameters=(EXPAND,))
     def search(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_page(CUSTOMERS, self.visible_customers(), q=self.search_text())
+        """Search for customers."""
+        return self.page_response(CUSTOMERS, self.visible_customers(), q=self.search_text())
 
-    @operation(
-        "GET-customer-tenant-retrieve-customer",
-        summary="Retrieve a customer",
-        tags=TAGS,
-        scopes=READ,
-        parameters=[TENANT, NUMBER, FIELDS, EXPAND],
-        responses={200: CustomerAnswer},
-        errors=(400, 401, 403, 404),
-        error_schema=TypedError,
-    )
+    @operation("GET-customer-tenant-retrieve-customer", scopes=READ, parameters=(EXPAND,))
     def retrieve(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+        """Retrieve a customer."""
         conditions = [*self.visible_customers(), Sql("customer.external_id = %s", (customer_number,))]
-        return self.answer_one(CUSTOMERS, conditions, missing=NotFound(resource_id=customer_number))
+        return self.document_response(CUSTOMERS, conditions, missing=NotFound(resource_id=customer_number))
 
-    @operation(
-        "POST-customer-tenant-create-customer",
-        summary="Create a customer",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[TENANT],
-        request=CustomerCreation,
-        responses={201: AccountResourceId},
-        errors=(400, 401, 403, 409, 503),
-        error_schema=TypedError,
-        description="Needs `customer.customer_manage`: nobody creates a second profile of their own.",
-    )
+    @operation("POST-customer-tenant-create-customer", scopes=MANAGE, request=CustomerCreation)
     def create(self, request: Request, tenant: str) -> HttpResponse:
+        """Create a customer.
+
+        Needs `customer.customer_manage`: nobody creates a second profile of their own.
+        """
         self.require_scope(CUSTOMER_MANAGE)
         body = CustomerCreation(data=request.data)
         body.is_valid(raise_exception=True)
@@ -111,20 +74,11 @@ class CustomerViewSet(ContractViewSet):
             values=body.change("id", "password").values,
             at=self.at,
         )
-        return json_answer({"id": customer.external_id}, 201)
+        return json_response({"id": customer.external_id}, 201)
 
-    @operation(
-        "PUT-customer-tenant-update-customer",
-        summary="Create or replace a customer",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[TENANT, NUMBER],
-        request=CustomerInput,
-        responses={201: AccountResourceId, 204: None},
-        errors=(400, 401, 403, 409),
-        error_schema=TypedError,
-    )
-    def upsert(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+    @operation("PUT-customer-tenant-update-customer", scopes=MANAGE, request=CustomerInput)
+    def update(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+        """Create or replace a customer."""
         is_own = self.reaches_own_profile_only(customer_number)
         body = CustomerInput(data=request.data)
         body.is_valid(raise_exception=True)
@@ -142,22 +96,17 @@ class CustomerViewSet(ContractViewSet):
             tenant_id=self.caller.tenant.id, external_id=customer_number, change=change, at=self.at
         )
         if is_new:
-            return json_answer({"id": customer.external_id}, 201)
+            return json_response({"id": customer.external_id}, 201)
         return HttpResponse(status=204)
 
     @operation(
-        "PATCH-customer-tenant-update-customer",
-        summary="Change a customer",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[TENANT, NUMBER],
-        request=CustomerInput,
-        responses={200: None},
-        errors=(400, 401, 403, 404, 409),
-        error_schema=TypedError,
-        description="Accepts JSON Patch (a list) and JSON Merge Patch (an object).",
+        "PATCH-customer-tenant-update-customer", scopes=MANAGE, request=CustomerInput, responses={200: None}
     )
     def partial_update(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+        """Change a customer.
+
+        Accepts JSON Patch (a list) and JSON Merge Patch (an object).
+        """
         is_own = self.reaches_own_profile_only(customer_number)
         customers.change_customer(
             tenant_id=self.caller.tenant.id,
@@ -168,18 +117,12 @@ class CustomerViewSet(ContractViewSet):
         )
         return HttpResponse(status=200)
 
-    @operation(
-        "DELETE-customer-tenant-remove-customer",
-        summary="Delete a customer",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[TENANT, NUMBER],
-        responses={202: None},
-        errors=(400, 401, 403, 404),
-        error_schema=TypedError,
-        description="Sessions, contact assignments and segment assignments of the customer go too.",
-    )
+    @operation("DELETE-customer-tenant-remove-customer", scopes=MANAGE, responses={202: None})
     def destroy(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+        """Delete a customer.
+
+        Sessions, contact assignments and segment assignments of the customer go too.
+        """
         self.reaches_own_profile_only(customer_number)
         customers.delete_customer(tenant_id=self.caller.tenant.id, external_id=customer_number)
         return HttpResponse(status=202)

@@ -12,25 +12,14 @@ from accounts.identity.scopes import LEGAL_ENTITY_MANAGE, LEGAL_ENTITY_READ, LEG
 from accounts.operations import legal_entities
 from accounts.representations import LEGAL_ENTITIES
 from core.api import parameters
-from core.api.error_schemas import CategoryError
-from core.api.errors import category_shape, json_answer
-from core.api.parameters import (
-    FIELDS,
-    PAGING,
-    SORT,
-    TENANT,
-    TOTAL_COUNT_HEADER,
-    Q,
-    path_parameter,
-    query_parameter,
-)
+from core.api.error_bodies import CATEGORY_ERRORS
+from core.api.errors import json_response
+from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import InvalidInput, NotFound
 from core.sql.composition import Sql
 
-TAGS = ["Legal entities"]
-ID = path_parameter("legal_entity_id", "The legal entity's id.")
 EQUAL = "{} = %s"
 EQUAL_IN_ANY_CASE = "lower({}) = lower(%s)"
 CONTAINED_IN_ANY_CASE = "position(lower(%s) in lower({})) > 0"
@@ -55,63 +44,41 @@ READ = (LEGAL_ENTITY_READ, LEGAL_ENTITY_READ_OWN)
 
 
 class LegalEntityViewSet(ContractViewSet):
-    error_shape = staticmethod(category_shape)
+    tag = "Legal entities"
+    resource = LegalEntityAnswer
+    created = AccountResourceId
+    search_body = AccountSearch
+    error_format = CATEGORY_ERRORS
     default_page_size = 16
 
-    @operation(
-        "GET-customer-mgmt-list-legal-entities",
-        summary="List legal entities",
-        tags=TAGS,
-        scopes=READ,
-        parameters=[TENANT, Q, SORT, FIELDS, *PAGING, TOTAL_COUNT_HEADER, *FILTER_PARAMETERS],
-        responses={200: LegalEntityAnswer(many=True)},
-        error_schema=CategoryError,
-        description="With `customermanagement.legalentity_read_own` alone: those that the customer acts for.",
-    )
+    @operation("GET-customer-mgmt-list-legal-entities", scopes=READ, parameters=FILTER_PARAMETERS)
     def list(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_page(LEGAL_ENTITIES, self.wanted_entities(), needs=self.filter_joins())
+        """List legal entities.
 
-    @operation(
-        "POST-customer-mgmt-search-legal-entities",
-        summary="Search for legal entities",
-        tags=TAGS,
-        scopes=READ,
-        parameters=[TENANT, SORT, FIELDS, *PAGING, TOTAL_COUNT_HEADER, *FILTER_PARAMETERS],
-        request=AccountSearch,
-        responses={200: LegalEntityAnswer(many=True)},
-        error_schema=CategoryError,
-    )
+        With `customermanagement.legalentity_read_own` alone: those that the customer acts for.
+        """
+        return self.page_response(LEGAL_ENTITIES, self.wanted_entities(), needs=self.filter_joins())
+
+    @operation("POST-customer-mgmt-search-legal-entities", scopes=READ, parameters=FILTER_PARAMETERS)
     def search(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_page(
+        """Search for legal entities."""
+        return self.page_response(
             LEGAL_ENTITIES, self.wanted_entities(), q=self.search_text(), needs=self.filter_joins()
         )
 
-    @operation(
-        "GET-customer-mgmt-retrieve-legal-entity",
-        summary="Retrieve a legal entity",
-        tags=TAGS,
-        scopes=(LEGAL_ENTITY_READ,),
-        parameters=[TENANT, ID, FIELDS],
-        responses={200: LegalEntityAnswer},
-        errors=(400, 401, 403, 404),
-        error_schema=CategoryError,
-    )
+    @operation("GET-customer-mgmt-retrieve-legal-entity", scopes=(LEGAL_ENTITY_READ,))
     def retrieve(self, request: Request, tenant: str, legal_entity_id: str) -> HttpResponse:
+        """Retrieve a legal entity."""
         conditions = [*self.visible_entities(), Sql("legal_entity.external_id = %s", (legal_entity_id,))]
-        return self.answer_one(LEGAL_ENTITIES, conditions, missing=NotFound(resource_id=legal_entity_id))
+        return self.document_response(
+            LEGAL_ENTITIES, conditions, missing=NotFound(resource_id=legal_entity_id)
+        )
 
     @operation(
-        "POST-customer-mgmt-create-legal-entity",
-        summary="Create a legal entity",
-        tags=TAGS,
-        scopes=(LEGAL_ENTITY_MANAGE,),
-        parameters=[TENANT],
-        request=LegalEntityCreation,
-        responses={201: AccountResourceId},
-        errors=(400, 401, 403, 409),
-        error_schema=CategoryError,
+        "POST-customer-mgmt-create-legal-entity", scopes=(LEGAL_ENTITY_MANAGE,), request=LegalEntityCreation
     )
     def create(self, request: Request, tenant: str) -> HttpResponse:
+        """Create a legal entity."""
         body = LegalEntityCreation(data=request.data)
         body.is_valid(raise_exception=True)
         entity = legal_entities.create_legal_entity(
@@ -121,20 +88,13 @@ class LegalEntityViewSet(ContractViewSet):
             change=body.change("id", "parentId"),
             at=self.at,
         )
-        return json_answer({"id": entity.external_id}, 201)
+        return json_response({"id": entity.external_id}, 201)
 
     @operation(
-        "PUT-customer-mgmt-update-legal-entity",
-        summary="Create or replace a legal entity",
-        tags=TAGS,
-        scopes=(LEGAL_ENTITY_MANAGE,),
-        parameters=[TENANT, ID],
-        request=LegalEntityInput,
-        responses={201: AccountResourceId, 204: None},
-        errors=(400, 401, 403, 409),
-        error_schema=CategoryError,
+        "PUT-customer-mgmt-update-legal-entity", scopes=(LEGAL_ENTITY_MANAGE,), request=LegalEntityInput
     )
-    def upsert(self, request: Request, tenant: str, legal_entity_id: str) -> HttpResponse:
+    def update(self, request: Request, tenant: str, legal_entity_id: str) -> HttpResponse:
+        """Create or replace a legal entity."""
         body = LegalEntityInput(data=request.data)
         body.is_valid(raise_exception=True)
         entity, is_new = legal_entities.upsert_legal_entity(
@@ -144,20 +104,14 @@ class LegalEntityViewSet(ContractViewSet):
             change=body.change("parentId"),
             at=self.at,
         )
-        return json_answer({"id": entity.external_id}, 201) if is_new else HttpResponse(status=204)
+        return json_response({"id": entity.external_id}, 201) if is_new else HttpResponse(status=204)
 
-    @operation(
-        "DELETE-customer-mgmt-remove-legal-entity",
-        summary="Delete a legal entity",
-        tags=TAGS,
-        scopes=(LEGAL_ENTITY_MANAGE,),
-        parameters=[TENANT, ID],
-        responses={204: None},
-        errors=(400, 401, 403, 404),
-        error_schema=CategoryError,
-        description="Its subsidiaries go too, and the contact and segment assignments of all of them.",
-    )
+    @operation("DELETE-customer-mgmt-remove-legal-entity", scopes=(LEGAL_ENTITY_MANAGE,))
     def destroy(self, request: Request, tenant: str, legal_entity_id: str) -> HttpResponse:
+        """Delete a legal entity.
+
+        Its subsidiaries go too, and the contact and segment assignments of all of them.
+        """
         legal_entities.delete_legal_entity(tenant_id=self.caller.tenant.id, external_id=legal_entity_id)
         return HttpResponse(status=204)
 

@@ -13,24 +13,21 @@ from accounts.api.serializers.customers import (
 )
 from accounts.api.serializers.documents import AccountResourceId
 from accounts.api.viewsets.customers import EXPAND, PROTECTED
-from accounts.identity.api.viewsets.sessions import require_kind
 from accounts.identity.scopes import CUSTOMER_READ_OWN, PROFILE_EDIT, PROFILE_VIEW
 from accounts.models import Customer
 from accounts.operations import customers
 from accounts.operations.documents import Change
 from accounts.representations import PROFILES
 from core.api.addresses import client_address
-from core.api.error_schemas import TypedError
-from core.api.errors import json_answer, typed_shape
-from core.api.parameters import TENANT
+from core.api.error_bodies import TYPED_ERRORS
+from core.api.errors import json_response
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import InvalidInput, NotFound
 from core.sql.composition import Sql
-from core.tenancy.callers import CallerKind
+from core.tenancy.callers import CallerKind, customer_of, require_kind
 
-TAGS = ["Account and profile"]
 ANONYMOUS_PROFILE = {
     "id": "00000000",
     "customerNumber": "00000000",
@@ -42,20 +39,16 @@ ANONYMOUS_PROFILE = {
 
 
 class SignupViewSet(ContractViewSet):
-    error_shape = staticmethod(typed_shape)
+    tag = "Account and profile"
+    created = AccountResourceId
+    error_format = TYPED_ERRORS
 
-    @operation(
-        "POST-customer-create-customer-account",
-        summary="Sign up",
-        tags=TAGS,
-        parameters=[TENANT],
-        request=SignupInput,
-        responses={201: AccountResourceId},
-        errors=(400, 401, 403, 409, 429, 503),
-        error_schema=TypedError,
-        description="Needs an anonymous access token.",
-    )
+    @operation("POST-customer-create-customer-account", request=SignupInput, errors=(429,))
     def create(self, request: Request, tenant: str) -> HttpResponse:
+        """Sign up.
+
+        Needs an anonymous access token.
+        """
         require_kind(self.caller, CallerKind.ANONYMOUS)
         body = SignupInput(data=request.data)
         body.is_valid(raise_exception=True)
@@ -71,53 +64,45 @@ class SignupViewSet(ContractViewSet):
             password_field="signup.password" if "signup" in signup else "password",
             at=self.at,
         )
-        return json_answer({"id": customer.external_id}, 201)
+        return json_response({"id": customer.external_id}, 201)
 
 
 class ProfileViewSet(ContractViewSet):
     """`me`: the profile of whoever asks."""
 
-    error_shape = staticmethod(typed_shape)
+    tag = "Account and profile"
+    resource = CustomerAnswer
+    error_format = TYPED_ERRORS
 
-    @operation(
-        "GET-customer-retrieve-customer-profile",
-        summary="Retrieve one's own profile",
-        tags=TAGS,
-        parameters=[TENANT, EXPAND],
-        responses={200: CustomerAnswer},
-        errors=(400, 401, 403),
-        error_schema=TypedError,
-        description="Anonymous visitors get a profile that says so.",
-    )
+    @operation("GET-customer-retrieve-customer-profile", parameters=(EXPAND,))
     def retrieve(self, request: Request, tenant: str) -> HttpResponse:
+        """Retrieve one's own profile.
+
+        Anonymous visitors get a profile that says so.
+        """
         if self.caller.kind is CallerKind.ANONYMOUS:
-            return private(json_answer(ANONYMOUS_PROFILE, 200))
-        require_kind(self.caller, CallerKind.CUSTOMER)
+            return private(json_response(ANONYMOUS_PROFILE, 200))
+        own = customer_of(self.caller)
         self.require_scope(PROFILE_VIEW, CUSTOMER_READ_OWN)
-        own = self.caller.customer
         conditions = [
             Sql("customer.tenant_id = %s", (self.caller.tenant.id,)),
             Sql("customer.id = %s", (own.id,)),
         ]
-        return private(self.answer_one(PROFILES, conditions, missing=NotFound(resource_id=own.external_id)))
+        return private(
+            self.document_response(PROFILES, conditions, missing=NotFound(resource_id=own.external_id))
+        )
 
-    @operation(
-        "PATCH-customer-update-customer",
-        summary="Change one's own profile",
-        tags=TAGS,
-        parameters=[TENANT],
-        request=ProfileInput,
-        responses={200: None},
-        errors=(400, 401, 403, 409),
-        error_schema=TypedError,
-        description="The e-mail is the login, which only staff can change.",
-    )
+    @operation("PATCH-customer-update-customer", request=ProfileInput, responses={200: None})
     def partial_update(self, request: Request, tenant: str) -> HttpResponse:
-        require_kind(self.caller, CallerKind.CUSTOMER)
+        """Change one's own profile.
+
+        The e-mail is the login, which only staff can change.
+        """
+        own = customer_of(self.caller)
         self.require_scope(PROFILE_EDIT)
         customers.change_customer(
             tenant_id=self.caller.tenant.id,
-            external_id=self.caller.customer.external_id,
+            external_id=own.external_id,
             change=lambda customer: patched_profile(customer, request.data),
             is_own=True,
             at=self.at,

@@ -14,17 +14,9 @@ from accounts.operations import sites
 from accounts.operations.documents import Change
 from accounts.representations import SITES
 from core.api import parameters
-from core.api.error_schemas import TypedError
-from core.api.errors import json_answer, typed_shape
-from core.api.parameters import (
-    FIELDS,
-    PAGING,
-    SORT,
-    TENANT,
-    Q,
-    path_parameter,
-    query_parameter,
-)
+from core.api.error_bodies import TYPED_ERRORS
+from core.api.errors import json_response
+from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
@@ -33,79 +25,65 @@ from core.representation.fields import Field
 from core.representation.representations import Representation
 from core.sql.composition import Sql
 
-TAGS = ["Sites"]
-CODE = path_parameter("site_code", "The site's code.")
 EXPAND = query_parameter("expand", "Accepted; all settings and mixins are always returned.")
 INCLUDE_INACTIVE = query_parameter(
     "includeInactive", "Inactive sites too; needs `site.site_manage`.", type=bool
 )
-TOTAL_COUNT = query_parameter(
-    "totalCount", "Ask for the header X-Count: the number of sites in all.", type=bool
-)
+COUNT_HEADER = "X-Count"
 PROTECTED = ("/code", "/metadata/createdAt", "/metadata/modifiedAt")
 
 
 class SiteViewSet(ContractViewSet):
-    error_shape = staticmethod(typed_shape)
+    tag = "Sites"
+    resource = SiteAnswer
+    created = AccountResourceId
+    error_format = TYPED_ERRORS
     default_page_size = 16
     counts_by_parameter = True
-    count_header = "X-Count"
+    count_header = COUNT_HEADER
 
-    @operation(
-        "GET-site-settings-list-site-configurations",
-        summary="List sites",
-        tags=TAGS,
-        parameters=[TENANT, Q, SORT, FIELDS, *PAGING, TOTAL_COUNT, INCLUDE_INACTIVE, EXPAND],
-        responses={200: SiteAnswer(many=True)},
-        error_schema=TypedError,
-    )
+    @operation("GET-site-settings-list-site-configurations", parameters=(INCLUDE_INACTIVE, EXPAND))
     def list(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_page(SITES, self.wanted_sites())
+        """List sites."""
+        return self.page_response(SITES, self.wanted_sites())
 
     @operation(
         "GET-site-settings-list-site-codes",
-        summary="List the codes of sites",
-        tags=TAGS,
         scopes=(SITE_READ, SITE_MANAGE),
-        parameters=[TENANT, Q, SORT, *PAGING, TOTAL_COUNT, INCLUDE_INACTIVE, EXPAND],
+        parameters=(
+            parameters.Q,
+            parameters.SORT,
+            *parameters.PAGING,
+            parameters.total_count(COUNT_HEADER, by_parameter=True),
+            INCLUDE_INACTIVE,
+            EXPAND,
+        ),
         responses={200: {"type": "array", "items": {"type": "string"}}},
-        error_schema=TypedError,
     )
     def codes(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_page(SITE_CODES, self.wanted_sites())
+        """List the codes of sites."""
+        return self.page_response(SITE_CODES, self.wanted_sites())
 
-    @operation(
-        "GET-site-settings-retrieve-site-config",
-        summary="Retrieve a site",
-        tags=TAGS,
-        parameters=[TENANT, CODE, EXPAND],
-        responses={200: SiteAnswer},
-        errors=(400, 401, 403, 404),
-        error_schema=TypedError,
-        description="An inactive site is found with `site.site_manage` alone.",
-    )
+    @operation("GET-site-settings-retrieve-site-config", parameters=(EXPAND,))
     def retrieve(self, request: Request, tenant: str, site_code: str) -> HttpResponse:
+        """Retrieve a site.
+
+        An inactive site is found with `site.site_manage` alone.
+        """
         conditions = [
             Sql("site.tenant_id = %s", (self.caller.tenant.id,)),
             Sql("site.code = %s", (site_code,)),
         ]
         if not self.has_scope(SITE_MANAGE):
             conditions.append(Sql("site.is_active"))
-        return self.answer_one(SITES, conditions, missing=NotFound(f"There is no site {site_code}."))
+        return self.document_response(SITES, conditions, missing=NotFound(f"There is no site {site_code}."))
 
-    @operation(
-        "POST-site-settings-create-site",
-        summary="Create a site",
-        tags=TAGS,
-        scopes=(SITE_MANAGE,),
-        parameters=[TENANT],
-        request=SiteCreation,
-        responses={201: AccountResourceId},
-        errors=(400, 401, 403, 409),
-        error_schema=TypedError,
-        description="The first site of a tenant is its default site.",
-    )
+    @operation("POST-site-settings-create-site", scopes=(SITE_MANAGE,), request=SiteCreation)
     def create(self, request: Request, tenant: str) -> HttpResponse:
+        """Create a site.
+
+        The first site of a tenant is its default site.
+        """
         body = SiteCreation(data=request.data)
         body.is_valid(raise_exception=True)
         site = sites.create_site(
@@ -114,21 +92,20 @@ class SiteViewSet(ContractViewSet):
             change=body.change("code"),
             at=self.at,
         )
-        return json_answer({"id": site.code}, 201)
+        return json_response({"id": site.code}, 201)
 
     @operation(
         "PUT-site-settings-update-site-config",
-        summary="Replace a site",
-        tags=TAGS,
         scopes=(SITE_MANAGE,),
-        parameters=[TENANT, CODE, EXPAND],
+        parameters=(EXPAND,),
         request=SiteInput,
         responses={200: None},
-        errors=(400, 401, 403, 404, 409),
-        error_schema=TypedError,
-        description="A site that becomes the default takes the place of the present one.",
     )
     def update(self, request: Request, tenant: str, site_code: str) -> HttpResponse:
+        """Replace a site.
+
+        A site that becomes the default takes the place of the present one.
+        """
         change = read_site(SiteInput(data=request.data), site_code)
         sites.change_site(
             tenant_id=self.caller.tenant.id, code=site_code, change=lambda site: change, at=self.at
@@ -136,18 +113,13 @@ class SiteViewSet(ContractViewSet):
         return HttpResponse(status=200)
 
     @operation(
-        "PATCH-site-settings-update-site",
-        summary="Change a site",
-        tags=TAGS,
-        scopes=(SITE_MANAGE,),
-        parameters=[TENANT, CODE],
-        request=SiteInput,
-        responses={200: None},
-        errors=(400, 401, 403, 404, 409),
-        error_schema=TypedError,
-        description="Accepts JSON Patch (a list) and JSON Merge Patch (an object).",
+        "PATCH-site-settings-update-site", scopes=(SITE_MANAGE,), request=SiteInput, responses={200: None}
     )
     def partial_update(self, request: Request, tenant: str, site_code: str) -> HttpResponse:
+        """Change a site.
+
+        Accepts JSON Patch (a list) and JSON Merge Patch (an object).
+        """
         sites.change_site(
             tenant_id=self.caller.tenant.id,
             code=site_code,
@@ -156,18 +128,12 @@ class SiteViewSet(ContractViewSet):
         )
         return HttpResponse(status=200)
 
-    @operation(
-        "DELETE-site-settings-remove-site",
-        summary="Delete a site",
-        tags=TAGS,
-        scopes=(SITE_MANAGE,),
-        parameters=[TENANT, CODE],
-        responses={204: None},
-        errors=(400, 401, 403, 404, 409),
-        error_schema=TypedError,
-        description="Neither the default site nor one with customer segments can be deleted.",
-    )
+    @operation("DELETE-site-settings-remove-site", scopes=(SITE_MANAGE,), errors=(409,))
     def destroy(self, request: Request, tenant: str, site_code: str) -> HttpResponse:
+        """Delete a site.
+
+        Neither the default site nor one with customer segments can be deleted.
+        """
         sites.delete_site(tenant_id=self.caller.tenant.id, code=site_code)
         return HttpResponse(status=204)
 

@@ -4,19 +4,23 @@ from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from accounts.identity.tokens import verify_access_token
+from accounts.identity.tokens.verification import AcceptedToken, accept_token
 from core.tenancy.callers import Caller
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <access token>`; without the header there is no caller."""
+    """`Authorization: Bearer <access token>`; without the header `request.user` is DRF's AnonymousUser.
 
-    def authenticate(self, request: Request) -> tuple[None, Caller] | None:
+    Otherwise `request.user` is the caller, and `request.auth` the accepted token with its claims.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Caller, AcceptedToken] | None:
         header = request._request.META.get("HTTP_AUTHORIZATION", "")
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
             return None
-        return None, verify_access_token(token.strip(), at=timezone.now())
+        accepted = accept_token(token.strip(), at=timezone.now())
+        return accepted.caller, accepted
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

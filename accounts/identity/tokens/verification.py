@@ -44,7 +44,12 @@ _accepted: dict[str, AcceptedToken] = {}
 
 
 def verify_access_token(token: str, *, at: datetime) -> Caller:
-    """Return the caller that the token stands for.
+    """Return the caller that the token names; raises as `accept_token` does."""
+    return accept_token(token, at=at).caller
+
+
+def accept_token(token: str, *, at: datetime) -> AcceptedToken:
+    """Return the token's caller and claims.
 
     Raises AccessTokenExpired, or InvalidAccessToken when the token is not one of ours or was revoked:
     its session ended, its client, tenant or customer is not active (any more), its customer is no contact
@@ -53,7 +58,7 @@ def verify_access_token(token: str, *, at: datetime) -> Caller:
     stamp = revocation_stamp().read()
     known = _accepted.get(token)
     if known is not None and known.stamp == stamp and known.verified_at <= at < known.check_again_at:
-        return known.caller
+        return known
     if known is not None and known.verified_at <= at < known.forget_at:
         claims = known.claims
     else:
@@ -68,8 +73,9 @@ def verify_access_token(token: str, *, at: datetime) -> Caller:
     else:
         verified_at, forget_at = at, min(caller.expires_at, at + SIGNATURE_LIFETIME)
     check_again_at = min(forget_at, at + timedelta(seconds=settings.TOKEN_STATE_LIFETIME))
-    remember(token, AcceptedToken(caller, claims, verified_at, forget_at, check_again_at, stamp))
-    return caller
+    accepted = AcceptedToken(caller, claims, verified_at, forget_at, check_again_at, stamp)
+    remember(token, accepted)
+    return accepted
 
 
 def read_claims(token: str, *, at: datetime, expired_for: int = 0) -> dict[str, Any]:

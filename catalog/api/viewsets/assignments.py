@@ -9,15 +9,10 @@ from rest_framework.request import Request
 
 from catalog.api import serializers
 from catalog.api.viewsets.base import (
-    CATEGORY_ID,
-    LIST_PARAMETERS,
     MANAGE,
-    READ_ERRORS,
-    REFERENCE_ID,
     SHOW_UNPUBLISHED,
     CategoryServiceViewSet,
-    category_operation,
-    id_answer,
+    id_response,
     key_in,
     require_category,
 )
@@ -30,15 +25,14 @@ from catalog.representations import ASSIGNMENT, CATEGORY, CATEGORY_OF_REFERENCE
 from catalog.subtrees import descendants, descendants_among
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch, result_status
-from core.api.conditional import answer_made_privately
-from core.api.parameters import path_parameter, query_parameter
+from core.api.conditional import private_response_from
+from core.api.parameters import query_parameter
+from core.api.schema import operation
 from core.errors import DomainError, InvalidInput
 from core.representation.pages import KeyPartitions
 from core.sql.composition import Sql
 from core.tenancy.callers import CallerKind
 
-TAGS = ["Category assignments"]
-ASSIGNMENT_ID = path_parameter("assignmentId", "The assignment's id.")
 ASSIGNMENT_TYPE = query_parameter("assignmentType", "What is assigned: products alone.", enum=["PRODUCT"])
 FILTERS = (
     query_parameter("ref.id", "Only the assignment of this product."),
@@ -50,45 +44,38 @@ FILTERS = (
     query_parameter("hideUnpublishedProducts", "Leave out products that are not published.", type=bool),
 )
 EXPAND = query_parameter("expandSupercategoriesIds", "Add `supercategoriesIds` to each category.", type=bool)
-WRITE_ERRORS = (400, 401, 403, 404)
 MOST_SEGMENTS = 200
 
 
 class CategoryAssignmentViewSet(CategoryServiceViewSet):
     """Products in a category."""
 
-    @category_operation(
+    tag = "Category assignments"
+    resource = serializers.CategoryAssignmentResponse
+    created = serializers.CategoryId
+    bulk_result = serializers.BulkCategoryAssignmentResponse
+
+    @operation(
         "GET-category-tree-retrieve-category-assignments",
-        summary="List what is assigned to a category",
-        tags=TAGS,
-        parameters=[
-            parameters.TENANT,
-            CATEGORY_ID,
-            ASSIGNMENT_TYPE,
-            *FILTERS,
-            SHOW_UNPUBLISHED,
-            parameters.Q,
-            *LIST_PARAMETERS,
-        ],
-        responses={200: serializers.CategoryAssignmentResponse(many=True)},
-        errors=READ_ERRORS,
+        parameters=(ASSIGNMENT_TYPE, *FILTERS, SHOW_UNPUBLISHED),
     )
-    def list(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    def list(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
+        """List what is assigned to a category."""
         check_type(self.query.get("assignmentType"))
         shows_unpublished = self.shows_unpublished()
-        key = self.category_key(path["categoryId"], shows_unpublished=shows_unpublished)
+        key = self.category_key(category_id, shows_unpublished=shows_unpublished)
         narrowing, needs = self.filters()
         conditions, parts = self.of_categories(key, shows_unpublished=shows_unpublished)
-        answer = self.answer_page(
+        answer = self.page_response(
             ASSIGNMENT,
             [Sql("assignment.tenant_id = %s", (self.caller.tenant.id,)), *conditions, *narrowing],
             needs=needs,
             parts=parts,
             keeps_plan=True,
-            when_empty=partial(require_category, key, missing=CategoryNotFound(path["categoryId"])),
+            when_empty=partial(require_category, key, missing=CategoryNotFound(category_id)),
         )
         if self.caller.kind is CallerKind.CUSTOMER and self.query.get("segmentsIds"):
-            return answer_made_privately(request, answer)  # which segments count depends on the customer
+            return private_response_from(request, answer)  # which segments count depends on the customer
         return answer
 
     def of_categories(
@@ -147,52 +134,36 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
             (*name.params, part),
         )
 
-    @category_operation(
-        "POST-category-tree-assign-resource",
-        summary="Assign a product to a category",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[parameters.TENANT, CATEGORY_ID],
-        request=serializers.AssignmentBody,
-        responses={201: serializers.CategoryId},
-        errors=(*WRITE_ERRORS, 409),
-    )
-    def create(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    @operation("POST-category-tree-assign-resource", scopes=MANAGE, request=serializers.AssignmentBody)
+    def create(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
+        """Assign a product to a category."""
         assignment_id = operations.assign_product(
             tenant_id=self.caller.tenant.id,
-            category_id=path["categoryId"],
+            category_id=category_id,
             product_id=read_reference(request.data, needs_type=True),
             at=self.at,
         )
-        return id_answer(assignment_id)
+        return id_response(assignment_id)
 
-    @category_operation(
+    @operation(
         "POST-category-tree-assign-category-resources",
-        summary="Assign up to 200 products to a category",
-        tags=TAGS,
         scopes=MANAGE,
-        parameters=[parameters.TENANT, CATEGORY_ID],
         request=serializers.AssignmentBody(many=True),
-        responses={207: serializers.BulkCategoryAssignmentResponse(many=True)},
-        errors=WRITE_ERRORS,
     )
-    def bulk_create(self, request: Request, tenant: str, **path: str) -> HttpResponse:
-        return self.answer_bulk(request.data, path["categoryId"], may_exist=False)
+    def bulk_create(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
+        """Assign up to 200 products to a category."""
+        return self.bulk_response(request.data, category_id, may_exist=False)
 
-    @category_operation(
+    @operation(
         "PUT-category-tree-update-category-assignments",
-        summary="Make sure that up to 200 products are assigned to a category",
-        tags=TAGS,
         scopes=MANAGE,
-        parameters=[parameters.TENANT, CATEGORY_ID],
         request=serializers.AssignmentUpsertBody(many=True),
-        responses={207: serializers.BulkCategoryAssignmentResponse(many=True)},
-        errors=WRITE_ERRORS,
     )
-    def bulk_upsert(self, request: Request, tenant: str, **path: str) -> HttpResponse:
-        return self.answer_bulk(request.data, path["categoryId"], may_exist=True)
+    def bulk_update(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
+        """Make sure that up to 200 products are assigned to a category."""
+        return self.bulk_response(request.data, category_id, may_exist=True)
 
-    def answer_bulk(self, body: object, category_id: str, *, may_exist: bool) -> HttpResponse:
+    def bulk_response(self, body: object, category_id: str, *, may_exist: bool) -> HttpResponse:
         rows = read_references(read_batch(body), needs_type=not may_exist)
         results = operations.assign_products_in_bulk(
             tenant_id=self.caller.tenant.id,
@@ -204,87 +175,62 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         entries = [bulk_entry(result) for result in results]
         return multi_status((result.outcome for result in results), lambda done: entries[done.position])
 
-    @category_operation(
-        "PUT-category-tree-assign-resource",
-        summary="Make sure that a product is assigned to a category",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[parameters.TENANT, CATEGORY_ID, REFERENCE_ID],
-        responses={201: serializers.CategoryId, 204: None},
-        errors=WRITE_ERRORS,
-    )
-    def upsert(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    @operation("PUT-category-tree-assign-resource", scopes=MANAGE)
+    def update(self, request: Request, tenant: str, category_id: str, reference_id: str) -> HttpResponse:
+        """Make sure that a product is assigned to a category."""
         assignment_id, created = operations.upsert_assignment(
             tenant_id=self.caller.tenant.id,
-            category_id=path["categoryId"],
-            product_id=path["referenceId"],
+            category_id=category_id,
+            product_id=reference_id,
             at=self.at,
         )
-        return id_answer(assignment_id) if created else HttpResponse(status=204)
+        return id_response(assignment_id) if created else HttpResponse(status=204)
 
-    @category_operation(
-        "DELETE-category-tree-remove-category-assignment",
-        summary="Delete an assignment",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[parameters.TENANT, CATEGORY_ID, ASSIGNMENT_ID],
-        responses={204: None},
-        errors=WRITE_ERRORS,
-    )
-    def destroy(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    @operation("DELETE-category-tree-remove-category-assignment", scopes=MANAGE)
+    def destroy(self, request: Request, tenant: str, category_id: str, assignment_id: str) -> HttpResponse:
+        """Delete an assignment."""
         operations.remove_assignment(
             tenant_id=self.caller.tenant.id,
-            category_id=path["categoryId"],
-            assignment_id=path["assignmentId"],
+            category_id=category_id,
+            assignment_id=assignment_id,
         )
         return HttpResponse(status=204)
 
-    @category_operation(
-        "DELETE-category-tree-remove-category-assignment-by-reference-id",
-        summary="Take a product out of a category",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[parameters.TENANT, CATEGORY_ID, REFERENCE_ID],
-        responses={204: None},
-        errors=WRITE_ERRORS,
-    )
-    def destroy_by_reference(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    @operation("DELETE-category-tree-remove-category-assignment-by-reference-id", scopes=MANAGE)
+    def destroy_by_reference(
+        self, request: Request, tenant: str, category_id: str, reference_id: str
+    ) -> HttpResponse:
+        """Take a product out of a category."""
         operations.remove_product_from_category(
-            tenant_id=self.caller.tenant.id, category_id=path["categoryId"], product_id=path["referenceId"]
+            tenant_id=self.caller.tenant.id, category_id=category_id, product_id=reference_id
         )
         return HttpResponse(status=204)
 
-    @category_operation(
-        "DELETE-category-tree-remove-all-category-assignments",
-        summary="Take all products out of a category",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[parameters.TENANT, CATEGORY_ID, ASSIGNMENT_TYPE],
-        responses={204: None},
-        errors=WRITE_ERRORS,
+    @operation(
+        "DELETE-category-tree-remove-all-category-assignments", scopes=MANAGE, parameters=(ASSIGNMENT_TYPE,)
     )
-    def destroy_all(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    def destroy_all(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
+        """Take all products out of a category."""
         check_type(self.query.get("assignmentType"))
-        operations.remove_assignments_of_category(
-            tenant_id=self.caller.tenant.id, category_id=path["categoryId"]
-        )
+        operations.remove_assignments_of_category(tenant_id=self.caller.tenant.id, category_id=category_id)
         return HttpResponse(status=204)
 
 
 class ReferenceViewSet(CategoryServiceViewSet):
     """The categories of a product."""
 
-    @category_operation(
+    tag = "Category assignments"
+    resource = serializers.CategoryResponse
+
+    @operation(
         "GET-category-tree-list-categories-by-reference-id",
-        summary="List the categories of a product",
-        tags=TAGS,
-        parameters=[parameters.TENANT, REFERENCE_ID, SHOW_UNPUBLISHED, EXPAND, *LIST_PARAMETERS],
-        responses={200: serializers.CategoryResponse(many=True)},
-        errors=READ_ERRORS,
+        parameters=(SHOW_UNPUBLISHED, EXPAND),
+        reads="page",
     )
-    def list(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    def list(self, request: Request, tenant: str, reference_id: str) -> HttpResponse:
+        """List the categories of a product."""
         shows_unpublished = self.shows_unpublished()
-        key = self.product_key(path["referenceId"])
+        key = self.product_key(reference_id)
         expands = parameters.flag(self.query, "expandSupercategoriesIds")
         of_product = Sql(
             "SELECT category_id FROM catalog_categoryassignment WHERE tenant_id = %s AND product_id = %s",
@@ -294,7 +240,7 @@ class ReferenceViewSet(CategoryServiceViewSet):
             *self.visible(shows_unpublished=shows_unpublished),
             key_in("category.id", of_product),
         ]
-        return self.answer_page(CATEGORY if expands else CATEGORY_OF_REFERENCE, conditions, q="")
+        return self.page_response(CATEGORY if expands else CATEGORY_OF_REFERENCE, conditions, q="")
 
     def product_key(self, product_id: str) -> int:
         product = Product.objects.filter(tenant=self.caller.tenant.id, external_id=product_id)
@@ -303,17 +249,10 @@ class ReferenceViewSet(CategoryServiceViewSet):
             raise CategoriesOfReferenceNotFound(product_id)
         return key
 
-    @category_operation(
-        "DELETE-category-tree-remove-all-assignments",
-        summary="Take a product out of all categories",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[parameters.TENANT, REFERENCE_ID],
-        responses={204: None},
-        errors=WRITE_ERRORS,
-    )
-    def destroy(self, request: Request, tenant: str, **path: str) -> HttpResponse:
-        operations.remove_product_everywhere(tenant_id=self.caller.tenant.id, product_id=path["referenceId"])
+    @operation("DELETE-category-tree-remove-all-assignments", scopes=MANAGE)
+    def destroy(self, request: Request, tenant: str, reference_id: str) -> HttpResponse:
+        """Take a product out of all categories."""
+        operations.remove_product_everywhere(tenant_id=self.caller.tenant.id, product_id=reference_id)
         return HttpResponse(status=204)
 
 

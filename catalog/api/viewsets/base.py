@@ -1,6 +1,5 @@
 """What all resources of the category service share: what the caller may see, and in which languages."""
 
-from functools import partial
 from typing import Any
 
 import orjson
@@ -11,10 +10,8 @@ from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
 from catalog.bodies import WriteLanguages
 from catalog.errors import InvalidLanguages
 from core.api import parameters
-from core.api.error_schemas import CategoryError
-from core.api.errors import category_shape
-from core.api.parameters import path_parameter, query_parameter
-from core.api.schema import operation
+from core.api.error_bodies import CATEGORY_ERRORS
+from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
 from core.errors import NotFound
 from core.representation.fields import Languages
@@ -22,28 +19,17 @@ from core.representation.languages import unsupported_languages
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
 
-category_operation = partial(operation, error_schema=CategoryError)
-
 MANAGE = (CATEGORY_MANAGE,)
-CATEGORY_ID = path_parameter("categoryId", "The category's id.")
-REFERENCE_ID = path_parameter("referenceId", "The product's id.")
 SHOW_UNPUBLISHED = query_parameter(
     "showUnpublished", f"Show what is not published too. Needs {CATEGORY_READ_UNPUBLISHED}.", type=bool
 )
-LIST_PARAMETERS = (
-    parameters.SORT,
-    parameters.FIELDS,
-    *parameters.PAGING,
-    parameters.TOTAL_COUNT_HEADER,
-    parameters.ACCEPT_LANGUAGE,
-)
-READ_ERRORS = (400, 401, 403, 404)
 
 
 class CategoryServiceViewSet(ContractViewSet):
     """A resource of the category service. Any valid token may read what is published."""
 
-    error_shape = staticmethod(category_shape)
+    error_format = CATEGORY_ERRORS
+    has_localized_fields = True
 
     def initial(self, request: Request, *args: Any, **path: Any) -> None:
         super().initial(request, *args, **path)
@@ -101,7 +87,7 @@ def key_in(column: str, selection: Sql) -> Sql:
     return Sql(f"{column} IN ({selection.sql})", selection.params)
 
 
-def id_answer(resource_id: str) -> HttpResponse:
+def id_response(resource_id: str) -> HttpResponse:
     """Answer what was created."""
     return json_text(orjson.dumps({"id": resource_id}).decode(), 201)
 

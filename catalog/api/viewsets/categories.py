@@ -9,14 +9,10 @@ from catalog import bodies
 from catalog.api import serializers
 from catalog.api.filters import CategoryFilter
 from catalog.api.viewsets.base import (
-    CATEGORY_ID,
-    LIST_PARAMETERS,
     MANAGE,
-    READ_ERRORS,
     SHOW_UNPUBLISHED,
     CategoryServiceViewSet,
-    category_operation,
-    id_answer,
+    id_response,
     key_in,
     require_category,
 )
@@ -30,12 +26,12 @@ from catalog.subtrees import ancestors, descendants
 from core.api import parameters
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
+from core.api.schema import operation
 from core.representation.representations import SortKey
 from core.sql.composition import Sql, in_queryset
 from core.tenancy.identifiers import check_client_id
 from core.timestamps import format_time
 
-TAGS = ["Categories"]
 PUBLISH = query_parameter(
     "publish", "Plays no part, but must agree with `published` in the body when both are there.", type=bool
 )
@@ -61,52 +57,28 @@ WITH_SUBCATEGORIES = query_parameter(
 DEEPEST = 10_000
 TREE_ORDER = (SortKey(Sql("category.lft"), "integer"),)
 PROTECTED = ("/id", "/metadata/createdAt", "/metadata/modifiedAt")
-PATCH_BODY = {
-    "application/json": {
-        "oneOf": [
-            {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "op": {"type": "string", "enum": ["add", "remove", "replace"]},
-                        "path": {"type": "string", "description": "A JSON pointer, such as /code."},
-                        "value": {},
-                    },
-                    "required": ["op", "path"],
-                },
-            },
-            {"type": "object", "additionalProperties": True},
-        ]
-    }
-}
 
 
 class CategoryViewSet(CategoryServiceViewSet):
     """Categories."""
 
-    @category_operation(
-        "GET-category-tree-list-categories",
-        summary="List categories",
-        tags=TAGS,
-        parameters=[parameters.TENANT, *FILTERS, SHOW_UNPUBLISHED, parameters.Q, *LIST_PARAMETERS],
-        responses={200: serializers.CategoryResponse(many=True)},
-    )
+    tag = "Categories"
+    resource = serializers.CategoryResponse
+    created = serializers.CategoryId
+    search_body = serializers.CategorySearchBody
+    reads_localized_fields = True
+
+    @operation("GET-category-tree-list-categories", parameters=(*FILTERS, SHOW_UNPUBLISHED))
     def list(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_categories(q=None)
+        """List categories."""
+        return self.categories_response(q=None)
 
-    @category_operation(
-        "POST-category-tree-search-categories",
-        summary="Search categories",
-        tags=TAGS,
-        parameters=[parameters.TENANT, SHOW_ROOTS, SHOW_UNPUBLISHED, *LIST_PARAMETERS],
-        request=serializers.CategorySearchBody,
-        responses={200: serializers.CategoryResponse(many=True)},
-    )
+    @operation("POST-category-tree-search-categories", parameters=(SHOW_ROOTS, SHOW_UNPUBLISHED))
     def search(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_categories(q=self.search_text())
+        """Search categories."""
+        return self.categories_response(q=self.search_text())
 
-    def answer_categories(self, *, q: str | None) -> HttpResponse:
+    def categories_response(self, *, q: str | None) -> HttpResponse:
         conditions = self.visible(shows_unpublished=self.shows_unpublished())
         if any(self.query.get(name) for name in NARROWING):
             chosen = CategoryFilter(
@@ -116,7 +88,7 @@ class CategoryViewSet(CategoryServiceViewSet):
             )
             conditions.append(in_queryset("category.id", chosen.categories()))
         if not parameters.flag(self.query, "showRoots"):
-            return self.answer_page(CATEGORY, conditions, q=q)
+            return self.page_response(CATEGORY, conditions, q=q)
         # The filter says so too, but only so plainly does PostgreSQL expect few rows.
         conditions.append(
             Sql(
@@ -125,82 +97,58 @@ class CategoryViewSet(CategoryServiceViewSet):
                 (self.caller.tenant.id,),
             )
         )
-        return self.answer_page(CATEGORY, conditions, q=q, order=TREE_ORDER)
+        return self.page_response(CATEGORY, conditions, q=q, order=TREE_ORDER)
 
-    @category_operation(
-        "GET-category-tree-retrieve-category",
-        summary="Read a category",
-        tags=TAGS,
-        parameters=[
-            parameters.TENANT,
-            CATEGORY_ID,
-            SHOW_UNPUBLISHED,
-            parameters.FIELDS,
-            parameters.ACCEPT_LANGUAGE,
-        ],
-        responses={200: serializers.CategoryResponse},
-        errors=READ_ERRORS,
-    )
-    def retrieve(self, request: Request, tenant: str, **path: str) -> HttpResponse:
-        category_id = path["categoryId"]
+    @operation("GET-category-tree-retrieve-category", parameters=(SHOW_UNPUBLISHED,))
+    def retrieve(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
+        """Read a category."""
         conditions = [
             *self.visible(shows_unpublished=self.shows_unpublished()),
             Sql("category.external_id = %s", (category_id,)),
         ]
-        return self.answer_one(CATEGORY, conditions, missing=CategoryNotFound(category_id))
+        return self.document_response(CATEGORY, conditions, missing=CategoryNotFound(category_id))
 
-    @category_operation(
-        "GET-category-tree-retrieve-category-parents",
-        summary="List the categories above a category, from the root down",
-        tags=TAGS,
-        parameters=[parameters.TENANT, CATEGORY_ID, SHOW_UNPUBLISHED, *LIST_PARAMETERS],
-        responses={200: serializers.CategoryResponse(many=True)},
-        errors=READ_ERRORS,
-    )
-    def parents(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    @operation("GET-category-tree-retrieve-category-parents", reads="page", parameters=(SHOW_UNPUBLISHED,))
+    def parents(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
+        """List the categories above a category, from the root down."""
         shows_unpublished = self.shows_unpublished()
-        missing = RelativesNotFound(path["categoryId"], relatives="parents", tenant=tenant)
-        key = self.category_key(path["categoryId"], shows_unpublished=shows_unpublished)
+        missing = RelativesNotFound(category_id, relatives="parents", tenant=tenant)
+        key = self.category_key(category_id, shows_unpublished=shows_unpublished)
         conditions = [
             *self.visible(shows_unpublished=shows_unpublished),
             key_in("category.id", ancestors(key)),
         ]
         found = partial(require_category, key, missing=missing)
-        return self.answer_page(CATEGORY, conditions, q="", order=TREE_ORDER, when_empty=found)
+        return self.page_response(CATEGORY, conditions, q="", order=TREE_ORDER, when_empty=found)
 
-    @category_operation(
-        "GET-category-tree-list-subcategories",
-        summary="List the categories below a category",
-        tags=TAGS,
-        parameters=[parameters.TENANT, CATEGORY_ID, DEPTH, SHOW_UNPUBLISHED, *LIST_PARAMETERS],
-        description="In the order of the tree. What is unpublished is left out, with all below it.",
-        responses={200: serializers.CategoryResponse(many=True)},
-        errors=READ_ERRORS,
-    )
-    def subcategories(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    @operation("GET-category-tree-list-subcategories", reads="page", parameters=(DEPTH, SHOW_UNPUBLISHED))
+    def subcategories(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
+        """List the categories below a category.
+
+        In the order of the tree. What is unpublished is left out, with all below it.
+        """
         shows_unpublished = self.shows_unpublished()
         depth = parameters.whole_number(self.query, "depth", default=0, least=0, most=DEEPEST)
-        missing = RelativesNotFound(path["categoryId"], relatives="subcategories", tenant=tenant)
-        key = self.category_key(path["categoryId"], shows_unpublished=shows_unpublished)
+        missing = RelativesNotFound(category_id, relatives="subcategories", tenant=tenant)
+        key = self.category_key(category_id, shows_unpublished=shows_unpublished)
         conditions = [
             *self.visible(shows_unpublished=shows_unpublished),
             key_in("category.id", descendants(key, depth=depth, shows_unpublished=shows_unpublished)),
         ]
         found = partial(require_category, key, missing=missing)
-        return self.answer_page(CATEGORY, conditions, q="", order=TREE_ORDER, when_empty=found)
+        return self.page_response(CATEGORY, conditions, q="", order=TREE_ORDER, when_empty=found)
 
-    @category_operation(
+    @operation(
         "POST-category-tree-create-category",
-        summary="Create a category",
-        tags=TAGS,
         scopes=(CATEGORY_MANAGE, CATEGORY_PUBLISH),
-        parameters=[parameters.TENANT, PUBLISH, parameters.CONTENT_LANGUAGE],
-        description=f"Publishing it needs {CATEGORY_PUBLISH}.",
+        parameters=(PUBLISH,),
         request=serializers.CategoryCreation,
-        responses={201: serializers.CategoryId},
-        errors=(400, 401, 403, 409),
     )
     def create(self, request: Request, tenant: str) -> HttpResponse:
+        """Create a category.
+
+        Publishing it needs category.category_publish.
+        """
         draft, _ = bodies.read_category(request.data, self.write_languages())
         chosen = request.data.get("id")
         self.check_publish_parameter(draft)
@@ -211,22 +159,22 @@ class CategoryViewSet(CategoryServiceViewSet):
             publication=self.publication(),
             at=self.at,
         )
-        return id_answer(category.external_id)
+        return id_response(category.external_id)
 
-    @category_operation(
+    @operation(
         "PUT-category-tree-update-category",
-        summary="Create or replace a category",
-        tags=TAGS,
         scopes=(CATEGORY_MANAGE, CATEGORY_PUBLISH, CATEGORY_UNPUBLISH),
-        parameters=[parameters.TENANT, CATEGORY_ID, PUBLISH, parameters.CONTENT_LANGUAGE],
-        description=f"Publishing it needs {CATEGORY_PUBLISH}, unpublishing it {CATEGORY_UNPUBLISH}.",
+        parameters=(PUBLISH,),
         request=serializers.CategoryUpdate,
-        responses={201: serializers.CategoryId, 204: None},
-        errors=(400, 401, 403, 404, 409),
+        errors=(404,),
     )
-    def upsert(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    def update(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
+        """Create or replace a category.
+
+        Publishing it needs category.category_publish, unpublishing it category.category_unpublish.
+        """
         draft, version = bodies.read_category(request.data, self.write_languages())
-        category_id = check_client_id(path["categoryId"], field="categoryId")
+        category_id = check_client_id(category_id, field="categoryId")
         if request.data.get("id") not in (None, category_id):
             raise InvalidCategory("The id in the body is not the one in the path", field="id")
         self.check_publish_parameter(draft)
@@ -238,20 +186,18 @@ class CategoryViewSet(CategoryServiceViewSet):
             publication=self.publication(),
             at=self.at,
         )
-        return id_answer(category_id) if created else HttpResponse(status=204)
+        return id_response(category_id) if created else HttpResponse(status=204)
 
-    @category_operation(
+    @operation(
         "PATCH-category-tree-update-category",
-        summary="Change parts of a category",
-        tags=TAGS,
         scopes=(CATEGORY_MANAGE, CATEGORY_PUBLISH, CATEGORY_UNPUBLISH),
-        parameters=[parameters.TENANT, CATEGORY_ID, PUBLISH, parameters.CONTENT_LANGUAGE],
-        description="A list is a JSON Patch (RFC 6902), an object a JSON Merge Patch (RFC 7396).",
-        request=PATCH_BODY,
-        responses={204: None},
-        errors=(400, 401, 403, 404, 409),
+        parameters=(PUBLISH,),
     )
-    def patch(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    def partial_update(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
+        """Change parts of a category.
+
+        A list is a JSON Patch (RFC 6902), an object a JSON Merge Patch (RFC 7396).
+        """
         body, languages = request.data, self.write_languages()
 
         def edit(category: Category) -> tuple[CategoryDraft, int | None]:
@@ -262,27 +208,20 @@ class CategoryViewSet(CategoryServiceViewSet):
 
         operations.edit_category(
             tenant_id=self.caller.tenant.id,
-            external_id=path["categoryId"],
+            external_id=category_id,
             edit=edit,
             publication=self.publication(),
             at=self.at,
         )
         return HttpResponse(status=204)
 
-    @category_operation(
-        "DELETE-category-tree-remove-category",
-        summary="Delete a category",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[parameters.TENANT, CATEGORY_ID, WITH_SUBCATEGORIES],
-        responses={204: None},
-        errors=READ_ERRORS,
-    )
-    def destroy(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    @operation("DELETE-category-tree-remove-category", scopes=MANAGE, parameters=(WITH_SUBCATEGORIES,))
+    def destroy(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
+        """Delete a category."""
         recursive = parameters.flag(self.query, "recursive")  # the parameter's old name
         operations.delete_category(
             tenant_id=self.caller.tenant.id,
-            external_id=path["categoryId"],
+            external_id=category_id,
             with_subcategories=parameters.flag(self.query, "withSubcategories", default=recursive),
         )
         return HttpResponse(status=204)

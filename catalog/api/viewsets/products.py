@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
@@ -12,17 +11,18 @@ from accounts.identity.scopes import (
     PRODUCT_UNPUBLISH,
 )
 from catalog import products as wire
-from catalog.api.viewsets.base import id_answer
-from catalog.api.viewsets.categories import PATCH_BODY, PROTECTED
+from catalog.api.error_bodies import PRODUCT_ERRORS
+from catalog.api.viewsets.base import id_response
+from catalog.api.viewsets.categories import PROTECTED
 from catalog.errors import InvalidProduct, ProductNotFound
 from catalog.models import Product
 from catalog.operations import products as operations
 from catalog.operations.products import ProductDraft
 from catalog.operations.publication import Publication
-from catalog.products import PRODUCT, product_document, product_shape, read_new_id, read_product
+from catalog.products import PRODUCT, product_document, read_new_id, read_product
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch, result_status
-from core.api.parameters import path_parameter, query_parameter
+from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
@@ -31,19 +31,8 @@ from core.sql.composition import Sql
 from core.sql.upserts import RowResult
 from core.tenancy.identifiers import check_client_id
 
-product_operation = partial(operation, error_schema=wire.ProductError)
-
-TAGS = ["Products"]
-PRODUCT_ID = path_parameter("productId", "The product's id.")
 CREATE = (PRODUCT_MANAGE, PRODUCT_PUBLISH)
 UPDATE = (PRODUCT_MANAGE, PRODUCT_PUBLISH, PRODUCT_UNPUBLISH)
-LIST_PARAMETERS = (
-    parameters.SORT,
-    parameters.FIELDS,
-    *parameters.PAGING,
-    parameters.TOTAL_COUNT_HEADER,
-    parameters.ACCEPT_LANGUAGE,
-)
 INDEXING = query_parameter(
     "doIndex", "Accepted and without effect: what is written is found at once.", type=bool
 )
@@ -58,83 +47,66 @@ PARTIAL = query_parameter("partial", "Change only what the body names.", type=bo
 class ProductViewSet(ContractViewSet):
     """Products. Any valid token may read those that are published."""
 
-    error_shape = staticmethod(product_shape)
+    tag = "Products"
+    resource = wire.ProductResponse
+    created = wire.ProductId
+    bulk_result = wire.ProductBulkResponse
+    search_body = wire.ProductSearchBody
+    has_localized_fields = True
+    reads_localized_fields = True
+    deletes_unknown = True
+    error_format = PRODUCT_ERRORS
 
-    @product_operation(
-        "GET-product-list-products",
-        summary="List products",
-        tags=TAGS,
-        parameters=[parameters.TENANT, parameters.Q, *LIST_PARAMETERS],
-        responses={200: wire.ProductResponse(many=True)},
-    )
+    @operation("GET-product-list-products")
     def list(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_page(PRODUCT, self.visible())
+        """List products."""
+        return self.page_response(PRODUCT, self.visible())
 
-    @product_operation(
-        "POST-product-search-products",
-        summary="Search products",
-        tags=TAGS,
-        parameters=[parameters.TENANT, *LIST_PARAMETERS],
-        request=wire.ProductSearchBody,
-        responses={200: wire.ProductResponse(many=True)},
-    )
+    @operation("POST-product-search-products")
     def search(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_page(PRODUCT, self.visible(), q=self.search_text())
+        """Search products."""
+        return self.page_response(PRODUCT, self.visible(), q=self.search_text())
 
-    @product_operation(
-        "GET-product-retrieve-product",
-        summary="Read a product",
-        tags=TAGS,
-        parameters=[parameters.TENANT, PRODUCT_ID, parameters.FIELDS, parameters.ACCEPT_LANGUAGE],
-        responses={200: wire.ProductResponse},
-        errors=(400, 401, 403, 404),
-    )
-    def retrieve(self, request: Request, tenant: str, **path: str) -> HttpResponse:
-        conditions = [*self.visible(), Sql("product.external_id = %s", (path["productId"],))]
-        return self.answer_one(PRODUCT, conditions, missing=ProductNotFound(path["productId"]))
+    @operation("GET-product-retrieve-product")
+    def retrieve(self, request: Request, tenant: str, product_id: str) -> HttpResponse:
+        """Read a product."""
+        conditions = [*self.visible(), Sql("product.external_id = %s", (product_id,))]
+        return self.document_response(PRODUCT, conditions, missing=ProductNotFound(product_id))
 
-    @product_operation(
+    @operation(
         "POST-product-create-product",
-        summary="Create a product",
-        tags=TAGS,
         scopes=CREATE,
-        parameters=[parameters.TENANT, INDEXING, RELATED_ITEMS, parameters.CONTENT_LANGUAGE],
-        description=f"Publishing it needs {PRODUCT_PUBLISH}.",
+        parameters=(INDEXING, RELATED_ITEMS),
         request=wire.ProductCreation,
-        responses={201: wire.ProductId},
-        errors=(400, 401, 403, 409),
     )
     def create(self, request: Request, tenant: str) -> HttpResponse:
+        """Create a product.
+
+        Publishing it needs product.product_publish.
+        """
         product_id = operations.create_product(
             tenant_id=self.caller.tenant.id,
             draft=self.read(request.data, product_id=read_new_id(request.data)),
             publication=self.publication(),
             at=self.at,
         )
-        return id_answer(product_id)
+        return id_response(product_id)
 
-    @product_operation(
+    @operation(
         "PUT-product-update-product",
-        summary="Create or replace a product",
-        tags=TAGS,
         scopes=UPDATE,
-        parameters=[
-            parameters.TENANT,
-            PRODUCT_ID,
-            PARTIAL,
-            INDEXING,
-            RELATED_ITEMS,
-            parameters.CONTENT_LANGUAGE,
-        ],
-        description=f"Publishing it needs {PRODUCT_PUBLISH}, unpublishing it {PRODUCT_UNPUBLISH}.",
+        parameters=(PARTIAL, INDEXING, RELATED_ITEMS),
         request=wire.ProductBody,
-        responses={201: wire.ProductId, 204: None},
-        errors=(400, 401, 403, 404, 409),
+        errors=(404,),
     )
-    def upsert(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    def update(self, request: Request, tenant: str, product_id: str) -> HttpResponse:
+        """Create or replace a product.
+
+        Publishing it needs product.product_publish, unpublishing it product.product_unpublish.
+        """
         if parameters.flag(request.query_params, "partial"):
-            return self.change(path["productId"], request.data)
-        product_id = check_client_id(path["productId"], field="productId")
+            return self.change(product_id, request.data)
+        product_id = check_client_id(product_id, field="productId")
         if isinstance(request.data, dict) and request.data.get("id") not in (None, product_id):
             raise InvalidProduct("The id in the body is not the one in the path.", field="id")
         created = operations.upsert_product(
@@ -143,21 +115,15 @@ class ProductViewSet(ContractViewSet):
             publication=self.publication(),
             at=self.at,
         )
-        return id_answer(product_id) if created else HttpResponse(status=204)
+        return id_response(product_id) if created else HttpResponse(status=204)
 
-    @product_operation(
-        "PATCH-product-update-product",
-        summary="Change parts of a product",
-        tags=TAGS,
-        scopes=UPDATE,
-        parameters=[parameters.TENANT, PRODUCT_ID, INDEXING, RELATED_ITEMS, parameters.CONTENT_LANGUAGE],
-        description="A list is a JSON Patch (RFC 6902), an object a JSON Merge Patch (RFC 7396).",
-        request=PATCH_BODY,
-        responses={204: None},
-        errors=(400, 401, 403, 404, 409),
-    )
-    def patch(self, request: Request, tenant: str, **path: str) -> HttpResponse:
-        return self.change(path["productId"], request.data)
+    @operation("PATCH-product-update-product", scopes=UPDATE, parameters=(INDEXING, RELATED_ITEMS))
+    def partial_update(self, request: Request, tenant: str, product_id: str) -> HttpResponse:
+        """Change parts of a product.
+
+        A list is a JSON Patch (RFC 6902), an object a JSON Merge Patch (RFC 7396).
+        """
+        return self.change(product_id, request.data)
 
     def change(self, product_id: str, body: Any) -> HttpResponse:
         def edit(product: Product) -> ProductDraft:
@@ -173,44 +139,36 @@ class ProductViewSet(ContractViewSet):
         )
         return HttpResponse(status=204)
 
-    @product_operation(
-        "DELETE-product-remove-product",
-        summary="Delete a product",
-        tags=TAGS,
-        scopes=(PRODUCT_MANAGE,),
-        parameters=[parameters.TENANT, PRODUCT_ID, INDEXING],
-        description="With all its assignments to categories and segments. An unknown one is deleted already.",
-        responses={204: None},
-    )
-    def destroy(self, request: Request, tenant: str, **path: str) -> HttpResponse:
-        operations.delete_product(tenant_id=self.caller.tenant.id, product_id=path["productId"])
+    @operation("DELETE-product-remove-product", scopes=(PRODUCT_MANAGE,), parameters=(INDEXING,))
+    def destroy(self, request: Request, tenant: str, product_id: str) -> HttpResponse:
+        """Delete a product.
+
+        With all its assignments to categories and segments. An unknown one is deleted already.
+        """
+        operations.delete_product(tenant_id=self.caller.tenant.id, product_id=product_id)
         return HttpResponse(status=204)
 
-    @product_operation(
+    @operation(
         "POST-product-create-bulk-products",
-        summary="Create up to 200 products",
-        tags=TAGS,
         scopes=CREATE,
-        parameters=[parameters.TENANT, INDEXING, RELATED_ITEMS, parameters.CONTENT_LANGUAGE],
+        parameters=(INDEXING, RELATED_ITEMS),
         request=wire.ProductCreation(many=True),
-        responses={207: wire.ProductBulkResponse(many=True)},
     )
     def bulk_create(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_bulk(request.data, may_exist=False)
+        """Create up to 200 products."""
+        return self.bulk_response(request.data, may_exist=False)
 
-    @product_operation(
+    @operation(
         "PUT-product-update-bulk-products",
-        summary="Create or replace up to 200 products",
-        tags=TAGS,
         scopes=UPDATE,
-        parameters=[parameters.TENANT, INDEXING, RELATED_ITEMS, parameters.CONTENT_LANGUAGE],
+        parameters=(INDEXING, RELATED_ITEMS),
         request=wire.ProductBulkUpdate(many=True),
-        responses={207: wire.ProductBulkResponse(many=True)},
     )
-    def bulk_upsert(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_bulk(request.data, may_exist=True)
+    def bulk_update(self, request: Request, tenant: str) -> HttpResponse:
+        """Create or replace up to 200 products."""
+        return self.bulk_response(request.data, may_exist=True)
 
-    def answer_bulk(self, body: object, *, may_exist: bool) -> HttpResponse:
+    def bulk_response(self, body: object, *, may_exist: bool) -> HttpResponse:
         outcomes = operations.write_products_in_bulk(
             tenant_id=self.caller.tenant.id,
             drafts=[self.read_row(entry, needs_id=may_exist) for entry in read_batch(body)],

@@ -2,49 +2,34 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from django.http import HttpResponse
 
 from accounts.identity.scopes import COUPON_REDEEM_ON_BEHALF
-from core.api import parameters
 from core.api.addresses import client_address
-from core.api.conditional import answer_made_privately
-from core.api.error_schemas import TypedError
-from core.api.parameters import path_parameter, query_parameter
-from core.api.schema import operation
+from core.api.conditional import private_response_from
+from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
 from core.sql.composition import Sql
-from coupons.api.error_bodies import coupon_shape
+from coupons.api.error_bodies import COUPON_ERRORS
 from coupons.errors import CouponNotFound, CouponNotRedeemable
 from coupons.orders import Buyer
 from coupons.throttling import attempt_limit, count_failure, refuse_exhausted
 
-coupon_operation = partial(operation, error_schema=TypedError)
-
-CODE = path_parameter("code", "The coupon's code.")
 CUSTOMER_NUMBER = query_parameter(
     "customerNumber",
     "The customer for whom the caller asks. Another than the caller needs coupon.coupon_redeem_on_behalf.",
 )
 SHOW_DELETED = query_parameter("showDeleted", "Return deleted coupons too.", type=bool)
-LIST_PARAMETERS = (
-    parameters.Q,
-    parameters.SORT,
-    parameters.FIELDS,
-    *parameters.PAGING,
-    parameters.TOTAL_COUNT,
-)
-READ_ERRORS = (400, 401, 403, 404)
-ATTEMPT_ERRORS = (*READ_ERRORS, 429)
 
 
 class CouponServiceViewSet(ContractViewSet):
     """A resource of the coupon service."""
 
-    error_shape = staticmethod(coupon_shape)
+    error_format = COUPON_ERRORS
     default_page_size = 16
     counts_by_parameter = True
+    count_header = "Items-Count"
 
     def own_customer_number(self) -> str:
         return self.caller.customer.external_id if self.caller.customer else ""
@@ -84,7 +69,7 @@ class CouponServiceViewSet(ContractViewSet):
 
     def privately(self, answer: HttpResponse) -> HttpResponse:
         """Return an answer that belongs to one customer, or 304 when the client holds it already."""
-        return answer_made_privately(self.request, answer)
+        return private_response_from(self.request, answer)
 
     def tenant_condition(self, alias: str) -> Sql:
         return Sql(f"{alias}.tenant_id = %s", (self.caller.tenant.id,))

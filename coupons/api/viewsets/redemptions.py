@@ -6,8 +6,9 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
 from core.api import parameters
-from core.api.errors import json_answer
-from core.api.parameters import TENANT, header_parameter, path_parameter, query_parameter
+from core.api.errors import json_response
+from core.api.parameters import header_parameter, query_parameter
+from core.api.schema import operation
 from core.errors import InvalidInput
 from core.sql.composition import Sql
 from core.timestamps import parse_time
@@ -18,15 +19,7 @@ from coupons.api.serializers import (
     RedemptionResponse,
     ResourceLocation,
 )
-from coupons.api.viewsets import (
-    ATTEMPT_ERRORS,
-    CODE,
-    CUSTOMER_NUMBER,
-    LIST_PARAMETERS,
-    READ_ERRORS,
-    CouponServiceViewSet,
-    coupon_operation,
-)
+from coupons.api.viewsets import CUSTOMER_NUMBER, CouponServiceViewSet
 from coupons.bodies import LONGEST_ORDER_CODE, read_redemption_body
 from coupons.codes import has_code
 from coupons.eligibility import Verdict, assess_coupon
@@ -37,7 +30,6 @@ from coupons.operations import delete_redemption, redeem_coupon
 from coupons.representations import REDEMPTIONS
 from coupons.throttling import REDEMPTION_PATIENCE
 
-REDEMPTION_ID = path_parameter("id", "The redemption's id.")
 AS_OF = query_parameter("asOf", "Judge as of this instant. Needs coupon.coupon_manage.")
 IDEMPOTENCY_KEY = header_parameter(
     "Idempotency-Key", "Repeating a request with the same key counts once and returns the first redemption."
@@ -45,18 +37,21 @@ IDEMPOTENCY_KEY = header_parameter(
 
 
 class ValidationViewSet(CouponServiceViewSet):
-    @coupon_operation(
+    tag = "Coupon Validation"
+
+    @operation(
         "POST-coupon-validate-coupon",
-        summary="Say whether a coupon can be redeemed",
-        tags=("Coupon Validation",),
         scopes=(COUPON_REDEEM_ON_BEHALF, COUPON_REDEEM, COUPON_MANAGE),
-        parameters=(TENANT, CODE, AS_OF),
+        parameters=(AS_OF,),
         request=CouponValidation,
         responses={200: CouponVerdict},
-        errors=ATTEMPT_ERRORS,
-        description="With items the answer holds those the coupon applies to, their sum and the discount.",
+        errors=(429,),
     )
-    def create(self, request: Request, tenant: str, code: str) -> HttpResponse:
+    def validate(self, request: Request, tenant: str, code: str) -> HttpResponse:
+        """Say whether a coupon can be redeemed.
+
+        With items the answer holds those the coupon applies to, their sum and the discount.
+        """
         at = self.instant()
         body = read_redemption_body(request.data, is_validation=True)
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
@@ -95,30 +90,25 @@ def verdict_document(verdict: Verdict) -> bytes:
 
 
 class RedemptionViewSet(CouponServiceViewSet):
-    @coupon_operation(
-        "GET-coupon-list-coupon-redemptions",
-        summary="List the redemptions of a coupon",
-        tags=("Coupon Redemption",),
-        scopes=(COUPON_MANAGE,),
-        parameters=(TENANT, CODE, *LIST_PARAMETERS),
-        responses={200: RedemptionResponse(many=True)},
-        errors=READ_ERRORS,
-    )
-    def list(self, request: Request, tenant: str, code: str) -> HttpResponse:
-        coupon = read_coupon(self.caller.tenant.id, code)
-        return self.answer_page(REDEMPTIONS, [Sql("redemption.coupon_id = %s", (coupon.id,))])
+    tag = "Coupon Redemption"
+    resource = RedemptionResponse
+    created = ResourceLocation
 
-    @coupon_operation(
+    @operation("GET-coupon-list-coupon-redemptions", scopes=(COUPON_MANAGE,))
+    def list(self, request: Request, tenant: str, code: str) -> HttpResponse:
+        """List the redemptions of a coupon."""
+        coupon = read_coupon(self.caller.tenant.id, code)
+        return self.page_response(REDEMPTIONS, [Sql("redemption.coupon_id = %s", (coupon.id,))])
+
+    @operation(
         "POST-coupon-invalidate-coupon",
-        summary="Redeem a coupon",
-        tags=("Coupon Redemption",),
         scopes=(COUPON_REDEEM_ON_BEHALF, COUPON_REDEEM),
-        parameters=(TENANT, CODE, IDEMPOTENCY_KEY),
+        parameters=(IDEMPOTENCY_KEY,),
         request=RedemptionCreation,
-        responses={201: ResourceLocation},
-        errors=(*ATTEMPT_ERRORS, 409),
+        errors=(429,),
     )
     def create(self, request: Request, tenant: str, code: str) -> HttpResponse:
+        """Redeem a coupon."""
         body = read_redemption_body(request.data)
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
         with self.attempt(patience=REDEMPTION_PATIENCE):
@@ -130,7 +120,7 @@ class RedemptionViewSet(CouponServiceViewSet):
                 at=self.at,
                 idempotency_key=self.idempotency_key(),
             )
-        return json_answer({"id": redeemed.id}, 201)
+        return json_response({"id": redeemed.id}, 201)
 
     def idempotency_key(self) -> str:
         key = self.header("Idempotency-Key").strip()
@@ -141,18 +131,16 @@ class RedemptionViewSet(CouponServiceViewSet):
             )
         return key
 
-    @coupon_operation(
+    @operation(
         "GET-coupon-retrieve-coupon-redemption",
-        summary="Read a redemption",
-        tags=("Coupon Redemption",),
         scopes=(COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF),
-        parameters=(TENANT, CODE, REDEMPTION_ID, CUSTOMER_NUMBER, parameters.FIELDS),
-        responses={200: RedemptionResponse},
-        errors=READ_ERRORS,
-        description="Who does not manage coupons reads the own redemptions, or those of the customer named.",
+        parameters=(CUSTOMER_NUMBER,),
     )
-    def retrieve(self, request: Request, tenant: str, code: str, **path: str) -> HttpResponse:
-        redemption_id = path["id"]
+    def retrieve(self, request: Request, tenant: str, code: str, redemption_id: str) -> HttpResponse:
+        """Read a redemption.
+
+        Who does not manage coupons reads the own redemptions, or those of the customer named.
+        """
         named = parameters.text(request.query_params, "customerNumber")
         customer_number = self.customer_asked_for(named)
         coupon = has_code(self.caller.tenant.id, code)
@@ -168,17 +156,12 @@ class RedemptionViewSet(CouponServiceViewSet):
                 )
             )
         missing = RedemptionNotFound(redemption_id)
-        return self.privately(self.answer_one(REDEMPTIONS, conditions, missing=missing, needs=("coupon",)))
+        return self.privately(
+            self.document_response(REDEMPTIONS, conditions, missing=missing, needs=("coupon",))
+        )
 
-    @coupon_operation(
-        "DELETE-coupon-remove-coupon-redemption",
-        summary="Take a redemption back",
-        tags=("Coupon Redemption",),
-        scopes=(COUPON_MANAGE,),
-        parameters=(TENANT, CODE, REDEMPTION_ID),
-        responses={204: None},
-        errors=READ_ERRORS,
-    )
-    def destroy(self, request: Request, tenant: str, code: str, **path: str) -> HttpResponse:
-        delete_redemption(tenant_id=self.caller.tenant.id, code=code, redemption_id=path["id"])
+    @operation("DELETE-coupon-remove-coupon-redemption", scopes=(COUPON_MANAGE,))
+    def destroy(self, request: Request, tenant: str, code: str, redemption_id: str) -> HttpResponse:
+        """Take a redemption back."""
+        delete_redemption(tenant_id=self.caller.tenant.id, code=code, redemption_id=redemption_id)
         return HttpResponse(status=204)

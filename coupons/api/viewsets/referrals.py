@@ -2,36 +2,29 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_REDEEM_ON_BEHALF
-from core.api.parameters import TENANT, path_parameter
+from core.api.schema import operation
 from core.errors import NotAllowed, NotFound
 from core.sql.composition import Sql
 from core.tenancy.callers import CallerKind
 from coupons.api.serializers import CouponResponse
-from coupons.api.viewsets import READ_ERRORS, CouponServiceViewSet, coupon_operation
+from coupons.api.viewsets import CouponServiceViewSet
 from coupons.operations import create_referral_coupon
 from coupons.representations import COUPONS
-
-TAGS = ("Referral Coupon Management",)
-CUSTOMER = path_parameter("customerNumber", "The customer who hands the code on.")
 
 
 class ReferralCouponViewSet(CouponServiceViewSet):
     """Services may ask for every customer, customers for themselves."""
 
-    @coupon_operation(
-        "GET-coupon-retrieve-referral-coupon",
-        summary="Read a customer's referral coupon",
-        tags=TAGS,
-        parameters=(TENANT, CUSTOMER),
-        responses={200: CouponResponse, 204: None},
-        errors=READ_ERRORS,
-    )
-    def retrieve(self, request: Request, tenant: str, **path: str) -> HttpResponse:
-        customer_number = path["customerNumber"]
+    tag = "Referral Coupon Management"
+    resource = CouponResponse
+
+    @operation("GET-coupon-retrieve-referral-coupon", responses={200: CouponResponse, 204: None})
+    def retrieve(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+        """Read a customer's referral coupon."""
         self.check_customer(customer_number)
         missing = NotFound(f"The customer {customer_number} has no referral coupon.")
         try:
-            answer = self.answer_one(
+            answer = self.document_response(
                 COUPONS,
                 [
                     self.tenant_condition("coupon"),
@@ -46,21 +39,14 @@ class ReferralCouponViewSet(CouponServiceViewSet):
             return HttpResponse(status=204)
         return self.privately(answer)
 
-    @coupon_operation(
-        "POST-coupon-create-referral-coupon-code",
-        summary="Make a customer's referral coupon, or return the one there is",
-        tags=TAGS,
-        parameters=(TENANT, CUSTOMER),
-        responses={200: CouponResponse},
-        errors=READ_ERRORS,
-    )
-    def create(self, request: Request, tenant: str, **path: str) -> HttpResponse:
-        customer_number = path["customerNumber"]
+    @operation("POST-coupon-create-referral-coupon-code", responses={200: CouponResponse})
+    def create(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+        """Make a customer's referral coupon, or return the one there is."""
         self.check_customer(customer_number)
         coupon = create_referral_coupon(
             tenant_id=self.caller.tenant.id, customer_number=customer_number, at=self.at
         )
-        return self.answer_one(
+        return self.document_response(
             COUPONS,
             [Sql("coupon.id = %s", (coupon.pk,))],
             missing=NotFound(f"The customer {customer_number} has no referral coupon."),

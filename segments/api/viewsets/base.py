@@ -2,17 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import SEGMENT_READ
 from core.api import parameters
-from core.api.conditional import answer_privately
-from core.api.error_schemas import SegmentError
-from core.api.parameters import path_parameter, query_parameter
-from core.api.schema import operation
+from core.api.conditional import private_response
+from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
 from core.errors import MissingScope
 from core.sql.composition import Sql
@@ -23,21 +20,6 @@ from segments.customer_context import Shopper, shopper_of
 from segments.errors import SegmentNotFound
 from segments.visibility import ResolvedSegments, resolve
 
-segment_operation = partial(operation, error_schema=SegmentError)
-
-SEGMENT_ID = path_parameter("segmentId", "The segment's id.")
-CUSTOMER = path_parameter("customerId", "The customer's number.")
-LEGAL_ENTITY = path_parameter("legalEntityId", "The legal entity's id.")
-TYPE = path_parameter("type", "PRODUCT or CATEGORY, in any case.")
-ITEM = path_parameter("itemId", "The id of the product or category.")
-LIST_PARAMETERS = (
-    parameters.Q,
-    parameters.SORT,
-    parameters.FIELDS,
-    *parameters.PAGING,
-    parameters.TOTAL_COUNT_HEADER,
-)
-SEARCH_PARAMETERS = LIST_PARAMETERS[1:]
 LEGAL_ENTITY_ID = query_parameter(
     "legalEntityId",
     "The legal entity that the customer acts for; needed by contacts of several, when the token names none.",
@@ -48,11 +30,12 @@ CUSTOMER_ID = query_parameter(
 AS_OF = query_parameter("asOf", "See what would be seen at this instant. Needs customersegment.segment_read.")
 SITE_CODE = query_parameter("siteCode", "Only segments of this site.")
 PREVIEW = (LEGAL_ENTITY_ID, CUSTOMER_ID, AS_OF)
-READ_ERRORS = (400, 401, 403, 404)
 
 
 class SegmentServiceViewSet(ContractViewSet):
     """A resource of the customer segment service."""
+
+    deletes_unknown = True
 
     @property
     def reads_all(self) -> bool:
@@ -93,7 +76,7 @@ class SegmentServiceViewSet(ContractViewSet):
         self.require_scope(SEGMENT_READ)
         return parse_time(as_of, field="asOf")
 
-    def answer_seen(self, sight: ResolvedSegments, answer: Callable[[], HttpResponse]) -> HttpResponse:
+    def seen_response(self, sight: ResolvedSegments, answer: Callable[[], HttpResponse]) -> HttpResponse:
         """Answer what a shopper sees, or 304 when the client holds that already."""
         parts = (
             sight.context.tenant_id,
@@ -104,7 +87,7 @@ class SegmentServiceViewSet(ContractViewSet):
             sight.changes_at,
             self.caller.tenant.default_language,
         )
-        return answer_privately(self.request, parts, answer)
+        return private_response(self.request, parts, answer)
 
     def own_sight_of(self, shopper: Shopper, segment_id: str) -> ResolvedSegments:
         """Return the sight of one segment; raise SegmentNotFound unless it counts for the shopper."""
@@ -134,7 +117,7 @@ class SegmentServiceViewSet(ContractViewSet):
         return LanguageContext(self.header("Content-Language"), self.caller.tenant.default_language)
 
 
-def upsert_answer(*, created: bool, body: bytes = b"") -> HttpResponse:
+def upsert_response(*, created: bool, body: bytes = b"") -> HttpResponse:
     """Answer 201 with the body when the resource is new, else 204."""
     if not created:
         return HttpResponse(status=204)

@@ -10,22 +10,17 @@ from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch
 from core.api.patches import apply_patch
+from core.api.schema import operation
 from core.sql.composition import Sql
 from core.timestamps import format_time
 from segments import bodies as rows
 from segments.api import serializers
 from segments.api.match import read_match
 from segments.api.viewsets.base import (
-    AS_OF,
-    CUSTOMER_ID,
     LEGAL_ENTITY_ID,
-    LIST_PARAMETERS,
-    READ_ERRORS,
-    SEARCH_PARAMETERS,
-    SEGMENT_ID,
+    PREVIEW,
     SegmentServiceViewSet,
-    segment_operation,
-    upsert_answer,
+    upsert_response,
 )
 from segments.errors import SegmentNotFound
 from segments.models import Segment
@@ -34,225 +29,135 @@ from segments.operations.segments import SegmentRow
 from segments.representations import SEGMENT
 from segments.visibility import matching_products_in, resolve
 
-TAGS = ["Segments"]
 READ = (SEGMENT_READ, SEGMENT_READ_OWN)
 MANAGE = (SEGMENT_MANAGE,)
 FORCE_DELETE = parameters.query_parameter(
     "forceDelete", "Delete the assignments as well; without it a segment that has any stays.", type=bool
 )
-WRITE_ERRORS = (400, 401, 403, 409)
 PROTECTED = ("/id", "/metadata/createdAt", "/metadata/modifiedAt")
-PATCH_BODY = {
-    "application/json": {
-        "oneOf": [
-            {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "op": {"type": "string", "enum": ["add", "remove", "replace"]},
-                        "path": {"type": "string", "description": "A JSON pointer, such as /name/en."},
-                        "value": {},
-                    },
-                    "required": ["op", "path"],
-                },
-            },
-            {"type": "object", "additionalProperties": True},
-        ]
-    }
-}
 
 
 class SegmentViewSet(SegmentServiceViewSet):
     """Segments."""
 
-    @segment_operation(
-        "POST-customer-segment-create-segment",
-        summary="Create a segment",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[parameters.TENANT, parameters.CONTENT_LANGUAGE],
-        request=serializers.SegmentCreation,
-        responses={201: serializers.IdResponse},
-        errors=WRITE_ERRORS,
-    )
+    tag = "Segments"
+    resource = serializers.SegmentResponse
+    created = serializers.IdResponse
+    bulk_result = serializers.BulkResponse
+    search_body = serializers.SearchBody
+    has_localized_fields = True
+    reads_localized_fields = True
+
+    @operation("POST-customer-segment-create-segment", scopes=MANAGE, request=serializers.SegmentCreation)
     def create(self, request: Request, tenant: str) -> HttpResponse:
+        """Create a segment."""
         row = rows.read_new_segment(request.data, self.language_context(request))
         segment_id = operations.create_segment(tenant_id=self.caller.tenant.id, row=row, at=self.at)
-        return upsert_answer(created=True, body=orjson.dumps({"id": segment_id}))
+        return upsert_response(created=True, body=orjson.dumps({"id": segment_id}))
 
-    @segment_operation(
+    @operation(
         "GET-customer-segment-retrieve-segments",
-        summary="List segments",
-        tags=TAGS,
         scopes=READ,
-        parameters=[
-            parameters.TENANT,
-            *LIST_PARAMETERS,
-            parameters.ACCEPT_LANGUAGE,
-            LEGAL_ENTITY_ID,
-            CUSTOMER_ID,
-            AS_OF,
-        ],
-        responses={200: serializers.SegmentResponse(many=True)},
+        parameters=PREVIEW,
     )
     def list(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_segments(q=None)
+        """List segments."""
+        return self.segments_response(q=None)
 
-    @segment_operation(
-        "POST-customer-segment-search-segments",
-        summary="Search segments",
-        tags=TAGS,
-        scopes=READ,
-        parameters=[
-            parameters.TENANT,
-            *SEARCH_PARAMETERS,
-            parameters.ACCEPT_LANGUAGE,
-            LEGAL_ENTITY_ID,
-            CUSTOMER_ID,
-            AS_OF,
-        ],
-        request=serializers.SearchBody,
-        responses={200: serializers.SegmentResponse(many=True)},
-    )
+    @operation("POST-customer-segment-search-segments", scopes=READ, parameters=PREVIEW)
     def search(self, request: Request, tenant: str) -> HttpResponse:
-        return self.answer_segments(q=self.search_text())
+        """Search segments."""
+        return self.segments_response(q=self.search_text())
 
-    def answer_segments(self, *, q: str | None) -> HttpResponse:
+    def segments_response(self, *, q: str | None) -> HttpResponse:
         shopper, at = self.viewing_shopper(), self.viewing_instant()
         conditions = [self.tenant_condition("segment")]
         if shopper is None:
-            return self.answer_page(SEGMENT, conditions, q=q, keeps_plan=True)
+            return self.page_response(SEGMENT, conditions, q=q, keeps_plan=True)
         sight = resolve(shopper, at=at)
         conditions.append(Sql("segment.id = ANY(%s::bigint[])", (list(sight.segment_ids),)))
-        page = partial(self.answer_page, SEGMENT, conditions, q=q, keeps_plan=True)
-        return self.answer_seen(sight, page) if q is None else page()
+        page = partial(self.page_response, SEGMENT, conditions, q=q, keeps_plan=True)
+        return self.seen_response(sight, page) if q is None else page()
 
-    @segment_operation(
-        "GET-customer-segment-retrieve-segment",
-        summary="Read a segment",
-        tags=TAGS,
-        scopes=READ,
-        parameters=[
-            parameters.TENANT,
-            SEGMENT_ID,
-            parameters.FIELDS,
-            parameters.ACCEPT_LANGUAGE,
-            LEGAL_ENTITY_ID,
-        ],
-        responses={200: serializers.SegmentResponse},
-        errors=READ_ERRORS,
-    )
-    def retrieve(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    @operation("GET-customer-segment-retrieve-segment", scopes=READ, parameters=(LEGAL_ENTITY_ID,))
+    def retrieve(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
+        """Read a segment."""
         shopper = self.own_shopper()
         conditions = [
             self.tenant_condition("segment"),
-            Sql("segment.external_id = %s", (path["segmentId"],)),
+            Sql("segment.external_id = %s", (segment_id,)),
         ]
-        missing = SegmentNotFound(resource_id=path["segmentId"])
+        missing = SegmentNotFound(resource_id=segment_id)
         if shopper is None:
-            return self.answer_one(SEGMENT, conditions, missing=missing)
-        sight = self.own_sight_of(shopper, path["segmentId"])
-        return self.answer_seen(sight, partial(self.answer_one, SEGMENT, conditions, missing=missing))
-
-    @segment_operation(
-        "PUT-customer-segment-update-segment",
-        summary="Create or replace a segment",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[parameters.TENANT, SEGMENT_ID, parameters.CONTENT_LANGUAGE],
-        request=serializers.SegmentUpdate,
-        responses={201: serializers.IdResponse, 204: None},
-        errors=WRITE_ERRORS,
-    )
-    def upsert(self, request: Request, tenant: str, **path: str) -> HttpResponse:
-        row = rows.read_named_segment(
-            request.data, self.language_context(request), segment_id=path["segmentId"]
+            return self.document_response(SEGMENT, conditions, missing=missing)
+        sight = self.own_sight_of(shopper, segment_id)
+        return self.seen_response(
+            sight, partial(self.document_response, SEGMENT, conditions, missing=missing)
         )
-        created = operations.upsert_segment(tenant_id=self.caller.tenant.id, row=row, at=self.at)
-        return upsert_answer(created=created, body=orjson.dumps({"id": path["segmentId"]}))
 
-    @segment_operation(
-        "PATCH-customer-segment-update-segment",
-        summary="Change parts of a segment",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[parameters.TENANT, SEGMENT_ID, parameters.CONTENT_LANGUAGE],
-        description="A list is a JSON Patch (RFC 6902), an object a JSON Merge Patch (RFC 7396).",
-        request=PATCH_BODY,
-        responses={204: None},
-        errors=(400, 401, 403, 404, 409),
-    )
-    def patch(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    @operation("PUT-customer-segment-update-segment", scopes=MANAGE, request=serializers.SegmentUpdate)
+    def update(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
+        """Create or replace a segment."""
+        row = rows.read_named_segment(request.data, self.language_context(request), segment_id=segment_id)
+        created = operations.upsert_segment(tenant_id=self.caller.tenant.id, row=row, at=self.at)
+        return upsert_response(created=created, body=orjson.dumps({"id": segment_id}))
+
+    @operation("PATCH-customer-segment-update-segment", scopes=MANAGE)
+    def partial_update(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
+        """Change parts of a segment.
+
+        A list is a JSON Patch (RFC 6902), an object a JSON Merge Patch (RFC 7396).
+        """
         body, languages = request.data, self.language_context(request)
 
         def patched(segment: Segment) -> SegmentRow:
             document = apply_patch(segment_document(segment), body, protected=PROTECTED)
-            return rows.read_segment(document, languages, segment_id=path["segmentId"])
+            return rows.read_segment(document, languages, segment_id=segment_id)
 
         operations.change_segment(
-            tenant_id=self.caller.tenant.id, segment_id=path["segmentId"], change=patched, at=self.at
+            tenant_id=self.caller.tenant.id, segment_id=segment_id, change=patched, at=self.at
         )
         return HttpResponse(status=204)
 
-    @segment_operation(
-        "DELETE-customer-segment-remove-segment",
-        summary="Delete a segment",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[parameters.TENANT, SEGMENT_ID, FORCE_DELETE],
-        responses={204: None},
-    )
-    def destroy(self, request: Request, tenant: str, **path: str) -> HttpResponse:
+    @operation("DELETE-customer-segment-remove-segment", scopes=MANAGE, parameters=(FORCE_DELETE,))
+    def destroy(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
+        """Delete a segment."""
         forces = parameters.flag(request.query_params, "forceDelete")
-        operations.delete_segment(
-            tenant_id=self.caller.tenant.id, segment_id=path["segmentId"], forces=forces
-        )
+        operations.delete_segment(tenant_id=self.caller.tenant.id, segment_id=segment_id, forces=forces)
         return HttpResponse(status=204)
 
-    @segment_operation(
+    @operation(
         "POST-customer-segment-create-segments-bulk",
-        summary="Create up to 200 segments",
-        tags=TAGS,
         scopes=MANAGE,
-        parameters=[parameters.TENANT, parameters.CONTENT_LANGUAGE],
         request=serializers.SegmentCreation(many=True),
-        responses={207: serializers.BulkResponse(many=True)},
     )
     def bulk_create(self, request: Request, tenant: str) -> HttpResponse:
+        """Create up to 200 segments."""
         read = partial(rows.read_new_segment, languages=self.language_context(request))
         created = operations.create_segments(
             tenant_id=self.caller.tenant.id, rows=rows.read_rows(read_batch(request.data), read), at=self.at
         )
         return multi_status(created)
 
-    @segment_operation(
+    @operation(
         "PUT-customer-segment-update-segments-bulk",
-        summary="Create or replace up to 200 segments",
-        tags=TAGS,
         scopes=MANAGE,
-        parameters=[parameters.TENANT, parameters.CONTENT_LANGUAGE],
         request=serializers.SegmentUpdateBulk(many=True),
-        responses={207: serializers.BulkResponse(many=True)},
     )
-    def bulk_upsert(self, request: Request, tenant: str) -> HttpResponse:
+    def bulk_update(self, request: Request, tenant: str) -> HttpResponse:
+        """Create or replace up to 200 segments."""
         read = partial(rows.read_identified_segment, languages=self.language_context(request))
         written = operations.upsert_segments(
             tenant_id=self.caller.tenant.id, rows=rows.read_rows(read_batch(request.data), read), at=self.at
         )
         return multi_status(written)
 
-    @segment_operation(
-        "DELETE-customer-segment-remove-segments-bulk",
-        summary="Delete up to 200 segments",
-        tags=TAGS,
-        scopes=MANAGE,
-        parameters=[parameters.TENANT, FORCE_DELETE],
-        description="The body lists the ids.",
-        request={"application/json": {"type": "array", "items": {"type": "string"}}},
-        responses={207: serializers.BulkResponse(many=True)},
-    )
+    @operation("DELETE-customer-segment-remove-segments-bulk", scopes=MANAGE, parameters=(FORCE_DELETE,))
     def bulk_destroy(self, request: Request, tenant: str) -> HttpResponse:
+        """Delete up to 200 segments.
+
+        The body lists the ids.
+        """
         segment_ids = rows.read_rows(read_batch(request.data), rows.read_deleted_segment)
         deleted = operations.delete_segments(
             tenant_id=self.caller.tenant.id,
@@ -261,16 +166,14 @@ class SegmentViewSet(SegmentServiceViewSet):
         )
         return multi_status(deleted)
 
-    @segment_operation(
+    @operation(
         "POST-customer-segment-check-match",
-        summary="Find out which products segments hold",
-        tags=TAGS,
         scopes=MANAGE,
-        parameters=[parameters.TENANT],
         request=serializers.MatchBody,
         responses={200: serializers.MatchItem(many=True)},
     )
     def match(self, request: Request, tenant: str) -> HttpResponse:
+        """Find out which products segments hold."""
         wanted = read_match(request.data)
         matched = matching_products_in(
             tenant_id=self.caller.tenant.id,

@@ -121,6 +121,14 @@ def test_json_body_is_refused(backend):
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
+@pytest.mark.parametrize("method", ["post", "get"])
+def test_what_is_wrong_before_the_form_is_read_is_said_as_rfc_6749_says(client, method):
+    response = getattr(client, method)("/oauth/token?a=%00")
+    assert response.status_code == {"post": 400, "get": 405}[method]
+    assert response.json()["error"] == "invalid_request"
+    assert response.json()["error_description"]
+
+
 def test_inactive_client_gets_no_token(backend):
     client, secret = backend
     change_api_client(client=client, is_active=False)

@@ -10,28 +10,19 @@ from psycopg import errors as postgres
 from rest_framework import exceptions as rest
 
 from core import errors
-from core.api.errors import (
-    InvalidBody,
-    MalformedBody,
-    SearchTookTooLong,
-    answer_error,
-    answer_failure,
-    category_shape,
-    flatten,
-    search_time_limit,
-    segment_shape,
-    typed_shape,
-)
+from core.api.error_bodies import CATEGORY_ERRORS, SEGMENT_ERRORS, TYPED_ERRORS
+from core.api.errors import SearchTookTooLong, error_response, failure_response, flatten, search_time_limit
 from core.api.json import JsonParser
+from core.errors import InvalidBody, MalformedBody
 
 
 class View:
-    def __init__(self, shape):
-        self.error_shape = shape
+    def __init__(self, error_format):
+        self.error_format = error_format
 
 
-def answer(exception, shape=segment_shape):
-    response = answer_error(exception, {"view": View(shape)})
+def answer(exception, error_format=SEGMENT_ERRORS):
+    response = error_response(exception, {"view": View(error_format)})
     return response.status_code, json.loads(response.content)
 
 
@@ -58,6 +49,9 @@ def database_error(kind, cause):
         (errors.NotFound(resource_id="x"), 404),
         (Http404(), 404),
         (rest.MethodNotAllowed("PUT"), 405),
+        (rest.NotAcceptable(), 406),
+        (rest.UnsupportedMediaType("text/xml"), 415),
+        (rest.Throttled(), 429),
         (errors.AlreadyExists(), 409),
         (errors.VersionConflict(expected=1, stored=2), 409),
         (errors.TooManyAttempts("x", retry_after=3), 429),
@@ -84,12 +78,12 @@ def test_each_kind_of_error_has_its_status(exception, status):
     ],
 )
 def test_faults_of_ours_rise(exception):
-    assert answer_error(exception, {"view": View(segment_shape)}) is None
+    assert error_response(exception, {"view": View(SEGMENT_ERRORS)}) is None
 
 
 def test_no_token_is_a_fault_in_every_service():
-    for shape in (segment_shape, category_shape, typed_shape):
-        assert answer(errors.NotAuthenticated("Invalid access token"), shape) == (
+    for error_format in (SEGMENT_ERRORS, CATEGORY_ERRORS, TYPED_ERRORS):
+        assert answer(errors.NotAuthenticated("Invalid access token"), error_format) == (
             401,
             {
                 "fault": {
@@ -119,7 +113,7 @@ def test_segment_errors():
 
 
 def test_category_errors_name_the_missing_scope():
-    assert answer(errors.MissingScope(("category.category_manage",)), category_shape) == (
+    assert answer(errors.MissingScope(("category.category_manage",)), CATEGORY_ERRORS) == (
         403,
         {
             "code": 403,
@@ -132,7 +126,7 @@ def test_category_errors_name_the_missing_scope():
 
 def test_typed_errors_list_every_problem():
     problems = [("name", "missing_value", "A name is needed."), ("", "odd", "Something is odd.")]
-    assert answer(InvalidBody(problems, "Two problems."), typed_shape) == (
+    assert answer(InvalidBody(problems, "Two problems."), TYPED_ERRORS) == (
         400,
         {
             "status": 400,
@@ -148,7 +142,7 @@ def test_typed_errors_list_every_problem():
 
 def test_waiting_time_is_a_header():
     error = errors.TooManyAttempts("Wait.", retry_after=7)
-    assert answer_error(error, {"view": View(typed_shape)})["Retry-After"] == "7"
+    assert error_response(error, {"view": View(TYPED_ERRORS)})["Retry-After"] == "7"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +156,7 @@ def test_waiting_time_is_a_header():
     ],
 )
 def test_what_another_attempt_may_cure_says_when_to_try_again(cause, seconds):
-    response = answer_error(database_error(OperationalError, cause), {"view": View(typed_shape)})
+    response = error_response(database_error(OperationalError, cause), {"view": View(TYPED_ERRORS)})
     assert (response.status_code, response["Retry-After"]) == (503, seconds)
 
 
@@ -187,8 +181,17 @@ def test_problems_of_nested_serializers_have_dotted_paths():
     ]
 
 
+def test_a_throttle_says_how_long_to_wait():
+    response = error_response(rest.Throttled(6.2), {"view": View(TYPED_ERRORS)})
+    assert (response["Retry-After"], json.loads(response.content)["type"]) == ("7", "too_many_requests")
+
+
+def test_what_a_permission_says_is_the_message():
+    assert answer(rest.PermissionDenied("Only on weekdays."))[1]["message"] == "Only on weekdays."
+
+
 def test_a_failure_tells_nothing():
-    response = answer_failure(None)
+    response = failure_response(None)
     assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
     assert json.loads(response.content)["message"] == "Something went wrong while processing the request."
 

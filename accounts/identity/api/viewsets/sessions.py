@@ -18,15 +18,14 @@ from accounts.identity.operations import sessions
 from accounts.identity.operations.sessions import GrantedSession
 from accounts.models import Customer
 from core.api.addresses import client_address
-from core.api.error_schemas import TypedError
-from core.api.errors import json_answer, typed_shape
-from core.api.parameters import TENANT, query_parameter
+from core.api.error_bodies import TYPED_ERRORS
+from core.api.errors import json_response
+from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
-from core.errors import InvalidInput, NotAllowed
-from core.tenancy.callers import CallerKind
+from core.errors import InvalidInput
+from core.tenancy.callers import CallerKind, require_kind
 
-TAGS = ["Authentication and authorization"]
 CONTEXT = {"currency": 3, "siteCode": 128, "language": 35, "targetLocation": 2}
 PLAIN_TEXT = re.compile(r"[A-Za-z0-9._:~@-]*")
 LONGEST_TOKEN = 8_000
@@ -48,27 +47,26 @@ def query_text(request: Request, name: str, *, most: int, is_required: bool = Fa
 class AnonymousSessionViewSet(ContractViewSet):
     """Sessions of visitors who have not logged in. No token is needed, only a storefront's client id."""
 
+    tag = "Authentication and authorization"
     authentication_classes = ()
-    error_shape = staticmethod(typed_shape)
+    error_format = TYPED_ERRORS
 
     @operation(
         "GET-oauth-generate-anonymous-access-token",
-        summary="Start an anonymous session",
-        tags=TAGS,
         is_public=True,
-        parameters=[
+        parameters=(
             TENANT_NAMED,
             CLIENT_ID,
             query_parameter("currency", "The session's currency (ISO 4217)."),
             query_parameter("siteCode", "The session's site."),
             query_parameter("language", "The session's language."),
             query_parameter("targetLocation", "The session's country (ISO 3166-1 alpha-2)."),
-        ],
+        ),
         responses={200: AnonymousToken},
-        errors=(400, 401),
-        error_schema=TypedError,
+        errors=(401,),
     )
     def login(self, request: Request) -> HttpResponse:
+        """Start an anonymous session."""
         context = {name: query_text(request, name, most=most) for name, most in CONTEXT.items()}
         for name, value in context.items():
             if not PLAIN_TEXT.fullmatch(value):
@@ -79,25 +77,25 @@ class AnonymousSessionViewSet(ContractViewSet):
             context={name: value for name, value in context.items() if value},
             at=self.at,
         )
-        return not_stored(json_answer(anonymous_token_of(granted), 200))
+        return not_stored(json_response(anonymous_token_of(granted), 200))
 
     @operation(
         "GET-oauth-refresh-anonymous-access-token",
-        summary="Go on with an anonymous session",
-        tags=TAGS,
         is_public=True,
-        parameters=[
+        parameters=(
             TENANT_NAMED,
             CLIENT_ID,
             query_parameter("refresh_token", "The session's refresh token; it is good once."),
             query_parameter("anonymous_token", "Deprecated: a former access token of the session."),
-        ],
+        ),
         responses={200: AnonymousToken},
-        errors=(400, 401),
-        error_schema=TypedError,
-        description="The refresh token alone suffices. The session keeps its id.",
+        errors=(401,),
     )
     def refresh(self, request: Request) -> HttpResponse:
+        """Go on with an anonymous session.
+
+        The refresh token alone suffices. The session keeps its id.
+        """
         tenant_name = query_text(request, "tenant", most=16, is_required=True)
         client_id = query_text(request, "client_id", most=128, is_required=True)
         refresh_token = query_text(request, "refresh_token", most=sessions.LONGEST_REFRESH_TOKEN)
@@ -112,47 +110,43 @@ class AnonymousSessionViewSet(ContractViewSet):
             )
         else:
             raise InvalidInput("The parameter refresh_token is missing.", field="refresh_token")
-        return not_stored(json_answer(anonymous_token_of(granted), 200))
+        return not_stored(json_response(anonymous_token_of(granted), 200))
 
 
 class CustomerSessionViewSet(ContractViewSet):
     """Sessions of customers."""
 
-    error_shape = staticmethod(typed_shape)
+    tag = "Authentication and authorization"
+    error_format = TYPED_ERRORS
 
     @operation(
         "POST-customer-authenticate-customer",
-        summary="Log a customer in",
-        tags=TAGS,
-        parameters=[TENANT],
         request=LoginRequest,
         responses={200: CustomerToken},
-        errors=(400, 401, 403, 429, 503),
-        error_schema=TypedError,
-        description="Needs an anonymous access token. The customer gets a session of their own.",
+        errors=(429,),
     )
     def login(self, request: Request, tenant: str) -> HttpResponse:
+        """Log a customer in.
+
+        Needs an anonymous access token. The customer gets a session of their own.
+        """
         require_kind(self.caller, CallerKind.ANONYMOUS)
         body = LoginRequest(data=request.data)
         body.is_valid(raise_exception=True)
         granted = sessions.log_in(
             caller=self.caller, address=client_address(request._request), at=self.at, **body.validated_data
         )
-        return not_stored(json_answer({**customer_token_of(granted), "initialPassword": False}, 200))
+        return not_stored(json_response({**customer_token_of(granted), "initialPassword": False}, 200))
 
     @operation(
         "GET-customer-logout-customer",
-        summary="Log a customer out",
-        tags=TAGS,
-        parameters=[
-            TENANT,
+        parameters=(
             query_parameter("accessToken", "The customer's access token; absent: the request's own."),
-        ],
+        ),
         responses={204: None},
-        errors=(400, 401, 403),
-        error_schema=TypedError,
     )
     def logout(self, request: Request, tenant: str) -> HttpResponse:
+        """Log a customer out."""
         token = query_text(request, "accessToken", most=LONGEST_TOKEN)
         if not token:
             require_kind(self.caller, CallerKind.CUSTOMER)
@@ -162,19 +156,17 @@ class CustomerSessionViewSet(ContractViewSet):
 
     @operation(
         "GET-customer-refresh-authtoken",
-        summary="Go on with a customer's session",
-        tags=TAGS,
-        parameters=[
-            TENANT,
+        parameters=(
             query_parameter("refreshToken", "The session's refresh token; it is good once.", required=True),
             query_parameter("legalEntityId", "The legal entity that the customer acts for from now on."),
-        ],
+        ),
         responses={200: RefreshedCustomerToken},
-        errors=(400, 401, 403),
-        error_schema=TypedError,
-        description="Needs the customer's access token or an anonymous one. The session keeps its id.",
     )
     def refresh(self, request: Request, tenant: str) -> HttpResponse:
+        """Go on with a customer's session.
+
+        Needs the customer's access token or an anonymous one. The session keeps its id.
+        """
         granted = sessions.refresh_customer_session(
             tenant_id=self.caller.tenant.id,
             refresh_token=query_text(
@@ -183,18 +175,11 @@ class CustomerSessionViewSet(ContractViewSet):
             legal_entity_id=query_text(request, "legalEntityId", most=128),
             at=self.at,
         )
-        return not_stored(json_answer(customer_token_of(granted), 200))
+        return not_stored(json_response(customer_token_of(granted), 200))
 
-    @operation(
-        "GET-customer-validate-token",
-        summary="Validate an access token",
-        tags=TAGS,
-        parameters=[TENANT],
-        responses={200: TokenDetails},
-        errors=(401, 403),
-        error_schema=TypedError,
-    )
+    @operation("GET-customer-validate-token", responses={200: TokenDetails})
     def validate(self, request: Request, tenant: str) -> HttpResponse:
+        """Validate an access token."""
         caller = self.caller
         body: dict[str, Any] = {
             "token_type": "Bearer",
@@ -209,13 +194,7 @@ class CustomerSessionViewSet(ContractViewSet):
                 body["email"] = email
         if caller.legal_entity:
             body["legalEntityId"] = caller.legal_entity.external_id
-        return not_stored(json_answer(body, 200))
-
-
-def require_kind(caller: Any, kind: CallerKind) -> None:
-    """Raise NotAllowed unless the token is of this kind."""
-    if caller.kind is not kind:
-        raise NotAllowed(f"This operation needs an access token of kind {kind.value}.")
+        return not_stored(json_response(body, 200))
 
 
 def anonymous_token_of(granted: GrantedSession) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from accounts.identity.api.serializers import (
 from accounts.identity.operations.clients import grant_service_token
 from accounts.identity.tokens.keys import published_keys
 from core.api.addresses import client_address
-from core.api.error_schemas import SegmentError
-from core.api.errors import json_answer, segment_shape
+from core.api.error_bodies import ErrorFormat
+from core.api.errors import json_response
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import DomainError, TooManyAttempts, Unavailable
@@ -31,33 +31,38 @@ LONGEST_PARAMETER = 4_000
 SESSION_IDLE_TIME = 120  # seconds; part of the answer's published shape, nothing here is idle
 
 
-def oauth_shape(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
-    """`{error, error_description}` of RFC 6749 while the service is not available, else the common shape."""
+def oauth_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+    """`{error, error_description}`: RFC 6749, for what goes wrong outside the request for a token itself."""
     if isinstance(error, Unavailable):
-        return {"error": "temporarily_unavailable", "error_description": error.message}
-    return segment_shape(error, status)
+        code = "temporarily_unavailable"
+    else:
+        code = "invalid_request" if status < 500 else "server_error"
+    return {"error": code, "error_description": error.message}
+
+
+OAUTH_ERRORS = ErrorFormat(oauth_error_body, OAuthError)
 
 
 class ServiceTokenViewSet(ContractViewSet):
     """`POST /oauth/token`: access tokens for programs (RFC 6749, client credentials)."""
 
+    tag = "Service Access Token"
+    error_format = OAUTH_ERRORS
     authentication_classes = ()
     parser_classes = (FormParser,)
-    error_shape = staticmethod(oauth_shape)
 
     @operation(
         "POST-oauth-request-client-credentials",
-        summary="Request a service access token",
-        tags=["Service Access Token"],
         is_public=True,
         request={"application/x-www-form-urlencoded": ServiceTokenRequest},
         responses={200: ServiceTokenAnswer, 401: OAuthError},
-        errors=(400, 429),
-        error_schema=OAuthError,
-        description="The client names itself in the body or by HTTP Basic. Errors are those of RFC 6749,"
-        " and `too_many_requests` after many wrong secrets from one address.",
+        errors=(429,),
     )
     def create(self, request: Request) -> HttpResponse:
+        """Request a service access token.
+
+        The client names itself in the body or by HTTP Basic. Errors are those of RFC 6749.
+        """
         try:
             form = read_form(request.data)
             client_id, client_secret = credentials_of(form, request.META.get("HTTP_AUTHORIZATION", ""))
@@ -78,7 +83,7 @@ class ServiceTokenViewSet(ContractViewSet):
         except TooManyAttempts as refused:
             return too_many_attempts(refused)
         return not_stored(
-            json_answer(
+            json_response(
                 {
                     "access_token": token.access_token,
                     "token_type": "Bearer",
@@ -96,20 +101,17 @@ class ServiceTokenViewSet(ContractViewSet):
 class KeySetViewSet(ContractViewSet):
     """The public keys of all tokens that may still be good."""
 
+    tag = "Service Access Token"
+    has_page_parameters = False
     authentication_classes = ()
 
-    @operation(
-        "GET-jwks",
-        summary="Retrieve the keys that verify access tokens",
-        tags=["Service Access Token"],
-        is_public=True,
-        responses={200: JsonWebKeySet},
-        errors=(),
-        error_schema=SegmentError,
-        description="An extension: a JSON Web Key Set (RFC 7517).",
-    )
+    @operation("GET-jwks", is_public=True, responses={200: JsonWebKeySet})
     def retrieve(self, request: Request) -> HttpResponse:
-        answer = json_answer({"keys": published_keys(self.at)}, 200)
+        """Retrieve the keys that verify access tokens.
+
+        An extension: a JSON Web Key Set (RFC 7517).
+        """
+        answer = json_response({"keys": published_keys(self.at)}, 200)
         answer["Cache-Control"] = "public, max-age=300"
         return answer
 
@@ -149,8 +151,8 @@ def refusal(refused: TokenRequestRefused) -> HttpResponse:
     """Answer as RFC 6749 says: 401 when the client is not known, else 400."""
     body = {"error": refused.code, "error_description": refused.message}
     if refused.code != "invalid_client":
-        return not_stored(json_answer(body, 400))
-    answer = json_answer(body, 401)
+        return not_stored(json_response(body, 400))
+    answer = json_response(body, 401)
     answer["WWW-Authenticate"] = 'Basic realm="oauth"'
     return not_stored(answer)
 
@@ -158,7 +160,7 @@ def refusal(refused: TokenRequestRefused) -> HttpResponse:
 def too_many_attempts(refused: TooManyAttempts) -> HttpResponse:
     """Answer in the shape of RFC 6749, which names no code for this."""
     body = {"error": "too_many_requests", "error_description": refused.message}
-    answer = not_stored(json_answer(body, 429))
+    answer = not_stored(json_response(body, 429))
     answer["Retry-After"] = str(refused.retry_after)
     return answer
 

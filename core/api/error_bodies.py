@@ -1,0 +1,131 @@
+"""The error bodies of the services: how each is written, and how the OpenAPI document describes it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from rest_framework import serializers
+
+from core.errors import DomainError, InvalidBody, MissingScope, Problem
+
+TYPES = {
+    HTTPStatus.BAD_REQUEST: "validation_violation",
+    HTTPStatus.FORBIDDEN: "insufficient_permissions",
+    HTTPStatus.NOT_FOUND: "resource_not_found",
+    HTTPStatus.CONFLICT: "conflict_resource",
+}
+
+
+class SegmentErrorDetail(serializers.Serializer):
+    field = serializers.CharField(required=False)
+    type = serializers.CharField(required=False)
+    message = serializers.CharField(required=False)
+
+
+class SegmentError(serializers.Serializer):
+    code = serializers.IntegerField()
+    status = serializers.CharField()
+    message = serializers.CharField()
+    resourceId = serializers.CharField(required=False)
+    details = SegmentErrorDetail(required=False)
+
+
+class CategoryError(serializers.Serializer):
+    code = serializers.IntegerField()
+    status = serializers.CharField()
+    message = serializers.CharField()
+    resourceId = serializers.CharField(required=False)
+    details = serializers.ListField(child=serializers.CharField())
+
+
+class TypedErrorDetail(serializers.Serializer):
+    field = serializers.CharField(required=False)
+    type = serializers.CharField()
+    message = serializers.CharField(required=False)
+
+
+class TypedError(serializers.Serializer):
+    status = serializers.IntegerField()
+    type = serializers.CharField()
+    message = serializers.CharField(required=False)
+    details = TypedErrorDetail(many=True, required=False)
+
+
+class FaultDetail(serializers.Serializer):
+    errorcode = serializers.CharField()
+
+
+class FaultBody(serializers.Serializer):
+    faultstring = serializers.CharField()
+    detail = FaultDetail()
+
+
+class Fault(serializers.Serializer):
+    fault = FaultBody()
+
+
+def problems_of(error: DomainError) -> list[Problem]:
+    """Return the (field, type, message) of each thing that is wrong."""
+    if isinstance(error, InvalidBody):
+        return error.problems
+    return [Problem(error.field, error.code, error.message)] if error.field else []
+
+
+def segment_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+    """`{code, status, message[, resourceId, details]}`: customer segments."""
+    body: dict[str, Any] = {"code": status.value, "status": status.phrase, "message": error.message}
+    if error.resource_id:
+        body["resourceId"] = error.resource_id
+    if problems := problems_of(error):
+        field, kind, message = problems[0]
+        body["details"] = {"field": field, "type": kind, "message": message}
+    return body
+
+
+def category_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+    """`{code, status, message, details: [text][, resourceId]}`: categories and customer management."""
+    details = [f"{field}: {message}" if field else message for field, _, message in problems_of(error)]
+    heading = getattr(error, "heading", "") or error.message
+    body: dict[str, Any] = {"code": status.value, "status": status.phrase, "message": heading}
+    if isinstance(error, MissingScope):
+        body["message"] = "You need a scope for this action."
+        details = [f"Required scope(s): {', '.join(error.scopes)}"]
+    body["details"] = getattr(error, "details", None) or details
+    if error.resource_id:
+        body["resourceId"] = error.resource_id
+    return body
+
+
+def typed_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+    """`{status, type, message[, details: [{field, type, message}]]}`: coupons, customers and sites."""
+    body: dict[str, Any] = {
+        "status": status.value,
+        "type": getattr(error, "type", "") or TYPES.get(status) or status.phrase.lower().replace(" ", "_"),
+        "message": error.message,
+    }
+    if problems := problems_of(error):
+        body["details"] = [
+            {**({"field": field} if field else {}), "type": kind, "message": message}
+            for field, kind, message in problems
+        ]
+    return body
+
+
+def fault_body(error: DomainError) -> dict[str, Any]:
+    """`{fault: {faultstring, detail: {errorcode}}}`: the 401 of every service."""
+    code = getattr(error, "fault_code", "oauth.v2.InvalidAccessToken")
+    return {"fault": {"faultstring": error.message, "detail": {"errorcode": code}}}
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFormat:
+    """How a service writes its errors, 401 aside: the function that makes the body, and its schema."""
+
+    body: Callable[[DomainError, HTTPStatus], dict[str, Any]]
+    schema: type[serializers.Serializer]
+
+
+SEGMENT_ERRORS = ErrorFormat(segment_error_body, SegmentError)
+CATEGORY_ERRORS = ErrorFormat(category_error_body, CategoryError)
+TYPED_ERRORS = ErrorFormat(typed_error_body, TypedError)

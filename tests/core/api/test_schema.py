@@ -1,0 +1,92 @@
+"""What the OpenAPI document derives from viewsets, actions, addresses and docstrings."""
+
+from typing import Any
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+
+from core.api.routes import describe_argument
+from core.api.schema import MEANINGS
+
+
+@pytest.fixture(scope="module")
+def operations() -> dict[str, dict[str, Any]]:
+    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+    return {
+        operation["operationId"]: {**operation, "path": path, "method": method}
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+
+
+def parameters(operation: dict[str, Any], place: str) -> set[str]:
+    return {entry["name"] for entry in operation.get("parameters", []) if entry["in"] == place}
+
+
+def test_every_operation_has_a_tag_a_summary_and_described_parameters(operations):
+    for operation_id, operation in operations.items():
+        assert len(operation["tags"]) == 1, operation_id
+        assert operation["summary"], operation_id
+        assert not operation["summary"].endswith("."), operation_id
+        assert all(entry.get("description") for entry in operation.get("parameters", [])), operation_id
+
+
+def test_arguments_of_paths_have_the_names_of_the_contract(operations):
+    assert [operation["path"] for operation in operations.values() if "_" in operation["path"]] == []
+    redemption = operations["GET-coupon-retrieve-coupon-redemption"]
+    assert redemption["path"] == "/coupon/{tenant}/coupons/{code}/redemptions/{id}"
+    assert parameters(redemption, "path") == {"tenant", "code", "id"}
+
+
+def test_lists_searches_and_reads_take_what_their_kind_takes(operations):
+    listed = operations["GET-customer-segment-retrieve-segment-items"]
+    page = {"sort", "fields", "pageNumber", "pageSize", "next", "prev"}
+    assert parameters(listed, "query") == page | {"q", "legalEntityId"}
+    assert parameters(listed, "header") == {"Accept-Language", "X-Total-Count"}
+    assert parameters(operations["POST-customer-segment-search-customers"], "query") == page
+    assert parameters(operations["GET-category-tree-retrieve-category"], "query") == {
+        "fields",
+        "showUnpublished",
+    }
+    assert parameters(operations["GET-coupon-list-specified-coupons"], "header") == set()
+    assert "totalCount" in parameters(operations["GET-coupon-list-specified-coupons"], "query")
+
+
+def test_writes_of_texts_take_the_language_of_the_texts(operations):
+    assert parameters(operations["PUT-customer-segment-update-segment"], "header") == {"Content-Language"}
+    assert parameters(operations["PUT-customer-segment-update-item"], "header") == set()
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "statuses"),
+    [
+        ("GET-customer-segment-retrieve-segments", "200 400 401 403"),
+        ("GET-customer-segment-retrieve-segment", "200 400 401 403 404"),
+        ("PUT-customer-segment-update-segment", "201 204 400 401 403 409"),
+        ("PUT-customer-segment-update-item", "201 204 400 401 403 404 409"),
+        ("DELETE-customer-segment-remove-segment", "204 400 401 403"),
+        ("DELETE-coupon-remove-coupon", "204 400 401 403 404"),
+        ("POST-coupon-invalidate-coupon", "201 400 401 403 404 409 429"),
+        ("POST-product-create-bulk-products", "207 400 401 403"),
+        ("POST-oauth-request-client-credentials", "200 400 401"),
+    ],
+)
+def test_statuses_follow_from_method_address_and_service(operations, operation_id, statuses):
+    responses = operations[operation_id]["responses"]
+    assert sorted(responses) == statuses.split()
+    for status, response in responses.items():
+        if int(status) in MEANINGS:
+            body = response["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            assert (body == "Fault") == (status == "401" and "oauth" not in operation_id)
+
+
+def test_the_docstring_is_summary_and_description(operations):
+    patch = operations["PATCH-customer-segment-update-segment"]
+    assert patch["summary"] == "Change parts of a segment"
+    assert patch["description"].startswith("A list is a JSON Patch")
+
+
+def test_an_argument_means_the_same_in_all_addresses():
+    describe_argument("item_type", "PRODUCT or CATEGORY, in any case.", wire_name="type")
+    with pytest.raises(ValueError, match="item_type is described already"):
+        describe_argument("item_type", "Something else.", wire_name="type")
