@@ -12,10 +12,10 @@ INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo migrate shell schema test lint format bench stop clean
+.PHONY: help run demo migrate shell schema test test-quick lint format bench stop clean
 
 help: ## List what make can do here
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 run: .venv/.demo ## Serve the demo shop on PORT (8000): installs, starts the database, migrates, loads
 	@exec $(MANAGE) serve --demo
@@ -35,6 +35,9 @@ schema: .venv/.runtime ## Write the OpenAPI document to docs/openapi.json
 
 test: .venv/.dev ## Run the tests (ARGS="tests/segments -k bulk", TEST_WORKERS=2)
 	@$(PY) -m pytest -n $(TEST_WORKERS) $(ARGS)
+
+test-quick: .venv/.dev ## Run the tests that are not marked slow
+	@$(PY) -m pytest -n $(TEST_WORKERS) -m "not slow" $(ARGS)
 
 lint: .venv/.dev ## Check style, types, migrations, the OpenAPI document and production settings
 	$(PY) -m ruff check .

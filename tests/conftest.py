@@ -1,7 +1,9 @@
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psycopg
 import pytest
@@ -9,6 +11,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.client import ClientHandler
+from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 
 from accounts.identity.models import ApiClient, Session, SigningKey
@@ -27,7 +30,36 @@ hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis_settings.register_profile("exploring", deadline=None)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
+# When the requests of all tests happen; in whole milliseconds, as the wire knows them.
+NOW = datetime(2026, 3, 4, 9, 30, 15, 250_000, tzinfo=UTC)
 HANDLER = ClientHandler(enforce_csrf_checks=False)
+
+# Marked slow: what drives browsers, servers and threads, loads data sets, or tries many random examples.
+SLOW = (
+    "accounts/identity/test_revocation_across_processes.py",
+    "architecture/test_admin_isolation.py",
+    "bench",
+    "browser",
+    "catalog/test_tree_model.py",
+    "concurrency",
+    "config/demo",
+    "config/test_embedded_postgres.py",
+    "config/test_server.py",
+    "conventions/test_schemathesis.py",
+    "core/imports/test_resume.py",
+    "core/imports/test_sizes.py",
+    "core/imports/test_trouble.py",
+    "coupons/test_eligibility_model.py",
+    "segments/test_visibility_model.py",
+    "upgrade",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    slow = [Path(__file__).parent / place for place in SLOW]
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in slow):
+            item.add_marker(pytest.mark.slow)
 
 
 def web_client() -> Client:
@@ -35,6 +67,25 @@ def web_client() -> Client:
     client = Client()
     client.handler = HANDLER
     return client
+
+
+class ClockType(type):
+    def __instancecheck__(cls, value: object) -> bool:
+        return isinstance(value, datetime)
+
+
+class Clock(metaclass=ClockType):
+    """Stands in for `datetime` in `django.utils.timezone`, so that `timezone.now()` returns `at`."""
+
+    at: datetime
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return cls.at.astimezone(tz)
+
+    @classmethod
+    def advance(cls, by: timedelta) -> None:
+        cls.at += by
 
 
 class Api:
@@ -96,11 +147,27 @@ def site(tenant: Tenant) -> Site:
     return SiteFactory(tenant=tenant, code="main", is_default=True)
 
 
+@pytest.fixture(autouse=True)
+def clock() -> Iterator[type[Clock]]:
+    """Stop the clock of requests, admin pages and model defaults, so that no test depends on the time of day.
+
+    A test that needs a later moment calls `clock.advance`. Other processes have their own clock.
+    """
+    Clock.at = NOW
+    with mock.patch.object(timezone, "datetime", Clock):
+        yield Clock
+
+
 @pytest.fixture
-def now() -> datetime:
-    """The present, in whole milliseconds as the wire knows it."""
-    moment = datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+def real_time(clock: type[Clock]) -> None:
+    """Set the clock to the time of other processes, which accept no token from another time."""
+    clock.at = datetime.now(UTC)
+
+
+@pytest.fixture
+def now(clock: type[Clock]) -> datetime:
+    """The time at which the test's requests happen."""
+    return clock.at
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +217,7 @@ def service_api(tenant: Tenant, stored_signing_keys: None) -> Callable[..., Api]
     """Make a client with a service token of these scopes, of the tenant `acme` unless another is named."""
 
     def make(*scopes: str, tenant: Tenant = tenant, headers: dict[str, str] | None = None) -> Api:
-        at = datetime.now(UTC)
+        at = timezone.now()
         token = issue_access_token(
             tenant=tenant,
             kind=CallerKind.SERVICE,
@@ -170,7 +237,7 @@ def customer_api(stored_signing_keys: None) -> Callable[..., Api]:
     def make(
         customer: Customer, *, legal_entity: LegalEntity | None = None, headers: dict[str, str] | None = None
     ) -> Api:
-        at = datetime.now(UTC)
+        at = timezone.now()
         session = session_of(customer.tenant, at, customer, legal_entity)
         token = issue_access_token(
             tenant=customer.tenant,
@@ -189,7 +256,7 @@ def customer_api(stored_signing_keys: None) -> Callable[..., Api]:
 @pytest.fixture
 def anonymous_api(tenant: Tenant, stored_signing_keys: None) -> Api:
     """A client with an anonymous token of the tenant `acme`."""
-    at = datetime.now(UTC)
+    at = timezone.now()
     session = session_of(tenant, at)
     token = issue_access_token(
         tenant=tenant,

@@ -20,7 +20,7 @@ from core.representation.fields import Languages
 from core.sql.composition import param
 from core.tenancy.callers import Identity
 from core.windows import window_contains
-from segments.api.trees import category_forest
+from segments.category_trees import category_forest
 from segments.customer_context import customer_context_for
 from segments.forms.preview import PreviewForm
 from segments.models import ItemAssignment, Segment

@@ -1,10 +1,11 @@
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from accounts.errors import TokenRequestRefused
 from accounts.identity.models import (
@@ -64,7 +65,7 @@ def test_client_is_created_and_its_secret_shown_once(tenant, stored_signing_keys
     assert output.startswith("client_id: backend\n")
     secret = secret_in(output)
     granted = grant_service_token(
-        client_id="backend", client_secret=secret, scope="", address="", at=datetime.now(UTC)
+        client_id="backend", client_secret=secret, scope="", address="", at=timezone.now()
     )
     assert granted.scopes == ("coupon.coupon_manage",)
     assert not ClientSecret.objects.filter(digest__contains=secret).exists()
@@ -111,7 +112,7 @@ def test_secret_is_rotated_and_a_third_one_takes_the_place_of_the_oldest(tenant,
     def is_good(secret):
         try:
             grant_service_token(
-                client_id="backend", client_secret=secret, scope="", address="", at=datetime.now(UTC)
+                client_id="backend", client_secret=secret, scope="", address="", at=timezone.now()
             )
         except TokenRequestRefused as refused:
             return refused.code

@@ -86,7 +86,7 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(real_time: None) -> Iterator[Server]:
     server = Server()
     server.start()
     yield server

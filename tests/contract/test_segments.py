@@ -1,12 +1,7 @@
-"""Replays the examples of the customer segment contract, one file each, and compares whole answers.
+"""Replays the examples of the customer segment contract (see `replay`)."""
 
-A file names what is given (see GIVEN), the request, and the answer; no body in the answer means an empty one.
-"""
-
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +11,12 @@ from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Category, Product
 from segments.models import Segment
 from tests.conftest import Api
+from tests.contract.replay import as_parameters, read_examples, replay
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
-FILES = sorted((Path(__file__).parent / "segments").glob("*.json"))
-EXAMPLES = [pytest.param(json.loads(file.read_text()), id=file.stem) for file in FILES]
+EXAMPLES = read_examples("segments")
 
 
 def stamped(*date: int) -> dict[str, datetime]:
@@ -136,7 +131,7 @@ GIVEN: dict[str, Callable[[World], None]] = {
 }
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", as_parameters(EXAMPLES))
 def test_an_example_of_the_contract_is_answered_as_published(
     site: Site,
     service_api: Callable[..., Api],
@@ -146,17 +141,13 @@ def test_an_example_of_the_contract_is_answered_as_published(
     world = World(site)
     for name in example["given"]:
         GIVEN[name](world)
-    apis = {
+    tokens: dict[str, Callable[[], Api]] = {
         "service": lambda: service_api(SEGMENT_MANAGE),
         "customer": lambda: customer_api(world.customers[0]),
         "none": lambda: Api(None),
     }
-    request = example["request"]
-    answer = apis[request["token"]]().send(request["method"], request["path"], request.get("body"))
-
-    assert answer.status_code == example["answer"]["status"]
-    assert (answer.json() if answer.content else None) == example["answer"].get("body")
+    replay(example, tokens)
 
 
 def test_every_operation_has_an_example() -> None:
-    assert len({json.loads(file.read_text())["operation"] for file in FILES}) == 30
+    assert len({example["operation"] for example in EXAMPLES}) == 30

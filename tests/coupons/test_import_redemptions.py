@@ -8,9 +8,9 @@ from core.imports.models import ImportRun
 from coupons.imports.redemptions import REDEMPTION_FILES, past_redemption
 from coupons.models import Coupon, Redemption
 from coupons.operations.history import import_redemptions
+from tests.core.imports.conftest import run_command
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory
 from tests.factories.coupons import CouponFactory
-from tests.imports.conftest import run_command
 
 HEADER = (
     "id,code,customerNumber,legalEntityId,orderCode,orderTotal.amount,orderTotal.currency,"

@@ -13,7 +13,9 @@ from django.urls import reverse
 
 from accounts.models import Site
 from core.tenancy.models import Tenant
+from segments.admin import SegmentAdmin
 from segments.models import CustomerAssignment, ItemAssignment, Segment
+from tests.conftest import Clock
 from tests.factories.accounts import (
     ContactAssignmentFactory,
     CustomerFactory,
@@ -123,8 +125,6 @@ def test_a_segment_that_is_deleted_under_the_form_is_not_made_anew(
 ) -> None:
     segment = SegmentFactory(site=site, external_id="vip")
     save = "segments.admin.segments.SegmentAdmin.save_model"
-    from segments.admin import SegmentAdmin
-
     saving = SegmentAdmin.save_model
 
     def deleted_meanwhile(*arguments: Any) -> None:
@@ -191,7 +191,9 @@ def test_counts_stop_at_a_thousand(
     assert ">2+</a>" in staff_browser.get(reverse(f"{SEGMENTS}_changelist")).content.decode()
 
 
-def test_selected_segments_are_switched_on_and_off(staff_browser: Client, site: Site) -> None:
+def test_selected_segments_are_switched_on_and_off(
+    staff_browser: Client, site: Site, clock: type[Clock]
+) -> None:
     off, on = SegmentFactory(site=site, status="INACTIVE"), SegmentFactory(site=site, status="ACTIVE")
     selection = {"_selected_action": [off.pk, on.pk]}
     page = reverse(f"{SEGMENTS}_changelist")
@@ -199,6 +201,7 @@ def test_selected_segments_are_switched_on_and_off(staff_browser: Client, site: 
     assert messages_of(response) == ["Activated 1 segment."]
     versions = dict(Segment.objects.values_list("pk", "version"))
     assert versions == {off.pk: 2, on.pk: 1}  # what was active already is left as it is
+    clock.advance(timedelta(seconds=1))
     response = staff_browser.post(page, {"action": "deactivate", **selection}, follow=True)
     assert messages_of(response) == ["Deactivated 2 segments."]
     assert set(Segment.objects.values_list("status", flat=True)) == {"INACTIVE"}

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError
-from django.utils import timezone
 
 from accounts.models import Site
 from core.tenancy.models import Tenant
+from tests.conftest import NOW
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
 from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
-PAST, FUTURE = timezone.now() - timedelta(days=1), timezone.now() + timedelta(days=1)
+PAST, FUTURE = NOW - timedelta(days=1), NOW + timedelta(days=1)
 
 
 def refused(constraint: str) -> Any:

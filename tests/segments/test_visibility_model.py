@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Category, Product
 from core.tenancy.models import Tenant
-from tests.conftest import Api
+from tests.conftest import NOW, Api
 from tests.factories.accounts import (
     ContactAssignmentFactory,
     CustomerFactory,
@@ -25,7 +25,7 @@ from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
-TODAY = datetime.now(UTC).replace(microsecond=0)
+TODAY = NOW.replace(microsecond=0)
 PARENTS = {"root": None, "left": "root", "leaf": "left", "right": "root"}  # parents stand first
 ITEM_IDS = ("P1", "P2", *PARENTS)
 

@@ -15,7 +15,6 @@ from core.sql.composition import Sql
 from core.windows import open_at
 from segments import bodies as rows
 from segments.api import serializers
-from segments.api.trees import category_forest
 from segments.api.viewsets.base import (
     LEGAL_ENTITY_ID,
     PREVIEW,
@@ -23,6 +22,7 @@ from segments.api.viewsets.base import (
     SegmentServiceViewSet,
     upsert_response,
 )
+from segments.category_trees import category_forest
 from segments.operations import items as operations
 from segments.operations.items import ItemType
 from segments.representations import ITEM_ASSIGNMENT

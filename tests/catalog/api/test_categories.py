@@ -41,12 +41,6 @@ def api(service_api: Callable[..., Api]) -> Api:
     return service_api(*ALL)
 
 
-@pytest.fixture
-def public_api(service_api: Callable[..., Api]) -> Api:
-    """A token with no scope at all."""
-    return service_api()
-
-
 def error(code: int, status: str, message: str, *details: str, **more: Any) -> dict[str, Any]:
     return {"code": code, "status": status, "message": message, "details": list(details), **more}
 

@@ -24,11 +24,6 @@ def api(service_api: Callable[..., Api]) -> Api:
 
 
 @pytest.fixture
-def public_api(service_api: Callable[..., Api]) -> Api:
-    return service_api()
-
-
-@pytest.fixture
 def shop(tenant: Tenant) -> Tenant:
     """a > (b > c, hidden > below); products p-a, p-b, p-c, p-hidden, p-below in them, p-c also in a."""
     a = CategoryFactory(tenant=tenant, external_id="a")

@@ -6,23 +6,12 @@ from typing import Any
 
 import pytest
 
-from accounts.identity.scopes import CATEGORY_READ_UNPUBLISHED
 from catalog.models import Category, CategoryNumber
 from core.tenancy.models import Tenant
 from tests.conftest import Api
 from tests.factories.catalog import CategoryFactory
 
 URL = "/category/acme/categories"
-
-
-@pytest.fixture
-def api(service_api: Callable[..., Api]) -> Api:
-    return service_api()
-
-
-@pytest.fixture
-def staff_api(service_api: Callable[..., Api]) -> Api:
-    return service_api(CATEGORY_READ_UNPUBLISHED)
 
 
 @pytest.fixture
@@ -87,14 +76,16 @@ def ids(answer: Any) -> list[str]:
         ({"pageNumber": "2", "pageSize": "3"}, ["balance", "parts", "bells"]),
     ],
 )
-def test_filters_of_the_list(api: Api, shop: Tenant, query: dict[str, str], expected: list[str]) -> None:
-    assert ids(api.get(URL, **query)) == expected
+def test_filters_of_the_list(
+    public_api: Api, shop: Tenant, query: dict[str, str], expected: list[str]
+) -> None:
+    assert ids(public_api.get(URL, **query)) == expected
 
 
-def test_names_are_found_in_the_accepted_languages_alone(api: Api, shop: Tenant) -> None:
+def test_names_are_found_in_the_accepted_languages_alone(public_api: Api, shop: Tenant) -> None:
     german = {"Accept-Language": "de"}
-    assert ids(api.get(URL, localizedName="bikes", headers=german)) == []
-    assert ids(api.get(URL, localizedName="räder", headers=german)) == ["bikes"]
+    assert ids(public_api.get(URL, localizedName="bikes", headers=german)) == []
+    assert ids(public_api.get(URL, localizedName="räder", headers=german)) == ["bikes"]
 
 
 @pytest.mark.parametrize(
@@ -114,19 +105,21 @@ def test_names_are_found_in_the_accepted_languages_alone(api: Api, shop: Tenant)
         ({"fields": "nothing"}, "fields"),
     ],
 )
-def test_a_faulty_parameter_is_named(api: Api, shop: Tenant, query: dict[str, str], field: str) -> None:
-    answer = api.get(URL, **query)
+def test_a_faulty_parameter_is_named(
+    public_api: Api, shop: Tenant, query: dict[str, str], field: str
+) -> None:
+    answer = public_api.get(URL, **query)
     assert answer.status_code == 400
     assert answer.json()["details"][0].startswith(f"{field}: ")
 
 
-def test_names_are_sorted_in_the_language_that_is_read(api: Api, shop: Tenant) -> None:
+def test_names_are_sorted_in_the_language_that_is_read(public_api: Api, shop: Tenant) -> None:
     def roots(**headers: str) -> list[str]:
-        return ids(api.get(URL, showRoots="true", sort="localizedName:DESC", headers=headers))
+        return ids(public_api.get(URL, showRoots="true", sort="localizedName:DESC", headers=headers))
 
     assert roots() == roots(**{"Accept-Language": "en"}) == ["parts", "bikes"]
     assert roots(**{"Accept-Language": "de"}) == ["bikes", "parts"]
-    assert ids(api.get(URL, showRoots="true", sort="localizedName.de:DESC")) == ["parts", "bikes"]
+    assert ids(public_api.get(URL, showRoots="true", sort="localizedName.de:DESC")) == ["parts", "bikes"]
 
 
 @pytest.mark.parametrize(
@@ -144,35 +137,35 @@ def test_names_are_sorted_in_the_language_that_is_read(api: Api, shop: Tenant) -
     ],
 )
 def test_lists_of_objects_are_searched_by_their_members(
-    api: Api, shop: Tenant, q: str, expected: list[str]
+    public_api: Api, shop: Tenant, q: str, expected: list[str]
 ) -> None:
     road = Category.objects.get(tenant=shop, external_id="road")
     gears = {"name": "gears", "schemaUrl": "https://example.com/gears.json", "required": True}
     Category.objects.filter(pk=road.pk).update(code="R", own_classification_mixins=[gears])
     road.refresh_from_db()
     CategoryFactory(parent=road, external_id="racing", name={"en": "Racing"}, mixins={"a": {"b": 1}})
-    assert sorted(ids(api.get(URL, q=q))) == sorted(expected)
+    assert sorted(ids(public_api.get(URL, q=q))) == sorted(expected)
 
 
-def test_search_takes_its_query_from_the_body(api: Api, staff_api: Api, shop: Tenant) -> None:
-    assert ids(api.post(f"{URL}/search", {"q": "id:(kids,secret,parts)"})) == ["kids", "parts"]
-    assert ids(api.post(f"{URL}/search", {"q": "id:(kids,parts)"}, showRoots="true")) == ["parts"]
+def test_search_takes_its_query_from_the_body(public_api: Api, staff_api: Api, shop: Tenant) -> None:
+    assert ids(public_api.post(f"{URL}/search", {"q": "id:(kids,secret,parts)"})) == ["kids", "parts"]
+    assert ids(public_api.post(f"{URL}/search", {"q": "id:(kids,parts)"}, showRoots="true")) == ["parts"]
     assert ids(staff_api.post(f"{URL}/search", {"q": "id:secret"}, showUnpublished="true")) == ["secret"]
-    assert api.post(f"{URL}/search", {"q": 5}).status_code == 400
+    assert public_api.post(f"{URL}/search", {"q": 5}).status_code == 400
 
 
-def test_the_count_comes_on_request(api: Api, shop: Tenant) -> None:
-    counted = api.get(URL, pageSize="2", headers={"X-Total-Count": "true"})
+def test_the_count_comes_on_request(public_api: Api, shop: Tenant) -> None:
+    counted = public_api.get(URL, pageSize="2", headers={"X-Total-Count": "true"})
     assert counted["X-Total-Count"] == "7"
-    assert "X-Total-Count" not in api.get(URL, pageSize="2")
+    assert "X-Total-Count" not in public_api.get(URL, pageSize="2")
 
 
 @pytest.mark.parametrize("path", ["", "/bikes/subcategories", "/balance/parents"])
-def test_cursors_reach_every_row_once(api: Api, shop: Tenant, path: str) -> None:
-    whole = ids(api.get(URL + path))
+def test_cursors_reach_every_row_once(public_api: Api, shop: Tenant, path: str) -> None:
+    whole = ids(public_api.get(URL + path))
     rows, query = [], {"pageSize": "1"}
     while True:
-        answer = api.get(URL + path, **query)
+        answer = public_api.get(URL + path, **query)
         rows += ids(answer)
         if "X-Next-Cursor" not in answer:
             break
@@ -181,19 +174,19 @@ def test_cursors_reach_every_row_once(api: Api, shop: Tenant, path: str) -> None
     assert len(whole) > 1
 
 
-def test_fields_keep_what_they_name(api: Api, shop: Tenant) -> None:
-    assert api.get(f"{URL}/kids", fields="parentId,supercategoriesIds").json() == {
+def test_fields_keep_what_they_name(public_api: Api, shop: Tenant) -> None:
+    assert public_api.get(f"{URL}/kids", fields="parentId,supercategoriesIds").json() == {
         "id": "kids",
         "parentId": "bikes",
         "supercategoriesIds": ["bikes"],
     }
 
 
-def test_parents_come_from_the_root_down(api: Api, staff_api: Api, shop: Tenant) -> None:
-    assert ids(api.get(f"{URL}/balance/parents")) == ["bikes", "kids"]
-    assert ids(api.get(f"{URL}/balance/parents", sort="id:desc")) == ["kids", "bikes"]
-    assert ids(api.get(f"{URL}/bikes/parents")) == []
-    assert ids(api.get(f"{URL}/brakes/parents")) == ["parts"]
+def test_parents_come_from_the_root_down(public_api: Api, staff_api: Api, shop: Tenant) -> None:
+    assert ids(public_api.get(f"{URL}/balance/parents")) == ["bikes", "kids"]
+    assert ids(public_api.get(f"{URL}/balance/parents", sort="id:desc")) == ["kids", "bikes"]
+    assert ids(public_api.get(f"{URL}/bikes/parents")) == []
+    assert ids(public_api.get(f"{URL}/brakes/parents")) == ["parts"]
     assert ids(staff_api.get(f"{URL}/brakes/parents", showUnpublished="true")) == ["parts", "secret"]
 
 
@@ -217,19 +210,21 @@ def test_subcategories_come_in_the_order_of_the_tree(
     assert ids(staff_api.get(f"{URL}/{path}/subcategories", **query)) == expected
 
 
-def test_what_lies_below_an_unpublished_category_is_no_subcategory_of_any(api: Api, tenant: Tenant) -> None:
+def test_what_lies_below_an_unpublished_category_is_no_subcategory_of_any(
+    public_api: Api, tenant: Tenant
+) -> None:
     hidden = CategoryFactory(tenant=tenant, external_id="hidden", is_published=False)
     middle = CategoryFactory(parent=hidden, external_id="middle")
     CategoryFactory(parent=middle, external_id="leaf")
-    assert ids(api.get(f"{URL}/middle/subcategories")) == []
+    assert ids(public_api.get(f"{URL}/middle/subcategories")) == []
 
 
 @pytest.mark.parametrize("relatives", ["parents", "subcategories"])
 @pytest.mark.parametrize("category_id", ["none", "secret", "%2F"])
 def test_relatives_of_what_cannot_be_seen_are_not_found(
-    api: Api, shop: Tenant, relatives: str, category_id: str
+    public_api: Api, shop: Tenant, relatives: str, category_id: str
 ) -> None:
-    answer = api.get(f"{URL}/{category_id}/{relatives}")
+    answer = public_api.get(f"{URL}/{category_id}/{relatives}")
     assert answer.status_code == 404
     if category_id != "%2F":
         assert answer.json() == {
@@ -244,14 +239,14 @@ def test_relatives_of_what_cannot_be_seen_are_not_found(
 
 
 @pytest.mark.parametrize("depth", ["-1", "x", "1.5", "10001"])
-def test_a_faulty_depth_is_refused(api: Api, shop: Tenant, depth: str) -> None:
-    assert api.get(f"{URL}/bikes/subcategories", depth=depth).status_code == 400
+def test_a_faulty_depth_is_refused(public_api: Api, shop: Tenant, depth: str) -> None:
+    assert public_api.get(f"{URL}/bikes/subcategories", depth=depth).status_code == 400
 
 
 @pytest.mark.parametrize("size", [1, 20])
 @pytest.mark.parametrize("path", ["", "/k0", "/k0/parents", "/top/subcategories"])
 def test_reads_take_one_statement_whatever_the_number_of_rows(
-    api: Api,
+    public_api: Api,
     tenant: Tenant,
     size: int,
     path: str,
@@ -260,6 +255,6 @@ def test_reads_take_one_statement_whatever_the_number_of_rows(
     top = CategoryFactory(tenant=tenant, external_id="top")
     for index in range(size):
         CategoryFactory(parent=top, external_id=f"k{index}")
-    api.get(URL)  # the token is verified, and remembered
+    public_api.get(URL)  # the token is verified, and remembered
     with django_assert_num_queries(1):
-        assert api.get(URL + path).status_code == 200
+        assert public_api.get(URL + path).status_code == 200

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
+from accounts.identity.scopes import CATEGORY_MANAGE
 from catalog.models import CategoryNumber
 from catalog.tree_checks import tree_problems
 from core.tenancy.models import Tenant
@@ -12,16 +12,6 @@ from tests.conftest import Api
 from tests.factories.catalog import CategoryFactory
 
 URL = "/category/acme/category-trees"
-
-
-@pytest.fixture
-def api(service_api: Callable[..., Api]) -> Api:
-    return service_api()
-
-
-@pytest.fixture
-def staff_api(service_api: Callable[..., Api]) -> Api:
-    return service_api(CATEGORY_READ_UNPUBLISHED)
 
 
 @pytest.fixture
@@ -57,9 +47,11 @@ def outline(trees: list[dict[str, Any]]) -> list[Any]:
     ]
 
 
-def test_a_node_has_a_name_even_without_a_text_in_the_default_language(api: Api, tenant: Tenant) -> None:
+def test_a_node_has_a_name_even_without_a_text_in_the_default_language(
+    public_api: Api, tenant: Tenant
+) -> None:
     CategoryFactory(tenant=tenant, external_id="a", name={"de": "Ä"})
-    [tree] = api.get(URL).json()
+    [tree] = public_api.get(URL).json()
     assert (tree["name"], tree["localizedName"]) == ("", {"de": "Ä"})
 
 
@@ -67,19 +59,21 @@ PUBLIC = [("a", [("b", ["c"]), "d"]), "e", "h"]
 EVERYTHING = [("a", [("b", ["c"]), "d"]), "e", ("f", ["g"]), ("h", [("i", ["j"])])]
 
 
-def test_trees_are_nested_without_what_is_unpublished(api: Api, staff_api: Api, forest: Tenant) -> None:
-    assert outline(api.get(URL).json()) == PUBLIC
+def test_trees_are_nested_without_what_is_unpublished(
+    public_api: Api, staff_api: Api, forest: Tenant
+) -> None:
+    assert outline(public_api.get(URL).json()) == PUBLIC
     assert outline(staff_api.get(URL).json()) == PUBLIC
     assert outline(staff_api.get(URL, showUnpublished="true").json()) == EVERYTHING
-    refused = api.get(URL, showUnpublished="true")
+    refused = public_api.get(URL, showUnpublished="true")
     assert (refused.status_code, refused.json()["details"]) == (
         403,
         ["Required scope(s): category.category_read_unpublished"],
     )
 
 
-def test_a_node_shows_all_its_fields(api: Api, forest: Tenant) -> None:
-    node = api.get(f"{URL}/a").json()
+def test_a_node_shows_all_its_fields(public_api: Api, forest: Tenant) -> None:
+    node = public_api.get(f"{URL}/a").json()
     assert outline(node.pop("subcategories")) == [("b", ["c"]), "d"]
     assert node == {
         "id": "a",
@@ -95,27 +89,29 @@ def test_a_node_shows_all_its_fields(api: Api, forest: Tenant) -> None:
     }
 
 
-def test_every_node_but_the_root_names_its_parent(api: Api, forest: Tenant) -> None:
-    root = api.get(f"{URL}/a").json()
+def test_every_node_but_the_root_names_its_parent(public_api: Api, forest: Tenant) -> None:
+    root = public_api.get(f"{URL}/a").json()
     b, d = root["subcategories"]
     assert "parentId" not in root
     assert (b["parentId"], d["parentId"], b["subcategories"][0]["parentId"]) == ("a", "a", "b")
-    assert api.get(URL).json()[0] == root
+    assert public_api.get(URL).json()[0] == root
 
 
-def test_siblings_stand_by_position_then_name(api: Api, tenant: Tenant) -> None:
+def test_siblings_stand_by_position_then_name(public_api: Api, tenant: Tenant) -> None:
     for name, position in [("b", 1), ("a", 1), ("c", 0)]:
         CategoryFactory(tenant=tenant, external_id=name, name={"en": name}, position=position)
-    assert outline(api.get(URL).json()) == ["c", "a", "b"]
+    assert outline(public_api.get(URL).json()) == ["c", "a", "b"]
 
 
-def test_no_categories_are_no_trees(api: Api, tenant: Tenant) -> None:
-    assert api.get(URL).json() == []
+def test_no_categories_are_no_trees(public_api: Api, tenant: Tenant) -> None:
+    assert public_api.get(URL).json() == []
 
 
-def test_names_are_cut_to_the_accepted_language(api: Api, forest: Tenant) -> None:
-    assert api.get(f"{URL}/a", headers={"Accept-Language": "de"}).json()["localizedName"] == {"de": "Ä"}
-    assert api.get(URL, headers={"Accept-Language": "ru"}).status_code == 400
+def test_names_are_cut_to_the_accepted_language(public_api: Api, forest: Tenant) -> None:
+    assert public_api.get(f"{URL}/a", headers={"Accept-Language": "de"}).json()["localizedName"] == {
+        "de": "Ä"
+    }
+    assert public_api.get(URL, headers={"Accept-Language": "ru"}).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -129,11 +125,11 @@ def test_names_are_cut_to_the_accepted_language(api: Api, forest: Tenant) -> Non
     ],
 )
 def test_trees_are_chosen_by_what_they_hold(
-    api: Api, forest: Tenant, named: list[str], expected: list[str]
+    public_api: Api, forest: Tenant, named: list[str], expected: list[str]
 ) -> None:
-    by_commas = api.get(URL, categoryIds=",".join(named))
-    repeated = api.get(URL, categoryIds=named)
-    searched = api.post(f"{URL}/search", {"categoryIds": named})
+    by_commas = public_api.get(URL, categoryIds=",".join(named))
+    repeated = public_api.get(URL, categoryIds=named)
+    searched = public_api.post(f"{URL}/search", {"categoryIds": named})
     for answer in (by_commas, repeated, searched):
         assert answer.status_code == 200
         assert [tree["id"] for tree in answer.json()] == expected
@@ -144,13 +140,13 @@ def test_unpublished_categories_choose_trees_for_staff(staff_api: Api, forest: T
     assert outline(answer.json()) == [("f", ["g"]), ("h", [("i", ["j"])])]
 
 
-def test_a_search_for_nothing_finds_nothing(api: Api, forest: Tenant) -> None:
-    assert api.post(f"{URL}/search", {"categoryIds": []}).json() == []
+def test_a_search_for_nothing_finds_nothing(public_api: Api, forest: Tenant) -> None:
+    assert public_api.post(f"{URL}/search", {"categoryIds": []}).json() == []
 
 
 @pytest.mark.parametrize("body", [None, {}, {"categoryIds": None}])
-def test_a_search_needs_ids(api: Api, forest: Tenant, body: Any) -> None:
-    answer = api.post(f"{URL}/search", body)
+def test_a_search_needs_ids(public_api: Api, forest: Tenant, body: Any) -> None:
+    answer = public_api.post(f"{URL}/search", body)
     assert (answer.status_code, answer.json()) == (
         400,
         {
@@ -163,13 +159,13 @@ def test_a_search_needs_ids(api: Api, forest: Tenant, body: Any) -> None:
 
 
 @pytest.mark.parametrize("ids", ["a", [1], ["a"] * 1_001])
-def test_faulty_ids_are_refused(api: Api, forest: Tenant, ids: Any) -> None:
-    assert api.post(f"{URL}/search", {"categoryIds": ids}).status_code == 400
+def test_faulty_ids_are_refused(public_api: Api, forest: Tenant, ids: Any) -> None:
+    assert public_api.post(f"{URL}/search", {"categoryIds": ids}).status_code == 400
 
 
 @pytest.mark.parametrize("root", ["b", "f", "none"])
-def test_only_visible_roots_have_trees(api: Api, forest: Tenant, root: str) -> None:
-    answer = api.get(f"{URL}/{root}")
+def test_only_visible_roots_have_trees(public_api: Api, forest: Tenant, root: str) -> None:
+    answer = public_api.get(f"{URL}/{root}")
     assert (answer.status_code, answer.json()) == (
         404,
         {
@@ -183,7 +179,7 @@ def test_only_visible_roots_have_trees(api: Api, forest: Tenant, root: str) -> N
 
 
 def test_rebuilding_repairs_and_answers_the_tree(
-    service_api: Callable[..., Api], api: Api, forest: Tenant
+    service_api: Callable[..., Api], public_api: Api, forest: Tenant
 ) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE catalog_category SET lft = 90, level = 7 WHERE external_id IN ('b', 'd')")
@@ -193,11 +189,11 @@ def test_rebuilding_repairs_and_answers_the_tree(
     assert (answer.status_code, outline([answer.json()])) == (200, [("a", [("b", ["c"]), "d"])])
     assert tree_problems(forest.pk) == []
     assert manager.post(f"{URL}/b/rebuild").status_code == 404
-    assert api.post(f"{URL}/a/rebuild").status_code == 403
+    assert public_api.post(f"{URL}/a/rebuild").status_code == 403
 
 
-def test_the_deprecated_tree_is_one_object(api: Api, forest: Tenant) -> None:
-    body = api.get("/category/acme/categories/categoryTree").json()
+def test_the_deprecated_tree_is_one_object(public_api: Api, forest: Tenant) -> None:
+    body = public_api.get("/category/acme/categories/categoryTree").json()
     assert outline([body]) == [("root", PUBLIC)]
     subcategories = body.pop("subcategories")
     assert body == {"id": "root", "name": "acme", "position": 0, "published": True}
@@ -214,8 +210,8 @@ def test_the_deprecated_tree_is_one_object(api: Api, forest: Tenant) -> None:
     assert (first["parentId"], first["name"], first["description"]) == ("root", "A", "First")
 
 
-def test_the_deprecated_tree_has_errors_of_its_own_shape(api: Api, forest: Tenant) -> None:
-    refused = api.get("/category/globex/categories/categoryTree")
+def test_the_deprecated_tree_has_errors_of_its_own_shape(public_api: Api, forest: Tenant) -> None:
+    refused = public_api.get("/category/globex/categories/categoryTree")
     assert (refused.status_code, refused.json()) == (
         403,
         {
@@ -228,11 +224,11 @@ def test_the_deprecated_tree_has_errors_of_its_own_shape(api: Api, forest: Tenan
 
 @pytest.mark.parametrize("size", [1, 20])
 def test_a_tree_takes_one_statement(
-    api: Api, tenant: Tenant, size: int, django_assert_num_queries: Callable[..., Any]
+    public_api: Api, tenant: Tenant, size: int, django_assert_num_queries: Callable[..., Any]
 ) -> None:
     top = CategoryFactory(tenant=tenant, external_id="top")
     for _ in range(size):
         CategoryFactory(parent=top)
-    api.get(URL)
+    public_api.get(URL)
     with django_assert_num_queries(1):
-        assert len(api.get(URL).json()[0]["subcategories"]) == size
+        assert len(public_api.get(URL).json()[0]["subcategories"]) == size

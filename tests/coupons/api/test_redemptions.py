@@ -22,11 +22,6 @@ A = f"{COUPONS}/A"
 
 
 @pytest.fixture
-def customer(tenant):
-    return CustomerFactory(tenant=tenant, external_id="C1")
-
-
-@pytest.fixture
 def own(customer_api, customer):
     """The customer's own session."""
     return customer_api(customer)

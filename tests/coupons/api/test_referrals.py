@@ -1,19 +1,9 @@
-from importlib import import_module
-
-import pytest
-from django.apps import apps
-
 from coupons.models import Coupon, CouponSettings
 from tests.coupons.conftest import order, reasons
 from tests.factories.accounts import CustomerFactory
 from tests.factories.coupons import CouponFactory
 
 REFERRAL = "/coupon/acme/referral-coupons/C1"
-
-
-@pytest.fixture
-def customer(tenant):
-    return CustomerFactory(tenant=tenant, external_id="C1", first_name="Jo", last_name="Doe")
 
 
 def test_referral_coupon_is_made_once(service_api, customer):
@@ -46,19 +36,6 @@ def test_referral_coupon_is_made_once(service_api, customer):
     for again in (api.post(REFERRAL), api.get(REFERRAL)):
         assert (again.status_code, again.json()) == (200, shown)
     assert Coupon.objects.count() == 1
-
-
-def test_names_of_customers_are_taken_out_of_stored_referral_coupons(customer):
-    names = ["Referral coupon of Jo Doe", "Friends of Jo"]
-    for number, name in enumerate(names):
-        CouponFactory(
-            tenant=customer.tenant, code=f"R{number}", name=name, is_referral=True, issued_to=f"C{number}"
-        )
-    CouponFactory(tenant=customer.tenant, code="X", name=names[0])
-    import_module("coupons.migrations.0002_referral_names").forget_customers(apps, None)
-    found = dict(Coupon.objects.values_list("code", "name"))
-    assert found == {"R0": "Referral coupon", "R1": "Friends of Jo", "X": "Referral coupon of Jo Doe"}
-    assert dict(Coupon.objects.values_list("code", "version")) == {"R0": 1, "R1": 0, "X": 0}
 
 
 def test_settings_of_the_tenant_shape_it(service_api, customer):

@@ -1,6 +1,7 @@
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from accounts.identity import scopes
 from accounts.identity.models.attempts import AttemptCounter
@@ -93,7 +94,7 @@ def test_clients_and_addresses_are_counted_apart(own, tenant, service_api):
 
 def test_window_ends(own):
     exhaust(own)
-    AttemptCounter.objects.update(resets_at=datetime.now(UTC) - timedelta(seconds=1))
+    AttemptCounter.objects.update(resets_at=timezone.now() - timedelta(seconds=1))
     assert own.post(f"{RIGHT}/validation", order()).status_code == 200
     assert own.post(f"{WRONG}/validation", order()).status_code == 404
 

@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts.identity.scopes import SEGMENT_READ_OWN
 from accounts.models import Customer, LegalEntity
 from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Segment
-from tests.conftest import Api
+from tests.conftest import Api, Clock
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.segments import CustomerAssignmentFactory
 from tests.segments.api.conftest import THEN
@@ -91,7 +92,9 @@ def test_an_assignment_that_does_not_exist_is_not_found(reader: Api, member: Cus
     assert reader.get(CUSTOMERS.replace("gold", "silver")).status_code == 404
 
 
-def test_an_upsert_creates_then_replaces(manager: Api, gold: Segment, customer: Customer) -> None:
+def test_an_upsert_creates_then_replaces(
+    manager: Api, gold: Segment, customer: Customer, clock: type[Clock]
+) -> None:
     body = {
         "mixins": {"vip": {"level": 3}},
         "metadata": {"mixins": {"vip": "https://example.com/vip.json"}},
@@ -99,6 +102,7 @@ def test_an_upsert_creates_then_replaces(manager: Api, gold: Segment, customer: 
     }
     created = manager.put(f"{CUSTOMERS}/C1", body)
     first = manager.get(f"{CUSTOMERS}/C1").json()
+    clock.advance(timedelta(seconds=1))
     replaced = manager.put(f"{CUSTOMERS}/C1", {"metadata": {"version": 1}, "mixins": None})
     second = manager.get(f"{CUSTOMERS}/C1").json()
 
@@ -301,7 +305,7 @@ def test_a_shopper_is_shown_own_rows_that_count(
     assert customer_api(customer).get(CUSTOMERS).json() == [B2C]
     assert customer_api(customer, legal_entity=buyer.legal_entity).get(CUSTOMERS).json() == [B2C, B2B]
     assert customer_api(customer).get(CUSTOMERS, legalEntityId="L1").json() == [B2C, B2B]
-    member.valid_to = datetime.now(UTC) - timedelta(days=1)
+    member.valid_to = timezone.now() - timedelta(days=1)
     member.save()
     assert customer_api(customer, legal_entity=buyer.legal_entity).get(CUSTOMERS).json() == [B2B]
 

@@ -1,7 +1,7 @@
 """Segments over HTTP: whole bodies, and one refusal of each kind."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from accounts.models import Customer, Site
 from core.tenancy.identifiers import CLIENT_ID
 from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, ItemAssignment, Segment
-from tests.conftest import Api
+from tests.conftest import Api, Clock
 from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
@@ -121,9 +121,10 @@ def test_ids_of_another_tenant_are_free(manager: Api, other_tenant: Tenant) -> N
     assert manager.post(SEGMENTS, BODY).status_code == 201
 
 
-def test_an_upsert_creates_then_replaces(manager: Api) -> None:
+def test_an_upsert_creates_then_replaces(manager: Api, clock: type[Clock]) -> None:
     body = {key: value for key, value in BODY.items() if key != "id"}
     created = manager.put(f"{SEGMENTS}/gold", body)
+    clock.advance(timedelta(seconds=1))
     replaced = manager.put(f"{SEGMENTS}/gold", {"name": {"en": "New"}, "siteCode": "main"})
     stored = manager.get(f"{SEGMENTS}/gold").json()
 

@@ -1,0 +1,403 @@
+"""What an import holds while it is at work, seen by writers of other sessions."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from tests.imports.conftest import run_command
+
+from accounts.models import Customer, LegalEntity
+from catalog.errors import DuplicatedCode
+from catalog.models import Category, Product
+from catalog.operations import category_imports
+from catalog.operations.categories import CategoryDraft, create_category, delete_category, upsert_category
+from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
+from catalog.tree_checks import tree_problems
+from config.demo import loading
+from config.demo.calendar import Calendar
+from core.imports import resources as kinds
+from core.imports.models import ImportRun, ImportState
+from core.imports.shadows import Rows, shadowed
+from core.sql.locks import Lock
+from core.tenancy.models import Tenant
+from coupons.models import Coupon, Redemption
+from segments.models import Segment
+from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
+from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
+from tests.factories.coupons import CouponFactory
+from tests.factories.segments import SegmentFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
+NAMED = (Category, Coupon, Customer, LegalEntity, Product, Redemption, Segment)
+
+
+def elsewhere(work: Callable[[], Any]) -> Any:
+    """Do the work over another connection, which waits for no lock, and return what it comes to."""
+
+    def run() -> Any:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '50ms'")
+            return work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(run).result(timeout=60)
+
+
+@pytest.fixture
+def shop(tenant: Tenant) -> None:
+    site = SiteFactory(tenant=tenant, code="main", is_default=True)
+    SegmentFactory(site=site, external_id="s1")
+    bikes = CategoryFactory(tenant=tenant, external_id="bikes", code="taken")
+    CategoryFactory(parent=bikes, external_id="kids")
+    CouponFactory(tenant=tenant, code="A", is_segment_restricted=False)
+    CustomerFactory(tenant=tenant, external_id="C1")
+    LegalEntityFactory(tenant=tenant, external_id="L1")
+    CategoryAssignmentFactory(category=bikes, product=ProductFactory(tenant=tenant, external_id="P1"))
+
+
+def stored() -> list[Any]:
+    return [row for model in NAMED for row in model.objects.order_by("pk").values()]
+
+
+def write_everything(tenant: Tenant) -> None:
+    """Write to one row of each kind, as other sessions do; each takes the locks that its kind asks for."""
+    draft = CategoryDraft(name={"en": "Meanwhile"}, is_published=True)
+    upsert_category(tenant_id=tenant.pk, external_id="meanwhile", draft=draft, at=AT)
+    with connection.cursor() as cursor:
+        for model in (Tenant, *NAMED):
+            cursor.execute(f"SELECT FROM {model._meta.db_table} FOR UPDATE")
+
+
+@pytest.fixture
+def held_dry_run(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stop every dry run when it has done its work and not yet ended, until another session has written."""
+    written: list[str] = []
+
+    @contextmanager
+    def held(tables: Mapping[str, Rows], tenant_id: int) -> Iterator[None]:
+        with shadowed(tables, tenant_id):
+            yield
+            elsewhere(lambda: write_everything(tenant))
+            written.append("meanwhile")
+
+    monkeypatch.setattr(kinds, "shadowed", held)
+    return written
+
+
+CATEGORIES = (
+    "id,parentId,localizedName.en,published,code,ecn\n"
+    "new,bikes,New,true,x,n1\nbelow,new,Below,true,y,\nbikes,,Renamed,true,,n2\n"
+    "bad,nowhere,Bad,true,,\nalso,,Also,true,X,\n"
+)
+COUPONS = (
+    "code,name,discountType,discountPercentage,segmentRestricted,restrictions.segments\n"
+    "A,Renamed,PERCENT,10,,\nB,New,PERCENT,10,true,s1\nC,Bad,PERCENT,10,true,s9\n"
+)
+REDEMPTIONS = (
+    "code,customerNumber,orderTotal.amount,orderTotal.currency,discount.amount,discount.currency,redeemedAt\n"
+    "A,C1,10,EUR,1,EUR,2024-01-01T00:00:00Z\nA,C1,10,EUR,1,EUR,2024-01-01T00:00:00Z\n"
+    "A,C9,10,EUR,1,EUR,2024-01-01T00:00:00Z\n"
+)
+ENTITIES = "id,name,type,parentId\nL2,New,SUBSIDIARY,L1\nL3,Below,SUBSIDIARY,L2\nL1,Renamed,COMPANY,\n"
+
+
+@pytest.mark.parametrize("size", [1, 100])
+@pytest.mark.parametrize(
+    ("command", "text", "counts"),
+    [
+        ("upsert_categories", CATEGORIES, {"created": 2, "changed": 1, "refused": 2}),
+        ("upsert_coupons", COUPONS, {"created": 1, "changed": 1, "refused": 1}),
+        ("import_redemptions", REDEMPTIONS, {"created": 1, "unchanged": 1, "refused": 1}),
+        ("upsert_legal_entities", ENTITIES, {"created": 2, "changed": 1}),
+    ],
+)
+def test_others_write_while_a_dry_run_is_at_work_and_it_foresees_what_the_import_does(
+    shop, tenant, held_dry_run, tmp_path, command, text, counts, size
+):
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    before = stored()
+
+    foreseen = run_command(command, path, "--tenant=acme", "--json", "--dry-run", f"--batch-size={size}")
+
+    assert foreseen.counts == counts
+    assert held_dry_run == ["meanwhile"]
+    delete_category(tenant_id=tenant.pk, external_id="meanwhile", with_subcategories=True)
+    assert stored_but_places() == but_places(before)
+    done = run_command(command, path, "--tenant=acme", "--json", f"--batch-size={size}")
+    assert (done.counts, done.json["refusedByReason"]) == (counts, foreseen.json["refusedByReason"])
+
+
+def but_places(rows: list[Any]) -> list[Any]:
+    """Leave out where categories stand, which the write in between has changed."""
+    return [{name: value for name, value in row.items() if name not in ("lft", "rght")} for row in rows]
+
+
+def stored_but_places() -> list[Any]:
+    return but_places(stored())
+
+
+@pytest.mark.parametrize(
+    ("command", "column", "names"),
+    [
+        ("upsert_categories", "id", ["kids", "bikes"]),
+        ("upsert_coupons", "code", ["A"]),
+        ("upsert_legal_entities", "id", ["L1"]),
+        ("upsert_customers", "id", ["C1"]),
+        ("upsert_products", "id", ["P1"]),
+        ("upsert_segments", "id", ["s1"]),
+    ],
+)
+def test_others_write_while_a_dry_run_of_a_removal_is_at_work(
+    shop, tenant, held_dry_run, tmp_path, command, column, names
+):
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join([column, *names, names[0], "unknown"]) + "\n")
+    options = (path, "--tenant=acme", "--json", "--mode=delete")
+    before = stored()
+
+    foreseen = run_command(command, *options, "--dry-run")
+
+    assert foreseen.counts == {"removed": len(names), "unchanged": 2}
+    assert held_dry_run == ["meanwhile"]
+    delete_category(tenant_id=tenant.pk, external_id="meanwhile", with_subcategories=True)
+    assert stored_but_places() == but_places(before)
+    assert run_command(command, *options).counts == foreseen.counts
+    assert stored_but_places() != but_places(before)
+
+
+def test_others_write_while_a_deletion_of_several_batches_is_judged(shop, tenant, held_dry_run, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("id\nkids\nbikes\n")
+
+    done = run_command(
+        "upsert_categories", path, "--tenant=acme", "--json", "--mode=delete", "--batch-size=1"
+    )
+
+    assert held_dry_run == ["meanwhile"]
+    assert done.counts == {"removed": 2}
+    assert list(Category.objects.values_list("external_id", flat=True)) == ["meanwhile"]
+
+
+PARTIAL = [
+    ("upsert_categories", "id,code,ecn\nbikes,,n1\n", Category, "code", None),
+    ("upsert_coupons", "code,description,name\nA,,Renamed\n", Coupon, "description", ""),
+    ("upsert_legal_entities", "id,approvalGroup,name\nL1,,Renamed\n", LegalEntity, "approval_group", []),
+]
+
+
+@pytest.mark.parametrize(("command", "text", "model", "name", "empty"), PARTIAL)
+def test_a_dry_run_on_copies_lists_the_columns_that_are_emptied(
+    shop, tenant, held_dry_run, tmp_path, command, text, model, name, empty
+):
+    Coupon.objects.update(description="About A")
+    LegalEntity.objects.update(approval_group=[{"id": "a"}])
+    known = model.objects.filter(
+        **{"code" if model is Coupon else "external_id": text.split("\n")[1].split(",")[0]}
+    )
+    value = getattr(known.get(), name)
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+
+    foreseen = run_command(command, path, "--tenant=acme", "--json", "--dry-run")
+
+    assert held_dry_run == ["meanwhile"]
+    assert (foreseen.counts, foreseen.json["emptied"]) == ({"changed": 1}, {text.split(",")[1]: 1})
+    assert getattr(known.get(), name) == value
+    assert run_command(command, path, "--tenant=acme", "--json").counts == foreseen.counts
+    assert getattr(known.get(), name) == empty != value
+
+
+def change(row: Any, values: Mapping[str, Any]) -> None:
+    if isinstance(row, Category):
+        draft = CategoryDraft(code=row.code, is_published=True, **values)
+        upsert_category(tenant_id=row.tenant_id, external_id=row.external_id, draft=draft, at=AT)
+        return
+    type(row).objects.filter(pk=row.pk).update(version=row.version + 1, **values)
+
+
+@pytest.mark.parametrize("option", [(), ("--atomic",)])
+@pytest.mark.parametrize(
+    ("command", "text", "model", "key", "changes"),
+    [
+        ("upsert_categories", "id,code\nbikes,new\n", Category, "external_id", {"name": {"en": "Quicker"}}),
+        ("upsert_coupons", "code,description\nA,new\n", Coupon, "code", {"name": "Quicker"}),
+        (
+            "upsert_legal_entities",
+            "id,type\nL1,SUBSIDIARY\n",
+            LegalEntity,
+            "external_id",
+            {"name": "Quicker"},
+        ),
+    ],
+)
+def test_what_is_written_while_rows_are_completed_is_not_undone_by_them(
+    shop, tenant, monkeypatch, tmp_path, command, text, model, key, changes, option
+):
+    """The file has another column than the one that somebody changes before the import has its locks."""
+    upserted = kinds.OperationWriter._upserted
+    known = model.objects.filter(**{key: text.split("\n")[1].split(",")[0]})
+    before = known.get()
+    pending = [changes]
+
+    def overtaken(writer: Any, batch: Any, plan: Any, confirm: Any) -> Any:
+        if pending:
+            values = pending.pop()
+            elsewhere(lambda: change(known.get(), values))
+        return upserted(writer, batch, plan, confirm)
+
+    monkeypatch.setattr(kinds.OperationWriter, "_upserted", overtaken)
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+
+    done = run_command(command, path, "--tenant=acme", "--json", *option)
+
+    assert done.counts == {"changed": 1}
+    after = known.get()
+    assert {name: getattr(after, name) for name in changes} == changes
+    assert after.version == before.version + 2
+
+
+def test_an_import_of_unchanged_categories_takes_no_lock(shop, tenant, holder, impatient, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("id,code\nbikes,taken\n")
+    holder.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(Lock.CATEGORY_TREE), tenant.pk])
+
+    assert run_command("upsert_categories", path, "--tenant=acme", "--json").counts == {"unchanged": 1}
+
+
+def test_an_import_that_planned_before_another_write_plans_again(shop, tenant, monkeypatch):
+    lock = category_imports.locked_tree
+    pending = [CategoryDraft(name={"en": "Quicker"}, code="X", parent_id="bikes", is_published=True)]
+
+    def overtaken(tenant_id: int) -> Any:
+        if pending:
+            draft = pending.pop()
+            elsewhere(lambda: create_category(tenant_id=tenant_id, external_id="quicker", draft=draft, at=AT))
+        return lock(tenant_id)
+
+    monkeypatch.setattr(category_imports, "locked_tree", overtaken)
+    rows = [
+        CategoryRow(external_id="slower", name={"en": "Slower"}, code="x", parent_id="bikes"),
+        CategoryRow(external_id="below", name={"en": "Below"}, parent_id="quicker"),
+    ]
+
+    outcomes = upsert_categories_in_bulk(tenant_id=tenant.pk, rows=rows, at=AT)
+
+    assert [type(outcome.error) for outcome in outcomes] == [DuplicatedCode, type(None)]
+    assert Category.objects.get(external_id="below").parent.external_id == "quicker"
+    assert not Category.objects.filter(external_id="slower").exists()
+    assert tree_problems(tenant.pk) == []
+
+
+def test_an_import_plans_while_another_session_holds_the_tree(shop, tenant, holder, monkeypatch):
+    """Only the write waits: when it asks for the lock, the plan is made."""
+    holder.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(Lock.CATEGORY_TREE), tenant.pk])
+    plans: list[int] = []
+    plan, lock = category_imports.planned_write, category_imports.locked_tree
+
+    def counted(*arguments: Any) -> Any:
+        plans.append(1)
+        return plan(*arguments)
+
+    def released(tenant_id: int) -> Any:
+        assert plans == [1]
+        holder.rollback()
+        return lock(tenant_id)
+
+    monkeypatch.setattr(category_imports, "planned_write", counted)
+    monkeypatch.setattr(category_imports, "locked_tree", released)
+    row = CategoryRow(external_id="new", name={"en": "New"})
+
+    upsert_categories_in_bulk(tenant_id=tenant.pk, rows=[row], at=AT)
+
+    assert plans == [1]
+    assert Category.objects.filter(external_id="new").exists()
+
+
+def test_an_import_of_all_or_nothing_plans_the_whole_file_at_once(shop, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("id,parentId,localizedName.en,published\nbelow,top,Below,true\ntop,,Top,true\n")
+
+    in_parts = run_command(
+        "upsert_categories", path, "--tenant=acme", "--json", "--batch-size=1", "--dry-run"
+    )
+    at_once = run_command("upsert_categories", path, "--tenant=acme", "--json", "--batch-size=1", "--atomic")
+
+    assert in_parts.counts == {"created": 1, "refused": 1}
+    assert at_once.counts == {"created": 2}
+    assert Category.objects.get(external_id="below").parent.external_id == "top"
+
+
+def test_an_import_that_waits_too_long_says_for_what_and_can_be_resumed(
+    shop, tenant, holder, impatient, tmp_path
+):
+    path = tmp_path / "rows.csv"
+    path.write_text("id,localizedName.en,published\nnew,New,true\n")
+    holder.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(Lock.CATEGORY_TREE), tenant.pk])
+
+    waited = run_command("upsert_categories", path, "--tenant=acme")
+
+    assert waited.status == 2
+    assert "somebody else was changing the category tree" in waited.message
+    assert "--resume goes on behind them" in waited.message
+    assert ImportRun.objects.get().state == ImportState.FAILED
+    assert not Category.objects.filter(external_id="new").exists()
+    holder.rollback()
+    assert run_command("upsert_categories", path, "--tenant=acme", "--resume").status == 0
+    assert Category.objects.filter(external_id="new").exists()
+
+
+def test_repairing_a_tree_that_somebody_changes_says_so(shop, tenant, holder, impatient):
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE catalog_category SET lft = 77 WHERE external_id = 'kids'")
+    holder.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(Lock.CATEGORY_TREE), tenant.pk])
+
+    waited = run_command("check_category_tree", "--fix")
+
+    assert waited.status == 1
+    assert "somebody else was changing the category tree" in waited.message
+    holder.rollback()
+    assert run_command("check_category_tree", "--fix").status == 0
+    assert tree_problems(tenant.pk) == []
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_only_the_first_load_of_the_demo_shop_is_one_transaction(tenant, monkeypatch, is_loaded):
+    if is_loaded:
+        ProductFactory(tenant=tenant)
+    transactions: list[bool] = []
+    monkeypatch.setattr(loading, "Source", lambda: None)
+    monkeypatch.setattr(loading, "_load", lambda *arguments: transactions.append(connection.in_atomic_block))
+
+    loading.load_demo_shop(tenant_name="acme", calendar=Calendar(), at=AT, progress=None)
+
+    assert transactions == [not is_loaded]
+
+
+def test_a_batch_of_a_removal_is_small_whatever_its_kind(shop, tmp_path, monkeypatch):
+    """A removal locks what it deletes and all that goes along, so it commits often."""
+    path = tmp_path / "rows.csv"
+    path.write_text("id\n" + "".join(f"X{number}\n" for number in range(kinds.DELETIONS_AT_ONCE + 1)))
+    sizes: list[int] = []
+    removal = kinds.remove_rows
+
+    def counted(batch: Any, remove: Any) -> Any:
+        tally = removal(batch, remove)
+        if not batch.is_rehearsal:
+            sizes.append(tally.rows)
+        return tally
+
+    monkeypatch.setattr(kinds, "remove_rows", counted)
+    run_command("upsert_customers", path, "--tenant=acme", "--json", "--mode=delete")
+
+    assert sizes == [kinds.DELETIONS_AT_ONCE, 1]

@@ -1,0 +1,201 @@
+"""Imports that are killed, stopped or run twice at once end with the rows of an undisturbed one."""
+
+import random
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from django.db import connection
+
+from accounts.models import Customer
+from core.imports import runs
+from core.imports.models import ImportRun
+from core.sql.locks import Lock
+from segments.models import CustomerAssignment
+from tests.concurrency.threads import at_once
+from tests.core.imports.conftest import members, run_command
+from tests.core.imports.processes import start_command
+from tests.factories.segments import SegmentFactory
+
+KILLS = 20
+BATCH = 60  # rows
+CUSTOMERS = 1_500
+SEGMENTS = 4
+MEGABYTE = 1_024  # of the KiB that Linux counts in
+
+
+@pytest.fixture
+def file(tenant, site, tmp_path) -> Path:
+    """A file of all customers in all segments, and a few rows that are refused, in no order."""
+    for number in range(SEGMENTS):
+        SegmentFactory(site=site, external_id=f"S{number}")
+    Customer.objects.bulk_create(
+        Customer(tenant=tenant, external_id=f"C{number}", email=f"c{number}@example.com")
+        for number in range(CUSTOMERS)
+    )
+    rows = [f"S{segment},C{customer}" for segment in range(SEGMENTS) for customer in range(CUSTOMERS)]
+    rows += [f"S0,X{number}" for number in range(60)]
+    random.Random(3).shuffle(rows)
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join(["segmentId,customerId", *rows]) + "\n")
+    return path
+
+
+def start(file: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a real process that imports the file into the test's database."""
+    return start_command("upsert_segment_customers", str(file), "--tenant", "acme", "--json", *arguments)
+
+
+def resident_peak(process_id: int) -> int:
+    """Return the most memory that the process ever held, in KiB; 0 when it has just ended."""
+    status = Path(f"/proc/{process_id}/status").read_text()
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
+
+
+def finish(file: Path, *arguments: str) -> dict[str, Any]:
+    """Run the import to its end, with less than 300 MB of memory, and return what it tells."""
+    process = start(file, *arguments)
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, resident_peak(process.pid))
+        time.sleep(0.02)
+    out, error = process.communicate()
+    assert process.returncode == 1, error.decode()  # some rows are always refused
+    assert peak < 300 * MEGABYTE
+    return orjson.loads(out)
+
+
+def committed_line() -> int:
+    run = ImportRun.objects.first()
+    return run.committed_line if run else 0
+
+
+def kill_at_work(process: subprocess.Popen[bytes], *, batches: int, moment: float) -> None:
+    """Kill the process when it has committed so many batches, and so many seconds more have passed."""
+    begin = committed_line()
+    while process.poll() is None and committed_line() < begin + batches * BATCH:
+        time.sleep(0.005)
+    time.sleep(moment)
+    process.kill()
+    process.communicate(timeout=60)
+
+
+def kill_moments(choose: random.Random) -> Iterator[tuple[int, float]]:
+    """Yield batches and seconds: mostly within or between two batches, now and then while still starting."""
+    for number in range(KILLS):
+        is_early = number % 5 == 0
+        yield (0, choose.uniform(0, 1.5)) if is_early else (choose.randint(1, 6), choose.uniform(0, 0.05))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_that_is_killed_twenty_times_ends_with_the_right_rows(tenant, file, tmp_path):
+    rejects = tmp_path / "rejects.csv"
+    arguments = ["--batch-size", str(BATCH), "--rejects", str(rejects)]
+    expected = sorted((f"S{n % SEGMENTS}", f"C{n // SEGMENTS}", None, 1) for n in range(SEGMENTS * CUSTOMERS))
+    finish(file, *arguments)
+    undisturbed = rejects.read_bytes()
+    CustomerAssignment.objects.all().delete()
+    ImportRun.objects.all().delete()
+    committed = set()
+    for batches, moment in kill_moments(random.Random(11)):
+        resumes = ["--resume"] if ImportRun.objects.exists() else []
+        kill_at_work(start(file, *arguments, *resumes), batches=batches, moment=moment)
+        committed.add(committed_line())
+        if ImportRun.objects.filter(state="finished").exists():  # it was quicker than the kill: begin anew
+            assert sorted(members(tenant)) == expected
+            CustomerAssignment.objects.all().delete()
+            ImportRun.objects.all().delete()
+    told = finish(file, *arguments, *(["--resume"] if ImportRun.objects.exists() else []))
+    assert sorted(members(tenant)) == expected
+    assert (told["rows"], told["created"], told["refused"]) == (6_060, 6_000, 60)
+    run = ImportRun.objects.get()
+    assert (run.state, run.rows, run.created, run.refused) == ("finished", 6_060, 6_000, 60)
+    assert run.rejects.count() == 60
+    assert rejects.read_bytes() == undisturbed
+    assert len(committed) > 10  # the kills came at different places of the file
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_that_was_terminated_says_how_to_go_on(file):
+    process = start(file, "--batch-size", "10")
+    while process.poll() is None and not ImportRun.objects.filter(committed_line__gt=0).exists():
+        time.sleep(0.05)
+    process.terminate()
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "run the same command with --resume" in error.decode()
+    assert ImportRun.objects.get().state == "stopped"
+    assert finish(file, "--resume")["created"] == SEGMENTS * CUSTOMERS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_imports_of_the_same_file_at_once_end_with_the_right_rows(tenant, file):
+    turns = iter([[], ["--batch-size", "500"]])
+
+    def act() -> Any:
+        return run_command("upsert_segment_customers", file, "--tenant", "acme", "--json", *next(turns))
+
+    answers = at_once(2, act)
+    assert [answer.status for answer in answers] == [1, 1]
+    told = [answer.counts for answer in answers]
+    assert sum(counts.get("created", 0) for counts in told) == SEGMENTS * CUSTOMERS
+    assert all(counts["refused"] == 60 and "changed" not in counts for counts in told)
+    assert {version for *_, version in members(tenant)} == {1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_files_in_opposite_order_do_not_deadlock(tenant, file, tmp_path):
+    header, *rows = file.read_text().splitlines()
+    backwards = tmp_path / "backwards.csv"
+    backwards.write_text("\n".join([header, *reversed(rows)]) + "\n")
+    turns = iter([file, backwards])
+
+    def act() -> Any:
+        return run_command(
+            "upsert_segment_customers", next(turns), "--tenant", "acme", "--json", "--mode", "replace"
+        )
+
+    answers = at_once(2, act)
+    assert [answer.status for answer in answers] == [1, 1], [answer.message for answer in answers]
+    assert len(members(tenant)) == SEGMENTS * CUSTOMERS
+
+
+def test_there_is_nothing_to_resume_without_an_unfinished_import_of_this_file(shop, upsert, write):
+    path = write("rows.csv", "segmentId,customerId", "S1,C1")
+    assert upsert("segment_customers", path, "--resume").json["error"] == "nothing_to_resume"
+    upsert("segment_customers", path)
+    assert upsert("segment_customers", path, "--resume").json["error"] == "nothing_to_resume"
+    ImportRun.objects.update(state="stopped")
+    other = write("other.csv", "segmentId,customerId", "S1,C2")
+    assert upsert("segment_customers", other, "--resume").status == 2
+    assert upsert("segment_customers", path, "--resume", "--mode", "delete").status == 2
+    assert upsert("segment_customers", path, "--resume").status == 0
+
+
+def test_a_rehearsal_is_not_resumed(shop, run, write):
+    path = write("rows.csv", "segmentId,customerId", "S1,C1")
+    answer = run("upsert_segment_customers", path, "--tenant", "acme", "--resume", "--dry-run")
+    assert (answer.status, answer.message) == (2, "A rehearsal has nothing to resume.")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_that_another_process_works_on_is_not_resumed(
+    shop, upsert: Callable[..., Any], write, monkeypatch
+):
+    path = write("rows.csv", "segmentId,customerId", "S1,C1")
+    upsert("segment_customers", path)
+    run = ImportRun.objects.get()
+    ImportRun.objects.update(state="running")
+    monkeypatch.setattr(runs, "PATIENCE_SECONDS", 0.1)
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [int(Lock.IMPORT_RUN), run.pk])
+        assert upsert("segment_customers", path, "--resume").json["error"] == "import_is_running"
+    finally:
+        other.close()
+    assert upsert("segment_customers", path, "--resume").json["run"] == run.pk

@@ -1,0 +1,208 @@
+"""What goes wrong around an import ends it with a sentence, an exit status, and a run that can go on."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from django.db import OperationalError, connection
+
+from core.imports import runner as importing
+from core.imports.files import InputFile
+from core.imports.merge import Merge, Tally
+from core.imports.models import ImportReject, ImportRun
+from segments.models import CustomerAssignment
+from tests.core.imports.conftest import members
+from tests.core.imports.processes import start_command
+
+FULL_DISK = Path("/dev/full")  # a device of Linux that has no room, ever
+HEADER = "segmentId,customerId"
+
+
+# --- files that cannot be written ---
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.csv.gz", "rows.jsonl.zst"])
+def test_an_export_to_a_full_disk_fails_with_a_sentence(shop, run, tmp_path, name):
+    path = tmp_path / name
+    path.symlink_to(FULL_DISK)
+    answer = run("export_customers", path, "--tenant", "acme")
+    assert (answer.status, answer.message) == (2, f"{path} cannot be written: No space left on device.")
+
+
+def test_a_batch_whose_rejects_find_no_room_is_not_applied_and_can_be_resumed(shop, upsert, write, tmp_path):
+    path = write("rows.csv", HEADER, "S1,C1", "S1,C9")
+    answer = upsert("segment_customers", path, "--rejects", FULL_DISK)
+    assert (answer.status, answer.json["error"]) == (2, "unwritable_file")
+    assert answer.message == "/dev/full cannot be written: No space left on device."
+    assert members(shop.tenant) == []
+    assert ImportRun.objects.get().state == "failed"
+    resumed = upsert("segment_customers", path, "--rejects", tmp_path / "rejects.csv", "--resume")
+    assert resumed.counts == {"created": 1, "refused": 1}
+
+
+def test_refused_rows_are_never_written_over_the_file_that_they_come_from(shop, upsert, write, tmp_path):
+    path = write("rows.csv", HEADER, "S1,C1", "S1,C9")
+    other_name = tmp_path / "other-name.csv"
+    other_name.symlink_to(path)
+    before = path.read_bytes()
+    answer = upsert("segment_customers", path, "--rejects", other_name)
+    assert (answer.status, answer.json["error"]) == (2, "unwritable_file")
+    assert path.read_bytes() == before
+    assert not ImportRun.objects.exists()
+
+
+def test_another_file_is_not_taken_for_the_rejects_of_a_stopped_import(shop, upsert, write, tmp_path):
+    rejects = tmp_path / "rejects.csv"
+    path = write("rows.csv", HEADER, "S1,C8", "S1,C9", "S1,C7")
+    upsert("segment_customers", path, "--rejects", rejects, "--batch-size", 1, "--max-rejects", 1)
+    other = write("other.csv", "something else")
+    answer = upsert("segment_customers", path, "--rejects", other, "--resume")
+    assert (answer.status, answer.json["error"]) == (2, "unwritable_file")
+    assert "is not the file that the import has written refused rows to" in answer.message
+    assert other.read_text() == "something else\n"
+
+
+def test_a_file_of_rejects_has_a_header_even_when_no_row_came(shop, upsert, write, tmp_path):
+    rejects = tmp_path / "rejects.csv"
+    upsert("segment_customers", write("rows.csv", HEADER), "--rejects", rejects)
+    assert rejects.read_text() == f"{HEADER},rejected.line,rejected.reason,rejected.message\n"
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+@pytest.mark.django_db(transaction=True)
+def test_an_export_whose_reader_has_gone_ends_as_quietly_as_other_programs(shop, format):
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start_command("export_customers", "-", "--tenant", "acme", "--format", format, stdout=writing)
+    os.close(writing)
+    _, error = process.communicate(timeout=120)
+    assert (process.returncode, error) == (-signal.SIGPIPE, b"")
+
+
+# --- files that cannot be read ---
+
+
+def test_a_folder_is_no_file(shop, upsert, tmp_path):
+    answer = upsert("segment_customers", tmp_path)
+    assert (answer.status, answer.message) == (2, f"{tmp_path} cannot be read: Is a directory.")
+
+
+def test_a_file_in_another_encoding_is_named_so(shop, upsert, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(f"{HEADER}\nS1,C1\n".encode("utf-16"))
+    assert upsert("segment_customers", path).message == "Line 1 is not UTF-8 at its byte 1."
+
+
+def test_a_file_that_changed_is_not_resumed(shop, upsert, write):
+    path = write("rows.csv", HEADER, "S1,C1", "S1,C9")
+    upsert("segment_customers", path, "--max-rejects", 0)
+    write("rows.csv", HEADER, "S1,C1", "S1,C2")
+    answer = upsert("segment_customers", path, "--resume")
+    run = ImportRun.objects.get()
+    assert answer.message == (f"The file has changed since import {run.pk} of it; run it without --resume.")
+
+
+def test_the_position_in_a_plain_file_is_what_has_been_taken_from_it(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"id\n" + b"123456789\n" * 100)
+    with InputFile(str(path)) as file:
+        lines = file.lines()
+        for _ in range(11):
+            next(lines)
+        assert (file.position, file.size) == (103, 1_003)
+
+
+# --- a server that fails ---
+
+
+def test_a_server_that_cannot_be_reached_is_told(shop, upsert, run, write):
+    def refuse(*arguments, **options):
+        raise OperationalError("connection refused")
+
+    path = write("rows.csv", HEADER, "S1,C1")
+    with connection.execute_wrapper(refuse):
+        imported = upsert("segment_customers", path)
+        exported = run("export_customers", "-", "--tenant", "acme")
+    told = "The database server cannot be reached: connection refused"
+    assert (imported.status, imported.message) == (2, told)
+    assert imported.json == {"error": "server_failed", "message": told}
+    assert (exported.status, exported.message) == (2, told)
+
+
+def test_an_import_whose_server_failed_can_be_resumed(shop, upsert, write, monkeypatch):
+    path = write("rows.csv", HEADER, "S1,C1", "S1,C2")
+    whole = Merge.run
+
+    def fail_at_second(self, rows, **options):
+        if CustomerAssignment.objects.exists():
+            raise OperationalError("terminating connection")
+        return whole(self, rows, **options)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Merge, "run", fail_at_second)
+        answer = upsert("segment_customers", path, "--batch-size", 1)
+    assert (answer.status, answer.json["error"], answer.counts) == (1, "server_failed", {"created": 1})
+    assert upsert("segment_customers", path, "--resume").counts == {"created": 2}
+
+
+# --- stopped by the operator ---
+
+
+def test_a_stopped_import_says_so_in_json(shop, upsert, write, monkeypatch):
+    path = write("rows.csv", HEADER, "S1,C1", "S1,C2")
+    whole = Merge.run
+
+    def stop_at_second(self, rows, **options):
+        if CustomerAssignment.objects.exists():
+            raise KeyboardInterrupt
+        return whole(self, rows, **options)
+
+    monkeypatch.setattr(Merge, "run", stop_at_second)
+    answer = upsert("segment_customers", path, "--batch-size", 1)
+    assert (answer.status, answer.json["error"], answer.counts) == (1, "stopped", {"created": 1})
+    assert ImportRun.objects.get().state == "stopped"
+
+
+def test_a_batch_that_was_committed_just_before_the_stop_counts(shop, upsert, write, monkeypatch):
+    def stop(self, other):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tally, "add", stop)
+    answer = upsert("segment_customers", write("rows.csv", HEADER, "S1,C1"))
+    assert (answer.status, answer.json["error"], answer.counts) == (1, "stopped", {"created": 1})
+
+
+# --- why a batch was not applied ---
+
+
+def test_the_reasons_of_a_batch_that_was_not_applied_are_told_and_kept(shop, upsert, write):
+    path = write("rows.csv", HEADER, "S1,C1", "S1,C8", "S1,C9")
+    answer = upsert("segment_customers", path, "--max-rejects", 1)
+    assert (answer.status, answer.counts) == (2, {"refused": 2})
+    assert answer.json["refusedByReason"] == {"unknown_customer": 2}
+    run = ImportRun.objects.get()
+    assert (run.state, run.rows, run.refused) == ("failed", 0, 2)
+    assert list(run.rejects.values_list("line", flat=True)) == [3, 4]
+    resumed = upsert("segment_customers", path, "--resume")
+    assert resumed.counts == {"created": 1, "refused": 2}
+    run.refresh_from_db()
+    assert (run.rows, run.created, run.refused) == (3, 1, 2)
+    assert run.refused_by_reason == {"unknown_customer": 2}
+    assert list(run.rejects.values_list("line", flat=True)) == [3, 4]
+
+
+def test_an_import_that_is_all_or_nothing_counts_its_rejects_once_when_it_is_resumed(shop, upsert, write):
+    path = write("rows.csv", HEADER, "S1,C1", "S1,C9")
+    for arguments in ([], ["--resume"]):
+        assert upsert("segment_customers", path, "--atomic", *arguments).counts == {"refused": 1}
+    run = ImportRun.objects.get()
+    assert (run.refused, run.rejects.count()) == (1, 1)
+
+
+def test_of_long_refused_rows_the_beginning_is_kept(shop, upsert, write, tmp_path):
+    rejects = tmp_path / "rejects.jsonl"
+    path = write("rows.jsonl", '{"segmentId":"' + "x" * 100_000 + '","customerId":"C1"}')
+    upsert("segment_customers", path, "--rejects", rejects)
+    assert len(ImportReject.objects.get().source) == importing.KEPT_SOURCE
+    assert len(rejects.read_text()) > 100_000
