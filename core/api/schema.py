@@ -11,11 +11,15 @@ from typing import Any, TypeVar
 
 import uritemplate
 from drf_spectacular import openapi
+from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from core.api import parameters
 from core.api.error_bodies import Fault
 from core.api.routes import PATH_PARAMETERS
+from core.bodies import Body, schema_components
+from core.representation.representations import Representation
+from core.representation.schema import representation_schema
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -107,6 +111,11 @@ def operation(
     return mark
 
 
+def is_schema(described: Any) -> bool:
+    """Say whether this is a schema, and not a serializer that drf-spectacular makes one of."""
+    return isinstance(described, dict)
+
+
 class AutoSchema(openapi.AutoSchema):
     """Describes operations by their declaration, viewset, action, address and docstring.
 
@@ -195,15 +204,47 @@ class AutoSchema(openapi.AutoSchema):
         if self.declared is None:
             return super().get_request_serializer()
         if self.declared.request is not None:
-            return self.declared.request
-        return {"search": self.viewset.search_body, "partial_update": PATCH_BODY}.get(self.action)
+            return self.described_request(self.declared.request)
+        if self.action == "partial_update":
+            return PATCH_BODY
+        return self.described_request(self.viewset.search_body) if self.action == "search" else None
+
+    def described_request(self, body: Any) -> Any:
+        """Return a request body as drf-spectacular takes it: a schema by media type, or a serializer."""
+        described = self.described(body)
+        return (
+            {"application/json": described} if is_schema(described) and described is not body else described
+        )
+
+    def described(self, body: Any) -> Any:
+        """Return the reference to a Body or Representation; `[body]` is a list of them.
+
+        What drf-spectacular knows itself (serializers, schemas) is returned as it is.
+        """
+        if isinstance(body, list):
+            [entry] = body
+            described = self.described(entry)
+            return {"type": "array", "items": described} if is_schema(described) else described(many=True)
+        if isinstance(body, Representation):
+            return self.reference(body.name, representation_schema(body))
+        if isinstance(body, type) and issubclass(body, Body):
+            for name, schema in schema_components(body).items():
+                self.reference(name, schema)
+            return self.reference(body.__name__, schema_components(body)[body.__name__])
+        return body
+
+    def reference(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+        """Add the schema to the document's components and return the reference to it."""
+        component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema, object=name)
+        self.registry.register_on_missing(component)
+        return component.ref
 
     def get_response_serializers(self) -> Any:
         if self.declared is None:
             return super().get_response_serializers()
         view = self.viewset
         documented: dict[int, Any] = {
-            status: OpenApiResponse(description="No content.") if body is None else body
+            status: OpenApiResponse(description="No content.") if body is None else self.described(body)
             for status, body in self.successes().items()
         }
         for status in sorted({*self.usual_errors(), *self.declared.errors, 503}):
@@ -219,9 +260,9 @@ class AutoSchema(openapi.AutoSchema):
             return self.declared.responses
         view = self.viewset
         if self.reads:
-            return {200: view.resource if self.reads == "one" else view.resource(many=True)}
+            return {200: view.resource if self.reads == "one" else [view.resource]}
         if self.action.startswith("bulk_"):
-            return {207: view.bulk_result(many=True)}
+            return {207: [view.bulk_result]}
         return {
             "POST": {201: view.created},
             "PUT": {201: view.created, 204: None},

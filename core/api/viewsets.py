@@ -24,6 +24,7 @@ from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat
 from core.api.errors import failure_response, logger, search_time_limit
 from core.api.permissions import HasScope
 from core.api.schema import Operation
+from core.bodies import Body
 from core.errors import InvalidInput, MissingScope, NotAuthenticated, NotFound
 from core.representation.fields import Languages
 from core.representation.languages import accepted_languages
@@ -63,10 +64,10 @@ class ContractViewSet(ViewSet):
 
     # What the OpenAPI document says of all operations of the viewset (`core.api.schema.AutoSchema`).
     tag: ClassVar[str]
-    resource: ClassVar[type[Serializer]]  # a document that is read
-    created: ClassVar[type[Serializer] | None] = None  # the body of a 201
-    bulk_result: ClassVar[type[Serializer]]  # one entry of a 207
-    search_body: ClassVar[type[Serializer] | None] = None
+    resource: ClassVar[type[Serializer] | Representation]  # a document that is read
+    created: ClassVar[type[Serializer] | type[Body] | None] = None  # the body of a 201
+    bulk_result: ClassVar[type[Serializer] | type[Body]]  # one entry of a 207
+    search_body: ClassVar[type[Serializer] | type[Body] | None] = None
     has_page_parameters: ClassVar[bool] = True  # lists are paged and sorted, documents cut to `fields`
     has_localized_fields: ClassVar[bool] = False  # reads take Accept-Language
     reads_localized_fields: ClassVar[bool] = False  # writes take Content-Language

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from core.errors import InvalidInput
 from core.representation.fields import Field, Languages, Nested, json_members, unknown_field
@@ -35,7 +36,11 @@ class Representation:
         fields: Mapping[str, Field],
         joins: Mapping[str, str] | None = None,
         aliases: Mapping[str, str] | None = None,
+        name: str = "",
+        documented: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
+        self.name = name
+        self.documented = {path: dict(schema) for path, schema in (documented or {}).items()}
         self.table = table
         self.alias = alias
         self.fields = dict(fields)

@@ -6,11 +6,14 @@ each other instead of deadlocking.
 """
 
 import json
+import re
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
+from django.contrib.postgres.fields import ArrayField
+from django.db import connection, models
 from psycopg.types.json import Jsonb
 
 from core.errors import DomainError, VersionConflict
@@ -35,6 +38,41 @@ class UpsertTarget:
     columns: Mapping[str, str]
     created_only: frozenset[str] = frozenset()
     first_version: int = 1
+
+    @classmethod
+    def of(
+        cls,
+        model: type[models.Model],
+        *key: str,
+        created_only: Collection[str] = (),
+        leaves_out: Collection[str] = ("id",),
+        first_version: int = 1,
+    ) -> Self:
+        """Return the table of a model, whose columns and types are those of its fields.
+
+        `key` names the columns of the unique constraint. The version is never among the columns, and
+        `created_at` is always created only.
+        """
+        columns = {
+            field.column: column_type(field)
+            for field in model._meta.concrete_fields
+            if field.column != "version" and field.column not in leaves_out
+        }
+        created = {"created_at", *created_only} & columns.keys()
+        return cls(model._meta.db_table, key, columns, frozenset(created), first_version)
+
+
+COLUMN_TYPES = {"varchar": "text", "timestamp with time zone": "timestamptz"}
+
+
+def column_type(field: models.Field) -> str:
+    """Return the PostgreSQL type of a field's values in arrays and casts: without a length or precision."""
+    declared = str(field.db_type(connection)).removesuffix("[]")
+    bare = re.sub(r"\(.*\)", "", declared)
+    type_name = {"varchar": "text", "timestamp with time zone": "timestamptz", "serial": "integer"}.get(
+        bare, bare
+    )
+    return f"{type_name}[]" if isinstance(field, ArrayField) else type_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,25 +4,15 @@ import pytest
 
 from core.errors import InvalidInput, VersionConflict
 from core.sql.upserts import BatchPlan, UpsertTarget, insert_rows, upsert_rows
+from coupons.models import Coupon
 from segments.models import CustomerAssignment
 from tests.factories.accounts import CustomerFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
-MEMBERS = UpsertTarget(
-    table="segments_customerassignment",
-    key=("tenant_id", "segment_id", "customer_id", "legal_entity_id"),
-    columns={
-        "tenant_id": "bigint",
-        "segment_id": "bigint",
-        "customer_id": "bigint",
-        "legal_entity_id": "bigint",
-        "assignment_type": "text",
-        "mixins": "jsonb",
-        "mixin_schemas": "jsonb",
-        "created_at": "timestamptz",
-        "modified_at": "timestamptz",
-    },
-    created_only=frozenset({"created_at"}),
+MEMBERS = UpsertTarget.of(
+    CustomerAssignment,
+    *("tenant_id", "segment_id", "customer_id", "legal_entity_id"),
+    leaves_out=("id", "valid_from", "valid_to"),
 )
 THEN = datetime(2024, 1, 1, tzinfo=UTC)
 LATER = datetime(2024, 2, 1, tzinfo=UTC)
@@ -154,3 +144,28 @@ def test_rows_with_the_same_values_are_written_like_any_others(segment, writer):
     upsert_rows(MEMBERS, rows)
     stored = CustomerAssignment.objects.order_by("customer").values_list("mixins", "created_at")
     assert list(stored) == [({}, THEN), ({"b": 2}, LATER)][: len(rows)]
+
+
+def test_the_columns_of_a_target_are_those_of_the_model():
+    target = UpsertTarget.of(Coupon, "tenant_id", "code", created_only=("is_referral",), first_version=0)
+    assert (target.table, target.key, target.first_version) == ("coupons_coupon", ("tenant_id", "code"), 0)
+    assert target.created_only == {"created_at", "is_referral"}
+    assert target.columns.keys().isdisjoint({"id", "version"})
+    types = (
+        "tenant_id",
+        "name",
+        "discount_percentage",
+        "valid_for",
+        "max_redemptions",
+        "mixins",
+        "valid_from",
+    )
+    assert [target.columns[name] for name in types] == [
+        "bigint",
+        "text",
+        "numeric",
+        "text[]",
+        "integer",
+        "jsonb",
+        "timestamptz",
+    ]
