@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "core.admin.middleware.UnavailablePage",
 ]
 # What pages in browsers need and the API does not. `manage.py check` warns of any other middleware below
 # ApiMiddleware.

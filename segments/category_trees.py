@@ -4,7 +4,7 @@ from datetime import datetime
 
 from core.representation.fields import Boolean, Integer, Languages, Localized, Text, Texts
 from core.representation.representations import Representation
-from core.sql.composition import Sql
+from core.sql.composition import Sql, sql
 from core.sql.fetching import fetch_rows
 from core.windows import open_at
 from segments.assortment import categories_in_assortment
@@ -44,9 +44,9 @@ def category_forest(*, tenant_id: int, segments: Sql, at: datetime, languages: L
     window = open_at(at, "category")
     document = NODE.document(None, languages)
     rows = fetch_rows(
-        Sql(
+        sql(
             "WITH RECURSIVE assigned AS MATERIALIZED ("
-            f" SELECT DISTINCT held.category_id AS id FROM ({held.sql}) AS held"
+            " SELECT DISTINCT held.category_id AS id FROM ({held}) AS held"
             "), above AS ("
             " SELECT category.id, category.parent_id FROM assigned"
             " JOIN catalog_category AS category ON category.id = assigned.id"
@@ -57,14 +57,16 @@ def category_forest(*, tenant_id: int, segments: Sql, at: datetime, languages: L
             " SELECT above.id, assigned.id IS NOT NULL AS is_assigned"
             " FROM above LEFT JOIN assigned ON assigned.id = above.id"
             ") SELECT category.id, category.parent_id, parent.parent_id IS NULL, node.is_assigned,"
-            f" {document.sql}"
+            " {document}"
             " FROM catalog_category AS category JOIN node ON node.id = category.id"
             " JOIN catalog_category AS parent ON parent.id = category.parent_id"
             # the array tells the planner that few rows come: else it reads all categories
             " WHERE category.id = ANY(ARRAY(SELECT id FROM node))"
-            f" AND category.is_published AND {window.sql}"
+            " AND category.is_published AND {window}"
             " ORDER BY category.lft",
-            (*held.params, *document.params, *window.params),
+            held=held,
+            document=document,
+            window=window,
         ),
         prepared=True,
     )

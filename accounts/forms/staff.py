@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from accounts.identity.operations.attempts import counted_login
 from accounts.models import User
+from core.addresses import client_address
 from core.admin import DocumentForm
-from core.api.addresses import client_address
 from core.errors import Overloaded, TooManyAttempts
 
 

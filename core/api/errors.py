@@ -26,7 +26,7 @@ STATUSES: tuple[tuple[type[errors.DomainError], HTTPStatus], ...] = (
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.Conflict, HTTPStatus.CONFLICT),
     (errors.TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
-    (errors.Overloaded, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 

@@ -16,10 +16,11 @@ CORE_LEVELS = {
     "tenancy": 1,
     "sql": 1,
     "representation": 2,
-    "api": 3,
-    "admin": 3,
-    "imports": 3,
-    "apps": 3,
+    "bodies": 3,
+    "api": 4,
+    "admin": 4,
+    "imports": 4,
+    "apps": 4,
 }
 OTHERS = 1
 # The part of a package: the parts of the same package that may import it. From `core`, which has the base
@@ -30,19 +31,17 @@ IMPORTERS = {
     "forms": {"admin", "forms"},
     "management": {"management"},
 }
-ALLOWED = {"bench.urls"}  # measures what an empty view costs
+ALLOWED = {
+    "bench.urls",  # measures what an empty view costs
+    "config.apps",  # registers the checks of all packages
+}
 # Imports that break a rule today: the list may only become shorter, and has exactly what the code has.
 PRIVATE_IMPORTS_LEFT = {
     ("accounts.imports.body_reader", "accounts.api.serializers.documents"),
     ("accounts.imports.body_reader", "core.api.errors"),
     ("accounts.imports.customer_files", "accounts.api.serializers.customers"),
     ("accounts.imports.legal_entity_files", "accounts.api.serializers.companies"),
-    ("catalog.bodies", "core.api.errors"),
     ("catalog.products", "catalog.api.serializers"),
-    ("catalog.products", "core.api.errors"),
-    ("coupons.bodies", "core.api.errors"),
-    ("coupons.imports.redemptions", "core.api.errors"),
-    ("segments.bodies", "core.api.errors"),
 }
 WEB_FRAMEWORKS = {"rest_framework", "drf_spectacular", "django_filters"}
 

@@ -228,7 +228,7 @@ def test_pages_about_one_client_say_that_it_is_being_changed(tenant, staff_brows
     lock_rows(holder, ApiClient)
 
     for page in ("rotate", "revoke"):
-        address = reverse(f"admin:accounts_apiclient_{page}", args=[client.pk])
+        address = reverse(f"admin:identity_apiclient_{page}", args=[client.pk])
         response = staff_browser.post(address)
         assert response.status_code == 200
         assert messages_of(response) == [BUSY]

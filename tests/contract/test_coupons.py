@@ -94,7 +94,7 @@ class World:
         CouponFactory(
             tenant=self.tenant,
             code="REF_30",
-            name="Referral coupon of Mia Stone",
+            name="Referral coupon",
             description="A referral coupon.",
             discount_type="ABSOLUTE",
             discount_percentage=None,

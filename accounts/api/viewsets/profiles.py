@@ -18,7 +18,7 @@ from accounts.models import Customer
 from accounts.operations import customers
 from accounts.operations.documents import Change
 from accounts.representations import PROFILES
-from core.api.addresses import client_address
+from core.addresses import client_address
 from core.api.error_bodies import TYPED_ERRORS
 from core.api.errors import json_response
 from core.api.patches import apply_patch

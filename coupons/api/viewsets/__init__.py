@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from django.http import HttpResponse
 
 from accounts.identity.scopes import COUPON_REDEEM_ON_BEHALF
-from core.api.addresses import client_address
+from core.addresses import client_address
 from core.api.conditional import private_response_from
 from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
-from tests.imports.test_all_kinds import KINDS, MODELS
 
 from accounts.models import Customer, LegalEntity
 from catalog.models import Category, Product
 from core.imports import merge as merging
 from coupons.models import Coupon
 from segments.models import CustomerAssignment, ItemAssignment, Segment
+from tests.core.imports.test_all_kinds import KINDS, MODELS
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory
 from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory

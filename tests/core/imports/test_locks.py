@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.db import connection, connections
-from tests.imports.conftest import run_command
 
 from accounts.models import Customer, LegalEntity
 from catalog.errors import DuplicatedCode
@@ -26,6 +25,7 @@ from core.sql.locks import Lock
 from core.tenancy.models import Tenant
 from coupons.models import Coupon, Redemption
 from segments.models import Segment
+from tests.core.imports.conftest import run_command
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory

@@ -4,7 +4,6 @@ import gzip
 
 import pytest
 import zstandard
-from tests.imports.conftest import members
 
 from accounts.models import Customer, LegalEntity
 from catalog.models import Category, CategoryAssignment, Product
@@ -13,6 +12,7 @@ from core.imports.models import ImportRun
 from core.imports.runner import ImportAtWork
 from coupons.models import Coupon
 from segments.models import CustomerAssignment, ItemAssignment, Segment
+from tests.core.imports.conftest import members
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory

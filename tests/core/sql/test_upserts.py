@@ -9,10 +9,21 @@ from segments.models import CustomerAssignment
 from tests.factories.accounts import CustomerFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
-MEMBERS = UpsertTarget.of(
-    CustomerAssignment,
-    *("tenant_id", "segment_id", "customer_id", "legal_entity_id"),
-    leaves_out=("id", "valid_from", "valid_to"),
+MEMBERS = UpsertTarget(
+    table="segments_customerassignment",
+    key=("tenant_id", "segment_id", "customer_id", "legal_entity_id"),
+    columns={
+        "tenant_id": "bigint",
+        "segment_id": "bigint",
+        "customer_id": "bigint",
+        "legal_entity_id": "bigint",
+        "assignment_type": "text",
+        "mixins": "jsonb",
+        "mixin_schemas": "jsonb",
+        "created_at": "timestamptz",
+        "modified_at": "timestamptz",
+    },
+    created_only=frozenset({"created_at"}),
 )
 THEN = datetime(2024, 1, 1, tzinfo=UTC)
 LATER = datetime(2024, 2, 1, tzinfo=UTC)

@@ -17,7 +17,7 @@ from accounts.identity.api.viewsets.tokens import not_stored
 from accounts.identity.operations import sessions
 from accounts.identity.operations.sessions import GrantedSession
 from accounts.models import Customer
-from core.api.addresses import client_address
+from core.addresses import client_address
 from core.api.error_bodies import TYPED_ERRORS
 from core.api.errors import json_response
 from core.api.parameters import query_parameter

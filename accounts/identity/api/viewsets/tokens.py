@@ -20,7 +20,7 @@ from accounts.identity.api.serializers import (
 )
 from accounts.identity.operations.clients import grant_service_token
 from accounts.identity.tokens.keys import published_keys
-from core.api.addresses import client_address
+from core.addresses import client_address
 from core.api.error_bodies import ErrorFormat
 from core.api.errors import json_response
 from core.api.schema import operation

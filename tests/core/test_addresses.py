@@ -1,7 +1,7 @@
 import pytest
 from django.test import RequestFactory
 
-from core.api.addresses import client_address, warn_of_untrusted_proxy
+from core.addresses import client_address, warn_of_untrusted_proxy
 
 
 @pytest.fixture(autouse=True)
