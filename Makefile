@@ -12,7 +12,7 @@ INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo migrate shell schema test test-quick lint format bench stop clean
+.PHONY: help run demo migrate shell schema test test-quick lint format bench stop reset clean
 
 help: ## List what make can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ bench: .venv/.dev ## Measure the hot paths on the demo shop
 
 stop: ## Stop the web server and the embedded databases
 	@if test -x $(PY); then $(MANAGE) stop; else echo "Nothing to stop: there is no .venv."; fi
+
+reset: .venv/.runtime ## Remove everything from the database, after asking
+	@$(MANAGE) reset_database
 
 clean: stop ## Remove caches and the test database; the database of `make run` (var/pg) stays
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache var/pg-test var/static

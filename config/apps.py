@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.core.checks import Tags, register
 
-from config.checks import check_server_version, check_trusted_proxies
+from config.checks import check_layout, check_server_version, check_trusted_proxies
 from core.api.checks import check_middleware_below_api
 
 
@@ -10,5 +10,6 @@ class ConfigConfig(AppConfig):
 
     def ready(self) -> None:
         register(check_server_version, Tags.database)
+        register(check_layout, Tags.database)
         register(check_trusted_proxies, Tags.security, deploy=True)
         register(check_middleware_below_api)

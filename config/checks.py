@@ -6,10 +6,19 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
 
 from config.environment import Environment
 
 OLDEST_SERVER = 15
+# Migrations were made anew once, before the first release. Only a database of before has this one.
+FORMER_MIGRATION = ("accounts", "0004_imports")
+FORMER_LAYOUT = "The database was made before tables were named anew, and cannot be migrated."
+FORMER_LAYOUT_REMEDY = (
+    "`make reset` empties it, after asking; then `make run` loads the demo shop again. To keep what it holds,"
+    " export it with the version that made it."
+)
 
 
 def check_server_version(*, databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
@@ -27,6 +36,19 @@ def check_server_version(*, databases: Sequence[str] | None = None, **options: A
                 )
             )
     return messages
+
+
+def check_layout(*, databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
+    """Refuse a database of before the migrations were made anew."""
+    return [
+        Error(FORMER_LAYOUT, hint=FORMER_LAYOUT_REMEDY, id="config.E003")
+        for alias in databases or ()
+        if has_former_layout(connections[alias])
+    ]
+
+
+def has_former_layout(connection: BaseDatabaseWrapper) -> bool:
+    return FORMER_MIGRATION in MigrationRecorder(connection).applied_migrations()
 
 
 def check_trusted_proxies(**options: Any) -> list[CheckMessage]:

@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from config.checks import FORMER_LAYOUT, FORMER_LAYOUT_REMEDY, has_former_layout
 from config.demo.logins import published_logins
 from config.environment import Environment
 from config.server.granian import ServerFile, ServerUnavailable, require_free_port, threads_per_worker
@@ -91,6 +92,8 @@ class Command(BaseCommand):
 
     def _migrate(self) -> None:
         """Apply the migrations that are missing; to find none is quicker than `migrate` doing nothing."""
+        if has_former_layout(connections[DEFAULT_DB_ALIAS]):
+            raise CommandError(f"{FORMER_LAYOUT} {FORMER_LAYOUT_REMEDY}")
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             call_command("migrate", interactive=False, stdout=self.stdout)
