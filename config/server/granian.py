@@ -1,4 +1,4 @@
-"""The web server: granian with bounded workers and threads, and the means to find and stop it again.
+"""The web server: granian's workers behind a front of our own, and the means to find and stop it again.
 
 `manage.py serve` prepares the database and then becomes `python -m config.server.granian`, so that one
 process chain is all there is: this process, and its workers.
@@ -6,7 +6,6 @@ process chain is all there is: this process, and its workers.
 
 import argparse
 import fcntl
-import gc
 import http.client
 import multiprocessing
 import os
@@ -15,21 +14,23 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from django.utils.module_loading import import_string
-from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from config.environment import Environment
 from config.server.embedded_postgres.processes import send
+from config.server.limits import Limits, connections_per_worker
+from config.server.parent import Parent
+from config.server.worker import load_front, run_worker
 
-APPLICATION = "config.wsgi.application"
-THREADS_PER_WORKER = 3  # unless WEB_THREADS says otherwise; each keeps a connection to the database
-REQUESTS_PER_WORKER = 64  # accepted but unanswered; more wait in the kernel's queue
+BACKLOG = 4_096  # connections that the kernel holds until a worker accepts them
+# Seconds without a request after which a connection is closed; also for one that sends its headers slowly.
+# Longer than proxies keep connections to a server (nginx and AWS: 60), or they would use a closed one.
+IDLE_TIMEOUT = 75
 PAUSE = 0.2  # seconds between two looks at another process
 PATIENCE = 3.0  # seconds that a predecessor's last workers may take to end
 SHUTDOWN_LIMIT = 10  # seconds that a worker may take to finish its requests
@@ -42,8 +43,8 @@ DEMO_LOGINS = """\
 
 
 def threads_per_worker(environ: Mapping[str, str]) -> int:
-    """Return how many requests a worker works on at a time; more wait for their turn."""
-    return Environment(environ).number("WEB_THREADS", default=THREADS_PER_WORKER, least=1)
+    """Return how many reads a worker works on at a time, and as many writes; more wait for their turn."""
+    return Limits.from_environment(environ).threads
 
 
 class ServerUnavailable(Exception):
@@ -136,30 +137,6 @@ def _wait_until(holds: Callable[[], bool], patience: float = PATIENCE) -> bool:
     return True
 
 
-def load_application(parent: int) -> Any:
-    """Return the WSGI application, in a worker that will not outlive the server process `parent`.
-
-    Nearly all that is loaded stays. Python would look through it for garbage again and again while it
-    grows, a quarter of the time that loading takes, and later during requests.
-    """
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    gc.disable()
-    application = import_string(APPLICATION)
-    gc.freeze()
-    gc.enable()
-    return application
-
-
-def _end_with(parent: int) -> None:
-    """End this worker once its parent is gone: kill -9 leaves no time to tell it, and it would serve on.
-
-    At once, as granian cannot shut down in good order without its parent; the database rolls back.
-    """
-    while os.getppid() == parent:
-        time.sleep(PAUSE)
-    os._exit(1)
-
-
 def _announce(host: str, port: int, *, with_demo: bool) -> None:
     """Say where everything is, as soon as the first answer has come."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
@@ -194,14 +171,18 @@ def main() -> None:
 
     os.environ["SERVICE_ROLE"] = "web"
     multiprocessing.set_start_method("spawn")  # a forked worker would inherit locks of our threads
-    server = Granian(
-        APPLICATION,
+    limits = replace(Limits.from_environment(os.environ), threads=arguments.threads)
+    server = Parent(
+        "config.wsgi.application",
         address=arguments.host,
         port=arguments.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.ASGINL,
         workers=arguments.workers,
-        blocking_threads=arguments.threads,
-        backpressure=REQUESTS_PER_WORKER,
+        blocking_threads=1,
+        backpressure=connections_per_worker(),
+        backlog=BACKLOG,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=IDLE_TIMEOUT * 1_000),
         respawn_failed_workers=True,
         workers_kill_timeout=SHUTDOWN_LIMIT,
         websockets=False,
@@ -209,7 +190,8 @@ def main() -> None:
     )
     announcement = partial(_announce, arguments.host, arguments.port, with_demo=arguments.with_demo)
     threading.Thread(target=announcement, daemon=True).start()
-    server.serve(target_loader=partial(load_application, os.getpid()), wrap_loader=False)
+    load = partial(load_front, os.getpid(), server.heartbeats, limits)
+    server.serve(spawn_target=run_worker, target_loader=load, wrap_loader=False)
 
 
 if __name__ == "__main__":

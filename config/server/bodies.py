@@ -1,0 +1,113 @@
+"""Collects the bodies of requests without holding a thread."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from config.server.budget import ByteBudget
+from config.server.responses import BUSY, LATE_BODY, LONG_BODY, STOPPING, Response, send
+
+Complete = Callable[[dict[str, Any], Any, bytes, int], None]
+
+
+class BodyCollector:
+    """The bodies that a worker is receiving."""
+
+    def __init__(
+        self, complete: Complete, *, kept: int, longest: int, budget: ByteBudget, seconds: float
+    ) -> None:
+        self.complete = complete
+        self.kept = kept  # bytes of a body that Django reads into memory; it refuses a longer one
+        self.longest = longest
+        self.budget = budget
+        self.seconds = seconds
+        self.receiving: set[Body] = set()
+        self.is_stopping = False
+
+    def collect(self, environ: dict[str, Any], protocol: Any) -> None:
+        """Call `complete` once the whole body is there, or send the refusal."""
+        body = Body(self, environ, protocol)
+        self.receiving.add(body)
+        body.receive_next()
+
+    def end_overdue(self) -> None:
+        """Refuse the bodies whose deadline has passed; all of them when the worker is stopping."""
+        now = monotonic()
+        for body in [*self.receiving]:
+            awaited = body.awaited
+            if awaited is not None and (self.is_stopping or body.due < now):
+                awaited.cancel()
+
+
+class Body:
+    """The body of one request. Its parts arrive by callbacks."""
+
+    __slots__ = (
+        "collector",
+        "environ",
+        "protocol",
+        "length",
+        "limit",
+        "parts",
+        "size",
+        "kept",
+        "due",
+        "awaited",
+    )
+
+    def __init__(self, collector: BodyCollector, environ: dict[str, Any], protocol: Any) -> None:
+        self.collector = collector
+        self.environ = environ
+        self.protocol = protocol
+        self.length = int(environ.get("CONTENT_LENGTH") or -1)  # -1: it comes in chunks
+        # Django bounds the fields of a form with files itself, and the files not at all
+        is_form = environ.get("CONTENT_TYPE", "").startswith("multipart/")
+        self.limit = collector.longest if is_form else collector.kept
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.kept = 0
+        self.due = monotonic() + collector.seconds
+        self.awaited: Any = None
+
+    def receive_next(self) -> None:
+        self.awaited = awaited = self.protocol.receive()
+        awaited.add_done_callback(self.take)
+
+    def take(self, awaited: Any) -> None:
+        """Take what has arrived.
+
+        What exceeds the limit is read and thrown away: a client that still sends when its connection is
+        closed may never see the response.
+        """
+        # the future refers to us: such a circle would keep the connection open until Python looks for it
+        self.awaited = None
+        collector = self.collector
+        if awaited.cancelled():
+            return self.refuse(STOPPING if collector.is_stopping else LATE_BODY)
+        message = awaited.result()
+        if message["type"] != "http.request":
+            return self.refuse(LATE_BODY)  # the client has gone; granian would log it if nothing was sent
+        part = message["body"]
+        self.size += len(part)
+        if part and self.kept <= self.limit:
+            if not collector.budget.take(len(part)):
+                return self.refuse(BUSY)
+            self.parts.append(part)
+            self.kept += len(part)
+        if self.size != self.length and message["more_body"]:
+            if self.size <= collector.longest:
+                return self.receive_next()
+            return self.refuse(LONG_BODY)
+        return self.complete()
+
+    def complete(self) -> None:
+        """Hand the request on. Of a body that is too long enough is kept for Django to refuse it."""
+        self.environ["CONTENT_LENGTH"] = str(self.kept)
+        body = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
+        self.collector.receiving.discard(self)
+        self.collector.complete(self.environ, self.protocol, body, self.kept)
+
+    def refuse(self, response: Response) -> None:
+        self.collector.receiving.discard(self)
+        self.collector.budget.give_back(self.kept)
+        send(self.protocol, response)

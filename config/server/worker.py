@@ -1,0 +1,161 @@
+"""A worker process: granian's ASGI worker without asyncio.
+
+granian receives, parses and sends in threads of its own, written in Rust. In Python it calls a function for
+each request and callbacks when something has arrived, all on one thread. No event loop is needed for that.
+
+The private names of granian that are used here and in `parent` are those of the pinned version;
+tests/config/test_server.py fails when an upgrade breaks them.
+"""
+
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+from granian._granian import ASGIWorker, CallbackScheduler
+from granian._signals import set_sync_signals
+from granian.server.common import WORKERS_METHODS
+from granian.server.mp import WorkerProcess
+
+from config.server.front import Front
+from config.server.heartbeats import Heartbeats
+from config.server.limits import Limits
+
+PAUSE = 0.1  # seconds between two looks at what may be overdue
+LINGERING = 2.0  # seconds for the last responses to be sent, when the process is to end
+APPLICATION = "config.wsgi.application"
+
+
+class CallbackLoop:
+    """What granian takes for an event loop: it calls back at once, on the thread that has the result."""
+
+    def call_soon(self, callback: Callable[..., Any], *arguments: Any, context: Any = None) -> None:
+        callback(*arguments)
+
+    call_soon_threadsafe = call_soon
+
+
+class FrontScheduler(CallbackScheduler):
+    """Has granian call the front for each request, where it would else create a task."""
+
+    def __new__(cls, front: Any, loop: CallbackLoop) -> "FrontScheduler":
+        return super().__new__(cls, loop, front, None, _nothing, _nothing)  # type: ignore[call-arg]
+
+    def __init__(self, front: Any, loop: CallbackLoop) -> None:
+        self._schedule_fn = front
+
+
+def _nothing(*arguments: Any) -> None:
+    """For the hooks of asyncio's tasks."""
+
+
+def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[Any, Heartbeats]:
+    """Return the front with Django loaded, in a worker that will not outlive the server process `parent`.
+
+    Nearly all that is loaded stays. Python would look through it for garbage again and again while it
+    grows, a quarter of the time that loading takes, and later during requests.
+    """
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    gc.disable()
+    front = Front(import_string(APPLICATION), limits, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    gc.freeze()
+    gc.enable()
+    return front, heartbeats
+
+
+def _end_with(parent: int) -> None:
+    """End this worker once its parent is gone: kill -9 leaves no time to tell it, and it would serve on.
+
+    At once, as granian cannot shut down in good order without its parent; the database rolls back.
+    """
+    while os.getppid() == parent:
+        time.sleep(2 * PAUSE)
+    os._exit(1)
+
+
+@WorkerProcess.wrap_target
+def run_worker(
+    worker_id: int,
+    loaded: tuple[Front, Heartbeats],
+    sock: Any,
+    ipc: Any,
+    loop: Any,
+    runtime_mode: Any,
+    runtime_threads: int,
+    runtime_blocking_threads: int,
+    blocking_threads: int,
+    blocking_threads_idle_timeout: int,
+    backpressure: int,
+    task_impl: Any,
+    http_mode: Any,
+    http1_settings: Any,
+    http2_settings: Any,
+    websockets: bool,
+    static_path: Any,
+    log_access_format: Any,
+    ssl_context: tuple[Any, ...],
+    scope_options: dict[str, Any],
+    metrics: Any,
+) -> None:
+    """Serve until a signal comes, then end after the requests at work. granian chose the parameters."""
+    front, heartbeats = loaded
+    ended = threading.Event()
+    shutdown = set_sync_signals()
+    shutdown.add_cb(ended.set)
+    worker = ASGIWorker(
+        worker_id,
+        sock,
+        ipc,
+        runtime_threads,
+        runtime_blocking_threads,
+        front.limits.granian_threads,
+        blocking_threads_idle_timeout,
+        backpressure,
+        http_mode,
+        http1_settings,
+        http2_settings,
+        websockets,
+        static_path,
+        *ssl_context,
+        metrics,
+    )
+    callback_loop = CallbackLoop()
+    serve = getattr(worker, WORKERS_METHODS[runtime_mode][(sock[0] or sock[1]).is_uds()])
+    serve(FrontScheduler(front, callback_loop), callback_loop, shutdown)
+    threading.Thread(target=_look_after, args=(front, heartbeats, worker_id - 1), daemon=True).start()
+
+    def stop(*_: Any) -> None:
+        front.stop()
+        shutdown.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    _wait_for_end(front, ended)
+
+
+def _look_after(front: Front, heartbeats: Heartbeats, place: int) -> None:
+    """Beat while the worker can do its work. This runs on a thread of its own."""
+    pid = os.getpid()
+    while True:
+        if front.look_after():
+            heartbeats.beat(place, pid)
+        time.sleep(PAUSE)
+
+
+def _wait_for_end(front: Front, ended: threading.Event) -> None:
+    """Return when granian has ended, or end the process when only silent connections keep it from that.
+
+    granian waits for every open connection, so also for those that began a header and for those that fetch
+    their response slowly.
+    """
+    quiet_since = time.monotonic()
+    while not ended.wait(PAUSE):
+        if not (front.is_stopping and front.is_idle):
+            quiet_since = time.monotonic()
+        elif time.monotonic() - quiet_since > LINGERING:
+            os._exit(0)

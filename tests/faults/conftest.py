@@ -1,0 +1,32 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.servers import WebServer, database_url
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., WebServer]]:
+    """Start web servers that end with the test. They reach no database unless told one."""
+    servers = []
+
+    def start(*, workers: int = 1, **environ: str) -> WebServer:
+        server = WebServer(workers=workers, log=tmp_path / f"server-{len(servers)}.log", **environ)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def serve_database(serve: Callable[..., WebServer]) -> Callable[..., WebServer]:
+    """Start web servers on the test's database."""
+
+    def start(*, workers: int = 1, **environ: str) -> WebServer:
+        return serve(workers=workers, **{"DATABASE_URL": database_url(), **environ})
+
+    return start

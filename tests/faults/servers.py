@@ -1,0 +1,139 @@
+"""Real web servers for tests, and clients that misbehave."""
+
+import http.client
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from django.db import connection
+
+from config.server.embedded_postgres.processes import command_of
+
+PROJECT = Path(__file__).resolve().parents[2]
+PATIENCE = 120.0  # seconds; a busy machine is not the server's fault
+
+
+def database_url(**query: str) -> str:
+    """Return the address of the test's database for another process."""
+    parameters = connection.get_connection_params()
+    options = "".join(f"&{name}={quote(value, safe='')}" for name, value in query.items())
+    return (
+        f"postgres://{parameters.get('user', '')}:{parameters.get('password') or ''}@"
+        f"/{connection.settings_dict['NAME']}?host={quote(parameters['host'], safe='')}"
+        f"&port={parameters.get('port') or 5432}{options}"
+    )
+
+
+class WebServer:
+    """The project's own web server."""
+
+    def __init__(self, *, workers: int = 1, log: Path, **environ: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.workers = workers
+        self.log = log
+        self.environ = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DEBUG": "1",
+            "SERVICE_ROLE": "web",
+            **environ,
+        }
+
+    def start(self) -> None:
+        """Start the server and wait until all workers are there and one answers."""
+        self.start_process()
+        wait_until(lambda: self.listeners() == self.workers and self.status_of("/healthz") == 200)
+
+    def start_process(self) -> None:
+        words = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", str(self.workers)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "config.server.granian", *words],
+                cwd=PROJECT,
+                env=self.environ,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """Kill the server and its workers at once."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def pids(self) -> list[int]:
+        """The process ids of the workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children if "spawn_main" in " ".join(command_of(int(pid)))]
+
+    def listeners(self) -> int:
+        """How many workers have loaded and accept connections."""
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(row[1].endswith(f":{self.port:04X}") and row[3] == "0A" for row in rows)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
+        """Send a request over a new connection; the status is 0 when there was no response."""
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        named = {name.replace("_", "-"): text for name, text in headers.items()}
+        try:
+            client.request(method, path, body, named)
+            response = client.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException):
+            return 0, b""
+        finally:
+            client.close()
+
+    def status_of(self, path: str) -> int:
+        return self.send("GET", path)[0]
+
+
+def wait_until(holds: Any, patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to that in time"
+        time.sleep(0.05)
+
+
+def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body; status 0 when the connection was closed without a response."""
+    response = http.client.HTTPResponse(connection)
+    try:
+        response.begin()
+    except (http.client.HTTPException, ConnectionError):
+        return 0, {}, b""
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return response.status, headers, response.read()
+
+
+def half_post(path: str = "/nothing", length: int = 1_000) -> bytes:
+    """Return a POST of whose body all but the first byte is missing."""
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{{".encode()
+
+
+def raise_open_files(wanted: int) -> str:
+    """Allow this process so many open files; return what to say when that is not allowed, else nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        soft = min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return "" if soft >= wanted else f"only {soft} open files are allowed, {wanted} are needed (ulimit -n)"
+
+
+def megabytes_of(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024
