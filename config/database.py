@@ -11,6 +11,16 @@ from psycopg.conninfo import conninfo_to_dict
 from config.environment import Environment
 
 URL_FORM = "postgres://user:password@host:port/name?sslmode=require"
+STATEMENT_TIMEOUT = 5_000  # milliseconds
+GRACE = 2  # seconds that the server has to end a statement itself
+# How soon a server that is gone without a word is noticed, in seconds; TCP's own defaults are hours.
+DEAD_SERVERS = {
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",  # milliseconds
+}
 PROFILES = {"production": "pg", "test": "pg-test"}
 
 
@@ -24,12 +34,16 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
     """
     env = Environment(environ)
     url = env.text("DATABASE_URL")
-    database = _named_server(url) if url else _embedded_server(env, base_dir)
+    database = _named_server(url, env) if url else _embedded_server(env, base_dir)
     database["CONN_MAX_AGE"] = 0
     database["TEST"] = {"NAME": "_".join(filter(None, ["test_segments", env.text("TEST_DATABASE_SUFFIX")]))}
     if env.text("SERVICE_ROLE") == "web":
         database["CONN_MAX_AGE"] = env.number("DATABASE_CONNECTION_MAX_AGE", default=600)
         _limit_web_process(database["OPTIONS"], env)
+        if statement_timeout := env.number("DATABASE_STATEMENT_TIMEOUT_MS", default=STATEMENT_TIMEOUT):
+            # for a server that cannot end the statement itself, as it is frozen or out of reach
+            database["STATEMENT_DEADLINE"] = statement_timeout / 1_000 + GRACE
+        database.pop("CONNECTION_WAIT", None)  # a request does not wait
     else:
         _prepare_command(database["OPTIONS"], env)
     return {"default": database}
@@ -37,8 +51,11 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
 
 def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
     options.setdefault("connect_timeout", env.number("DATABASE_CONNECT_TIMEOUT", default=5, least=1))
+    # After a failover the former primary may still be reached, and would serve what it knew. The address of a
+    # process that is to read from a replica says so: ?target_session_attrs=any
+    options.setdefault("target_session_attrs", "read-write")
     session = ["-c jit=off"]  # compiling a read takes many times as long as running it
-    statement_timeout = env.number("DATABASE_STATEMENT_TIMEOUT_MS", default=5_000)
+    statement_timeout = env.number("DATABASE_STATEMENT_TIMEOUT_MS", default=STATEMENT_TIMEOUT)
     if statement_timeout:
         session.append(f"-c statement_timeout={statement_timeout}")
     session += _lock_timeout("DATABASE_LOCK_TIMEOUT_MS", env, default=3_000)
@@ -83,7 +100,7 @@ def _embedded_server(env: Environment, base_dir: Path) -> dict[str, Any]:
     }
 
 
-def _named_server(url: str) -> dict[str, Any]:
+def _named_server(url: str, env: Environment) -> dict[str, Any]:
     if not url.startswith(("postgres://", "postgresql://")):
         raise ImproperlyConfigured(
             f"DATABASE_URL does not name a PostgreSQL server; the form is {URL_FORM}. "
@@ -102,11 +119,16 @@ def _named_server(url: str) -> dict[str, Any]:
         if not one_port.isascii() or not one_port.isdigit() or not 0 < int(one_port) < 65_536:
             raise ImproperlyConfigured(f"DATABASE_URL has a port that is not one; the form is {URL_FORM}.")
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "config.server.postgres",
         "NAME": name,
         "USER": str(parts.pop("user", "")),
         "PASSWORD": str(parts.pop("password", "")),
         "HOST": host,
         "PORT": port,
-        "OPTIONS": dict(parts),
+        "OPTIONS": {
+            "connect_timeout": env.number("DATABASE_CONNECT_TIMEOUT", default=5, least=1),
+            **DEAD_SERVERS,
+            **parts,
+        },
+        "CONNECTION_WAIT": env.number("DATABASE_WAIT", default=60),
     }

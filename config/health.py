@@ -9,6 +9,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
 from catalog.tree_checks import bent_trees
+from config.server.postgres.base import DatabaseWrapper
 
 SECONDS_BETWEEN_DEEP_CHECKS = 60
 
@@ -35,28 +36,32 @@ occasionally_bent_trees = OccasionalCheck(bent_trees)
 
 
 def health(request: HttpRequest) -> JsonResponse:
-    """Answer 200 while the process lives."""
+    """Answer 200 while the process lives. The project's own web server answers it without Django."""
     return JsonResponse({"status": "up"})
 
 
 def readiness(request: HttpRequest) -> JsonResponse:
-    """Answer 200 when the database answers and all migrations are applied, else 503 with the reason.
+    """Answer 200 when the database accepts writes and all migrations are applied, else 503 with the reason.
 
+    A process that is meant for a replica (`target_session_attrs=any` in its DATABASE_URL) need not write.
     With `deep=1` the category trees of all tenants must be sound too; that is looked at once a minute.
+    The project's own web server answers 503 when this takes longer than 2 seconds.
     """
     connection = connections[DEFAULT_DB_ALIAS]
     try:
+        if isinstance(connection, DatabaseWrapper) and connection.needs_primary and connection.is_read_only():
+            return down(database="read-only")
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if missing:
-            names = [f"{migration.app_label}.{migration.name}" for migration, _ in missing]
-            return JsonResponse({"status": "down", "migrations": names}, status=503)
+            return down(migrations=[f"{migration.app_label}.{migration.name}" for migration, _ in missing])
         bent = occasionally_bent_trees() if request.GET.get("deep") == "1" else []
-    except Error:
-        return JsonResponse({"status": "down", "database": "not reachable"}, status=503)
+    except Error as error:
+        return down(database="read-only" if "session is read-only" in str(error) else "not reachable")
     if bent:
-        return JsonResponse(
-            {"status": "down", "categoryTrees": len(bent), "remedy": "manage.py check_category_tree --fix"},
-            status=503,
-        )
+        return down(categoryTrees=len(bent), remedy="manage.py check_category_tree --fix")
     return JsonResponse({"status": "up"})
+
+
+def down(**reason: object) -> JsonResponse:
+    return JsonResponse({"status": "down", **reason}, status=503)

@@ -13,8 +13,9 @@ from django.conf import settings
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections, reset_queries
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+
+from config.server.postgres.base import DatabaseWrapper
 
 _thread = threading.local()
 
@@ -22,7 +23,7 @@ _thread = threading.local()
 class _Kept:
     """A connection that a thread keeps; it goes when what the thread alone holds does."""
 
-    def __init__(self, wrapper: BaseDatabaseWrapper) -> None:
+    def __init__(self, wrapper: DatabaseWrapper) -> None:
         self.wrapper = wrapper
 
 
@@ -50,15 +51,18 @@ def close_unusable_connection(**signal: Any) -> None:
         close_if_unusable(kept.wrapper)
 
 
-def close_if_unusable(wrapper: BaseDatabaseWrapper) -> None:
+def close_if_unusable(wrapper: DatabaseWrapper) -> None:
     """Close an idle connection that is too old, has failed, or was ended by the server.
 
-    Nothing is sent to find that out, which would cost every request a journey to the server.
+    Nothing is sent to find that out, which would cost every request a journey to the server. A server that
+    has been made read-only says so by itself.
     """
     if wrapper.connection is None or wrapper.in_atomic_block:
         return
     wrapper.close_if_unusable_or_obsolete()
-    if wrapper.connection is not None and has_ended(wrapper.connection):
+    if wrapper.connection is not None and (
+        has_ended(wrapper.connection) or (wrapper.needs_primary and has_become_read_only(wrapper.connection))
+    ):
         wrapper.close()
 
 
@@ -75,7 +79,13 @@ def has_ended(connection: psycopg.Connection[Any]) -> bool:
     return False
 
 
-def close_with_thread(connection: BaseDatabaseWrapper, **signal: Any) -> None:
+def has_become_read_only(connection: psycopg.Connection[Any]) -> bool:
+    """Say whether the server has reported that it only reads; PostgreSQL before 14 reports nothing."""
+    status = connection.pgconn.parameter_status
+    return status(b"in_hot_standby") == b"on" or status(b"default_transaction_read_only") == b"on"
+
+
+def close_with_thread(connection: DatabaseWrapper, **signal: Any) -> None:
     """Have the new connection that a thread keeps closed when the thread ends.
 
     Django's wrapper is garbage by then, which a quiet worker may not look for in a long time.

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -190,7 +191,7 @@ def main() -> None:
     )
     announcement = partial(_announce, arguments.host, arguments.port, with_demo=arguments.with_demo)
     threading.Thread(target=announcement, daemon=True).start()
-    load = partial(load_front, os.getpid(), server.heartbeats, limits)
+    load: Any = partial(load_front, os.getpid(), server.heartbeats, limits)
     server.serve(spawn_target=run_worker, target_loader=load, wrap_loader=False)
 
 

@@ -107,7 +107,8 @@ def run_worker(
     ended = threading.Event()
     shutdown = set_sync_signals()
     shutdown.add_cb(ended.set)
-    worker = ASGIWorker(
+    worker_class: Any = ASGIWorker  # its type stub is older than the class
+    worker = worker_class(
         worker_id,
         sock,
         ipc,

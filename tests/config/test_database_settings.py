@@ -8,6 +8,16 @@ from config.database import database_settings
 FORM = "the form is postgres://user:password@host:port/name?sslmode=require."
 
 
+# so that a server that is gone without a word is noticed
+DEAD_SERVERS = {
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+
+
 def settings(**environ: str) -> dict:
     return database_settings(environ, Path("/shop"))["default"]
 
@@ -36,7 +46,7 @@ def test_url_is_decoded_and_its_options_reach_the_driver():
     )
 
     assert found == {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "config.server.postgres",
         "NAME": "seg ments",
         "USER": "shop@acme",
         "PASSWORD": "p/w%",
@@ -47,7 +57,9 @@ def test_url_is_decoded_and_its_options_reach_the_driver():
             "sslrootcert": "/etc/ca.pem",
             "connect_timeout": "3",
             "options": "-c temp_buffers=128MB -c lock_timeout=60000",
+            **DEAD_SERVERS,
         },
+        "CONNECTION_WAIT": 60,
         "CONN_MAX_AGE": 0,
         "TEST": {"NAME": "test_segments"},
     }
@@ -85,9 +97,16 @@ def test_a_web_process_keeps_connections_and_bounds_statements_a_command_has_roo
     command, web = settings(DATABASE_URL=url), settings(DATABASE_URL=url, SERVICE_ROLE="web")
 
     assert (command["CONN_MAX_AGE"], web["CONN_MAX_AGE"]) == (0, 600)
-    assert command["OPTIONS"] == {"options": "-c temp_buffers=128MB -c lock_timeout=60000"}
+    named = DEAD_SERVERS if url else {}
+    assert command["OPTIONS"] == {
+        "options": "-c temp_buffers=128MB -c lock_timeout=60000",
+        **({"connect_timeout": 5} if url else {}),
+        **named,
+    }
     assert web["OPTIONS"] == {
+        **named,
         "connect_timeout": 5,
+        "target_session_attrs": "read-write",
         "prepare_threshold": 5,
         "options": "-c jit=off -c statement_timeout=5000 -c lock_timeout=3000"
         " -c plan_cache_mode=force_generic_plan",
@@ -106,7 +125,10 @@ def test_limits_of_a_web_process_come_from_the_environment_and_keep_the_options_
     )
 
     assert found["CONN_MAX_AGE"] == 30
+    assert found["STATEMENT_DEADLINE"] == 2.75
     assert found["OPTIONS"] == {
+        **DEAD_SERVERS,
+        "target_session_attrs": "read-write",
         "connect_timeout": 2,
         "prepare_threshold": 3,
         "options": "-c search_path=shop -c jit=off -c statement_timeout=750"
@@ -117,7 +139,7 @@ def test_limits_of_a_web_process_come_from_the_environment_and_keep_the_options_
 def test_connections_timeout_and_kept_plans_can_be_left_to_a_proxy_in_between():
     found = settings(
         SERVICE_ROLE="web",
-        DATABASE_URL="postgres://h/n?connect_timeout=7",
+        DATABASE_URL="postgres://h/n?connect_timeout=7&target_session_attrs=any&keepalives_idle=9",
         DATABASE_CONNECTION_MAX_AGE="0",
         DATABASE_STATEMENT_TIMEOUT_MS="0",
         DATABASE_LOCK_TIMEOUT_MS="0",
@@ -125,7 +147,21 @@ def test_connections_timeout_and_kept_plans_can_be_left_to_a_proxy_in_between():
     )
 
     assert found["CONN_MAX_AGE"] == 0
-    assert found["OPTIONS"] == {"connect_timeout": "7", "options": "-c jit=off"}
+    assert found["OPTIONS"] == {
+        **DEAD_SERVERS,
+        "connect_timeout": "7",
+        "keepalives_idle": "9",
+        "target_session_attrs": "any",
+        "options": "-c jit=off",
+    }
+    assert "STATEMENT_DEADLINE" not in found
+
+
+def test_a_command_waits_for_its_server_and_a_web_process_does_not():
+    url = "postgres://h/n"
+    assert settings(DATABASE_URL=url, DATABASE_WAIT="5")["CONNECTION_WAIT"] == 5
+    assert "CONNECTION_WAIT" not in settings(DATABASE_URL=url, SERVICE_ROLE="web")
+    assert "CONNECTION_WAIT" not in settings()
 
 
 def test_limits_of_a_command_come_from_the_environment():

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from django.db.backends.postgresql import base, client
+from django.db.backends.postgresql import client
 
 from config.server.embedded_postgres.places import binaries_folder
 from config.server.embedded_postgres.server import USER, EmbeddedServer
 from config.server.embedded_postgres.tuning import PORT
+from config.server.postgres import base
 
 
 class DatabaseClient(client.DatabaseClient):

@@ -1,0 +1,120 @@
+"""Django's PostgreSQL backend for a service that has to survive its database.
+
+A connection of a web process has a deadline of its own for every statement: the server's `statement_timeout`
+ends nothing while the server is frozen or unreachable. A management command waits until PostgreSQL is there.
+"""
+
+import logging
+import time
+from typing import Any
+
+import psycopg
+from django.db.backends.postgresql import base
+from django.db.utils import OperationalError
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+from psycopg.errors import _WaitTimeout  # tests/config/test_postgres_backend.py notices when it is renamed
+
+PAUSE = 0.5  # seconds between two attempts to connect
+READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
+LIBPQ_PARAMETERS = frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
+
+logger = logging.getLogger(__name__)
+
+
+class DatabaseUnavailable(OperationalError):
+    """No connection can be made. The message says where and why."""
+
+
+class ServerSilent(psycopg.OperationalError):
+    """The server did not answer a statement within the deadline; the connection is closed."""
+
+
+class Connection(psycopg.Connection[Any]):
+    """A connection whose statements end after `statement_deadline` seconds, whatever the server does."""
+
+    statement_deadline: float | None = None
+
+    def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
+        deadline = self.statement_deadline
+        if deadline is None or arguments or named:
+            return super().wait(gen, *arguments, **named)
+        try:
+            return super().wait(gen, timeout=deadline)
+        except _WaitTimeout:
+            self.close()
+            raise ServerSilent(f"PostgreSQL did not answer within {deadline:g} s.") from None
+
+
+class _Driver:
+    """psycopg as Django sees it, with our connections."""
+
+    connect = staticmethod(Connection.connect)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(psycopg, name)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """The backend. Beside Django's settings it knows two, both in seconds.
+
+    `STATEMENT_DEADLINE`: see Connection. `CONNECTION_WAIT`: how long to wait for a server that is not there;
+    then, or when the server refuses the connection, DatabaseUnavailable is raised.
+    """
+
+    Database = _Driver()
+
+    @property
+    def needs_primary(self) -> bool:
+        """Whether a server that only reads is of no use."""
+        return self.settings_dict["OPTIONS"].get("target_session_attrs") in {"read-write", "primary"}
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> psycopg.Connection[Any]:
+        patience = self.settings_dict.get("CONNECTION_WAIT", 0)
+        connection = self._wait_for_server(conn_params, patience) if patience else self._connect(conn_params)
+        connection.statement_deadline = self.settings_dict.get("STATEMENT_DEADLINE")
+        return connection
+
+    def is_usable(self) -> bool:
+        """Whether a connection that had an error still works; after a failover it may only read."""
+        if not super().is_usable():
+            return False
+        return not (self.needs_primary and self.is_read_only())
+
+    def is_read_only(self) -> bool:
+        """Ask the server whether it refuses writes."""
+        with self.cursor() as cursor:
+            cursor.execute(READ_ONLY)
+            return cursor.fetchone()[0]
+
+    def _connect(self, conn_params: dict[str, Any]) -> Any:
+        return super().get_new_connection(conn_params)
+
+    def _wait_for_server(self, conn_params: dict[str, Any], patience: float) -> Any:
+        """Connect as soon as the server accepts connections; refusals are final."""
+        deadline = time.monotonic() + patience
+        where = " ".join(
+            f"{name}={conn_params[name]}" for name in ("host", "port", "dbname") if conn_params.get(name)
+        )
+        is_told = False
+        while True:
+            try:
+                return self._connect(conn_params)
+            except psycopg.OperationalError as error:
+                reason = " ".join(str(error).split())
+            if ping(conn_params) in {pq.Ping.OK, pq.Ping.NO_ATTEMPT}:
+                raise DatabaseUnavailable(f"PostgreSQL ({where}) refuses the connection: {reason}")
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailable(
+                    f"PostgreSQL ({where}) did not accept connections within {patience:g} s: {reason}"
+                )
+            if not is_told:
+                logger.warning("Waiting up to %g s for PostgreSQL (%s).", patience, where)
+                is_told = True
+            time.sleep(PAUSE)
+
+
+def ping(conn_params: dict[str, Any]) -> int:
+    """Ask libpq whether the server accepts connections; that needs no password."""
+    known = {name: value for name, value in conn_params.items() if name in LIBPQ_PARAMETERS - {"password"}}
+    return pq.PGconn.ping(make_conninfo(**known).encode())
