@@ -12,7 +12,7 @@ INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo migrate shell schema test test-quick lint format bench stop reset clean
+.PHONY: help run demo migrate shell schema test test-quick lint format bench faults stop reset clean
 
 help: ## List what make can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ format: .venv/.dev ## Put the code into the project's style
 
 bench: .venv/.dev ## Measure the hot paths on the demo shop
 	$(PY) -m bench $(ARGS)
+
+faults: .venv/.dev demo ## Break the server in many ways for 15 minutes (ARGS="--minutes 1 slow") and print a table
+	$(PY) -m tests.faults $(ARGS)
 
 stop: ## Stop the web server and the embedded databases
 	@if test -x $(PY); then $(MANAGE) stop; else echo "Nothing to stop: there is no .venv."; fi

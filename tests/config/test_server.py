@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,21 @@ def test_a_body_in_chunks_is_read(web_server, port):
     answer = connection.getresponse()
     assert (answer.status, json.load(answer)["error"]) == (400, "unsupported_grant_type")
     connection.close()
+
+
+def test_a_body_of_a_known_length_is_read(web_server, port):
+    """Like the one in chunks, this needs the private names of granian that config.server.worker uses."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/oauth/token", b"grant_type=password&client_id=a&client_secret=b", headers)
+    answer = connection.getresponse()
+    assert (answer.status, json.load(answer)["error"]) == (400, "unsupported_grant_type")
+    connection.close()
+
+
+def test_the_pinned_granian_is_the_one_that_was_tried():
+    pinned = (PROJECT / "requirements.txt").read_text().splitlines()
+    assert f"granian=={version('granian')}" in pinned
 
 
 def test_killed_worker_is_replaced(web_server, port):
