@@ -130,7 +130,7 @@ class Front:
             response = self._call_application(job.environ, protocol)
             if response is not None:
                 self.transfers.send(protocol, response)
-        except Exception:
+        except BaseException:  # a SystemExit in a view must not cost the lane a thread
             logger.exception("A request failed outside of Django.")
             _send_failure(protocol)
         if job.body_size:
@@ -139,7 +139,7 @@ class Front:
     def _answer_probe(self, job: Job) -> None:
         try:
             response = self._call_application(job.environ, job.protocol) or FAILED
-        except Exception:
+        except BaseException:
             logger.exception("A probe failed outside of Django.")
             response = FAILED
         self._send_probe(job.protocol, response)

@@ -206,22 +206,26 @@ class WriteLane(Lane):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.counts: dict[str, int] = {}  # resource or collection -> jobs at work
-        self.bounds = (self.most_threads // 2, self.most_threads - 2)
+        self.most_of_resource = self.most_threads // 2
+        self.most_of_collection = self.most_threads - 2
 
     def _fits(self, job: Job) -> bool:
+        resource, collection = job.resources
         count = self.counts.get
-        return all(count(name, 0) < bound for name, bound in zip(job.resources, self.bounds, strict=True))
+        return count(resource, 0) < self.most_of_resource and count(collection, 0) < self.most_of_collection
 
     def _begin(self, job: Job) -> None:
+        counts = self.counts
         for name in job.resources:
-            self.counts[name] = self.counts.get(name, 0) + 1
+            counts[name] = counts.get(name, 0) + 1
 
     def _end(self, job: Job) -> None:
+        counts = self.counts
         for name in job.resources:
-            if self.counts[name] == 1:
-                del self.counts[name]
+            if (left := counts[name] - 1) == 0:
+                del counts[name]
             else:
-                self.counts[name] -= 1
+                counts[name] = left
 
 
 def resources_of(path: str) -> tuple[str, str]:

@@ -328,14 +328,30 @@ def test_health_is_answered_without_django(path):
     assert (protocol.status, protocol.body) == (200, b'{"status": "up"}')
 
 
-def test_a_failure_outside_of_django_is_a_500(caplog):
+@pytest.mark.parametrize("error", [RuntimeError("broken"), SystemExit("broken")])
+def test_a_failure_outside_of_django_is_a_500_and_costs_no_thread(caplog, error):
     def fail(*arguments: Any) -> list[bytes]:
-        raise RuntimeError("broken")
+        raise error
 
     front = Front(fail, Limits(), longest_body=100)
     assert ask(front).status == 500
     assert "broken" in caplog.text
     assert front.is_idle
+
+
+def test_what_finds_no_place_is_told_to_come_again():
+    def again(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/first":  # beside it come two more; one has room to wait
+            others.extend([ask(front, "GET", b"/second"), ask(front, "GET", b"/third")])
+        return echo(environ, start_response)
+
+    others: list[Protocol] = []
+    front = Front(again, Limits(threads=1, waiting=1), longest_body=100)
+    first = ask(front, "GET", b"/first")
+
+    second, third = others
+    assert (first.status, second.status, third.status) == (200, 200, 503)
+    assert (b"retry-after", b"1") in third.sent[0]["headers"]
 
 
 def test_readiness_has_a_deadline_and_is_answered_once(monkeypatch):
