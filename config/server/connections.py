@@ -61,7 +61,7 @@ def close_if_unusable(wrapper: DatabaseWrapper) -> None:
         return
     wrapper.close_if_unusable_or_obsolete()
     if wrapper.connection is not None and (
-        has_ended(wrapper.connection) or (wrapper.needs_primary and has_become_read_only(wrapper.connection))
+        has_ended(wrapper.connection) or (has_become_read_only(wrapper.connection) and wrapper.needs_primary)
     ):
         wrapper.close()
 

@@ -11,11 +11,12 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 from django.db.utils import OperationalError
-from psycopg import pq
+from psycopg import pq, waiting
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import _WaitTimeout  # tests/config/test_postgres_backend.py notices when it is renamed
 
 PAUSE = 0.5  # seconds between two attempts to connect
+INTERVAL = 0.1  # seconds between two looks at the clock
 READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
 LIBPQ_PARAMETERS = frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
 
@@ -40,7 +41,8 @@ class Connection(psycopg.Connection[Any]):
         if deadline is None or arguments or named:
             return super().wait(gen, *arguments, **named)
         try:
-            return super().wait(gen, timeout=deadline)
+            # as the class above does, but for Ctrl-C, which no thread of a worker gets
+            return waiting.wait(gen, self.pgconn.socket, interval=INTERVAL, timeout=deadline)
         except _WaitTimeout:
             self.close()
             raise ServerSilent(f"PostgreSQL did not answer within {deadline:g} s.") from None
