@@ -272,6 +272,8 @@ def main() -> None:
     if problem := raise_open_files(12_000):
         print(f"The numbers of clients cannot be reached: {problem}.")
     parameters = connection.get_connection_params()
+    if not str(parameters.get("host", "")).startswith("/"):
+        sys.exit("This needs the embedded PostgreSQL, or one that DATABASE_URL reaches by a socket's folder.")
     proxy = FreezableProxy(Path(parameters["host"]) / f".s.PGSQL.{parameters.get('port') or 5432}")
     url = f"postgres://{quote(parameters['user'])}@127.0.0.1:{proxy.port}/{connection.settings_dict['NAME']}"
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
