@@ -90,7 +90,8 @@ class Export:
 class ImportKind:
     """A kind of row in files. `name` is that of its commands, `upsert_<name>` and `export_<name>`.
 
-    `batch_size` bounds how long a batch holds its locks: less than a write waits for them. With
+    `batch_size` bounds how long a batch holds its locks: less than a write waits for them. Where batches are
+    quick, those that follow grow up to `most_rows_at_once`. With
     `plans_whole_file` an import that is all or nothing hands all rows to the operation at once.
     Rows that exist are updated by the columns that a file has, if `is_updated_by_columns`.
     """
@@ -105,6 +106,7 @@ class ImportKind:
     plans_whole_file: bool = False
     is_updated_by_columns: bool = True
     batch_size: int = 20_000
+    most_rows_at_once: int = 0
 
 
 _resources: dict[str, ImportKind] = {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
+from time import monotonic
 from typing import Protocol
 
 from django.db import InterfaceError, OperationalError, connection, transaction
@@ -33,6 +34,7 @@ from core.unavailability import CONTENTION, failure_in_words
 
 KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
 KEPT_SOURCE = 2_000  # characters of each kept row
+BATCH_SECONDS = 2.0  # less than a write waits for a lock; a batch holds its locks for a part of that
 WHOLE_FILE_MODES = (Mode.REPLACE,)
 
 
@@ -112,12 +114,15 @@ class ImportAtWork:
             if rows > self.order.rows_at_once and not is_whole_file(self.order):
                 self._require_few_removals()
         records = self._records()
+        size = self.order.rows_at_once
         for first in records:
             if is_whole_file(self.order):
                 batch: Iterator[Record] = chain([first], records)
             else:
-                batch = chain([first], islice(records, self.order.rows_at_once - 1))
+                batch = chain([first], islice(records, size - 1))
+            began = monotonic()
             self._apply(batch)
+            size = rows_of_next_batch(self.order, size, monotonic() - began)
         self.rejects.flush()  # a file without rows has a header all the same
 
     def _read(self) -> Iterator[Record]:
@@ -300,6 +305,15 @@ class ImportAtWork:
         run.committed_line = self.last_line
         run.rejects_size = written
         run.save()
+
+
+def rows_of_next_batch(order: ImportOrder, rows: int, seconds: float) -> int:
+    """Return how many rows the next batch has, after so many took so many seconds.
+
+    As many as are done in BATCH_SECONDS, within the bounds of the order.
+    """
+    in_time = int(rows * BATCH_SECONDS / max(seconds, 0.001))
+    return min(max(in_time, order.rows_at_once), order.most_rows_at_once)
 
 
 def is_whole_file(order: ImportOrder) -> bool:

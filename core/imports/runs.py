@@ -57,9 +57,16 @@ class ImportOrder:
 
     @property
     def rows_at_once(self) -> int:
-        """How many rows are one batch, whose locks are held until it is committed."""
+        """How many rows are one batch at first, whose locks are held until it is committed."""
         size = self.batch_size or self.kind.batch_size
         return min(size, DELETIONS_AT_ONCE) if self.mode is Mode.DELETE else size
+
+    @property
+    def most_rows_at_once(self) -> int:
+        """How many rows a batch may have while batches are quick. A size that was asked for is kept."""
+        if self.batch_size or self.mode is Mode.DELETE:
+            return self.rows_at_once
+        return max(self.kind.most_rows_at_once, self.rows_at_once)
 
     @property
     def rows_of_part(self) -> int:

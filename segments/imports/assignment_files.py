@@ -147,6 +147,7 @@ MEMBERS_OF_SEGMENTS = ImportKind(
         key=("segmentId", "customerId", "legalEntityId"),
     ),
     modes=ASSIGNMENT_MODES,
+    most_rows_at_once=100_000,
     is_undoable=True,
 )
 
@@ -185,5 +186,6 @@ ITEMS_OF_SEGMENTS = ImportKind(
         key=("segmentId", "type", "id"),
     ),
     modes=ASSIGNMENT_MODES,
+    most_rows_at_once=100_000,
     is_undoable=True,
 )

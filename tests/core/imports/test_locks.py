@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.db import connection, connections
 
 from accounts.models import Customer, LegalEntity
 from catalog.errors import DuplicatedCode
+from catalog.imports.category_files import CATEGORY_FILES
 from catalog.models import Category, Product
 from catalog.operations import category_imports
 from catalog.operations.categories import CategoryDraft, create_category, delete_category, upsert_category
@@ -19,11 +21,17 @@ from catalog.tree_checks import tree_problems
 from config.demo import loading
 from config.demo.calendar import Calendar
 from core.imports import resources as kinds
+from core.imports import runner as importing
+from core.imports.files import InputFile
+from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun, ImportState
+from core.imports.runner import rows_of_next_batch
+from core.imports.runs import ImportOrder
 from core.imports.shadows import Rows, shadowed
 from core.sql.locks import Lock
 from core.tenancy.models import Tenant
 from coupons.models import Coupon, Redemption
+from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
 from segments.models import Segment
 from tests.core.imports.conftest import run_command
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
@@ -401,3 +409,48 @@ def test_a_batch_of_a_removal_is_small_whatever_its_kind(shop, tmp_path, monkeyp
     run_command("upsert_customers", path, "--tenant=acme", "--json", "--mode=delete")
 
     assert sizes == [kinds.DELETIONS_AT_ONCE, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "following"),
+    [
+        (20_000, 0.5, 80_000),
+        (20_000, 0.0, 100_000),
+        (20_000, 4.0, 20_000),
+        (100_000, 4.0, 50_000),
+        (100_000, 30.0, 20_000),
+    ],
+)
+def test_a_batch_of_assignments_grows_while_batches_take_less_time_than_a_write_waits(
+    tenant, tmp_path, rows, seconds, following
+):
+    path = tmp_path / "rows.csv"
+    path.write_text("segmentId,customerId\n")
+    with InputFile(str(path)) as file:
+        order = ImportOrder(MEMBERS_OF_SEGMENTS, tenant, file)
+        asked_for = replace(order, batch_size=500)
+        removal = replace(order, mode=Mode.DELETE)
+        categories = replace(order, kind=CATEGORY_FILES)
+
+    assert rows_of_next_batch(order, rows, seconds) == following
+    assert rows_of_next_batch(asked_for, 500, seconds) == 500
+    assert rows_of_next_batch(removal, 1_000, seconds) == kinds.DELETIONS_AT_ONCE
+    assert rows_of_next_batch(categories, 5_000, seconds) == CATEGORY_FILES.batch_size
+
+
+def test_batches_grow_as_the_import_goes_on(shop, tenant, tmp_path, monkeypatch):
+    path = tmp_path / "rows.csv"
+    path.write_text("segmentId,customerId\n" + "s1,C1\n" * 60)
+    sizes: list[int] = []
+    apply = importing.ImportAtWork._apply
+
+    def counted(work: Any, records: Any) -> None:
+        batch = list(records)
+        sizes.append(len(batch))
+        apply(work, iter(batch))
+
+    monkeypatch.setattr(importing.ImportAtWork, "_apply", counted)
+    monkeypatch.setattr(importing, "rows_of_next_batch", lambda order, rows, seconds: rows + 10)
+    run_command("upsert_segment_customers", path, "--tenant=acme", "--json", "--batch-size=10")
+
+    assert sizes == [10, 20, 30]
