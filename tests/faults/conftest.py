@@ -7,7 +7,7 @@ from tests.faults.servers import WebServer, database_url
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., WebServer]]:
+def serve(real_time: None, tmp_path: Path) -> Iterator[Callable[..., WebServer]]:
     """Start web servers that end with the test. They reach no database unless told one."""
     servers = []
 

@@ -130,7 +130,7 @@ def test_a_longer_body_than_is_ever_read_is_refused_with_a_response(serve):
 
 
 def test_all_bodies_of_a_worker_together_are_bounded(serve):
-    server = serve(WEB_BODIES_MB="4")
+    server = serve(WEB_BODIES_MB="4", WEB_BODY_SECONDS="120")
     clients = [server.connect() for _ in range(3)]
     for client in clients:
         client.sendall(half_post(length=1_000_001) + b"x" * 999_999)
