@@ -93,6 +93,20 @@ class VersionConflict(Conflict):
         self.stored = stored
 
 
+class PreconditionFailed(DomainError):
+    """The header If-Match does not name the `stored` version (None: there is no document)."""
+
+    code = "precondition_failed"
+
+    def __init__(self, *, stored: int | None):
+        found = "the resource does not exist" if stored is None else f"version {stored} is stored"
+        super().__init__(
+            f"If-Match does not name the present version: {found}. Read the resource again.",
+            field="If-Match",
+        )
+        self.stored = stored
+
+
 class NotAllowed(DomainError):
     """The caller may not do this, whatever the data says."""
 

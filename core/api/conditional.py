@@ -1,37 +1,84 @@
-"""Conditional reads: answers that carry a tag, and the 304 for clients that hold the present one."""
+"""Conditional requests (RFC 9110): entity tags, 304 for clients that hold the present state, If-Match."""
 
 import hashlib
 from collections.abc import Callable, Iterable
 
 import orjson
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.utils.cache import get_conditional_response
+from django.utils.http import parse_etags
 from rest_framework.request import Request
+
+from core.errors import InvalidInput, PreconditionFailed
 
 LONGEST_HEADER = 4_000
 PAGE_HEADERS = ("X-Total-Count", "X-Next-Cursor", "X-Prev-Cursor")
+ANY = "*"
 
 
 def entity_tag(parts: Iterable[object]) -> str:
-    """Return the tag that stands for these facts; it differs when any of them does."""
+    """Return a tag made of these facts; it differs when any of them does."""
     digest = hashlib.blake2b(orjson.dumps(list(parts), default=str), digest_size=16)
     return f'"{digest.hexdigest()}"'
 
 
+def version_tag(version: int) -> str:
+    """Return the tag of a document in this version, whatever the language that it is shown in."""
+    return f'"{version}"'
+
+
+def listed_tags(header: str) -> list[str]:
+    """Return the tags of an If-Match or If-None-Match header; weak ones count as strong ones."""
+    if len(header) > LONGEST_HEADER:
+        return []
+    return [tag.removeprefix("W/") for tag in parse_etags(header)]
+
+
 def is_held(tag: str, header: str | None) -> bool:
-    """Say whether the tag is among those of an If-None-Match header; `*` stands for any."""
-    if not header or len(header) > LONGEST_HEADER:
-        return False
-    held = [entry.strip().removeprefix("W/") for entry in header.split(",")]
-    return tag in held or held == ["*"]
+    """Say whether the tag is among those of an If-None-Match header; `*` means any."""
+    held = listed_tags(header or "")
+    return tag in held or held == [ANY]
+
+
+def check_if_match(header: str, stored: int | None) -> None:
+    """Raise PreconditionFailed unless an If-Match header names the version of the locked document."""
+    tags = listed_tags(header)
+    if not tags:
+        raise InvalidInput(
+            'If-Match must be *, or the ETag of the document as it was read, such as "3" in double quotes.',
+            field="If-Match",
+        )
+    if stored is None or (tags != [ANY] and version_tag(stored) not in tags):
+        raise PreconditionFailed(stored=stored)
+
+
+def document_with_tag(
+    request: HttpRequest, response: HttpResponse, tag: str, *, covers_all: bool = True
+) -> HttpResponse:
+    """Return the response to a read of one document with its tag, or 304 when the client holds that.
+
+    Without `covers_all`, what the document shows can change while the tag stays, so it is never 304. Raises
+    PreconditionFailed when the header If-Match names another tag.
+    """
+    response["ETag"] = tag
+    response["Cache-Control"] = "private, no-cache"  # clients may keep it, and ask whether it has changed
+    response["Vary"] = "Authorization, Accept-Language"
+    if not covers_all or ("HTTP_IF_NONE_MATCH" not in request.META and "HTTP_IF_MATCH" not in request.META):
+        return response
+    chosen = get_conditional_response(request, etag=tag, response=response)
+    if chosen.status_code == 412:
+        version = tag.strip('"')
+        raise PreconditionFailed(stored=int(version) if version.isdecimal() else None)
+    return chosen
 
 
 def private_response(
     request: Request | HttpRequest, parts: Iterable[object], answer: Callable[[], HttpResponse]
 ) -> HttpResponse:
-    """Answer 304 when the client holds what `parts` stand for, else what `answer` returns, with its tag.
+    """Return 304 when the client holds the response that depends on `parts`, else what `answer` returns.
 
-    The answer belongs to the caller alone: it may be kept by the client, never by a shared cache. `parts`
-    are all that it depends on apart from the address; the languages and the wish for a count are added here.
+    The response belongs to the caller only: the client may keep it, a shared cache may not. `parts` are all
+    that it depends on apart from the address; the languages and the wish for a count are added here.
     """
     headers = request.META  # `request.headers` would copy all of them first
     tag = entity_tag([*parts, headers.get("HTTP_ACCEPT_LANGUAGE", ""), headers.get("HTTP_X_TOTAL_COUNT", "")])
@@ -43,6 +90,6 @@ def private_response(
 
 
 def private_response_from(request: Request | HttpRequest, answer: HttpResponse) -> HttpResponse:
-    """As `private_response`, for an answer that is made already: its tag stands for all that it says."""
+    """As `private_response`, for a response that is made already: its tag covers all that it says."""
     said = [answer.content.decode(), *(answer.get(name, "") for name in PAGE_HEADERS)]
     return private_response(request, said, lambda: answer)

@@ -14,6 +14,7 @@ TYPES = {
     HTTPStatus.FORBIDDEN: "insufficient_permissions",
     HTTPStatus.NOT_FOUND: "resource_not_found",
     HTTPStatus.CONFLICT: "conflict_resource",
+    HTTPStatus.PRECONDITION_FAILED: "precondition_failed",
 }
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import got_request_exception
+from django.db import transaction
 from django.http import HttpResponse
 from django.http.request import HttpHeaders
 from django.utils import timezone
@@ -20,6 +21,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
 from core.api import parameters
+from core.api.conditional import check_if_match, document_with_tag, entity_tag, version_tag
 from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat
 from core.api.errors import failure_response, logger, search_time_limit
 from core.api.permissions import HasScope
@@ -31,11 +33,13 @@ from core.representation.languages import accepted_languages
 from core.representation.pages import KeyPartitions, PageRequest, fetch_page
 from core.representation.query_language import parse
 from core.representation.representations import Representation, SortKey
-from core.sql.composition import Sql
+from core.sql.composition import Sql, identifier, sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller
 
 Instance = TypeVar("Instance")
+
+WRITES_OF_ONE = {"update", "partial_update", "destroy"}
 
 _instances: dict[type, Any] = {}
 wsgi_name = cache(HttpHeaders.to_wsgi_name)  # of names in our code, so there are only some
@@ -87,6 +91,9 @@ class ContractViewSet(ViewSet):
         plain = request._request
         if "\x00" in plain.path_info or "%00" in plain.META.get("QUERY_STRING", ""):
             raise InvalidInput("The address holds the character NUL.")
+        if "HTTP_IF_MATCH" in plain.META and self.compares_version():
+            method = str(plain.method).lower()
+            setattr(self, method, partial(self.handle_if_match, getattr(self, method)))
 
     def perform_authentication(self, request: Request) -> None:
         caller: Any = request.user
@@ -101,6 +108,39 @@ class ContractViewSet(ViewSet):
         if code == HasScope.code:
             raise MissingScope(self.operation.scopes)
         super().permission_denied(request, message, code)
+
+    # Conditional writes
+
+    @classmethod
+    def has_versions(cls) -> bool:
+        """Say whether the viewset's documents have versions that If-Match can name."""
+        return cls.locked_version is not ContractViewSet.locked_version
+
+    def compares_version(self) -> bool:
+        """Say whether the request writes one document that has a version."""
+        return self.action in WRITES_OF_ONE and self.has_versions()
+
+    def locked_version(self) -> int | None:
+        """Lock the document that the address names, and return its version; None when there is none.
+
+        Takes the locks that the operation takes first, in the same order (docs/locking.md). A viewset whose
+        documents have versions overrides it.
+        """
+        raise NotImplementedError
+
+    def handle_if_match(
+        self, handler: Callable[..., HttpResponse], request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Run the handler in one transaction with the comparison of the header If-Match."""
+        header = request._request.META["HTTP_IF_MATCH"]
+        with transaction.atomic():
+            stored = self.locked_version()
+            if stored is not None:
+                check_if_match(header, stored)
+            response = handler(request, *args, **kwargs)
+            if stored is None:  # the handler would have created it, or deleted nothing
+                check_if_match(header, None)
+            return response
 
     # What has no state is made once for all requests.
 
@@ -238,22 +278,33 @@ class ContractViewSet(ViewSet):
         missing: NotFound,
         needs: Collection[str] = (),
     ) -> HttpResponse:
-        """Answer the one row that meets all conditions, or raise `missing`."""
+        """Return the one row that meets all conditions, or 304 when the client holds it; raise `missing`.
+
+        Its ETag is its version in double quotes, in every language.
+        """
         names = representation.kept_fields(parameters.words(self.request.query_params, "fields"))
         document = representation.document(names, self.languages())
         condition = Sql.joined(" AND ", conditions)
         joins = representation.joined(set(needs) | representation.needs_of(names))
-        rows = fetch_rows(
-            Sql(
-                f"SELECT {document.sql} FROM {representation.table} AS {representation.alias}{joins.sql}"
-                f" WHERE {condition.sql} LIMIT 1",
-                (*document.params, *condition.params),
-            ),
-            prepared=True,
+        statement = sql(
+            "SELECT {document}, {version} FROM {table} AS {alias}{joins} WHERE {condition} LIMIT 1",
+            document=document,
+            version=representation.version or Sql("NULL"),
+            table=identifier(representation.table),
+            alias=identifier(representation.alias),
+            joins=joins,
+            condition=condition,
         )
+        rows = fetch_rows(statement, prepared=True)
         if not rows:
             raise missing
-        return HttpResponse(rows[0][0], content_type="application/json")
+        text, version = rows[0]
+        response = HttpResponse(text, content_type="application/json")
+        plain = self.request._request
+        if version is None:
+            return document_with_tag(plain, response, entity_tag([text]))
+        covers_all = not representation.shows_derived(names)
+        return document_with_tag(plain, response, version_tag(version), covers_all=covers_all)
 
     def search_text(self) -> str:
         """Return the `q` of a search body, `{"q": "..."}`."""

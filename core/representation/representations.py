@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from core.errors import InvalidInput
-from core.representation.fields import Field, Languages, Nested, json_members, unknown_field
+from core.representation.fields import Field, Languages, Nested, Scalar, json_members, unknown_field
 from core.representation.query_language import Term
 from core.sql.composition import Sql, sql
 
@@ -26,6 +26,8 @@ class Representation:
     `table` is read under the name `alias`; its `id` is the last key of every order.
     `joins` maps a name to a LEFT JOIN that fields may need: a statement contains only those that it uses,
     and those needed only for the documents are joined after the page is cut.
+    `derived` names the top-level fields that can change while the row's version stays: a conditional read
+    that shows one of them is always answered in full.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class Representation:
         aliases: Mapping[str, str] | None = None,
         name: str = "",
         documented: Mapping[str, Mapping[str, Any]] | None = None,
+        derived: Collection[str] = (),
     ) -> None:
         self.name = name
+        self.derived = frozenset(derived)
         self.documented = {path: dict(schema) for path, schema in (documented or {}).items()}
         self.table = table
         self.alias = alias
@@ -54,6 +58,17 @@ class Representation:
         kept = {name: field for name, field in self.fields.items() if names is None or name in names}
         members = json_members(kept, languages)
         return sql("'{{' || concat_ws(',', {members}) || '}}'", members=members)
+
+    @property
+    def version(self) -> Sql | None:
+        """The expression of the version that clients read as `metadata.version`; None without one."""
+        metadata = self.fields.get("metadata")
+        version = metadata.fields.get("version") if isinstance(metadata, Nested) else None
+        return version.expression if isinstance(version, Scalar) else None
+
+    def shows_derived(self, names: Collection[str] | None) -> bool:
+        """Say whether a document with these fields (None: all) shows what the version does not cover."""
+        return bool(self.derived) if names is None else not self.derived.isdisjoint(names)
 
     def kept_fields(self, names: Collection[str]) -> tuple[str, ...] | None:
         """Return the fields that `fields=` keeps (and `id`); None when it names none: all of them."""
