@@ -16,6 +16,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from core.api import parameters
 from core.api.error_bodies import Fault
+from core.api.filters import ListFilterSet
 from core.api.routes import PATH_PARAMETERS
 from core.bodies import Body, schema_components
 from core.representation.representations import Representation
@@ -63,6 +64,7 @@ class Operation:
     `is_public` operations need no token at all. `parameters` and `errors` come on top of what follows from
     the viewset and the action; `request` and `responses` replace that. `reads` is what the handler reads: a
     "list" with `q`, a "page" without it, or "one" document; empty means that the action's name says so.
+    `filters` are the parameters that narrow a list; the handler asks for `filter_conditions`.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Operation:
     errors: tuple[int, ...] = ()
     reads: str = ""
     is_deprecated: bool = False
+    filters: type[ListFilterSet] | None = None
 
 
 def operation(
@@ -87,6 +90,7 @@ def operation(
     errors: Sequence[int] = (),
     reads: str = "",
     is_deprecated: bool = False,
+    filters: type[ListFilterSet] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Mark a viewset's handler as an operation: HasScope checks its scopes, the OpenAPI document shows it.
 
@@ -102,6 +106,7 @@ def operation(
         tuple(errors),
         reads,
         is_deprecated,
+        filters,
     )
 
     def mark(handler: Handler) -> Handler:
@@ -179,6 +184,7 @@ class AutoSchema(openapi.AutoSchema):
             *(in_path[name] for name in uritemplate.variables(self.path) if name in in_path),
             *self.reading_parameters(),
             *self.language_parameters(),
+            *(self.declared.filters.described() if self.declared.filters else ()),
             *self.declared.parameters,
         ]
 

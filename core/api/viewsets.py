@@ -306,6 +306,16 @@ class ContractViewSet(ViewSet):
         covers_all = not representation.shows_derived(names)
         return document_with_tag(plain, response, version_tag(version), covers_all=covers_all)
 
+    def filter_conditions(self, **facts: Any) -> tuple[list[Sql], set[str]]:
+        """Return the conditions of the operation's filters that the request names, and the joins they need.
+
+        `facts` become attributes of the FilterSet, for its methods.
+        """
+        kind, query = self.operation.filters, self.request.query_params
+        if kind is None or not kind.names_any(query):
+            return [], set()
+        return kind(query, tenant=self.caller.tenant, **facts).conditions()
+
     def search_text(self) -> str:
         """Return the `q` of a search body, `{"q": "..."}`."""
         body = self.request.data
