@@ -227,6 +227,8 @@ REVOCATION_STAMP = VAR_DIR / "revocations"
 TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", default=0)
 # How many passwords each process hashes at once; as many more requests wait for that, the others are refused.
 PASSWORD_HASHING_SLOTS = env.number("PASSWORD_HASHING_SLOTS", default=1, least=1)
+# How many searches with a regular expression by shoppers each process runs at once; more are 503.
+PUBLIC_REGEX_SEARCHES = env.number("PUBLIC_REGEX_SEARCHES", default=1, least=1)
 # How often customers may sign up from one address within 15 minutes.
 SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 # How often a client at an address may fail to use a coupon, within so many seconds, until it must wait.

@@ -1,8 +1,6 @@
 """Every error as the response that its service documents. No response ever shows a stack trace or SQL."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -39,12 +37,6 @@ class HttpRefusal(errors.DomainError):
     def __init__(self, message: str, status: HTTPStatus) -> None:
         super().__init__(message)
         self.status = status
-
-
-class SearchTookTooLong(errors.InvalidInput):
-    """The search reached the statement timeout; sending it again would cost the same."""
-
-    code = "search_took_too_long"
 
 
 def status_of(error: errors.DomainError) -> HTTPStatus:
@@ -121,19 +113,6 @@ def data_error(exception: DataError) -> errors.DomainError | None:
     if isinstance(cause, postgres.NumericValueOutOfRange | postgres.DatetimeFieldOverflow):
         return errors.InvalidInput("A number or a time is out of range.")
     return None
-
-
-@contextmanager
-def search_time_limit() -> Iterator[None]:
-    """Raise SearchTookTooLong when a statement inside reaches the statement timeout."""
-    try:
-        yield
-    except OperationalError as error:
-        if isinstance(error.__cause__, postgres.QueryCanceled):
-            raise SearchTookTooLong(
-                "The request took too long; narrow the search or simplify the regular expression.", field="q"
-            ) from error
-        raise
 
 
 def json_response(body: object, status: int) -> HttpResponse:

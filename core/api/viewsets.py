@@ -1,7 +1,6 @@
 """The base of every viewset: who calls, for which tenant, with which scopes; lists and single rows."""
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext
 from datetime import datetime
 from functools import cache, partial
 from typing import Any, ClassVar, NoReturn, TypeVar
@@ -23,9 +22,10 @@ from rest_framework.viewsets import ViewSet
 from core.api import parameters
 from core.api.conditional import check_if_match, document_with_tag, entity_tag, version_tag
 from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat
-from core.api.errors import failure_response, logger, search_time_limit
+from core.api.errors import failure_response, logger
 from core.api.permissions import HasScope
 from core.api.schema import Operation
+from core.api.searches import limits_of
 from core.bodies import Body
 from core.errors import InvalidInput, MissingScope, NotAuthenticated, NotFound
 from core.representation.fields import Languages
@@ -248,8 +248,9 @@ class ContractViewSet(ViewSet):
         `when_empty` is called for a page without rows: it raises when what the list belongs to is not there.
         """
         text = parameters.text(self.request.query_params, "q") if q is None else q
-        searched, search_needs = representation.condition(parse(text)) if text.strip() else ([], set())
-        with search_time_limit() if searched else nullcontext():
+        query = parse(text) if text.strip() else ()
+        searched, search_needs = representation.condition(query)
+        with limits_of(query, self.caller):
             page = fetch_page(
                 representation,
                 self.page_request(),

@@ -4,7 +4,15 @@ r"""The `q` language: terms such as `code:"a b" name.en:~foo`, which must all ho
 the caller's knowledge: it looks at `Term.path` and reads each value with `as_number`, `as_boolean`, `as_time`
 or as its text. Every fault is a QuerySyntaxError that says at which character; nothing else is ever raised.
 
-    query      = [ blanks ], [ term, { blanks, term }, [ blanks ] ] ;
+    query      = [ blanks ], [ condition, { blanks, condition }, [ blanks ] ] ;
+    condition  = term | "compoundLogicalQuery:", group ;
+    group      = "(", [ blanks ], ( logical | terms ), [ blanks ], ")" ;
+    logical    = both, { or, both } ;                             (* AND binds tighter than OR *)
+    both       = operand, { and, operand } ;
+    operand    = group | "NOT", [ blanks ], operand ;             (* brackets nest at most 10 deep *)
+    and        = [ blanks ], "AND", [ blanks ] ;
+    or         = [ blanks ], "OR", [ blanks ] ;
+    terms      = term, { blanks, term } ;                         (* all must hold *)
     term       = path, ":", test ;
     path       = part, { ".", part } ;                            (* at most 10 parts *)
     part       = name character, { name character } ;             (* at most 128 *)
@@ -26,12 +34,14 @@ A word runs to the next blank, in brackets also to a comma, and holds anything b
 with `<` or `>`, nor outside brackets with `~`. `null`, `exists` and `missing` are tests only as the whole
 word after the colon: in quotes and in brackets they are texts. A regular expression (see the module
 regular_expressions) runs to the next blank outside its own brackets, or within `(~` to the bracket that
-closes it; `~(a b)` is the expression `a b`. `AND` and `OR` may be written in lower case. A text
-without terms holds for everything.
+closes it; `~(a b)` is the expression `a b`. `AND`, `OR` and `NOT` may be written in lower case. In a group a
+word and a regular expression also end before the bracket that closes the group. A text without terms holds
+for everything.
 """
 
 import itertools
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -45,6 +55,7 @@ from core.timestamps import parse_time
 
 MAX_LENGTH = 40_000  # room for a list of as many ids as a list may have
 MAX_TERMS = 50
+MAX_GROUP_DEPTH = 10
 MAX_LIST_VALUES = 1_000
 MAX_PATH_PARTS = 10
 MAX_PART_LENGTH = 128
@@ -54,6 +65,9 @@ _BLANKS = re.compile(r"[ \t\n\r]+")
 _PATH = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _OPERATOR = re.compile(r"[<>]=?")
 _SEPARATOR = re.compile(r"[ \t\n\r]*,[ \t\n\r]*|[ \t\n\r]+OR[ \t\n\r]+", re.IGNORECASE)
+_COMPOUND = "compoundLogicalQuery"
+_LOGICAL = re.compile(r"[ \t\n\r]*(?P<operator>AND|OR)(?=[ \t\n\r(]|NOT\b)[ \t\n\r]*", re.IGNORECASE)
+_NOT = re.compile(r"NOT(?=[ \t\n\r(])[ \t\n\r]*", re.IGNORECASE)
 _AND = re.compile(r"[ \t\n\r]*AND[ \t\n\r]*", re.IGNORECASE)
 _WORD = re.compile(r'[^ \t\n\r()"<>][^ \t\n\r()"]*')
 _WORD_IN_BRACKETS = re.compile(r'[^ \t\n\r(),"<>][^ \t\n\r(),"]*')
@@ -150,11 +164,34 @@ class Term:
     position: int = field(default=0, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """All of the operands hold."""
+
+    operands: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of the operands holds."""
+
+    operands: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    """The operand does not hold; that includes a field that is absent."""
+
+    operand: "Condition"
+
+
+Condition: TypeAlias = Term | AllOf | AnyOf | Negation
+
 _WORD_TESTS: dict[str, Test] = {"null": IsNull(), "exists": Exists(), "missing": Missing()}
 
 
-def parse(text: str) -> tuple[Term, ...]:
-    """Return the terms of a `q` in order, in time linear to its length.
+def parse(text: str) -> tuple[Condition, ...]:
+    """Return the conditions of a `q` in order, in time linear to its length.
 
     Raises QuerySyntaxError for a faulty one, which includes one beyond the bounds above.
     """
@@ -164,7 +201,19 @@ def parse(text: str) -> tuple[Term, ...]:
         raise QuerySyntaxError(f"q has at most {MAX_LENGTH} characters", position=MAX_LENGTH + 1)
     if unstorable := _UNSTORABLE.search(text):
         raise QuerySyntaxError("this character is not allowed", position=unstorable.start() + 1)
-    return _Parser(normalized(text)).terms()
+    return _Parser(normalized(text)).conditions()
+
+
+def terms_of(conditions: Iterable[Condition]) -> Iterator[Term]:
+    """Yield every term, however deep in a compound query."""
+    for condition in conditions:
+        match condition:
+            case Term():
+                yield condition
+            case AllOf(operands) | AnyOf(operands):
+                yield from terms_of(operands)
+            case Negation(operand):
+                yield from terms_of((operand,))
 
 
 def as_number(value: Value) -> Decimal:
@@ -192,33 +241,104 @@ def as_time(value: Value) -> datetime:
 class _Parser:
     """A descent over the text: each method reads one rule of the grammar at `index` and moves on."""
 
-    __slots__ = ("index", "text")
+    __slots__ = ("depth", "index", "term_count", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.index = 0
+        self.depth = 0  # of the group that is being read
+        self.term_count = 0
 
-    def terms(self) -> tuple[Term, ...]:
-        terms: list[Term] = []
+    def conditions(self) -> tuple[Condition, ...]:
+        conditions: list[Condition] = []
         self.skip_blanks()
         while self.index < len(self.text):
-            if len(terms) == MAX_TERMS:
-                raise self.fault(f"q has at most {MAX_TERMS} terms")
-            terms.append(self.term())
+            conditions.append(self.condition())
             if self.next not in _BLANK_CHARACTERS:
                 raise self.fault(
-                    "expected a blank; values that hold brackets or quotes stand in double quotes"
+                    "expected a blank; write values that hold brackets or quotes in double quotes"
                 )
             self.skip_blanks()
-        return tuple(terms)
+        return tuple(conditions)
 
-    def term(self) -> Term:
-        position = self.index + 1
+    def condition(self) -> Condition:
+        begins_at = self.index
+        path = self.field()
+        if path != (_COMPOUND,):
+            return self.term(path, begins_at)
+        if self.next != "(":
+            raise self.fault("expected '(' and a compound query such as ((a:1) OR (b:2))")
+        return self.group()
+
+    def group(self) -> Condition:
+        opened_at = self.index
+        self.depth += 1
+        if self.depth > MAX_GROUP_DEPTH:
+            raise self.fault(f"the brackets of a compound query nest at most {MAX_GROUP_DEPTH} deep")
+        self.index += 1
+        self.skip_blanks()
+        is_logical = self.next == "(" or _NOT.match(self.text, self.index) is not None
+        condition = self.logical() if is_logical else self.terms()
+        self.skip_blanks()
+        if not self.next:
+            raise self.fault("this bracket is not closed", index=opened_at)
+        if self.next != ")":
+            raise self.fault("expected AND, OR or ')'" if is_logical else "expected a blank or ')'")
+        self.index += 1
+        self.depth -= 1
+        return condition
+
+    def logical(self) -> Condition:
+        """Read operands between operators; AND binds tighter than OR."""
+        alternatives: list[list[Condition]] = [[self.operand()]]
+        while operator := _LOGICAL.match(self.text, self.index):
+            self.index = operator.end()
+            operand = self.operand()
+            if operator["operator"].upper() == "OR":
+                alternatives.append([operand])
+            else:
+                alternatives[-1].append(operand)
+        choices = [all_of(operands) for operands in alternatives]
+        return choices[0] if len(choices) == 1 else AnyOf(tuple(choices))
+
+    def operand(self) -> Condition:
+        negations = 0
+        while negation := _NOT.match(self.text, self.index):
+            negations += 1
+            if self.depth + negations > MAX_GROUP_DEPTH:
+                raise self.fault(f"a compound query nests at most {MAX_GROUP_DEPTH} deep")
+            self.index = negation.end()
+        if self.next != "(":
+            raise self.fault("expected '(' or NOT")
+        condition = self.group()
+        for _ in range(negations):
+            condition = Negation(condition)
+        return condition
+
+    def terms(self) -> Condition:
+        """Read the terms of a group, which must all hold."""
+        terms: list[Condition] = []
+        while not terms or (self.next and self.next != ")"):
+            begins_at = self.index
+            terms.append(self.term(self.field(), begins_at))
+            if self.next and self.next not in _BLANK_CHARACTERS and self.next != ")":
+                raise self.fault("expected a blank or ')'")
+            self.skip_blanks()
+        return all_of(terms)
+
+    def field(self) -> tuple[str, ...]:
         path = self.path()
         if self.next != ":":
             raise self.fault("expected ':' after the field")
         self.index += 1
-        return Term(path, self.test(), position)
+        return path
+
+    def term(self, path: tuple[str, ...], begins_at: int) -> Term:
+        """Read the test of a field that has been read."""
+        if self.term_count == MAX_TERMS:
+            raise self.fault(f"q has at most {MAX_TERMS} terms", index=begins_at)
+        self.term_count += 1
+        return Term(path, self.test(), begins_at + 1)
 
     def path(self) -> tuple[str, ...]:
         path = _PATH.match(self.text, self.index)
@@ -238,7 +358,7 @@ class _Parser:
                 return self.brackets()
             case "~":
                 self.index += 1
-                return self.pattern(ends_at=_BLANK_CHARACTERS)
+                return self.pattern(ends_at=_BLANK_CHARACTERS + (")" if self.depth else ""))
             case "<" | ">":
                 return Range((self.comparison(_WORD),))
         value = self.value(_WORD)
@@ -355,6 +475,10 @@ class _Parser:
     def fault(self, reason: str, *, index: int | None = None) -> QuerySyntaxError:
         """Return the error for what stands at `index` (that is where reading stopped, if not given)."""
         return QuerySyntaxError(reason, position=(self.index if index is None else index) + 1)
+
+
+def all_of(operands: Sequence[Condition]) -> Condition:
+    return operands[0] if len(operands) == 1 else AllOf(tuple(operands))
 
 
 def _is_one_group(pattern: str) -> bool:

@@ -116,6 +116,74 @@ def scan(text: str, start: int = 0, *, ends_at: str = "") -> int:
     return index
 
 
+class _Part:
+    """A group that is being read by `check_cheap`: an open bracket, or the whole expression."""
+
+    __slots__ = ("branches", "has_literal", "is_lookaround", "pending", "repeats")
+
+    def __init__(self, *, is_lookaround: bool = False) -> None:
+        self.is_lookaround = is_lookaround
+        self.has_literal = False  # in the branch that is being read
+        self.branches: list[bool] = []  # of those before it
+        self.pending = False  # does the last part have one, unless it turns out to be optional
+        self.repeats = False
+
+    def next_part(self, *, is_literal: bool = False) -> None:
+        self.has_literal = self.has_literal or self.pending
+        self.pending = is_literal
+
+    def next_branch(self) -> None:
+        self.next_part()
+        self.branches.append(self.has_literal)
+        self.has_literal = False
+
+    def always_has_literal(self) -> bool:
+        self.next_branch()
+        return all(self.branches)
+
+
+def check_cheap(text: str) -> None:
+    """Raise PatternFault unless a faultless expression is one that anybody may search with.
+
+    Refused are quantifiers around `*`, `+`, `{m,}` or `{m,n}`, such as `(a*b)*`, and those that can match
+    without a literal character, such as `.*` or `a|[0-9]`.
+    """
+    groups = [_Part()]
+    closed: _Part | None = None  # the group that ends just before
+    index = len(_IGNORE_CASE) if text.startswith(_IGNORE_CASE) else 0
+    while index < len(text):
+        token = _TOKEN.match(text, index)
+        assert token is not None  # `scan` has accepted it
+        group, kind = groups[-1], token.lastgroup
+        just_closed, closed = closed, None
+        match kind:
+            case "character" | "escape":
+                written = token[0].removeprefix("\\")
+                is_class = token[0] == "." or (kind == "escape" and written in "dDsSwW")
+                group.next_part(is_literal=not is_class)
+            case "group" | "lookaround":
+                groups.append(_Part(is_lookaround=kind == "lookaround"))
+            case "close":
+                closed = groups.pop()
+                has_literal = closed.always_has_literal() and not closed.is_lookaround
+                groups[-1].next_part(is_literal=has_literal)
+                groups[-1].repeats = groups[-1].repeats or closed.repeats
+            case "either":
+                group.next_branch()
+            case "repeat" | "count":
+                if token[0][0] != "?":
+                    if just_closed and just_closed.repeats:
+                        raise PatternFault("nested quantifiers are not allowed here", index=index)
+                    group.repeats = group.repeats or kind == "repeat" or token["comma"] is not None
+                if token[0][0] in "*?" or (kind == "count" and int(token["least"]) == 0):
+                    group.pending = False
+            case _:
+                group.next_part()
+        index = token.end()
+    if not groups[0].always_has_literal():
+        raise PatternFault("a regular expression needs a literal character here", index=0)
+
+
 def _count(token: re.Match[str]) -> int:
     """Return how often PostgreSQL writes out what is repeated."""
     least, most = int(token["least"]), int(token["most"] or token["least"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.errors import InvalidInput
 from core.representation.fields import Field, Languages, Nested, Scalar, json_members, unknown_field
-from core.representation.query_language import Term
+from core.representation.query_language import AllOf, AnyOf, Condition, Negation
 from core.sql.composition import Sql, sql
 
 
@@ -81,18 +81,30 @@ class Representation:
             )
         return tuple(name for name in self.fields if name in names or name == "id")
 
-    def condition(self, terms: Iterable[Term]) -> tuple[list[Sql], set[str]]:
-        """Return the terms of a `q` as conditions, and the joins that they need."""
-        conditions: list[Sql] = []
+    def condition(self, query: Iterable[Condition]) -> tuple[list[Sql], set[str]]:
+        """Return the conditions of a `q` as SQL, and the joins that they need."""
         needs: set[str] = set()
-        for term in terms:
-            path = self.aliases.get(".".join(term.path), term.path)
-            field = self.fields.get(path[0])
-            if field is None:
-                raise unknown_field(term)
-            conditions.append(field.condition(term, path[1:]))
-            needs.update(field.needs)
-        return conditions, needs
+        return [self.searched(condition, needs) for condition in query], needs
+
+    def searched(self, condition: Condition, needs: set[str]) -> Sql:
+        """Return one condition of a `q` as SQL, and add the joins that it needs."""
+        match condition:
+            case AllOf(operands):
+                return sql("({all})", all=self.combined(" AND ", operands, needs))
+            case AnyOf(operands):
+                return sql("({any})", any=self.combined(" OR ", operands, needs))
+            case Negation(operand):
+                return sql("(({condition}) IS NOT TRUE)", condition=self.searched(operand, needs))
+        path = self.aliases.get(".".join(condition.path), condition.path)
+        field = self.fields.get(path[0])
+        if field is None:
+            raise unknown_field(condition)
+        needs.update(field.needs)
+        return field.condition(condition, path[1:])
+
+    def combined(self, operator: str, operands: Iterable[Condition], needs: set[str]) -> Sql:
+        pieces = [sql("({piece})", piece=self.searched(operand, needs)) for operand in operands]
+        return Sql.joined(operator, pieces)
 
     def sort_keys(self, sort: str, languages: Languages) -> tuple[list[SortKey], set[str]]:
         """Read `field:asc,other.en:desc`; return the keys to sort by and the joins that they need."""

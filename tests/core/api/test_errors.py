@@ -11,8 +11,9 @@ from rest_framework import exceptions as rest
 
 from core import errors
 from core.api.error_bodies import CATEGORY_ERRORS, SEGMENT_ERRORS, TYPED_ERRORS
-from core.api.errors import SearchTookTooLong, error_response, failure_response, flatten, search_time_limit
+from core.api.errors import error_response, failure_response, flatten
 from core.api.json import JsonParser
+from core.api.searches import SearchTookTooLong, search_time_limit
 from core.errors import InvalidBody, MalformedBody
 
 

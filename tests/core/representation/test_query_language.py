@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInput
 from core.representation.query_language import (
+    AllOf,
+    AnyOf,
     Comparison,
+    Condition,
     Equals,
     Exists,
     IsNull,
     Matches,
     Missing,
+    Negation,
     OneOf,
     QuerySyntaxError,
     Range,
@@ -250,11 +254,11 @@ def test_terms_values_and_regular_expressions_know_where_they_stand():
         ("f:(a", 3, "this bracket is not closed."),
         ("f:(>1 ", 3, "this bracket is not closed."),
         ("f:(~a b", 3, "this bracket is not closed."),
-        ("f:abc)", 6, "expected a blank; values that hold brackets or quotes stand in double quotes."),
-        ("f:a(b)", 4, "expected a blank; values that hold brackets or quotes stand in double quotes."),
-        ('f:a"b"', 4, "expected a blank; values that hold brackets or quotes stand in double quotes."),
-        ('f:"a"g:1', 6, "expected a blank; values that hold brackets or quotes stand in double quotes."),
-        ("f:(a)g:1", 6, "expected a blank; values that hold brackets or quotes stand in double quotes."),
+        ("f:abc)", 6, "expected a blank; write values that hold brackets or quotes in double quotes."),
+        ("f:a(b)", 4, "expected a blank; write values that hold brackets or quotes in double quotes."),
+        ('f:a"b"', 4, "expected a blank; write values that hold brackets or quotes in double quotes."),
+        ('f:"a"g:1', 6, "expected a blank; write values that hold brackets or quotes in double quotes."),
+        ("f:(a)g:1", 6, "expected a blank; write values that hold brackets or quotes in double quotes."),
         ('g:1 f:"a', 7, "this quote is not closed."),
         (r'f:"a\"', 3, "this quote is not closed."),
         ('f:"a\\', 3, "this quote is not closed."),
@@ -481,3 +485,117 @@ def test_terms_written_as_text_are_read_back(terms):
 
     if len(text) <= 40_000:
         assert parse(text) == terms
+
+
+# Compound queries
+
+
+def a(value: str) -> Term:
+    return Term(("a",), Equals(word(value)))
+
+
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ("(a:1)", a("1")),
+        ("((a:1) OR (a:2))", AnyOf((a("1"), a("2")))),
+        ("( (a:1)or(a:2) )", AnyOf((a("1"), a("2")))),
+        ("((a:1 a:2) OR (a:3))", AnyOf((AllOf((a("1"), a("2"))), a("3")))),
+        ("((a:1) OR (a:2) AND (a:3))", AnyOf((a("1"), AllOf((a("2"), a("3")))))),
+        ("(((a:1) OR (a:2)) AND (a:3))", AllOf((AnyOf((a("1"), a("2"))), a("3")))),
+        ("(NOT (a:1))", Negation(a("1"))),
+        ("((a:1) AND NOT(a:2))", AllOf((a("1"), Negation(a("2"))))),
+        ("((a:1) AND NOT NOT (a:2))", AllOf((a("1"), Negation(Negation(a("2")))))),
+        ("(not:5)", Term(("not",), Equals(word("5")))),
+        ("(a:null)", Term(("a",), IsNull())),
+        (
+            "((a:(x,y)) AND (a:(>1 AND <2)))",
+            AllOf(
+                (
+                    Term(("a",), OneOf((word("x"), word("y")))),
+                    Term(("a",), Range((Comparison(">", word("1")), Comparison("<", word("2"))))),
+                )
+            ),
+        ),
+        ('(a:"x)")', Term(("a",), Equals(quoted("x)")))),
+        ("((a:~x+) OR (a:(~x y)))", AnyOf((Term(("a",), Matches("x+")), Term(("a",), Matches("x y"))))),
+    ],
+)
+def test_compound_queries_combine_terms(text, condition):
+    assert parse(f"compoundLogicalQuery:{text}") == (condition,)
+
+
+def test_the_published_example_of_a_compound_query_is_read():
+    published = Term(("published",), Equals(word("true")))
+    unpublished = Term(("published",), Equals(word("false")))
+    apple, onion = (Term(("code",), Equals(word(code))) for code in ("apple", "onion"))
+    assert parse(
+        "compoundLogicalQuery:(((code:apple) AND (published:true)) OR ((code:onion) AND (published:false)))"
+    ) == (AnyOf((AllOf((apple, published)), AllOf((onion, unpublished)))),)
+
+
+def test_a_compound_query_stands_beside_other_terms():
+    compound = AnyOf((a("1"), a("2")))
+    assert parse("a:0 compoundLogicalQuery:((a:1) OR (a:2)) a:3") == (a("0"), compound, a("3"))
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "reason"),
+    [
+        ("a:1", 22, "expected '(' and a compound query such as ((a:1) OR (b:2))."),
+        ("(a:1", 22, "this bracket is not closed."),
+        ("((a:1) OR )", 32, "expected '(' or NOT."),
+        ("((a:1) XOR (a:2))", 29, "expected AND, OR or ')'."),
+        ("((a:1) OR (a:2)", 22, "this bracket is not closed."),
+        ("()", 23, "expected a field of letters, digits, '_' and '-', with '.' between its parts."),
+        ("((a:1)(b:2))", 28, "expected AND, OR or ')'."),
+        ("(a)", 24, "expected ':' after the field."),
+        ("(" * 11 + "a:1" + ")" * 11, 32, "the brackets of a compound query nest at most 10 deep."),
+        ("(NOT " * 5 + "NOT " * 6 + "(a:1)", 63, "a compound query nests at most 10 deep."),
+        ("(a:1)) ", 27, "expected a blank; write values that hold brackets or quotes in double quotes."),
+    ],
+)
+def test_a_faulty_compound_query_names_the_character(text, position, reason):
+    assert fault_in(f"compoundLogicalQuery:{text}") == (position, reason)
+
+
+def test_the_terms_of_a_compound_query_count_as_all_others():
+    terms = " ".join(["a:1"] * 49)
+    assert position_of_fault(f"{terms} compoundLogicalQuery:(a:1)") is None
+    assert fault_in(f"{terms} compoundLogicalQuery:(a:1 a:2)") == (223, "q has at most 50 terms.")
+
+
+CONDITIONS = st.recursive(
+    st.builds(Term, PATHS, TESTS),
+    lambda inner: (
+        st.builds(AllOf, st.lists(inner, min_size=2, max_size=3).map(tuple))
+        | st.builds(AnyOf, st.lists(inner, min_size=2, max_size=3).map(tuple))
+        | st.builds(Negation, inner)
+    ),
+    max_leaves=8,
+)
+
+
+def depth_of(condition: Condition) -> int:
+    match condition:
+        case AllOf(operands) | AnyOf(operands):
+            return 1 + max(map(depth_of, operands))
+        case Negation(operand):
+            return 2 + depth_of(operand)
+    return 1
+
+
+def format_condition(condition: Condition) -> str:
+    match condition:
+        case AllOf(operands):
+            return " AND ".join(f"({format_condition(operand)})" for operand in operands)
+        case AnyOf(operands):
+            return "OR".join(f"( {format_condition(operand)} )" for operand in operands)
+        case Negation(operand):
+            return f"NOT ({format_condition(operand)})"
+    return format_terms((condition,))
+
+
+@given(CONDITIONS.filter(lambda condition: depth_of(condition) <= 10))
+def test_compound_queries_written_as_text_are_read_back(condition):
+    assert parse(f"compoundLogicalQuery:({format_condition(condition)})") == (condition,)

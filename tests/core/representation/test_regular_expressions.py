@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.representation.regular_expressions import PatternFault, scan
+from core.representation.regular_expressions import PatternFault, check_cheap, scan
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,63 @@ def test_no_text_raises_anything_but_a_pattern_fault_within_the_text(text):
         is_in_text = index == len(text)
 
     assert is_in_text
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "abc",
+        "^a.*z$",
+        "a|b",
+        "(?i)gold",
+        "(gold|silver) card",
+        "x[0-9]*",
+        "a{2,3}",
+        "(ab)+",
+        "(ab)?c",
+        "(a*)?b",
+        "[0-9a-f]{8}(-[0-9a-f]{4}){3}",
+        r"\.",
+        r"\d+\.\d+",
+    ],
+)
+def test_what_anybody_may_search_with(pattern):
+    scan(pattern)
+    check_cheap(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        ("", "a literal character"),
+        (".*", "a literal character"),
+        ("[a-z]+", "a literal character"),
+        (r"\d{3}", "a literal character"),
+        ("a*", "a literal character"),
+        ("a?", "a literal character"),
+        ("a{0,3}.", "a literal character"),
+        ("a|.", "a literal character"),
+        ("(a|.)", "a literal character"),
+        ("(ab)*", "a literal character"),
+        ("(?=a)", "a literal character"),
+        ("^$", "a literal character"),
+        ("(a*)*b", "nested quantifiers"),
+        ("(a+){3}b", "nested quantifiers"),
+        ("((a|b*)c)+", "nested quantifiers"),
+        ("(a{2,3}b)*c", "nested quantifiers"),
+        ("(((a|e|i|o|u|.)*){20}zzz)", "nested quantifiers"),
+    ],
+)
+def test_what_only_services_may_search_with(pattern, reason):
+    scan(pattern)
+    with pytest.raises(PatternFault, match=reason):
+        check_cheap(pattern)
+
+
+@given(st.text(alphabet="ab(){}[]|*+?\\^$,:!=<12i", max_size=60))
+def test_every_faultless_expression_is_judged(text):
+    try:
+        scan(text)
+        check_cheap(text)
+    except PatternFault:
+        pass
