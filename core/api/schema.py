@@ -129,6 +129,13 @@ class AutoSchema(openapi.AutoSchema):
 
     READS = {"list": "list", "search": "page", "retrieve": "one"}
 
+    @classmethod
+    def of(cls, view: Any) -> "AutoSchema":
+        """Return the description of the view's present action."""
+        schema = cls()
+        schema.view = view
+        return schema
+
     @property
     def viewset(self) -> Any:
         """The view, which is a ContractViewSet when its handler has a declaration."""
@@ -182,11 +189,22 @@ class AutoSchema(openapi.AutoSchema):
         in_path = {described.name: described for described in PATH_PARAMETERS.values()}
         return [
             *(in_path[name] for name in uritemplate.variables(self.path) if name in in_path),
+            *self.own_parameters(),
+        ]
+
+    def own_parameters(self) -> list[OpenApiParameter]:
+        """Return the parameters outside the path: of the query and the headers."""
+        assert self.declared is not None
+        return [
             *self.reading_parameters(),
             *self.language_parameters(),
             *(self.declared.filters.described() if self.declared.filters else ()),
             *self.declared.parameters,
         ]
+
+    def query_parameters(self) -> list[OpenApiParameter]:
+        """Return the parameters of the query."""
+        return [each for each in self.own_parameters() if each.location == OpenApiParameter.QUERY]
 
     def reading_parameters(self) -> list[OpenApiParameter]:
         """Return what lists, searches and reads of one document take, unless the view reads neither."""

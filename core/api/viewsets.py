@@ -24,10 +24,20 @@ from core.api.conditional import check_if_match, document_with_tag, entity_tag, 
 from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat
 from core.api.errors import failure_response, logger
 from core.api.permissions import HasScope
-from core.api.schema import Operation
+from core.api.preferences import (
+    STRICT,
+    Known,
+    known_fields,
+    merged_fields,
+    unknown_fields,
+    unknown_fields_of_patch,
+    unknown_parameters,
+    wants_strict,
+)
+from core.api.schema import AutoSchema, Operation
 from core.api.searches import limits_of
 from core.bodies import Body
-from core.errors import InvalidInput, MissingScope, NotAuthenticated, NotFound
+from core.errors import InvalidBody, InvalidInput, MissingScope, NotAuthenticated, NotFound
 from core.representation.fields import Languages
 from core.representation.languages import accepted_languages
 from core.representation.pages import KeyPartitions, PageRequest, fetch_page
@@ -40,6 +50,7 @@ from core.tenancy.callers import Caller
 Instance = TypeVar("Instance")
 
 WRITES_OF_ONE = {"update", "partial_update", "destroy"}
+WRITES_OF_DOCUMENTS = {"create", "update", "partial_update", "bulk_create", "bulk_update"}
 
 _instances: dict[type, Any] = {}
 wsgi_name = cache(HttpHeaders.to_wsgi_name)  # of names in our code, so there are only some
@@ -57,6 +68,34 @@ def allowed_methods(*implemented: str) -> str:
     """Return the header Allow of a view with these methods; OPTIONS is always one of them."""
     names = ViewSet.http_method_names
     return ", ".join(name.upper() for name in names if name in implemented or name == "options")
+
+
+@cache
+def query_names(kind: "type[ContractViewSet]", action: str) -> frozenset[str]:
+    """Return the query parameters that an action reads, as the OpenAPI document shows them."""
+    view = kind()
+    view.action = action
+    described = AutoSchema.of(view).query_parameters()
+    return frozenset(parameter.name for parameter in described)
+
+
+@cache
+def body_names(kind: "type[ContractViewSet]", action: str) -> Known:
+    """Return the fields that an action's body may have: those that are declared, and those that are read.
+
+    Clients send back the documents that they read, with fields that nobody can write.
+    """
+    declared: Operation = getattr(kind, action).operation
+    request = declared.request
+    if request is None and action == "search":
+        request = kind.search_body
+    if request is None and action == "partial_update" and hasattr(kind, "update"):
+        request = kind.update.operation.request
+    known = known_fields(request)
+    resource = getattr(kind, "resource", None)
+    if action not in WRITES_OF_DOCUMENTS or resource is None:
+        return known
+    return known_fields(resource) if request is None else merged_fields(known, known_fields(resource))
 
 
 class ContractViewSet(ViewSet):
@@ -84,6 +123,7 @@ class ContractViewSet(ViewSet):
 
     at: datetime
     caller: Caller
+    is_strict = False
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.at = timezone.now()
@@ -91,6 +131,9 @@ class ContractViewSet(ViewSet):
         plain = request._request
         if "\x00" in plain.path_info or "%00" in plain.META.get("QUERY_STRING", ""):
             raise InvalidInput("The address holds the character NUL.")
+        self.is_strict = "HTTP_PREFER" in plain.META and wants_strict(plain.META["HTTP_PREFER"])
+        if self.is_strict:
+            self.refuse_unknown_names()
         if "HTTP_IF_MATCH" in plain.META and self.compares_version():
             method = str(plain.method).lower()
             setattr(self, method, partial(self.handle_if_match, getattr(self, method)))
@@ -108,6 +151,25 @@ class ContractViewSet(ViewSet):
         if code == HasScope.code:
             raise MissingScope(self.operation.scopes)
         super().permission_denied(request, message, code)
+
+    # Strict handling
+
+    def refuse_unknown_names(self) -> None:
+        """Raise InvalidBody when the request has parameters or fields that the operation does not read."""
+        action, body = self.action or "", self.request.data
+        problems = [*unknown_parameters(self.request.query_params, query_names(type(self), action))]
+        if type(body) in (dict, list):
+            is_json_patch = action == "partial_update" and isinstance(body, list)
+            look = unknown_fields_of_patch if is_json_patch else unknown_fields
+            problems += look(body, body_names(type(self), action))
+        if problems:
+            raise InvalidBody(problems, " ".join(problem.message for problem in problems[:10]))
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if self.is_strict:
+            response["Preference-Applied"] = STRICT
+        return response
 
     # Conditional writes
 
