@@ -152,6 +152,8 @@ def read_bodies(
 
 
 def _body_or_error(kind: type[BodyType], value: object, languages: LanguageContext) -> BodyType | DomainError:
+    if isinstance(value, DomainError):  # an entry that was refused before it could be read
+        return value
     try:
         return read_body(kind, value, languages=languages)
     except InvalidInput as error:

@@ -12,6 +12,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils.timezone import is_aware, localtime
 
 from core.admin.keys import usable_keys
+from core.document_sizes import check_document_size
 from core.errors import DomainError, InvalidInput, VersionConflict
 from core.tenancy.identifiers import check_client_id, generate_id
 from core.text import has_visible_character, normalized
@@ -198,6 +199,12 @@ class DocumentForm(forms.ModelForm):
 
     def clean(self) -> Any:
         cleaned = super().clean()
+        for name, field in self.fields.items():
+            if isinstance(field, forms.JSONField) and name in self.cleaned_data:
+                try:
+                    check_document_size(self.cleaned_data[name], stored=self.initial.get(name))
+                except InvalidInput as refused:
+                    self.add_error(name, ValidationError(refused.message, code=refused.code))
         expected = self.cleaned_data.get("expected_version")
         if expected is not None and expected != self.instance.version:
             self.add_error(None, ValidationError(CHANGED_IN_THE_MEANTIME, code="version_conflict"))

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
 from core.api.errors import unknown_path_response, wrong_host_response
+from core.api.memory import LARGE_BODY, trim_soon
 
 BROWSER_ROOTS = frozenset({"", "admin", "static", "docs"})
 LONGEST_REMEMBERED_PATH = 200
@@ -96,8 +97,11 @@ class ApiMiddleware:
         answer: Any = match.func(request, *match.args, **match.kwargs)
         if callable(render := getattr(answer, "render", None)):
             answer = render()
+        size = 0 if answer.streaming else len(answer.content)
         if not answer.streaming and "Content-Length" not in answer.headers:
-            answer.headers["Content-Length"] = str(len(answer.content))
+            answer.headers["Content-Length"] = str(size)
+        if size > LARGE_BODY or int(request.META.get("CONTENT_LENGTH") or 0) > LARGE_BODY:
+            trim_soon()
         return answer
 
 

@@ -12,6 +12,7 @@ from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointer, JsonPointerException
 
 from core.api.json import is_deeper_than
+from core.document_sizes import check_document_size
 from core.errors import InvalidInput
 
 MAX_OPERATIONS = 1_000
@@ -48,6 +49,7 @@ def apply_patch(document: dict[str, Any], body: object, *, protected: Collection
         patched = merged(patched, copy.deepcopy(body))
     else:
         apply_operations(patched, body, protected=protected)
+    check_document_size(patched, stored=document)
     for path in protected:
         pointer = JsonPointer(path)
         if pointer.resolve(patched, _ABSENT) != pointer.resolve(document, _ABSENT):

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any, ClassVar, NoReturn, TypeVar
 
+import orjson
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import got_request_exception
 from django.db import transaction
@@ -37,7 +38,8 @@ from core.api.preferences import (
 from core.api.schema import AutoSchema, Operation
 from core.api.searches import limits_of
 from core.bodies import Body
-from core.errors import InvalidBody, InvalidInput, MissingScope, NotAuthenticated, NotFound
+from core.document_sizes import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size, document_size
+from core.errors import InvalidBody, InvalidInput, MissingScope, NotAllowed, NotAuthenticated, NotFound
 from core.representation.fields import Languages
 from core.representation.languages import accepted_languages
 from core.representation.pages import KeyPartitions, PageRequest, fetch_page
@@ -50,6 +52,7 @@ from core.tenancy.callers import Caller
 Instance = TypeVar("Instance")
 
 WRITES_OF_ONE = {"update", "partial_update", "destroy"}
+NO_DOCUMENTS = {"search", "match", "bulk_destroy"}  # their bodies only name documents
 WRITES_OF_DOCUMENTS = {"create", "update", "partial_update", "bulk_create", "bulk_update"}
 
 _instances: dict[type, Any] = {}
@@ -131,6 +134,8 @@ class ContractViewSet(ViewSet):
         plain = request._request
         if "\x00" in plain.path_info or "%00" in plain.META.get("QUERY_STRING", ""):
             raise InvalidInput("The address holds the character NUL.")
+        if int(plain.META.get("CONTENT_LENGTH") or 0) > LARGEST_DOCUMENT:
+            self.check_document_sizes()
         self.is_strict = "HTTP_PREFER" in plain.META and wants_strict(plain.META["HTTP_PREFER"])
         if self.is_strict:
             self.refuse_unknown_names()
@@ -151,6 +156,37 @@ class ContractViewSet(ViewSet):
         if code == HasScope.code:
             raise MissingScope(self.operation.scopes)
         super().permission_denied(request, message, code)
+
+    # Sizes
+
+    def check_document_sizes(self) -> None:
+        """Raise DocumentTooLarge when the body is larger than a document may be.
+
+        An entry of a bulk body that is too large becomes its error, which `read_bodies` reports. A document
+        that is stored may be replaced by one of the same size. Patches are judged when applied.
+        """
+        body = self.request.data
+        if self.action == "partial_update" or self.action in NO_DOCUMENTS:
+            return
+        if isinstance(body, list):
+            for index, entry in enumerate(body):
+                try:
+                    check_document_size(entry)
+                except DocumentTooLarge as refused:
+                    body[index] = refused
+        elif document_size(body) > LARGEST_DOCUMENT:
+            check_document_size(body, stored=self.stored_document())
+
+    def stored_document(self) -> Any:
+        """Return the document that a PUT replaces, as the caller reads it; None when there is none."""
+        retrieve = getattr(self, "retrieve", None)
+        if self.action != "update" or retrieve is None:
+            return None
+        try:
+            response = retrieve(self.request, **self.kwargs)
+        except (NotFound, NotAllowed):
+            return None
+        return orjson.loads(response.content or b"null")
 
     # Strict handling
 

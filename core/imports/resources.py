@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from django.db import transaction
 from django.utils.module_loading import autodiscover_modules
 
+from core.document_sizes import LARGEST_DOCUMENT, check_document_size
 from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
 from core.imports.columns import Column, completed, member_at
 from core.imports.merge import Merge, Refusal, Tally
@@ -188,6 +189,8 @@ class TableWriter:
             error = record.error
             if record.body is not None:
                 try:
+                    if len(record.source) > LARGEST_DOCUMENT:
+                        check_document_size(record.body)
                     values = read(record.body, tenant)
                 except DomainError as refused:
                     error = refused
@@ -390,6 +393,8 @@ class OperationWriter(Generic[Row]):
         if isinstance(name, str) and name in bodies:
             body = completed(body, record.given, bodies[name], self.columns)
         try:
+            if len(record.source) > LARGEST_DOCUMENT:
+                check_document_size(body, stored=bodies.get(str(name)))
             row = self.read(body, batch.tenant)
         except DomainError as error:
             return refusal_of(record, error)

@@ -12,6 +12,7 @@ from typing import Self
 import orjson
 from django.conf import settings
 
+from core.document_sizes import LARGEST_DOCUMENT
 from core.errors import InvalidInput
 from core.representation.fields import Languages
 from core.representation.representations import Representation, SortKey
@@ -20,6 +21,14 @@ from core.sql.fetching import fetch_rows
 
 LARGEST_PAGE = 1000
 LARGEST_OFFSET = 10_000_000
+LARGEST_PAGE_BYTES = 33_554_432
+SAFE_PAGE = LARGEST_PAGE_BYTES // LARGEST_DOCUMENT  # rows of which all may be as large as a document can be
+
+
+class PageTooLarge(InvalidInput):
+    """The documents of a page are more than one response may hold."""
+
+    code = "page_too_large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +128,18 @@ def fetch_page(
     statement = page_statement(
         representation, page, keys, where, inner_joins, offset=offset, backwards=backwards, partitions=merged
     )
+    if page.size > SAFE_PAGE:
+        statement = sql(
+            "SELECT CASE WHEN sum(octet_length(page.document)) OVER (ROWS UNBOUNDED PRECEDING) <= {most}"
+            " THEN page.document END, {places} FROM ({page}) AS page",
+            most=integer(LARGEST_PAGE_BYTES),
+            places=Sql.joined(", ", [identifier("page", f"place_{n}") for n in range(len(keys))]),
+            page=statement,
+        )
     rows = fetch_rows(statement, prepared=prepared)
     has_more = len(rows) > page.size
     rows = rows[: page.size]
+    refuse_large_page([row[0] for row in rows], page.size)
     if backwards:
         rows.reverse()
     if backwards:
@@ -134,6 +152,17 @@ def fetch_page(
         previous_cursor=write_cursor(rows[0][1:], page.sort) if has_previous else None,
         count=count_rows(representation, conditions, needs, partitions) if page.wants_count else None,
     )
+
+
+def refuse_large_page(documents: Sequence[str | None], size: int) -> None:
+    """Raise PageTooLarge for more than a response may hold; PostgreSQL returns None for the rest."""
+    texts = [text for text in documents if text is not None]
+    if len(texts) < len(documents) or sum(map(len, texts)) > LARGEST_PAGE_BYTES:
+        raise PageTooLarge(
+            f"This page is larger than {LARGEST_PAGE_BYTES // 1_048_576} MB. Send a smaller pageSize than"
+            f" {size}, or name the fields that you need with fields.",
+            field="pageSize",
+        )
 
 
 def is_later(page: PageRequest) -> bool:
@@ -199,7 +228,7 @@ def page_statement(
             alias=alias,
         )
     return sql(
-        "SELECT {document}, {places} FROM {source}{joins} ORDER BY {order}",
+        "SELECT {document} AS document, {places} FROM {source}{joins} ORDER BY {order}",
         document=representation.document(names, page.languages),
         places=places,
         source=source,

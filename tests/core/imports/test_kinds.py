@@ -275,3 +275,17 @@ def test_coupons_are_made_changed_and_refused(shop, upsert, write):
     removed = upsert("coupons", write("x.csv", "code,name", "old,x", "none,x"), "--mode", "delete")
     assert removed.counts == {"removed": 1, "unchanged": 1}
     assert Coupon.objects.get(code="OLD").is_deleted
+
+
+@pytest.mark.parametrize("kind", ["products", "categories"])
+def test_a_document_of_more_than_256_kb_is_refused_by_itself(shop, upsert, write, kind):
+    names = {"products": "name", "categories": "localizedName"}
+    row = '{{"id": "{}", "code": "{}", "{}": {{"en": "N"}}, "published": true, "mixins": {{"a": "{}"}}}}'
+    path = write(
+        "rows.jsonl",
+        row.format("big", "B1", names[kind], "x" * 262_144),
+        row.format("small", "S1", names[kind], "x" * 1_000),
+    )
+    answer = upsert(kind, path)
+    assert answer.counts == {"created": 1, "refused": 1}
+    assert reasons(answer) == {"document_too_large": 1}

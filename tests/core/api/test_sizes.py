@@ -1,0 +1,124 @@
+"""One bound for documents by every entry point, and one for pages."""
+
+import json
+from unittest import mock
+
+import pytest
+
+from accounts.identity import scopes
+from core.admin.forms import DocumentForm
+from core.api import memory
+from core.api.patches import apply_patch
+from core.bodies import Validity, read_bodies
+from core.document_sizes import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size
+from segments.models import Segment
+from tests.factories.segments import SegmentFactory
+
+SEGMENTS = "/customer-segment/acme/segments"
+BODY = {"name": {"en": "Gold"}, "siteCode": "main"}
+LARGE = {"text": "x" * LARGEST_DOCUMENT}
+LARGER = {"text": "x" * (LARGEST_DOCUMENT + 9_000)}
+
+
+@pytest.fixture
+def api(service_api):
+    return service_api(*scopes.MEANINGS)
+
+
+def test_a_document_has_at_most_256_kb():
+    check_document_size("x" * (LARGEST_DOCUMENT - 2))
+    with pytest.raises(DocumentTooLarge, match="has 256 KB; the limit is 256 KB"):
+        check_document_size("x" * (LARGEST_DOCUMENT - 1))
+
+
+def test_a_stored_document_may_be_as_large_as_it_is():
+    check_document_size(LARGE, stored=LARGE)
+    with pytest.raises(DocumentTooLarge):
+        check_document_size(LARGER, stored=LARGE)
+
+
+@pytest.mark.parametrize("method", ["post", "put"])
+def test_a_larger_document_is_refused(api, site, method):
+    address = SEGMENTS if method == "post" else f"{SEGMENTS}/gold"
+    refused = getattr(api, method)(address, {**BODY, "mixins": LARGE})
+    assert refused.status_code == 400
+    assert "the limit is 256 KB" in refused.json()["message"]
+    assert not Segment.objects.exists()
+
+
+def test_a_large_entry_of_a_bulk_body_spoils_no_other(api, site):
+    rows = [{"id": "a", **BODY}, {"id": "b", **BODY, "mixins": LARGE}]
+    first, second = api.put(f"{SEGMENTS}/bulk", rows).json()
+    assert (first["code"], second["code"]) == (201, 400)
+    assert second["message"].startswith("The document has 256 KB; the limit is 256 KB.")
+    assert [segment.external_id for segment in Segment.objects.all()] == ["a"]
+
+
+def test_bodies_that_were_refused_before_keep_their_error():
+    refused = DocumentTooLarge("The document is too large.")
+    assert read_bodies(Validity, [{}, refused]) == [Validity(), refused]
+
+
+def test_a_larger_one_that_is_stored_can_be_read_and_written_unless_it_grows(api, site):
+    SegmentFactory(site=site, external_id="gold", mixins=LARGE)
+    document = api.get(f"{SEGMENTS}/gold").json()
+    assert document["mixins"] == LARGE
+
+    assert api.put(f"{SEGMENTS}/gold", {**document, "status": "INACTIVE"}).status_code == 400  # 2 bytes more
+    assert api.put(f"{SEGMENTS}/gold", {**document, "name": {"en": "G"}}).status_code == 204
+    assert api.patch(f"{SEGMENTS}/gold", {"name": {"en": "H"}}).status_code == 204
+    for patch in ({"mixins": LARGER}, [{"op": "add", "path": "/mixins/more", "value": "x" * 9_000}]):
+        refused = api.patch(f"{SEGMENTS}/gold", patch)
+        assert (refused.status_code, "the limit is 256 KB" in refused.json()["message"]) == (400, True)
+    assert api.patch(f"{SEGMENTS}/gold", {"mixins": None}).status_code == 204
+
+
+def test_small_patches_do_not_add_up_to_a_large_document():
+    document = {"mixins": {"text": "x" * (LARGEST_DOCUMENT - 1_000)}}
+    with pytest.raises(DocumentTooLarge):
+        apply_patch(document, {"mixins": {"more": "x" * 1_000}}, protected=())
+
+
+def test_forms_of_the_admin_have_the_same_bound(site):
+    class SegmentForm(DocumentForm):
+        class Meta:
+            model = Segment
+            fields = ("mixins",)
+
+    segment = SegmentFactory(site=site, mixins=LARGE)
+    assert SegmentForm({"mixins": json.dumps(LARGE)}, instance=segment).is_valid() is True
+    form = SegmentForm({"mixins": json.dumps(LARGER)}, instance=segment)
+    assert list(form.errors) == ["mixins"]
+    assert "the limit is 256 KB" in form.errors["mixins"][0]
+
+
+@pytest.mark.parametrize("size", [100, 200])
+def test_a_page_that_is_too_large_is_refused_and_never_short(api, site, size):
+    SegmentFactory.create_batch(10, site=site, mixins={"text": "x" * 1_000})
+    with mock.patch("core.representation.pages.LARGEST_PAGE_BYTES", 8_000):
+        refused = api.get(SEGMENTS, pageSize=str(size))
+        assert refused.status_code == 400
+        assert f"smaller pageSize than {size}, or name the fields" in refused.json()["message"]
+        assert len(api.get(SEGMENTS, pageSize=str(size), fields="id").json()) == 10
+        assert len(api.get(SEGMENTS, pageSize="4").json()) == 4
+    assert len(api.get(SEGMENTS, pageSize=str(size)).json()) == 10
+
+
+def test_memory_is_given_back_after_a_large_body(api, site):
+    SegmentFactory.create_batch(6, site=site, mixins={"text": "x" * 200_000})
+    with mock.patch("core.api.middleware.trim_soon") as trimmed:
+        api.get(SEGMENTS, fields="id")
+        assert not trimmed.called
+        api.get(SEGMENTS)
+        assert trimmed.called
+
+
+def test_one_timer_gives_memory_back_for_all():
+    with mock.patch("core.api.memory.Timer") as timer:
+        memory.trim_soon()
+        memory.trim_soon()
+        assert timer.call_count == 1
+        memory.trim()
+        memory.trim_soon()
+        assert timer.call_count == 2
+    memory.waiting.clear()
