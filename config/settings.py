@@ -176,13 +176,24 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "PREPROCESSING_HOOKS": ["core.api.routes.name_arguments"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "core.api.schema.complete_document",
+    ],
+    "SERVERS": [{"url": "/", "description": "The service that this document comes from."}],
     "COMPONENT_SPLIT_REQUEST": True,
     "APPEND_COMPONENTS": {
         "securitySchemes": {
             "OAuth2": {
                 "type": "oauth2",
                 "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": scopes.MEANINGS}},
-            }
+            },
+            "AccessToken": {
+                "type": "http",
+                "scheme": "bearer",
+                "bearerFormat": "JWT",
+                "description": "Any access token: a customer's, an anonymous one, or a service's.",
+            },
         }
     },
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -210,8 +221,25 @@ CORS_ALLOW_HEADERS = [
     "x-version",
     "idempotency-key",
     "if-none-match",
+    "prefer",
+    "if-match",
+    "traceparent",
+    "x-request-id",
+    "if-min-revision",
 ]
-CORS_EXPOSE_HEADERS = ["X-Total-Count", "Items-Count", "X-Next-Cursor", "X-Prev-Cursor", "ETag", "Location"]
+CORS_EXPOSE_HEADERS = [
+    "X-Total-Count",
+    "Items-Count",
+    "X-Next-Cursor",
+    "X-Prev-Cursor",
+    "ETag",
+    "Location",
+    "Retry-After",
+    "X-Request-Id",
+    "X-Revision",
+    "Cache-Groups",
+    "Preference-Applied",
+]
 
 # Token lifetimes, in seconds.
 SERVICE_TOKEN_LIFETIME = env.number("SERVICE_TOKEN_LIFETIME", default=14_399, least=60)

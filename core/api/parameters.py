@@ -1,6 +1,6 @@
 """The query parameters and headers that many operations share: how they are read and described."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
@@ -81,19 +81,38 @@ def header_parameter(name: str, description: str, *, type: Any = str) -> OpenApi
     return OpenApiParameter(name, type, OpenApiParameter.HEADER, False, description)
 
 
-Q = query_parameter("q", "Terms `field:value`, separated by blanks; all must hold.")
+Q_OPERATORS = """\
+Terms `field:value`, separated by blanks; all must hold.
+
+`f:abc` `f:"a b"` equals, `f:>5` `f:>=5` `f:<5` `f:<=5` compares (dates in double quotes), `f:(>=10 AND <20)`
+is a range, `f:(a,b,"c d")` is one of, `f:~abc` `f:(~a b)` matches a regular expression, `f:null` is null or
+absent, `f:exists` and `f:missing` test presence. `compoundLogicalQuery:((a:1) OR (b:2))` combines terms with
+nested `AND`, `OR` and `NOT (...)`. Languages and members of free objects are named by a dot: `name.en`,
+`mixins.a.b`."""
+
+
+def q_parameter(fields: Sequence[str]) -> OpenApiParameter:
+    """Describe the parameter `q` of a list with these fields."""
+    listed = f"\n\nFields: {', '.join(f'`{name}`' for name in fields)}." if fields else ""
+    return query_parameter("q", Q_OPERATORS + listed)
+
+
+Q = q_parameter(())
 SORT = query_parameter("sort", "Fields to sort by, as `field:asc,other.en:desc`.")
 FIELDS = query_parameter("fields", "Top-level fields to return, separated by commas; `id` always is.")
 PAGE_NUMBER = OpenApiParameter(
     "pageNumber", {"type": "integer", "minimum": 1}, OpenApiParameter.QUERY, False, "The page, from 1."
 )
-PAGE_SIZE = OpenApiParameter(
-    "pageSize",
-    {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
-    OpenApiParameter.QUERY,
-    False,
-    "Rows a page.",
-)
+
+
+def page_size_parameter(default: int) -> OpenApiParameter:
+    """Describe the parameter `pageSize` of a list that has so many rows a page."""
+    bounds = {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": default}
+    return OpenApiParameter(
+        "pageSize", bounds, OpenApiParameter.QUERY, False, f"Rows a page; {default} when absent."
+    )
+
+
 NEXT = query_parameter("next", "Go on after the row of this cursor, from the answer's X-Next-Cursor.")
 PREVIOUS = query_parameter("prev", "Go back before the row of this cursor, from the answer's X-Prev-Cursor.")
 
@@ -115,4 +134,26 @@ ACCEPT_LANGUAGE = header_parameter(
 CONTENT_LANGUAGE = header_parameter(
     "Content-Language", "The language of localized fields that the body gives as plain texts."
 )
-PAGING = (PAGE_NUMBER, PAGE_SIZE, NEXT, PREVIOUS)
+IF_NONE_MATCH = header_parameter("If-None-Match", "Answer 304 without a body while the ETag is among these.")
+IF_MATCH = header_parameter(
+    "If-Match", "Write only while the document has one of these ETags, else answer 412. Extension."
+)
+
+
+def paging(default_size: int) -> tuple[OpenApiParameter, ...]:
+    """Describe the parameters that choose a page."""
+    return PAGE_NUMBER, page_size_parameter(default_size), NEXT, PREVIOUS
+
+
+PAGING = paging(60)
+
+
+def response_header(name: str, description: str, *statuses: int, type: Any = str) -> OpenApiParameter:
+    """Describe a header of the responses with these statuses."""
+    return OpenApiParameter(
+        name,
+        type,
+        OpenApiParameter.HEADER,
+        description=description,
+        response=[str(status) for status in statuses],
+    )

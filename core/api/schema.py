@@ -5,7 +5,7 @@ address and its docstring.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,8 +17,10 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from core.api import parameters
 from core.api.error_bodies import Fault
 from core.api.filters import ListFilterSet
+from core.api.preferences import Known, known_fields
 from core.api.routes import PATH_PARAMETERS
 from core.bodies import Body, schema_components
+from core.representation.fields import Computed, Field, Nested
 from core.representation.representations import Representation
 from core.representation.schema import representation_schema
 
@@ -30,9 +32,11 @@ MEANINGS = {
     403: "The token does not allow this.",
     404: "The resource does not exist for the caller.",
     409: "The write contradicts what is stored.",
+    412: "The document is in another version than If-Match names.",
     429: "Too many failed attempts; wait as long as Retry-After says.",
     503: "The service is busy, or its database cannot do it now; wait as long as Retry-After says.",
 }
+WRITES_OF_ONE = {"update", "partial_update", "destroy"}
 WRITES_ONE = {"create", "update", "partial_update"}
 WRITES_TEXTS = WRITES_ONE | {"bulk_create", "bulk_update"}
 PATCH_BODY = {
@@ -116,6 +120,29 @@ def operation(
     return mark
 
 
+def searched_fields(kind: Any) -> list[str]:
+    """Return the paths that `q` knows of a document: of a representation, or of a serializer for it."""
+    if isinstance(kind, Representation):
+        return [path for path, each in field_paths(kind.fields) if not isinstance(each, Computed)]
+    return [path for path, _ in name_paths(known_fields(kind))]
+
+
+def field_paths(fields: Mapping[str, Field], above: str = "") -> Iterator[tuple[str, Field]]:
+    for name, each in fields.items():
+        if isinstance(each, Nested):
+            yield from field_paths(each.fields, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", each
+
+
+def name_paths(known: Known, above: str = "") -> Iterator[tuple[str, None]]:
+    for name, inner in (known or {}).items():
+        if inner is None:
+            yield f"{above}{name}", None
+        else:
+            yield from name_paths(inner, f"{above}{name}.")
+
+
 def is_schema(described: Any) -> bool:
     """Say whether this is a schema, and not a serializer that drf-spectacular makes one of."""
     return isinstance(described, dict)
@@ -181,7 +208,15 @@ class AutoSchema(openapi.AutoSchema):
     def get_auth(self) -> list[Any]:
         if self.declared is None:
             return super().get_auth()
-        return [{}] if self.declared.is_public else [{"OAuth2": list(self.declared.scopes)}]
+        if self.declared.is_public:
+            return [{}]
+        # Entries are alternatives, the scopes of one entry are all needed.
+        by_client = [{"OAuth2": [scope]} for scope in self.declared.scopes] or [{"OAuth2": []}]
+        return [*by_client, {"AccessToken": []}]
+
+    def _get_serializer_name(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> str:
+        name: str = super()._get_serializer_name(serializer, direction, bypass_extensions)
+        return name.removesuffix("Request") if name.endswith("RequestRequest") else name
 
     def get_override_parameters(self) -> list[Any]:
         if self.declared is None:
@@ -190,10 +225,12 @@ class AutoSchema(openapi.AutoSchema):
         return [
             *(in_path[name] for name in uritemplate.variables(self.path) if name in in_path),
             *self.own_parameters(),
+            *self.conditional_parameters(),
+            *self.response_headers(),
         ]
 
     def own_parameters(self) -> list[OpenApiParameter]:
-        """Return the parameters outside the path: of the query and the headers."""
+        """Return what the operation takes in its query and headers, whatever its method."""
         assert self.declared is not None
         return [
             *self.reading_parameters(),
@@ -201,6 +238,43 @@ class AutoSchema(openapi.AutoSchema):
             *(self.declared.filters.described() if self.declared.filters else ()),
             *self.declared.parameters,
         ]
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether the response carries a tag that If-None-Match can name."""
+        view = self.viewset
+        return self.reads == "one" or (bool(self.reads) and view.has_tagged_lists and self.action != "search")
+
+    @property
+    def takes_if_match(self) -> bool:
+        return self.action in WRITES_OF_ONE and self.viewset.has_versions()
+
+    def conditional_parameters(self) -> list[OpenApiParameter]:
+        if self.is_tagged:
+            return [parameters.IF_NONE_MATCH]
+        return [parameters.IF_MATCH] if self.takes_if_match else []
+
+    def response_headers(self) -> list[OpenApiParameter]:
+        """Return the headers of responses."""
+        busy = (503, *self.throttled())
+        headers = [parameters.response_header("Retry-After", "Seconds to wait.", *busy, type=int)]
+        if self.viewset.has_page_parameters and self.reads in ("list", "page"):
+            count = "How many rows there are in all, when the client asks for it."
+            headers += [
+                parameters.response_header(self.viewset.count_header, count, 200, type=int),
+                parameters.response_header("X-Next-Cursor", "Where the list goes on: `next`.", 200),
+                parameters.response_header("X-Prev-Cursor", "Where the list came from: `prev`.", 200),
+            ]
+        if self.is_tagged:
+            tag = "The document's version in double quotes, or a tag of what the caller sees."
+            headers.append(parameters.response_header("ETag", tag, 200, 304))
+        if self.viewset.says_location(self.action) and 201 in self.successes():
+            headers.append(parameters.response_header("Location", "The address of what was created.", 201))
+        return headers
+
+    def throttled(self) -> tuple[int, ...]:
+        assert self.declared is not None
+        return (429,) if 429 in self.declared.errors else ()
 
     def query_parameters(self) -> list[OpenApiParameter]:
         """Return the parameters of the query."""
@@ -214,8 +288,8 @@ class AutoSchema(openapi.AutoSchema):
         if reads == "one":
             return [parameters.FIELDS]
         count = parameters.total_count(view.count_header, by_parameter=view.counts_by_parameter)
-        page = [parameters.SORT, parameters.FIELDS, *parameters.PAGING, count]
-        return [parameters.Q, *page] if reads == "list" else page
+        page = [parameters.SORT, parameters.FIELDS, *parameters.paging(view.default_page_size), count]
+        return [parameters.q_parameter(searched_fields(view.resource)), *page] if reads == "list" else page
 
     def language_parameters(self) -> list[OpenApiParameter]:
         if self.reads and self.viewset.has_localized_fields:
@@ -271,6 +345,8 @@ class AutoSchema(openapi.AutoSchema):
             status: OpenApiResponse(description="No content.") if body is None else self.described(body)
             for status, body in self.successes().items()
         }
+        if self.is_tagged:
+            documented[304] = OpenApiResponse(description="The client holds the present state.")
         for status in sorted({*self.usual_errors(), *self.declared.errors, 503}):
             if status not in documented:
                 schema = Fault if status == 401 else view.error_format.schema
@@ -307,4 +383,13 @@ class AutoSchema(openapi.AutoSchema):
             errors.append(404)
         if self.action in WRITES_ONE and self.get_request_serializer() is not None:
             errors.append(409)
+        if self.takes_if_match:
+            errors.append(412)
         return errors
+
+
+def complete_document(result: dict[str, Any], generator: Any, **options: Any) -> dict[str, Any]:
+    """List the tags of all operations (a postprocessing hook of drf-spectacular)."""
+    operations = (operation for methods in result["paths"].values() for operation in methods.values())
+    result["tags"] = [{"name": name} for name in sorted({tag for each in operations for tag in each["tags"]})]
+    return result

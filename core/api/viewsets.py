@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import cache, partial
 from typing import Any, ClassVar, NoReturn, TypeVar
+from urllib.parse import quote
 
 import orjson
 from django.core.exceptions import ImproperlyConfigured
@@ -35,7 +36,7 @@ from core.api.preferences import (
     unknown_parameters,
     wants_strict,
 )
-from core.api.schema import AutoSchema, Operation
+from core.api.schema import WRITES_OF_ONE, AutoSchema, Operation
 from core.api.searches import limits_of
 from core.bodies import Body
 from core.document_sizes import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size, document_size
@@ -51,7 +52,6 @@ from core.tenancy.callers import Caller
 
 Instance = TypeVar("Instance")
 
-WRITES_OF_ONE = {"update", "partial_update", "destroy"}
 NO_DOCUMENTS = {"search", "match", "bulk_destroy"}  # their bodies only name documents
 WRITES_OF_DOCUMENTS = {"create", "update", "partial_update", "bulk_create", "bulk_update"}
 
@@ -117,6 +117,7 @@ class ContractViewSet(ViewSet):
     has_page_parameters: ClassVar[bool] = True  # lists are paged and sorted, documents cut to `fields`
     has_localized_fields: ClassVar[bool] = False  # reads take Accept-Language
     reads_localized_fields: ClassVar[bool] = False  # writes take Content-Language
+    has_tagged_lists: ClassVar[bool] = False  # lists carry an ETag for shoppers
     deletes_unknown: ClassVar[bool] = False  # deleting what does not exist is 204 rather than 404
 
     error_format: ClassVar[ErrorFormat] = SEGMENT_ERRORS
@@ -205,7 +206,21 @@ class ContractViewSet(ViewSet):
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.is_strict:
             response["Preference-Applied"] = STRICT
+        if response.status_code == 201 and self.says_location(self.action or ""):
+            response["Location"] = self.location_of(response)
         return response
+
+    @classmethod
+    def says_location(cls, action: str) -> bool:
+        """Say whether a 201 names the address of what was created: where documents are read, it does."""
+        return action in ("create", "update") and hasattr(cls, "retrieve")
+
+    def location_of(self, response: Any) -> str:
+        path = quote(self.request._request.path_info)
+        if self.action == "update":
+            return path
+        created: dict[str, str] = orjson.loads(response.content)
+        return f"{path}/{quote(created['id'], safe='')}"
 
     # Conditional writes
 

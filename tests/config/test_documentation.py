@@ -19,7 +19,7 @@ def test_the_description_of_the_api_is_json():
     assert document["components"]["securitySchemes"]["OAuth2"]["type"] == "oauth2"
     bulk = document["paths"]["/customer-segment/{tenant}/segments/bulk"]["put"]
     assert bulk["operationId"] == "PUT-customer-segment-update-segments-bulk"
-    assert bulk["security"] == [{"OAuth2": ["customersegment.segment_manage"]}]
+    assert bulk["security"] == [{"OAuth2": ["customersegment.segment_manage"]}, {"AccessToken": []}]
     assert bulk["responses"]["207"]["content"]["application/json"]["schema"]["type"] == "array"
 
 

@@ -164,3 +164,19 @@ def test_answers_of_the_api_carry_the_headers_of_security(client, path):
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+def test_browsers_may_send_and_read_the_headers_of_the_api(client, settings):
+    settings.CORS_ALLOW_ALL_ORIGINS = False
+    settings.CORS_ALLOWED_ORIGINS = ["https://shop.example"]
+    asked = {
+        "Origin": "https://shop.example",
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "prefer, if-match, traceparent, x-request-id, if-min-revision",
+    }
+    preflight = client.options("/customer-segment/acme/segments", headers=asked)
+    allowed = preflight["Access-Control-Allow-Headers"].split(", ")
+    assert set(asked["Access-Control-Request-Headers"].split(", ")) <= set(allowed)
+    answer = client.get("/customer-segment/acme/segments", headers=asked)
+    exposed = answer["Access-Control-Expose-Headers"].split(", ")
+    assert {"Retry-After", "X-Request-Id", "X-Revision", "Cache-Groups", "ETag", "Location"} <= set(exposed)

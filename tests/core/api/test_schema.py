@@ -10,8 +10,13 @@ from core.api.schema import MEANINGS
 
 
 @pytest.fixture(scope="module")
-def operations() -> dict[str, dict[str, Any]]:
-    paths = SchemaGenerator().get_schema(request=None, public=True)["paths"]
+def document() -> dict[str, Any]:
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    paths = document["paths"]
     return {
         operation["operationId"]: {**operation, "path": path, "method": method}
         for path, methods in paths.items()
@@ -42,7 +47,7 @@ def test_lists_searches_and_reads_take_what_their_kind_takes(operations):
     listed = operations["GET-customer-segment-retrieve-segment-items"]
     page = {"sort", "fields", "pageNumber", "pageSize", "next", "prev"}
     assert parameters(listed, "query") == page | {"q", "legalEntityId"}
-    assert parameters(listed, "header") == {"Accept-Language", "X-Total-Count"}
+    assert parameters(listed, "header") == {"Accept-Language", "X-Total-Count", "If-None-Match"}
     assert parameters(operations["POST-customer-segment-search-customers"], "query") == page
     assert parameters(operations["GET-category-tree-retrieve-category"], "query") == {
         "fields",
@@ -53,19 +58,20 @@ def test_lists_searches_and_reads_take_what_their_kind_takes(operations):
 
 
 def test_writes_of_texts_take_the_language_of_the_texts(operations):
-    assert parameters(operations["PUT-customer-segment-update-segment"], "header") == {"Content-Language"}
-    assert parameters(operations["PUT-customer-segment-update-item"], "header") == set()
+    segment = operations["PUT-customer-segment-update-segment"]
+    assert parameters(segment, "header") == {"Content-Language", "If-Match"}
+    assert parameters(operations["PUT-customer-segment-update-item"], "header") == {"If-Match"}
 
 
 @pytest.mark.parametrize(
     ("operation_id", "statuses"),
     [
-        ("GET-customer-segment-retrieve-segments", "200 400 401 403"),
-        ("GET-customer-segment-retrieve-segment", "200 400 401 403 404"),
-        ("PUT-customer-segment-update-segment", "201 204 400 401 403 409"),
-        ("PUT-customer-segment-update-item", "201 204 400 401 403 404 409"),
-        ("DELETE-customer-segment-remove-segment", "204 400 401 403"),
-        ("DELETE-coupon-remove-coupon", "204 400 401 403 404"),
+        ("GET-customer-segment-retrieve-segments", "200 304 400 401 403"),
+        ("GET-customer-segment-retrieve-segment", "200 304 400 401 403 404"),
+        ("PUT-customer-segment-update-segment", "201 204 400 401 403 409 412"),
+        ("PUT-customer-segment-update-item", "201 204 400 401 403 404 409 412"),
+        ("DELETE-customer-segment-remove-segment", "204 400 401 403 412"),
+        ("DELETE-coupon-remove-coupon", "204 400 401 403 404 412"),
         ("POST-coupon-invalidate-coupon", "201 400 401 403 404 409 429"),
         ("POST-product-create-bulk-products", "207 400 401 403"),
         ("POST-oauth-request-client-credentials", "200 400 401 429"),
@@ -90,3 +96,58 @@ def test_an_argument_means_the_same_in_all_addresses():
     describe_argument("item_type", "PRODUCT or CATEGORY, in any case.", wire_name="type")
     with pytest.raises(ValueError, match="item_type is described already"):
         describe_argument("item_type", "Something else.", wire_name="type")
+
+
+def test_any_one_of_the_scopes_suffices(operations):
+    security = operations["GET-customer-segment-retrieve-segments"]["security"]
+    assert security == [
+        {"OAuth2": ["customersegment.segment_read"]},
+        {"OAuth2": ["customersegment.segment_read_own"]},
+        {"AccessToken": []},
+    ]
+    assert operations["GET-category-tree-list-categories"]["security"] == [
+        {"OAuth2": []},
+        {"AccessToken": []},
+    ]
+    assert operations["POST-oauth-request-client-credentials"]["security"] == [{}]
+
+
+def test_the_document_says_where_the_service_is_and_which_tags_there_are(document):
+    assert [server["url"] for server in document["servers"]] == ["/"]
+    names = {tag["name"] for tag in document["tags"]}
+    assert {"Segments", "Coupon Management", "Categories"} <= names
+    assert document["components"]["securitySchemes"]["AccessToken"]["scheme"] == "bearer"
+
+
+def test_no_name_of_a_schema_is_doubled(document):
+    assert [name for name in document["components"]["schemas"] if "RequestRequest" in name] == []
+
+
+def headers_of(operation: dict[str, Any], status: str) -> set[str]:
+    return set(operation["responses"][status].get("headers", {}))
+
+
+def test_response_headers_are_documented(operations):
+    listed = operations["GET-customer-segment-retrieve-segments"]
+    assert headers_of(listed, "200") == {"X-Total-Count", "X-Next-Cursor", "X-Prev-Cursor", "ETag"}
+    assert "Items-Count" in headers_of(operations["GET-coupon-list-specified-coupons"], "200")
+    document = operations["GET-coupon-retrieve-coupon"]
+    assert headers_of(document, "200") == headers_of(document, "304") == {"ETag"}
+    assert headers_of(operations["POST-coupon-invalidate-coupon"], "429") == {"Retry-After"}
+    assert headers_of(operations["POST-coupon-create-coupon"], "201") == {"Location"}
+    assert all(headers_of(operation, "503") == {"Retry-After"} for operation in operations.values())
+
+
+def described(operation: dict[str, Any], name: str) -> dict[str, Any]:
+    [found] = [entry for entry in operation["parameters"] if entry["name"] == name]
+    return found
+
+
+def test_page_sizes_and_searched_fields_are_those_of_the_list(operations):
+    segments = operations["GET-customer-segment-retrieve-segments"]
+    coupons = operations["GET-coupon-list-specified-coupons"]
+    assert described(segments, "pageSize")["schema"]["default"] == 60
+    assert described(coupons, "pageSize")["schema"]["default"] == 16
+    assert "compoundLogicalQuery" in described(segments, "q")["description"]
+    assert "`validity.from`" in described(segments, "q")["description"]
+    assert "`discountPercentage`" in described(coupons, "q")["description"]
