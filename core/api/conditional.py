@@ -63,9 +63,11 @@ def document_with_tag(
     response["ETag"] = tag
     response["Cache-Control"] = "private, no-cache"  # clients may keep it, and ask whether it has changed
     response["Vary"] = "Authorization, Accept-Language"
-    if not covers_all or ("HTTP_IF_NONE_MATCH" not in request.META and "HTTP_IF_MATCH" not in request.META):
+    sent = "HTTP_IF_NONE_MATCH" in request.META or "HTTP_IF_MATCH" in request.META
+    if not sent or not covers_all or request.method != "GET":
         return response
     chosen = get_conditional_response(request, etag=tag, response=response)
+    assert chosen is not None  # it is the response unless another one is due
     if chosen.status_code == 412:
         version = tag.strip('"')
         raise PreconditionFailed(stored=int(version) if version.isdecimal() else None)

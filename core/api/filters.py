@@ -138,7 +138,8 @@ class ListFilterSet(django_filters.FilterSet):
 
     def __init__(self, query: QueryDict, *, tenant: TenantRecord, **facts: Any) -> None:
         self.tenant = tenant
-        vars(self).update(facts)
+        for name, fact in facts.items():
+            setattr(self, name, fact)
         model = self._meta.model
         super().__init__(data=query, queryset=model._base_manager.all() if model else None)
 

@@ -194,11 +194,12 @@ class ContractViewSet(ViewSet):
     def refuse_unknown_names(self) -> None:
         """Raise InvalidBody when the request has parameters or fields that the operation does not read."""
         action, body = self.action or "", self.request.data
-        problems = [*unknown_parameters(self.request.query_params, query_names(type(self), action))]
-        if type(body) in (dict, list):
-            is_json_patch = action == "partial_update" and isinstance(body, list)
-            look = unknown_fields_of_patch if is_json_patch else unknown_fields
-            problems += look(body, body_names(type(self), action))
+        kind: Any = type(self)
+        problems = [*unknown_parameters(self.request.query_params, query_names(kind, action))]
+        if isinstance(body, list) and action == "partial_update":
+            problems += unknown_fields_of_patch(body, body_names(kind, action))
+        elif type(body) in (dict, list):
+            problems += unknown_fields(body, body_names(kind, action))
         if problems:
             raise InvalidBody(problems, " ".join(problem.message for problem in problems[:10]))
 
