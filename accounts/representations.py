@@ -56,7 +56,8 @@ PROFILE: dict[str, Field] = {
     "mixins": Json("customer.mixins"),
     "metadata": Nested(metadata("customer")),
 }
-PROFILES = Representation(table="accounts_customer", alias="customer", fields=PROFILE)
+DERIVED = ("businessModel", "b2b", "lastLogin")
+PROFILES = Representation(table="accounts_customer", alias="customer", fields=PROFILE, derived=DERIVED)
 CUSTOMERS = Representation(
     table="accounts_customer",
     alias="customer",
@@ -68,6 +69,7 @@ CUSTOMERS = Representation(
         "onHold": Boolean("customer.is_on_hold"),
         "metadataCreatedAt": Time("customer.created_at"),
     },
+    derived=DERIVED,
     aliases={"metadataModifiedAt": "metadata.modifiedAt"},
 )
 
@@ -107,6 +109,7 @@ LEGAL_ENTITIES = Representation(
 CONTACT_ASSIGNMENTS = Representation(
     table="accounts_contactassignment",
     alias="contact",
+    derived=("legalEntity", "customer"),
     joins={
         "legal_entity": (
             "LEFT JOIN accounts_legalentity AS legal_entity"
@@ -141,6 +144,7 @@ CONTACT_ASSIGNMENTS = Representation(
 SITES = Representation(
     table="accounts_site",
     alias="site",
+    derived=("default",),
     fields={
         "code": Text("site.code"),
         "name": Text("site.name"),

@@ -22,7 +22,7 @@ from accounts.operations.documents import (
     locked_document,
 )
 from accounts.passwords import hash_password
-from core.errors import DomainError, InvalidInput, NotFound, Overloaded
+from core.errors import DomainError, InvalidInput, Overloaded
 from core.sql.integrity import translate_integrity_errors
 from core.tenancy.identifiers import check_client_id, generate_id
 
@@ -200,11 +200,3 @@ def save(customer: Customer) -> None:
     }
     with translate_integrity_errors(errors):
         customer.save()
-
-
-def customer_named(*, tenant_id: int, external_id: str) -> Customer:
-    """Return the tenant's customer with this number, or raise NotFound."""
-    customer = Customer.objects.for_tenant(tenant_id).filter(external_id=external_id).first()
-    if customer is None:
-        raise NotFound(resource_id=external_id)
-    return customer

@@ -35,6 +35,12 @@ def existing_document(model: type[Row], *, tenant_id: int, external_id: str) -> 
     return row
 
 
+def locked_version(model: type[Row], *, tenant_id: int, external_id: str) -> int | None:
+    """Lock the tenant's document until commit and return its version; None when there is none."""
+    row = locked_document(model, tenant_id=tenant_id, external_id=external_id)
+    return row.version if row else None
+
+
 def apply_change(row: Document, change: Change, *, at: datetime) -> None:
     """Change a locked row, not saved; raise VersionConflict when the writer has seen another version."""
     check_version(row, change.expected_version)

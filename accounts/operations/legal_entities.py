@@ -7,6 +7,7 @@ from django.db import connection, transaction
 from accounts.errors import DuplicateId, LegalEntityCycle, UnknownReference
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import LegalEntity
+from accounts.operations import documents
 from accounts.operations.documents import Change, apply_change, existing_document, locked_document
 from core.sql.integrity import translate_integrity_errors
 from core.tenancy.identifiers import check_client_id, generate_id
@@ -68,6 +69,12 @@ def upsert_legal_entity(
         raise LegalEntityCycle
     entity.save()
     return entity, False
+
+
+def locked_version(*, tenant_id: int, external_id: str) -> int | None:
+    """Lock the tenant's row, then the legal entity, and return its version; None when there is none."""
+    Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    return documents.locked_version(LegalEntity, tenant_id=tenant_id, external_id=external_id)
 
 
 @transaction.atomic

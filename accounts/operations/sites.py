@@ -76,6 +76,12 @@ def locked_site(tenant_id: int, code: str) -> Site:
     return site
 
 
+def locked_version(*, tenant_id: int, code: str) -> int:
+    """Lock the tenant's row, then the site, until commit, and return its version; raise NotFound."""
+    lock_sites(tenant_id)
+    return locked_site(tenant_id, code).version
+
+
 def check_languages(site: Site) -> None:
     if site.default_language not in site.languages:
         raise InvalidInput(

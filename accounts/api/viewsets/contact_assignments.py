@@ -1,39 +1,26 @@
 """Contact assignments."""
 
-from collections.abc import Sequence
-
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from accounts.api.filters import ContactAssignmentFilters
 from accounts.api.serializers.companies import (
     ContactAssignmentAnswer,
     ContactAssignmentCreation,
     ContactAssignmentInput,
 )
 from accounts.api.serializers.documents import AccountResourceId
-from accounts.api.viewsets.legal_entities import EQUAL, filter_conditions
 from accounts.identity.scopes import CONTACT_MANAGE, CONTACT_READ
+from accounts.models import ContactAssignment
 from accounts.operations import contact_assignments
+from accounts.operations.documents import locked_version
 from accounts.representations import CONTACT_ASSIGNMENTS
-from core.api import parameters
 from core.api.error_bodies import CATEGORY_ERRORS
 from core.api.errors import json_response
-from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import NotFound
 from core.sql.composition import Sql
-
-FILTERS = {
-    "legalEntity.id": EQUAL.format("legal_entity.external_id"),
-    "customer.id": EQUAL.format("customer.external_id"),
-    "type": EQUAL.format("contact.type"),
-}
-FILTER_PARAMETERS = [
-    *(query_parameter(name, f"Only those with this {name}.") for name in FILTERS),
-    query_parameter("primary", "Only those that are primary, or not.", type=bool),
-]
-FILTER_JOINS = {"legalEntity.id": "legal_entity", "customer.id": "customer"}
 
 
 class ContactAssignmentViewSet(ContractViewSet):
@@ -44,11 +31,13 @@ class ContactAssignmentViewSet(ContractViewSet):
     default_page_size = 16
 
     @operation(
-        "GET-customer-mgmt-list-contact-assignments", scopes=(CONTACT_READ,), parameters=FILTER_PARAMETERS
+        "GET-customer-mgmt-list-contact-assignments", scopes=(CONTACT_READ,), filters=ContactAssignmentFilters
     )
     def list(self, request: Request, tenant: str) -> HttpResponse:
         """List contact assignments."""
-        return self.page_response(CONTACT_ASSIGNMENTS, self.wanted(), needs=self.filter_joins())
+        filters, needs = self.filter_conditions()
+        own = Sql("contact.tenant_id = %s", (self.caller.tenant.id,))
+        return self.page_response(CONTACT_ASSIGNMENTS, [own, *filters], needs=needs)
 
     @operation("GET-customer-mgmt-retrieve-contact-assignment", scopes=(CONTACT_READ,))
     def retrieve(self, request: Request, tenant: str, contact_assignment_id: str) -> HttpResponse:
@@ -79,6 +68,13 @@ class ContactAssignmentViewSet(ContractViewSet):
         )
         return json_response({"id": contact.external_id}, 201)
 
+    def locked_version(self) -> int | None:
+        return locked_version(
+            ContactAssignment,
+            tenant_id=self.caller.tenant.id,
+            external_id=self.kwargs["contact_assignment_id"],
+        )
+
     @operation(
         "PUT-customer-mgmt-update-contact-assignment",
         scopes=(CONTACT_MANAGE,),
@@ -104,18 +100,3 @@ class ContactAssignmentViewSet(ContractViewSet):
             tenant_id=self.caller.tenant.id, external_id=contact_assignment_id
         )
         return HttpResponse(status=204)
-
-    def wanted(self) -> Sequence[Sql]:
-        """Return the conditions of the tenant's contact assignments that the caller asks for."""
-        query = self.request.query_params
-        conditions = [
-            Sql("contact.tenant_id = %s", (self.caller.tenant.id,)),
-            *filter_conditions(query, FILTERS),
-        ]
-        if query.get("primary", "").strip():
-            conditions.append(Sql("contact.is_primary = %s", (parameters.flag(query, "primary"),)))
-        return conditions
-
-    def filter_joins(self) -> Sequence[str]:
-        query = self.request.query_params
-        return [join for name, join in FILTER_JOINS.items() if query.get(name)]

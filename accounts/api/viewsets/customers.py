@@ -16,7 +16,7 @@ from accounts.api.serializers.documents import AccountResourceId, AccountSearch
 from accounts.identity.scopes import CUSTOMER_MANAGE, CUSTOMER_MANAGE_OWN, CUSTOMER_READ, CUSTOMER_READ_OWN
 from accounts.models import Customer
 from accounts.operations import customers
-from accounts.operations.documents import Change
+from accounts.operations.documents import Change, locked_version
 from accounts.representations import CUSTOMERS
 from core.api.error_bodies import TYPED_ERRORS
 from core.api.errors import json_response
@@ -75,6 +75,11 @@ class CustomerViewSet(ContractViewSet):
             at=self.at,
         )
         return json_response({"id": customer.external_id}, 201)
+
+    def locked_version(self) -> int | None:
+        customer_number = self.kwargs["customer_number"]
+        self.reaches_own_profile_only(customer_number)
+        return locked_version(Customer, tenant_id=self.caller.tenant.id, external_id=customer_number)
 
     @operation("PUT-customer-tenant-update-customer", scopes=MANAGE, request=CustomerInput)
     def update(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:

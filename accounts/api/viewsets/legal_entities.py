@@ -1,45 +1,23 @@
 """Legal entities."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from accounts.api.filters import LegalEntityFilters
 from accounts.api.serializers.companies import LegalEntityAnswer, LegalEntityCreation, LegalEntityInput
 from accounts.api.serializers.documents import AccountResourceId, AccountSearch
 from accounts.identity.scopes import LEGAL_ENTITY_MANAGE, LEGAL_ENTITY_READ, LEGAL_ENTITY_READ_OWN
 from accounts.operations import legal_entities
 from accounts.representations import LEGAL_ENTITIES
-from core.api import parameters
 from core.api.error_bodies import CATEGORY_ERRORS
 from core.api.errors import json_response
-from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
-from core.errors import InvalidInput, NotFound
+from core.errors import NotFound
 from core.sql.composition import Sql
 
-EQUAL = "{} = %s"
-EQUAL_IN_ANY_CASE = "lower({}) = lower(%s)"
-CONTAINED_IN_ANY_CASE = "position(lower(%s) in lower({})) > 0"
-FILTERS = {
-    "id": EQUAL_IN_ANY_CASE.format("legal_entity.external_id"),
-    "name": CONTAINED_IN_ANY_CASE.format("legal_entity.name"),
-    "type": EQUAL.format("legal_entity.type"),
-    "parentId": EQUAL.format("parent.external_id"),
-    "legalInfo.legalName": CONTAINED_IN_ANY_CASE.format("legal_entity.legal_info ->> 'legalName'"),
-    "legalInfo.registrationDate": EQUAL.format("legal_entity.legal_info ->> 'registrationDate'"),
-    "legalInfo.taxRegistrationNumber": EQUAL.format("legal_entity.legal_info ->> 'taxRegistrationNumber'"),
-    "legalInfo.registrationAgency": CONTAINED_IN_ANY_CASE.format(
-        "legal_entity.legal_info ->> 'registrationAgency'"
-    ),
-    "legalInfo.countryOfRegistration": CONTAINED_IN_ANY_CASE.format(
-        "legal_entity.legal_info ->> 'countryOfRegistration'"
-    ),
-    "legalInfo.registrationId": EQUAL.format("legal_entity.legal_info ->> 'registrationId'"),
-}
-FILTER_PARAMETERS = [query_parameter(name, f"Only those with this {name}.") for name in FILTERS]
 READ = (LEGAL_ENTITY_READ, LEGAL_ENTITY_READ_OWN)
 
 
@@ -51,20 +29,21 @@ class LegalEntityViewSet(ContractViewSet):
     error_format = CATEGORY_ERRORS
     default_page_size = 16
 
-    @operation("GET-customer-mgmt-list-legal-entities", scopes=READ, parameters=FILTER_PARAMETERS)
+    @operation("GET-customer-mgmt-list-legal-entities", scopes=READ, filters=LegalEntityFilters)
     def list(self, request: Request, tenant: str) -> HttpResponse:
         """List legal entities.
 
         With `customermanagement.legalentity_read_own` alone: those that the customer acts for.
         """
-        return self.page_response(LEGAL_ENTITIES, self.wanted_entities(), needs=self.filter_joins())
+        filters, needs = self.filter_conditions()
+        return self.page_response(LEGAL_ENTITIES, [*self.visible_entities(), *filters], needs=needs)
 
-    @operation("POST-customer-mgmt-search-legal-entities", scopes=READ, parameters=FILTER_PARAMETERS)
+    @operation("POST-customer-mgmt-search-legal-entities", scopes=READ, filters=LegalEntityFilters)
     def search(self, request: Request, tenant: str) -> HttpResponse:
         """Search for legal entities."""
-        return self.page_response(
-            LEGAL_ENTITIES, self.wanted_entities(), q=self.search_text(), needs=self.filter_joins()
-        )
+        filters, needs = self.filter_conditions()
+        conditions = [*self.visible_entities(), *filters]
+        return self.page_response(LEGAL_ENTITIES, conditions, q=self.search_text(), needs=needs)
 
     @operation("GET-customer-mgmt-retrieve-legal-entity", scopes=(LEGAL_ENTITY_READ,))
     def retrieve(self, request: Request, tenant: str, legal_entity_id: str) -> HttpResponse:
@@ -89,6 +68,11 @@ class LegalEntityViewSet(ContractViewSet):
             at=self.at,
         )
         return json_response({"id": entity.external_id}, 201)
+
+    def locked_version(self) -> int | None:
+        return legal_entities.locked_version(
+            tenant_id=self.caller.tenant.id, external_id=self.kwargs["legal_entity_id"]
+        )
 
     @operation(
         "PUT-customer-mgmt-update-legal-entity", scopes=(LEGAL_ENTITY_MANAGE,), request=LegalEntityInput
@@ -130,21 +114,3 @@ class LegalEntityViewSet(ContractViewSet):
                 else Sql("FALSE")
             )
         return conditions
-
-    def wanted_entities(self) -> Sequence[Sql]:
-        """Return the conditions of the legal entities that the caller may read and asks for."""
-        return [*self.visible_entities(), *filter_conditions(self.request.query_params, FILTERS)]
-
-    def filter_joins(self) -> Sequence[str]:
-        return ("parent",) if self.request.query_params.get("parentId") else ()
-
-
-def filter_conditions(query: Any, filters: dict[str, str]) -> list[Sql]:
-    """Return the conditions that the query's parameters ask for; an empty parameter asks for nothing."""
-    conditions = []
-    for name, condition in filters.items():
-        if value := parameters.text(query, name):
-            if "\x00" in value:
-                raise InvalidInput(f"{name} holds the character NUL.", field=name)
-            conditions.append(Sql(condition, (value,)))
-    return conditions

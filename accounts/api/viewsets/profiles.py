@@ -16,7 +16,7 @@ from accounts.api.viewsets.customers import EXPAND, PROTECTED
 from accounts.identity.scopes import CUSTOMER_READ_OWN, PROFILE_EDIT, PROFILE_VIEW
 from accounts.models import Customer
 from accounts.operations import customers
-from accounts.operations.documents import Change
+from accounts.operations.documents import Change, locked_version
 from accounts.representations import PROFILES
 from core.addresses import client_address
 from core.api.error_bodies import TYPED_ERRORS
@@ -91,6 +91,11 @@ class ProfileViewSet(ContractViewSet):
         return private(
             self.document_response(PROFILES, conditions, missing=NotFound(resource_id=own.external_id))
         )
+
+    def locked_version(self) -> int | None:
+        own = customer_of(self.caller)
+        self.require_scope(PROFILE_EDIT)
+        return locked_version(Customer, tenant_id=self.caller.tenant.id, external_id=own.external_id)
 
     @operation("PATCH-customer-update-customer", request=ProfileInput, responses={200: None})
     def partial_update(self, request: Request, tenant: str) -> HttpResponse:

@@ -53,7 +53,7 @@ class SiteViewSet(ContractViewSet):
         parameters=(
             parameters.Q,
             parameters.SORT,
-            *parameters.PAGING,
+            *parameters.paging(16),
             parameters.total_count(COUNT_HEADER, by_parameter=True),
             INCLUDE_INACTIVE,
             EXPAND,
@@ -93,6 +93,9 @@ class SiteViewSet(ContractViewSet):
             at=self.at,
         )
         return json_response({"id": site.code}, 201)
+
+    def locked_version(self) -> int | None:
+        return sites.locked_version(tenant_id=self.caller.tenant.id, code=self.kwargs["site_code"])
 
     @operation(
         "PUT-site-settings-update-site-config",

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import jwt
@@ -98,8 +98,3 @@ def sign_claims(claims: Mapping[str, Any], *, tenant: str, at: datetime, lifetim
         algorithm=ALGORITHM,
         headers={"kid": ring.active_kid, "typ": type},
     )
-
-
-def expiry_of(at: datetime, lifetime: int) -> datetime:
-    """Return the end of something that is good from `at` for `lifetime` seconds."""
-    return at + timedelta(seconds=lifetime)
