@@ -70,6 +70,7 @@ PRODUCT = Representation(
         "metadata": metadata("product"),
     },
     aliases=ALIASES,
+    derived=("categoryIds",),
 )
 
 

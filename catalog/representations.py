@@ -125,6 +125,7 @@ CATEGORY = Representation(
     table="catalog_category",
     alias="category",
     fields=CATEGORY_FIELDS,
+    derived=("parentId", "supercategoriesIds", "classificationMixins"),
     joins={"parent": PARENT_JOIN, "line": LINE},
     aliases=ALIASES,
 )

@@ -1,103 +1,120 @@
-"""The filters of the list of categories."""
+"""The filters of the lists of categories and of what is assigned to a category."""
 
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
-from typing import Any
-
-import django_filters
-from django import forms
 from django.db.models import Q
-from django.http import QueryDict
 
-from catalog.models import Category
+from catalog.models import Category, CategoryAssignment, CategoryNumber
 from catalog.models.categories import CategoryQuerySet
-from core.api import parameters
-from core.errors import InvalidInput
-from core.representation.languages import accepted_languages
-from core.timestamps import parse_time
+from core.api.filters import DayFilter, FlagFilter, ListFilterSet, ReferenceFilter, TextFilter
+from core.representation.fields import Languages
+from core.sql.composition import Sql, param, sql
+
+LONGEST_PART = 500
 
 
-class DayField(forms.CharField):
-    """A day (`2022-11-01`, its first instant in UTC) or an instant."""
+class CategoryFilters(ListFilterSet):
+    """Days and instants are exclusive. `languages` are those in which texts are looked for."""
 
-    def to_python(self, value: Any) -> Any:
-        text = super().to_python(value)
-        if not text:
-            return None
-        try:
-            return datetime.combine(date.fromisoformat(text), time(), tzinfo=UTC)
-        except ValueError:
-            try:
-                return parse_time(text)
-            except InvalidInput:
-                raise forms.ValidationError("It is a day such as 2022-11-01.") from None
+    languages: Languages
 
-
-class FlagField(forms.CharField):
-    """`true` or `false`, in any case."""
-
-    def to_python(self, value: Any) -> Any:
-        try:
-            return parameters.flag({"flag": value or ""}, "flag")
-        except InvalidInput:
-            raise forms.ValidationError("It is true or false.") from None
-
-
-class DayFilter(django_filters.Filter):
-    field_class = DayField
-
-
-class FlagFilter(django_filters.Filter):
-    field_class = FlagField
-
-
-class CategoryFilter(django_filters.FilterSet):
-    """Narrows categories by the parameters of the list.
-
-    Texts of localized fields are found by any part of them, without regard to case, in the languages that
-    the client accepts, or in all that the tenant has configured. Days and instants are exclusive.
-    """
-
-    code = django_filters.CharFilter(lookup_expr="iexact", max_length=200)
-    ecn = django_filters.CharFilter(field_name="numbers__value", max_length=128)
-    localizedName = django_filters.CharFilter(  # noqa: N815 - parameters of the contract
-        field_name="name", method="any_translation", max_length=500
+    code = TextFilter(lookup_expr="iexact", max_length=200, description="The whole code, in any case.")
+    ecn = TextFilter(method="with_number", max_length=128, description="A whole external category number.")
+    localized_name = TextFilter(
+        field_name="name",
+        method="any_translation",
+        max_length=LONGEST_PART,
+        description="A part of the name, in any case, in the accepted languages (else in all).",
     )
-    localizedDescription = django_filters.CharFilter(  # noqa: N815
-        field_name="description", method="any_translation", max_length=500
+    localized_description = TextFilter(
+        field_name="description",
+        method="any_translation",
+        max_length=LONGEST_PART,
+        description="A part of the description, as `localizedName`.",
     )
-    localizedSlug = django_filters.CharFilter(  # noqa: N815
-        field_name="slug", method="any_translation", max_length=500
+    localized_slug = TextFilter(
+        field_name="slug",
+        method="any_translation",
+        max_length=LONGEST_PART,
+        description="A part of the slug, as `localizedName`.",
     )
-    validityFrom = DayFilter(field_name="valid_from", lookup_expr="gt")  # noqa: N815
-    validityTo = DayFilter(field_name="valid_to", lookup_expr="lt")  # noqa: N815
-    metadataModifiedAt = DayFilter(field_name="modified_at", lookup_expr="gt")  # noqa: N815
-    showRoots = FlagFilter(method="only_roots")  # noqa: N815
-    showUnpublished = FlagFilter(method="also_unpublished")  # noqa: N815
+    validity_from = DayFilter(
+        field_name="valid_from",
+        lookup_expr="gt",
+        description="Categories whose validity begins after this day (or instant).",
+    )
+    validity_to = DayFilter(
+        field_name="valid_to",
+        lookup_expr="lt",
+        description="Categories whose validity ends before this day (or instant).",
+    )
+    metadata_modified_at = DayFilter(
+        field_name="modified_at",
+        lookup_expr="gt",
+        description="Categories that changed after this day (or instant).",
+    )
+    show_roots = FlagFilter(condition="only_roots", description="Show only root categories.")
 
     class Meta:
         model = Category
-        fields: Sequence[str] = ()
+        alias = "category"
+        fields = ()
 
-    def __init__(self, *, query: QueryDict, tenant: Any, accept_language: str | None) -> None:
-        super().__init__(data=query, queryset=Category.objects.filter(tenant=tenant.id))
-        self.languages = accepted_languages(accept_language) or tenant.languages
-
-    def categories(self) -> CategoryQuerySet:
-        """Return the categories that pass; raise InvalidInput naming the first faulty parameter."""
-        if not self.is_valid():
-            field, [message, *_] = next(iter(self.errors.items()))
-            raise InvalidInput(f"{field}: {message}", field=field)
-        return self.qs
+    def with_number(self, queryset: CategoryQuerySet, name: str, value: str) -> CategoryQuerySet:
+        numbers = CategoryNumber.objects.filter(tenant=self.tenant.id, value=value)
+        return queryset.filter(pk__in=numbers.values("category"))
 
     def any_translation(self, queryset: CategoryQuerySet, name: str, value: str) -> CategoryQuerySet:
         condition = Q()
-        for language in self.languages:
+        for language in self.languages.accepted or self.tenant.languages:
             condition |= Q(**{f"{name}__{language}__icontains": value})
         return queryset.filter(condition)
 
-    def only_roots(self, queryset: CategoryQuerySet, name: str, value: bool) -> CategoryQuerySet:
-        return queryset.roots() if value else queryset
+    def only_roots(self, value: bool) -> Sql | None:
+        """Name the hidden root by its key: so PostgreSQL expects few rows."""
+        if not value:
+            return None
+        return sql(
+            "category.parent_id ="
+            " (SELECT id FROM catalog_category WHERE tenant_id = {tenant} AND parent_id IS NULL)",
+            tenant=param(self.tenant.id),
+        )
 
-    def also_unpublished(self, queryset: CategoryQuerySet, name: str, value: bool) -> CategoryQuerySet:
-        return queryset if value else queryset.published()
+
+class AssignmentFilters(ListFilterSet):
+    """Narrows what is assigned to a category by its product."""
+
+    languages: Languages
+
+    product = ReferenceFilter(parameter="ref.id", description="Only the assignment of this product.")
+    product_name = TextFilter(
+        parameter="ref.localizedName",
+        condition="name_contains",
+        needs=("product",),
+        description="A part of the product's name, in the accepted languages.",
+    )
+    hide_unpublished_products = FlagFilter(
+        condition="published", needs=("product",), description="Leave out products that are not published."
+    )
+
+    class Meta:
+        model = CategoryAssignment
+        alias = "assignment"
+        fields = ()
+
+    def name_contains(self, part: str) -> Sql:
+        """Return the condition that the product's name has the part, in a language that the caller reads."""
+        name = Sql("product.name")
+        if self.languages.accepted is not None:
+            name = sql(
+                "cut_translations(product.name, {accepted}, {default})",
+                accepted=param(list(self.languages.accepted), "text[]"),
+                default=param(self.languages.default),
+            )
+        return sql(
+            "EXISTS (SELECT 1 FROM jsonb_each_text({name}) AS translation"
+            " WHERE strpos(lower(translation.value), lower({part})) > 0)",
+            name=name,
+            part=param(part, "text"),
+        )
+
+    def published(self, value: bool) -> Sql | None:
+        return Sql("product.is_published") if value else None

@@ -141,6 +141,13 @@ def edit_category(
     return category
 
 
+def locked_version(*, tenant_id: int, external_id: str) -> int | None:
+    """Take the tree lock and return the category's version; None when there is none."""
+    locked_tree(tenant_id)
+    category = Category.objects.filter(tenant=tenant_id, external_id=external_id)
+    return category.values_list("version", flat=True).first()
+
+
 @transaction.atomic
 def delete_category(*, tenant_id: int, external_id: str, with_subcategories: bool) -> None:
     """Delete the category and what refers to it; raise CategoryNotFound.

@@ -102,6 +102,12 @@ def upsert_product(
     ).created
 
 
+def locked_version(*, tenant_id: int, product_id: str) -> int | None:
+    """Lock the product until commit and return its version; None when there is none."""
+    product = Product.objects.select_for_update().filter(tenant=tenant_id, external_id=product_id)
+    return product.values_list("version", flat=True).first()
+
+
 @transaction.atomic
 def edit_product(
     *,

@@ -8,6 +8,7 @@ from django.utils.module_loading import import_string
 from rest_framework.request import Request
 
 from catalog.api import serializers
+from catalog.api.filters import AssignmentFilters
 from catalog.api.viewsets.base import (
     MANAGE,
     SHOW_UNPUBLISHED,
@@ -35,13 +36,10 @@ from core.tenancy.callers import CallerKind
 
 ASSIGNMENT_TYPE = query_parameter("assignmentType", "What is assigned: products alone.", enum=["PRODUCT"])
 FILTERS = (
-    query_parameter("ref.id", "Only the assignment of this product."),
-    query_parameter("ref.localizedName", "A part of the product's name, in the accepted languages."),
     query_parameter("withSubcategories", "Also what is assigned to descendants.", type=bool),
     query_parameter(
         "segmentsIds", "Only categories that are assigned to one of these segments, separated by commas."
     ),
-    query_parameter("hideUnpublishedProducts", "Leave out products that are not published.", type=bool),
 )
 EXPAND = query_parameter("expandSupercategoriesIds", "Add `supercategoriesIds` to each category.", type=bool)
 MOST_SEGMENTS = 200
@@ -57,6 +55,7 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
 
     @operation(
         "GET-category-tree-retrieve-category-assignments",
+        filters=AssignmentFilters,
         parameters=(ASSIGNMENT_TYPE, *FILTERS, SHOW_UNPUBLISHED),
     )
     def list(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
@@ -64,7 +63,7 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         check_type(self.query.get("assignmentType"))
         shows_unpublished = self.shows_unpublished()
         key = self.category_key(category_id, shows_unpublished=shows_unpublished)
-        narrowing, needs = self.filters()
+        narrowing, needs = self.filter_conditions(languages=self.languages())
         conditions, parts = self.of_categories(key, shows_unpublished=shows_unpublished)
         answer = self.page_response(
             ASSIGNMENT,
@@ -98,41 +97,6 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
             return [key_in(column, below)], None
         alone = Sql(f"{column} = {key.sql}", key.params)
         return ([alone] if held is None else [alone, key_in(column, held)]), None
-
-    def filters(self) -> tuple[Sequence[Sql], set[str]]:
-        """Return the conditions on the product, and the joins that these need."""
-        conditions = []
-        needs: set[str] = set()
-        if product_id := parameters.text(self.query, "ref.id"):
-            conditions.append(
-                Sql(
-                    "assignment.product_id = (SELECT id FROM catalog_product"
-                    " WHERE tenant_id = %s AND external_id = %s)",
-                    (self.caller.tenant.id, product_id),
-                )
-            )
-        if name := parameters.text(self.query, "ref.localizedName"):
-            needs.add("product")
-            conditions.append(self.name_contains(name))
-        if parameters.flag(self.query, "hideUnpublishedProducts"):
-            needs.add("product")
-            conditions.append(Sql("product.is_published"))
-        return conditions, needs
-
-    def name_contains(self, part: str) -> Sql:
-        """Return the condition that the product's name has the part, in a language that the caller reads."""
-        languages = self.languages()
-        name = Sql("product.name")
-        if languages.accepted is not None:
-            name = Sql(
-                "cut_translations(product.name, %s::text[], %s)",
-                (list(languages.accepted), languages.default),
-            )
-        return Sql(
-            f"EXISTS (SELECT 1 FROM jsonb_each_text({name.sql}) AS translation"
-            " WHERE strpos(lower(translation.value), lower(%s)) > 0)",
-            (*name.params, part),
-        )
 
     @operation("POST-category-tree-assign-resource", scopes=MANAGE, request=serializers.AssignmentBody)
     def create(self, request: Request, tenant: str, category_id: str) -> HttpResponse:

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_PUBLISH, CATEGORY_UNPUBLISH
 from catalog import bodies
 from catalog.api import serializers
-from catalog.api.filters import CategoryFilter
+from catalog.api.filters import CategoryFilters
 from catalog.api.viewsets.base import (
     MANAGE,
     SHOW_UNPUBLISHED,
@@ -28,26 +28,13 @@ from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.representation.representations import SortKey
-from core.sql.composition import Sql, in_queryset
+from core.sql.composition import Sql
 from core.tenancy.identifiers import check_client_id
 from core.timestamps import format_time
 
 PUBLISH = query_parameter(
     "publish", "Plays no part, but must agree with `published` in the body when both are there.", type=bool
 )
-SHOW_ROOTS = query_parameter("showRoots", "Show root categories alone.", type=bool)
-FILTERS = (
-    query_parameter("code", "The whole code, in any case."),
-    query_parameter("localizedName", "A part of the name, in any case, in the accepted languages."),
-    query_parameter("localizedDescription", "A part of the description."),
-    query_parameter("localizedSlug", "A part of the slug."),
-    query_parameter("ecn", "A whole external category number."),
-    query_parameter("validityFrom", "Categories whose validity begins after this day (or instant)."),
-    query_parameter("validityTo", "Categories whose validity ends before this day (or instant)."),
-    query_parameter("metadataModifiedAt", "Categories that changed after this day (or instant)."),
-    SHOW_ROOTS,
-)
-NARROWING = tuple(parameter.name for parameter in FILTERS)
 DEPTH = query_parameter("depth", "How many levels below the category; 1 is its children alone.", type=int)
 WITH_SUBCATEGORIES = query_parameter(
     "withSubcategories",
@@ -68,36 +55,23 @@ class CategoryViewSet(CategoryServiceViewSet):
     search_body = serializers.CategorySearchBody
     reads_localized_fields = True
 
-    @operation("GET-category-tree-list-categories", parameters=(*FILTERS, SHOW_UNPUBLISHED))
+    @operation("GET-category-tree-list-categories", filters=CategoryFilters, parameters=(SHOW_UNPUBLISHED,))
     def list(self, request: Request, tenant: str) -> HttpResponse:
         """List categories."""
         return self.categories_response(q=None)
 
-    @operation("POST-category-tree-search-categories", parameters=(SHOW_ROOTS, SHOW_UNPUBLISHED))
+    @operation(
+        "POST-category-tree-search-categories", filters=CategoryFilters, parameters=(SHOW_UNPUBLISHED,)
+    )
     def search(self, request: Request, tenant: str) -> HttpResponse:
         """Search categories."""
         return self.categories_response(q=self.search_text())
 
     def categories_response(self, *, q: str | None) -> HttpResponse:
-        conditions = self.visible(shows_unpublished=self.shows_unpublished())
-        if any(self.query.get(name) for name in NARROWING):
-            chosen = CategoryFilter(
-                query=self.query,
-                tenant=self.caller.tenant,
-                accept_language=self.header("Accept-Language"),
-            )
-            conditions.append(in_queryset("category.id", chosen.categories()))
-        if not parameters.flag(self.query, "showRoots"):
-            return self.page_response(CATEGORY, conditions, q=q)
-        # The filter says so too, but only so plainly does PostgreSQL expect few rows.
-        conditions.append(
-            Sql(
-                "category.parent_id ="
-                " (SELECT id FROM catalog_category WHERE tenant_id = %s AND parent_id IS NULL)",
-                (self.caller.tenant.id,),
-            )
-        )
-        return self.page_response(CATEGORY, conditions, q=q, order=TREE_ORDER)
+        visible = self.visible(shows_unpublished=self.shows_unpublished())
+        filters, _ = self.filter_conditions(languages=self.languages())
+        order = TREE_ORDER if parameters.flag(self.query, "showRoots") else ()
+        return self.page_response(CATEGORY, [*visible, *filters], q=q, order=order)
 
     @operation("GET-category-tree-retrieve-category", parameters=(SHOW_UNPUBLISHED,))
     def retrieve(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
@@ -160,6 +134,11 @@ class CategoryViewSet(CategoryServiceViewSet):
             at=self.at,
         )
         return id_response(category.external_id)
+
+    def locked_version(self) -> int | None:
+        return operations.locked_version(
+            tenant_id=self.caller.tenant.id, external_id=self.kwargs["category_id"]
+        )
 
     @operation(
         "PUT-category-tree-update-category",

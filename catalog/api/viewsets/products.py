@@ -92,6 +92,11 @@ class ProductViewSet(ContractViewSet):
         )
         return id_response(product_id)
 
+    def locked_version(self) -> int | None:
+        return operations.locked_version(
+            tenant_id=self.caller.tenant.id, product_id=self.kwargs["product_id"]
+        )
+
     @operation(
         "PUT-product-update-product",
         scopes=UPDATE,
@@ -180,6 +185,8 @@ class ProductViewSet(ContractViewSet):
 
     def read_row(self, entry: object, *, needs_id: bool) -> ProductDraft | DomainError:
         """Read an entry of a bulk body; one that breaks a rule becomes its error."""
+        if isinstance(entry, DomainError):  # refused before it could be read
+            return entry
         try:
             product_id = read_new_id(entry)
             if needs_id and not product_id:
