@@ -68,6 +68,7 @@ DOCUMENT_FIELDS: dict[str, Field] = {
 COUPONS = Representation(
     table="coupons_coupon",
     alias="coupon",
+    derived=("status", "redemptionCount", "legalEntityRedemptions"),
     fields={
         **SHOPPER_FIELDS,
         "maxRedemptions": Integer("coalesce(coupon.max_redemptions, -1)"),
@@ -88,6 +89,7 @@ COUPONS = Representation(
 COUPONS_FOR_SHOPPERS = Representation(
     table="coupons_coupon",
     alias="coupon",
+    derived=("status",),
     fields={**SHOPPER_FIELDS, "restrictions": Nested(RESTRICTIONS), **DOCUMENT_FIELDS},
 )
 """Without what is the seller's business: other customers, use, limits of use."""

@@ -139,6 +139,11 @@ def lock_coupon(key: int, code: str) -> Coupon:
     return coupon
 
 
+def locked_version(*, tenant_id: int, code: str) -> int:
+    """Lock the coupon until commit and return its version; raise CouponNotFound."""
+    return lock_coupon(find_coupon(tenant_id, code).pk, code).version
+
+
 def stored_terms(coupon: Coupon) -> CouponTerms:
     """Return a stored coupon's terms, its restrictions to deleted segments and categories among them."""
     categories = list(coupon.category_restrictions.values_list("category_external_id", "is_excluded"))

@@ -16,7 +16,14 @@ from coupons.bodies import read_coupon_body, read_object, wire_document
 from coupons.codes import has_code
 from coupons.errors import CouponNotFound
 from coupons.models import Coupon
-from coupons.operations import Revision, create_coupon, delete_coupon, replace_coupon, revise_coupon
+from coupons.operations import (
+    Revision,
+    create_coupon,
+    delete_coupon,
+    locked_version,
+    replace_coupon,
+    revise_coupon,
+)
 from coupons.representations import COUPONS, COUPONS_FOR_SHOPPERS
 from coupons.terms import CouponTerms
 
@@ -72,6 +79,9 @@ class CouponViewSet(CouponServiceViewSet):
         with self.attempt():
             answer = self.document_response(COUPONS_FOR_SHOPPERS, conditions, missing=CouponNotFound(code))
         return self.privately(answer)
+
+    def locked_version(self) -> int | None:
+        return locked_version(tenant_id=self.caller.tenant.id, code=self.kwargs["code"])
 
     @operation(
         "PUT-coupon-update-coupon",
