@@ -41,6 +41,9 @@ def read_rows(entries: Sequence[Any], read: Callable[[Any], Row]) -> list[Row | 
     """Read each entry of a bulk body; one that breaks a rule becomes its error."""
     rows: list[Row | DomainError] = []
     for entry in entries:
+        if isinstance(entry, DomainError):  # refused before it could be read
+            rows.append(entry)
+            continue
         try:
             rows.append(read(entry))
         except InvalidInput as refused:

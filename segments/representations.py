@@ -90,6 +90,7 @@ CUSTOMER_ASSIGNMENT = Representation(
         "mixins": Json("assignment.mixins"),
         "metadata": metadata("assignment"),
     },
+    derived=("customer", "legalEntity"),
     joins={
         "customer": CUSTOMER_JOIN,
         "legal_entity": "LEFT JOIN accounts_legalentity AS legal_entity"
@@ -120,6 +121,7 @@ ITEM_ASSIGNMENT = Representation(
         "mixins": Json("assignment.mixins"),
         "metadata": metadata("assignment"),
     },
+    derived=("item",),
     joins={
         "segment": "JOIN segments_segment AS segment"
         " ON segment.tenant_id = assignment.tenant_id AND segment.id = assignment.segment_id",

@@ -100,6 +100,12 @@ def refusal(row: CustomerRow, keys: Sequence[int | None]) -> DomainError:
     return NotAContact(customer_id, legal_entity_id)
 
 
+def locked_version(*, tenant_id: int, segment_id: str, member: Member) -> int | None:
+    """Lock the assignment until commit and return its version; None when there is none."""
+    statements = AssignmentStatements(kind=CUSTOMERS, tenant_id=tenant_id, segment_id=segment_id)
+    return statements.lock_versions([member]).get(member)
+
+
 def upsert_customer_assignment(*, tenant_id: int, segment_id: str, row: CustomerRow, at: datetime) -> bool:
     """Create or replace one assignment; say whether it was created. Raises what bulk rows are refused for."""
     outcomes = upsert_customer_assignments(tenant_id=tenant_id, segment_id=segment_id, rows=[row], at=at)

@@ -112,6 +112,12 @@ def without_subcategories(row: ItemRow | DomainError) -> ItemRow | DomainError:
     return row
 
 
+def locked_version(*, tenant_id: int, segment_id: str, item_type: ItemType, item_id: str) -> int | None:
+    """Lock the assignment until commit and return its version; None when there is none."""
+    statements = AssignmentStatements(kind=ITEMS[item_type], tenant_id=tenant_id, segment_id=segment_id)
+    return statements.lock_versions([(item_id,)]).get((item_id,))
+
+
 def upsert_item_assignment(
     *, tenant_id: int, segment_id: str, item_type: ItemType, row: ItemRow, at: datetime
 ) -> bool:

@@ -36,6 +36,7 @@ class SegmentServiceViewSet(ContractViewSet):
     """A resource of the customer segment service."""
 
     deletes_unknown = True
+    has_tagged_lists = True
 
     @property
     def reads_all(self) -> bool:

@@ -58,6 +58,12 @@ class MemberViewSet(SegmentServiceViewSet):
         missing = NotFound(resource_id=member.customer_id)
         return self.document_response(CUSTOMER_ASSIGNMENT, conditions, missing=missing)
 
+    def locked_version(self) -> int | None:
+        member = Member(self.kwargs["customer_id"], self.kwargs.get("legal_entity_id"))
+        return operations.locked_version(
+            tenant_id=self.caller.tenant.id, segment_id=self.kwargs["segment_id"], member=member
+        )
+
     def upsert_member(self, request: Request, segment_id: str, member: Member) -> HttpResponse:
         created = operations.upsert_customer_assignment(
             tenant_id=self.caller.tenant.id,

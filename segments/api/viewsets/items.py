@@ -171,6 +171,14 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             sight, partial(self.document_response, ITEM_ASSIGNMENT, conditions, missing=missing)
         )
 
+    def locked_version(self) -> int | None:
+        return operations.locked_version(
+            tenant_id=self.caller.tenant.id,
+            segment_id=self.kwargs["segment_id"],
+            item_type=read_type(self.kwargs["item_type"]),
+            item_id=self.kwargs["item_id"],
+        )
+
     @operation("PUT-customer-segment-update-item", scopes=MANAGE, request=serializers.ItemAssignmentUpsert)
     def update(
         self, request: Request, tenant: str, segment_id: str, item_type: str, item_id: str

@@ -95,6 +95,10 @@ class SegmentViewSet(SegmentServiceViewSet):
             sight, partial(self.document_response, SEGMENT, conditions, missing=missing)
         )
 
+    def locked_version(self) -> int | None:
+        segment_id = self.kwargs["segment_id"]
+        return operations.locked_versions(self.caller.tenant.id, [segment_id]).get(segment_id)
+
     @operation("PUT-customer-segment-update-segment", scopes=MANAGE, request=serializers.SegmentUpdate)
     def update(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
         """Create or replace a segment."""
