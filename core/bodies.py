@@ -7,7 +7,7 @@ Null stands for an absent optional field. Fields that are unknown are ignored, s
 they read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -198,7 +198,7 @@ class _Walk:
         text = f"{path or 'The body'} {message}."
         self.problems.append(Problem(path, "invalid", text))
 
-    def value(self, kind: inspect.Type, value: Any, path: str, message: str = "") -> Any:
+    def value(self, kind: inspect.Type, value: object, path: str, message: str = "") -> object:
         """Return the value as `msgspec.convert` takes it; note what is wrong with it."""
         match kind:
             case inspect.Metadata():
@@ -222,14 +222,14 @@ class _Walk:
             break
         return value
 
-    def union(self, kind: inspect.UnionType, value: Any, path: str, message: str) -> Any:
+    def union(self, kind: inspect.UnionType, value: object, path: str, message: str) -> object:
         """Read an optional value. Unions of anything but one type and null are msgspec's to judge."""
         members = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
         if value is None and len(members) < len(kind.types):
             return None
         return self.value(members[0], value, path, message) if len(members) == 1 else value
 
-    def struct(self, kind: inspect.StructType, value: Any, path: str) -> Any:
+    def struct(self, kind: inspect.StructType, value: object, path: str) -> object:
         if not isinstance(value, Mapping):
             self.refuse(path, "must be an object")
             return value
@@ -244,7 +244,7 @@ class _Walk:
             read[name] = self.value(field.type, value[name], inner)
         return read
 
-    def list(self, kind: inspect.ListType, value: Any, path: str) -> Any:
+    def list(self, kind: inspect.ListType, value: object, path: str) -> object:
         if not isinstance(value, list):
             self.refuse(path, "must be a list")
             return value
@@ -255,22 +255,22 @@ class _Walk:
             self.refuse(path, f"needs at least {kind.min_length} entries")
         return [self.value(kind.item_type, entry, f"{path}[{index}]") for index, entry in enumerate(value)]
 
-    def dict(self, kind: inspect.DictType, value: Any, path: str) -> Any:
+    def dict(self, kind: inspect.DictType, value: object, path: str) -> object:
         if not isinstance(value, dict):
             self.refuse(path, "must be an object")
             return value
         return {name: self.value(kind.value_type, entry, f"{path}.{name}") for name, entry in value.items()}
 
-    def instant(self, value: Any, path: str) -> Any:
+    def instant(self, value: object, path: str) -> object:
         if isinstance(value, datetime):
             return value
         return self.refused_by(path, value, lambda: parse_time(value, field=path))
 
-    def custom(self, kind: inspect.CustomType, value: Any, path: str) -> Any:
+    def custom(self, kind: inspect.CustomType, value: object, path: str) -> object:
         self.refused_by(path, value, lambda: _read_custom_at(self.languages, kind.cls, value, path))
         return value
 
-    def refused_by(self, path: str, value: Any, read: Any) -> Any:
+    def refused_by(self, path: str, value: object, read: Callable[[], object]) -> object:
         try:
             return read()
         except InvalidInput as error:

@@ -1,7 +1,6 @@
 """Texts as people write them: composed characters, and what can be seen of them."""
 
 import unicodedata
-from typing import Any
 
 FREE_FIELD = "mixins"  # clients keep there what they like, and read it back unchanged
 
@@ -11,7 +10,7 @@ def normalized(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def normalized_json(value: Any) -> Any:
+def normalized_json(value: object) -> object:
     """Return a JSON value with all its texts and member names in NFC, apart from `mixins`."""
     match value:
         case str():

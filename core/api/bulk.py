@@ -26,9 +26,9 @@ def read_batch(body: object) -> list[Any]:
     return body
 
 
-def segment_entry(outcome: RowResult) -> dict[str, Any]:
+def segment_entry(outcome: RowResult) -> dict[str, object]:
     """One row's result as customer segments say it: counted from 1, 204 being "OK"."""
-    entry: dict[str, Any] = {"index": outcome.position + 1}
+    entry: dict[str, object] = {"index": outcome.position + 1}
     if outcome.id:
         entry["id"] = outcome.id
     if outcome.error is None:
@@ -45,7 +45,7 @@ def result_status(outcome: RowResult) -> HTTPStatus:
 
 
 def multi_status(
-    outcomes: Iterable[RowResult], entry: Callable[[RowResult], dict[str, Any]] = segment_entry
+    outcomes: Iterable[RowResult], entry: Callable[[RowResult], dict[str, object]] = segment_entry
 ) -> HttpResponse:
     """Answer 207 with one entry per row, in input order."""
     ordered = sorted(outcomes, key=attrgetter("position"))

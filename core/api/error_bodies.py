@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
 from rest_framework import serializers
 
@@ -73,9 +72,9 @@ def problems_of(error: DomainError) -> list[Problem]:
     return [Problem(error.field, error.code, error.message)] if error.field else []
 
 
-def segment_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+def segment_error_body(error: DomainError, status: HTTPStatus) -> dict[str, object]:
     """`{code, status, message[, resourceId, details]}`: customer segments."""
-    body: dict[str, Any] = {"code": status.value, "status": status.phrase, "message": error.message}
+    body: dict[str, object] = {"code": status.value, "status": status.phrase, "message": error.message}
     if error.resource_id:
         body["resourceId"] = error.resource_id
     if problems := problems_of(error):
@@ -84,11 +83,11 @@ def segment_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]
     return body
 
 
-def category_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+def category_error_body(error: DomainError, status: HTTPStatus) -> dict[str, object]:
     """`{code, status, message, details: [text][, resourceId]}`: categories and customer management."""
     details = [f"{field}: {message}" if field else message for field, _, message in problems_of(error)]
     heading = getattr(error, "heading", "") or error.message
-    body: dict[str, Any] = {"code": status.value, "status": status.phrase, "message": heading}
+    body: dict[str, object] = {"code": status.value, "status": status.phrase, "message": heading}
     if isinstance(error, MissingScope):
         body["message"] = "You need a scope for this action."
         details = [f"Required scope(s): {', '.join(error.scopes)}"]
@@ -98,9 +97,9 @@ def category_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any
     return body
 
 
-def typed_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+def typed_error_body(error: DomainError, status: HTTPStatus) -> dict[str, object]:
     """`{status, type, message[, details: [{field, type, message}]]}`: coupons, customers and sites."""
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "status": status.value,
         "type": getattr(error, "type", "") or TYPES.get(status) or status.phrase.lower().replace(" ", "_"),
         "message": error.message,
@@ -113,7 +112,7 @@ def typed_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
     return body
 
 
-def fault_body(error: DomainError) -> dict[str, Any]:
+def fault_body(error: DomainError) -> dict[str, object]:
     """`{fault: {faultstring, detail: {errorcode}}}`: the 401 of every service."""
     code = getattr(error, "fault_code", "oauth.v2.InvalidAccessToken")
     return {"fault": {"faultstring": error.message, "detail": {"errorcode": code}}}
@@ -123,7 +122,7 @@ def fault_body(error: DomainError) -> dict[str, Any]:
 class ErrorFormat:
     """How a service writes its errors, 401 aside: the function that makes the body, and its schema."""
 
-    body: Callable[[DomainError, HTTPStatus], dict[str, Any]]
+    body: Callable[[DomainError, HTTPStatus], dict[str, object]]
     schema: type[serializers.Serializer]
 
 

@@ -1,7 +1,9 @@
 """Gives memory back to the operating system after large bodies.
 
-The C library keeps what Python frees between live objects: a worker held 74 MB after three threads had made
-pages of 40 MB, and 10 MB once `malloc_trim` had run.
+The C library keeps what Python frees between live objects: three threads that had built texts of 40 MB
+held 74 MB, and 10 MB once `malloc_trim` had run. What a result leaves with its cursor and its connection is
+given up by `core.sql.fetching.release_large_result`. Measured with nine pages of 21 MB over three threads of
+one worker that begins with 99 MB: 203 MB afterwards, 328 MB with `malloc_trim` only.
 """
 
 import ctypes

@@ -24,6 +24,8 @@ VERBS = ("add", "remove", "replace")
 FREE = "mixins"
 _ABSENT = object()
 
+Document = dict[str, Any]
+
 
 class FaultyPatch(InvalidInput):
     """A patch that cannot be applied; `field` is the path at which it fails, or empty for the whole."""
@@ -31,7 +33,7 @@ class FaultyPatch(InvalidInput):
     code = "faulty_patch"
 
 
-def apply_patch(document: dict[str, Any], body: object, *, protected: Collection[str]) -> dict[str, Any]:
+def apply_patch(document: Document, body: object, *, protected: Collection[str]) -> Document:
     """Return the document with the patch applied; neither the document nor the body is changed.
 
     A list is a JSON Patch, an object a JSON Merge Patch. `protected` holds the paths of what clients cannot
@@ -57,9 +59,7 @@ def apply_patch(document: dict[str, Any], body: object, *, protected: Collection
     return patched
 
 
-def apply_operations(
-    document: dict[str, Any], operations: Sequence[object], *, protected: Collection[str]
-) -> None:
+def apply_operations(document: Document, operations: Sequence[object], *, protected: Collection[str]) -> None:
     """Apply the operations of a JSON Patch to the document, which is changed."""
     if len(operations) > MAX_OPERATIONS:
         raise FaultyPatch(f"A patch has at most {MAX_OPERATIONS} operations.")
@@ -76,12 +76,12 @@ def apply_operations(
         apply_operation(document, operation, path)
 
 
-def apply_operation(document: dict[str, Any], operation: Mapping[str, Any], path: str) -> None:
+def apply_operation(document: Document, operation: Mapping[str, Any], path: str) -> None:
     verb = operation.get("op")
     if verb not in VERBS:
         raise FaultyPatch(f"{path}: the operation must be add, remove or replace.", field=path)
     *parents, last = parse_path(path)
-    plain = {"op": verb, "path": path}
+    plain: Document = {"op": verb, "path": path}
     if verb != "remove":
         if "value" not in operation:
             raise FaultyPatch(f"{path}: {verb} needs a value.", field=path)
@@ -107,7 +107,7 @@ def parse_path(path: str) -> list[str]:
     return parts
 
 
-def makes_objects(document: dict[str, Any], parts: Sequence[str]) -> bool:
+def makes_objects(document: Document, parts: Sequence[str]) -> bool:
     """Make the objects that are missing on the way to a path; say whether the path ends in an object."""
     value: Any = document
     for part in parts:
@@ -118,9 +118,7 @@ def makes_objects(document: dict[str, Any], parts: Sequence[str]) -> bool:
     return isinstance(value, dict)
 
 
-def explained(
-    document: dict[str, Any], parents: Sequence[str], last: str, *, verb: str, path: str
-) -> FaultyPatch:
+def explained(document: Document, parents: Sequence[str], last: str, *, verb: str, path: str) -> FaultyPatch:
     """Return the error that says why the operation cannot be applied to the document."""
     container = JsonPointer.from_parts(parents).resolve(document, _ABSENT)
     if not isinstance(container, dict | list):

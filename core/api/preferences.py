@@ -4,7 +4,7 @@ Clients of the published services send more than the contract names, so the defa
 develops a client sends the preference and finds misspelt names at once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 
@@ -87,7 +87,7 @@ def merged_fields(one: Known, other: Known) -> Known:
     }
 
 
-def unknown_fields(value: Any, known: Known, path: str = "") -> Iterator[Problem]:
+def unknown_fields(value: object, known: Known, path: str = "") -> Iterator[Problem]:
     """Yield what is wrong with the names of a JSON value's members."""
     if isinstance(value, list):
         for index, entry in enumerate(value):
@@ -101,11 +101,12 @@ def unknown_fields(value: Any, known: Known, path: str = "") -> Iterator[Problem
                 yield unknown_name(inner, name, known, kind="field")
 
 
-def unknown_fields_of_patch(body: list[Any], known: Known) -> Iterator[Problem]:
+def unknown_fields_of_patch(body: Sequence[object], known: Known) -> Iterator[Problem]:
     """Yield what is wrong with the names in a JSON Patch: in its operations, their paths and values."""
     yield from unknown_fields([without_value(operation) for operation in body], PATCH_MEMBERS)
     for operation in body:
-        path = operation.get("path") if isinstance(operation, Mapping) else None
+        members = operation if isinstance(operation, Mapping) else {}
+        path = members.get("path")
         if not isinstance(path, str):
             continue
         reached, name, problem = known, "", None
@@ -120,22 +121,22 @@ def unknown_fields_of_patch(body: list[Any], known: Known) -> Iterator[Problem]:
         if problem:
             yield problem
         else:
-            yield from unknown_fields(operation.get("value"), reached, path)
+            yield from unknown_fields(members.get("value"), reached, path)
 
 
-def without_value(operation: Any) -> Any:
+def without_value(operation: object) -> object:
     if isinstance(operation, Mapping) and "value" in operation:
         return {**operation, "value": None}
     return operation
 
 
-def unknown_parameters(query: Mapping[str, Any], known: frozenset[str]) -> Iterator[Problem]:
+def unknown_parameters(query: Iterable[str], known: frozenset[str]) -> Iterator[Problem]:
     for name in query:
         if name not in known:
             yield unknown_name(name, name, known, kind="parameter")
 
 
-def unknown_name(path: str, name: str, known: Any, *, kind: str) -> Problem:
+def unknown_name(path: str, name: str, known: Iterable[str], *, kind: str) -> Problem:
     """Return the problem that names the nearest known name, or else all of them."""
     names = sorted(known)
     by_case = {each.lower(): each for each in names}

@@ -17,7 +17,7 @@ from core.errors import InvalidInput
 from core.representation.fields import Languages
 from core.representation.representations import Representation, SortKey
 from core.sql.composition import Sql, identifier, integer, param, sql, type_of
-from core.sql.fetching import fetch_rows
+from core.sql.fetching import fetch_rows, release_large_result
 
 LARGEST_PAGE = 1000
 LARGEST_OFFSET = 10_000_000
@@ -139,7 +139,7 @@ def fetch_page(
     rows = fetch_rows(statement, prepared=prepared)
     has_more = len(rows) > page.size
     rows = rows[: page.size]
-    refuse_large_page([row[0] for row in rows], page.size)
+    release_large_result(checked_size([row[0] for row in rows], page.size))
     if backwards:
         rows.reverse()
     if backwards:
@@ -154,15 +154,17 @@ def fetch_page(
     )
 
 
-def refuse_large_page(documents: Sequence[str | None], size: int) -> None:
-    """Raise PageTooLarge for more than a response may hold; PostgreSQL returns None for the rest."""
+def checked_size(documents: Sequence[str | None], page_size: int) -> int:
+    """Return how much text that is; raise PageTooLarge when it is more, or some is left out (None)."""
     texts = [text for text in documents if text is not None]
-    if len(texts) < len(documents) or sum(map(len, texts)) > LARGEST_PAGE_BYTES:
+    size = sum(map(len, texts))
+    if len(texts) < len(documents) or size > LARGEST_PAGE_BYTES:
         raise PageTooLarge(
             f"This page is larger than {LARGEST_PAGE_BYTES // 1_048_576} MB. Send a smaller pageSize than"
-            f" {size}, or name the fields that you need with fields.",
+            f" {page_size}, or name the fields that you need with fields.",
             field="pageSize",
         )
+    return size
 
 
 def is_later(page: PageRequest) -> bool:

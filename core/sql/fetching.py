@@ -1,5 +1,6 @@
 """Running composed statements."""
 
+import time
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -8,6 +9,20 @@ from core.sql.composition import Sql
 from core.sql.cursors import MOST_ROWS, CursorsOfThread
 
 cursors = CursorsOfThread()
+
+
+LARGE_RESULT = 4_194_304  # bytes
+
+
+def release_large_result(size: int, *, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Give up what a result of so many bytes leaves behind, if it is large.
+
+    A cursor keeps the rows that it fetched last, and libpq never shrinks the buffer that it read them into:
+    the connection is closed when the request ends, unless it is in a transaction.
+    """
+    if size > LARGE_RESULT:
+        cursors.by_text.clear()
+        connections[using].close_at = time.monotonic()
 
 
 def execute(statement: Sql) -> int:

@@ -11,6 +11,7 @@ from core.api import memory
 from core.api.patches import apply_patch
 from core.bodies import Validity, read_bodies
 from core.document_sizes import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size
+from core.sql import fetching
 from segments.models import Segment
 from tests.factories.segments import SegmentFactory
 
@@ -122,3 +123,17 @@ def test_one_timer_gives_memory_back_for_all():
         memory.trim_soon()
         assert timer.call_count == 2
     memory.waiting.clear()
+
+
+def test_what_a_large_result_leaves_behind_is_given_up():
+    with mock.patch.object(fetching, "connections") as connections:
+        fetching.cursors.by_text["SELECT 1"] = (mock.Mock(), "SELECT 1")
+        connections["default"].close_at = None
+        fetching.release_large_result(fetching.LARGE_RESULT)
+        assert connections["default"].close_at is None
+        assert "SELECT 1" in fetching.cursors.by_text
+
+        fetching.release_large_result(fetching.LARGE_RESULT + 1)
+
+        assert connections["default"].close_at is not None  # Django closes it when the request ends
+        assert fetching.cursors.by_text == {}
