@@ -130,7 +130,7 @@ class ListFilterSet(django_filters.FilterSet):
     """The filters of a list, read from the query. `Meta.alias` is the table's name in the statement."""
 
     tenant: TenantRecord
-    alias: ClassVar[str]
+    base_filters: dict[str, Any]
 
     class Meta:
         model: Any = None
@@ -141,6 +141,8 @@ class ListFilterSet(django_filters.FilterSet):
         for name, fact in facts.items():
             setattr(self, name, fact)
         model = self._meta.model
+        # The form has only what was sent: a field takes longer to make than to check.
+        self.base_filters = {name: each for name, each in type(self).base_filters.items() if query.get(name)}
         super().__init__(data=query, queryset=model._base_manager.all() if model else None)
 
     @classmethod
