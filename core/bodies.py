@@ -3,8 +3,8 @@
 A body is a `msgspec.Struct`, declared in the app's `bodies.py`. `msgspec` reads it in well under a
 microsecond a field and stops at the first fault; a body that it refuses is walked again, to name every one.
 
-Null stands for an absent optional field. Fields that are unknown are ignored, since clients send back what
-they read.
+Null stands for an absent optional field, also for one whose type does not have null. Fields that are unknown
+are ignored, since clients send back what they read.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -84,6 +84,12 @@ class Translations(dict[str, str]):
             )
         )
 
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        text = {"type": "string", "maxLength": cls.max_length}
+        return {"oneOf": [{"type": "object", "additionalProperties": text}, text]}
+
 
 class Name(Translations):
     """The localized name of a thing: at least one of its texts can be seen."""
@@ -161,8 +167,10 @@ def _body_or_error(kind: type[BodyType], value: object, languages: LanguageConte
 
 
 def _read_custom(languages: LanguageContext, kind: type[Any], value: object) -> object:
-    """Read what msgspec has no type for. The field's name is added when the fault is looked for again."""
-    assert issubclass(kind, Translations)
+    """Read what msgspec has no type for: classes that have `read` and `schema`, as Translations does.
+
+    The field's name is added when the fault is looked for again.
+    """
     return kind.read(value, languages, field="")
 
 
@@ -217,6 +225,8 @@ class _Walk:
                 return self.dict(kind, value, path)
             case inspect.AnyType():
                 return value
+            case inspect.IntType() if isinstance(value, float) and value.is_integer():
+                value = int(value)  # 5.0 of a client that has only one type of numbers
         for fault in faults(kind, value):
             self.refuse(path, message or fault)
             break
@@ -240,6 +250,9 @@ class _Walk:
             if name not in value or (value[name] is None and field.required):
                 if field.required:
                     self.refuse(inner, "is missing")
+                continue
+            if value[name] is None and not has_null(field.type):
+                del read[name]
                 continue
             read[name] = self.value(field.type, value[name], inner)
         return read
@@ -280,6 +293,16 @@ class _Walk:
 
 def _read_custom_at(languages: LanguageContext, kind: type[Any], value: object, path: str) -> object:
     return kind.read(value, languages, field=path)
+
+
+def has_null(kind: inspect.Type) -> bool:
+    """Say whether null is a value of the type."""
+    match kind:
+        case inspect.Metadata():
+            return has_null(kind.type)
+        case inspect.UnionType():
+            return any(map(has_null, kind.types))
+    return isinstance(kind, inspect.NoneType | inspect.AnyType)
 
 
 def faults(kind: inspect.Type, value: object) -> Iterator[str]:
@@ -361,9 +384,8 @@ def schema_components(*kinds: type[Body]) -> dict[str, dict[str, Any]]:
 
 
 def _custom_schema(kind: type[Any]) -> dict[str, Any]:
-    assert issubclass(kind, Translations)
-    text = {"type": "string", "maxLength": kind.max_length}
-    return {"oneOf": [{"type": "object", "additionalProperties": text}, text]}
+    schema: dict[str, Any] = kind.schema()
+    return schema
 
 
 def _in_openapi(schema: Any) -> Any:

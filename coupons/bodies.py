@@ -1,322 +1,305 @@
-"""Reads the bodies of this service, and reports all that is wrong with one at once, each with its field.
+"""What clients send to this service. Fields are named like the columns that hold them."""
 
-Members that are null count as absent. Members that clients cannot write (`status`, `deleted`, ...) are
-ignored, as clients send back what they read.
-"""
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import NAMESPACE_OID, uuid5
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+import msgspec
+from msgspec import Meta
 
-from core.errors import InvalidBody, InvalidInput, MalformedBody
-from core.timestamps import format_time, parse_time
-from coupons.models import DiscountCalculation, DiscountType
-from coupons.money import CURRENCY, FINEST, LARGEST_AMOUNT, Money
-from coupons.operations import Revision
-from coupons.orders import Order, OrderItem
-from coupons.terms import CouponTerms
+from core.bodies import (
+    Body,
+    DocumentBody,
+    Instant,
+    Metadata,
+    in_utc,
+    read_body,
+)
+from core.errors import InvalidBody, Problem
+from core.timestamps import format_time
+from coupons.models import Coupon
+from coupons.money import Amount, Money, Percentage, stored_money
+from coupons.orders import Order
 
 LONGEST_ID = 128
 LONGEST_NAME = 300
 LONGEST_TEXT = 10_000
-LONGEST_ORDER_CODE = 255
 MOST_CUSTOMERS = 10_000
 MOST_SEGMENTS = 200
 MOST_CATEGORIES = 1_000
-MOST_ITEMS = 1_000
-MOST_REDEMPTIONS = 2_147_483_647
 UNLIMITED = -1
+MOST_REDEMPTIONS = 2_147_483_647
 
-Problems = list[tuple[str, str, str]]
-
-
-class Members:
-    """The members of one JSON object. Faults go to `problems`, which all objects of a body share."""
-
-    def __init__(self, body: Mapping[str, Any], problems: Problems, path: str = "") -> None:
-        self.body = body
-        self.problems = problems
-        self.path = path
-
-    def refuse(self, name: str, kind: str, message: str) -> None:
-        self.problems.append((self.path + name, kind, message))
-
-    def text(self, name: str, *, most: int, required: bool = False) -> str:
-        value = self.body.get(name)
-        if value is None:
-            value = ""
-        if not isinstance(value, str):
-            self.refuse(name, "invalid_type", "This is a text.")
-            return ""
-        if len(value) > most:
-            self.refuse(name, "too_long", f"This has at most {most} characters.")
-        if required and not value.strip():
-            self.refuse(name, "missing_value", "This is needed.")
-        return value
-
-    def flag(self, name: str) -> bool:
-        value = self.body.get(name)
-        if value is not None and not isinstance(value, bool):
-            self.refuse(name, "invalid_type", "This is true or false.")
-        return value is True
-
-    def choice(self, name: str, choices: Sequence[str], default: str) -> str:
-        value = self.body.get(name)
-        if value is None:
-            return default
-        if value not in choices:
-            self.refuse(name, "invalid_value", f"This is one of {', '.join(choices)}.")
-            return default
-        return value
-
-    def limit(self, name: str) -> int | None:
-        """Return a number of uses; -1 and an absent one are unlimited (None)."""
-        value = self.body.get(name)
-        if value is None or value == UNLIMITED:
-            return None
-        return self.whole_number(name, most=MOST_REDEMPTIONS)
-
-    def whole_number(self, name: str, *, most: int) -> int | None:
-        value = self.body.get(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
-            self.refuse(name, "invalid_type", "This is a whole number.")
-            return None
-        if not 0 <= value <= most:
-            self.refuse(name, "invalid_value", f"This lies between 0 and {most}.")
-            return None
-        return int(value)
-
-    def decimal(self, name: str, *, most: Decimal, default: Decimal | None = None) -> Decimal | None:
-        """Return a number from 0 to `most`, exactly as it was written, to six decimal places."""
-        value = self.body.get(name)
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-            self.refuse(name, "invalid_type", "This is a number.")
-            return default
-        # repr writes the shortest text that means the same float, which is what the client wrote
-        exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-        if not 0 <= exact <= most:
-            self.refuse(name, "invalid_value", f"This lies between 0 and {most}.")
-            return default
-        return exact.quantize(FINEST, rounding=ROUND_HALF_UP)
-
-    def object(self, name: str) -> Mapping[str, Any] | None:
-        value = self.body.get(name)
-        if value is not None and not isinstance(value, Mapping):
-            self.refuse(name, "invalid_type", "This is an object.")
-            return None
-        return value
-
-    def texts(self, name: str) -> Mapping[str, Any]:
-        """Return an object whose members are all texts; an absent one is empty."""
-        value = self.object(name) or {}
-        for member, text in value.items():
-            if not isinstance(text, str):
-                self.refuse(f"{name}.{member}", "invalid_type", "This is a text.")
-        return value
-
-    def members(self, name: str) -> "Members":
-        """Return the members of an object within this one; an absent one has none."""
-        return Members(self.object(name) or {}, self.problems, f"{self.path}{name}.")
-
-    def money(self, name: str, *, required: bool = False) -> Money | None:
-        """Return an amount and its currency; the published defaults are 0 and USD."""
-        if self.object(name) is None:
-            if required and self.body.get(name) is None:
-                self.refuse(name, "missing_value", "This is needed.")
-            return None
-        inner = self.members(name)
-        amount = inner.decimal("amount", most=LARGEST_AMOUNT, default=Decimal(0))
-        currency = inner.body.get("currency")
-        if currency is None:
-            currency = "USD"
-        if not isinstance(currency, str) or not CURRENCY.fullmatch(currency):
-            inner.refuse("currency", "invalid_value", "A currency has three upper-case letters.")
-            return None
-        return None if amount is None else Money(amount, currency)
-
-    def time(self, name: str) -> datetime | None:
-        value = self.body.get(name)
-        if value is None:
-            return None
-        try:
-            return parse_time(value, field=self.path + name)
-        except InvalidInput as error:
-            self.refuse(name, "invalid_value", error.message)
-            return None
-
-    def list(self, name: str, *, most: int) -> Sequence[Any]:
-        value = self.body.get(name)
-        if value is None:
-            return ()
-        if not isinstance(value, list):
-            self.refuse(name, "invalid_type", "This is a list.")
-            return ()
-        if len(value) > most:
-            self.refuse(name, "too_long", f"This has at most {most} entries.")
-            return ()
-        return value
-
-    def ids(self, name: str, *, most: int) -> tuple[str, ...]:
-        """Return ids in the order given, each once; empty texts are left out."""
-        found: dict[str, None] = {}
-        for index, value in enumerate(self.list(name, most=most)):
-            if not isinstance(value, str) or len(value) > LONGEST_ID:
-                self.refuse(
-                    f"{name}[{index}]", "invalid_value", f"An id has at most {LONGEST_ID} characters."
-                )
-            elif value.strip():
-                found[value.strip()] = None
-        return tuple(found)
+Id = Annotated[str, Meta(max_length=LONGEST_ID)]
+Limit = Annotated[int, Meta(ge=UNLIMITED, le=MOST_REDEMPTIONS)]
+Segments = Annotated[list[Id], Meta(max_length=MOST_SEGMENTS)]
+Categories = Annotated[list[Id], Meta(max_length=MOST_CATEGORIES)]
 
 
-@dataclass(frozen=True, slots=True)
-class CouponBody:
-    """A coupon as a client wrote it. `code` is empty when it wants a generated one."""
+def distinct(ids: list[str]) -> list[str]:
+    """Return the ids in the order given, each once and trimmed; blank ones are left out."""
+    return list(dict.fromkeys(filter(None, map(str.strip, ids))))
 
-    code: str
-    terms: CouponTerms
-    version: int | None
+
+class Restrictions(Body):
+    """Who may redeem a coupon, when, and for what."""
+
+    valid_for: Annotated[
+        list[Id],
+        Meta(
+            max_length=MOST_CUSTOMERS,
+            description="The ids of the only customers who may redeem it; empty for everybody.",
+        ),
+    ] = []
+    valid_from: Annotated[Instant, Meta(description="The first instant at which it is valid.")] | None = None
+    valid_to: Annotated[Instant, Meta(description="The last instant at which it is valid.")] | None = (
+        msgspec.field(name="validUntil", default=None)
+    )
+    min_order_value: Annotated[Money, Meta(description="The order's total must be at least this.")] | None = (
+        None
+    )
+    segments: Annotated[
+        Segments, Meta(description="Members of one of these segments may redeem it. Needs segmentRestricted.")
+    ] = []
+    included_categories: Annotated[
+        Categories,
+        Meta(description="It is for products in or below these categories. Needs categoryRestricted."),
+    ] = []
+    excluded_categories: Annotated[
+        Categories,
+        Meta(description="It is not for products in or below these categories. Needs categoryRestricted."),
+    ] = []
+
+    def __post_init__(self) -> None:
+        # A list of blanks stays one, so that the rules refuse it: it must not open the coupon to everybody.
+        self.valid_for = distinct(self.valid_for) or self.valid_for[:1]
+        self.segments = distinct(self.segments)
+        self.included_categories = distinct(self.included_categories)
+        self.excluded_categories = distinct(self.excluded_categories)
+        self.valid_from, self.valid_to = in_utc(self.valid_from), in_utc(self.valid_to)
+
+
+class CouponMetadata(Metadata):
+    """What a client may say about a coupon besides its contents."""
+
+    mixins: Annotated[dict[str, str], Meta(description="The address of each mixin's schema.")] | None = None
+
+
+class CouponBody(DocumentBody, kw_only=True):
+    """A coupon: everything but its use. Segments and categories are named by their ids."""
+
+    name: Annotated[str, Meta(max_length=LONGEST_NAME, description="What staff and customers call it.")]
+    code: Annotated[
+        str,
+        Meta(
+            max_length=1_000,
+            description="What customers enter. Generated when absent; fixed afterwards.",
+        ),
+    ] = ""
+    description: Annotated[str, Meta(max_length=LONGEST_TEXT, description="What it is for.")] = ""
+    discount_type: Annotated[
+        Literal["PERCENT", "ABSOLUTE", "FREE_SHIPPING"],
+        Meta(description="A share of the order, an amount in a currency, or the cost of shipping."),
+    ] = "ABSOLUTE"
+    discount_percentage: Annotated[Percentage, Meta(description="The share of PERCENT.")] | None = None
+    discount_absolute: Annotated[Money, Meta(description="The amount of ABSOLUTE.")] | None = None
+    discount_calculation_type: Annotated[
+        Literal["TOTAL", "SUBTOTAL"],
+        Meta(description="Which sum of the order the shop applies the discount to."),
+    ] = "SUBTOTAL"
+    allows_anonymous: Annotated[
+        bool, Meta(description="Whether customers who are not logged in may redeem it.")
+    ] = msgspec.field(name="allowAnonymous", default=False)
+    max_redemptions: Annotated[
+        Limit, Meta(description="How often it can be redeemed in all; -1 is unlimited, 0 is never.")
+    ] = UNLIMITED
+    max_redemptions_per_customer: Annotated[
+        Limit,
+        Meta(description="How often a customer can redeem it for each legal entity; -1 is unlimited."),
+    ] = UNLIMITED
+    is_category_restricted: Annotated[
+        bool, Meta(description="Whether it is for products of some categories only.")
+    ] = msgspec.field(name="categoryRestricted", default=False)
+    is_segment_restricted: Annotated[
+        bool, Meta(description="Whether it is for members of some segments only.")
+    ] = msgspec.field(name="segmentRestricted", default=False)
+    restrictions: Restrictions = msgspec.field(default_factory=Restrictions)
+    issued_to: Annotated[
+        Id, Meta(description="The id of the customer who was given it; does not restrict it.")
+    ] = ""
+    metadata: CouponMetadata | None = None
+
+    def __post_init__(self) -> None:
+        self.issued_to = self.issued_to.strip()
+
+
+class ValidationBody(Order, kw_only=True):
+    """What a coupon would be used for, and for whom. The discount is required without items."""
+
+    customer_number: Annotated[
+        Id,
+        Meta(description="The customer's id. Another than the caller needs coupon.coupon_redeem_on_behalf."),
+    ] = ""
+    legal_entity_id: Annotated[
+        Id, Meta(description="The id of the legal entity that the customer acts for.")
+    ] = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.customer_number = self.customer_number.strip()
+        self.legal_entity_id = self.legal_entity_id.strip()
+
+
+class RedemptionBody(ValidationBody, kw_only=True):
+    """What a coupon is used for, and for whom."""
+
+    discount: Annotated[Money, Meta(description="The discount that the shop grants.")]
+
+
+class PastRedemption(RedemptionBody, kw_only=True):
+    """A redemption of another system. Without an id it gets one made of its contents, always the same."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=LONGEST_ID, description="The coupon's code.")]
+    redeemed_at: Annotated[Instant, Meta(description="When it was redeemed.")]
+    id: Annotated[Id, Meta(description="The id of the redemption.")] = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.redeemed_at = self.redeemed_at.astimezone(UTC)
 
     @property
-    def revision(self) -> Revision:
-        return Revision(self.terms, self.version)
+    def external_id(self) -> str:
+        contents = (
+            self.code,
+            self.customer_number,
+            self.legal_entity_id,
+            self.order_code,
+            self.redeemed_at.isoformat(),
+            str(self.order_total),
+            str(self.discount),
+        )
+        return self.id or str(uuid5(NAMESPACE_OID, "\0".join(contents)))
 
 
-@dataclass(frozen=True, slots=True)
-class RedemptionBody:
-    """What a client wants to use a coupon for, and for whom."""
+class ResourceLocation(Body):
+    """Where what was created is found."""
 
-    customer_number: str
-    legal_entity_id: str
-    order: Order
+    id: Annotated[str, Meta(description="The code of a coupon, the id of a redemption.")]
 
 
-def read_object(body: object) -> Mapping[str, Any]:
-    if not isinstance(body, Mapping):
-        raise MalformedBody("The body is a JSON object.")
+class EligibleItem(Body):
+    """A line that a coupon applies to."""
+
+    id: Annotated[str, Meta(description="The id of the product.")]
+    amount: Annotated[Amount, Meta(description="What the line costs.")]
+
+
+class CouponVerdict(Body):
+    """What a coupon that can be redeemed comes to, in the order's currency."""
+
+    eligible_amount: Annotated[
+        Amount, Meta(description="The sum of the eligible items; the order's total without items.")
+    ]
+    discount: Annotated[Amount, Meta(description="What the coupon grants.")]
+    eligible_items: (
+        Annotated[list[EligibleItem], Meta(description="The items that it applies to; absent without items.")]
+        | None
+    ) = None
+
+
+def read_validation(value: object) -> ValidationBody:
+    """Return the body of a validation; raise InvalidBody with all that is wrong."""
+    body = read_body(ValidationBody, value)
+    if body.discount is None and body.items is None:
+        raise InvalidBody([Problem("discount", "invalid", "discount is missing.")])
     return body
 
 
-def read_coupon_body(body: object) -> CouponBody:
-    """Return the coupon of a body; raise InvalidBody with all faults of shape. Rules are not looked at."""
-    problems: Problems = []
-    members = Members(read_object(body), problems)
-    restrictions, metadata = members.members("restrictions"), members.members("metadata")
-    terms = CouponTerms(
-        name=members.text("name", most=LONGEST_NAME, required=True),
-        description=members.text("description", most=LONGEST_TEXT),
-        discount_type=members.choice("discountType", DiscountType.values, DiscountType.ABSOLUTE.value),
-        discount_percentage=members.decimal("discountPercentage", most=Decimal(100)),
-        discount_absolute=members.money("discountAbsolute"),
-        discount_calculation_type=members.choice(
-            "discountCalculationType", DiscountCalculation.values, DiscountCalculation.SUBTOTAL.value
-        ),
-        allows_anonymous=members.flag("allowAnonymous"),
-        max_redemptions=members.limit("maxRedemptions"),
-        max_redemptions_per_customer=members.limit("maxRedemptionsPerCustomer"),
-        is_category_restricted=members.flag("categoryRestricted"),
-        is_segment_restricted=members.flag("segmentRestricted"),
-        valid_for=restrictions.ids("validFor", most=MOST_CUSTOMERS),
-        valid_from=restrictions.time("validFrom"),
-        valid_to=restrictions.time("validUntil"),
-        min_order_value=restrictions.money("minOrderValue"),
-        segments=restrictions.ids("segments", most=MOST_SEGMENTS),
-        included_categories=restrictions.ids("includedCategories", most=MOST_CATEGORIES),
-        excluded_categories=restrictions.ids("excludedCategories", most=MOST_CATEGORIES),
-        issued_to=members.text("issuedTo", most=LONGEST_ID).strip(),
-        mixins=members.object("mixins") or {},
-        mixin_schemas=metadata.texts("mixins"),
-    )
-    code = members.text("code", most=LONGEST_TEXT)
-    version = metadata.whole_number("version", most=MOST_REDEMPTIONS)
-    if problems:
-        raise InvalidBody(problems)
-    return CouponBody(code, terms, version)
+MONEY_COLUMNS = {"discount_absolute": "discount", "min_order_value": "min_order"}
+COLUMNS = frozenset(field.column for field in Coupon._meta.concrete_fields)
+LIMITS = ("max_redemptions", "max_redemptions_per_customer")
 
 
-def wire_document(terms: CouponTerms, version: int) -> dict[str, Any]:
-    """Return the terms as a client writes them, for patches to change."""
-    document = {
-        "name": terms.name,
-        "description": terms.description or None,
-        "discountType": terms.discount_type,
-        "discountPercentage": terms.discount_percentage,
-        "discountAbsolute": wire_money(terms.discount_absolute),
-        "discountCalculationType": terms.discount_calculation_type,
-        "allowAnonymous": terms.allows_anonymous,
-        "maxRedemptions": UNLIMITED if terms.max_redemptions is None else terms.max_redemptions,
-        "maxRedemptionsPerCustomer": UNLIMITED
-        if terms.max_redemptions_per_customer is None
-        else terms.max_redemptions_per_customer,
-        "categoryRestricted": terms.is_category_restricted,
-        "segmentRestricted": terms.is_segment_restricted,
-        "restrictions": present(
-            {
-                "validFor": list(terms.valid_for),
-                "validFrom": wire_time(terms.valid_from),
-                "validUntil": wire_time(terms.valid_to),
-                "minOrderValue": wire_money(terms.min_order_value),
-                "segments": list(terms.segments) or None,
-                "includedCategories": list(terms.included_categories) or None,
-                "excludedCategories": list(terms.excluded_categories) or None,
-            }
-        ),
-        "issuedTo": terms.issued_to or None,
-        "mixins": dict(terms.mixins) or None,
-        "metadata": present({"version": version, "mixins": dict(terms.mixin_schemas) or None}),
-    }
-    return present(document)
+def columns_of(body: CouponBody) -> dict[str, Any]:
+    """Return the body as columns of the coupon's row, all but its code.
 
-
-def present(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value is not None}
-
-
-def wire_money(money: Money | None) -> dict[str, Any] | None:
-    return {"amount": money.amount, "currency": money.currency} if money else None
-
-
-def wire_time(moment: datetime | None) -> str | None:
-    return format_time(moment) if moment else None
-
-
-def read_redemption_body(body: object, *, is_validation: bool = False) -> RedemptionBody:
-    """Return what a redemption's or validation's body says; raise InvalidBody with all faults.
-
-    The discount is needed but for a validation with items, which is how a shop learns it.
+    Segments and categories have tables of their own.
     """
-    problems: Problems = []
-    members = Members(read_object(body), problems)
-    has_items = members.body.get("items") is not None
-    total = members.money("orderTotal", required=True)
-    discount = members.money("discount", required=not (is_validation and has_items))
-    items = tuple(
-        read_item(entry, problems, f"items[{index}]")
-        for index, entry in enumerate(members.list("items", most=MOST_ITEMS))
-    )
-    customer_number = members.text("customerNumber", most=LONGEST_ID).strip()
-    legal_entity_id = members.text("legalEntityId", most=LONGEST_ID).strip()
-    order_code = members.text("orderCode", most=LONGEST_ORDER_CODE).strip()
-    if problems or total is None:
-        raise InvalidBody(problems)
-    order = Order(total, discount, items if has_items else None, order_code)
-    return RedemptionBody(customer_number, legal_entity_id, order)
+    columns: dict[str, Any] = {}
+    for part in (body, body.restrictions):
+        for name, value in msgspec.structs.asdict(part).items():
+            if prefix := MONEY_COLUMNS.get(name):
+                columns[f"{prefix}_amount"] = value.amount if value else None
+                columns[f"{prefix}_currency"] = value.currency if value else None
+            elif name in LIMITS:
+                columns[name] = None if value == UNLIMITED else value
+            elif name in COLUMNS:
+                columns[name] = value
+    del columns["code"]
+    return {**columns, "mixins": body.mixins or {}, "mixin_schemas": dict(body.mixin_schemas)}
 
 
-def read_item(entry: object, problems: Problems, path: str) -> OrderItem:
-    if not isinstance(entry, Mapping):
-        problems.append((path, "invalid_type", "An item is an object with id and amount."))
-        return OrderItem("", Decimal(0))
-    members = Members(entry, problems, f"{path}.")
-    product_id = members.text("id", most=LONGEST_ID, required=True)
-    if members.body.get("amount") is None:
-        members.refuse("amount", "missing_value", "This is needed.")
-    amount = members.decimal("amount", most=LARGEST_AMOUNT, default=Decimal(0))
-    quantity = members.decimal("quantity", most=LARGEST_AMOUNT, default=Decimal(1))
-    return OrderItem(product_id, amount or Decimal(0), quantity or Decimal(1))
+def stored_body(coupon: Coupon) -> CouponBody:
+    """Return a stored coupon as a client would send it, with restrictions to what was deleted meanwhile."""
+    categories = list(coupon.category_restrictions.values_list("category_external_id", "is_excluded"))
+    named: dict[str, Any] = {
+        "segments": list(coupon.segment_restrictions.values_list("segment_external_id", flat=True)),
+        "included_categories": [category for category, is_excluded in categories if not is_excluded],
+        "excluded_categories": [category for category, is_excluded in categories if is_excluded],
+    }
+    body = values_of(coupon, CouponBody)
+    body["metadata"] = CouponMetadata(version=coupon.version, mixins=coupon.mixin_schemas or None)
+    body["mixins"] = coupon.mixins or None
+    return CouponBody(**body, restrictions=Restrictions(**values_of(coupon, Restrictions), **named))
+
+
+def values_of(coupon: Coupon, kind: type[Body]) -> dict[str, Any]:
+    """Return those fields of the body that are columns of the coupon."""
+    values: dict[str, Any] = {}
+    for name in kind.__struct_fields__:
+        if prefix := MONEY_COLUMNS.get(name):
+            values[name] = stored_money(
+                getattr(coupon, f"{prefix}_amount"), getattr(coupon, f"{prefix}_currency")
+            )
+        elif name in COLUMNS:
+            value = getattr(coupon, name)
+            values[name] = UNLIMITED if value is None and name in LIMITS else value
+    return values
+
+
+def patched_document(body: CouponBody) -> dict[str, Any]:
+    """Return the coupon as the JSON document that patches change; the code is not part of it."""
+    document = without_nulls(msgspec.to_builtins(body, builtin_types=(Decimal, datetime), enc_hook=Decimal))
+    del document["code"]
+    for name in ("description", "issuedTo"):
+        if not document[name]:
+            del document[name]
+    for name in ("segments", "includedCategories", "excludedCategories"):
+        if not document["restrictions"][name]:
+            del document["restrictions"][name]
+    return document
+
+
+def without_nulls(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members that are present, times as they are written."""
+    written: dict[str, Any] = {}
+    for name, value in members.items():
+        if name == "mixins":
+            if value:
+                written[name] = value
+        elif isinstance(value, dict):
+            written[name] = without_nulls(value)
+        elif value is not None:
+            written[name] = format_time(value) if isinstance(value, datetime) else value
+    return written
+
+
+def attributes_by_path() -> dict[str, str]:
+    """Return the attribute that holds each field, by the field's path on the wire."""
+    return {
+        f"{path}{wire}": name
+        for path, kind in (("", CouponBody), ("restrictions.", Restrictions))
+        for wire, name in zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True)
+    }

@@ -1,4 +1,4 @@
-"""May this coupon be used, by this buyer, for this order, now? One verdict for every door.
+"""May this coupon be used, by this buyer, for this order, now? One verdict for every entry point.
 
 Validation, redemption, the admin's explanation and the replay of history all ask here. All checks are made
 independently of each other, so that a refusal names every reason.
@@ -19,7 +19,7 @@ from coupons.eligibility_queries import (
 )
 from coupons.errors import CouponNotFound, CouponNotRedeemable
 from coupons.models import DiscountType
-from coupons.money import Money, round_to_minor_unit
+from coupons.money import Amount, Money, round_to_minor_unit
 from coupons.orders import Buyer, Order, OrderItem
 from coupons.reasons import Reason, ReasonType
 
@@ -29,7 +29,7 @@ class Verdict:
     """What a coupon comes to for a buyer and an order; it may be used when there is no reason against it.
 
     `eligible_amount` is what the discount is computed on: the eligible items' sum, or the order's total
-    without items. `discount` is what the coupon grants, None where that cannot be told (an amount in another
+    without items. `discount` is what the coupon grants, None where that is unknown (an amount in another
     currency than the order's). Both are in the order's currency, and None without an order.
     """
 
@@ -76,7 +76,7 @@ def judge(
     if order is None:
         return Verdict(coupon, customer, tuple(reasons))
     eligible_items: tuple[OrderItem, ...] = ()
-    eligible_amount = order.total.amount
+    eligible_amount: Decimal = order.order_total.amount
     if order.items is not None:
         ids = tuple(dict.fromkeys(item.id for item in order.items))
         found = eligible_products(tenant_id, coupon, customer, ids, at=at)
@@ -84,7 +84,7 @@ def judge(
         eligible_amount = sum((item.amount for item in eligible_items), Decimal(0))
         if not eligible_items:
             reasons.append(Reason(ReasonType.NO_ITEM, "The coupon applies to none of the items."))
-    discount = granted_discount(coupon, Money(eligible_amount, order.total.currency))
+    discount = granted_discount(coupon, Money(Amount(eligible_amount), order.order_total.currency))
     reasons.extend(order_reasons(coupon, order, discount))
     return Verdict(coupon, customer, tuple(reasons), eligible_items, eligible_amount, discount)
 
@@ -134,7 +134,7 @@ def use_reasons(coupon: CouponSnapshot, customer: CustomerState) -> Iterator[Rea
 def buyer_reasons(coupon: CouponSnapshot, customer: CustomerState) -> Iterator[Reason]:
     number = customer.customer_number
     if not number and not coupon.allows_anonymous:
-        yield Reason(ReasonType.ANONYMOUS, "The coupon is for known customers alone.")
+        yield Reason(ReasonType.ANONYMOUS, "The coupon is only for customers who are logged in.")
     if number and customer.customer_id is None and not coupon.allows_anonymous:
         yield Reason(ReasonType.CUSTOMER, f"There is no customer {number}.")
     elif coupon.valid_for and number not in coupon.valid_for:
@@ -147,11 +147,11 @@ def buyer_reasons(coupon: CouponSnapshot, customer: CustomerState) -> Iterator[R
 
 
 def order_reasons(coupon: CouponSnapshot, order: Order, granted: Decimal | None) -> Iterator[Reason]:
-    currency = order.total.currency
+    currency = order.order_total.currency
     minimum = coupon.min_order_value if coupon.min_order_value and coupon.min_order_value.amount else None
     if mismatches := list(currency_mismatches(coupon, order, minimum)):
         yield Reason(ReasonType.CURRENCY, f"The order is in {currency}, but {' and '.join(mismatches)}.")
-    if minimum and minimum.currency == currency and order.total.amount < minimum.amount:
+    if minimum and minimum.currency == currency and order.order_total.amount < minimum.amount:
         yield Reason(ReasonType.MIN_ORDER_VALUE, f"The order must come to at least {minimum}.")
     if (
         order.discount is not None
@@ -160,11 +160,11 @@ def order_reasons(coupon: CouponSnapshot, order: Order, granted: Decimal | None)
         and order.discount.currency == currency
         and order.discount.amount > granted
     ):
-        yield Reason(ReasonType.DISCOUNT, f"The coupon grants {Money(granted, currency)} at most.")
+        yield Reason(ReasonType.DISCOUNT, f"The coupon grants {Money(Amount(granted), currency)} at most.")
 
 
 def currency_mismatches(coupon: CouponSnapshot, order: Order, minimum: Money | None) -> Iterator[str]:
-    currency = order.total.currency
+    currency = order.order_total.currency
     absolute = coupon.discount_absolute if coupon.discount_type == DiscountType.ABSOLUTE else None
     if absolute and absolute.currency != currency:
         yield f"the coupon grants an amount in {absolute.currency}"

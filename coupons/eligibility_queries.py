@@ -9,7 +9,7 @@ from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from coupons.codes import has_code
 from coupons.errors import CouponNotFound
-from coupons.money import Money
+from coupons.money import Money, stored_money
 from coupons.orders import Buyer
 from segments.customer_context import checked_customer_context
 from segments.visibility import matching_products, segments_of_member
@@ -99,7 +99,7 @@ def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnaps
         is_deleted=is_deleted,
         discount_type=discount_type,
         discount_percentage=percentage,
-        discount_absolute=None if discount_amount is None else Money(discount_amount, discount_currency),
+        discount_absolute=stored_money(discount_amount, discount_currency),
         allows_anonymous=allows_anonymous,
         max_redemptions=max_redemptions,
         max_redemptions_per_customer=max_redemptions_per_customer,
@@ -108,7 +108,7 @@ def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnaps
         valid_for=tuple(valid_for),
         valid_from=valid_from,
         valid_to=valid_to,
-        min_order_value=None if min_order_amount is None else Money(min_order_amount, min_order_currency),
+        min_order_value=stored_money(min_order_amount, min_order_currency),
         redemption_count=redemption_count,
     )
 

@@ -1,19 +1,9 @@
 """What coupons can refuse, as facts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from core.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from core.errors import AlreadyExists, Conflict, InvalidBody, InvalidInput, NotFound
 from coupons.reasons import Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A term of a coupon that breaks a rule; `field` is its name in `CouponTerms`."""
-
-    field: str
-    code: str
-    message: str
 
 
 class InvalidCode(InvalidInput):
@@ -25,14 +15,10 @@ class InvalidCode(InvalidInput):
         super().__init__(message, field="code")
 
 
-class InvalidTerms(InvalidInput):
-    """Terms of a coupon contradict each other, or name what does not exist. Lists all that is wrong."""
+class InvalidTerms(InvalidBody):
+    """Fields of a coupon contradict each other, or name what does not exist. Lists all that is wrong."""
 
     code = "invalid_terms"
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(problem.message for problem in problems), field=problems[0].field)
-        self.problems = tuple(problems)
 
 
 class CouponNotFound(NotFound):
@@ -74,7 +60,7 @@ class CouponNotRedeemable(InvalidInput):
 
 
 class CodesWouldCollide(Conflict):
-    """Two coupons have codes that differ by case alone, so case cannot stop to matter."""
+    """Two coupons have codes that differ only by case, so case must go on to matter."""
 
     code = "codes_would_collide"
 

@@ -1,16 +1,21 @@
 """Amounts of money: decimal everywhere, rounded half up to the currency's minor unit where a rule rounds."""
 
 import re
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated, Any, ClassVar, Self
+
+from msgspec import Meta, Struct, field
+
+from core.bodies import MESSAGE, LanguageContext, as_number
+from core.errors import InvalidInput
 
 FINEST = Decimal("0.000001")
-"""What the service stores: six decimal places, more than any currency has."""
-
-CURRENCY = re.compile(r"[A-Z]{3}")
-"""The letters of a currency. Use `fullmatch`."""
+"""The precision of stored amounts: six decimal places, more than any currency has."""
 
 LARGEST_AMOUNT = Decimal(1_000_000_000_000)
+
+CURRENCY = r"^[A-Z]{3}$(?!\n)"
+CURRENCY_CODE = re.compile(CURRENCY)
 
 # ISO 4217: currencies whose minor unit is not a hundredth.
 DECIMAL_PLACES = {
@@ -23,15 +28,55 @@ DECIMAL_PLACES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Money:
+class Amount(Decimal):
+    """A number from 0 to `largest`, exactly as it was written, to six decimal places."""
+
+    largest: ClassVar[Decimal] = LARGEST_AMOUNT
+
+    @classmethod
+    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
+        """Return the number of a body; raise InvalidInput unless it is one within the bounds."""
+        number = None if isinstance(value, str) else as_number(value)
+        if number is None:
+            raise InvalidInput(f"{field} must be a number.", field=field)
+        if not 0 <= number <= cls.largest:
+            raise InvalidInput(f"{field} must be between 0 and {cls.largest}.", field=field)
+        return cls(number.quantize(FINEST, rounding=ROUND_HALF_UP))
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"type": "number", "minimum": 0, "maximum": int(cls.largest)}
+
+
+class Percentage(Amount):
+    """A number from 0 to 100."""
+
+    largest = Decimal(100)
+
+
+class Money(Struct, frozen=True):
     """An amount in a currency, named by its ISO 4217 letters."""
 
-    amount: Decimal
-    currency: str
+    amount: Annotated[Amount, Meta(description="The amount in the currency; 0 when absent.")] = field(
+        default_factory=Amount
+    )
+    currency: Annotated[
+        str,
+        Meta(
+            pattern=CURRENCY,
+            description="The currency's ISO 4217 code, such as EUR.",
+            extra={MESSAGE: "must be the three upper-case letters of a currency"},
+        ),
+    ] = "USD"
 
     def __str__(self) -> str:
         return f"{plain(self.amount)} {self.currency}"
+
+
+def stored_money(amount: Decimal | None, currency: str | None) -> Money | None:
+    """Return the money of two columns; None when they are empty."""
+    return None if amount is None or currency is None else Money(Amount(amount), currency)
 
 
 def round_to_minor_unit(amount: Decimal, currency: str) -> Decimal:

@@ -1,32 +1,55 @@
 """Who wants to use a coupon, and for what."""
 
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Self
+from typing import Annotated, Self
 
+from msgspec import Meta, Struct, field
+
+from core.bodies import Body, Reference
 from core.errors import NotAllowed
 from core.tenancy.callers import Caller
-from coupons.money import Money
+from coupons.money import Amount, Money
 from segments.customer_context import Shopper, shopper_of
 
-
-@dataclass(frozen=True, slots=True)
-class OrderItem:
-    """A line of an order: a product by its wire id, and what the whole line costs in the order's currency."""
-
-    id: str
-    amount: Decimal
-    quantity: Decimal = Decimal(1)
+LONGEST_ORDER_CODE = 255
+MOST_ITEMS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is bought. `discount` is what the shop took off; without `items` (None) the total counts."""
+class OrderItem(Struct, frozen=True):
+    """A line of an order."""
 
-    total: Money
-    discount: Money | None = None
-    items: tuple[OrderItem, ...] | None = None
-    code: str = ""
+    id: Annotated[Reference, Meta(description="The id of a product.")]
+    amount: Annotated[Amount, Meta(description="What the whole line costs, in the order's currency.")]
+    quantity: Annotated[Amount, Meta(description="How many are bought; 1 when absent.")] = field(
+        default_factory=lambda: Amount(1)
+    )
+
+
+class Order(Body):
+    """What is bought. `discount` is what the shop deducted; without `items` (None) the total counts."""
+
+    order_total: Annotated[Money, Meta(description="The amount of the purchase.")]
+    discount: Annotated[Money, Meta(description="The discount that the shop grants.")] | None = None
+    items: (
+        Annotated[
+            list[OrderItem],
+            Meta(
+                max_length=MOST_ITEMS,
+                description="The order's lines. With them only eligible lines are discounted.",
+            ),
+        ]
+        | None
+    ) = None
+    order_code: Annotated[
+        str,
+        Meta(
+            max_length=LONGEST_ORDER_CODE,
+            description="The code of the order. Repeating it returns the first redemption.",
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        self.order_code = self.order_code.strip()
 
 
 @dataclass(frozen=True, slots=True)

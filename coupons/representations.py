@@ -1,5 +1,9 @@
 """What clients read of coupons and redemptions."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from core.bodies import Body, schema_components
 from core.representation.fields import (
     Boolean,
     Field,
@@ -13,11 +17,27 @@ from core.representation.fields import (
     Time,
 )
 from core.representation.representations import Representation
+from coupons.bodies import CouponBody, PastRedemption
 
 STATUS = (
     "(CASE WHEN coupon.valid_from > now() THEN 'INACTIVE' WHEN coupon.valid_to < now() THEN 'EXPIRED'"
     " WHEN coupon.redemption_count >= coupon.max_redemptions THEN 'USED' ELSE 'VALID' END)"
 )
+
+
+def descriptions(kind: type[Body]) -> dict[str, dict[str, Any]]:
+    """Return the description of each field that the body has too, by its path."""
+    components = schema_components(kind)
+
+    def walk(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        reference = schema.get("$ref") or next((part["$ref"] for part in schema.get("allOf", ())), "")
+        inner = components[reference.rpartition("/")[2]] if reference else schema
+        if path and "description" in schema:
+            yield path, {name: schema[name] for name in ("description", "enum") if name in schema}
+        for name, member in inner.get("properties", {}).items():
+            yield from walk(member, f"{path}.{name}" if path else name)
+
+    return dict(walk(components[kind.__name__], ""))
 
 
 def money(amount: str, currency: str) -> Nested:
@@ -65,7 +85,35 @@ DOCUMENT_FIELDS: dict[str, Field] = {
     "metadata": Nested({"version": Integer("coupon.version"), "mixins": Json("coupon.mixin_schemas")}),
 }
 
+COUPON_DOCUMENTED: dict[str, dict[str, Any]] = {
+    **descriptions(CouponBody),
+    "code": {"description": "What customers enter."},
+    "status": {
+        "enum": ["VALID", "INACTIVE", "EXPIRED", "USED"],
+        "description": "INACTIVE before validFrom, EXPIRED after validUntil, USED after maxRedemptions uses.",
+    },
+    "referralCoupon": {"description": "Whether it is a customer's referral coupon."},
+    "redemptionCount": {"description": "How often it has been redeemed."},
+    "legalEntityRedemptions": {
+        "description": "How often it has been redeemed for each legal entity.",
+        "items": {
+            "type": "object",
+            "properties": {
+                "legalEntityId": {"type": "string", "description": "The id of the legal entity."},
+                "count": {"type": "integer", "description": "How often it was redeemed for it."},
+            },
+        },
+    },
+    "deleted": {"description": "Whether it is deleted."},
+    "metadata": {"description": "Its version, and the addresses of its mixins' schemas."},
+    "metadata.version": {"description": "0 at first; each change adds 1."},
+    "restrictions": {"description": "Who may redeem it, when, and for what."},
+    "mixins": {"description": "Free attributes."},
+}
+
 COUPONS = Representation(
+    name="Coupon",
+    documented=COUPON_DOCUMENTED,
     table="coupons_coupon",
     alias="coupon",
     derived=("status", "redemptionCount", "legalEntityRedemptions"),
@@ -87,6 +135,8 @@ COUPONS = Representation(
 )
 
 COUPONS_FOR_SHOPPERS = Representation(
+    name="CouponForShoppers",
+    documented=COUPON_DOCUMENTED,
     table="coupons_coupon",
     alias="coupon",
     derived=("status",),
@@ -95,6 +145,8 @@ COUPONS_FOR_SHOPPERS = Representation(
 """Without what is the seller's business: other customers, use, limits of use."""
 
 REDEMPTIONS = Representation(
+    name="Redemption",
+    documented={**descriptions(PastRedemption), "code": {"description": "The coupon's code."}},
     table="coupons_redemption",
     alias="redemption",
     joins={"coupon": "JOIN coupons_coupon AS coupon ON coupon.id = redemption.coupon_id"},

@@ -1,17 +1,16 @@
 """The campaigns' coupons: one for each product code of a coupon and each campaign that it was sent in."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 
 from config.demo.calendar import Calendar
 from config.demo.campaigns import segment_id
 from config.demo.rows import Load
 from config.demo.shop import CURRENCY
 from config.demo.source import SourceRow, file_name
+from coupons.bodies import CouponBody, Restrictions
 from coupons.imports.coupons import changed_coupons
-from coupons.money import Money
-from coupons.operations.bulk import CouponRow, upsert_coupons
-from coupons.terms import CouponTerms
+from coupons.money import Amount, Money, Percentage
+from coupons.operations.bulk import upsert_coupons
 
 PERCENTAGES = (5, 10, 15, 20, 25)
 AMOUNTS = ("0.50", "0.75", "1.00", "1.50", "2.00")
@@ -23,8 +22,8 @@ def coupon_code(upc: int, campaign: int) -> str:
     return f"C{campaign:02}-{upc}"
 
 
-def coupon_terms(upc: int, campaign: int, *, campaign_row: SourceRow, calendar: Calendar) -> CouponTerms:
-    """Return what a coupon grants: for an even UPC a percentage, for an odd one an amount."""
+def coupon_body(upc: int, campaign: int, *, campaign_row: SourceRow, calendar: Calendar) -> CouponBody:
+    """Return a campaign's coupon: for an even UPC it grants a percentage, for an odd one an amount."""
     step = upc // 2 % len(PERCENTAGES)
     percentage = None if upc % 2 else PERCENTAGES[step]
     if percentage is not None:
@@ -32,30 +31,30 @@ def coupon_terms(upc: int, campaign: int, *, campaign_row: SourceRow, calendar: 
     else:
         english, german = f"${AMOUNTS[step]} off", f"{AMOUNTS[step].replace('.', ',')} $ Rabatt"
     names = {"en": f"{english} in campaign {campaign}", "de": f"{german} in Kampagne {campaign}"}
-    return CouponTerms(
+    return CouponBody(
+        code=coupon_code(upc, campaign),
         name=names["en"],
         discount_type="ABSOLUTE" if percentage is None else "PERCENT",
-        discount_percentage=None if percentage is None else Decimal(percentage),
-        discount_absolute=Money(Decimal(AMOUNTS[step]), CURRENCY) if percentage is None else None,
+        discount_percentage=None if percentage is None else Percentage(percentage),
+        discount_absolute=Money(Amount(AMOUNTS[step]), CURRENCY) if percentage is None else None,
         max_redemptions_per_customer=REDEMPTIONS_OF_EACH,
         is_segment_restricted=True,
-        segments=(segment_id(campaign),),
-        valid_from=calendar.starts(campaign_row["start_date"]),
-        valid_to=calendar.ends(campaign_row["end_date"]),
+        restrictions=Restrictions(
+            segments=[segment_id(campaign)],
+            valid_from=calendar.starts(campaign_row["start_date"]),
+            valid_to=calendar.ends(campaign_row["end_date"]),
+        ),
         mixins={"completeJourney": {"couponUpc": str(upc), "campaignId": campaign, "name": names}},
     )
 
 
 def coupon_rows(
     coupons: Iterable[SourceRow], campaigns: Mapping[int, SourceRow], calendar: Calendar
-) -> dict[str, CouponRow]:
+) -> dict[str, CouponBody]:
     """Return the coupons by code, in the order of their codes."""
     pairs = sorted({(row["campaign_id"], row["coupon_upc"]) for row in coupons})
     rows = (
-        CouponRow(
-            coupon_code(upc, campaign),
-            coupon_terms(upc, campaign, campaign_row=campaigns[campaign], calendar=calendar),
-        )
+        coupon_body(upc, campaign, campaign_row=campaigns[campaign], calendar=calendar)
         for campaign, upc in pairs
     )
     return {row.code: row for row in rows}

@@ -67,8 +67,8 @@ class Scalar(Field):
 
     type: str
 
-    def __init__(self, expression: str, *, needs: tuple[str, ...] = ()) -> None:
-        self.expression = Sql(expression)
+    def __init__(self, expression: str | Sql, *, needs: tuple[str, ...] = ()) -> None:
+        self.expression = Sql(expression) if isinstance(expression, str) else expression
         self.needs = needs
 
     @abstractmethod
@@ -96,7 +96,9 @@ class Text(Scalar):
 
     type = "text"
 
-    def __init__(self, expression: str, *, needs: tuple[str, ...] = (), omit_empty: bool = False) -> None:
+    def __init__(
+        self, expression: str | Sql, *, needs: tuple[str, ...] = (), omit_empty: bool = False
+    ) -> None:
         super().__init__(expression, needs=needs)
         if omit_empty:
             self.expression = sql("nullif({value}, '')", value=self.expression)
@@ -247,8 +249,10 @@ class Localized(Field):
 class Json(Field):
     """Free JSON (`jsonb`), returned as stored; absent when NULL, or when empty and `omit_empty`."""
 
-    def __init__(self, expression: str, *, needs: tuple[str, ...] = (), omit_empty: bool = True) -> None:
-        self.expression = Sql(expression)
+    def __init__(
+        self, expression: str | Sql, *, needs: tuple[str, ...] = (), omit_empty: bool = True
+    ) -> None:
+        self.expression = Sql(expression) if isinstance(expression, str) else expression
         self.needs = needs
         self.omit_empty = omit_empty
 

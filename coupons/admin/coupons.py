@@ -16,7 +16,7 @@ from coupons.admin.filters import RestrictionFilter, StateFilter
 from coupons.admin.refusal import RefusalPage
 from coupons.forms.coupons import FORM_FIELDS, CouponForm
 from coupons.models import Coupon, DiscountType
-from coupons.money import Money, plain
+from coupons.money import plain, stored_money
 from coupons.operations import create_coupon, delete_coupon, find_coupon, replace_coupon
 from coupons.usage import status_of, usage_of, warnings_about
 
@@ -158,7 +158,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
             case DiscountType.PERCENT if coupon.discount_percentage is not None:
                 return f"{plain(coupon.discount_percentage)} %"
             case DiscountType.ABSOLUTE if coupon.discount_amount is not None:
-                return str(Money(coupon.discount_amount, coupon.discount_currency or ""))
+                return str(stored_money(coupon.discount_amount, coupon.discount_currency))
         return "Free shipping"
 
     @admin.display(description="For")
@@ -216,14 +216,11 @@ class CouponAdmin(RefusalPage, TenantAdmin):
             stored = replace_coupon(
                 tenant_id=obj.tenant_id,
                 code=obj.code,
-                terms=form.terms,
-                expected_version=form.version_seen,
+                body=form.body,
                 at=at,
             )
         else:
-            stored = create_coupon(
-                tenant_id=obj.tenant_id, code=form.cleaned_data["code"], terms=form.terms, at=at
-            )
+            stored = create_coupon(tenant_id=obj.tenant_id, body=form.body, at=at)
         adopt(obj, find_coupon(obj.tenant_id, stored.code))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from core.admin import AutocompleteFilter, TenantAdmin
 from coupons.models import Redemption
-from coupons.money import Money
+from coupons.money import stored_money
 from coupons.operations import delete_redemption
 
 
@@ -60,11 +60,11 @@ class RedemptionAdmin(TenantAdmin):
 
     @admin.display(description="Total", ordering="order_total_amount")
     def total(self, redemption: Redemption) -> str:
-        return str(Money(redemption.order_total_amount, redemption.order_total_currency))
+        return str(stored_money(redemption.order_total_amount, redemption.order_total_currency))
 
     @admin.display(description="Discount", ordering="discount_amount")
     def discount(self, redemption: Redemption) -> str:
-        return str(Money(redemption.discount_amount, redemption.discount_currency))
+        return str(stored_money(redemption.discount_amount, redemption.discount_currency))
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

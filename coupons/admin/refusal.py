@@ -16,7 +16,7 @@ from coupons.eligibility import Verdict, assess_coupon
 from coupons.errors import CouponNotFound
 from coupons.forms.refusal import RefusalForm
 from coupons.models import Coupon
-from coupons.money import Money
+from coupons.money import Amount, Money
 from coupons.orders import Buyer, Order
 
 
@@ -78,5 +78,5 @@ class RefusalPage(admin.ModelAdmin):
             if customer
             else Buyer.anonymous(tenant_id, legal_entity_id=legal_entity_id)
         )
-        order = None if total is None else Order(Money(total, form.cleaned_data["currency"]))
+        order = None if total is None else Order(Money(Amount(total), form.cleaned_data["currency"]))
         return assess_coupon(tenant_id=tenant_id, code=coupon.code, buyer=buyer, order=order, at=at)

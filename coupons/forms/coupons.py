@@ -10,16 +10,27 @@ from django.db.models import QuerySet
 from catalog.models import Category
 from core.admin import DocumentForm
 from core.admin.forms import AutocompleteSelect
+from coupons.bodies import (
+    UNLIMITED,
+    CouponBody,
+    CouponMetadata,
+    Restrictions,
+    attributes_by_path,
+    stored_body,
+)
 from coupons.codes import check_code
 from coupons.errors import InvalidCode
 from coupons.models import Coupon, CouponCategory, CouponSegment
-from coupons.money import Money, plain
-from coupons.operations import stored_terms
-from coupons.terms import CouponTerms, problems_of
+from coupons.money import plain, stored_money
+from coupons.rules import problems_of
 from segments.models import Segment
 
-FORM_FIELDS = {"discount_absolute": "discount_amount", "min_order_value": "min_order_amount"}
-"""The form's fields of terms that are called otherwise there."""
+FORM_FIELDS = {
+    **attributes_by_path(),
+    "discountAbsolute": "discount_amount",
+    "restrictions.minOrderValue": "min_order_amount",
+}
+"""The form's fields by the paths on the wire that errors name."""
 
 
 class AutocompleteSelectMultiple(widgets.AutocompleteSelectMultiple, AutocompleteSelect):
@@ -45,7 +56,7 @@ class CustomersField(SimpleArrayField):
 
 
 class CouponForm(DocumentForm):
-    """A coupon's terms. A script hides what the chosen kind does not need; the same rules judge all of it."""
+    """A coupon. A script hides what the chosen kind does not need; all rules of the API apply."""
 
     admin_site: AdminSite
 
@@ -106,7 +117,7 @@ class CouponForm(DocumentForm):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         is_new = self.instance._state.adding
-        self.stored = None if is_new else stored_terms(self.instance)
+        self.stored = None if is_new else stored_body(self.instance).restrictions
         for name in ("discount_percentage", "discount_amount", "min_order_amount"):
             if isinstance(self.initial.get(name), Decimal):  # an address may begin the form with any text
                 self.initial[name] = plain(self.initial[name])
@@ -158,8 +169,8 @@ class CouponForm(DocumentForm):
             if self.cleaned_data.get(amount) is None:
                 self.cleaned_data[currency] = None
         if not self.errors:
-            for problem in problems_of(self.terms):
-                self.add_error(FORM_FIELDS.get(problem.field, problem.field), problem.message)
+            for problem in problems_of(self.body):
+                self.add_error(FORM_FIELDS[problem.field], problem.message)
         return cleaned
 
     def validate_constraints(self) -> None:
@@ -168,42 +179,46 @@ class CouponForm(DocumentForm):
     def validate_unique(self) -> None:
         """See `validate_constraints`."""
 
-    def named(self, name: str) -> tuple[str, ...]:
+    def named(self, name: str) -> list[str]:
         """Return the ids that the field chooses, and those that were deleted meanwhile unless forgotten."""
-        chosen = tuple(row.external_id for row in self.cleaned_data[name])
+        chosen = [row.external_id for row in self.cleaned_data[name]]
         return (
-            chosen if self.cleaned_data.get("forgets_missing") else (*chosen, *self.missing().get(name, ()))
+            chosen if self.cleaned_data.get("forgets_missing") else [*chosen, *self.missing().get(name, ())]
         )
 
-    def money(self, kind: str) -> Money | None:
-        amount, currency = self.cleaned_data[f"{kind}_amount"], self.cleaned_data[f"{kind}_currency"]
-        return None if amount is None else Money(amount, currency)
-
     @property
-    def terms(self) -> CouponTerms:
-        """The terms that the form describes; call it when the fields are clean."""
+    def body(self) -> CouponBody:
+        """The coupon that the form describes. Call it when the fields are clean."""
         entered = self.cleaned_data
         by_segments, by_categories = entered["is_segment_restricted"], entered["is_category_restricted"]
-        return CouponTerms(
+        return CouponBody(
             name=entered["name"],
+            code=entered.get("code", ""),
             description=entered["description"],
             discount_type=entered["discount_type"],
             discount_percentage=entered["discount_percentage"],
-            discount_absolute=self.money("discount"),
+            discount_absolute=stored_money(entered["discount_amount"], entered["discount_currency"]),
             discount_calculation_type=entered["discount_calculation_type"],
             allows_anonymous=entered["allows_anonymous"],
-            max_redemptions=entered["max_redemptions"],
-            max_redemptions_per_customer=entered["max_redemptions_per_customer"],
+            max_redemptions=limit_of(entered["max_redemptions"]),
+            max_redemptions_per_customer=limit_of(entered["max_redemptions_per_customer"]),
             is_category_restricted=by_categories,
             is_segment_restricted=by_segments,
-            valid_for=tuple(entered["valid_for"] or ()),
-            valid_from=entered["valid_from"],
-            valid_to=entered["valid_to"],
-            min_order_value=self.money("min_order"),
-            segments=self.named("segments") if by_segments else (),
-            included_categories=self.named("included_categories") if by_categories else (),
-            excluded_categories=self.named("excluded_categories") if by_categories else (),
-            issued_to=entered["issued_to"].strip(),
+            restrictions=Restrictions(
+                valid_for=entered["valid_for"] or [],
+                valid_from=entered["valid_from"],
+                valid_to=entered["valid_to"],
+                min_order_value=stored_money(entered["min_order_amount"], entered["min_order_currency"]),
+                segments=self.named("segments") if by_segments else [],
+                included_categories=self.named("included_categories") if by_categories else [],
+                excluded_categories=self.named("excluded_categories") if by_categories else [],
+            ),
+            issued_to=entered["issued_to"],
             mixins=entered["mixins"],
-            mixin_schemas=entered["mixin_schemas"],
+            metadata=CouponMetadata(version=self.version_seen, mixins=entered["mixin_schemas"]),
         )
+
+
+def limit_of(uses: int | None) -> int:
+    """Return a limit as the wire has it; an empty one is unlimited."""
+    return UNLIMITED if uses is None else uses

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from core.bodies import read_body
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.exports import stored_bodies
@@ -13,12 +14,12 @@ from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
-from coupons.bodies import read_coupon_body
+from coupons.bodies import CouponBody
 from coupons.codes import normalise_code
 from coupons.errors import CouponNotFound
 from coupons.imports.coupons import changed_coupons
 from coupons.models import Coupon
-from coupons.operations.bulk import CouponRow, lock_by_code, upsert_coupons
+from coupons.operations.bulk import lock_by_code, upsert_coupons
 from coupons.operations.coupons import delete_coupon, settings_of
 from coupons.representations import COUPONS as ANSWER
 
@@ -74,16 +75,16 @@ EXPORT = Export(
 )
 
 
-def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> CouponRow:
-    coupon = read_coupon_body(body)
-    if not coupon.code.strip():
+def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> CouponBody:
+    coupon = read_body(CouponBody, body)
+    if not code_of(coupon):
         raise InvalidInput("code is missing.", field="code")
-    return CouponRow(coupon.code, coupon.terms, coupon.version)
+    return coupon
 
 
-def code_of(row: CouponRow) -> str:
-    """Return what tells coupons apart in a batch; codes that differ by case alone may be one coupon."""
-    return row.code.strip()
+def code_of(row: CouponBody) -> str:
+    """Return what tells coupons apart in a batch; codes that differ only by case may be one coupon."""
+    return normalise_code(row.code, case_sensitive=True)
 
 
 def existing_codes(tenant: TenantRecord, codes: Sequence[str]) -> set[str]:
@@ -107,7 +108,7 @@ def hold_coupons(tenant: TenantRecord, codes: Sequence[str]) -> None:
 
 
 def write_coupons(
-    tenant: TenantRecord, rows: Sequence[CouponRow], at: datetime, confirm: Callable[[], None]
+    tenant: TenantRecord, rows: Sequence[CouponBody], at: datetime, confirm: Callable[[], None]
 ) -> list[RowResult]:
     return upsert_coupons(tenant_id=tenant.id, rows=rows, at=at, confirm=confirm)
 

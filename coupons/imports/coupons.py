@@ -1,22 +1,21 @@
 """Coupons as rows of an import."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from coupons.bodies import CouponBody, columns_of
 from coupons.codes import normalise_code
-from coupons.models import Coupon, CouponCategory, CouponSegment, CouponSettings
-from coupons.operations.bulk import CouponRow
-from coupons.terms import CouponTerms, columns_of
+from coupons.models import Coupon, CouponCategory, CouponSegment
+from coupons.operations.coupons import settings_of
 
 
-def changed_coupons(*, tenant_id: int, rows: Sequence[CouponRow]) -> list[CouponRow]:
+def changed_coupons(*, tenant_id: int, rows: Sequence[CouponBody]) -> list[CouponBody]:
     """Return the rows that are new or differ from what is stored, in four statements.
 
     A row that expects a version, and one whose code belongs to a deleted coupon, is left for the upsert to
     refuse.
     """
-    settings = CouponSettings.objects.filter(tenant=tenant_id).first() or CouponSettings(tenant_id=tenant_id)
-    codes = [normalise_code(row.code, case_sensitive=settings.codes_are_case_sensitive) for row in rows]
+    case_sensitive = settings_of(tenant_id).codes_are_case_sensitive
+    codes = [normalise_code(row.code, case_sensitive=case_sensitive) for row in rows]
     stored = {
         coupon.code: coupon
         for coupon in Coupon.objects.filter(tenant=tenant_id, code__in=codes, is_deleted=False).order_by()
@@ -35,15 +34,14 @@ def changed_coupons(*, tenant_id: int, rows: Sequence[CouponRow]) -> list[Coupon
     changed = []
     for code, row in zip(codes, rows, strict=True):
         coupon = stored.get(code)
-        if coupon is None or row.expected_version is not None or differs(row.terms, coupon, restricted):
+        if coupon is None or row.expected_version is not None or differs(row, coupon, restricted):
             changed.append(row)
     return changed
 
 
-def differs(terms: CouponTerms, stored: Coupon, restricted: dict[tuple[int, str], set[str]]) -> bool:
-    """Say whether writing the terms would change the stored coupon."""
-    columns: dict[str, Any] = columns_of(terms)
-    return any(getattr(stored, name) != value for name, value in columns.items()) or any(
-        set(getattr(terms, name)) != restricted.get((stored.pk, name), set())
+def differs(body: CouponBody, stored: Coupon, restricted: dict[tuple[int, str], set[str]]) -> bool:
+    """Say whether writing the body would change the stored coupon."""
+    return any(getattr(stored, name) != value for name, value in columns_of(body).items()) or any(
+        set(getattr(body.restrictions, name)) != restricted.get((stored.pk, name), set())
         for name in ("segments", "included_categories", "excluded_categories")
     )

@@ -1,17 +1,17 @@
-"""Files of redemptions that happened elsewhere. A row is the body that the API shows of a redemption."""
+"""Files of redemptions of another system. A row is a redemption as the API shows it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from core.errors import DomainError, InvalidBody
+from core.bodies import read_body
+from core.errors import DomainError
 from core.imports.columns import Column, ColumnType
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
 from core.imports.records import Record
 from core.imports.resources import Batch, Export, ImportKind, one_transaction, refusal_of, refuse
 from core.imports.shadows import Rows
-from coupons.bodies import LONGEST_ID, LONGEST_ORDER_CODE, Members, Problems
-from coupons.operations.history import PastRedemption, import_redemptions
+from coupons.bodies import PastRedemption
+from coupons.operations.history import import_redemptions
 from coupons.representations import REDEMPTIONS as ANSWER
 
 TABLES = {
@@ -22,12 +22,12 @@ TABLES = {
 
 
 class HistoryWriter:
-    """Takes redemptions over. What is known already stays as it is, and counts as unchanged."""
+    """Records redemptions. What is stored already stays as it is, and counts as unchanged."""
 
     plain: None = None
 
     def write(self, batch: Batch) -> Tally:
-        """Apply the rows in one transaction; say what became of them."""
+        """Apply the rows in one transaction; return how many were created, unchanged and refused."""
         tally = Tally()
         with one_transaction(batch, TABLES):
             for part in batch.parts(batch.size):
@@ -42,7 +42,7 @@ class HistoryWriter:
             error = record.error
             if record.body is not None:
                 try:
-                    accepted.append((record, past_redemption(record.body)))
+                    accepted.append((record, read_body(PastRedemption, record.body)))
                     continue
                 except DomainError as refused:
                     error = refused
@@ -58,29 +58,6 @@ class HistoryWriter:
                 tally.unchanged += 1
         for record, error in sorted(faults, key=lambda fault: fault[0].line):
             refuse(tally, batch, refusal_of(record, error))
-
-
-def past_redemption(body: Mapping[str, Any]) -> PastRedemption:
-    """Return the redemption of a body; raise InvalidBody with all faults of shape."""
-    problems: Problems = []
-    members = Members(body, problems)
-    code = members.text("code", most=LONGEST_ID, required=True)
-    redeemed_at = members.time("redeemedAt")
-    if body.get("redeemedAt") is None:
-        members.refuse("redeemedAt", "missing_value", "This is needed.")
-    order_total = members.money("orderTotal", required=True)
-    discount = members.money("discount", required=True)
-    texts = {
-        "id": members.text("id", most=LONGEST_ID),
-        "customer_number": members.text("customerNumber", most=LONGEST_ID),
-        "legal_entity_id": members.text("legalEntityId", most=LONGEST_ID),
-        "order_code": members.text("orderCode", most=LONGEST_ORDER_CODE),
-    }
-    if problems or redeemed_at is None or order_total is None or discount is None:
-        raise InvalidBody(problems)
-    return PastRedemption(
-        code=code, order_total=order_total, discount=discount, redeemed_at=redeemed_at, **texts
-    )
 
 
 REDEMPTION_FILES = ImportKind(

@@ -1,69 +1,36 @@
 """Many coupons at once, for imports and demo data."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from core.sql.composition import param, sql
+from core.sql.fetching import fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, upsert_rows
+from coupons.bodies import CouponBody, columns_of
 from coupons.codes import check_code, normalise_code
 from coupons.errors import CodeTaken, InvalidCode, InvalidTerms
+from coupons.models import Coupon
 from coupons.operations.coupons import settings_of
 from coupons.operations.restrictions import look_up, unknown_references, write_restrictions
-from coupons.terms import CouponTerms, columns_of, problems_of
+from coupons.rules import problems_of
 
-COUPONS = UpsertTarget(
-    table="coupons_coupon",
-    key=("tenant_id", "code"),
-    columns={
-        "tenant_id": "bigint",
-        "code": "text",
-        "name": "text",
-        "description": "text",
-        "discount_type": "text",
-        "discount_percentage": "numeric",
-        "discount_amount": "numeric",
-        "discount_currency": "text",
-        "discount_calculation_type": "text",
-        "allows_anonymous": "boolean",
-        "max_redemptions": "integer",
-        "max_redemptions_per_customer": "integer",
-        "is_category_restricted": "boolean",
-        "is_segment_restricted": "boolean",
-        "valid_for": "text[]",
-        "valid_from": "timestamptz",
-        "valid_to": "timestamptz",
-        "min_order_amount": "numeric",
-        "min_order_currency": "text",
-        "issued_to": "text",
-        "mixins": "jsonb",
-        "mixin_schemas": "jsonb",
-        "is_referral": "boolean",
-        "is_deleted": "boolean",
-        "redemption_count": "integer",
-        "created_at": "timestamptz",
-        "modified_at": "timestamptz",
-    },
-    created_only=frozenset({"is_referral", "is_deleted", "redemption_count", "created_at"}),
+COUPONS = UpsertTarget.of(
+    Coupon,
+    "tenant_id",
+    "code",
+    created_only=("is_referral", "is_deleted", "redemption_count"),
     first_version=0,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class CouponRow:
-    """A coupon to create, or whose terms to replace. `code` is normalised by the operation."""
-
-    code: str
-    terms: CouponTerms
-    expected_version: int | None = None
 
 
 @transaction.atomic
 def upsert_coupons(
     *,
     tenant_id: int,
-    rows: Sequence[CouponRow],
+    rows: Sequence[CouponBody],
     at: datetime,
     confirm: Callable[[], None] = lambda: None,
 ) -> list[RowResult]:
@@ -78,10 +45,10 @@ def upsert_coupons(
     """
     case_sensitive = settings_of(tenant_id).codes_are_case_sensitive
     codes = [normalise_code(row.code, case_sensitive=case_sensitive) for row in rows]
-    known = look_up(tenant_id, (row.terms for row in rows))
+    known = look_up(tenant_id, rows)
     stored = lock_by_code(tenant_id, codes)
     confirm()
-    plan: BatchPlan[tuple[int, str], CouponTerms] = BatchPlan()
+    plan: BatchPlan[tuple[int, str], CouponBody] = BatchPlan()
     for position, (code, row) in enumerate(zip(codes, rows, strict=True)):
         version, is_deleted = stored.get(code, (None, False))
         try:
@@ -89,7 +56,7 @@ def upsert_coupons(
         except InvalidCode as error:
             plan.reject(position, error, id=code)
             continue
-        if problems := [*problems_of(row.terms), *unknown_references(row.terms, known)]:
+        if problems := [*problems_of(row), *unknown_references(row, known)]:
             plan.reject(position, InvalidTerms(problems), id=code)
         elif is_deleted:
             plan.reject(position, CodeTaken(code), id=code)
@@ -97,43 +64,48 @@ def upsert_coupons(
             plan.add(
                 position,
                 (tenant_id, code),
-                row.terms,
+                row,
                 stored_version=version,
                 expected_version=row.expected_version,
                 first_version=0,
                 id=code,
             )
+    as_created = {
+        "is_referral": False,
+        "is_deleted": False,
+        "redemption_count": 0,
+        "created_at": at,
+        "modified_at": at,
+    }
     written = upsert_rows(
         COUPONS,
         [
             (
-                (
-                    tenant_id,
-                    code,
-                    *columns_of(terms).values(),
-                    False,  # is_referral
-                    False,  # is_deleted
-                    0,  # redemption_count
-                    at,
-                    at,
-                ),
-                plan.writes[tenant_id, code],
+                values_in_order({"tenant_id": tenant_id, "code": code, **columns_of(body), **as_created}),
+                writes,
             )
-            for (_, code), terms in plan.rows.items()
+            for ((_, code), body), writes in zip(plan.rows.items(), plan.writes.values(), strict=True)
         ],
     )
     plan.record(written)
     if written:
-        write_restrictions(tenant_id, {written[key].id: terms for key, terms in plan.rows.items()}, known)
+        write_restrictions(tenant_id, {written[key].id: body for key, body in plan.rows.items()}, known)
     return plan.results
+
+
+def values_in_order(columns: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the values of a coupon's row in the order of the columns of COUPONS."""
+    return tuple([columns[name] for name in COUPONS.columns])
 
 
 def lock_by_code(tenant_id: int, codes: Sequence[str]) -> dict[str, tuple[int, bool]]:
     """Lock the stored coupons of these codes, in code order; return version and deletion of each."""
-    with connection.cursor() as cursor:
-        cursor.execute(
+    rows = fetch_rows(
+        sql(
             "SELECT code, version, is_deleted FROM coupons_coupon"
-            " WHERE tenant_id = %s AND code = ANY(%s::text[]) ORDER BY code FOR UPDATE",
-            [tenant_id, list(codes)],
+            " WHERE tenant_id = {tenant} AND code = ANY({codes}) ORDER BY code FOR UPDATE",
+            tenant=param(tenant_id),
+            codes=param(list(codes), "text[]"),
         )
-        return {code: (version, is_deleted) for code, version, is_deleted in cursor.fetchall()}
+    )
+    return {code: (version, is_deleted) for code, version, is_deleted in rows}

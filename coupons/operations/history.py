@@ -1,55 +1,29 @@
-"""Redemptions that happened elsewhere: taken as they are, counted as ours."""
+"""Redemptions that happened in another system: recorded as they are, and counted."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from uuid import NAMESPACE_OID, uuid5
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db import transaction
 
 from core.errors import DomainError, InvalidInput
 from core.sql.composition import Sql, identifiers, param, sql
 from core.sql.fetching import execute, fetch_rows
-from core.sql.upserts import RowResult
+from core.sql.upserts import RowResult, UpsertTarget
+from coupons.bodies import PastRedemption
 from coupons.codes import normalise_code
 from coupons.errors import CouponNotFound
-from coupons.money import Money
+from coupons.models import Redemption
 from coupons.operations.coupons import settings_of
 
-
-@dataclass(frozen=True, slots=True)
-class PastRedemption:
-    """A redemption of another system. Without an id it gets one made of what it says, always the same."""
-
-    code: str
-    order_total: Money
-    discount: Money
-    redeemed_at: datetime
-    id: str = ""
-    customer_number: str = ""
-    legal_entity_id: str = ""
-    order_code: str = ""
-
-    @property
-    def external_id(self) -> str:
-        said = (
-            self.code,
-            self.customer_number,
-            self.legal_entity_id,
-            self.order_code,
-            self.redeemed_at.isoformat(),
-            str(self.order_total),
-            str(self.discount),
-        )
-        return self.id or str(uuid5(NAMESPACE_OID, "\0".join(said)))
+REDEMPTIONS = UpsertTarget.of(Redemption, "tenant_id", "external_id")
 
 
 @transaction.atomic
 def import_redemptions(*, tenant_id: int, rows: Sequence[PastRedemption]) -> list[RowResult]:
     """Record past redemptions and add them to the coupons' counters, in a constant number of statements.
 
-    Returns one outcome a row, in input order: `created`, `id`, or the error of a row that names a coupon,
+    Returns one result a row, in input order: `created`, `id`, or the error of a row that names a coupon,
     customer or legal entity that does not exist (deleted coupons do). Nothing else is checked: history may
     exceed limits. What is stored already (the id, or the order of the same coupon, customer and legal
     entity) stays as it is and is not counted again. Locks the coupons in the order of their codes. Give at
@@ -82,32 +56,33 @@ def import_redemptions(*, tenant_id: int, rows: Sequence[PastRedemption]) -> lis
             ids=param([row.legal_entity_id for row in rows if row.legal_entity_id], "text[]"),
         )
     )
-    outcomes = []
-    accepted: dict[str, tuple[object, ...]] = {}
+    results = []
+    accepted: dict[str, dict[str, Any]] = {}
     first: dict[str, RowResult] = {}
     for position, (code, row) in enumerate(zip(codes, rows, strict=True)):
-        outcome = RowResult(position, id=row.external_id)
-        outcome.error = missing_reference(row, code, coupons, customers, legal_entities)
-        outcomes.append(outcome)
-        if outcome.error is None and row.external_id not in accepted:
-            first[row.external_id] = outcome
-            accepted[row.external_id] = (
-                tenant_id,
-                row.external_id,
-                coupons[code],
-                customers.get(row.customer_number),
-                row.customer_number,
-                row.legal_entity_id,
-                row.order_code,
-                row.order_total.amount,
-                row.order_total.currency,
-                row.discount.amount,
-                row.discount.currency,
-                row.redeemed_at,
-            )
+        result = RowResult(position, id=row.external_id)
+        result.error = missing_reference(row, code, coupons, customers, legal_entities)
+        results.append(result)
+        if result.error is None and row.external_id not in accepted:
+            first[row.external_id] = result
+            accepted[row.external_id] = {
+                "tenant_id": tenant_id,
+                "external_id": row.external_id,
+                "coupon_id": coupons[code],
+                "customer_id": customers.get(row.customer_number),
+                "customer_number": row.customer_number,
+                "legal_entity_id": row.legal_entity_id,
+                "order_code": row.order_code,
+                "idempotency_key": "",
+                "order_total_amount": row.order_total.amount,
+                "order_total_currency": row.order_total.currency,
+                "discount_amount": row.discount.amount,
+                "discount_currency": row.discount.currency,
+                "redeemed_at": row.redeemed_at,
+            }
     for external_id in insert_history(list(accepted.values())):
         first[external_id].created = True
-    return outcomes
+    return results
 
 
 def keys_of(statement: Sql) -> dict[str, int]:
@@ -133,32 +108,18 @@ def missing_reference(
     return None
 
 
-def insert_history(rows: Sequence[Sequence[object]]) -> list[str]:
+def insert_history(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Insert what is not stored yet and count it; return the ids of the inserted rows."""
-    columns = {
-        "tenant_id": "bigint",
-        "external_id": "text",
-        "coupon_id": "bigint",
-        "customer_id": "bigint",
-        "customer_number": "text",
-        "legal_entity_id": "text",
-        "order_code": "text",
-        "order_total_amount": "numeric",
-        "order_total_currency": "text",
-        "discount_amount": "numeric",
-        "discount_currency": "text",
-        "redeemed_at": "timestamptz",
-    }
     arrays = [
-        param([row[index] for row in rows], f"{type_name}[]")
-        for index, type_name in enumerate(columns.values())
+        param([row[name] for row in rows], f"{type_name}[]")
+        for name, type_name in REDEMPTIONS.columns.items()
     ]
     inserted = fetch_rows(
         sql(
-            "INSERT INTO coupons_redemption ({columns}, idempotency_key)"
-            " SELECT {columns}, '' FROM unnest({arrays}) WITH ORDINALITY AS given ({columns}, place)"
+            "INSERT INTO coupons_redemption ({columns})"
+            " SELECT {columns} FROM unnest({arrays}) WITH ORDINALITY AS given ({columns}, place)"
             " ORDER BY place ON CONFLICT DO NOTHING RETURNING external_id, coupon_id",
-            columns=identifiers(columns),
+            columns=identifiers(REDEMPTIONS.columns),
             arrays=Sql.joined(", ", arrays),
         )
     )

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from django.db import transaction
 
@@ -12,7 +11,7 @@ from core.tenancy.identifiers import generate_id
 from coupons.eligibility import judge
 from coupons.eligibility_queries import CouponSnapshot, CustomerState, read_coupon, read_customer_state
 from coupons.errors import CouponNotFound, RedemptionNotFound
-from coupons.money import Money
+from coupons.money import Amount, Money
 from coupons.orders import Buyer, Order
 
 
@@ -32,13 +31,13 @@ def redeem_coupon(
 
     Locks the coupon's row before anything else is read, so that two last uses cannot both succeed. The same
     idempotency key or the same order code, for the same coupon, customer and legal entity, returns the
-    first redemption, whatever has become of the coupon since. Raises CouponNotFound, CouponNotRedeemable
+    first redemption, whatever has happened to the coupon since. Raises CouponNotFound, CouponNotRedeemable
     carrying every reason, and NotAllowed when the buyer names a legal entity that is not theirs. An
     order without a discount is recorded with none.
     """
     coupon = read_coupon(tenant_id, code, lock=True)
     customer = read_customer_state(coupon, buyer, at=at)
-    if earlier := earlier_redemption(coupon, customer, order.code, idempotency_key):
+    if earlier := earlier_redemption(coupon, customer, order.order_code, idempotency_key):
         return Redeemed(earlier, is_new=False)
     if coupon.is_deleted:
         raise CouponNotFound(code)
@@ -89,7 +88,7 @@ def record_use(
     idempotency_key: str,
 ) -> str:
     """Count one more use and write its row, in one statement; return the redemption's id."""
-    discount = order.discount or Money(Decimal(0), order.total.currency)
+    discount = order.discount or Money(Amount(0), order.order_total.currency)
     [(redemption_id,)] = fetch_rows(
         sql(
             "WITH used AS (UPDATE coupons_coupon SET redemption_count = redemption_count + 1"
@@ -108,10 +107,10 @@ def record_use(
             customer=param(customer.customer_id),
             customer_number=param(customer.customer_number),
             legal_entity=param(customer.legal_entity_id),
-            order_code=param(order.code),
+            order_code=param(order.order_code),
             idempotency_key=param(idempotency_key),
-            total=param(order.total.amount),
-            total_currency=param(order.total.currency),
+            total=param(order.order_total.amount),
+            total_currency=param(order.order_total.currency),
             discount=param(discount.amount),
             discount_currency=param(discount.currency),
             at=param(at),

@@ -1,4 +1,4 @@
-"""Referral coupons: one for each customer, whose code they hand on."""
+"""Referral coupons: one for each customer, whose code they pass on."""
 
 from datetime import datetime
 
@@ -8,11 +8,11 @@ from django.db.models import QuerySet
 from accounts.models import Customer
 from core.errors import NotFound
 from core.tenancy.models import Tenant
+from coupons.bodies import CouponBody
 from coupons.codes import generate_code
-from coupons.models import Coupon, DiscountType
-from coupons.money import Money
+from coupons.models import Coupon
+from coupons.money import Amount, Money
 from coupons.operations.coupons import create_coupon, settings_of
-from coupons.terms import CouponTerms
 
 
 def referral_coupons(*, tenant_id: int, customer_number: str) -> QuerySet[Coupon]:
@@ -22,7 +22,7 @@ def referral_coupons(*, tenant_id: int, customer_number: str) -> QuerySet[Coupon
 
 @transaction.atomic
 def create_referral_coupon(*, tenant_id: int, customer_number: str, at: datetime) -> Coupon:
-    """Return the customer's referral coupon, which is made when there is none.
+    """Return the customer's referral coupon, created when there is none.
 
     Locks the customer, so that two requests at once make one coupon. Prefix, amount and currency are the
     tenant's coupon settings. Raises NotFound for an unknown customer.
@@ -43,11 +43,11 @@ def create_referral_coupon(*, tenant_id: int, customer_number: str, at: datetime
     )
     return create_coupon(
         tenant_id=tenant_id,
-        code=generate_code(settings.referral_prefix),
-        terms=CouponTerms(
-            name="Referral coupon",  # whoever is given the code reads this: it does not name the customer
-            discount_type=DiscountType.ABSOLUTE.value,
-            discount_absolute=Money(settings.referral_amount, currency),
+        body=CouponBody(
+            code=generate_code(settings.referral_prefix),
+            name="Referral coupon",  # everybody who has the code reads this, so it does not name the customer
+            discount_type="ABSOLUTE",
+            discount_absolute=Money(Amount(settings.referral_amount), currency),
             allows_anonymous=True,
             issued_to=customer_number,
         ),

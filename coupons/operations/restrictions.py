@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from catalog.models.categories import HIDDEN_ROOT_ID
+from core.errors import Problem
 from core.sql.composition import Sql, identifier, identifiers, param, sql
 from core.sql.fetching import execute, fetch_rows
-from coupons.errors import Problem
-from coupons.terms import CouponTerms
+from coupons.bodies import CouponBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Kept:
     categories: frozenset[str] = frozenset()
 
 
-def look_up(tenant_id: int, several_terms: Iterable[CouponTerms]) -> Known:
+def look_up(tenant_id: int, bodies: Iterable[CouponBody]) -> Known:
     """Return which of the named segments and categories exist, in at most one statement for each kind.
 
     Holds them until commit, categories first, so that none is deleted before it is referred to. Call it
@@ -34,9 +34,9 @@ def look_up(tenant_id: int, several_terms: Iterable[CouponTerms]) -> Known:
     """
     segments: set[str] = set()
     categories: set[str] = set()
-    for terms in several_terms:
-        segments.update(terms.segments)
-        categories.update(terms.included_categories, terms.excluded_categories)
+    for named in (body.restrictions for body in bodies):
+        segments.update(named.segments)
+        categories.update(named.included_categories, named.excluded_categories)
     categories.discard(HIDDEN_ROOT_ID)
     keys_of_categories = hold("catalog_category", tenant_id, categories)
     return Known(segments=hold("segments_segment", tenant_id, segments), categories=keys_of_categories)
@@ -59,46 +59,52 @@ def hold(table: str, tenant_id: int, external_ids: Collection[str]) -> dict[str,
     )
 
 
-def unknown_references(terms: CouponTerms, known: Known, kept: Kept | None = None) -> list[Problem]:
+def unknown_references(body: CouponBody, known: Known, kept: Kept | None = None) -> list[Problem]:
     """Return a problem for each list that names what does not exist."""
     kept = kept or Kept()
+    named = body.restrictions
+    segments, categories = {*known.segments, *kept.segments}, {*known.categories, *kept.categories}
     lists = (
-        ("segments", "segment", {*known.segments, *kept.segments}),
-        ("included_categories", "category", {*known.categories, *kept.categories}),
-        ("excluded_categories", "category", {*known.categories, *kept.categories}),
+        ("segments", named.segments, "segment", segments),
+        ("includedCategories", named.included_categories, "category", categories),
+        ("excludedCategories", named.excluded_categories, "category", categories),
     )
-    problems = []
-    for name, noun, existing in lists:
-        for missing in [named for named in getattr(terms, name) if named not in existing]:
-            problems.append(Problem(name, "unknown_reference", f"There is no {noun} {missing}."))
-    return problems
+    return [
+        Problem(f"restrictions.{name}", "unknown_reference", f"There is no {noun} {missing}.")
+        for name, ids, noun, existing in lists
+        for missing in ids
+        if missing not in existing
+    ]
 
 
-def write_restrictions(tenant_id: int, terms_by_coupon: Mapping[int, CouponTerms], known: Known) -> None:
-    """Make the stored restrictions of these coupons (by key) those of their terms, in the order named.
+def write_restrictions(tenant_id: int, bodies: Mapping[int, CouponBody], known: Known) -> None:
+    """Make the stored restrictions of these coupons (by key) those of their bodies, in the order named.
 
     Takes four statements for any number of coupons. The caller holds the coupons' locks.
     """
     segments = [
         (coupon, segment, known.segments.get(segment))
-        for coupon, terms in terms_by_coupon.items()
-        for segment in dict.fromkeys(terms.segments)
+        for coupon, body in bodies.items()
+        for segment in dict.fromkeys(body.restrictions.segments)
     ]
     categories = [
         (coupon, category, known.categories.get(category), is_excluded)
-        for coupon, terms in terms_by_coupon.items()
-        for is_excluded, named in ((False, terms.included_categories), (True, terms.excluded_categories))
+        for coupon, body in bodies.items()
+        for is_excluded, named in (
+            (False, body.restrictions.included_categories),
+            (True, body.restrictions.excluded_categories),
+        )
         for category in dict.fromkeys(named)
     ]
     columns = {"coupon_id": "bigint", "segment_external_id": "text", "segment_id": "bigint"}
-    replace_rows("coupons_couponsegment", tenant_id, terms_by_coupon, columns, segments)
+    replace_rows("coupons_couponsegment", tenant_id, bodies, columns, segments)
     columns = {
         "coupon_id": "bigint",
         "category_external_id": "text",
         "category_id": "bigint",
         "is_excluded": "boolean",
     }
-    replace_rows("coupons_couponcategory", tenant_id, terms_by_coupon, columns, categories)
+    replace_rows("coupons_couponcategory", tenant_id, bodies, columns, categories)
 
 
 def replace_rows(

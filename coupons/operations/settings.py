@@ -1,7 +1,11 @@
+from collections import Counter
 from decimal import Decimal
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from core.sql.composition import param, sql
+from core.sql.fetching import execute, fetch_rows
+from coupons.codes import normalise_code
 from coupons.errors import CodesWouldCollide
 from coupons.models import CouponSettings
 from coupons.operations.coupons import settings_of
@@ -18,8 +22,8 @@ def change_settings(
 ) -> CouponSettings:
     """Store how the tenant's coupons behave.
 
-    When case stops to matter, stored codes are put into upper case, as all are then compared so. Raises
-    CodesWouldCollide, naming a code, when two coupons differ by case alone; nothing is changed then.
+    When case no longer matters, stored codes are rewritten in upper case, as codes are then compared. Raises
+    CodesWouldCollide, naming a code, when two coupons differ only by case; nothing is changed then.
     """
     settings = settings_of(tenant_id)
     if settings.codes_are_case_sensitive and not codes_are_case_sensitive:
@@ -34,19 +38,21 @@ def change_settings(
 
 def put_codes_into_upper_case(tenant_id: int) -> None:
     """Rewrite the tenant's codes; the coupons are locked in code order first."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, code FROM coupons_coupon WHERE tenant_id = %s ORDER BY code FOR UPDATE", [tenant_id]
+    coupons = fetch_rows(
+        sql(
+            "SELECT id, code FROM coupons_coupon WHERE tenant_id = {tenant} ORDER BY code FOR UPDATE",
+            tenant=param(tenant_id),
         )
-        coupons = cursor.fetchall()
-        seen: set[str] = set()
-        for code in (stored.upper() for _, stored in coupons):
-            if code in seen:
-                raise CodesWouldCollide(code)
-            seen.add(code)
-        changed = [(key, code.upper()) for key, code in coupons if code != code.upper()]
-        cursor.execute(
-            "UPDATE coupons_coupon SET code = given.code FROM unnest(%s::bigint[], %s::text[])"
-            " AS given (id, code) WHERE coupons_coupon.id = given.id",
-            [[key for key, _ in changed], [code for _, code in changed]],
+    )
+    folded = {key: normalise_code(code, case_sensitive=False) for key, code in coupons}
+    if doubled := [code for code, count in Counter(folded.values()).items() if count > 1]:
+        raise CodesWouldCollide(doubled[0])
+    changed = {key: folded[key] for key, code in coupons if folded[key] != code}
+    execute(
+        sql(
+            "UPDATE coupons_coupon SET code = given.code FROM unnest({keys}, {codes}) AS given (id, code)"
+            " WHERE coupons_coupon.id = given.id",
+            keys=param(list(changed), "bigint[]"),
+            codes=param(list(changed.values()), "text[]"),
         )
+    )

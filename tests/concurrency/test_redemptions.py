@@ -9,16 +9,16 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import partial
 
 import pytest
 from django.db import connection, connections
 
 from core.errors import DomainError
+from coupons.bodies import CouponBody, PastRedemption
 from coupons.errors import CodeTaken, CouponNotRedeemable, RedemptionNotFound
 from coupons.models import Coupon, Redemption
-from coupons.money import Money
+from coupons.money import Amount, Money
 from coupons.operations import (
     create_coupon,
     create_referral_coupon,
@@ -27,10 +27,8 @@ from coupons.operations import (
     replace_coupon,
     revise_coupon,
 )
-from coupons.operations.coupons import Revision
-from coupons.operations.history import PastRedemption, import_redemptions
+from coupons.operations.history import import_redemptions
 from coupons.orders import Buyer, Order
-from coupons.terms import CouponTerms
 from segments.models import Segment
 from tests.factories.accounts import (
     ContactAssignmentFactory,
@@ -39,13 +37,12 @@ from tests.factories.accounts import (
     SiteFactory,
     TenantFactory,
 )
-from tests.factories.coupons import CouponFactory
+from tests.factories.coupons import CouponFactory, coupon_body
 from tests.factories.segments import SegmentFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ORDER = Order(Money(Decimal(100), "EUR"), Money(Decimal(10), "EUR"))
-TERMS = CouponTerms(name="Ten", discount_type="PERCENT", discount_percentage=Decimal(10))
+ORDER = Order(Money(Amount(100), "EUR"), Money(Amount(10), "EUR"))
 WORKERS = 8
 
 
@@ -143,14 +140,8 @@ def test_deletions_and_limit_changes_in_between(tenant):
         return "taken back"
 
     def change_limit(limit: int) -> str:
-        terms = CouponTerms(
-            name="Ten",
-            discount_type="PERCENT",
-            discount_percentage=Decimal(10),
-            allows_anonymous=True,
-            max_redemptions=limit,
-        )
-        replace_coupon(tenant_id=tenant.pk, code="A", terms=terms, at=now())
+        body = coupon_body(allows_anonymous=True, max_redemptions=limit)
+        replace_coupon(tenant_id=tenant.pk, code="A", body=body, at=now())
         return "limit changed"
 
     def observe() -> str:
@@ -184,7 +175,7 @@ def test_deletions_and_limit_changes_in_between(tenant):
 
 def test_history_is_imported_while_the_coupon_is_used(tenant):
     CouponFactory(tenant=tenant, code="A", allows_anonymous=True)
-    euro = Money(Decimal(1), "EUR")
+    euro = Money(Amount(1), "EUR")
     history = [
         PastRedemption(code="A", order_total=euro, discount=euro, redeemed_at=now(), id=f"R{number}")
         for number in range(50)
@@ -207,7 +198,7 @@ def test_same_order_counts_once(tenant):
 def test_same_code_is_created_once(tenant):
     def create() -> str:
         try:
-            return create_coupon(tenant_id=tenant.pk, code="new", terms=TERMS, at=now()).code
+            return create_coupon(tenant_id=tenant.pk, body=coupon_body(code="new"), at=now()).code
         except CodeTaken:
             return "taken"
 
@@ -226,15 +217,8 @@ def test_no_change_of_a_coupon_is_lost(tenant):
     CouponFactory(tenant=tenant, code="A")
 
     def add(number: int) -> None:
-        def revise(coupon: Coupon, stored: CouponTerms) -> Revision:
-            return Revision(
-                CouponTerms(
-                    name=stored.name,
-                    discount_type="PERCENT",
-                    discount_percentage=Decimal(10),
-                    valid_for=(*stored.valid_for, f"C{number}"),
-                )
-            )
+        def revise(stored: CouponBody) -> CouponBody:
+            return coupon_body(name=stored.name, valid_for=[*stored.restrictions.valid_for, f"C{number}"])
 
         revise_coupon(tenant_id=tenant.pk, code="A", revise=revise, at=now())
 
@@ -251,15 +235,9 @@ def test_coupons_change_while_their_segments_are_deleted(tenant):
         CouponFactory(tenant=tenant, code=code)
 
     def restrict(code: str, number: int) -> str:
-        terms = CouponTerms(
-            name="Ten",
-            discount_type="PERCENT",
-            discount_percentage=Decimal(10),
-            is_segment_restricted=True,
-            segments=(f"S{number}", f"S{number + 1}", "S19"),
-        )
+        body = coupon_body(is_segment_restricted=True, segments=[f"S{number}", f"S{number + 1}", "S19"])
         try:
-            replace_coupon(tenant_id=tenant.pk, code=code, terms=terms, at=now())
+            replace_coupon(tenant_id=tenant.pk, code=code, body=body, at=now())
         except DomainError as refused:
             return refused.code
         return "done"

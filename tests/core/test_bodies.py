@@ -195,3 +195,19 @@ def test_the_schema_of_a_body_is_made_of_its_declaration():
         "format": "date-time",
         "nullable": True,
     }
+
+
+class Counter(Body):
+    size: int = 3
+    label: str = "none"
+    ends_at: Instant | None = None
+
+
+def test_null_is_an_absent_optional_field_whatever_its_type():
+    assert read_body(Counter, {"size": None, "label": None, "endsAt": None}) == Counter()
+
+
+def test_whole_numbers_may_be_written_as_floats():
+    assert read_body(Counter, {"size": 5.0}).size == 5
+    with pytest.raises(InvalidBody, match="size must be a whole number"):
+        read_body(Counter, {"size": 5.5})

@@ -3,29 +3,24 @@ from decimal import Decimal
 
 import pytest
 
-from core.errors import VersionConflict
-from coupons.errors import CodeTaken, InvalidCode, InvalidTerms, Problem
+from core.errors import Problem, VersionConflict
+from coupons.bodies import CouponMetadata
+from coupons.errors import CodeTaken, InvalidCode, InvalidTerms
 from coupons.models import Coupon, CouponCategory, CouponSegment, CouponSettings
 from coupons.money import Money
-from coupons.operations import CouponRow, upsert_coupons
-from coupons.terms import CouponTerms
-from tests.factories.coupons import CouponFactory
+from coupons.operations import upsert_coupons
+from tests.factories.coupons import CouponFactory, coupon_body
 from tests.factories.segments import SegmentFactory
 
 
-def ten_percent(**values):
-    return CouponTerms(
-        **{"name": "Ten", "discount_type": "PERCENT", "discount_percentage": Decimal(10), **values}
-    )
+def upsert(tenant, now, *bodies):
+    return upsert_coupons(tenant_id=tenant.pk, rows=bodies, at=now)
 
 
-def upsert(tenant, now, *rows):
-    return upsert_coupons(tenant_id=tenant.pk, rows=[CouponRow(*row) for row in rows], at=now)
-
-
-def test_coupons_are_created_with_all_their_terms(tenant, site, now):
+def test_coupons_are_created_with_all_fields(tenant, site, now):
     SegmentFactory(site=site, external_id="vip")
-    terms = CouponTerms(
+    body = coupon_body(
+        code=" winter ",
         name="Winter",
         description="Five off",
         discount_type="ABSOLUTE",
@@ -38,12 +33,12 @@ def test_coupons_are_created_with_all_their_terms(tenant, site, now):
         valid_from=now,
         valid_to=now + timedelta(days=1),
         min_order_value=Money(Decimal(50), "EUR"),
-        segments=("vip", "vip"),
+        segments=["vip", "vip"],
         issued_to="C9",
         mixins={"names": {"de": "Winter"}},
-        mixin_schemas={"names": "https://example.com/names.json"},
+        metadata=CouponMetadata(mixins={"names": "https://example.com/names.json"}),
     )
-    [outcome] = upsert(tenant, now, (" winter ", terms))
+    [outcome] = upsert(tenant, now, body)
     assert (outcome.position, outcome.created, outcome.id, outcome.error) == (0, True, "WINTER", None)
     coupon = Coupon.objects.get(tenant=tenant, code="WINTER")
     expected = {
@@ -81,18 +76,18 @@ def test_coupons_are_created_with_all_their_terms(tenant, site, now):
 
 
 def test_customers_of_each_coupon_stay_its_own(tenant, now):
-    upsert(tenant, now, ("A", ten_percent(valid_for=("C1", "C2"))), ("B", ten_percent()))
-    upsert(tenant, now, ("B", ten_percent(valid_for=("C3",))))
+    upsert(tenant, now, coupon_body(code="A", valid_for=["C1", "C2"]), coupon_body(code="B"))
+    upsert(tenant, now, coupon_body(code="B", valid_for=["C3"]))
     assert dict(Coupon.objects.values_list("code", "valid_for")) == {"A": ["C1", "C2"], "B": ["C3"]}
 
 
-def test_upsert_replaces_terms_and_restrictions_but_not_the_use(tenant, site, now):
+def test_upsert_replaces_everything_but_the_use(tenant, site, now):
     for segment in ("a", "b", "c"):
         SegmentFactory(site=site, external_id=segment)
-    upsert(tenant, now, ("A", ten_percent(is_segment_restricted=True, segments=("a", "b"))))
+    upsert(tenant, now, coupon_body(code="A", is_segment_restricted=True, segments=("a", "b")))
     Coupon.objects.update(redemption_count=3)
     later = now + timedelta(hours=1)
-    [outcome] = upsert(tenant, later, ("a", ten_percent(is_segment_restricted=True, segments=("b", "c"))))
+    [outcome] = upsert(tenant, later, coupon_body(code="a", is_segment_restricted=True, segments=("b", "c")))
     assert outcome.created is False
     assert list(Coupon.objects.values_list("redemption_count", "version", "created_at", "modified_at")) == [
         (3, 1, now, later)
@@ -107,15 +102,15 @@ def test_bad_rows_are_reported_and_spoil_nothing(tenant, other_tenant, now):
     outcomes = upsert(
         tenant,
         now,
-        ("GOOD", ten_percent()),
-        ("A/B", ten_percent()),
-        ("BARE", CouponTerms(name="Bare")),
-        ("LOST", ten_percent(is_segment_restricted=True, segments=("nowhere",))),
-        ("GONE", ten_percent()),
-        ("OLD", ten_percent(), 3),
-        ("GOOD", ten_percent(name="Better"), 0),
-        ("NEGATIVE", ten_percent(discount_absolute=Money(Decimal(-1), "eur"))),
-        ("ASTRAY", ten_percent(is_category_restricted=True, excluded_categories=("nowhere",))),
+        coupon_body(code="GOOD"),
+        coupon_body(code="A/B"),
+        coupon_body(code="BARE", name="Bare", discount_type="ABSOLUTE"),
+        coupon_body(code="LOST", is_segment_restricted=True, segments=("nowhere",)),
+        coupon_body(code="GONE"),
+        coupon_body(code="OLD", metadata=CouponMetadata(version=3)),
+        coupon_body(code="GOOD", name="Better", metadata=CouponMetadata(version=0)),
+        coupon_body(code="NEGATIVE", discount_absolute=Money(Decimal(-1), "eur")),
+        coupon_body(code="ASTRAY", is_category_restricted=True, excluded_categories=("nowhere",)),
     )
     assert [(outcome.position, outcome.id, outcome.created, type(outcome.error)) for outcome in outcomes] == [
         (0, "GOOD", True, type(None)),
@@ -128,9 +123,9 @@ def test_bad_rows_are_reported_and_spoil_nothing(tenant, other_tenant, now):
         (7, "NEGATIVE", False, InvalidTerms),
         (8, "ASTRAY", False, InvalidTerms),
     ]
-    assert outcomes[3].error.problems == (
-        Problem("segments", "unknown_reference", "There is no segment nowhere."),
-    )
+    assert outcomes[3].error.problems == [
+        Problem("restrictions.segments", "unknown_reference", "There is no segment nowhere."),
+    ]
     assert sorted(Coupon.objects.for_tenant(tenant).values_list("code", "name", "version")) == [
         ("GONE", "Coupon GONE", 0),
         ("GOOD", "Better", 1),
@@ -141,15 +136,17 @@ def test_bad_rows_are_reported_and_spoil_nothing(tenant, other_tenant, now):
 
 def test_codes_keep_their_case_where_the_tenant_wants_it(tenant, now):
     CouponSettings.objects.create(tenant=tenant, codes_are_case_sensitive=True)
-    outcomes = upsert(tenant, now, ("summer", ten_percent()), ("Summer", ten_percent()))
+    outcomes = upsert(tenant, now, coupon_body(code="summer"), coupon_body(code="Summer"))
     assert [(outcome.id, outcome.created) for outcome in outcomes] == [("summer", True), ("Summer", True)]
 
 
 @pytest.mark.parametrize("size", [1, 20])
 def test_upsert_takes_a_constant_number_of_statements(tenant, site, now, size, django_assert_num_queries):
     SegmentFactory(site=site, external_id="vip")
-    terms = ten_percent(is_segment_restricted=True, segments=("vip",))
-    rows = [(f"CODE-{number}", terms) for number in range(size)]
+    rows = [
+        coupon_body(code=f"CODE-{number}", is_segment_restricted=True, segments=["vip"])
+        for number in range(size)
+    ]
     # savepoint and release, settings, lock, segments, upsert, two for segments, one for categories
     with django_assert_num_queries(9):
         upsert(tenant, now, *rows)

@@ -14,7 +14,7 @@ from catalog.models import CategoryAssignment, Product
 from core.errors import NotAllowed
 from coupons.eligibility import assess_coupon
 from coupons.models import Coupon, CouponCategory, CouponSegment, Redemption
-from coupons.money import Money
+from coupons.money import Amount, Money
 from coupons.orders import Buyer, Order, OrderItem
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.factories.accounts import (
@@ -388,11 +388,11 @@ def judged(ground, case: Case):
             else Buyer.anonymous(tenant_id, legal_entity_id=case.entity)
         )
         order = Order(
-            Money(Decimal(case.total), case.currency),
-            Money(Decimal(case.discount), case.discount_currency),
+            Money(Amount(case.total), case.currency),
+            Money(Amount(case.discount), case.discount_currency),
             None
             if case.lines is None
-            else tuple(OrderItem(product, Decimal(amount)) for product, amount in case.lines),
+            else [OrderItem(product, Amount(amount)) for product, amount in case.lines],
         )
         verdict = assess_coupon(
             tenant_id=tenant_id, code="a", buyer=buyer, order=order, at=NOW + timedelta(hours=case.hour)

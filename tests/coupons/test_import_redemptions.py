@@ -4,8 +4,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from core.bodies import read_body
 from core.imports.models import ImportRun
-from coupons.imports.redemptions import REDEMPTION_FILES, past_redemption
+from coupons.bodies import PastRedemption
+from coupons.imports.redemptions import REDEMPTION_FILES
 from coupons.models import Coupon, Redemption
 from coupons.operations.history import import_redemptions
 from tests.core.imports.conftest import run_command
@@ -183,7 +185,8 @@ def test_the_columns_of_history_are_in_the_docs():
 @pytest.mark.parametrize("size", [1, 20])
 def test_import_takes_a_constant_number_of_statements(shop, size, django_assert_num_queries):
     rows = [
-        past_redemption(
+        read_body(
+            PastRedemption,
             {
                 "code": "A",
                 "orderCode": f"O{number}",
@@ -191,7 +194,7 @@ def test_import_takes_a_constant_number_of_statements(shop, size, django_assert_
                 "orderTotal": {"amount": 1},
                 "discount": {"amount": 1},
                 "redeemedAt": "2023-04-02T00:00:00Z",
-            }
+            },
         )
         for number in range(size)
     ]

@@ -1,8 +1,10 @@
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import factory
 
+from coupons.bodies import CouponBody, Restrictions
 from coupons.models import Coupon, CouponCategory, CouponSegment, Redemption
 from tests.factories.accounts import TenantFactory
 
@@ -49,3 +51,10 @@ class RedemptionFactory(factory.django.DjangoModelFactory):
     discount_amount = Decimal(10)
     discount_currency = "EUR"
     redeemed_at = datetime(2024, 1, 31, 12, tzinfo=UTC)
+
+
+def coupon_body(**values: Any) -> CouponBody:
+    """Return a body of ten percent; restrictions are given beside the other values."""
+    restrictions = {name: values.pop(name) for name in Restrictions.__struct_fields__ if name in values}
+    ten = {"name": "Ten", "discount_type": "PERCENT", "discount_percentage": Decimal(10)}
+    return CouponBody(**{**ten, **values}, restrictions=Restrictions(**restrictions))

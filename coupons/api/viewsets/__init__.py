@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.http import HttpResponse
 
@@ -10,7 +11,8 @@ from core.addresses import client_address
 from core.api.conditional import private_response_from
 from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
-from core.sql.composition import Sql
+from core.errors import InvalidBody, Problem
+from core.sql.composition import Sql, identifier, param, sql
 from coupons.api.error_bodies import COUPON_ERRORS
 from coupons.errors import CouponNotFound, CouponNotRedeemable
 from coupons.orders import Buyer
@@ -30,6 +32,12 @@ class CouponServiceViewSet(ContractViewSet):
     default_page_size = 16
     counts_by_parameter = True
     count_header = "Items-Count"
+
+    def sent_body(self) -> Any:
+        """Return the body of the request; raise InvalidBody when there is none."""
+        if self.request.stream is None or self.request.data is None:
+            raise InvalidBody([Problem("", "missing_payload", "The request has no body.")])
+        return self.request.data
 
     def own_customer_number(self) -> str:
         return self.caller.customer.external_id if self.caller.customer else ""
@@ -72,4 +80,6 @@ class CouponServiceViewSet(ContractViewSet):
         return private_response_from(self.request, answer)
 
     def tenant_condition(self, alias: str) -> Sql:
-        return Sql(f"{alias}.tenant_id = %s", (self.caller.tenant.id,))
+        return sql(
+            "{column} = {tenant}", column=identifier(alias, "tenant_id"), tenant=param(self.caller.tenant.id)
+        )

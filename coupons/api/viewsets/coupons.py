@@ -9,15 +9,14 @@ from core.api.errors import json_response
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
-from core.sql.composition import Sql
-from coupons.api.serializers import CouponCreation, CouponResponse, CouponUpdate, ResourceLocation
+from core.bodies import read_body
+from core.errors import MalformedBody
+from core.sql.composition import Sql, param, sql
 from coupons.api.viewsets import CUSTOMER_NUMBER, SHOW_DELETED, CouponServiceViewSet
-from coupons.bodies import read_coupon_body, read_object, wire_document
+from coupons.bodies import CouponBody, ResourceLocation, patched_document
 from coupons.codes import has_code
 from coupons.errors import CouponNotFound
-from coupons.models import Coupon
 from coupons.operations import (
-    Revision,
     create_coupon,
     delete_coupon,
     locked_version,
@@ -25,14 +24,13 @@ from coupons.operations import (
     revise_coupon,
 )
 from coupons.representations import COUPONS, COUPONS_FOR_SHOPPERS
-from coupons.terms import CouponTerms
 
 PARTIAL = query_parameter("partial", "Merge the body into the coupon, as PATCH does.", type=bool)
 
 
 class CouponViewSet(CouponServiceViewSet):
     tag = "Coupon Management"
-    resource = CouponResponse
+    resource = COUPONS
     created = ResourceLocation
 
     @operation(
@@ -45,11 +43,11 @@ class CouponViewSet(CouponServiceViewSet):
             conditions.append(Sql("NOT coupon.is_deleted"))
         return self.page_response(COUPONS, conditions)
 
-    @operation("POST-coupon-create-coupon", scopes=(COUPON_MANAGE,), request=CouponCreation)
+    @operation("POST-coupon-create-coupon", scopes=(COUPON_MANAGE,), request=CouponBody)
     def create(self, request: Request, tenant: str) -> HttpResponse:
         """Create a coupon."""
-        body = read_coupon_body(request.data)
-        coupon = create_coupon(tenant_id=self.caller.tenant.id, code=body.code, terms=body.terms, at=self.at)
+        body = read_body(CouponBody, self.sent_body())
+        coupon = create_coupon(tenant_id=self.caller.tenant.id, body=body, at=self.at)
         return json_response({"id": coupon.code}, 201)
 
     @operation(
@@ -61,7 +59,7 @@ class CouponViewSet(CouponServiceViewSet):
     def retrieve(self, request: Request, tenant: str, code: str) -> HttpResponse:
         """Read a coupon.
 
-        Who may not read all coupons sees those that are open to every customer or to the one asked
+        Callers who may not read all coupons see those that are for every customer or for the one asked
         for, without limits, use and other customers.
         """
         named = parameters.text(request.query_params, "customerNumber")
@@ -70,7 +68,10 @@ class CouponViewSet(CouponServiceViewSet):
         reads_all = self.has_scope(COUPON_READ)
         if named or not reads_all:
             conditions.append(
-                Sql("(coupon.valid_for = '{}' OR %s = ANY(coupon.valid_for))", (customer_number,))
+                sql(
+                    "(coupon.valid_for = '{{}}' OR {customer} = ANY(coupon.valid_for))",
+                    customer=param(customer_number),
+                )
             )
         if not reads_all or not parameters.flag(request.query_params, "showDeleted"):
             conditions.append(Sql("NOT coupon.is_deleted"))
@@ -87,27 +88,23 @@ class CouponViewSet(CouponServiceViewSet):
         "PUT-coupon-update-coupon",
         scopes=(COUPON_MANAGE,),
         parameters=(PARTIAL,),
-        request=CouponUpdate,
+        request=CouponBody,
         responses={200: None},
     )
     def update(self, request: Request, tenant: str, code: str) -> HttpResponse:
         """Replace a coupon."""
         if parameters.flag(request.query_params, "partial"):
-            return self.patched_response(code, read_object(request.data))
-        body = read_coupon_body(request.data)
-        replace_coupon(
-            tenant_id=self.caller.tenant.id,
-            code=code,
-            terms=body.terms,
-            expected_version=body.version,
-            at=self.at,
-        )
+            change = self.sent_body()
+            if not isinstance(change, dict):
+                raise MalformedBody("The body must be an object.")
+            return self.patched_response(code, change)
+        body = read_body(CouponBody, self.sent_body())
+        replace_coupon(tenant_id=self.caller.tenant.id, code=code, body=body, at=self.at)
         return HttpResponse(status=200)
 
     @operation(
         "PATCH-coupon-update-coupon",
         scopes=(COUPON_MANAGE,),
-        request=CouponUpdate(partial=True),
         responses={200: None},
     )
     def partial_update(self, request: Request, tenant: str, code: str) -> HttpResponse:
@@ -115,7 +112,7 @@ class CouponViewSet(CouponServiceViewSet):
 
         The body is merged into the coupon (RFC 7396), or lists operations (RFC 6902).
         """
-        return self.patched_response(code, request.data)
+        return self.patched_response(code, self.sent_body())
 
     @operation("DELETE-coupon-remove-coupon", scopes=(COUPON_MANAGE,))
     def destroy(self, request: Request, tenant: str, code: str) -> HttpResponse:
@@ -129,9 +126,8 @@ class CouponViewSet(CouponServiceViewSet):
     def patched_response(self, code: str, change: Any) -> HttpResponse:
         """Apply a patch to the stored coupon. A version that it does not name is the stored one."""
 
-        def revise(coupon: Coupon, stored: CouponTerms) -> Revision:
-            document = wire_document(stored, coupon.version)
-            return read_coupon_body(apply_patch(document, change, protected=())).revision
+        def revise(stored: CouponBody) -> CouponBody:
+            return read_body(CouponBody, apply_patch(patched_document(stored), change, protected=()))
 
         revise_coupon(tenant_id=self.caller.tenant.id, code=code, revise=revise, at=self.at)
         return HttpResponse(status=200)

@@ -1,4 +1,5 @@
 from datetime import datetime
+from typing import Any
 
 import orjson
 from django.http import HttpResponse
@@ -9,24 +10,25 @@ from core.api import parameters
 from core.api.errors import json_response
 from core.api.parameters import header_parameter, query_parameter
 from core.api.schema import operation
+from core.bodies import read_body
 from core.errors import InvalidInput
-from core.sql.composition import Sql
+from core.sql.composition import param, sql
 from core.timestamps import parse_time
-from coupons.api.serializers import (
-    CouponValidation,
-    CouponVerdict,
-    RedemptionCreation,
-    RedemptionResponse,
-    ResourceLocation,
-)
 from coupons.api.viewsets import CUSTOMER_NUMBER, CouponServiceViewSet
-from coupons.bodies import LONGEST_ORDER_CODE, read_redemption_body
+from coupons.bodies import (
+    CouponVerdict,
+    RedemptionBody,
+    ResourceLocation,
+    ValidationBody,
+    read_validation,
+)
 from coupons.codes import has_code
 from coupons.eligibility import Verdict, assess_coupon
 from coupons.eligibility_queries import read_coupon
 from coupons.errors import RedemptionNotFound
 from coupons.money import plain
 from coupons.operations import delete_redemption, redeem_coupon
+from coupons.orders import LONGEST_ORDER_CODE
 from coupons.representations import REDEMPTIONS
 from coupons.throttling import REDEMPTION_PATIENCE
 
@@ -43,26 +45,27 @@ class ValidationViewSet(CouponServiceViewSet):
         "POST-coupon-validate-coupon",
         scopes=(COUPON_REDEEM_ON_BEHALF, COUPON_REDEEM, COUPON_MANAGE),
         parameters=(AS_OF,),
-        request=CouponValidation,
+        request=ValidationBody,
         responses={200: CouponVerdict},
         errors=(429,),
     )
     def validate(self, request: Request, tenant: str, code: str) -> HttpResponse:
         """Say whether a coupon can be redeemed.
 
-        With items the answer holds those the coupon applies to, their sum and the discount.
+        The response has the amount that the discount is computed on, and the discount; with items also
+        those that the coupon applies to.
         """
         at = self.instant()
-        body = read_redemption_body(request.data, is_validation=True)
+        body = read_validation(self.sent_body())
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
         with self.attempt():
             verdict = assess_coupon(
-                tenant_id=self.caller.tenant.id, code=code, buyer=buyer, order=body.order, at=at
+                tenant_id=self.caller.tenant.id, code=code, buyer=buyer, order=body, at=at
             )
             verdict.require()
-        if body.order.items is None:
-            return HttpResponse(status=200)
-        return HttpResponse(verdict_document(verdict), content_type="application/json")
+        return HttpResponse(
+            verdict_document(verdict, has_items=body.items is not None), content_type="application/json"
+        )
 
     def instant(self) -> datetime:
         """Return the instant to judge at: now, or `asOf` for those who manage coupons."""
@@ -73,50 +76,52 @@ class ValidationViewSet(CouponServiceViewSet):
         return parse_time(as_of, field="asOf")
 
 
-def verdict_document(verdict: Verdict) -> bytes:
-    """Return the items that a coupon applies to, their sum and the discount; amounts exact to the digit."""
+def verdict_document(verdict: Verdict, *, has_items: bool) -> bytes:
+    """Return what the coupon applies to and grants; amounts are exact to the digit."""
     assert verdict.eligible_amount is not None
     assert verdict.discount is not None
-    return orjson.dumps(
-        {
-            "eligibleItems": [
-                {"id": item.id, "amount": orjson.Fragment(plain(item.amount))}
-                for item in verdict.eligible_items
-            ],
-            "eligibleAmount": orjson.Fragment(plain(verdict.eligible_amount)),
-            "discount": orjson.Fragment(plain(verdict.discount)),
-        }
-    )
+    document: dict[str, Any] = {
+        "eligibleAmount": orjson.Fragment(plain(verdict.eligible_amount)),
+        "discount": orjson.Fragment(plain(verdict.discount)),
+    }
+    if has_items:
+        items = [
+            {"id": item.id, "amount": orjson.Fragment(plain(item.amount))} for item in verdict.eligible_items
+        ]
+        document = {"eligibleItems": items, **document}
+    return orjson.dumps(document)
 
 
 class RedemptionViewSet(CouponServiceViewSet):
     tag = "Coupon Redemption"
-    resource = RedemptionResponse
+    resource = REDEMPTIONS
     created = ResourceLocation
 
     @operation("GET-coupon-list-coupon-redemptions", scopes=(COUPON_MANAGE,))
     def list(self, request: Request, tenant: str, code: str) -> HttpResponse:
         """List the redemptions of a coupon."""
         coupon = read_coupon(self.caller.tenant.id, code)
-        return self.page_response(REDEMPTIONS, [Sql("redemption.coupon_id = %s", (coupon.id,))])
+        return self.page_response(
+            REDEMPTIONS, [sql("redemption.coupon_id = {coupon}", coupon=param(coupon.id))]
+        )
 
     @operation(
         "POST-coupon-invalidate-coupon",
         scopes=(COUPON_REDEEM_ON_BEHALF, COUPON_REDEEM),
         parameters=(IDEMPOTENCY_KEY,),
-        request=RedemptionCreation,
+        request=RedemptionBody,
         errors=(429,),
     )
     def create(self, request: Request, tenant: str, code: str) -> HttpResponse:
         """Redeem a coupon."""
-        body = read_redemption_body(request.data)
+        body = read_body(RedemptionBody, self.sent_body())
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
         with self.attempt(patience=REDEMPTION_PATIENCE):
             redeemed = redeem_coupon(
                 tenant_id=self.caller.tenant.id,
                 code=code,
                 buyer=buyer,
-                order=body.order,
+                order=body,
                 at=self.at,
                 idempotency_key=self.idempotency_key(),
             )
@@ -139,20 +144,21 @@ class RedemptionViewSet(CouponServiceViewSet):
     def retrieve(self, request: Request, tenant: str, code: str, redemption_id: str) -> HttpResponse:
         """Read a redemption.
 
-        Who does not manage coupons reads the own redemptions, or those of the customer named.
+        Callers who do not manage coupons read their own redemptions, or those of the customer named.
         """
         named = parameters.text(request.query_params, "customerNumber")
         customer_number = self.customer_asked_for(named)
         coupon = has_code(self.caller.tenant.id, code)
         conditions = [
             self.tenant_condition("redemption"),
-            Sql("redemption.external_id = %s", (redemption_id,)),
+            sql("redemption.external_id = {id}", id=param(redemption_id)),
             coupon,
         ]
         if named or not self.has_scope(COUPON_MANAGE):
             conditions.append(
-                Sql(
-                    "redemption.customer_number = %s AND redemption.customer_number <> ''", (customer_number,)
+                sql(
+                    "redemption.customer_number = {customer} AND redemption.customer_number <> ''",
+                    customer=param(customer_number),
                 )
             )
         missing = RedemptionNotFound(redemption_id)
@@ -162,6 +168,9 @@ class RedemptionViewSet(CouponServiceViewSet):
 
     @operation("DELETE-coupon-remove-coupon-redemption", scopes=(COUPON_MANAGE,))
     def destroy(self, request: Request, tenant: str, code: str, redemption_id: str) -> HttpResponse:
-        """Take a redemption back."""
+        """Delete a redemption.
+
+        The coupon can be redeemed once more.
+        """
         delete_redemption(tenant_id=self.caller.tenant.id, code=code, redemption_id=redemption_id)
         return HttpResponse(status=204)

@@ -4,9 +4,8 @@ from rest_framework.request import Request
 from accounts.identity.scopes import COUPON_REDEEM_ON_BEHALF
 from core.api.schema import operation
 from core.errors import NotAllowed, NotFound
-from core.sql.composition import Sql
+from core.sql.composition import Sql, param, sql
 from core.tenancy.callers import CallerKind
-from coupons.api.serializers import CouponResponse
 from coupons.api.viewsets import CouponServiceViewSet
 from coupons.operations import create_referral_coupon
 from coupons.representations import COUPONS
@@ -16,9 +15,9 @@ class ReferralCouponViewSet(CouponServiceViewSet):
     """Services may ask for every customer, customers for themselves."""
 
     tag = "Referral Coupon Management"
-    resource = CouponResponse
+    resource = COUPONS
 
-    @operation("GET-coupon-retrieve-referral-coupon", responses={200: CouponResponse, 204: None})
+    @operation("GET-coupon-retrieve-referral-coupon", responses={200: COUPONS, 204: None})
     def retrieve(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
         """Read a customer's referral coupon."""
         self.check_customer(customer_number)
@@ -28,7 +27,7 @@ class ReferralCouponViewSet(CouponServiceViewSet):
                 COUPONS,
                 [
                     self.tenant_condition("coupon"),
-                    Sql("coupon.issued_to = %s", (customer_number,)),
+                    sql("coupon.issued_to = {customer}", customer=param(customer_number)),
                     Sql("coupon.is_referral AND NOT coupon.is_deleted"),
                 ],
                 missing=missing,
@@ -39,7 +38,7 @@ class ReferralCouponViewSet(CouponServiceViewSet):
             return HttpResponse(status=204)
         return self.privately(answer)
 
-    @operation("POST-coupon-create-referral-coupon-code", responses={200: CouponResponse})
+    @operation("POST-coupon-create-referral-coupon-code", responses={200: COUPONS})
     def create(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
         """Make a customer's referral coupon, or return the one there is."""
         self.check_customer(customer_number)
@@ -48,7 +47,7 @@ class ReferralCouponViewSet(CouponServiceViewSet):
         )
         return self.document_response(
             COUPONS,
-            [Sql("coupon.id = %s", (coupon.pk,))],
+            [sql("coupon.id = {coupon}", coupon=param(coupon.pk))],
             missing=NotFound(f"The customer {customer_number} has no referral coupon."),
         )
 

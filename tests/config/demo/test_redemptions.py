@@ -1,7 +1,6 @@
 """Real redemptions, replayed on the loaded shop through the operations that the API calls."""
 
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 
@@ -9,7 +8,7 @@ from accounts.models import ContactAssignment
 from coupons.eligibility import assess_coupon
 from coupons.errors import CouponNotRedeemable
 from coupons.models import Coupon, Redemption
-from coupons.money import Money
+from coupons.money import Amount, Money
 from coupons.operations.redemptions import redeem_coupon
 from coupons.orders import Buyer, Order
 
@@ -21,7 +20,7 @@ def code_of(campaign, upc):
 
 
 def order(number):
-    return Order(total=Money(Decimal(100), "USD"), code=f"order-{number}")
+    return Order(order_total=Money(Amount(100), "USD"), order_code=f"order-{number}")
 
 
 def test_each_real_redemption_is_possible_on_its_day(shop, oracle):

@@ -244,6 +244,29 @@ def test_broken_rule_is_refused_naming_the_field(manager, site, change, fields):
     assert Coupon.objects.count() == 0
 
 
+def test_number_beyond_all_bounds_is_400(manager):
+    body = '{"name": "A", "discountAbsolute": {"amount": 1e400, "currency": "EUR"}}'
+    assert manager.post(COUPONS, body).status_code == 400
+    assert manager.post(COUPONS, body.replace("1e400", "1e300")).json()["details"] == [
+        {
+            "field": "discountAbsolute.amount",
+            "type": "invalid_input",
+            "message": "discountAbsolute.amount must be between 0 and 1000000000000.",
+        }
+    ]
+
+
+def test_change_without_a_body_is_400_and_changes_nothing(manager, tenant):
+    CouponFactory(tenant=tenant, code="A")
+    for method, query in (("patch", {}), ("put", {}), ("put", {"partial": "true"})):
+        answer = manager.send(method, f"{COUPONS}/A", **query)
+        assert (answer.status_code, answer.json()["details"]) == (
+            400,
+            [{"type": "missing_payload", "message": "The request has no body."}],
+        )
+    assert Coupon.objects.get().version == 0
+
+
 @pytest.mark.parametrize("body", [[], "text", None])
 def test_body_that_is_no_object_is_refused(manager, body):
     assert manager.post(COUPONS, body).status_code == 400
