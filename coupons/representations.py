@@ -1,7 +1,11 @@
 """What clients read of coupons and redemptions."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
 
 from core.bodies import Body, schema_components
 from core.representation.fields import (
@@ -10,19 +14,47 @@ from core.representation.fields import (
     Integer,
     Json,
     JsonEntries,
+    Languages,
     Nested,
     Number,
     Text,
     Texts,
     Time,
 )
-from core.representation.representations import Representation
+from core.representation.query_language import Term
+from core.representation.representations import Representation, SortKey
+from core.sql.composition import Sql, param, sql
 from coupons.bodies import CouponBody, PastRedemption
+from coupons.diagnostics import DIAGNOSTICS, diagnostics, status
 
-STATUS = (
-    "(CASE WHEN coupon.valid_from > now() THEN 'INACTIVE' WHEN coupon.valid_to < now() THEN 'EXPIRED'"
-    " WHEN coupon.redemption_count >= coupon.max_redemptions THEN 'USED' ELSE 'VALID' END)"
-)
+NOW: Final = object()
+"""Stands for the instant of the request among the parameters; see `RepresentationAt`."""
+
+AT = param(NOW, "timestamptz")
+
+
+class RepresentationAt(Representation):
+    """A representation at an instant, which takes the place of NOW. It shares the cached SQL of the other."""
+
+    def __init__(self, shown: Representation, at: datetime) -> None:
+        vars(self).update(vars(shown))
+        self.shown = shown
+        self.at = at
+        self.document = self.document_at  # type: ignore[assignment]
+
+    def document_at(self, names: tuple[str, ...] | None, languages: Languages) -> Sql:
+        return self.bound(self.shown.document(names, languages))
+
+    def condition(self, terms: Iterable[Term]) -> tuple[list[Sql], set[str]]:
+        conditions, needs = super().condition(terms)
+        return [self.bound(condition) for condition in conditions], needs
+
+    def sort_keys(self, sort: str, languages: Languages) -> tuple[list[SortKey], set[str]]:
+        keys, needs = super().sort_keys(sort, languages)
+        return [replace(key, sql=self.bound(key.sql)) for key in keys], needs
+
+    def bound(self, piece: Sql) -> Sql:
+        return Sql(piece.sql, tuple([self.at if value is NOW else value for value in piece.params]))
 
 
 def descriptions(kind: type[Body]) -> dict[str, dict[str, Any]]:
@@ -65,7 +97,7 @@ SHOPPER_FIELDS: dict[str, Field] = {
     "maxRedemptionsPerCustomer": Integer("coalesce(coupon.max_redemptions_per_customer, -1)"),
     "categoryRestricted": Boolean("coupon.is_category_restricted"),
     "segmentRestricted": Boolean("coupon.is_segment_restricted"),
-    "status": Text(STATUS),
+    "status": Text(status(AT)),
     "referralCoupon": Boolean("nullif(coupon.is_referral, FALSE)"),
 }
 RESTRICTIONS: dict[str, Field] = {
@@ -91,6 +123,16 @@ COUPON_DOCUMENTED: dict[str, dict[str, Any]] = {
     "status": {
         "enum": ["VALID", "INACTIVE", "EXPIRED", "USED"],
         "description": "INACTIVE before validFrom, EXPIRED after validUntil, USED after maxRedemptions uses.",
+    },
+    "diagnostics": {
+        "description": "Why nobody can redeem it, whatever its status; absent when there is no such reason.",
+        "items": {
+            "type": "object",
+            "properties": {
+                "type": {"type": "string", "enum": list(DIAGNOSTICS), "description": "The kind of reason."},
+                "message": {"type": "string", "description": "The reason in a sentence."},
+            },
+        },
     },
     "referralCoupon": {"description": "Whether it is a customer's referral coupon."},
     "redemptionCount": {"description": "How often it has been redeemed."},
@@ -126,6 +168,14 @@ COUPONS = Representation(
             " ORDER BY legal_entity_id) FROM (SELECT legal_entity_id, count(*) AS uses"
             " FROM coupons_redemption AS redemption WHERE redemption.coupon_id = coupon.id"
             " AND redemption.legal_entity_id <> '' GROUP BY legal_entity_id) AS used)"
+        ),
+        "diagnostics": JsonEntries(
+            sql(
+                "(SELECT jsonb_agg(jsonb_build_object('type', kind, 'message', {messages} ->> kind))"
+                " FROM unnest({kinds}) AS kind)",
+                messages=param(orjson.dumps(DIAGNOSTICS).decode(), "jsonb"),
+                kinds=diagnostics(AT),
+            )
         ),
         "issuedTo": Text("coupon.issued_to", omit_empty=True),
         "deleted": Boolean("coupon.is_deleted"),

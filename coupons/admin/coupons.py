@@ -1,6 +1,7 @@
+from datetime import datetime
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -14,11 +15,12 @@ from django.utils.safestring import SafeString
 from core.admin import TenantAdmin, adopt
 from coupons.admin.filters import RestrictionFilter, StateFilter
 from coupons.admin.refusal import RefusalPage
+from coupons.diagnostics import CouponState, states_of
 from coupons.forms.coupons import FORM_FIELDS, CouponForm
 from coupons.models import Coupon, DiscountType
 from coupons.money import plain, stored_money
 from coupons.operations import create_coupon, delete_coupon, find_coupon, replace_coupon
-from coupons.usage import status_of, usage_of, warnings_about
+from coupons.usage import usage_of
 
 STATES = {
     "VALID": ("Can be redeemed", "on"),
@@ -40,6 +42,18 @@ def names_missing(coupon: Coupon) -> bool:
         coupon.segment_restrictions.filter(segment__isnull=True).exists()
         or coupon.category_restrictions.filter(category__isnull=True).exists()
     )
+
+
+def warnings_about(coupon: Coupon, *, at: datetime) -> list[str]:
+    """Return each reason why nobody can redeem the coupon, whoever they are and whatever they buy."""
+    if coupon.is_deleted:
+        return ["It is deleted."]
+    state = states_of([coupon.pk], at=at)[coupon.pk]
+    if state.status == "EXPIRED":
+        return ["Its window is over.", *state.messages]
+    if state.status == "USED" and coupon.max_redemptions:
+        return ["All its uses are spent.", *state.messages]
+    return state.messages
 
 
 @admin.register(Coupon)
@@ -141,6 +155,14 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj is not None and obj.is_deleted)
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Read the state of all coupons of the page in one statement."""
+        changelist = super().get_changelist_instance(request)
+        found = states_of([coupon.pk for coupon in changelist.result_list], at=timezone.now())
+        for coupon in changelist.result_list:
+            coupon.state = found[coupon.pk]
+        return changelist
+
     # --- columns ---
 
     @admin.display(description="Coupon", ordering="code")
@@ -149,8 +171,15 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     @admin.display(description="State")
     def state(self, coupon: Coupon) -> SafeString:
-        text, style = ("Deleted", "off") if coupon.is_deleted else STATES[status_of(coupon, timezone.now())]
-        return format_html('<span class="status status-{}">{}</span>', style, text)
+        if coupon.is_deleted:
+            text, style, reasons = "Deleted", "off", ""
+        else:
+            found: CouponState = coupon.state  # type: ignore[attr-defined]  # see get_changelist_instance
+            text, style = STATES[found.status]
+            reasons = " ".join(found.messages)
+            if reasons and found.status in ("VALID", "INACTIVE"):
+                text, style = "Nobody can redeem it", "off"
+        return format_html('<span class="status status-{}" title="{}">{}</span>', style, reasons, text)
 
     @admin.display(description="Gives")
     def discount(self, coupon: Coupon) -> str:
@@ -204,7 +233,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
             extra_context = {
                 **(extra_context or {}),
                 "usage": usage_of(coupon, until=now),
-                "warnings": list(warnings_about(coupon, at=now)),
+                "warnings": warnings_about(coupon, at=now),
             }
         return super().change_view(request, object_id, form_url, extra_context)
 
@@ -222,6 +251,8 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         else:
             stored = create_coupon(tenant_id=obj.tenant_id, body=form.body, at=at)
         adopt(obj, find_coupon(obj.tenant_id, stored.code))
+        for warning in warnings_about(stored, at=at):
+            self.message_user(request, f"{stored.code}: {warning}", messages.WARNING)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Name the coupons alone: they are kept as deleted, and their redemptions stay."""

@@ -2,14 +2,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import F, Q, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils import timezone
 
+from coupons.diagnostics import keys_with_diagnostics
 from coupons.models.coupons import CouponQuerySet
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Coupons by what they are good for now; deleted ones are left out unless they are asked for."""
+    """Coupons by their state now; deleted ones are left out unless they are asked for."""
 
     title = "state"
     parameter_name = "state"
@@ -20,6 +22,7 @@ class StateFilter(admin.SimpleListFilter):
             ("waiting", "Starts later"),
             ("over", "Over"),
             ("spent", "All uses spent"),
+            ("unredeemable", "Nobody can redeem it"),
             ("deleted", "Deleted"),
         ]
 
@@ -35,6 +38,11 @@ class StateFilter(admin.SimpleListFilter):
                 return queryset.live().filter(valid_to__lt=now)
             case "spent":
                 return queryset.live().filter(redemption_count__gte=F("max_redemptions"))
+            case "unredeemable":
+                keys = keys_with_diagnostics(now)
+                # text from the code; values are parameters
+                selected = RawSQL(f"({keys.sql})", keys.params)  # noqa: S611
+                return queryset.live().filter(pk__in=selected)
             case "deleted":
                 return queryset.filter(is_deleted=True)
         return queryset.live()

@@ -25,6 +25,7 @@ from coupons.representations import COUPONS as ANSWER
 
 NOT_EXPORTED = {
     "status",
+    "diagnostics",
     "referralCoupon",
     "redemptionCount",
     "legalEntityRedemptions",

@@ -14,7 +14,7 @@ from tests.conftest import Api
 from tests.contract.replay import as_parameters, read_examples, replay
 from tests.factories.accounts import CustomerFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory, RedemptionFactory
-from tests.factories.segments import SegmentFactory
+from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
 EXAMPLES = read_examples("coupons")
 MIXINS = {
@@ -68,6 +68,7 @@ class World:
         )
         for segment in self.segments:
             CouponSegmentFactory(coupon=coupon, segment=segment)
+            CustomerAssignmentFactory(segment=segment, customer=self.customer)
 
     def changed_coupon(self) -> None:
         Coupon.objects.filter(code="W2023_7").update(version=4)

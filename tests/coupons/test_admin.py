@@ -6,8 +6,9 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from coupons.admin.coupons import warnings_about
 from coupons.models import Coupon, CouponSettings, Redemption
-from coupons.usage import usage_of, warnings_about
+from coupons.usage import usage_of
 from segments.models import Segment
 from tests.factories.accounts import (
     ContactAssignmentFactory,
@@ -244,7 +245,7 @@ def test_the_list_takes_a_constant_number_of_statements(
     for _ in range(coupons):
         CouponFactory(tenant=tenant)
     listed(staff_browser)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         assert len(listed(staff_browser)) == coupons
 
 
@@ -273,44 +274,33 @@ def test_days_of_use_have_no_gaps(tenant, now):
     assert [(day.count, day.share) for day in days] == [(0, 0), (1, 25), (4, 100), (0, 0)]
 
 
-def test_warnings_name_what_keeps_a_coupon_from_working(tenant, site, now):
+def test_page_warns_of_what_keeps_everybody_from_redeeming(tenant, now):
     hour = timedelta(hours=1)
 
     def warnings(**values):
-        return list(warnings_about(CouponFactory(tenant=tenant, **values), at=now))
+        return warnings_about(CouponFactory(tenant=tenant, **values), at=now)
 
     assert warnings() == []
     assert warnings(valid_from=now + hour) == []
-    assert warnings(is_deleted=True, max_redemptions=0) == ["The coupon is deleted."]
+    assert warnings(is_deleted=True, max_redemptions=0) == ["It is deleted."]
     assert warnings(valid_to=now - hour) == ["Its window is over."]
-    assert warnings(max_redemptions=0) == ["It allows no use at all."]
-    assert warnings(max_redemptions_per_customer=0) == ["It allows no customer any use."]
-    assert warnings(is_segment_restricted=True) == ["All segments that it is for have been deleted."]
-    coupon = CouponFactory(tenant=tenant, is_segment_restricted=True)
-    segment = SegmentFactory(site=site, status="INACTIVE")
-    CouponSegmentFactory(coupon=coupon, segment=segment)
-    over = "None of its segments is live: they are inactive, or their windows are over."
-    for values, expected in (
-        ({}, over),
-        ({"status": "ACTIVE", "valid_to": now - hour}, over),
-        ({"valid_to": None, "valid_from": now + hour}, "None of its segments is live yet."),
-        ({"valid_from": None}, "None of its live segments has a member."),
-    ):
-        Segment.objects.filter(pk=segment.pk).update(**values)
-        assert list(warnings_about(coupon, at=now)) == [expected]
-    CustomerAssignmentFactory(segment=segment)
-    assert list(warnings_about(coupon, at=now)) == []
+    assert warnings(max_redemptions=0) == ["maxRedemptions is 0: nobody can redeem it."]
+    assert warnings(max_redemptions=2, redemption_count=2) == ["All its uses are spent."]
 
 
-def test_coupon_for_deleted_categories_alone_is_warned_of(tenant, now):
-    coupon = CouponFactory(tenant=tenant, is_category_restricted=True)
-    row = CouponCategoryFactory(coupon=coupon, category=CategoryFactory(tenant=tenant))
-    assert list(warnings_about(coupon, at=now)) == []
-    row.category = None
-    row.save()
-    assert list(warnings_about(coupon, at=now)) == [
-        "All categories that it is for have been deleted, so it applies to no item."
+def test_saving_a_coupon_that_nobody_can_redeem_warns(staff_browser, tenant):
+    answer = staff_browser.post(reverse(f"{COUPONS}_add"), {**TEN, "max_redemptions": "0"}, follow=True)
+    assert "TEN: maxRedemptions is 0: nobody can redeem it." in [
+        str(text) for text in answer.context["messages"]
     ]
+
+
+def test_list_shows_and_filters_coupons_that_nobody_can_redeem(staff_browser, tenant):
+    CouponFactory(tenant=tenant, code="GOOD")
+    CouponFactory(tenant=tenant, code="LOST", is_segment_restricted=True)
+    page = staff_browser.get(reverse(f"{COUPONS}_changelist")).content.decode()
+    assert page.count('title="All its segments have been deleted: nobody can redeem it.">Nobody can') == 1
+    assert codes(staff_browser, state="unredeemable") == ["LOST"]
 
 
 def test_reasons_of_a_refusal_are_told_for_a_customer_now_or_at_a_date(staff_browser, tenant, site, now):

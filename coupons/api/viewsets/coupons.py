@@ -23,7 +23,7 @@ from coupons.operations import (
     replace_coupon,
     revise_coupon,
 )
-from coupons.representations import COUPONS, COUPONS_FOR_SHOPPERS
+from coupons.representations import COUPONS, COUPONS_FOR_SHOPPERS, RepresentationAt
 
 PARTIAL = query_parameter("partial", "Merge the body into the coupon, as PATCH does.", type=bool)
 
@@ -41,7 +41,7 @@ class CouponViewSet(CouponServiceViewSet):
         conditions = [self.tenant_condition("coupon")]
         if not parameters.flag(request.query_params, "showDeleted"):
             conditions.append(Sql("NOT coupon.is_deleted"))
-        return self.page_response(COUPONS, conditions)
+        return self.page_response(RepresentationAt(COUPONS, self.at), conditions)
 
     @operation("POST-coupon-create-coupon", scopes=(COUPON_MANAGE,), request=CouponBody)
     def create(self, request: Request, tenant: str) -> HttpResponse:
@@ -76,9 +76,12 @@ class CouponViewSet(CouponServiceViewSet):
         if not reads_all or not parameters.flag(request.query_params, "showDeleted"):
             conditions.append(Sql("NOT coupon.is_deleted"))
         if reads_all:
-            return self.document_response(COUPONS, conditions, missing=CouponNotFound(code))
+            return self.document_response(
+                RepresentationAt(COUPONS, self.at), conditions, missing=CouponNotFound(code)
+            )
         with self.attempt():
-            answer = self.document_response(COUPONS_FOR_SHOPPERS, conditions, missing=CouponNotFound(code))
+            shown = RepresentationAt(COUPONS_FOR_SHOPPERS, self.at)
+            answer = self.document_response(shown, conditions, missing=CouponNotFound(code))
         return self.privately(answer)
 
     def locked_version(self) -> int | None:

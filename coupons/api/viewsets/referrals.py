@@ -8,7 +8,7 @@ from core.sql.composition import Sql, param, sql
 from core.tenancy.callers import CallerKind
 from coupons.api.viewsets import CouponServiceViewSet
 from coupons.operations import create_referral_coupon
-from coupons.representations import COUPONS
+from coupons.representations import COUPONS, RepresentationAt
 
 
 class ReferralCouponViewSet(CouponServiceViewSet):
@@ -24,7 +24,7 @@ class ReferralCouponViewSet(CouponServiceViewSet):
         missing = NotFound(f"The customer {customer_number} has no referral coupon.")
         try:
             answer = self.document_response(
-                COUPONS,
+                RepresentationAt(COUPONS, self.at),
                 [
                     self.tenant_condition("coupon"),
                     sql("coupon.issued_to = {customer}", customer=param(customer_number)),
@@ -46,7 +46,7 @@ class ReferralCouponViewSet(CouponServiceViewSet):
             tenant_id=self.caller.tenant.id, customer_number=customer_number, at=self.at
         )
         return self.document_response(
-            COUPONS,
+            RepresentationAt(COUPONS, self.at),
             [sql("coupon.id = {coupon}", coupon=param(coupon.pk))],
             missing=NotFound(f"The customer {customer_number} has no referral coupon."),
         )
