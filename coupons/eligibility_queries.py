@@ -113,6 +113,14 @@ def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnaps
     )
 
 
+def code_is_taken(tenant_id: int, code: str) -> bool:
+    """Say whether a coupon of the tenant has this code, be it a deleted one."""
+    condition = has_code(tenant_id, code)
+    return bool(
+        fetch_rows(sql("SELECT 1 FROM coupons_coupon AS coupon WHERE {has_code}", has_code=condition))
+    )
+
+
 def read_customer_state(coupon: CouponSnapshot, buyer: Buyer, *, at: datetime) -> CustomerState:
     """Return what eligibility depends on in the buyer, in at most one statement.
 

@@ -1,54 +1,62 @@
-"""Failed attempts at codes, counted per client and address for all workers, so that codes can't be guessed.
+"""Attempts with unknown codes are limited, so that codes cannot be guessed. All workers count together.
 
-Only failures count. A client that failed too often gets no verdict on validations any more, right or wrong,
-until the window ends. A redemption that succeeds goes on being accepted, since behind one client and
-address may stand a whole shop, but what fails is answered alike; only a client that fails many times more
-often, as a program does that tries codes by redeeming, is refused outright.
+Only codes that no coupon has are counted: a coupon's refusal by its terms is what shoppers meet every day.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import ceil
 
 from django.conf import settings
 
-from accounts.identity.operations.attempts import AttemptLimit, count_attempt, subject_of
+from accounts.identity.operations.attempts import AttemptLimit, subject_of
 from core.errors import TooManyAttempts
 from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
+from core.tenancy.callers import Caller, CallerKind
 
-REDEMPTION_PATIENCE = 10
-"""How many times the limit a client may fail before its redemptions are refused outright."""
-
-
-def attempt_limit(*, tenant_id: int, client_id: str, address: str) -> AttemptLimit:
-    """Return the limit of failures for a client at an address."""
-    return AttemptLimit(
-        subject_of("coupon", tenant_id, client_id, address),
-        settings.COUPON_FAILED_ATTEMPTS,
-        timedelta(seconds=settings.COUPON_FAILED_ATTEMPTS_WINDOW),
-    )
+ADDRESS_FACTOR = 10
+"""How many times wider an address is limited than a session: behind it may be a whole office."""
 
 
-def refuse_exhausted(limit: AttemptLimit, *, at: datetime, patience: int = 1) -> None:
-    """Raise TooManyAttempts when as many attempts failed as the limit allows, `patience` times over."""
+def attempt_limits(caller: Caller, *, customer_number: str, address: str) -> list[AttemptLimit]:
+    """Return the limits that count an attempt for this customer (empty: for nobody known).
+
+    A customer has one limit, whoever calls for them. An anonymous caller has that of the session, and that
+    of the address, since a new session costs nothing. A service that names no customer has none: a shop's
+    server calls for all its shoppers.
+    """
+    most, tenant_id = settings.COUPON_FAILED_ATTEMPTS, caller.tenant.id
+    window = timedelta(seconds=settings.COUPON_FAILED_ATTEMPTS_WINDOW)
+    counted = "attempts with unknown codes"
+    if customer_number:
+        customer = subject_of("coupon customer", tenant_id, customer_number)
+        return [AttemptLimit(customer, most, window, counted)]
+    if caller.kind is not CallerKind.ANONYMOUS:
+        return []
+    return [
+        AttemptLimit(subject_of("coupon session", tenant_id, caller.session_id), most, window, counted),
+        AttemptLimit(
+            subject_of("coupon address", tenant_id, address), most * ADDRESS_FACTOR, window, counted
+        ),
+    ]
+
+
+def refuse_exhausted(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
+    """Raise TooManyAttempts when as many attempts failed as one of the limits allows."""
+    if not limits:
+        return
     rows = fetch_rows(
         sql(
-            "SELECT resets_at FROM identity_attemptcounter"
-            " WHERE subject = {subject} AND resets_at > {at} AND attempts >= {most}",
-            subject=param(limit.subject),
+            "SELECT max(counter.resets_at) FROM unnest({subjects}, {most}) AS allowed (subject, most)"
+            " JOIN identity_attemptcounter AS counter ON counter.subject = allowed.subject"
+            " WHERE counter.resets_at > {at} AND counter.attempts >= allowed.most",
+            subjects=param([limit.subject for limit in limits], "text[]"),
+            most=param([limit.most for limit in limits], "integer[]"),
             at=param(at),
-            most=param(limit.most * patience),
         ),
         prepared=True,
     )
-    if rows:
-        wait = max(1, ceil((rows[0][0] - at).total_seconds()))
-        raise TooManyAttempts(f"Too many failed attempts; try again in {wait} seconds.", retry_after=wait)
-
-
-def count_failure(limit: AttemptLimit, *, at: datetime) -> None:
-    """Count an attempt that failed; raise TooManyAttempts when it is one too many.
-
-    Call it outside the transaction that failed.
-    """
-    count_attempt([limit], at=at)
+    if (resets_at := rows[0][0]) is not None:
+        wait = max(1, ceil((resets_at - at).total_seconds()))
+        raise TooManyAttempts(f"Too many {limits[0].counted}; try again in {wait} seconds.", retry_after=wait)

@@ -58,6 +58,7 @@ CUSTOMER_SCOPES = (
     PROFILE_EDIT,
     LEGAL_ENTITY_READ_OWN,
 )
+ANONYMOUS_SCOPES = (COUPON_REDEEM,)  # for coupons that allow anonymous use
 
 
 def with_implied(scopes: Iterable[str]) -> frozenset[str]:

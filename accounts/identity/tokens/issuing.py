@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 from django.conf import settings
 
-from accounts.identity.scopes import CUSTOMER_SCOPES
+from accounts.identity.scopes import ANONYMOUS_SCOPES, CUSTOMER_SCOPES
 from accounts.identity.tokens.keys import ALGORITHM, signing_keys
 from accounts.models import Customer, LegalEntity
 from core.tenancy.callers import CallerKind
@@ -29,6 +29,9 @@ def lifetime_of(kind: CallerKind) -> int:
             return settings.CUSTOMER_TOKEN_LIFETIME
 
 
+SCOPES_OF_KIND = {CallerKind.CUSTOMER: CUSTOMER_SCOPES, CallerKind.ANONYMOUS: ANONYMOUS_SCOPES}
+
+
 def issue_access_token(
     *,
     tenant: Tenant,
@@ -43,12 +46,10 @@ def issue_access_token(
 ) -> str:
     """Return a signed access token that is good from `at` for `lifetime` seconds (default: that of its kind).
 
-    A customer's token without scopes named carries those that every customer has. The token says all that
-    a request needs to know of its caller, so that accepting it needs no statement.
+    A customer's or anonymous token without scopes named carries those that every one of its kind has. The
+    token says all that a request needs to know of its caller, so that accepting it needs no statement.
     """
-    granted = tuple(scopes)
-    if kind is CallerKind.CUSTOMER and not granted:
-        granted = CUSTOMER_SCOPES
+    granted = tuple(scopes) or SCOPES_OF_KIND.get(kind, ())
     claims: dict[str, Any] = {
         "sub": customer.external_id if customer else session_id or client_id,
         "kind": kind.value,

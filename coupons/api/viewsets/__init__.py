@@ -1,4 +1,4 @@
-"""What all resources of this service share: for whom a request is made, and the throttling of failures."""
+"""What all resources of this service share: for whom a request is made, and the limit of unknown codes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpResponse
 
+from accounts.identity.operations.attempts import count_attempt
 from accounts.identity.scopes import COUPON_REDEEM_ON_BEHALF
 from core.addresses import client_address
 from core.api.conditional import private_response_from
@@ -14,9 +15,10 @@ from core.api.viewsets import ContractViewSet
 from core.errors import InvalidBody, Problem
 from core.sql.composition import Sql, identifier, param, sql
 from coupons.api.error_bodies import COUPON_ERRORS
-from coupons.errors import CouponNotFound, CouponNotRedeemable
+from coupons.eligibility_queries import code_is_taken
+from coupons.errors import CouponNotFound
 from coupons.orders import Buyer
-from coupons.throttling import attempt_limit, count_failure, refuse_exhausted
+from coupons.throttling import attempt_limits, refuse_exhausted
 
 CUSTOMER_NUMBER = query_parameter(
     "customerNumber",
@@ -61,23 +63,27 @@ class CouponServiceViewSet(ContractViewSet):
         return Buyer.of_caller(self.caller, legal_entity_id=legal_entity_id)
 
     @contextmanager
-    def attempt(self, *, patience: int = 1) -> Iterator[None]:
-        """Refuse the attempt at a code inside when too many failed before, and count it when it fails."""
-        limit = attempt_limit(
-            tenant_id=self.caller.tenant.id,
-            client_id=self.caller.client_id,
+    def attempt(self, code: str, *, customer_number: str) -> Iterator[None]:
+        """Refuse the attempt at a code inside after too many unknown ones; count it if it is one more.
+
+        `customer_number` is the customer for whom it is made, empty when nobody is known.
+        """
+        limits = attempt_limits(
+            self.caller,
+            customer_number=customer_number,
             address=client_address(self.request._request),
         )
-        refuse_exhausted(limit, at=self.at, patience=patience)
+        refuse_exhausted(limits, at=self.at)
         try:
             yield
-        except (CouponNotFound, CouponNotRedeemable):
-            count_failure(limit, at=self.at)
+        except CouponNotFound:
+            if limits and not code_is_taken(self.caller.tenant.id, code):
+                count_attempt(limits, at=self.at)
             raise
 
-    def privately(self, answer: HttpResponse) -> HttpResponse:
-        """Return an answer that belongs to one customer, or 304 when the client holds it already."""
-        return private_response_from(self.request, answer)
+    def privately(self, response: HttpResponse) -> HttpResponse:
+        """Return a response that belongs to one customer, or 304 when the client has it already."""
+        return private_response_from(self.request, response)
 
     def tenant_condition(self, alias: str) -> Sql:
         return sql(

@@ -12,6 +12,7 @@ from core.api.schema import operation
 from core.bodies import read_body
 from core.errors import MalformedBody
 from core.sql.composition import Sql, param, sql
+from core.tenancy.callers import CallerKind
 from coupons.api.viewsets import CUSTOMER_NUMBER, SHOW_DELETED, CouponServiceViewSet
 from coupons.bodies import CouponBody, ResourceLocation, patched_document
 from coupons.codes import has_code
@@ -73,13 +74,15 @@ class CouponViewSet(CouponServiceViewSet):
                     customer=param(customer_number),
                 )
             )
+        if self.caller.kind is CallerKind.ANONYMOUS:
+            conditions.append(Sql("coupon.allows_anonymous"))
         if not reads_all or not parameters.flag(request.query_params, "showDeleted"):
             conditions.append(Sql("NOT coupon.is_deleted"))
         if reads_all:
             return self.document_response(
                 RepresentationAt(COUPONS, self.at), conditions, missing=CouponNotFound(code)
             )
-        with self.attempt():
+        with self.attempt(code, customer_number=customer_number):
             shown = RepresentationAt(COUPONS_FOR_SHOPPERS, self.at)
             answer = self.document_response(shown, conditions, missing=CouponNotFound(code))
         return self.privately(answer)

@@ -30,7 +30,6 @@ from coupons.money import plain
 from coupons.operations import delete_redemption, redeem_coupon
 from coupons.orders import LONGEST_ORDER_CODE
 from coupons.representations import REDEMPTIONS
-from coupons.throttling import REDEMPTION_PATIENCE
 
 AS_OF = query_parameter("asOf", "Judge as of this instant. Needs coupon.coupon_manage.")
 IDEMPOTENCY_KEY = header_parameter(
@@ -58,7 +57,7 @@ class ValidationViewSet(CouponServiceViewSet):
         at = self.instant()
         body = read_validation(self.sent_body())
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
-        with self.attempt():
+        with self.attempt(code, customer_number=buyer.customer_number):
             verdict = assess_coupon(
                 tenant_id=self.caller.tenant.id, code=code, buyer=buyer, order=body, at=at
             )
@@ -116,7 +115,7 @@ class RedemptionViewSet(CouponServiceViewSet):
         """Redeem a coupon."""
         body = read_body(RedemptionBody, self.sent_body())
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
-        with self.attempt(patience=REDEMPTION_PATIENCE):
+        with self.attempt(code, customer_number=buyer.customer_number):
             redeemed = redeem_coupon(
                 tenant_id=self.caller.tenant.id,
                 code=code,

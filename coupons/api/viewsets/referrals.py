@@ -1,18 +1,21 @@
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.identity.scopes import COUPON_REDEEM_ON_BEHALF
+from accounts.identity.scopes import COUPON_MANAGE, COUPON_READ, COUPON_REDEEM_ON_BEHALF
 from core.api.schema import operation
-from core.errors import NotAllowed, NotFound
+from core.errors import NotFound
 from core.sql.composition import Sql, param, sql
-from core.tenancy.callers import CallerKind
 from coupons.api.viewsets import CouponServiceViewSet
 from coupons.operations import create_referral_coupon
 from coupons.representations import COUPONS, RepresentationAt
 
 
 class ReferralCouponViewSet(CouponServiceViewSet):
-    """Services may ask for every customer, customers for themselves."""
+    """Customers need no scope for their own one.
+
+    For another customer reading needs coupon.coupon_read, creating coupon.coupon_manage; or, for both,
+    coupon.coupon_redeem_on_behalf.
+    """
 
     tag = "Referral Coupon Management"
     resource = COUPONS
@@ -20,7 +23,7 @@ class ReferralCouponViewSet(CouponServiceViewSet):
     @operation("GET-coupon-retrieve-referral-coupon", responses={200: COUPONS, 204: None})
     def retrieve(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
         """Read a customer's referral coupon."""
-        self.check_customer(customer_number)
+        self.check_customer(customer_number, COUPON_READ, COUPON_REDEEM_ON_BEHALF)
         missing = NotFound(f"The customer {customer_number} has no referral coupon.")
         try:
             answer = self.document_response(
@@ -40,8 +43,8 @@ class ReferralCouponViewSet(CouponServiceViewSet):
 
     @operation("POST-coupon-create-referral-coupon-code", responses={200: COUPONS})
     def create(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
-        """Make a customer's referral coupon, or return the one there is."""
-        self.check_customer(customer_number)
+        """Create a customer's referral coupon, or return the one that exists."""
+        self.check_customer(customer_number, COUPON_MANAGE, COUPON_REDEEM_ON_BEHALF)
         coupon = create_referral_coupon(
             tenant_id=self.caller.tenant.id, customer_number=customer_number, at=self.at
         )
@@ -51,9 +54,7 @@ class ReferralCouponViewSet(CouponServiceViewSet):
             missing=NotFound(f"The customer {customer_number} has no referral coupon."),
         )
 
-    def check_customer(self, customer_number: str) -> None:
-        """Raise NotAllowed when a shopper asks for somebody else."""
-        if self.caller.kind is CallerKind.SERVICE or customer_number == self.own_customer_number():
-            return
-        if not self.has_scope(COUPON_REDEEM_ON_BEHALF):
-            raise NotAllowed("The token belongs to another customer.")
+    def check_customer(self, customer_number: str, *scopes: str) -> None:
+        """Raise MissingScope when the caller asks for somebody else without one of the scopes."""
+        if customer_number != self.own_customer_number():
+            self.require_scope(*scopes)

@@ -102,6 +102,19 @@ def test_anonymous_use(service_api, tenant):
     assert (answer.status_code, answer.json()["type"]) == (403, "insufficient_permissions")
 
 
+def test_anonymous_token_is_good_for_coupons_that_allow_anonymous_use(anonymous_api, tenant):
+    CouponFactory(tenant=tenant, code="A")
+    CouponFactory(tenant=tenant, code="OPEN", allows_anonymous=True)
+    assert reasons(both(anonymous_api, A, order())) == ["anonymous_not_allowed"]
+    assert both(anonymous_api, f"{COUPONS}/OPEN", order()).status_code == 200
+    assert anonymous_api.get(f"{COUPONS}/OPEN").json()["code"] == "OPEN"
+    assert anonymous_api.get(A).status_code == 404
+    redemption = Redemption.objects.get()
+    assert redemption.customer_number == ""
+    assert anonymous_api.get(f"{COUPONS}/OPEN/redemptions/{redemption.external_id}").status_code == 404
+    assert both(anonymous_api, f"{COUPONS}/OPEN", order(customerNumber="C1")).status_code == 403
+
+
 def test_unknown_customer_is_not_eligible_but_where_anonymous_use_is_allowed(shop, tenant):
     CouponFactory(tenant=tenant, code="A")
     CouponFactory(tenant=tenant, code="OPEN", allows_anonymous=True)

@@ -1,3 +1,6 @@
+import pytest
+
+from accounts.identity import scopes
 from coupons.models import Coupon, CouponSettings
 from tests.coupons.conftest import order, reasons
 from tests.factories.accounts import CustomerFactory
@@ -6,8 +9,13 @@ from tests.factories.coupons import CouponFactory
 REFERRAL = "/coupon/acme/referral-coupons/C1"
 
 
-def test_referral_coupon_is_made_once(service_api, customer):
-    api = service_api()
+@pytest.fixture
+def api(service_api):
+    """A service that manages coupons."""
+    return service_api(scopes.COUPON_MANAGE)
+
+
+def test_referral_coupon_is_made_once(api, customer):
     answer = api.get(REFERRAL)
     assert (answer.status_code, answer.content) == (204, b"")
     answer = api.post(REFERRAL)
@@ -38,29 +46,29 @@ def test_referral_coupon_is_made_once(service_api, customer):
     assert Coupon.objects.count() == 1
 
 
-def test_settings_of_the_tenant_shape_it(service_api, customer):
+def test_settings_of_the_tenant_shape_it(api, customer):
     CouponSettings.objects.create(
         tenant=customer.tenant, referral_prefix="friend-", referral_amount=8, referral_currency="USD"
     )
-    shown = service_api().post(REFERRAL).json()
+    shown = api.post(REFERRAL).json()
     assert shown["code"].startswith("FRIEND-")
     assert shown["discountAbsolute"] == {"amount": 8, "currency": "USD"}
 
 
-def test_deleted_referral_coupon_makes_room_for_another(service_api, manager, customer):
-    first = service_api().post(REFERRAL).json()["code"]
+def test_deleted_referral_coupon_can_be_replaced(api, manager, customer):
+    first = api.post(REFERRAL).json()["code"]
     assert manager.delete(f"/coupon/acme/coupons/{first}").status_code == 204
-    assert service_api().get(REFERRAL).status_code == 204
-    assert service_api().post(REFERRAL).json()["code"] != first
+    assert api.get(REFERRAL).status_code == 204
+    assert api.post(REFERRAL).json()["code"] != first
 
 
-def test_ordinary_coupon_issued_to_a_customer_is_none(service_api, customer):
+def test_ordinary_coupon_issued_to_a_customer_is_none(api, customer):
     CouponFactory(tenant=customer.tenant, issued_to="C1")
-    assert service_api().get(REFERRAL).status_code == 204
+    assert api.get(REFERRAL).status_code == 204
 
 
-def test_unknown_customer_is_404(service_api, customer):
-    answer = service_api().post("/coupon/acme/referral-coupons/C2")
+def test_unknown_customer_is_404(api, customer):
+    answer = api.post("/coupon/acme/referral-coupons/C2")
     assert (answer.status_code, answer.json()) == (
         404,
         {"status": 404, "type": "resource_not_found", "message": "There is no customer C2."},
@@ -68,7 +76,7 @@ def test_unknown_customer_is_404(service_api, customer):
     assert Coupon.objects.count() == 0
 
 
-def test_shoppers_ask_for_themselves_alone(customer_api, anonymous_api, customer):
+def test_shoppers_ask_only_for_themselves(customer_api, anonymous_api, customer):
     own, other = customer_api(customer), customer_api(CustomerFactory(tenant=customer.tenant))
     assert own.post(REFERRAL).status_code == 200
     assert own.get(REFERRAL).status_code == 200
@@ -77,8 +85,25 @@ def test_shoppers_ask_for_themselves_alone(customer_api, anonymous_api, customer
             assert (answer.status_code, answer.json()["type"]) == (403, "insufficient_permissions")
 
 
-def test_anybody_redeems_it(service_api, shop, customer):
-    code = service_api().post(REFERRAL).json()["code"]
+@pytest.mark.parametrize(
+    ("scope", "reads", "creates"),
+    [
+        (scopes.SITE_READ, 403, 403),
+        (scopes.COUPON_REDEEM, 403, 403),
+        (scopes.COUPON_READ, 204, 403),
+        (scopes.COUPON_MANAGE, 204, 200),
+        (scopes.COUPON_REDEEM_ON_BEHALF, 204, 200),
+    ],
+)
+def test_services_need_a_scope_for_coupons_of_customers(service_api, customer, scope, reads, creates):
+    service = service_api(scope)
+    assert service.get(REFERRAL).status_code == reads
+    assert service.post(REFERRAL).status_code == creates
+    assert Coupon.objects.count() == (creates == 200)
+
+
+def test_anybody_redeems_it(api, shop, customer):
+    code = api.post(REFERRAL).json()["code"]
     path = f"/coupon/acme/coupons/{code}"
     assert shop.post(f"{path}/redemptions", order()).status_code == 201
     assert reasons(shop.post(f"{path}/validation", order(total=5, discount=6))) == ["discount_too_high"]

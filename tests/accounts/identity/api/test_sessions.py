@@ -7,7 +7,7 @@ from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 
 from accounts.identity.models import AttemptCounter, RefreshToken, Session
-from accounts.identity.scopes import CUSTOMER_SCOPES
+from accounts.identity.scopes import ANONYMOUS_SCOPES, CUSTOMER_SCOPES
 from accounts.identity.tokens import issue_access_token, verify_access_token
 from accounts.models import ContactAssignment, Customer
 from core.tenancy.callers import CallerKind
@@ -92,7 +92,7 @@ def test_anonymous_login_answers_the_published_fields_and_their_copies(storefron
         "targetLocation": "DE",
     }
     caller = verify_access_token(body["access_token"], at=timezone.now())
-    assert (caller.kind, caller.scopes) == (CallerKind.ANONYMOUS, frozenset())
+    assert (caller.kind, caller.scopes) == (CallerKind.ANONYMOUS, frozenset(ANONYMOUS_SCOPES))
 
 
 @pytest.mark.parametrize(
