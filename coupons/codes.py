@@ -3,25 +3,44 @@
 import secrets
 
 from core.sql.composition import Sql, identifier, param, sql
+from core.text import has_visible_character, invisible_character, normalized
 from coupons.errors import InvalidCode
 from coupons.models.coupons import LONGEST_CODE
 
 UNAMBIGUOUS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no 0 and O, no 1, I and L
 GENERATED_LENGTH = 10
+TYPOGRAPHIC_QUOTES = "“”„‟‘’‚‛«»‹›"
 
 
 def normalise_code(text: str, *, case_sensitive: bool) -> str:
-    """Return the code as it is stored and compared: trimmed, and in upper case unless case matters."""
-    trimmed = text.strip()
-    return trimmed if case_sensitive else trimmed.upper()
+    """Return the code as it is stored and compared: in NFC, trimmed, in upper case unless case matters."""
+    code = trimmed(normalized(text))
+    return code if case_sensitive else normalized(code.upper())
+
+
+def trimmed(text: str) -> str:
+    """Return the text without blanks, invisible characters and typographic quotes at its ends."""
+    start, end = 0, len(text)
+    while start < end and is_added_by_copying(text[start]):
+        start += 1
+    while start < end and is_added_by_copying(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def is_added_by_copying(character: str) -> bool:
+    return character in TYPOGRAPHIC_QUOTES or not has_visible_character(character)
 
 
 def check_code(code: str) -> str:
-    """Return a normalised code that can be stored and stand in an address; raise InvalidCode otherwise."""
+    """Return a normalised code that can be stored and be part of an address; raise InvalidCode otherwise."""
     if not 1 <= len(code) <= LONGEST_CODE:
         raise InvalidCode(f"A code has 1 to {LONGEST_CODE} characters.")
-    if "/" in code or code in (".", "..") or not code.isprintable():
-        raise InvalidCode("A code holds no slash and no control characters, and is not a dot or two.")
+    if "/" in code or code in (".", ".."):
+        raise InvalidCode("A code must not contain a slash, and must not be . or ..")
+    if not code.isprintable():
+        found = invisible_character(code) or "character that cannot be printed"
+        raise InvalidCode(f"A code must not contain what nobody sees: {found}. Type the code again.")
     return code
 
 

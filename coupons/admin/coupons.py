@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from core.admin import TenantAdmin, adopt
 from coupons.admin.filters import RestrictionFilter, StateFilter
 from coupons.admin.refusal import RefusalPage
+from coupons.codes import normalise_code
 from coupons.diagnostics import CouponState, states_of
 from coupons.forms.coupons import FORM_FIELDS, CouponForm
 from coupons.models import Coupon, DiscountType
@@ -42,6 +43,10 @@ def names_missing(coupon: Coupon) -> bool:
         coupon.segment_restrictions.filter(segment__isnull=True).exists()
         or coupon.category_restrictions.filter(category__isnull=True).exists()
     )
+
+
+def begins_code(text: str) -> Q:
+    return Q(code__startswith=text) | Q(code__startswith=normalise_code(text, case_sensitive=False))
 
 
 def warnings_about(coupon: Coupon, *, at: datetime) -> list[str]:
@@ -121,11 +126,12 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
     ) -> tuple[QuerySet, bool]:
-        found = queryset
-        for word in search_term.split()[:5]:
-            is_code = Q(code__startswith=word) | Q(code__startswith=word.upper())
-            found = found.filter(is_code | Q(name__icontains=word))
-        return found, False
+        """Find the beginning of a code, which may contain blanks, or words of codes and names."""
+        term = normalise_code(search_term, case_sensitive=True)
+        words = Q()
+        for word in term.split()[:5]:
+            words &= begins_code(word) | Q(name__icontains=word)
+        return (queryset.filter(begins_code(term) | words) if term else queryset), False
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)

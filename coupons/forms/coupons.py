@@ -18,7 +18,7 @@ from coupons.bodies import (
     attributes_by_path,
     stored_body,
 )
-from coupons.codes import check_code
+from coupons.codes import check_code, normalise_code
 from coupons.errors import InvalidCode
 from coupons.models import Coupon, CouponCategory, CouponSegment
 from coupons.money import plain, stored_money
@@ -152,7 +152,7 @@ class CouponForm(DocumentForm):
         return found
 
     def clean_code(self) -> str:
-        code = self.cleaned_data["code"].strip()
+        code = normalise_code(self.cleaned_data["code"], case_sensitive=True)
         if not code:
             return ""
         try:

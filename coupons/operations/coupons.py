@@ -32,12 +32,9 @@ def create_coupon(*, tenant_id: int, body: CouponBody, at: datetime, is_referral
     """
     known = look_up(tenant_id, [body])
     refuse_problems([*problems_of(body), *unknown_references(body, known)])
-    code = body.code
-    if code.strip():
-        case_sensitive = settings_of(tenant_id).codes_are_case_sensitive
-        code = check_code(normalise_code(code, case_sensitive=case_sensitive))
-    else:
-        code = generate_code()
+    case_sensitive = settings_of(tenant_id).codes_are_case_sensitive
+    code = normalise_code(body.code, case_sensitive=case_sensitive) or generate_code()
+    check_code(code)
     coupon = Coupon(
         tenant_id=tenant_id,
         code=code,

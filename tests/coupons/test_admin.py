@@ -236,6 +236,9 @@ def test_the_list_is_filtered_and_searched(staff_browser, tenant, now):
     assert codes(staff_browser, restriction="none") == ["SPENT", "LATER"]
     assert codes(staff_browser, q="spe") == ["SPENT"]
     assert codes(staff_browser, q="spring") == ["GOOD"]
+    CouponFactory(tenant=tenant, code="BLACK FRIDAY 20", name="Half off")
+    for q in ("black friday 20", " “Black Friday", "BLACK half"):
+        assert codes(staff_browser, q=q) == ["BLACK FRIDAY 20"]
 
 
 @pytest.mark.parametrize("coupons", [1, 20])
