@@ -1,4 +1,4 @@
-"""What clients send to this service. Fields are named like the columns that hold them."""
+"""What clients send to this service. Fields are named like their columns."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -136,7 +136,7 @@ class CouponBody(DocumentBody, kw_only=True):
 
 
 class ValidationBody(Order, kw_only=True):
-    """What a coupon would be used for, and for whom. The discount is required without items."""
+    """An order and its customer, to be judged. The discount is required without items."""
 
     customer_number: Annotated[
         Id,
@@ -153,13 +153,13 @@ class ValidationBody(Order, kw_only=True):
 
 
 class RedemptionBody(ValidationBody, kw_only=True):
-    """What a coupon is used for, and for whom."""
+    """An order and its customer, for which a coupon is redeemed."""
 
     discount: Annotated[Money, Meta(description="The discount that the shop grants.")]
 
 
 class PastRedemption(RedemptionBody, kw_only=True):
-    """A redemption of another system. Without an id it gets one made of its contents, always the same."""
+    """A redemption of another system. Without an id it gets one derived from its contents."""
 
     code: Annotated[str, Meta(min_length=1, max_length=LONGEST_ID, description="The coupon's code.")]
     redeemed_at: Annotated[Instant, Meta(description="When it was redeemed.")]
@@ -197,7 +197,7 @@ class EligibleItem(Body):
 
 
 class CouponVerdict(Body):
-    """What a coupon that can be redeemed comes to, in the order's currency."""
+    """What a coupon that can be redeemed grants, in the order's currency."""
 
     eligible_amount: Annotated[
         Amount, Meta(description="The sum of the eligible items; the order's total without items.")
@@ -297,7 +297,7 @@ def without_nulls(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def attributes_by_path() -> dict[str, str]:
-    """Return the attribute that holds each field, by the field's path on the wire."""
+    """Return the name of each field's attribute, by the field's path on the wire."""
     return {
         f"{path}{wire}": name
         for path, kind in (("", CouponBody), ("restrictions.", Restrictions))

@@ -26,7 +26,7 @@ from coupons.reasons import Reason, ReasonType
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a coupon comes to for a buyer and an order; it may be used when there is no reason against it.
+    """The result for a coupon, a buyer and an order. Without reasons against it the coupon may be used.
 
     `eligible_amount` is what the discount is computed on: the eligible items' sum, or the order's total
     without items. `discount` is what the coupon grants, None where that is unknown (an amount in another
@@ -152,7 +152,7 @@ def order_reasons(coupon: CouponSnapshot, order: Order, granted: Decimal | None)
     if mismatches := list(currency_mismatches(coupon, order, minimum)):
         yield Reason(ReasonType.CURRENCY, f"The order is in {currency}, but {' and '.join(mismatches)}.")
     if minimum and minimum.currency == currency and order.order_total.amount < minimum.amount:
-        yield Reason(ReasonType.MIN_ORDER_VALUE, f"The order must come to at least {minimum}.")
+        yield Reason(ReasonType.MIN_ORDER_VALUE, f"The order's total must be at least {minimum}.")
     if (
         order.discount is not None
         and granted is not None

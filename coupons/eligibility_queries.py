@@ -187,7 +187,7 @@ def eligible_products(
 ) -> frozenset[str]:
     """Return those of the products (by wire id) that the coupon is for, in at most one statement.
 
-    A segment-restricted coupon is for what the segments hold through which the buyer may use it, a
+    A segment-restricted coupon is for the items of the segments through which the buyer may use it, a
     category-restricted one for the products of the included categories (of all, when none is included)
     without those of the excluded ones; descendants count. Products that do not exist are in none of them.
     """

@@ -71,7 +71,7 @@ class Buyer:
 
     @classmethod
     def named(cls, tenant_id: int, customer_number: str, *, legal_entity_id: str = "") -> Self:
-        """Return a customer whom somebody else names, who may turn out not to exist."""
+        """Return a customer that somebody else names, and that may not exist."""
         return cls(
             Shopper(tenant_id, customer_number=customer_number, named_legal_entity=legal_entity_id),
             customer_number,

@@ -28,7 +28,7 @@ from coupons.bodies import CouponBody, PastRedemption
 from coupons.diagnostics import DIAGNOSTICS, diagnostics, status
 
 NOW: Final = object()
-"""Stands for the instant of the request among the parameters; see `RepresentationAt`."""
+"""The parameter that `RepresentationAt` replaces by the instant of the request."""
 
 AT = param(NOW, "timestamptz")
 

@@ -22,7 +22,7 @@ ADDRESS_FACTOR = 10
 def attempt_limits(caller: Caller, *, customer_number: str, address: str) -> list[AttemptLimit]:
     """Return the limits that count an attempt for this customer (empty: for nobody known).
 
-    A customer has one limit, whoever calls for them. An anonymous caller has that of the session, and that
+    A customer has one limit for all callers. An anonymous caller has that of the session, and that
     of the address, since a new session costs nothing. A service that names no customer has none: a shop's
     server calls for all its shoppers.
     """

@@ -50,7 +50,7 @@ def begins_code(text: str) -> Q:
 
 
 def warnings_about(coupon: Coupon, *, at: datetime) -> list[str]:
-    """Return each reason why nobody can redeem the coupon, whoever they are and whatever they buy."""
+    """Return each reason why no customer can redeem the coupon, for any order."""
     if coupon.is_deleted:
         return ["It is deleted."]
     state = states_of([coupon.pk], at=at)[coupon.pk]
@@ -64,7 +64,7 @@ def warnings_about(coupon: Coupon, *, at: datetime) -> list[str]:
 @admin.register(Coupon)
 class CouponAdmin(RefusalPage, TenantAdmin):
     form = CouponForm
-    explanation = "Codes that give a discount: to whom, for what, how often and how long."
+    explanation = "Codes that give a discount: for which customers and products, how often and how long."
     empty_state = "Add one; leave the code empty to have one generated."
     error_fields = FORM_FIELDS
     list_display = ("title", "state", "discount", "restriction", "window", "uses")
@@ -88,7 +88,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
             },
         ),
         (
-            "For whom and for what",
+            "Customers and products",
             {
                 "fields": (
                     "is_segment_restricted",
@@ -261,7 +261,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
             self.message_user(request, f"{stored.code}: {warning}", messages.WARNING)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Name the coupons alone: they are kept as deleted, and their redemptions stay."""
+        """Name only the coupons: they are kept as deleted, and their redemptions stay."""
         names, counts, lacking, _ = super().get_deleted_objects(objs, request)
         return names, dict(list(counts.items())[:1]), lacking, []
 

@@ -49,7 +49,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class RestrictionFilter(admin.SimpleListFilter):
-    """Coupons by whom or what they are restricted to."""
+    """Coupons by the kind of their restriction."""
 
     title = "restriction"
     parameter_name = "restriction"

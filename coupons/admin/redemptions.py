@@ -16,9 +16,9 @@ from coupons.operations import delete_redemption
 
 @admin.register(Redemption)
 class RedemptionAdmin(TenantAdmin):
-    """Redemptions come from the API alone; taking one back gives its use back."""
+    """Redemptions are only created by the API. Deleting one gives its use back."""
 
-    explanation = "Uses of coupons. Deleting one gives the use back."
+    explanation = "Uses of coupons. Delete one to give its use back."
     empty_state = "Nobody has redeemed a coupon yet."
     chooses_tenant = False
     list_display = ("redeemed_at", "coupon_link", "customer_link", "acting_for", "order", "total", "discount")
@@ -28,7 +28,7 @@ class RedemptionAdmin(TenantAdmin):
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("external_id", "coupon_link", "redeemed_at")}),
-        ("By whom", {"fields": ("customer_link", "acting_for")}),
+        ("Customer", {"fields": ("customer_link", "acting_for")}),
         ("Order", {"fields": ("order", "total", "discount", "idempotency_key")}),
     )
 

@@ -1,4 +1,4 @@
-"""The page that answers why a coupon would be refused."""
+"""The page that shows why a coupon would be refused."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ class RefusalPage(admin.ModelAdmin):
         return [page, *super().get_urls()]
 
     def refusal(self, request: HttpRequest, key: int) -> HttpResponse:
-        """Ask for a customer and an order, and say every reason against the coupon."""
+        """Ask for a customer and an order, and show every reason against the coupon."""
         user: Any = request.user
         if not self.has_view_permission(request) or not user.has_perm("accounts.view_customer"):
             raise PermissionDenied

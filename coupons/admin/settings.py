@@ -12,7 +12,7 @@ from coupons.operations import change_settings
 @admin.register(CouponSettings)
 class CouponSettingsAdmin(TenantAdmin):
     explanation = "Whether the case of codes matters, and what referral coupons give."
-    empty_state = "The defaults hold until you add settings."
+    empty_state = "The defaults apply until you add settings."
     list_display = ("title", "codes_are_case_sensitive", "referral_prefix", "referral_amount")
     fields = ("codes_are_case_sensitive", "referral_prefix", "referral_amount", "referral_currency")
 

@@ -73,13 +73,14 @@ class CouponForm(DocumentForm):
     included_categories = forms.ModelMultipleChoiceField(
         Category.objects.none(),
         required=False,
-        help_text="The coupon is for what stands in these or below them. Empty: for everything.",
+        help_text="The coupon is for products in or below these. Leave empty for all products.",
     )
     excluded_categories = forms.ModelMultipleChoiceField(
-        Category.objects.none(), required=False, help_text="But not for what stands in these or below them."
+        Category.objects.none(), required=False, help_text="The coupon is not for products in or below these."
     )
     valid_for = CustomersField(
-        label="Only for these customers", help_text="Customer numbers, one a line. Empty: for all customers."
+        label="Only for these customers",
+        help_text="Customer numbers, one a line. Leave empty for all customers.",
     )
     forgets_missing = forms.BooleanField(
         label="Remove what was deleted",
@@ -105,12 +106,12 @@ class CouponForm(DocumentForm):
             "mixin_schemas": "Mixin schemas",
         }
         help_texts = {
-            "max_redemptions": "Empty: unlimited.",
-            "max_redemptions_per_customer": "Empty: unlimited. Counts apart for each legal entity.",
-            "valid_from": "The first instant at which it can be redeemed. Empty: since ever.",
-            "valid_to": "The last instant at which it can be redeemed. Empty: for ever.",
+            "max_redemptions": "Leave empty for no limit. With 0 nobody can redeem it.",
+            "max_redemptions_per_customer": "Leave empty for no limit. Each legal entity counts separately.",
+            "valid_from": "The first instant at which it can be redeemed. Leave empty for no start.",
+            "valid_to": "The last instant at which it can be redeemed. Leave empty for no end.",
             "issued_to": "The number of the customer who was given it; does not restrict it.",
-            "mixins": "Attributes of your own, as a JSON object.",
+            "mixins": "Free attributes, as a JSON object.",
             "mixin_schemas": "The address of each mixin's schema, by the mixin's name.",
         }
 

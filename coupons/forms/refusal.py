@@ -11,7 +11,7 @@ from segments.models import CustomerAssignment
 
 
 class RefusalForm(forms.Form):
-    """For whom, for which order and when a coupon shall be judged."""
+    """The customer, the order and the instant for which a coupon is judged."""
 
     required_css_class = "required"
 
@@ -31,7 +31,7 @@ class RefusalForm(forms.Form):
             widget=AutocompleteSelect(
                 Redemption._meta.get_field("customer"), admin_site, tenant_id=tenant.pk
             ),
-            help_text="By number, or by the beginning of the e-mail or a name. Empty: somebody unknown.",
+            help_text="By number, or the beginning of e-mail or name. Leave empty for somebody unknown.",
         )
         self.fields["legal_entity"] = forms.ModelChoiceField(
             legal_entities,
@@ -40,7 +40,7 @@ class RefusalForm(forms.Form):
             widget=AutocompleteSelect(
                 CustomerAssignment._meta.get_field("legal_entity"), admin_site, tenant_id=tenant.pk
             ),
-            help_text="Empty: for their only company if they have one, else for none.",
+            help_text="Leave empty for their only company; without one, or with several, for none.",
         )
         self.fields["total"] = forms.DecimalField(
             label="Order of",
@@ -48,13 +48,13 @@ class RefusalForm(forms.Form):
             max_digits=18,
             decimal_places=6,
             required=False,
-            help_text="Empty: without looking at an order.",
+            help_text="Leave empty to judge without an order.",
         )
         self.fields["currency"] = forms.CharField(
             max_length=3, required=False, initial=tenant.currency, validators=[CURRENCY]
         )
         self.fields["at"] = forms.SplitDateTimeField(
-            label="At", required=False, widget=UtcSplitDateTime, help_text="Empty: now."
+            label="At", required=False, widget=UtcSplitDateTime, help_text="Leave empty for now."
         )
 
     def clean(self) -> Any:

@@ -1,4 +1,4 @@
-"""Files of coupons. A row is a body of the API; the use that was made of a coupon stays as it is."""
+"""Files of coupons. A row is a body of the API; redemptions stay as they are."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -21,7 +21,7 @@ from coupons.imports.coupons import changed_coupons
 from coupons.models import Coupon
 from coupons.operations.bulk import lock_by_code, upsert_coupons
 from coupons.operations.coupons import delete_coupon, settings_of
-from coupons.representations import COUPONS as ANSWER
+from coupons.representations import COUPONS
 
 NOT_EXPORTED = {
     "status",
@@ -37,11 +37,11 @@ COLUMNS = (
     Column("code", is_required=True, is_id=True),
     Column("name", is_required=True),
     Column("description"),
-    Column("discountType", note="PERCENT, ABSOLUTE (meant when absent) or FREE_SHIPPING"),
+    Column("discountType", note="PERCENT, ABSOLUTE (the default) or FREE_SHIPPING"),
     Column("discountPercentage", ColumnType.NUMBER),
     Column("discountAbsolute.amount", ColumnType.NUMBER),
     Column("discountAbsolute.currency"),
-    Column("discountCalculationType", note="SUBTOTAL (meant when absent) or TOTAL"),
+    Column("discountCalculationType", note="SUBTOTAL (the default) or TOTAL"),
     Column("allowAnonymous", ColumnType.FLAG),
     Column("maxRedemptions", ColumnType.WHOLE, note="-1 or nothing: unlimited"),
     Column("maxRedemptionsPerCustomer", ColumnType.WHOLE, note="-1 or nothing: unlimited"),
@@ -63,10 +63,10 @@ COLUMNS = (
 
 EXPORT = Export(
     Representation(
-        table=ANSWER.table,
-        alias=ANSWER.alias,
+        table=COUPONS.table,
+        alias=COUPONS.alias,
         fields={
-            **{name: field for name, field in ANSWER.fields.items() if name not in NOT_EXPORTED},
+            **{name: field for name, field in COUPONS.fields.items() if name not in NOT_EXPORTED},
             "metadata": Nested({"mixins": Json("coupon.mixin_schemas")}),
         },
     ),
@@ -84,7 +84,7 @@ def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> CouponBody:
 
 
 def code_of(row: CouponBody) -> str:
-    """Return what tells coupons apart in a batch; codes that differ only by case may be one coupon."""
+    """Return what distinguishes coupons in a batch; codes that differ only by case may be one coupon."""
     return normalise_code(row.code, case_sensitive=True)
 
 

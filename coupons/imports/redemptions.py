@@ -12,7 +12,7 @@ from core.imports.resources import Batch, Export, ImportKind, one_transaction, r
 from core.imports.shadows import Rows
 from coupons.bodies import PastRedemption
 from coupons.operations.history import import_redemptions
-from coupons.representations import REDEMPTIONS as ANSWER
+from coupons.representations import REDEMPTIONS
 
 TABLES = {
     "coupons_coupon": Rows.OF_TENANT,
@@ -49,10 +49,10 @@ class HistoryWriter:
             assert error is not None
             faults.append((record, error))
         rows = [redemption for _, redemption in accepted]
-        for outcome in import_redemptions(tenant_id=batch.tenant.id, rows=rows):
-            if outcome.error:
-                faults.append((accepted[outcome.position][0], outcome.error))
-            elif outcome.created:
+        for result in import_redemptions(tenant_id=batch.tenant.id, rows=rows):
+            if result.error:
+                faults.append((accepted[result.position][0], result.error))
+            elif result.created:
                 tally.created += 1
             else:
                 tally.unchanged += 1
@@ -76,7 +76,7 @@ REDEMPTION_FILES = ImportKind(
         Column("redeemedAt", ColumnType.TIME, is_required=True),
     ),
     writer=HistoryWriter(),
-    export=Export(ANSWER, order="redemption.id"),
+    export=Export(REDEMPTIONS, order="redemption.id"),
     modes=(Mode.UPSERT,),
     is_updated_by_columns=False,
     batch_size=5_000,

@@ -14,7 +14,7 @@ LONGEST_CODE = 128
 
 
 def amount_field(**options: Any) -> models.DecimalField:
-    """An amount of money, to six decimal places; its currency stands in a field beside it."""
+    """An amount of money, to six decimal places; its currency is a field of its own."""
     return models.DecimalField(max_digits=20, decimal_places=6, **options)
 
 
@@ -50,7 +50,7 @@ class CouponQuerySet(DocumentQuerySet):
 
 
 class Coupon(TenantOwned, Document):
-    """A code that gives a discount, to whom and for what its restrictions say.
+    """A code that gives a discount, within its restrictions.
 
     `code` is its id on the wire, normalised by `coupons.codes`; it stays taken after the (soft) deletion.
     An absent limit (`max_redemptions`, `max_redemptions_per_customer`) means unlimited. Limits for each
@@ -194,7 +194,7 @@ class CouponSegment(TenantOwned):
 class CouponCategory(TenantOwned):
     """A category, with all below it, whose products a coupon is for, or is not for (`is_excluded`).
 
-    When the category is deleted its id stays here: an included one then holds no product any more.
+    When the category is deleted its id stays here: an included one then contains no product any more.
     """
 
     tenant = models.ForeignKey(

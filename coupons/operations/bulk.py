@@ -36,7 +36,7 @@ def upsert_coupons(
 ) -> list[RowResult]:
     """Create or replace coupons by code, in a number of statements that does not depend on theirs.
 
-    Returns one outcome a row, in input order: `created`, `id` (the normalised code), or the error that kept
+    Returns one result a row, in input order: `created`, `id` (the normalised code), or the error that kept
     the row out: InvalidCode, InvalidTerms (all problems, unknown segments and categories among them),
     CodeTaken (the code belongs to a deleted coupon) or VersionConflict. A bad row never spoils the others.
     Redemptions, and the counter of them, stay as they are. Locks the stored coupons in the order of their

@@ -1,4 +1,4 @@
-"""Uses of coupons: recorded and taken back under the coupon's lock, so that limits hold and none is lost."""
+"""Uses of coupons: recorded and deleted under the coupon's lock, so limits are kept and no use is lost."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -122,7 +122,7 @@ def record_use(
 
 @transaction.atomic
 def delete_redemption(*, tenant_id: int, code: str, redemption_id: str) -> None:
-    """Take a use back: its row goes, and the coupon (a deleted one too) has one use less.
+    """Delete a use: its row goes, and the coupon (a deleted one too) has one use less.
 
     Raises CouponNotFound and RedemptionNotFound.
     """

@@ -29,7 +29,7 @@ class Kept:
 def look_up(tenant_id: int, bodies: Iterable[CouponBody]) -> Known:
     """Return which of the named segments and categories exist, in at most one statement for each kind.
 
-    Holds them until commit, categories first, so that none is deleted before it is referred to. Call it
+    Locks them until commit, categories first, so that none is deleted before it is referred to. Call it
     before the coupons are locked: that is the order of locks everywhere.
     """
     segments: set[str] = set()
@@ -38,11 +38,11 @@ def look_up(tenant_id: int, bodies: Iterable[CouponBody]) -> Known:
         segments.update(named.segments)
         categories.update(named.included_categories, named.excluded_categories)
     categories.discard(HIDDEN_ROOT_ID)
-    keys_of_categories = hold("catalog_category", tenant_id, categories)
-    return Known(segments=hold("segments_segment", tenant_id, segments), categories=keys_of_categories)
+    keys_of_categories = lock_keys("catalog_category", tenant_id, categories)
+    return Known(segments=lock_keys("segments_segment", tenant_id, segments), categories=keys_of_categories)
 
 
-def hold(table: str, tenant_id: int, external_ids: Collection[str]) -> dict[str, int]:
+def lock_keys(table: str, tenant_id: int, external_ids: Collection[str]) -> dict[str, int]:
     """Return the keys of tenant documents by wire id; until commit nobody can delete them."""
     if not external_ids:
         return {}

@@ -114,13 +114,13 @@ def test_a_coupon_without_a_code_gets_one(staff_browser):
         ),
     ],
 )
-def test_a_mistake_is_told_beside_its_field(staff_browser, values, field):
+def test_mistake_is_shown_beside_its_field(staff_browser, values, field):
     errors = errors_of(staff_browser.post(reverse(f"{COUPONS}_add"), {**TEN, **values}))
     assert list(errors) == [field]
     assert Coupon.objects.count() == 0
 
 
-def test_a_taken_code_is_told(staff_browser, tenant):
+def test_taken_code_is_an_error_of_the_form(staff_browser, tenant):
     CouponFactory(tenant=tenant, code="TEN", is_deleted=True)
     errors = errors_of(staff_browser.post(reverse(f"{COUPONS}_add"), TEN))
     assert errors == {"__all__": ["The code TEN is taken."]}
@@ -306,7 +306,7 @@ def test_list_shows_and_filters_coupons_that_nobody_can_redeem(staff_browser, te
     assert codes(staff_browser, state="unredeemable") == ["LOST"]
 
 
-def test_reasons_of_a_refusal_are_told_for_a_customer_now_or_at_a_date(staff_browser, tenant, site, now):
+def test_reasons_of_a_refusal_are_shown_for_a_customer_now_or_at_a_date(staff_browser, tenant, site, now):
     customer = CustomerFactory(tenant=tenant, external_id="C1")
     entity = LegalEntityFactory(tenant=tenant)
     coupon = CouponFactory(

@@ -36,7 +36,7 @@ CURRENCIES = ("EUR", "EUR", "EUR", "EUR", "JPY")  # mostly one, so that not all 
 
 @dataclass
 class World:
-    """What stands in the database besides the coupon; windows are hours around NOW, None being open."""
+    """What is in the database besides the coupon; windows are hours around NOW, None being open."""
 
     contacts: list[str]
     segments: dict[str, dict]

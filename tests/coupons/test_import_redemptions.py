@@ -45,7 +45,7 @@ def counters():
     return dict(Coupon.objects.values_list("code", "redemption_count"))
 
 
-def test_history_is_taken_as_it_is_and_counted_once(run):
+def test_history_is_recorded_as_it_is_and_counted_once(run):
     text = (
         f"\ufeff{HEADER}"
         "R1,a,C1,L1,O1,299.30,USD,29.93,USD,2023-04-02T17:18:53.701Z\n"
@@ -133,7 +133,7 @@ def test_refused_rows_are_reported_with_line_and_reason_and_spoil_nothing(run, t
     assert (run_row.kind, run_row.created, run_row.refused) == ("redemptions", 1, 6)
 
 
-def test_a_rehearsal_of_history_writes_nothing(run):
+def test_dry_run_of_history_writes_nothing(run):
     text = f"{HEADER}R1,A,C1,,O1,10,EUR,1,EUR,2023-04-02T00:00:00Z\n"
     assert run(text, "--dry-run").counts == {"created": 1}
     assert not Redemption.objects.exists()
@@ -146,7 +146,7 @@ def test_amounts_of_history_are_exact(run):
 
 
 @pytest.mark.parametrize("name", ["history.csv", "history.jsonl.zst"])
-def test_what_is_exported_of_history_is_known_when_it_is_imported(run, tmp_path, name):
+def test_exported_history_is_unchanged_when_it_is_imported(run, tmp_path, name):
     run(
         f"{HEADER}"
         "R1,A,C1,L1,O1,299.30,USD,29.93,USD,2023-04-02T17:18:53.701Z\n"

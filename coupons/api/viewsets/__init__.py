@@ -1,4 +1,4 @@
-"""What all resources of this service share: for whom a request is made, and the limit of unknown codes."""
+"""What all resources of this service share: the customer of a request, and the limit of unknown codes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ from coupons.throttling import attempt_limits, refuse_exhausted
 
 CUSTOMER_NUMBER = query_parameter(
     "customerNumber",
-    "The customer for whom the caller asks. Another than the caller needs coupon.coupon_redeem_on_behalf.",
+    "The id of the customer. Another than the caller needs coupon.coupon_redeem_on_behalf.",
 )
 SHOW_DELETED = query_parameter("showDeleted", "Return deleted coupons too.", type=bool)
 
@@ -45,9 +45,9 @@ class CouponServiceViewSet(ContractViewSet):
         return self.caller.customer.external_id if self.caller.customer else ""
 
     def customer_asked_for(self, named: str) -> str:
-        """Return the customer for whom the request is made, empty when nobody is known.
+        """Return the id of the request's customer, empty when none is known.
 
-        Raises MissingScope when somebody else than the caller is named without the scope for it.
+        Raises MissingScope when another customer than the caller is named without the scope for it.
         """
         own = self.own_customer_number()
         if named and named != own:
@@ -66,7 +66,7 @@ class CouponServiceViewSet(ContractViewSet):
     def attempt(self, code: str, *, customer_number: str) -> Iterator[None]:
         """Refuse the attempt at a code inside after too many unknown ones; count it if it is one more.
 
-        `customer_number` is the customer for whom it is made, empty when nobody is known.
+        `customer_number` is the attempt's customer, empty when none is known.
         """
         limits = attempt_limits(
             self.caller,

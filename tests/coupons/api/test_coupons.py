@@ -390,7 +390,7 @@ def test_replacing_changes_everything_and_keeps_the_use(manager, tenant):
 
 
 @pytest.mark.parametrize(("method", "query"), [("patch", {}), ("put", {"partial": "true"})])
-def test_patch_changes_what_it_names_alone(manager, method, query):
+def test_patch_changes_only_what_it_names(manager, method, query):
     manager.post(COUPONS, WINTER)
     change = {
         "name": "Better",
@@ -538,7 +538,7 @@ def test_reading_for_another_customer_needs_the_scope(manager, service_api, tena
         ("delete", f"{COUPONS}/A", None, {scopes.COUPON_MANAGE}),
     ],
 )
-def test_each_operation_takes_its_scopes_alone(service_api, tenant, method, path, body, allowed):
+def test_each_operation_takes_only_its_scopes(service_api, tenant, method, path, body, allowed):
     CouponFactory(tenant=tenant, code="A")
     every = {
         scopes.COUPON_READ,

@@ -179,9 +179,9 @@ def test_refusal_says_what_and_why(own, tenant):
     assert own.post(f"{A}/validation", order()).json() == {
         "status": 400,
         "type": "coupon_not_redeemable",
-        "message": "The order must come to at least 150 EUR.",
+        "message": "The order's total must be at least 150 EUR.",
         "details": [
-            {"type": "min_order_value_not_reached", "message": "The order must come to at least 150 EUR."}
+            {"type": "min_order_value_not_reached", "message": "The order's total must be at least 150 EUR."}
         ],
     }
 
@@ -485,7 +485,7 @@ def test_redemption_belongs_to_its_coupon(manager, tenant, other_tenant):
     assert Redemption.objects.count() == 2
 
 
-def test_redemptions_are_read_by_their_customer_alone(own, shop, service_api, manager, tenant):
+def test_redemptions_are_read_only_by_their_customer(own, shop, service_api, manager, tenant):
     coupon = CouponFactory(tenant=tenant, code="A")
     RedemptionFactory(coupon=coupon, external_id="mine", customer_number="C1")
     RedemptionFactory(coupon=coupon, external_id="other", customer_number="C2")
@@ -541,7 +541,7 @@ def test_list_of_redemptions_is_searched_and_counted(manager, tenant):
         ("delete", f"{A}/redemptions/R1", {scopes.COUPON_MANAGE}),
     ],
 )
-def test_each_operation_takes_its_scopes_alone(service_api, tenant, method, path, allowed):
+def test_each_operation_takes_only_its_scopes(service_api, tenant, method, path, allowed):
     CouponFactory(tenant=tenant, code="A", allows_anonymous=True)
     for scope in (
         scopes.COUPON_READ,
