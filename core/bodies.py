@@ -118,15 +118,18 @@ class Validity(Body):
 class Metadata(Body):
     """What a client may say about a document besides its contents."""
 
-    version: Annotated[int, Meta(ge=0, le=LARGEST_VERSION)] | None = None
-    mixins: JsonObject | None = None
+    version: Annotated[
+        Annotated[int, Meta(ge=0, le=LARGEST_VERSION)] | None,
+        Meta(description="The version that is changed; another stored one is refused. Absent: no check."),
+    ] = None
+    mixins: Annotated[JsonObject | None, Meta(description="The address of each mixin's schema.")] = None
 
 
 class DocumentBody(Body):
     """A body with free attributes and optimistic locking."""
 
-    mixins: JsonObject | None = None
-    metadata: Metadata | None = None
+    mixins: Annotated[JsonObject | None, Meta(description="Free attributes.")] = None
+    metadata: Annotated[Metadata | None, Meta(description="The version and the mixins' schemas.")] = None
 
     @property
     def expected_version(self) -> int | None:
@@ -399,6 +402,8 @@ def _in_openapi(schema: Any) -> Any:
         del read["default"]
     if not read.get("required", True):
         del read["required"]
+    if "$ref" in read and len(read) > 1:  # nothing counts beside a reference
+        return {"allOf": [{"$ref": read.pop("$ref")}], **read}
     if {"type": "null"} in (choices := read.get("anyOf", [])):
         [member] = [choice for choice in choices if choice != {"type": "null"}]
         del read["anyOf"]

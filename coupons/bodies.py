@@ -57,7 +57,7 @@ class Restrictions(Body):
     valid_to: Annotated[Instant, Meta(description="The last instant at which it is valid.")] | None = (
         msgspec.field(name="validUntil", default=None)
     )
-    min_order_value: Annotated[Money, Meta(description="The order's total must be at least this.")] | None = (
+    min_order_value: Annotated[Money | None, Meta(description="The order's total must be at least this.")] = (
         None
     )
     segments: Annotated[
@@ -104,7 +104,7 @@ class CouponBody(DocumentBody, kw_only=True):
         Meta(description="A share of the order, an amount in a currency, or the cost of shipping."),
     ] = "ABSOLUTE"
     discount_percentage: Annotated[Percentage, Meta(description="The share of PERCENT.")] | None = None
-    discount_absolute: Annotated[Money, Meta(description="The amount of ABSOLUTE.")] | None = None
+    discount_absolute: Annotated[Money | None, Meta(description="The amount of ABSOLUTE.")] = None
     discount_calculation_type: Annotated[
         Literal["TOTAL", "SUBTOTAL"],
         Meta(description="Which sum of the order the shop applies the discount to."),
@@ -125,11 +125,15 @@ class CouponBody(DocumentBody, kw_only=True):
     is_segment_restricted: Annotated[
         bool, Meta(description="Whether it is for members of some segments only.")
     ] = msgspec.field(name="segmentRestricted", default=False)
-    restrictions: Restrictions = msgspec.field(default_factory=Restrictions)
+    restrictions: Annotated[Restrictions, Meta(description="Who may redeem it, when, and for what.")] = (
+        msgspec.field(default_factory=Restrictions)
+    )
     issued_to: Annotated[
         Id, Meta(description="The id of the customer who was given it; does not restrict it.")
     ] = ""
-    metadata: CouponMetadata | None = None
+    metadata: Annotated[CouponMetadata | None, Meta(description="The version and the mixins' schemas.")] = (
+        None
+    )
 
     def __post_init__(self) -> None:
         self.issued_to = self.issued_to.strip()

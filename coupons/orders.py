@@ -29,7 +29,7 @@ class Order(Body):
     """What is bought. `discount` is what the shop deducted; without `items` (None) the total counts."""
 
     order_total: Annotated[Money, Meta(description="The amount of the purchase.")]
-    discount: Annotated[Money, Meta(description="The discount that the shop grants.")] | None = None
+    discount: Annotated[Money | None, Meta(description="The discount that the shop grants.")] = None
     items: (
         Annotated[
             list[OrderItem],

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import uritemplate
 from drf_spectacular import openapi
-from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.plumbing import ResolvedComponent, is_list_serializer
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from core.api import parameters
@@ -336,6 +336,12 @@ class AutoSchema(openapi.AutoSchema):
         component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema, object=name)
         self.registry.register_on_missing(component)
         return component.ref
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        """A schema that is declared as a list is one: drf-spectacular would make a list of lists of it."""
+        if self.declared is None:
+            return super()._is_list_view(serializer)
+        return is_list_serializer(serializer)
 
     def get_response_serializers(self) -> Any:
         if self.declared is None:

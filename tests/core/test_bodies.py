@@ -186,6 +186,7 @@ def test_the_schema_of_a_body_is_made_of_its_declaration():
     assert order["properties"]["siteCode"] == {"type": "string", "minLength": 1, "maxLength": 128}
     assert order["properties"]["isGift"] == {"type": "boolean", "nullable": True}
     assert order["properties"]["metadata"] == {
+        "description": "The version and the mixins' schemas.",
         "allOf": [{"$ref": "#/components/schemas/Metadata"}],
         "nullable": True,
     }

@@ -3,12 +3,24 @@ from typing import get_args
 
 import pytest
 
-from core.bodies import read_body
+from core.bodies import read_body, schema_components
 from core.errors import InvalidBody
-from coupons.bodies import CouponBody, PastRedemption, columns_of, patched_document, stored_body
+from core.representation.schema import representation_schema
+from coupons.bodies import (
+    CouponBody,
+    CouponVerdict,
+    PastRedemption,
+    RedemptionBody,
+    ResourceLocation,
+    ValidationBody,
+    columns_of,
+    patched_document,
+    stored_body,
+)
 from coupons.models import Coupon, DiscountCalculation, DiscountType
 from coupons.money import Money
 from coupons.operations import create_coupon
+from coupons.representations import COUPONS, COUPONS_FOR_SHOPPERS, REDEMPTIONS
 from coupons.rules import problems_of
 from tests.factories.coupons import coupon_body
 from tests.factories.segments import SegmentFactory
@@ -130,3 +142,20 @@ def test_customers_that_are_all_blank_do_not_open_a_coupon_to_everybody(valid_fo
 @pytest.mark.parametrize("name", ["", " ", "\u200b", "\u00ad\u2060"])
 def test_name_has_a_visible_character(name):
     assert [problem.field for problem in problems_of(coupon_body(name=name))] == ["name"]
+
+
+def undescribed(schema, path):
+    for name, member in schema.get("properties", {}).items():
+        if "description" not in member:
+            yield f"{path}.{name}"
+        yield from undescribed(member, f"{path}.{name}")
+    if "items" in schema:
+        yield from undescribed(schema["items"], f"{path}[]")
+
+
+def test_every_member_of_requests_and_responses_is_described():
+    kinds = (CouponBody, RedemptionBody, ValidationBody, PastRedemption, CouponVerdict, ResourceLocation)
+    schemas = schema_components(*kinds)
+    for shown in (COUPONS, COUPONS_FOR_SHOPPERS, REDEMPTIONS):
+        schemas[shown.name] = representation_schema(shown)
+    assert [path for name, schema in schemas.items() for path in undescribed(schema, name)] == []

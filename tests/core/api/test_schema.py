@@ -86,6 +86,14 @@ def test_statuses_follow_from_method_address_and_service(operations, operation_i
             assert (body == "Fault") == (status == "401" and "oauth" not in operation_id)
 
 
+def test_list_of_a_representation_is_an_array_of_its_schema(operations):
+    [schema] = [
+        content["schema"]
+        for content in operations["GET-coupon-list-specified-coupons"]["responses"]["200"]["content"].values()
+    ]
+    assert schema == {"type": "array", "items": {"$ref": "#/components/schemas/Coupon"}}
+
+
 def test_the_docstring_is_summary_and_description(operations):
     patch = operations["PATCH-customer-segment-update-segment"]
     assert patch["summary"] == "Change parts of a segment"
