@@ -21,7 +21,7 @@ from core.representation.fields import (
     Texts,
     Time,
 )
-from core.representation.query_language import Term
+from core.representation.query_language import Condition
 from core.representation.representations import Representation, SortKey
 from core.sql.composition import Sql, param, sql
 from coupons.bodies import CouponBody, PastRedemption
@@ -45,8 +45,8 @@ class RepresentationAt(Representation):
     def document_at(self, names: tuple[str, ...] | None, languages: Languages) -> Sql:
         return self.bound(self.shown.document(names, languages))
 
-    def condition(self, terms: Iterable[Term]) -> tuple[list[Sql], set[str]]:
-        conditions, needs = super().condition(terms)
+    def condition(self, query: Iterable[Condition]) -> tuple[list[Sql], set[str]]:
+        conditions, needs = super().condition(query)
         return [self.bound(condition) for condition in conditions], needs
 
     def sort_keys(self, sort: str, languages: Languages) -> tuple[list[SortKey], set[str]]:
@@ -158,7 +158,7 @@ COUPONS = Representation(
     documented=COUPON_DOCUMENTED,
     table="coupons_coupon",
     alias="coupon",
-    derived=("status", "redemptionCount", "legalEntityRedemptions"),
+    derived=("status", "redemptionCount", "legalEntityRedemptions", "diagnostics"),
     fields={
         **SHOPPER_FIELDS,
         "maxRedemptions": Integer("coalesce(coupon.max_redemptions, -1)"),
