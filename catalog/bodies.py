@@ -1,191 +1,401 @@
-"""Reads the bodies of writes to categories and assignments.
+"""What clients send of categories, products and assignments, by the API, files and forms alike."""
 
-Each function raises InvalidInput (or InvalidCategory) naming the first field that breaks a rule. Null stands
-for an absent optional field; fields that are unknown or written by the service are ignored, so that clients
-may send back what they read.
-"""
-
-from collections.abc import Collection
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from catalog.errors import InvalidCategory, InvalidLanguages, InvalidReference, MissingCategoryIds
-from catalog.operations.categories import CategoryDraft
-from catalog.tree import LARGEST_POSITION
-from core.errors import InvalidInput, MalformedBody
-from core.representation.languages import accepted_languages, read_translations, unconfigured_languages
-from core.tenancy.identifiers import check_client_id
-from core.timestamps import parse_validity
+import msgspec
+from msgspec import Meta, inspect
 
-LONGEST_NAME = 500
-LONGEST_DESCRIPTION = 10_000
-LONGEST_CODE = 200
-LONGEST_REFERENCE = 128
-LARGEST_VERSION = 2_147_483_647
-ROOT_PARENTS = (None, "null", "root")
-TYPES = ("STANDARD", "CLASSIFICATION")
+from catalog.errors import (
+    InvalidCategory,
+    InvalidCategoryBody,
+    InvalidLanguages,
+    InvalidReferenceBody,
+    MissingCategoryIds,
+)
+from core.bodies import (
+    NO_LANGUAGES,
+    Body,
+    ClientId,
+    DocumentBody,
+    JsonObject,
+    LanguageContext,
+    Metadata,
+    Name,
+    Reference,
+    Translations,
+    Validity,
+    in_utc,
+    read_bodies,
+    read_body,
+)
+from core.errors import DomainError, InvalidBody
+from core.representation.languages import accepted_languages, unconfigured_languages
+
+LARGEST_POSITION: Final = 2_147_483_647
+LONGEST_NUMBER: Final = 128
+MOST_NUMBERS: Final = 200
+MOST_MIXINS: Final = 100
+MOST_TREES: Final = 1_000
+MOST_LEVELS: Final = 50
+ROOT_PARENTS: Final = (None, "null", "root")
+LOCALIZED: Final = {"description": "All texts by language, or one text in the Content-Language."}
+
+NewId = Annotated[
+    ClientId, Meta(description="Generated when absent; 1 to 128 letters, digits and . _ - : ~ @")
+]
+ParentId = Annotated[
+    ClientId, Meta(description="The category above. Absent, null or `root` makes a root category.")
+]
+Code = Annotated[str, Meta(max_length=200)]
 
 
 @dataclass(frozen=True, slots=True)
-class WriteLanguages:
-    """Which languages a body may hold: those of its Content-Language that the tenant has configured."""
+class CategoryLanguages(LanguageContext):
+    """The languages of a write to categories: the body may hold only the `allowed` ones (None: any)."""
 
-    content_language: str | None
-    default: str
-    configured: Collection[str]
+    allowed: Collection[str] | None = None
+
+
+def category_languages(
+    content_language: str, *, default: str, configured: Collection[str]
+) -> CategoryLanguages:
+    """Return the languages that a body may hold: those of Content-Language, else all that are configured.
+
+    Raises InvalidLanguages when the header names one that is not configured.
+    """
+    named = accepted_languages(content_language)
+    if unknown := unconfigured_languages(named or (), configured):
+        raise InvalidLanguages("Content-Language", unknown)
+    return CategoryLanguages(content_language, default, configured if named is None else named)
+
+
+def refuse_unsupported_languages(
+    translations: Mapping[str, str], languages: LanguageContext, *, noun: str, field: str
+) -> None:
+    allowed = languages.allowed if isinstance(languages, CategoryLanguages) else None
+    if allowed is not None and unconfigured_languages(translations, allowed):
+        raise InvalidCategory(f"Category {noun} contains unsupported languages", field=field)
+
+
+class CategoryName(Name):
+    """The name of a category, in languages of the tenant."""
+
+    @classmethod
+    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
+        name = super().read(value, languages, field=field)
+        refuse_unsupported_languages(name, languages, noun="name", field=field)
+        return name
+
+
+class CategoryDescription(Translations):
+    """The description of a category, in languages of the tenant."""
+
+    @classmethod
+    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
+        description = super().read(value, languages, field=field)
+        refuse_unsupported_languages(description, languages, noun="description", field=field)
+        return description
+
+
+class CategorySlug(Translations):
+    """The part of an address that names a category: without diacritics, in languages of the tenant."""
+
+    max_length: ClassVar[int] = 500
+
+    @classmethod
+    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
+        slug = super().read(value, languages, field=field)
+        refuse_unsupported_languages(slug, languages, noun="slug", field=field)
+        for language, text in slug.items():
+            for character in text:
+                if has_diacritic(character):
+                    raise InvalidCategory(
+                        f"Category slug contains diacritics: {field}.{language} has '{character}'",
+                        field=f"{field}.{language}",
+                    )
+        return slug
+
+
+def has_diacritic(character: str) -> bool:
+    """Say whether the character is a letter with a mark, such as é or ø, or a mark to combine with one."""
+    if character.isascii():
+        return False
+    return 0x300 <= ord(character) <= 0x36F or " WITH " in unicodedata.name(character, "")
+
+
+# The published pattern of names has no blanks, the published example has one; what both share is required.
+MixinName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_][^\x00-\x1f]{0,199}$",
+        description="The name of the mixin.",
+        extra={"message": "must begin with a letter, a digit or _ and have at most 200 characters"},
+    ),
+]
+SchemaUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[^\s/$.?#]\S*$",
+        max_length=2_000,
+        description="The address of the mixin's JSON Schema.",
+        extra={"message": "must be an http or https address of at most 2000 characters"},
+    ),
+]
+Number = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=LONGEST_NUMBER,
+        extra={"message": f"must be a text of 1 to {LONGEST_NUMBER} characters"},
+    ),
+]
+
+
+class SchemaMetadata(Metadata, kw_only=True):
+    """What a client may say about a document, with the addresses of the schemas of its mixins."""
+
+    mixins: Annotated[dict[str, str] | None, Meta(description="The address of each mixin's schema.")] = None
+
+
+class CatalogDocument(DocumentBody, kw_only=True):
+    """A body with free attributes, the schemas of which are addresses."""
+
+    mixins: Annotated[JsonObject | None, Meta(description="Free attributes.")] = None
+    metadata: Annotated[
+        SchemaMetadata | None, Meta(description="The version that was read, and the schemas of the mixins.")
+    ] = None
+
+
+class OwnClassificationMixin(Body, kw_only=True):
+    """Attributes that the products of a category and of those below it have."""
+
+    name: MixinName
+    schema_url: SchemaUrl
+    required: Annotated[bool | None, Meta(description="Whether products must have it; default false.")] = None
+
+    def __post_init__(self) -> None:
+        self.required = bool(self.required)
+
+
+class CategoryBody(CatalogDocument, kw_only=True):
+    """A whole category."""
+
+    # Members have the names of the columns that they go into. `position` None keeps the position of a stored
+    # category, and means last among its siblings when it is new or gets another parent. `type` and
+    # `own_mixins` None keep what is stored (STANDARD, none for a new category).
+    name: Annotated[CategoryName, Meta(extra_json_schema=LOCALIZED)] = msgspec.field(name="localizedName")
+    is_published: Annotated[bool, Meta(description="Whether shoppers can see it.")] = msgspec.field(
+        name="published"
+    )
+    external_id: NewId | None = msgspec.field(name="id", default=None)
+    parent: ParentId | None = msgspec.field(name="parentId", default=None)
+    type: Annotated[
+        Literal["STANDARD", "CLASSIFICATION"] | None,
+        Meta(description="Cannot be changed. A CLASSIFICATION category needs a code."),
+    ] = None
+    description: Annotated[CategoryDescription | None, Meta(extra_json_schema=LOCALIZED)] = msgspec.field(
+        name="localizedDescription", default=None
+    )
+    slug: Annotated[CategorySlug | None, Meta(extra_json_schema=LOCALIZED)] = msgspec.field(
+        name="localizedSlug", default=None
+    )
+    code: Annotated[Code | None, Meta(description="Unique, whatever the case of its letters.")] = None
+    numbers: Annotated[
+        Annotated[list[Number], Meta(max_length=MOST_NUMBERS)] | None,
+        Meta(description="External category numbers, each unique among all categories."),
+    ] = msgspec.field(name="ecn", default=None)
+    validity: Annotated[Validity | None, Meta(description="When the category is shown.")] = None
+    position: Annotated[
+        Annotated[int, Meta(ge=0, le=LARGEST_POSITION)] | None,
+        Meta(description="The place among the siblings. Absent: last."),
+    ] = None
+    own_mixins: Annotated[
+        Annotated[list[OwnClassificationMixin], Meta(max_length=MOST_MIXINS)] | None,
+        Meta(description="Classification mixins; they need a code."),
+    ] = msgspec.field(name="ownClassificationMixins", default=None)
+
+    def __post_init__(self) -> None:
+        self.parent = None if self.parent in ROOT_PARENTS else self.parent
+        self.code = self.code or None
+        self.description = self.description or CategoryDescription()
+        self.slug = self.slug or CategorySlug()
+        self.mixins = self.mixins or {}
+        self.numbers = self.numbers or []
+        if len(set(self.numbers)) < len(self.numbers):
+            raise ValueError("ecn lists the same number twice")
 
     @property
-    def allowed(self) -> Collection[str]:
-        named = accepted_languages(self.content_language)
-        if unknown := unconfigured_languages(named or (), self.configured):
-            raise InvalidLanguages("Content-Language", unknown)
-        return self.configured if named is None else named
+    def valid_from(self) -> datetime | None:
+        return in_utc(self.validity.starts_at) if self.validity else None
+
+    @property
+    def valid_to(self) -> datetime | None:
+        return in_utc(self.validity.ends_at) if self.validity else None
+
+    @property
+    def own_classification_mixins(self) -> list[dict[str, Any]] | None:
+        """The classification mixins as they are stored."""
+        return None if self.own_mixins is None else msgspec.to_builtins(self.own_mixins)
 
 
-def as_object(body: object) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise MalformedBody("The body is a JSON object.")
-    return body
+def read_category(value: object, languages: LanguageContext = NO_LANGUAGES) -> CategoryBody:
+    """Return a whole category; raise InvalidCategoryBody naming every field that is wrong."""
+    try:
+        return read_body(CategoryBody, value, languages=languages)
+    except InvalidBody as refused:
+        raise InvalidCategoryBody(refused.problems) from refused
 
 
-def read_text(entry: dict[str, Any], name: str, *, longest: int) -> str | None:
-    """Return an optional text; absent, null and empty are None."""
-    value = entry.get(name)
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str) or len(value) > longest:
-        raise InvalidInput(f"{name} must be a text of at most {longest} characters.", field=name)
-    return value
+class ProductDetails(CatalogDocument, kw_only=True):
+    """The attributes of a product that are stored as they are sent."""
+
+    template: Annotated[JsonObject | None, Meta(description="The template it was made from.")] = None
+    tax_classes: Annotated[dict[str, str] | None, Meta(description="Tax classes by country.")] = None
+    related_items: Annotated[list[JsonObject] | None, Meta(description="Related products.")] = None
+    vendor: Annotated[JsonObject | None, Meta(description="Who sells it.")] = None
+    brand_id: Annotated[str | None, Meta(description="The id of its brand.")] = None
+    label_ids: Annotated[list[str] | None, Meta(description="The ids of its labels.")] = None
+    weight_dependent: Annotated[bool | None, Meta(description="Whether it is sold by weight.")] = None
 
 
-def read_object(entry: dict[str, Any], name: str, *, field: str) -> dict[str, Any]:
-    """Return an optional object; absent and null are an empty one."""
-    value = entry.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidInput(f"{field} must be an object.", field=field)
-    return value
+class ProductBody(ProductDetails, kw_only=True):
+    """A whole product."""
 
-
-def read_flag(entry: dict[str, Any], name: str) -> bool | None:
-    value = entry.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise InvalidInput(f"{name} must be true or false.", field=name)
-    return value
-
-
-def read_metadata(entry: dict[str, Any]) -> tuple[dict[str, Any], int | None]:
-    """Return the addresses of mixin schemas, and the version that the client saw."""
-    metadata = read_object(entry, "metadata", field="metadata")
-    version = metadata.get("version")
-    if version is not None and (type(version) is not int or not 0 <= version <= LARGEST_VERSION):
-        raise InvalidInput("metadata.version must be a whole number.", field="metadata.version")
-    schemas = read_object(metadata, "mixins", field="metadata.mixins")
-    if not all(isinstance(address, str) for address in schemas.values()):
-        raise InvalidInput("metadata.mixins must name the address of each schema.", field="metadata.mixins")
-    return schemas, version
-
-
-def read_localized(
-    entry: dict[str, Any], name: str, languages: WriteLanguages, *, longest: int, noun: str
-) -> dict[str, str]:
-    """Return an optional localized field, all of whose languages the body may hold."""
-    value = entry.get(name)
-    if value is None:
-        return {}
-    translations = read_translations(
-        value, languages.content_language, languages.default, field=name, max_length=longest
+    # Members have the names of the columns that they go into. `is_published` None keeps what is stored
+    # (false for a new product).
+    code: Annotated[str, Meta(min_length=1, max_length=200, description="Unique.")]
+    name: Annotated[Name, Meta(extra_json_schema=LOCALIZED)]
+    external_id: NewId | None = msgspec.field(name="id", default=None)
+    description: Annotated[Translations | None, Meta(extra_json_schema=LOCALIZED)] = None
+    is_published: Annotated[bool | None, Meta(description="Whether shoppers can see it.")] = msgspec.field(
+        name="published", default=None
     )
-    if unconfigured_languages(translations, languages.allowed):
-        raise InvalidCategory(f"Category {noun} contains unsupported languages", field=name)
-    return translations
-
-
-def read_list(entry: dict[str, Any], name: str) -> list[Any] | None:
-    value = entry.get(name)
-    if value is not None and not isinstance(value, list):
-        raise InvalidInput(f"{name} must be a list.", field=name)
-    return value
-
-
-def read_parent(entry: dict[str, Any]) -> str | None:
-    """Return the parent's id; None, which absent, null, "null" and "root" mean, makes a root category."""
-    parent_id = entry.get("parentId")
-    if parent_id in ROOT_PARENTS:
-        return None
-    return check_client_id(parent_id, field="parentId")
-
-
-def read_position(entry: dict[str, Any]) -> int | None:
-    position = entry.get("position")
-    if position is None:
-        return None
-    if type(position) is not int or not 0 <= position <= LARGEST_POSITION:
-        raise InvalidInput(f"position must be a whole number from 0 to {LARGEST_POSITION}.", field="position")
-    return position
-
-
-def read_category(
-    body: object, languages: WriteLanguages, *, published_is_required: bool = True
-) -> tuple[CategoryDraft, int | None]:
-    """Read a whole category, and the version that the client saw, if it says."""
-    entry = as_object(body)
-    name = read_localized(entry, "localizedName", languages, longest=LONGEST_NAME, noun="name")
-    if not name:
-        raise InvalidCategory("localizedName must have at least one translation", field="localizedName")
-    is_published = read_flag(entry, "published")
-    if is_published is None and published_is_required:
-        raise InvalidCategory("published must not be null", field="published")
-    kind = entry.get("type")
-    if kind is not None and kind not in TYPES:
-        raise InvalidInput(f"type must be {' or '.join(TYPES)}.", field="type")
-    starts_at, ends_at = parse_validity(entry.get("validity"))
-    schemas, version = read_metadata(entry)
-    draft = CategoryDraft(
-        name=name,
-        parent_id=read_parent(entry),
-        description=read_localized(
-            entry, "localizedDescription", languages, longest=LONGEST_DESCRIPTION, noun="description"
-        ),
-        slug=read_localized(entry, "localizedSlug", languages, longest=LONGEST_NAME, noun="slug"),
-        position=read_position(entry),
-        code=read_text(entry, "code", longest=LONGEST_CODE),
-        numbers=read_list(entry, "ecn") or (),
-        valid_from=starts_at,
-        valid_to=ends_at,
-        is_published=is_published,
-        type=kind,
-        own_classification_mixins=read_list(entry, "ownClassificationMixins"),
-        mixins=read_object(entry, "mixins", field="mixins"),
-        mixin_schemas=schemas,
+    product_type: Annotated[Literal["BASIC"] | None, Meta(description="Other types are not kept here.")] = (
+        None
     )
-    return draft, version
+
+    def __post_init__(self) -> None:
+        self.description = self.description or Translations()
+        self.mixins = self.mixins or {}
+
+    @property
+    def details(self) -> JsonObject:
+        """The attributes that are stored as they were sent, by their names on the wire."""
+        values = ((field.encode_name, getattr(self, field.name)) for field in DETAIL_FIELDS)
+        return {name: value for name, value in values if value is not None}
 
 
-def read_category_ids(body: object) -> list[str]:
-    """Read the body of a search for trees: `{"categoryIds": [...]}`, at most 1000."""
-    category_ids = body.get("categoryIds") if isinstance(body, dict) else None
-    if category_ids is None:
+DETAIL_FIELDS: Final = [
+    field
+    for field in msgspec.structs.fields(ProductDetails)
+    if field.name not in CatalogDocument.__struct_fields__
+]
+_JSON_TYPES: Mapping[type, type] = {
+    inspect.DictType: dict,
+    inspect.ListType: list,
+    inspect.StrType: str,
+    inspect.BoolType: bool,
+}
+
+
+def _json_type(described: inspect.Type) -> type:
+    """Return the Python type of an optional attribute's JSON."""
+    if isinstance(described, inspect.Metadata):
+        return _json_type(described.type)
+    if isinstance(described, inspect.UnionType):
+        [described] = [member for member in described.types if not isinstance(member, inspect.NoneType)]
+    return _JSON_TYPES[type(described)]
+
+
+def _json_types_of_details() -> dict[str, type]:
+    described = inspect.type_info(ProductDetails)
+    assert isinstance(described, inspect.StructType)
+    names = {field.name for field in DETAIL_FIELDS}
+    return {field.encode_name: _json_type(field.type) for field in described.fields if field.name in names}
+
+
+DETAILS: Final[Mapping[str, type]] = _json_types_of_details()
+"""The attributes of ProductDetails by their names on the wire, with the Python type of their JSON."""
+
+
+ReferenceType = Annotated[
+    str,
+    Meta(
+        pattern=re.sub("[A-Z]", lambda letter: f"[{letter[0]}{letter[0].lower()}]", "^PRODUCT$"),
+        description="PRODUCT, in any case.",
+        extra={"message": "must be PRODUCT"},
+    ),
+]
+
+
+class AssignedReference(Body, kw_only=True):
+    """What is assigned to a category."""
+
+    id: Annotated[Reference, Meta(description="The id of a product.")]
+    type: ReferenceType | None = None
+
+
+class TypedReference(AssignedReference, kw_only=True):
+    """What is assigned to a category, with its type."""
+
+    type: ReferenceType
+
+
+class AssignmentUpsertBody(Body, kw_only=True):
+    """A product that belongs to a category."""
+
+    ref: AssignedReference
+
+
+class AssignmentBody(AssignmentUpsertBody, kw_only=True):
+    """A product that is to be assigned to a category."""
+
+    ref: TypedReference
+
+
+def read_assignment(kind: type[AssignmentUpsertBody], value: object) -> str:
+    """Return the id of the product that is assigned; raise InvalidReferenceBody naming what is wrong."""
+    try:
+        return read_body(kind, value).ref.id
+    except InvalidBody as refused:
+        raise InvalidReferenceBody(refused.problems) from refused
+
+
+def read_assignments(kind: type[AssignmentUpsertBody], values: list[Any]) -> list[str | DomainError]:
+    """Return the product's id of each entry of a bulk body, or the error that names what is wrong."""
+    return [
+        read.ref.id if isinstance(read, AssignmentUpsertBody) else read for read in read_bodies(kind, values)
+    ]
+
+
+class TreeSearchBody(Body, kw_only=True):
+    """Which trees are searched: those that hold one of these categories."""
+
+    category_ids: Annotated[list[str], Meta(max_length=MOST_TREES, description="Ids of categories.")]
+
+
+def read_category_ids(value: object) -> list[str]:
+    """Return the ids of a search for trees."""
+    if not isinstance(value, dict) or value.get("categoryIds") is None:
         raise MissingCategoryIds
-    if not isinstance(category_ids, list) or len(category_ids) > 1_000:
-        raise InvalidInput("categoryIds must be a list of at most 1000 ids.", field="categoryIds")
-    if not all(isinstance(category_id, str) for category_id in category_ids):
-        raise InvalidInput("Each of categoryIds must be a text.", field="categoryIds")
-    return category_ids
+    try:
+        return read_body(TreeSearchBody, value).category_ids
+    except InvalidBody as refused:
+        raise InvalidCategoryBody(refused.problems) from refused
 
 
-def read_reference(entry: object, *, needs_type: bool) -> str:
-    """Read the id of the product that is assigned, out of `{"ref": {"id", "type"}}`."""
-    reference = entry.get("ref") if isinstance(entry, dict) else None
-    if not isinstance(reference, dict):
-        raise InvalidReference("Please provide an assignment reference", field="ref")
-    kind = reference.get("type")
-    if kind is None and needs_type:
-        raise InvalidReference("Please provide a valid assignment reference type", field="ref.type")
-    if kind is not None and (not isinstance(kind, str) or kind.upper() != "PRODUCT"):
-        raise InvalidReference("The assignment reference type must be PRODUCT", field="ref.type")
-    product_id = reference.get("id")
-    if not isinstance(product_id, str) or not 1 <= len(product_id) <= LONGEST_REFERENCE:
-        raise InvalidReference("Please provide a valid assignment reference id", field="ref.id")
-    return product_id
+class SearchBody(Body, kw_only=True):
+    """A search."""
+
+    q: Annotated[str | None, Meta(description="As the parameter q of the list.")] = None
+
+
+class CreatedId(Body, kw_only=True):
+    """What was created."""
+
+    id: Annotated[str, Meta(description="The id that was sent, or a generated one.")]

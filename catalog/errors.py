@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from core.errors import AlreadyExists, InvalidInput, NotFound
+from core.errors import AlreadyExists, InvalidBody, InvalidInput, NotFound
 
 
 class Headed:
-    """An error that the category service says twice: under a heading for its kind, and in detail.
+    """An error that the category service reports twice: under a heading for its kind, and in detail.
 
-    `heading` becomes the `message` of the answer and `details` its list; the error's own message is what
+    `heading` becomes the `message` of the response and `details` its list; the error's own message is what
     people read elsewhere.
     """
 
@@ -35,6 +35,16 @@ class InvalidCategory(Headed, InvalidInput):
 
     code = "invalid_category"
     heading = "Constraint validation failed"
+
+
+class InvalidCategoryBody(Headed, InvalidBody):
+    """Fields of a category break rules."""
+
+    heading = InvalidCategory.heading
+
+    @property
+    def details(self) -> list[str]:
+        return [problem.message for problem in self.problems]
 
 
 class InvalidLanguages(Headed, InvalidInput):
@@ -68,7 +78,7 @@ class ParentNotFound(InvalidCategory):
 
 
 class WouldCreateCycle(InvalidCategory):
-    """A category cannot hang under itself or under one of its descendants."""
+    """A category cannot be moved below itself or one of its descendants."""
 
     code = "would_create_cycle"
 
@@ -78,6 +88,15 @@ class WouldCreateCycle(InvalidCategory):
             " which is the category itself or one of its descendants",
             field="parentId",
         )
+
+
+class TooDeep(InvalidCategory):
+    """The category or one below it would be on a level deeper than the tree may have."""
+
+    code = "too_deep"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A category tree has at most {most} levels", field="parentId")
 
 
 class CategoryExists(Headed, AlreadyExists):
@@ -139,7 +158,7 @@ class RelativesNotFound(Headed, NotFound):
 
 
 class InvalidReference(Headed, InvalidInput):
-    """What an assignment names is not a product of the tenant."""
+    """An assignment names something that is no product of the tenant."""
 
     code = "invalid_reference"
     heading = "Assignment reference validation failed"
@@ -150,8 +169,14 @@ class InvalidReference(Headed, InvalidInput):
         super().__init__(message, field=field)
 
 
+class InvalidReferenceBody(InvalidCategoryBody):
+    """The body of an assignment does not name a product."""
+
+    heading = InvalidReference.heading
+
+
 class AlreadyAssigned(Headed, AlreadyExists):
-    """The product stands in the category already."""
+    """The product is in the category already."""
 
     code = "already_assigned"
     heading = "Error while assigning a resource"

@@ -1,4 +1,6 @@
-"""Ancestors and descendants of a category: SELECTs of keys, each a part of the statement that uses it.
+"""Ancestors, descendants and visibility of categories as parts of statements.
+
+Benchmarked reads (`bench/cases.py`) need these; elsewhere mptt's get_ancestors and get_descendants are used.
 
 A SELECT finds the category by its key, given as an expression, and looks up its range itself, so that a move
 in between cannot make it read another subtree.
@@ -6,7 +8,15 @@ in between cannot make it read another subtree.
 
 from collections.abc import Sequence
 
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, identifier, param, sql
+
+
+def is_category(alias: str) -> Sql:
+    """The condition that a row of catalog_category is a category, not the hidden root of its tenant.
+
+    The ORM's `Category.objects` has the same rule.
+    """
+    return sql("{alias}.parent_id IS NOT NULL", alias=identifier(alias))
 
 
 def line(category: Sql) -> Sql:
@@ -15,8 +25,27 @@ def line(category: Sql) -> Sql:
         "WITH RECURSIVE line (parent_id, is_published) AS ("
         "SELECT parent_id, is_published FROM catalog_category WHERE id = {category}"
         " UNION ALL SELECT above.parent_id, above.is_published FROM line"
-        " JOIN catalog_category AS above ON above.id = line.parent_id AND above.parent_id IS NOT NULL)",
+        " JOIN catalog_category AS above ON above.id = line.parent_id AND {is_category})",
         category=category,
+        is_category=is_category("above"),
+    )
+
+
+def is_shown(category: Sql) -> Sql:
+    """The condition that a category, given by its key, and all above it are published; NULL passes.
+
+    Looks upwards, one index lookup a level, so it costs the same however many categories there are.
+    """
+    return sql(
+        "NOT EXISTS (WITH RECURSIVE line (parent_id, is_published) AS ("
+        "SELECT parent_id, is_published FROM catalog_category WHERE id = {category}"
+        # laterally, since the planner expects long lines, and would else read all categories for each level
+        " UNION ALL SELECT above.parent_id, above.is_published FROM line CROSS JOIN LATERAL ("
+        "SELECT parent_id, is_published FROM catalog_category AS parent"
+        " WHERE id = line.parent_id AND {is_category} LIMIT 1) AS above WHERE line.is_published"
+        ") SELECT FROM line WHERE NOT is_published)",
+        category=category,
+        is_category=is_category("parent"),
     )
 
 
@@ -84,12 +113,13 @@ def descendants_among(selection: Sql, category: Sql, *, shows_unpublished: bool)
         "SELECT * FROM chosen UNION"
         # laterally, since the planner expects long lines, and would else read all categories for each level
         " SELECT above.* FROM line CROSS JOIN LATERAL ("
-        "SELECT id, parent_id, lft, rght, is_published FROM catalog_category"
-        " WHERE id = line.parent_id AND parent_id IS NOT NULL LIMIT 1) AS above"
+        "SELECT id, parent_id, lft, rght, is_published FROM catalog_category AS parent"
+        " WHERE id = line.parent_id AND {is_category} LIMIT 1) AS above"
         ") SELECT id FROM (SELECT id, lft, max(rght) FILTER (WHERE NOT is_published)"
         " OVER (ORDER BY lft) AS hidden_until FROM line) AS seen"
         " WHERE id IN (SELECT id FROM chosen)"
         " AND (id = {category} OR hidden_until IS NULL OR hidden_until < lft)",
+        is_category=is_category("parent"),
         inside=inside,
         category=category,
     )

@@ -1,7 +1,7 @@
 """The one writer of the category tree's structure: `parent`, `lft`, `rght`, `level` and `tree_id`.
 
 A tenant's forest hangs below one hidden root (level 0) and is a nested set without gaps, numbered from 1;
-`tree_id` is the tenant's key. Siblings stand in `lft` as clients see them: by `position`, then by name in the
+`tree_id` is the tenant's key. In `lft`, siblings are as clients see them: by `position`, then by name in the
 tenant's default language, then by age. Whoever writes holds the tenant's tree lock, taken by `locked_tree`
 before anything is read, so what is read stays true until the transaction ends. Each method is a bounded
 number of set-based statements, whatever the size of the forest. See docs/category-tree.md.
@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from django.db.models import Max
 from psycopg.types.json import Jsonb
 
-from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
+from catalog.bodies import LARGEST_POSITION, MOST_LEVELS
+from catalog.errors import CategoryNotFound, ParentNotFound, TooDeep, WouldCreateCycle
 from catalog.models import Category
 from catalog.models.categories import HIDDEN_ROOT_ID
 from catalog.subtrees import subtrees
@@ -22,7 +24,6 @@ from core.sql.fetching import execute, fetch_rows
 from core.sql.locks import Lock, take_lock
 
 TABLE = identifier(Category._meta.db_table)
-LARGEST_POSITION = 2_147_483_647
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,10 @@ class LockedTree:
     # Writing
 
     def insert(self, category: Category, *, parent: Category) -> None:
-        """Store the new category below the parent, at the place that its position and name give it."""
+        """Store the new category below the parent, where position and name put it; raise TooDeep."""
         self._refresh(parent)
+        if parent.level >= MOST_LEVELS:
+            raise TooDeep(MOST_LEVELS)
         place = self._place_among(category, parent)
         self._shift(place, 2)
         category.parent_id = parent.pk
@@ -118,13 +121,16 @@ class LockedTree:
         category.save_base(raw=True, force_insert=True)
 
     def update(self, category: Category, *, parent: Category, fields: Iterable[str]) -> None:
-        """Store the fields, and hang the category with its subtree where parent, position and name put it.
+        """Store the fields, and move the category with its subtree to where parent, position and name put it.
 
-        Raises WouldCreateCycle when the parent is the category itself or one of its descendants.
+        Raises WouldCreateCycle when the parent is the category itself or one of its descendants, and TooDeep
+        when the move would put one of them too deep.
         """
         self._refresh(category, parent)
         if category.lft <= parent.lft <= category.rght:
             raise WouldCreateCycle(category.external_id, parent.external_id)
+        if parent.level >= category.level and parent.level + 1 + self._depth_below(category) > MOST_LEVELS:
+            raise TooDeep(MOST_LEVELS)
         category.save_base(raw=True, force_update=True, update_fields=frozenset(fields))
         place = self._place_among(category, parent)
         if parent.pk != category.parent_id or place != category.rght + 1:
@@ -167,7 +173,7 @@ class LockedTree:
         self.place_forest()
 
     def place_beside(self, category: Category, *, target: Category, side: str) -> list[int]:
-        """Give the category the position for standing left or right of the target, among its siblings.
+        """Give the category the position left or right of the target, among its siblings.
 
         Siblings that follow move up as far as is needed and no further. Returns the keys of those siblings,
         whose version the caller counts up; `category.position` is set, not stored.
@@ -299,6 +305,11 @@ class LockedTree:
         )
         return parent.rght if place is None else place
 
+    def _depth_below(self, category: Category) -> int:
+        """Return how many levels the category has below it."""
+        deepest = category.get_descendants().aggregate(deepest=Max("level"))["deepest"]
+        return 0 if deepest is None else deepest - category.level
+
     def _shift(self, place: int, width: int) -> None:
         """Make room in front of `place` (or close a gap that begins there, when the width is negative)."""
         execute(
@@ -372,7 +383,7 @@ class LockedTree:
         execute(sql("DELETE FROM {table} WHERE {condition}", table=TABLE, condition=condition))
 
     def _refresh(self, *categories: Category) -> None:
-        """Read again where the categories stand: an earlier write of this transaction may have moved them."""
+        """Read the places again: an earlier write of this transaction may have moved the categories."""
         rows = fetch_rows(
             sql(
                 "SELECT id, parent_id, lft, rght, level FROM {table} WHERE id = ANY({keys})",

@@ -263,9 +263,6 @@ SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 COUPON_FAILED_ATTEMPTS = env.number("COUPON_FAILED_ATTEMPTS", default=60, least=1)
 COUPON_FAILED_ATTEMPTS_WINDOW = env.number("COUPON_FAILED_ATTEMPTS_WINDOW", default=60, least=1)
 
-# Rooms import downwards only: the catalogue reaches the segments' rule by its dotted path.
-CATALOG_SEGMENT_FILTER = "segments.visibility.categories_of_segments"
-
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

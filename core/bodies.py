@@ -337,7 +337,8 @@ def faults(kind: inspect.Type, value: object) -> Iterator[str]:
         case inspect.LiteralType() | inspect.EnumType():
             allowed = allowed_values(kind)
             if value not in allowed:
-                yield f"must be {', '.join(map(str, allowed[:-1]))} or {allowed[-1]}"
+                *first, last = map(str, allowed)
+                yield f"must be {', '.join(first)} or {last}" if first else f"must be {last}"
 
 
 def matches(kind: inspect.StrType, value: str) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from catalog.subtrees import is_shown
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from coupons.codes import has_code
@@ -201,7 +202,10 @@ def eligible_products(
 
 
 def products_in_categories(tenant_id: int, coupon_id: int, product_ids: Sequence[str]) -> frozenset[str]:
-    """Return those of the products that a coupon's included and excluded categories leave."""
+    """Return those of the products that a coupon's included and excluded categories leave.
+
+    A category that is unpublished, or below one that is, includes no product; it still excludes its own.
+    """
     tenant = param(tenant_id)
     in_included, in_excluded = (
         sql(
@@ -210,11 +214,15 @@ def products_in_categories(tenant_id: int, coupon_id: int, product_ids: Sequence
             " JOIN catalog_category AS named ON named.tree_id = category.tree_id"
             " AND category.lft BETWEEN named.lft AND named.rght"
             " JOIN restriction ON restriction.category_id = named.id AND {restricting}"
-            " WHERE place.tenant_id = {tenant} AND place.product_id = product.id)",
+            " WHERE place.tenant_id = {tenant} AND place.product_id = product.id AND {shown})",
             restricting=restricting,
             tenant=tenant,
+            shown=shown,
         )
-        for restricting in (Sql("NOT restriction.is_excluded"), Sql("restriction.is_excluded"))
+        for restricting, shown in (
+            (Sql("NOT restriction.is_excluded"), is_shown(Sql("category.id"))),
+            (Sql("restriction.is_excluded"), Sql("TRUE")),
+        )
     )
     rows = fetch_rows(
         sql(

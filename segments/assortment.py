@@ -7,6 +7,7 @@ joins, so that one prepared plan is good for all parameters.
 from collections.abc import Sequence
 from datetime import datetime
 
+from catalog.subtrees import is_shown
 from core.sql.composition import Sql, param, sql, text_array
 from core.windows import open_at
 
@@ -14,7 +15,8 @@ from core.windows import open_at
 def products_in_assortment(tenant_id: int, segments: Sql, *, product_ids: Sequence[str], at: datetime) -> Sql:
     """A SELECT of the wire ids of those of the products that the segments hold at `at`, possibly repeated.
 
-    It looks from the products to their assignments, so it costs the same however many items segments hold.
+    A category that is unpublished, or below one that is, holds none. Looks from the products to their
+    assignments, so it costs the same however many items segments hold.
     """
     tenant = param(tenant_id)
     counts = sql(
@@ -53,11 +55,12 @@ def products_in_assortment(tenant_id: int, segments: Sql, *, product_ids: Sequen
         "SELECT FROM segments_itemassignment AS assignment"
         " WHERE assignment.product_id = wanted.id AND {counts} LIMIT 1) AS assigned"
         " UNION ALL SELECT standing.external_id FROM standing"
-        " WHERE standing.category_id IN (SELECT category_id FROM covered)",
+        " WHERE standing.category_id IN (SELECT category_id FROM covered) AND {shown}",
         segments=segments,
         tenant=tenant,
         products=text_array(product_ids),
         counts=counts,
+        shown=is_shown(Sql("standing.category_id")),
     )
 
 

@@ -14,7 +14,7 @@ from core.admin import AutocompleteFilter, TenantAdmin, adopt
 @admin.register(CategoryAssignment)
 class CategoryAssignmentAdmin(TenantAdmin):
     form = CategoryAssignmentForm
-    explanation = "Which products stand in which category."
+    explanation = "Which products are in which category."
     empty_state = "Add one, or let another system assign products through the API."
     list_display = ("product", "category", "created_at")
     list_select_related = ("product", "category")

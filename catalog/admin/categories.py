@@ -14,9 +14,9 @@ from js_asset import Script
 from mptt.admin import DraggableMPTTAdmin, MPTTModelAdmin
 
 from catalog.admin.search import NamedAdmin
-from catalog.forms.categories import CategoryForm
+from catalog.extensions import category_actions
+from catalog.forms.categories import FORM_FIELDS, CategoryForm
 from catalog.models import Category, CategoryAssignment
-from catalog.models.categories import HIDDEN_ROOT_ID
 from catalog.operations.categories import (
     create_category,
     delete_categories,
@@ -67,9 +67,7 @@ def ways_up(category: Category | None) -> list[tuple[str, str]]:
     """Return the levels from the roots down to the one that is open, as addresses and texts."""
     if category is None:
         return []
-    line = Category.objects.filter(
-        tree_id=category.tree_id, lft__lte=category.lft, rght__gte=category.rght
-    ).order_by("lft")
+    line = category.get_ancestors(include_self=True).visible().select_related("tenant")
     return [("?", "All categories"), *((f"?{PARENT}={above.pk}", str(above)) for above in line)]
 
 
@@ -78,16 +76,10 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     """Categories as a tree that rows are dragged in; every move goes through the operation."""
 
     form = CategoryForm
-    explanation = "Where products stand."
+    explanation = "The tree that products are sorted into."
     empty_state = "Add one, or let another system write them through the API."
     localized_fields = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION, "slug": LONGEST_NAME}
-    error_fields = {
-        "id": "external_id",
-        "parentId": "parent_category",
-        "ecn": "numbers",
-        "validity": "valid_to",
-        "ownClassificationMixins": "own_classification_mixins",
-    }
+    error_fields = FORM_FIELDS
     change_list_template = "admin/catalog/category/change_list.html"
     list_display = (
         "tree_actions",
@@ -105,7 +97,6 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     list_max_show_all = LARGEST_WHOLE_TREE
     expand_tree_by_default = True
     readonly_fields = ("version", "created_at", "modified_at")
-    actions = ("publish", "unpublish")
     fieldsets = (
         (None, {"fields": ("name", "parent_category", "position", "is_published", "code", "external_id")}),
         ("Shown in shops", {"fields": ("description", "slug", "valid_from", "valid_to")}),
@@ -113,6 +104,10 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         ("Own attributes", {"fields": ("numbers", "mixins", "mixin_schemas"), "classes": ("collapse",)}),
         ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
     )
+
+    def autocomplete_text(self, category: Category) -> str:
+        """Return what the fields that search categories show of one: its path."""
+        return category.path_text
 
     # --- the tree ---
 
@@ -128,6 +123,10 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[CategoryChangeList]:
         return CategoryChangeList
+
+    @property
+    def actions(self) -> tuple[Any, ...]:  # type: ignore[override]
+        return ("publish", "unpublish", *category_actions())
 
     def get_actions(self, request: HttpRequest) -> Any:
         # Past mptt's deletion, which loads and saves every category.
@@ -149,7 +148,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         return response
 
     def tree_media(self, shown: CategoryChangeList) -> forms.Media:
-        """Return mptt's own script, told of the rows of this page alone."""
+        """Return mptt's own script, with only the rows of this page."""
         children: dict[str, list[int]] = {}
         for category in shown.result_list:
             children.setdefault(str(category.parent_id), []).append(category.pk)
@@ -213,7 +212,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     # --- columns ---
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Offer nobody to drag or to add who may not."""
+        """Hide drag handles and "Add below" from users without the permission."""
         columns = list(super().get_list_display(request))
         if not self.has_change_permission(request):
             columns[columns.index("tree_actions")] = "tree_node"
@@ -238,7 +237,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
 
     @admin.display(description="Below")
     def below(self, category: Category) -> Any:
-        """How many categories stand below, leading to the next level."""
+        """How many categories are below, as a link to the next level."""
         number = category.get_descendant_count()
         if not number:
             return ""
@@ -269,8 +268,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     @admin.display(description="Parent")
     def parent_category(self, category: Category) -> str | None:
         """The parent as users without the change permission see it; for others it is a field of the form."""
-        parent = category.parent
-        return None if parent is None or parent.external_id == HIDDEN_ROOT_ID else str(parent)
+        return None if category.parent is None or category.is_root else category.parent.path_text
 
     @admin.display(description="External numbers")
     def numbers(self, category: Category) -> str | None:
@@ -286,16 +284,13 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         ]
 
     def save_model(self, request: HttpRequest, obj: Category, form: Any, change: bool) -> None:
-        draft, at = form.draft(), timezone.now()
+        at = timezone.now()
         if change:
             saved = edit_category(
-                tenant_id=obj.tenant_id,
-                external_id=obj.external_id,
-                edit=lambda _: (draft, form.version_seen),
-                at=at,
+                tenant_id=obj.tenant_id, external_id=obj.external_id, edit=lambda _: form.body, at=at
             )
         else:
-            saved = create_category(tenant_id=obj.tenant_id, external_id=obj.external_id, draft=draft, at=at)
+            saved = create_category(tenant_id=obj.tenant_id, body=form.body, at=at)
         adopt(obj, Category.objects.get(pk=saved.pk))
 
     # --- deletion and actions ---
@@ -303,7 +298,8 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Return what goes along, descendants included: deleting a category deletes its whole subtree."""
         chosen = Category.objects.filter(pk__in=[category.pk for category in objs])
-        names, counts, lacking, protected = super().get_deleted_objects(chosen.with_descendants(), request)
+        whole = Category.objects.get_queryset_descendants(chosen, include_self=True)
+        names, counts, lacking, protected = super().get_deleted_objects(whole, request)
         noun = str(self.opts.verbose_name_plural)  # what hangs below goes too, and protects nothing
         return names, counts, lacking, [text for text in protected if not text.endswith(noun)]
 

@@ -7,10 +7,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from catalog.admin.search import NamedAdmin
-from catalog.forms.products import ProductForm
+from catalog.bodies import ProductBody
+from catalog.forms.products import DETAIL_FIELDS, FORM_FIELDS, ProductForm
 from catalog.models import CategoryAssignment, Product
 from catalog.operations.product_sets import delete_products, publish_products
-from catalog.operations.products import ProductDraft, create_product, edit_product
+from catalog.operations.products import create_product, edit_product
 from core.admin import adopt
 from core.admin.counts import CappedCount, shown_count
 
@@ -24,14 +25,15 @@ class ProductAdmin(NamedAdmin):
     explanation = "What the shop sells."
     empty_state = "Add one, or let another system write them through the API."
     localized_fields = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION}
-    error_fields = {"id": "external_id"}
+    error_fields = FORM_FIELDS
     list_display = ("__str__", "code", "is_published", "modified_at")
     list_filter = ("is_published",)
     readonly_fields = ("version", "created_at", "modified_at")
     actions = ("publish", "unpublish")
     fieldsets = (
         (None, {"fields": ("name", "description", "code", "is_published", "external_id")}),
-        ("Own attributes", {"fields": ("details", "mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        ("Other attributes", {"fields": DETAIL_FIELDS, "classes": ("collapse",)}),
+        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
         ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
     )
 
@@ -47,13 +49,13 @@ class ProductAdmin(NamedAdmin):
         return [{"url": page, "text": "Categories", "note": shown_count(counted.get().number)}]
 
     def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
-        draft: ProductDraft = form.draft()
+        body: ProductBody = form.body
         if change:
             edit_product(
-                tenant_id=obj.tenant_id, product_id=obj.external_id, edit=lambda _: draft, at=timezone.now()
+                tenant_id=obj.tenant_id, product_id=obj.external_id, edit=lambda _: body, at=timezone.now()
             )
         else:
-            create_product(tenant_id=obj.tenant_id, draft=draft, at=timezone.now())
+            create_product(tenant_id=obj.tenant_id, body=body, at=timezone.now())
         adopt(obj, Product.objects.get(tenant=obj.tenant_id, external_id=obj.external_id))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

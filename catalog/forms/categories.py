@@ -1,39 +1,63 @@
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 
-from catalog.errors import InvalidCategory
+from catalog.bodies import CategoryBody, read_category
 from catalog.models import Category
-from catalog.models.categories import HIDDEN_ROOT_ID
-from catalog.operations.categories import CategoryDraft
-from catalog.operations.values import check_numbers, check_own_mixins, check_slugs
 from core.admin import AutocompleteSelect, DocumentForm
+from core.errors import InvalidBody, Problem
 
 LONGEST_NUMBERS = 30_000
+FORM_FIELDS = {
+    "id": "external_id",
+    "parentId": "parent_category",
+    "type": "type",
+    "localizedName": "name",
+    "localizedDescription": "description",
+    "localizedSlug": "slug",
+    "code": "code",
+    "ecn": "numbers",
+    "validity": "valid_to",
+    "validity.from": "valid_from",
+    "position": "position",
+    "published": "is_published",
+    "ownClassificationMixins": "own_classification_mixins",
+    "mixins": "mixins",
+    "metadata": "mixin_schemas",
+}
+"""The fields of the form by the members of the body that they become."""
+
+
+class CategoryChoiceField(forms.ModelChoiceField):
+    """The choice of a category, shown with those above it."""
+
+    def label_from_instance(self, category: Any) -> str:
+        return category.path_text
 
 
 class CategoryForm(DocumentForm):
-    """A category. Its place (parent and position) is no field of the model here: the tree decides it."""
+    """A category. Parent and position are no fields of the model here: `catalog.tree` writes them."""
 
-    parent_category = forms.ModelChoiceField(
+    body: CategoryBody
+
+    parent_category = CategoryChoiceField(
         Category.objects.none(),
         required=False,
         label="Parent",
-        help_text="Empty: a root category. Everything below this category moves along.",
+        help_text="Leave empty for a root category. Everything below this category moves along.",
     )
     position = forms.IntegerField(
         required=False,
         min_value=0,
-        help_text="Siblings stand by position, then by name. Empty: keeps its place, or last when it is new.",
+        help_text="Siblings are sorted by position, then by name. Empty keeps it; a new one comes last.",
     )
     numbers = forms.CharField(
         required=False,
         max_length=LONGEST_NUMBERS,
         label="External numbers",
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text="One a line (`ecn`); no other category has them.",
+        help_text="One on each line (`ecn`); no other category has them.",
     )
 
     class Meta:
@@ -61,9 +85,8 @@ class CategoryForm(DocumentForm):
         if (parent := self.fields.get("parent_category")) is not None:
             self._offer_parents(parent)
         if not self.instance._state.adding:
-            above = self.instance.parent
-            if above.external_id != HIDDEN_ROOT_ID:
-                self.initial.setdefault("parent_category", above.pk)
+            if not self.instance.is_root:
+                self.initial.setdefault("parent_category", self.instance.parent_id)
             self.initial.setdefault(
                 "numbers", "\n".join(number.value for number in self.instance.numbers.all())
             )
@@ -78,22 +101,22 @@ class CategoryForm(DocumentForm):
 
     def clean(self) -> Any:
         cleaned = super().clean()
-        starts_at, ends_at = self.cleaned_data.get("valid_from"), self.cleaned_data.get("valid_to")
-        if starts_at and ends_at and starts_at > ends_at:
-            self.add_error("valid_to", "The end must not be earlier than the start.")
-        self._judge("slug", lambda: check_slugs(self.cleaned_data["slug"]))
-        self._judge("numbers", lambda: check_numbers(self.number_list))
-        mixins = "own_classification_mixins"
-        self._judge(mixins, lambda: check_own_mixins(self.cleaned_data[mixins]))
+        try:
+            self.body = read_category(self.document())
+        except InvalidBody as refused:
+            for problem in refused.problems:
+                self.refuse(problem)
         return cleaned
 
-    def _judge(self, field: str, check: Callable[[], object]) -> None:
-        """Show beside the field which rule its value breaks."""
+    def refuse(self, problem: Problem) -> None:
+        """Show beside the field which rule its value breaks; a field that Django refused is left at that."""
+        path = problem.field or problem.message.partition(" ")[0]  # a rule over fields names the first one
+        member, _, _ = path.partition(".")
+        field = FORM_FIELDS.get(path) or FORM_FIELDS.get(member.partition("[")[0])
         if field in self.cleaned_data:
-            try:
-                check()
-            except InvalidCategory as refused:
-                self.add_error(field, refused.message)
+            self.add_error(field, problem.message)
+        elif field not in self.fields:
+            self.add_error(None, problem.message)
 
     @property
     def number_list(self) -> list[str]:
@@ -104,22 +127,23 @@ class CategoryForm(DocumentForm):
         """Leave it to the operation to find a taken code: it looks under the lock and says it better."""
         return super()._get_validation_exclusions() | {"code"}
 
-    def draft(self) -> CategoryDraft:
-        """Return what the category is to become, out of valid entries."""
-        parent, category = self.cleaned_data["parent_category"], self.instance
-        return CategoryDraft(
-            name=category.name,
-            parent_id=parent.external_id if parent else None,
-            description=category.description,
-            slug=category.slug,
-            position=self.cleaned_data["position"],
-            code=category.code,
-            numbers=self.number_list,
-            valid_from=category.valid_from,
-            valid_to=category.valid_to,
-            is_published=category.is_published,
-            type=category.type,
-            own_classification_mixins=category.own_classification_mixins,
-            mixins=category.mixins,
-            mixin_schemas=category.mixin_schemas,
-        )
+    def document(self) -> dict[str, Any]:
+        """Return the entries as a body of the API."""
+        entered = self.cleaned_data
+        parent = entered.get("parent_category")
+        return {
+            "id": entered.get("external_id") or self.instance.external_id,
+            "parentId": parent.external_id if parent else None,
+            "type": entered.get("type") or None,
+            "localizedName": entered.get("name") or {},
+            "localizedDescription": entered.get("description"),
+            "localizedSlug": entered.get("slug"),
+            "code": entered.get("code"),
+            "ecn": self.number_list,
+            "validity": {"from": entered.get("valid_from"), "to": entered.get("valid_to")},
+            "position": entered.get("position"),
+            "published": bool(entered.get("is_published")),
+            "ownClassificationMixins": entered.get("own_classification_mixins"),
+            "mixins": entered.get("mixins"),
+            "metadata": {"mixins": entered.get("mixin_schemas"), "version": self.version_seen},
+        }

@@ -1,41 +1,136 @@
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 
+from catalog.bodies import DETAILS, ProductBody
 from catalog.models import CategoryAssignment, Product
-from catalog.operations.products import ProductDraft
-from core.admin import DocumentForm
+from core.admin import DocumentForm, JsonField
+from core.bodies import read_body
+from core.errors import InvalidBody
+
+FORM_FIELDS = {
+    "id": "external_id",
+    "code": "code",
+    "name": "name",
+    "description": "description",
+    "published": "is_published",
+    "template": "template",
+    "taxClasses": "tax_classes",
+    "relatedItems": "related_items",
+    "vendor": "vendor",
+    "brandId": "brand_id",
+    "labelIds": "label_ids",
+    "weightDependent": "weight_dependent",
+    "mixins": "mixins",
+    "metadata": "mixin_schemas",
+}
+"""The fields of the form by the members of the body that they become."""
+
+DETAIL_FIELDS = tuple(FORM_FIELDS[name] for name in DETAILS)
+LONGEST_LINES = 10_000
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"})
+        super().__init__(required=False, max_length=LONGEST_LINES, widget=widget, **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+    def clean(self, value: Any) -> Any:
+        lines = (line.strip() for line in super().clean(value).splitlines())
+        return [line for line in lines if line]
+
+
+class PairsField(LinesField):
+    """A map of text to text, one `name = value` a line."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return "\n".join(f"{name} = {text}" for name, text in value.items())
+        return value
+
+    def clean(self, value: Any) -> Any:
+        pairs = {}
+        for line in super().clean(value):
+            name, separator, text = (part.strip() for part in line.partition("="))
+            if not (name and separator and text):
+                raise ValidationError(f"Write each line as name = value; this one is not: {line[:100]}")
+            if name in pairs:
+                raise ValidationError(f"{name} is there twice.")
+            pairs[name] = text
+        return pairs
 
 
 class ProductForm(DocumentForm):
-    """A product."""
+    """A product. Attributes that are stored as one JSON object have a field each."""
 
     code = forms.CharField(max_length=200, help_text="No other product has it.")
+    brand_id = forms.CharField(required=False, max_length=500, label="Brand", help_text="The brand's id.")
+    label_ids = LinesField(label="Labels", help_text="The ids of its labels, one a line.")
+    tax_classes = PairsField(
+        label="Tax classes", help_text="One a line: the country and its tax class, such as DE = STANDARD."
+    )
+    weight_dependent = forms.NullBooleanField(required=False, label="Sold by weight")
+    vendor = JsonField(required=False, label="Vendor", help_text="Free attributes, as a JSON object.")
+    template = JsonField(required=False, label="Template", help_text="Free attributes, as a JSON object.")
+    related_items = JsonField(
+        kind=list, required=False, label="Related products", help_text="A JSON list of objects."
+    )
+    mixin_schemas = PairsField(
+        label="Mixin schemas", help_text="One a line: the mixin and the address of its schema."
+    )
+
+    body: ProductBody
 
     class Meta:
         model = Product
         fields = "__all__"
-        labels = {"mixin_schemas": "Mixin schemas", "details": "Other attributes"}
         help_texts = {
             "is_published": "Unpublished products are hidden from shoppers.",
             "mixins": "Attributes of your own, as a JSON object.",
-            "mixin_schemas": "The address of each mixin's schema, by the mixin's name.",
         }
 
-    def draft(self) -> ProductDraft:
-        """Return what the product is to become, out of valid entries."""
-        product = self.instance
-        return ProductDraft(
-            external_id=product.external_id,
-            code=product.code,
-            name=product.name,
-            description=product.description,
-            is_published=product.is_published,
-            details=product.details,
-            mixins=product.mixins,
-            mixin_schemas=product.mixin_schemas,
-            expected_version=self.version_seen,
-        )
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for name, value in (self.instance.details or {}).items():
+            if name in DETAILS:
+                self.initial.setdefault(FORM_FIELDS[name], value)
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        try:
+            self.body = read_body(ProductBody, self.document())
+        except InvalidBody as refused:
+            for problem in refused.problems:
+                field = FORM_FIELDS.get(problem.field.partition(".")[0].partition("[")[0])
+                if field in self.cleaned_data:
+                    self.add_error(field, problem.message)
+                elif field not in self.fields:
+                    self.add_error(None, problem.message)
+        else:
+            self.instance.details = self.body.details
+        return cleaned
+
+    def document(self) -> dict[str, Any]:
+        """Return the entries as a body of the API; what is empty is absent."""
+        entered = self.cleaned_data
+        others = {name: entered.get(field) for name, field in FORM_FIELDS.items() if name in DETAILS}
+        return {
+            **{name: value for name, value in others.items() if value not in (None, "", [], {})},
+            "id": entered.get("external_id") or self.instance.external_id,
+            "code": entered.get("code") or "",
+            "name": entered.get("name") or {},
+            "description": entered.get("description"),
+            "published": bool(entered.get("is_published")),
+            "mixins": entered.get("mixins"),
+            "metadata": {"mixins": entered.get("mixin_schemas"), "version": self.version_seen},
+        }
 
 
 class CategoryAssignmentForm(DocumentForm):
@@ -53,5 +148,5 @@ class CategoryAssignmentForm(DocumentForm):
                 tenant=category.tenant_id, category=category, product=product
             )
             if known.exists():
-                self.add_error("product", "The product stands in this category already.")
+                self.add_error("product", "The product is in this category already.")
         return cleaned

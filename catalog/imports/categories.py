@@ -3,33 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from catalog.bodies import CategoryBody
 from catalog.models import Category, CategoryNumber
-from catalog.operations.category_imports import CategoryRow
+from catalog.operations.category_imports import OWN_COLUMNS
 
-COMPARED = (
-    "pk",
-    "external_id",
-    "parent__parent_id",
-    "parent__external_id",
-    "position",
-    "code",
-    "name",
-    "description",
-    "slug",
-    "is_published",
-    "valid_from",
-    "valid_to",
-    "own_classification_mixins",
-    "mixins",
-    "mixin_schemas",
-)
+COMPARED = ("pk", "parent__parent_id", "parent__external_id", *OWN_COLUMNS)
 
 
-def changed_categories(*, tenant_id: int, rows: Sequence[CategoryRow]) -> list[CategoryRow]:
+def changed_categories(*, tenant_id: int, rows: Sequence[CategoryBody]) -> list[CategoryBody]:
     """Return the rows that are new or differ from what is stored, in two statements.
 
-    A row without a position, or that expects a version, keeps both questions for the upsert: the first
-    differs in position never, the second always.
+    A row without a position never differs in position; a row that expects a version always differs, so that
+    the upsert checks it.
     """
     named = Category.objects.filter(tenant=tenant_id, external_id__in=[row.external_id for row in rows])
     stored = {known["external_id"]: known for known in named.order_by().values(*COMPARED)}
@@ -51,22 +36,13 @@ def changed_categories(*, tenant_id: int, rows: Sequence[CategoryRow]) -> list[C
     ]
 
 
-def differs(row: CategoryRow, stored: Mapping[str, Any], numbers: Sequence[str]) -> bool:
+def differs(row: CategoryBody, stored: Mapping[str, Any], numbers: Sequence[str]) -> bool:
     """Say whether writing the row would change the stored category."""
-    is_root = stored["parent__parent_id"] is None  # what hangs below the tenant's hidden root
+    is_root = stored["parent__parent_id"] is None  # the parent is the tenant's hidden root
     parent_id = None if is_root else stored["parent__external_id"]
-    return (
-        parent_id != row.parent_id
-        or (row.position is not None and stored["position"] != row.position)
-        or stored["code"] != row.code
-        or stored["name"] != dict(row.name)
-        or stored["description"] != dict(row.description)
-        or stored["slug"] != dict(row.slug)
-        or stored["is_published"] != row.is_published
-        or stored["valid_from"] != row.valid_from
-        or stored["valid_to"] != row.valid_to
-        or stored["own_classification_mixins"] != list(row.own_classification_mixins)
-        or stored["mixins"] != dict(row.mixins)
-        or stored["mixin_schemas"] != dict(row.mixin_schemas)
-        or list(numbers) != list(row.numbers)
-    )
+    if parent_id != row.parent or list(numbers) != row.numbers:
+        return True
+    written = {name: getattr(row, name) for name in OWN_COLUMNS}
+    written["own_classification_mixins"] = written["own_classification_mixins"] or []
+    kept = [name for name in ("type", "position") if written[name] is None]
+    return any(stored[name] != value for name, value in written.items() if name not in kept)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from catalog.bodies import read_reference
+from catalog.bodies import AssignmentUpsertBody
 from catalog.imports.category_assignments import CATEGORY_ASSIGNMENTS
 from catalog.representations import ASSIGNMENT
-from core.errors import InvalidInput
+from core.bodies import Reference, read_body
 from core.imports.columns import Column
 from core.imports.merge_statements import Mode
 from core.imports.resources import Export, ImportKind, TableWriter
@@ -16,12 +16,16 @@ from core.tenancy.callers import TenantRecord
 from core.tenancy.identifiers import generate_id
 
 
+class AssignmentRow(AssignmentUpsertBody, kw_only=True):
+    """A product that belongs to a category, which the row names."""
+
+    category_id: Reference
+
+
 def read_category_assignment(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     """Return the row as CATEGORY_ASSIGNMENTS takes it; no version is expected, as there are none."""
-    category = body.get("categoryId")
-    if not isinstance(category, str) or not category:
-        raise InvalidInput("categoryId is missing, or not a text.", field="categoryId")
-    return (None, generate_id(), category, read_reference(body, needs_type=False))
+    row = read_body(AssignmentRow, body)
+    return (None, generate_id(), row.category_id, row.ref.id)
 
 
 def key_of(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:

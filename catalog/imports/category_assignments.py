@@ -1,21 +1,14 @@
 """Products in categories as rows of an import."""
 
+from catalog.models import CategoryAssignment
+from catalog.subtrees import is_category
 from core.imports.merge_specs import Reference, TableKind
 from core.sql.upserts import UpsertTarget
 
 CATEGORY_ASSIGNMENTS = TableKind(
     name="category assignments",
-    target=UpsertTarget(
-        table="catalog_categoryassignment",
-        key=("tenant_id", "category_id", "product_id"),
-        columns={
-            "tenant_id": "bigint",
-            "external_id": "text",
-            "category_id": "bigint",
-            "product_id": "bigint",
-            "created_at": "timestamptz",
-        },
-        created_only=frozenset({"external_id", "created_at"}),
+    target=UpsertTarget.of(
+        CategoryAssignment, "tenant_id", "category_id", "product_id", created_only=("external_id",)
     ),
     given={"external_id": "text", "category": "text", "product": "text"},
     values={
@@ -27,11 +20,11 @@ CATEGORY_ASSIGNMENTS = TableKind(
     },
     references=(
         Reference(
-            "category", "catalog_category", "category", "category", condition="category.parent_id IS NOT NULL"
+            "category", "catalog_category", "category", "category", condition=is_category("category").sql
         ),
         Reference("product", "catalog_product", "product", "product"),
     ),
     versioned=False,
     scope="category_id",
 )
-"""A product standing in a category, by both; `external_id` is kept when it stands there already."""
+"""A product in a category, by both; `external_id` is kept when the assignment exists already."""

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from catalog.bodies import WriteLanguages, read_category
+from catalog.bodies import CategoryBody, category_languages, read_category
 from catalog.imports.categories import changed_categories
 from catalog.models import Category
 from catalog.operations.categories import delete_categories_only
-from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
+from catalog.operations.category_imports import id_of, upsert_categories_in_bulk
 from catalog.representations import CATEGORY as ANSWER
+from catalog.subtrees import is_category
+from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.exports import stored_bodies
 from core.imports.resources import Export, ImportKind, OperationWriter, Removal
@@ -19,7 +21,6 @@ from core.representation.representations import Representation
 from core.sql.locks import Lock, take_lock
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
-from core.tenancy.identifiers import check_client_id
 
 EXPORTED = (
     "id",
@@ -69,31 +70,16 @@ EXPORT = Export(
         joins=ANSWER.joins,
     ),
     order="category.lft",
-    condition="category.parent_id IS NOT NULL",
+    condition=is_category("category").sql,
 )
 
 
-def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> CategoryRow:
-    languages = WriteLanguages(None, tenant.default_language, tenant.languages)
-    draft, version = read_category(dict(body), languages)
-    return CategoryRow(
-        external_id=check_client_id(body.get("id"), field="id"),
-        name=draft.name,
-        parent_id=draft.parent_id,
-        position=draft.position,
-        code=draft.code,
-        description=draft.description,
-        slug=draft.slug,
-        is_published=bool(draft.is_published),
-        valid_from=draft.valid_from,
-        valid_to=draft.valid_to,
-        type=draft.type or "STANDARD",
-        own_classification_mixins=draft.own_classification_mixins or (),
-        numbers=draft.numbers,
-        mixins=draft.mixins,
-        mixin_schemas=draft.mixin_schemas,
-        expected_version=version,
-    )
+def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> CategoryBody:
+    languages = category_languages("", default=tenant.default_language, configured=tenant.languages)
+    row = read_category(body, languages)
+    if row.external_id is None:
+        raise InvalidInput("id is missing.", field="id")
+    return row
 
 
 def existing_ids(tenant: TenantRecord, ids: Sequence[str]) -> set[str]:
@@ -102,7 +88,7 @@ def existing_ids(tenant: TenantRecord, ids: Sequence[str]) -> set[str]:
 
 
 def write_categories(
-    tenant: TenantRecord, rows: Sequence[CategoryRow], at: datetime, confirm: Callable[[], None]
+    tenant: TenantRecord, rows: Sequence[CategoryBody], at: datetime, confirm: Callable[[], None]
 ) -> list[RowResult]:
     return upsert_categories_in_bulk(tenant_id=tenant.id, rows=rows, at=at, confirm=confirm)
 
@@ -123,7 +109,7 @@ CATEGORY_FILES = ImportKind(
     columns=COLUMNS,
     writer=OperationWriter(
         read=read_row,
-        identify=lambda row: row.external_id,
+        identify=id_of,
         columns=COLUMNS,
         stored=lambda tenant, ids: stored_bodies(EXPORT, tenant, ids),
         hold=lambda tenant, ids: take_lock(Lock.CATEGORY_TREE, tenant.id),

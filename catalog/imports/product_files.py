@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from catalog.bodies import DETAILS as OWN_ATTRIBUTES
+from catalog.bodies import ProductBody
 from catalog.errors import InvalidProduct
 from catalog.imports.products import PRODUCTS
 from catalog.models import Product
 from catalog.operations.product_sets import delete_products
 from catalog.operations.products import RESERVED_IDS
-from catalog.products import DETAILS as OWN_ATTRIBUTES
-from catalog.products import PRODUCT as ANSWER
-from catalog.products import read_product
+from catalog.representations import PRODUCT as ANSWER
+from core.bodies import LanguageContext, read_body
+from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.resources import Export, ImportKind, Removal, TableWriter
 from core.imports.shadows import Rows
@@ -20,39 +22,34 @@ from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
-from core.tenancy.identifiers import check_client_id
 
 COLUMN_TYPES = {str: ColumnType.TEXT, bool: ColumnType.FLAG}
 
 
 STAND_IN = "-"
-"""Read in place of what a row lacks, and never written: PRODUCTS takes it from the stored row or refuses."""
+"""Read in place of a code or name that a row lacks, and never written: PRODUCTS keeps the stored one."""
 
 
 def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     """Return the row as PRODUCTS takes it, behind the version that it expects."""
-    product_id = check_client_id(body.get("id"), field="id")
-    if product_id in RESERVED_IDS:
-        raise InvalidProduct(f"The id {product_id} is reserved.", field="id")
-    has_code, has_name = body.get("code") is not None, bool(body.get("name"))
-    whole = dict(body)
-    if not has_code:
-        whole["code"] = STAND_IN
-    if not has_name:
-        whole["name"] = STAND_IN
-    draft = read_product(
-        whole, content_language=None, default_language=tenant.default_language, product_id=product_id
+    absent = [name for name in ("code", "name") if not body.get(name)]
+    row = read_body(
+        ProductBody,
+        {**body, **dict.fromkeys(absent, STAND_IN)},
+        languages=LanguageContext(None, tenant.default_language),
     )
+    if row.external_id is None:
+        raise InvalidInput("id is missing.", field="id")
+    if row.external_id in RESERVED_IDS:
+        raise InvalidProduct(f"The id {row.external_id} is reserved.", field="id")
+    values = {name: getattr(row, name) for name in PRODUCTS.given}
+    if "code" in absent:
+        values["code"] = None
+    if "name" in absent:
+        values["name"] = {}
     return (
-        draft.expected_version,
-        draft.external_id,
-        draft.code if has_code else None,
-        json_text(draft.name if has_name else {}),
-        json_text(draft.description),
-        draft.is_published,
-        json_text(draft.details),
-        json_text(draft.mixins),
-        json_text(draft.mixin_schemas),
+        row.expected_version,
+        *(json_text(value) if PRODUCTS.given[name] == "jsonb" else value for name, value in values.items()),
     )
 
 

@@ -1,37 +1,24 @@
 """Products as rows of an import."""
 
-from catalog.products import DETAILS as OWN_ATTRIBUTES
+from catalog.bodies import DETAILS as OWN_ATTRIBUTES
+from catalog.operations.products import OWN_COLUMNS, TARGET
 from core.imports.merge_specs import Check, TableKind, earlier_holder, plain_values
-from core.sql.upserts import UpsertTarget
 
-DETAILS = {
-    "external_id": "text",
-    "code": "text",
-    "name": "jsonb",
-    "description": "jsonb",
-    "is_published": "boolean",
-    "details": "jsonb",
-    "mixins": "jsonb",
-    "mixin_schemas": "jsonb",
+GIVEN = {
+    name: type for name, type in TARGET.columns.items() if name in OWN_COLUMNS and name != "product_type"
 }
+INVISIBLE = (
+    r"\u0001-\u0020\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1680\u180e"
+    r"\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ud800-\uf8ff\ufeff\ufff9-\ufffb"
+)
+"""Characters that nobody sees, as `core.text.has_visible_character` has them, in a class of PostgreSQL's."""
 
 PRODUCTS = TableKind(
     name="products",
-    target=UpsertTarget(
-        table="catalog_product",
-        key=("tenant_id", "external_id"),
-        columns={
-            "tenant_id": "bigint",
-            **DETAILS,
-            "product_type": "text",
-            "created_at": "timestamptz",
-            "modified_at": "timestamptz",
-        },
-        created_only=frozenset({"created_at", "product_type"}),
-    ),
-    given=DETAILS,
+    target=TARGET,
+    given=GIVEN,
     values={
-        **plain_values(DETAILS),
+        **plain_values(GIVEN),
         "tenant_id": "%(tenant)s",
         "is_published": "coalesce(given.is_published, stored.is_published, FALSE)",
         "product_type": "'BASIC'",
@@ -60,7 +47,10 @@ PRODUCTS = TableKind(
         ),
         Check(
             code="invalid_product",
-            condition="result.name = '{}'",
+            condition=(
+                "NOT EXISTS (SELECT FROM jsonb_each_text(result.name) AS text"
+                f" WHERE text.value ~ '[^{INVISIBLE}]')"
+            ),
             message="'name is missing; a product needs one in at least one language.'",
         ),
         Check(

@@ -7,7 +7,7 @@ from core.tenancy.identifiers import generate_id
 
 
 class CategoryAssignment(TenantOwned):
-    """A product standing in a category.
+    """A product in a category.
 
     Written in bulk, it has no index beside the ones it names: each begins with the tenant.
     """

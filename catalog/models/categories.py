@@ -2,7 +2,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, NoReturn, Self
 
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 from mptt.managers import TreeManager
 from mptt.models import MPTTModel, TreeForeignKey
@@ -19,28 +19,21 @@ STRUCTURE = frozenset({"parent", "parent_id", "position", "name", "lft", "rght",
 
 
 class DirectTreeWriteError(TypeError):
-    """Code of ours tries to write the category tree past `catalog.tree`."""
+    """Some code tries to write the category tree without `catalog.tree`."""
 
     def __init__(self) -> None:
-        super().__init__("The category tree is written by catalog.tree alone; see docs/category-tree.md.")
+        super().__init__("Only catalog.tree writes the category tree; see docs/category-tree.md.")
 
 
 class CategoryQuerySet(DocumentQuerySet, TreeQuerySet):
     """Reads of categories. What would write past `catalog.tree` is refused."""
 
     def visible(self) -> Self:
-        """Leave out the hidden root of each tenant, which no door ever shows."""
+        """Leave out the hidden root of each tenant, which no entry point ever shows."""
         return self.filter(parent__isnull=False)
 
-    def with_descendants(self) -> Self:
-        """Add everything that stands below these categories."""
-        tops = self.order_by().filter(
-            tree_id=OuterRef("tree_id"), lft__lte=OuterRef("lft"), rght__gt=OuterRef("lft")
-        )
-        return self.model.objects.filter(Exists(tops))
-
     def published(self) -> Self:
-        """Keep the categories that are published themselves, whatever stands above them."""
+        """Keep the categories that are published themselves, whatever is above them."""
         return self.filter(is_published=True)
 
     def roots(self) -> Self:
@@ -84,11 +77,11 @@ class CategoryManager(AllNodesManager):
 
 
 class Category(MPTTModel, TenantDocument):
-    """A place in a tenant's category forest.
+    """A category of a tenant's forest.
 
     The forest hangs below one hidden root node per tenant, so a root category is a child of that node
     (level 1) and `tree_id` is the tenant's key. `lft`, `rght`, `tree_id`, `level` and `parent` are written
-    by `catalog.tree` alone. Siblings stand in the order of `position`, then name, in `lft` too.
+    only by `catalog.tree`. Siblings are in the order of `position`, then name, in `lft` too.
     """
 
     parent = TreeForeignKey(
@@ -145,6 +138,13 @@ class Category(MPTTModel, TenantDocument):
     def is_root(self) -> bool:
         """Whether clients see no category above this one."""
         return self.level == 1
+
+    @property
+    def path_text(self) -> str:
+        """The names from the root down to this category, with its id, for people. Reads what is above."""
+        above = self.get_ancestors().visible().select_related("tenant")
+        names = [str(category).removesuffix(f" ({category.external_id})") for category in above]
+        return " > ".join([*names, str(self)])
 
     def save(self, *arguments: Any, **options: Any) -> None:
         """Write fields that do not place the category; anything else goes through `catalog.tree`."""

@@ -1,4 +1,4 @@
-"""Writing which products stand in a category.
+"""Writing which products are in a category.
 
 The category, then the products, are locked against deletion (FOR KEY SHARE, in key order) before anything is
 written, so an assignment is never made to what another transaction is deleting.
@@ -19,6 +19,7 @@ from catalog.errors import (
     ReferenceNotFound,
 )
 from catalog.models import CategoryAssignment
+from catalog.subtrees import is_category
 from core.errors import DomainError
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute, fetch_rows
@@ -36,7 +37,7 @@ class AssignmentResult:
 
 
 def assign_product(*, tenant_id: int, category_id: str, product_id: str, at: datetime) -> str:
-    """Put the product into the category and return the assignment's id.
+    """Assign the product to the category and return the assignment's id.
 
     Raises CategoryNotFound, InvalidReference and AlreadyAssigned.
     """
@@ -48,7 +49,7 @@ def assign_product(*, tenant_id: int, category_id: str, product_id: str, at: dat
 
 
 def upsert_assignment(*, tenant_id: int, category_id: str, product_id: str, at: datetime) -> tuple[str, bool]:
-    """Make sure that the product stands in the category; return the assignment's id, and whether it is new.
+    """Make sure that the product is in the category; return the assignment's id, and whether it is new.
 
     Raises CategoryNotFound and InvalidReference.
     """
@@ -71,8 +72,8 @@ def assign_products_in_bulk(
 ) -> list[AssignmentResult]:
     """Put the products into the category and report every row, in order.
 
-    A row is a product's id, or the error that reading it gave. Unless they `may_exist`, products that stand
-    in the category already are refused with AlreadyAssigned, also the second of two equal rows. Raises
+    A row is a product's id, or the error that reading it gave. Unless they `may_exist`, products that are in
+    the category already are refused with AlreadyAssigned, also the second of two equal rows. Raises
     CategoryNotFound. The number of statements does not depend on the number of rows.
     """
     category = _lock_category(tenant_id, category_id)
@@ -171,8 +172,9 @@ def _only(results: Sequence[AssignmentResult]) -> AssignmentResult:
 def _lock_category(tenant_id: int, category_id: str) -> int:
     rows = fetch_rows(
         sql(
-            "SELECT id FROM catalog_category"
-            " WHERE tenant_id = {tenant} AND external_id = {id} AND parent_id IS NOT NULL FOR KEY SHARE",
+            "SELECT id FROM catalog_category AS category"
+            " WHERE tenant_id = {tenant} AND external_id = {id} AND {is_category} FOR KEY SHARE",
+            is_category=is_category("category"),
             tenant=param(tenant_id),
             id=param(category_id),
         )

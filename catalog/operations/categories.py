@@ -1,13 +1,12 @@
 """Writing categories. Every operation takes the tenant's tree lock first."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
 from accounts.identity.scopes import CATEGORY_PUBLISH, CATEGORY_UNPUBLISH
+from catalog.bodies import CategoryBody
 from catalog.errors import (
     CategoryExists,
     DuplicatedCode,
@@ -16,105 +15,58 @@ from catalog.errors import (
     TreeNotFound,
 )
 from catalog.models import Category, CategoryNumber
-from catalog.operations.category_imports import write_numbers
+from catalog.operations.category_imports import OWN_COLUMNS, write_numbers
 from catalog.operations.publication import ANY_PUBLICATION, Publication
-from catalog.operations.values import check_numbers, check_own_mixins, check_slugs
+from catalog.operations.values import check_code, check_new_id, check_type
+from catalog.subtrees import is_category
 from catalog.tree import LockedTree, locked_tree
 from core.sql.composition import param, sql
 from core.sql.fetching import execute
 from core.tenancy.documents import check_version
 
-RESERVED_IDS = frozenset({"root", "null", "search", "categoryTree"})
-"""Ids that addresses and `parentId` use for something else."""
-
-FIELDS = (
-    "code",
-    "name",
-    "description",
-    "slug",
-    "position",
-    "is_published",
-    "valid_from",
-    "valid_to",
-    "own_classification_mixins",
-    "mixins",
-    "mixin_schemas",
-    "version",
-    "modified_at",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class CategoryDraft:
-    """What a category is to become. Translations are maps of language to text.
-
-    `parent_id` is a wire id, None for a root category. `position` None keeps a category's place, and means
-    last among its siblings when it is new or gets another parent. `is_published`, `type` and
-    `own_classification_mixins` None keep what is stored (unpublished, STANDARD, none for a new category).
-    """
-
-    name: Mapping[str, str]
-    parent_id: str | None = None
-    description: Mapping[str, str] = field(default_factory=dict)
-    slug: Mapping[str, str] = field(default_factory=dict)
-    position: int | None = None
-    code: str | None = None
-    numbers: Sequence[str] = ()
-    valid_from: datetime | None = None
-    valid_to: datetime | None = None
-    is_published: bool | None = None
-    type: str | None = None
-    own_classification_mixins: Sequence[Mapping[str, Any]] | None = None
-    mixins: Mapping[str, Any] = field(default_factory=dict)
-    mixin_schemas: Mapping[str, str] = field(default_factory=dict)
+CREATED_ONLY = frozenset({"external_id", "type"})
+KEPT_WHEN_ABSENT = frozenset({"position", "own_classification_mixins"})
+FIELDS = (*(name for name in OWN_COLUMNS if name not in CREATED_ONLY), "version", "modified_at")
 
 
 @transaction.atomic
 def create_category(
     *,
     tenant_id: int,
-    external_id: str | None,
-    draft: CategoryDraft,
+    body: CategoryBody,
     at: datetime,
     publication: Publication = ANY_PUBLICATION,
 ) -> Category:
-    """Store a new category, below its parent and in its place; its version is 0.
+    """Store a new category below its parent, at its position; its version is 0.
 
     Raises CategoryExists, ParentNotFound, InvalidCategory, DuplicatedCode, DuplicatedNumber, and MissingScope
     when it is to be published and the writer may not.
     """
     tree = locked_tree(tenant_id)
-    if external_id is not None:
-        if external_id in RESERVED_IDS:
-            raise InvalidCategory(f"Category id '{external_id}' is reserved", field="id")
-        if Category.objects.filter(tenant=tenant_id, external_id=external_id).exists():
-            raise CategoryExists(external_id)
-    return _insert(tree, external_id=external_id, draft=draft, publication=publication, at=at)
+    stored = Category.objects.filter(tenant=tenant_id, external_id=body.external_id)
+    if body.external_id is not None and stored.exists():
+        raise CategoryExists(body.external_id)
+    return _insert(tree, body, publication=publication, at=at)
 
 
 @transaction.atomic
 def upsert_category(
     *,
     tenant_id: int,
-    external_id: str,
-    draft: CategoryDraft,
+    body: CategoryBody,
     at: datetime,
-    expected_version: int | None = None,
     publication: Publication = ANY_PUBLICATION,
 ) -> bool:
-    """Replace the category, or create it with this id; say whether it was created.
+    """Replace the category of the body's id, or create it; say whether it was created.
 
     Raises what `create_category` and `edit_category` raise, except CategoryNotFound and CategoryExists.
     """
     tree = locked_tree(tenant_id)
-    category = Category.objects.filter(tenant=tenant_id, external_id=external_id).first()
+    category = Category.objects.filter(tenant=tenant_id, external_id=body.external_id).first()
     if category is None:
-        if external_id in RESERVED_IDS:
-            raise InvalidCategory(f"Category id '{external_id}' is reserved", field="id")
-        _insert(tree, external_id=external_id, draft=draft, publication=publication, at=at)
+        _insert(tree, body, publication=publication, at=at)
         return True
-    check_version(category, expected_version)
-    _replace(tree, category, draft=draft, publication=publication, at=at)
+    _replace(tree, category, body, publication=publication, at=at)
     return False
 
 
@@ -123,21 +75,19 @@ def edit_category(
     *,
     tenant_id: int,
     external_id: str,
-    edit: Callable[[Category], tuple[CategoryDraft, int | None]],
+    edit: Callable[[Category], CategoryBody],
     at: datetime,
     publication: Publication = ANY_PUBLICATION,
 ) -> Category:
     """Change the category to what `edit` makes of the stored one.
 
-    `edit` is called under the lock and returns the draft and the version that the writer expects, if any.
+    `edit` is called under the lock and returns the whole category that is to be stored.
     Raises CategoryNotFound, VersionConflict, WouldCreateCycle, ParentNotFound, InvalidCategory,
     DuplicatedCode, DuplicatedNumber and MissingScope.
     """
     tree = locked_tree(tenant_id)
     category = tree.category(external_id)
-    draft, expected_version = edit(category)
-    check_version(category, expected_version)
-    _replace(tree, category, draft=draft, publication=publication, at=at)
+    _replace(tree, category, edit(category), publication=publication, at=at)
     return category
 
 
@@ -186,7 +136,7 @@ def delete_categories_only(*, tenant_id: int, external_ids: Sequence[str]) -> se
 def move_category_beside(
     *, tenant_id: int, category_id: str, target_id: str, side: str, at: datetime
 ) -> Category:
-    """Hang the category where a person dropped it: `side` is left, right, first-child or last-child.
+    """Move the category to where a person dropped it: `side` is left, right, first-child or last-child.
 
     Positions of the siblings that follow are raised as far as its place needs. Raises CategoryNotFound,
     and WouldCreateCycle for a target inside the category's own subtree.
@@ -224,9 +174,10 @@ def publish_categories(
     locked_tree(tenant_id)
     return execute(
         sql(
-            "UPDATE catalog_category SET is_published = {is_published}, version = version + 1,"
+            "UPDATE catalog_category AS category SET is_published = {is_published}, version = version + 1,"
             " modified_at = {at} WHERE tenant_id = {tenant} AND id = ANY({keys})"
-            " AND parent_id IS NOT NULL AND is_published <> {is_published}",
+            " AND {is_category} AND is_published <> {is_published}",
+            is_category=is_category("category"),
             is_published=param(is_published),
             at=param(at),
             tenant=param(tenant_id),
@@ -237,7 +188,7 @@ def publish_categories(
 
 @transaction.atomic
 def rebuild_tree(*, tenant_id: int, root_id: str) -> int:
-    """Compute the tree columns of the tenant's forest anew; say how many categories stood wrong.
+    """Compute the tree columns of the tenant's forest anew; return how many categories were wrong.
 
     Raises TreeNotFound when there is no root category of this id. The whole forest is placed, since its
     trees share one numbering.
@@ -248,74 +199,50 @@ def rebuild_tree(*, tenant_id: int, root_id: str) -> int:
     return tree.place_forest()
 
 
-def _insert(
-    tree: LockedTree,
-    *,
-    external_id: str | None,
-    draft: CategoryDraft,
-    publication: Publication,
-    at: datetime,
-) -> Category:
-    parent = tree.parent(draft.parent_id)
-    category = Category(
-        tenant_id=tree.tenant_id,
-        type=draft.type or "STANDARD",
-        version=0,
-        created_at=at,
-        **({"external_id": external_id} if external_id is not None else {}),
-    )
-    position = tree.last_position(parent) if draft.position is None else draft.position
-    _apply(category, draft, position=position, publication=publication, at=at)
+def _insert(tree: LockedTree, body: CategoryBody, *, publication: Publication, at: datetime) -> Category:
+    parent = tree.parent(body.parent)
+    category = Category(tenant_id=tree.tenant_id, type=body.type or "STANDARD", version=0, created_at=at)
+    if body.external_id is not None:
+        check_new_id(body.external_id)
+        category.external_id = body.external_id
+    category.position = tree.last_position(parent) if body.position is None else body.position
+    _apply(category, body, publication=publication, at=at)
     tree.insert(category, parent=parent)
-    if draft.numbers:
-        write_numbers(tree.tenant_id, [(category.pk, draft.numbers)])
+    if body.numbers:
+        write_numbers(tree.tenant_id, [(category.pk, body.numbers)])
     return category
 
 
 def _replace(
-    tree: LockedTree, category: Category, *, draft: CategoryDraft, publication: Publication, at: datetime
+    tree: LockedTree, category: Category, body: CategoryBody, *, publication: Publication, at: datetime
 ) -> None:
-    parent = category if draft.parent_id == category.external_id else tree.parent(draft.parent_id)
-    if draft.type not in (None, category.type):
-        raise InvalidCategory("The type of a category cannot be changed", field="type")
-    if draft.position is not None:
-        position = draft.position
-    elif parent.pk == category.parent_id:
-        position = category.position
-    else:
-        position = tree.last_position(parent)
-    _apply(category, draft, position=position, publication=publication, at=at)
+    check_version(category, body.expected_version)
+    parent = category if body.parent == category.external_id else tree.parent(body.parent)
+    check_type(body.type, stored=category.type)
+    if body.position is not None:
+        category.position = body.position
+    elif parent.pk != category.parent_id:
+        category.position = tree.last_position(parent)
+    _apply(category, body, publication=publication, at=at)
     category.version += 1
     tree.update(category, parent=parent, fields=FIELDS)
-    write_numbers(tree.tenant_id, [(category.pk, draft.numbers)])
+    write_numbers(tree.tenant_id, [(category.pk, body.numbers or ())])
 
 
-def _apply(
-    category: Category, draft: CategoryDraft, *, position: int, publication: Publication, at: datetime
-) -> None:
-    """Check the rules that one category's own values must keep, and set the values."""
-    will_be_published = category.is_published if draft.is_published is None else draft.is_published
+def _apply(category: Category, body: CategoryBody, *, publication: Publication, at: datetime) -> None:
+    """Set the values of the body, apart from the position; raise what the category's own rules refuse."""
     refusal = publication.refusal(
-        category.is_published, will_be_published, publish=CATEGORY_PUBLISH, unpublish=CATEGORY_UNPUBLISH
+        category.is_published, body.is_published, publish=CATEGORY_PUBLISH, unpublish=CATEGORY_UNPUBLISH
     )
     if refusal:
         raise refusal
-    check_slugs(draft.slug)
-    category.name = dict(draft.name)
-    category.description = dict(draft.description)
-    category.slug = dict(draft.slug)
-    category.position = position
-    category.code = draft.code
-    category.is_published = will_be_published
-    category.valid_from, category.valid_to = draft.valid_from, draft.valid_to
-    if draft.own_classification_mixins is not None:
-        category.own_classification_mixins = check_own_mixins(draft.own_classification_mixins)
-    category.mixins = dict(draft.mixins)
-    category.mixin_schemas = dict(draft.mixin_schemas)
+    for name in OWN_COLUMNS:
+        value = getattr(body, name)
+        if name not in CREATED_ONLY and not (value is None and name in KEPT_WHEN_ABSENT):
+            setattr(category, name, value)
     category.modified_at = at
-    if not category.code and (category.type == "CLASSIFICATION" or category.own_classification_mixins):
-        raise InvalidCategory("A category of type CLASSIFICATION needs a code", field="code")
-    _check_uniqueness(category, check_numbers(draft.numbers))
+    check_code(category.code, type=category.type, mixins=category.own_classification_mixins)
+    _check_uniqueness(category, body.numbers or ())
 
 
 def _check_uniqueness(category: Category, numbers: Sequence[str]) -> None:

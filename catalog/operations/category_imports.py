@@ -1,87 +1,44 @@
-"""Categories by the thousand: whole forests written set-based, their tree columns computed once."""
+"""Bulk loads of categories: whole forests written set-based, their tree columns computed once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
 
+from catalog.bodies import LARGEST_POSITION, MOST_LEVELS, CategoryBody
 from catalog.errors import (
     DuplicatedCode,
     DuplicatedNumber,
     InvalidCategory,
     ParentNotFound,
+    TooDeep,
     WouldCreateCycle,
 )
 from catalog.models import Category
-from catalog.operations.values import check_numbers, check_own_mixins, check_slugs
-from catalog.tree import LARGEST_POSITION, hash_joins, locked_tree
+from catalog.operations.values import check_code, check_new_id, check_type
+from catalog.subtrees import is_category
+from catalog.tree import hash_joins, locked_tree
 from core.cycles import find_cycles
 from core.errors import DomainError
-from core.sql.composition import param, sql
+from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertResult, UpsertTarget, upsert_rows
 
 FIRST_ROWS = 2_000
 
-TARGET = UpsertTarget(
-    table=Category._meta.db_table,
-    key=("tenant_id", "external_id"),
-    columns={
-        "id": "bigint",
-        "tenant_id": "bigint",
-        "external_id": "text",
-        "type": "text",
-        "code": "text",
-        "name": "jsonb",
-        "description": "jsonb",
-        "slug": "jsonb",
-        "position": "integer",
-        "is_published": "boolean",
-        "valid_from": "timestamptz",
-        "valid_to": "timestamptz",
-        "own_classification_mixins": "jsonb",
-        "mixins": "jsonb",
-        "mixin_schemas": "jsonb",
-        "modified_at": "timestamptz",
-        "created_at": "timestamptz",
-        "parent_id": "bigint",
-        "tree_id": "integer",
-        "lft": "integer",
-        "rght": "integer",
-        "level": "integer",
-    },
-    created_only=frozenset({"id", "created_at", "tree_id", "lft", "rght", "level", "type"}),
+TARGET = UpsertTarget.of(
+    Category,
+    "tenant_id",
+    "external_id",
+    leaves_out=(),
+    created_only=("id", "tree_id", "lft", "rght", "level", "type"),
     first_version=0,
 )
+OWN_COLUMNS = tuple(name for name in TARGET.columns if hasattr(CategoryBody, name))
+"""The columns that are written from the member of a body that has their name."""
 PARENT = list(TARGET.columns).index("parent_id")
-
-
-@dataclass(frozen=True, slots=True)
-class CategoryRow:
-    """One category of a bulk load.
-
-    `parent_id` is the wire id of the parent, stored or in the same batch; None makes a root category.
-    `position` None means last among the siblings for a new category, and as stored for a known one.
-    """
-
-    external_id: str
-    name: Mapping[str, str]
-    parent_id: str | None = None
-    position: int | None = None
-    code: str | None = None
-    description: Mapping[str, str] = field(default_factory=dict)
-    slug: Mapping[str, str] = field(default_factory=dict)
-    is_published: bool = True
-    valid_from: datetime | None = None
-    valid_to: datetime | None = None
-    type: str = "STANDARD"
-    own_classification_mixins: Sequence[Mapping[str, Any]] = ()
-    numbers: Sequence[str] = ()
-    mixins: Mapping[str, Any] = field(default_factory=dict)
-    mixin_schemas: Mapping[str, str] = field(default_factory=dict)
-    expected_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +50,15 @@ class Stored:
     position: int
     version: int
     code: str | None
+    type: str
 
 
 @dataclass(frozen=True, slots=True)
 class ForestWrite:
-    """What a batch comes to, made of one state of the forest."""
+    """What a batch writes, planned from one state of the forest."""
 
     state: tuple[Any, ...]
-    plan: BatchPlan[tuple[int, str], CategoryRow]
+    plan: BatchPlan[tuple[int, str], CategoryBody]
     values: Sequence[tuple[list[Any], int]]
     numbers: Sequence[tuple[int, Sequence[str]]]
 
@@ -109,7 +67,7 @@ class ForestWrite:
 def upsert_categories_in_bulk(
     *,
     tenant_id: int,
-    rows: Sequence[CategoryRow],
+    rows: Sequence[CategoryBody],
     at: datetime,
     confirm: Callable[[], None] = lambda: None,
 ) -> list[RowResult]:
@@ -139,7 +97,7 @@ def upsert_categories_in_bulk(
     return write.plan.results
 
 
-def planned_write(tenant_id: int, rows: Sequence[CategoryRow], at: datetime) -> ForestWrite:
+def planned_write(tenant_id: int, rows: Sequence[CategoryBody], at: datetime) -> ForestWrite:
     """Decide which rows are written, and what goes into each column; writes nothing.
 
     The parent of a root category is left as None.
@@ -147,24 +105,24 @@ def planned_write(tenant_id: int, rows: Sequence[CategoryRow], at: datetime) -> 
     state = forest_state(tenant_id)
     stored = stored_categories(tenant_id)
     refused = refused_rows(tenant_id, rows, stored)
-    plan: BatchPlan[tuple[int, str], CategoryRow] = BatchPlan()
+    plan: BatchPlan[tuple[int, str], CategoryBody] = BatchPlan()
     for position, row in enumerate(rows):
         if error := refused.get(position):
-            plan.reject(position, error, id=row.external_id)
+            plan.reject(position, error, id=id_of(row))
             continue
-        known = stored.get(row.external_id)
+        known = stored.get(id_of(row))
         plan.add(
             position,
-            (tenant_id, row.external_id),
+            (tenant_id, id_of(row)),
             row,
             stored_version=known.version if known else None,
             expected_version=row.expected_version,
             first_version=0,
-            id=row.external_id,
+            id=id_of(row),
         )
     final = list(plan.rows.values())
     keys = {name: known.id for name, known in stored.items()}
-    new = [row.external_id for row in final if row.external_id not in keys]
+    new = [id_of(row) for row in final if id_of(row) not in keys]
     keys.update(zip(new, new_keys(len(new)), strict=True))
     positions = settled_positions(final, stored)
     values = [
@@ -172,16 +130,16 @@ def planned_write(tenant_id: int, rows: Sequence[CategoryRow], at: datetime) -> 
             column_values(
                 tenant_id,
                 row,
-                key=keys[row.external_id],
-                parent=None if row.parent_id is None else keys[row.parent_id],
-                position=positions[row.external_id],
+                key=keys[id_of(row)],
+                parent=None if row.parent is None else keys[row.parent],
+                position=positions[id_of(row)],
                 at=at,
             ),
-            plan.writes[tenant_id, row.external_id],
+            plan.writes[tenant_id, id_of(row)],
         )
         for row in parents_first(final)
     ]
-    return ForestWrite(state, plan, values, [(keys[row.external_id], row.numbers) for row in final])
+    return ForestWrite(state, plan, values, [(keys[id_of(row)], row.numbers or ()) for row in final])
 
 
 def forest_state(tenant_id: int) -> tuple[Any, ...]:
@@ -190,25 +148,31 @@ def forest_state(tenant_id: int) -> tuple[Any, ...]:
     Every write gives a row another transaction (xmin) and place (ctid). A false difference costs a second
     plan only.
     """
-    written = "count(*), sum(hashtextextended(xmin::text || ' ' || ctid::text, 0))"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {written} FROM {TARGET.table} WHERE tenant_id = %s AND parent_id IS NOT NULL"
-            f" UNION ALL SELECT {written} FROM catalog_categorynumber WHERE tenant_id = %s",
-            [tenant_id, tenant_id],
-        )
-        return tuple(cursor.fetchall())
+    statement = sql(
+        "SELECT {written} FROM catalog_category AS category WHERE tenant_id = {tenant} AND {is_category}"
+        " UNION ALL SELECT {written} FROM catalog_categorynumber WHERE tenant_id = {tenant}",
+        written=Sql("count(*), sum(hashtextextended(xmin::text || ' ' || ctid::text, 0))"),
+        tenant=param(tenant_id),
+        is_category=is_category("category"),
+    )
+    return tuple(fetch_rows(statement))
 
 
-def parents_first(rows: Sequence[CategoryRow]) -> list[CategoryRow]:
+def id_of(row: CategoryBody) -> str:
+    """Return the id that every row of a bulk load has."""
+    assert row.external_id is not None
+    return row.external_id
+
+
+def parents_first(rows: Sequence[CategoryBody]) -> list[CategoryBody]:
     """Return the rows in an order in which each comes after its parent, if that is among them."""
-    below: dict[str | None, list[CategoryRow]] = {}
-    batch = {row.external_id for row in rows}
+    below: dict[str | None, list[CategoryBody]] = {}
+    batch = {id_of(row) for row in rows}
     for row in rows:
-        below.setdefault(row.parent_id if row.parent_id in batch else None, []).append(row)
+        below.setdefault(row.parent if row.parent in batch else None, []).append(row)
     ordered = list(below.get(None, ()))
     for row in ordered:  # grows while it is read
-        ordered += below.get(row.external_id, ())
+        ordered += below.get(id_of(row), ())
     return ordered
 
 
@@ -234,47 +198,53 @@ def write_rows(values: Sequence[tuple[list[Any], int]]) -> dict[tuple[Any, ...],
 def stored_categories(tenant_id: int) -> dict[str, Stored]:
     """Return the tenant's categories by wire id."""
     rows = Category.objects.filter(tenant=tenant_id).values_list(
-        "external_id", "pk", "parent_id", "position", "version", "code"
+        "external_id", "pk", "parent_id", "position", "version", "code", "type"
     )
     found = list(rows.order_by())
     names = {key: external_id for external_id, key, *_ in found}
     return {
-        external_id: Stored(key, names.get(parent), position, version, code)
-        for external_id, key, parent, position, version, code in found
+        external_id: Stored(key, names.get(parent), position, version, code, type)
+        for external_id, key, parent, position, version, code, type in found
     }
 
 
 def refused_rows(
-    tenant_id: int, rows: Sequence[CategoryRow], stored: Mapping[str, Stored]
+    tenant_id: int, rows: Sequence[CategoryBody], stored: Mapping[str, Stored]
 ) -> dict[int, DomainError]:
     """Return the reason of each row that cannot be written, by its position in the batch."""
     refused: dict[int, DomainError] = {}
-    refuse_faulty_values(rows, refused)
+    refuse_faulty_values(rows, stored, refused)
     refuse_taken_codes(rows, stored, refused)
     refuse_taken_numbers(tenant_id, rows, refused)
     while True:
         before = len(refused)
-        known = stored.keys() | {row.external_id for at, row in enumerate(rows) if at not in refused}
+        known = stored.keys() | {id_of(row) for at, row in enumerate(rows) if at not in refused}
         for at, row in enumerate(rows):
-            if at not in refused and row.parent_id is not None and row.parent_id not in known:
-                refused[at] = ParentNotFound(row.parent_id)
+            if at not in refused and row.parent is not None and row.parent not in known:
+                refused[at] = ParentNotFound(row.parent)
         refuse_cycles(rows, stored, refused)
+        refuse_too_deep(rows, stored, refused)
         if len(refused) == before:
             return refused
 
 
-def refuse_faulty_values(rows: Sequence[CategoryRow], refused: dict[int, DomainError]) -> None:
+def refuse_faulty_values(
+    rows: Sequence[CategoryBody], stored: Mapping[str, Stored], refused: dict[int, DomainError]
+) -> None:
     for at, row in enumerate(rows):
+        known = stored.get(id_of(row))
         try:
-            check_slugs(row.slug)
-            check_numbers(row.numbers)
-            check_own_mixins(row.own_classification_mixins)
+            if known is None:
+                check_new_id(id_of(row))
+            else:
+                check_type(row.type, stored=known.type)
+            check_code(row.code, type=known.type if known else row.type, mixins=row.own_mixins)
         except InvalidCategory as faulty:
             refused[at] = faulty
 
 
 def refuse_taken_codes(
-    rows: Sequence[CategoryRow], stored: Mapping[str, Stored], refused: dict[int, DomainError]
+    rows: Sequence[CategoryBody], stored: Mapping[str, Stored], refused: dict[int, DomainError]
 ) -> None:
     # Codes that rows of the batch give up are free only for a later batch: the outcome does not depend on
     # which row PostgreSQL writes first.
@@ -282,16 +252,14 @@ def refuse_taken_codes(
     for at, row in enumerate(rows):
         if at in refused:
             continue
-        if not row.code and (row.type == "CLASSIFICATION" or row.own_classification_mixins):
-            refused[at] = InvalidCategory("A category of type CLASSIFICATION needs a code", field="code")
-        elif row.code and owners.setdefault(row.code.lower(), row.external_id) != row.external_id:
+        if row.code and owners.setdefault(row.code.lower(), id_of(row)) != id_of(row):
             refused[at] = DuplicatedCode(row.code)
 
 
 def refuse_taken_numbers(
-    tenant_id: int, rows: Sequence[CategoryRow], refused: dict[int, DomainError]
+    tenant_id: int, rows: Sequence[CategoryBody], refused: dict[int, DomainError]
 ) -> None:
-    wanted = list({number for row in rows for number in row.numbers})
+    wanted = list({number for row in rows for number in row.numbers or ()})
     if not wanted:
         return
     owners = dict(
@@ -308,25 +276,67 @@ def refuse_taken_numbers(
     for at, row in enumerate(rows):
         if at in refused:
             continue
-        taken = [number for number in row.numbers if owners.get(number, row.external_id) != row.external_id]
+        taken = [number for number in row.numbers or () if owners.get(number, id_of(row)) != id_of(row)]
         if taken:
             refused[at] = DuplicatedNumber(taken)
-        owners.update({number: row.external_id for number in row.numbers if not taken})
+        owners.update({number: id_of(row) for number in row.numbers or () if not taken})
 
 
 def refuse_cycles(
-    rows: Sequence[CategoryRow], stored: Mapping[str, Stored], refused: dict[int, DomainError]
+    rows: Sequence[CategoryBody], stored: Mapping[str, Stored], refused: dict[int, DomainError]
 ) -> None:
     """Refuse the rows that would put a category below itself; the others of the cycle stay as they are."""
     parents = {name: known.parent_id for name, known in stored.items()}
     writers: dict[str, int] = {}
     for at, row in enumerate(rows):
         if at not in refused:
-            parents[row.external_id] = row.parent_id
-            writers[row.external_id] = at
+            parents[id_of(row)] = row.parent
+            writers[id_of(row)] = at
     for cycle in find_cycles(parents):
         for writer in (writers[member] for member in cycle if member in writers):
-            refused[writer] = WouldCreateCycle(rows[writer].external_id, rows[writer].parent_id or "")
+            refused[writer] = WouldCreateCycle(id_of(rows[writer]), rows[writer].parent or "")
+
+
+def refuse_too_deep(
+    rows: Sequence[CategoryBody], stored: Mapping[str, Stored], refused: dict[int, DomainError]
+) -> None:
+    """Refuse the rows that would put a category too deep: themselves, or what is below them.
+
+    What is too deep already may stay on its level.
+    """
+    before = {name: known.parent_id for name, known in stored.items()}
+    parents = dict(before)
+    writers: dict[str, int] = {}
+    for at, row in enumerate(rows):
+        if at not in refused:
+            parents[id_of(row)] = row.parent
+            writers[id_of(row)] = at
+    was: dict[str, int] = {}
+    levels: dict[str, int] = {}
+    for name in parents:
+        if level_of(name, parents, levels) <= MOST_LEVELS:
+            continue
+        if name in before and level_of(name, before, was) >= levels[name]:
+            continue
+        mover: str | None = name
+        while mover is not None and mover not in writers:
+            mover = parents.get(mover)
+        if mover is not None:
+            refused[writers[mover]] = TooDeep(MOST_LEVELS)
+
+
+def level_of(name: str, parents: Mapping[str, str | None], levels: dict[str, int]) -> int:
+    """Return the level, 1 for a root; `levels` keeps what is known. Cycles and gaps end the way up."""
+    path: list[str] = []
+    above: str | None = name
+    while above is not None and above not in levels and above in parents and len(path) <= len(parents):
+        path.append(above)
+        above = parents[above]
+    level = levels.get(above, 0) if above is not None else 0
+    for below in reversed(path):
+        level += 1
+        levels[below] = level
+    return levels[name]
 
 
 def settled_positions(rows: Any, stored: Mapping[str, Stored]) -> dict[str, int]:
@@ -336,17 +346,17 @@ def settled_positions(rows: Any, stored: Mapping[str, Stored]) -> dict[str, int]
     placed = {name: (known.parent_id, known.position) for name, known in stored.items()}
     for row in rows:
         if row.position is not None:
-            placed[row.external_id] = (row.parent_id, row.position)
-        elif row.external_id in placed:
-            placed[row.external_id] = (row.parent_id, placed[row.external_id][1])
+            placed[id_of(row)] = (row.parent, row.position)
+        elif id_of(row) in placed:
+            placed[id_of(row)] = (row.parent, placed[id_of(row)][1])
     for parent, position in placed.values():
         last[parent] = max(last.get(parent, -1), position)
     positions: dict[str, int] = {}
     for row in rows:
-        if row.external_id not in placed:
-            last[row.parent_id] = min(last.get(row.parent_id, -1) + 1, LARGEST_POSITION)
-            placed[row.external_id] = (row.parent_id, last[row.parent_id])
-        positions[row.external_id] = placed[row.external_id][1]
+        if id_of(row) not in placed:
+            last[row.parent] = min(last.get(row.parent, -1) + 1, LARGEST_POSITION)
+            placed[id_of(row)] = (row.parent, last[row.parent])
+        positions[id_of(row)] = placed[id_of(row)][1]
     return positions
 
 
@@ -363,33 +373,15 @@ def new_keys(count: int) -> list[int]:
 
 
 def column_values(
-    tenant_id: int, row: CategoryRow, *, key: int, parent: int | None, position: int, at: datetime
+    tenant_id: int, row: CategoryBody, *, key: int, parent: int | None, position: int, at: datetime
 ) -> list[Any]:
     """Return the row in the order of TARGET's columns; the tree columns are placed afterwards."""
-    return [
-        key,
-        tenant_id,
-        row.external_id,
-        row.type,
-        row.code,
-        dict(row.name),
-        dict(row.description),
-        dict(row.slug),
-        position,
-        row.is_published,
-        row.valid_from,
-        row.valid_to,
-        check_own_mixins(row.own_classification_mixins),
-        dict(row.mixins),
-        dict(row.mixin_schemas),
-        at,
-        at,
-        parent,
-        tenant_id,
-        0,
-        0,
-        0,
-    ]
+    values = {name: getattr(row, name) for name in OWN_COLUMNS}
+    values["type"] = values["type"] or "STANDARD"
+    values["own_classification_mixins"] = values["own_classification_mixins"] or []
+    values |= {"id": key, "tenant_id": tenant_id, "parent_id": parent, "position": position}
+    values |= {"created_at": at, "modified_at": at, "tree_id": tenant_id, "lft": 0, "rght": 0, "level": 0}
+    return [values[name] for name in TARGET.columns]
 
 
 def write_numbers(tenant_id: int, numbers: Sequence[tuple[int, Sequence[str]]]) -> None:

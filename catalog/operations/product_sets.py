@@ -2,10 +2,12 @@
 
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, QuerySet
 
 from catalog.models import Product
+from core.sql.composition import param, sql
+from core.sql.fetching import execute
 
 
 @transaction.atomic
@@ -15,15 +17,16 @@ def delete_products(*, products: QuerySet[Product]) -> int:
     Products are locked before their assignments, and both in key order, as every deletion does.
     """
     keys = list(products.order_by("pk").select_for_update().values_list("pk", flat=True))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM catalog_categoryassignment WHERE product_id = ANY(%s::bigint[])"
-            " AND tenant_id IN (SELECT tenant_id FROM catalog_product WHERE id = ANY(%s::bigint[]))"
+    chosen = param(keys, "bigint[]")
+    execute(
+        sql(
+            "SELECT 1 FROM catalog_categoryassignment WHERE product_id = ANY({keys})"
+            " AND tenant_id IN (SELECT tenant_id FROM catalog_product WHERE id = ANY({keys}))"
             " ORDER BY id FOR UPDATE",
-            [keys, keys],
+            keys=chosen,
         )
-        cursor.execute("DELETE FROM catalog_product WHERE id = ANY(%s::bigint[])", [keys])
-        return cursor.rowcount
+    )
+    return execute(sql("DELETE FROM catalog_product WHERE id = ANY({keys})", keys=chosen))
 
 
 @transaction.atomic

@@ -1,13 +1,14 @@
 """Writing products. Several products are always locked and written in key order."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
 from accounts.identity.scopes import PRODUCT_PUBLISH, PRODUCT_UNPUBLISH
+from catalog.bodies import ProductBody
 from catalog.errors import InvalidProduct, ProductCodeTaken, ProductExists, ProductNotFound
 from catalog.models import Product
 from catalog.operations.publication import ANY_PUBLICATION, Publication
@@ -19,49 +20,15 @@ from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, insert_rows, up
 from core.tenancy.documents import check_version
 from core.tenancy.identifiers import generate_id
 
-RESERVED_IDS = frozenset({"bulk", "search"})
-"""Ids that addresses use for something else."""
+RESERVED_IDS = frozenset({".", "..", "bulk", "search"})
+"""Ids that addresses use for something else, or that no address reaches."""
 
 ATTEMPTS = 3
 """How often a batch is decided on when other writers take codes of it meanwhile."""
 
-TARGET = UpsertTarget(
-    table=Product._meta.db_table,
-    key=("tenant_id", "external_id"),
-    columns={
-        "tenant_id": "bigint",
-        "external_id": "text",
-        "code": "text",
-        "name": "jsonb",
-        "description": "jsonb",
-        "is_published": "boolean",
-        "product_type": "text",
-        "details": "jsonb",
-        "mixins": "jsonb",
-        "mixin_schemas": "jsonb",
-        "created_at": "timestamptz",
-        "modified_at": "timestamptz",
-    },
-    created_only=frozenset({"created_at", "product_type"}),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ProductDraft:
-    """What a product is to become. `is_published` None keeps what is stored (false for a new product).
-
-    `external_id` empty means: generate one (creations only). `details` are attributes kept unchanged.
-    """
-
-    external_id: str
-    code: str
-    name: Mapping[str, str]
-    description: Mapping[str, str] = field(default_factory=dict)
-    is_published: bool | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
-    mixins: Mapping[str, Any] = field(default_factory=dict)
-    mixin_schemas: Mapping[str, Any] = field(default_factory=dict)
-    expected_version: int | None = None
+TARGET = UpsertTarget.of(Product, "tenant_id", "external_id", created_only=("product_type",))
+OWN_COLUMNS = tuple(name for name in TARGET.columns if hasattr(ProductBody, name))
+"""The columns that are written from the member of a body that has their name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +41,7 @@ class Stored:
 
 
 def create_product(
-    *, tenant_id: int, draft: ProductDraft, at: datetime, publication: Publication = ANY_PUBLICATION
+    *, tenant_id: int, body: ProductBody, at: datetime, publication: Publication = ANY_PUBLICATION
 ) -> str:
     """Store a new product and return its id. Its version is 1.
 
@@ -83,13 +50,13 @@ def create_product(
     """
     return _only(
         write_products_in_bulk(
-            tenant_id=tenant_id, drafts=[draft], at=at, may_exist=False, publication=publication
+            tenant_id=tenant_id, bodies=[body], at=at, may_exist=False, publication=publication
         )
     ).id
 
 
 def upsert_product(
-    *, tenant_id: int, draft: ProductDraft, at: datetime, publication: Publication = ANY_PUBLICATION
+    *, tenant_id: int, body: ProductBody, at: datetime, publication: Publication = ANY_PUBLICATION
 ) -> bool:
     """Replace the product or create it; say whether it was created.
 
@@ -97,7 +64,7 @@ def upsert_product(
     """
     return _only(
         write_products_in_bulk(
-            tenant_id=tenant_id, drafts=[draft], at=at, may_exist=True, publication=publication
+            tenant_id=tenant_id, bodies=[body], at=at, may_exist=True, publication=publication
         )
     ).created
 
@@ -113,7 +80,7 @@ def edit_product(
     *,
     tenant_id: int,
     product_id: str,
-    edit: Callable[[Product], ProductDraft],
+    edit: Callable[[Product], ProductBody],
     at: datetime,
     publication: Publication = ANY_PUBLICATION,
 ) -> None:
@@ -124,48 +91,49 @@ def edit_product(
     product = Product.objects.select_for_update().filter(tenant=tenant_id, external_id=product_id).first()
     if product is None:
         raise ProductNotFound(product_id)
-    draft = edit(product)
-    check_version(product, draft.expected_version)
-    upsert_product(tenant_id=tenant_id, draft=draft, at=at, publication=publication)
+    body = edit(product)
+    check_version(product, body.expected_version)
+    upsert_product(tenant_id=tenant_id, body=body, at=at, publication=publication)
 
 
 @transaction.atomic
 def write_products_in_bulk(
     *,
     tenant_id: int,
-    drafts: Sequence[ProductDraft | DomainError],
+    bodies: Sequence[ProductBody | DomainError],
     at: datetime,
     may_exist: bool,
     publication: Publication = ANY_PUBLICATION,
 ) -> list[RowResult]:
     """Create the products, or replace those that `may_exist`; report every row, in order.
 
-    A row is a draft, or the error that reading it gave. A refused row spoils no other; the same id twice
+    A row is a body, or the error that reading it gave. A refused row spoils no other; the same id twice
     acts in order. The number of statements does not depend on the number of rows. Raises ProductCodeTaken
     only when other writers take codes of the batch again and again while it is written.
     """
     for _ in range(ATTEMPTS - 1):
         try:
-            return _write_products(tenant_id, drafts, at, may_exist=may_exist, publication=publication)
+            return _write_products(tenant_id, bodies, at, may_exist=may_exist, publication=publication)
         except ProductCodeTaken:
             continue  # another writer took a code meanwhile; a second look tells which row that refuses
-    return _write_products(tenant_id, drafts, at, may_exist=may_exist, publication=publication)
+    return _write_products(tenant_id, bodies, at, may_exist=may_exist, publication=publication)
 
 
 def _write_products(
     tenant_id: int,
-    drafts: Sequence[ProductDraft | DomainError],
+    bodies: Sequence[ProductBody | DomainError],
     at: datetime,
     *,
     may_exist: bool,
     publication: Publication,
 ) -> list[RowResult]:
     """Decide on every row and write those accepted; raise ProductCodeTaken when a code is taken meanwhile."""
-    stored = _lock_products(tenant_id, [row.external_id for row in drafts if isinstance(row, ProductDraft)])
-    owners = _owners_of_codes(tenant_id, [row.code for row in drafts if isinstance(row, ProductDraft)])
+    rows = [row for row in bodies if isinstance(row, ProductBody)]
+    stored = _lock_products(tenant_id, [row.external_id for row in rows if row.external_id])
+    owners = _owners_of_codes(tenant_id, [row.code for row in rows])
     published = {product_id: product.is_published for product_id, product in stored.items()}
-    plan: BatchPlan[tuple[int, str], ProductDraft] = BatchPlan()
-    for position, row in enumerate(drafts):
+    plan: BatchPlan[tuple[int, str], ProductBody] = BatchPlan()
+    for position, row in enumerate(bodies):
         if isinstance(row, DomainError):
             plan.reject(position, row)
             continue
@@ -204,7 +172,7 @@ def _write_products(
 
 
 def _insert(
-    plan: BatchPlan[tuple[int, str], ProductDraft], values: Mapping[tuple[int, str], list[Any]]
+    plan: BatchPlan[tuple[int, str], ProductBody], values: Mapping[tuple[int, str], list[Any]]
 ) -> None:
     """Insert the products of the plan; refuse those that another writer created in between."""
     inserted = insert_rows(TARGET, list(values.values()))
@@ -216,12 +184,12 @@ def _insert(
 
 
 def _refusal(
-    product_id: str, row: ProductDraft, *, exists: bool, may_exist: bool, owners: Mapping[str, str]
+    product_id: str, row: ProductBody, *, exists: bool, may_exist: bool, owners: Mapping[str, str]
 ) -> DomainError | None:
-    """Return why the product cannot be written so, if anything speaks against it."""
+    """Return why the product cannot be written, None when it can."""
     if exists and not may_exist:
         return ProductExists(product_id)
-    if product_id in RESERVED_IDS:
+    if product_id in RESERVED_IDS and not exists:
         return InvalidProduct(f"The id {product_id} is reserved.", field="id")
     if owners.get(row.code, product_id) != product_id:
         return ProductCodeTaken(row.code)
@@ -279,18 +247,9 @@ def _owners_of_codes(tenant_id: int, codes: Sequence[str]) -> dict[str, str]:
     return {code: product_id for code, product_id in rows.values_list("code", "external_id") if code}
 
 
-def _values(key: tuple[int, str], row: ProductDraft, is_published: bool, at: datetime) -> list[Any]:
+def _values(key: tuple[int, str], row: ProductBody, is_published: bool, at: datetime) -> list[Any]:
     """Return the row in the order of TARGET's columns."""
-    return [
-        *key,
-        row.code,
-        dict(row.name),
-        dict(row.description),
-        is_published,
-        "BASIC",
-        dict(row.details),
-        dict(row.mixins),
-        dict(row.mixin_schemas),
-        at,
-        at,
-    ]
+    values = {name: getattr(row, name) for name in OWN_COLUMNS}
+    values |= {"is_published": is_published, "product_type": "BASIC", "created_at": at, "modified_at": at}
+    values["tenant_id"], values["external_id"] = key
+    return [values[name] for name in TARGET.columns]

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from catalog.bodies import CategoryBody, CategoryName
 from catalog.imports.categories import changed_categories
 from catalog.imports.category_assignments import CATEGORY_ASSIGNMENTS
 from catalog.imports.products import PRODUCTS
-from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
+from catalog.operations.category_imports import id_of, upsert_categories_in_bulk
 from config.demo.rows import NO_MIXINS, Load
 from config.demo.source import SourceRow, file_name
 from config.demo.words import category_names, readable, slug
@@ -52,20 +53,19 @@ def product_name(product: SourceRow) -> str:
 
 
 def load_products(load: Load, products: Sequence[SourceRow]) -> None:
-    rows = [
-        (
-            product.row,
-            str(product["product_id"]),
-            str(product["product_id"]),
-            json_text({"en": product_name(product)}),
-            NO_MIXINS,
-            True,
-            NO_MIXINS,
-            json_text({"completeJourney": mixin_of(product)}),
-            NO_MIXINS,
-        )
-        for product in products
-    ]
+    rows = []
+    for product in products:
+        values = {
+            "external_id": str(product["product_id"]),
+            "code": str(product["product_id"]),
+            "name": json_text({"en": product_name(product)}),
+            "description": NO_MIXINS,
+            "is_published": True,
+            "details": NO_MIXINS,
+            "mixins": json_text({"completeJourney": mixin_of(product)}),
+            "mixin_schemas": NO_MIXINS,
+        }
+        rows.append((product.row, *(values[name] for name in PRODUCTS.given)))
     load.merge("products", PRODUCTS, rows, file=file_name("products"))
 
 
@@ -85,10 +85,11 @@ def load_categories(load: Load, products: Iterable[SourceRow], ids: Mapping[Path
         parent = path[:-1]
         positions[parent] = positions.get(parent, -1) + 1
         rows.append(
-            CategoryRow(
+            CategoryBody(
                 external_id=external_id,
-                name=category_names(path),
-                parent_id=ids[parent] if parent else None,
+                name=CategoryName(category_names(path)),
+                is_published=True,
+                parent=ids[parent] if parent else None,
                 position=positions[parent],
                 code=external_id,
             )
@@ -103,7 +104,7 @@ def load_categories(load: Load, products: Iterable[SourceRow], ids: Mapping[Path
         "categories",
         upsert_categories_in_bulk(tenant_id=load.tenant_id, rows=changed, at=load.at) if changed else (),
         unchanged=len(rows) - len(changed),
-        source_rows=[first_rows[row.external_id] for row in changed],
+        source_rows=[first_rows[id_of(row)] for row in changed],
         file=file_name("products"),
     )
 

@@ -28,6 +28,12 @@ class TenantAutocompleteView(AutocompleteJsonView):
         tenant_id = key_of(self.request.GET.get("tenant", ""))
         return rows if tenant_id is None else model_admin.limited(rows, tenant_id)
 
+    def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
+        """Show a row by its text, or by what its admin says in `autocomplete_text`."""
+        text = getattr(self.model_admin, "autocomplete_text", str)
+        result = super().serialize_result(obj, to_field_name)  # type: ignore[misc]
+        return {**result, "text": text(obj)}
+
 
 def overload_as_message(view: Callable[..., Any]) -> Callable[..., Any]:
     """Show the page again with a message when the service is too busy for what was sent from it."""

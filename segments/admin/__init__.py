@@ -1,11 +1,8 @@
-from django.contrib import admin
-
-from catalog.models import Category
+from catalog.extensions import register_category_action
 from segments.admin.assignments import CustomerAssignmentAdmin, ItemAssignmentAdmin
 from segments.admin.categories import assign_to_segment
 from segments.admin.segments import SegmentAdmin
 
 __all__ = ["CustomerAssignmentAdmin", "ItemAssignmentAdmin", "SegmentAdmin"]
 
-category_admin = admin.site.get_model_admin(Category)
-category_admin.actions = (*(category_admin.actions or ()), assign_to_segment)
+register_category_action(assign_to_segment)

@@ -1,6 +1,6 @@
 """Selected categories of the catalogue's tree into a segment.
 
-The catalogue knows nothing of segments, so this room offers the action to its pages.
+The catalogue knows nothing of segments: `catalog.extensions` takes the action into its list.
 """
 
 from typing import Any

@@ -1,5 +1,6 @@
 """What belongs to segments, customers and items, as rows of an import."""
 
+from catalog.subtrees import is_category
 from core.imports.merge_specs import WINDOW_CHECK, Check, Reference, TableKind
 from segments.operations.customers import CUSTOMER_ASSIGNMENTS
 from segments.operations.items import ITEM_ASSIGNMENTS
@@ -87,7 +88,7 @@ SEGMENT_ITEMS = TableKind(
     references=(
         Reference("product", "catalog_product", "product", "product"),
         Reference(
-            "category", "catalog_category", "category", "category", condition="category.parent_id IS NOT NULL"
+            "category", "catalog_category", "category", "category", condition=is_category("category").sql
         ),
         SEGMENT,
     ),

@@ -41,7 +41,6 @@ PRIVATE_IMPORTS_LEFT = {
     ("accounts.imports.body_reader", "core.api.errors"),
     ("accounts.imports.customer_files", "accounts.api.serializers.customers"),
     ("accounts.imports.legal_entity_files", "accounts.api.serializers.companies"),
-    ("catalog.products", "catalog.api.serializers"),
 }
 WEB_FRAMEWORKS = {"rest_framework", "drf_spectacular", "django_filters"}
 

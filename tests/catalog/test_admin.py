@@ -104,7 +104,7 @@ def test_a_large_tree_opens_level_by_level(
     page = staff_browser.get(reverse(f"{CATEGORIES}_changelist"), {"parent__id__exact": key("kids")})
     assert page.context["ways_up"] == [
         ("?", "All categories"),
-        (f"?parent__id__exact={key('bikes')}", "Räder (bikes)"),
+        (f"?parent__id__exact={key('bikes')}", "Bikes (bikes)"),
         (f"?parent__id__exact={key('kids')}", "Category kids (kids)"),
     ]
     assert shown(staff_browser, q="balance") == ["balance"]
@@ -338,9 +338,13 @@ def test_a_product_is_added_changed_and_deleted(staff_browser: Client, tenant: T
         "name_en": "Phone",
         "code": "P1",
         "is_published": "on",
-        "details": '{"brandId": "b"}',
-        "mixins": "{}",
-        "mixin_schemas": "{}",
+        "brand_id": "b",
+        "label_ids": "new\n\nbio",
+        "tax_classes": "DE = REDUCED\nUS=STANDARD",
+        "weight_dependent": "true",
+        "related_items": '[{"refId": "case"}]',
+        "mixins": '{"size": {"unit": "l"}}',
+        "mixin_schemas": "size = https://example.com/size.json",
     }
     assert staff_browser.post(reverse(f"{PRODUCTS}_add"), values).status_code == 302
     made = Product.objects.get()
@@ -348,13 +352,29 @@ def test_a_product_is_added_changed_and_deleted(staff_browser: Client, tenant: T
         "phone",
         {"en": "Phone"},
         "P1",
-        {"brandId": "b"},
+        {
+            "brandId": "b",
+            "labelIds": ["new", "bio"],
+            "taxClasses": {"DE": "REDUCED", "US": "STANDARD"},
+            "weightDependent": True,
+            "relatedItems": [{"refId": "case"}],
+        },
         1,
     )
+    assert made.mixin_schemas == {"size": "https://example.com/size.json"}
     page = reverse(f"{PRODUCTS}_change", args=(made.pk,))
-    assert staff_browser.post(page, {**values, "code": "P2", "expected_version": "1"}).status_code == 302
+    fields = staff_browser.get(page).context["adminform"].form
+    shown_again = {name: fields[name].value() for name in values if name in fields.fields}
+    entered = {**values, "name_en": "Phone", "code": "P2", "expected_version": "1", "brand_id": ""}
+    assert {name: shown_again[name] for name in ("label_ids", "tax_classes", "mixin_schemas")} == {
+        "label_ids": "new\nbio",
+        "tax_classes": "DE = REDUCED\nUS = STANDARD",
+        "mixin_schemas": "size = https://example.com/size.json",
+    }
+    assert "details" not in fields.fields
+    assert staff_browser.post(page, entered).status_code == 302
     made.refresh_from_db()
-    assert (made.code, made.version) == ("P2", 2)
+    assert (made.code, made.version, "brandId" in made.details) == ("P2", 2, False)
     CategoryAssignmentFactory(tenant=tenant, product=made)
     delete = reverse(f"{PRODUCTS}_delete", args=(made.pk,))
     assert staff_browser.post(delete, {"post": "yes"}).status_code == 302
@@ -363,7 +383,7 @@ def test_a_product_is_added_changed_and_deleted(staff_browser: Client, tenant: T
 
 def test_a_taken_code_of_a_product_is_shown_beside_it(staff_browser: Client, tenant: Tenant) -> None:
     ProductFactory(tenant=tenant, code="P1")
-    values = {"name_en": "Phone", "code": "P1", "details": "{}", "mixins": "{}", "mixin_schemas": "{}"}
+    values = {"name_en": "Phone", "code": "P1", "mixins": "{}"}
     assert list(errors_of(staff_browser.post(reverse(f"{PRODUCTS}_add"), values))) == ["code"]
 
 
@@ -395,7 +415,7 @@ def test_a_product_is_put_into_a_category_and_taken_out(staff_browser: Client, s
     made = CategoryAssignment.objects.get()
     assert (made.category.external_id, made.product, made.tenant) == ("kids", product, shop)
     again = errors_of(staff_browser.post(page, values))
-    assert again == {"product": ["The product stands in this category already."]}
+    assert again == {"product": ["The product is in this category already."]}
     listed = staff_browser.get(reverse(f"{ASSIGNMENTS}_changelist"), {"category__id__exact": key("kids")})
     assert list(listed.context["cl"].result_list) == [made]
     body = {"action": "delete_selected", "_selected_action": [made.pk], "post": "yes"}
@@ -403,10 +423,21 @@ def test_a_product_is_put_into_a_category_and_taken_out(staff_browser: Client, s
     assert not CategoryAssignment.objects.exists()
 
 
-def test_assignments_offer_the_tenants_own_rows_alone(
+def test_assignments_offer_the_tenants_own_rows_only(
     staff_browser: Client, shop: Tenant, other_tenant: Tenant
 ) -> None:
     theirs = ProductFactory(tenant=other_tenant)
     values = {"category": key("theirs"), "product": theirs.pk}
     errors = errors_of(staff_browser.post(reverse(f"{ASSIGNMENTS}_add"), values))
     assert set(errors) == {"category", "product"}
+
+
+def test_a_category_is_picked_by_its_path(staff_browser: Client, tenant: Tenant) -> None:
+    bikes = CategoryFactory(tenant=tenant, external_id="bikes", name={"de": "Räder", "en": "Bikes"})
+    kids = CategoryFactory(parent=bikes, external_id="kids", name={"en": "Kids"})
+    small = CategoryFactory(parent=kids, external_id="small", name={"en": "Small"})
+    query = {"app_label": "catalog", "model_name": "categoryassignment", "field_name": "category"}
+    found = staff_browser.get(reverse("admin:autocomplete"), {**query, "term": "small"}).json()
+    assert [row["text"] for row in found["results"]] == ["Bikes > Kids > Small (small)"]
+    page = staff_browser.get(reverse(f"{CATEGORIES}_change", args=(small.pk,))).content.decode()
+    assert "Bikes &gt; Kids (kids)" in page

@@ -47,15 +47,15 @@ def test_an_unknown_tenant_is_refused(family: Tenant) -> None:
     assert run("--tenant", "nobody") == ["failed: There is no tenant nobody."]
 
 
-def test_what_stands_wrong_is_reported_and_repaired_on_request(family: Tenant) -> None:
+def test_what_is_in_a_wrong_place_is_reported_and_repaired_on_request(family: Tenant) -> None:
     damage("lft = 40 WHERE external_id = 'leaf'")
     assert run() == [
         "acme: leaf: lft is 40, not 4",
-        "failed: 1 categories stand wrong. Run again with --fix to repair them.",
+        "failed: 1 categories are in a wrong place. Run again with --fix to repair them.",
     ]
     assert run("--fix") == [
         "acme: leaf: lft is 40, not 4",
-        "acme: repaired 1 categories, 0 stand wrong",
+        "acme: repaired 1 categories, 0 are still wrong",
     ]
     assert run() == ["acme: sound"]
 

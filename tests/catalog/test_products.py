@@ -1,14 +1,14 @@
-from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from accounts.identity.scopes import PRODUCT_PUBLISH, PRODUCT_UNPUBLISH
+from catalog.bodies import ProductBody
 from catalog.errors import InvalidProduct, ProductCodeTaken, ProductExists, ProductNotFound
 from catalog.models import CategoryAssignment, Product
 from catalog.operations import products
 from catalog.operations.products import (
-    ProductDraft,
     create_product,
     delete_product,
     edit_product,
@@ -18,21 +18,26 @@ from catalog.operations.products import (
 from catalog.operations.publication import ANY_PUBLICATION, Publication
 from core.errors import InvalidInput, MissingScope, VersionConflict
 from segments.models import ItemAssignment
-from tests.factories.catalog import CategoryAssignmentFactory, ProductFactory
+from tests.factories.catalog import CategoryAssignmentFactory, ProductFactory, product_body
 from tests.factories.segments import ItemAssignmentFactory
 
 AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
 LATER = datetime(2024, 5, 15, 12, tzinfo=UTC)
 UNPUBLISHED_ONLY = Publication(may_publish=False, may_unpublish=False)
-DRAFT = ProductDraft(
-    external_id="P1",
-    code="milk",
-    name={"en": "Milk", "de": "Milch"},
-    description={"en": "Whole"},
-    details={"taxClasses": {"US": "STANDARD"}},
-    mixins={"size": {"unit": "l"}},
-    mixin_schemas={"size": "https://example.com/size.json"},
-)
+MEMBERS: dict[str, Any] = {
+    "external_id": "P1",
+    "code": "milk",
+    "name": {"en": "Milk", "de": "Milch"},
+    "description": {"en": "Whole"},
+    "details": {"taxClasses": {"US": "STANDARD"}},
+    "mixins": {"size": {"unit": "l"}},
+    "mixin_schemas": {"size": "https://example.com/size.json"},
+}
+MILK = product_body(**MEMBERS)
+
+
+def milk(**changes: Any) -> ProductBody:
+    return product_body(**{**MEMBERS, **changes})
 
 
 def stored_values(tenant):
@@ -43,8 +48,8 @@ def stored_values(tenant):
     )
 
 
-def test_created_product_holds_all_of_its_draft(tenant):
-    assert create_product(tenant_id=tenant.id, draft=DRAFT, at=AT) == "P1"
+def test_created_product_holds_all_of_its_body(tenant):
+    assert create_product(tenant_id=tenant.id, body=MILK, at=AT) == "P1"
     product = Product.objects.get(tenant=tenant)
     assert (product.external_id, product.code, product.name) == ("P1", "milk", {"en": "Milk", "de": "Milch"})
     assert (product.description, product.details) == ({"en": "Whole"}, {"taxClasses": {"US": "STANDARD"}})
@@ -54,16 +59,16 @@ def test_created_product_holds_all_of_its_draft(tenant):
     assert (product.created_at, product.modified_at) == (AT, AT)
 
 
-def test_id_is_generated_when_the_draft_has_none(tenant):
-    first = create_product(tenant_id=tenant.id, draft=replace(DRAFT, external_id=""), at=AT)
-    second = create_product(tenant_id=tenant.id, draft=replace(DRAFT, external_id="", code="tea"), at=AT)
+def test_id_is_generated_when_the_body_has_none(tenant):
+    first = create_product(tenant_id=tenant.id, body=milk(external_id=None), at=AT)
+    second = create_product(tenant_id=tenant.id, body=milk(external_id=None, code="tea"), at=AT)
     assert first < second
 
 
 def test_taken_id_is_refused_and_the_product_kept(tenant):
     ProductFactory(tenant=tenant, external_id="P1", code="old", name={"en": "Old"})
     with pytest.raises(ProductExists):
-        create_product(tenant_id=tenant.id, draft=DRAFT, at=AT)
+        create_product(tenant_id=tenant.id, body=MILK, at=AT)
     assert Product.objects.get(tenant=tenant).name == {"en": "Old"}
 
 
@@ -73,7 +78,7 @@ def test_id_that_another_writer_takes_meanwhile_is_refused_and_their_product_kep
     monkeypatch.setattr(products, "_lock_products", lambda *arguments: {})
     # when, then
     with pytest.raises(ProductExists):
-        create_product(tenant_id=tenant.id, draft=DRAFT, at=AT)
+        create_product(tenant_id=tenant.id, body=MILK, at=AT)
     assert Product.objects.get(tenant=tenant).name == {"en": "Theirs"}
 
 
@@ -81,7 +86,7 @@ def test_code_that_another_writer_takes_meanwhile_is_refused(tenant, monkeypatch
     ProductFactory(tenant=tenant, external_id="P2", code="milk")
     monkeypatch.setattr(products, "_owners_of_codes", lambda *arguments: {})
     with pytest.raises(ProductCodeTaken):
-        upsert_product(tenant_id=tenant.id, draft=DRAFT, at=AT)
+        upsert_product(tenant_id=tenant.id, body=MILK, at=AT)
     assert not Product.objects.filter(external_id="P1").exists()
 
 
@@ -89,27 +94,27 @@ def test_code_that_another_writer_takes_meanwhile_is_refused(tenant, monkeypatch
 def test_taken_code_is_refused(tenant, write):
     ProductFactory(tenant=tenant, external_id="P2", code="milk")
     with pytest.raises(ProductCodeTaken):
-        write(tenant_id=tenant.id, draft=DRAFT, at=AT)
+        write(tenant_id=tenant.id, body=MILK, at=AT)
     assert not Product.objects.filter(external_id="P1").exists()
 
 
 @pytest.mark.parametrize("reserved", ["bulk", "search"])
 def test_id_that_is_an_address_is_refused(tenant, reserved):
     with pytest.raises(InvalidProduct):
-        create_product(tenant_id=tenant.id, draft=replace(DRAFT, external_id=reserved), at=AT)
+        create_product(tenant_id=tenant.id, body=milk(external_id=reserved), at=AT)
     assert not Product.objects.exists()
 
 
 def test_ids_and_codes_of_another_tenant_are_free(tenant, other_tenant):
     ProductFactory(tenant=other_tenant, external_id="P1", code="milk")
-    assert upsert_product(tenant_id=tenant.id, draft=DRAFT, at=AT)
+    assert upsert_product(tenant_id=tenant.id, body=MILK, at=AT)
     assert Product.objects.filter(external_id="P1", code="milk").count() == 2
 
 
 def test_upsert_replaces_the_product_and_counts_its_version_on(tenant):
-    assert upsert_product(tenant_id=tenant.id, draft=DRAFT, at=AT)
-    bare = ProductDraft(external_id="P1", code="oat", name={"en": "Oat"})
-    assert not upsert_product(tenant_id=tenant.id, draft=bare, at=LATER)
+    assert upsert_product(tenant_id=tenant.id, body=MILK, at=AT)
+    bare = product_body(external_id="P1", code="oat", name={"en": "Oat"})
+    assert not upsert_product(tenant_id=tenant.id, body=bare, at=LATER)
     product = Product.objects.get(tenant=tenant)
     assert (product.code, product.name, product.description) == ("oat", {"en": "Oat"}, {})
     assert (product.details, product.mixins, product.mixin_schemas) == ({}, {}, {})
@@ -118,21 +123,21 @@ def test_upsert_replaces_the_product_and_counts_its_version_on(tenant):
 
 def test_upsert_that_says_nothing_of_publication_keeps_it(tenant):
     ProductFactory(tenant=tenant, external_id="P1", is_published=True)
-    upsert_product(tenant_id=tenant.id, draft=DRAFT, at=AT, publication=UNPUBLISHED_ONLY)
+    upsert_product(tenant_id=tenant.id, body=MILK, at=AT, publication=UNPUBLISHED_ONLY)
     assert Product.objects.get(tenant=tenant).is_published
 
 
 def test_expected_version_is_checked(tenant):
     ProductFactory(tenant=tenant, external_id="P1", code="old", version=3)
     with pytest.raises(VersionConflict):
-        upsert_product(tenant_id=tenant.id, draft=replace(DRAFT, expected_version=2), at=AT)
+        upsert_product(tenant_id=tenant.id, body=milk(expected_version=2), at=AT)
     assert Product.objects.get(tenant=tenant).code == "old"
-    upsert_product(tenant_id=tenant.id, draft=replace(DRAFT, expected_version=3), at=AT)
+    upsert_product(tenant_id=tenant.id, body=milk(expected_version=3), at=AT)
     assert Product.objects.get(tenant=tenant).version == 4
 
 
 def test_expected_version_of_a_new_product_plays_no_part(tenant):
-    assert upsert_product(tenant_id=tenant.id, draft=replace(DRAFT, expected_version=7), at=AT)
+    assert upsert_product(tenant_id=tenant.id, body=milk(expected_version=7), at=AT)
     assert Product.objects.get(tenant=tenant).version == 1
 
 
@@ -141,7 +146,7 @@ def test_publishing_without_leave_is_refused(tenant, write):
     with pytest.raises(MissingScope) as refused:
         write(
             tenant_id=tenant.id,
-            draft=replace(DRAFT, is_published=True),
+            body=milk(is_published=True),
             at=AT,
             publication=Publication(may_publish=False),
         )
@@ -154,7 +159,7 @@ def test_creation_that_may_not_publish_does_not_tell_that_the_id_is_taken(tenant
     with pytest.raises(MissingScope):
         create_product(
             tenant_id=tenant.id,
-            draft=replace(DRAFT, is_published=True),
+            body=milk(is_published=True),
             at=AT,
             publication=UNPUBLISHED_ONLY,
         )
@@ -165,7 +170,7 @@ def test_unpublishing_without_leave_is_refused(tenant):
     with pytest.raises(MissingScope) as refused:
         upsert_product(
             tenant_id=tenant.id,
-            draft=replace(DRAFT, is_published=False),
+            body=milk(is_published=False),
             at=AT,
             publication=Publication(may_unpublish=False),
         )
@@ -175,9 +180,7 @@ def test_unpublishing_without_leave_is_refused(tenant):
 
 def test_published_product_is_written_without_leave_to_publish_again(tenant):
     ProductFactory(tenant=tenant, external_id="P1", is_published=True)
-    upsert_product(
-        tenant_id=tenant.id, draft=replace(DRAFT, is_published=True), at=AT, publication=UNPUBLISHED_ONLY
-    )
+    upsert_product(tenant_id=tenant.id, body=milk(is_published=True), at=AT, publication=UNPUBLISHED_ONLY)
     assert Product.objects.get(tenant=tenant).code == "milk"
 
 
@@ -186,7 +189,7 @@ def test_edit_gets_the_stored_product(tenant):
     edit_product(
         tenant_id=tenant.id,
         product_id="P1",
-        edit=lambda product: replace(DRAFT, code=f"{product.code}-2", expected_version=product.version),
+        edit=lambda product: milk(code=f"{product.code}-2", expected_version=product.version),
         at=AT,
     )
     product = Product.objects.get(tenant=tenant)
@@ -196,7 +199,7 @@ def test_edit_gets_the_stored_product(tenant):
 def test_edit_of_another_tenants_product_is_refused(tenant, other_tenant):
     ProductFactory(tenant=other_tenant, external_id="P1", code="theirs")
     with pytest.raises(ProductNotFound):
-        edit_product(tenant_id=tenant.id, product_id="P1", edit=lambda product: DRAFT, at=AT)
+        edit_product(tenant_id=tenant.id, product_id="P1", edit=lambda product: MILK, at=AT)
     assert Product.objects.get().code == "theirs"
 
 
@@ -221,9 +224,9 @@ def test_unknown_product_counts_as_deleted(tenant, other_tenant):
     assert Product.objects.filter(tenant=other_tenant).count() == 1
 
 
-def outcomes_of(tenant, drafts, *, may_exist=True, publication=ANY_PUBLICATION):
+def outcomes_of(tenant, bodies, *, may_exist=True, publication=ANY_PUBLICATION):
     outcomes = write_products_in_bulk(
-        tenant_id=tenant.id, drafts=drafts, at=AT, may_exist=may_exist, publication=publication
+        tenant_id=tenant.id, bodies=bodies, at=AT, may_exist=may_exist, publication=publication
     )
     return [(found.position, found.id, found.created, type(found.error).__name__) for found in outcomes]
 
@@ -232,13 +235,13 @@ def test_bulk_upsert_reports_every_row_in_order(tenant):
     ProductFactory(tenant=tenant, external_id="P1", code="milk", version=5)
     ProductFactory(tenant=tenant, external_id="P2", code="taken")
     rows = [
-        replace(DRAFT, external_id="P3", code="new"),
+        milk(external_id="P3", code="new"),
         InvalidInput("The row is unreadable."),
-        replace(DRAFT, external_id="P1"),
-        replace(DRAFT, external_id="P4", code="taken"),
-        replace(DRAFT, external_id="P1", code="milk-2", expected_version=6),
-        replace(DRAFT, external_id="P1", code="milk-3", expected_version=6),
-        replace(DRAFT, external_id="search", code="x"),
+        milk(external_id="P1"),
+        milk(external_id="P4", code="taken"),
+        milk(external_id="P1", code="milk-2", expected_version=6),
+        milk(external_id="P1", code="milk-3", expected_version=6),
+        milk(external_id="search", code="x"),
     ]
     assert outcomes_of(tenant, rows) == [
         (0, "P3", True, "NoneType"),
@@ -259,10 +262,10 @@ def test_bulk_upsert_reports_every_row_in_order(tenant):
 def test_refused_row_leaves_its_code_to_the_next(tenant):
     ProductFactory(tenant=tenant, external_id="P1", code="old", version=2)
     rows = [
-        replace(DRAFT, external_id="P1", code="wanted", expected_version=1),
-        replace(DRAFT, external_id="P2", code="wanted", is_published=True),
-        replace(DRAFT, external_id="P3", code="wanted"),
-        replace(DRAFT, external_id="P4", code="wanted"),
+        milk(external_id="P1", code="wanted", expected_version=1),
+        milk(external_id="P2", code="wanted", is_published=True),
+        milk(external_id="P3", code="wanted"),
+        milk(external_id="P4", code="wanted"),
     ]
     assert outcomes_of(tenant, rows, publication=UNPUBLISHED_ONLY) == [
         (0, "P1", False, "VersionConflict"),
@@ -272,7 +275,7 @@ def test_refused_row_leaves_its_code_to_the_next(tenant):
     ]
 
 
-def test_code_that_is_taken_meanwhile_refuses_its_row_alone(tenant, monkeypatch):
+def test_code_that_is_taken_meanwhile_refuses_only_its_row(tenant, monkeypatch):
     # given: a code whose owner is committed after this writer's first look
     ProductFactory(tenant=tenant, external_id="P9", code="milk")
     second_look = products._owners_of_codes
@@ -284,7 +287,7 @@ def test_code_that_is_taken_meanwhile_refuses_its_row_alone(tenant, monkeypatch)
 
     monkeypatch.setattr(products, "_owners_of_codes", owners_of_codes)
     # when, then
-    assert outcomes_of(tenant, [DRAFT, replace(DRAFT, external_id="P2", code="tea")]) == [
+    assert outcomes_of(tenant, [MILK, milk(external_id="P2", code="tea")]) == [
         (0, "P1", False, "ProductCodeTaken"),
         (1, "P2", True, "NoneType"),
     ]
@@ -292,7 +295,7 @@ def test_code_that_is_taken_meanwhile_refuses_its_row_alone(tenant, monkeypatch)
 
 
 def test_same_new_id_twice_is_created_and_then_updated(tenant):
-    rows = [DRAFT, replace(DRAFT, code="milk-2", is_published=True), replace(DRAFT, code="milk-3")]
+    rows = [MILK, milk(code="milk-2", is_published=True), milk(code="milk-3")]
     assert outcomes_of(tenant, rows) == [
         (0, "P1", True, "NoneType"),
         (1, "P1", False, "NoneType"),
@@ -306,9 +309,9 @@ def test_same_new_id_twice_is_created_and_then_updated(tenant):
 def test_bulk_creation_refuses_ids_that_are_stored_or_repeated(tenant):
     ProductFactory(tenant=tenant, external_id="P1", code="old")
     rows = [
-        DRAFT,
-        replace(DRAFT, external_id="P2"),
-        replace(DRAFT, external_id="P2", code="tea"),
+        MILK,
+        milk(external_id="P2"),
+        milk(external_id="P2", code="tea"),
     ]
     assert outcomes_of(tenant, rows, may_exist=False) == [
         (0, "P1", False, "ProductExists"),
@@ -324,7 +327,7 @@ def test_bulk_creation_refuses_ids_that_are_stored_or_repeated(tenant):
 @pytest.mark.parametrize("may_exist", [False, True])
 @pytest.mark.parametrize("count", [1, 200])
 def test_bulk_takes_seven_statements(tenant, count, may_exist, django_assert_num_queries):
-    rows = [replace(DRAFT, external_id=f"P{number}", code=f"code-{number}") for number in range(count)]
+    rows = [milk(external_id=f"P{number}", code=f"code-{number}") for number in range(count)]
     with django_assert_num_queries(7):  # two reads, the write, and both ends of two savepoints
         outcomes = outcomes_of(tenant, rows, may_exist=may_exist)
     assert outcomes == [(number, f"P{number}", True, "NoneType") for number in range(count)]

@@ -6,21 +6,20 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
+from catalog.errors import CategoryNotFound, ParentNotFound, TooDeep, WouldCreateCycle
 from catalog.models import Category, CategoryNumber
 from catalog.models.categories import DirectTreeWriteError
 from catalog.operations.categories import (
-    CategoryDraft,
     create_category,
     delete_category,
     move_category_beside,
     upsert_category,
 )
-from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
+from catalog.operations.category_imports import upsert_categories_in_bulk
 from catalog.tree import NestedSetPosition, compute_nested_sets, locked_tree
 from catalog.tree_checks import tree_problems
 from core.tenancy.models import Tenant
-from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory
+from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, category_body
 
 pytestmark = pytest.mark.django_db
 
@@ -56,9 +55,7 @@ def test_children_stand_below_their_parent_in_order_of_position_then_name(tenant
 
 def test_position_absent_is_last_among_siblings(tenant: Tenant, now: datetime) -> None:
     CategoryFactory(tenant=tenant, external_id="first", position=7)
-    made = create_category(
-        tenant_id=tenant.pk, external_id="second", draft=CategoryDraft(name={"en": "A"}), at=now
-    )
+    made = create_category(tenant_id=tenant.pk, body=category_body("second", {"en": "A"}), at=now)
     assert made.position == 8
     assert outline(tenant) == ["first", "second"]
 
@@ -86,8 +83,7 @@ def test_moving_a_category_moves_its_subtree(tenant: Tenant, now: datetime) -> N
     leaf = CategoryFactory(parent=child)
     upsert_category(
         tenant_id=tenant.pk,
-        external_id=child.external_id,
-        draft=CategoryDraft(name=child.name, parent_id=right.external_id),
+        body=category_body(child.external_id, child.name, parent_id=right.external_id),
         at=now,
     )
     assert outline(tenant) == [
@@ -106,8 +102,7 @@ def test_moving_under_itself_or_a_descendant_is_refused(tenant: Tenant, now: dat
     with pytest.raises(WouldCreateCycle):
         upsert_category(
             tenant_id=tenant.pk,
-            external_id="self",
-            draft=CategoryDraft(name={"en": "Changed"}, parent_id=target),
+            body=category_body("self", name={"en": "Changed"}, parent_id=target),
             at=now,
         )
     assert outline(tenant) == ["self", ".child", "..leaf"]
@@ -123,8 +118,7 @@ def test_unknown_parent_and_parent_of_another_tenant_are_refused(
         with pytest.raises(ParentNotFound):
             create_category(
                 tenant_id=tenant.pk,
-                external_id="new",
-                draft=CategoryDraft(name={"en": "New"}, parent_id=parent_id),
+                body=category_body("new", name={"en": "New"}, parent_id=parent_id),
                 at=now,
             )
     assert outline(tenant) == []
@@ -133,9 +127,7 @@ def test_unknown_parent_and_parent_of_another_tenant_are_refused(
 def test_renaming_reorders_siblings_of_one_position(tenant: Tenant, now: datetime) -> None:
     for name in ("a", "b", "c"):
         CategoryFactory(tenant=tenant, external_id=name, name={"en": name}, position=0)
-    upsert_category(
-        tenant_id=tenant.pk, external_id="a", draft=CategoryDraft(name={"en": "z"}, position=0), at=now
-    )
+    upsert_category(tenant_id=tenant.pk, body=category_body("a", {"en": "z"}, position=0), at=now)
     assert outline(tenant) == ["b", "c", "a"]
 
 
@@ -150,7 +142,9 @@ def test_deleting_with_subcategories_takes_the_subtree_and_its_assignments(tenan
     assert not type(assignment).objects.exists()
 
 
-def test_deleting_alone_lifts_the_children_to_roots_with_their_subtrees(tenant: Tenant) -> None:
+def test_deleting_one_category_lifts_its_children_to_roots_with_their_subtrees(
+    tenant: Tenant,
+) -> None:
     root = CategoryFactory(tenant=tenant, external_id="root-a", position=0)
     child = CategoryFactory(parent=root, external_id="child", position=3)
     grandchild = CategoryFactory(parent=child, external_id="grandchild", position=0, name={"en": "Z"})
@@ -179,7 +173,7 @@ def test_dropping_a_category_sets_the_positions_that_keep_it_there(
     assert outline(tenant) == expected
 
 
-def test_dropping_between_leaves_siblings_alone_when_there_is_room(tenant: Tenant, now: datetime) -> None:
+def test_dropping_between_moves_no_sibling_when_there_is_room(tenant: Tenant, now: datetime) -> None:
     for name, position in [("a", 0), ("b", 10), ("c", 20)]:
         CategoryFactory(tenant=tenant, external_id=name, position=position)
     move_category_beside(tenant_id=tenant.pk, category_id="c", target_id="a", side="right", at=now)
@@ -194,7 +188,7 @@ def test_every_door_past_the_tree_is_closed(tenant: Tenant) -> None:
     category = CategoryFactory(tenant=tenant)
     other = CategoryFactory(tenant=tenant)
     categories = Category.objects.filter(tenant=tenant)
-    doors = [
+    writes = [
         category.save,
         category.delete,
         categories.delete,
@@ -213,9 +207,9 @@ def test_every_door_past_the_tree_is_closed(tenant: Tenant) -> None:
         Category.all_nodes.rebuild,
         lambda: Category.objects.build_tree_nodes({"name": {}}),
     ]
-    for door in doors:
+    for write in writes:
         with pytest.raises(DirectTreeWriteError):
-            door()
+            write()
     assert outline(tenant) == [category.external_id, other.external_id]
 
 
@@ -287,19 +281,19 @@ def test_moving_a_subtree_takes_the_same_statements_whatever_its_size(
     django_assert_num_queries: Callable[..., Any],
     django_assert_max_num_queries: Callable[..., Any],
 ) -> None:
-    rows = [CategoryRow(external_id=name, name={"en": name}) for name in ("from", "to")]
-    rows.append(CategoryRow(external_id="top", name={"en": "top"}, parent_id="from"))
+    rows = [category_body(external_id=name, name={"en": name}) for name in ("from", "to")]
+    rows.append(category_body(external_id="top", name={"en": "top"}, parent_id="from"))
     rows += [
-        CategoryRow(
+        category_body(
             external_id=f"n{index}", name={"en": "N"}, parent_id="top" if index % 3 else f"n{index - 1}"
         )
         for index in range(1, size)
     ]
     with django_assert_max_num_queries(21):
         upsert_categories_in_bulk(tenant_id=tenant.pk, rows=rows, at=now)
-    draft = CategoryDraft(name={"en": "top"}, parent_id="to")
+    body = category_body("top", {"en": "top"}, parent_id="to")
     with django_assert_num_queries(13):
-        upsert_category(tenant_id=tenant.pk, external_id="top", draft=draft, at=now)
+        upsert_category(tenant_id=tenant.pk, body=body, at=now)
     assert tree_problems(tenant.pk) == []
     assert Category.objects.get(external_id="to").get_descendant_count() == size
 
@@ -307,7 +301,7 @@ def test_moving_a_subtree_takes_the_same_statements_whatever_its_size(
 def test_bulk_rows_come_in_any_order(tenant: Tenant, now: datetime) -> None:
     names = [f"n{index}" for index in range(200)]
     rows = [
-        CategoryRow(
+        category_body(
             external_id=name,
             name={"en": name},
             parent_id=names[(index - 1) // 3] if index else None,
@@ -333,8 +327,8 @@ def test_bulk_rows_update_stored_categories_and_keep_what_they_do_not_name(
     outcomes = upsert_categories_in_bulk(
         tenant_id=tenant.pk,
         rows=[
-            CategoryRow(external_id="a", name={"en": "A"}, parent_id="new", numbers=("E1", "E2")),
-            CategoryRow(external_id="new", name={"en": "New"}),
+            category_body(external_id="a", name={"en": "A"}, parent_id="new", numbers=["E1", "E2"]),
+            category_body(external_id="new", name={"en": "New"}),
         ],
         at=now,
     )
@@ -351,18 +345,18 @@ def test_bulk_refuses_each_bad_row_with_its_reason_and_writes_the_others(
     taken = CategoryFactory(tenant=tenant, external_id="stored", code="Taken")
     CategoryNumber.objects.create(tenant=tenant, category=taken, value="E1")
     rows = [
-        CategoryRow(external_id="good", name={"en": "Good"}),
-        CategoryRow(external_id="orphan", name={"en": "Orphan"}, parent_id="nowhere"),
-        CategoryRow(external_id="below", name={"en": "Below"}, parent_id="orphan"),
-        CategoryRow(external_id="x", name={"en": "X"}, parent_id="y"),
-        CategoryRow(external_id="y", name={"en": "Y"}, parent_id="x"),
-        CategoryRow(external_id="code", name={"en": "Code"}, code="tAKEN"),
-        CategoryRow(external_id="number", name={"en": "Number"}, numbers=("E1",)),
-        CategoryRow(external_id="class", name={"en": "Class"}, type="CLASSIFICATION"),
-        CategoryRow(external_id="slug", name={"en": "Slug"}, slug={"de": "für"}),
-        CategoryRow(external_id="twice", name={"en": "Twice"}, numbers=("E2", "E2")),
-        CategoryRow(external_id="stored", name={"en": "Stored"}, code="Taken", expected_version=4),
-        CategoryRow(external_id="good", name={"en": "Better"}),
+        category_body(external_id="good", name={"en": "Good"}),
+        category_body(external_id="orphan", name={"en": "Orphan"}, parent_id="nowhere"),
+        category_body(external_id="below", name={"en": "Below"}, parent_id="orphan"),
+        category_body(external_id="x", name={"en": "X"}, parent_id="y"),
+        category_body(external_id="y", name={"en": "Y"}, parent_id="x"),
+        category_body(external_id="code", name={"en": "Code"}, code="tAKEN"),
+        category_body(external_id="number", name={"en": "Number"}, numbers=["E1"]),
+        category_body(external_id="class", name={"en": "Class"}, type="CLASSIFICATION"),
+        category_body("search"),
+        category_body("stored", type="CLASSIFICATION", code="C"),
+        category_body(external_id="stored", name={"en": "Stored"}, code="Taken", expected_version=4),
+        category_body(external_id="good", name={"en": "Better"}),
     ]
     outcomes = upsert_categories_in_bulk(tenant_id=tenant.pk, rows=rows, at=now)
     assert [outcome.error and outcome.error.code for outcome in outcomes] == [
@@ -383,3 +377,41 @@ def test_bulk_refuses_each_bad_row_with_its_reason_and_writes_the_others(
     assert outline(tenant) == ["stored", "good"]
     stored = Category.objects.get(tenant=tenant, external_id="good")
     assert (stored.name, stored.version) == ({"en": "Better"}, 1)
+
+
+def chain(tenant: Tenant, count: int, prefix: str = "n") -> list[Category]:
+    """Return so many categories, each below the one before."""
+    made: list[Category] = []
+    for number in range(count):
+        name = f"{prefix}{number}"
+        made.append(CategoryFactory(tenant=tenant, external_id=name, parent=made[-1] if made else None))
+    return made
+
+
+def test_a_tree_has_at_most_50_levels(tenant: Tenant, now: datetime) -> None:
+    deep = chain(tenant, 50)
+    pair = chain(tenant, 2, "p")
+    with pytest.raises(TooDeep):
+        create_category(tenant_id=tenant.pk, body=category_body("x", parent_id="n49"), at=now)
+    with pytest.raises(TooDeep):  # what is below it would be on level 51
+        upsert_category(tenant_id=tenant.pk, body=category_body("p0", parent_id="n48"), at=now)
+    upsert_category(tenant_id=tenant.pk, body=category_body("p0", parent_id="n47"), at=now)
+    pair[1].refresh_from_db()
+    assert pair[1].level == 50
+    upsert_category(tenant_id=tenant.pk, body=category_body("n49", {"en": "New"}, parent_id="n48"), at=now)
+    assert Category.objects.get(pk=deep[-1].pk).name == {"en": "New"}
+
+
+def test_a_bulk_load_refuses_what_would_be_too_deep(tenant: Tenant, now: datetime) -> None:
+    chain(tenant, 49)
+    chain(tenant, 2, "p")
+    rows = [
+        category_body("x50", parent_id="n48"),
+        category_body("x51", parent_id="x50"),
+        category_body("x52", parent_id="x51"),
+        category_body("p0", parent_id="n48"),
+    ]
+    outcomes = upsert_categories_in_bulk(tenant_id=tenant.pk, rows=rows, at=now)
+    codes = [outcome.error and outcome.error.code for outcome in outcomes]
+    assert codes == [None, "too_deep", "too_deep", "too_deep"]
+    assert tree_problems(tenant.pk) == []

@@ -15,7 +15,6 @@ from catalog.api.trees import trees_json
 from catalog.errors import InvalidCategory, WouldCreateCycle
 from catalog.models import Category
 from catalog.operations.categories import (
-    CategoryDraft,
     create_category,
     delete_category,
     move_category_beside,
@@ -23,7 +22,7 @@ from catalog.operations.categories import (
     rebuild_tree,
     upsert_category,
 )
-from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
+from catalog.operations.category_imports import upsert_categories_in_bulk
 from catalog.representations import TREE_FIELDS
 from catalog.subtrees import ancestors, descendants
 from catalog.tree_checks import bent_trees, tree_problems
@@ -32,6 +31,7 @@ from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.models import Tenant
 from tests.factories.accounts import TenantFactory
+from tests.factories.catalog import category_body
 
 AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
 NAMES = st.sampled_from(["Apples", "bread", "Cheese", "apples"])
@@ -59,7 +59,7 @@ class Node:
 
 
 class Forest:
-    """The same rules, told without a database: lists of children and nothing else."""
+    """The same rules without a database: only lists of children."""
 
     def __init__(self) -> None:
         self.root = Node("/", 0, "", 0, True)
@@ -150,14 +150,14 @@ class CategoryTreeMachine(RuleBasedStateMachine):
         self.count += 1
         name = f"c{self.count}"
         above = self.forest.root if parent is None else self.node(parent)
-        draft = CategoryDraft(
-            name={"en": label}, parent_id=parent, position=position, is_published=is_published
+        body = category_body(
+            name, {"en": label}, parent_id=parent, position=position, is_published=is_published
         )
         if above is None:
             with pytest.raises(InvalidCategory):
-                create_category(tenant_id=self.tenant.pk, external_id=name, draft=draft, at=AT)
+                create_category(tenant_id=self.tenant.pk, body=body, at=AT)
             return name
-        create_category(tenant_id=self.tenant.pk, external_id=name, draft=draft, at=AT)
+        create_category(tenant_id=self.tenant.pk, body=body, at=AT)
         self.forest.add(name, above, label, position, is_published)
         return name
 
@@ -167,12 +167,14 @@ class CategoryTreeMachine(RuleBasedStateMachine):
         above = self.forest.root if parent is None else self.node(parent)
         if node is None:
             return
-        draft = CategoryDraft(name={"en": label}, parent_id=parent, position=position)
+        body = category_body(
+            name, {"en": label}, parent_id=parent, position=position, is_published=node.is_published
+        )
         if above is None or above in node.all():
             with pytest.raises(InvalidCategory):
-                upsert_category(tenant_id=self.tenant.pk, external_id=name, draft=draft, at=AT)
+                upsert_category(tenant_id=self.tenant.pk, body=body, at=AT)
             return
-        upsert_category(tenant_id=self.tenant.pk, external_id=name, draft=draft, at=AT)
+        upsert_category(tenant_id=self.tenant.pk, body=body, at=AT)
         self.forest.change(node, above, label, position)
 
     @rule(name=ids, beside=ids, side=SIDES)
@@ -190,7 +192,7 @@ class CategoryTreeMachine(RuleBasedStateMachine):
         positions = dict(Category.objects.filter(tenant=self.tenant).values_list("external_id", "position"))
         for known in self.forest.root.all()[1:]:
             known.position = positions[known.id]
-        for known in self.forest.root.all():  # the positions alone keep it where it was dropped
+        for known in self.forest.root.all():  # only the positions keep it where it was dropped
             assert known.children == sorted(known.children, key=lambda child: child.order)
 
     @rule(name=ids, with_subcategories=st.booleans())
@@ -217,11 +219,11 @@ class CategoryTreeMachine(RuleBasedStateMachine):
         name = f"c{self.count}"
         above = self.forest.root if parent is None else self.node(parent)
         old = self.node(moved)
-        rows = [CategoryRow(external_id=name, name={"en": label}, parent_id=parent)]
+        rows = [category_body(external_id=name, name={"en": label}, parent_id=parent)]
         if old is not None:
             rows.insert(
                 0,
-                CategoryRow(
+                category_body(
                     external_id=moved,
                     name={"en": old.name},
                     parent_id=name,

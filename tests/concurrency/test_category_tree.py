@@ -12,6 +12,7 @@ import pytest
 from django.db import connection
 
 from catalog.api.trees import trees_json
+from catalog.bodies import CategoryBody
 from catalog.errors import (
     CategoryNotFound,
     InvalidCategory,
@@ -22,7 +23,6 @@ from catalog.errors import (
 from catalog.models import Category, CategoryAssignment, Product
 from catalog.operations.assignments import assign_products_in_bulk
 from catalog.operations.categories import (
-    CategoryDraft,
     create_category,
     delete_category,
     edit_category,
@@ -36,7 +36,7 @@ from core.representation.fields import Languages
 from core.tenancy.models import Tenant
 from tests.concurrency.threads import at_once
 from tests.factories.accounts import TenantFactory
-from tests.factories.catalog import CategoryFactory, ProductFactory
+from tests.factories.catalog import CategoryFactory, ProductFactory, category_body
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,8 +96,7 @@ class Writer:
         name = f"w{self.number}-{step}"
         create_category(
             tenant_id=self.tenant.pk,
-            external_id=name,
-            draft=CategoryDraft(name={"en": name}, parent_id=self.any_id(), is_published=True),
+            body=category_body(name, {"en": name}, parent_id=self.any_id()),
             at=AT,
         )
         self.names[name] = name
@@ -105,14 +104,13 @@ class Writer:
     def move(self, step: int) -> None:
         parent_id = self.any_id()
 
-        def below_parent(category: Category) -> tuple[CategoryDraft, None]:
-            draft = CategoryDraft(
+        def below_parent(category: Category) -> CategoryBody:
+            return category_body(
                 name=category.name,
                 parent_id=parent_id,
                 position=self.dice.randrange(5),
                 mixins=category.mixins,
             )
-            return draft, None
 
         moved = self.any_id()
         if moved is not None:
@@ -122,10 +120,10 @@ class Writer:
         own = f"own-{self.number}"
         text = f"{self.dice.randrange(100)} of writer {self.number} in step {step}"
 
-        def renamed(category: Category) -> tuple[CategoryDraft, None]:
+        def renamed(category: Category) -> CategoryBody:
             parent = category.parent.external_id if not category.is_root else None
             count = category.mixins.get("count", 0) + 1
-            return CategoryDraft(name={"en": text}, parent_id=parent, mixins={"count": count}), None
+            return category_body(name={"en": text}, parent_id=parent, mixins={"count": count})
 
         edit_category(tenant_id=self.tenant.pk, external_id=own, edit=renamed, at=AT)
         self.names[own] = text
@@ -203,8 +201,7 @@ def test_moving_two_categories_below_each_other_at_once_leaves_one_move(tenant: 
         name, parent = next(moves)
         return upsert_category(
             tenant_id=tenant.pk,
-            external_id=name,
-            draft=CategoryDraft(name={"en": name}, parent_id=parent),
+            body=category_body(name, {"en": name}, parent_id=parent),
             at=AT,
         )
 
@@ -219,8 +216,8 @@ def test_the_first_categories_of_a_tenant_made_at_once_share_one_hidden_root(ten
 
     def create() -> str:
         name = next(names)
-        draft = CategoryDraft(name={"en": name})
-        return create_category(tenant_id=tenant.pk, external_id=name, draft=draft, at=AT).external_id
+        body = category_body(name, {"en": name})
+        return create_category(tenant_id=tenant.pk, body=body, at=AT).external_id
 
     assert sorted(at_once(8, create)) == list("abcdefgh")
     assert Category.all_nodes.filter(tenant=tenant, parent=None).count() == 1
@@ -232,8 +229,8 @@ def test_one_of_two_equal_codes_written_at_once_is_refused(tenant: Tenant) -> No
     codes = iter(["Code", "code"])
 
     def create() -> str:
-        draft = CategoryDraft(name={"en": "A"}, code=next(codes))
-        return create_category(tenant_id=tenant.pk, external_id=None, draft=draft, at=AT).external_id
+        body = category_body(name={"en": "A"}, code=next(codes))
+        return create_category(tenant_id=tenant.pk, body=body, at=AT).external_id
 
     results = at_once(2, create)
     assert [isinstance(result, DomainError) for result in results].count(True) == 1
@@ -285,10 +282,10 @@ def test_a_refused_write_leaves_the_tree_to_others(tenant: Tenant) -> None:
     CategoryFactory(tenant=tenant, external_id="a", code="taken")
 
     def create() -> str:
-        draft = CategoryDraft(name={"en": "B"}, code="taken")
-        return create_category(tenant_id=tenant.pk, external_id=None, draft=draft, at=AT).external_id
+        body = category_body(name={"en": "B"}, code="taken")
+        return create_category(tenant_id=tenant.pk, body=body, at=AT).external_id
 
     assert all(isinstance(result, DomainError) for result in at_once(4, create))
     with pytest.raises(InvalidCategory):
-        upsert_category(tenant_id=tenant.pk, external_id="root", draft=CategoryDraft(name={"en": "C"}), at=AT)
+        upsert_category(tenant_id=tenant.pk, body=category_body("root"), at=AT)
     assert tree_problems(tenant.pk) == []

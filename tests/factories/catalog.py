@@ -1,11 +1,45 @@
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import factory
 from django.db import transaction
 
+from catalog.bodies import CategoryBody, CategoryName, ProductBody, SchemaMetadata
 from catalog.models import Category, CategoryAssignment, Product
 from catalog.tree import locked_tree
 from tests.factories.accounts import TenantFactory
+
+
+def category_body(
+    external_id: str | None = None,
+    name: Mapping[str, str] | None = None,
+    *,
+    parent_id: str | None = None,
+    expected_version: int | None = None,
+    **members: Any,
+) -> CategoryBody:
+    """Return a whole category, published unless it says otherwise."""
+    return CategoryBody(
+        external_id=external_id,
+        name=CategoryName(name or {"en": "Category"}),
+        parent=parent_id,
+        metadata=SchemaMetadata(version=expected_version),
+        **{"is_published": True, **members},
+    )
+
+
+def product_body(external_id: str | None = None, **members: Any) -> ProductBody:
+    """Return a whole product; `details` are attributes by their names on the wire."""
+    metadata = SchemaMetadata(
+        version=members.pop("expected_version", None), mixins=members.pop("mixin_schemas", None)
+    )
+    details = {snake(name): value for name, value in members.pop("details", {}).items()}
+    return ProductBody(external_id=external_id, metadata=metadata, **details, **members)
+
+
+def snake(name: str) -> str:
+    return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
 
 
 class CategoryFactory(factory.django.DjangoModelFactory):

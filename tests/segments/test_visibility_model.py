@@ -108,8 +108,13 @@ def seen_items(world: World, visit: Visit, segments: set[int]) -> set[tuple[int,
     return {
         (index, item)
         for (index, item), (window, _) in world.items.items()
-        if index in segments and window.contains(visit.hours)
+        if index in segments and window.contains(visit.hours) and not is_hidden(world, item)
     }
+
+
+def is_hidden(world: World, item: str) -> bool:
+    """Whether the item is a category that is unpublished, or below one that is."""
+    return item in PARENTS and not world.hidden.isdisjoint(lineage(item))
 
 
 def lineage(category: str) -> list[str]:

@@ -1,13 +1,12 @@
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from django.conf import settings
 from django.http import HttpResponse
-from django.utils.module_loading import import_string
+from msgspec import Meta
 from rest_framework.request import Request
 
-from catalog.api import serializers
+from catalog import extensions
 from catalog.api.filters import AssignmentFilters
 from catalog.api.viewsets.base import (
     MANAGE,
@@ -17,7 +16,13 @@ from catalog.api.viewsets.base import (
     key_in,
     require_category,
 )
-from catalog.bodies import read_reference
+from catalog.bodies import (
+    AssignmentBody,
+    AssignmentUpsertBody,
+    CreatedId,
+    read_assignment,
+    read_assignments,
+)
 from catalog.errors import CategoriesOfReferenceNotFound, CategoryNotFound
 from catalog.models import Product
 from catalog.operations import assignments as operations
@@ -29,12 +34,13 @@ from core.api.bulk import multi_status, read_batch, result_status
 from core.api.conditional import private_response_from
 from core.api.parameters import query_parameter
 from core.api.schema import operation
-from core.errors import DomainError, InvalidInput
+from core.bodies import Body
+from core.errors import InvalidInput
 from core.representation.pages import KeyPartitions
-from core.sql.composition import Sql
+from core.sql.composition import Sql, param, sql
 from core.tenancy.callers import CallerKind
 
-ASSIGNMENT_TYPE = query_parameter("assignmentType", "What is assigned: products alone.", enum=["PRODUCT"])
+ASSIGNMENT_TYPE = query_parameter("assignmentType", "What is assigned: only products.", enum=["PRODUCT"])
 FILTERS = (
     query_parameter("withSubcategories", "Also what is assigned to descendants.", type=bool),
     query_parameter(
@@ -45,13 +51,24 @@ EXPAND = query_parameter("expandSupercategoriesIds", "Add `supercategoriesIds` t
 MOST_SEGMENTS = 200
 
 
+class AssignmentResultBody(Body, kw_only=True):
+    """What became of one entry of a bulk body."""
+
+    index: Annotated[int, Meta(description="The entry's place in the body, from 0.")]
+    code: Annotated[int, Meta(description="The status that the entry would have by itself.")]
+    status: Annotated[str, Meta(description="The name of the status, such as CREATED.")]
+    assignment_id: Annotated[str | None, Meta(description="The assignment, unless refused.")] = None
+    product_id: Annotated[str | None, Meta(description="The product that the entry names.")] = None
+    message: Annotated[str | None, Meta(description="Why the entry was refused.")] = None
+
+
 class CategoryAssignmentViewSet(CategoryServiceViewSet):
     """Products in a category."""
 
     tag = "Category assignments"
-    resource = serializers.CategoryAssignmentResponse
-    created = serializers.CategoryId
-    bulk_result = serializers.BulkCategoryAssignmentResponse
+    resource = ASSIGNMENT
+    created = CreatedId
+    bulk_result = AssignmentResultBody
 
     @operation(
         "GET-category-tree-retrieve-category-assignments",
@@ -67,7 +84,7 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         conditions, parts = self.of_categories(key, shows_unpublished=shows_unpublished)
         answer = self.page_response(
             ASSIGNMENT,
-            [Sql("assignment.tenant_id = %s", (self.caller.tenant.id,)), *conditions, *narrowing],
+            [self.of_tenant(), *conditions, *narrowing],
             needs=needs,
             parts=parts,
             keeps_plan=True,
@@ -76,6 +93,9 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         if self.caller.kind is CallerKind.CUSTOMER and self.query.get("segmentsIds"):
             return private_response_from(request, answer)  # which segments count depends on the customer
         return answer
+
+    def of_tenant(self) -> Sql:
+        return sql("assignment.tenant_id = {tenant}", tenant=param(self.caller.tenant.id))
 
     def of_categories(
         self, key: Sql, *, shows_unpublished: bool
@@ -87,24 +107,23 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         column = "assignment.category_id"
         held: Sql | None = None
         if segment_ids := parameters.words(self.query, "segmentsIds", most=MOST_SEGMENTS):
-            of_segments = import_string(settings.CATALOG_SEGMENT_FILTER)
-            held = of_segments(caller=self.caller, segment_ids=segment_ids, at=self.at)
+            held = extensions.categories_of_segments(caller=self.caller, segment_ids=segment_ids, at=self.at)
         if parameters.flag(self.query, "withSubcategories"):
             if held is not None:
                 below = descendants_among(held, key, shows_unpublished=shows_unpublished)
                 return [], KeyPartitions.of_selection("category_id", below)
             below = descendants(key, shows_unpublished=shows_unpublished, with_itself=True)
             return [key_in(column, below)], None
-        alone = Sql(f"{column} = {key.sql}", key.params)
-        return ([alone] if held is None else [alone, key_in(column, held)]), None
+        in_category = sql("assignment.category_id = {key}", key=key)
+        return ([in_category] if held is None else [in_category, key_in(column, held)]), None
 
-    @operation("POST-category-tree-assign-resource", scopes=MANAGE, request=serializers.AssignmentBody)
+    @operation("POST-category-tree-assign-resource", scopes=MANAGE, request=AssignmentBody)
     def create(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
         """Assign a product to a category."""
         assignment_id = operations.assign_product(
             tenant_id=self.caller.tenant.id,
             category_id=category_id,
-            product_id=read_reference(request.data, needs_type=True),
+            product_id=read_assignment(AssignmentBody, request.data),
             at=self.at,
         )
         return id_response(assignment_id)
@@ -112,7 +131,7 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
     @operation(
         "POST-category-tree-assign-category-resources",
         scopes=MANAGE,
-        request=serializers.AssignmentBody(many=True),
+        request=[AssignmentBody],
     )
     def bulk_create(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
         """Assign up to 200 products to a category."""
@@ -121,14 +140,14 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
     @operation(
         "PUT-category-tree-update-category-assignments",
         scopes=MANAGE,
-        request=serializers.AssignmentUpsertBody(many=True),
+        request=[AssignmentUpsertBody],
     )
     def bulk_update(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
         """Make sure that up to 200 products are assigned to a category."""
         return self.bulk_response(request.data, category_id, may_exist=True)
 
     def bulk_response(self, body: object, category_id: str, *, may_exist: bool) -> HttpResponse:
-        rows = read_references(read_batch(body), needs_type=not may_exist)
+        rows = read_assignments(AssignmentUpsertBody if may_exist else AssignmentBody, read_batch(body))
         results = operations.assign_products_in_bulk(
             tenant_id=self.caller.tenant.id,
             category_id=category_id,
@@ -184,7 +203,7 @@ class ReferenceViewSet(CategoryServiceViewSet):
     """The categories of a product."""
 
     tag = "Category assignments"
-    resource = serializers.CategoryResponse
+    resource = CATEGORY
 
     @operation(
         "GET-category-tree-list-categories-by-reference-id",
@@ -196,9 +215,11 @@ class ReferenceViewSet(CategoryServiceViewSet):
         shows_unpublished = self.shows_unpublished()
         key = self.product_key(reference_id)
         expands = parameters.flag(self.query, "expandSupercategoriesIds")
-        of_product = Sql(
-            "SELECT category_id FROM catalog_categoryassignment WHERE tenant_id = %s AND product_id = %s",
-            (self.caller.tenant.id, key),
+        of_product = sql(
+            "SELECT category_id FROM catalog_categoryassignment"
+            " WHERE tenant_id = {tenant} AND product_id = {product}",
+            tenant=param(self.caller.tenant.id),
+            product=param(key),
         )
         conditions = [
             *self.visible(shows_unpublished=shows_unpublished),
@@ -218,17 +239,6 @@ class ReferenceViewSet(CategoryServiceViewSet):
         """Take a product out of all categories."""
         operations.remove_product_everywhere(tenant_id=self.caller.tenant.id, product_id=reference_id)
         return HttpResponse(status=204)
-
-
-def read_references(entries: Sequence[Any], *, needs_type: bool) -> list[str | DomainError]:
-    """Read each entry of a bulk body; one that breaks a rule becomes its error."""
-    rows: list[str | DomainError] = []
-    for entry in entries:
-        try:
-            rows.append(read_reference(entry, needs_type=needs_type))
-        except InvalidInput as refused:
-            rows.append(refused)
-    return rows
 
 
 def check_type(kind: str | None) -> None:

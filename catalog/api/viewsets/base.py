@@ -7,8 +7,9 @@ from django.http import HttpResponse, QueryDict
 from rest_framework.request import Request
 
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
-from catalog.bodies import WriteLanguages
+from catalog.bodies import CategoryLanguages, category_languages
 from catalog.errors import InvalidLanguages
+from catalog.subtrees import is_category, is_shown
 from core.api import parameters
 from core.api.error_bodies import CATEGORY_ERRORS
 from core.api.parameters import query_parameter
@@ -16,7 +17,7 @@ from core.api.viewsets import ContractViewSet
 from core.errors import NotFound
 from core.representation.fields import Languages
 from core.representation.languages import unsupported_languages
-from core.sql.composition import Sql
+from core.sql.composition import Sql, identifier, param, sql
 from core.sql.fetching import fetch_rows
 
 MANAGE = (CATEGORY_MANAGE,)
@@ -42,9 +43,12 @@ class CategoryServiceViewSet(ContractViewSet):
             raise InvalidLanguages("Accept-Language", unknown)
         return Languages(asked.accepted, asked.default, tuple(configured))
 
-    def write_languages(self) -> WriteLanguages:
+    def write_languages(self) -> CategoryLanguages:
+        """Return the languages that the body may hold; refuse a header with ones that are not configured."""
         tenant = self.caller.tenant
-        return WriteLanguages(self.header("Content-Language"), tenant.default_language, tenant.languages)
+        return category_languages(
+            self.header("Content-Language"), default=tenant.default_language, configured=tenant.languages
+        )
 
     def shows_unpublished(self) -> bool:
         """Say whether the caller asks for what is unpublished; refuse it without the scope."""
@@ -54,41 +58,47 @@ class CategoryServiceViewSet(ContractViewSet):
         return asked
 
     def visible(self, *, shows_unpublished: bool) -> list[Sql]:
-        """Return the conditions of the tenant's categories that may be shown one by one."""
+        """Return the conditions of the tenant's categories that may be shown.
+
+        Unless `shows_unpublished`, a category is left out when it or one above it is unpublished.
+        """
         conditions = [
-            Sql("category.tenant_id = %s AND category.parent_id IS NOT NULL", (self.caller.tenant.id,))
+            sql(
+                "category.tenant_id = {tenant} AND {is_category}",
+                tenant=param(self.caller.tenant.id),
+                is_category=is_category("category"),
+            )
         ]
         if not shows_unpublished:
             conditions.append(Sql("category.is_published"))
+            conditions.append(is_shown(Sql("category.id")))
         return conditions
 
     def category_key(self, category_id: str, *, shows_unpublished: bool) -> Sql:
         """The key of a category that may be shown, as an expression; NULL when there is none."""
-        wanted = Sql.joined(
-            " AND ",
-            [
-                *self.visible(shows_unpublished=shows_unpublished),
-                Sql("category.external_id = %s", (category_id,)),
-            ],
-        )
-        return Sql(
-            f"(SELECT category.id FROM catalog_category AS category WHERE {wanted.sql})", wanted.params
+        conditions = [
+            *self.visible(shows_unpublished=shows_unpublished),
+            sql("category.external_id = {id}", id=param(category_id)),
+        ]
+        return sql(
+            "(SELECT category.id FROM catalog_category AS category WHERE {conditions})",
+            conditions=Sql.joined(" AND ", conditions),
         )
 
 
 def require_category(key: Sql, *, missing: NotFound) -> None:
     """Raise `missing` when the expression of a category's key finds none."""
-    if fetch_rows(Sql(f"SELECT {key.sql}", key.params)) == [(None,)]:
+    if fetch_rows(sql("SELECT {key}", key=key)) == [(None,)]:
         raise missing
 
 
 def key_in(column: str, selection: Sql) -> Sql:
     """A condition: the column holds a key of the selection."""
-    return Sql(f"{column} IN ({selection.sql})", selection.params)
+    return sql("{column} IN ({selection})", column=identifier(*column.split(".")), selection=selection)
 
 
 def id_response(resource_id: str) -> HttpResponse:
-    """Answer what was created."""
+    """Return the 201 response that names what was created."""
     return json_text(orjson.dumps({"id": resource_id}).decode(), 201)
 
 

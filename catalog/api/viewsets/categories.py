@@ -5,8 +5,6 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_PUBLISH, CATEGORY_UNPUBLISH
-from catalog import bodies
-from catalog.api import serializers
 from catalog.api.filters import CategoryFilters
 from catalog.api.viewsets.base import (
     MANAGE,
@@ -16,10 +14,10 @@ from catalog.api.viewsets.base import (
     key_in,
     require_category,
 )
+from catalog.bodies import CategoryBody, CreatedId, SearchBody, read_category
 from catalog.errors import CategoryNotFound, InvalidCategory, RelativesNotFound
 from catalog.models import Category
 from catalog.operations import categories as operations
-from catalog.operations.categories import CategoryDraft
 from catalog.operations.publication import Publication
 from catalog.representations import CATEGORY
 from catalog.subtrees import ancestors, descendants
@@ -28,14 +26,14 @@ from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.representation.representations import SortKey
-from core.sql.composition import Sql
+from core.sql.composition import Sql, param, sql
 from core.tenancy.identifiers import check_client_id
 from core.timestamps import format_time
 
 PUBLISH = query_parameter(
     "publish", "Plays no part, but must agree with `published` in the body when both are there.", type=bool
 )
-DEPTH = query_parameter("depth", "How many levels below the category; 1 is its children alone.", type=int)
+DEPTH = query_parameter("depth", "How many levels below the category; 1 is only its children.", type=int)
 WITH_SUBCATEGORIES = query_parameter(
     "withSubcategories",
     "Delete all descendants too. Otherwise the children become root categories with their subtrees.",
@@ -50,9 +48,9 @@ class CategoryViewSet(CategoryServiceViewSet):
     """Categories."""
 
     tag = "Categories"
-    resource = serializers.CategoryResponse
-    created = serializers.CategoryId
-    search_body = serializers.CategorySearchBody
+    resource = CATEGORY
+    created = CreatedId
+    search_body = SearchBody
     reads_localized_fields = True
 
     @operation("GET-category-tree-list-categories", filters=CategoryFilters, parameters=(SHOW_UNPUBLISHED,))
@@ -78,7 +76,7 @@ class CategoryViewSet(CategoryServiceViewSet):
         """Read a category."""
         conditions = [
             *self.visible(shows_unpublished=self.shows_unpublished()),
-            Sql("category.external_id = %s", (category_id,)),
+            sql("category.external_id = {id}", id=param(category_id)),
         ]
         return self.document_response(CATEGORY, conditions, missing=CategoryNotFound(category_id))
 
@@ -89,7 +87,7 @@ class CategoryViewSet(CategoryServiceViewSet):
         missing = RelativesNotFound(category_id, relatives="parents", tenant=tenant)
         key = self.category_key(category_id, shows_unpublished=shows_unpublished)
         conditions = [
-            *self.visible(shows_unpublished=shows_unpublished),
+            *self.visible(shows_unpublished=True),  # what is above a visible category is visible
             key_in("category.id", ancestors(key)),
         ]
         found = partial(require_category, key, missing=missing)
@@ -106,7 +104,7 @@ class CategoryViewSet(CategoryServiceViewSet):
         missing = RelativesNotFound(category_id, relatives="subcategories", tenant=tenant)
         key = self.category_key(category_id, shows_unpublished=shows_unpublished)
         conditions = [
-            *self.visible(shows_unpublished=shows_unpublished),
+            *self.visible(shows_unpublished=True),  # `descendants` leaves out what is not
             key_in("category.id", descendants(key, depth=depth, shows_unpublished=shows_unpublished)),
         ]
         found = partial(require_category, key, missing=missing)
@@ -116,22 +114,17 @@ class CategoryViewSet(CategoryServiceViewSet):
         "POST-category-tree-create-category",
         scopes=(CATEGORY_MANAGE, CATEGORY_PUBLISH),
         parameters=(PUBLISH,),
-        request=serializers.CategoryCreation,
+        request=CategoryBody,
     )
     def create(self, request: Request, tenant: str) -> HttpResponse:
         """Create a category.
 
         Publishing it needs category.category_publish.
         """
-        draft, _ = bodies.read_category(request.data, self.write_languages())
-        chosen = request.data.get("id")
-        self.check_publish_parameter(draft)
+        body = read_category(request.data, self.write_languages())
+        self.check_publish_parameter(body)
         category = operations.create_category(
-            tenant_id=self.caller.tenant.id,
-            external_id=None if chosen is None else check_client_id(chosen, field="id"),
-            draft=draft,
-            publication=self.publication(),
-            at=self.at,
+            tenant_id=self.caller.tenant.id, body=body, publication=self.publication(), at=self.at
         )
         return id_response(category.external_id)
 
@@ -144,7 +137,7 @@ class CategoryViewSet(CategoryServiceViewSet):
         "PUT-category-tree-update-category",
         scopes=(CATEGORY_MANAGE, CATEGORY_PUBLISH, CATEGORY_UNPUBLISH),
         parameters=(PUBLISH,),
-        request=serializers.CategoryUpdate,
+        request=CategoryBody,
         errors=(404,),
     )
     def update(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
@@ -152,18 +145,14 @@ class CategoryViewSet(CategoryServiceViewSet):
 
         Publishing it needs category.category_publish, unpublishing it category.category_unpublish.
         """
-        draft, version = bodies.read_category(request.data, self.write_languages())
+        body = read_category(request.data, self.write_languages())
         category_id = check_client_id(category_id, field="categoryId")
-        if request.data.get("id") not in (None, category_id):
+        if body.external_id not in (None, category_id):
             raise InvalidCategory("The id in the body is not the one in the path", field="id")
-        self.check_publish_parameter(draft)
+        body.external_id = category_id
+        self.check_publish_parameter(body)
         created = operations.upsert_category(
-            tenant_id=self.caller.tenant.id,
-            external_id=category_id,
-            draft=draft,
-            expected_version=version,
-            publication=self.publication(),
-            at=self.at,
+            tenant_id=self.caller.tenant.id, body=body, publication=self.publication(), at=self.at
         )
         return id_response(category_id) if created else HttpResponse(status=204)
 
@@ -177,13 +166,13 @@ class CategoryViewSet(CategoryServiceViewSet):
 
         A list is a JSON Patch (RFC 6902), an object a JSON Merge Patch (RFC 7396).
         """
-        body, languages = request.data, self.write_languages()
+        patch, languages = request.data, self.write_languages()
 
-        def edit(category: Category) -> tuple[CategoryDraft, int | None]:
-            document = apply_patch(category_document(category), body, protected=PROTECTED)
-            draft, version = bodies.read_category(document, languages, published_is_required=False)
-            self.check_publish_parameter(draft)
-            return draft, version
+        def edit(category: Category) -> CategoryBody:
+            document = apply_patch(category_document(category), patch, protected=PROTECTED)
+            body = read_category(document, languages)
+            self.check_publish_parameter(body)
+            return body
 
         operations.edit_category(
             tenant_id=self.caller.tenant.id,
@@ -210,11 +199,11 @@ class CategoryViewSet(CategoryServiceViewSet):
             may_publish=self.has_scope(CATEGORY_PUBLISH), may_unpublish=self.has_scope(CATEGORY_UNPUBLISH)
         )
 
-    def check_publish_parameter(self, draft: CategoryDraft) -> None:
+    def check_publish_parameter(self, body: CategoryBody) -> None:
         """Refuse a `publish` parameter that contradicts the body."""
         if not self.query.get("publish"):
             return
-        if draft.is_published not in (None, parameters.flag(self.query, "publish")):
+        if body.is_published != parameters.flag(self.query, "publish"):
             raise InvalidCategory(
                 "Parameter 'publish' must match 'published' of the request body", field="publish"
             )

@@ -1,7 +1,8 @@
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpResponse
+from msgspec import Meta
 from rest_framework.request import Request
 
 from accounts.identity.scopes import (
@@ -10,26 +11,28 @@ from accounts.identity.scopes import (
     PRODUCT_READ_UNPUBLISHED,
     PRODUCT_UNPUBLISH,
 )
-from catalog import products as wire
 from catalog.api.error_bodies import PRODUCT_ERRORS
 from catalog.api.viewsets.base import id_response
 from catalog.api.viewsets.categories import PROTECTED
+from catalog.bodies import CreatedId, ProductBody, SearchBody
 from catalog.errors import InvalidProduct, ProductNotFound
 from catalog.models import Product
 from catalog.operations import products as operations
-from catalog.operations.products import ProductDraft
 from catalog.operations.publication import Publication
-from catalog.products import PRODUCT, product_document, read_new_id, read_product
+from catalog.representations import PRODUCT, PRODUCT_FOR_SHOPPERS, products_of
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch, result_status
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
-from core.errors import DomainError, InvalidInput
-from core.sql.composition import Sql
+from core.bodies import Body, LanguageContext, read_bodies, read_body
+from core.representation.representations import Representation
+from core.sql.composition import Sql, param, sql
 from core.sql.upserts import RowResult
+from core.tenancy.callers import CallerKind
 from core.tenancy.identifiers import check_client_id
+from core.timestamps import format_time
 
 CREATE = (PRODUCT_MANAGE, PRODUCT_PUBLISH)
 UPDATE = (PRODUCT_MANAGE, PRODUCT_PUBLISH, PRODUCT_UNPUBLISH)
@@ -44,14 +47,24 @@ RELATED_ITEMS = query_parameter(
 PARTIAL = query_parameter("partial", "Change only what the body names.", type=bool)
 
 
+class ProductResultBody(Body, kw_only=True):
+    """What became of one entry of a bulk body."""
+
+    index: Annotated[int, Meta(description="The entry's place in the body, from 0.")]
+    code: Annotated[int, Meta(description="The status that the entry would have by itself.")]
+    status: Annotated[str, Meta(description="The name of the status, such as CREATED.")]
+    id: Annotated[str | None, Meta(description="The product, if its id could be read.")] = None
+    message: Annotated[str | None, Meta(description="Why the entry was refused.")] = None
+
+
 class ProductViewSet(ContractViewSet):
     """Products. Any valid token may read those that are published."""
 
     tag = "Products"
-    resource = wire.ProductResponse
-    created = wire.ProductId
-    bulk_result = wire.ProductBulkResponse
-    search_body = wire.ProductSearchBody
+    resource = PRODUCT
+    created = CreatedId
+    bulk_result = ProductResultBody
+    search_body = SearchBody
     has_localized_fields = True
     reads_localized_fields = True
     deletes_unknown = True
@@ -60,24 +73,28 @@ class ProductViewSet(ContractViewSet):
     @operation("GET-product-list-products")
     def list(self, request: Request, tenant: str) -> HttpResponse:
         """List products."""
-        return self.page_response(PRODUCT, self.visible())
+        return self.products_response(q=None)
 
     @operation("POST-product-search-products")
     def search(self, request: Request, tenant: str) -> HttpResponse:
         """Search products."""
-        return self.page_response(PRODUCT, self.visible(), q=self.search_text())
+        return self.products_response(q=self.search_text())
+
+    def products_response(self, *, q: str | None) -> HttpResponse:
+        representation = products_of(self.representation(), self.caller.tenant.id)
+        return self.page_response(representation, self.visible(), q=q)
 
     @operation("GET-product-retrieve-product")
     def retrieve(self, request: Request, tenant: str, product_id: str) -> HttpResponse:
         """Read a product."""
-        conditions = [*self.visible(), Sql("product.external_id = %s", (product_id,))]
-        return self.document_response(PRODUCT, conditions, missing=ProductNotFound(product_id))
+        conditions = [*self.visible(), sql("product.external_id = {id}", id=param(product_id))]
+        return self.document_response(self.representation(), conditions, missing=ProductNotFound(product_id))
 
     @operation(
         "POST-product-create-product",
         scopes=CREATE,
         parameters=(INDEXING, RELATED_ITEMS),
-        request=wire.ProductCreation,
+        request=ProductBody,
     )
     def create(self, request: Request, tenant: str) -> HttpResponse:
         """Create a product.
@@ -86,7 +103,7 @@ class ProductViewSet(ContractViewSet):
         """
         product_id = operations.create_product(
             tenant_id=self.caller.tenant.id,
-            draft=self.read(request.data, product_id=read_new_id(request.data)),
+            body=self.read(request.data),
             publication=self.publication(),
             at=self.at,
         )
@@ -101,7 +118,7 @@ class ProductViewSet(ContractViewSet):
         "PUT-product-update-product",
         scopes=UPDATE,
         parameters=(PARTIAL, INDEXING, RELATED_ITEMS),
-        request=wire.ProductBody,
+        request=ProductBody,
         errors=(404,),
     )
     def update(self, request: Request, tenant: str, product_id: str) -> HttpResponse:
@@ -112,13 +129,12 @@ class ProductViewSet(ContractViewSet):
         if parameters.flag(request.query_params, "partial"):
             return self.change(product_id, request.data)
         product_id = check_client_id(product_id, field="productId")
-        if isinstance(request.data, dict) and request.data.get("id") not in (None, product_id):
+        body = self.read(request.data)
+        if body.external_id not in (None, product_id):
             raise InvalidProduct("The id in the body is not the one in the path.", field="id")
+        body.external_id = product_id
         created = operations.upsert_product(
-            tenant_id=self.caller.tenant.id,
-            draft=self.read(request.data, product_id=product_id),
-            publication=self.publication(),
-            at=self.at,
+            tenant_id=self.caller.tenant.id, body=body, publication=self.publication(), at=self.at
         )
         return id_response(product_id) if created else HttpResponse(status=204)
 
@@ -130,10 +146,9 @@ class ProductViewSet(ContractViewSet):
         """
         return self.change(product_id, request.data)
 
-    def change(self, product_id: str, body: Any) -> HttpResponse:
-        def edit(product: Product) -> ProductDraft:
-            document = apply_patch(product_document(product), body, protected=PROTECTED)
-            return self.read(document, product_id=product_id)
+    def change(self, product_id: str, patch: Any) -> HttpResponse:
+        def edit(product: Product) -> ProductBody:
+            return self.read(apply_patch(product_document(product), patch, protected=PROTECTED))
 
         operations.edit_product(
             tenant_id=self.caller.tenant.id,
@@ -157,7 +172,7 @@ class ProductViewSet(ContractViewSet):
         "POST-product-create-bulk-products",
         scopes=CREATE,
         parameters=(INDEXING, RELATED_ITEMS),
-        request=wire.ProductCreation(many=True),
+        request=[ProductBody],
     )
     def bulk_create(self, request: Request, tenant: str) -> HttpResponse:
         """Create up to 200 products."""
@@ -167,7 +182,7 @@ class ProductViewSet(ContractViewSet):
         "PUT-product-update-bulk-products",
         scopes=UPDATE,
         parameters=(INDEXING, RELATED_ITEMS),
-        request=wire.ProductBulkUpdate(many=True),
+        request=[ProductBody],
     )
     def bulk_update(self, request: Request, tenant: str) -> HttpResponse:
         """Create or replace up to 200 products."""
@@ -176,39 +191,34 @@ class ProductViewSet(ContractViewSet):
     def bulk_response(self, body: object, *, may_exist: bool) -> HttpResponse:
         outcomes = operations.write_products_in_bulk(
             tenant_id=self.caller.tenant.id,
-            drafts=[self.read_row(entry, needs_id=may_exist) for entry in read_batch(body)],
+            bodies=[
+                InvalidProduct("id is missing.", field="id")
+                if may_exist and isinstance(row, ProductBody) and row.external_id is None
+                else row
+                for row in read_bodies(ProductBody, read_batch(body), languages=self.write_languages())
+            ],
             may_exist=may_exist,
             publication=self.publication(),
             at=self.at,
         )
         return multi_status(outcomes, bulk_entry)
 
-    def read_row(self, entry: object, *, needs_id: bool) -> ProductDraft | DomainError:
-        """Read an entry of a bulk body; one that breaks a rule becomes its error."""
-        if isinstance(entry, DomainError):  # refused before it could be read
-            return entry
-        try:
-            product_id = read_new_id(entry)
-            if needs_id and not product_id:
-                raise InvalidProduct("id is missing.", field="id")
-            return self.read(entry, product_id=product_id)
-        except InvalidInput as refused:
-            return refused
+    def representation(self) -> Representation:
+        """Return what the caller may see of a product: shoppers neither segments nor hidden categories."""
+        return PRODUCT if self.caller.kind is CallerKind.SERVICE else PRODUCT_FOR_SHOPPERS
 
     def visible(self) -> Sequence[Sql]:
         """Return the conditions of the products that the caller may see."""
-        conditions = [Sql("product.tenant_id = %s", (self.caller.tenant.id,))]
+        conditions = [sql("product.tenant_id = {tenant}", tenant=param(self.caller.tenant.id))]
         if not self.has_scope(PRODUCT_READ_UNPUBLISHED):
             conditions.append(Sql("product.is_published"))
         return conditions
 
-    def read(self, body: object, *, product_id: str) -> ProductDraft:
-        return read_product(
-            body,
-            content_language=self.header("Content-Language"),
-            default_language=self.caller.tenant.default_language,
-            product_id=product_id,
-        )
+    def read(self, body: object) -> ProductBody:
+        return read_body(ProductBody, body, languages=self.write_languages())
+
+    def write_languages(self) -> LanguageContext:
+        return LanguageContext(self.header("Content-Language"), self.caller.tenant.default_language)
 
     def publication(self) -> Publication:
         return Publication(
@@ -227,3 +237,23 @@ def bulk_entry(outcome: RowResult) -> dict[str, Any]:
     if outcome.error:
         entry["message"] = outcome.error.message
     return entry
+
+
+def product_document(product: Product) -> dict[str, Any]:
+    """Return what clients see of the product, as a patch changes it."""
+    return {
+        "id": product.external_id,
+        "code": product.code,
+        "name": product.name,
+        "description": product.description,
+        "published": product.is_published,
+        "productType": product.product_type,
+        **product.details,
+        "mixins": product.mixins,
+        "metadata": {
+            "createdAt": format_time(product.created_at),
+            "modifiedAt": format_time(product.modified_at),
+            "version": product.version,
+            "mixins": product.mixin_schemas,
+        },
+    }

@@ -5,13 +5,12 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
-from catalog.api import serializers
 from catalog.api.trees import trees_json
 from catalog.api.viewsets.base import SHOW_UNPUBLISHED, CategoryServiceViewSet, json_text
-from catalog.bodies import read_category_ids
+from catalog.bodies import TreeSearchBody, read_category_ids
 from catalog.errors import TreeNotFound
 from catalog.operations.categories import rebuild_tree
-from catalog.representations import DEPRECATED_TREE_FIELDS, TREE_FIELDS
+from catalog.representations import CATEGORY_TREE, DEPRECATED_TREE, DEPRECATED_TREE_FIELDS, TREE_FIELDS
 from core.api.error_bodies import TYPED_ERRORS
 from core.api.parameters import query_parameter
 from core.api.schema import operation
@@ -27,8 +26,8 @@ class CategoryTreeViewSet(CategoryServiceViewSet):
     """Trees of categories."""
 
     tag = "Category trees"
-    resource = serializers.CategoryTreeResponse
-    search_body = serializers.TreeSearchBody
+    resource = CATEGORY_TREE
+    search_body = TreeSearchBody
     has_page_parameters = False
 
     @operation("GET-category-tree-retrieve-category-tree", parameters=(SHOW_UNPUBLISHED, CATEGORY_IDS))
@@ -84,10 +83,10 @@ class CategoryTreeViewSet(CategoryServiceViewSet):
 
 
 class DeprecatedCategoryTreeViewSet(CategoryServiceViewSet):
-    """The tree of all published categories as one object: its root stands for the forest."""
+    """The tree of all published categories as one object, below a root that has no category."""
 
     tag = "Category trees"
-    resource = serializers.DeprecatedCategoryTree
+    resource = DEPRECATED_TREE
     has_page_parameters = False
     error_format = TYPED_ERRORS
 

@@ -30,10 +30,12 @@ class Command(BaseCommand):
         except OperationalError as error:
             raise CommandError(failure_in_words(error)) from error
         if left:
-            raise CommandError(f"{left} categories stand wrong. Run again with --fix to repair them.")
+            raise CommandError(
+                f"{left} categories are in a wrong place. Run again with --fix to repair them."
+            )
 
     def check_tree(self, tenant: Tenant, *, fixes: bool) -> int:
-        """Report the tree, repair it when asked, and return how many categories still stand wrong."""
+        """Report the tree, repair it when asked, and return how many categories are still wrong."""
         problems = tree_problems(tenant.pk)
         for problem in problems[:MOST_SHOWN]:
             self.stdout.write(f"{tenant.name}: {problem.category_id}: {problem.message}")
@@ -46,11 +48,11 @@ class Command(BaseCommand):
             return len(problems)
         with transaction.atomic():
             tree = locked_tree(tenant.pk)
-            # No write closes a circle, so there is none to look for under the lock when none was found.
+            # No write makes a cycle, so there is none to look for under the lock when none was found.
             lifted = tree.break_cycles() if any(found.kind == "cycle" for found in problems) else []
             changed = tree.place_forest()
         for category_id in lifted:
             self.stdout.write(f"{tenant.name}: {category_id} hung in a cycle and is a root category now")
         left = tree_problems(tenant.pk)
-        self.stdout.write(f"{tenant.name}: repaired {changed} categories, {len(left)} stand wrong")
+        self.stdout.write(f"{tenant.name}: repaired {changed} categories, {len(left)} are still wrong")
         return len(left)

@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_OWN
+from catalog.subtrees import is_shown
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch
 from core.api.schema import operation
@@ -102,7 +103,11 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
 
     def across_response(self, sight: ResolvedSegments, at: datetime) -> HttpResponse:
         """Answer a page of the items of all segments of the sight."""
-        conditions = [self.tenant_condition("assignment"), open_at(at, "assignment")]
+        conditions = [
+            self.tenant_condition("assignment"),
+            open_at(at, "assignment"),
+            is_shown(Sql("assignment.category_id")),
+        ]
         parts = KeyPartitions.of_keys("segment_id", sight.segment_ids)
         return self.page_response(ITEM_ASSIGNMENT, conditions, parts=parts, keeps_plan=True)
 
@@ -113,7 +118,11 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
 
     def items_seen(self, sight: ResolvedSegments) -> Sequence[Sql]:
         """Return the conditions of the assignments that count in the one segment of the sight."""
-        return [*self.items_of(Sql("%s", sight.segment_ids)), open_at(self.at, "assignment")]
+        return [
+            *self.items_of(Sql("%s", sight.segment_ids)),
+            open_at(self.at, "assignment"),
+            is_shown(Sql("assignment.category_id")),
+        ]
 
     def items_of_segments(self, conditions: Sequence[Sql]) -> Sql:
         """The condition that an assignment's segment meets these conditions."""

@@ -209,7 +209,7 @@ def test_segments_keep_assignments_of_their_categories(
         assert ids(public_api.get(URL, withSubcategories="true", segmentsIds=query)) == expected
 
 
-def test_a_customer_names_own_segments_alone(
+def test_a_customer_names_only_own_segments(
     customer_api: Callable[..., Api], service_api: Callable[..., Api], shop: Tenant, site: Site
 ) -> None:
     customer = CustomerFactory(tenant=shop)
@@ -269,12 +269,12 @@ def test_a_product_is_assigned_once(api: Api, shop: Tenant) -> None:
     ("body", "detail"),
     [
         (reference("none"), "Please provide a valid assignment reference id"),
-        ({"ref": {"type": "PRODUCT"}}, "Please provide a valid assignment reference id"),
-        ({"ref": {"id": "", "type": "PRODUCT"}}, "Please provide a valid assignment reference id"),
-        ({"ref": {"id": "p-b"}}, "Please provide a valid assignment reference type"),
-        ({"ref": {"id": "p-b", "type": "CATEGORY"}}, "The assignment reference type must be PRODUCT"),
-        ({}, "Please provide an assignment reference"),
-        (None, "Please provide an assignment reference"),
+        ({"ref": {"type": "PRODUCT"}}, "ref.id is missing."),
+        ({"ref": {"id": "", "type": "PRODUCT"}}, "ref.id must not be empty."),
+        ({"ref": {"id": "p-b"}}, "ref.type is missing."),
+        ({"ref": {"id": "p-b", "type": "CATEGORY"}}, "ref.type must be PRODUCT."),
+        ({}, "ref is missing."),
+        (None, "ref is missing."),
     ],
 )
 def test_a_faulty_reference_is_refused(api: Api, shop: Tenant, body: Any, detail: str) -> None:
@@ -334,13 +334,13 @@ def test_bulk_creation_reports_each_row_from_zero(api: Api, shop: Tenant) -> Non
             "index": 4,
             "code": 400,
             "status": "Bad Request",
-            "message": "Please provide a valid assignment reference type",
+            "message": "ref.id is missing. ref.type is missing.",
         },
         {
             "index": 5,
             "code": 400,
             "status": "Bad Request",
-            "message": "Please provide an assignment reference",
+            "message": "The body must be an object.",
         },
     ]
 

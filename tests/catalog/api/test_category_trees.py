@@ -40,7 +40,7 @@ def forest(tenant: Tenant) -> Tenant:
 
 
 def outline(trees: list[dict[str, Any]]) -> list[Any]:
-    """Ids alone, each with those below it."""
+    """Only ids, each with those below it."""
     return [
         (tree["id"], outline(tree["subcategories"])) if tree["subcategories"] else tree["id"]
         for tree in trees

@@ -15,8 +15,8 @@ from catalog.errors import DuplicatedCode
 from catalog.imports.category_files import CATEGORY_FILES
 from catalog.models import Category, Product
 from catalog.operations import category_imports
-from catalog.operations.categories import CategoryDraft, create_category, delete_category, upsert_category
-from catalog.operations.category_imports import CategoryRow, upsert_categories_in_bulk
+from catalog.operations.categories import create_category, delete_category, upsert_category
+from catalog.operations.category_imports import upsert_categories_in_bulk
 from catalog.tree_checks import tree_problems
 from config.demo import loading
 from config.demo.calendar import Calendar
@@ -35,7 +35,7 @@ from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
 from segments.models import Segment
 from tests.core.imports.conftest import run_command
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
-from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
+from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory, category_body
 from tests.factories.coupons import CouponFactory
 from tests.factories.segments import SegmentFactory
 
@@ -78,8 +78,8 @@ def stored() -> list[Any]:
 
 def write_everything(tenant: Tenant) -> None:
     """Write to one row of each kind, as other sessions do; each takes the locks that its kind asks for."""
-    draft = CategoryDraft(name={"en": "Meanwhile"}, is_published=True)
-    upsert_category(tenant_id=tenant.pk, external_id="meanwhile", draft=draft, at=AT)
+    body = category_body("meanwhile", {"en": "Meanwhile"})
+    upsert_category(tenant_id=tenant.pk, body=body, at=AT)
     with connection.cursor() as cursor:
         for model in (Tenant, *NAMED):
             cursor.execute(f"SELECT FROM {model._meta.db_table} FOR UPDATE")
@@ -227,8 +227,8 @@ def test_a_dry_run_on_copies_lists_the_columns_that_are_emptied(
 
 def change(row: Any, values: Mapping[str, Any]) -> None:
     if isinstance(row, Category):
-        draft = CategoryDraft(code=row.code, is_published=True, **values)
-        upsert_category(tenant_id=row.tenant_id, external_id=row.external_id, draft=draft, at=AT)
+        body = category_body(row.external_id, code=row.code, **values)
+        upsert_category(tenant_id=row.tenant_id, body=body, at=AT)
         return
     type(row).objects.filter(pk=row.pk).update(version=row.version + 1, **values)
 
@@ -285,18 +285,18 @@ def test_an_import_of_unchanged_categories_takes_no_lock(shop, tenant, holder, i
 
 def test_an_import_that_planned_before_another_write_plans_again(shop, tenant, monkeypatch):
     lock = category_imports.locked_tree
-    pending = [CategoryDraft(name={"en": "Quicker"}, code="X", parent_id="bikes", is_published=True)]
+    pending = [category_body("quicker", {"en": "Quicker"}, code="X", parent_id="bikes")]
 
     def overtaken(tenant_id: int) -> Any:
         if pending:
-            draft = pending.pop()
-            elsewhere(lambda: create_category(tenant_id=tenant_id, external_id="quicker", draft=draft, at=AT))
+            body = pending.pop()
+            elsewhere(lambda: create_category(tenant_id=tenant_id, body=body, at=AT))
         return lock(tenant_id)
 
     monkeypatch.setattr(category_imports, "locked_tree", overtaken)
     rows = [
-        CategoryRow(external_id="slower", name={"en": "Slower"}, code="x", parent_id="bikes"),
-        CategoryRow(external_id="below", name={"en": "Below"}, parent_id="quicker"),
+        category_body(external_id="slower", name={"en": "Slower"}, code="x", parent_id="bikes"),
+        category_body(external_id="below", name={"en": "Below"}, parent_id="quicker"),
     ]
 
     outcomes = upsert_categories_in_bulk(tenant_id=tenant.pk, rows=rows, at=AT)
@@ -324,7 +324,7 @@ def test_an_import_plans_while_another_session_holds_the_tree(shop, tenant, hold
 
     monkeypatch.setattr(category_imports, "planned_write", counted)
     monkeypatch.setattr(category_imports, "locked_tree", released)
-    row = CategoryRow(external_id="new", name={"en": "New"})
+    row = category_body(external_id="new", name={"en": "New"})
 
     upsert_categories_in_bulk(tenant_id=tenant.pk, rows=[row], at=AT)
 

@@ -8,6 +8,7 @@ import pytest
 
 from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Site
+from catalog.models import Category
 from segments.models import Segment
 from tests.conftest import Api
 from tests.factories.accounts import SiteFactory
@@ -149,3 +150,13 @@ def test_a_match_takes_one_statement(
     with django_assert_num_queries(1):
         answer = manager.post(MATCH, body(*(product.external_id for product in products)))
     assert len(answer.json()) == size
+
+
+@pytest.mark.parametrize(("hidden", "found"), [("tools", []), ("hammers", ["A"]), ("sledges", ["A", "B"])])
+def test_categories_below_an_unpublished_one_hold_nothing(
+    manager: Api, gold: Segment, products: dict[str, Any], hidden: str, found: list[str]
+) -> None:
+    Category.objects.filter(external_id=hidden).update(is_published=False)
+    ItemAssignmentFactory(segment=gold, product=None, category=products["tools"], includes_subcategories=True)
+    ItemAssignmentFactory(segment=gold, product=None, category=products["sledges"])
+    assert [row["id"] for row in manager.post(MATCH, body("A", "B", "C")).json()] == found

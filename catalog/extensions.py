@@ -1,0 +1,49 @@
+"""What apps above the catalogue add to it. They register it in `AppConfig.ready`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from catalog.representations import PRODUCT
+from core.representation.fields import Field
+from core.sql.composition import Sql
+from core.tenancy.callers import Caller
+
+
+class SegmentFilter(Protocol):
+    """Returns a SELECT of the keys of the categories that are assigned to one of the segments."""
+
+    def __call__(self, *, caller: Caller, segment_ids: Sequence[str], at: datetime) -> Sql: ...
+
+
+_segment_filters: list[SegmentFilter] = []
+_category_actions: list[Callable[..., Any]] = []
+
+
+def register_segment_filter(segment_filter: SegmentFilter) -> None:
+    """Make the parameter `segmentsIds` of assignments work."""
+    _segment_filters[:] = [segment_filter]
+
+
+def categories_of_segments(*, caller: Caller, segment_ids: Sequence[str], at: datetime) -> Sql:
+    """Return a SELECT of the keys of the categories of these segments; none without an app that has some."""
+    for segment_filter in _segment_filters:
+        return segment_filter(caller=caller, segment_ids=segment_ids, at=at)
+    return Sql("SELECT NULL::bigint WHERE FALSE")
+
+
+def register_category_action(action: Callable[..., Any]) -> None:
+    """Add an action to the list of categories in the admin."""
+    if action not in _category_actions:
+        _category_actions.append(action)
+
+
+def category_actions() -> tuple[Callable[..., Any], ...]:
+    """Return the actions that other apps add to the list of categories in the admin."""
+    return tuple(_category_actions)
+
+
+def register_product_field(name: str, field: Field, description: Mapping[str, Any]) -> None:
+    """Add a field to the products that services read, and say what it is in the OpenAPI document."""
+    PRODUCT.fields[name] = field
+    PRODUCT.documented[name] = dict(description)

@@ -1,0 +1,89 @@
+"""Ids that no address reaches, derived from the addresses of the contract."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from catalog.api.urls import urlpatterns
+from catalog.errors import InvalidCategory, InvalidProduct
+from catalog.models import Product
+from catalog.operations.categories import create_category, upsert_category
+from catalog.operations.category_imports import upsert_categories_in_bulk
+from catalog.operations.products import RESERVED_IDS as RESERVED_PRODUCTS
+from catalog.operations.products import create_product
+from catalog.operations.values import RESERVED_IDS as RESERVED_CATEGORIES
+from core.tenancy.models import Tenant
+from tests.core.imports.conftest import run_command
+from tests.factories.catalog import ProductFactory, category_body, product_body
+
+AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
+DOTS = {".", ".."}
+
+
+def fixed_words(argument: str) -> set[str]:
+    """Return the words that addresses have where others have the argument."""
+    addresses = [str(pattern.pattern).split("/") for pattern in urlpatterns]
+    places = {tuple(parts[: parts.index(argument)]) for parts in addresses if argument in parts}
+    return {
+        parts[len(place)]
+        for place in places
+        for parts in addresses
+        if tuple(parts[: len(place)]) == place and len(parts) > len(place)
+    } - {argument}
+
+
+def test_the_reserved_ids_are_the_fixed_words_of_the_addresses() -> None:
+    of_categories = fixed_words("<category_id>") - {"<root_category_id>"}
+    assert of_categories | DOTS | {"root", "null"} == RESERVED_CATEGORIES
+    assert fixed_words("<product_id>") | DOTS == RESERVED_PRODUCTS
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("reserved", sorted(RESERVED_CATEGORIES))
+def test_no_category_gets_a_reserved_id(tenant: Tenant, reserved: str) -> None:
+    body = category_body(reserved)
+    for write in (create_category, upsert_category):
+        with pytest.raises(InvalidCategory, match="is reserved"):
+            write(tenant_id=tenant.pk, body=body, at=AT)
+    [outcome] = upsert_categories_in_bulk(tenant_id=tenant.pk, rows=[body], at=AT)
+    assert isinstance(outcome.error, InvalidCategory)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["categories", "products"])
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ("search,Tea", "reserved"),
+        ("..,Tea", "reserved"),
+        ("tea, ", "at least one language"),
+        ("tea,\u200b", "at least one language"),
+    ],
+)
+def test_files_are_held_to_the_rules_of_ids_and_names(
+    tenant: Tenant, tmp_path: Path, kind: str, values: str, reason: str
+) -> None:
+    header = "id,localizedName.en,published,code" if kind == "categories" else "id,name.en,published,code"
+    source, rejects = tmp_path / "rows.csv", tmp_path / "rejects.csv"
+    source.write_text(f"{header}\n{values},true,c\n")
+    answer = run_command(f"upsert_{kind}", source, tenant=tenant.name, rejects=rejects, json=True)
+    assert answer.counts == {"refused": 1}
+    assert reason in rejects.read_text()
+
+
+@pytest.mark.django_db
+def test_a_file_does_not_leave_a_product_without_a_visible_name(tenant: Tenant, tmp_path: Path) -> None:
+    ProductFactory(tenant=tenant, external_id="tea", name={"en": "Tea", "de": "\u200b\u00a0"})
+    source = tmp_path / "rows.csv"
+    source.write_text("id,code,name.en\ntea,c,\n")
+    answer = run_command("upsert_products", source, tenant=tenant.name, json=True)
+    assert answer.counts == {"refused": 1}
+    assert Product.objects.get().name["en"] == "Tea"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("reserved", sorted(RESERVED_PRODUCTS))
+def test_no_product_gets_a_reserved_id(tenant: Tenant, reserved: str) -> None:
+    with pytest.raises(InvalidProduct, match="is reserved"):
+        create_product(tenant_id=tenant.pk, body=product_body(reserved, code="c", name={"en": "N"}), at=AT)
