@@ -1,29 +1,43 @@
-"""What can go wrong with who there is and who calls."""
+"""What can go wrong with accounts, and with who calls."""
 
 from core.errors import AlreadyExists, Conflict, DomainError, InvalidInput, NotAllowed, NotAuthenticated
 
 
+def challenge(reason: str) -> str:
+    """Return the header WWW-Authenticate (RFC 6750) that says why a token was refused."""
+    return f'Bearer error="invalid_token", error_description="{reason}"'
+
+
 class InvalidAccessToken(NotAuthenticated):
-    """The access token is none of ours, was tampered with, or has been revoked."""
+    """The access token was not issued by the service, or was tampered with."""
 
     code = "invalid_access_token"
+    challenge = challenge("The access token is malformed or was not issued by this service")
 
     def __init__(self, message: str = "Invalid access token") -> None:
         super().__init__(message)
 
 
+class AccessTokenRevoked(InvalidAccessToken):
+    """The session, client, tenant, customer or contact behind the access token has ended or is shut out."""
+
+    code = "access_token_revoked"
+    challenge = challenge("The access token was revoked")
+
+
 class AccessTokenExpired(NotAuthenticated):
-    """The access token was good, but its time is over."""
+    """The access token was good, but has expired."""
 
     code = "access_token_expired"
     fault_code = "keymanagement.service.access_token_expired"
+    challenge = challenge("The access token expired")
 
     def __init__(self) -> None:
         super().__init__("Access Token expired")
 
 
 class InvalidRefreshToken(NotAuthenticated):
-    """The refresh token is none of ours, is over, was used before, or its session has ended."""
+    """The refresh token is unknown, has expired, was used before, or its session has ended."""
 
     code = "invalid_refresh_token"
     fault_code = "oauth.v2.InvalidRefreshToken"
@@ -43,7 +57,7 @@ class UnknownClient(NotAuthenticated):
 
 
 class InvalidCredentials(NotAuthenticated):
-    """E-mail and password do not belong to a customer who may log in; which of them is wrong is not told."""
+    """E-mail and password are not those of a customer who may log in. Which one is wrong stays secret."""
 
     code = "invalid_credentials"
     fault_code = "oauth.v2.InvalidCredentials"
@@ -132,18 +146,70 @@ class UnknownReference(InvalidInput):
 
 
 class LegalEntityCycle(InvalidInput):
-    """A legal entity cannot stand below itself."""
+    """A legal entity cannot be below itself."""
 
     code = "legal_entity_cycle"
 
     def __init__(self) -> None:
-        super().__init__("A legal entity cannot stand below itself.", field="parentId")
+        super().__init__("A legal entity cannot be below itself.", field="parentId")
 
 
 class UnacceptablePassword(InvalidInput):
-    """The password is too easily guessed; the message says everything that is wrong with it."""
+    """The password is easily guessed; the message says everything that is wrong with it."""
 
     code = "unacceptable_password"
+
+
+class WrongPassword(InvalidInput):
+    """The current password, which a change needs, is another one."""
+
+    code = "wrong_password"
+
+    def __init__(self) -> None:
+        super().__init__("currentPassword is not the customer's password.", field="currentPassword")
+
+
+class UnusableResetToken(InvalidInput):
+    """The token that sets a new password is unknown, has expired or was used."""
+
+    code = "unusable_reset_token"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "token is not valid (any more): it is good once and for a short time. Request another one.",
+            field="token",
+        )
+
+
+class NoIdentityProvider(InvalidInput):
+    """The tenant has no identity provider, so nobody can log in by one."""
+
+    code = "no_identity_provider"
+
+
+class NoPasswordMigration(InvalidInput):
+    """Hashes of other systems are kept only for a time that the tenant has named."""
+
+    code = "no_password_migration"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "legacyAuth needs an active password migration: configure"
+            " config/password-migration-retention first.",
+            field="account.legacyAuth",
+        )
+
+
+class PasswordMigrationUnderway(InvalidInput):
+    """The tenant still has customers with hashes of another system."""
+
+    code = "password_migration_underway"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Customers with legacyAuth are left, so the configuration stays; move retentionEndDate earlier"
+            " to end the migration sooner."
+        )
 
 
 class OnlyStaffMayChange(NotAllowed):

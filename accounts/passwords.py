@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
-from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.auth.hashers import check_password, identify_hasher, make_password
 
-from core.errors import Overloaded
+from core.errors import InvalidInput, Overloaded
 
 LONGEST_WAIT = 1.0  # seconds
+# Bounds for hashes that were made elsewhere: one that is checked at every login must not take seconds.
+LARGEST_COSTS = {"iterations": 5_000_000, "memory_cost": 1 << 18, "time_cost": 20, "block_size": 32}
+LARGEST_WORK_FACTORS = {"scrypt": 1 << 18}
+LARGEST_WORK_FACTOR = 16  # of bcrypt, as an exponent
 
 
 class HashingSlots:
@@ -67,3 +71,24 @@ def is_password(password: str, encoded: str) -> bool:
     """Say whether this is the password that was hashed. Raises Overloaded when no slot is free."""
     with hashing_slots.take():
         return check_password(password, encoded)
+
+
+def check_encoded_password(encoded: str) -> None:
+    """Raise InvalidInput unless one of settings.PASSWORD_HASHERS verifies this hash at a bearable cost."""
+    field = "account.passwordHash"
+    try:
+        hasher = identify_hasher(encoded)
+        decoded = hasher.decode(encoded)
+    except (AssertionError, IndexError, KeyError, TypeError, ValueError):
+        raise InvalidInput(
+            "passwordHash must be in an encoding of Django that this service verifies, such as"
+            " pbkdf2_sha256$<iterations>$<salt>$<hash>; send hashes of other systems as legacyAuth.",
+            field=field,
+        ) from None
+    most = {
+        **LARGEST_COSTS,
+        "work_factor": LARGEST_WORK_FACTORS.get(str(hasher.algorithm), LARGEST_WORK_FACTOR),
+    }
+    for name, bound in most.items():
+        if isinstance(cost := decoded.get(name), int) and not 0 < cost <= bound:
+            raise InvalidInput(f"passwordHash has {name} {cost}; the most is {bound}.", field=field)

@@ -1,5 +1,7 @@
 """What clients read of customers, legal entities, contact assignments and sites."""
 
+from typing import Any
+
 from core.representation.fields import Boolean, Computed, Field, Integer, Json, Nested, Text, Texts, Time
 from core.representation.representations import Representation
 
@@ -12,6 +14,38 @@ def metadata(alias: str) -> dict[str, Field]:
         "modifiedAt": Time(f"{alias}.modified_at"),
         "mixins": Json(f"{alias}.mixin_schemas"),
     }
+
+
+DOCUMENTED_METADATA = {
+    "metadata.version": {"description": "Grows by one with every write."},
+    "metadata.createdAt": {"description": "When the document was made."},
+    "metadata.modifiedAt": {"description": "When the document was last changed."},
+    "metadata.mixins": {"description": "The address of the schema of each mixin."},
+    "mixins": {"description": "Attributes of the shop's own, by mixin."},
+}
+CONTACT_TYPES = ["PRIMARY", "BILLING", "LOGISTICS", "CONTACT"]
+
+
+def entity_documentation(prefix: str = "") -> dict[str, dict[str, Any]]:
+    """Describe the fields of a legal entity, below the prefix."""
+    ids = {"type": "array", "items": {"type": "object", "properties": {"id": {"type": "string"}}}}
+    described: dict[str, dict[str, Any]] = {
+        "id": {"description": "The legal entity's id."},
+        "name": {"description": "The legal entity's name."},
+        "type": {"enum": ["COMPANY", "SUBSIDIARY"], "description": "Whether it belongs to another company."},
+        "parentId": {"description": "The id of the legal entity that it belongs to."},
+        "legalInfo": {"description": "How the legal entity is registered."},
+        "accountLimit": {"description": "Up to which amount it may buy: `currency` and `value`."},
+        "customerGroups": {**ids, "description": "The groups of its customers, each with an id."},
+        "entitiesAddresses": {**ids, "description": "The ids of its locations."},
+        "approvalGroup": {**ids, "description": "The ids of the customers who approve its orders."},
+        "restrictions": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "What limits who may see it.",
+        },
+    }
+    return {f"{prefix}{name}": schema for name, schema in described.items()}
 
 
 HAS_CONTACTS = """EXISTS (
@@ -40,9 +74,9 @@ PROFILE: dict[str, Field] = {
     "contactEmail": Text("customer.email"),
     "contactPhone": Text("customer.contact_phone", omit_empty=True),
     "company": Text("customer.company", omit_empty=True),
-    "preferredLanguage": Text("customer.preferred_language"),
-    "preferredCurrency": Text("customer.preferred_currency"),
-    "preferredSite": Text("customer.preferred_site"),
+    "preferredLanguage": Text("customer.preferred_language", omit_empty=True),
+    "preferredCurrency": Text("customer.preferred_currency", omit_empty=True),
+    "preferredSite": Text("customer.preferred_site", omit_empty=True),
     "photoUrl": Text("customer.photo_url", omit_empty=True),
     "businessModel": Text(f"CASE WHEN {HAS_CONTACTS} THEN 'B2B' ELSE 'B2C' END"),
     "b2b": Nested(
@@ -57,10 +91,62 @@ PROFILE: dict[str, Field] = {
     "metadata": Nested(metadata("customer")),
 }
 DERIVED = ("businessModel", "b2b", "lastLogin")
-PROFILES = Representation(table="accounts_customer", alias="customer", fields=PROFILE, derived=DERIVED)
+DOCUMENTED_PROFILE: dict[str, dict[str, Any]] = {
+    **DOCUMENTED_METADATA,
+    "id": {"description": "The customer's number."},
+    "customerNumber": {"description": "The customer's number, which is the id."},
+    "title": {"description": "How the customer is addressed, such as MS."},
+    "firstName": {"description": "The first name."},
+    "middleName": {"description": "The middle name."},
+    "lastName": {"description": "The last name."},
+    "contactEmail": {"format": "email", "description": "The e-mail, which is the login."},
+    "contactPhone": {"description": "The telephone number."},
+    "company": {"description": "The company that the customer works for, as they write it."},
+    "preferredLanguage": {"description": "The customer's language, at first the tenant's."},
+    "preferredCurrency": {"description": "The customer's currency (ISO 4217), at first the tenant's."},
+    "preferredSite": {"description": "The customer's site, at first the tenant's default site."},
+    "photoUrl": {"format": "uri", "description": "The address of a picture."},
+    "businessModel": {"enum": ["B2B", "B2C"], "description": "B2B for contacts of legal entities."},
+    "b2b.companyRegistrationId": {"description": "The registration number of the company."},
+    "b2b.legalEntities": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "id": {"type": "string"},
+                "name": {"type": "string"},
+                "contactAssignmentId": {"type": "string"},
+            },
+        },
+        "description": "The legal entities that the customer is a contact of.",
+    },
+    "accounts": {
+        "type": "array",
+        "items": {"type": "object", "properties": {"id": {"type": "string", "format": "email"}}},
+        "description": "The customer's logins; `id` is the e-mail.",
+    },
+    "lastLogin": {"description": "When the customer last logged in."},
+}
+PROFILES = Representation(
+    table="accounts_customer",
+    alias="customer",
+    name="CustomerProfile",
+    documented=DOCUMENTED_PROFILE,
+    fields=PROFILE,
+    derived=DERIVED,
+)
 CUSTOMERS = Representation(
     table="accounts_customer",
     alias="customer",
+    name="Customer",
+    documented={
+        **DOCUMENTED_PROFILE,
+        "email": {"format": "email", "description": "The e-mail, which is the login."},
+        "type": {"enum": ["CUSTOMER", "CONTACT"], "description": "Whether this is a mere contact."},
+        "active": {"description": "Whether the customer may log in at all."},
+        "onHold": {"description": "Whether the customer may not log in for the time being."},
+        "metadataCreatedAt": {"description": "When the customer was made."},
+    },
     fields={
         **PROFILE,
         "email": Text("customer.email"),
@@ -97,6 +183,8 @@ PARENT = (
 LEGAL_ENTITIES = Representation(
     table="accounts_legalentity",
     alias="legal_entity",
+    name="LegalEntity",
+    documented={**DOCUMENTED_METADATA, **entity_documentation()},
     joins={"parent": PARENT},
     fields={
         **legal_entity_fields((), ("parent",)),
@@ -110,6 +198,19 @@ CONTACT_ASSIGNMENTS = Representation(
     table="accounts_contactassignment",
     alias="contact",
     derived=("legalEntity", "customer"),
+    name="ContactAssignment",
+    documented={
+        **DOCUMENTED_METADATA,
+        **entity_documentation("legalEntity."),
+        "id": {"description": "The contact assignment's id."},
+        "customer.id": {"description": "The customer's number."},
+        "customer.name": {"description": "The customer's first name."},
+        "customer.surname": {"description": "The customer's last name."},
+        "customer.email": {"format": "email", "description": "The customer's e-mail."},
+        "customer.phone": {"description": "The customer's telephone number."},
+        "type": {"enum": CONTACT_TYPES, "description": "What the customer does for the legal entity."},
+        "primary": {"description": "Whether this is the first contact to turn to."},
+    },
     joins={
         "legal_entity": (
             "LEFT JOIN accounts_legalentity AS legal_entity"
@@ -145,6 +246,41 @@ SITES = Representation(
     table="accounts_site",
     alias="site",
     derived=("default",),
+    name="Site",
+    documented={
+        **DOCUMENTED_METADATA,
+        "code": {"description": "The site's code."},
+        "name": {"description": "The site's name."},
+        "active": {"description": "Whether customers see the site."},
+        "default": {"description": "Whether this is the site where none is named."},
+        "includesTax": {"nullable": True, "description": "Whether prices include tax."},
+        "defaultLanguage": {"description": "The language where none is named."},
+        "languages": {"description": "The site's languages (ISO 639-1)."},
+        "currency": {"description": "The site's currency (ISO 4217)."},
+        "availableCurrencies": {"description": "The currencies that customers may choose."},
+        "homeBase": {
+            "description": "Where the site is at home: `address`, `location`, `timezone`. Empty for a"
+            " site that was made without."
+        },
+        "shipToCountries": {"description": "The countries that the site ships to (ISO 3166-1)."},
+        "taxDeterminationBasedOn": {
+            "enum": ["BILLING_ADDRESS", "SHIPPING_ADDRESS"],
+            "description": "Which address decides on the tax.",
+        },
+        **{
+            name: {
+                "type": "array",
+                "items": {"type": "object", "additionalProperties": True},
+                "description": f"Settings of the {name} service, kept unchanged.",
+            }
+            for name in ("shipping", "payment", "tax")
+        },
+        "assistedBuying": {"description": "Where staff buys for customers: `storefrontUrl`."},
+        "cartCalculationScale": {
+            "type": "integer",
+            "description": "The decimals that carts are calculated with.",
+        },
+    },
     fields={
         "code": Text("site.code"),
         "name": Text("site.name"),

@@ -257,6 +257,25 @@ TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", default=0)
 PASSWORD_HASHING_SLOTS = env.number("PASSWORD_HASHING_SLOTS", default=1, least=1)
 # How many searches with a regular expression by shoppers each process runs at once; more are 503.
 PUBLIC_REGEX_SEARCHES = env.number("PUBLIC_REGEX_SEARCHES", default=1, least=1)
+# Which class verifies a password hash of another system, by the algorithm that an import of customers names.
+LEGACY_PASSWORD_VERIFIERS = {
+    "phpass": "accounts.identity.legacy_passwords.Phpass",
+    "ldap-ssha": "accounts.identity.legacy_passwords.LdapSaltedSha1",
+}
+# How long a token that sets a new password is good, in seconds, and the address of the storefront's page that
+# takes it, with {token} in it; without an address the e-mail has the token only.
+PASSWORD_RESET_LIFETIME = env.number("PASSWORD_RESET_LIFETIME", default=3_600, least=60)
+PASSWORD_RESET_URL = env.text("PASSWORD_RESET_URL", default="")
+# E-mails to customers. With DEBUG they are printed.
+EMAIL_BACKEND = f"django.core.mail.backends.{'console' if DEBUG else 'smtp'}.EmailBackend"
+EMAIL_HOST = env.text("EMAIL_HOST", default="localhost")
+EMAIL_PORT = env.number("EMAIL_PORT", default=25, least=1)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", default="")
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", default="shop@localhost")
+EMAIL_IN_BACKGROUND = True
 # How often customers may sign up from one address within 15 minutes.
 SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 # How often a client at an address may fail to use a coupon, within so many seconds, until it must wait.

@@ -7,9 +7,10 @@ Null stands for an absent optional field, also for one whose type does not have 
 are ignored, since clients send back what they read.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache, partial
 from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
@@ -23,8 +24,10 @@ from core.tenancy.identifiers import CLIENT_ID
 from core.text import has_visible_character
 from core.timestamps import parse_time
 
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 LARGEST_VERSION = 2_147_483_647
 LONGEST_REFERENCE = 128
+NO_TEXT = "must be a text"  # said even where a type has a message of its own
 MESSAGE = "message"  # the key in Meta.extra of the sentence that follows the name of the field
 
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -231,7 +234,7 @@ class _Walk:
             case inspect.IntType() if isinstance(value, float) and value.is_integer():
                 value = int(value)  # 5.0 of a client that has only one type of numbers
         for fault in faults(kind, value):
-            self.refuse(path, message or fault)
+            self.refuse(path, fault if fault == NO_TEXT or not message else message)
             break
         return value
 
@@ -313,13 +316,16 @@ def faults(kind: inspect.Type, value: object) -> Iterator[str]:
     match kind:
         case inspect.StrType():
             if not isinstance(value, str):
-                yield "must be a text"
+                yield NO_TEXT
             elif kind.min_length and len(value) < kind.min_length:
                 yield "must not be empty" if kind.min_length == 1 else f"needs {kind.min_length} characters"
             elif kind.max_length is not None and len(value) > kind.max_length:
                 yield f"is longer than {kind.max_length} characters"
             elif kind.pattern is not None and not matches(kind, value):
                 yield f"must match {kind.pattern}"
+        case inspect.DateType():
+            if not is_date(value):
+                yield "must be a date such as 2024-01-31"
         case inspect.BoolType():
             if not isinstance(value, bool):
                 yield "must be true or false"
@@ -330,7 +336,7 @@ def faults(kind: inspect.Type, value: object) -> Iterator[str]:
                 yield from out_of_bounds(kind, value)
         case inspect.FloatType() | inspect.DecimalType():
             number = as_number(value)
-            if number is None:
+            if number is None or (isinstance(kind, inspect.FloatType) and isinstance(value, str)):
                 yield "must be a number"
             elif isinstance(kind, inspect.FloatType):
                 yield from out_of_bounds(kind, number)
@@ -348,6 +354,15 @@ def matches(kind: inspect.StrType, value: str) -> bool:
     except msgspec.ValidationError:
         return False
     return True
+
+
+def is_date(value: object) -> bool:
+    try:
+        return (
+            isinstance(value, str) and DATE.fullmatch(value) is not None and bool(date.fromisoformat(value))
+        )
+    except ValueError:  # the 30th of February
+        return False
 
 
 def as_number(value: object) -> Decimal | None:

@@ -124,9 +124,19 @@ class MissingScope(NotAllowed):
 
 
 class NotAuthenticated(DomainError):
-    """No token, or one that is not valid (any more)."""
+    """No token, or one that is not valid (any more). `challenge` is the header WWW-Authenticate."""
 
     code = "not_authenticated"
+    challenge = "Bearer"
+
+
+class MissingAccessToken(NotAuthenticated):
+    """The request has no access token."""
+
+    challenge = 'Bearer error_description="The access token is missing"'
+
+    def __init__(self) -> None:
+        super().__init__("Invalid access token")
 
 
 class TooManyAttempts(DomainError):

@@ -39,3 +39,11 @@ def invisible_character(text: str) -> str:
             name = unicodedata.name(character, "control character")
             return f"{name} (U+{ord(character):04X})"
     return ""
+
+
+def trimmed(text: str) -> str:
+    """Return the text without blanks and invisible characters at its ends, which people paste unseen."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
+    visible = [index for index, character in enumerate(text) if has_visible_character(character)]
+    return text[visible[0] : visible[-1] + 1] if visible else ""

@@ -1,23 +1,31 @@
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from accounts.admin.changes import change_of
-from accounts.forms.customers import CustomerForm
+from accounts.forms.customers import CustomerForm, CustomerPasswordForm
+from accounts.identity.operations.passwords import send_reset_token
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import Customer
-from accounts.operations.customers import change_customer, create_customer
+from accounts.operations.customers import change_customer, create_customer, set_customer_password
 from core.admin import TenantAdmin, adopt, starting_with
+from core.errors import Unavailable
+from core.unavailability import contention_as_refusal
+
+MOST_EMAILS = 100
 
 
 @admin.register(Customer)
 class CustomerAdmin(TenantAdmin):
     form = CustomerForm
-    explanation = "People who shop here, alone or as contacts of companies."
+    explanation = "People who shop here, privately or as contacts of companies."
     empty_state = "Customers sign up in the storefront, come in by an import, or are added here."
     error_fields = {"id": "external_id", "contactEmail": "email"}
     list_display = ("external_id", "name", "email", "type", "is_active", "is_on_hold")
@@ -25,6 +33,7 @@ class CustomerAdmin(TenantAdmin):
     search_fields = ("external_id",)
     search_help_text = "The beginning of a number, e-mail, first or last name."
     ordering = ("-id",)
+    actions = ("send_reset_tokens",)
     readonly_fields = ("last_login_at", "version", "created_at", "modified_at")
     fieldsets = (
         (None, {"fields": ("external_id", "email", "title", "first_name", "middle_name", "last_name")}),
@@ -64,6 +73,70 @@ class CustomerAdmin(TenantAdmin):
                 tenant_id=obj.tenant_id, external_id=obj.external_id, values=wanted.values, at=timezone.now()
             )
         adopt(obj, stored)
+
+    # Passwords
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path(
+            "<int:key>/password/",
+            self.admin_site.admin_view(self.set_password),
+            name="accounts_customer_password",
+        )
+        return [page, *super().get_urls()]
+
+    def related_links(self, request: HttpRequest, obj: Customer) -> list[dict[str, str]]:
+        links = super().related_links(request, obj)
+        if self.has_change_permission(request, obj):
+            page = reverse("admin:accounts_customer_password", args=(obj.pk,))
+            links.append({"url": page, "text": "Set the password", "note": ""})
+        return links
+
+    def set_password(self, request: HttpRequest, key: int) -> HttpResponse:
+        """Set the customer's password; all sessions of the customer end."""
+        customer = self.get_queryset(request).filter(pk=key).first()
+        if customer is None:
+            raise Http404("There is no such customer.")
+        if not self.has_change_permission(request, customer):
+            raise PermissionDenied
+        form = CustomerPasswordForm(request.POST if request.method == "POST" else None, customer=customer)
+        if form.is_valid():
+            try:
+                with contention_as_refusal():
+                    set_customer_password(
+                        customer=customer, password=form.cleaned_data["password"], at=timezone.now()
+                    )
+            except Unavailable as busy:
+                self.message_user(request, busy.message, messages.ERROR)
+            else:
+                self.log_change(request, customer, "Set the password.")
+                self.message_user(request, "The password is set, and all sessions have ended.")
+                return HttpResponseRedirect(reverse("admin:accounts_customer_change", args=(customer.pk,)))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Set the password",
+            "subtitle": str(customer),
+            "opts": self.opts,
+            "customer": customer,
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/accounts/set_password.html", context)
+
+    @admin.action(
+        description="Send e-mails that let selected customers choose a password", permissions=["reset"]
+    )
+    def send_reset_tokens(self, request: HttpRequest, queryset: QuerySet) -> None:
+        reachable = queryset.filter(email__isnull=False, is_active=True)[: MOST_EMAILS + 1]
+        customers = list(reachable)
+        if len(customers) > MOST_EMAILS:
+            text = f"Select at most {MOST_EMAILS} customers; no e-mail was sent."
+            self.message_user(request, text, messages.ERROR)
+            return
+        for customer in customers:
+            send_reset_token(customer, at=timezone.now())
+        self.message_user(request, f"E-mails to {len(customers)} of the selected customers are on their way.")
+
+    def has_reset_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.change_customer")
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

@@ -1,6 +1,7 @@
 """The addresses of customers, customer management and sites."""
 
 from accounts.api.viewsets.contact_assignments import ContactAssignmentViewSet
+from accounts.api.viewsets.customer_imports import CustomerImportViewSet, RetentionViewSet
 from accounts.api.viewsets.customers import CustomerViewSet
 from accounts.api.viewsets.legal_entities import LegalEntityViewSet
 from accounts.api.viewsets.profiles import ProfileViewSet, SignupViewSet
@@ -25,6 +26,14 @@ urlpatterns = [
     route(f"{CUSTOMER}/signup", SignupViewSet, post="create"),
     route(f"{CUSTOMER}/me", ProfileViewSet, get="retrieve", patch="partial_update"),
     route(CUSTOMERS, CustomerViewSet, get="list", post="create"),
+    route(
+        f"{CUSTOMER}/config/password-migration-retention",
+        RetentionViewSet,
+        get="retrieve",
+        post="create",
+        delete="destroy",
+    ),
+    route(f"{CUSTOMERS}/import", CustomerImportViewSet, post="bulk_create"),
     route(f"{CUSTOMERS}/search", CustomerViewSet, post="search"),
     route(
         f"{CUSTOMERS}/<customer_number>",
@@ -37,6 +46,7 @@ urlpatterns = [
     route(LEGAL_ENTITIES, LegalEntityViewSet, get="list", post="create"),
     route(f"{LEGAL_ENTITIES}/search", LegalEntityViewSet, post="search"),
     route(LEGAL_ENTITY, LegalEntityViewSet, get="retrieve", put="update", delete="destroy"),
+    route(f"{LEGAL_ENTITY}/parent-hierarchy", LegalEntityViewSet, get="lineage"),
     route(CONTACT_ASSIGNMENTS, ContactAssignmentViewSet, get="list", post="create"),
     route(CONTACT_ASSIGNMENT, ContactAssignmentViewSet, get="retrieve", put="update", delete="destroy"),
     route(SITES, SiteViewSet, get="list", post="create"),

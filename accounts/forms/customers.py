@@ -2,8 +2,13 @@ from typing import Any
 
 from django import forms
 
+from accounts.errors import UnacceptablePassword
 from accounts.models import ContactAssignment, Customer, LegalEntity
+from accounts.operations.customers import check_new_password
 from core.admin import DocumentForm
+from core.text import has_visible_character, normalized, trimmed
+
+NEW_PASSWORD = {"autocomplete": "new-password"}
 
 
 class CustomerForm(DocumentForm):
@@ -18,13 +23,46 @@ class CustomerForm(DocumentForm):
             "is_on_hold": "May not log in for the time being.",
         }
 
+    def clean_email(self) -> str | None:
+        return normalized(trimmed(self.cleaned_data["email"] or "")) or None
+
     def clean(self) -> Any:
         cleaned = super().clean()
+        for name in ("title", "first_name", "middle_name", "last_name", "company"):
+            if text := self.cleaned_data.get(name):
+                self.cleaned_data[name] = normalized(text)
         email = self.cleaned_data.get("email")
         if email:
             others = Customer.objects.for_tenant(self.instance.tenant_id).with_email(email)
             if others.exclude(pk=self.instance.pk).exists():
                 self.add_error("email", "Another customer has this already.")
+        return cleaned
+
+
+class CustomerPasswordForm(forms.Form):
+    """A customer's new password, entered twice."""
+
+    password = forms.CharField(
+        label="New password", max_length=128, strip=False, widget=forms.PasswordInput(NEW_PASSWORD)
+    )
+    again = forms.CharField(
+        label="Again", max_length=128, strip=False, widget=forms.PasswordInput(NEW_PASSWORD)
+    )
+
+    def __init__(self, *arguments: Any, customer: Customer, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.customer = customer
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        password, again = self.cleaned_data.get("password"), self.cleaned_data.get("again")
+        if password and again and password != again:
+            self.add_error("again", "The two passwords differ.")
+        elif password:
+            try:
+                check_new_password(password, self.customer, field="password")
+            except UnacceptablePassword as refused:
+                self.add_error("password", refused.message)
         return cleaned
 
 
@@ -34,12 +72,11 @@ class LegalEntityForm(DocumentForm):
         fields = "__all__"
         help_texts = {"parent": "For a subsidiary: the company it belongs to."}
 
-    def clean(self) -> Any:
-        cleaned = super().clean()
-        parent = self.cleaned_data.get("parent")
-        if parent is not None and parent.pk == self.instance.pk:
-            self.add_error("parent", "A legal entity cannot stand below itself.")
-        return cleaned
+    def clean_name(self) -> str:
+        name: str = normalized(self.cleaned_data["name"])
+        if not has_visible_character(name):
+            raise forms.ValidationError("Enter a name that can be seen.", code="required")
+        return name
 
 
 class ContactForm(DocumentForm):

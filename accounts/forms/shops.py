@@ -3,9 +3,13 @@ from typing import Any
 from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
 
+from accounts.bodies import HomeBase
 from accounts.models import Site
 from core.admin import DocumentForm
+from core.bodies import read_body
+from core.errors import InvalidInput
 from core.tenancy.models import Tenant
+from core.text import has_visible_character, normalized
 
 LIST_HELP = "Separated by commas."
 
@@ -15,7 +19,7 @@ class TenantForm(DocumentForm):
         model = Tenant
         fields = ("name", "title", "default_language", "languages", "currency", "is_active")
         help_texts = {
-            "name": "Stands in every address of the API, and is fixed once saved.",
+            "name": "Part of every address of the API; fixed once saved.",
             "default_language": "Texts without a language are in this one.",
             "languages": f"The languages of texts, such as en, de-CH. {LIST_HELP}",
             "is_active": "Without it all tokens of the tenant are refused.",
@@ -42,12 +46,21 @@ class SiteForm(DocumentForm):
             "ship_to_countries": f"Two letters each. {LIST_HELP}",
         }
 
-    def clean(self) -> Any:
-        cleaned = super().clean()
-        default, languages = self.cleaned_data.get("default_language"), self.cleaned_data.get("languages")
-        if default and languages and default not in languages:
-            self.add_error("languages", f"The default language {default} must be among them.")
-        return cleaned
+    def clean_home_base(self) -> Any:
+        """Accept nothing, or what clients may send."""
+        home_base = self.cleaned_data["home_base"]
+        if home_base:
+            try:
+                read_body(HomeBase, home_base)
+            except InvalidInput as refused:
+                raise forms.ValidationError(refused.message, code=refused.code) from None
+        return home_base
+
+    def clean_name(self) -> str:
+        name: str = normalized(self.cleaned_data["name"])
+        if not has_visible_character(name):
+            raise forms.ValidationError("Enter a name that can be seen.", code="required")
+        return name
 
     def _get_validation_exclusions(self) -> set[str]:
         # Another default site may still be stored: the operation takes that role from it.

@@ -21,6 +21,8 @@ CUSTOMER_READ = "customer.customer_read"
 CUSTOMER_READ_OWN = "customer.customer_read_own"
 CUSTOMER_MANAGE = "customer.customer_manage"
 CUSTOMER_MANAGE_OWN = "customer.customer_manage_own"
+CUSTOMER_IMPORT_READ = "customer.import_read"
+CUSTOMER_IMPORT_MANAGE = "customer.import_manage"
 PROFILE_VIEW = "customer.customerprofile_view"
 PROFILE_EDIT = "customer.customerprofile_edit"
 LEGAL_ENTITY_READ = "customermanagement.legalentity_read"
@@ -37,6 +39,7 @@ IMPLIED = {
     PRODUCT_MANAGE: (PRODUCT_READ_UNPUBLISHED,),
     CATEGORY_MANAGE: (CATEGORY_READ_UNPUBLISHED,),
     CUSTOMER_MANAGE: (CUSTOMER_READ,),
+    CUSTOMER_IMPORT_MANAGE: (CUSTOMER_IMPORT_READ,),
     LEGAL_ENTITY_MANAGE: (LEGAL_ENTITY_READ,),
     CONTACT_MANAGE: (CONTACT_READ,),
     SITE_MANAGE: (SITE_READ,),
@@ -89,6 +92,8 @@ MEANINGS = {
     CUSTOMER_READ_OWN: "Read one's own customer.",
     CUSTOMER_MANAGE: "Create, change and delete customers.",
     CUSTOMER_MANAGE_OWN: "Change and delete one's own customer.",
+    CUSTOMER_IMPORT_READ: "Read until when password hashes of another system are kept.",
+    CUSTOMER_IMPORT_MANAGE: "Import customers with their password hashes.",
     PROFILE_VIEW: "Read one's own profile.",
     PROFILE_EDIT: "Change one's own profile.",
     LEGAL_ENTITY_READ: "Read legal entities.",

@@ -1,15 +1,15 @@
-"""Files of customers. A row is a body of the API; passwords never stand in a file, and stay as they are."""
+"""Files of customers. A row is a body of the API; files have no passwords, and leave them alone."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from accounts.api.serializers.customers import CustomerInput
+from accounts.bodies import CustomerBody
 from accounts.identity.tokens.revocations import announce_revocation
-from accounts.imports.body_reader import BodyReader, read_id, split_metadata
 from accounts.imports.customers import CUSTOMERS, DETAILS
 from accounts.operations.customers import delete_customers
 from accounts.representations import CUSTOMERS as ANSWER
+from core.bodies import read_body
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.resources import Export, ImportKind, Removal, TableWriter
 from core.imports.shadows import Rows
@@ -18,20 +18,19 @@ from core.representation.fields import Json, Nested, Text
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
-
-read_profile = BodyReader(CustomerInput())
+from core.tenancy.identifiers import check_client_id
 
 
 def read_customer(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     """Return the row as CUSTOMERS takes it, behind the version that it expects."""
-    values = read_profile(body)
-    version, schemas = split_metadata(values)
-    values |= {
-        "external_id": read_id(body),
-        "mixins": json_text(values["mixins"]),
-        "mixin_schemas": json_text(schemas),
+    change = read_body(CustomerBody, body).change()
+    values = {
+        **change.values,
+        "external_id": check_client_id(body.get("id"), field="id"),
+        "mixins": json_text(change.values["mixins"]),
+        "mixin_schemas": json_text(change.values["mixin_schemas"]),
     }
-    return (version, *(values.get(name) for name in DETAILS), None)
+    return (change.expected_version, *(values.get(name) for name in DETAILS), None)
 
 
 def remove_customers(tenant: TenantRecord, numbers: Sequence[str], at: datetime) -> list[RowResult]:
@@ -57,9 +56,9 @@ CUSTOMER_FILES = ImportKind(
         Column("contactPhone"),
         Column("company"),
         Column("b2b.companyRegistrationId"),
-        Column("preferredLanguage", note="en_US when absent"),
-        Column("preferredCurrency", note="USD when absent"),
-        Column("preferredSite", note="main when absent"),
+        Column("preferredLanguage", note="the tenant's default when absent"),
+        Column("preferredCurrency", note="the tenant's when absent"),
+        Column("preferredSite", note="the tenant's default site when absent"),
         Column("type", note="CUSTOMER or CONTACT"),
         Column("photoUrl"),
         Column("active", ColumnType.FLAG, note="as it was when absent, true for a new customer"),

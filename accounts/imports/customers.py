@@ -1,72 +1,61 @@
 """Customers as rows of an import."""
 
+from accounts.bodies import CustomerBody
+from accounts.models import Customer
 from core.imports.merge_specs import Check, TableKind, earlier_holder, plain_values
-from core.sql.upserts import UpsertTarget
+from core.sql.upserts import UpsertTarget, column_type
 
+PARTS = {
+    **{
+        shown: column
+        for column, shown in zip(
+            CustomerBody.__struct_fields__, CustomerBody.__struct_encode_fields__, strict=True
+        )
+        if column in CustomerBody.columns()
+    },
+    "b2b.companyRegistrationId": "company_registration_id",
+    "mixins": "mixins",
+    "metadata.mixins": "mixin_schemas",
+}
+OF_TENANT = "FROM tenancy_tenant AS tenant WHERE tenant.id = %(tenant)s"
+DEFAULT_PREFERENCES = {
+    "preferred_language": f"(SELECT tenant.default_language {OF_TENANT})",
+    "preferred_currency": f"(SELECT tenant.currency {OF_TENANT})",
+    "preferred_site": (
+        "(SELECT site.code FROM accounts_site AS site WHERE site.tenant_id = %(tenant)s AND site.is_default)"
+    ),
+}
+GIVEN_COLUMNS = {"external_id", *PARTS.values()}
 DETAILS = {
-    "external_id": "text",
-    "email": "text",
-    "title": "text",
-    "first_name": "text",
-    "middle_name": "text",
-    "last_name": "text",
-    "contact_phone": "text",
-    "company": "text",
-    "company_registration_id": "text",
-    "preferred_language": "text",
-    "preferred_currency": "text",
-    "preferred_site": "text",
-    "type": "text",
-    "photo_url": "text",
-    "is_active": "boolean",
-    "is_on_hold": "boolean",
-    "mixins": "jsonb",
-    "mixin_schemas": "jsonb",
+    field.column: column_type(field)
+    for field in Customer._meta.concrete_fields
+    if field.column in GIVEN_COLUMNS
 }
 
 CUSTOMERS = TableKind(
     name="customers",
-    target=UpsertTarget(
-        table="accounts_customer",
-        key=("tenant_id", "external_id"),
-        columns={
-            "tenant_id": "bigint",
-            **DETAILS,
-            "password": "text",
-            "created_at": "timestamptz",
-            "modified_at": "timestamptz",
-        },
-        created_only=frozenset({"created_at", "password"}),
+    target=UpsertTarget.of(
+        Customer,
+        "tenant_id",
+        "external_id",
+        created_only=("password",),
+        leaves_out=("id", "last_login_at"),
     ),
     given={**DETAILS, "password": "text"},
     values={
         **plain_values(DETAILS),
         "tenant_id": "%(tenant)s",
         "password": "coalesce(given.password, '')",
+        **{
+            column: f"coalesce(nullif(given.{column}, ''), {default}, '')"
+            for column, default in DEFAULT_PREFERENCES.items()
+        },
         "is_active": "coalesce(given.is_active, stored.is_active, TRUE)",
         "is_on_hold": "coalesce(given.is_on_hold, stored.is_on_hold, FALSE)",
         "created_at": "%(at)s",
         "modified_at": "%(at)s",
     },
-    parts={
-        "contactEmail": "email",
-        "title": "title",
-        "firstName": "first_name",
-        "middleName": "middle_name",
-        "lastName": "last_name",
-        "contactPhone": "contact_phone",
-        "company": "company",
-        "b2b.companyRegistrationId": "company_registration_id",
-        "preferredLanguage": "preferred_language",
-        "preferredCurrency": "preferred_currency",
-        "preferredSite": "preferred_site",
-        "type": "type",
-        "photoUrl": "photo_url",
-        "active": "is_active",
-        "onHold": "is_on_hold",
-        "mixins": "mixins",
-        "metadata.mixins": "mixin_schemas",
-    },
+    parts=PARTS,
     joins=(
         "LEFT JOIN accounts_customer AS holder ON holder.tenant_id = %(tenant)s"
         " AND lower(holder.email) = lower(given.email) AND holder.external_id <> given.external_id"

@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from accounts.api.serializers.companies import LegalEntityInput
-from accounts.imports.body_reader import BodyReader, read_id, split_metadata
+from accounts.bodies import LegalEntityBody
 from accounts.models import LegalEntity
-from accounts.operations.documents import Change
 from accounts.operations.legal_entities import delete_legal_entity
 from accounts.operations.legal_entity_imports import LegalEntityRow, upsert_legal_entities
 from accounts.representations import LEGAL_ENTITIES as ANSWER
+from core.bodies import read_body
 from core.errors import NotFound
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.exports import stored_bodies
@@ -20,11 +19,10 @@ from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
+from core.tenancy.identifiers import check_client_id
 from core.tenancy.models import Tenant
 
 TABLES = {"tenancy_tenant": Rows.THE_TENANT, "accounts_legalentity": Rows.OF_TENANT}
-
-read_entity = BodyReader(LegalEntityInput())
 
 COLUMNS = (
     Column("id", is_required=True, is_id=True),
@@ -68,10 +66,10 @@ EXPORT = Export(
 
 
 def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> LegalEntityRow:
-    values = read_entity(body)
-    version, schemas = split_metadata(values)
-    parent_id = values.pop("parentId")
-    return LegalEntityRow(read_id(body), parent_id, Change({**values, "mixin_schemas": schemas}, version))
+    entity = read_body(LegalEntityBody, body)
+    return LegalEntityRow(
+        check_client_id(body.get("id"), field="id"), entity.parent_id or "", entity.change()
+    )
 
 
 def changed_rows(

@@ -1,5 +1,5 @@
-from accounts.models.companies import ContactAssignment, LegalEntity
 from accounts.models.customers import Customer
+from accounts.models.legal_entities import ContactAssignment, LegalEntity
 from accounts.models.sites import Site
 from accounts.models.users import User
 

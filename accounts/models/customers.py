@@ -7,18 +7,30 @@ from django.db.models.functions import Lower
 
 from accounts.passwords import is_password
 from core.tenancy.documents import DocumentQuerySet, TenantDocument
+from core.text import normalized, trimmed
+
+PREFERENCE_HELP = "Leave empty for the tenant's default."
+
+
+def canonical_email(email: str) -> str:
+    """Return what two ways of writing the same e-mail have in common; e-mails are stored in NFC."""
+    return normalized(trimmed(email)).lower()
 
 
 class CustomerQuerySet(DocumentQuerySet):
     """Reads of customers."""
 
     def with_email(self, email: str) -> Self:
-        """Keep the customer with this e-mail, whatever its case. Uses the unique index of a tenant."""
-        return self.alias(lowered_email=Lower("email")).filter(lowered_email=Lower(Value(email.strip())))
+        """Keep the customer with this e-mail, whatever its case and way of writing accents.
+
+        Uses the unique index of a tenant.
+        """
+        wanted = Lower(Value(canonical_email(email)))
+        return self.alias(lowered_email=Lower("email")).filter(lowered_email=wanted)
 
 
 class Customer(TenantDocument):
-    """A person who shops with a tenant, alone (B2C) or as contact of legal entities (B2B).
+    """A person who shops with a tenant, privately (B2C) or as contact of legal entities (B2B).
 
     `external_id` is the customer number. `email` is the login, unique in the tenant whatever its case.
     """
@@ -32,9 +44,9 @@ class Customer(TenantDocument):
     contact_phone = models.CharField(max_length=60, blank=True)
     company = models.CharField(max_length=200, blank=True)
     company_registration_id = models.CharField(max_length=100, blank=True)
-    preferred_language = models.CharField(max_length=35, default="en_US")
-    preferred_currency = models.CharField(max_length=3, default="USD")
-    preferred_site = models.CharField(max_length=128, default="main")
+    preferred_language = models.CharField(max_length=35, blank=True, help_text=PREFERENCE_HELP)
+    preferred_currency = models.CharField(max_length=3, blank=True, help_text=PREFERENCE_HELP)
+    preferred_site = models.CharField(max_length=128, blank=True, help_text=PREFERENCE_HELP)
     type = models.CharField(
         max_length=8, choices=[("CUSTOMER", "Customer"), ("CONTACT", "Contact")], default="CUSTOMER"
     )

@@ -9,7 +9,7 @@ from accounts.passwords import hashing_slots
 class User(AbstractUser):
     """A member of staff who works in the admin.
 
-    Belongs to one tenant and sees that tenant alone; a superuser without a tenant sees all of them.
+    Belongs to one tenant and sees only that one; a superuser without a tenant sees all of them.
     """
 
     tenant = models.ForeignKey(

@@ -10,10 +10,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.errors import DuplicateAccount, DuplicateId, OnlyStaffMayChange, UnacceptablePassword
-from accounts.identity.models import Session
+from accounts.identity.models import LegacyPassword, Session
 from accounts.identity.operations.attempts import AttemptLimit, count_attempt, forgive_attempt, subject_of
 from accounts.identity.tokens.revocations import announce_revocation
-from accounts.models import Customer, User
+from accounts.models import Customer, Site, User
 from accounts.operations.documents import (
     Change,
     apply_change,
@@ -25,6 +25,7 @@ from accounts.passwords import hash_password
 from core.errors import DomainError, InvalidInput, Overloaded
 from core.sql.integrity import translate_integrity_errors
 from core.tenancy.identifiers import check_client_id, generate_id
+from core.tenancy.models import Tenant
 
 STAFF_COLUMNS = {
     "email": "contactEmail",
@@ -37,18 +38,25 @@ KNOWN_EMAILS_OF_ADDRESS = 20
 
 
 def create_customer(
-    *, tenant_id: int, values: Mapping[str, Any], external_id: str = "", password: str = "", at: datetime
+    *,
+    tenant_id: int,
+    values: Mapping[str, Any],
+    external_id: str = "",
+    password: str = "",
+    encoded_password: str = "",
+    at: datetime,
 ) -> Customer:
     """Make a customer, who can log in when there is an e-mail and a password.
 
-    Raises DuplicateId, DuplicateAccount when the e-mail is another customer's, and InvalidInput for an id
-    that clients cannot choose.
+    `encoded_password` is a password that is hashed already. Raises DuplicateId, DuplicateAccount when the
+    e-mail is another customer's, and InvalidInput for an id that clients cannot choose.
     """
     customer = Customer(
         tenant_id=tenant_id,
         external_id=check_client_id(external_id, field="id") if external_id else generate_id(),
         created_at=at,
         modified_at=at,
+        password=encoded_password,
         **values,
     )
     if password:
@@ -165,14 +173,22 @@ def delete_customers(*, tenant_id: int, external_ids: Sequence[str]) -> set[str]
     return set(doomed.values())
 
 
-@transaction.atomic
-def set_customer_password(*, customer: Customer, password: str, at: datetime) -> None:
-    """Give the customer another password and end all their sessions."""
-    Customer.objects.filter(pk=customer.pk).update(password=hash_password(password))
-    Session.objects.filter(tenant=customer.tenant_id, customer=customer, revoked_at=None).update(
-        revoked_at=at
-    )
-    announce_revocation()
+def set_customer_password(*, customer: Customer, password: str, keep_session: str = "", at: datetime) -> None:
+    """Give the customer another password and end all their sessions, apart from the one to keep."""
+    encoded = hash_password(password)  # takes its time: not while a lock is held
+    with transaction.atomic():
+        store_password(customer, encoded)
+        sessions = Session.objects.filter(tenant=customer.tenant_id, customer=customer, revoked_at=None)
+        if keep_session:
+            sessions = sessions.exclude(session_id=keep_session)
+        sessions.update(revoked_at=at)
+        announce_revocation()
+
+
+def store_password(customer: Customer, encoded: str) -> None:
+    """Store the hash; one of another system goes."""
+    Customer.objects.filter(pk=customer.pk).update(password=encoded)
+    LegacyPassword.objects.filter(tenant=customer.tenant_id, customer=customer).delete()
 
 
 def check_new_password(password: str, customer: Customer, *, field: str) -> None:
@@ -193,7 +209,19 @@ def replace_profile(customer: Customer, change: Change, *, at: datetime) -> None
     announce_revocation()
 
 
+def fill_preferences(customer: Customer) -> None:
+    """Give a customer the tenant's language, currency and default site where no preference is named."""
+    if customer.preferred_language and customer.preferred_currency and customer.preferred_site:
+        return
+    tenant = Tenant.objects.get(pk=customer.tenant_id)
+    site = Site.objects.for_tenant(tenant).filter(is_default=True).first()
+    customer.preferred_language = customer.preferred_language or tenant.default_language
+    customer.preferred_currency = customer.preferred_currency or tenant.currency
+    customer.preferred_site = customer.preferred_site or (site.code if site else "")
+
+
 def save(customer: Customer) -> None:
+    fill_preferences(customer)
     errors: dict[str, DomainError] = {
         "customer_id_unique": DuplicateId(resource_id=customer.external_id),
         "customer_email_unique": DuplicateAccount(email=customer.email or ""),

@@ -2,23 +2,25 @@
 
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts.errors import DuplicateId, LegalEntityCycle, UnknownReference
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import LegalEntity
 from accounts.operations import documents
 from accounts.operations.documents import Change, apply_change, existing_document, locked_document
+from core.sql.composition import param, sql
+from core.sql.fetching import fetch_rows
 from core.sql.integrity import translate_integrity_errors
 from core.tenancy.identifiers import check_client_id, generate_id
 from core.tenancy.models import Tenant
 
 SUBTREE = """
 WITH RECURSIVE below AS (
-    SELECT id, 0 AS depth FROM accounts_legalentity WHERE tenant_id = %s AND id = %s
+    SELECT id, 0 AS depth FROM accounts_legalentity WHERE tenant_id = {tenant} AND id = {entity}
     UNION ALL
     SELECT child.id, below.depth + 1 FROM accounts_legalentity AS child
-    JOIN below ON child.parent_id = below.id WHERE child.tenant_id = %s
+    JOIN below ON child.parent_id = below.id WHERE child.tenant_id = {tenant}
 )
 SELECT id FROM below ORDER BY depth DESC, id
 """
@@ -93,9 +95,8 @@ def delete_legal_entity(*, tenant_id: int, external_id: str) -> None:
 
 def subtree(entity: LegalEntity) -> list[int]:
     """Return the keys of the legal entity and all below it, the deepest first."""
-    with connection.cursor() as cursor:
-        cursor.execute(SUBTREE, [entity.tenant_id, entity.pk, entity.tenant_id])
-        return [key for (key,) in cursor.fetchall()]
+    statement = sql(SUBTREE, tenant=param(entity.tenant_id), entity=param(entity.pk))
+    return [key for (key,) in fetch_rows(statement)]
 
 
 def parent_named(tenant_id: int, parent_id: str) -> LegalEntity | None:

@@ -1,10 +1,11 @@
-"""Legal entities by the thousand: parents and subsidiaries together, in a fixed number of statements."""
+"""Legal entities in bulk: parents and subsidiaries together, in a fixed number of statements."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts.errors import LegalEntityCycle, UnknownReference
 from accounts.models import LegalEntity
@@ -12,42 +13,19 @@ from accounts.operations.documents import Change
 from core.cycles import find_cycles
 from core.errors import DomainError
 from core.sql.composition import param, sql
-from core.sql.fetching import execute
+from core.sql.fetching import execute, fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertResult, UpsertTarget, upsert_rows
 from core.tenancy.models import Tenant
 
-DETAILS = {
-    "name": "text",
-    "type": "text",
-    "legal_info": "jsonb",
-    "account_limit": "jsonb",
-    "customer_groups": "jsonb",
-    "entities_addresses": "jsonb",
-    "approval_group": "jsonb",
-    "restrictions": "jsonb",
-    "mixins": "jsonb",
-    "mixin_schemas": "jsonb",
-}
+TARGET = UpsertTarget.of(LegalEntity, "tenant_id", "external_id")
+APART = {"tenant_id", "external_id", "parent_id", "created_at", "modified_at"}
+DETAILS = {name: kind for name, kind in TARGET.columns.items() if name not in APART}
 """What a legal entity says, beside its id and its parent."""
-
-TARGET = UpsertTarget(
-    table=LegalEntity._meta.db_table,
-    key=("tenant_id", "external_id"),
-    columns={
-        "tenant_id": "bigint",
-        "external_id": "text",
-        **DETAILS,
-        "parent_id": "bigint",
-        "created_at": "timestamptz",
-        "modified_at": "timestamptz",
-    },
-    created_only=frozenset({"created_at"}),
-)
 
 LINEAGE = """
 WITH RECURSIVE known AS (
     SELECT id, external_id, parent_id, version FROM accounts_legalentity
-    WHERE tenant_id = %s AND external_id = ANY(%s::text[])
+    WHERE tenant_id = {tenant} AND external_id = ANY({ids})
     UNION
     SELECT above.id, above.external_id, above.parent_id, above.version FROM accounts_legalentity AS above
     JOIN known ON above.id = known.parent_id
@@ -58,7 +36,7 @@ SELECT id, external_id, parent_id, version FROM known
 
 @dataclass(frozen=True, slots=True)
 class LegalEntityRow:
-    """A legal entity as it shall be; no parent when `parent_id` is empty. `change` has all of DETAILS."""
+    """A legal entity as it is to be; no parent when `parent_id` is empty. `change` has all of DETAILS."""
 
     external_id: str
     parent_id: str
@@ -110,20 +88,7 @@ def upsert_legal_entities(
         )
     written = upsert_rows(
         TARGET,
-        [
-            (
-                (
-                    tenant_id,
-                    row.external_id,
-                    *(row.change.values[name] for name in DETAILS),
-                    stored[row.parent_id].id if row.parent_id in stored else None,
-                    at,
-                    at,
-                ),
-                1,
-            )
-            for row in plan.rows.values()
-        ],
+        [(column_values(row, tenant_id=tenant_id, stored=stored, at=at), 1) for row in plan.rows.values()],
     )
     below_new_ones = [row for row in plan.rows.values() if row.parent_id and row.parent_id not in stored]
     if below_new_ones:
@@ -132,17 +97,35 @@ def upsert_legal_entities(
     return plan.results
 
 
+def column_values(
+    row: LegalEntityRow, *, tenant_id: int, stored: Mapping[str, Stored], at: datetime
+) -> list[Any]:
+    """Return the row as TARGET takes it; a parent that is not stored yet is set afterwards."""
+    values = {
+        **row.change.values,
+        "tenant_id": tenant_id,
+        "external_id": row.external_id,
+        "parent_id": stored[row.parent_id].id if row.parent_id in stored else None,
+        "created_at": at,
+        "modified_at": at,
+    }
+    return [values[name] for name in TARGET.columns]
+
+
 def lock_lineage(tenant_id: int, rows: Sequence[LegalEntityRow]) -> dict[str, Stored]:
     """Lock the stored rows that will change; return them, the parents they name, and all above these."""
     ids = [row.external_id for row in rows]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM (SELECT FROM accounts_legalentity WHERE tenant_id = %s"
-            " AND external_id = ANY(%s::text[]) ORDER BY id FOR NO KEY UPDATE) AS locked",
-            [tenant_id, ids],
+    tenant = param(tenant_id)
+    execute(
+        sql(
+            "SELECT count(*) FROM (SELECT FROM accounts_legalentity WHERE tenant_id = {tenant}"
+            " AND external_id = ANY({ids}) ORDER BY id FOR NO KEY UPDATE) AS locked",
+            tenant=tenant,
+            ids=param(ids, "text[]"),
         )
-        cursor.execute(LINEAGE, [tenant_id, [*ids, *{row.parent_id for row in rows if row.parent_id}]])
-        found = cursor.fetchall()
+    )
+    named = [*ids, *{row.parent_id for row in rows if row.parent_id}]
+    found = fetch_rows(sql(LINEAGE, tenant=tenant, ids=param(named, "text[]")))
     names = {key: external_id for key, external_id, _, _ in found}
     return {
         external_id: Stored(key, names.get(parent), version) for key, external_id, parent, version in found

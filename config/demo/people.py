@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from django.contrib.auth.hashers import make_password
 
-from accounts.imports.companies import CONTACTS, LEGAL_ENTITIES
 from accounts.imports.customers import CUSTOMERS
+from accounts.imports.legal_entities import CONTACTS, LEGAL_ENTITIES
 from config.demo.rows import NO_MIXINS, Load, numbered
 from config.demo.shop import CURRENCY, CUSTOMER_PASSWORD, SITE
 from config.demo.source import SourceRow
+from core.imports.merge_specs import TableKind
 from core.imports.stages import json_text
 
 DEMOGRAPHICS = {
@@ -49,26 +50,27 @@ def load_customers(load: Load, households: Sequence[int], demographics: Iterable
     known = {row["household_id"]: row for row in demographics}
     password = make_password(CUSTOMER_PASSWORD)
     rows = [
-        (
-            str(household),
-            f"household-{household}@example.com",
-            "",
-            "Household",
-            "",
-            str(household),
-            "",
-            "",
-            "",
-            "en_US",
-            CURRENCY,
-            SITE,
-            "CUSTOMER",
-            "",
-            True,
-            False,
-            json_text(mixins_of(known[household])) if household in known else NO_MIXINS,
-            NO_MIXINS,
-            password,
+        row_of(
+            CUSTOMERS,
+            external_id=str(household),
+            email=f"household-{household}@example.com",
+            title="",
+            first_name="Household",
+            middle_name="",
+            last_name=str(household),
+            contact_phone="",
+            company="",
+            company_registration_id="",
+            preferred_language="en_US",
+            preferred_currency=CURRENCY,
+            preferred_site=SITE,
+            type="CUSTOMER",
+            photo_url="",
+            is_active=True,
+            is_on_hold=False,
+            mixins=json_text(mixins_of(known[household])) if household in known else NO_MIXINS,
+            mixin_schemas=NO_MIXINS,
+            password=password,
         )
         for household in households
     ]
@@ -120,19 +122,24 @@ def load_companies(load: Load, contacts: Mapping[str, Sequence[int]]) -> None:
 
 def company_row(company: Company) -> tuple[object, ...]:
     """Return a company as LEGAL_ENTITIES takes it."""
-    kind = "SUBSIDIARY" if company.parent else "COMPANY"
     empty = json_text([])
-    return (
-        company.external_id,
-        company.name,
-        kind,
-        json_text({"legalName": company.name, "countryOfRegistration": "US"}),
-        NO_MIXINS,
-        empty,
-        empty,
-        empty,
-        empty,
-        NO_MIXINS,
-        NO_MIXINS,
-        company.parent,
+    return row_of(
+        LEGAL_ENTITIES,
+        external_id=company.external_id,
+        name=company.name,
+        type="SUBSIDIARY" if company.parent else "COMPANY",
+        legal_info=json_text({"legalName": company.name, "countryOfRegistration": "US"}),
+        account_limit=NO_MIXINS,
+        customer_groups=empty,
+        entities_addresses=empty,
+        approval_group=empty,
+        restrictions=empty,
+        mixins=NO_MIXINS,
+        mixin_schemas=NO_MIXINS,
+        parent=company.parent,
     )
+
+
+def row_of(kind: TableKind, **values: object) -> tuple[object, ...]:
+    """Return the values as the kind takes a row: one for each column of `given`, in its order."""
+    return tuple([values[name] for name in kind.given])

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from rest_framework import serializers
 
+from core.bodies import Body
 from core.errors import DomainError, InvalidBody, MissingScope, Problem
 
 TYPES = {
@@ -123,7 +124,7 @@ class ErrorFormat:
     """How a service writes its errors, 401 aside: the function that makes the body, and its schema."""
 
     body: Callable[[DomainError, HTTPStatus], dict[str, object]]
-    schema: type[serializers.Serializer]
+    schema: type[serializers.Serializer] | type[Body]
 
 
 SEGMENT_ERRORS = ErrorFormat(segment_error_body, SegmentError)

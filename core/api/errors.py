@@ -127,7 +127,7 @@ def error_response(exception: Exception, context: dict[str, Any]) -> HttpRespons
     status = status_of(error)
     if status is HTTPStatus.UNAUTHORIZED:
         response = json_response(fault_body(error), status)
-        response["WWW-Authenticate"] = "Bearer"
+        response["WWW-Authenticate"] = getattr(error, "challenge", "Bearer")
         return response
     error_format: ErrorFormat = getattr(context.get("view"), "error_format", SEGMENT_ERRORS)
     response = json_response(error_format.body(error, status), status)

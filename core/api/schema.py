@@ -308,7 +308,12 @@ class AutoSchema(openapi.AutoSchema):
         return self.described_request(self.viewset.search_body) if self.action == "search" else None
 
     def described_request(self, body: Any) -> Any:
-        """Return a request body as drf-spectacular takes it: a schema by media type, or a serializer."""
+        """Return a request body as drf-spectacular takes it: a schema by media type, or a serializer.
+
+        A dictionary maps media types to bodies.
+        """
+        if isinstance(body, dict):
+            return {media_type: self.described(entry) for media_type, entry in body.items()}
         described = self.described(body)
         return (
             {"application/json": described} if is_schema(described) and described is not body else described
@@ -356,7 +361,7 @@ class AutoSchema(openapi.AutoSchema):
         for status in sorted({*self.usual_errors(), *self.declared.errors, 503}):
             if status not in documented:
                 schema = Fault if status == 401 else view.error_format.schema
-                documented[status] = OpenApiResponse(schema, description=MEANINGS[status])
+                documented[status] = OpenApiResponse(self.described(schema), description=MEANINGS[status])
         return documented
 
     def successes(self) -> Mapping[int, Any]:

@@ -40,7 +40,14 @@ from core.api.schema import WRITES_OF_ONE, AutoSchema, Operation
 from core.api.searches import limits_of
 from core.bodies import Body
 from core.document_sizes import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size, document_size
-from core.errors import InvalidBody, InvalidInput, MissingScope, NotAllowed, NotAuthenticated, NotFound
+from core.errors import (
+    InvalidBody,
+    InvalidInput,
+    MissingAccessToken,
+    MissingScope,
+    NotAllowed,
+    NotFound,
+)
 from core.representation.fields import Languages
 from core.representation.languages import accepted_languages
 from core.representation.pages import KeyPartitions, PageRequest, fetch_page
@@ -153,7 +160,7 @@ class ContractViewSet(ViewSet):
     ) -> NoReturn:
         """Name what is missing: the token, the scopes, or whatever a subclass's permission says."""
         if request.authenticators and not request.successful_authenticator:
-            raise NotAuthenticated("Invalid access token")
+            raise MissingAccessToken
         if code == HasScope.code:
             raise MissingScope(self.operation.scopes)
         super().permission_denied(request, message, code)

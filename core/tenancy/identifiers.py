@@ -52,7 +52,9 @@ def check_client_id(value: object, *, field: str) -> str:
     """Return the id unchanged when a client may choose it; raise InvalidInput naming `field` otherwise."""
     if isinstance(value, str) and CLIENT_ID.fullmatch(value):
         return value
-    hidden = invisible_character(value) if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{field} {'is missing' if value is None else 'must be a text'}.", field=field)
+    hidden = invisible_character(value)
     found = f"; it has the invisible character {hidden}" if hidden else ""
     raise InvalidInput(
         f"{field} must be 1 to 128 characters out of letters, digits and . _ - : ~ @{found}", field=field

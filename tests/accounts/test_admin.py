@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -20,6 +21,7 @@ from tests.factories.accounts import (
     CustomerFactory,
     LegalEntityFactory,
     SessionFactory,
+    SiteFactory,
     UserFactory,
 )
 
@@ -89,7 +91,7 @@ def rows_of(browser: Client, name: str, **query: Any) -> list[Any]:
 
 
 def browser_of(tenant: Tenant, *codenames: str) -> Client:
-    """The admin as somebody of the tenant sees it who has these rights alone."""
+    """The admin as somebody of the tenant sees it who has only these rights."""
     user = UserFactory(tenant=tenant)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     browser = Client()
@@ -131,6 +133,65 @@ def test_no_page_shows_a_customers_password(staff_browser: Client, tenant: Tenan
         text = staff_browser.get(address).content.decode()
         assert "d1g3st" not in text
         assert not re.search(r'name="[^"]*password', text)
+
+
+def test_a_customer_without_preferences_gets_those_of_the_tenant(
+    staff_browser: Client, tenant: Tenant
+) -> None:
+    SiteFactory(tenant=tenant, code="berlin", is_default=True)
+    empty = {"preferred_language": "", "preferred_currency": "", "preferred_site": ""}
+    staff_browser.post(page("customer_add"), {**PROFILE, **empty})
+    customer = Customer.objects.get()
+    assert (customer.preferred_language, customer.preferred_currency) == ("en", "EUR")
+    assert customer.preferred_site == "berlin"
+
+
+def test_names_and_email_of_a_form_are_stored_composed(staff_browser: Client, tenant: Tenant) -> None:
+    values = {**PROFILE, "first_name": "Zoe\u0308", "email": "zoe@exa\u0308mple.com"}
+    staff_browser.post(page("customer_add"), values)
+    customer = Customer.objects.get()
+    assert (customer.first_name, customer.email) == ("Zo\u00eb", "zoe@ex\u00e4mple.com")
+
+
+def test_the_password_of_a_customer_is_set(
+    staff_browser: Client, tenant: Tenant, django_capture_on_commit_callbacks: Any
+) -> None:
+    customer = CustomerFactory(tenant=tenant)
+    session = SessionFactory(client__tenant=tenant, customer=customer)
+    address = page("customer_password", customer.pk)
+    assert "Set the password" in staff_browser.get(page("customer_change", customer.pk)).content.decode()
+    good = "correct horse battery"
+    for values, field in (
+        ({"password": "short", "again": "short"}, "password"),
+        ({"password": good, "again": "another"}, "again"),
+    ):
+        response = staff_browser.post(address, values)
+        assert list(response.context["form"].errors) == [field]
+    response = staff_browser.post(address, {"password": good, "again": good}, follow=True)
+    assert messages_of(response) == ["The password is set, and all sessions have ended."]
+    customer.refresh_from_db()
+    session.refresh_from_db()
+    assert customer.accepts_password(good)
+    assert session.revoked_at is not None
+
+
+def test_the_password_of_a_customer_is_set_by_those_who_may_change_customers(
+    tenant: Tenant, other_tenant: Tenant
+) -> None:
+    address = page("customer_password", CustomerFactory(tenant=tenant).pk)
+    assert browser_of(tenant, "view_customer").get(address).status_code == 403
+    assert browser_of(other_tenant, "view_customer", "change_customer").get(address).status_code == 404
+
+
+def test_selected_customers_are_sent_tokens_for_a_new_password(
+    staff_browser: Client, tenant: Tenant, django_capture_on_commit_callbacks: Any
+) -> None:
+    ada, nobody = CustomerFactory(tenant=tenant), CustomerFactory(tenant=tenant, email=None)
+    values = {"action": "send_reset_tokens", "_selected_action": [ada.pk, nobody.pk]}
+    with django_capture_on_commit_callbacks(execute=True):
+        response = staff_browser.post(page("customer_changelist"), values, follow=True)
+    assert messages_of(response) == ["E-mails to 1 of the selected customers are on their way."]
+    assert [message.to for message in mail.outbox] == [[ada.email]]
 
 
 def test_customers_are_found_by_the_beginning_of_number_email_and_names(
@@ -215,12 +276,12 @@ def test_a_customer_is_a_contact_of_a_company_once(staff_browser: Client, tenant
     assert errors["customer"] == ["The customer is a contact of this legal entity already."]
 
 
-def test_a_company_does_not_stand_below_itself(staff_browser: Client, tenant: Tenant) -> None:
+def test_a_company_is_not_below_itself(staff_browser: Client, tenant: Tenant) -> None:
     parent = LegalEntityFactory(tenant=tenant)
     child = LegalEntityFactory(tenant=tenant, parent=parent)
     values = {**COMPANY, "parent": child.pk, "expected_version": parent.version}
     response = staff_browser.post(page("legalentity_change", parent.pk), values)
-    assert errors_of(response) == {"parent": ["A legal entity cannot stand below itself."]}
+    assert errors_of(response) == {"parent": ["A legal entity cannot be below itself."]}
 
 
 def test_a_company_is_deleted_with_its_subsidiaries(staff_browser: Client, tenant: Tenant) -> None:
@@ -228,7 +289,7 @@ def test_a_company_is_deleted_with_its_subsidiaries(staff_browser: Client, tenan
     child = LegalEntityFactory(tenant=tenant, parent=parent)
     selection = {"action": "delete_selected", "_selected_action": [parent.pk, child.pk], "post": "yes"}
     response = staff_browser.post(page("legalentity_changelist"), selection, follow=True)
-    assert messages_of(response) == ["Deleted 2 legal entities."]
+    assert messages_of(response) == ["Deleted 2 companies."]
     assert not LegalEntity.objects.exists()
 
 
@@ -260,7 +321,7 @@ def test_the_default_site_stays_one(staff_browser: Client, site: Site) -> None:
 
 def test_the_languages_of_a_site_hold_its_default(staff_browser: Client, site: Site) -> None:
     errors = errors_of(staff_browser.post(page("site_add"), {**SHOP, "languages": "de"}))
-    assert errors == {"languages": ["The default language en must be among them."]}
+    assert errors == {"languages": ["languages must contain the default language en."]}
 
 
 def test_a_site_code_is_taken_once(staff_browser: Client, site: Site) -> None:
@@ -269,7 +330,7 @@ def test_a_site_code_is_taken_once(staff_browser: Client, site: Site) -> None:
     assert Site.objects.count() == 1
 
 
-def test_a_tenant_is_made_with_its_site_by_operators_alone(
+def test_a_tenant_is_made_with_its_site_by_operators_only(
     operator_browser: Client, staff_browser: Client
 ) -> None:
     values = {"name": "initech", "default_language": "en", "languages": "en,de", "currency": "EUR"}
@@ -362,7 +423,7 @@ def test_looking_at_the_question_changes_nothing(staff_browser: Client, tenant: 
 
 
 @pytest.mark.parametrize("name", ["apiclient_rotate", "apiclient_revoke"])
-def test_clients_of_another_tenant_are_left_alone(
+def test_clients_of_another_tenant_are_not_changed(
     staff_browser: Client, other_tenant: Tenant, name: str
 ) -> None:
     client = ApiClientFactory(tenant=other_tenant)

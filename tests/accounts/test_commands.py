@@ -21,7 +21,7 @@ from accounts.identity.operations.sessions import grant
 from accounts.identity.scopes import SERVICE_SCOPES
 from accounts.models import Site
 from core.tenancy.models import Tenant
-from tests.factories.accounts import ApiClientFactory, SessionFactory
+from tests.factories.accounts import ApiClientFactory, CustomerFactory, SessionFactory
 
 
 def run(*words: str) -> str:
@@ -170,3 +170,29 @@ def test_help_says_what_the_command_does(command, capsys):
     with pytest.raises(SystemExit):
         call_command(command, "--help")
     assert len(capsys.readouterr().out) > 200
+
+
+@pytest.mark.parametrize("name", ["C1", "ANN@example.com"])
+def test_password_of_a_customer_is_set(tenant, monkeypatch, name):
+    customer = CustomerFactory(tenant=tenant, external_id="C1", email="ann@example.com")
+    monkeypatch.setattr("sys.stdin", StringIO("correct horse battery\n"))
+    assert "Set the password" in run("set_customer_password", "acme", name)
+    customer.refresh_from_db()
+    assert customer.accepts_password("correct horse battery")
+
+
+@pytest.mark.parametrize(
+    ("words", "password", "message"),
+    [
+        (("acme", "C2"), "correct horse battery", "The tenant acme has no customer C2."),
+        (("globex", "C1"), "correct horse battery", "The tenant globex has no customer C1."),
+        (("acme", "C1"), "short", "too short"),
+    ],
+)
+def test_password_that_cannot_be_set_says_why(tenant, monkeypatch, words, password, message):
+    customer = CustomerFactory(tenant=tenant, external_id="C1")
+    monkeypatch.setattr("sys.stdin", StringIO(password))
+    with pytest.raises(CommandError, match=message):
+        run("set_customer_password", *words)
+    customer.refresh_from_db()
+    assert customer.password == ""

@@ -21,7 +21,7 @@ from tests.factories.accounts import (
 )
 
 
-def test_limit_lets_so_many_attempts_pass_and_tells_how_long_to_wait(db, now):
+def test_limit_lets_so_many_attempts_pass_and_says_how_long_to_wait(db, now):
     limit = AttemptLimit(subject_of("coupon", "192.0.2.1"), most=2, window=timedelta(minutes=10))
     count_attempt([limit], at=now)
     count_attempt([limit], at=now + timedelta(minutes=9))
@@ -75,9 +75,10 @@ def test_refused_legal_entity_leaves_the_refresh_token_good(tenant, stored_signi
             tenant_id=tenant.pk,
             refresh_token=token,
             legal_entity_id=stranger.legal_entity.external_id,
+            address="",
             at=now,
         )
-    granted = refresh_customer_session(tenant_id=tenant.pk, refresh_token=token, at=now)
+    granted = refresh_customer_session(tenant_id=tenant.pk, refresh_token=token, address="", at=now)
     assert granted.session.legal_entity is None
 
 
@@ -85,7 +86,7 @@ def test_refresh_prolongs_the_session(tenant, stored_signing_keys, now):
     session = SessionFactory(client__tenant=tenant, customer=CustomerFactory(tenant=tenant), created_at=now)
     token = grant(session, at=now).refresh_token
     later = now + timedelta(hours=10)
-    refresh_customer_session(tenant_id=tenant.pk, refresh_token=token, at=later)
+    refresh_customer_session(tenant_id=tenant.pk, refresh_token=token, address="", at=later)
     session.refresh_from_db()
     assert session.expires_at == later + timedelta(seconds=86399)
 
@@ -96,7 +97,7 @@ def test_client_cannot_have_a_scope_that_there_is_not(tenant, now):
     assert not ApiClient.objects.exists()
 
 
-def test_change_of_a_client_touches_what_is_named_alone(tenant):
+def test_change_of_a_client_changes_only_what_is_named(tenant):
     client = ApiClientFactory(tenant=tenant, name="Old", scopes=["site.site_read"])
     changed = change_api_client(client=client, name="New")
     assert (changed.name, changed.scopes, changed.is_active) == ("New", ["site.site_read"], True)

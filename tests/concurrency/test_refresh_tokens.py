@@ -16,15 +16,22 @@ from tests.factories.accounts import ApiClientFactory
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("round_", range(5))
-def test_two_refreshes_with_one_token_leave_no_two_live_tokens(tenant, stored_signing_keys, round_):
+@pytest.fixture
+def visit(tenant, stored_signing_keys):
     ApiClientFactory(tenant=tenant, client_id="shop", may_start_sessions=True)
-    visit = {"tenant_name": "acme", "client_id": "shop"}
+    return {"tenant_name": "acme", "client_id": "shop"}
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_two_refreshes_with_one_token_from_two_addresses_leave_no_live_token(visit, round_):
     started = start_anonymous_session(**visit, context={}, at=datetime.now(UTC))
+    addresses = iter(["192.0.2.1", "192.0.2.2"])
 
     results = at_once(
         2,
-        lambda: refresh_anonymous_session(**visit, refresh_token=started.refresh_token, at=datetime.now(UTC)),
+        lambda: refresh_anonymous_session(
+            **visit, refresh_token=started.refresh_token, address=next(addresses), at=datetime.now(UTC)
+        ),
     )
 
     winners = [result for result in results if not isinstance(result, DomainError)]
@@ -33,7 +40,25 @@ def test_two_refreshes_with_one_token_leave_no_two_live_tokens(tenant, stored_si
     assert Session.objects.get().revoked_at is not None
     assert RefreshToken.objects.count() == 2
     with pytest.raises(InvalidRefreshToken):
-        refresh_anonymous_session(**visit, refresh_token=winners[0].refresh_token, at=datetime.now(UTC))
+        refresh_anonymous_session(
+            **visit, refresh_token=winners[0].refresh_token, address="", at=datetime.now(UTC)
+        )
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_two_tabs_that_refresh_at_once_keep_the_session(visit, round_):
+    started = start_anonymous_session(**visit, context={}, at=datetime.now(UTC))
+
+    results = at_once(
+        2,
+        lambda: refresh_anonymous_session(
+            **visit, refresh_token=started.refresh_token, address="192.0.2.1", at=datetime.now(UTC)
+        ),
+    )
+
+    assert [result.session.session_id for result in results] == [started.session.session_id] * 2
+    assert Session.objects.get().revoked_at is None
+    assert RefreshToken.objects.filter(used_at=None).count() == 2
 
 
 def test_attempts_at_once_never_exceed_the_limit():

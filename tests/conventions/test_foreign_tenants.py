@@ -5,6 +5,7 @@ Generated over all routes of the schema. Two tenants hold a row of every kind: `
 """
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.apps import apps
 from django.forms.models import model_to_dict
 from drf_spectacular.generators import SchemaGenerator
 
+from accounts.identity.models import PasswordMigration
 from accounts.identity.scopes import SERVICE_SCOPES
 from core.tenancy.models import Tenant
 from tests.conftest import Api
@@ -47,6 +49,9 @@ def make_world(tenant: Tenant, name: str, text: str) -> None:
         last_name=text,
         email=f"{text}@example.com",
         preferred_site=name,
+    )
+    PasswordMigration.objects.create(
+        tenant=tenant, retention_end_date=date(2031, 1, 31), email_reminder_date=date(2031, 1, 24)
     )
     entity = LegalEntityFactory(tenant=tenant, external_id=name, name=text)
     ContactAssignmentFactory(legal_entity=entity, customer=customer, external_id=name)

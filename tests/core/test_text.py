@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import InvalidInput
 from core.tenancy.identifiers import check_client_id
-from core.text import has_visible_character, normalized, normalized_json
+from core.text import has_visible_character, normalized, normalized_json, trimmed
 
 DECOMPOSED, COMPOSED = "Mu\u0308ller", "M\u00fcller"
 
@@ -32,3 +32,17 @@ def test_nothing_of_a_text_can_be_seen(text):
 def test_an_invisible_character_in_an_id_is_named():
     with pytest.raises(InvalidInput, match=r"invisible character ZERO WIDTH SPACE \(U\+200B\)"):
         check_client_id("a\u200b", field="id")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (" a b ", "a b"),
+        ("\u200b\ufeffann@x.io\u00a0\u2060", "ann@x.io"),
+        ("\u00adä\u200eb\u200e", "ä\u200eb"),
+        ("\u200b", ""),
+        ("", ""),
+    ],
+)
+def test_text_loses_what_cannot_be_seen_at_its_ends(text, expected):
+    assert trimmed(text) == expected

@@ -36,6 +36,9 @@ class CustomerFactory(factory.django.DjangoModelFactory):
     email = factory.LazyAttribute(lambda customer: f"{customer.external_id.lower()}@example.com")
     first_name = "John"
     last_name = "Doe"
+    preferred_language = "en_US"
+    preferred_currency = "USD"
+    preferred_site = "main"
 
 
 class LegalEntityFactory(factory.django.DjangoModelFactory):

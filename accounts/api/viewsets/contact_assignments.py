@@ -4,12 +4,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.api.filters import ContactAssignmentFilters
-from accounts.api.serializers.companies import (
-    ContactAssignmentAnswer,
-    ContactAssignmentCreation,
-    ContactAssignmentInput,
-)
-from accounts.api.serializers.documents import AccountResourceId
+from accounts.bodies import ContactAssignmentBody, ContactAssignmentCreation, ResourceId
 from accounts.identity.scopes import CONTACT_MANAGE, CONTACT_READ
 from accounts.models import ContactAssignment
 from accounts.operations import contact_assignments
@@ -19,14 +14,15 @@ from core.api.error_bodies import CATEGORY_ERRORS
 from core.api.errors import json_response
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
+from core.bodies import read_body
 from core.errors import NotFound
-from core.sql.composition import Sql
+from core.sql.composition import Sql, param, sql
 
 
 class ContactAssignmentViewSet(ContractViewSet):
     tag = "Contact assignments"
-    resource = ContactAssignmentAnswer
-    created = AccountResourceId
+    resource = CONTACT_ASSIGNMENTS
+    created = ResourceId
     error_format = CATEGORY_ERRORS
     default_page_size = 16
 
@@ -43,8 +39,8 @@ class ContactAssignmentViewSet(ContractViewSet):
     def retrieve(self, request: Request, tenant: str, contact_assignment_id: str) -> HttpResponse:
         """Retrieve a contact assignment."""
         conditions = [
-            Sql("contact.tenant_id = %s", (self.caller.tenant.id,)),
-            Sql("contact.external_id = %s", (contact_assignment_id,)),
+            sql("contact.tenant_id = {tenant}", tenant=param(self.caller.tenant.id)),
+            sql("contact.external_id = {id}", id=param(contact_assignment_id)),
         ]
         return self.document_response(
             CONTACT_ASSIGNMENTS, conditions, missing=NotFound(resource_id=contact_assignment_id)
@@ -57,14 +53,14 @@ class ContactAssignmentViewSet(ContractViewSet):
     )
     def create(self, request: Request, tenant: str) -> HttpResponse:
         """Create a contact assignment."""
-        body = ContactAssignmentCreation(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(ContactAssignmentCreation, request.data)
         contact = contact_assignments.create_contact_assignment(
             tenant_id=self.caller.tenant.id,
-            external_id=body.validated_data.get("id", ""),
-            change=body.change("id", "legalEntity", "customer"),
+            external_id=body.id or "",
+            legal_entity_id=body.legal_entity.id,
+            customer_id=body.customer.id,
+            change=body.change(),
             at=self.at,
-            **body.references,
         )
         return json_response({"id": contact.external_id}, 201)
 
@@ -78,18 +74,18 @@ class ContactAssignmentViewSet(ContractViewSet):
     @operation(
         "PUT-customer-mgmt-update-contact-assignment",
         scopes=(CONTACT_MANAGE,),
-        request=ContactAssignmentInput,
+        request=ContactAssignmentBody,
     )
     def update(self, request: Request, tenant: str, contact_assignment_id: str) -> HttpResponse:
         """Create or replace a contact assignment."""
-        body = ContactAssignmentInput(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(ContactAssignmentBody, request.data)
         contact, is_new = contact_assignments.upsert_contact_assignment(
             tenant_id=self.caller.tenant.id,
             external_id=contact_assignment_id,
-            change=body.change("legalEntity", "customer"),
+            legal_entity_id=body.legal_entity.id,
+            customer_id=body.customer.id,
+            change=body.change(),
             at=self.at,
-            **body.references,
         )
         return json_response({"id": contact.external_id}, 201) if is_new else HttpResponse(status=204)
 

@@ -6,13 +6,7 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.api.serializers.customers import (
-    CustomerAnswer,
-    CustomerCreation,
-    CustomerInput,
-    customer_document,
-)
-from accounts.api.serializers.documents import AccountResourceId, AccountSearch
+from accounts.bodies import CustomerBody, CustomerCreation, ResourceId, SearchBody, refuse_password
 from accounts.identity.scopes import CUSTOMER_MANAGE, CUSTOMER_MANAGE_OWN, CUSTOMER_READ, CUSTOMER_READ_OWN
 from accounts.models import Customer
 from accounts.operations import customers
@@ -24,8 +18,9 @@ from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
+from core.bodies import read_body
 from core.errors import MissingScope, NotFound
-from core.sql.composition import Sql
+from core.sql.composition import Sql, param, sql
 
 EXPAND = query_parameter("expand", "Accepted; mixins are always returned.")
 PROTECTED = ("/id", "/customerNumber", "/metadata/createdAt", "/metadata/modifiedAt")
@@ -34,12 +29,12 @@ MANAGE = (CUSTOMER_MANAGE, CUSTOMER_MANAGE_OWN)
 
 
 class CustomerViewSet(ContractViewSet):
-    """With the scopes `..._own` alone, all this reaches no further than the caller's own profile."""
+    """With the scopes `..._own` only, all this reaches no further than the caller's own profile."""
 
     tag = "Customers"
-    resource = CustomerAnswer
-    created = AccountResourceId
-    search_body = AccountSearch
+    resource = CUSTOMERS
+    created = ResourceId
+    search_body = SearchBody
     error_format = TYPED_ERRORS
 
     @operation("GET-customer-tenant-list-customers", scopes=READ, parameters=(EXPAND,))
@@ -55,7 +50,10 @@ class CustomerViewSet(ContractViewSet):
     @operation("GET-customer-tenant-retrieve-customer", scopes=READ, parameters=(EXPAND,))
     def retrieve(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
         """Retrieve a customer."""
-        conditions = [*self.visible_customers(), Sql("customer.external_id = %s", (customer_number,))]
+        conditions = [
+            *self.visible_customers(),
+            sql("customer.external_id = {id}", id=param(customer_number)),
+        ]
         return self.document_response(CUSTOMERS, conditions, missing=NotFound(resource_id=customer_number))
 
     @operation("POST-customer-tenant-create-customer", scopes=MANAGE, request=CustomerCreation)
@@ -65,13 +63,12 @@ class CustomerViewSet(ContractViewSet):
         Needs `customer.customer_manage`: nobody creates a second profile of their own.
         """
         self.require_scope(CUSTOMER_MANAGE)
-        body = CustomerCreation(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(CustomerCreation, request.data)
         customer = customers.create_customer(
             tenant_id=self.caller.tenant.id,
-            external_id=body.validated_data.get("id", ""),
-            password=body.validated_data.get("password", ""),
-            values=body.change("id", "password").values,
+            external_id=body.id or "",
+            password=body.password or "",
+            values=body.change().values,
             at=self.at,
         )
         return json_response({"id": customer.external_id}, 201)
@@ -81,13 +78,12 @@ class CustomerViewSet(ContractViewSet):
         self.reaches_own_profile_only(customer_number)
         return locked_version(Customer, tenant_id=self.caller.tenant.id, external_id=customer_number)
 
-    @operation("PUT-customer-tenant-update-customer", scopes=MANAGE, request=CustomerInput)
+    @operation("PUT-customer-tenant-update-customer", scopes=MANAGE, request=CustomerBody)
     def update(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
         """Create or replace a customer."""
         is_own = self.reaches_own_profile_only(customer_number)
-        body = CustomerInput(data=request.data)
-        body.is_valid(raise_exception=True)
-        change = body.change()
+        refuse_password(request.data)
+        change = read_body(CustomerBody, request.data).change()
         if is_own:
             customers.change_customer(
                 tenant_id=self.caller.tenant.id,
@@ -105,7 +101,7 @@ class CustomerViewSet(ContractViewSet):
         return HttpResponse(status=204)
 
     @operation(
-        "PATCH-customer-tenant-update-customer", scopes=MANAGE, request=CustomerInput, responses={200: None}
+        "PATCH-customer-tenant-update-customer", scopes=MANAGE, request=CustomerBody, responses={200: None}
     )
     def partial_update(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
         """Change a customer.
@@ -134,10 +130,10 @@ class CustomerViewSet(ContractViewSet):
 
     def visible_customers(self) -> Sequence[Sql]:
         """Return the conditions of the customers that the caller may read."""
-        conditions = [Sql("customer.tenant_id = %s", (self.caller.tenant.id,))]
+        conditions = [sql("customer.tenant_id = {tenant}", tenant=param(self.caller.tenant.id))]
         if not self.has_scope(CUSTOMER_READ):
             own = self.caller.customer
-            conditions.append(Sql("customer.id = %s", (own.id,)) if own else Sql("FALSE"))
+            conditions.append(sql("customer.id = {id}", id=param(own.id)) if own else Sql("FALSE"))
         return conditions
 
     def reaches_own_profile_only(self, customer_number: str) -> bool:
@@ -152,7 +148,7 @@ class CustomerViewSet(ContractViewSet):
 
 def patched_customer(customer: Customer, patch: Any) -> Change:
     """Return what the patch makes of a customer."""
-    body = CustomerInput(data=apply_patch(customer_document(customer), patch, protected=PROTECTED))
-    body.is_valid(raise_exception=True)
-    change = body.change()
+    refuse_password(patch)
+    document = apply_patch(CustomerBody.document(customer), patch, protected=PROTECTED)
+    change = read_body(CustomerBody, document).change()
     return Change({"email": None, **change.values}, change.expected_version)

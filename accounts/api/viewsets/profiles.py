@@ -5,14 +5,8 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.api.serializers.customers import (
-    CustomerAnswer,
-    ProfileInput,
-    SignupInput,
-    customer_document,
-)
-from accounts.api.serializers.documents import AccountResourceId
 from accounts.api.viewsets.customers import EXPAND, PROTECTED
+from accounts.bodies import CustomerBody, ProfileBody, ResourceId, SignUp, refuse_password
 from accounts.identity.scopes import CUSTOMER_READ_OWN, PROFILE_EDIT, PROFILE_VIEW
 from accounts.models import Customer
 from accounts.operations import customers
@@ -24,8 +18,9 @@ from core.api.errors import json_response
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
+from core.bodies import read_body
 from core.errors import InvalidInput, NotFound
-from core.sql.composition import Sql
+from core.sql.composition import param, sql
 from core.tenancy.callers import CallerKind, customer_of, require_kind
 
 ANONYMOUS_PROFILE = {
@@ -40,28 +35,25 @@ ANONYMOUS_PROFILE = {
 
 class SignupViewSet(ContractViewSet):
     tag = "Account and profile"
-    created = AccountResourceId
+    created = ResourceId
     error_format = TYPED_ERRORS
 
-    @operation("POST-customer-create-customer-account", request=SignupInput, errors=(429,))
+    @operation("POST-customer-create-customer-account", request=SignUp, errors=(429,))
     def create(self, request: Request, tenant: str) -> HttpResponse:
         """Sign up.
 
         Needs an anonymous access token.
         """
         require_kind(self.caller, CallerKind.ANONYMOUS)
-        body = SignupInput(data=request.data)
-        body.is_valid(raise_exception=True)
-        signup = body.validated_data
-        details = dict(signup.get("customerDetails", {}))
-        metadata = details.pop("metadata", {})
+        body = read_body(SignUp, request.data)
+        password_field, password = body.chosen_password
         customer = customers.sign_up(
             tenant_id=self.caller.tenant.id,
             session_id=self.caller.session_id,
             address=client_address(request._request),
-            values={**details, "email": signup["email"], "mixin_schemas": metadata.get("mixins", {})},
-            password=signup.get("signup", signup)["password"],
-            password_field="signup.password" if "signup" in signup else "password",
+            values=body.profile.values,
+            password=password,
+            password_field=password_field,
             at=self.at,
         )
         return json_response({"id": customer.external_id}, 201)
@@ -71,7 +63,7 @@ class ProfileViewSet(ContractViewSet):
     """`me`: the profile of whoever asks."""
 
     tag = "Account and profile"
-    resource = CustomerAnswer
+    resource = PROFILES
     error_format = TYPED_ERRORS
 
     @operation("GET-customer-retrieve-customer-profile", parameters=(EXPAND,))
@@ -85,8 +77,8 @@ class ProfileViewSet(ContractViewSet):
         own = customer_of(self.caller)
         self.require_scope(PROFILE_VIEW, CUSTOMER_READ_OWN)
         conditions = [
-            Sql("customer.tenant_id = %s", (self.caller.tenant.id,)),
-            Sql("customer.id = %s", (own.id,)),
+            sql("customer.tenant_id = {tenant}", tenant=param(self.caller.tenant.id)),
+            sql("customer.id = {id}", id=param(own.id)),
         ]
         return private(
             self.document_response(PROFILES, conditions, missing=NotFound(resource_id=own.external_id))
@@ -97,7 +89,7 @@ class ProfileViewSet(ContractViewSet):
         self.require_scope(PROFILE_EDIT)
         return locked_version(Customer, tenant_id=self.caller.tenant.id, external_id=own.external_id)
 
-    @operation("PATCH-customer-update-customer", request=ProfileInput, responses={200: None})
+    @operation("PATCH-customer-update-customer", request=ProfileBody, responses={200: None})
     def partial_update(self, request: Request, tenant: str) -> HttpResponse:
         """Change one's own profile.
 
@@ -124,9 +116,8 @@ def private(answer: HttpResponse) -> HttpResponse:
 
 def patched_profile(customer: Customer, patch: Any) -> Change:
     """Return what the patch makes of a customer's own profile."""
-    document = apply_patch(customer_document(customer), patch, protected=PROTECTED)
+    refuse_password(patch)
+    document = apply_patch(CustomerBody.document(customer), patch, protected=PROTECTED)
     if customer.email and document.get("contactEmail") is None:
         raise InvalidInput("The e-mail of a customer cannot be removed.", field="contactEmail")
-    body = ProfileInput(data=document)
-    body.is_valid(raise_exception=True)
-    return body.change()
+    return read_body(ProfileBody, document).change()

@@ -6,8 +6,7 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.api.serializers.documents import AccountResourceId
-from accounts.api.serializers.sites import SiteAnswer, SiteCreation, SiteInput, SitePatched, site_document
+from accounts.bodies import PatchedSite, ResourceId, SiteBody, SiteCreation
 from accounts.identity.scopes import SITE_MANAGE, SITE_READ
 from accounts.models import Site
 from accounts.operations import sites
@@ -20,10 +19,11 @@ from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
+from core.bodies import read_body
 from core.errors import InvalidInput, NotFound
 from core.representation.fields import Field
 from core.representation.representations import Representation
-from core.sql.composition import Sql
+from core.sql.composition import Sql, param, sql
 
 EXPAND = query_parameter("expand", "Accepted; all settings and mixins are always returned.")
 INCLUDE_INACTIVE = query_parameter(
@@ -35,8 +35,8 @@ PROTECTED = ("/code", "/metadata/createdAt", "/metadata/modifiedAt")
 
 class SiteViewSet(ContractViewSet):
     tag = "Sites"
-    resource = SiteAnswer
-    created = AccountResourceId
+    resource = SITES
+    created = ResourceId
     error_format = TYPED_ERRORS
     default_page_size = 16
     counts_by_parameter = True
@@ -68,11 +68,11 @@ class SiteViewSet(ContractViewSet):
     def retrieve(self, request: Request, tenant: str, site_code: str) -> HttpResponse:
         """Retrieve a site.
 
-        An inactive site is found with `site.site_manage` alone.
+        An inactive site is found with `site.site_manage` only.
         """
         conditions = [
-            Sql("site.tenant_id = %s", (self.caller.tenant.id,)),
-            Sql("site.code = %s", (site_code,)),
+            sql("site.tenant_id = {tenant}", tenant=param(self.caller.tenant.id)),
+            sql("site.code = {code}", code=param(site_code)),
         ]
         if not self.has_scope(SITE_MANAGE):
             conditions.append(Sql("site.is_active"))
@@ -84,12 +84,11 @@ class SiteViewSet(ContractViewSet):
 
         The first site of a tenant is its default site.
         """
-        body = SiteCreation(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(SiteCreation, request.data)
         site = sites.create_site(
             tenant_id=self.caller.tenant.id,
-            code=body.validated_data["code"],
-            change=body.change("code"),
+            code=body.code,
+            change=body.change(),
             at=self.at,
         )
         return json_response({"id": site.code}, 201)
@@ -101,7 +100,7 @@ class SiteViewSet(ContractViewSet):
         "PUT-site-settings-update-site-config",
         scopes=(SITE_MANAGE,),
         parameters=(EXPAND,),
-        request=SiteInput,
+        request=SiteBody,
         responses={200: None},
     )
     def update(self, request: Request, tenant: str, site_code: str) -> HttpResponse:
@@ -109,14 +108,14 @@ class SiteViewSet(ContractViewSet):
 
         A site that becomes the default takes the place of the present one.
         """
-        change = read_site(SiteInput(data=request.data), site_code)
+        change = site_change(read_body(SiteBody, request.data), site_code)
         sites.change_site(
             tenant_id=self.caller.tenant.id, code=site_code, change=lambda site: change, at=self.at
         )
         return HttpResponse(status=200)
 
     @operation(
-        "PATCH-site-settings-update-site", scopes=(SITE_MANAGE,), request=SiteInput, responses={200: None}
+        "PATCH-site-settings-update-site", scopes=(SITE_MANAGE,), request=SiteBody, responses={200: None}
     )
     def partial_update(self, request: Request, tenant: str, site_code: str) -> HttpResponse:
         """Change a site.
@@ -142,7 +141,7 @@ class SiteViewSet(ContractViewSet):
 
     def wanted_sites(self) -> Sequence[Sql]:
         """Return the conditions of the sites that the caller may read and asks for."""
-        conditions = [Sql("site.tenant_id = %s", (self.caller.tenant.id,))]
+        conditions = [sql("site.tenant_id = {tenant}", tenant=param(self.caller.tenant.id))]
         if parameters.flag(self.request.query_params, "includeInactive"):
             self.require_scope(SITE_MANAGE)
         else:
@@ -150,24 +149,23 @@ class SiteViewSet(ContractViewSet):
         return conditions
 
 
-def read_site(body: SiteInput, code: str) -> Change:
+def site_change(body: PatchedSite, code: str) -> Change:
     """Return what the body says of the site with this code."""
-    body.is_valid(raise_exception=True)
-    if body.validated_data.get("code", code) != code:
+    if body.code not in (None, code):
         raise InvalidInput("The code of a site cannot be changed.", field="code")
-    return body.change("code")
+    return body.change()
 
 
 def patched_site(site: Site, patch: Any) -> Change:
     """Return what the patch makes of a site."""
-    document = apply_patch(site_document(site), patch, protected=PROTECTED)
+    document = apply_patch(PatchedSite.document(site), patch, protected=PROTECTED)
     if site.home_base and document.get("homeBase") is None:
         raise InvalidInput("The home base of a site cannot be removed.", field="homeBase")
-    return read_site(SitePatched(data=document), site.code)
+    return site_change(read_body(PatchedSite, document), site.code)
 
 
 class CodeRepresentation(Representation):
-    """Shows a site as its code alone."""
+    """Shows a site as its code only."""
 
     def build_document(self, names: Any, languages: Any) -> Sql:
         return Sql("to_json(site.code)::text")

@@ -30,7 +30,7 @@ KEEP_OLD_SECRET_FOR = timedelta(days=7)
 class ApiClientAdmin(TenantAdmin):
     form = ApiClientForm
     explanation = "Programs that call the API, and what they may do."
-    empty_state = "Add one for each program, so that each can be shut out alone."
+    empty_state = "Add one for each program, so that each can be shut out by itself."
     error_fields = {"id": "client_id"}
     list_display = ("client_id", "name", "may_start_sessions", "is_active", "tokens_not_before", "created_at")
     list_filter = ("is_active", "may_start_sessions")

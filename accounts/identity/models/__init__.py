@@ -1,4 +1,14 @@
 from accounts.identity.models.attempts import AttemptCounter
 from accounts.identity.models.clients import ApiClient, ClientSecret, RefreshToken, Session, SigningKey
+from accounts.identity.models.passwords import LegacyPassword, PasswordMigration
 
-__all__ = ["ApiClient", "AttemptCounter", "ClientSecret", "RefreshToken", "Session", "SigningKey"]
+__all__ = [
+    "ApiClient",
+    "AttemptCounter",
+    "ClientSecret",
+    "LegacyPassword",
+    "PasswordMigration",
+    "RefreshToken",
+    "Session",
+    "SigningKey",
+]

@@ -121,7 +121,10 @@ class Session(TenantOwned):
 
 
 class RefreshToken(TenantOwned):
-    """A refresh token, kept as its SHA-256 digest. Used once; using it again revokes its session."""
+    """A refresh token, kept as its SHA-256 digest.
+
+    It is used once; using it again later, or from another address, revokes its session.
+    """
 
     session = TenantForeignKey(
         Session, on_delete=models.CASCADE, related_name="refresh_tokens", db_index=True
@@ -130,6 +133,9 @@ class RefreshToken(TenantOwned):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
+    used_from = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="The digest of the address that used it."
+    )
 
     class Meta:
         indexes = [models.Index(fields=["tenant", "session"], name="refresh_token_of_session")]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from accounts.identity.models import AttemptCounter
+from accounts.models.customers import canonical_email
 from core.errors import Overloaded, TooManyAttempts
 from core.sql.composition import param, sql
 from core.sql.fetching import execute, fetch_rows
@@ -109,7 +110,7 @@ def counted_login(*, realm: object, account: str, address: str, at: datetime) ->
     in from this address within 30 days counts at this address only, so that what strangers do, here or
     elsewhere, never locks it out. Call it outside a transaction that a failure rolls back.
     """
-    login = account.strip().lower()
+    login = canonical_email(account)
     of_account = AttemptLimit(subject_of("login", realm, address, login), most=FAILURES_OF_ACCOUNT)
     familiar = subject_of("familiar", realm, address, login)
     wider = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts.errors import DuplicateId, TokenRequestRefused, UnknownReference
 from accounts.identity.models import ApiClient, ClientSecret
@@ -15,6 +15,8 @@ from accounts.identity.scopes import SERVICE_SCOPES, with_implied
 from accounts.identity.tokens.issuing import issue_access_token
 from accounts.identity.tokens.opaque import digest_of, is_digest_of, new_opaque_token
 from accounts.identity.tokens.revocations import RecentlyRead, announce_revocation
+from core.sql.composition import param, sql
+from core.sql.fetching import fetch_rows
 from core.sql.integrity import translate_integrity_errors
 from core.tenancy.callers import CallerKind
 from core.tenancy.identifiers import check_client_id
@@ -147,11 +149,23 @@ def grant_service_token(
     and perhaps `tenant=<name>`. Raises TokenRequestRefused with the error that RFC 6749 names, and
     TooManyAttempts when too many wrong secrets came from the address; right ones are accepted all the same.
     """
-    known = recent_clients.find(client_id, lambda: client_with_secrets(client_id), at=at)
-    # Compares every secret, and one even where there is none, so that the time tells nothing.
-    digests = known.digests_at(at) if known else [NO_DIGEST]
-    matches = [is_digest_of(client_secret, digest) for digest in digests]
+    lookups = 0
+
+    def look_up() -> KnownClient | None:
+        nonlocal lookups
+        lookups += 1
+        return client_with_secrets(client_id)
+
+    known = recent_clients.find(client_id, look_up, at=at)
+    # Always compares as many digests as a client can have.
+    digests = known.digests_at(at) if known else []
+    padded = [*digests, *[NO_DIGEST] * len(SLOTS)][: len(SLOTS)]
+    matches = [is_digest_of(client_secret, digest) for digest in padded]
     if known is None or not any(matches):
+        if (
+            not lookups
+        ):  # a refusal costs one statement, so that its time does not say whether the id is known
+            look_up()
         count_wrong_secret(client_id=client_id, address=address, at=at)
         raise TokenRequestRefused("invalid_client", "The client or its secret is not known.")
     granted = granted_scopes(known, scope)
@@ -185,19 +199,17 @@ SELECT tenant.id, tenant.name, client.client_id, client.scopes,
 FROM identity_apiclient AS client
 JOIN tenancy_tenant AS tenant ON tenant.id = client.tenant_id AND tenant.is_active
 JOIN identity_clientsecret AS secret ON secret.client_id = client.id
-WHERE client.client_id = %s AND client.is_active
+WHERE client.client_id = {client_id} AND client.is_active
 GROUP BY tenant.id, client.id
 """
 
 
 def client_with_secrets(client_id: str) -> KnownClient | None:
     """Return the client when it and its tenant are active and it has a secret; else None."""
-    with connection.cursor() as cursor:
-        cursor.execute(CLIENT_WITH_SECRETS, [client_id])
-        row = cursor.fetchone()
-    if row is None:
+    rows = fetch_rows(sql(CLIENT_WITH_SECRETS, client_id=param(client_id)))
+    if not rows:
         return None
-    tenant_key, tenant_name, client_id, scopes, digests, expiries = row
+    tenant_key, tenant_name, client_id, scopes, digests, expiries = rows[0]
     return KnownClient(
         Tenant(id=tenant_key, name=tenant_name),
         client_id,

@@ -10,24 +10,34 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.errors import (
+    AccessTokenRevoked,
     InvalidAccessToken,
     InvalidCredentials,
     InvalidRefreshToken,
     NotAContact,
     UnknownClient,
 )
-from accounts.identity.models import ApiClient, RefreshToken, Session
-from accounts.identity.operations.attempts import counted_login
+from accounts.identity.legacy_passwords import verifier_of
+from accounts.identity.models import (
+    ApiClient,
+    LegacyPassword,
+    PasswordMigration,
+    RefreshToken,
+    Session,
+)
+from accounts.identity.operations.attempts import counted_login, subject_of
 from accounts.identity.scopes import CUSTOMER_SCOPES
 from accounts.identity.tokens.issuing import issue_access_token, issue_saas_token, lifetime_of
 from accounts.identity.tokens.opaque import digest_of, new_opaque_token
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.identity.tokens.verification import read_claims
 from accounts.models import Customer, LegalEntity
-from accounts.passwords import hash_password
+from accounts.operations.customers import store_password
+from accounts.passwords import hash_password, hashing_slots
 from core.tenancy.callers import Caller, CallerKind
 
 LONGEST_REFRESH_TOKEN = 200
+REUSE_TOLERANCE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +72,20 @@ def start_anonymous_session(
 
 
 def refresh_anonymous_session(
-    *, tenant_name: str, client_id: str, refresh_token: str, at: datetime
+    *, tenant_name: str, client_id: str, refresh_token: str, address: str, at: datetime
 ) -> GrantedSession:
-    """Give the anonymous session new tokens; the refresh token is used up by it.
+    """Give the anonymous session new tokens; the refresh token is used up by it (see `rotate`).
 
     Raises UnknownClient and InvalidRefreshToken.
     """
     client = storefront(tenant_name, client_id)
-    return rotate(tenant_id=client.tenant_id, client_key=client.pk, refresh_token=refresh_token, at=at)
+    return rotate(
+        tenant_id=client.tenant_id,
+        client_key=client.pk,
+        refresh_token=refresh_token,
+        address=address,
+        at=at,
+    )
 
 
 def renew_anonymous_access(
@@ -99,52 +115,94 @@ def renew_anonymous_access(
 
 
 def log_in(*, caller: Caller, email: str, password: str, address: str, at: datetime) -> GrantedSession:
-    """Open a session for the customer with this e-mail and password; the caller has an anonymous session.
+    """Make the caller's anonymous session that of the customer with this e-mail and password.
 
-    The anonymous session stays as it is, beside the new one: the storefront may still hold
-    its token, and nobody who knows the old session's tokens gets into the new one. Raises
+    The session keeps its id, since the cart belongs to it. Its anonymous refresh tokens are deleted, so that
+    nobody who knows them gets into the customer's session; the anonymous access token stays an anonymous one
+    until it expires. When the session is a customer's already, this login gets a new one. Raises
     InvalidCredentials, after the same time whatever was wrong, TooManyAttempts (see `counted_login`), and
     Overloaded when too many passwords are being checked already.
     """
     with counted_login(realm=caller.tenant.id, account=email, address=address, at=at):
-        customer = customer_with_password(tenant_id=caller.tenant.id, email=email, password=password)
+        customer = customer_with_password(tenant_id=caller.tenant.id, email=email, password=password, at=at)
     with transaction.atomic():
         Customer.objects.filter(pk=customer.pk).update(last_login_at=at)
-        anonymous = (
-            Session.objects.filter(session_id=caller.session_id).first() if caller.session_id else None
-        )
-        session = Session.objects.create(
-            tenant=customer.tenant,
-            client=ApiClient.objects.get(client_id=caller.client_id),
-            customer=customer,
-            context=anonymous.context if anonymous else {},
-            created_at=at,
-            expires_at=at + session_lifetime(CallerKind.CUSTOMER),
-        )
+        session = session_for_login(caller, customer, at=at)
         return grant(session, at=at)
 
 
-def customer_with_password(*, tenant_id: int, email: str, password: str) -> Customer:
-    """Return the customer who may log in with these; raise InvalidCredentials when there is none."""
+def session_for_login(caller: Caller, customer: Customer, *, at: datetime) -> Session:
+    """Return the caller's session as the customer's, or a new one when it is a customer's already."""
+    expires_at = at + session_lifetime(CallerKind.CUSTOMER)
+    sessions = Session.objects.select_for_update(of=("self",)).select_related("tenant", "client")
+    live = sessions.filter(tenant=customer.tenant_id, revoked_at=None)
+    session = live.filter(session_id=caller.session_id).first() if caller.session_id else None
+    if session is None:  # it ended after the token was checked
+        raise AccessTokenRevoked
+    if session.customer_id is not None:
+        return Session.objects.create(
+            tenant=customer.tenant,
+            client=session.client,
+            customer=customer,
+            context=session.context,
+            created_at=at,
+            expires_at=expires_at,
+        )
+    RefreshToken.objects.filter(tenant=session.tenant_id, session=session).delete()
+    session.customer = customer
+    session.expires_at = expires_at
+    session.save(update_fields=["customer", "expires_at"])
+    return session
+
+
+def customer_with_password(*, tenant_id: int, email: str, password: str, at: datetime) -> Customer:
+    """Return the customer who may log in with these; raise InvalidCredentials when there is none.
+
+    A password that another system hashed is hashed anew here. Every outcome takes the time of one hash.
+    """
     customer = Customer.objects.for_tenant(tenant_id).with_email(email).select_related("tenant").first()
-    if customer is None or not customer.password:
-        hash_password(password)  # takes as long as the comparison of a stored password
-        raise InvalidCredentials
-    if not customer.accepts_password(password) or not customer.is_active or customer.is_on_hold:
+    if customer is not None and customer.password:
+        is_right = customer.accepts_password(password)
+    else:
+        encoded = hash_password(password)
+        is_right = customer is not None and accepts_legacy_password(customer, password, at=at)
+        if customer is not None and is_right:
+            with transaction.atomic():
+                store_password(customer, encoded)
+    if customer is None or not is_right or not customer.is_active or customer.is_on_hold:
         raise InvalidCredentials
     return customer
 
 
+def accepts_legacy_password(customer: Customer, password: str, *, at: datetime) -> bool:
+    """Say whether this is the customer's password in another system, whose hash may still be used."""
+    legacy = LegacyPassword.objects.filter(tenant=customer.tenant_id, customer=customer).first()
+    verifier = verifier_of(legacy.algorithm) if legacy else None
+    if legacy is None or verifier is None:
+        return False
+    migrations = PasswordMigration.objects.filter(tenant=customer.tenant_id)
+    if not migrations.filter(retention_end_date__gt=at.date()).exists():
+        return False
+    with hashing_slots.take():
+        return verifier.matches(password, legacy.hash, legacy.context)
+
+
 def refresh_customer_session(
-    *, tenant_id: int, refresh_token: str, legal_entity_id: str = "", at: datetime
+    *, tenant_id: int, refresh_token: str, address: str, legal_entity_id: str = "", at: datetime
 ) -> GrantedSession:
-    """Give the customer's session new tokens; the refresh token is used up by it.
+    """Give the customer's session new tokens; the refresh token is used up by it (see `rotate`).
 
     With `legal_entity_id` the session acts for that legal entity from now on; without it, it goes on
     acting for the one it did, as long as the customer is its contact. Raises NotAContact, which leaves the
     refresh token as it was, and InvalidRefreshToken.
     """
-    return rotate(tenant_id=tenant_id, refresh_token=refresh_token, legal_entity_id=legal_entity_id, at=at)
+    return rotate(
+        tenant_id=tenant_id,
+        refresh_token=refresh_token,
+        legal_entity_id=legal_entity_id,
+        address=address,
+        at=at,
+    )
 
 
 def end_session(*, tenant_id: int, access_token: str, at: datetime) -> None:
@@ -168,6 +226,7 @@ def rotate(
     *,
     tenant_id: int,
     refresh_token: str,
+    address: str,
     at: datetime,
     client_key: int | None = None,
     legal_entity_id: str = "",
@@ -175,13 +234,15 @@ def rotate(
     """Exchange a refresh token for new tokens of its session.
 
     An anonymous session is meant when `client_key` is given, else a customer's. Using a refresh token that
-    was used before ends the session: either of the two who hold it has stolen it.
+    was used before ends the session: either of the two who hold it has stolen it. Within REUSE_TOLERANCE,
+    from the same address, it gets tokens of the same session instead: two tabs of a browser refresh at once.
     """
     granted = exchange(
         tenant_id=tenant_id,
         digest=digest_of(refresh_token[:LONGEST_REFRESH_TOKEN]),
         client_key=client_key,
         legal_entity_id=legal_entity_id,
+        address=subject_of("refresh", address),
         at=at,
     )
     if granted is None:
@@ -191,7 +252,13 @@ def rotate(
 
 @transaction.atomic
 def exchange(
-    *, tenant_id: int, digest: str, client_key: int | None, legal_entity_id: str, at: datetime
+    *,
+    tenant_id: int,
+    digest: str,
+    client_key: int | None,
+    legal_entity_id: str,
+    address: str,
+    at: datetime,
 ) -> GrantedSession | None:
     """Do what `rotate` says; return None, committing what it did to the session, when the token is refused.
 
@@ -207,17 +274,27 @@ def exchange(
     if session is None or not is_continuable(session, client_key):
         return None
     token = RefreshToken.objects.get(digest=digest)
-    if token.used_at is not None:
+    if token.used_at is not None and not is_second_tab(token, address, at=at):
         revoke(session, at=at)
         return None
     if token.expires_at <= at:
         return None
     if session.customer is not None:
         bind(session, legal_entity_id)
-    RefreshToken.objects.filter(pk=token.pk).update(used_at=at)
+    if token.used_at is None:
+        RefreshToken.objects.filter(pk=token.pk).update(used_at=at, used_from=address)
     session.expires_at = at + session_lifetime(kind_of(session))
     session.save(update_fields=["expires_at", "legal_entity"])
     return grant(session, at=at)
+
+
+def is_second_tab(token: RefreshToken, address: str, *, at: datetime) -> bool:
+    """Say whether a used token comes again so soon, and from where it came, that the browser is the same."""
+    return (
+        token.used_at is not None
+        and abs(at - token.used_at) <= REUSE_TOLERANCE  # the clocks of two workers may differ
+        and token.used_from == address
+    )
 
 
 def is_continuable(session: Session, client_key: int | None) -> bool:

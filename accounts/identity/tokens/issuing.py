@@ -14,7 +14,7 @@ from accounts.models import Customer, LegalEntity
 from core.tenancy.callers import CallerKind
 from core.tenancy.models import Tenant
 
-ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068: tells an access token from the other tokens we sign
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068: distinguishes it from a saas token
 SAAS_TOKEN_TYPE = "JWT"  # noqa: S105
 
 
@@ -69,7 +69,7 @@ def issue_access_token(
 
 
 def issue_saas_token(*, tenant: Tenant, customer: Customer, session_id: str, at: datetime) -> str:
-    """Return a signed token that tells a shop's other services who the customer is. It opens nothing here."""
+    """Return a signed token that says to other services who the customer is; the API does not accept it."""
     return sign_claims(
         {"sub": customer.external_id, "session_id": session_id},
         tenant=tenant.name,
@@ -82,7 +82,7 @@ def issue_saas_token(*, tenant: Tenant, customer: Customer, session_id: str, at:
 def sign_claims(claims: Mapping[str, Any], *, tenant: str, at: datetime, lifetime: int, type: str) -> str:
     """Return the claims, and who says so and for how long, signed with the active key.
 
-    `iat` has milliseconds: a token issued right after a revocation is told from those before it.
+    `iat` has milliseconds: a token issued right after a revocation is distinguished from those before it.
     """
     ring = signing_keys.ring()
     issued_at = round(at.timestamp(), 3)

@@ -132,7 +132,7 @@ def create_first_keys() -> list[SigningKey]:
 
 
 def published_keys(at: datetime) -> list[dict[str, Any]]:
-    """Return the public keys that verify a token of ours that is still good at `at`, as JSON Web Keys."""
+    """Return the public keys of all tokens that are still good at `at`, as JSON Web Keys."""
     signing_keys.ring()
     return [
         row.public_key

@@ -11,25 +11,27 @@ from typing import Any
 
 import jwt
 from django.conf import settings
-from django.db import connection
 
-from accounts.errors import AccessTokenExpired, InvalidAccessToken
+from accounts.errors import AccessTokenExpired, AccessTokenRevoked, InvalidAccessToken
 from accounts.identity.scopes import with_implied
 from accounts.identity.tokens.issuing import ACCESS_TOKEN_TYPE
 from accounts.identity.tokens.keys import ALGORITHM, signing_keys
 from accounts.identity.tokens.revocations import make_room, revocation_stamp
+from core.sql.composition import param, sql
+from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind, Identity, TenantRecord
 
 LONGEST_TOKEN = 8_000
 REMEMBERED_TOKENS = 8_192
 SIGNATURE_LIFETIME = timedelta(seconds=60)
+CLOCK_TOLERANCE = 60  # seconds by which the clocks of two machines may differ
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedToken:
     """What a token says, and until when nobody needs to ask the database whether it still holds.
 
-    Valid under `stamp` alone: the revocation stamp that was read before the database was asked.
+    Valid only under `stamp`: the revocation stamp that was read before the database was asked.
     """
 
     caller: Caller
@@ -51,9 +53,9 @@ def verify_access_token(token: str, *, at: datetime) -> Caller:
 def accept_token(token: str, *, at: datetime) -> AcceptedToken:
     """Return the token's caller and claims.
 
-    Raises AccessTokenExpired, or InvalidAccessToken when the token is not one of ours or was revoked:
-    its session ended, its client, tenant or customer is not active (any more), its customer is no contact
-    of the legal entity that it acts for.
+    Raises AccessTokenExpired, InvalidAccessToken when the service did not issue the token for itself, and
+    AccessTokenRevoked when its session has ended, its client, tenant or customer is not active (any more), or
+    its customer is no contact of the legal entity that it acts for.
     """
     stamp = revocation_stamp().read()
     known = _accepted.get(token)
@@ -66,7 +68,7 @@ def accept_token(token: str, *, at: datetime) -> AcceptedToken:
     tenant = tenant_of_live_token(claims, at=at)
     if tenant is None:
         _accepted.pop(token, None)
-        raise InvalidAccessToken
+        raise AccessTokenRevoked
     caller = caller_of(claims, tenant)
     if known is not None and known.claims is claims:
         verified_at, forget_at = known.verified_at, known.forget_at
@@ -79,9 +81,10 @@ def accept_token(token: str, *, at: datetime) -> AcceptedToken:
 
 
 def read_claims(token: str, *, at: datetime, expired_for: int = 0) -> dict[str, Any]:
-    """Return what a token of ours says; raise AccessTokenExpired or InvalidAccessToken otherwise.
+    """Return what an access token says; raise AccessTokenExpired or InvalidAccessToken otherwise.
 
-    The algorithm and the type are fixed, whatever the token names; the key is one of ours or none. A token
+    The algorithm, the type, the issuer and the audience are fixed, whatever the token names, and the key is
+    one of the service. A token is not good before its `nbf`, nor when it was issued in the future. A token
     that expired less than `expired_for` seconds ago is read as well.
     """
     if not token or len(token) > LONGEST_TOKEN:
@@ -100,6 +103,7 @@ def read_claims(token: str, *, at: datetime, expired_for: int = 0) -> dict[str, 
             issuer=settings.TOKEN_ISSUER,
             # The clock of the request decides about the times, not one that PyJWT reads.
             options={
+                "verify_aud": False,  # absent from the tokens that the service signs
                 "verify_exp": False,
                 "verify_iat": False,
                 "verify_nbf": False,
@@ -108,6 +112,12 @@ def read_claims(token: str, *, at: datetime, expired_for: int = 0) -> dict[str, 
         )
     except jwt.PyJWTError:
         raise InvalidAccessToken from None
+    audience = claims.get("aud", settings.TOKEN_ISSUER)
+    begins = max(claims["iat"], claims.get("nbf", 0))
+    if settings.TOKEN_ISSUER not in (audience if isinstance(audience, list) else [audience]):
+        raise InvalidAccessToken
+    if begins > at.timestamp() + CLOCK_TOLERANCE:
+        raise InvalidAccessToken
     if at.timestamp() >= claims["exp"] + expired_for:
         raise AccessTokenExpired
     return claims
@@ -117,31 +127,31 @@ STATE = """
 SELECT tenant.id, tenant.name, tenant.default_language, tenant.languages, tenant.currency
 FROM tenancy_tenant AS tenant
 JOIN identity_apiclient AS client ON client.tenant_id = tenant.id
-WHERE tenant.name = %(tenant)s AND tenant.is_active
-  AND client.client_id = %(client)s AND client.is_active
-  AND (client.tokens_not_before IS NULL OR client.tokens_not_before <= to_timestamp(%(issued_at)s))
+WHERE tenant.name = {tenant} AND tenant.is_active
+  AND client.client_id = {client} AND client.is_active
+  AND (client.tokens_not_before IS NULL OR client.tokens_not_before <= to_timestamp({issued_at}))
 """
 SESSION_STATE = """
   AND EXISTS (
     SELECT 1 FROM identity_session AS session
-    WHERE session.session_id = %(session)s::uuid AND session.tenant_id = tenant.id
+    WHERE session.session_id = {session}::uuid AND session.tenant_id = tenant.id
       AND session.client_id = client.id
-      AND session.customer_id IS NOT DISTINCT FROM %(customer)s::bigint
-      AND session.revoked_at IS NULL AND session.expires_at > %(at)s
+      AND ({customer}::bigint IS NULL OR session.customer_id = {customer}::bigint)
+      AND session.revoked_at IS NULL AND session.expires_at > {at}
   )
 """
 CUSTOMER_STATE = """
   AND EXISTS (
     SELECT 1 FROM accounts_customer AS customer
-    WHERE customer.tenant_id = tenant.id AND customer.id = %(customer)s
+    WHERE customer.tenant_id = tenant.id AND customer.id = {customer}
       AND customer.is_active AND NOT customer.is_on_hold
   )
 """
 CONTACT_STATE = """
   AND EXISTS (
     SELECT 1 FROM accounts_contactassignment AS contact
-    WHERE contact.tenant_id = tenant.id AND contact.customer_id = %(customer)s
-      AND contact.legal_entity_id = %(legal_entity)s
+    WHERE contact.tenant_id = tenant.id AND contact.customer_id = {customer}
+      AND contact.legal_entity_id = {legal_entity}
   )
 """
 
@@ -151,27 +161,18 @@ def tenant_of_live_token(claims: dict[str, Any], *, at: datetime) -> TenantRecor
 
     Takes one statement over tenant, client, session, customer and contact assignment.
     """
-    statement = STATE
+    template = STATE
+    known = {"tenant": claims["tenant"], "client": claims["client_id"], "issued_at": claims["iat"]}
     if "session_id" in claims:
-        statement += SESSION_STATE
+        template += SESSION_STATE
+        known |= {"session": claims["session_id"], "customer": claims.get("customer_key"), "at": at}
     if "customer_key" in claims:
-        statement += CUSTOMER_STATE
+        template += CUSTOMER_STATE
     if "legal_entity_key" in claims:
-        statement += CONTACT_STATE
-    with connection.cursor() as cursor:
-        cursor.execute(
-            statement,
-            {
-                "tenant": claims["tenant"],
-                "client": claims["client_id"],
-                "issued_at": claims["iat"],
-                "session": claims.get("session_id"),
-                "customer": claims.get("customer_key"),
-                "legal_entity": claims.get("legal_entity_key"),
-                "at": at,
-            },
-        )
-        row = cursor.fetchone()
+        template += CONTACT_STATE
+        known["legal_entity"] = claims["legal_entity_key"]
+    rows = fetch_rows(sql(template, **{name: param(value) for name, value in known.items()}))
+    row = rows[0] if rows else None
     if row is None:
         return None
     key, name, default_language, languages, currency = row

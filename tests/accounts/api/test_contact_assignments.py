@@ -48,7 +48,7 @@ def test_contact_assignment_is_created_and_shown_whole(staff, company, customer)
     }
 
 
-def test_type_is_contact_unless_told_otherwise(staff, company, customer):
+def test_type_is_contact_by_default(staff, company, customer):
     key = staff.post(CONTACTS, body()).json()["id"]
     shown = staff.get(f"{CONTACTS}/{key}").json()
     assert (shown["type"], shown["primary"]) == ("CONTACT", False)
@@ -59,9 +59,9 @@ def test_type_is_contact_unless_told_otherwise(staff, company, customer):
     [
         ({"legalEntity": {"id": "nobody"}}, "legalEntity.id: There is no legal entity nobody."),
         ({"customer": {"id": "nobody"}}, "customer.id: There is no customer nobody."),
-        ({"customer": None}, "customer: This field is required."),
-        ({"legalEntity": {}}, "legalEntity.id: This field is required."),
-        ({"type": "FRIEND"}, 'type: "FRIEND" is not a valid choice.'),
+        ({"customer": None}, "customer: customer is missing."),
+        ({"legalEntity": {}}, "legalEntity.id: legalEntity.id is missing."),
+        ({"type": "FRIEND"}, "type: type must be BILLING, CONTACT, LOGISTICS or PRIMARY."),
     ],
 )
 def test_faulty_body_is_refused_with_the_detail(staff, company, customer, change, detail):

@@ -5,7 +5,7 @@ from accounts.identity.models import Session
 from accounts.identity.scopes import CUSTOMER_MANAGE, CUSTOMER_READ
 from accounts.models import ContactAssignment, Customer
 from core.timestamps import format_time
-from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, SessionFactory
+from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, SessionFactory, SiteFactory
 
 CUSTOMERS = "/customer/acme/customers"
 
@@ -187,6 +187,55 @@ def test_put_that_says_nothing_of_it_leaves_a_customer_on_hold(staff, customer):
     assert Customer.objects.get().is_on_hold
 
 
+@pytest.mark.parametrize("method", ["post", "put"])
+def test_preferences_that_are_not_named_are_those_of_the_tenant(staff, tenant, method):
+    SiteFactory(tenant=tenant, code="berlin", is_default=True)
+    type(tenant).objects.update(currency="CHF", default_language="de")
+    path = CUSTOMERS if method == "post" else f"{CUSTOMERS}/C9"
+    assert staff.send(method, path, {"id": "C9", "firstName": "Ada"}).status_code == 201
+    shown = staff.get(f"{CUSTOMERS}/C9").json()
+    assert (shown["preferredLanguage"], shown["preferredCurrency"], shown["preferredSite"]) == (
+        "de",
+        "CHF",
+        "berlin",
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        ("put", {"password": "a new password"}),
+        ("patch", {"password": "a new password"}),
+        ("patch", [{"op": "add", "path": "/password", "value": "a new password"}]),
+    ],
+)
+def test_password_is_refused_where_the_contract_has_no_such_field(staff, customer, method, body):
+    answer = staff.send(method, f"{CUSTOMERS}/C1", body)
+    assert (answer.status_code, answer.json()["details"][0]["field"]) == (400, "password")
+    assert "password/change" in answer.json()["message"]
+    assert Customer.objects.get().version == 1
+
+
+def test_every_fault_of_a_body_is_named(staff):
+    answer = staff.post(CUSTOMERS, {"id": 5, "contactEmail": "nobody", "active": "yes", "b2b": "x"})
+    assert [(row["field"], row["message"]) for row in answer.json()["details"]] == [
+        ("contactEmail", "contactEmail must be an e-mail address."),
+        ("b2b", "b2b must be an object."),
+        ("active", "active must be true or false."),
+        ("id", "id must be a text."),
+    ]
+
+
+def test_texts_are_stored_composed_and_without_what_cannot_be_seen(staff, tenant):
+    body = {"id": "C9", "firstName": " Zoe\u0308 ", "contactEmail": "\u200bzoe@exa\u0308mple.com\ufeff"}
+    assert staff.post(CUSTOMERS, body).status_code == 201
+    stored = Customer.objects.get()
+    assert (stored.first_name, stored.email) == ("Zo\u00eb", "zoe@ex\u00e4mple.com")
+    again = staff.post(CUSTOMERS, {"contactEmail": "ZOE@ex\u00e4mple.com"})
+    assert again.status_code == 409
+    assert Customer.objects.with_email(" Zoe@exa\u0308mple.com").get() == stored
+
+
 def test_put_of_an_old_version_is_refused(staff, customer):
     answer = staff.put(f"{CUSTOMERS}/C1", {"firstName": "Ada", "metadata": {"version": 7}})
     assert answer.status_code == 409
@@ -273,14 +322,14 @@ def own(customer_api, customer):
     return customer_api(customer)
 
 
-def test_customers_see_their_own_profile_alone(own):
+def test_customers_see_only_their_own_profile(own):
     assert [row["id"] for row in own.get(CUSTOMERS).json()] == ["C1"]
     assert [row["id"] for row in own.post(f"{CUSTOMERS}/search", {"q": "lastName:Doe"}).json()] == ["C1"]
     assert own.get(f"{CUSTOMERS}/C1").status_code == 200
     assert own.get(f"{CUSTOMERS}/C2").status_code == 404
 
 
-def test_customers_write_their_own_profile_alone(own, customer):
+def test_customers_write_only_their_own_profile(own, customer):
     assert own.put(f"{CUSTOMERS}/C1", {"firstName": "Ada"}).status_code == 204
     assert own.patch(f"{CUSTOMERS}/C1", {"lastName": "Lovelace"}).status_code == 200
     customer.refresh_from_db()

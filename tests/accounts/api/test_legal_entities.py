@@ -43,7 +43,7 @@ def test_legal_entity_is_created_and_shown_whole(staff, company):
     }
 
 
-def test_name_alone_makes_a_company(staff):
+def test_legal_entity_needs_only_a_name(staff):
     key = staff.post(ENTITIES, {"name": "Emporium"}).json()["id"]
     shown = staff.get(f"{ENTITIES}/{key}").json()
     shown.pop("metadata")
@@ -53,12 +53,15 @@ def test_name_alone_makes_a_company(staff):
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
-        ({}, "name: This field is required."),
-        ({"name": "x", "type": "CLUB"}, 'type: "CLUB" is not a valid choice.'),
+        ({}, "name: name is missing."),
+        ({"name": "x", "type": "CLUB"}, "type: type must be COMPANY or SUBSIDIARY."),
         ({"name": "x", "parentId": "nobody"}, "parentId: There is no legal entity nobody."),
-        ({"name": "x", "restrictions": ["a", "b"]}, "restrictions: Ensure this field has no more than 1"),
-        ({"name": "x", "accountLimit": {"value": -1}}, "accountLimit.value: Ensure this value is greater"),
-        ({"name": "x", "approvalGroup": [{}]}, "approvalGroup[0].id: This field is required."),
+        ({"name": "x", "restrictions": ["a", "b"]}, "restrictions: restrictions has more than 1 entries."),
+        (
+            {"name": "x", "accountLimit": {"value": -1}},
+            "accountLimit.value: accountLimit.value must be at least 0.",
+        ),
+        ({"name": "x", "approvalGroup": [{}]}, "approvalGroup[0].id: approvalGroup[0].id is missing."),
     ],
 )
 def test_faulty_body_is_refused_with_the_detail(staff, body, detail):
@@ -95,7 +98,7 @@ def test_put_of_an_old_version_is_refused(staff, company):
     assert LegalEntity.objects.get().name == "ABC Company"
 
 
-def test_legal_entity_cannot_stand_below_itself(staff, company, tenant):
+def test_legal_entity_cannot_be_below_itself(staff, company, tenant):
     child = LegalEntityFactory(tenant=tenant, external_id="child", parent=company)
     LegalEntityFactory(tenant=tenant, external_id="grandchild", parent=child)
     for parent in ("abc", "grandchild"):
@@ -154,7 +157,7 @@ def test_filters_and_search(staff, company, tenant, other_tenant, query, found):
         assert [entity["id"] for entity in answer.json()] == found
 
 
-def test_pages_hold_16_unless_told_otherwise(staff, tenant):
+def test_pages_hold_16_by_default(staff, tenant):
     LegalEntityFactory.create_batch(17, tenant=tenant)
     answer = staff.get(ENTITIES, headers={"X-Total-Count": "true"})
     assert (len(answer.json()), answer["X-Total-Count"]) == (16, "17")
@@ -190,3 +193,17 @@ def test_scopes(service_api, customer_api, company):
         assert answer.status_code == 403
         assert answer.json()["details"][0].startswith("Required scope(s): customermanagement.legalentity_")
     assert LegalEntity.objects.get().name == "ABC Company"
+
+
+def test_parent_hierarchy_goes_up_from_the_legal_entity(staff, company, tenant, other_tenant):
+    child = LegalEntityFactory(tenant=tenant, external_id="child", parent=company)
+    LegalEntityFactory(tenant=tenant, external_id="grandchild", parent=child, name="Third")
+    LegalEntityFactory(tenant=other_tenant, external_id="theirs")
+    shown = staff.get(f"{ENTITIES}/grandchild/parent-hierarchy").json()
+    assert [(entity["id"], entity.get("parentId")) for entity in shown] == [
+        ("grandchild", "child"),
+        ("child", "abc"),
+        ("abc", None),
+    ]
+    assert shown[0] == staff.get(f"{ENTITIES}/grandchild").json()
+    assert staff.get(f"{ENTITIES}/theirs/parent-hierarchy").status_code == 404

@@ -2,6 +2,8 @@ import pytest
 
 from accounts.identity.scopes import SITE_MANAGE, SITE_READ
 from accounts.models import Site
+from accounts.representations import SITES as SITES_READ
+from core.representation.schema import representation_schema
 from core.timestamps import format_time
 from tests.factories.accounts import SiteFactory
 from tests.factories.segments import SegmentFactory
@@ -203,3 +205,12 @@ def test_writing_needs_the_scope(service_api, site):
     ):
         assert (answer.status_code, answer.json()["type"]) == (403, "insufficient_permissions")
     assert Site.objects.get().name == "Main"
+
+
+def test_home_base_of_a_site_made_without_one_stays_within_the_schema(staff, site):
+    Site.objects.update(home_base={})
+    assert staff.get(f"{SITES}/main").json()["homeBase"] == {}
+    schema = representation_schema(SITES_READ)["properties"]["homeBase"]
+    assert (schema["type"], schema.get("required")) == ("object", None)
+    assert staff.patch(f"{SITES}/main", {"name": "Renamed"}).status_code == 200
+    assert staff.patch(f"{SITES}/main", {"homeBase": {"timezone": "Europe/Berlin"}}).status_code == 400

@@ -172,6 +172,43 @@ def test_token_of_another_issuer_tenant_or_client_is_refused(claims, backend, ot
         verify_access_token(signed(key_pairs[0], now, **claims), at=now)
 
 
+@pytest.mark.parametrize(
+    ("claims", "is_good"),
+    [
+        ({"nbf": -5}, True),
+        ({"nbf": 59}, True),
+        ({"nbf": 61}, False),
+        ({"iat": 59}, True),
+        ({"iat": 61}, False),
+    ],
+    ids=str,
+)
+def test_token_is_refused_before_its_time(claims, is_good, backend, key_pairs, now):
+    shifted = {name: now.timestamp() + seconds for name, seconds in claims.items()}
+    token = signed(key_pairs[0], now, **shifted, exp=int(now.timestamp()) + 600)
+    if is_good:
+        assert verify_access_token(token, at=now).client_id == "backend"
+    else:
+        with pytest.raises(InvalidAccessToken):
+            verify_access_token(token, at=now)
+
+
+@pytest.mark.parametrize(
+    ("audience", "is_good"),
+    [("{issuer}", True), (["other", "{issuer}"], True), ("other", False), ([], False), ({}, False)],
+    ids=str,
+)
+def test_token_for_another_audience_is_refused(audience, is_good, backend, key_pairs, now, settings):
+    fill = lambda text: text.replace("{issuer}", settings.TOKEN_ISSUER)  # noqa: E731
+    aud = list(map(fill, audience)) if isinstance(audience, list) else audience
+    token = signed(key_pairs[0], now, aud=fill(aud) if isinstance(aud, str) else aud)
+    if is_good:
+        assert verify_access_token(token, at=now).client_id == "backend"
+    else:
+        with pytest.raises(InvalidAccessToken):
+            verify_access_token(token, at=now)
+
+
 def test_saas_token_is_no_access_token(tenant, stored_signing_keys, now):
     customer = CustomerFactory(tenant=tenant)
     token = issue_saas_token(tenant=tenant, customer=customer, session_id="s", at=now)

@@ -51,7 +51,7 @@ def test_customers_are_made_changed_and_refused(shop, upsert, write):
         False,
         {"a": 1},
     )
-    assert (made.preferred_language, made.password, made.version) == ("en_US", "", 1)
+    assert (made.preferred_language, made.preferred_site, made.password) == ("en", "main", "")
     changed = Customer.objects.get(external_id="C2")
     assert (changed.email, changed.is_on_hold, changed.password, changed.version) == (
         "new@example.com",

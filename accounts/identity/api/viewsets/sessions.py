@@ -6,14 +6,14 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.identity.api.serializers import (
+from accounts.identity.api.viewsets.tokens import not_stored
+from accounts.identity.bodies import (
     AnonymousToken,
     CustomerToken,
     LoginRequest,
     RefreshedCustomerToken,
     TokenDetails,
 )
-from accounts.identity.api.viewsets.tokens import not_stored
 from accounts.identity.operations import sessions
 from accounts.identity.operations.sessions import GrantedSession
 from accounts.models import Customer
@@ -23,6 +23,7 @@ from core.api.errors import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
+from core.bodies import read_body
 from core.errors import InvalidInput
 from core.tenancy.callers import CallerKind, require_kind
 
@@ -94,7 +95,7 @@ class AnonymousSessionViewSet(ContractViewSet):
     def refresh(self, request: Request) -> HttpResponse:
         """Go on with an anonymous session.
 
-        The refresh token alone suffices. The session keeps its id.
+        The refresh token suffices. The session keeps its id.
         """
         tenant_name = query_text(request, "tenant", most=16, is_required=True)
         client_id = query_text(request, "client_id", most=128, is_required=True)
@@ -102,7 +103,11 @@ class AnonymousSessionViewSet(ContractViewSet):
         anonymous_token = query_text(request, "anonymous_token", most=LONGEST_TOKEN)
         if refresh_token:
             granted = sessions.refresh_anonymous_session(
-                tenant_name=tenant_name, client_id=client_id, refresh_token=refresh_token, at=self.at
+                tenant_name=tenant_name,
+                client_id=client_id,
+                refresh_token=refresh_token,
+                address=client_address(request._request),
+                at=self.at,
             )
         elif anonymous_token:
             granted = sessions.renew_anonymous_access(
@@ -128,15 +133,24 @@ class CustomerSessionViewSet(ContractViewSet):
     def login(self, request: Request, tenant: str) -> HttpResponse:
         """Log a customer in.
 
-        Needs an anonymous access token. The customer gets a session of their own.
+        Needs an anonymous access token, whose session becomes the customer's and keeps its id.
         """
         require_kind(self.caller, CallerKind.ANONYMOUS)
-        body = LoginRequest(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = read_body(LoginRequest, request.data)
         granted = sessions.log_in(
-            caller=self.caller, address=client_address(request._request), at=self.at, **body.validated_data
+            caller=self.caller,
+            email=body.email,
+            password=body.password,
+            address=client_address(request._request),
+            at=self.at,
         )
-        return not_stored(json_response({**customer_token_of(granted), "initialPassword": False}, 200))
+        tokens = {
+            **customer_token_of(granted),
+            "saas_token": granted.saas_token,
+            "saasToken": granted.saas_token,
+            "initialPassword": False,
+        }
+        return not_stored(json_response(tokens, 200))
 
     @operation(
         "GET-customer-logout-customer",
@@ -173,6 +187,7 @@ class CustomerSessionViewSet(ContractViewSet):
                 request, "refreshToken", most=sessions.LONGEST_REFRESH_TOKEN, is_required=True
             ),
             legal_entity_id=query_text(request, "legalEntityId", most=128),
+            address=client_address(request._request),
             at=self.at,
         )
         return not_stored(json_response(customer_token_of(granted), 200))
@@ -220,13 +235,11 @@ def customer_token_of(granted: GrantedSession) -> dict[str, Any]:
     return {
         "token_type": "Bearer",
         "access_token": granted.access_token,
-        "saas_token": granted.saas_token,
         "expires_in": granted.expires_in,
         "refresh_token": granted.refresh_token,
         "refresh_token_expires_in": granted.refresh_token_expires_in,
         "session_id": str(granted.session.session_id),
         "accessToken": granted.access_token,
-        "saasToken": granted.saas_token,
         "expiresIn": granted.expires_in,
         "refreshToken": granted.refresh_token,
         "refreshTokenExpiresIn": granted.refresh_token_expires_in,

@@ -12,12 +12,7 @@ from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 
 from accounts.errors import TokenRequestRefused
-from accounts.identity.api.serializers import (
-    JsonWebKeySet,
-    OAuthError,
-    ServiceTokenAnswer,
-    ServiceTokenRequest,
-)
+from accounts.identity.bodies import JsonWebKeySet, OAuthError, ServiceToken, ServiceTokenRequest
 from accounts.identity.operations.clients import grant_service_token
 from accounts.identity.tokens.keys import published_keys
 from core.addresses import client_address
@@ -28,7 +23,7 @@ from core.api.viewsets import ContractViewSet
 from core.errors import DomainError, TooManyAttempts, Unavailable
 
 LONGEST_PARAMETER = 4_000
-SESSION_IDLE_TIME = 120  # seconds; part of the answer's published shape, nothing here is idle
+SESSION_IDLE_TIME = 120  # seconds; a field of the published shape; nothing here ends for being idle
 
 
 def oauth_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
@@ -55,7 +50,7 @@ class ServiceTokenViewSet(ContractViewSet):
         "POST-oauth-request-client-credentials",
         is_public=True,
         request={"application/x-www-form-urlencoded": ServiceTokenRequest},
-        responses={200: ServiceTokenAnswer, 401: OAuthError},
+        responses={200: ServiceToken, 401: OAuthError},
         errors=(429,),
     )
     def create(self, request: Request) -> HttpResponse:
@@ -64,7 +59,7 @@ class ServiceTokenViewSet(ContractViewSet):
         The client names itself in the body or by HTTP Basic. Errors are those of RFC 6749.
         """
         try:
-            form = read_form(request.data)
+            form = read_form(request)
             client_id, client_secret = credentials_of(form, request.META.get("HTTP_AUTHORIZATION", ""))
             grant_type = form.get("grant_type")
             if not grant_type:
@@ -116,10 +111,16 @@ class KeySetViewSet(ContractViewSet):
         return answer
 
 
-def read_form(data: object) -> dict[str, str]:
+def read_form(request: Request) -> dict[str, str]:
     """Return the parameters of a form, each sent once and of a bounded length."""
-    if not isinstance(data, QueryDict):
-        raise TokenRequestRefused("invalid_request", "Send the parameters as a form.")
+    media_type = str(request.content_type or "").partition(";")[0].strip().lower()
+    data = request.data
+    if media_type.endswith("json") or not isinstance(data, QueryDict):
+        raise TokenRequestRefused(
+            "invalid_request",
+            f"Send the parameters as a form, with Content-Type {FormParser.media_type}, not as"
+            f" {media_type[:100] or 'something else'}.",
+        )
     for name, values in data.lists():
         if len(values) > 1:
             raise TokenRequestRefused("invalid_request", f"The parameter {name[:40]} is sent more than once.")

@@ -3,6 +3,8 @@ from datetime import timedelta
 
 import jwt
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.errors import TokenRequestRefused
@@ -115,11 +117,18 @@ def test_secret_in_form_and_header_is_refused(backend):
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_json_body_is_refused(backend):
+def test_json_body_is_answered_to_send_a_form(backend):
     answer = web_client().post(
         "/oauth/token", data={"grant_type": "client_credentials"}, content_type="application/json"
     )
-    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {
+            "error": "invalid_request",
+            "error_description": "Send the parameters as a form, with Content-Type"
+            " application/x-www-form-urlencoded, not as application/json.",
+        },
+    )
 
 
 @pytest.mark.parametrize("method", ["post", "get"])
@@ -230,7 +239,7 @@ def test_remembered_secret_ends_when_it_expires(backend, now):
         grant_service_token(**asked, at=now + timedelta(seconds=60))
 
 
-def test_key_set_shows_public_keys_alone(client, stored_signing_keys, key_pairs):
+def test_key_set_shows_only_public_keys(client, stored_signing_keys, key_pairs):
     answer = client.get("/.well-known/jwks.json")
     keys = answer.json()["keys"]
     assert [key["kid"] for key in keys] == [key.kid for key in key_pairs]
@@ -251,3 +260,28 @@ def test_key_set_verifies_a_token(backend, client):
         options={"verify_exp": False},  # PyJWT reads the clock of the machine
     )
     assert (claims["sub"], claims["tenant"], claims["kind"]) == ("backend", "acme", "service")
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+def test_wrong_secret_costs_the_same_whether_the_client_is_known(backend, monkeypatch, is_remembered):
+    compared = []
+    monkeypatch.setattr(
+        "accounts.identity.operations.clients.is_digest_of", lambda *pair: compared.append(pair)
+    )
+    costs = []
+    for client_id in ("backend", "nobody"):
+        if is_remembered:
+            refused_token(client_id)
+        compared.clear()
+        with CaptureQueriesContext(connection) as statements:
+            refused_token(client_id)
+        costs.append((len(compared), [row["sql"].split()[0] for row in statements]))
+    assert costs[0] == costs[1]
+    assert len(costs[0][1]) == 2  # the client, and the counter of failures
+
+
+def refused_token(client_id):
+    with pytest.raises(TokenRequestRefused):
+        grant_service_token(
+            client_id=client_id, client_secret="wrong", scope="", address="", at=timezone.now()
+        )

@@ -125,7 +125,7 @@ def test_faulty_anonymous_login_is_refused(storefront, tenant, other_tenant, que
     assert not Session.objects.exists()
 
 
-def test_anonymous_refresh_needs_the_refresh_token_alone_and_keeps_the_session(storefront):
+def test_anonymous_refresh_needs_only_the_refresh_token_and_keeps_the_session(storefront):
     first = anonymous().json()
     answer = anonymous("refresh", refresh_token=first["refresh_token"])
     second = answer.json()
@@ -136,9 +136,10 @@ def test_anonymous_refresh_needs_the_refresh_token_alone_and_keeps_the_session(s
     assert is_alive(second["access_token"])
 
 
-def test_used_refresh_token_is_dead_and_ends_the_session(storefront):
+def test_used_refresh_token_is_dead_and_ends_the_session(storefront, clock):
     first = anonymous().json()
     second = anonymous("refresh", refresh_token=first["refresh_token"]).json()
+    clock.advance(timedelta(seconds=11))
     assert anonymous("refresh", refresh_token=first["refresh_token"]).status_code == 401
     assert anonymous("refresh", refresh_token=second["refresh_token"]).status_code == 401
     assert Session.objects.get().revoked_at is not None
@@ -227,12 +228,51 @@ def test_login_answers_the_published_fields_and_their_copies(visitor, customer):
     assert customer.last_login_at is not None
 
 
-def test_login_opens_a_session_of_its_own_with_the_visitors_context(storefront, customer):
+def test_login_keeps_the_id_and_the_context_of_the_visitors_session(storefront, customer):
     first = anonymous(currency="CHF").json()
     second = log_in(Api(first["access_token"])).json()
-    assert second["session_id"] != first["sessionId"]
-    assert Session.objects.get(customer=customer).context == {"currency": "CHF"}
+    session = Session.objects.get()
+    assert second["session_id"] == first["sessionId"] == str(session.session_id)
+    assert (session.customer, session.context) == (customer, {"currency": "CHF"})
+
+
+def test_login_ends_the_anonymous_refresh_token(storefront, visitor, customer):
+    first = anonymous().json()
+    second = log_in(Api(first["access_token"])).json()
+    assert anonymous("refresh", refresh_token=first["refresh_token"]).status_code == 401
+    assert refresh(visitor, first["refresh_token"]).status_code == 401
+    assert refresh(visitor, second["refresh_token"]).status_code == 200
+
+
+def test_anonymous_access_token_stays_anonymous_after_the_login(visitor, customer):
+    log_in(visitor)
+    assert visitor.get("/customer/acme/me").json()["firstName"] == "Anonymous"
+
+
+def test_second_login_with_one_anonymous_token_gets_another_session(visitor, customer):
+    CustomerFactory(tenant=customer.tenant, email="eve@example.com", password=make_password(PASSWORD))
+    first = log_in(visitor).json()
+    second = log_in(visitor, email="eve@example.com").json()
+    assert first["session_id"] != second["session_id"]
+    assert Session.objects.get(session_id=first["session_id"]).customer == customer
     assert is_alive(first["access_token"])
+
+
+def test_login_in_a_session_that_has_just_ended_is_refused(visitor, customer, now):
+    visitor.get("/customer/acme/me")  # the token is known to be good for some seconds
+    Session.objects.update(revoked_at=now)
+    answer = log_in(visitor)
+    assert answer.status_code == 401
+    assert "was revoked" in answer["WWW-Authenticate"]
+    assert not Session.objects.filter(customer=customer).exists()
+
+
+def test_logout_ends_the_anonymous_token_too(visitor, customer, django_capture_on_commit_callbacks):
+    token = log_in(visitor).json()["access_token"]
+    with django_capture_on_commit_callbacks(execute=True):
+        assert Api(token).get("/customer/acme/logout").status_code == 204
+    assert not is_alive(token)
+    assert visitor.get("/customer/acme/me").status_code == 401
 
 
 def test_email_is_the_same_in_any_case(visitor, customer):
@@ -369,7 +409,7 @@ def test_address_is_familiar_for_30_days(visitor, customer):
     assert log_in(visitor).status_code == 429
 
 
-def test_forwarded_address_counts_behind_a_trusted_proxy_alone(visitor, customer, settings):
+def test_forwarded_address_counts_only_behind_a_trusted_proxy(visitor, customer, settings):
     def attempt(forwarded):
         return log_in(visitor, password="wrong", headers={"X-Forwarded-For": forwarded}).status_code
 
@@ -396,7 +436,7 @@ def test_refresh_answers_new_tokens_of_the_same_session(tokens):
     answer = refresh(Api(tokens["access_token"]), tokens["refresh_token"])
     body = answer.json()
     assert answer.status_code == 200
-    assert set(body) == set(tokens) - {"initialPassword"}
+    assert set(body) == set(tokens) - {"initialPassword", "saas_token", "saasToken"}
     assert body["session_id"] == tokens["session_id"]
     assert body["refresh_token"] != tokens["refresh_token"]
     assert body["accessToken"] == body["access_token"]
@@ -408,10 +448,11 @@ def test_anonymous_token_suffices_to_refresh(visitor, tokens):
 
 
 def test_reuse_of_a_refresh_token_revokes_the_whole_family(
-    visitor, tokens, django_capture_on_commit_callbacks
+    visitor, tokens, clock, django_capture_on_commit_callbacks
 ):
     second = refresh(visitor, tokens["refresh_token"]).json()
     assert is_alive(second["access_token"])
+    clock.advance(timedelta(seconds=11))
     with django_capture_on_commit_callbacks(execute=True):
         answer = refresh(visitor, tokens["refresh_token"])
     assert answer.status_code == 401
@@ -499,7 +540,7 @@ def test_faulty_logout_is_refused(visitor, tokens, service_api, other_tenant):
     assert is_alive(tokens["access_token"])
 
 
-def test_validation_tells_what_the_token_says(tokens, customer):
+def test_validation_answers_what_the_token_says(tokens, customer):
     body = Api(tokens["access_token"]).get("/customer/acme/validateauthtoken").json()
     assert 14300 <= body.pop("expires_in") <= 14399
     assert body == {
@@ -510,7 +551,7 @@ def test_validation_tells_what_the_token_says(tokens, customer):
     }
 
 
-def test_validation_tells_the_legal_entity(customer_api, tenant):
+def test_validation_answers_the_legal_entity(customer_api, tenant):
     contact = ContactAssignmentFactory(legal_entity__tenant=tenant)
     api = customer_api(contact.customer, legal_entity=contact.legal_entity)
     body = api.get("/customer/acme/validateauthtoken").json()
@@ -526,7 +567,45 @@ def test_validation_refuses_a_bad_token(storefront):
             "detail": {"errorcode": "oauth.v2.InvalidAccessToken"},
         }
     }
-    assert answer["WWW-Authenticate"] == "Bearer"
+    assert answer["WWW-Authenticate"] == (
+        'Bearer error="invalid_token",'
+        ' error_description="The access token is malformed or was not issued by this service"'
+    )
+
+
+def test_401_says_whether_the_token_is_missing_expired_or_revoked(
+    tokens, clock, django_capture_on_commit_callbacks
+):
+    def challenge(api):
+        answer = api.get("/customer/acme/validateauthtoken")
+        assert answer.status_code == 401
+        return answer["WWW-Authenticate"]
+
+    api = Api(tokens["access_token"])
+    assert challenge(Api(None)) == 'Bearer error_description="The access token is missing"'
+    with django_capture_on_commit_callbacks(execute=True):
+        assert api.get("/customer/acme/logout").status_code == 204
+    invalid = 'Bearer error="invalid_token", error_description='
+    assert challenge(api) == f'{invalid}"The access token was revoked"'
+    clock.advance(timedelta(hours=5))
+    assert challenge(api) == f'{invalid}"The access token expired"'
+
+
+@pytest.mark.parametrize(
+    ("seconds", "address", "status"),
+    [(10, "127.0.0.1", 200), (11, "127.0.0.1", 401), (1, "192.0.2.7", 401)],
+)
+def test_two_tabs_may_refresh_with_one_token_for_10_seconds(visitor, tokens, clock, seconds, address, status):
+    first = refresh(visitor, tokens["refresh_token"]).json()
+    clock.advance(timedelta(seconds=seconds))
+    visitor.client.defaults["REMOTE_ADDR"] = address
+    answer = refresh(visitor, tokens["refresh_token"])
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json()["session_id"] == first["session_id"]
+        visitor.client.defaults["REMOTE_ADDR"] = "127.0.0.1"
+        for later in (first, answer.json()):
+            assert refresh(visitor, later["refresh_token"]).status_code == 200
 
 
 def test_token_of_a_session_that_does_not_exist_is_refused(storefront, tenant, now):

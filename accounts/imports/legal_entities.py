@@ -1,5 +1,6 @@
 """Legal entities and their contacts as rows of an import."""
 
+from accounts.models import ContactAssignment
 from accounts.operations.legal_entity_imports import DETAILS, TARGET
 from core.imports.merge_specs import Reference, TableKind, plain_values
 from core.sql.upserts import UpsertTarget
@@ -14,26 +15,12 @@ LEGAL_ENTITIES = TableKind(
     values={**plain_values(GIVEN), **STAMPS, "parent_id": "parent.id"},
     references=(Reference("parent", "accounts_legalentity", "parent", "legal entity"),),
 )
-"""A legal entity by id. Its parent stands in an earlier batch, or is stored."""
+"""A legal entity by id. Its parent comes in an earlier batch, or is stored."""
 
 CONTACTS = TableKind(
     name="contact assignments",
-    target=UpsertTarget(
-        table="accounts_contactassignment",
-        key=("tenant_id", "customer_id", "legal_entity_id"),
-        columns={
-            "tenant_id": "bigint",
-            "external_id": "text",
-            "customer_id": "bigint",
-            "legal_entity_id": "bigint",
-            "type": "text",
-            "is_primary": "boolean",
-            "mixins": "jsonb",
-            "mixin_schemas": "jsonb",
-            "created_at": "timestamptz",
-            "modified_at": "timestamptz",
-        },
-        created_only=frozenset({"created_at", "external_id"}),
+    target=UpsertTarget.of(
+        ContactAssignment, "tenant_id", "customer_id", "legal_entity_id", created_only=("external_id",)
     ),
     given={
         "external_id": "text",

@@ -25,7 +25,8 @@ class LegalEntity(TenantDocument):
 
     class Meta:
         ordering = ("id",)
-        verbose_name_plural = "legal entities"
+        verbose_name = "company"
+        verbose_name_plural = "companies"
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="legal_entity_id_unique"),
             models.UniqueConstraint(fields=["tenant", "id"], name="legal_entity_tenant_key"),
@@ -42,7 +43,11 @@ class ContactAssignment(TenantDocument):
         "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False
     )
     legal_entity = TenantForeignKey(
-        LegalEntity, on_delete=models.CASCADE, related_name="contacts", db_index=True
+        LegalEntity,
+        on_delete=models.CASCADE,
+        related_name="contacts",
+        db_index=True,
+        verbose_name="company",
     )
     customer = TenantForeignKey(
         "accounts.Customer", on_delete=models.CASCADE, related_name="contact_assignments", db_index=True
