@@ -1,231 +1,305 @@
-"""Reads the bodies of writes into rows of operations: one row alone and each row of a bulk alike.
+"""What clients send of segments and their assignments, by the API, files and forms alike.
 
-Written by hand, because a bulk reads 200 of them: each function costs a few microseconds and raises
-InvalidInput naming the first field that breaks a rule. Null stands for an absent optional field; fields that
-are unknown or written by the service are ignored, so that clients may send back what they read.
+The attributes of a body have the names of the columns that they are written to; `segments.operations.columns`
+relies on that.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 
-from core.errors import DomainError, InvalidInput, MalformedBody
-from core.representation.languages import read_translations
-from core.tenancy.identifiers import check_client_id
-from core.timestamps import parse_validity
-from segments.operations.customers import CustomerRow, Member
-from segments.operations.items import ItemRow
-from segments.operations.segments import SegmentRow
+import msgspec
+from msgspec import Meta
 
-LONGEST_NAME = 500
-LONGEST_DESCRIPTION = 10_000
-LONGEST_REFERENCE = 128
-LARGEST_VERSION = 2_147_483_647
-STATUSES = ("ACTIVE", "INACTIVE")
-# Most rows of a bulk say whom or what they assign, and nothing more.
-MEMBER_FIELDS = frozenset({"customerId", "legalEntityId"})
-ITEM_FIELDS = frozenset({"id"})
+from core.bodies import (
+    LONGEST_REFERENCE,
+    MESSAGE,
+    Body,
+    DocumentBody,
+    LanguageContext,
+    Name,
+    Reference,
+    Translations,
+    Validity,
+    in_utc,
+    read_body,
+)
+from core.errors import DomainError, InvalidInput
+from core.tenancy.identifiers import CLIENT_ID
+from core.timestamps import format_time
+from segments.models import CustomerAssignment, ItemAssignment, Segment
 
-Row = TypeVar("Row")
+MOST_MATCHED_ITEMS: Final = 1000
+MOST_MATCHED_SEGMENTS: Final = 200
+RESERVED_IDS: Final = (".", "..", "bulk", "items", "match", "search")
+"""Ids that no address of a segment reaches: fixed words of the contract's paths, and parts of paths."""
 
+WireIds: TypeAlias = tuple[str | None, ...]
 
-@dataclass(frozen=True, slots=True)
-class LanguageContext:
-    """In which language a text stands that is written for a localized field."""
+SegmentId = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(?!({'|'.join(map(re.escape, RESERVED_IDS))})$)({CLIENT_ID.pattern})$(?!\n)",
+        description="1 to 128 letters, digits and . _ - : ~ @, but no reserved word:"
+        f" {' '.join(RESERVED_IDS)}",
+        extra={
+            MESSAGE: "must be 1 to 128 characters out of letters, digits and . _ - : ~ @,"
+            f" and none of the words that addresses of this service use: {' '.join(RESERVED_IDS)}"
+        },
+    ),
+]
+"""The id of a segment, as a client may choose it."""
 
-    content_language: str | None
-    default_language: str
-
-
-def read_rows(entries: Sequence[Any], read: Callable[[Any], Row]) -> list[Row | DomainError]:
-    """Read each entry of a bulk body; one that breaks a rule becomes its error."""
-    rows: list[Row | DomainError] = []
-    for entry in entries:
-        if isinstance(entry, DomainError):  # refused before it could be read
-            rows.append(entry)
-            continue
-        try:
-            rows.append(read(entry))
-        except InvalidInput as refused:
-            rows.append(refused)
-    return rows
-
-
-def as_object(entry: object) -> dict[str, Any]:
-    if not isinstance(entry, dict):
-        raise MalformedBody("An object is expected.")
-    return entry
-
-
-def as_optional_object(entry: object) -> dict[str, Any]:
-    """Read a body whose fields are all optional; without a body it is empty."""
-    return {} if entry is None else as_object(entry)
+CustomerId = Annotated[Reference, Meta(description="The customer's number.")]
+LegalEntityId = Annotated[
+    Reference, Meta(description="The legal entity that the customer acts for; absent for B2C.")
+]
 
 
-def read_reference(value: object, *, field: str) -> str:
-    """Return the id of something that exists elsewhere; whether it does is not asked here."""
-    if not isinstance(value, str) or not value:
-        raise InvalidInput(f"{field} is missing, or not a text.", field=field)
-    if len(value) > LONGEST_REFERENCE:
-        raise InvalidInput(f"{field} is longer than {LONGEST_REFERENCE} characters.", field=field)
-    return value
+class WindowedBody(DocumentBody, kw_only=True):
+    """A document that counts only within its window of validity."""
+
+    validity: Annotated[
+        Validity | None, Meta(description="When it counts; an absent end is open. Absent: always.")
+    ] = None
+
+    @property
+    def valid_from(self) -> datetime | None:
+        """The start of the window; None when it is open."""
+        return in_utc(self.validity.starts_at) if self.validity else None
+
+    @property
+    def valid_to(self) -> datetime | None:
+        """The end of the window; None when it is open."""
+        return in_utc(self.validity.ends_at) if self.validity else None
 
 
-def read_object(container: dict[str, Any], name: str, *, field: str) -> dict[str, Any]:
-    """Return an optional object; absent and null are an empty one."""
-    value = container.get(name)
+class SegmentFields(WindowedBody, kw_only=True):
+    """What can be said of a segment. All of it is optional in files, which may hold only some columns."""
+
+    id: Annotated[SegmentId | None, Meta(description="The segment's id; generated when absent.")] = None
+    site_code: Annotated[
+        Reference | None, Meta(description="The code of the site that the segment is for.")
+    ] = None
+    name: Annotated[
+        Name | None,
+        Meta(description="Texts by language; or one text, in the language of Content-Language."),
+    ] = None
+    description: Annotated[
+        Translations | None,
+        Meta(description="Texts by language; or one text, in the language of Content-Language."),
+    ] = None
+    status: Annotated[
+        Literal["ACTIVE", "INACTIVE"] | None,
+        Meta(description="Only an active segment counts for shoppers. Absent: INACTIVE."),
+    ] = None
+
+
+class SegmentBody(SegmentFields, kw_only=True):
+    """A whole segment."""
+
+    site_code: Annotated[Reference, Meta(description="The code of the site that the segment is for.")]
+    name: Annotated[
+        Name, Meta(description="Texts by language; or one text, in the language of Content-Language.")
+    ]
+
+
+class IdentifiedSegmentBody(SegmentBody, kw_only=True):
+    """A whole segment that has an id."""
+
+    id: Annotated[SegmentId, Meta(description="The segment's id.")]
+
+
+class AssignmentBody(WindowedBody, kw_only=True):
+    """What an assignment says besides its customer or item."""
+
+    @property
+    def wire_ids(self) -> WireIds:
+        """The ids of the customer or item, one for each reference of the kind."""
+        raise NotImplementedError
+
+
+class Member(NamedTuple):
+    """The customer of an assignment and the legal entity that they act for (None: B2C), by wire ids."""
+
+    customer_id: str
+    legal_entity_id: str | None = None
+
+
+class MemberBody(Body, kw_only=True):
+    """The customer of an assignment."""
+
+    customer_id: CustomerId
+    legal_entity_id: LegalEntityId | None = None
+
+
+class CustomerAssignmentBody(AssignmentBody, kw_only=True):
+    """An assignment of a customer, by themselves (B2C) or for a legal entity (B2B)."""
+
+    customer_id: CustomerId
+    legal_entity_id: LegalEntityId | None = None
+
+    @property
+    def wire_ids(self) -> WireIds:
+        return self.customer_id, self.legal_entity_id
+
+
+class ItemBody(AssignmentBody, kw_only=True):
+    """What an assignment of an item says besides the item."""
+
+    includes_subcategories: Annotated[
+        bool | None,
+        Meta(description="Categories only: whether all descendants count too, also those added later."),
+    ] = msgspec.field(name="includeSubcategories", default=None)
+
+
+class ItemAssignmentBody(ItemBody, kw_only=True):
+    """An assignment of an item."""
+
+    id: Annotated[Reference, Meta(description="The id of the product or category.")]
+
+    @property
+    def wire_ids(self) -> WireIds:
+        return (self.id,)
+
+
+class MatchItem(Body, kw_only=True):
+    """A product."""
+
+    id: Annotated[Reference, Meta(description="The product's id.")]
+
+
+class MatchBody(Body, kw_only=True):
+    """The products to look for, and the segments to look in. `read_match` reads it."""
+
+    items: Annotated[list[MatchItem], Meta(max_length=MOST_MATCHED_ITEMS, description="The products.")]
+    segment_ids: Annotated[
+        list[Reference],
+        Meta(max_length=MOST_MATCHED_SEGMENTS, description="The segments; only effective ones count."),
+    ]
+    site_code: Annotated[Reference, Meta(description="The site; only its segments count.")]
+    site: Annotated[Reference | None, Meta(description="Another name of siteCode.")] = None
+
+    def __post_init__(self) -> None:
+        if self.site not in (None, self.site_code):
+            raise InvalidInput("site and siteCode name different sites; send one of them.", field="siteCode")
+
+
+class SearchBody(Body, kw_only=True):
+    """A search."""
+
+    q: Annotated[str | None, Meta(description="As the parameter q of the list.")] = None
+
+
+class SegmentCreated(Body, kw_only=True):
+    """The response to a creation."""
+
+    id: Annotated[str, Meta(description="The segment's id.")]
+
+
+class BulkAssignmentResult(Body, kw_only=True):
+    """What became of one entry of a bulk body."""
+
+    index: Annotated[int, Meta(description="The entry's position in the body, from 1.")]
+    code: Annotated[int, Meta(description="The status code that the entry would have got by itself.")]
+    status: Annotated[str, Meta(description="The name of the code: Created, OK, Bad Request, Conflict.")]
+    message: Annotated[str | None, Meta(description="Why the entry was refused.")] = None
+
+
+class BulkSegmentResult(BulkAssignmentResult, kw_only=True):
+    """What became of one segment of a bulk body."""
+
+    id: Annotated[str | None, Meta(description="The segment's id.")] = None
+
+
+def read_segment(value: object, languages: LanguageContext, *, segment_id: str) -> IdentifiedSegmentBody:
+    """Read a whole segment whose id the address names; an id in the body must be the same."""
+    if isinstance(value, dict):
+        if value.get("id") not in (None, segment_id):
+            raise InvalidInput("The id in the body is not the one in the path.", field="id")
+        value = {**value, "id": segment_id}
+    return read_body(IdentifiedSegmentBody, value, languages=languages)
+
+
+def read_customer_assignment(value: object, member: Member) -> CustomerAssignmentBody:
+    """Read an assignment of the member that the address names; without a body it is empty."""
+    ids = {"customerId": member.customer_id, "legalEntityId": member.legal_entity_id}
+    return read_body(CustomerAssignmentBody, _with_ids(value, ids))
+
+
+def read_item_assignment(value: object, *, item_id: str) -> ItemAssignmentBody:
+    """Read an assignment of the item that the address names; without a body it is empty."""
+    return read_body(ItemAssignmentBody, _with_ids(value, {"id": item_id}))
+
+
+def _with_ids(value: object, ids: Mapping[str, str | None]) -> object:
     if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidInput(f"{field} must be an object.", field=field)
-    return value
+        return ids
+    return {**value, **ids} if isinstance(value, dict) else value
 
 
-def read_metadata(entry: dict[str, Any]) -> tuple[dict[str, Any], int | None]:
-    """Return the addresses of mixin schemas, and the version that the client saw."""
-    metadata = entry.get("metadata")
-    if metadata is None:
-        return {}, None
-    if not isinstance(metadata, dict):
-        raise InvalidInput("metadata must be an object.", field="metadata")
-    version = metadata.get("version")
-    if version is not None and (
-        type(version) is not int or not 0 <= version <= LARGEST_VERSION  # a boolean is no version
-    ):
-        raise InvalidInput("metadata.version must be a whole number.", field="metadata.version")
-    return read_object(metadata, "mixins", field="metadata.mixins"), version
+def read_match(value: object) -> MatchBody:
+    """Read which products to look for; `site` is another name of `siteCode`."""
+    if isinstance(value, dict) and value.get("siteCode") is None:
+        value = {**value, "siteCode": value.get("site")}
+    return read_body(MatchBody, value)
 
 
-def read_flag(entry: dict[str, Any], name: str) -> bool:
-    """Return an optional boolean; absent and null are false."""
-    value = entry.get(name)
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise InvalidInput(f"{name} must be true or false.", field=name)
-    return value
+def read_ids(entries: Sequence[object]) -> list[str | DomainError]:
+    """Read the ids of a bulk deletion; one that cannot be an id becomes its error."""
+    return [
+        entry
+        if isinstance(entry, str) and 1 <= len(entry) <= LONGEST_REFERENCE
+        else InvalidInput(f"id must be a text of 1 to {LONGEST_REFERENCE} characters.", field="id")
+        for entry in entries
+    ]
 
 
-def read_segment(body: object, languages: LanguageContext, *, segment_id: str) -> SegmentRow:
-    """Read a whole segment; `segment_id` empty means that the service generates one."""
-    entry = as_object(body)
-    name = entry.get("name")
-    if name is None:
-        raise InvalidInput("name is missing.", field="name")
-    description = entry.get("description")
-    status = entry.get("status")
-    if status is None:
-        status = "INACTIVE"
-    elif status not in STATUSES:
-        raise InvalidInput("status must be ACTIVE or INACTIVE.", field="status")
-    starts_at, ends_at = parse_validity(entry.get("validity"))
-    schemas, version = read_metadata(entry)
-    return SegmentRow(
-        id=segment_id,
-        site_code=read_reference(entry.get("siteCode"), field="siteCode"),
-        name=localized(name, languages, field="name", longest=LONGEST_NAME),
-        description={}
-        if description is None
-        else localized(description, languages, field="description", longest=LONGEST_DESCRIPTION),
-        status=status,
-        valid_from=starts_at,
-        valid_to=ends_at,
-        mixins=read_object(entry, "mixins", field="mixins"),
-        mixin_schemas=schemas,
-        expected_version=version,
+def segment_document(segment: Segment) -> dict[str, Any]:
+    """Return the segment as its body says it; this is what a patch changes."""
+    return document_of(segment, IdentifiedSegmentBody, id=segment.external_id, siteCode=segment.site.code)
+
+
+def customer_assignment_document(assignment: CustomerAssignment) -> dict[str, Any]:
+    entity = assignment.legal_entity
+    return document_of(
+        assignment,
+        CustomerAssignmentBody,
+        customerId=assignment.customer.external_id,
+        legalEntityId=entity.external_id if entity else None,
     )
 
 
-def localized(value: object, languages: LanguageContext, *, field: str, longest: int) -> dict[str, str]:
-    return read_translations(
-        value, languages.content_language, languages.default_language, field=field, max_length=longest
-    )
+def item_assignment_document(assignment: ItemAssignment) -> dict[str, Any]:
+    item = assignment.product or assignment.category
+    assert item is not None
+    return document_of(assignment, ItemAssignmentBody, id=item.external_id)
 
 
-def read_new_segment(body: object, languages: LanguageContext) -> SegmentRow:
-    """Read a segment to create, whose id is the client's or to be generated."""
-    chosen = as_object(body).get("id")
-    segment_id = "" if chosen is None else check_client_id(chosen, field="id")
-    return read_segment(body, languages, segment_id=segment_id)
+def document_of(
+    row: Segment | CustomerAssignment | ItemAssignment, kind: type[WindowedBody], **known: Any
+) -> dict[str, Any]:
+    """Return a row as a body of the kind says it, with the members that are `known`.
+
+    The window is exact to the microsecond, which responses are not.
+    """
+    window = {"from": row.valid_from, "to": row.valid_to}
+    known["validity"] = {end: moment.isoformat() for end, moment in window.items() if moment}
+    known["metadata"] = {
+        "createdAt": format_time(row.created_at),
+        "modifiedAt": format_time(row.modified_at),
+        "version": row.version,
+        "mixins": row.mixin_schemas,
+    }
+    return {
+        field.encode_name: known[field.encode_name]
+        if field.encode_name in known
+        else getattr(row, field.name)
+        for field in msgspec.structs.fields(kind)
+    }
 
 
-def read_identified_segment(body: object, languages: LanguageContext) -> SegmentRow:
-    """Read a segment of a bulk upsert, which names its id itself."""
-    return read_segment(body, languages, segment_id=check_client_id(as_object(body).get("id"), field="id"))
-
-
-def read_named_segment(body: object, languages: LanguageContext, *, segment_id: str) -> SegmentRow:
-    """Read a segment whose id the path names; an id in the body must be the same."""
-    check_client_id(segment_id, field="segmentId")
-    if as_object(body).get("id") not in (None, segment_id):
-        raise InvalidInput("The id in the body is not the one in the path.", field="id")
-    return read_segment(body, languages, segment_id=segment_id)
-
-
-def read_deleted_segment(entry: object) -> str:
-    """Read an entry of a bulk deletion of segments: an id."""
-    return read_reference(entry, field="id")
-
-
-def read_member(entry: object) -> Member:
-    """Read whom a row assigns: `customerId`, and `legalEntityId` for B2B."""
-    fields = as_object(entry)
-    customer = read_reference(fields.get("customerId"), field="customerId")
-    legal_entity = fields.get("legalEntityId")
-    if legal_entity is not None:
-        read_reference(legal_entity, field="legalEntityId")
-    return Member(customer, legal_entity)
-
-
-def read_customer_row(body: object, member: Member) -> CustomerRow:
-    """Read a whole assignment of the member."""
-    entry = as_optional_object(body)
-    starts_at, ends_at = parse_validity(entry.get("validity"))
-    schemas, version = read_metadata(entry)
-    return CustomerRow(
-        member=member,
-        mixins=read_object(entry, "mixins", field="mixins"),
-        mixin_schemas=schemas,
-        valid_from=starts_at,
-        valid_to=ends_at,
-        expected_version=version,
-    )
-
-
-def read_bulk_customer_row(entry: object) -> CustomerRow:
-    """Read an entry of a bulk upsert of customers, which names its member itself."""
-    fields = as_object(entry)
-    member = read_member(fields)
-    if MEMBER_FIELDS.issuperset(fields):
-        return CustomerRow(member=member, mixins={}, mixin_schemas={})
-    return read_customer_row(fields, member)
-
-
-def read_item_row(body: object, *, item_id: str) -> ItemRow:
-    """Read a whole assignment of the item."""
-    entry = as_optional_object(body)
-    starts_at, ends_at = parse_validity(entry.get("validity"))
-    schemas, version = read_metadata(entry)
-    return ItemRow(
-        item_id=item_id,
-        includes_subcategories=read_flag(entry, "includeSubcategories"),
-        mixins=read_object(entry, "mixins", field="mixins"),
-        mixin_schemas=schemas,
-        valid_from=starts_at,
-        valid_to=ends_at,
-        expected_version=version,
-    )
-
-
-def read_bulk_item_row(entry: object) -> ItemRow:
-    """Read an entry of a bulk upsert of items, which names its item itself."""
-    fields = as_object(entry)
-    item_id = read_reference(fields.get("id"), field="id")
-    if ITEM_FIELDS.issuperset(fields):
-        return ItemRow(item_id=item_id, mixins={}, mixin_schemas={})
-    return read_item_row(fields, item_id=item_id)
-
-
-def read_item_id(entry: object) -> str:
-    """Read an entry of a bulk deletion of items: an id."""
-    return read_reference(entry, field="id")
+def expecting(version: int | None, document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document as a write that expects this version of it; None expects any."""
+    return {**document, "metadata": {**document["metadata"], "version": version}}

@@ -7,9 +7,9 @@ from typing import Generic, TypeVar
 from core.errors import DomainError
 from core.sql.composition import identifier, param, sql
 from core.sql.fetching import fetch_rows
+from segments.bodies import Member
 from segments.errors import NotAContact, UnknownCustomer, UnknownItem, UnknownLegalEntity
 from segments.models import Segment
-from segments.operations.customers import Member
 from segments.operations.items import ItemType
 
 Entry = TypeVar("Entry")
@@ -114,12 +114,12 @@ def build_preview(
 ) -> BulkAddPreview[Entry]:
     """Return the preview with each entry once, in the order of the list."""
     preview: BulkAddPreview[Entry] = BulkAddPreview()
-    seen: set[Entry] = set()
+    earlier: set[Entry] = set()
     for line in lines:
-        if line.entry in seen:
+        if line.entry in earlier:
             preview.repeated += 1
             continue
-        seen.add(line.entry)
+        earlier.add(line.entry)
         if error := refused.get(line.entry):
             preview.unknown.append(Unknown(line.number, error.message))
         elif line.entry in present:

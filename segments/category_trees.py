@@ -1,4 +1,4 @@
-"""The category trees of segments: what is assigned, and above it all that leads there."""
+"""The category trees of segments: the categories that are assigned, and all their ancestors."""
 
 from datetime import datetime
 
@@ -8,9 +8,10 @@ from core.sql.composition import Sql, sql
 from core.sql.fetching import fetch_rows
 from core.windows import open_at
 from segments.assortment import categories_in_assortment
-from segments.representations import validity
+from segments.representations import VALIDITY_TEXTS, validity
 
-NODE = Representation(
+CATEGORY_NODE = Representation(
+    name="CategoryTreeNode",
     table="catalog_category",
     alias="category",
     fields={
@@ -30,19 +31,36 @@ NODE = Representation(
         "published": Boolean("category.is_published"),
         "isSegmentAssigned": Boolean("node.is_assigned"),
     },
+    documented={
+        **VALIDITY_TEXTS,
+        "id": {"description": "The category's id."},
+        "parentId": {"description": "The id of the category above; absent for the top of a tree."},
+        "code": {"description": "The category's code, empty when it has none."},
+        "name": {"description": "The name by language."},
+        "localizedDescription": {"description": "The description by language."},
+        "localizedSlug": {"description": "The part of an address that names the category, by language."},
+        "ecn": {"description": "The category's external numbers."},
+        "position": {"description": "The position among the categories of the same parent."},
+        "published": {"description": "Whether the category is published; only published ones are shown."},
+        "isSegmentAssigned": {
+            "description": "Whether it is assigned to one of the segments, itself or by an ancestor."
+        },
+        "subcategories": {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/CategoryTreeNode"},
+            "description": "The categories below that are assigned or lead to one that is.",
+        },
+    },
 )
 
 
 def category_forest(*, tenant_id: int, segments: Sql, at: datetime, languages: Languages) -> str:
-    """Return the JSON list of root categories above what the segments hold, in one statement.
+    """Return the JSON list of the root categories above what the segments hold, in one statement.
 
-    `segments` is an expression of type `bigint[]`: their keys. Children stand under `subcategories`, siblings
-    in the order of the tree (position, then name). What is unpublished or outside its window at `at` is left
-    out with all below it, and with what leads to it alone.
+    `segments` is an expression of type `bigint[]`: their keys. Children are listed under `subcategories`,
+    siblings in the order of the tree (position, then name). Categories that are unpublished or outside their
+    window at `at` are left out with all below them, and so are ancestors of nothing else.
     """
-    held = categories_in_assortment(tenant_id, segments, at=at)
-    window = open_at(at, "category")
-    document = NODE.document(None, languages)
     rows = fetch_rows(
         sql(
             "WITH RECURSIVE assigned AS MATERIALIZED ("
@@ -64,9 +82,9 @@ def category_forest(*, tenant_id: int, segments: Sql, at: datetime, languages: L
             " WHERE category.id = ANY(ARRAY(SELECT id FROM node))"
             " AND category.is_published AND {window}"
             " ORDER BY category.lft",
-            held=held,
-            document=document,
-            window=window,
+            held=categories_in_assortment(tenant_id, segments, at=at),
+            document=CATEGORY_NODE.document(None, languages),
+            window=open_at(at, "category"),
         ),
         prepared=True,
     )

@@ -47,7 +47,7 @@ class Segment(TenantDocument):
 
 
 class Assignment(TenantOwned, Document):
-    """What belongs to a segment, from `valid_from` to `valid_to` (both included, absent ends open).
+    """A member or an item of a segment, from `valid_from` to `valid_to` (both included, absent ends open).
 
     These are the largest tables and written in bulk, so they have no index beside the ones they name: each
     reference is looked up through one that begins with it or with the tenant.
@@ -69,7 +69,7 @@ class Assignment(TenantOwned, Document):
 
 
 class CustomerAssignment(Assignment):
-    """A customer belonging to a segment, alone (B2C) or when acting for one legal entity (B2B)."""
+    """A customer of a segment, by themselves (B2C) or when acting for one legal entity (B2B)."""
 
     segment = TenantForeignKey(
         Segment,
@@ -124,7 +124,7 @@ class CustomerAssignment(Assignment):
 class ItemAssignment(Assignment):
     """A product or a category belonging to a segment.
 
-    A category means itself alone, unless `includes_subcategories` says that all its descendants count too.
+    A category means only itself, unless `includes_subcategories` says that all its descendants count too.
     """
 
     segment = TenantForeignKey(
@@ -209,9 +209,9 @@ class ItemAssignment(Assignment):
 class AssortmentRevision(models.Model):
     """A count of transactions that changed what a tenant's shoppers may be shown.
 
-    The sum of a tenant's counts is its revision: it grows with every such commit. Triggers count, whatever
-    door the change came through, in any row that no other transaction holds, so writers never wait for
-    each other here.
+    The sum of a tenant's counts is its revision: it grows with every such commit. Triggers count, whichever
+    entry point made the change, in any row that no other transaction holds, so writers never wait for each
+    other here.
     """
 
     tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+")

@@ -1,5 +1,7 @@
 """What clients read of segments and their assignments."""
 
+from typing import Any
+
 from core.representation.fields import Boolean, Field, Integer, Json, Localized, Nested, Text, Time
 from core.representation.query_language import Equals, Term
 from core.representation.representations import Representation
@@ -9,6 +11,22 @@ ALIASES = {
     "metadataCreatedAt": "metadata.createdAt",
     "metadataModifiedAt": "metadata.modifiedAt",
     "metadataVersion": "metadata.version",
+}
+
+
+VALIDITY_TEXTS = {
+    "validity": {"description": "When it counts, both ends included. Absent: always."},
+    "validity.from": {"description": "The first instant; absent: no start."},
+    "validity.to": {"description": "The last instant; absent: no end."},
+}
+DOCUMENT_TEXTS: dict[str, dict[str, Any]] = {
+    **VALIDITY_TEXTS,
+    "mixins": {"description": "Free attributes, as they were written."},
+    "metadata": {"description": "What the service knows about the document."},
+    "metadata.createdAt": {"description": "When it was created."},
+    "metadata.modifiedAt": {"description": "When it was changed last."},
+    "metadata.version": {"description": "Grows by 1 with every write; send it back to detect a conflict."},
+    "metadata.mixins": {"description": "The address of each mixin's schema, by the mixin's name."},
 }
 
 
@@ -41,6 +59,7 @@ class ItemKind(Text):
 
 
 SEGMENT = Representation(
+    name="Segment",
     table="segments_segment",
     alias="segment",
     fields={
@@ -58,6 +77,17 @@ SEGMENT = Representation(
         " ON site.tenant_id = segment.tenant_id AND site.id = segment.site_id"
     },
     aliases=ALIASES,
+    documented={
+        **DOCUMENT_TEXTS,
+        "id": {"description": "The segment's id."},
+        "name": {"description": "The name by language."},
+        "description": {"description": "The description by language."},
+        "status": {
+            "enum": ["ACTIVE", "INACTIVE"],
+            "description": "Only an active segment counts for shoppers, and only within its validity.",
+        },
+        "siteCode": {"description": "The code of the site that the segment is for."},
+    },
 )
 
 CUSTOMER = Nested(
@@ -80,6 +110,7 @@ CUSTOMER_JOIN = (
 )
 
 CUSTOMER_ASSIGNMENT = Representation(
+    name="CustomerAssignment",
     table="segments_customerassignment",
     alias="assignment",
     fields={
@@ -97,6 +128,21 @@ CUSTOMER_ASSIGNMENT = Representation(
         " ON legal_entity.tenant_id = assignment.tenant_id AND legal_entity.id = assignment.legal_entity_id",
     },
     aliases=ALIASES,
+    documented={
+        **DOCUMENT_TEXTS,
+        "customer": {"description": "The customer who belongs to the segment."},
+        "customer.id": {"description": "The customer's number."},
+        "customer.firstName": {"description": "The customer's first name."},
+        "customer.lastName": {"description": "The customer's last name."},
+        "customer.email": {"description": "The customer's e-mail address."},
+        "legalEntity": {"description": "The legal entity that the customer acts for; absent for B2C."},
+        "legalEntity.id": {"description": "The legal entity's id."},
+        "legalEntity.name": {"description": "The legal entity's name."},
+        "assignmentType": {
+            "enum": ["MANUAL", "AUTOMATIC"],
+            "description": "Whether somebody assigned the customer, or the service did.",
+        },
+    },
 )
 
 ITEM: dict[str, Field] = {
@@ -108,6 +154,7 @@ ITEM: dict[str, Field] = {
 }
 
 ITEM_ASSIGNMENT = Representation(
+    name="ItemAssignment",
     table="segments_itemassignment",
     alias="assignment",
     fields={
@@ -131,4 +178,16 @@ ITEM_ASSIGNMENT = Representation(
         " ON category.tenant_id = assignment.tenant_id AND category.id = assignment.category_id",
     },
     aliases=ALIASES,
+    documented={
+        **DOCUMENT_TEXTS,
+        "segmentId": {"description": "The segment's id."},
+        "item": {"description": "The product or category, as it is now."},
+        "item.id": {"description": "The id of the product or category."},
+        "item.code": {"description": "The code of the product or category."},
+        "item.name": {"description": "The name by language."},
+        "type": {"enum": ["PRODUCT", "CATEGORY"], "description": "What the item is."},
+        "includeSubcategories": {
+            "description": "Categories only: whether all descendants count too, also those added later."
+        },
+    },
 )

@@ -219,21 +219,20 @@ def matching_products(
 
 def matching_products_in(
     *, tenant_id: int, segment_ids: Sequence[str], site_code: str, product_ids: Sequence[str], at: datetime
-) -> frozenset[str]:
-    """Return those of the products that one of the segments, all by wire ids, holds at `at`.
+) -> list[str]:
+    """Return those of the products that one of the segments holds at `at`, all by wire ids.
 
-    Only segments count that are effective at `at` and of that site. One statement, and one more to raise
-    UnknownSite when nothing matches.
+    They come in the order given, each once. Only segments count that are effective at `at` and of that site.
+    One statement, and one more to raise UnknownSite when nothing matches.
     """
     if not segment_ids or not product_ids:
-        return frozenset()
-    is_effective, site = effective(at), on_site(tenant_id, site_code)
-    segments = keys_of_segments(tenant_id, [named(segment_ids), is_effective, site])
+        return []
+    segments = keys_of_segments(tenant_id, [named(segment_ids), effective(at), on_site(tenant_id, site_code)])
     statement = products_in_assortment(tenant_id, segments, product_ids=product_ids, at=at)
-    found = fetch_rows(statement, prepared=True)
+    found = {external_id for (external_id,) in fetch_rows(statement, prepared=True)}
     if not found:
         require_site(tenant_id, site_code)
-    return frozenset(external_id for (external_id,) in found)
+    return [product_id for product_id in dict.fromkeys(product_ids) if product_id in found]
 
 
 def categories_of_segments(*, caller: Caller, segment_ids: Sequence[str], at: datetime) -> Sql:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from rest_framework import serializers
 
 from core.bodies import Body
-from core.errors import DomainError, InvalidBody, MissingScope, Problem
+from core.errors import DomainError, InvalidBody, InvalidInput, MissingScope, Problem
 
 TYPES = {
     HTTPStatus.BAD_REQUEST: "validation_violation",
@@ -80,6 +80,8 @@ def segment_error_body(error: DomainError, status: HTTPStatus) -> dict[str, obje
         body["resourceId"] = error.resource_id
     if problems := problems_of(error):
         field, kind, message = problems[0]
+        # Clients of this service know one type of faults in a field, however the body was read.
+        kind = InvalidInput.code if kind == "invalid" else kind
         body["details"] = {"field": field, "type": kind, "message": message}
     return body
 

@@ -11,8 +11,14 @@ Schema = dict[str, Any]
 
 
 def representation_schema(representation: Representation) -> Schema:
-    """Return the OpenAPI schema of a document. Only `id` is always there: `fields` may leave out the rest."""
+    """Return the OpenAPI schema of a document. Only `id` is always there: `fields` may leave out the rest.
+
+    `documented` may describe members that no field makes, such as the children of a tree.
+    """
     schema = object_schema(representation.fields, representation.documented, "")
+    for name, member in representation.documented.items():
+        if "." not in name and name not in schema["properties"]:
+            schema["properties"][name] = member
     if "id" in representation.fields:
         schema["required"] = ["id"]
     return schema

@@ -8,26 +8,34 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.models import Customer, LegalEntity
+from accounts.models import Customer
 from catalog.models import Category, Product
 from core.admin import AutocompleteFilter, TenantAdmin, adopt, starting_with
 from core.admin.filters import visible_rows
 from core.admin.search import translations_of
+from core.bodies import read_body
 from core.errors import NotFound
 from segments.admin.filters import CountsNowFilter, ItemTypeFilter
 from segments.admin.segments import window_text
+from segments.bodies import (
+    CustomerAssignmentBody,
+    ItemAssignmentBody,
+    customer_assignment_document,
+    expecting,
+    item_assignment_document,
+)
 from segments.forms.assignments import CustomerAssignmentForm, ItemAssignmentForm
 from segments.models import CustomerAssignment, ItemAssignment
 from segments.operations.assignments import held_segment
-from segments.operations.customers import CustomerRow, Member, upsert_customer_assignment
-from segments.operations.items import ItemRow, ItemType, upsert_item_assignment
+from segments.operations.customers import upsert_customer_assignment
+from segments.operations.items import ItemType, upsert_item_assignment
 from segments.operations.removals import remove_assignments
 
 RECORD: Any = ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
 
 
 class AssignmentAdmin(TenantAdmin):
-    """What the lists of members and of items share. Whom or what a row assigns never changes."""
+    """What members and items share. The segment, customer or item of a stored row cannot be changed."""
 
     list_display_links = ("title",)
     ordering = ("-id",)
@@ -83,7 +91,7 @@ class AssignmentAdmin(TenantAdmin):
 @admin.register(CustomerAssignment)
 class CustomerAssignmentAdmin(AssignmentAdmin):
     form = CustomerAssignmentForm
-    explanation = "Which customers are in which segment, alone or while they act for a company."
+    explanation = "Which customers are in which segment, by themselves or while they act for a company."
     empty_state = "Add one here, or open a segment and choose “Add members” for a whole list."
     assigned = ("customer", "legal_entity")
     list_display = ("title", "segment_link", "legal_entity", "window", "assignment_type", "added")
@@ -122,15 +130,8 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
     def save_model(self, request: HttpRequest, obj: CustomerAssignment, form: Any, change: bool) -> None:
         if change:
             self.hold(obj)
-        entity: LegalEntity | None = obj.legal_entity
-        row = CustomerRow(
-            member=Member(obj.customer.external_id, entity.external_id if entity else None),
-            mixins=obj.mixins,
-            mixin_schemas=obj.mixin_schemas,
-            valid_from=obj.valid_from,
-            valid_to=obj.valid_to,
-            expected_version=form.version_seen,
-        )
+        document = expecting(form.version_seen, customer_assignment_document(obj))
+        row = read_body(CustomerAssignmentBody, document)
         upsert_customer_assignment(
             tenant_id=obj.tenant_id, segment_id=obj.segment.external_id, row=row, at=timezone.now()
         )
@@ -200,17 +201,7 @@ class ItemAssignmentAdmin(AssignmentAdmin):
     def save_model(self, request: HttpRequest, obj: ItemAssignment, form: Any, change: bool) -> None:
         if change:
             self.hold(obj)
-        item = obj.product or obj.category
-        assert item is not None
-        row = ItemRow(
-            item_id=item.external_id,
-            includes_subcategories=obj.includes_subcategories,
-            mixins=obj.mixins,
-            mixin_schemas=obj.mixin_schemas,
-            valid_from=obj.valid_from,
-            valid_to=obj.valid_to,
-            expected_version=form.version_seen,
-        )
+        row = read_body(ItemAssignmentBody, expecting(form.version_seen, item_assignment_document(obj)))
         upsert_item_assignment(
             tenant_id=obj.tenant_id,
             segment_id=obj.segment.external_id,

@@ -9,13 +9,15 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from core.bodies import Validity
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
+from segments.bodies import CustomerAssignmentBody, ItemAssignmentBody, Member
 from segments.bulk_add import BulkAddPreview, preview_customers, preview_items
 from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
 from segments.models import Segment
-from segments.operations.customers import CustomerRow, Member, upsert_customer_assignments
-from segments.operations.items import ItemRow, ItemType, upsert_item_assignments
+from segments.operations.customers import upsert_customer_assignments
+from segments.operations.items import ItemType, upsert_item_assignments
 
 MOST_SHOWN = 100
 
@@ -82,15 +84,21 @@ class BulkAddPages(admin.ModelAdmin):
         return segment
 
     def _write_members(self, segment: Segment, form: BulkAddForm, preview: BulkAddPreview[Member]) -> Any:
-        rows = [CustomerRow(member=member, **self._common(form)) for member in preview.new]
+        validity = self._validity(form)
+        rows = [
+            CustomerAssignmentBody(
+                customer_id=member.customer_id, legal_entity_id=member.legal_entity_id, validity=validity
+            )
+            for member in preview.new
+        ]
         return upsert_customer_assignments(
             tenant_id=segment.tenant_id, segment_id=segment.external_id, rows=rows, at=timezone.now()
         )
 
     def _write_items(self, segment: Segment, form: BulkAddForm, preview: BulkAddPreview[str]) -> Any:
-        includes_subcategories = form.cleaned_data["includes_subcategories"]
+        validity, includes = self._validity(form), form.cleaned_data["includes_subcategories"]
         rows = [
-            ItemRow(item_id=item_id, includes_subcategories=includes_subcategories, **self._common(form))
+            ItemAssignmentBody(id=item_id, includes_subcategories=includes, validity=validity)
             for item_id in preview.new
         ]
         return upsert_item_assignments(
@@ -101,9 +109,8 @@ class BulkAddPages(admin.ModelAdmin):
             at=timezone.now(),
         )
 
-    def _common(self, form: BulkAddForm) -> dict[str, Any]:
-        window = {name: form.cleaned_data[name] for name in ("valid_from", "valid_to")}
-        return {"mixins": {}, "mixin_schemas": {}, **window}
+    def _validity(self, form: BulkAddForm) -> Validity:
+        return Validity(starts_at=form.cleaned_data["valid_from"], ends_at=form.cleaned_data["valid_to"])
 
     def _apply(self, request: HttpRequest, segment: Segment, what: str, outcomes: Any) -> HttpResponse:
         """Say and log what was done. What was deleted since the preview is left out and counted."""

@@ -1,4 +1,4 @@
-"""Selected categories of the catalogue's tree into a segment.
+"""The action that assigns selected categories of the tree to a segment.
 
 The catalogue knows nothing of segments: `catalog.extensions` takes the action into its list.
 """
@@ -17,9 +17,10 @@ from django.utils import timezone
 from core.admin import AutocompleteSelect
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
+from segments.bodies import ItemAssignmentBody
 from segments.bulk_add import Line, preview_items
 from segments.models import ItemAssignment, Segment
-from segments.operations.items import ItemRow, ItemType, upsert_item_assignments
+from segments.operations.items import ItemType, upsert_item_assignments
 
 
 class SegmentForm(forms.Form):
@@ -36,13 +37,13 @@ class SegmentForm(forms.Form):
         self.fields["includes_subcategories"] = forms.BooleanField(
             label="With subcategories",
             required=False,
-            help_text="All that is below them counts too, now and when it is added later.",
+            help_text="All categories below them count too, also those that are added later.",
         )
 
 
 @admin.action(description="Assign selected categories to a segment")
 def assign_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> Any:
-    """Ask for the segment, then assign those of the categories that are not in it yet."""
+    """Ask for the segment, then assign the categories that are not in it yet."""
     user: Any = request.user
     if not user.has_perm("segments.add_itemassignment"):
         raise PermissionDenied
@@ -67,7 +68,7 @@ def assign_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet
             segment_admin.log_change(request, segment, f"Added {added:,} {noun}.")
         text = f"Assigned {added:,} {noun} to {segment}."
         if present:
-            text += f" {present:,} stood there already and stayed as they were."
+            text += f" {present:,} {'was' if present == 1 else 'were'} assigned already and left unchanged."
         model_admin.message_user(request, text, messages.SUCCESS)
         return None
     context = {
@@ -86,7 +87,7 @@ def assign_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet
 
 
 def assign(segment: Segment, categories: QuerySet, includes_subcategories: bool) -> tuple[int, int]:
-    """Assign the categories of the segment's tenant; return how many, and how many were there before."""
+    """Assign the categories of the segment's tenant; return how many, and how many were assigned already."""
     named = categories.order_by().filter(tenant=segment.tenant_id).values_list("external_id", flat=True)
     lines = [Line(number, category_id) for number, category_id in enumerate(named, start=1)]
     preview = preview_items(segment=segment, item_type=ItemType.CATEGORY, lines=lines)
@@ -95,12 +96,7 @@ def assign(segment: Segment, categories: QuerySet, includes_subcategories: bool)
         segment_id=segment.external_id,
         item_type=ItemType.CATEGORY,
         rows=[
-            ItemRow(
-                item_id=category_id,
-                includes_subcategories=includes_subcategories,
-                mixins={},
-                mixin_schemas={},
-            )
+            ItemAssignmentBody(id=category_id, includes_subcategories=includes_subcategories)
             for category_id in preview.new
         ],
         at=timezone.now(),

@@ -1,4 +1,4 @@
-"""The page that previews what a customer sees."""
+"""The page that previews what a customer is shown."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,8 +30,8 @@ MOST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a customer sees at an instant."""
+class Preview:
+    """What a customer is shown at an instant."""
 
     at: datetime
     legal_entity: LegalEntity | None
@@ -48,7 +48,7 @@ class PreviewPage(admin.ModelAdmin):
         return [page, *super().get_urls()]
 
     def preview(self, request: HttpRequest) -> HttpResponse:
-        """Ask for a customer and show the segments, items and categories that they see."""
+        """Ask for a customer and show their segments, items and categories."""
         user: Any = request.user
         if not self.has_view_permission(request) or not user.has_perm("accounts.view_customer"):
             raise PermissionDenied
@@ -59,10 +59,10 @@ class PreviewPage(admin.ModelAdmin):
             legal_entities=visible_rows(LegalEntity, request, self),
             sites=visible_rows(Site, request, self),
         )
-        seen = None
+        preview = None
         if form.is_bound and form.is_valid():
             try:
-                seen = self._seen(form)
+                preview = self._preview(form)
             except DomainError as refused:
                 form.add_error("legal_entity", refused.message)
         context = {
@@ -70,14 +70,14 @@ class PreviewPage(admin.ModelAdmin):
             "title": "What does this customer see?",
             "opts": self.opts,
             "form": form,
-            "seen": seen,
+            "preview": preview,
             "most_shown": MOST_SHOWN,
             "media": self.media + form.media,
         }
         return TemplateResponse(request, "admin/segments/preview.html", context)
 
-    def _seen(self, form: PreviewForm) -> Seen:
-        """Return what the customer sees; raises NotAllowed when they cannot act for the legal entity."""
+    def _preview(self, form: PreviewForm) -> Preview:
+        """Return what the customer is shown; raise NotAllowed when they cannot act for the legal entity."""
         customer: Customer = form.cleaned_data["customer"]
         entity: LegalEntity | None = form.cleaned_data["legal_entity"]
         site: Site | None = form.cleaned_data["site"]
@@ -97,7 +97,7 @@ class PreviewPage(admin.ModelAdmin):
             at=at,
             languages=Languages((), customer.tenant.default_language),
         )
-        return Seen(
+        return Preview(
             at=at,
             legal_entity=LegalEntity.objects.filter(pk__in=[context.legal_entity_id]).first(),
             segments=Segment.objects.filter(pk__in=keys).select_related("site"),

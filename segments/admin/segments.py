@@ -13,14 +13,15 @@ from django.utils.safestring import SafeString
 from core.admin import TenantAdmin, adopt
 from core.admin.counts import CappedCount, shown_count
 from core.admin.search import translations_of
+from core.bodies import Name, Translations, read_body
 from segments.admin.bulk_add import BulkAddPages
 from segments.admin.filters import EffectiveFilter
 from segments.admin.preview import PreviewPage
-from segments.bodies import LONGEST_DESCRIPTION, LONGEST_NAME
+from segments.bodies import IdentifiedSegmentBody, expecting, segment_document
 from segments.forms.segments import SegmentForm
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from segments.operations.removals import remove_segments
-from segments.operations.segments import SegmentRow, create_segment, locked_segment, upsert_segment
+from segments.operations.segments import create_segment, locked_segment, upsert_segment
 from segments.operations.statuses import set_segment_status
 
 
@@ -56,7 +57,7 @@ class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
     form = SegmentForm
     explanation = "Groups of customers, and the products and categories that are meant for them."
     empty_state = "Add one, put customers and items into it, and activate it."
-    localized_fields = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION}
+    localized_fields = {"name": Name.max_length, "description": Translations.max_length}
     error_fields = {
         "siteCode": "site",
         "id": "external_id",
@@ -147,18 +148,7 @@ class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
         return links
 
     def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
-        row = SegmentRow(
-            id=obj.external_id,
-            site_code=obj.site.code,
-            name=obj.name,
-            description=obj.description,
-            status=obj.status,
-            valid_from=obj.valid_from,
-            valid_to=obj.valid_to,
-            mixins=obj.mixins,
-            mixin_schemas=obj.mixin_schemas,
-            expected_version=form.version_seen,
-        )
+        row = read_body(IdentifiedSegmentBody, expecting(form.version_seen, segment_document(obj)))
         at = timezone.now()
         if change:
             locked_segment(tenant_id=obj.tenant_id, segment_id=obj.external_id)  # not one deleted meanwhile

@@ -2,10 +2,11 @@ from typing import Any
 
 from segments.forms.segments import WindowForm
 from segments.models import CustomerAssignment, ItemAssignment
+from segments.operations.items import NO_SUBCATEGORIES
 
 WINDOW_HELP = {
-    "valid_from": "Empty: counts as soon as the segment does.",
-    "valid_to": "Empty: counts as long as the segment does.",
+    "valid_from": "Leave empty to count as soon as the segment does.",
+    "valid_to": "Leave empty to count as long as the segment does.",
 }
 
 
@@ -16,7 +17,7 @@ class CustomerAssignmentForm(WindowForm):
         help_texts = {
             "customer": "Search by number, or by the beginning of the e-mail or a name.",
             "legal_entity": "For a B2B membership: it counts only while the customer acts for this company. "
-            "Empty: it counts whomever the customer acts for.",
+            "Leave empty for a B2C membership, which always counts.",
             **WINDOW_HELP,
         }
 
@@ -28,8 +29,8 @@ class CustomerAssignmentForm(WindowForm):
             if CustomerAssignment.objects.filter(
                 tenant=segment.tenant_id, segment=segment, customer=customer, legal_entity=entity
             ).exists():
-                whom = f", acting for {entity.name}," if entity else ""
-                self.add_error("customer", f"The customer{whom} is in this segment already.")
+                acting = f", acting for {entity.name}," if entity else ""
+                self.add_error("customer", f"The customer{acting} is in this segment already.")
         return cleaned
 
 
@@ -40,7 +41,7 @@ class ItemAssignmentForm(WindowForm):
         labels = {"includes_subcategories": "With all subcategories"}
         help_texts = {
             "product": "Either a product or a category.",
-            "category": "A category shows its own products, and with all subcategories also theirs.",
+            "category": "A category includes its own products, and with all subcategories also theirs.",
             "includes_subcategories": "Also those that are added later.",
             **WINDOW_HELP,
         }
@@ -50,7 +51,7 @@ class ItemAssignmentForm(WindowForm):
         if self.instance.pk is None and not self.errors:
             self._judge_item()
         if self.cleaned_data.get("includes_subcategories") and not self._category():
-            self.add_error("includes_subcategories", "A product has no subcategories.")
+            self.add_error("includes_subcategories", NO_SUBCATEGORIES)
         return cleaned
 
     def _category(self) -> Any:
@@ -59,7 +60,7 @@ class ItemAssignmentForm(WindowForm):
     def _judge_item(self) -> None:
         product, category = self.cleaned_data.get("product"), self.cleaned_data.get("category")
         if (product is None) == (category is None):
-            self.add_error("product", "Name either a product or a category.")
+            self.add_error("product", "Choose either a product or a category.")
             return
         segment = self.cleaned_data["segment"]
         if ItemAssignment.objects.filter(

@@ -7,9 +7,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from core.admin import UtcSplitDateTime
+from segments.bodies import Member
 from segments.bulk_add import Line
-from segments.operations.customers import Member
-from segments.operations.items import ItemType
+from segments.operations.items import NO_SUBCATEGORIES, ItemType
 
 MOST_BYTES = 2_000_000  # what a form may carry besides files, with room for its other fields
 LONGEST_ID = 128
@@ -33,20 +33,20 @@ class BulkAddForm(forms.Form):
     upload = forms.FileField(
         label="or choose a file",
         required=False,
-        help_text="CSV or plain text in UTF-8, up to 2 MB; a heading line may stand first. "
+        help_text="CSV or plain text in UTF-8, up to 2 MB; the first line may be a heading. "
         "For more than that use the import commands.",
     )
     valid_from = forms.SplitDateTimeField(
         label="Valid from",
         required=False,
         widget=UtcSplitDateTime,
-        help_text="For all of them. Empty: at once.",
+        help_text="For all of them. Leave empty to start now.",
     )
     valid_to = forms.SplitDateTimeField(
         label="Valid to",
         required=False,
         widget=UtcSplitDateTime,
-        help_text="For all of them. Empty: for ever.",
+        help_text="For all of them. Leave empty for no end.",
     )
 
     lines: list[Line[Any]]
@@ -81,9 +81,7 @@ class BulkAddForm(forms.Form):
             if number == 1 and cells[0].lower().replace(" ", "") in HEADINGS:
                 continue
             if any(len(cell) > LONGEST_ID or "\0" in cell for cell in cells):
-                self.add_error(
-                    "pasted", f"Line {number} has more than {LONGEST_ID} characters where an id is due."
-                )
+                self.add_error("pasted", f"Line {number} has more than {LONGEST_ID} characters in an id.")
                 return
             yield Line(number, self.entry(cells))
 
@@ -125,12 +123,12 @@ class ItemsForm(BulkAddForm):
             self.cleaned_data.get("includes_subcategories")
             and self.cleaned_data.get("item_type") == ItemType.PRODUCT
         ):
-            self.add_error("includes_subcategories", "A product has no subcategories.")
+            self.add_error("includes_subcategories", NO_SUBCATEGORIES)
         return cleaned
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines that hold anything, numbered as they stand, split at commas, semicolons or tabs."""
+    """Yield the lines that are not empty, with their numbers, split at commas, semicolons or tabs."""
     for number, line in enumerate(text.splitlines(), start=1):
         separator = next((mark for mark in ("\t", ";", ",") if mark in line), ",")
         cells = [cell.strip().strip('"').strip() for cell in line.split(separator)]

@@ -35,13 +35,17 @@ class PreviewForm(forms.Form):
             admin_site,
             label="Acting for",
             required=False,
-            help_text="Empty: for their only company if they have one, else for none.",
+            help_text="Leave empty for their only company; with several, or without one, they act for none.",
         )
         self.fields["site"] = _choice(
-            sites, Segment._meta.get_field("site"), admin_site, required=False, help_text="Empty: all sites."
+            sites,
+            Segment._meta.get_field("site"),
+            admin_site,
+            required=False,
+            help_text="Leave empty for all sites.",
         )
         self.fields["at"] = forms.SplitDateTimeField(
-            label="At", required=False, widget=UtcSplitDateTime, help_text="Empty: now."
+            label="At", required=False, widget=UtcSplitDateTime, help_text="Leave empty for now."
         )
 
 

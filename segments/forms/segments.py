@@ -22,9 +22,9 @@ class SegmentForm(WindowForm):
         labels = {"valid_from": "Valid from", "valid_to": "Valid to", "mixin_schemas": "Mixin schemas"}
         help_texts = {
             "site": "The shop front that the segment is for.",
-            "status": "Only active segments show customers anything.",
-            "valid_from": "The first instant at which the segment counts. Empty: since ever.",
-            "valid_to": "The last instant at which the segment counts. Empty: for ever.",
+            "status": "Only active segments count for customers.",
+            "valid_from": "The first instant at which the segment counts. Leave empty for no start.",
+            "valid_to": "The last instant at which the segment counts. Leave empty for no end.",
             "mixins": "Attributes of your own, as a JSON object.",
             "mixin_schemas": "The address of each mixin's schema, by the mixin's name.",
         }

@@ -1,89 +1,51 @@
 """Files of customers and items of segments. A row is a body of the bulk API that names its segment too."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
-from core.errors import InvalidInput
-from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.bodies import LONGEST_REFERENCE, read_body
 from core.imports.merge_statements import Mode
 from core.imports.plain_rows import PlainRow
 from core.imports.resources import Export, ImportKind, TableWriter
-from core.imports.stages import json_text
 from core.representation.fields import Boolean, Json, Nested, Text
 from core.representation.representations import Representation
 from core.tenancy.callers import TenantRecord
-from core.timestamps import parse_validity
-from segments.bodies import LONGEST_REFERENCE, read_flag, read_metadata, read_object, read_reference
-from segments.imports.assignments import SEGMENT_CUSTOMERS, SEGMENT_ITEMS
-from segments.operations.items import ItemType
+from segments.imports.assignments import (
+    ITEM_DETAILS,
+    MEMBER_DETAILS,
+    SEGMENT_CUSTOMERS,
+    SEGMENT_ITEMS,
+    SegmentCustomerRow,
+    SegmentItemRow,
+)
+from segments.imports.columns import StagedValues, columns_of
+from segments.models import CustomerAssignment, ItemAssignment
+from segments.operations.items import ItemType, check_product
 from segments.representations import CUSTOMER_ASSIGNMENT, ITEM_ASSIGNMENT, validity
 
 ASSIGNMENT_MODES = (Mode.UPSERT, Mode.INSERT, Mode.REPLACE, Mode.DELETE)
-COMMON_COLUMNS = (
-    Column("validity.from", ColumnType.TIME, note="counts from then on"),
-    Column("validity.to", ColumnType.TIME, note="counts until then"),
-    Column("mixins", ColumnType.JSON, note="own attributes"),
-    Column("metadata.mixins", ColumnType.JSON, note="addresses of their schemas"),
-    EXPECTED_VERSION,
-)
-ABSENT = (None, None, None, None)
+WINDOW_NOTES = {"validity": "when it counts; an empty end is open"}
 
-
-def read_document(body: Mapping[str, Any]) -> tuple[int | None, tuple[Any, ...]]:
-    """Return the version that a row expects, and its window, mixins and their schemas."""
-    entry = dict(body)
-    starts_at, ends_at = window_of(body)
-    schemas, version = read_metadata(entry)
-    mixins = read_object(entry, "mixins", field="mixins")
-    return version, (starts_at, ends_at, json_text(mixins), json_text(schemas))
-
-
-def window_of(body: Mapping[str, Any]) -> tuple[Any, Any]:
-    window = body.get("validity")
-    if window is None:
-        return None, None
-    if isinstance(window, dict) and all(isinstance(end, str) for end in window.values()):
-        return known_window(window.get("from"), window.get("to"))
-    return parse_validity(window)
-
-
-@lru_cache(maxsize=10_000)
-def known_window(starts: str | None, ends: str | None) -> tuple[Any, Any]:
-    """Read a window; files repeat the same few over and over."""
-    return parse_validity({"from": starts, "to": ends})
-
-
-def has_document(body: Mapping[str, Any]) -> bool:
-    """Say whether a row has anything beside whom or what it assigns."""
-    return "validity" in body or "mixins" in body or "metadata" in body
+member_values = StagedValues(CustomerAssignment, SegmentCustomerRow, MEMBER_DETAILS)
+item_values = StagedValues(ItemAssignment, SegmentItemRow, ITEM_DETAILS)
 
 
 def read_member_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     """Return the row as SEGMENT_CUSTOMERS takes it, behind the version that it expects."""
-    segment = read_reference(body.get("segmentId"), field="segmentId")
-    customer = read_reference(body.get("customerId"), field="customerId")
-    legal_entity = body.get("legalEntityId")
-    if legal_entity is not None:
-        legal_entity = read_reference(legal_entity, field="legalEntityId")
-    version, document = read_document(body) if has_document(body) else (None, ABSENT)
-    return (version, segment, customer, legal_entity, *document)
+    row = read_body(SegmentCustomerRow, body)
+    return (row.expected_version, row.segment_id, *row.wire_ids, *member_values(row))
 
 
 def read_item_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     """Return the row as SEGMENT_ITEMS takes it, behind the version that it expects."""
-    segment = read_reference(body.get("segmentId"), field="segmentId")
-    item = read_reference(body.get("id"), field="id")
-    kind = body.get("type")
-    kind = kind.upper() if isinstance(kind, str) else kind
-    if kind not in ItemType.__members__:
-        raise InvalidInput(f"type must be {' or '.join(ItemType)}.", field="type")
-    includes = "includeSubcategories" in body and read_flag(dict(body), "includeSubcategories")
-    product, category = (item, None) if kind == ItemType.PRODUCT else (None, item)
-    if product is not None and includes:
-        raise InvalidInput("A product has no subcategories to include.", field="includeSubcategories")
-    version, document = read_document(body) if has_document(body) else (None, ABSENT)
-    return (version, segment, product, category, includes, *document)
+    item_type = body.get("type")
+    if isinstance(item_type, str):
+        body = {**body, "type": item_type.upper()}
+    row = read_body(SegmentItemRow, body)
+    if row.type == ItemType.PRODUCT:
+        check_product(row)
+    product, category = (row.id, None) if row.type == ItemType.PRODUCT else (None, row.id)
+    return (row.expected_version, row.segment_id, product, category, *item_values(row))
 
 
 def member_key(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
@@ -115,11 +77,11 @@ MIXINS = {
 MEMBERS_OF_SEGMENTS = ImportKind(
     name="segment_customers",
     noun="customers of segments",
-    columns=(
-        Column("segmentId", is_required=True, is_id=True),
-        Column("customerId", is_required=True, is_id=True, note="the customer number"),
-        Column("legalEntityId", is_id=True, note="for a B2B assignment"),
-        *COMMON_COLUMNS,
+    columns=columns_of(
+        SegmentCustomerRow,
+        customer_id="the customer number",
+        legal_entity_id="for a B2B assignment",
+        **WINDOW_NOTES,
     ),
     writer=TableWriter(
         SEGMENT_CUSTOMERS,
@@ -154,12 +116,12 @@ MEMBERS_OF_SEGMENTS = ImportKind(
 ITEMS_OF_SEGMENTS = ImportKind(
     name="segment_items",
     noun="items of segments",
-    columns=(
-        Column("segmentId", is_required=True, is_id=True),
-        Column("type", is_required=True, note="PRODUCT or CATEGORY"),
-        Column("id", is_required=True, is_id=True, note="the product's or category's id"),
-        Column("includeSubcategories", ColumnType.FLAG, note="for a category: all below it too"),
-        *COMMON_COLUMNS,
+    columns=columns_of(
+        SegmentItemRow,
+        type="PRODUCT or CATEGORY",
+        id="the product's or category's id",
+        includes_subcategories="for a category: all below it too",
+        **WINDOW_NOTES,
     ),
     writer=TableWriter(
         SEGMENT_ITEMS,

@@ -1,30 +1,58 @@
-"""What belongs to segments, customers and items, as rows of an import."""
+"""Customers and items of segments as rows of an import."""
+
+from collections.abc import Mapping
+from typing import Literal
 
 from catalog.subtrees import is_category
-from core.imports.merge_specs import WINDOW_CHECK, Check, Reference, TableKind
+from core.bodies import Reference
+from core.imports import merge_specs
+from core.imports.merge_specs import WINDOW_CHECK, Check, TableKind, plain_values
+from core.sql.upserts import UpsertTarget
+from segments.bodies import CustomerAssignmentBody, ItemAssignmentBody
+from segments.imports.columns import parts_of
 from segments.operations.customers import CUSTOMER_ASSIGNMENTS
 from segments.operations.items import ITEM_ASSIGNMENTS
 
-SEGMENT = Reference("segment", "segments_segment", "segment", "segment")
-WINDOW = {"valid_from": "timestamptz", "valid_to": "timestamptz"}
-DOCUMENT = {"mixins": "jsonb", "mixin_schemas": "jsonb"}
-COMMON = {
-    "tenant_id": "%(tenant)s",
-    "segment_id": "segment.id",
-    "valid_from": "given.valid_from",
-    "valid_to": "given.valid_to",
-    "mixins": "coalesce(given.mixins, '{}')",
-    "mixin_schemas": "coalesce(given.mixin_schemas, '{}')",
-    "created_at": "%(at)s",
-    "modified_at": "%(at)s",
-}
+SEGMENT = merge_specs.Reference("segment", "segments_segment", "segment", "segment")
+OTHER = frozenset({"created_at", "modified_at", "assignment_type"})
+"""Columns that no file says."""
 
-PARTS = {
-    "validity.from": "valid_from",
-    "validity.to": "valid_to",
-    "mixins": "mixins",
-    "metadata.mixins": "mixin_schemas",
-}
+
+class SegmentCustomerRow(CustomerAssignmentBody, kw_only=True):
+    """A customer of a segment in a file: a row of the bulk API that names its segment too."""
+
+    segment_id: Reference
+
+
+class SegmentItemRow(ItemAssignmentBody, kw_only=True):
+    """An item of a segment in a file: a row of the bulk API that names its segment and its type too."""
+
+    segment_id: Reference
+    type: Literal["PRODUCT", "CATEGORY"]
+
+
+def details_of(target: UpsertTarget) -> dict[str, str]:
+    """Return the columns whose values a row gives, with their types; the keys of what it names come apart."""
+    apart = OTHER.union(target.key)
+    return {name: type_name for name, type_name in target.columns.items() if name not in apart}
+
+
+def values_of(details: Mapping[str, str]) -> dict[str, str]:
+    """Return the expressions of the columns that both kinds have."""
+    values = plain_values(details)
+    absent = {"mixins": "'{}'", "mixin_schemas": "'{}'"}  # of rows of which only the ids were read
+    return {
+        "tenant_id": "%(tenant)s",
+        "segment_id": "segment.id",
+        **values,
+        **{name: f"coalesce({values[name]}, {default})" for name, default in absent.items()},
+        "created_at": "%(at)s",
+        "modified_at": "%(at)s",
+    }
+
+
+MEMBER_DETAILS = details_of(CUSTOMER_ASSIGNMENTS)
+ITEM_DETAILS = details_of(ITEM_ASSIGNMENTS)
 
 SEGMENT_CUSTOMERS = TableKind(
     name="segment customers",
@@ -33,19 +61,18 @@ SEGMENT_CUSTOMERS = TableKind(
         "segment": "text",
         "customer": "text",
         "legal_entity": "text",
-        **WINDOW,
-        **DOCUMENT,
+        **MEMBER_DETAILS,
     },
     values={
-        **COMMON,
+        **values_of(MEMBER_DETAILS),
         "customer_id": "customer.id",
         "legal_entity_id": "legal_entity.id",
         "assignment_type": "'MANUAL'",
     },
     references=(
         SEGMENT,
-        Reference("customer", "accounts_customer", "customer", "customer"),
-        Reference("legal_entity", "accounts_legalentity", "legal_entity", "legal entity"),
+        merge_specs.Reference("customer", "accounts_customer", "customer", "customer"),
+        merge_specs.Reference("legal_entity", "accounts_legalentity", "legal_entity", "legal entity"),
     ),
     checks=(
         Check(
@@ -62,11 +89,11 @@ SEGMENT_CUSTOMERS = TableKind(
         ),
         WINDOW_CHECK,
     ),
-    parts=PARTS,
+    parts=parts_of(SegmentCustomerRow, MEMBER_DETAILS),
     nullable=frozenset({"legal_entity_id"}),
     scope="segment_id",
 )
-"""A customer belonging to a segment, alone or for a legal entity that they are a contact of."""
+"""A customer of a segment, by themselves or for a legal entity that they are a contact of."""
 
 SEGMENT_ITEMS = TableKind(
     name="segment items",
@@ -75,26 +102,23 @@ SEGMENT_ITEMS = TableKind(
         "segment": "text",
         "product": "text",
         "category": "text",
-        "includes_subcategories": "boolean",
-        **WINDOW,
-        **DOCUMENT,
+        **ITEM_DETAILS,
     },
     values={
-        **COMMON,
+        **values_of(ITEM_DETAILS),
         "product_id": "product.id",
         "category_id": "category.id",
-        "includes_subcategories": "given.includes_subcategories",
     },
     references=(
-        Reference("product", "catalog_product", "product", "product"),
-        Reference(
+        merge_specs.Reference("product", "catalog_product", "product", "product"),
+        merge_specs.Reference(
             "category", "catalog_category", "category", "category", condition=is_category("category").sql
         ),
         SEGMENT,
     ),
-    parts={**PARTS, "includeSubcategories": "includes_subcategories"},
+    parts=parts_of(SegmentItemRow, ITEM_DETAILS),
     checks=(WINDOW_CHECK,),
     nullable=frozenset({"product_id", "category_id"}),
     scope="segment_id",
 )
-"""A product or a category belonging to a segment; a row gives one of the two."""
+"""A product or a category of a segment; a row gives one of the two."""

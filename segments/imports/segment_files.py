@@ -4,45 +4,27 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.bodies import LanguageContext, read_body
 from core.imports.resources import Export, ImportKind, Removal, TableWriter
 from core.imports.shadows import Rows
-from core.imports.stages import json_text
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
-from segments.bodies import LanguageContext, read_identified_segment
-from segments.imports.segments import SEGMENTS
+from segments.bodies import IdentifiedSegmentBody
+from segments.imports.columns import StagedValues, columns_of
+from segments.imports.segments import DETAILS, SEGMENTS, SegmentRow
 from segments.models import Segment
 from segments.operations.segments import delete_segments
-from segments.representations import SEGMENT as ANSWER
+from segments.representations import SEGMENT
 
-STAND_IN = "-"
-"""Read in place of what a row lacks, and never written: SEGMENTS takes it from the stored row or refuses."""
+details_of = StagedValues(Segment, SegmentRow, DETAILS)
 
 
 def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     """Return the row as SEGMENTS takes it, behind the version that it expects."""
-    has_site, has_name = body.get("siteCode") is not None, bool(body.get("name"))
-    whole = {
-        **body,
-        **({} if has_site else {"siteCode": STAND_IN}),
-        **({} if has_name else {"name": STAND_IN}),
-    }
-    row = read_identified_segment(whole, LanguageContext(None, tenant.default_language))
-    return (
-        row.expected_version,
-        row.id,
-        json_text(row.name if has_name else {}),
-        json_text(row.description),
-        row.status,
-        row.valid_from,
-        row.valid_to,
-        json_text(row.mixins),
-        json_text(row.mixin_schemas),
-        row.site_code if has_site else None,
-    )
+    row = read_body(SegmentRow, body, languages=LanguageContext(None, tenant.default_language))
+    return (row.expected_version, *details_of(row, external_id=row.id), row.site_code)
 
 
 def remove_segments(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[RowResult]:
@@ -59,30 +41,19 @@ def remove_segments(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> l
 SEGMENT_FILES = ImportKind(
     name="segments",
     noun="segments",
-    columns=(
-        Column("id", is_required=True, is_id=True),
-        Column("siteCode", is_required=True, is_id=True),
-        Column("name", ColumnType.LOCALIZED, is_required=True),
-        Column("description", ColumnType.LOCALIZED),
-        Column("status", note="ACTIVE or INACTIVE, which is meant when absent"),
-        Column("validity.from", ColumnType.TIME),
-        Column("validity.to", ColumnType.TIME),
-        Column("mixins", ColumnType.JSON),
-        Column("metadata.mixins", ColumnType.JSON),
-        EXPECTED_VERSION,
-    ),
+    columns=columns_of(IdentifiedSegmentBody, status="ACTIVE or INACTIVE, which is meant when absent"),
     writer=TableWriter(
         SEGMENTS, read_row, remove=Removal(remove_segments, tables={"segments_segment": Rows.OF_TENANT})
     ),
     export=Export(
         Representation(
-            table=ANSWER.table,
-            alias=ANSWER.alias,
+            table=SEGMENT.table,
+            alias=SEGMENT.alias,
             fields={
-                **{name: field for name, field in ANSWER.fields.items() if name != "metadata"},
+                **{name: field for name, field in SEGMENT.fields.items() if name != "metadata"},
                 "metadata": Nested({"mixins": Json("segment.mixin_schemas")}),
             },
-            joins=ANSWER.joins,
+            joins=SEGMENT.joins,
         ),
         order="segment.id",
     ),

@@ -1,17 +1,24 @@
 """Segments as rows of an import."""
 
 from core.imports.merge_specs import WINDOW_CHECK, Check, Reference, TableKind, plain_values
+from segments.bodies import SegmentFields, SegmentId
+from segments.imports.columns import parts_of
 from segments.operations.segments import SEGMENTS as TARGET
 
+VISIBLE = r"[^\u0001-\u0020\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
+"""A character that can be seen. Each row's own texts were read as `core.bodies.Name`."""
+
+
+class SegmentRow(SegmentFields, kw_only=True):
+    """A segment in a file. A row without siteCode or name leaves the stored ones as they are."""
+
+    id: SegmentId
+
+
 DETAILS = {
-    "external_id": "text",
-    "name": "jsonb",
-    "description": "jsonb",
-    "status": "text",
-    "valid_from": "timestamptz",
-    "valid_to": "timestamptz",
-    "mixins": "jsonb",
-    "mixin_schemas": "jsonb",
+    name: type_name
+    for name, type_name in TARGET.columns.items()
+    if name not in ("tenant_id", "site_id", "created_at", "modified_at")
 }
 
 SEGMENTS = TableKind(
@@ -25,16 +32,7 @@ SEGMENTS = TableKind(
         "created_at": "%(at)s",
         "modified_at": "%(at)s",
     },
-    parts={
-        "siteCode": "site_id",
-        "name": "name.*",
-        "description": "description.*",
-        "status": "status",
-        "validity.from": "valid_from",
-        "validity.to": "valid_to",
-        "mixins": "mixins",
-        "metadata.mixins": "mixin_schemas",
-    },
+    parts=parts_of(SegmentRow, TARGET.columns, site_code="site_id"),
     checks=(
         Check(
             code="invalid_input",
@@ -43,7 +41,10 @@ SEGMENTS = TableKind(
         ),
         Check(
             code="invalid_input",
-            condition="result.name = '{}'",
+            condition=(
+                "NOT EXISTS (SELECT FROM jsonb_each_text(result.name) AS text"
+                f" WHERE text.value ~ '{VISIBLE}')"
+            ),
             message="'name is missing; a segment needs one in at least one language.'",
         ),
         WINDOW_CHECK,

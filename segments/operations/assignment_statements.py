@@ -7,14 +7,17 @@ the transaction ends; outside a transaction a statement is one itself.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from django.db import models
 
 from core.sql.composition import Sql, identifier, identifiers, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.upserts import UpsertTarget, given_rows, upsert, version_of_new
+from segments.bodies import AssignmentBody, WireIds
 from segments.errors import SegmentNotFound
-
-WireIds: TypeAlias = tuple[str | None, ...]
+from segments.operations.columns import BodyColumns
 
 
 class Reference(NamedTuple):
@@ -32,15 +35,22 @@ class Reference(NamedTuple):
     condition: Sql = Sql("true")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AssignmentKind:
-    """A kind of assignments: where they are stored, and what they point to.
+    """A kind of assignments: where they are stored, what they point to, and the body that says the rest.
 
     Every row has the first reference; the others it may lack.
     """
 
+    model: type[models.Model]
     target: UpsertTarget
+    body: type[AssignmentBody]
     references: tuple[Reference, ...]
+
+    @cached_property
+    def columns(self) -> BodyColumns:
+        """Reads the `values` of bodies."""
+        return BodyColumns(self.model, self.body, self.values)
 
     @property
     def wire_ids(self) -> dict[str, str]:

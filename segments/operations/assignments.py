@@ -1,9 +1,8 @@
-"""What the assignments of customers and of items have in common: their rows, and how a batch is upserted."""
+"""How a batch of assignments, of customers or of items, is upserted."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import transaction
 
@@ -11,44 +10,12 @@ from core.errors import DomainError
 from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.upserts import BatchPlan, RowResult
+from segments.bodies import AssignmentBody, WireIds
 from segments.errors import SegmentNotFound
-from segments.operations.assignment_statements import AssignmentStatements, WireIds
+from segments.operations.assignment_statements import AssignmentStatements
 from segments.operations.batches import accepted_rows
 
-COLUMNS = {
-    "mixins": "jsonb",
-    "mixin_schemas": "jsonb",
-    "valid_from": "timestamptz",
-    "valid_to": "timestamptz",
-    "created_at": "timestamptz",
-    "modified_at": "timestamptz",
-}
-
-
-@dataclass(slots=True, kw_only=True)
-class AssignmentRow:
-    """What an assignment says beside whom or what it assigns. Absent ends of the window are open.
-
-    Rows are values that nobody changes; Python takes twice as long to make one that it keeps from changing.
-    """
-
-    mixins: Mapping[str, Any]
-    mixin_schemas: Mapping[str, Any]
-    valid_from: datetime | None = None
-    valid_to: datetime | None = None
-    expected_version: int | None = None
-
-    @property
-    def wire_ids(self) -> WireIds:
-        """Whom or what the assignment assigns, one id for each reference of its kind."""
-        raise NotImplementedError
-
-    def stored_values(self, at: datetime) -> tuple[Any, ...]:
-        """Return the values of COLUMNS, written at `at`."""
-        return self.mixins, self.mixin_schemas, self.valid_from, self.valid_to, at, at
-
-
-Row = TypeVar("Row", bound=AssignmentRow)
+Row = TypeVar("Row", bound=AssignmentBody)
 Refusal = Callable[[Row, Sequence[int | None]], DomainError]
 
 
@@ -91,7 +58,11 @@ def write_planned(
     if not plan.rows:
         held_segment(statements.tenant_id, statements.segment_id)
         return plan.results
-    given = [(*wire_ids, *row.stored_values(at)) for wire_ids, row in plan.rows.items()]
+    columns = statements.kind.columns
+    given = [
+        (*wire_ids, *columns.values(row, created_at=at, modified_at=at))
+        for wire_ids, row in plan.rows.items()
+    ]
     found = statements.write(given, list(plan.writes.values()))
     plan.record_in_order(
         refusal(row, result[1:]) if result[0] is None else result[0]

@@ -1,4 +1,4 @@
-"""What all writes of this app share: rows that may have been refused on the way in, and one row alone."""
+"""What all writes of this app share: rows that could not be read, and batches of one row."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -10,7 +10,7 @@ Row = TypeVar("Row")
 
 
 def accepted_rows(rows: Sequence[Row | DomainError], plan: BatchPlan) -> Iterator[tuple[int, Row]]:
-    """Yield the rows that could be read, with their positions; the plan refuses the others."""
+    """Yield the rows that could be read, with their positions; the plan rejects the others."""
     for position, row in enumerate(rows):
         if isinstance(row, DomainError):
             plan.reject(position, row)

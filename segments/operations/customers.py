@@ -1,9 +1,7 @@
 """Writes of customer assignments: one set-based path for a single row, a bulk of the API, and a file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
 
 from django.db import transaction
 
@@ -11,33 +9,29 @@ from core.errors import DomainError
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertTarget
+from segments.bodies import CustomerAssignmentBody, Member
 from segments.errors import NotAContact, UnknownCustomer, UnknownLegalEntity
+from segments.models import CustomerAssignment
 from segments.operations.assignment_statements import (
     AssignmentKind,
     AssignmentStatements,
     Reference,
-    WireIds,
 )
-from segments.operations.assignments import COLUMNS, AssignmentRow, upsert_batch
+from segments.operations.assignments import upsert_batch
 from segments.operations.batches import accepted_rows, only_outcome
 
-CUSTOMER_ASSIGNMENTS = UpsertTarget(
-    table="segments_customerassignment",
-    key=("tenant_id", "segment_id", "customer_id", "legal_entity_id"),
-    columns={
-        "tenant_id": "bigint",
-        "segment_id": "bigint",
-        "customer_id": "bigint",
-        "legal_entity_id": "bigint",
-        "assignment_type": "text",
-        **COLUMNS,
-    },
-    created_only=frozenset({"created_at", "assignment_type"}),
+CUSTOMER_ASSIGNMENTS = UpsertTarget.of(
+    CustomerAssignment,
+    "tenant_id",
+    "segment_id",
+    "customer_id",
+    "legal_entity_id",
+    created_only=("assignment_type",),
 )
-
-
 CUSTOMERS = AssignmentKind(
+    model=CustomerAssignment,
     target=CUSTOMER_ASSIGNMENTS,
+    body=CustomerAssignmentBody,
     references=(
         Reference("customer", "customer_id", Sql("accounts_customer AS customer WHERE")),
         Reference(
@@ -54,29 +48,8 @@ CUSTOMERS = AssignmentKind(
 )
 
 
-class Member(NamedTuple):
-    """Whom an assignment assigns, by wire ids: a customer, alone (no legal entity) or for one."""
-
-    customer_id: str
-    legal_entity_id: str | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class CustomerRow(AssignmentRow):
-    """A whole customer assignment as it shall be."""
-
-    member: Member
-
-    @property
-    def wire_ids(self) -> WireIds:
-        return self.member
-
-    def stored_values(self, at: datetime) -> tuple[Any, ...]:
-        return "MANUAL", self.mixins, self.mixin_schemas, self.valid_from, self.valid_to, at, at
-
-
 def upsert_customer_assignments(
-    *, tenant_id: int, segment_id: str, rows: Sequence[CustomerRow | DomainError], at: datetime
+    *, tenant_id: int, segment_id: str, rows: Sequence[CustomerAssignmentBody | DomainError], at: datetime
 ) -> list[RowResult]:
     """Create or replace assignments of customers to one segment and report every row, in order.
 
@@ -89,9 +62,9 @@ def upsert_customer_assignments(
     return upsert_batch(statements, rows, at=at, refusal=refusal)
 
 
-def refusal(row: CustomerRow, keys: Sequence[int | None]) -> DomainError:
+def refusal(row: CustomerAssignmentBody, keys: Sequence[int | None]) -> DomainError:
     """Return why the member is not assigned; the keys are those of the customer and the legal entity."""
-    customer_id, legal_entity_id = row.member
+    customer_id, legal_entity_id = row.customer_id, row.legal_entity_id
     customer, *legal_entity = keys
     if customer is None:
         return UnknownCustomer(customer_id)
@@ -106,7 +79,9 @@ def locked_version(*, tenant_id: int, segment_id: str, member: Member) -> int | 
     return statements.lock_versions([member]).get(member)
 
 
-def upsert_customer_assignment(*, tenant_id: int, segment_id: str, row: CustomerRow, at: datetime) -> bool:
+def upsert_customer_assignment(
+    *, tenant_id: int, segment_id: str, row: CustomerAssignmentBody, at: datetime
+) -> bool:
     """Create or replace one assignment; say whether it was created. Raises what bulk rows are refused for."""
     outcomes = upsert_customer_assignments(tenant_id=tenant_id, segment_id=segment_id, rows=[row], at=at)
     return only_outcome(outcomes).created

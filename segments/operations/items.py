@@ -1,10 +1,8 @@
 """Writes of item assignments: one set-based path for a single row, a bulk of the API, and a file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from django.db import transaction
 
@@ -12,29 +10,19 @@ from core.errors import DomainError, InvalidInput
 from core.sql.composition import Sql, identifier, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertTarget
+from segments.bodies import ItemAssignmentBody
 from segments.errors import UnknownItem
+from segments.models import ItemAssignment
 from segments.operations.assignment_statements import (
     AssignmentKind,
     AssignmentStatements,
     Reference,
-    WireIds,
 )
-from segments.operations.assignments import COLUMNS, AssignmentRow, upsert_batch
+from segments.operations.assignments import upsert_batch
 from segments.operations.batches import accepted_rows, only_outcome
 
-ITEM_ASSIGNMENTS = UpsertTarget(
-    table="segments_itemassignment",
-    key=("tenant_id", "segment_id", "product_id", "category_id"),
-    columns={
-        "tenant_id": "bigint",
-        "segment_id": "bigint",
-        "product_id": "bigint",
-        "category_id": "bigint",
-        "includes_subcategories": "boolean",
-        **COLUMNS,
-    },
-    created_only=frozenset({"created_at"}),
-)
+NO_SUBCATEGORIES = "A product has no subcategories."
+ITEM_ASSIGNMENTS = UpsertTarget.of(ItemAssignment, "tenant_id", "segment_id", "product_id", "category_id")
 
 
 class ItemType(StrEnum):
@@ -58,26 +46,13 @@ class ItemType(StrEnum):
 
 ITEMS = {
     item_type: AssignmentKind(
-        target=ITEM_ASSIGNMENTS, references=(Reference("item", item_type.column, item_type.items),)
+        model=ItemAssignment,
+        target=ITEM_ASSIGNMENTS,
+        body=ItemAssignmentBody,
+        references=(Reference("item", item_type.column, item_type.items),),
     )
     for item_type in ItemType
 }
-
-
-@dataclass(slots=True, kw_only=True)
-class ItemRow(AssignmentRow):
-    """A whole item assignment as it shall be; the item by its wire id."""
-
-    item_id: str
-    includes_subcategories: bool = False
-
-    @property
-    def wire_ids(self) -> WireIds:
-        return (self.item_id,)
-
-    def stored_values(self, at: datetime) -> tuple[Any, ...]:
-        window = self.valid_from, self.valid_to
-        return self.includes_subcategories, self.mixins, self.mixin_schemas, *window, at, at
 
 
 def upsert_item_assignments(
@@ -85,7 +60,7 @@ def upsert_item_assignments(
     tenant_id: int,
     segment_id: str,
     item_type: ItemType,
-    rows: Sequence[ItemRow | DomainError],
+    rows: Sequence[ItemAssignmentBody | DomainError],
     at: datetime,
 ) -> list[RowResult]:
     """Create or replace assignments of items to one segment and report every row, in order.
@@ -96,19 +71,28 @@ def upsert_item_assignments(
     rows.
     """
     if item_type is ItemType.PRODUCT:
-        rows = [without_subcategories(row) for row in rows]
+        rows = [checked_product(row) for row in rows]
 
-    def refusal(row: ItemRow, keys: Sequence[int | None]) -> DomainError:
-        return UnknownItem(item_type, row.item_id)
+    def refusal(row: ItemAssignmentBody, keys: Sequence[int | None]) -> DomainError:
+        return UnknownItem(item_type, row.id)
 
     statements = AssignmentStatements(kind=ITEMS[item_type], tenant_id=tenant_id, segment_id=segment_id)
     return upsert_batch(statements, rows, at=at, refusal=refusal)
 
 
-def without_subcategories(row: ItemRow | DomainError) -> ItemRow | DomainError:
-    """Refuse a row of a product that says that its subcategories count too."""
-    if isinstance(row, ItemRow) and row.includes_subcategories:
-        return InvalidInput("A product has no subcategories.", field="includeSubcategories")
+def check_product(row: ItemAssignmentBody) -> None:
+    """Raise InvalidInput when the row, which assigns a product, says that its subcategories count too."""
+    if row.includes_subcategories:
+        raise InvalidInput(NO_SUBCATEGORIES, field="includeSubcategories")
+
+
+def checked_product(row: ItemAssignmentBody | DomainError) -> ItemAssignmentBody | DomainError:
+    """Return the row, or why it cannot assign a product."""
+    try:
+        if not isinstance(row, DomainError):
+            check_product(row)
+    except InvalidInput as error:
+        return error
     return row
 
 
@@ -119,7 +103,7 @@ def locked_version(*, tenant_id: int, segment_id: str, item_type: ItemType, item
 
 
 def upsert_item_assignment(
-    *, tenant_id: int, segment_id: str, item_type: ItemType, row: ItemRow, at: datetime
+    *, tenant_id: int, segment_id: str, item_type: ItemType, row: ItemAssignmentBody, at: datetime
 ) -> bool:
     """Create or replace one assignment; say whether it was created. Raises what bulk rows are refused for."""
     outcomes = upsert_item_assignments(

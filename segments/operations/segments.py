@@ -1,7 +1,6 @@
 """Writes of segments. Several segments are always locked and written in the order of their ids."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,56 +11,25 @@ from accounts.models import Site
 from core.errors import AlreadyExists, DomainError
 from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, insert_rows, upsert_rows
 from core.tenancy.identifiers import generate_id
+from segments.bodies import IdentifiedSegmentBody, SegmentBody
 from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownSite
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from segments.operations.batches import accepted_rows, only_outcome
+from segments.operations.columns import BodyColumns
 
-SEGMENTS = UpsertTarget(
-    table="segments_segment",
-    key=("tenant_id", "external_id"),
-    columns={
-        "tenant_id": "bigint",
-        "external_id": "text",
-        "site_id": "bigint",
-        "name": "jsonb",
-        "description": "jsonb",
-        "status": "text",
-        "valid_from": "timestamptz",
-        "valid_to": "timestamptz",
-        "mixins": "jsonb",
-        "mixin_schemas": "jsonb",
-        "created_at": "timestamptz",
-        "modified_at": "timestamptz",
-    },
-    created_only=frozenset({"created_at"}),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentRow:
-    """A whole segment as it shall be. `id` empty means: generate one (creations only)."""
-
-    id: str
-    site_code: str
-    name: Mapping[str, str]
-    description: Mapping[str, str]
-    status: str
-    valid_from: datetime | None
-    valid_to: datetime | None
-    mixins: Mapping[str, Any]
-    mixin_schemas: Mapping[str, Any]
-    expected_version: int | None = None
+SEGMENTS = UpsertTarget.of(Segment, "tenant_id", "external_id")
+COLUMNS = BodyColumns(Segment, SegmentBody, SEGMENTS.columns)
 
 
 @transaction.atomic
 def create_segments(
-    *, tenant_id: int, rows: Sequence[SegmentRow | DomainError], at: datetime
+    *, tenant_id: int, rows: Sequence[SegmentBody | DomainError], at: datetime
 ) -> list[RowResult]:
     """Create segments in bulk and report every row, in order; ids that are taken are refused.
 
     A refused row spoils no other. The number of statements does not depend on the number of rows.
     """
-    plan: BatchPlan[str, SegmentRow] = BatchPlan()
+    plan: BatchPlan[str, SegmentBody] = BatchPlan()
     accepted = list(accepted_rows(rows, plan))
     sites = site_keys(tenant_id, [row for _, row in accepted])
     outcomes: dict[str, RowResult] = {}
@@ -69,7 +37,7 @@ def create_segments(
     for position, row in accepted:
         segment_id = row.id or generate_id()
         if row.site_code not in sites:
-            plan.reject(position, UnknownSite(row.site_code), id=row.id)
+            plan.reject(position, UnknownSite(row.site_code), id=row.id or "")
         elif segment_id in outcomes:
             plan.reject(position, AlreadyExists(resource_id=segment_id), id=segment_id)
         else:
@@ -82,14 +50,14 @@ def create_segments(
     return sorted([*plan.results, *outcomes.values()], key=lambda outcome: outcome.position)
 
 
-def create_segment(*, tenant_id: int, row: SegmentRow, at: datetime) -> str:
-    """Create one segment and return its id; raise AlreadyExists or UnknownSite."""
+def create_segment(*, tenant_id: int, row: SegmentBody, at: datetime) -> str:
+    """Create one segment and return its id, generated if absent; raise AlreadyExists or UnknownSite."""
     return only_outcome(create_segments(tenant_id=tenant_id, rows=[row], at=at)).id
 
 
 @transaction.atomic
 def upsert_segments(
-    *, tenant_id: int, rows: Sequence[SegmentRow | DomainError], at: datetime
+    *, tenant_id: int, rows: Sequence[IdentifiedSegmentBody | DomainError], at: datetime
 ) -> list[RowResult]:
     """Create or replace segments in bulk and report every row, in order.
 
@@ -97,7 +65,7 @@ def upsert_segments(
     refused; locks the segments first when a row expects any. A refused row spoils no other, and the number
     of statements does not depend on the number of rows.
     """
-    plan: BatchPlan[str, SegmentRow] = BatchPlan()
+    plan: BatchPlan[str, IdentifiedSegmentBody] = BatchPlan()
     accepted = list(accepted_rows(rows, plan))
     sites = site_keys(tenant_id, [row for _, row in accepted])
     versions: dict[str, int] = {}
@@ -126,14 +94,14 @@ def upsert_segments(
     return plan.results
 
 
-def upsert_segment(*, tenant_id: int, row: SegmentRow, at: datetime) -> bool:
+def upsert_segment(*, tenant_id: int, row: IdentifiedSegmentBody, at: datetime) -> bool:
     """Create or replace one segment; say whether it was created. Raise UnknownSite or VersionConflict."""
     return only_outcome(upsert_segments(tenant_id=tenant_id, rows=[row], at=at)).created
 
 
 @transaction.atomic
 def change_segment(
-    *, tenant_id: int, segment_id: str, change: Callable[[Segment], SegmentRow], at: datetime
+    *, tenant_id: int, segment_id: str, change: Callable[[Segment], IdentifiedSegmentBody], at: datetime
 ) -> None:
     """Replace one segment by what `change` makes of the present one, which it gets locked.
 
@@ -197,11 +165,11 @@ def delete_segment(*, tenant_id: int, segment_id: str, forces: bool) -> None:
 def keys_with_assignments(keys: Iterable[int]) -> set[int]:
     """Return the keys of those segments that hold customers or items."""
     own = {"tenant_id": OuterRef("tenant_id"), "segment_id": OuterRef("id")}
-    holding = Exists(CustomerAssignment.objects.filter(**own)) | Exists(ItemAssignment.objects.filter(**own))
-    return set(Segment.objects.filter(holding, id__in=list(keys)).values_list("id", flat=True))
+    assigned = Exists(CustomerAssignment.objects.filter(**own)) | Exists(ItemAssignment.objects.filter(**own))
+    return set(Segment.objects.filter(assigned, id__in=list(keys)).values_list("id", flat=True))
 
 
-def site_keys(tenant_id: int, rows: Sequence[SegmentRow]) -> dict[str, int]:
+def site_keys(tenant_id: int, rows: Sequence[SegmentBody]) -> dict[str, int]:
     """Return the keys of the sites that the rows name, by code, in one statement."""
     codes = {row.site_code for row in rows}
     if not codes:
@@ -221,20 +189,14 @@ def locked_versions(tenant_id: int, segment_ids: Sequence[str]) -> dict[str, int
 
 
 def stored_row(
-    tenant_id: int, segment_id: str, row: SegmentRow, sites: Mapping[str, int], at: datetime
+    tenant_id: int, segment_id: str, row: SegmentBody, sites: Mapping[str, int], at: datetime
 ) -> list[Any]:
     """Return the values of SEGMENTS' columns."""
-    return [
-        tenant_id,
-        segment_id,
-        sites[row.site_code],
-        row.name,
-        row.description,
-        row.status,
-        row.valid_from,
-        row.valid_to,
-        row.mixins,
-        row.mixin_schemas,
-        at,
-        at,
-    ]
+    return COLUMNS.values(
+        row,
+        tenant_id=tenant_id,
+        external_id=segment_id,
+        site_id=sites[row.site_code],
+        created_at=at,
+        modified_at=at,
+    )

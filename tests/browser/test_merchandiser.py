@@ -151,12 +151,12 @@ def test_what_a_customer_sees(working_page: Page, tenant: Tenant, site: Site, tm
     page.get_by_role("link", name="What does a customer see?").click()
     choose(page, "customer", "C1", "Ada Lovelace (C1)")
     page.get_by_role("button", name="Show").click()
-    expect(page.locator("#seen-segments")).to_contain_text("VIP (vip)")
-    expect(page.locator("#seen-segments")).not_to_contain_text("Other")
-    expect(page.locator("#seen-products")).to_have_text("Apple (P1)")
-    expect(page.locator("#seen-categories .assigned")).to_have_text("Fruit")
-    expect(page.locator("#seen-categories")).to_contain_text("Food")
-    look(page, tmp_path, "seen")
+    expect(page.locator("#preview-segments")).to_contain_text("VIP (vip)")
+    expect(page.locator("#preview-segments")).not_to_contain_text("Other")
+    expect(page.locator("#preview-products")).to_have_text("Apple (P1)")
+    expect(page.locator("#preview-categories .assigned")).to_have_text("Fruit")
+    expect(page.locator("#preview-categories")).to_contain_text("Food")
+    look(page, tmp_path, "preview")
 
 
 def test_a_list_is_filtered_by_a_searched_segment(working_page: Page, site: Site, tmp_path: Path) -> None:

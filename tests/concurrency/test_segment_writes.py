@@ -11,15 +11,17 @@ from django.db import connection, transaction
 
 from accounts.models import Customer, Site
 from catalog.models import Product
+from core.bodies import Metadata
 from core.errors import VersionConflict
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
 from core.sql.upserts import RowResult
+from segments.bodies import CustomerAssignmentBody, ItemAssignmentBody
 from segments.customer_context import Shopper
 from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownCustomer, UnknownItem
 from segments.models import AssortmentRevision, CustomerAssignment, ItemAssignment, Segment
-from segments.operations.customers import CustomerRow, Member, upsert_customer_assignments
-from segments.operations.items import ItemRow, ItemType, upsert_item_assignments
+from segments.operations.customers import upsert_customer_assignments
+from segments.operations.items import ItemType, upsert_item_assignments
 from segments.operations.segments import delete_segment
 from segments.visibility import resolve
 from tests.factories.accounts import CustomerFactory, SiteFactory, TenantFactory
@@ -61,14 +63,11 @@ def wait_for_a_waiter() -> None:
     raise AssertionError("Nobody waits for a lock.")
 
 
-def member_rows(customers: list[Customer]) -> list[CustomerRow]:
-    return [
-        CustomerRow(member=Member(customer.external_id), mixins={}, mixin_schemas={})
-        for customer in customers
-    ]
+def member_rows(customers: list[Customer]) -> list[CustomerAssignmentBody]:
+    return [CustomerAssignmentBody(customer_id=customer.external_id) for customer in customers]
 
 
-def add_to_gold(gold: Segment, rows: list[CustomerRow]) -> list[RowResult]:
+def add_to_gold(gold: Segment, rows: list[CustomerAssignmentBody]) -> list[RowResult]:
     return upsert_customer_assignments(tenant_id=gold.tenant_id, segment_id="gold", rows=rows, at=AT)
 
 
@@ -76,7 +75,7 @@ def test_two_upserts_of_the_same_assignments_at_once_create_each_once(gold: Segm
     customers = CustomerFactory.create_batch(50, tenant=gold.tenant)
     start = Barrier(4)
 
-    def write(rows: list[CustomerRow]) -> list[bool]:
+    def write(rows: list[CustomerAssignmentBody]) -> list[bool]:
         start.wait(10)
         return [outcome.created for outcome in add_to_gold(gold, rows)]
 
@@ -106,7 +105,7 @@ def test_an_assignment_that_is_being_added_keeps_the_segment(gold: Segment) -> N
 
 def test_nothing_is_added_to_a_segment_that_is_being_deleted(gold: Segment) -> None:
     product = ProductFactory(tenant=gold.tenant)
-    row = ItemRow(item_id=product.external_id, mixins={}, mixin_schemas={})
+    row = ItemAssignmentBody(id=product.external_id)
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             delete_segment(tenant_id=gold.tenant_id, segment_id="gold", forces=False)
@@ -143,7 +142,7 @@ def test_a_customer_that_is_being_deleted_is_refused_and_spoils_no_other(gold: S
 
 def test_a_product_that_is_being_deleted_is_refused(gold: Segment) -> None:
     product = ProductFactory(tenant=gold.tenant)
-    row = ItemRow(item_id=product.external_id, mixins={}, mixin_schemas={})
+    row = ItemAssignmentBody(id=product.external_id)
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             Product.objects.filter(pk=product.pk)._raw_delete("default")
@@ -182,9 +181,7 @@ def test_who_is_being_changed_is_assigned_afterwards(gold: Segment, changed: str
 
 def test_of_two_writers_who_expect_the_same_version_the_second_is_refused(gold: Segment) -> None:
     assignment = CustomerAssignmentFactory(segment=gold, version=3)
-    row = CustomerRow(
-        member=Member(assignment.customer.external_id), mixins={}, mixin_schemas={}, expected_version=3
-    )
+    row = CustomerAssignmentBody(customer_id=assignment.customer.external_id, metadata=Metadata(version=3))
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             [first] = add_to_gold(gold, [row])

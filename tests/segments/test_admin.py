@@ -102,7 +102,7 @@ def test_a_segment_without_an_id_gets_one(staff_browser: Client, site: Site) -> 
         ),
     ],
 )
-def test_a_mistake_is_told_beside_its_field(
+def test_a_mistake_is_shown_beside_its_field(
     staff_browser: Client, site: Site, values: dict[str, str], field: str, message: str
 ) -> None:
     whole = {"external_id": "vip", "site": site.pk, "name_en": "VIP", "status": "ACTIVE", **JSON, **values}
@@ -175,12 +175,12 @@ def test_the_list_counts_members_and_items_and_leads_to_them(staff_browser: Clie
 
 @pytest.mark.parametrize("segments", [1, 20])
 def test_listing_segments_takes_as_many_statements_for_many_as_for_one(
-    viewer: Client, site: Site, segments: int, django_assert_num_queries: Any
+    viewing_browser: Client, site: Site, segments: int, django_assert_num_queries: Any
 ) -> None:
     for segment in SegmentFactory.create_batch(segments, site=site):
         CustomerAssignmentFactory(segment=segment)
     with django_assert_num_queries(8):  # session, user, rights of user and groups, tenant, sites, count, rows
-        assert len(rows_of(viewer, SEGMENTS)) == segments
+        assert len(rows_of(viewing_browser, SEGMENTS)) == segments
 
 
 def test_counts_stop_at_a_thousand(
@@ -325,11 +325,11 @@ def test_members_are_filtered_by_segment_and_by_whether_they_count(
 
 @pytest.mark.parametrize("members", [1, 20])
 def test_listing_members_takes_as_many_statements_for_many_as_for_one(
-    viewer: Client, site: Site, members: int, django_assert_num_queries: Any
+    viewing_browser: Client, site: Site, members: int, django_assert_num_queries: Any
 ) -> None:
     CustomerAssignmentFactory.create_batch(members, segment=SegmentFactory(site=site))
     with django_assert_num_queries(7):  # session, user, rights of user and groups, tenant, count, rows
-        assert len(rows_of(viewer, MEMBERS)) == members
+        assert len(rows_of(viewing_browser, MEMBERS)) == members
 
 
 def test_an_added_member_begins_with_the_segment_that_the_list_was_filtered_by(
@@ -366,7 +366,7 @@ def test_an_item_is_either_a_product_or_a_category(staff_browser: Client, tenant
     product, category = ProductFactory(tenant=tenant), CategoryFactory(tenant=tenant)
     for chosen in ({}, {"product": product.pk, "category": category.pk}):
         response = staff_browser.post(reverse(f"{ITEMS}_add"), {"segment": segment.pk, **chosen, **JSON})
-        assert errors_of(response)["product"] == ["Name either a product or a category."]
+        assert errors_of(response)["product"] == ["Choose either a product or a category."]
     assert not ItemAssignment.objects.exists()
 
 
@@ -485,7 +485,7 @@ def test_an_uploaded_file_is_read_like_a_pasted_list(staff_browser: Client, site
     ("values", "field", "message"),
     [
         ({"pasted": " \n"}, "pasted", "Paste at least one id, or choose a file."),
-        ({"pasted": "x" * 129}, "pasted", "Line 1 has more than 128 characters where an id is due."),
+        ({"pasted": "x" * 129}, "pasted", "Line 1 has more than 128 characters in an id."),
         ({"upload": SimpleUploadedFile("a.csv", b"\xff")}, "upload", "The file is not UTF-8 text."),
         (
             {"upload": SimpleUploadedFile("a.csv", b"x" * 2_000_001)},
@@ -565,7 +565,7 @@ def test_a_list_does_not_find_customers_of_another_tenant(
 
 
 @pytest.fixture
-def viewer(tenant: Tenant) -> Client:
+def viewing_browser(tenant: Tenant) -> Client:
     """Somebody who may look at segments, and do nothing."""
     user = UserFactory(tenant=tenant)
     user.user_permissions.set(
@@ -576,19 +576,19 @@ def viewer(tenant: Tenant) -> Client:
     return browser
 
 
-def test_who_may_only_look_at_segments_adds_no_lists(viewer: Client, site: Site) -> None:
+def test_a_user_who_may_only_view_segments_adds_no_lists(viewing_browser: Client, site: Site) -> None:
     segment = SegmentFactory(site=site)
     for page in ("add_members", "add_items"):
-        assert viewer.get(reverse(f"{SEGMENTS}_{page}", args=[segment.pk])).status_code == 403
-    page = viewer.get(reverse(f"{SEGMENTS}_change", args=[segment.pk])).content.decode()
+        assert viewing_browser.get(reverse(f"{SEGMENTS}_{page}", args=[segment.pk])).status_code == 403
+    page = viewing_browser.get(reverse(f"{SEGMENTS}_change", args=[segment.pk])).content.decode()
     assert "Add members" not in page
     assert "Add items" not in page
 
 
-def test_who_may_only_look_at_segments_switches_none(viewer: Client, site: Site) -> None:
+def test_a_user_who_may_only_view_segments_activates_none(viewing_browser: Client, site: Site) -> None:
     segment = SegmentFactory(site=site, status="INACTIVE")
     selection = {"action": "activate", "_selected_action": [segment.pk]}
-    viewer.post(reverse(f"{SEGMENTS}_changelist"), selection)
+    viewing_browser.post(reverse(f"{SEGMENTS}_changelist"), selection)
     segment.refresh_from_db()
     assert segment.status == "INACTIVE"
 
@@ -596,7 +596,7 @@ def test_who_may_only_look_at_segments_switches_none(viewer: Client, site: Site)
 # --- what a customer sees ---
 
 
-def sight(browser: Client, **query: Any) -> Any:
+def preview_page(browser: Client, **query: Any) -> Any:
     return browser.get(reverse(f"{SEGMENTS}_preview"), query)
 
 
@@ -612,10 +612,10 @@ def test_the_page_shows_what_the_customer_sees_and_nothing_else(
     ItemAssignmentFactory(segment=segment, product=None, category=fruit)
     ItemAssignmentFactory(segment=segment, product=product)
     ItemAssignmentFactory(segment=other)
-    seen = sight(staff_browser, customer=customer.pk).context["seen"]
-    assert list(seen.segments) == [segment]
-    assert [assignment.product for assignment in seen.products] == [product]
-    [root] = seen.forest
+    preview = preview_page(staff_browser, customer=customer.pk).context["preview"]
+    assert list(preview.segments) == [segment]
+    assert [assignment.product for assignment in preview.products] == [product]
+    [root] = preview.forest
     assert (root["id"], root["isSegmentAssigned"]) == ("food", False)
     [child] = root["subcategories"]
     assert (child["id"], child["isSegmentAssigned"]) == ("fruit", True)
@@ -625,10 +625,12 @@ def test_the_page_looks_at_an_instant(staff_browser: Client, tenant: Tenant, sit
     customer = CustomerFactory(tenant=tenant)
     segment = SegmentFactory(site=site, valid_to=datetime(2024, 1, 31, 12, tzinfo=UTC))
     CustomerAssignmentFactory(segment=segment, customer=customer)
-    seen = sight(staff_browser, customer=customer.pk, at_0="2024-01-31", at_1="12:00").context["seen"]
-    assert list(seen.segments) == [segment]
-    response = sight(staff_browser, customer=customer.pk, at_0="2024-01-31", at_1="12:01")
-    assert list(response.context["seen"].segments) == []
+    preview = preview_page(staff_browser, customer=customer.pk, at_0="2024-01-31", at_1="12:00").context[
+        "preview"
+    ]
+    assert list(preview.segments) == [segment]
+    response = preview_page(staff_browser, customer=customer.pk, at_0="2024-01-31", at_1="12:01")
+    assert list(response.context["preview"].segments) == []
     assert "No segment counts for this customer at this moment." in response.content.decode()
 
 
@@ -637,9 +639,9 @@ def test_the_page_looks_on_a_site(staff_browser: Client, tenant: Tenant, site: S
     second = SiteFactory(tenant=tenant, code="second")
     for segment in (SegmentFactory(site=site), wanted := SegmentFactory(site=second)):
         CustomerAssignmentFactory(segment=segment, customer=customer)
-    assert list(sight(staff_browser, customer=customer.pk, site=second.pk).context["seen"].segments) == [
-        wanted
-    ]
+    assert list(
+        preview_page(staff_browser, customer=customer.pk, site=second.pk).context["preview"].segments
+    ) == [wanted]
 
 
 def test_the_page_looks_with_a_companys_eyes(staff_browser: Client, tenant: Tenant, site: Site) -> None:
@@ -651,26 +653,26 @@ def test_the_page_looks_with_a_companys_eyes(staff_browser: Client, tenant: Tena
     segment = SegmentFactory(site=site)
     CustomerAssignmentFactory(segment=segment, customer=customer, legal_entity=first)
     for entity, expected in ((first, [segment]), (second, [])):
-        seen = sight(staff_browser, customer=customer.pk, legal_entity=entity.pk).context["seen"]
-        assert (list(seen.segments), seen.legal_entity) == (expected, entity)
-    assert list(sight(staff_browser, customer=customer.pk).context["seen"].segments) == []
+        preview = preview_page(staff_browser, customer=customer.pk, legal_entity=entity.pk).context["preview"]
+        assert (list(preview.segments), preview.legal_entity) == (expected, entity)
+    assert list(preview_page(staff_browser, customer=customer.pk).context["preview"].segments) == []
 
 
 def test_a_company_that_the_customer_cannot_act_for_is_refused(
     staff_browser: Client, tenant: Tenant, site: Site
 ) -> None:
     entity = LegalEntityFactory(tenant=tenant, external_id="L1")
-    response = sight(staff_browser, customer=CustomerFactory(tenant=tenant).pk, legal_entity=entity.pk)
+    response = preview_page(staff_browser, customer=CustomerFactory(tenant=tenant).pk, legal_entity=entity.pk)
     assert response.context["form"].errors == {
         "legal_entity": ["The customer is not assigned to the legal entity L1."]
     }
-    assert response.context["seen"] is None
+    assert response.context["preview"] is None
 
 
 def test_the_page_knows_no_customer_of_another_tenant(staff_browser: Client, other_tenant: Tenant) -> None:
-    response = sight(staff_browser, customer=CustomerFactory(tenant=other_tenant).pk)
+    response = preview_page(staff_browser, customer=CustomerFactory(tenant=other_tenant).pk)
     assert list(response.context["form"].errors) == ["customer"]
 
 
-def test_the_page_needs_the_right_to_see_customers(viewer: Client) -> None:
-    assert sight(viewer).status_code == 403
+def test_the_page_needs_the_permission_to_view_customers(viewing_browser: Client) -> None:
+    assert preview_page(viewing_browser).status_code == 403

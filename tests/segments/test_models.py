@@ -1,4 +1,4 @@
-"""What the database refuses, whichever door a row comes through."""
+"""What the database refuses, by whichever entry point a row comes."""
 
 from datetime import timedelta
 from typing import Any

@@ -26,7 +26,7 @@ from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFa
 
 SEGMENTS = "/customer-segment/acme/segments"
 TODAY = NOW.replace(microsecond=0)
-PARENTS = {"root": None, "left": "root", "leaf": "left", "right": "root"}  # parents stand first
+PARENTS = {"root": None, "left": "root", "leaf": "left", "right": "root"}  # parents come first
 ITEM_IDS = ("P1", "P2", *PARENTS)
 
 
@@ -89,7 +89,7 @@ def acting_for(world: World, visit: Visit) -> tuple[int, str | None]:
 
 
 def seen_segments(world: World, visit: Visit, entity: str | None) -> set[int]:
-    seen = set()
+    found = set()
     for (index, customer, for_entity), window in world.members.items():
         segment = world.segments[index]
         if (
@@ -100,8 +100,8 @@ def seen_segments(world: World, visit: Visit, entity: str | None) -> set[int]:
             and segment.window.contains(visit.hours)
             and visit.site in (None, segment.site)
         ):
-            seen.add(index)
-    return seen
+            found.add(index)
+    return found
 
 
 def seen_items(world: World, visit: Visit, segments: set[int]) -> set[tuple[int, str]]:

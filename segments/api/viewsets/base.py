@@ -1,6 +1,6 @@
-"""What all resources of this service share: who reads, at which instant, and how own answers are tagged."""
+"""What all resources of this service share: who reads, at which instant, and how responses are tagged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django.http import HttpResponse
@@ -8,14 +8,15 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import SEGMENT_READ
 from core.api import parameters
+from core.api.bulk import LARGEST_BATCH
 from core.api.conditional import private_response
 from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
+from core.bodies import LanguageContext
 from core.errors import MissingScope
-from core.sql.composition import Sql
+from core.sql.composition import Sql, identifier, param, sql
 from core.sql.fetching import fetch_rows
 from core.timestamps import parse_time
-from segments.bodies import LanguageContext
 from segments.customer_context import Shopper, shopper_of
 from segments.errors import SegmentNotFound
 from segments.visibility import ResolvedSegments, resolve
@@ -25,10 +26,14 @@ LEGAL_ENTITY_ID = query_parameter(
     "The legal entity that the customer acts for; needed by contacts of several, when the token names none.",
 )
 CUSTOMER_ID = query_parameter(
-    "customerId", "See what this customer would. Needs customersegment.segment_read."
+    "customerId", "Preview what this customer would read. Needs customersegment.segment_read."
 )
-AS_OF = query_parameter("asOf", "See what would be seen at this instant. Needs customersegment.segment_read.")
+AS_OF = query_parameter(
+    "asOf", "Preview what would be read at this instant. Needs customersegment.segment_read."
+)
 SITE_CODE = query_parameter("siteCode", "Only segments of this site.")
+ID_LIST = {"application/json": {"type": "array", "items": {"type": "string"}, "maxItems": LARGEST_BATCH}}
+"""The body of a bulk deletion."""
 PREVIEW = (LEGAL_ENTITY_ID, CUSTOMER_ID, AS_OF)
 
 
@@ -50,10 +55,10 @@ class SegmentServiceViewSet(ContractViewSet):
         legal_entity_id = parameters.text(self.request.query_params, "legalEntityId")
         return shopper_of(self.caller, legal_entity_id=legal_entity_id)
 
-    def viewing_shopper(self) -> Shopper | None:
-        """Return the shopper whose sight is asked for, in a preview another than the caller.
+    def previewed_shopper(self) -> Shopper | None:
+        """Return the shopper whose segments are asked for: the caller, or the customer of a preview.
 
-        None stands for a caller who may read everything and names no customer.
+        It is None when the caller may read everything and names no customer.
         """
         query = self.request.query_params
         customer_number = parameters.text(query, "customerId")
@@ -69,57 +74,73 @@ class SegmentServiceViewSet(ContractViewSet):
             named_legal_entity=parameters.text(query, "legalEntityId"),
         )
 
-    def viewing_instant(self) -> datetime:
-        """Return the instant to look at: now, or in a preview `asOf`."""
+    def previewed_instant(self) -> datetime:
+        """Return the instant that is asked for: now, or `asOf` of a preview."""
         as_of = parameters.text(self.request.query_params, "asOf")
         if not as_of:
             return self.at
         self.require_scope(SEGMENT_READ)
         return parse_time(as_of, field="asOf")
 
-    def seen_response(self, sight: ResolvedSegments, answer: Callable[[], HttpResponse]) -> HttpResponse:
-        """Answer what a shopper sees, or 304 when the client holds that already."""
+    def resolved_response(
+        self, resolved: ResolvedSegments, response: Callable[[], HttpResponse]
+    ) -> HttpResponse:
+        """Return the response for the resolved segments, or 304 when the client has it already."""
         parts = (
-            sight.context.tenant_id,
-            sight.context.customer_id,
-            sight.context.legal_entity_id,
-            sight.segment_ids,
-            sight.revision,
-            sight.changes_at,
+            resolved.context.tenant_id,
+            resolved.context.customer_id,
+            resolved.context.legal_entity_id,
+            resolved.segment_ids,
+            resolved.revision,
+            resolved.changes_at,
             self.caller.tenant.default_language,
         )
-        return private_response(self.request, parts, answer)
+        return private_response(self.request, parts, response)
 
-    def own_sight_of(self, shopper: Shopper, segment_id: str) -> ResolvedSegments:
-        """Return the sight of one segment; raise SegmentNotFound unless it counts for the shopper."""
-        sight = resolve(shopper, at=self.at, segment_id=segment_id)
-        if not sight.segment_ids:
+    def resolve_segment(self, shopper: Shopper, segment_id: str) -> ResolvedSegments:
+        """Resolve one segment; raise SegmentNotFound unless it counts for the shopper."""
+        resolved = resolve(shopper, at=self.at, segment_id=segment_id)
+        if not resolved.segment_ids:
             raise SegmentNotFound(resource_id=segment_id)
-        return sight
+        return resolved
 
     def segment_key(self, segment_id: str) -> Sql:
         """The segment's key as an expression; NULL when there is none. For callers who may read all."""
-        return Sql(
-            "(SELECT id FROM segments_segment WHERE tenant_id = %s AND external_id = %s)",
-            (self.caller.tenant.id, segment_id),
+        return self.key_of("segments_segment", segment_id)
+
+    def key_of(self, table: str, external_id: str) -> Sql:
+        """The key of the tenant's row with this wire id as an expression; NULL when there is none."""
+        return sql(
+            "(SELECT id FROM {table} WHERE tenant_id = {tenant} AND external_id = {id})",
+            table=identifier(table),
+            tenant=param(self.caller.tenant.id),
+            id=param(external_id),
         )
 
     def require_segment(self, segment_id: str) -> None:
         """Raise SegmentNotFound unless there is this segment."""
-        key = self.segment_key(segment_id)
-        if fetch_rows(Sql(f"SELECT {key.sql}", key.params)) == [(None,)]:
+        if fetch_rows(sql("SELECT {key}", key=self.segment_key(segment_id))) == [(None,)]:
             raise SegmentNotFound(resource_id=segment_id)
 
     def tenant_condition(self, alias: str) -> Sql:
-        return Sql(f"{alias}.tenant_id = %s", (self.caller.tenant.id,))
+        return sql(
+            "{alias}.tenant_id = {tenant}", alias=identifier(alias), tenant=param(self.caller.tenant.id)
+        )
+
+    def assignments_to(self, segment: Sql) -> Sequence[Sql]:
+        """Return the conditions of the assignments to a segment, whose key is given as an expression."""
+        return [
+            self.tenant_condition("assignment"),
+            sql("assignment.segment_id = {segment}", segment=segment),
+        ]
 
     def language_context(self, request: Request) -> LanguageContext:
-        """Return the language in which the body's localized fields are plain texts."""
+        """Return the language of localized fields that the body gives as plain texts."""
         return LanguageContext(self.header("Content-Language"), self.caller.tenant.default_language)
 
 
 def upsert_response(*, created: bool, body: bytes = b"") -> HttpResponse:
-    """Answer 201 with the body when the resource is new, else 204."""
+    """Return 201 with the body when the resource is new, else 204."""
     if not created:
         return HttpResponse(status=204)
     return HttpResponse(body, status=201, content_type="application/json")

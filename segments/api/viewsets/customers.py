@@ -1,4 +1,3 @@
-from collections.abc import Sequence
 from functools import partial
 
 from django.http import HttpResponse
@@ -8,12 +7,19 @@ from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_
 from core.api.bulk import multi_status, read_batch
 from core.api.conditional import private_response_from
 from core.api.schema import operation
-from core.errors import NotFound
-from core.sql.composition import Sql
+from core.bodies import read_bodies
+from core.errors import DomainError, NotFound
+from core.sql.composition import Sql, param, sql
 from core.windows import open_at
-from segments import bodies as rows
-from segments.api import serializers
 from segments.api.viewsets.base import LEGAL_ENTITY_ID, SegmentServiceViewSet, upsert_response
+from segments.bodies import (
+    AssignmentBody,
+    BulkAssignmentResult,
+    CustomerAssignmentBody,
+    MemberBody,
+    SearchBody,
+    read_customer_assignment,
+)
 from segments.operations import customers as operations
 from segments.operations.customers import Member
 from segments.representations import CUSTOMER_ASSIGNMENT
@@ -26,35 +32,21 @@ class MemberViewSet(SegmentServiceViewSet):
     """What B2C and B2B assignments share."""
 
     tag = "Customers Assignments"
-    resource = serializers.CustomerAssignmentResponse
-    bulk_result = serializers.BulkAssignmentResponse
-    search_body = serializers.SearchBody
+    resource = CUSTOMER_ASSIGNMENT
+    bulk_result = BulkAssignmentResult
+    search_body = SearchBody
 
     def member_response(self, segment_id: str, member: Member) -> HttpResponse:
-        tenant_id = self.caller.tenant.id
+        customer = self.key_of("accounts_customer", member.customer_id)
         conditions = [
-            self.tenant_condition("assignment"),
-            Sql(
-                "assignment.segment_id ="
-                " (SELECT id FROM segments_segment WHERE tenant_id = %s AND external_id = %s)",
-                (tenant_id, segment_id),
-            ),
-            Sql(
-                "assignment.customer_id ="
-                " (SELECT id FROM accounts_customer WHERE tenant_id = %s AND external_id = %s)",
-                (tenant_id, member.customer_id),
-            ),
+            *self.assignments_to(self.segment_key(segment_id)),
+            sql("assignment.customer_id = {customer}", customer=customer),
         ]
         if member.legal_entity_id is None:
             conditions.append(Sql("assignment.legal_entity_id IS NULL"))
         else:
-            conditions.append(
-                Sql(
-                    "assignment.legal_entity_id ="
-                    " (SELECT id FROM accounts_legalentity WHERE tenant_id = %s AND external_id = %s)",
-                    (tenant_id, member.legal_entity_id),
-                )
-            )
+            entity = self.key_of("accounts_legalentity", member.legal_entity_id)
+            conditions.append(sql("assignment.legal_entity_id = {entity}", entity=entity))
         missing = NotFound(resource_id=member.customer_id)
         return self.document_response(CUSTOMER_ASSIGNMENT, conditions, missing=missing)
 
@@ -68,7 +60,7 @@ class MemberViewSet(SegmentServiceViewSet):
         created = operations.upsert_customer_assignment(
             tenant_id=self.caller.tenant.id,
             segment_id=segment_id,
-            row=rows.read_customer_row(request.data, member),
+            row=read_customer_assignment(request.data, member),
             at=self.at,
         )
         return upsert_response(created=created)
@@ -81,7 +73,7 @@ class MemberViewSet(SegmentServiceViewSet):
 
 
 class CustomerAssignmentViewSet(MemberViewSet):
-    """Customers of a segment, alone (B2C) or for a legal entity (B2B)."""
+    """Customers of a segment, by themselves (B2C) or for a legal entity (B2B)."""
 
     @operation(
         "GET-customer-segment-retrieve-customers",
@@ -96,15 +88,15 @@ class CustomerAssignmentViewSet(MemberViewSet):
         shopper = self.own_shopper()
         if shopper is None:
             return self.members_response(segment_id, q=None)
-        sight = self.own_sight_of(shopper, segment_id)
-        window = open_at(self.at, "assignment")
-        viewer = sight.context
-        own = Sql(
-            "assignment.customer_id = %s"
-            " AND (assignment.legal_entity_id IS NULL OR assignment.legal_entity_id = %s)",
-            (viewer.customer_id, viewer.legal_entity_id),
+        resolved = self.resolve_segment(shopper, segment_id)
+        [key] = resolved.segment_ids
+        own = sql(
+            "assignment.customer_id = {customer}"
+            " AND (assignment.legal_entity_id IS NULL OR assignment.legal_entity_id = {entity})",
+            customer=param(resolved.context.customer_id),
+            entity=param(resolved.context.legal_entity_id),
         )
-        conditions = [*self.members_of(Sql("%s", sight.segment_ids)), own, window]
+        conditions = [*self.assignments_to(param(key)), own, open_at(self.at, "assignment")]
         return private_response_from(request, self.page_response(CUSTOMER_ASSIGNMENT, conditions))
 
     @operation("POST-customer-segment-search-customers", scopes=READ)
@@ -115,16 +107,11 @@ class CustomerAssignmentViewSet(MemberViewSet):
     def members_response(self, segment_id: str, *, q: str | None) -> HttpResponse:
         return self.page_response(
             CUSTOMER_ASSIGNMENT,
-            self.members_of(self.segment_key(segment_id)),
+            self.assignments_to(self.segment_key(segment_id)),
             q=q,
             keeps_plan=True,
             when_empty=partial(self.require_segment, segment_id),
         )
-
-    def members_of(self, segment: Sql) -> Sequence[Sql]:
-        """Return the conditions of the assignments to a segment, whose key is given as an expression."""
-        of_segment = Sql(f"assignment.segment_id = {segment.sql}", segment.params)
-        return [self.tenant_condition("assignment"), of_segment]
 
     @operation("GET-customer-segment-retrieve-customer-by-customerId", scopes=READ)
     def retrieve(self, request: Request, tenant: str, segment_id: str, customer_id: str) -> HttpResponse:
@@ -134,7 +121,7 @@ class CustomerAssignmentViewSet(MemberViewSet):
     @operation(
         "PUT-customer-segment-update-customer-by-customerId",
         scopes=MANAGE,
-        request=serializers.AssignmentUpsert,
+        request=AssignmentBody,
     )
     def update(self, request: Request, tenant: str, segment_id: str, customer_id: str) -> HttpResponse:
         """Create or replace the B2C assignment of a customer."""
@@ -148,25 +135,25 @@ class CustomerAssignmentViewSet(MemberViewSet):
     @operation(
         "PUT-customer-segment-update-customers-bulk",
         scopes=MANAGE,
-        request=serializers.CustomerAssignmentUpsertBulk(many=True),
+        request=[CustomerAssignmentBody],
     )
     def bulk_update(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
         """Create or replace up to 200 assignments of customers."""
         written = operations.upsert_customer_assignments(
             tenant_id=self.caller.tenant.id,
             segment_id=segment_id,
-            rows=rows.read_rows(read_batch(request.data), rows.read_bulk_customer_row),
+            rows=read_bodies(CustomerAssignmentBody, read_batch(request.data)),
             at=self.at,
         )
         return multi_status(written)
 
-    @operation("DELETE-customer-segment-remove-customers-bulk", scopes=MANAGE)
+    @operation("DELETE-customer-segment-remove-customers-bulk", scopes=MANAGE, request=[MemberBody])
     def bulk_destroy(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
         """Delete up to 200 assignments of customers."""
         deleted = operations.delete_customer_assignments(
             tenant_id=self.caller.tenant.id,
             segment_id=segment_id,
-            members=rows.read_rows(read_batch(request.data), rows.read_member),
+            members=[member_of(body) for body in read_bodies(MemberBody, read_batch(request.data))],
         )
         return multi_status(deleted)
 
@@ -174,18 +161,14 @@ class CustomerAssignmentViewSet(MemberViewSet):
 class LegalEntityCustomerViewSet(MemberViewSet):
     """Customers of a segment for a legal entity (B2B)."""
 
-    @operation(
-        "GET-customer-segment-retrieve-customer",
-        scopes=READ,
-        responses={200: serializers.CustomerAssignmentResponse},
-    )
+    @operation("GET-customer-segment-retrieve-customer", scopes=READ)
     def retrieve(
         self, request: Request, tenant: str, segment_id: str, customer_id: str, legal_entity_id: str
     ) -> HttpResponse:
         """Read the assignment of a customer for a legal entity."""
         return self.member_response(segment_id, Member(customer_id, legal_entity_id))
 
-    @operation("PUT-customer-segment-update-customer", scopes=MANAGE, request=serializers.AssignmentUpsert)
+    @operation("PUT-customer-segment-update-customer", scopes=MANAGE, request=AssignmentBody)
     def update(
         self, request: Request, tenant: str, segment_id: str, customer_id: str, legal_entity_id: str
     ) -> HttpResponse:
@@ -198,3 +181,8 @@ class LegalEntityCustomerViewSet(MemberViewSet):
     ) -> HttpResponse:
         """Delete the assignment of a customer for a legal entity."""
         return self.delete_member(segment_id, Member(customer_id, legal_entity_id))
+
+
+def member_of(body: MemberBody | DomainError) -> Member | DomainError:
+    """Return the member that an entry of a bulk deletion names, or why it could not be read."""
+    return body if isinstance(body, DomainError) else Member(body.customer_id, body.legal_entity_id)

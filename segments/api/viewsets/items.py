@@ -10,20 +10,28 @@ from catalog.subtrees import is_shown
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch
 from core.api.schema import operation
+from core.bodies import read_bodies
 from core.errors import InvalidInput, NotFound
 from core.representation.pages import KeyPartitions
-from core.sql.composition import Sql
+from core.sql.composition import Sql, identifier, param, sql
 from core.windows import open_at
-from segments import bodies as rows
-from segments.api import serializers
 from segments.api.viewsets.base import (
+    ID_LIST,
     LEGAL_ENTITY_ID,
     PREVIEW,
     SITE_CODE,
     SegmentServiceViewSet,
     upsert_response,
 )
-from segments.category_trees import category_forest
+from segments.bodies import (
+    BulkAssignmentResult,
+    ItemAssignmentBody,
+    ItemBody,
+    SearchBody,
+    read_ids,
+    read_item_assignment,
+)
+from segments.category_trees import CATEGORY_NODE, category_forest
 from segments.operations import items as operations
 from segments.operations.items import ItemType
 from segments.representations import ITEM_ASSIGNMENT
@@ -42,9 +50,9 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
     """Products and categories of segments."""
 
     tag = "Items Assignments"
-    resource = serializers.ItemAssignmentResponse
-    bulk_result = serializers.BulkAssignmentResponse
-    search_body = serializers.SearchBody
+    resource = ITEM_ASSIGNMENT
+    bulk_result = BulkAssignmentResult
+    search_body = SearchBody
     has_localized_fields = True
 
     @operation(
@@ -55,12 +63,12 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
     )
     def list_across(self, request: Request, tenant: str) -> HttpResponse:
         """List the items of all segments."""
-        shopper, at = self.viewing_shopper(), self.viewing_instant()
+        shopper, at = self.previewed_shopper(), self.previewed_instant()
         site_code = parameters.text(request.query_params, "siteCode")
         only_active = parameters.flag(request.query_params, "onlyActive")
         if shopper is not None:
-            sight = resolve(shopper, at=at, site_code=site_code)
-            return self.seen_response(sight, partial(self.across_response, sight, at))
+            resolved = resolve(shopper, at=at, site_code=site_code)
+            return self.resolved_response(resolved, partial(self.across_response, resolved, at))
         conditions = [self.tenant_condition("assignment")]
         chosen = []
         if site_code:
@@ -70,68 +78,56 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             chosen.append(effective(at))
             conditions.append(open_at(at, "assignment"))
         if chosen:
-            conditions.append(self.items_of_segments(chosen))
+            conditions.append(self.in_segments(chosen))
         return self.page_response(ITEM_ASSIGNMENT, conditions)
 
-    @operation(
-        "GET-customer-segment-retrieve-category-trees",
-        scopes=(SEGMENT_READ_OWN, SEGMENT_READ),
-        parameters=(parameters.ACCEPT_LANGUAGE, SITE_CODE, *PREVIEW),
-        responses={200: serializers.CategoryTreeNode(many=True)},
-    )
-    def category_trees(self, request: Request, tenant: str) -> HttpResponse:
-        """Read the category trees of segments.
-
-        The categories of effective segments, and above them all that leads there.
-        """
-        shopper, at = self.viewing_shopper(), self.viewing_instant()
-        site_code = parameters.text(request.query_params, "siteCode")
-        tenant_id = self.caller.tenant.id
-
-        def answer(segments: Sql) -> HttpResponse:
-            forest = category_forest(
-                tenant_id=tenant_id, segments=segments, at=at, languages=self.languages()
-            )
-            return HttpResponse(forest, content_type="application/json")
-
-        if shopper is not None:
-            sight = resolve(shopper, at=at, site_code=site_code)
-            return self.seen_response(sight, partial(answer, Sql("%s::bigint[]", (list(sight.segment_ids),))))
-        if site_code:
-            require_site(tenant_id, site_code)
-        return answer(keys_of_segments(tenant_id, [effective(at), on_site(tenant_id, site_code)]))
-
-    def across_response(self, sight: ResolvedSegments, at: datetime) -> HttpResponse:
-        """Answer a page of the items of all segments of the sight."""
+    def across_response(self, resolved: ResolvedSegments, at: datetime) -> HttpResponse:
+        """Return a page of the items of all resolved segments."""
         conditions = [
             self.tenant_condition("assignment"),
             open_at(at, "assignment"),
             is_shown(Sql("assignment.category_id")),
         ]
-        parts = KeyPartitions.of_keys("segment_id", sight.segment_ids)
-        return self.page_response(ITEM_ASSIGNMENT, conditions, parts=parts, keeps_plan=True)
+        partitions = KeyPartitions.of_keys("segment_id", resolved.segment_ids)
+        return self.page_response(ITEM_ASSIGNMENT, conditions, parts=partitions, keeps_plan=True)
 
-    def items_of(self, segment: Sql) -> Sequence[Sql]:
-        """Return the conditions of the assignments to a segment, whose key is given as an expression."""
-        of_segment = Sql(f"assignment.segment_id = {segment.sql}", segment.params)
-        return [self.tenant_condition("assignment"), of_segment]
-
-    def items_seen(self, sight: ResolvedSegments) -> Sequence[Sql]:
-        """Return the conditions of the assignments that count in the one segment of the sight."""
-        return [
-            *self.items_of(Sql("%s", sight.segment_ids)),
-            open_at(self.at, "assignment"),
-            is_shown(Sql("assignment.category_id")),
-        ]
-
-    def items_of_segments(self, conditions: Sequence[Sql]) -> Sql:
+    def in_segments(self, conditions: Sequence[Sql]) -> Sql:
         """The condition that an assignment's segment meets these conditions."""
-        chosen = Sql.joined(" AND ", [self.tenant_condition("segment"), *conditions])
-        return Sql(
+        return sql(
             "assignment.segment_id IN"
-            f" (SELECT segment.id FROM segments_segment AS segment WHERE {chosen.sql})",
-            chosen.params,
+            " (SELECT segment.id FROM segments_segment AS segment WHERE {conditions})",
+            conditions=Sql.joined(" AND ", [self.tenant_condition("segment"), *conditions]),
         )
+
+    @operation(
+        "GET-customer-segment-retrieve-category-trees",
+        scopes=(SEGMENT_READ_OWN, SEGMENT_READ),
+        parameters=(parameters.ACCEPT_LANGUAGE, SITE_CODE, *PREVIEW),
+        responses={200: [CATEGORY_NODE]},
+    )
+    def category_trees(self, request: Request, tenant: str) -> HttpResponse:
+        """Read the category trees of segments.
+
+        The categories of effective segments, and all their ancestors.
+        """
+        shopper, at = self.previewed_shopper(), self.previewed_instant()
+        site_code = parameters.text(request.query_params, "siteCode")
+        tenant_id = self.caller.tenant.id
+        if shopper is None:
+            if site_code:
+                require_site(tenant_id, site_code)
+            segments = keys_of_segments(tenant_id, [effective(at), on_site(tenant_id, site_code)])
+            return self.forest_response(segments, at)
+        resolved = resolve(shopper, at=at, site_code=site_code)
+        segments = param(list(resolved.segment_ids), "bigint[]")
+        return self.resolved_response(resolved, partial(self.forest_response, segments, at))
+
+    def forest_response(self, segments: Sql, at: datetime) -> HttpResponse:
+        """Return the category trees of the segments, whose keys are given as an expression."""
+        forest = category_forest(
+            tenant_id=self.caller.tenant.id, segments=segments, at=at, languages=self.languages()
+        )
+        return HttpResponse(forest, content_type="application/json")
 
     @operation("GET-customer-segment-retrieve-segment-items", scopes=READ, parameters=(LEGAL_ENTITY_ID,))
     def list(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
@@ -148,14 +144,24 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         if shopper is None:
             return self.page_response(
                 ITEM_ASSIGNMENT,
-                self.items_of(self.segment_key(segment_id)),
+                self.assignments_to(self.segment_key(segment_id)),
                 q=q,
                 keeps_plan=True,
                 when_empty=partial(self.require_segment, segment_id),
             )
-        sight = self.own_sight_of(shopper, segment_id)
-        page = partial(self.page_response, ITEM_ASSIGNMENT, self.items_seen(sight), q=q, keeps_plan=True)
-        return self.seen_response(sight, page) if q is None else page()
+        resolved = self.resolve_segment(shopper, segment_id)
+        conditions = self.effective_items(resolved)
+        page = partial(self.page_response, ITEM_ASSIGNMENT, conditions, q=q, keeps_plan=True)
+        return self.resolved_response(resolved, page) if q is None else page()
+
+    def effective_items(self, resolved: ResolvedSegments) -> Sequence[Sql]:
+        """Return the conditions of the assignments that count now in the one segment that is resolved."""
+        [key] = resolved.segment_ids
+        return [
+            *self.assignments_to(param(key)),
+            open_at(self.at, "assignment"),
+            is_shown(Sql("assignment.category_id")),
+        ]
 
     @operation("GET-customer-segment-retrieve-item", scopes=READ, parameters=(LEGAL_ENTITY_ID,))
     def retrieve(
@@ -164,21 +170,22 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         """Read the assignment of an item."""
         kind = read_type(item_type)
         shopper = self.own_shopper()
-        item = Sql(
-            f"assignment.{kind.column} = (SELECT item.id FROM {kind.items.sql}"
-            " item.tenant_id = %s AND item.external_id = %s)",
-            (self.caller.tenant.id, item_id),
+        item = sql(
+            "assignment.{column} = (SELECT item.id FROM {items}"
+            " item.tenant_id = {tenant} AND item.external_id = {id})",
+            column=identifier(kind.column),
+            items=kind.items,
+            tenant=param(self.caller.tenant.id),
+            id=param(item_id),
         )
         missing = NotFound(resource_id=item_id)
         if shopper is None:
-            segment = self.items_of_segments([Sql("segment.external_id = %s", (segment_id,))])
-            conditions = [self.tenant_condition("assignment"), segment, item]
+            conditions = [*self.assignments_to(self.segment_key(segment_id)), item]
             return self.document_response(ITEM_ASSIGNMENT, conditions, missing=missing)
-        sight = self.own_sight_of(shopper, segment_id)
-        conditions = [*self.items_seen(sight), item]
-        return self.seen_response(
-            sight, partial(self.document_response, ITEM_ASSIGNMENT, conditions, missing=missing)
-        )
+        resolved = self.resolve_segment(shopper, segment_id)
+        conditions = [*self.effective_items(resolved), item]
+        document = partial(self.document_response, ITEM_ASSIGNMENT, conditions, missing=missing)
+        return self.resolved_response(resolved, document)
 
     def locked_version(self) -> int | None:
         return operations.locked_version(
@@ -188,7 +195,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             item_id=self.kwargs["item_id"],
         )
 
-    @operation("PUT-customer-segment-update-item", scopes=MANAGE, request=serializers.ItemAssignmentUpsert)
+    @operation("PUT-customer-segment-update-item", scopes=MANAGE, request=ItemBody)
     def update(
         self, request: Request, tenant: str, segment_id: str, item_type: str, item_id: str
     ) -> HttpResponse:
@@ -197,7 +204,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             tenant_id=self.caller.tenant.id,
             segment_id=segment_id,
             item_type=read_type(item_type),
-            row=rows.read_item_row(request.data, item_id=item_id),
+            row=read_item_assignment(request.data, item_id=item_id),
             at=self.at,
         )
         return upsert_response(created=created)
@@ -218,7 +225,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
     @operation(
         "PUT-customer-segment-update-items-bulk",
         scopes=MANAGE,
-        request=serializers.ItemAssignmentUpsertBulk(many=True),
+        request=[ItemAssignmentBody],
     )
     def bulk_update(self, request: Request, tenant: str, segment_id: str, item_type: str) -> HttpResponse:
         """Create or replace up to 200 assignments of items."""
@@ -226,12 +233,12 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             tenant_id=self.caller.tenant.id,
             segment_id=segment_id,
             item_type=read_type(item_type),
-            rows=rows.read_rows(read_batch(request.data), rows.read_bulk_item_row),
+            rows=read_bodies(ItemAssignmentBody, read_batch(request.data)),
             at=self.at,
         )
         return multi_status(written)
 
-    @operation("DELETE-customer-segment-remove-items-bulk", scopes=MANAGE)
+    @operation("DELETE-customer-segment-remove-items-bulk", scopes=MANAGE, request=ID_LIST)
     def bulk_destroy(self, request: Request, tenant: str, segment_id: str, item_type: str) -> HttpResponse:
         """Delete up to 200 assignments of items.
 
@@ -241,7 +248,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             tenant_id=self.caller.tenant.id,
             segment_id=segment_id,
             item_type=read_type(item_type),
-            item_ids=rows.read_rows(read_batch(request.data), rows.read_item_id),
+            item_ids=read_ids(read_batch(request.data)),
         )
         return multi_status(deleted)
 

@@ -90,11 +90,12 @@ def test_bad_rows_are_refused_with_their_reason_and_spoil_no_other(shop, upsert,
     answer = upsert("segment_customers", path, "--rejects", rejects)
     assert (answer.status, answer.counts) == (1, {"created": 2, "refused": 10})
     assert answer.json["refusedByReason"] == {
-        "invalid_input": 5,
+        "invalid_input": 2,
         "not_a_contact": 1,
         "unknown_customer": 2,
         "unknown_legal_entity": 1,
         "unknown_segment": 1,
+        "validation_violation": 3,
     }
     assert [row[:2] for row in members(shop.tenant)] == [("S1", "C1"), ("S1", "C5")]
     lines = rejects.read_text().splitlines()
@@ -106,7 +107,7 @@ def test_bad_rows_are_refused_with_their_reason_and_spoil_no_other(shop, upsert,
         "S1,C2,L1,,,,6,not_a_contact,The customer C2 is not assigned to the legal entity L1.",
         "S1,G1,,,,,7,unknown_customer,There is no customer G1.",
     ]
-    assert lines[6].startswith("S1,C3,,2026-01-01,,,8,invalid_input,validity.from is a date without")
+    assert lines[6].startswith("S1,C3,,2026-01-01,,,8,validation_violation,validity.from is a date without")
     assert [line.split(",")[6] for line in lines[7:]] == ["9", "10", "11", "12"]
     run = ImportRun.objects.get()
     assert (run.state, run.rows, run.created, run.refused) == ("finished", 12, 2, 10)
@@ -150,7 +151,7 @@ def test_rejects_of_json_lines_carry_the_reason(shop, upsert, write, tmp_path):
     assert [row["rejected"]["reason"] for row in found] == [
         "unknown_customer",
         "broken_line",
-        "invalid_input",
+        "validation_violation",
     ]
 
 
@@ -276,7 +277,11 @@ def test_items_of_both_types_are_imported(shop, upsert, write):
     )
     answer = upsert("segment_items", path)
     assert answer.counts == {"created": 3, "refused": 4}
-    assert answer.json["refusedByReason"] == {"invalid_input": 2, "unknown_category": 2}
+    assert answer.json["refusedByReason"] == {
+        "invalid_input": 1,
+        "unknown_category": 2,
+        "validation_violation": 1,
+    }
     stored = ItemAssignment.objects.order_by("id").values_list(
         "segment__external_id", "product__external_id", "category__external_id", "includes_subcategories"
     )

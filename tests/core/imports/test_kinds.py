@@ -226,7 +226,7 @@ def test_segments_are_made_changed_and_refused(shop, upsert, write):
     )
     answer = upsert("segments", path)
     assert answer.counts == {"created": 1, "changed": 1, "refused": 3}
-    assert reasons(answer) == {"invalid_input": 2, "unknown_site": 1}
+    assert reasons(answer) == {"unknown_site": 1, "validation_violation": 2}
     made = Segment.objects.get(external_id="N1")
     assert (made.name, made.valid_to) == ({"en": "New", "de": "Neu"}, datetime(2026, 1, 31, 23, tzinfo=UTC))
     changed = Segment.objects.get(external_id="S1")

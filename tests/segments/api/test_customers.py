@@ -131,7 +131,7 @@ def test_an_upsert_without_a_body_assigns(manager: Api, buyer: CustomerAssignmen
         ("C1/L9", {}, 400, "There is no legal entity L9."),
         ("C1/L2", {}, 400, "The customer C1 is not assigned to the legal entity L2."),
         ("C1", {"mixins": 1}, 400, "mixins must be an object."),
-        ("C1", [], 400, "An object is expected."),
+        ("C1", [], 400, "The body must be an object."),
         ("C1", {"validity": {"from": "2024-01-01T00:00:00"}}, 400, None),
         (
             "C1",
@@ -204,8 +204,8 @@ def test_a_bulk_upsert_reports_every_row_and_a_bad_one_spoils_no_other(
         {"index": 4, **bad, "message": "There is no legal entity L9."},
         {"index": 5, "code": 409, "status": "Conflict", "message": conflict},
         {"index": 6, **bad, "message": "mixins must be an object."},
-        {"index": 7, **bad, "message": "customerId is missing, or not a text."},
-        {"index": 8, **bad, "message": "An object is expected."},
+        {"index": 7, **bad, "message": "customerId is missing."},
+        {"index": 8, **bad, "message": "The body must be an object."},
         {"index": 9, "code": 204, "status": "OK"},
         {"index": 10, "code": 204, "status": "OK"},
     ]
@@ -256,7 +256,7 @@ def test_a_bulk_deletion_reports_every_row(
             "index": 5,
             "code": 400,
             "status": "Bad Request",
-            "message": "customerId is missing, or not a text.",
+            "message": "customerId is missing.",
         },
     ]
     assert list(CustomerAssignment.objects.all()) == [kept]
@@ -274,7 +274,9 @@ def test_a_bulk_upsert_takes_as_many_statements_for_1_row_as_for_200(
         {"customerId": customer.external_id, "legalEntityId": "L1", "metadata": {"version": 1}}
         for customer in customers
     ]
-    with django_assert_num_queries(2 + 2):  # and the savepoint that a test's transaction makes of ours
+    with django_assert_num_queries(
+        2 + 2
+    ):  # and a savepoint instead of the transaction, inside that of the test
         answer = manager.put(f"{CUSTOMERS}/bulk", body)
     assert [entry["code"] for entry in answer.json()] == [201] * size
 

@@ -25,7 +25,7 @@ def body(*items: str, segments: tuple[str, ...] = ("gold",), site: str = "main")
 
 @pytest.fixture
 def products(site: Site) -> dict[str, Any]:
-    """A, B and C stand in Tools > Hammers > Sledges, one in each; D stands nowhere."""
+    """A, B and C are in Tools > Hammers > Sledges, one in each; D is in no category."""
     made: dict[str, Any] = {}
     parent = None
     for product, category in (("A", "tools"), ("B", "hammers"), ("C", "sledges")):
@@ -99,28 +99,49 @@ def test_segments_of_another_site_do_not_count(manager: Api, gold: Segment, prod
     assert manager.post(MATCH, by_other_name).json() == [{"id": "A"}]
 
 
-@pytest.mark.parametrize("empty", [[], None])
 @pytest.mark.parametrize("name", ["items", "segmentIds"])
-def test_without_items_or_segments_nothing_matches(
-    manager: Api, gold: Segment, products: dict[str, Any], name: str, empty: Any
+def test_empty_lists_match_nothing(manager: Api, gold: Segment, products: dict[str, Any], name: str) -> None:
+    ItemAssignmentFactory(segment=gold, product=products["A"])
+    answer = manager.post(MATCH, {**body("A"), name: []})
+
+    assert (answer.status_code, answer.json()) == (200, [])
+
+
+@pytest.mark.parametrize("name", ["items", "segmentIds", "siteCode"])
+def test_a_body_that_lacks_a_part_is_refused(manager: Api, gold: Segment, name: str) -> None:
+    answer = manager.post(MATCH, {key: value for key, value in body("A").items() if key != name})
+
+    assert answer.status_code == 400
+    assert answer.json()["message"] == f"{name} is missing."
+    assert answer.json()["details"]["field"] == name
+
+
+def test_site_and_site_code_may_name_the_same_site(
+    manager: Api, gold: Segment, products: dict[str, Any]
 ) -> None:
     ItemAssignmentFactory(segment=gold, product=products["A"])
 
-    assert manager.post(MATCH, {**body("A"), name: empty}).json() == []
+    assert manager.post(MATCH, {**body("A"), "site": "main"}).json() == [{"id": "A"}]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"items": {}}, "items must be a list."),
-        ({"items": ["A"]}, "An object is expected."),
-        ({"items": [{"id": 1}]}, "items.id is missing, or not a text."),
-        ({"items": [{"id": "A"}] * 1001}, "items lists at most 1000 entries, not 1001."),
+        ({"items": ["A"]}, "items[0] must be an object."),
+        ({"items": [{"id": 1}]}, "items[0].id must be a text."),
+        ({"items": [{"id": "A"}] * 1001}, "items has more than 1000 entries."),
         ({"segmentIds": "gold"}, "segmentIds must be a list."),
-        ({"segmentIds": [1]}, "segmentIds is missing, or not a text."),
-        ({"segmentIds": ["gold"] * 201}, "segmentIds lists at most 200 entries, not 201."),
+        ({"segmentIds": [1]}, "segmentIds[0] must be a text."),
+        ({"segmentIds": ["gold"] * 201}, "segmentIds has more than 200 entries."),
         ({"site": "outlet"}, "site and siteCode name different sites; send one of them."),
-        ({"siteCode": None}, "siteCode is missing, or not a text."),
+        ({"siteCode": None}, "siteCode is missing."),
+        ({"items": None}, "items is missing."),
+        ({"segmentIds": None}, "segmentIds is missing."),
+        (
+            {"items": None, "segmentIds": 5, "siteCode": None, "site": None},
+            "items is missing. segmentIds must be a list. siteCode is missing.",
+        ),
         ({"siteCode": "moon"}, "There is no site moon."),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_segment_needs_only_a_name_and_a_site(manager: Api) -> None:
     [
         ({"name": None}, "name is missing."),
         ({"name": 5}, "name must be a map of language to text, or a text."),
-        ({"siteCode": None}, "siteCode is missing, or not a text."),
+        ({"siteCode": None}, "siteCode is missing."),
         ({"siteCode": "moon"}, "There is no site moon."),
         ({"status": "ON"}, "status must be ACTIVE or INACTIVE."),
         ({"validity": {"from": "2024-01-01"}}, None),
