@@ -110,8 +110,12 @@ class Name(Translations):
 class Validity(Body):
     """A window of time. Both ends are included; an absent end is open."""
 
-    starts_at: Instant | None = msgspec.field(name="from", default=None)
-    ends_at: Instant | None = msgspec.field(name="to", default=None)
+    starts_at: Annotated[Instant | None, Meta(description="The first instant; absent: no start.")] = (
+        msgspec.field(name="from", default=None)
+    )
+    ends_at: Annotated[Instant | None, Meta(description="The last instant; absent: no end.")] = msgspec.field(
+        name="to", default=None
+    )
 
     def __post_init__(self) -> None:
         if self.starts_at and self.ends_at and self.starts_at > self.ends_at:

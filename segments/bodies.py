@@ -292,12 +292,11 @@ def document_of(
         "version": row.version,
         "mixins": row.mixin_schemas,
     }
-    return {
-        field.encode_name: known[field.encode_name]
-        if field.encode_name in known
-        else getattr(row, field.name)
+    said = (
+        (field.encode_name, known.get(field.encode_name, getattr(row, field.name, None)))
         for field in msgspec.structs.fields(kind)
-    }
+    )
+    return {name: value for name, value in said if value is not None}
 
 
 def expecting(version: int | None, document: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,11 @@ from core.tenancy.foreign_keys import TenantForeignKey
 from core.windows import opens_before_it_closes, window_contains
 
 
+def free_attributes() -> models.JSONField:
+    """Return the field of a document's mixins, which is NULL when none were sent: `{}` reads as `{}`."""
+    return models.JSONField(null=True, blank=True)
+
+
 class SegmentQuerySet(DocumentQuerySet):
     """Reads of segments."""
 
@@ -30,6 +35,7 @@ class Segment(TenantDocument):
     )
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_to = models.DateTimeField(null=True, blank=True)
+    mixins = free_attributes()
 
     objects = SegmentQuerySet.as_manager()  # type: ignore[misc]
 
@@ -61,6 +67,7 @@ class Assignment(TenantOwned, Document):
     )
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_to = models.DateTimeField(null=True, blank=True)
+    mixins = free_attributes()
 
     objects = DocumentQuerySet.as_manager()
 

@@ -69,7 +69,7 @@ SEGMENT = Representation(
         "validity": validity("segment"),
         "status": Text("segment.status"),
         "siteCode": Text("site.code", needs=("site",)),
-        "mixins": Json("segment.mixins"),
+        "mixins": Json("segment.mixins", omit_empty=False),
         "metadata": metadata("segment"),
     },
     joins={
@@ -118,7 +118,7 @@ CUSTOMER_ASSIGNMENT = Representation(
         "legalEntity": LEGAL_ENTITY,
         "assignmentType": Text("assignment.assignment_type"),
         "validity": validity("assignment"),
-        "mixins": Json("assignment.mixins"),
+        "mixins": Json("assignment.mixins", omit_empty=False),
         "metadata": metadata("assignment"),
     },
     derived=("customer", "legalEntity"),
@@ -165,7 +165,7 @@ ITEM_ASSIGNMENT = Representation(
             "CASE WHEN assignment.category_id IS NOT NULL THEN assignment.includes_subcategories END"
         ),
         "validity": validity("assignment"),
-        "mixins": Json("assignment.mixins"),
+        "mixins": Json("assignment.mixins", omit_empty=False),
         "metadata": metadata("assignment"),
     },
     derived=("item",),

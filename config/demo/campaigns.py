@@ -2,19 +2,26 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from config.demo.assortment import Path
 from config.demo.calendar import Calendar
 from config.demo.people import COMPANIES
-from config.demo.rows import NO_MIXINS, Load, numbered
+from config.demo.rows import Load, numbered
 from config.demo.shop import SITE
 from config.demo.source import SourceRow, file_name
-from core.imports.stages import json_text
-from segments.imports.assignments import SEGMENT_CUSTOMERS, SEGMENT_ITEMS
-from segments.imports.segments import SEGMENTS
+from core.bodies import Name, Translations, Validity
+from segments.imports.assignment_files import staged_item, staged_member
+from segments.imports.assignments import (
+    SEGMENT_CUSTOMERS,
+    SEGMENT_ITEMS,
+    SegmentCustomerRow,
+    SegmentItemRow,
+)
+from segments.imports.segment_files import staged_segment
+from segments.imports.segments import SEGMENTS, SegmentRow
 
 CAMPAIGNS_IN_A_TURN = 9  # a department stands in every ninth campaign, the next department one campaign on
-PLAIN = (None, None, None, None)  # no window of its own, no mixins
 
 
 def segment_id(campaign: int) -> str:
@@ -24,34 +31,27 @@ def segment_id(campaign: int) -> str:
 
 def load_segments(load: Load, campaigns: Iterable[SourceRow], calendar: Calendar) -> None:
     """Make every campaign a segment, from the start of its first to the end of its last day."""
-    rows = [
-        (
-            campaign.row,
-            segment_id(campaign["campaign_id"]),
-            json_text(campaign_names(campaign)),
-            json_text(
-                {
-                    "en": "The households that a mailing was sent to, and the products of its coupons.",
-                    "de": "Die Haushalte, die einen Werbebrief bekamen, und die Produkte seiner Gutscheine.",
-                }
-            ),
-            "ACTIVE",
-            calendar.starts(campaign["start_date"]),
-            calendar.ends(campaign["end_date"]),
-            json_text(
-                {
-                    "completeJourney": {
-                        "campaignId": campaign["campaign_id"],
-                        "campaignType": campaign["campaign_type"],
-                    }
-                }
-            ),
-            NO_MIXINS,
-            SITE,
-        )
-        for campaign in campaigns
-    ]
+    rows = [(campaign.row, *staged_segment(segment_of(campaign, calendar))) for campaign in campaigns]
     load.merge("segments", SEGMENTS, rows, file=file_name("campaign_descriptions"))
+
+
+def segment_of(campaign: SourceRow, calendar: Calendar) -> SegmentRow:
+    """Return the segment that a campaign becomes."""
+    number, kind = campaign["campaign_id"], campaign["campaign_type"]
+    return SegmentRow(
+        id=segment_id(number),
+        site_code=SITE,
+        name=Name(campaign_names(campaign)),
+        description=Translations(
+            en="The households that a mailing was sent to, and the products of its coupons.",
+            de="Die Haushalte, die einen Werbebrief bekamen, und die Produkte seiner Gutscheine.",
+        ),
+        status="ACTIVE",
+        validity=Validity(
+            starts_at=calendar.starts(campaign["start_date"]), ends_at=calendar.ends(campaign["end_date"])
+        ),
+        mixins={"completeJourney": {"campaignId": number, "campaignType": kind}},
+    )
 
 
 def campaign_names(campaign: SourceRow) -> dict[str, str]:
@@ -72,19 +72,10 @@ def load_memberships(
     load: Load, memberships: Sequence[SourceRow], contacts: Mapping[str, Sequence[int]]
 ) -> None:
     """Assign the households to their campaigns; and, at work, to those of their companies."""
-    private = [
-        (
-            row.row,
-            segment_id(row["campaign_id"]),
-            str(row["household_id"]),
-            None,
-            *PLAIN,
-        )
-        for row in memberships
-    ]
+    private = [(row.row, *member(row["campaign_id"], row["household_id"])) for row in memberships]
     load.merge("B2C memberships", SEGMENT_CUSTOMERS, private, file=file_name("campaigns"))
     at_work = [
-        (segment_id(campaign), str(household), company.external_id, *PLAIN)
+        member(campaign, household, company.external_id)
         for company in COMPANIES
         for campaign in company.campaigns
         for household in contacts[company.external_id]
@@ -100,23 +91,31 @@ def load_items(
     campaigns: Sequence[int],
 ) -> None:
     """Assign the products of each campaign's coupons, and half of the departments, to the segments."""
-    rows = [
-        (
-            row.row,
-            segment_id(row["campaign_id"]),
-            str(row["product_id"]),
-            None,
-            False,
-            *PLAIN,
-        )
-        for row in coupons
-    ]
+    rows = [(row.row, *item(row["campaign_id"], "PRODUCT", str(row["product_id"]))) for row in coupons]
     load.merge("segment products", SEGMENT_ITEMS, rows, file=file_name("coupons"))
     assigned = [
-        (segment_id(campaign), None, ids[(department,)], includes, *PLAIN)
+        item(campaign, "CATEGORY", ids[(department,)], includes=includes)
         for campaign, department, includes in assigned_departments(products, campaigns)
     ]
     load.merge("segment categories", SEGMENT_ITEMS, numbered(assigned))
+
+
+def member(campaign: int, household: int, company: str | None = None) -> tuple[Any, ...]:
+    """Return the staged membership of a household in a campaign's segment."""
+    row = SegmentCustomerRow(
+        segment_id=segment_id(campaign), customer_id=str(household), legal_entity_id=company
+    )
+    return staged_member(row)
+
+
+def item(
+    campaign: int, item_type: Literal["PRODUCT", "CATEGORY"], item_id: str, *, includes: bool = False
+) -> tuple[Any, ...]:
+    """Return the staged assignment of an item to a campaign's segment."""
+    row = SegmentItemRow(
+        segment_id=segment_id(campaign), type=item_type, id=item_id, includes_subcategories=includes
+    )
+    return staged_item(row)
 
 
 def assigned_departments(

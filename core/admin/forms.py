@@ -72,10 +72,11 @@ class LocalizedField(forms.MultiValueField):
 
 
 class JsonField(forms.JSONField):
-    """JSON of one kind (an object or a list), shown indented."""
+    """JSON of one kind (an object or a list), shown indented. No text means None if nullable."""
 
-    def __init__(self, *, kind: type = dict, **arguments: Any) -> None:
+    def __init__(self, *, kind: type = dict, is_nullable: bool = False, **arguments: Any) -> None:
         self.kind = kind
+        self.is_nullable = is_nullable
         arguments["widget"] = forms.Textarea(
             attrs={"rows": 4, "class": "vLargeTextField json", "spellcheck": "false"}
         )
@@ -91,7 +92,7 @@ class JsonField(forms.JSONField):
         except ValueError:
             raise ValidationError("A number in this has too many digits.", code="invalid") from None
         if found is None:
-            return self.kind()
+            return None if self.is_nullable else self.kind()
         if not isinstance(found, self.kind):
             example = "an object such as {}" if self.kind is dict else "a list such as []"
             raise ValidationError(f"Enter {example}.", code="invalid")
@@ -109,7 +110,7 @@ class JsonField(forms.JSONField):
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, str | forms.fields.InvalidJSONInput):
             return value
-        return json.dumps(value, indent=2, ensure_ascii=False)
+        return "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
 
 
 class _UtcTime(widgets.BaseAdminTimeWidget):

@@ -270,7 +270,8 @@ class TenantAdmin(DatabaseDeletion):
         if isinstance(db_field, models.JSONField):
             kwargs.setdefault("form_class", JsonField)
             if issubclass(kwargs["form_class"], JsonField):
-                kwargs["kind"] = type(db_field.get_default())
+                kwargs["kind"] = dict if db_field.null else type(db_field.get_default())
+                kwargs["is_nullable"] = db_field.null
         elif isinstance(db_field, models.DateTimeField):
             kwargs.setdefault("widget", UtcSplitDateTime)
         elif isinstance(db_field, models.BooleanField):

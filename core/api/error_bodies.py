@@ -19,17 +19,17 @@ TYPES = {
 
 
 class SegmentErrorDetail(serializers.Serializer):
-    field = serializers.CharField(required=False)
-    type = serializers.CharField(required=False)
-    message = serializers.CharField(required=False)
+    field = serializers.CharField(required=False, help_text="The field or parameter that is wrong.")
+    type = serializers.CharField(required=False, help_text="What kind of fault it is; a stable name.")
+    message = serializers.CharField(required=False, help_text="What is wrong with it.")
 
 
 class SegmentError(serializers.Serializer):
-    code = serializers.IntegerField()
-    status = serializers.CharField()
-    message = serializers.CharField()
-    resourceId = serializers.CharField(required=False)
-    details = SegmentErrorDetail(required=False)
+    code = serializers.IntegerField(help_text="The HTTP status code.")
+    status = serializers.CharField(help_text="The name of the HTTP status.")
+    message = serializers.CharField(help_text="What is wrong, and what to do; names every fault of a body.")
+    resourceId = serializers.CharField(required=False, help_text="The id of the resource concerned.")
+    details = SegmentErrorDetail(required=False, help_text="The first fault of the request.")
 
 
 class CategoryError(serializers.Serializer):
@@ -54,16 +54,16 @@ class TypedError(serializers.Serializer):
 
 
 class FaultDetail(serializers.Serializer):
-    errorcode = serializers.CharField()
+    errorcode = serializers.CharField(help_text="A stable name of the reason.")
 
 
 class FaultBody(serializers.Serializer):
-    faultstring = serializers.CharField()
-    detail = FaultDetail()
+    faultstring = serializers.CharField(help_text="Why the token is refused.")
+    detail = FaultDetail(help_text="The reason for programs.")
 
 
 class Fault(serializers.Serializer):
-    fault = FaultBody()
+    fault = FaultBody(help_text="Why the request is not authenticated.")
 
 
 def problems_of(error: DomainError) -> list[Problem]:

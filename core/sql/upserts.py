@@ -275,7 +275,7 @@ def given_rows(
     lists, names, shared = [], [], []
     for (name, type_name), values in fields:
         if name not in listed and are_the_same(values, type_name):
-            value = Jsonb(values[0]) if type_name == "jsonb" else values[0]
+            value = as_jsonb(values[0]) if type_name == "jsonb" else values[0]
             shared.append(sql("{value} AS {name}", value=param(value, type_name), name=identifier(name)))
         else:
             lists.append(unnested(values, type_name))
@@ -293,11 +293,11 @@ def given_rows(
 def are_the_same(values: Sequence[Any], type_name: str) -> bool:
     """Say whether the values of a column need to be sent only once.
 
-    In JSON only empty objects count as the same, since Python takes 1 for 1.0 and for true.
+    In JSON only empty objects and NULL count as the same, since Python takes 1 for 1.0 and for true.
     """
     if type_name.endswith("[]"):
         return False
-    first = {} if type_name == "jsonb" else values[0]
+    first = {} if type_name == "jsonb" and values[0] is not None else values[0]
     return values.count(first) == len(values)
 
 
@@ -309,9 +309,16 @@ def unnested(values: Sequence[Any], type_name: str) -> Sql:
     """
     if type_name == "text":
         return sql("jsonb_array_elements_text({values})", values=param(json.dumps(values), "jsonb"))
+    if type_name == "jsonb" and None in values:
+        return sql("unnest({values})", values=param([as_jsonb(value) for value in values], "jsonb[]"))
     if type_name == "jsonb" or type_name.endswith("[]"):
         return sql("jsonb_array_elements({values})", values=param(json.dumps(values), "jsonb"))
     return sql("unnest({values})", values=param(list(values), f"{type_name}[]"))
+
+
+def as_jsonb(value: Any) -> Jsonb | None:
+    """Return a value as a parameter of type jsonb; None is NULL, not JSON's null."""
+    return None if value is None else Jsonb(value)
 
 
 def values_of(columns: Mapping[str, str]) -> Sql:

@@ -14,6 +14,7 @@ ITEM = f"{ITEMS}/<item_type>/<item_id>"
 
 describe_argument("segment_id", "The segment's id.")
 describe_argument("customer_id", "The customer's number.")
+describe_argument("legal_entity_id", "The legal entity's id.")
 describe_argument("item_type", "PRODUCT or CATEGORY, in any case.", wire_name="type")
 describe_argument("item_id", "The id of the product or category.")
 

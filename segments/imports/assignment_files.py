@@ -33,7 +33,12 @@ item_values = StagedValues(ItemAssignment, SegmentItemRow, ITEM_DETAILS)
 def read_member_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     """Return the row as SEGMENT_CUSTOMERS takes it, behind the version that it expects."""
     row = read_body(SegmentCustomerRow, body)
-    return (row.expected_version, row.segment_id, *row.wire_ids, *member_values(row))
+    return (row.expected_version, *staged_member(row))
+
+
+def staged_member(row: SegmentCustomerRow) -> tuple[Any, ...]:
+    """Return the values of `SEGMENT_CUSTOMERS.given`."""
+    return (row.segment_id, *row.wire_ids, *member_values(row))
 
 
 def read_item_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
@@ -44,8 +49,13 @@ def read_item_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, .
     row = read_body(SegmentItemRow, body)
     if row.type == ItemType.PRODUCT:
         check_product(row)
+    return (row.expected_version, *staged_item(row))
+
+
+def staged_item(row: SegmentItemRow) -> tuple[Any, ...]:
+    """Return the values of `SEGMENT_ITEMS.given`."""
     product, category = (row.id, None) if row.type == ItemType.PRODUCT else (None, row.id)
-    return (row.expected_version, row.segment_id, product, category, *item_values(row))
+    return (row.segment_id, product, category, *item_values(row))
 
 
 def member_key(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
@@ -70,7 +80,7 @@ def is_reference(value: object) -> bool:
 
 
 MIXINS = {
-    "mixins": Json("assignment.mixins"),
+    "mixins": Json("assignment.mixins", omit_empty=False),
     "metadata": Nested({"mixins": Json("assignment.mixin_schemas")}),
 }
 

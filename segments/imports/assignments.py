@@ -39,13 +39,11 @@ def details_of(target: UpsertTarget) -> dict[str, str]:
 
 def values_of(details: Mapping[str, str]) -> dict[str, str]:
     """Return the expressions of the columns that both kinds have."""
-    values = plain_values(details)
-    absent = {"mixins": "'{}'", "mixin_schemas": "'{}'"}  # of rows of which only the ids were read
     return {
         "tenant_id": "%(tenant)s",
         "segment_id": "segment.id",
-        **values,
-        **{name: f"coalesce({values[name]}, {default})" for name, default in absent.items()},
+        **plain_values(details),
+        "mixin_schemas": "coalesce(given.mixin_schemas, '{}')",  # it is absent where only ids were read
         "created_at": "%(at)s",
         "modified_at": "%(at)s",
     }

@@ -118,5 +118,6 @@ class StagedValues:
         """Return the values; `known` are those that the body does not say."""
         values = self.columns.values(body, **known)
         for index in self.jsonb:
-            values[index] = json_text(values[index])
+            if values[index] is not None:
+                values[index] = json_text(values[index])
         return values

@@ -24,7 +24,12 @@ details_of = StagedValues(Segment, SegmentRow, DETAILS)
 def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     """Return the row as SEGMENTS takes it, behind the version that it expects."""
     row = read_body(SegmentRow, body, languages=LanguageContext(None, tenant.default_language))
-    return (row.expected_version, *details_of(row, external_id=row.id), row.site_code)
+    return (row.expected_version, *staged_segment(row))
+
+
+def staged_segment(row: SegmentRow) -> tuple[Any, ...]:
+    """Return the values of `SEGMENTS.given`."""
+    return (*details_of(row, external_id=row.id), row.site_code)
 
 
 def remove_segments(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[RowResult]:

@@ -195,6 +195,7 @@ def test_the_schema_of_a_body_is_made_of_its_declaration():
         "type": "string",
         "format": "date-time",
         "nullable": True,
+        "description": "The first instant; absent: no start.",
     }
 
 

@@ -18,6 +18,8 @@ from segments.api.urls import urlpatterns
 from segments.bodies import RESERVED_IDS
 from segments.models import Segment
 from tests.conftest import Api
+from tests.factories.accounts import CustomerFactory
+from tests.factories.catalog import ProductFactory
 from tests.factories.segments import SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
@@ -168,3 +170,54 @@ def test_every_fault_of_a_segment_is_named(manager: Api) -> None:
         "mixins must be an object.",
     ):
         assert message in answer.json()["message"]
+
+
+@pytest.mark.parametrize("mixins", [{}, {"look": {}}, None], ids=repr)
+def test_mixins_read_as_they_were_sent(
+    manager: Api, site: Site, staff_browser: Client, tmp_path: Path, mixins: Any
+) -> None:
+    shown = {} if mixins is None else {"mixins": mixins}
+    body = {"name": "x", "siteCode": "main", **({} if mixins is None else {"mixins": mixins})}
+    # a batch of mixins of each kind, which is written in another way than equal ones
+    batch = [
+        {"id": "a", **body},
+        {"id": "b", **body, "mixins": {"rank": 1}},
+        {"id": "c", **body, "mixins": None},
+    ]
+    assert [entry["code"] for entry in manager.put(f"{SEGMENTS}/bulk", batch).json()] == [201] * 3
+    assert manager.post(SEGMENTS, {"id": "d", **body}).status_code == 201
+    assert manager.put(f"{SEGMENTS}/e", body).status_code == 201
+    lines = tmp_path / "rows.jsonl"
+    lines.write_bytes(orjson.dumps({"id": "f", **body}) + b"\n")
+    assert upsert(lines)["created"] == 1
+
+    def read() -> dict[str, Any]:
+        return {
+            segment["id"]: {"mixins": segment["mixins"]} if "mixins" in segment else {}
+            for segment in manager.get(SEGMENTS).json()
+        }
+
+    expected = {**dict.fromkeys("adef", shown), "b": {"mixins": {"rank": 1}}, "c": {}}
+    assert read() == expected
+    assert manager.patch(f"{SEGMENTS}/d", {"status": "ACTIVE"}).status_code == 204
+    segment = Segment.objects.get(external_id="e")
+    page = reverse("admin:segments_segment_change", args=[segment.pk])
+    form = staff_browser.get(page).context["adminform"].form
+    values = {name: form[name].value() for name in ("site", "status", "expected_version")}
+    texts = {name: form[name].value() for name in ("mixins", "mixin_schemas")}
+    texts = {name: form.fields[name].prepare_value(value) for name, value in texts.items()}
+    assert staff_browser.post(page, {**values, **texts, "name_en": "Renamed"}).status_code == 302
+    assert read() == expected
+    segment.refresh_from_db()
+    assert (segment.name["en"], segment.version) == ("Renamed", 2)
+
+
+@pytest.mark.parametrize("path", ["customers/C1", "items/PRODUCT/P1"])
+def test_mixins_of_assignments_read_as_they_were_sent(manager: Api, site: Site, path: str) -> None:
+    SegmentFactory(site=site, external_id="gold")
+    CustomerFactory(tenant=site.tenant, external_id="C1")
+    ProductFactory(tenant=site.tenant, external_id="P1")
+    address = f"{SEGMENTS}/gold/{path}"
+    for body, shown in (({}, None), ({"mixins": {}}, {}), ({"mixins": None}, None)):
+        assert manager.put(address, body).status_code in (201, 204)
+        assert manager.get(address).json().get("mixins") == shown

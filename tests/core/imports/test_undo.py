@@ -59,7 +59,7 @@ def test_an_undone_row_has_a_newer_version_than_the_import_gave_it(shop, upsert,
     upsert("segment_customers", write("rows.csv", HEADER, 'S1,C1,"{""a"": 2}"'))
     undo(run)
     stored.refresh_from_db()
-    assert (stored.version, stored.mixins) == (3, {})
+    assert (stored.version, stored.mixins) == (3, None)
 
 
 def test_a_row_that_several_batches_wrote_goes_back_to_its_first_state(shop, upsert, run, write):

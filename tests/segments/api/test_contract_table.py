@@ -259,3 +259,33 @@ def test_the_schema_holds_no_other_operation(schema: dict[str, Any]) -> None:
     found = {operation["operationId"] for path in schema["paths"].values() for operation in path.values()}
 
     assert found == {operation_id for _, _, operation_id, *_ in OPERATIONS}
+
+
+def undescribed(schema: dict[str, Any], path: str) -> list[str]:
+    """Return the paths of the properties that have no description."""
+    found = []
+    for name, member in schema.get("properties", {}).items():
+        inner = f"{path}.{name}"
+        if not member.get("description"):
+            found.append(inner)
+        found += undescribed(member, inner)
+    return found + (undescribed(schema["items"], f"{path}[]") if "items" in schema else [])
+
+
+def test_every_property_and_parameter_is_described(schema: dict[str, Any]) -> None:
+    components = schema["components"]["schemas"].items()
+    parameters = [
+        parameter
+        for path in schema["paths"].values()
+        for operation in path.values()
+        for parameter in operation["parameters"]
+    ]
+
+    assert [missing for name, component in components for missing in undescribed(component, name)] == []
+    assert [parameter["name"] for parameter in parameters if not parameter.get("description")] == []
+
+
+def test_category_trees_are_described_to_any_depth(schema: dict[str, Any]) -> None:
+    node = schema["components"]["schemas"]["CategoryTreeNode"]
+
+    assert node["properties"]["subcategories"]["items"] == {"$ref": "#/components/schemas/CategoryTreeNode"}

@@ -206,8 +206,8 @@ def test_a_bulk_upsert_reports_every_row_and_a_bad_one_spoils_no_other(
     ]
     stored = ItemAssignment.objects.filter(product__isnull=False).order_by("product__external_id")
     assert list(stored.values_list("product__external_id", "version", "mixins")) == [
-        ("P1", 2, {}),
-        ("P2", 2, {}),
+        ("P1", 2, None),
+        ("P2", 2, None),
     ]
 
 
