@@ -74,17 +74,17 @@ clean: stop ## Remove caches and the test database; the database of `make run` (
 $(PY):
 	sh scripts/make_environment.sh
 
-.venv/.runtime: requirements.txt | $(PY)
+.venv/.runtime: requirements.lock | $(PY)
 	@echo "Installing what the service needs ..."
-	$(INSTALL) -r requirements.txt
+	$(INSTALL) --require-hashes -r requirements.lock
 	@touch $@
 
-.venv/.demo: requirements-demo.txt .venv/.runtime
+.venv/.demo: requirements-demo.lock .venv/.runtime
 	@echo "Installing what the demo shop needs ..."
-	$(INSTALL) -r requirements-demo.txt
+	$(INSTALL) --require-hashes -r requirements-demo.lock
 	@touch $@
 
-.venv/.dev: requirements-dev.txt .venv/.demo
+.venv/.dev: requirements-dev.lock .venv/.demo
 	@echo "Installing what tests and checks need ..."
-	$(INSTALL) -r requirements-dev.txt
+	$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@

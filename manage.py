@@ -5,15 +5,15 @@ import os
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
 
+from config.command_line import CommandLine
 from config.server.embedded_postgres.errors import EmbeddedPostgresError
 from config.server.postgres.base import DatabaseUnavailable
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
-        execute_from_command_line(sys.argv)
+        CommandLine(sys.argv).execute()
     except ImproperlyConfigured as error:  # says what to set; where it was raised helps nobody
         sys.exit(f"The configuration is wrong: {error}")
     except (DatabaseUnavailable, EmbeddedPostgresError) as error:

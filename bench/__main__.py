@@ -18,7 +18,7 @@ def arguments() -> argparse.Namespace:
         prog="python -m bench",
         description="Measure the hot paths side by side with the limit of this machine. The web server runs"
         " with one worker on the first core, the load comes from the others over 8 connections. The data set"
-        " is made in a database of its own and kept. Results go to bench/results.json.",
+        " is made in a database of its own and kept.",
     )
     parser.add_argument("--scale", choices=SCALES, default="small", help="size of the data set (small)")
     parser.add_argument(
@@ -28,7 +28,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rebuild", action="store_true", help="make the data set anew")
     parser.add_argument("--drop", action="store_true", help="only drop the data set's database")
     parser.add_argument("--list", action="store_true", help="only list the operations")
-    parser.add_argument("--no-save", action="store_true", help="leave bench/results.json as it is")
+    parser.add_argument("--save", action="store_true", help="keep the results in bench/results.json")
     parser.add_argument(
         "--soak", type=int, default=0, metavar="N", help="then send N more requests and show the memory"
     )
@@ -38,18 +38,19 @@ def arguments() -> argparse.Namespace:
 IMPORTS = "import of a million memberships"
 
 
-def measure_imports() -> int:
+def measure_imports(*, save: bool) -> int:
     """Measure imports of files, which need a database of their own, in a process of their own."""
-    return subprocess.run([sys.executable, "-m", "bench.imports"], check=False).returncode
+    words = [sys.executable, "-m", "bench.imports", *(["--save"] if save else [])]
+    return subprocess.run(words, check=False).returncode
 
 
 if __name__ == "__main__":
     options = arguments()
     if options.only and all(text.lower() in IMPORTS for text in options.only):
-        sys.exit(measure_imports())
+        sys.exit(measure_imports(save=options.save))
     os.environ["BENCH_SCALE"] = options.scale
     django.setup()
     status = import_module("bench.running").run_benchmark(options)  # only now are there models
     if not (options.only or options.list or options.drop):
-        status = max(status, measure_imports())
+        status = max(status, measure_imports(save=options.save))
     sys.exit(status)

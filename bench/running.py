@@ -78,7 +78,7 @@ def run_benchmark(options: argparse.Namespace) -> int:
         "operations": operations,
     }
     report(scale.name, measured, failures)
-    if not options.no_save:
+    if options.save:
         save_results(scale.name, measured, is_partial=bool(options.only))
     return 1 if failures else 0
 

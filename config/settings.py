@@ -4,12 +4,16 @@ import os
 from pathlib import Path
 
 from accounts.identity import scopes
+from config.command_line import VERSION
 from config.database import database_settings
 from config.environment import Environment
 from config.secret_key import secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(os.environ)
+OIDC_REMEDY = (
+    "OIDC_CLIENT_ID asks for a login through an OpenID provider: docs/staff-login.md has the settings."
+)
 
 DEBUG = env.flag("DEBUG")
 SECRET_KEY = secret_key(env, debug=DEBUG)
@@ -51,6 +55,7 @@ MIDDLEWARE = [
     "core.api.middleware.CorsForBrowsers",
     "django.middleware.security.SecurityMiddleware",
     "core.api.middleware.ApiMiddleware",  # middleware below never runs for the API; see the list below
+    "core.browser_security.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -58,11 +63,12 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "core.admin.middleware.UnavailablePage",
+    "core.admin.middleware.ErrorPages",
 ]
 # What pages in browsers need and the API does not. `manage.py check` warns of any other middleware below
 # ApiMiddleware.
 BROWSER_ONLY_MIDDLEWARE = [
+    "core.browser_security.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -70,7 +76,7 @@ BROWSER_ONLY_MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "core.admin.middleware.UnavailablePage",
+    "core.admin.middleware.ErrorPages",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -95,6 +101,11 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
 SESSION_ENGINE = "config.sessions"
+SESSION_COOKIE_AGE = env.number("ADMIN_SESSION_SECONDS", default=43_200, least=60)
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+LOGOUT_REDIRECT_URL = "admin:login"
+CSRF_FAILURE_VIEW = "core.admin.error_pages.forged"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -144,6 +155,16 @@ STORAGES = {
     },
 }
 
+# What pages for browsers may load and run. The form is the one of Django 6.0.
+SECURE_CSP = {
+    "default-src": ["'self'"],
+    "img-src": ["'self'", "data:"],  # Swagger UI's icons
+    "object-src": ["'none'"],
+    "base-uri": ["'none'"],
+    "form-action": ["'self'"],
+    "frame-ancestors": ["'none'"],
+}
+
 if not DEBUG:
     SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=True)
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -173,7 +194,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Customer segment service",
     "DESCRIPTION": "Customer segments, coupons and categories over the Emporix wire contracts.",
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "PREPROCESSING_HOOKS": ["core.api.routes.name_arguments"],
     "POSTPROCESSING_HOOKS": [
@@ -281,6 +302,39 @@ SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 # How often a client at an address may fail to use a coupon, within so many seconds, until it must wait.
 COUPON_FAILED_ATTEMPTS = env.number("COUPON_FAILED_ATTEMPTS", default=60, least=1)
 COUPON_FAILED_ATTEMPTS_WINDOW = env.number("COUPON_FAILED_ATTEMPTS_WINDOW", default=60, least=1)
+
+# Login of staff through an OpenID provider; see docs/staff-login.md.
+OIDC = bool(env.text("OIDC_CLIENT_ID"))
+if OIDC:
+    INSTALLED_APPS += ["mozilla_django_oidc"]
+    AUTHENTICATION_BACKENDS = [
+        "django.contrib.auth.backends.ModelBackend",
+        "accounts.staff_oidc.StaffBackend",
+    ]
+    OIDC_CALLBACK_CLASS = "accounts.staff_oidc.StaffCallback"
+    OIDC_PROVIDER_NAME = env.text("OIDC_PROVIDER_NAME", default="single sign-on")
+    OIDC_RP_CLIENT_ID = env.text("OIDC_CLIENT_ID")
+    OIDC_RP_CLIENT_SECRET = env.required("OIDC_CLIENT_SECRET", remedy=OIDC_REMEDY)
+    OIDC_ISSUER = env.required("OIDC_ISSUER", remedy=OIDC_REMEDY)
+    OIDC_OP_AUTHORIZATION_ENDPOINT = env.required("OIDC_AUTHORIZATION_ENDPOINT", remedy=OIDC_REMEDY)
+    OIDC_OP_TOKEN_ENDPOINT = env.required("OIDC_TOKEN_ENDPOINT", remedy=OIDC_REMEDY)
+    OIDC_OP_USER_ENDPOINT = env.required("OIDC_USERINFO_ENDPOINT", remedy=OIDC_REMEDY)
+    OIDC_OP_JWKS_ENDPOINT = env.required("OIDC_JWKS_ENDPOINT", remedy=OIDC_REMEDY)
+    OIDC_RP_SIGN_ALGO = env.text("OIDC_SIGNING_ALGORITHM", default="RS256")
+    OIDC_REQUIRE_VERIFIED_EMAIL = env.flag("OIDC_REQUIRE_VERIFIED_EMAIL", default=True)
+    OIDC_CREATE_USER = False
+    OIDC_USE_PKCE = True
+    OIDC_TIMEOUT = 5  # seconds
+
+# One-time passwords for staff; see docs/staff-login.md.
+TOTP_REQUIRED = env.flag("TOTP_REQUIRED")
+TOTP = TOTP_REQUIRED or env.flag("TOTP")
+if TOTP:
+    INSTALLED_APPS += ["django_otp", "django_otp.plugins.otp_totp", "accounts.totp"]
+    OTP_TOTP_ISSUER = env.text("TOTP_ISSUER", default="Customer segments")
+    second_factor = ["django_otp.middleware.OTPMiddleware", "accounts.totp.middleware.SecondFactor"]
+    MIDDLEWARE += second_factor
+    BROWSER_ONLY_MIDDLEWARE += second_factor
 
 LOGGING = {
     "version": 1,

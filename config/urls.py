@@ -1,12 +1,16 @@
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from django.views.decorators.cache import cache_page
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from config.health import health, readiness
 
 DAY = 86_400  # seconds; the document changes with the code alone, and takes a second to make
+
+# Its script has an address of its own, as the Content-Security-Policy wants it.
+documentation = SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="docs.html")
 
 urlpatterns = [
     path("", include("segments.api.urls")),
@@ -17,10 +21,12 @@ urlpatterns = [
     path("healthz", health),
     path("readyz", readiness),
     path("openapi.json", cache_page(DAY)(SpectacularJSONAPIView.as_view()), name="schema"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("docs", documentation, name="docs"),
     path("", RedirectView.as_view(pattern_name="docs")),
+    *([path("admin/oidc/", include("mozilla_django_oidc.urls"))] if settings.OIDC else []),
+    *([path("admin/totp/", include("accounts.totp.urls"))] if settings.TOTP else []),
     path("admin/", admin.site.urls),
 ]
-handler404 = "core.api.errors.unknown_path_response"
-handler500 = "core.api.errors.failure_response"
-handler400 = "core.api.errors.bad_request_response"
+handler404 = "config.error_handlers.not_found"
+handler500 = "config.error_handlers.failed"
+handler400 = "config.error_handlers.bad_request"

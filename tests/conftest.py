@@ -45,6 +45,7 @@ SLOW = (
     "config/demo",
     "config/test_embedded_postgres.py",
     "config/test_server.py",
+    "config/test_staff_login.py",
     "conventions/test_schemathesis.py",
     "core/imports/test_resume.py",
     "core/imports/test_sizes.py",

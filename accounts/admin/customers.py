@@ -14,9 +14,11 @@ from accounts.forms.customers import CustomerForm, CustomerPasswordForm
 from accounts.identity.operations.passwords import send_reset_token
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import Customer
+from accounts.models.customers import SEARCHED_FIELDS
 from accounts.operations.customers import change_customer, create_customer, set_customer_password
-from core.admin import TenantAdmin, adopt, starting_with
+from core.admin import TenantAdmin, adopt
 from core.errors import Unavailable
+from core.search import in_order, matching
 from core.unavailability import contention_as_refusal
 
 MOST_EMAILS = 100
@@ -31,7 +33,7 @@ class CustomerAdmin(TenantAdmin):
     list_display = ("external_id", "name", "email", "type", "is_active", "is_on_hold")
     list_filter = ("type", "is_active", "is_on_hold")
     search_fields = ("external_id",)
-    search_help_text = "The beginning of a number, e-mail, first or last name."
+    search_help_text = "The beginnings of words of the number, name, company and e-mail, in any order."
     ordering = ("-id",)
     actions = ("send_reset_tokens",)
     readonly_fields = ("last_login_at", "version", "created_at", "modified_at")
@@ -50,10 +52,11 @@ class CustomerAdmin(TenantAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
     ) -> tuple[QuerySet, bool]:
-        found = starting_with(
-            queryset, search_term, exact=["external_id"], folded=["email", "last_name", "first_name"]
-        )
-        return found, False
+        found = matching(queryset, search_term, SEARCHED_FIELDS)
+        return in_order(found, search_term, SEARCHED_FIELDS, exact_first="o" not in request.GET), False
+
+    def autocomplete_text(self, obj: Customer) -> str:
+        return f"{obj} {obj.email}" if obj.email and obj.email not in str(obj) else str(obj)
 
     @admin.display(description="Name", ordering="last_name")
     def name(self, customer: Customer) -> str:

@@ -11,10 +11,12 @@ from django.utils import timezone
 from accounts.admin.changes import change_of
 from accounts.forms.customers import ContactForm, LegalEntityForm
 from accounts.identity.tokens.revocations import announce_revocation
-from accounts.models import ContactAssignment, LegalEntity
+from accounts.models import ContactAssignment, Customer, LegalEntity
+from accounts.models.customers import SEARCHED_FIELDS
 from accounts.operations.contact_assignments import create_contact_assignment, upsert_contact_assignment
 from accounts.operations.legal_entities import delete_legal_entity, upsert_legal_entity
-from core.admin import AutocompleteFilter, TenantAdmin, adopt, starting_with
+from core.admin import AutocompleteFilter, TenantAdmin, adopt
+from core.search import in_order, matching
 
 RECORD: Any = ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
 
@@ -29,7 +31,7 @@ class LegalEntityAdmin(TenantAdmin):
     list_select_related = ("parent",)
     list_filter = ("type",)
     search_fields = ("name",)
-    search_help_text = "The beginning of a name or an id."
+    search_help_text = "The beginnings of words of the name or the id, in any order."
     autocomplete_fields = ("parent",)
     readonly_fields = ("version", "created_at", "modified_at")
     fieldsets = (
@@ -55,7 +57,8 @@ class LegalEntityAdmin(TenantAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
     ) -> tuple[QuerySet, bool]:
-        return starting_with(queryset, search_term, exact=["external_id"], folded=["name"]), False
+        fields = ("external_id", "name")
+        return in_order(matching(queryset, search_term, fields), search_term, fields), False
 
     def related_links(self, request: HttpRequest, obj: LegalEntity) -> list[dict[str, str]]:
         links = super().related_links(request, obj)
@@ -102,7 +105,7 @@ class ContactAssignmentAdmin(TenantAdmin):
         "is_primary",
     )
     search_fields = ("customer__external_id",)
-    search_help_text = "The beginning of a customer's number, e-mail or name."
+    search_help_text = "The beginnings of words of a customer's number, name, company and e-mail."
     autocomplete_fields = ("customer", "legal_entity")
     ordering = ("-id",)
     readonly_fields = ("version", "created_at", "modified_at")
@@ -115,8 +118,10 @@ class ContactAssignmentAdmin(TenantAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
     ) -> tuple[QuerySet, bool]:
-        names = ["customer__email", "customer__last_name", "customer__first_name"]
-        return starting_with(queryset, search_term, exact=["customer__external_id"], folded=names), False
+        if not search_term.strip():
+            return queryset, False
+        customers = matching(Customer.objects.all(), search_term, SEARCHED_FIELDS)
+        return queryset.filter(customer__in=customers.order_by().values("pk")), False
 
     def save_model(self, request: HttpRequest, obj: ContactAssignment, form: Any, change: bool) -> None:
         wanted = change_of(form, apart=("customer", "customer_id", "legal_entity", "legal_entity_id"))

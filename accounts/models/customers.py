@@ -1,11 +1,12 @@
 from typing import Self
 
-from django.contrib.postgres.indexes import OpClass
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Value
 from django.db.models.functions import Lower
 
 from accounts.passwords import is_password
+from core.search import search_words
 from core.tenancy.documents import DocumentQuerySet, TenantDocument
 from core.text import normalized, trimmed
 
@@ -15,6 +16,9 @@ PREFERENCE_HELP = "Leave empty for the tenant's default."
 def canonical_email(email: str) -> str:
     """Return what two ways of writing the same e-mail have in common; e-mails are stored in NFC."""
     return normalized(trimmed(email)).lower()
+
+
+SEARCHED_FIELDS = ("external_id", "email", "first_name", "middle_name", "last_name", "company")
 
 
 class CustomerQuerySet(DocumentQuerySet):
@@ -59,18 +63,7 @@ class Customer(TenantDocument):
 
     class Meta:
         ordering = ("id",)
-        indexes = [  # staff search by the beginning of a number, an e-mail or a name
-            models.Index(
-                "tenant", OpClass("external_id", "varchar_pattern_ops"), name="customer_number_prefix"
-            ),
-            models.Index("tenant", OpClass(Lower("email"), "text_pattern_ops"), name="customer_email_prefix"),
-            models.Index(
-                "tenant", OpClass(Lower("last_name"), "text_pattern_ops"), name="customer_last_name"
-            ),
-            models.Index(
-                "tenant", OpClass(Lower("first_name"), "text_pattern_ops"), name="customer_first_name"
-            ),
-        ]
+        indexes = [GinIndex(search_words(*SEARCHED_FIELDS), name="customer_words")]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="customer_id_unique"),
             models.UniqueConstraint(fields=["tenant", "id"], name="customer_tenant_key"),

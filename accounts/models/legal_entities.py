@@ -1,5 +1,7 @@
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
+from core.search import search_words
 from core.tenancy.documents import TenantDocument
 from core.tenancy.foreign_keys import TenantForeignKey
 
@@ -27,6 +29,7 @@ class LegalEntity(TenantDocument):
         ordering = ("id",)
         verbose_name = "company"
         verbose_name_plural = "companies"
+        indexes = [GinIndex(search_words("external_id", "name"), name="legal_entity_words")]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="legal_entity_id_unique"),
             models.UniqueConstraint(fields=["tenant", "id"], name="legal_entity_tenant_key"),

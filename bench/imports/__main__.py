@@ -9,4 +9,5 @@ import django
 if __name__ == "__main__":
     os.environ.update(DJANGO_SETTINGS_MODULE="bench.settings", BENCH_SCALE="imports")
     django.setup()
-    sys.exit(import_module("bench.imports.comparing").main())  # only now are there models
+    comparing = import_module("bench.imports.comparing")  # only now are there models
+    sys.exit(comparing.main(save="--save" in sys.argv))

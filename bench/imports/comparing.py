@@ -53,8 +53,8 @@ COMMIT;
 """
 
 
-def main() -> int:
-    """Measure, print and keep the results; return 1 when a target is missed."""
+def main(*, save: bool) -> int:
+    """Measure, print and perhaps save the results; return 1 when a target is missed."""
     measured = measure()
     ratios = {
         "import / psql": measured["import"] / measured["psql"],
@@ -68,12 +68,13 @@ def main() -> int:
     for name, most in MOST.items():
         verdict = "" if ratios[name] <= most else "  missed"
         print(f"{name:<20}{ratios[name]:>8.2f}   at most {most:g}{verdict}")
-    kept = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": measured,
-        "ratios": ratios,
-    }
-    FILE.write_text(json.dumps({**load_results(), "imports": kept}, indent=2) + "\n")
+    if save:
+        kept = {
+            "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": measured,
+            "ratios": ratios,
+        }
+        FILE.write_text(json.dumps({**load_results(), "imports": kept}, indent=2) + "\n")
     return int(any(ratios[name] > most for name, most in MOST.items()))
 
 

@@ -8,7 +8,7 @@ from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from js_asset import Script
 from mptt.admin import DraggableMPTTAdmin, MPTTModelAdmin
@@ -232,8 +232,8 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
 
     @admin.display(description="Category")
     def indented_title(self, category: Category) -> SafeString:
-        indent = (category.level - 1) * self.mptt_level_indent
-        return format_html('<div style="text-indent:{}px">{}</div>', indent, category)
+        indents = format_html_join("", '<span class="{}"></span>', [["indent"]] * (category.level - 1))
+        return format_html("<div>{}{}</div>", indents, category)
 
     @admin.display(description="Below")
     def below(self, category: Category) -> Any:

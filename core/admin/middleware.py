@@ -1,16 +1,20 @@
 from collections.abc import Callable
+from http import HTTPStatus
 
-from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 
+from core.admin.error_pages import error_page, is_admin, not_allowed, not_found
 from core.unavailability import unavailable_from
 
+ADVICE = "Go back with your browser to keep what you entered, or load this page again."
 
-class UnavailablePage:
-    """Answers a page whose view met a lock wait, a deadlock or a lost database with 503 and `Retry-After`.
 
-    Forms and actions of the admin show a lock wait themselves; this is for every other page. The page needs
-    no database.
+class ErrorPages:
+    """Answers what a view for browsers raised with a page in the look of the admin.
+
+    A lock wait, a deadlock or a lost database is 503 with `Retry-After`; forms and actions of the admin show
+    a lock wait themselves, this is for every other page. Missing pages of the admin look the same with DEBUG.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -20,9 +24,17 @@ class UnavailablePage:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if is_admin(request):
+            if isinstance(exception, Http404):
+                return not_found()
+            if isinstance(exception, PermissionDenied):
+                return not_allowed()
         unavailable = unavailable_from(exception)
         if unavailable is None:
             return None
-        page = render_to_string("admin/unavailable.html", {"message": unavailable.message})
-        headers = {"Retry-After": str(unavailable.retry_after), "Cache-Control": "no-store"}
-        return HttpResponse(page, status=503, headers=headers)
+        return error_page(
+            "Not available at the moment",
+            f"{unavailable.message} {ADVICE}",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            {"Retry-After": str(unavailable.retry_after)},
+        )

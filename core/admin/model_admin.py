@@ -124,6 +124,10 @@ class TenantAdmin(DatabaseDeletion):
         first = list(tenants[:2])
         return first[0] if len(first) == 1 else None
 
+    def autocomplete_text(self, obj: Any) -> str:
+        """Return what an autocomplete field shows for a row that it found."""
+        return str(obj)
+
     # --- lists ---
 
     def annotated(self, queryset: models.QuerySet) -> models.QuerySet:

@@ -3,18 +3,22 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import Resolver404, resolve, reverse
 
 from core.admin.actions import delete_selected
 from core.admin.keys import key_of
 from core.admin.tenants import sees_all_tenants
 from core.errors import Overloaded
+
+NO_PAGES_TO_RETURN_TO = ("login", "logout", "autocomplete", "jsi18n")
 
 
 class TenantAutocompleteView(AutocompleteJsonView):
@@ -29,10 +33,9 @@ class TenantAutocompleteView(AutocompleteJsonView):
         return rows if tenant_id is None else model_admin.limited(rows, tenant_id)
 
     def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
-        """Show a row by its text, or by what its admin says in `autocomplete_text`."""
-        text = getattr(self.model_admin, "autocomplete_text", str)
-        result = super().serialize_result(obj, to_field_name)  # type: ignore[misc]
-        return {**result, "text": text(obj)}
+        model_admin: Any = self.model_admin
+        option = super().serialize_result(obj, to_field_name)  # type: ignore[misc]
+        return {**option, "text": model_admin.autocomplete_text(obj)}
 
 
 def overload_as_message(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,6 +68,26 @@ class Console(admin.AdminSite):
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         return super().admin_view(overload_as_message(view), cacheable)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Log in and go on to the page that was asked for, or to the start page where that is no page."""
+        provider = getattr(settings, "OIDC_PROVIDER_NAME", "")
+        response = super().login(request, {"login_provider": provider, **(extra_context or {})})
+        if isinstance(response, HttpResponseRedirect):
+            return HttpResponseRedirect(self.page_after_login(response.url))
+        return response
+
+    def page_after_login(self, address: str) -> str:
+        """Return the address if it leads to a page of the admin, otherwise the start page's."""
+        start = reverse("admin:index")
+        parts = urlsplit(address)
+        path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
+        try:
+            match = resolve(path)
+        except Resolver404:
+            return start
+        is_page = match.namespace == self.name and match.url_name not in NO_PAGES_TO_RETURN_TO
+        return address if is_page and "url" not in match.kwargs else start
 
     def get_urls(self) -> list[Any]:
         """Leave out the page that leads to a row's page in a shop: no model of this service has one."""

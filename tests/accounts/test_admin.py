@@ -13,7 +13,8 @@ from django.utils import timezone
 from accounts.identity.models import ApiClient, ClientSecret, Session, SigningKey
 from accounts.identity.tokens.opaque import digest_of
 from accounts.models import ContactAssignment, Customer, LegalEntity, Site, User
-from core.admin import starting_with
+from accounts.models.customers import SEARCHED_FIELDS
+from core.search import matching
 from core.tenancy.models import Tenant
 from tests.factories.accounts import (
     ApiClientFactory,
@@ -216,18 +217,63 @@ def test_the_search_for_customers_goes_through_indexes(tenant: Tenant) -> None:
             " FROM accounts_customer AS c, generate_series(1, 5000) AS n",
         )
         cursor.execute("ANALYZE accounts_customer")
+        cursor.execute("SET LOCAL enable_seqscan = off")
     rows = Customer.objects.filter(tenant=tenant)
-    found = starting_with(rows, "abc", exact=["external_id"], folded=["email", "last_name", "first_name"])
-    plan = found.explain()
-    # Under the collation C the unique indexes serve a search by prefix as well.
-    for indexes in (
-        ("customer_number_prefix", "customer_id_unique"),
-        ("customer_email_prefix", "customer_email_unique"),
-        ("customer_last_name",),
-        ("customer_first_name",),
-    ):
-        assert any(f"Index Scan on {name}" in plan for name in indexes)
-    assert "Seq Scan" not in plan
+    plan = matching(rows, "abc 12", SEARCHED_FIELDS).order_by().explain()
+    assert "Bitmap Index Scan on customer_words" in plan
+
+
+@pytest.mark.parametrize(
+    ("term", "found"),
+    [
+        ("elodie", ["77"]),
+        ("ÉLO", ["77"]),
+        ("goud", ["77"]),  # the second word of the company
+        ("wörks ann elodie", ["77"]),
+        ("works goudreau elod", ["77"]),
+        ("household-77", ["77", "778"]),
+        ("household-77@example.com", ["77", "778"]),  # its own first
+        ("778", ["778"]),
+        ("o'brien", ["778"]),
+        ("brien o", ["778"]),
+        ("lukasz strasse", ["778"]),
+        ("odie", []),
+        ("!!", []),
+        ("", ["778", "77"]),
+    ],
+)
+def test_a_customer_is_found_by_the_beginnings_of_words(tenant: Tenant, term: str, found: list[str]) -> None:
+    CustomerFactory(
+        tenant=tenant,
+        external_id="77",
+        email="household-77@example.com",
+        first_name="Anne Élodie",
+        last_name="Martin",
+        company="Works & Goudreau",
+    )
+    CustomerFactory(
+        tenant=tenant,
+        external_id="778",
+        email="household-778@example.com",
+        first_name="Łukasz",
+        last_name="O’Brien",
+        company="Straße 5",
+    )
+    browser = browser_of(tenant, "view_customer")
+    shown = browser.get(page("customer_changelist"), {"q": term}).context["cl"].result_list
+    assert [customer.external_id for customer in shown] == found
+
+
+def test_an_option_of_the_customer_search_shows_the_email(tenant: Tenant) -> None:
+    CustomerFactory(
+        tenant=tenant, external_id="77", email="ada@example.com", first_name="Ada", last_name="King"
+    )
+    browser = browser_of(
+        tenant, "view_customer", "view_contactassignment", "add_contactassignment", "view_legalentity"
+    )
+    query = {"app_label": "accounts", "model_name": "contactassignment", "field_name": "customer"}
+    response = browser.get("/admin/autocomplete/", {**query, "term": "ada"})
+    assert [option["text"] for option in response.json()["results"]] == ["Ada King (77) ada@example.com"]
 
 
 @pytest.mark.parametrize("customers", [1, 20])

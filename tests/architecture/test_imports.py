@@ -34,6 +34,7 @@ IMPORTERS = {
 ALLOWED = {
     "bench.urls",  # measures what an empty view costs
     "config.apps",  # registers the checks of all packages
+    "config.error_handlers",  # a page for the admin, JSON for the API
 }
 WEB_FRAMEWORKS = {"rest_framework", "drf_spectacular", "django_filters"}
 

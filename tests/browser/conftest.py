@@ -19,6 +19,7 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 PASSWORD = "a-password-for-tests"
 PATIENCE = 60_000  # milliseconds; a busy machine is no fault of the page
+POLICY = "Content Security Policy"  # in what Chromium prints when it blocks something
 expect.set_options(timeout=PATIENCE)
 
 
@@ -39,12 +40,16 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, live_server: Any, tmp_path: Path) -> Iterator[Page]:
-    """A page of a fresh browser profile, whose addresses begin at the server. Fails on errors of scripts."""
+    """A page of a fresh browser profile, whose addresses begin at the server.
+
+    Fails on errors of scripts, and on what the Content-Security-Policy has blocked.
+    """
     context = browser.new_context(base_url=live_server.url, viewport={"width": 1300, "height": 900})
     context.set_default_timeout(PATIENCE)
     found = context.new_page()
     errors: list[str] = []
     found.on("pageerror", lambda error: errors.append(str(error)))
+    found.on("console", lambda message: errors.append(message.text) if POLICY in message.text else None)
     yield found
     found.screenshot(path=tmp_path / "last.png", full_page=True)
     context.close()

@@ -1,0 +1,1 @@
+"""One-time passwords for staff. Needs requirements-totp.txt; see docs/staff-login.md."""

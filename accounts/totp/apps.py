@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class TotpConfig(AppConfig):
+    name = "accounts.totp"
+    label = "staff_totp"

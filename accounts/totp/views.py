@@ -1,0 +1,87 @@
+"""Pages on which staff set up one-time passwords, and enter them."""
+
+import base64
+from typing import Any
+
+import qrcode
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django_otp import login, match_token
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from qrcode.image.svg import SvgPathImage
+
+WRONG = (
+    "This is not the present one-time password. Wait for the next one and enter it at once; after several"
+    " wrong ones you must wait a while. Check that the clock of your device is right."
+)
+
+
+class TokenForm(forms.Form):
+    token = forms.CharField(
+        label="One-time password",
+        max_length=12,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True}
+        ),
+    )
+
+
+def page_wanted(request: HttpRequest) -> str:
+    site: Any = admin.site
+    return site.page_after_login(request.GET.get("next", ""))
+
+
+def is_right(request: HttpRequest, form: TokenForm, device: TOTPDevice | None = None) -> bool:
+    """Log the device in that the token belongs to. Wrong ones are slowed down by the device itself."""
+    if request.method != "POST" or not form.is_valid():
+        return False
+    token = form.cleaned_data["token"].replace(" ", "")
+    if device is None:
+        device = match_token(request.user, token)
+    elif device.verify_is_allowed()[0] and device.verify_token(token):
+        device.confirmed = True
+        device.save()
+    else:
+        device = None
+    if device is None:
+        form.add_error("token", WRONG)
+        return False
+    login(request, device)
+    return True
+
+
+def shown(request: HttpRequest, name: str, title: str, **context: Any) -> HttpResponse:
+    context = {**admin.site.each_context(request), "title": title, **context}
+    return TemplateResponse(request, f"admin/totp/{name}.html", context)
+
+
+@admin.site.admin_view
+def verify(request: HttpRequest) -> HttpResponse:
+    form = TokenForm(request.POST or None)
+    if is_right(request, form):
+        return HttpResponseRedirect(page_wanted(request))
+    return shown(request, "verify", "Enter your one-time password", form=form, is_nav_sidebar_enabled=False)
+
+
+@admin.site.admin_view
+def set_up(request: HttpRequest) -> HttpResponse:
+    """Show a new secret until a password made with it is entered; the devices of before end then."""
+    user: Any = request.user
+    device, _ = TOTPDevice.objects.get_or_create(user=user, confirmed=False, defaults={"name": "phone"})
+    form = TokenForm(request.POST or None)
+    if is_right(request, form, device):
+        TOTPDevice.objects.filter(user=user).exclude(pk=device.pk).delete()
+        messages.success(request, "From now on a one-time password is asked for at each login.")
+        return HttpResponseRedirect(page_wanted(request))
+    image = qrcode.make(device.config_url, image_factory=SvgPathImage).to_string()
+    return shown(
+        request,
+        "set_up",
+        "Set up one-time passwords",
+        form=form,
+        image=f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}",
+        secret=base64.b32encode(device.bin_key).decode(),
+        is_nav_sidebar_enabled=False,
+    )

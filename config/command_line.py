@@ -1,0 +1,23 @@
+"""The command line of manage.py."""
+
+import sys
+from typing import Any
+
+from django.core.management import BaseCommand, ManagementUtility
+
+VERSION = "0.1.0"  # as in pyproject.toml
+
+
+class CommandLine(ManagementUtility):
+    """Django's command line, whose version is the product's."""
+
+    def execute(self) -> None:
+        if self.argv[1:] in (["--version"], ["version"]):
+            sys.stdout.write(f"{VERSION}\n")
+        else:
+            super().execute()
+
+    def fetch_command(self, subcommand: str) -> BaseCommand:
+        command: Any = super().fetch_command(subcommand)
+        command.get_version = lambda: VERSION
+        return command

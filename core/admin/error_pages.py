@@ -1,0 +1,56 @@
+"""Error pages in the look of the admin. They need no database, so that they can say that it is away."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+NOT_FOUND = "There is no page at this address. It may have been deleted, or the address is incomplete."
+NOT_ALLOWED = "You may not open this page. Ask an administrator for the permission if you need it."
+BAD_REQUEST = "The server cannot read this request. It may be too large, or hold too many fields."
+FORGED = (
+    "Nothing was changed: this form was opened before you last logged in or out, or the browser sent no"
+    " cookie. Go back, load the page again and send the form once more."
+)
+FAILED = "Something went wrong, and was logged. Nothing of your last entry may have been saved."
+
+
+def is_admin(request: HttpRequest) -> bool:
+    """Say whether the address is one of the admin's, whether or not there is a page."""
+    return request.path_info.split("/", 2)[1] == "admin"
+
+
+def error_page(
+    title: str, message: str, status: HTTPStatus, headers: dict[str, str] | None = None
+) -> HttpResponse:
+    context = {
+        "site_header": admin.site.site_header,
+        "site_title": admin.site.site_title,
+        "title": title,
+        "message": message,
+    }
+    page = render_to_string("admin/error.html", context)
+    return HttpResponse(page, status=status, headers={"Cache-Control": "no-store", **(headers or {})})
+
+
+def not_found() -> HttpResponse:
+    return error_page("Page not found", NOT_FOUND, HTTPStatus.NOT_FOUND)
+
+
+def not_allowed() -> HttpResponse:
+    return error_page("Not allowed", NOT_ALLOWED, HTTPStatus.FORBIDDEN)
+
+
+def bad_request() -> HttpResponse:
+    return error_page("Bad request", BAD_REQUEST, HTTPStatus.BAD_REQUEST)
+
+
+def failed() -> HttpResponse:
+    return error_page("Something went wrong", FAILED, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def forged(request: HttpRequest, reason: str = "", **options: Any) -> HttpResponse:
+    """Answer a form without a valid token; see CSRF_FAILURE_VIEW in Django's documentation."""
+    return error_page("The form was not accepted", FORGED, HTTPStatus.FORBIDDEN)

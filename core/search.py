@@ -1,0 +1,60 @@
+"""Search by the beginnings of words, without case and accents, answered by PostgreSQL's full-text index.
+
+A model that is searched has `GinIndex(search_words(...))` among its indexes; `matching` finds with the same
+fields. Words are letters and digits between anything else, so that an e-mail is several of them.
+"""
+
+from typing import Any, TypeVar
+
+from django.contrib.postgres.search import SearchQueryField, SearchVectorField
+from django.db.models import BooleanField, Case, Func, Model, QuerySet, TextField, Value, When
+from django.db.models.functions import Concat
+
+Row = TypeVar("Row", bound=Model)
+
+MOST_EXACT = 20
+LONGEST_TERM = 200
+
+
+def search_words(*fields: str) -> Func:
+    """Return the words of these fields as a text search vector. The index and the search name the same."""
+    parts = [part for name in fields for part in (name, Value(" "))]
+    return Func(
+        Concat(*parts, output_field=TextField()), function="search_words", output_field=SearchVectorField()
+    )
+
+
+def search_query(term: str, suffix: str) -> Func:
+    return Func(Value(term), Value(suffix), function="search_query", output_field=SearchQueryField())
+
+
+def matches(words: Func, query: Func) -> Func:
+    return Func(words, query, template="%(expressions)s", arg_joiner=" @@ ", output_field=BooleanField())
+
+
+def matching(queryset: QuerySet[Row], term: str, fields: tuple[str, ...]) -> QuerySet[Row]:
+    """Keep the rows in which each word of the term begins a word of the fields; all for an empty term."""
+    term = term.strip()[:LONGEST_TERM]
+    return queryset.filter(matches(search_words(*fields), search_query(term, ":*"))) if term else queryset
+
+
+def in_order(
+    queryset: QuerySet[Row], term: str, fields: tuple[str, ...], *, exact_first: bool = True
+) -> QuerySet[Row]:
+    """Order what was found; the newest rows that have the words of the term as they are come first.
+
+    The order never is an index's own: PostgreSQL takes the beginnings of rare words for frequent ones, and
+    would walk along that index through the whole table instead of asking the index of words.
+    """
+    term = term.strip()[:LONGEST_TERM]
+    if not term:
+        return queryset
+    whole = queryset.filter(matches(search_words(*fields), search_query(term, "")))
+    newest_first = whole.order_by(_out_of_index_order([]), "-pk").values_list("pk", flat=True)
+    keys = list(newest_first[:MOST_EXACT]) if exact_first else []
+    return queryset.order_by(_out_of_index_order(keys), *queryset.query.order_by)
+
+
+def _out_of_index_order(keys: list[Any]) -> Case:
+    """Return what puts the keys first, and is computed for each row."""
+    return Case(When(pk__in=keys or [0], then=0), default=1)
