@@ -87,7 +87,9 @@ def upsert_contact_assignment(
 @transaction.atomic
 def delete_contact_assignment(*, tenant_id: int, external_id: str) -> None:
     """End the assignment, and with it what sessions may do for the legal entity. Raises NotFound."""
-    delete_row(existing_document(ContactAssignment, tenant_id=tenant_id, external_id=external_id))
+    delete_row(
+        existing_document(ContactAssignment, tenant_id=tenant_id, external_id=external_id, for_deletion=True)
+    )
     announce_revocation()
 
 

@@ -21,15 +21,22 @@ class Change:
     expected_version: int | None = None
 
 
-def locked_document(model: type[Row], *, tenant_id: int, external_id: str) -> Row | None:
-    """Return the tenant's document locked until commit; None when there is none."""
-    rows = model._default_manager.select_for_update(of=("self",))
+def locked_document(
+    model: type[Row], *, tenant_id: int, external_id: str, for_deletion: bool = False
+) -> Row | None:
+    """Return the tenant's document locked until commit; None when there is none.
+
+    A change keeps the key, so that rows which refer to the document can be written meanwhile.
+    """
+    rows = model._default_manager.select_for_update(of=("self",), no_key=not for_deletion)
     return rows.filter(tenant=tenant_id, external_id=external_id).first()
 
 
-def existing_document(model: type[Row], *, tenant_id: int, external_id: str) -> Row:
+def existing_document(
+    model: type[Row], *, tenant_id: int, external_id: str, for_deletion: bool = False
+) -> Row:
     """Return the tenant's document locked until commit, or raise NotFound."""
-    row = locked_document(model, tenant_id=tenant_id, external_id=external_id)
+    row = locked_document(model, tenant_id=tenant_id, external_id=external_id, for_deletion=for_deletion)
     if row is None:
         raise NotFound(resource_id=external_id)
     return row

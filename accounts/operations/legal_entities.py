@@ -86,7 +86,7 @@ def delete_legal_entity(*, tenant_id: int, external_id: str) -> None:
     Raises NotFound.
     """
     Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
-    entity = existing_document(LegalEntity, tenant_id=tenant_id, external_id=external_id)
+    entity = existing_document(LegalEntity, tenant_id=tenant_id, external_id=external_id, for_deletion=True)
     for key in subtree(entity):  # the deepest first: a parent cannot go before its subsidiaries
         rows = LegalEntity.objects.filter(pk=key)
         rows._raw_delete(rows.db)

@@ -63,6 +63,6 @@ PRODUCTS_IN_CATEGORIES = ImportKind(
         key=("categoryId", "ref"),
     ),
     modes=(Mode.UPSERT, Mode.INSERT, Mode.REPLACE, Mode.DELETE),
-    most_rows_at_once=100_000,
+    part_size=1_000_000,
     is_undoable=True,
 )

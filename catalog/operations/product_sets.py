@@ -32,7 +32,7 @@ def delete_products(*, products: QuerySet[Product]) -> int:
 @transaction.atomic
 def publish_products(*, products: QuerySet[Product], is_published: bool, at: datetime) -> int:
     """Publish (or unpublish) the products; say how many changed."""
-    changing = products.exclude(is_published=is_published).order_by("pk").select_for_update()
+    changing = products.exclude(is_published=is_published).order_by("pk").select_for_update(no_key=True)
     return Product.objects.filter(pk__in=list(changing.values_list("pk", flat=True))).update(
         is_published=is_published, modified_at=at, version=F("version") + 1
     )

@@ -88,7 +88,8 @@ def edit_product(
 
     Raises ProductNotFound and what `upsert_product` raises.
     """
-    product = Product.objects.select_for_update().filter(tenant=tenant_id, external_id=product_id).first()
+    products = Product.objects.select_for_update(no_key=True)
+    product = products.filter(tenant=tenant_id, external_id=product_id).first()
     if product is None:
         raise ProductNotFound(product_id)
     body = edit(product)

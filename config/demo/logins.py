@@ -61,7 +61,7 @@ def close_published_logins(logins: PublishedLogins, *, at: datetime) -> None:
         revoke_client_tokens(client=secret.client, at=at)
         secret.delete()
     for customers in logins.customers:
-        keys = list(customers.order_by("pk").select_for_update().values_list("pk", flat=True))
+        keys = list(customers.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
         Customer.objects.filter(pk__in=keys).update(password="")
         end_sessions(sessions=Session.objects.filter(customer__in=keys), at=at)
 

@@ -1,14 +1,10 @@
 """The commands that import and export files; each app names its kinds in commands of a few lines."""
 
 import re
-import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from threading import current_thread, main_thread
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
 
@@ -22,6 +18,7 @@ from core.imports.columns import shown_name
 from core.imports.exporting import output_file, write_documents
 from core.imports.exports import exported_documents, used_languages
 from core.imports.files import STANDARD_INPUT, InputFile
+from core.imports.interrupts import StopRequest
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
 from core.imports.records import Format, format_of_name
@@ -147,7 +144,11 @@ class ImportCommand(BaseCommand):
             )
         parser.add_argument("--json", action="store_true", help="answer with one JSON object")
 
-    def handle(self, *, file: str, tenant: str, **options: Any) -> None:
+    def handle(self, **options: Any) -> None:
+        with StopRequest().noticed() as stop:
+            self._import(stop, **options)
+
+    def _import(self, stop: StopRequest, *, file: str, tenant: str, **options: Any) -> None:
         if options["resume"] and options["dry_run"]:
             raise CommandError("A rehearsal has nothing to resume.", returncode=NOTHING_DONE)
         mode = Mode(options.get("mode", self.kind.modes[0]))
@@ -160,7 +161,7 @@ class ImportCommand(BaseCommand):
         started = monotonic()
         try:
             record = tenant_named(tenant)
-            with terminated_as_interrupted(), InputFile(file) as source:
+            with InputFile(file) as source:
                 order = ImportOrder(
                     kind=self.kind,
                     tenant=record,
@@ -176,7 +177,7 @@ class ImportCommand(BaseCommand):
                     rejects_path=options["rejects"],
                 )
                 with ImportProgress(source) as progress:
-                    report = run_import(order, progress)
+                    report = run_import(order, progress, stop)
         except DomainError as error:
             self._fail(error.code, error.message, as_json=options["json"])
         except OperationalError as error:
@@ -221,23 +222,6 @@ class ImportCommand(BaseCommand):
             self.stdout.write(f"Lines that could not be read: {unread:,} ({lines}{more}).")
         if report.run is not None:
             self.stdout.write(f"This was import {report.run.pk}.")
-
-
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """Let a request to terminate end the import as Ctrl-C does: orderly, to be resumed."""
-    if current_thread() is not main_thread():  # only there Python hears of signals
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(number: int, frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def exit_status(report: Report) -> int:

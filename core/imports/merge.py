@@ -6,16 +6,18 @@ already are neither written nor locked.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from core.imports.merge_specs import EMPTIED, TableKind
 from core.imports.merge_statements import (
     BEFORE,
     GIVEN,
+    PART,
     RESOLVED,
     WRITTEN,
     Mode,
@@ -24,6 +26,7 @@ from core.imports.merge_statements import (
     emptying_statement,
     holding_statement,
     key_counting_statement,
+    key_reading_statement,
     locking_statement,
     named_rows,
     refusing_statement,
@@ -32,6 +35,7 @@ from core.imports.merge_statements import (
     resolving_statement,
     scope_counting_statement,
     scope_locking_statement,
+    slicing_statements,
     superfluous_rows,
     surveying_statement,
     version_checking_statement,
@@ -106,7 +110,11 @@ class Tally:
 class Merge:
     """One batch of one kind for one tenant. `write=False` only says what would become of the rows.
 
-    `counts_stored` says whether the tally of a removal says how many rows there were before it.
+    `counts_stored` says whether the tally of a removal says how many rows there were before it. Every refused
+    row is passed to `refuse`, by line. `written` is called with the keys of created rows (an int8multirange
+    as text, empty for none) while the temporary table `import_written` says what else was done: `id`,
+    `action` (changed, removed), the `version` after it, and `before`, the row as it was. `changed` is called
+    in the transaction when anything was written.
     """
 
     kind: TableKind
@@ -115,48 +123,76 @@ class Merge:
     mode: Mode = Mode.UPSERT
     write: bool = True
     counts_stored: bool = True
+    refuse: Callable[[Refusal], None] = lambda refusal: None
+    written: Callable[[str], None] | None = None
+    changed: Callable[[], None] | None = None
 
-    def run(
-        self,
-        rows: Iterable[Sequence[Any] | CopiedRows],
-        *,
-        refuse: Callable[[Refusal], None],
-        written: Callable[[str], None] | None = None,
-    ) -> Tally:
-        """Apply rows (see `TableKind.stage`) and count what became of them, in one transaction.
-
-        Hands every refused row to `refuse`, by line. Calls `written` with the keys of created rows (an
-        int8multirange as text, empty for none) while the temporary table `import_written` says what else
-        was done: `id`, `action` (changed, removed), the `version` after it, and `before`, the row as it was.
-        """
+    def run(self, rows: Iterable[Sequence[Any] | CopiedRows]) -> Tally:
+        """Apply rows (see `TableKind.stage`) and count what became of them, in one transaction."""
         with (
             transaction.atomic(),
             connection.cursor() as cursor,
-            staged(GIVEN, self.kind.stage, rows) as count,
+            staged(GIVEN, self.kind.stage, rows),
         ):
-            cursor.execute(
-                "SELECT set_config(name, value, true)"
-                " FROM unnest(%s::text[], %s::text[]) AS setting (name, value)",
-                [list(PLANNING), list(PLANNING.values())],
-            )
-            _notice_sizes(cursor, self.kind)
+            self._prepare(cursor)
             self._execute(cursor, resolving_statement(self.kind, self.mode))
-            tally = Tally(rows=count)
-            survey = self._survey(cursor)
-            if self.write:
-                created = self._write(cursor, survey, tally)
-                if written is not None:
-                    written(created)
-                cursor.execute(f"DROP TABLE {WRITTEN}, {BEFORE}")
-            else:
-                self._foresee(cursor, tally)
-            for refusal in _refusals(cursor) if survey.refused else ():
-                refuse(refusal)
-                tally.count_refusal(refusal)
-            if self.mode is not Mode.DELETE:
-                done = tally.created + tally.changed + tally.unchanged
-                tally.repeated = tally.rows - tally.refused - done
-            cursor.execute(f"DROP TABLE {RESOLVED}")
+            return self._apply_resolved(cursor)
+
+    @contextmanager
+    def in_slices(
+        self, rows: Iterable[Sequence[Any] | CopiedRows], *, after: Sequence[int] | None
+    ) -> Iterator["SlicedMerge"]:
+        """Copy the rows and look up what they name, without a lock; each slice is then written by itself.
+
+        So each page of a large index is touched by one slice only, while no lock is held for longer than
+        one slice takes. Leaves out rows whose keys come before or are `after` (see SlicedMerge.last_key).
+        """
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                drop_stages(cursor)
+                with staged(GIVEN, self.kind.stage, rows, is_kept=True) as count:
+                    self._prepare(cursor)
+                    self._execute(
+                        cursor, resolving_statement(self.kind, self.mode, is_kept=True, after=after)
+                    )
+                    survey = self._survey(cursor)
+            yield SlicedMerge(self, rows=count, survey=survey)
+            with connection.cursor() as cursor:
+                drop_stages(cursor)
+        except BaseException:
+            # The error tells what went wrong; a connection that is lost has no temporary tables.
+            with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
+                drop_stages(cursor)
+            raise
+
+    def _prepare(self, cursor: Any) -> None:
+        cursor.execute(
+            "SELECT set_config(name, value, true)"
+            " FROM unnest(%s::text[], %s::text[]) AS setting (name, value)",
+            [list(PLANNING), list(PLANNING.values())],
+        )
+        _notice_sizes(cursor, self.kind)
+
+    def _apply_resolved(self, cursor: Any) -> Tally:
+        """Write the rows of `import_resolved`, or only count what would be written, and drop the table."""
+        survey = self._survey(cursor)
+        tally = Tally(rows=survey.rows)
+        if self.write:
+            created = self._write(cursor, survey, tally)
+            if self.written is not None:
+                self.written(created)
+            cursor.execute(f"DROP TABLE {WRITTEN}, {BEFORE}")
+        else:
+            self._foresee(cursor, tally)
+        for refusal in refused_rows(cursor) if survey.refused else ():
+            self.refuse(refusal)
+            tally.count_refusal(refusal)
+        if self.mode is not Mode.DELETE:
+            done = tally.created + tally.changed + tally.unchanged
+            tally.repeated = tally.rows - tally.refused - done
+        cursor.execute(f"DROP TABLE {RESOLVED}")
+        if self.changed and self.write and (tally.created or tally.changed or tally.removed):
+            self.changed()
         return tally
 
     def _execute(self, cursor: Any, statement: str) -> None:
@@ -267,6 +303,62 @@ class Survey:
     def accepted(self) -> int:
         return self.new + self.differing + self.same
 
+    @property
+    def rows(self) -> int:
+        return self.accepted + self.refused
+
+
+@dataclass(slots=True)
+class SlicedMerge:
+    """Resolved rows in the order of their keys, of which one slice after the other is written.
+
+    Rows that name what does not exist come last. `rows` counts all that were given, `last_key` is the last
+    key of the slices that were written.
+    """
+
+    merge: Merge
+    rows: int
+    survey: Survey
+    position: int = 0
+    is_sorted: bool = False
+    is_done: bool = False
+    last_key: list[int] | None = None
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether rows that exist are changed, which other writers of the same rows wait for."""
+        return self.survey.differing > 0 and self.merge.mode is not Mode.INSERT
+
+    def refuse_all(self) -> Tally:
+        """Report the rows that were refused so far, instead of writing any."""
+        tally = Tally(rows=self.survey.rows)
+        with transaction.atomic(), connection.cursor() as cursor:
+            for refusal in refused_rows(cursor):
+                self.merge.refuse(refusal)
+                tally.count_refusal(refusal)
+        return tally
+
+    def write_slice(self, size: int) -> Tally:
+        """Write about so many rows, in the transaction of the caller; rows of one key stay together."""
+        with transaction.atomic(), connection.cursor() as cursor:
+            self.merge._prepare(cursor)
+            if not self.is_sorted and self.survey.new + self.survey.differing <= size:
+                self.is_done = True
+                return self.merge._apply_resolved(cursor)
+            sort, take = slicing_statements(self.merge.kind)
+            if not self.is_sorted:
+                cursor.execute(sort)
+                cursor.execute(f"DROP TABLE {RESOLVED}")
+                self.is_sorted = True
+            end = self.position + size
+            cursor.execute(take, {"begin": self.position, "end": end})
+            cursor.execute(key_reading_statement(self.merge.kind), {"begin": self.position, "end": end})
+            for key in cursor.fetchall():
+                self.last_key = list(key)
+            self.position = end
+            self.is_done = end >= self.survey.rows
+            return self.merge._apply_resolved(cursor)
+
 
 def _notice_sizes(cursor: Any, kind: TableKind) -> None:
     """Have PostgreSQL look at the tables of a kind that it takes for empty while there is something in them.
@@ -285,7 +377,11 @@ def _notice_sizes(cursor: Any, kind: TableKind) -> None:
         cursor.execute(f"ANALYZE {table}")
 
 
-def _refusals(cursor: Any) -> Iterator[Refusal]:
+def drop_stages(cursor: Any) -> None:
+    cursor.execute(f"DROP TABLE IF EXISTS {GIVEN}, {RESOLVED}, {PART}")
+
+
+def refused_rows(cursor: Any) -> Iterator[Refusal]:
     """Yield the refused rows by line; the server keeps what was not fetched yet."""
     cursor.execute(
         f"DECLARE {REFUSED} NO SCROLL CURSOR FOR SELECT line, resolved.refusal[1], resolved.refusal[2],"

@@ -1,13 +1,14 @@
 """The statements of a merge, composed from what a kind says. Every value is a parameter or a staged row."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from core.imports.merge_specs import Reference, TableKind
 
 GIVEN = "import_given"
 RESOLVED = "import_resolved"
+PART = "import_part"
 BEFORE = "import_before"
 WRITTEN = "import_written"
 RESULT = re.compile(r"\bresult\.(\w+)")
@@ -22,13 +23,56 @@ class Mode(StrEnum):
     DELETE = "delete"  # remove what the file names
 
 
-def resolving_statement(kind: TableKind, mode: Mode) -> str:
+def resolving_statement(
+    kind: TableKind, mode: Mode, *, is_kept: bool = False, after: Sequence[int] | None = None
+) -> str:
     """Return the statement that makes `import_resolved` of `import_given`: one row a line, keys looked up.
 
     Its columns: line, expected_version, those of the target that differ from row to row, `stored_id` of the
-    row that is there already, its `stored_version`, `same` when that row is as given, and `refusal`.
+    row that is there already, its `stored_version`, `same` when that row is as given, and `refusal`. The
+    table is dropped with the transaction unless it `is_kept`. Rows up to the key `after` are left out.
     """
-    return f"CREATE TEMPORARY TABLE {RESOLVED} ON COMMIT DROP AS {_resolved_rows(kind, mode)}"
+    ending = "PRESERVE ROWS" if is_kept else "DROP"
+    rows = _resolved_rows(kind, mode)
+    if after is not None:
+        key, incomplete = _slice_key(kind)
+        end = ", ".join(str(int(part)) for part in after)
+        rows = f"SELECT * FROM ({rows}) AS resolved WHERE {incomplete} OR ({', '.join(key)}) > ({end})"
+    return f"CREATE TEMPORARY TABLE {RESOLVED} ON COMMIT {ending} AS {rows}"
+
+
+def _slice_key(kind: TableKind) -> tuple[list[str], str]:
+    """Return the key that rows are sliced by, and the condition of rows that lack a part of it."""
+    names = [name for name in kind.target.key if name in kind.varying]
+    key = [f"coalesce({name}, 0)" if name in kind.nullable else name for name in names]
+    required = [f"{name} IS NULL" for name in names if name not in kind.nullable]
+    return key, f"({' OR '.join(required)})"
+
+
+def slicing_statements(kind: TableKind) -> tuple[str, str]:
+    """Return the statements that make `import_part`, sorted by key, and `import_resolved` of a slice of it.
+
+    Rows of one key have the same `position`, the number of rows before them.
+    """
+    key, incomplete = _slice_key(kind)
+    order = ", ".join([incomplete, *key])
+    sort = (
+        f"CREATE TEMPORARY TABLE {PART} AS SELECT *, rank() OVER (ORDER BY {order}) - 1 AS position"
+        f" FROM {RESOLVED} ORDER BY {order}; CREATE INDEX ON {PART} USING brin (position)"
+        f" WITH (pages_per_range = 32); ANALYZE {PART} (position)"
+    )
+    take = (
+        f"CREATE TEMPORARY TABLE {RESOLVED} ON COMMIT DROP AS SELECT * FROM {PART}"
+        " WHERE position >= %(begin)s AND position < %(end)s"
+    )
+    return sort, take
+
+
+def key_reading_statement(kind: TableKind) -> str:
+    """Return the statement that reads the last key of a slice; none when all its rows lack a part of it."""
+    key, incomplete = _slice_key(kind)
+    descending = ", ".join(f"{part} DESC" for part in key)
+    return f"SELECT {', '.join(key)} FROM {RESOLVED} WHERE NOT {incomplete} ORDER BY {descending} LIMIT 1"
 
 
 def _resolved_rows(kind: TableKind, mode: Mode) -> str:

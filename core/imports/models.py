@@ -25,7 +25,9 @@ class ImportRun(TenantOwned):
     """One import of a file: who, when, what, and what became of its rows.
 
     `committed_line` is the last line whose batch was committed, so that a run that was stopped or killed can
-    go on behind it. Of refused rows the first ones are kept (see ImportReject), `refused` counts them all.
+    go on behind it. A part of a large file is committed in slices by key; `committed_slice` says how far the
+    part behind that line is. Of refused rows the first ones are kept (see ImportReject), `refused` counts
+    them all.
     """
 
     kind = models.CharField(max_length=40)
@@ -41,6 +43,12 @@ class ImportRun(TenantOwned):
     finished_at = models.DateTimeField(null=True, blank=True)
     undone_at = models.DateTimeField(null=True, blank=True)
     committed_line = models.BigIntegerField(default=0)
+    committed_slice = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Of the part behind that line: its number of rows, and the last key that was committed.",
+    )
     rows = models.BigIntegerField(default=0)
     created = models.BigIntegerField(default=0)
     changed = models.BigIntegerField(default=0)

@@ -14,7 +14,7 @@ from django.utils.module_loading import autodiscover_modules
 from core.document_sizes import LARGEST_DOCUMENT, check_document_size
 from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
 from core.imports.columns import Column, completed, member_at
-from core.imports.merge import Merge, Refusal, Tally
+from core.imports.merge import Merge, Refusal, SlicedMerge, Tally
 from core.imports.merge_specs import EMPTIED, SPOKEN, TableKind
 from core.imports.merge_statements import Mode
 from core.imports.plain_rows import PlainRow
@@ -91,9 +91,10 @@ class Export:
 class ImportKind:
     """A kind of row in files. `name` is that of its commands, `upsert_<name>` and `export_<name>`.
 
-    `batch_size` bounds how long a batch holds its locks: less than a write waits for them. Where batches are
-    quick, those that follow grow up to `most_rows_at_once`. With
-    `plans_whole_file` an import that is all or nothing hands all rows to the operation at once.
+    `batch_size` bounds how long a batch holds its locks: less than a write waits for them. A table of many
+    rows is written in parts of `part_size` rows, each in slices in the order of the keys: of `batch_size`
+    rows first, and of more while rows are only created and that is quick. With `plans_whole_file` an import
+    that is all or nothing hands all rows to the operation at once.
     Rows that exist are updated by the columns that a file has, if `is_updated_by_columns`.
     """
 
@@ -107,7 +108,7 @@ class ImportKind:
     plans_whole_file: bool = False
     is_updated_by_columns: bool = True
     batch_size: int = 20_000
-    most_rows_at_once: int = 0
+    part_size: int = 0
 
 
 _resources: dict[str, ImportKind] = {}
@@ -150,20 +151,26 @@ class TableWriter:
         """Apply the rows in one transaction; say what became of them."""
         if batch.mode is Mode.DELETE and self.remove is not None:
             return remove_rows(batch, self.remove)
-        table = self._table_of(batch)
-        merge = Merge(
-            table,
+        merge = self._merge(batch)
+        return merge.run(self._rows(batch, merge.kind))
+
+    def in_slices(self, batch: Batch, *, after: Sequence[int] | None) -> AbstractContextManager[SlicedMerge]:
+        """Return the rows staged and resolved, to be written slice by slice; see Merge.in_slices."""
+        merge = self._merge(batch)
+        return merge.in_slices(self._rows(batch, merge.kind), after=after)
+
+    def _merge(self, batch: Batch) -> Merge:
+        return Merge(
+            self._table_of(batch),
             tenant_id=batch.tenant.id,
             at=batch.at,
             mode=batch.mode,
             write=not batch.is_rehearsal,
             counts_stored=batch.count_stored is not None,
+            refuse=batch.refuse,
+            written=batch.written,
+            changed=self.changed,
         )
-        with transaction.atomic():
-            tally = merge.run(self._rows(batch, table), refuse=batch.refuse, written=batch.written)
-            if self.changed and merge.write and (tally.created or tally.changed or tally.removed):
-                self.changed()
-        return tally
 
     def _table_of(self, batch: Batch) -> TableKind:
         """Return the table as rows of this batch are merged into it: what they do not say stays as it is."""

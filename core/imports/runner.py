@@ -1,21 +1,23 @@
 """Imports a file batch by batch, so that it can be rehearsed, stopped, resumed and undone."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
+from psycopg.errors import QueryCanceled
 
 from core.errors import DomainError
 from core.imports.changes import note_changes
 from core.imports.files import UnreadableFile, UnwritableFile
-from core.imports.merge import COUNTS, Refusal, Tally
+from core.imports.interrupts import StopRequest
+from core.imports.merge import COUNTS, Refusal, SlicedMerge, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
 from core.imports.records import Format, Record, format_of, header_of, read_records
@@ -28,13 +30,14 @@ from core.imports.removals import (
     check_removals,
     count_stored,
 )
-from core.imports.resources import Batch, refusal_of
+from core.imports.resources import Batch, TableWriter, refusal_of
 from core.imports.runs import ImportOrder, counted, end_run, new_run, unfinished_run
 from core.unavailability import CONTENTION, failure_in_words
 
 KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
 KEPT_SOURCE = 2_000  # characters of each kept row
 BATCH_SECONDS = 2.0  # less than a write waits for a lock; a batch holds its locks for a part of that
+LARGEST_SLICE = 10  # batches
 WHOLE_FILE_MODES = (Mode.REPLACE,)
 
 
@@ -102,6 +105,7 @@ class ImportAtWork:
     header: list[str]
     rejects: RejectsFile
     report: Report
+    stop: StopRequest
     removed_earlier: int
     removals_are_judged: bool = False
     last_line: int = 0
@@ -117,12 +121,11 @@ class ImportAtWork:
         size = self.order.rows_at_once
         for first in records:
             if is_whole_file(self.order):
-                batch: Iterator[Record] = chain([first], records)
+                self._apply(chain([first], records))
+            elif self.order.part_size:
+                self._apply_in_slices(chain([first], islice(records, self._rows_of_part() - 1)))
             else:
-                batch = chain([first], islice(records, size - 1))
-            began = monotonic()
-            self._apply(batch)
-            size = rows_of_next_batch(self.order, size, monotonic() - began)
+                self._apply(chain([first], islice(records, size - 1)))
         self.rejects.flush()  # a file without rows has a header all the same
 
     def _read(self) -> Iterator[Record]:
@@ -141,6 +144,7 @@ class ImportAtWork:
                 self.last_line = record.line
                 self.untold += 1
                 if self.untold == 1_000:
+                    self.stop.check()
                     self.listener.read(self.untold)
                     self.untold = 0
                 if record.error is not None:
@@ -243,18 +247,62 @@ class ImportAtWork:
         run = self.report.run
         refuse = self._keeping_refusals(refusals)
         batch = self._batch(records, refuse=refuse, is_rehearsal=self.order.is_rehearsal)
-        try:
-            with transaction.atomic():
-                tally = self.order.kind.writer.write(batch)
-                written = self.rejects.flush()
-                self._check(tally)
-                if run is not None:
+        with self._noting_failure(run, refusals), transaction.atomic():
+            tally = self.order.kind.writer.write(batch)
+            written = self.rejects.flush()
+            self._check(tally)
+            if run is not None:
+                ImportReject.objects.bulk_create(refusals)
+                self._note_progress(run, tally, written)
+        self._tell_progress(tally)
+
+    def _rows_of_part(self) -> int:
+        """Return how many rows the next part has: as many as it had when its first slices were committed."""
+        run = self.report.run
+        return run.committed_slice["rows"] if run and run.committed_slice else self.order.part_size
+
+    def _apply_in_slices(self, records: Iterator[Record]) -> None:
+        """Stage a part of the file and commit it slice by slice, in the order of the keys."""
+        writer, run = self.order.kind.writer, self.report.run
+        assert isinstance(writer, TableWriter)
+        assert run is not None
+        refusals: list[ImportReject] = []
+        batch = self._batch(records, refuse=self._keeping_refusals(refusals), is_rehearsal=False)
+        after = run.committed_slice["key"] if run.committed_slice else None
+        size = self.order.rows_at_once
+        with writer.in_slices(batch, after=after) as part:
+            part.last_key = after
+            if self._too_many_rejects(part.survey.refused):
+                self._refuse_part(part, run, refusals)
+            while not part.is_done:
+                began = monotonic()
+                with self._noting_failure(run, refusals), transaction.atomic():
+                    tally = part.write_slice(size)
+                    written = self.rejects.flush()
+                    self._check(tally)
                     ImportReject.objects.bulk_create(refusals)
-                    self._note_progress(run, tally, written)
+                    place = {"rows": part.rows, "key": part.last_key}
+                    self._note_progress(run, tally, written, unfinished=None if part.is_done else place)
+                refusals.clear()
+                self._tell_progress(tally)
+                size = rows_of_next_slice(self.order, size, monotonic() - began, part.has_changes)
+
+    def _refuse_part(self, part: SlicedMerge, run: ImportRun, refusals: list[ImportReject]) -> None:
+        with self._noting_failure(run, refusals):
+            tally = part.refuse_all()
+            self.rejects.flush()
+            self._check(tally)
+
+    @contextmanager
+    def _noting_failure(self, run: ImportRun | None, refusals: list[ImportReject]) -> Iterator[None]:
+        try:
+            yield
         except NOT_APPLIED:
             if run is not None:
                 self._note_failure(run, refusals)
             raise
+
+    def _tell_progress(self, tally: Tally) -> None:
         self.report.total.add(tally)
         self.listener.read(self.untold)
         self.untold = 0
@@ -277,43 +325,56 @@ class ImportAtWork:
 
     def _check_refusals(self, tally: Tally) -> None:
         refused = self.report.total.refused + tally.refused
-        allowed = self.order.max_rejects
         if self.order.mode is Mode.REPLACE and self.report.unread.count:
             raise self.report.unread.error()
         if self.order.is_atomic and tally.refused and not self.order.is_rehearsal:
             raise NotAllOrNothing(
                 f"{tally.refused:,} rows were refused, so nothing was applied: it is all or nothing."
             )
-        if allowed is not None and refused > allowed:
+        if self._too_many_rejects(tally.refused):
             raise TooManyRejects(
-                f"{refused:,} rows were refused and {allowed:,} are allowed:"
+                f"{refused:,} rows were refused and {self.order.max_rejects:,} are allowed:"
                 f" the batch up to line {self.last_line:,} was not applied."
             )
 
+    def _too_many_rejects(self, more: int) -> bool:
+        allowed = self.order.max_rejects
+        return allowed is not None and self.report.total.refused + more > allowed
+
     def _note_failure(self, run: ImportRun, refusals: list[ImportReject]) -> None:
         """Keep why rows were refused, which is what the operator needs; the transaction took it along."""
+        if run.committed_slice is not None:
+            return  # what the run keeps of this part was committed with its slices
         ImportReject.objects.bulk_create(refusals)
         if run.committed_line == 0:
             run.refused, run.refused_by_reason = self.report.total.refused, self.report.total.reasons
             run.save(update_fields=["refused", "refused_by_reason"])
 
-    def _note_progress(self, run: ImportRun, tally: Tally, written: int) -> None:
+    def _note_progress(
+        self, run: ImportRun, tally: Tally, written: int, *, unfinished: dict[str, Any] | None = None
+    ) -> None:
+        """Add the counts to the run. `unfinished` says how far a part is of which slices are missing."""
         for name in COUNTS:
             setattr(run, name, getattr(run, name) + getattr(tally, name))
         for code, count in tally.reasons.items():
             run.refused_by_reason[code] = run.refused_by_reason.get(code, 0) + count
-        run.committed_line = self.last_line
+        run.committed_slice = unfinished
+        if unfinished is None:
+            run.committed_line = self.last_line
         run.rejects_size = written
         run.save()
 
 
-def rows_of_next_batch(order: ImportOrder, rows: int, seconds: float) -> int:
-    """Return how many rows the next batch has, after so many took so many seconds.
+def rows_of_next_slice(order: ImportOrder, rows: int, seconds: float, has_changes: bool) -> int:
+    """Return how many rows the next slice has, after so many took so many seconds.
 
-    As many as are done in BATCH_SECONDS, within the bounds of the order.
+    Rows that change are locked until the slice is committed, so that their number stays that of a batch.
+    Where rows are only created, a slice has as many as are written in BATCH_SECONDS.
     """
+    if has_changes:
+        return order.rows_at_once
     in_time = int(rows * BATCH_SECONDS / max(seconds, 0.001))
-    return min(max(in_time, order.rows_at_once), order.most_rows_at_once)
+    return min(max(in_time, order.rows_at_once), order.rows_at_once * LARGEST_SLICE)
 
 
 def is_whole_file(order: ImportOrder) -> bool:
@@ -321,7 +382,7 @@ def is_whole_file(order: ImportOrder) -> bool:
     return order.is_atomic or order.is_rehearsal or order.mode in WHOLE_FILE_MODES
 
 
-def run_import(order: ImportOrder, listener: Listener) -> Report:
+def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Report:
     """Import the file and say what became of its rows.
 
     Raises UnreadableFile for a file or header that cannot be read, before anything is written; and
@@ -337,17 +398,18 @@ def run_import(order: ImportOrder, listener: Listener) -> Report:
     report = Report(run, total=counted(run) if run else Tally())
     try:
         rejects = RejectsFile(order.rejects_path, kind, header, resume_at=run.rejects_size if run else 0)
-        with rejects:
+        with rejects, stop.guarded():
             removed = report.total.removed
-            ImportAtWork(order, listener, kind, header, rejects, report, removed).run()
+            ImportAtWork(order, listener, kind, header, rejects, report, stop, removed).run()
     except (*NOT_APPLIED, UnreadableFile, UnwritableFile) as error:
         report.error = error
         end_run(run, ImportState.FAILED, error)
     except KeyboardInterrupt:
-        report.error = stopped(report)
-        recount(report)
-        end_run(run, ImportState.STOPPED)
+        note_stop(report)
     except (OperationalError, InterfaceError) as error:
+        if stop.is_made and isinstance(error.__cause__, QueryCanceled):
+            note_stop(report)
+            return report
         report.error = ServerFailed(end_in_words(report, error))
         with suppress(OperationalError, InterfaceError):  # a run that cannot be ended can be resumed as well
             recount(report)
@@ -372,6 +434,12 @@ def stopped(report: Report) -> ImportStopped:
     if report.run is None:
         return ImportStopped("Stopped. It was a rehearsal: nothing has changed.")
     return ImportStopped("Stopped. What was committed stays; run the same command with --resume to go on.")
+
+
+def note_stop(report: Report) -> None:
+    report.error = stopped(report)
+    recount(report)
+    end_run(report.run, ImportState.STOPPED)
 
 
 def recount(report: Report) -> None:

@@ -22,6 +22,7 @@ from core.sql.locks import Lock
 from core.tenancy.callers import TenantRecord
 
 WHOLE_FILE = sys.maxsize
+SLICED_MODES = (Mode.UPSERT, Mode.INSERT)
 PATIENCE_SECONDS = 10  # a killed process's last statement may still be at work in the server
 UNFINISHED = (ImportState.RUNNING, ImportState.STOPPED, ImportState.FAILED)
 
@@ -62,11 +63,13 @@ class ImportOrder:
         return min(size, DELETIONS_AT_ONCE) if self.mode is Mode.DELETE else size
 
     @property
-    def most_rows_at_once(self) -> int:
-        """How many rows a batch may have while batches are quick. A size that was asked for is kept."""
-        if self.batch_size or self.mode is Mode.DELETE:
-            return self.rows_at_once
-        return max(self.kind.most_rows_at_once, self.rows_at_once)
+    def part_size(self) -> int:
+        """How many rows are staged at once, to be written in slices; 0 when each batch is staged by itself.
+
+        A batch size that was asked for is kept.
+        """
+        is_sliced = self.batch_size is None and self.mode in SLICED_MODES
+        return max(self.kind.part_size, self.rows_at_once) if is_sliced and self.kind.part_size else 0
 
     @property
     def rows_of_part(self) -> int:
@@ -117,10 +120,13 @@ def unfinished_run(order: ImportOrder) -> ImportRun:
     hold_run(run)
     run.refresh_from_db()  # what the process that held it until now has committed meanwhile
     run.state, run.message, run.finished_at = ImportState.RUNNING, "", None
-    if run.committed_line == 0:
+    if run.committed_line == 0 and run.committed_slice is None:
         run.refused, run.refused_by_reason = 0, {}
     run.save(update_fields=["state", "message", "finished_at", "refused", "refused_by_reason"])
-    run.rejects.filter(line__gt=run.committed_line).delete()  # their batch was not applied, and comes again
+    if run.committed_slice is None:
+        run.rejects.filter(
+            line__gt=run.committed_line
+        ).delete()  # their batch was not applied: it comes again
     return run
 
 

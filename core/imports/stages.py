@@ -21,18 +21,25 @@ class CopiedRows:
 
 @contextmanager
 def staged(
-    name: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any] | CopiedRows], *, analyze: bool = True
+    name: str,
+    columns: Mapping[str, str],
+    rows: Iterable[Sequence[Any] | CopiedRows],
+    *,
+    analyze: bool = True,
+    is_kept: bool = False,
 ) -> Iterator[int]:
     """Copy rows into a new temporary table and drop it in the end; yields how many rows there are.
 
     `columns` maps names to PostgreSQL types; a row holds its values in that order, jsonb as text. The table
-    is seen by this session alone. Needs a transaction, since a failed COPY ends one.
+    is seen only by this session. Needs a transaction, since a failed COPY ends one. A table that `is_kept`
+    outlives it, and is dropped by the caller.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(f"The stage {name} needs a transaction.")
     described = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+    ending = "PRESERVE ROWS" if is_kept else "DROP"
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE TEMPORARY TABLE {name} ({described}) ON COMMIT DROP")
+        cursor.execute(f"CREATE TEMPORARY TABLE {name} ({described}) ON COMMIT {ending}")
         count = 0
         with cursor.copy(f"COPY {name} ({', '.join(columns)}) FROM STDIN") as copy:
             write = copy.write_row
@@ -46,7 +53,8 @@ def staged(
         if analyze:  # the planner knows nothing of a new table, and joins it row by row
             cursor.execute(f"ANALYZE {name}")
         yield count
-        cursor.execute(f"DROP TABLE {name}")
+        if not is_kept:
+            cursor.execute(f"DROP TABLE {name}")
 
 
 def json_text(value: object) -> str:

@@ -13,8 +13,8 @@ class DocumentQuerySet(models.QuerySet):
     """Reads that every document offers."""
 
     def locked(self, pk: int, *, expected_version: int | None = None) -> models.Model:
-        """Return the row locked until commit; raise VersionConflict when the caller saw an older version."""
-        row = self.select_for_update(of=("self",)).get(pk=pk)
+        """Return the row locked for a change until commit; raise VersionConflict for an older version."""
+        row = self.select_for_update(of=("self",), no_key=True).get(pk=pk)
         check_version(row, expected_version)
         return row
 

@@ -28,7 +28,7 @@ def create_referral_coupon(*, tenant_id: int, customer_number: str, at: datetime
     tenant's coupon settings. Raises NotFound for an unknown customer.
     """
     customer = (
-        Customer.objects.select_for_update(of=("self",))
+        Customer.objects.select_for_update(of=("self",), no_key=True)
         .filter(tenant=tenant_id, external_id=customer_number)
         .first()
     )

@@ -119,7 +119,7 @@ MEMBERS_OF_SEGMENTS = ImportKind(
         key=("segmentId", "customerId", "legalEntityId"),
     ),
     modes=ASSIGNMENT_MODES,
-    most_rows_at_once=100_000,
+    part_size=1_000_000,
     is_undoable=True,
 )
 
@@ -158,6 +158,6 @@ ITEMS_OF_SEGMENTS = ImportKind(
         key=("segmentId", "type", "id"),
     ),
     modes=ASSIGNMENT_MODES,
-    most_rows_at_once=100_000,
+    part_size=1_000_000,
     is_undoable=True,
 )

@@ -112,11 +112,11 @@ def change_segment(
 
 
 def locked_segment(*, tenant_id: int, segment_id: str) -> Segment:
-    """Return the segment locked until commit; raise SegmentNotFound."""
+    """Return the segment locked for a change until commit; raise SegmentNotFound."""
     segment = (
         Segment.objects.for_tenant(tenant_id)
         .select_related("site")
-        .select_for_update(of=("self",))
+        .select_for_update(of=("self",), no_key=True)
         .filter(external_id=segment_id)
         .first()
     )
@@ -183,7 +183,7 @@ def locked_versions(tenant_id: int, segment_ids: Sequence[str]) -> dict[str, int
         Segment.objects.for_tenant(tenant_id)
         .filter(external_id__in=set(segment_ids))
         .order_by("external_id")
-        .select_for_update(of=("self",))
+        .select_for_update(of=("self",), no_key=True)
         .values_list("external_id", "version")
     )
 

@@ -18,7 +18,7 @@ def set_segment_status(*, segments: QuerySet[Segment], status: str, at: datetime
         Segment.objects.filter(pk__in=segments.order_by().values("pk"))
         .exclude(status=status)
         .order_by("tenant_id", "external_id")
-        .select_for_update(of=("self",))
+        .select_for_update(of=("self",), no_key=True)
         .values_list("pk", flat=True)
     )
     return Segment.objects.filter(pk__in=keys).update(status=status, version=F("version") + 1, modified_at=at)

@@ -8,24 +8,25 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from accounts.models import Customer, LegalEntity
+from accounts.operations.documents import existing_document
 from catalog.errors import DuplicatedCode
 from catalog.imports.category_files import CATEGORY_FILES
 from catalog.models import Category, Product
 from catalog.operations import category_imports
 from catalog.operations.categories import create_category, delete_category, upsert_category
 from catalog.operations.category_imports import upsert_categories_in_bulk
+from catalog.operations.product_sets import publish_products
 from catalog.tree_checks import tree_problems
 from config.demo import loading
 from config.demo.calendar import Calendar
 from core.imports import resources as kinds
-from core.imports import runner as importing
 from core.imports.files import InputFile
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun, ImportState
-from core.imports.runner import rows_of_next_batch
+from core.imports.runner import rows_of_next_slice
 from core.imports.runs import ImportOrder
 from core.imports.shadows import Rows, shadowed
 from core.sql.locks import Lock
@@ -33,6 +34,8 @@ from core.tenancy.models import Tenant
 from coupons.models import Coupon, Redemption
 from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
 from segments.models import Segment
+from segments.operations.segments import locked_segment
+from segments.operations.statuses import set_segment_status
 from tests.core.imports.conftest import run_command
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory, category_body
@@ -415,42 +418,50 @@ def test_a_batch_of_a_removal_is_small_whatever_its_kind(shop, tmp_path, monkeyp
     ("rows", "seconds", "following"),
     [
         (20_000, 0.5, 80_000),
-        (20_000, 0.0, 100_000),
+        (20_000, 0.0, 200_000),
         (20_000, 4.0, 20_000),
         (100_000, 4.0, 50_000),
         (100_000, 30.0, 20_000),
     ],
 )
-def test_a_batch_of_assignments_grows_while_batches_take_less_time_than_a_write_waits(
+def test_a_slice_of_new_rows_grows_while_slices_take_less_time_than_a_write_waits(
     tenant, tmp_path, rows, seconds, following
 ):
     path = tmp_path / "rows.csv"
     path.write_text("segmentId,customerId\n")
     with InputFile(str(path)) as file:
         order = ImportOrder(MEMBERS_OF_SEGMENTS, tenant, file)
-        asked_for = replace(order, batch_size=500)
-        removal = replace(order, mode=Mode.DELETE)
-        categories = replace(order, kind=CATEGORY_FILES)
 
-    assert rows_of_next_batch(order, rows, seconds) == following
-    assert rows_of_next_batch(asked_for, 500, seconds) == 500
-    assert rows_of_next_batch(removal, 1_000, seconds) == kinds.DELETIONS_AT_ONCE
-    assert rows_of_next_batch(categories, 5_000, seconds) == CATEGORY_FILES.batch_size
+    assert rows_of_next_slice(order, rows, seconds, has_changes=False) == following
+    assert rows_of_next_slice(order, rows, seconds, has_changes=True) == 20_000
 
 
-def test_batches_grow_as_the_import_goes_on(shop, tenant, tmp_path, monkeypatch):
+def test_only_files_without_a_batch_size_of_their_own_are_staged_in_large_parts(tenant, tmp_path):
     path = tmp_path / "rows.csv"
-    path.write_text("segmentId,customerId\n" + "s1,C1\n" * 60)
-    sizes: list[int] = []
-    apply = importing.ImportAtWork._apply
+    path.write_text("segmentId,customerId\n")
+    with InputFile(str(path)) as file:
+        order = ImportOrder(MEMBERS_OF_SEGMENTS, tenant, file)
 
-    def counted(work: Any, records: Any) -> None:
-        batch = list(records)
-        sizes.append(len(batch))
-        apply(work, iter(batch))
+    assert order.part_size == 1_000_000
+    assert replace(order, batch_size=500).part_size == 0
+    assert replace(order, mode=Mode.DELETE).part_size == 0
+    assert replace(order, kind=CATEGORY_FILES).part_size == 0
 
-    monkeypatch.setattr(importing.ImportAtWork, "_apply", counted)
-    monkeypatch.setattr(importing, "rows_of_next_batch", lambda order, rows, seconds: rows + 10)
-    run_command("upsert_segment_customers", path, "--tenant=acme", "--json", "--batch-size=10")
 
-    assert sizes == [10, 20, 30]
+def test_what_new_assignments_name_can_be_changed_meanwhile(shop, tenant):
+    """Changes of customers, products, segments and companies do not wait for rows that refer to them."""
+
+    def change() -> None:
+        set_segment_status(segments=Segment.objects.all(), status="INACTIVE", at=AT)
+        publish_products(products=Product.objects.all(), is_published=False, at=AT)
+        with transaction.atomic():
+            locked_segment(tenant_id=tenant.id, segment_id="s1").save()
+            for model, name in ((Customer, "C1"), (LegalEntity, "L1")):
+                row = existing_document(model, tenant_id=tenant.id, external_id=name)
+                model.objects.locked(row.pk).save()
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        for model in (Customer, Segment, Product, LegalEntity):
+            cursor.execute(f"SELECT FROM {model._meta.db_table} FOR KEY SHARE")
+        elsewhere(change)
+    assert set(Segment.objects.values_list("status", flat=True)) == {"INACTIVE"}

@@ -1,6 +1,8 @@
 """Imports that are killed, stopped or run twice at once end with the rows of an undisturbed one."""
 
+import os
 import random
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from accounts.models import Customer
 from core.imports import runs
@@ -67,6 +69,11 @@ def finish(file: Path, *arguments: str) -> dict[str, Any]:
     assert process.returncode == 1, error.decode()  # some rows are always refused
     assert peak < 300 * MEGABYTE
     return orjson.loads(out)
+
+
+def _finds(cursor: Any, query: str) -> bool:
+    cursor.execute(query)
+    return bool(cursor.fetchall())
 
 
 def committed_line() -> int:
@@ -130,6 +137,58 @@ def test_an_import_that_was_terminated_says_how_to_go_on(file):
     assert "run the same command with --resume" in error.decode()
     assert ImportRun.objects.get().state == "stopped"
     assert finish(file, "--resume")["created"] == SEGMENTS * CUSTOMERS
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_a_commit_leaves_no_batch_half_counted(file, monkeypatch, when, number):
+    commit = type(connections["default"]).commit
+    sent = []
+
+    def interrupted_commit(wrapper: Any) -> None:
+        is_third = not sent and ImportRun.objects.filter(rows__gte=20).exists()
+        if is_third and when == "before":
+            sent.append(os.kill(os.getpid(), number))
+        commit(wrapper)
+        if is_third and when == "after":
+            sent.append(os.kill(os.getpid(), number))
+
+    monkeypatch.setattr(type(connections["default"]), "commit", interrupted_commit)
+    answer = run_command("upsert_segment_customers", file, "--tenant", "acme", "--json", "--batch-size", "10")
+
+    run = ImportRun.objects.get()
+    assert (answer.status, answer.json["error"], run.state) == (1, "stopped", "stopped")
+    assert answer.json["created"] == run.created == CustomerAssignment.objects.count() > 0
+    assert len(sent) == 1
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_signal_cancels_the_statement_that_is_running(tenant, site, file, monkeypatch):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN PERFORM pg_sleep(600); RETURN NULL; END'"
+        )
+        cursor.execute(
+            "CREATE TRIGGER wait AFTER INSERT ON segments_customerassignment EXECUTE FUNCTION wait()"
+        )
+    try:
+        process = start(file)
+        sleeping = (
+            "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+        )
+        with connection.cursor() as cursor:
+            while process.poll() is None and not _finds(cursor, sleeping):
+                time.sleep(0.05)
+        process.terminate()
+        _, error = process.communicate(timeout=60)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION wait CASCADE")
+    assert (process.returncode, ImportRun.objects.get().state) == (2, "stopped")
+    assert "run the same command with --resume" in error.decode()
 
 
 @pytest.mark.django_db(transaction=True)
