@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from core.admin import UtcSplitDateTime
 from segments.bodies import Member
 from segments.bulk_add import Line
+from segments.forms.windows import check_window
 from segments.operations.items import NO_SUBCATEGORIES, ItemType
 
 MOST_BYTES = 2_000_000  # what a form may carry besides files, with room for its other fields
@@ -67,9 +68,7 @@ class BulkAddForm(forms.Form):
 
     def clean(self) -> Any:
         cleaned = super().clean()
-        starts_at, ends_at = self.cleaned_data.get("valid_from"), self.cleaned_data.get("valid_to")
-        if starts_at and ends_at and starts_at > ends_at:
-            self.add_error("valid_to", "The end must not be earlier than the start.")
+        check_window(self)
         self.text = self.cleaned_data.get("upload") or self.cleaned_data.get("pasted") or ""
         self.lines = list(self._read(self.text)) if not self.errors else []
         if not self.errors and not self.lines:

@@ -1,6 +1,7 @@
 from typing import Any
 
 from core.admin import DocumentForm
+from segments.forms.windows import check_window
 from segments.models import Segment
 
 
@@ -9,9 +10,7 @@ class WindowForm(DocumentForm):
 
     def clean(self) -> Any:
         cleaned = super().clean()
-        starts_at, ends_at = self.cleaned_data.get("valid_from"), self.cleaned_data.get("valid_to")
-        if starts_at and ends_at and starts_at > ends_at:
-            self.add_error("valid_to", "The end must not be earlier than the start.")
+        check_window(self)
         return cleaned
 
 

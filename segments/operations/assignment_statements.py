@@ -19,6 +19,8 @@ from segments.bodies import AssignmentBody, WireIds
 from segments.errors import SegmentNotFound
 from segments.operations.columns import BodyColumns
 
+LOCK = Sql(" FOR KEY SHARE")
+
 
 class Reference(NamedTuple):
     """Something that an assignment points to in addition to its segment.
@@ -79,26 +81,40 @@ class AssignmentStatements:
         """Lock those of the assignments that exist and return their versions, in one statement."""
         references = self._named_references(named)
         given, _ = given_rows(self.kind.wire_ids, named, listed=[reference.name for reference in references])
-        resolved = self._resolved(references, given)
-        absent = [
-            sql(" AND {column} IS NULL", column=identifier("assignment", other.column))
-            for other in self.kind.references
-            if other not in references
-        ]
+        resolved = self._resolved(references, given, lock=LOCK)
         keys = [identifier("assignment", reference.column) for reference in references]
         statement = sql(
             "{resolved} SELECT resolved.ordinality, assignment.version FROM segment CROSS JOIN resolved"
-            " JOIN {table} AS assignment ON assignment.tenant_id = segment.tenant_id"
-            " AND assignment.segment_id = segment.id AND {same_keys}"
-            " WHERE is_assignable{absent} ORDER BY {keys} FOR UPDATE OF assignment",
+            " JOIN {stored} WHERE is_assignable ORDER BY {keys} FOR UPDATE OF assignment",
             resolved=resolved,
-            table=identifier(self.kind.target.table),
-            same_keys=same_keys("assignment", references),
-            absent=Sql.joined("", absent),
+            stored=self._stored(references),
             keys=Sql.joined(", ", keys),
         )
         found = fetch_rows(statement, prepared=True)
         return {named[ordinality - 1]: version for ordinality, version in found}
+
+    def preview(self, named: Sequence[WireIds]) -> list[tuple[Any, ...]]:
+        """Return what writing would meet, in one statement that locks nothing.
+
+        A result, in order, says whether the row can be assigned and whether it is stored already; then come
+        the keys of its wire ids as `write` returns them. Raises SegmentNotFound.
+        """
+        if not named:
+            return []
+        references = self._named_references(named)
+        given, _ = given_rows(self.kind.wire_ids, named, listed=[reference.name for reference in references])
+        found = fetch_rows(
+            sql(
+                "{resolved} SELECT is_assignable, assignment.id IS NOT NULL, {keys}"
+                " FROM segment CROSS JOIN resolved LEFT JOIN {stored} ORDER BY resolved.ordinality",
+                resolved=self._resolved(references, given, lock=Sql("")),
+                keys=resolved_keys(references),
+                stored=self._stored(references),
+            )
+        )
+        if not found:
+            raise SegmentNotFound(resource_id=self.segment_id)
+        return found
 
     def write(self, rows: Sequence[Sequence[Any]], writes: Sequence[int]) -> list[tuple[Any, ...]]:
         """Create or replace assignments in one statement; return for each whether it was created.
@@ -114,7 +130,7 @@ class AssignmentStatements:
             writes,
             listed=[reference.name for reference in references],
         )
-        resolved = self._resolved(references, given)
+        resolved = self._resolved(references, given, lock=LOCK)
         names = [reference.column for reference in references]
         columns, keys = [*names, *self.kind.values], identifiers(names)
         source = sql(
@@ -132,7 +148,7 @@ class AssignmentStatements:
             " ON is_assignable AND {same_keys} ORDER BY resolved.ordinality",
             resolved=resolved,
             insertion=upsert(target, ["tenant_id", "segment_id", *columns], source, returning=returning),
-            keys=Sql.joined(", ", [identifier("resolved", name) for name in names]),
+            keys=resolved_keys(references),
             same_keys=same_keys("written", references),
         )
         found = fetch_rows(statement, prepared=True)
@@ -148,10 +164,26 @@ class AssignmentStatements:
             if any(row[place] is not None for row in rows)
         ]
 
-    def _resolved(self, references: Sequence[Reference], given: Sql) -> Sql:
-        """Return the beginning of a statement: the `segment` and the `resolved` rows of the batch, locked.
+    def _stored(self, references: Sequence[Reference]) -> Sql:
+        """Return the stored assignments of the resolved rows, as they follow a JOIN."""
+        absent = [
+            sql(" AND {column} IS NULL", column=identifier("assignment", other.column))
+            for other in self.kind.references
+            if other not in references
+        ]
+        return sql(
+            "{table} AS assignment ON assignment.tenant_id = segment.tenant_id"
+            " AND assignment.segment_id = segment.id AND {same_keys}{absent}",
+            table=identifier(self.kind.target.table),
+            same_keys=same_keys("assignment", references),
+            absent=Sql.joined("", absent),
+        )
 
-        Each lookup waits for the one before it, so that locks are always taken in this order.
+    def _resolved(self, references: Sequence[Reference], given: Sql, *, lock: Sql) -> Sql:
+        """Return the beginning of a statement: the `segment` and the `resolved` rows of the batch.
+
+        With a `lock`, what they name is locked. Each lookup waits for the one before it, so that locks are
+        always taken in this order.
         """
         tenant = param(self.tenant_id)
         tables = [sql("WITH given AS MATERIALIZED (SELECT * FROM {given})", given=given)]
@@ -163,8 +195,9 @@ class AssignmentStatements:
                 "{name} AS MATERIALIZED (SELECT {name}.tenant_id, {name}.id, {name}.external_id"
                 " FROM {rows} {name}.tenant_id = {tenant}"
                 " AND {name}.external_id = ANY(ARRAY(SELECT given.{name} FROM given)) AND {all_before}"
-                " ORDER BY {name}.id FOR KEY SHARE)",
+                " ORDER BY {name}.id{lock})",
                 name=name,
+                lock=lock,
                 rows=reference.rows,
                 tenant=tenant,
                 all_before=all_before,
@@ -188,8 +221,9 @@ class AssignmentStatements:
             )
         segment = sql(
             "segment AS MATERIALIZED (SELECT tenant_id, id FROM segments_segment"
-            " WHERE tenant_id = {tenant} AND external_id = {segment_id} AND {all_before} FOR KEY SHARE)",
+            " WHERE tenant_id = {tenant} AND external_id = {segment_id} AND {all_before}{lock})",
             tenant=tenant,
+            lock=lock,
             segment_id=param(self.segment_id),
             all_before=all_before,
         )
@@ -201,6 +235,11 @@ class AssignmentStatements:
             joins=Sql.joined(" ", joins),
         )
         return Sql.joined(", ", [*tables, segment, resolved])
+
+
+def resolved_keys(references: Sequence[Reference]) -> Sql:
+    """Return the keys that the wire ids of a resolved row were found to have."""
+    return Sql.joined(", ", [identifier("resolved", reference.column) for reference in references])
 
 
 def same_keys(table: str, references: Sequence[Reference]) -> Sql:

@@ -62,7 +62,7 @@ def upsert_customer_assignments(
     return upsert_batch(statements, rows, at=at, refusal=refusal)
 
 
-def refusal(row: CustomerAssignmentBody, keys: Sequence[int | None]) -> DomainError:
+def refusal(row: CustomerAssignmentBody | Member, keys: Sequence[int | None]) -> DomainError:
     """Return why the member is not assigned; the keys are those of the customer and the legal entity."""
     customer_id, legal_entity_id = row.customer_id, row.legal_entity_id
     customer, *legal_entity = keys

@@ -191,7 +191,7 @@ def test_counts_stop_at_a_thousand(
     assert ">2+</a>" in staff_browser.get(reverse(f"{SEGMENTS}_changelist")).content.decode()
 
 
-def test_selected_segments_are_switched_on_and_off(
+def test_selected_segments_are_activated_and_deactivated(
     staff_browser: Client, site: Site, clock: type[Clock]
 ) -> None:
     off, on = SegmentFactory(site=site, status="INACTIVE"), SegmentFactory(site=site, status="ACTIVE")
@@ -226,7 +226,7 @@ def test_a_segment_is_deleted_with_its_assignments(staff_browser: Client, site: 
 # --- members and items, one by one ---
 
 
-def test_a_customer_is_assigned_alone_and_for_a_company(staff_browser: Client, site: Site) -> None:
+def test_a_customer_is_assigned_without_and_with_a_company(staff_browser: Client, site: Site) -> None:
     segment = SegmentFactory(site=site)
     contact = ContactAssignmentFactory(legal_entity__tenant=site.tenant)
     values = {"segment": segment.pk, "customer": contact.customer.pk, **JSON}
@@ -600,7 +600,7 @@ def preview_page(browser: Client, **query: Any) -> Any:
     return browser.get(reverse(f"{SEGMENTS}_preview"), query)
 
 
-def test_the_page_shows_what_the_customer_sees_and_nothing_else(
+def test_the_preview_shows_what_counts_for_the_customer_and_nothing_else(
     staff_browser: Client, tenant: Tenant, site: Site
 ) -> None:
     customer = CustomerFactory(tenant=tenant)
@@ -621,7 +621,7 @@ def test_the_page_shows_what_the_customer_sees_and_nothing_else(
     assert (child["id"], child["isSegmentAssigned"]) == ("fruit", True)
 
 
-def test_the_page_looks_at_an_instant(staff_browser: Client, tenant: Tenant, site: Site) -> None:
+def test_the_preview_is_of_an_instant(staff_browser: Client, tenant: Tenant, site: Site) -> None:
     customer = CustomerFactory(tenant=tenant)
     segment = SegmentFactory(site=site, valid_to=datetime(2024, 1, 31, 12, tzinfo=UTC))
     CustomerAssignmentFactory(segment=segment, customer=customer)
@@ -634,7 +634,7 @@ def test_the_page_looks_at_an_instant(staff_browser: Client, tenant: Tenant, sit
     assert "No segment counts for this customer at this moment." in response.content.decode()
 
 
-def test_the_page_looks_on_a_site(staff_browser: Client, tenant: Tenant, site: Site) -> None:
+def test_the_preview_is_of_a_site(staff_browser: Client, tenant: Tenant, site: Site) -> None:
     customer = CustomerFactory(tenant=tenant)
     second = SiteFactory(tenant=tenant, code="second")
     for segment in (SegmentFactory(site=site), wanted := SegmentFactory(site=second)):
@@ -644,7 +644,7 @@ def test_the_page_looks_on_a_site(staff_browser: Client, tenant: Tenant, site: S
     ) == [wanted]
 
 
-def test_the_page_looks_with_a_companys_eyes(staff_browser: Client, tenant: Tenant, site: Site) -> None:
+def test_the_preview_is_for_a_company_acted_for(staff_browser: Client, tenant: Tenant, site: Site) -> None:
     customer = CustomerFactory(tenant=tenant)
     first, second = (
         ContactAssignmentFactory(customer=customer, legal_entity__tenant=tenant).legal_entity

@@ -44,7 +44,7 @@ def test_selected_categories_are_assigned(staff_browser, site, includes_subcateg
     ]
 
 
-def test_categories_that_stand_there_already_stay_as_they_are(staff_browser, site):
+def test_categories_that_are_assigned_already_are_left_unchanged(staff_browser, site):
     segment = SegmentFactory(site=site, external_id="gold")
     shoes = CategoryFactory(tenant=site.tenant, external_id="shoes")
     ItemAssignmentFactory(segment=segment, product=None, category=shoes, includes_subcategories=True)
@@ -74,7 +74,7 @@ def test_an_operators_categories_of_another_tenant_are_left_out(operator_browser
     assert assigned() == [("gold", "own", False, 1)]
 
 
-def test_who_may_not_add_items_may_not_assign_categories(tenant, staff_browser):
+def test_assigning_categories_needs_the_permission_to_add_items(tenant, staff_browser):
     user = User.objects.get(username="staff")
     user.user_permissions.remove(user.user_permissions.get(codename="add_itemassignment"))
     assert choose(staff_browser, CategoryFactory(tenant=tenant), _assign="Assign").status_code == 403

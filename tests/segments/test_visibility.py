@@ -202,7 +202,7 @@ def test_naming_another_entity_than_the_tokens_is_refused(customer: Customer, co
         )
 
 
-def test_naming_a_strangers_entity_is_refused(customer: Customer, company: LegalEntity) -> None:
+def test_naming_the_entity_of_others_is_refused(customer: Customer, company: LegalEntity) -> None:
     LegalEntityFactory(tenant=customer.tenant, external_id="GLOBEX")
 
     with pytest.raises(NotAllowed, match="The customer is not assigned to the legal entity GLOBEX."):
@@ -226,7 +226,7 @@ def test_an_anonymous_caller_belongs_to_nothing_and_costs_nothing(
         assert visible_segments(context, at=now) == ()
 
 
-def test_a_named_customer_is_viewed_by_the_same_rules(customer: Customer, company: LegalEntity) -> None:
+def test_a_named_customer_is_resolved_by_the_same_rules(customer: Customer, company: LegalEntity) -> None:
     identity = Identity(customer.id, customer.external_id)
     tenant_id = customer.tenant_id
 
@@ -266,7 +266,7 @@ def test_an_unknown_site_is_refused(customer: Customer, now: datetime) -> None:
         resolve(Shopper(customer.tenant_id, customer_id=customer.id), at=now, site_code="moon")
 
 
-def test_an_unknown_customer_sees_nothing(tenant: Tenant, now: datetime) -> None:
+def test_an_unknown_customer_belongs_to_nothing(tenant: Tenant, now: datetime) -> None:
     assert resolve(Shopper(tenant.id, customer_number="nobody"), at=now).segment_ids == ()
 
 

@@ -312,7 +312,7 @@ def test_a_shopper_is_shown_own_rows_that_count(
     assert customer_api(customer, legal_entity=buyer.legal_entity).get(CUSTOMERS).json() == [B2B]
 
 
-def test_a_stranger_is_not_told_of_the_segment(
+def test_a_segment_of_others_is_not_found(
     gold: Segment, member: CustomerAssignment, customer_api: Callable[..., Api]
 ) -> None:
     stranger = CustomerFactory(tenant=gold.tenant)
@@ -320,7 +320,7 @@ def test_a_stranger_is_not_told_of_the_segment(
     assert customer_api(stranger).get(CUSTOMERS).status_code == 404
 
 
-def test_own_rows_alone_do_not_open_single_reads_and_searches(
+def test_the_own_scope_does_not_allow_single_reads_and_searches(
     member: CustomerAssignment, service_api: Callable[..., Api]
 ) -> None:
     own = service_api(SEGMENT_READ_OWN)
