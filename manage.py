@@ -4,7 +4,10 @@
 import os
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
+try:
+    from django.core.exceptions import ImproperlyConfigured
+except ModuleNotFoundError:
+    sys.exit("Django is not installed for this Python; run the commands as .venv/bin/python manage.py.")
 
 from config.command_line import CommandLine
 from config.server.embedded_postgres.errors import EmbeddedPostgresError

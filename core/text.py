@@ -47,3 +47,17 @@ def trimmed(text: str) -> str:
         return text.strip()
     visible = [index for index, character in enumerate(text) if has_visible_character(character)]
     return text[visible[0] : visible[-1] + 1] if visible else ""
+
+
+INVISIBLE_AT_ENDS = " \u00a0\u00ad\u200b\u200e\u200f\u2060\ufeff"
+TYPOGRAPHIC_QUOTES = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a"
+
+
+def trimmed_id(text: str) -> str:
+    """Return an id without invisible characters and typographic quotes around it, which come with pasting."""
+    if text.isascii():
+        return text
+    text = text.strip(INVISIBLE_AT_ENDS)
+    if len(text) > 2 and text[0] in TYPOGRAPHIC_QUOTES and text[-1] in TYPOGRAPHIC_QUOTES:
+        text = text[1:-1].strip(INVISIBLE_AT_ENDS)
+    return text

@@ -52,8 +52,8 @@ class Load:
 
         staged = ((number, None, None, None, *values) for number, *values in rows)
         counted = self.progress.counted(label, staged, len(rows))
-        merge = Merge(kind, tenant_id=self.tenant_id, at=self.at)
-        self.note(label, merge.run(counted, refuse=refuse))
+        merge = Merge(kind, tenant_id=self.tenant_id, at=self.at, refuse=refuse)
+        self.note(label, merge.run(counted))
 
     def note_outcomes(
         self,

@@ -10,6 +10,7 @@ import orjson
 
 from core.errors import InvalidInput
 from core.imports.files import UnreadableFile
+from core.text import trimmed_id
 
 REJECT_COLUMNS = ("rejected.line", "rejected.reason", "rejected.message")
 """What a file of rejects has beside the columns; ignored when such a file comes back corrected."""
@@ -65,12 +66,31 @@ def read_number(text: str) -> Decimal | int:
     return number
 
 
+TRUE, FALSE = ("true", "1", "yes", "ja", "wahr"), ("false", "0", "no", "nein", "falsch")
+FLAGS = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
+LIST_SEPARATOR = "|"
+
+
 def read_flag(text: str) -> bool:
-    return {"true": True, "false": False}[text.lower()]
+    return FLAGS[text.strip().lower()]
 
 
 def read_list(text: str) -> list[str]:
-    return [part.strip() for part in text.split("|") if part.strip()]
+    """Return the parts of a list; one that cannot be written with separators is a JSON array of texts."""
+    if text.startswith("["):
+        try:
+            found = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            found = None
+        if isinstance(found, list) and all(isinstance(part, str) for part in found):
+            return found
+    return [part.strip() for part in text.split(LIST_SEPARATOR) if part.strip()]
+
+
+def written_list(parts: Sequence[str]) -> str:
+    """Return the list as `read_list` reads it."""
+    joined = LIST_SEPARATOR.join(parts)
+    return joined if read_list(joined) == list(parts) else orjson.dumps(list(parts)).decode()
 
 
 READERS: dict[ColumnType, Callable[[str], Any] | None] = {
@@ -94,21 +114,40 @@ class Given:
 
 
 class Header:
-    """The first line of a CSV file, understood. Makes bodies of the rows below it.
+    """The first line of a CSV file. Makes bodies of the rows below it.
 
-    Raises UnreadableFile for a column that is unknown, that comes twice, or that is missing.
+    `names` are the names of the columns, empty for one that is ignored: one without a name, or one that is
+    unknown if `ignores_unknown`. `renamed` maps names in the file to columns. Names are compared without
+    regard to case. Raises UnreadableFile for a column that is unknown, that comes twice, or that is missing.
     """
 
-    def __init__(self, names: Sequence[str], columns: Sequence[Column]) -> None:
-        self.names = [name.strip() for name in names]
+    def __init__(
+        self,
+        names: Sequence[str],
+        columns: Sequence[Column],
+        *,
+        renamed: Mapping[str, str] | None = None,
+        ignores_unknown: bool = False,
+    ) -> None:
+        renamed = renamed or {}
+        given = [name.strip() for name in names]
+        for name in renamed:
+            if name not in given:
+                raise UnreadableFile(f"Line 1: there is no column {name!r}, which --map names.")
+        self.names = [_column_name(renamed.get(name, name), columns) for name in given]
+        self.given_names = given
         self.width = len(self.names)
         known = {column.name: column for column in columns}
+        if ignores_unknown:
+            for index, name in enumerate(self.names):
+                if name not in known and name not in REJECT_COLUMNS and not _localized(name, columns):
+                    self.names[index] = ""
         cells: list[tuple[int, tuple[str, ...], ColumnType, str]] = []
         for index, name in enumerate(self.names):
+            if name == "" or name in REJECT_COLUMNS:
+                continue
             if self.names.index(name) != index:
                 raise UnreadableFile(f"Line 1: the column {name} stands there twice.")
-            if name in REJECT_COLUMNS:
-                continue
             column = known.get(name) or _localized(name, columns)
             if column is None:
                 listed = ", ".join(shown_name(column) for column in columns)
@@ -117,6 +156,9 @@ class Header:
         for column in columns:
             if column.is_required and not any(_is_named(column, name) for name in self.names):
                 raise UnreadableFile(f"Line 1: the column {shown_name(column)} is missing.")
+        self.id_names = [
+            name for index, path, _, name in cells if len(path) == 1 and name in known and known[name].is_id
+        ]
         self.ids = [index for index, _, _, name in cells if name in known and known[name].is_id]
         self.flat = [
             (index, path[0]) for index, path, kind, _ in cells if len(path) == 1 and READERS[kind] is None
@@ -139,13 +181,16 @@ class Header:
         if len(row) != self.width:
             raise InvalidInput(f"The line has {len(row)} values, the header has {self.width} columns.")
         body: dict[str, Any] = {name: row[index] for index, name in self.flat if row[index] != ""}
+        for name in self.id_names:
+            if name in body and not body[name].isascii():
+                body[name] = trimmed_id(body[name])
         for index, path, kind, name in self.deep:
             text = row[index]
             if text == "":
                 continue
             reader = READERS[kind]
             try:
-                value = text if reader is None else reader(text)
+                value = reader(text) if reader else trimmed_id(text) if index in self.ids else text
             except (ValueError, KeyError):
                 raise InvalidInput(f"{name} is no {kind.value}: {text[:100]!r}.", field=name) from None
             place = body
@@ -215,6 +260,8 @@ def completed(
     for name in given.names:
         *above, last = name.split(".")
         value = None if name in emptied else member_at(body, name)
+        if value is None and member_at(stored, name) == "":
+            continue  # an empty cell leaves an empty text as it is
         place = whole
         for part in above:
             if not isinstance(place.get(part), dict):
@@ -245,6 +292,20 @@ def _without_empty_objects(body: dict[str, Any], columns: Sequence[Column]) -> d
 
 def _copied(value: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _copied(part) if isinstance(part, dict) else part for name, part in value.items()}
+
+
+def _column_name(name: str, columns: Sequence[Column]) -> str:
+    """Return the name as the column has it, whatever its case in the file."""
+    if any(name == column.name for column in columns) or name in REJECT_COLUMNS:
+        return name
+    prefix, separator, language = name.rpartition(".")
+    for column in columns:
+        if column.type is ColumnType.LOCALIZED:
+            if separator and prefix.lower() == column.name.lower():
+                return f"{column.name}.{language}"
+        elif name.lower() == column.name.lower():
+            return column.name
+    return name
 
 
 def _localized(name: str, columns: Sequence[Column]) -> Column | None:

@@ -1,5 +1,6 @@
 """The commands that import and export files; each app names its kinds in commands of a few lines."""
 
+import codecs
 import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
@@ -21,13 +22,14 @@ from core.imports.files import STANDARD_INPUT, InputFile
 from core.imports.interrupts import StopRequest
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
-from core.imports.records import Format, format_of_name
+from core.imports.records import Format, ReadingOptions, format_of_name
 from core.imports.removals import PERCENT_WITHOUT_LIMIT, REMOVING_MODES, ROWS_WITHOUT_LIMIT, RemovalLimit
 from core.imports.resources import ImportKind
 from core.imports.runner import Report, run_import
-from core.imports.runs import ImportOrder
+from core.imports.runs import ImportOrder, NothingToResume
 from core.tenancy.callers import TenantRecord
 from core.tenancy.models import Tenant
+from core.timestamps import format_time
 from core.unavailability import failure_in_words
 
 ALL_APPLIED, SOME_REFUSED, NOTHING_DONE = 0, 1, 2
@@ -37,6 +39,9 @@ MEANING = {
     Mode.REPLACE: "also removes what the file does not hold, of each segment or category that it names",
     Mode.DELETE: "removes what the file names",
 }
+DELIMITER_HELP = (
+    "of the values of a CSV file: one character, or tab (comma, semicolon or tab, as in the header)"
+)
 PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
 UPDATES = (
     " Of a row that exists an absent column leaves its value alone; an empty cell, or null in JSON Lines,"
@@ -61,6 +66,31 @@ def positive_number(text: str) -> int:
     if not whole_number(text):
         raise ArgumentTypeError("at least 1")
     return int(text)
+
+
+def delimiter(text: str) -> str:
+    """Read a delimiter; a tab may be written as `\\t` or `tab`."""
+    character = {"\\t": "\t", "tab": "\t"}.get(text, text)
+    if len(character) != 1 or character in '"\r\n':
+        raise ArgumentTypeError(f"{text!r} must be one character, or tab")
+    return character
+
+
+def encoding(text: str) -> str:
+    try:
+        return codecs.lookup(text).name
+    except LookupError:
+        raise ArgumentTypeError(
+            f"{text!r} is not an encoding that is known; try utf-8, utf-16, cp1252 or latin-1"
+        ) from None
+
+
+def renaming(text: str) -> tuple[str, str]:
+    """Read `NAME=COLUMN`."""
+    name, separator, column = text.rpartition("=")
+    if not separator or not name.strip() or not column.strip():
+        raise ArgumentTypeError(f"{text!r} must be NAME=COLUMN, such as Email=contactEmail")
+    return name.strip(), column.strip()
 
 
 def removal_limit(text: str) -> RemovalLimit:
@@ -143,6 +173,31 @@ class ImportCommand(BaseCommand):
                 f" {PERCENT_WITHOUT_LIMIT}%% are not removed without it)",
             )
         parser.add_argument("--json", action="store_true", help="answer with one JSON object")
+        parser.add_argument(
+            "--quiet", action="store_true", help="print only errors and refused rows; no progress, no summary"
+        )
+        parser.add_argument("--delimiter", type=delimiter, metavar="CHARACTER", help=DELIMITER_HELP)
+        parser.add_argument(
+            "--encoding", type=encoding, help="of the file, such as cp1252 (UTF-8, or as its byte order mark)"
+        )
+        parser.add_argument(
+            "--map",
+            type=renaming,
+            action="append",
+            default=[],
+            metavar="NAME=COLUMN",
+            help="read the file's column NAME as COLUMN; may be given several times",
+        )
+        parser.add_argument(
+            "--ignore-unknown-columns", action="store_true", help="leave out columns that are unknown"
+        )
+        parser.add_argument(
+            "--skip-rows-without",
+            action="append",
+            default=[],
+            metavar="COLUMN",
+            help="leave out rows that have nothing in COLUMN; may be given several times",
+        )
 
     def handle(self, **options: Any) -> None:
         with StopRequest().noticed() as stop:
@@ -150,7 +205,7 @@ class ImportCommand(BaseCommand):
 
     def _import(self, stop: StopRequest, *, file: str, tenant: str, **options: Any) -> None:
         if options["resume"] and options["dry_run"]:
-            raise CommandError("A rehearsal has nothing to resume.", returncode=NOTHING_DONE)
+            raise CommandError("A dry run has nothing to resume.", returncode=NOTHING_DONE)
         mode = Mode(options.get("mode", self.kind.modes[0]))
         limit = options.get("max_removed")
         if limit and mode not in REMOVING_MODES:
@@ -161,7 +216,7 @@ class ImportCommand(BaseCommand):
         started = monotonic()
         try:
             record = tenant_named(tenant)
-            with InputFile(file) as source:
+            with InputFile(file, encoding=options["encoding"]) as source:
                 order = ImportOrder(
                     kind=self.kind,
                     tenant=record,
@@ -175,28 +230,47 @@ class ImportCommand(BaseCommand):
                     max_rejects=options["max_rejects"],
                     max_removed=limit or RemovalLimit(),
                     rejects_path=options["rejects"],
+                    reading=ReadingOptions(
+                        delimiter=options["delimiter"] or "",
+                        renamed=dict(options["map"]),
+                        ignores_unknown=options["ignore_unknown_columns"],
+                        skipped_without=tuple(options["skip_rows_without"]),
+                    ),
                 )
-                with ImportProgress(source) as progress:
+                with ImportProgress(source, is_quiet=options["quiet"]) as progress:
                     report = run_import(order, progress, stop)
+        except NothingToResume as error:  # a nightly --resume has nothing to do
+            self._skip(error, **{name: options[name] for name in ("json", "quiet")})
+            return
         except DomainError as error:
             self._fail(error.code, error.message, as_json=options["json"])
         except OperationalError as error:
             self._fail("server_failed", failure_in_words(error), as_json=options["json"])
         except KeyboardInterrupt:
             self._fail("stopped", "Stopped before anything was done.", as_json=options["json"])
-        self._answer(order, report, monotonic() - started, as_json=options["json"])
+        self._answer(
+            order, report, monotonic() - started, **{name: options[name] for name in ("json", "quiet")}
+        )
+
+    def _skip(self, reason: DomainError, *, json: bool, quiet: bool) -> None:
+        if json:
+            self.stdout.write(orjson.dumps({"run": None, "message": reason.message}).decode())
+        elif not quiet:
+            self.stdout.write(reason.message)
 
     def _fail(self, code: str, message: str, *, as_json: bool) -> NoReturn:
         if as_json:
             self.stdout.write(orjson.dumps({"error": code, "message": message}).decode())
         raise CommandError(message, returncode=NOTHING_DONE)
 
-    def _answer(self, order: ImportOrder, report: Report, seconds: float, *, as_json: bool) -> None:
+    def _answer(self, order: ImportOrder, report: Report, seconds: float, *, json: bool, quiet: bool) -> None:
         total = report.total
-        if as_json:
+        if json:
             self.stdout.write(orjson.dumps(_as_json(order, report, seconds)).decode())
         else:
-            self._tell(order, report, seconds)
+            if not quiet:
+                self._tell(order, report, seconds)
+            self._show_refusals(order, report)
         status = exit_status(report)
         if report.error is not None:
             raise CommandError(report.error.message, returncode=status)
@@ -223,6 +297,14 @@ class ImportCommand(BaseCommand):
         if report.run is not None:
             self.stdout.write(f"This was import {report.run.pk}.")
 
+    def _show_refusals(self, order: ImportOrder, report: Report) -> None:
+        for refusal in report.first_refusals:
+            self.stdout.write(f"Line {refusal.line:,}: {refusal.message}")
+        more = report.total.refused - len(report.first_refusals)
+        if report.first_refusals and more > 0:
+            where = f"see {order.rejects_path}" if order.rejects_path else "--rejects FILE writes all of them"
+            self.stdout.write(f"{more:,} more refused {'row' if more == 1 else 'rows'}: {where}.")
+
 
 def exit_status(report: Report) -> int:
     """Return 0 when all rows were applied, 1 when some were refused, 2 when nothing was done."""
@@ -236,11 +318,18 @@ def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, An
     answer: dict[str, Any] = {
         "run": report.run.pk if report.run else None,
         "kind": order.kind.name,
+        "file": order.file.name,
+        "tenant": order.tenant.name,
+        "startedAt": format_time(report.started_at),
         "mode": order.mode,
         "dryRun": order.is_rehearsal,
         "rows": total.rows,
         **{name: getattr(total, name) for name in SAID_BY_NAME},
         "refusedByReason": dict(sorted(total.reasons.items())),
+        "firstRefusals": [
+            {"line": refusal.line, "reason": refusal.code, "message": refusal.message}
+            for refusal in report.first_refusals
+        ],
         "unreadLines": report.unread.count,
         "firstUnreadLines": [line for line, _ in report.unread.first],
         "seconds": round(seconds, 3),
@@ -270,6 +359,15 @@ class ExportCommand(BaseCommand):
             choices=[format.value for format in Format],
             help="csv or jsonl, when the name does not tell",
         )
+        parser.add_argument(
+            "--bom", action="store_true", help="begin a CSV file with a byte order mark, which Excel asks for"
+        )
+        parser.add_argument(
+            "--spreadsheet-safe",
+            action="store_true",
+            help="put ' before CSV values that a spreadsheet takes for formulas; an import of such a file"
+            " changes these values",
+        )
 
     def handle(self, *, file: str, tenant: str, **options: Any) -> None:
         chosen = Format(options["format"]) if options["format"] else format_of_name(file) or Format.CSV
@@ -282,6 +380,8 @@ class ExportCommand(BaseCommand):
                     format=chosen,
                     columns=self.kind.columns,
                     languages=used_languages(self.kind.export, record, self.kind.columns),
+                    has_mark=options["bom"],
+                    is_safe=options["spreadsheet_safe"],
                 )
         except DomainError as error:
             raise CommandError(error.message, returncode=NOTHING_DONE) from error
@@ -293,11 +393,12 @@ class ExportCommand(BaseCommand):
 class ImportProgress:
     """Tells standard error how far an import is: by a bar on a terminal, else by a line for each batch."""
 
-    def __init__(self, file: InputFile) -> None:
+    def __init__(self, file: InputFile, *, is_quiet: bool = False) -> None:
         self.file = file
+        self.is_quiet = is_quiet
         self.started = monotonic()
         self.rows = 0
-        self.shows_bar = sys.stderr.isatty()
+        self.shows_bar = sys.stderr.isatty() and not is_quiet
         self.bar = tqdm(
             total=file.size,
             desc="standard input" if file.name == STANDARD_INPUT else Path(file.name).name,
@@ -324,9 +425,14 @@ class ImportProgress:
             )
             self.bar.update(position - self.bar.n)
 
+    def waiting(self, message: str) -> None:
+        """Print what the import waits for."""
+        if not self.is_quiet:
+            sys.stderr.write(f"{message}\n")
+
     def committed(self, line: int, total: Tally) -> None:
         """A batch is done, up to this line."""
-        if not self.shows_bar:
+        if not self.shows_bar and not self.is_quiet:
             done = min(100, 100 * self.file.position // max(self.file.size, 1))
             rate = self.rows / (monotonic() - self.started)
             sys.stderr.write(

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import re
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,11 +15,12 @@ from typing import IO, Any, cast
 import orjson
 import zstandard
 
-from core.imports.columns import Column, ColumnType
-from core.imports.files import STANDARD_INPUT, UnwritableFile
+from core.imports.columns import Column, ColumnType, written_list
+from core.imports.files import BYTE_ORDER_MARK, STANDARD_INPUT, UnwritableFile
 from core.imports.records import Format
 
-LIST_SEPARATOR = "|"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 @contextmanager
@@ -74,21 +76,46 @@ def write_json_lines(stream: IO[bytes], documents: Iterable[str]) -> int:
     return count
 
 
+class _LineEnds:
+    """Ends rows by a line feed. The csv module quotes only the line ends that it is told to write itself."""
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        self.stream = stream
+
+    def write(self, row: str) -> None:
+        self.stream.write(row.removesuffix("\r\n") + "\n")
+
+
 def write_csv(
-    stream: IO[bytes], documents: Iterable[str], columns: Sequence[Column], languages: Sequence[str]
+    stream: IO[bytes],
+    documents: Iterable[str],
+    columns: Sequence[Column],
+    languages: Sequence[str],
+    *,
+    has_mark: bool = False,
+    is_safe: bool = False,
 ) -> int:
-    """Write the documents below a header; localized columns stand once for each language."""
+    """Write the documents below a header; a localized column is written once for each language.
+
+    `has_mark` begins the file with a byte order mark. `is_safe` puts an apostrophe before values that a
+    spreadsheet would run as formulas.
+    """
+    written = _without_formula if is_safe else str
+    if has_mark:
+        stream.write(BYTE_ORDER_MARK)
     exported = [column for column in columns if column.is_exported]
     names = [name for column in exported for name in column_names(column, languages)]
     types = [column.type for column in exported for _ in column_names(column, languages)]
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(_LineEnds(text), lineterminator="\r\n")
     writer.writerow(names)
     paths = [tuple(name.split(".")) for name in names]
     count = 0
     for document in documents:
         body = orjson.loads(document)
-        writer.writerow([cell(find(body, path), kind) for path, kind in zip(paths, types, strict=True)])
+        writer.writerow(
+            [written(cell(find(body, path), kind)) for path, kind in zip(paths, types, strict=True)]
+        )
         count += 1
     text.detach()
     return count
@@ -101,11 +128,17 @@ def write_documents(
     format: Format,
     columns: Sequence[Column],
     languages: Sequence[str],
+    has_mark: bool = False,
+    is_safe: bool = False,
 ) -> int:
     """Write the documents in the format and say how many there were."""
     if format is Format.JSONL:
         return write_json_lines(stream, documents)
-    return write_csv(stream, documents, columns, languages)
+    return write_csv(stream, documents, columns, languages, has_mark=has_mark, is_safe=is_safe)
+
+
+def _without_formula(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(text) else text
 
 
 def column_names(column: Column, languages: Sequence[str]) -> list[str]:
@@ -135,6 +168,6 @@ def cell(value: Any, kind: ColumnType) -> str:
         case ColumnType.JSON:
             return orjson.dumps(value).decode()
         case ColumnType.LIST:
-            return LIST_SEPARATOR.join(value)
+            return written_list(value)
         case _:
             return str(value)

@@ -1,8 +1,10 @@
 """Input files: plain, gzip or zstd, or standard input, read line by line without ever holding them whole."""
 
+import codecs
 import gzip
 import hashlib
 import io
+import re
 import shutil
 import sys
 import tempfile
@@ -16,11 +18,13 @@ import zstandard
 from core.errors import DomainError
 
 STANDARD_INPUT = "-"
+URL = re.compile(r"[a-z][a-z0-9+]*://", re.IGNORECASE)
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_LINE = 4_194_304  # bytes
 CHUNK = 1_048_576
+RECODED_CHUNK = 65_536
 ZSTD_CHUNK = 1_024  # bytes; a zstd block of a few bytes may stand for 128 KiB
 TRUNCATED_ZSTD = "the compressed data ends before its end mark"
 
@@ -44,13 +48,17 @@ Line = tuple[int, bytes, bool]
 class InputFile:
     """A file that is read once or several times. Standard input is kept on disk meanwhile.
 
+    Lines are UTF-8, whatever the encoding of the file: `encoding`, else the one of its byte order mark, else
+    UTF-8. In a file without line feeds, carriage returns end the lines.
+
     `unended_line` is the number of the last line when it has no end of line, else 0; it is known once the
     lines have been read to their end. Raises UnreadableFile when the file cannot be opened, and while
     reading when its compression is broken or was cut off.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, encoding: str | None = None) -> None:
         self.name = path
+        self.encoding = encoding
         try:
             self.raw = _opened(path)
         except OSError as error:
@@ -88,22 +96,28 @@ class InputFile:
         return next((mark for mark in (GZIP, ZSTD) if start.startswith(mark)), b"")
 
     def lines(self) -> Iterator[Line]:
-        """Yield the lines from the first one on, without a byte order mark.
+        """Yield the lines from the first one on, without a byte order mark and without their line feed.
 
         A line longer than 4 MiB is cut, and the rest of it skipped.
         """
         self.unended_line = 0
-        with self._decompressed() as stream:
+        with self._decompressed() as packed:
             number = 0
             ending = b""
             try:
+                stream = self._as_utf8(packed)
                 while content := stream.readline(LONGEST_LINE):
                     number += 1
                     if number == 1:
                         content = content.removeprefix(BYTE_ORDER_MARK)
                     is_too_long = len(content) == LONGEST_LINE and not content.endswith(b"\n")
                     ending = _skip_line(stream) if is_too_long else content[-1:]
-                    yield number, content.rstrip(b"\r\n"), is_too_long
+                    yield number, content.removesuffix(b"\n"), is_too_long
+            except UnicodeError as error:
+                raise UnreadableFile(
+                    f"{self.name} is not {self.encoding or 'UTF-16'} after line {number}:"
+                    " name its encoding by --encoding."
+                ) from error
             except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
                 raise UnreadableFile(
                     f"{self.name} is broken after line {number}: {str(error).rstrip('.')}."
@@ -111,7 +125,16 @@ class InputFile:
         if number and ending not in (b"\n", b"\r"):
             self.unended_line = number
 
-    def _decompressed(self) -> io.BufferedIOBase:
+    def _as_utf8(self, stream: io.BufferedReader) -> io.BufferedReader:
+        encoding = self.encoding or _encoding_of(stream.peek(4)[:4])
+        if encoding:
+            stream = io.BufferedReader(_Recoded(stream, encoding), CHUNK)
+        start = stream.peek(CHUNK)
+        if b"\r" in start and b"\n" not in start:
+            stream = io.BufferedReader(_LineFeeds(stream), CHUNK)
+        return stream
+
+    def _decompressed(self) -> io.BufferedReader:
         mark = self.is_compressed()
         kept_open = _Unclosed(self.raw)
         self.plain = None
@@ -140,6 +163,55 @@ class _Unclosed(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         return self.stream.readinto(buffer)  # type: ignore[attr-defined]
+
+
+def _encoding_of(start: bytes) -> str:
+    """Return the encoding that a byte order mark, or the zeros of UTF-16, show; empty for UTF-8."""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if len(start) == 4 and start[1] == start[3] == 0 and start[0] and start[2]:
+        return "utf-16-le"
+    if len(start) == 4 and start[0] == start[2] == 0 and start[1] and start[3]:
+        return "utf-16-be"
+    return ""
+
+
+class _Recoded(io.RawIOBase):
+    """A stream in another encoding, as UTF-8. Raises UnicodeError while reading."""
+
+    def __init__(self, stream: io.BufferedReader, encoding: str) -> None:
+        self.stream = stream
+        self.decoder = codecs.getincrementaldecoder(encoding)()
+        self.ready = b""
+        self.is_done = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self.ready and not self.is_done:
+            chunk = self.stream.read(RECODED_CHUNK)
+            self.is_done = not chunk
+            self.ready = self.decoder.decode(chunk, final=self.is_done).encode()
+        count = min(len(buffer), len(self.ready))
+        buffer[:count] = self.ready[:count]
+        self.ready = self.ready[count:]
+        return count
+
+
+class _LineFeeds(io.RawIOBase):
+    """A stream with line feeds in place of carriage returns."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self.stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        chunk = self.stream.read1(len(buffer)).replace(b"\r", b"\n")
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
 
 
 class _ZstdStream(io.RawIOBase):
@@ -192,6 +264,10 @@ def _skip_line(stream: io.BufferedIOBase) -> bytes:
 
 def _opened(path: str) -> BinaryIO:
     """Open the file. The caller closes it."""
+    if URL.match(path):
+        raise UnreadableFile(
+            f"{path} is an address, not a file. Pipe what it answers: curl -fsS '{path}' | ... -"
+        )
     if path != STANDARD_INPUT:
         return Path(path).open("rb")
     kept = tempfile.TemporaryFile()  # noqa: SIM115 -- has no name, so a kill leaves nothing behind

@@ -42,8 +42,12 @@ def resolving_statement(
 
 
 def _slice_key(kind: TableKind) -> tuple[list[str], str]:
-    """Return the key that rows are sliced by, and the condition of rows that lack a part of it."""
-    names = [name for name in kind.target.key if name in kind.varying]
+    """Return the key that rows are sliced by, and the condition of rows that lack a part of it.
+
+    It is the key read backwards: all memberships of a customer are in one slice, so that each customer is
+    locked in one transaction, and a slice touches one stretch of the index of each segment.
+    """
+    names = [name for name in reversed(kind.target.key) if name in kind.varying]
     key = [f"coalesce({name}, 0)" if name in kind.nullable else name for name in names]
     required = [f"{name} IS NULL" for name in names if name not in kind.nullable]
     return key, f"({' OR '.join(required)})"
@@ -149,10 +153,15 @@ def _values(kind: TableKind) -> dict[str, str]:
     whole = {part for part in kind.parts.values() if "." not in part}
     for name, type_name in kind.target.columns.items():
         given = f"({kind.values[name]})::{type_name}"
+        if type_name == "timestamptz" and kind.values[name] == f"given.{name}":
+            # The API and exports show milliseconds: a row that gives them means what is stored.
+            stored = f"stored.{name}"
+            given = f"CASE WHEN date_trunc('milliseconds', {stored}) = {given} THEN {stored} ELSE {given} END"
         if kind.spoken and name in kind.merged:
             members = (
                 f"ARRAY(SELECT substr(part, {len(name) + 2}) FROM unnest({kind.spoken}) AS part"
-                f" WHERE starts_with(part, '{name}.'))"
+                f" WHERE starts_with(part, '{name}.')"
+                f" AND stored.{name} -> substr(part, {len(name) + 2}) IS DISTINCT FROM '\"\"')"
             )
             values[name] = (
                 f"CASE WHEN stored.id IS NULL OR '{name}' = ANY({kind.spoken}) THEN {given}"

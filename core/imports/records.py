@@ -1,9 +1,10 @@
 """The rows of a file, one after the other, each with its line number; a bad one never hides the next."""
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +18,9 @@ from core.imports.plain_rows import PlainRow
 LONGEST_FIELD = 1_048_576
 LONGEST_QUOTED_ROW = 1_048_576  # bytes of a row that goes over several lines
 NUL = "\0"
+DELIMITERS = ",;\t"
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+ENCODING_HINT = "A file of a spreadsheet may need --encoding cp1252."
 UNEXPECTED_END = "unexpected end of data"  # what the csv module says of a quote that is open at the end
 
 
@@ -40,6 +44,23 @@ class WrongEncoding(DomainError):
 
 
 NOTHING_GIVEN = Given(frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """How a CSV file is read.
+
+    `delimiter` is told from the header when it is empty. `renamed` maps names of the header to columns.
+    Rows with an empty value in one of the columns of `skipped_without` are left out.
+    """
+
+    delimiter: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    ignores_unknown: bool = False
+    skipped_without: tuple[str, ...] = ()
+
+
+DEFAULT_OPTIONS = ReadingOptions()
 
 
 @dataclass(slots=True)
@@ -83,6 +104,7 @@ def read_records(
     plain: PlainRow | None = None,
     *,
     default_language: str = "en",
+    options: ReadingOptions = DEFAULT_OPTIONS,
 ) -> Iterator[Record]:
     """Yield the rows of the file, plain ones where `plain` says which those are.
 
@@ -91,7 +113,7 @@ def read_records(
     Raises UnreadableFile for a header that does not fit.
     """
     if kind is Format.CSV:
-        return read_csv(file, columns, plain)
+        return read_csv(file, columns, plain, options)
     return read_json_lines(file, BodyColumns(columns, default_language))
 
 
@@ -129,7 +151,7 @@ class _CsvLines:
             text = content.decode()
         except UnicodeDecodeError as error:
             place = error.start + 1
-            self.error = WrongEncoding(f"Line {number} is not UTF-8 at its byte {place}.")
+            self.error = WrongEncoding(f"Line {number} is not UTF-8 at its byte {place}. {ENCODING_HINT}")
             text = content.decode(errors="replace")
         if NUL in text:
             self.error = self.error or WrongEncoding(f"Line {number} has a character that cannot be stored.")
@@ -168,25 +190,79 @@ class _CsvLines:
         del self.taken[1:], self.texts[1:]
 
 
-def read_csv(file: InputFile, columns: Sequence[Column], plain: PlainRow | None = None) -> Iterator[Record]:
-    """Yield the rows below the header line."""
+@dataclass(slots=True)
+class _CsvFile:
+    """A CSV file whose header has been read."""
+
+    lines: _CsvLines
+    reader: Iterator[list[str]]
+    names: list[str]
+    delimiter: str
+
+
+def _open_csv(file: InputFile, options: ReadingOptions) -> _CsvFile:
+    """Read the header. A line `sep=;` above it, as spreadsheets write, names the delimiter."""
+    csv.field_size_limit(LONGEST_FIELD)
     lines = _CsvLines(file)
-    reader = csv.reader(lines, strict=True)
-    header = Header(_header_names(lines, reader), columns)
-    pattern = plain.pattern(header.names) if plain else None
+    first = next(lines.lines, None)
+    delimiter = options.delimiter
+    if first is not None:
+        text = first[1].decode(errors="replace").removesuffix("\r")
+        if named := SEPARATOR_LINE.fullmatch(text):
+            delimiter = delimiter or named[1]
+        else:
+            delimiter = delimiter or _delimiter_of(text)
+            lines.start_row(first)
+    reader = csv.reader(lines, strict=True, delimiter=delimiter or ",")
+    return _CsvFile(lines, reader, _header_names(lines, reader), delimiter or ",")
+
+
+def _delimiter_of(header: str) -> str:
+    """Return the delimiter that comes most often in the header, outside of quotes; the comma in doubt."""
+    unquoted = "".join(header.split('"')[::2])
+    return max(DELIMITERS, key=unquoted.count)
+
+
+def read_csv(
+    file: InputFile,
+    columns: Sequence[Column],
+    plain: PlainRow | None = None,
+    options: ReadingOptions = DEFAULT_OPTIONS,
+) -> Iterator[Record]:
+    """Yield the rows below the header line."""
+    opened = _open_csv(file, options)
+    lines, reader = opened.lines, opened.reader
+    header = _header(opened.names, columns, options)
+    skipped = [_index_of(name, header) for name in options.skipped_without]
+    may_be_plain = plain and opened.delimiter == "," and not skipped
+    pattern = plain.pattern(header.names) if plain and may_be_plain else None
     is_plain = pattern.fullmatch if pattern else lambda content: None
     for line in lines.physical():
-        if is_plain(line[1]):
-            yield Record(line[0], line[1].decode(), is_plain=True)
+        content = line[1]
+        if is_plain(content):
+            yield Record(line[0], content.decode(), is_plain=True)
+            continue
+        if content.endswith(b"\r") and is_plain(content[:-1]):
+            yield Record(line[0], content[:-1].decode(), is_plain=True)
             continue
         lines.start_row(line)
-        record = _read_row(lines, reader, header)
+        record = _read_row(lines, reader, header, skipped)
         if record is not None:
             yield record
 
 
+def _header(names: Sequence[str], columns: Sequence[Column], options: ReadingOptions) -> Header:
+    return Header(names, columns, renamed=options.renamed, ignores_unknown=options.ignores_unknown)
+
+
+def _index_of(name: str, header: Header) -> int:
+    for names in (header.given_names, header.names):
+        if name in names:
+            return names.index(name)
+    raise UnreadableFile(f"Line 1: there is no column {name!r}, which --skip-rows-without names.")
+
+
 def _header_names(lines: _CsvLines, reader: Iterator[list[str]]) -> list[str]:
-    csv.field_size_limit(LONGEST_FIELD)
     try:
         names = next(reader)
     except StopIteration:
@@ -200,8 +276,10 @@ def _header_names(lines: _CsvLines, reader: Iterator[list[str]]) -> list[str]:
     return names
 
 
-def _read_row(lines: _CsvLines, reader: Iterator[list[str]], header: Header) -> Record | None:
-    """Return the row that begins on the line given last; None for an empty line.
+def _read_row(
+    lines: _CsvLines, reader: Iterator[list[str]], header: Header, skipped: Sequence[int]
+) -> Record | None:
+    """Return the row that begins on the line given last; None for an empty or a skipped one.
 
     Of a row that goes over several lines and is none, the first line is refused and the others are read as
     rows of their own: most likely a quote stands there that was not meant as one.
@@ -210,11 +288,14 @@ def _read_row(lines: _CsvLines, reader: Iterator[list[str]], header: Header) -> 
         row = next(reader)
     except (csv.Error, UnclosedQuote) as error:
         return _refused_line(lines, error)
-    if not row:
+    if not any(row):
         return None
     if len(lines.taken) > 1 and not header.may_span_lines(row):
         return _refused_line(lines, UnclosedQuote(lines.first))
+    if len(row) >= header.width and any(row[index].strip() == "" for index in skipped):
+        return None
     source = lines.texts[0] if len(lines.texts) == 1 else "\n".join(lines.texts)
+    source = source.removesuffix("\r")
     if lines.error:
         return Record(lines.first, source, error=lines.error)
     try:
@@ -230,7 +311,7 @@ def _refused_line(lines: _CsvLines, error: csv.Error | UnclosedQuote) -> Record:
     else:
         refusal = lines.error or BrokenLine(f"Line {lines.first} is no CSV: {error}.")
     lines.put_back()
-    return Record(lines.first, lines.texts[0][:LONGEST_FIELD], error=refusal)
+    return Record(lines.first, lines.texts[0].removesuffix("\r")[:LONGEST_FIELD], error=refusal)
 
 
 def read_json_lines(file: InputFile, given_by: BodyColumns) -> Iterator[Record]:
@@ -243,7 +324,9 @@ def read_json_lines(file: InputFile, given_by: BodyColumns) -> Iterator[Record]:
             record.source = content.decode()
         except UnicodeDecodeError as error:
             record.source = content.decode(errors="replace").replace(NUL, "\ufffd")
-            record.error = WrongEncoding(f"Line {number} is not UTF-8 at its byte {error.start + 1}.")
+            record.error = WrongEncoding(
+                f"Line {number} is not UTF-8 at its byte {error.start + 1}. {ENCODING_HINT}"
+            )
             yield record
             continue
         try:
@@ -263,9 +346,24 @@ def read_json_lines(file: InputFile, given_by: BodyColumns) -> Iterator[Record]:
         yield record
 
 
-def header_of(file: InputFile, kind: Format) -> list[str]:
-    """Return the names of a CSV file's header line; none for JSON Lines."""
+@dataclass(frozen=True, slots=True)
+class FileHeader:
+    """The header line of a CSV file: the names in it, the columns that these are, and the delimiter."""
+
+    given_names: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    delimiter: str = ","
+
+
+def header_of(
+    file: InputFile, kind: Format, columns: Sequence[Column], options: ReadingOptions = DEFAULT_OPTIONS
+) -> FileHeader:
+    """Return the header line of a CSV file; an empty one for JSON Lines.
+
+    Raises UnreadableFile for a header that does not fit.
+    """
     if kind is not Format.CSV:
-        return []
-    lines = _CsvLines(file)
-    return [name.strip() for name in _header_names(lines, csv.reader(lines, strict=True))]
+        return FileHeader()
+    opened = _open_csv(file, options)
+    header = _header(opened.names, columns, options)
+    return FileHeader(header.given_names, header.names, opened.delimiter)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from io import SEEK_END, FileIO
 from pathlib import Path
 from typing import Self
@@ -11,7 +12,7 @@ import orjson
 from core.imports.columns import REJECT_COLUMNS
 from core.imports.files import UnwritableFile
 from core.imports.merge import Refusal
-from core.imports.records import Format
+from core.imports.records import FileHeader, Format
 
 BYTES_AT_ONCE = 65_536
 
@@ -19,14 +20,17 @@ BYTES_AT_ONCE = 65_536
 class RejectsFile:
     """Writes refused rows in the format of the source, so that it can be corrected and imported again.
 
-    Nothing is written without a path. `resume_at` cuts the file to what the committed batches wrote. Raises
-    UnwritableFile, which leaves the batch in which it happens unapplied.
+    Nothing is written without a path, and no file is left without a refused row. `resume_at` cuts the file
+    to what the committed batches wrote. Raises UnwritableFile, which leaves the batch in which it happens
+    unapplied.
     """
 
-    def __init__(self, path: Path | None, kind: Format, header: list[str], *, resume_at: int) -> None:
+    def __init__(self, path: Path | None, kind: Format, header: FileHeader, *, resume_at: int) -> None:
         self.kind = kind
-        self.width = len(header)
-        self.kept = [index for index, name in enumerate(header) if name not in REJECT_COLUMNS]
+        names = header.given_names
+        self.delimiter = header.delimiter
+        self.width = len(names)
+        self.kept = [index for index, name in enumerate(names) if name not in REJECT_COLUMNS]
         self.waiting = bytearray()
         self.size = resume_at
         self.path = path
@@ -38,9 +42,10 @@ class RejectsFile:
             self.stream = FileIO(path, "r+" if resume_at else "w")
         except OSError as error:
             raise UnwritableFile(f"{path} cannot be written: {error.strerror}.") from error
+        self.header = b""
         if not resume_at:
             if kind is Format.CSV:
-                self.waiting += csv_line([*(header[index] for index in self.kept), *REJECT_COLUMNS])
+                self.header = self._csv_line([*(names[index] for index in self.kept), *REJECT_COLUMNS])
         elif self.stream.seek(0, SEEK_END) < resume_at:
             self.stream.close()
             raise UnwritableFile(f"{path} is not the file that the import has written refused rows to.")
@@ -52,12 +57,16 @@ class RejectsFile:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.stream is not None:
+        if self.stream is not None and self.path is not None:
             self.stream.close()
+            if self.size == 0 and not self.waiting:
+                self.path.unlink(missing_ok=True)
 
     def add(self, refusal: Refusal) -> None:
         """Write one row."""
         if self.stream is not None:
+            self.waiting += self.header
+            self.header = b""
             self.waiting += self._as_csv(refusal) if self.kind is Format.CSV else self._as_json(refusal)
             if len(self.waiting) > BYTES_AT_ONCE:
                 self.flush()
@@ -77,12 +86,21 @@ class RejectsFile:
 
     def _as_csv(self, refusal: Refusal) -> bytes:
         try:
-            values = next(csv.reader(io.StringIO(refusal.source, newline=""), strict=True), [])
+            values = next(self._read(refusal.source), [])
         except csv.Error:
             values = [refusal.source]  # what is broken comes back whole, in the first column
         padded = [*values, *[""] * (self.width - len(values))]
         kept = [padded[index] for index in self.kept]
-        return csv_line([*kept, str(refusal.line), refusal.code, refusal.message])
+        return self._csv_line([*kept, str(refusal.line), refusal.code, refusal.message])
+
+    def _read(self, source: str) -> Iterator[list[str]]:
+        return csv.reader(io.StringIO(source, newline=""), strict=True, delimiter=self.delimiter)
+
+    def _csv_line(self, values: list[str]) -> bytes:
+        """Return the values as a line of CSV."""
+        buffer = io.StringIO(newline="")
+        csv.writer(buffer, lineterminator="\r\n", delimiter=self.delimiter).writerow(values)
+        return buffer.getvalue().removesuffix("\r\n").encode() + b"\n"
 
     def _as_json(self, refusal: Refusal) -> bytes:
         try:
@@ -93,10 +111,3 @@ class RejectsFile:
             row = {"rejectedText": refusal.source}
         row["rejected"] = {"line": refusal.line, "reason": refusal.code, "message": refusal.message}
         return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def csv_line(values: list[str]) -> bytes:
-    """Return the values as a line of CSV."""
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\n").writerow(values)
-    return buffer.getvalue().encode()

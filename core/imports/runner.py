@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from core.imports.interrupts import StopRequest
 from core.imports.merge import COUNTS, Refusal, SlicedMerge, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
-from core.imports.records import Format, Record, format_of, header_of, read_records
+from core.imports.records import FileHeader, Format, Record, format_of, header_of, read_records
 from core.imports.rejects import RejectsFile
 from core.imports.removals import (
     REMOVING_MODES,
@@ -35,6 +36,7 @@ from core.imports.runs import ImportOrder, counted, end_run, new_run, unfinished
 from core.unavailability import CONTENTION, failure_in_words
 
 KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
+SHOWN_REFUSALS = 5
 KEPT_SOURCE = 2_000  # characters of each kept row
 BATCH_SECONDS = 2.0  # less than a write waits for a lock; a batch holds its locks for a part of that
 LARGEST_SLICE = 10  # batches
@@ -80,6 +82,10 @@ class Listener(Protocol):
         """More rows have been read."""
         ...
 
+    def waiting(self, message: str) -> None:
+        """The import waits for another one."""
+        ...
+
     def committed(self, line: int, total: Tally) -> None:
         """A batch is done, up to this line; the total of all batches so far."""
         ...
@@ -93,6 +99,8 @@ class Report:
     total: Tally = field(default_factory=Tally)
     unread: UnreadLines = field(default_factory=UnreadLines)
     error: DomainError | None = None
+    first_refusals: list[Refusal] = field(default_factory=list)
+    started_at: datetime = field(default_factory=timezone.now)
 
 
 @dataclass(slots=True)
@@ -102,7 +110,7 @@ class ImportAtWork:
     order: ImportOrder
     listener: Listener
     format: Format
-    header: list[str]
+    header: FileHeader
     rejects: RejectsFile
     report: Report
     stop: StopRequest
@@ -126,7 +134,6 @@ class ImportAtWork:
                 self._apply_in_slices(chain([first], islice(records, self._rows_of_part() - 1)))
             else:
                 self._apply(chain([first], islice(records, size - 1)))
-        self.rejects.flush()  # a file without rows has a header all the same
 
     def _read(self) -> Iterator[Record]:
         return read_records(
@@ -135,6 +142,7 @@ class ImportAtWork:
             self.order.columns,
             self.order.kind.writer.plain,
             default_language=self.order.tenant.default_language,
+            options=self.order.reading,
         )
 
     def _records(self) -> Iterator[Record]:
@@ -210,6 +218,8 @@ class ImportAtWork:
 
         def refuse(refusal: Refusal) -> None:
             self.rejects.add(refusal)
+            if len(self.report.first_refusals) < SHOWN_REFUSALS:
+                self.report.first_refusals.append(refusal)
             if len(refusals) < kept:
                 refusals.append(
                     ImportReject(
@@ -230,7 +240,7 @@ class ImportAtWork:
         counts_stored = order.mode in REMOVING_MODES and not self.removals_are_judged
         return Batch(
             records=records,
-            header=self.header,
+            header=self.header.names,
             tenant=order.tenant,
             at=timezone.now(),
             mode=order.mode,
@@ -390,11 +400,16 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
     `error`, beside what had been committed: the run can be resumed then.
     """
     kind = order.format or format_of(order.file)
-    header = header_of(order.file, kind)
-    next(read_records(order.file, kind, order.columns), None)  # a header that does not fit ends it here
+    header = header_of(order.file, kind, order.columns, order.reading)
     check_rejects_path(order)
     notice_gone_clients()
-    run = None if order.is_rehearsal else unfinished_run(order) if order.resumes else new_run(order)
+    run = (
+        None
+        if order.is_rehearsal
+        else unfinished_run(order, listener.waiting)
+        if order.resumes
+        else new_run(order)
+    )
     report = Report(run, total=counted(run) if run else Tally())
     try:
         rejects = RejectsFile(order.rejects_path, kind, header, resume_at=run.rejects_size if run else 0)

@@ -3,6 +3,7 @@
 import getpass
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from core.imports.files import InputFile
 from core.imports.merge import COUNTS, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun, ImportState
-from core.imports.records import Format
+from core.imports.records import DEFAULT_OPTIONS, Format, ReadingOptions
 from core.imports.removals import RemovalLimit
 from core.imports.resources import DELETIONS_AT_ONCE, ImportKind
 from core.sql.locks import Lock
@@ -31,6 +32,12 @@ class NothingToResume(DomainError):
     """No unfinished import of this very file, kind, mode and tenant is known."""
 
     code = "nothing_to_resume"
+
+
+class FileHasChanged(DomainError):
+    """An import of a file of this name is unfinished, but the file is no longer the same."""
+
+    code = "file_has_changed"
 
 
 class ImportIsRunning(Conflict):
@@ -55,6 +62,7 @@ class ImportOrder:
     max_rejects: int | None = None
     max_removed: RemovalLimit = RemovalLimit()
     rejects_path: Path | None = None
+    reading: ReadingOptions = DEFAULT_OPTIONS
 
     @property
     def rows_at_once(self) -> int:
@@ -105,19 +113,25 @@ def new_run(order: ImportOrder) -> ImportRun:
     return run
 
 
-def unfinished_run(order: ImportOrder) -> ImportRun:
-    """Return the last unfinished run of this file, held by this process."""
+def unfinished_run(order: ImportOrder, waiting: Callable[[str], None]) -> ImportRun:
+    """Return the last unfinished run of this file, held by this process.
+
+    Raises NothingToResume, FileHasChanged and ImportIsRunning; `waiting` gets a message first when another
+    process holds the run.
+    """
     runs = ImportRun.objects.filter(tenant=order.tenant.id, kind=order.kind.name, mode=order.mode)
     run = runs.filter(file_digest=order.file.digest()).first()
     if run is None or run.state not in UNFINISHED:
         namesake = runs.filter(file_name=order.file.name, state__in=UNFINISHED).first()
+        if run is None and namesake:
+            raise FileHasChanged(
+                f"The file has changed since import {namesake.pk} of it; run it without --resume."
+            )
         raise NothingToResume(
-            f"The file has changed since import {namesake.pk} of it; run it without --resume."
-            if run is None and namesake
-            else "There is no unfinished import of this file, with this mode, into this tenant;"
-            " run it without --resume."
+            "There is nothing to resume: no import of this file, with this mode, into this tenant is"
+            " unfinished. Run it without --resume to import it."
         )
-    hold_run(run)
+    hold_run(run, waiting)
     run.refresh_from_db()  # what the process that held it until now has committed meanwhile
     run.state, run.message, run.finished_at = ImportState.RUNNING, "", None
     if run.committed_line == 0 and run.committed_slice is None:
@@ -130,10 +144,12 @@ def unfinished_run(order: ImportOrder) -> ImportRun:
     return run
 
 
-def hold_run(run: ImportRun) -> None:
-    """Hold the run until this process ends; raise ImportIsRunning when another one holds it."""
+def hold_run(run: ImportRun, waiting: Callable[[str], None] = lambda message: None) -> None:
+    """Hold the run until this process ends; raise ImportIsRunning when another one goes on holding it."""
     with connection.cursor() as cursor:
-        for _ in range(round(PATIENCE_SECONDS * 10)):
+        for attempt in range(round(PATIENCE_SECONDS * 10)):
+            if attempt == 1:
+                waiting(f"Waiting: import {run.pk} is at work in another process.")
             cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [int(Lock.IMPORT_RUN), run.pk])
             if cursor.fetchone()[0]:
                 return

@@ -69,7 +69,7 @@ def test_codes_that_become_one_are_left_and_named(tenant: Tenant, other_tenant: 
 def test_names_of_segments_are_composed(tenant: Tenant):
     segment = SegmentFactory(site__tenant=tenant)
     Segment.objects.update(name={"en": APART}, description={"en": APART})
-    migration = import_module("segments.migrations.0003_normalize_names").Migration
+    migration = import_module("segments.migrations.0004_normalize_names").Migration
     with connection.cursor() as cursor:
         for step in migration.operations:
             assert isinstance(step, RunSQL)

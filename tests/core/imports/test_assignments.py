@@ -330,7 +330,8 @@ def test_rows_of_another_tenant_are_out_of_reach(shop, upsert, write, other_tena
 def test_without_json_the_counts_and_reasons_are_told_in_words(shop, run, write):
     path = write("rows.csv", "segmentId,customerId", "S1,C1", "S1,C9")
     answer = run("upsert_segment_customers", path, "--tenant", "acme")
-    first, reason, last = answer.text.splitlines()
+    first, reason, last, refused = answer.text.splitlines()
+    assert refused == "Line 3: There is no customer C9."
     assert first.startswith("2 rows: 1 created, 1 refused (")
     assert reason == "  unknown_customer: 1"
     assert last == f"This was import {ImportRun.objects.get().pk}."

@@ -8,9 +8,9 @@ import pytest
 import zstandard
 
 from core.errors import InvalidInput
-from core.imports.columns import Column, ColumnType, Header
+from core.imports.columns import Column, ColumnType, Header, read_list, written_list
 from core.imports.files import LONGEST_LINE, InputFile, UnreadableFile
-from core.imports.records import Format, format_of, read_records
+from core.imports.records import DEFAULT_OPTIONS, Format, ReadingOptions, format_of, read_records
 
 COLUMNS = (
     Column("id", is_required=True),
@@ -106,7 +106,7 @@ def test_bad_lines_are_told_with_their_numbers_and_the_others_are_read(tmp_path)
         (2, {"id": "a", "position": 1, "published": True}),
         (3, "position is no whole number: 'one'."),
         (4, "The line has 2 values, the header has 3 columns."),
-        (5, "Line 5 is not UTF-8 at its byte 1."),
+        (5, "Line 5 is not UTF-8 at its byte 1. A file of a spreadsheet may need --encoding cp1252."),
         (6, "Line 6 is no CSV: ',' expected after '\"'."),
         (7, "published is no true or false: 'perhaps'."),
         (9, "Line 9 has a character that cannot be stored."),
@@ -126,7 +126,7 @@ def test_bad_json_lines_are_told_with_their_numbers_and_the_others_are_read(tmp_
     assert found[1][1].startswith("Line 3 is no JSON: ")
     assert found[2:] == [
         (4, "Line 4 is no JSON object."),
-        (5, "Line 5 is not UTF-8 at its byte 8."),
+        (5, "Line 5 is not UTF-8 at its byte 8. A file of a spreadsheet may need --encoding cp1252."),
         (6, "Line 6 has a character that cannot be stored."),
         (7, {"id": "b", "mixins": {"x": None}}),
     ]
@@ -240,3 +240,107 @@ def test_the_format_is_told_by_the_name_or_else_by_the_first_character(tmp_path,
     path.write_bytes(content)
     with InputFile(str(path)) as file:
         assert format_of(file) is expected
+
+
+def bodies(path, options=DEFAULT_OPTIONS, encoding=None):
+    with InputFile(str(path), encoding=encoding) as file:
+        return [
+            record.error.message if record.error else record.body
+            for record in read_records(file, Format.CSV, COLUMNS, options=options)
+        ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"id,position\r\na,1\r\nb,2\r\n",
+        b"id;position\na;1\nb;2\n",
+        b"id\tposition\na\t1\nb\t2\n",
+        b"sep=;\nid;position\na;1\nb;2\n",
+        "\ufeffid,position\na,1\nb,2\n".encode(),
+        "id,position\na,1\nb,2\n".encode("utf-16"),
+        "id,position\na,1\nb,2\n".encode("utf-16-le"),
+        "id,position\na,1\nb,2\n".encode("utf-16-be"),
+        b"id,position\ra,1\rb,2\r",
+        b"ID,Position,,\na,1,,\n,,,\n\nb,2,,\n",
+    ],
+)
+def test_files_are_read_as_spreadsheets_save_them(tmp_path, content):
+    path = tmp_path / "rows"
+    path.write_bytes(content)
+    assert bodies(path) == [{"id": "a", "position": 1}, {"id": "b", "position": 2}]
+
+
+def test_an_encoding_can_be_named(tmp_path):
+    path = tmp_path / "rows"
+    path.write_bytes("id,name.de\na,M\u00fchle\n".encode("cp1252"))
+    assert bodies(path, encoding="cp1252") == [{"id": "a", "name": {"de": "M\u00fchle"}}]
+    assert bodies(path) == [
+        "Line 2 is not UTF-8 at its byte 4. A file of a spreadsheet may need --encoding cp1252."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [("1", True), ("0", False), ("YES", True), ("no", False), ("ja", True), ("Nein", False), ("WAHR", True)],
+)
+def test_flags_are_read_as_spreadsheets_and_people_write_them(tmp_path, text, flag):
+    path = tmp_path / "rows"
+    path.write_text(f"id,published\na,{text}\n")
+    assert bodies(path) == [{"id": "a", "published": flag}]
+
+
+def test_columns_are_renamed_ignored_and_rows_skipped(tmp_path):
+    path = tmp_path / "rows"
+    path.write_text("Handle,Title,Colour\na,Cup,red\na,,blue\nb,Mug,\n")
+    options = ReadingOptions(
+        renamed={"Handle": "id", "Title": "name.en"}, ignores_unknown=True, skipped_without=("Title",)
+    )
+    assert bodies(path, options) == [{"id": "a", "name": {"en": "Cup"}}, {"id": "b", "name": {"en": "Mug"}}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffa b",
+        "a b\u200b",
+        "\u00a0a b\u00a0",
+        "\u200ea b\u00ad",
+        "\u2060a b",
+        "\u201ea b\u201c",
+        "\u00aba b\u00bb",
+    ],
+)
+def test_what_pasting_leaves_around_an_id_is_trimmed(tmp_path, text):
+    path = tmp_path / "rows"
+    path.write_text(f"position,id\n1,{text}\n", encoding="utf-8")
+    with InputFile(str(path)) as file:
+        [record] = read_records(file, Format.CSV, (Column("id", is_id=True), Column("position")))
+    assert record.body == {"id": "a b", "position": "1"}
+
+
+@pytest.mark.parametrize("parts", [["A|B", "C"], ["["], [" a"], ["", "b"], ["a", "b"], ['["x"]'], ["a\r\nb"]])
+def test_a_list_is_read_as_it_is_written(parts):
+    assert read_list(written_list(parts)) == parts
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"id," + b"x" * 1_100_000 + b"\n",
+        b'"' + b"x" * 1_100_000,
+        b"\xff\xfei\x00d\x00,",
+        b"\x00\x01\x02\x03\n",
+        b'id,"a"b\n',
+        b"id\rname\n",
+        b"\r",
+        b"\xfe\xff\xd8\x00\x00\x61\n",
+    ],
+)
+def test_a_header_that_cannot_be_read_is_one_sentence_and_nothing_is_done(tenant, run, tmp_path, content):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content)
+    answer = run("upsert_segment_customers", path, "--tenant", "acme")
+    assert answer.status == 2
+    assert "\n" not in answer.message
+    assert len(answer.message) < 400

@@ -178,7 +178,9 @@ def test_the_message_names_the_first_lines_and_counts_the_others(three_members, 
         "Nothing was removed or changed, because 7 lines could not be read. Line 2:"
     )
     assert "And 2 more." in answer.message
-    assert answer.text.splitlines()[-2] == "Lines that could not be read: 7 (2, 3, 4, 5, 6, ...)."
+    lines = answer.text.splitlines()
+    assert "Lines that could not be read: 7 (2, 3, 4, 5, 6, ...)." in lines
+    assert lines[-1] == "2 more refused rows: --rejects FILE writes all of them."
 
 
 @pytest.mark.parametrize("stray", ['S1,"C2', 'S1,C"2', '"S1,C2'], ids=["opens-id", "within", "opens-line"])
@@ -198,7 +200,11 @@ def test_a_stray_quote_is_reported_with_the_lines_that_were_not_read(shop, run, 
     rejects = tmp_path / "rejects.csv"
     answer = run("upsert_segment_customers", path, "--tenant", "acme", "--rejects", rejects)
     assert answer.status == 1
-    first, reason, unread, _ = answer.text.splitlines()
+    first, reason, unread, _, *refused = answer.text.splitlines()
+    assert refused == [
+        "Line 3: Line 3 has a quote that is not closed within 1 MiB.",
+        "Line 5: Line 5 has a quote that is not closed within 1 MiB.",
+    ]
     assert first.startswith("5 rows: 3 created, 2 refused (")
     assert (reason, unread) == ("  broken_line: 2", "Lines that could not be read: 2 (3, 5).")
     assert customers_of_s1() == {"C1", "C3", "C5"}

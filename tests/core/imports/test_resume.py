@@ -225,31 +225,33 @@ def test_two_files_in_opposite_order_do_not_deadlock(tenant, file, tmp_path):
 
 def test_there_is_nothing_to_resume_without_an_unfinished_import_of_this_file(shop, upsert, write):
     path = write("rows.csv", "segmentId,customerId", "S1,C1")
-    assert upsert("segment_customers", path, "--resume").json["error"] == "nothing_to_resume"
+    answer = upsert("segment_customers", path, "--resume")
+    assert (answer.status, answer.json["run"]) == (0, None)
+    assert answer.json["message"].startswith("There is nothing to resume")
     upsert("segment_customers", path)
-    assert upsert("segment_customers", path, "--resume").json["error"] == "nothing_to_resume"
+    assert upsert("segment_customers", path, "--resume").json["run"] is None
     ImportRun.objects.update(state="stopped")
     other = write("other.csv", "segmentId,customerId", "S1,C2")
-    assert upsert("segment_customers", other, "--resume").status == 2
-    assert upsert("segment_customers", path, "--resume", "--mode", "delete").status == 2
-    assert upsert("segment_customers", path, "--resume").status == 0
+    assert upsert("segment_customers", other, "--resume").json["run"] is None
+    assert upsert("segment_customers", path, "--resume", "--mode", "delete").json["run"] is None
+    assert upsert("segment_customers", path, "--resume").json["run"] == ImportRun.objects.get().pk
 
 
-def test_a_rehearsal_is_not_resumed(shop, run, write):
+def test_a_dry_run_is_not_resumed(shop, run, write):
     path = write("rows.csv", "segmentId,customerId", "S1,C1")
     answer = run("upsert_segment_customers", path, "--tenant", "acme", "--resume", "--dry-run")
-    assert (answer.status, answer.message) == (2, "A rehearsal has nothing to resume.")
+    assert (answer.status, answer.message) == (2, "A dry run has nothing to resume.")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_an_import_that_another_process_works_on_is_not_resumed(
-    shop, upsert: Callable[..., Any], write, monkeypatch
+    shop, upsert: Callable[..., Any], write, monkeypatch, capsys
 ):
     path = write("rows.csv", "segmentId,customerId", "S1,C1")
     upsert("segment_customers", path)
     run = ImportRun.objects.get()
     ImportRun.objects.update(state="running")
-    monkeypatch.setattr(runs, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(runs, "PATIENCE_SECONDS", 0.3)
     other = connection.copy()
     try:
         with other.cursor() as cursor:
@@ -257,4 +259,5 @@ def test_an_import_that_another_process_works_on_is_not_resumed(
         assert upsert("segment_customers", path, "--resume").json["error"] == "import_is_running"
     finally:
         other.close()
+    assert f"Waiting: import {run.pk} is at work in another process." in capsys.readouterr().err
     assert upsert("segment_customers", path, "--resume").json["run"] == run.pk

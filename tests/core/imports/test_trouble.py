@@ -14,6 +14,7 @@ from core.imports.models import ImportReject, ImportRun
 from segments.models import CustomerAssignment
 from tests.core.imports.conftest import members
 from tests.core.imports.processes import start_command
+from tests.factories.accounts import CustomerFactory
 
 FULL_DISK = Path("/dev/full")  # a device of Linux that has no room, ever
 HEADER = "segmentId,customerId"
@@ -63,10 +64,42 @@ def test_another_file_is_not_taken_for_the_rejects_of_a_stopped_import(shop, ups
     assert other.read_text() == "something else\n"
 
 
-def test_a_file_of_rejects_has_a_header_even_when_no_row_came(shop, upsert, write, tmp_path):
+def test_no_file_of_rejects_is_left_when_no_row_was_refused(shop, upsert, write, tmp_path):
     rejects = tmp_path / "rejects.csv"
-    upsert("segment_customers", write("rows.csv", HEADER), "--rejects", rejects)
-    assert rejects.read_text() == f"{HEADER},rejected.line,rejected.reason,rejected.message\n"
+    upsert("segment_customers", write("rows.csv", HEADER, "S1,C1"), "--rejects", rejects)
+    assert not rejects.exists()
+
+
+def test_a_quiet_import_prints_only_refused_rows(shop, run, write):
+    answer = run(
+        "upsert_segment_customers", write("rows.csv", HEADER, "S1,C1"), "--tenant", "acme", "--quiet"
+    )
+    assert (answer.status, answer.text) == (0, "")
+    path = write("more.csv", HEADER, *(f"S1,X{number}" for number in range(7)))
+    answer = run("upsert_segment_customers", path, "--tenant", "acme", "--quiet")
+    assert answer.text.splitlines() == [
+        *(f"Line {number + 2}: There is no customer X{number}." for number in range(5)),
+        "2 more refused rows: --rejects FILE writes all of them.",
+    ]
+
+
+def test_files_of_other_systems_are_imported_by_flags(shop, upsert, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes("Segment;Customer;Colour\r\nS1;C1;red\r\nS1;;blue\r\n".encode("utf-16"))
+    flags = ("--map", "Segment=segmentId", "--map", "Customer=customerId", "--ignore-unknown-columns")
+    answer = upsert("segment_customers", path, *flags, "--skip-rows-without", "Customer")
+    assert answer.counts == {"created": 1}
+    assert (answer.json["file"], answer.json["tenant"]) == (str(path), "acme")
+
+
+def test_exports_for_spreadsheets_run_no_formulas(shop, run, tmp_path):
+    CustomerFactory(tenant=shop.tenant, external_id="F", company="=1+1", first_name="-5")
+    path = tmp_path / "rows.csv"
+    run("export_customers", path, "--tenant", "acme", "--bom", "--spreadsheet-safe")
+    content = path.read_bytes()
+    assert content.startswith(b"\xef\xbb\xbfid,")
+    assert b",'=1+1," in content
+    assert b",-5," in content
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl"])
@@ -90,8 +123,18 @@ def test_a_folder_is_no_file(shop, upsert, tmp_path):
 
 def test_a_file_in_another_encoding_is_named_so(shop, upsert, tmp_path):
     path = tmp_path / "rows.csv"
-    path.write_bytes(f"{HEADER}\nS1,C1\n".encode("utf-16"))
-    assert upsert("segment_customers", path).message == "Line 1 is not UTF-8 at its byte 1."
+    path.write_bytes(f"{HEADER}\nS1,C1\n\u00e9,C1\n".encode("cp1252"))
+    answer = upsert("segment_customers", path)
+    assert answer.json["firstRefusals"][0]["message"] == (
+        "Line 3 is not UTF-8 at its byte 1. A file of a spreadsheet may need --encoding cp1252."
+    )
+    assert upsert("segment_customers", path, "--encoding", "utf-16").status == 2
+
+
+def test_an_address_is_no_file(upsert):
+    answer = upsert("segment_customers", "https://example.com/rows.csv")
+    assert answer.status == 2
+    assert "curl" in answer.message
 
 
 def test_a_file_that_changed_is_not_resumed(shop, upsert, write):

@@ -10,7 +10,7 @@ WHERE {column}::text IS NOT NFC NORMALIZED AND {column}::text !~ '\\[bfnrt][\u03
 class Migration(migrations.Migration):
     """Puts the names and descriptions of segments into NFC, as they are written from now on."""
 
-    dependencies = [("segments", "0002_assortment_revision")]
+    dependencies = [("segments", "0003_mixins_may_be_absent")]
 
     operations = [
         migrations.RunSQL(NORMALIZE.format(column=column), migrations.RunSQL.noop)
