@@ -11,7 +11,7 @@ from accounts.operations.customers import delete_customers
 from accounts.representations import CUSTOMERS as ANSWER
 from core.bodies import read_body
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
-from core.imports.resources import Export, ImportKind, Removal, TableWriter
+from core.imports.resources import Export, ImportResource, Removal, TableWriter
 from core.imports.shadows import Rows
 from core.imports.stages import json_text
 from core.representation.fields import Json, Nested, Text
@@ -43,7 +43,7 @@ def remove_customers(tenant: TenantRecord, numbers: Sequence[str], at: datetime)
     return outcomes
 
 
-CUSTOMER_FILES = ImportKind(
+CUSTOMER_FILES = ImportResource(
     name="customers",
     noun="customers",
     columns=(

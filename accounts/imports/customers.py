@@ -2,7 +2,7 @@
 
 from accounts.bodies import CustomerBody
 from accounts.models import Customer
-from core.imports.merge_specs import Check, TableKind, earlier_holder, plain_values
+from core.imports.merge_specs import Check, MergeSpec, earlier_holder, plain_values
 from core.sql.upserts import UpsertTarget, column_type
 
 PARTS = {
@@ -32,7 +32,7 @@ DETAILS = {
     if field.column in GIVEN_COLUMNS
 }
 
-CUSTOMERS = TableKind(
+CUSTOMERS = MergeSpec(
     name="customers",
     target=UpsertTarget.of(
         Customer,

@@ -2,13 +2,13 @@
 
 from accounts.models import ContactAssignment
 from accounts.operations.legal_entity_imports import DETAILS, TARGET
-from core.imports.merge_specs import Reference, TableKind, plain_values
+from core.imports.merge_specs import MergeSpec, Reference, plain_values
 from core.sql.upserts import UpsertTarget
 
 GIVEN = {"external_id": "text", **DETAILS}
 STAMPS = {"tenant_id": "%(tenant)s", "created_at": "%(at)s", "modified_at": "%(at)s"}
 
-LEGAL_ENTITIES = TableKind(
+LEGAL_ENTITIES = MergeSpec(
     name="legal entities",
     target=TARGET,
     given={**GIVEN, "parent": "text"},
@@ -17,7 +17,7 @@ LEGAL_ENTITIES = TableKind(
 )
 """A legal entity by id. Its parent comes in an earlier batch, or is stored."""
 
-CONTACTS = TableKind(
+CONTACTS = MergeSpec(
     name="contact assignments",
     target=UpsertTarget.of(
         ContactAssignment, "tenant_id", "customer_id", "legal_entity_id", created_only=("external_id",)

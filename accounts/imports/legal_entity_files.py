@@ -12,8 +12,8 @@ from accounts.representations import LEGAL_ENTITIES as ANSWER
 from core.bodies import read_body
 from core.errors import NotFound
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
-from core.imports.exports import stored_bodies
-from core.imports.resources import Export, ImportKind, OperationWriter, Removal, one_by_one
+from core.imports.exporting import stored_bodies
+from core.imports.resources import Export, ImportResource, OperationWriter, Removal, one_by_one
 from core.imports.shadows import Rows
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
@@ -117,7 +117,7 @@ def remove_entity(tenant: TenantRecord, external_id: str, at: datetime) -> None:
     delete_legal_entity(tenant_id=tenant.id, external_id=external_id)
 
 
-LEGAL_ENTITY_FILES = ImportKind(
+LEGAL_ENTITY_FILES = ImportResource(
     name="legal_entities",
     noun="legal entities",
     columns=COLUMNS,

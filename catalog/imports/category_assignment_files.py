@@ -9,7 +9,7 @@ from catalog.representations import ASSIGNMENT
 from core.bodies import Reference, read_body
 from core.imports.columns import Column
 from core.imports.merge_statements import Mode
-from core.imports.resources import Export, ImportKind, TableWriter
+from core.imports.resources import Export, ImportResource, TableWriter
 from core.representation.fields import Nested, Text
 from core.representation.representations import Representation
 from core.tenancy.callers import TenantRecord
@@ -38,7 +38,7 @@ def key_of(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
     return {"category": category, "product": product}
 
 
-PRODUCTS_IN_CATEGORIES = ImportKind(
+PRODUCTS_IN_CATEGORIES = ImportResource(
     name="category_assignments",
     noun="products in categories",
     columns=(

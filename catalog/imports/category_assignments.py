@@ -2,10 +2,10 @@
 
 from catalog.models import CategoryAssignment
 from catalog.subtrees import is_category
-from core.imports.merge_specs import Reference, TableKind
+from core.imports.merge_specs import MergeSpec, Reference
 from core.sql.upserts import UpsertTarget
 
-CATEGORY_ASSIGNMENTS = TableKind(
+CATEGORY_ASSIGNMENTS = MergeSpec(
     name="category assignments",
     target=UpsertTarget.of(
         CategoryAssignment, "tenant_id", "category_id", "product_id", created_only=("external_id",)

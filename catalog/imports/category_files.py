@@ -13,8 +13,8 @@ from catalog.representations import CATEGORY as ANSWER
 from catalog.subtrees import is_category
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
-from core.imports.exports import stored_bodies
-from core.imports.resources import Export, ImportKind, OperationWriter, Removal
+from core.imports.exporting import stored_bodies
+from core.imports.resources import Export, ImportResource, OperationWriter, Removal
 from core.imports.shadows import Rows
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
@@ -103,7 +103,7 @@ def remove_categories(tenant: TenantRecord, ids: Sequence[str], at: datetime) ->
     return outcomes
 
 
-CATEGORY_FILES = ImportKind(
+CATEGORY_FILES = ImportResource(
     name="categories",
     noun="categories",
     columns=COLUMNS,

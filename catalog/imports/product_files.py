@@ -15,7 +15,7 @@ from catalog.representations import PRODUCT as ANSWER
 from core.bodies import LanguageContext, read_body
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
-from core.imports.resources import Export, ImportKind, Removal, TableWriter
+from core.imports.resources import Export, ImportResource, Removal, TableWriter
 from core.imports.shadows import Rows
 from core.imports.stages import json_text
 from core.representation.fields import Json, Nested
@@ -65,7 +65,7 @@ def remove_products(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> l
     return outcomes
 
 
-PRODUCT_FILES = ImportKind(
+PRODUCT_FILES = ImportResource(
     name="products",
     noun="products",
     columns=(

@@ -2,7 +2,7 @@
 
 from catalog.bodies import DETAILS as OWN_ATTRIBUTES
 from catalog.operations.products import OWN_COLUMNS, TARGET
-from core.imports.merge_specs import Check, TableKind, earlier_holder, plain_values
+from core.imports.merge_specs import Check, MergeSpec, earlier_holder, plain_values
 
 GIVEN = {
     name: type for name, type in TARGET.columns.items() if name in OWN_COLUMNS and name != "product_type"
@@ -13,7 +13,7 @@ INVISIBLE = (
 )
 """Characters that nobody sees, as `core.text.has_visible_character` has them, in a class of PostgreSQL's."""
 
-PRODUCTS = TableKind(
+PRODUCTS = MergeSpec(
     name="products",
     target=TARGET,
     given=GIVEN,

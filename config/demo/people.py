@@ -10,7 +10,7 @@ from accounts.imports.legal_entities import CONTACTS, LEGAL_ENTITIES
 from config.demo.rows import NO_MIXINS, Load, numbered
 from config.demo.shop import CURRENCY, CUSTOMER_PASSWORD, SITE
 from config.demo.source import SourceRow
-from core.imports.merge_specs import TableKind
+from core.imports.merge_specs import MergeSpec
 from core.imports.stages import json_text
 
 DEMOGRAPHICS = {
@@ -140,6 +140,6 @@ def company_row(company: Company) -> tuple[object, ...]:
     )
 
 
-def row_of(kind: TableKind, **values: object) -> tuple[object, ...]:
+def row_of(kind: MergeSpec, **values: object) -> tuple[object, ...]:
     """Return the values as the kind takes a row: one for each column of `given`, in its order."""
     return tuple([values[name] for name in kind.given])

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from core.imports.merge import Merge, Refusal, Tally
-from core.imports.merge_specs import TableKind
+from core.imports.merge_specs import MergeSpec
 from core.sql.upserts import RowResult
 
 NO_MIXINS = "{}"
@@ -44,7 +44,7 @@ class Load:
     tallies: dict[str, Tally] = field(default_factory=dict)
     refused: list[RefusedRow] = field(default_factory=list)
 
-    def merge(self, label: str, kind: TableKind, rows: Sequence[Sequence[Any]], *, file: str = "") -> None:
+    def merge(self, label: str, kind: MergeSpec, rows: Sequence[Sequence[Any]], *, file: str = "") -> None:
         """Merge rows, each beginning with its row number in the file, under a label."""
 
         def refuse(refusal: Refusal) -> None:

@@ -16,15 +16,14 @@ from tqdm import tqdm
 
 from core.errors import DomainError
 from core.imports.columns import shown_name
-from core.imports.exporting import output_file, write_documents
-from core.imports.exports import exported_documents, used_languages
+from core.imports.exporting import exported_documents, output_file, used_languages, write_documents
 from core.imports.files import STANDARD_INPUT, InputFile
 from core.imports.interrupts import StopRequest
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
 from core.imports.records import Format, ReadingOptions, format_of_name
 from core.imports.removals import PERCENT_WITHOUT_LIMIT, REMOVING_MODES, ROWS_WITHOUT_LIMIT, RemovalLimit
-from core.imports.resources import ImportKind
+from core.imports.resources import ImportResource
 from core.imports.runner import Report, run_import
 from core.imports.runs import ImportOrder, NothingToResume
 from core.tenancy.callers import TenantRecord
@@ -116,7 +115,7 @@ def tenant_named(name: str) -> TenantRecord:
 class ImportCommand(BaseCommand):
     """Imports a file of one kind. Exit status: 0 all rows applied, 1 some refused, 2 nothing done."""
 
-    kind: ClassVar[ImportKind]
+    kind: ClassVar[ImportResource]
     requires_system_checks = []  # addresses and admin pages play no part
 
     @property
@@ -223,7 +222,7 @@ class ImportCommand(BaseCommand):
                     file=source,
                     format=Format(options["format"]) if options["format"] else None,
                     mode=mode,
-                    is_rehearsal=options["dry_run"],
+                    dry_run=options["dry_run"],
                     is_atomic=options["atomic"],
                     resumes=options["resume"],
                     batch_size=options["batch_size"],
@@ -279,7 +278,7 @@ class ImportCommand(BaseCommand):
 
     def _tell(self, order: ImportOrder, report: Report, seconds: float) -> None:
         total = report.total
-        verb = "would be " if order.is_rehearsal else ""
+        verb = "would be " if order.dry_run else ""
         counts = [f"{getattr(total, name):,} {verb}{name}" for name in SAID_BY_NAME if getattr(total, name)]
         rate = total.rows / seconds if seconds else 0
         self.stdout.write(
@@ -322,7 +321,7 @@ def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, An
         "tenant": order.tenant.name,
         "startedAt": format_time(report.started_at),
         "mode": order.mode,
-        "dryRun": order.is_rehearsal,
+        "dryRun": order.dry_run,
         "rows": total.rows,
         **{name: getattr(total, name) for name in SAID_BY_NAME},
         "refusedByReason": dict(sorted(total.reasons.items())),
@@ -334,7 +333,7 @@ def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, An
         "firstUnreadLines": [line for line, _ in report.unread.first],
         "seconds": round(seconds, 3),
     }
-    if order.is_rehearsal:
+    if order.dry_run:
         answer["emptied"] = dict(sorted(total.emptied.items()))
     if report.error is not None:
         answer |= {"error": report.error.code, "message": report.error.message}
@@ -344,7 +343,7 @@ def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, An
 class ExportCommand(BaseCommand):
     """Exports all rows of one kind of a tenant to a file that the import takes."""
 
-    kind: ClassVar[ImportKind]
+    kind: ClassVar[ImportResource]
     requires_system_checks = []
 
     @property

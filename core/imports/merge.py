@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from core.imports.merge_specs import EMPTIED, TableKind
+from core.imports.merge_specs import EMPTIED, MergeSpec
 from core.imports.merge_statements import (
     BEFORE,
     GIVEN,
@@ -69,7 +69,7 @@ class Tally:
     """What became of rows. `repeated` rows were overridden by a later row of the same batch.
 
     `stored` says how many rows there were before anything was removed: by the key of their scope (see
-    TableKind), or under 0 for all rows of the kind. `gone` counts the removed rows and those that were
+    MergeSpec), or under 0 for all rows of the kind. `gone` counts the removed rows and those that were
     deleted along with them. `emptied` says of which columns the values would go, and in how many rows; only
     a dry run counts that.
     """
@@ -117,7 +117,7 @@ class Merge:
     in the transaction when anything was written.
     """
 
-    kind: TableKind
+    kind: MergeSpec
     tenant_id: int
     at: datetime
     mode: Mode = Mode.UPSERT
@@ -128,7 +128,7 @@ class Merge:
     changed: Callable[[], None] | None = None
 
     def run(self, rows: Iterable[Sequence[Any] | CopiedRows]) -> Tally:
-        """Apply rows (see `TableKind.stage`) and count what became of them, in one transaction."""
+        """Apply rows (see `MergeSpec.stage`) and count what became of them, in one transaction."""
         with (
             transaction.atomic(),
             connection.cursor() as cursor,
@@ -360,7 +360,7 @@ class SlicedMerge:
             return self.merge._apply_resolved(cursor)
 
 
-def _notice_sizes(cursor: Any, kind: TableKind) -> None:
+def _notice_sizes(cursor: Any, kind: MergeSpec) -> None:
     """Have PostgreSQL look at the tables of a kind that it takes for empty while there is something in them.
 
     It does so after a vacuum that came when nothing in the table was committed yet. Then any index seems as

@@ -62,7 +62,7 @@ WINDOW_CHECK = Check(
 
 
 @dataclass(frozen=True, slots=True)
-class TableKind:
+class MergeSpec:
     """A kind of row that is merged into one table by statements over all rows at once.
 
     `given` maps the parts of a row to PostgreSQL types. `values` says what goes into each column of the
@@ -126,7 +126,7 @@ class TableKind:
         """Return the parts of these columns of a file."""
         return [part for name in names if (part := self.part_of(name)) is not None]
 
-    def for_header(self, names: Sequence[str], *, counts_emptied: bool) -> "TableKind":
+    def for_header(self, names: Sequence[str], *, counts_emptied: bool) -> "MergeSpec":
         """Return the kind of rows of which each has these columns, and no others."""
         parts = self.parts_of(names)
         quoted = ", ".join("'" + part.replace("'", "''").replace("%", "%%") + "'" for part in parts)
@@ -138,7 +138,7 @@ class TableKind:
             left_alone=frozenset(whole.difference(parts)) | self.merged.difference(_columns_of(parts)),
         )
 
-    def by_row(self, *, counts_emptied: bool) -> "TableKind":
+    def by_row(self, *, counts_emptied: bool) -> "MergeSpec":
         """Return the kind of rows of which each says itself which columns it has."""
         return replace(self, spoken=SPOKEN_BY_ROW, notes=(SPOKEN, EMPTIED) if counts_emptied else (SPOKEN,))
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from core.imports.merge_specs import Reference, TableKind
+from core.imports.merge_specs import MergeSpec, Reference
 
 GIVEN = "import_given"
 RESOLVED = "import_resolved"
@@ -24,7 +24,7 @@ class Mode(StrEnum):
 
 
 def resolving_statement(
-    kind: TableKind, mode: Mode, *, is_kept: bool = False, after: Sequence[int] | None = None
+    kind: MergeSpec, mode: Mode, *, is_kept: bool = False, after: Sequence[int] | None = None
 ) -> str:
     """Return the statement that makes `import_resolved` of `import_given`: one row a line, keys looked up.
 
@@ -41,7 +41,7 @@ def resolving_statement(
     return f"CREATE TEMPORARY TABLE {RESOLVED} ON COMMIT {ending} AS {rows}"
 
 
-def _slice_key(kind: TableKind) -> tuple[list[str], str]:
+def _slice_key(kind: MergeSpec) -> tuple[list[str], str]:
     """Return the key that rows are sliced by, and the condition of rows that lack a part of it.
 
     It is the key read backwards: all memberships of a customer are in one slice, so that each customer is
@@ -53,7 +53,7 @@ def _slice_key(kind: TableKind) -> tuple[list[str], str]:
     return key, f"({' OR '.join(required)})"
 
 
-def slicing_statements(kind: TableKind) -> tuple[str, str]:
+def slicing_statements(kind: MergeSpec) -> tuple[str, str]:
     """Return the statements that make `import_part`, sorted by key, and `import_resolved` of a slice of it.
 
     Rows of one key have the same `position`, the number of rows before them.
@@ -72,14 +72,14 @@ def slicing_statements(kind: TableKind) -> tuple[str, str]:
     return sort, take
 
 
-def key_reading_statement(kind: TableKind) -> str:
+def key_reading_statement(kind: MergeSpec) -> str:
     """Return the statement that reads the last key of a slice; none when all its rows lack a part of it."""
     key, incomplete = _slice_key(kind)
     descending = ", ".join(f"{part} DESC" for part in key)
     return f"SELECT {', '.join(key)} FROM {RESOLVED} WHERE NOT {incomplete} ORDER BY {descending} LIMIT 1"
 
 
-def _resolved_rows(kind: TableKind, mode: Mode) -> str:
+def _resolved_rows(kind: MergeSpec, mode: Mode) -> str:
     values = _values(kind)
     joins = [kind.joins] + [
         f"LEFT JOIN {reference.table} AS {reference.alias} ON {reference.alias}.tenant_id = %(tenant)s"
@@ -106,7 +106,7 @@ def _resolved_rows(kind: TableKind, mode: Mode) -> str:
     return f"SELECT {', '.join(columns)} FROM {GIVEN} AS given {' '.join(joins)}"
 
 
-def resolving_again_statement(kind: TableKind, mode: Mode) -> str:
+def resolving_again_statement(kind: MergeSpec, mode: Mode) -> str:
     """Return the statement that resolves those rows again whose stored row changed before it was locked."""
     names = [name for name in kind.varying if name not in kind.target.key]
     assignments = ", ".join(f"{name} = fresh.{name}" for name in [*names, "same", "refusal"])
@@ -126,7 +126,7 @@ def change_finding_statement() -> str:
     )
 
 
-def emptying_statement(kind: TableKind) -> str:
+def emptying_statement(kind: MergeSpec) -> str:
     """Return the statement that counts the parts of stored rows which would be emptied, by part."""
     differing = [
         f"WHEN part = '{name}' THEN stored.{name} IS DISTINCT FROM chosen.{name}"
@@ -147,7 +147,7 @@ def emptying_statement(kind: TableKind) -> str:
     )
 
 
-def _values(kind: TableKind) -> dict[str, str]:
+def _values(kind: MergeSpec) -> dict[str, str]:
     """Return the expression of each column of the row as it is to be written."""
     values = {}
     whole = {part for part in kind.parts.values() if "." not in part}
@@ -177,7 +177,7 @@ def _values(kind: TableKind) -> dict[str, str]:
     return values
 
 
-def _same(kind: TableKind, values: dict[str, str]) -> str:
+def _same(kind: MergeSpec, values: dict[str, str]) -> str:
     if not kind.compared:
         return "TRUE"
     stored = ", ".join(f"stored.{name}" for name in kind.compared)
@@ -189,7 +189,7 @@ def _with_results(condition: str, values: Mapping[str, str]) -> str:
     return RESULT.sub(lambda found: f"({values[found[1]]})", condition)
 
 
-def _refusals(kind: TableKind, mode: Mode, values: Mapping[str, str]) -> list[str]:
+def _refusals(kind: MergeSpec, mode: Mode, values: Mapping[str, str]) -> list[str]:
     cases = ["WHEN given.refusal IS NOT NULL THEN given.refusal"]
     cases += [
         f"WHEN given.{reference.column} IS NOT NULL AND {reference.alias}.id IS NULL THEN"
@@ -211,7 +211,7 @@ def _refusals(kind: TableKind, mode: Mode, values: Mapping[str, str]) -> list[st
     return cases
 
 
-def surveying_statement(kind: TableKind) -> str:
+def surveying_statement(kind: MergeSpec) -> str:
     """Return the statement that counts `import_resolved`: new, differing, same and refused rows, and named.
 
     `named` is an array: how many rows name something, for each reference.
@@ -225,19 +225,19 @@ def surveying_statement(kind: TableKind) -> str:
     )
 
 
-def key_counting_statement(kind: TableKind) -> str:
+def key_counting_statement(kind: MergeSpec) -> str:
     """Return the statement that counts the keys of the accepted rows."""
     key = ", ".join(name for name in kind.target.key if name in kind.varying)
     return f"SELECT count(*) FROM (SELECT DISTINCT {key} FROM {RESOLVED} WHERE refusal IS NULL) AS keys"
 
 
-def chosen_rows(kind: TableKind) -> str:
+def chosen_rows(kind: MergeSpec) -> str:
     """A SELECT of the accepted rows, one a key: the last line counts."""
     key = ", ".join(name for name in kind.target.key if name in kind.varying)
     return f"SELECT DISTINCT ON ({key}) * FROM {RESOLVED} WHERE refusal IS NULL ORDER BY {key}, line DESC"
 
 
-def named_rows(kind: TableKind) -> str:
+def named_rows(kind: MergeSpec) -> str:
     """The stored rows that accepted lines name."""
     return (
         f"FROM {kind.target.table} AS stored"
@@ -245,7 +245,7 @@ def named_rows(kind: TableKind) -> str:
     )
 
 
-def superfluous_rows(kind: TableKind) -> str:
+def superfluous_rows(kind: MergeSpec) -> str:
     """The stored rows of the named scopes that no line names, refused lines included.
 
     They are compared by their keys: another import may have created rows since these lines were resolved.
@@ -264,7 +264,7 @@ def superfluous_rows(kind: TableKind) -> str:
     )
 
 
-def removing_statement(kind: TableKind, rows: str) -> str:
+def removing_statement(kind: MergeSpec, rows: str) -> str:
     """Return the statement that removes rows, locked in key order, and notes them as they were."""
     return (
         f"WITH locked AS MATERIALIZED (SELECT stored.* {rows} ORDER BY {_ordered(kind)} FOR UPDATE),"
@@ -274,7 +274,7 @@ def removing_statement(kind: TableKind, rows: str) -> str:
     )
 
 
-def holding_statement(kind: TableKind, reference: Reference) -> str:
+def holding_statement(kind: MergeSpec, reference: Reference) -> str:
     """Return the statement that keeps what rows name from being deleted; it answers how many are missing."""
     key = kind.column_of(reference)
     return (
@@ -286,7 +286,7 @@ def holding_statement(kind: TableKind, reference: Reference) -> str:
     )
 
 
-def refusing_statement(kind: TableKind, reference: Reference) -> str:
+def refusing_statement(kind: MergeSpec, reference: Reference) -> str:
     """Return the statement that refuses rows whose reference was deleted before it could be held."""
     key = kind.column_of(reference)
     return (
@@ -296,7 +296,7 @@ def refusing_statement(kind: TableKind, reference: Reference) -> str:
     )
 
 
-def scope_locking_statement(kind: TableKind) -> str:
+def scope_locking_statement(kind: MergeSpec) -> str:
     """Return the statement that lets one replacement of a scope wait for another."""
     [scope] = [reference for reference in kind.references if kind.column_of(reference) == kind.scope]
     return (
@@ -305,7 +305,7 @@ def scope_locking_statement(kind: TableKind) -> str:
     )
 
 
-def scope_counting_statement(kind: TableKind) -> str:
+def scope_counting_statement(kind: MergeSpec) -> str:
     """Return the statement that counts the stored rows of each named scope, by its key."""
     return (
         f"SELECT {kind.scope}, count(*) FROM {kind.target.table} WHERE tenant_id = %(tenant)s"
@@ -313,7 +313,7 @@ def scope_counting_statement(kind: TableKind) -> str:
     )
 
 
-def locking_statement(kind: TableKind) -> str:
+def locking_statement(kind: MergeSpec) -> str:
     """Return the statement that locks the rows about to change, in key order, and keeps them as they are."""
     return (
         f"WITH locked AS MATERIALIZED (SELECT stored.* FROM {kind.target.table} AS stored WHERE stored.id IN"
@@ -334,7 +334,7 @@ def version_checking_statement() -> str:
     )
 
 
-def writing_statement(kind: TableKind, mode: Mode) -> str:
+def writing_statement(kind: MergeSpec, mode: Mode) -> str:
     """Return the INSERT ... ON CONFLICT of a merge.
 
     It answers how many rows were created and changed, and the keys of created rows as an int8multirange.
@@ -362,7 +362,7 @@ def writing_statement(kind: TableKind, mode: Mode) -> str:
     )
 
 
-def _resolution(kind: TableKind, mode: Mode) -> str:
+def _resolution(kind: MergeSpec, mode: Mode) -> str:
     if mode is Mode.INSERT or not kind.compared:
         return "DO NOTHING"
     target = kind.target
@@ -376,5 +376,5 @@ def _resolution(kind: TableKind, mode: Mode) -> str:
     return f"DO UPDATE SET {', '.join(assignments)} WHERE ROW({stored}) IS DISTINCT FROM ROW({given})"
 
 
-def _ordered(kind: TableKind) -> str:
+def _ordered(kind: MergeSpec) -> str:
     return ", ".join(f"stored.{name}" for name in kind.target.key)

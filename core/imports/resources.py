@@ -15,7 +15,7 @@ from core.document_sizes import LARGEST_DOCUMENT, check_document_size
 from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
 from core.imports.columns import Column, completed, member_at
 from core.imports.merge import Merge, Refusal, SlicedMerge, Tally
-from core.imports.merge_specs import EMPTIED, SPOKEN, TableKind
+from core.imports.merge_specs import EMPTIED, SPOKEN, MergeSpec
 from core.imports.merge_statements import Mode
 from core.imports.plain_rows import PlainRow
 from core.imports.records import Record
@@ -36,7 +36,7 @@ NOTED = {SPOKEN: "names", EMPTIED: "emptied"}  # what a row of a file has of eac
 class Batch:
     """Rows to apply at once, for whom and how.
 
-    `is_rehearsal` says what would happen, and writes nothing. `header` names the columns of a CSV file. A
+    `dry_run` says what would happen, and writes nothing. `header` names the columns of a CSV file. A
     whole file may come as one batch: who keeps rows in memory takes them in parts of `size` rows.
     `refuse` takes every row that is not applied, `unread` the line and the reason of those that may mean any
     stored row. `count_stored` says how many rows of the kind the tenant has; None says that the tally needs
@@ -49,7 +49,7 @@ class Batch:
     tenant: TenantRecord
     at: datetime
     mode: Mode
-    is_rehearsal: bool
+    dry_run: bool
     size: int
     refuse: Callable[[Refusal], None]
     unread: Callable[[int, str], None]
@@ -88,7 +88,7 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
-class ImportKind:
+class ImportResource:
     """A kind of row in files. `name` is that of its commands, `upsert_<name>` and `export_<name>`.
 
     `batch_size` bounds how long a batch holds its locks: less than a write waits for them. A table of many
@@ -111,15 +111,15 @@ class ImportKind:
     part_size: int = 0
 
 
-_resources: dict[str, ImportKind] = {}
+_resources: dict[str, ImportResource] = {}
 
 
-def register(*resources: ImportKind) -> None:
+def register(*resources: ImportResource) -> None:
     """Make kinds of row known by name. Called in the `imports` package of each app."""
     _resources.update({resource.name: resource for resource in resources})
 
 
-def registered_resources() -> dict[str, ImportKind]:
+def registered_resources() -> dict[str, ImportResource]:
     """Return every kind of row that files can hold, by name. Imports the `imports` package of each app."""
     autodiscover_modules("imports")
     return dict(_resources)
@@ -140,7 +140,7 @@ class TableWriter:
     anything was written.
     """
 
-    table: TableKind
+    table: MergeSpec
     read: Callable[[Mapping[str, Any], TenantRecord], Sequence[Any]]
     key_of: Callable[[Mapping[str, Any]], Mapping[str, str | None] | None] = lambda body: None
     remove: "Removal | None" = None
@@ -165,22 +165,22 @@ class TableWriter:
             tenant_id=batch.tenant.id,
             at=batch.at,
             mode=batch.mode,
-            write=not batch.is_rehearsal,
+            write=not batch.dry_run,
             counts_stored=batch.count_stored is not None,
             refuse=batch.refuse,
             written=batch.written,
             changed=self.changed,
         )
 
-    def _table_of(self, batch: Batch) -> TableKind:
+    def _table_of(self, batch: Batch) -> MergeSpec:
         """Return the table as rows of this batch are merged into it: what they do not say stays as it is."""
         if not self.table.parts or batch.mode not in UPDATING_MODES:
             return self.table
         if batch.header:
-            return self.table.for_header(batch.header, counts_emptied=batch.is_rehearsal)
-        return self.table.by_row(counts_emptied=batch.is_rehearsal)
+            return self.table.for_header(batch.header, counts_emptied=batch.dry_run)
+        return self.table.by_row(counts_emptied=batch.dry_run)
 
-    def _rows(self, batch: Batch, table: TableKind) -> Iterator[Sequence[Any] | CopiedRows]:
+    def _rows(self, batch: Batch, table: MergeSpec) -> Iterator[Sequence[Any] | CopiedRows]:
         read, tenant = self.read, batch.tenant
         lines: list[str] = []
         copied: Callable[[int, str], str] | None = None
@@ -283,7 +283,7 @@ def one_transaction(batch: Batch, tables: Mapping[str, Rows]) -> AbstractContext
 
     So a dry run holds no lock that a write waits for, however long it takes.
     """
-    return shadowed(tables, batch.tenant.id) if batch.is_rehearsal else transaction.atomic()
+    return shadowed(tables, batch.tenant.id) if batch.dry_run else transaction.atomic()
 
 
 def refuse(tally: Tally, batch: Batch, refusal: Refusal) -> None:
@@ -346,7 +346,7 @@ class OperationWriter(Generic[Row]):
             return remove_rows(batch, self.remove)
         tally = Tally()
         parts: Iterable[Sequence[Record]] = batch.parts(batch.size)
-        if not batch.is_rehearsal:
+        if not batch.dry_run:
             parts = list(parts)
         with one_transaction(batch, self.tables):
             for part in parts:
@@ -451,7 +451,7 @@ class OperationWriter(Generic[Row]):
                 tally.created += 1
             else:
                 tally.changed += 1
-                if batch.is_rehearsal:
+                if batch.dry_run:
                     self._count_emptied(record, plan.stored, tally)
 
     def _count_emptied(self, record: Record, stored: Mapping[str, Mapping[str, Any]], tally: Tally) -> None:

@@ -1,4 +1,4 @@
-"""Imports a file batch by batch, so that it can be rehearsed, stopped, resumed and undone."""
+"""Imports a file batch by batch, so that it can be stopped, resumed and undone, and has a dry run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -93,7 +93,7 @@ class Listener(Protocol):
 
 @dataclass(slots=True)
 class Report:
-    """What an import came to. `run` is None for a rehearsal, which leaves no trace."""
+    """What an import came to. `run` is None for a dry run, which leaves no trace."""
 
     run: ImportRun | None
     total: Tally = field(default_factory=Tally)
@@ -104,7 +104,7 @@ class Report:
 
 
 @dataclass(slots=True)
-class ImportAtWork:
+class ImportRunner:
     """An import while it runs."""
 
     order: ImportOrder
@@ -194,7 +194,7 @@ class ImportAtWork:
         Does a dry run of the whole file, which locks nothing, also when some of it was removed before.
         """
         if not self.order.max_removed.allows_everything:
-            batch = self._batch(self._read(), refuse=lambda refusal: None, is_rehearsal=True)
+            batch = self._batch(self._read(), refuse=lambda refusal: None, dry_run=True)
             tally = self.order.kind.writer.write(batch)
             try:
                 self._check_removals(tally)
@@ -233,9 +233,7 @@ class ImportAtWork:
 
         return refuse
 
-    def _batch(
-        self, records: Iterator[Record], *, refuse: Callable[[Refusal], None], is_rehearsal: bool
-    ) -> Batch:
+    def _batch(self, records: Iterator[Record], *, refuse: Callable[[Refusal], None], dry_run: bool) -> Batch:
         order, run = self.order, self.report.run
         counts_stored = order.mode in REMOVING_MODES and not self.removals_are_judged
         return Batch(
@@ -244,7 +242,7 @@ class ImportAtWork:
             tenant=order.tenant,
             at=timezone.now(),
             mode=order.mode,
-            is_rehearsal=is_rehearsal,
+            dry_run=dry_run,
             size=order.rows_of_part,
             refuse=refuse,
             unread=self._note_unknown_key,
@@ -256,7 +254,7 @@ class ImportAtWork:
         refusals: list[ImportReject] = []
         run = self.report.run
         refuse = self._keeping_refusals(refusals)
-        batch = self._batch(records, refuse=refuse, is_rehearsal=self.order.is_rehearsal)
+        batch = self._batch(records, refuse=refuse, dry_run=self.order.dry_run)
         with self._noting_failure(run, refusals), transaction.atomic():
             tally = self.order.kind.writer.write(batch)
             written = self.rejects.flush()
@@ -277,7 +275,7 @@ class ImportAtWork:
         assert isinstance(writer, TableWriter)
         assert run is not None
         refusals: list[ImportReject] = []
-        batch = self._batch(records, refuse=self._keeping_refusals(refusals), is_rehearsal=False)
+        batch = self._batch(records, refuse=self._keeping_refusals(refusals), dry_run=False)
         after = run.committed_slice["key"] if run.committed_slice else None
         size = self.order.rows_at_once
         with writer.in_slices(batch, after=after) as part:
@@ -337,7 +335,7 @@ class ImportAtWork:
         refused = self.report.total.refused + tally.refused
         if self.order.mode is Mode.REPLACE and self.report.unread.count:
             raise self.report.unread.error()
-        if self.order.is_atomic and tally.refused and not self.order.is_rehearsal:
+        if self.order.is_atomic and tally.refused and not self.order.dry_run:
             raise NotAllOrNothing(
                 f"{tally.refused:,} rows were refused, so nothing was applied: it is all or nothing."
             )
@@ -388,8 +386,8 @@ def rows_of_next_slice(order: ImportOrder, rows: int, seconds: float, has_change
 
 
 def is_whole_file(order: ImportOrder) -> bool:
-    """Say whether the file is applied at once: all or nothing, a replacement, or a rehearsal."""
-    return order.is_atomic or order.is_rehearsal or order.mode in WHOLE_FILE_MODES
+    """Say whether the file is applied at once: all or nothing, a replacement, or a dry run."""
+    return order.is_atomic or order.dry_run or order.mode in WHOLE_FILE_MODES
 
 
 def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Report:
@@ -405,7 +403,7 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
     notice_gone_clients()
     run = (
         None
-        if order.is_rehearsal
+        if order.dry_run
         else unfinished_run(order, listener.waiting)
         if order.resumes
         else new_run(order)
@@ -415,7 +413,7 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
         rejects = RejectsFile(order.rejects_path, kind, header, resume_at=run.rejects_size if run else 0)
         with rejects, stop.guarded():
             removed = report.total.removed
-            ImportAtWork(order, listener, kind, header, rejects, report, stop, removed).run()
+            ImportRunner(order, listener, kind, header, rejects, report, stop, removed).run()
     except (*NOT_APPLIED, UnreadableFile, UnwritableFile) as error:
         report.error = error
         end_run(run, ImportState.FAILED, error)
@@ -447,7 +445,7 @@ def end_in_words(report: Report, error: Exception) -> str:
 
 def stopped(report: Report) -> ImportStopped:
     if report.run is None:
-        return ImportStopped("Stopped. It was a rehearsal: nothing has changed.")
+        return ImportStopped("Stopped. It was a dry run: nothing has changed.")
     return ImportStopped("Stopped. What was committed stays; run the same command with --resume to go on.")
 
 

@@ -18,7 +18,7 @@ from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun, ImportState
 from core.imports.records import DEFAULT_OPTIONS, Format, ReadingOptions
 from core.imports.removals import RemovalLimit
-from core.imports.resources import DELETIONS_AT_ONCE, ImportKind
+from core.imports.resources import DELETIONS_AT_ONCE, ImportResource
 from core.sql.locks import Lock
 from core.tenancy.callers import TenantRecord
 
@@ -50,12 +50,12 @@ class ImportIsRunning(Conflict):
 class ImportOrder:
     """What an operator wants. `batch_size` None is the kind's own; `max_rejects` None allows any number."""
 
-    kind: ImportKind
+    kind: ImportResource
     tenant: TenantRecord
     file: InputFile
     format: Format | None = None
     mode: Mode = Mode.UPSERT
-    is_rehearsal: bool = False
+    dry_run: bool = False
     is_atomic: bool = False
     resumes: bool = False
     batch_size: int | None = None

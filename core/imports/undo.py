@@ -8,9 +8,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from core.errors import Conflict, InvalidInput
-from core.imports.merge_specs import TableKind
+from core.imports.merge_specs import MergeSpec
 from core.imports.models import ImportRun, ImportState
-from core.imports.resources import Export, ImportKind, TableWriter
+from core.imports.resources import Export, ImportResource, TableWriter
 from core.imports.runs import hold_run, release_run
 from core.representation.fields import Languages
 from core.representation.representations import Representation
@@ -53,7 +53,7 @@ class Undone:
 
 
 @transaction.atomic
-def undo_import(*, run: ImportRun, kind: ImportKind, at: datetime) -> Undone:
+def undo_import(*, run: ImportRun, kind: ImportResource, at: datetime) -> Undone:
     """Put every row back that the run created, changed or removed, unless somebody else changed it since.
 
     A row counts as untouched when it has the version that the run gave it. Rows are locked in key order.
@@ -80,7 +80,7 @@ def undo_import(*, run: ImportRun, kind: ImportKind, at: datetime) -> Undone:
     return Undone(deleted, restored, made_again, kept)
 
 
-def _find_touched(cursor: Any, run: ImportRun, table: TableKind) -> None:
+def _find_touched(cursor: Any, run: ImportRun, table: MergeSpec) -> None:
     """Make `import_undone`: each row that the run touched, the version it got, and how it was before.
 
     A row that one run touched several times is put back to what it was before the first time.
@@ -121,7 +121,7 @@ def _find_touched(cursor: Any, run: ImportRun, table: TableKind) -> None:
     )
 
 
-def _delete_created(cursor: Any, table: TableKind) -> int:
+def _delete_created(cursor: Any, table: MergeSpec) -> int:
     cursor.execute(
         f"DELETE FROM {table.target.table} AS stored USING {UNDONE} AS touched"
         " WHERE stored.id = touched.row_id AND touched.action = 'created' AND touched.kept IS NULL"
@@ -129,7 +129,7 @@ def _delete_created(cursor: Any, table: TableKind) -> int:
     return cursor.rowcount
 
 
-def _restore_changed(cursor: Any, table: TableKind, at: datetime) -> int:
+def _restore_changed(cursor: Any, table: MergeSpec, at: datetime) -> int:
     if not table.compared:
         return 0
     assignments = [f"{name} = formerly.{name}" for name in table.compared]
@@ -144,7 +144,7 @@ def _restore_changed(cursor: Any, table: TableKind, at: datetime) -> int:
     return cursor.rowcount
 
 
-def _make_removed_again(cursor: Any, table: TableKind) -> int:
+def _make_removed_again(cursor: Any, table: MergeSpec) -> int:
     for reference in table.references:
         column = next(name for name, value in table.values.items() if value == f"{reference.alias}.id")
         cursor.execute(

@@ -7,8 +7,8 @@ from typing import Any
 from core.bodies import read_body
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
-from core.imports.exports import stored_bodies
-from core.imports.resources import Export, ImportKind, OperationWriter, Removal, one_by_one
+from core.imports.exporting import stored_bodies
+from core.imports.resources import Export, ImportResource, OperationWriter, Removal, one_by_one
 from core.imports.shadows import Rows
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
@@ -119,7 +119,7 @@ def remove_coupon(tenant: TenantRecord, code: str, at: datetime) -> None:
     delete_coupon(tenant_id=tenant.id, code=code, at=at)
 
 
-COUPON_FILES = ImportKind(
+COUPON_FILES = ImportResource(
     name="coupons",
     noun="coupons",
     columns=COLUMNS,

@@ -8,7 +8,7 @@ from core.imports.columns import Column, ColumnType
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
 from core.imports.records import Record
-from core.imports.resources import Batch, Export, ImportKind, one_transaction, refusal_of, refuse
+from core.imports.resources import Batch, Export, ImportResource, one_transaction, refusal_of, refuse
 from core.imports.shadows import Rows
 from coupons.bodies import PastRedemption
 from coupons.operations.history import import_redemptions
@@ -60,7 +60,7 @@ class HistoryWriter:
             refuse(tally, batch, refusal_of(record, error))
 
 
-REDEMPTION_FILES = ImportKind(
+REDEMPTION_FILES = ImportResource(
     name="redemptions",
     noun="redemptions",
     columns=(

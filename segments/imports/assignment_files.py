@@ -6,7 +6,7 @@ from typing import Any
 from core.bodies import LONGEST_REFERENCE, read_body
 from core.imports.merge_statements import Mode
 from core.imports.plain_rows import PlainRow
-from core.imports.resources import Export, ImportKind, TableWriter
+from core.imports.resources import Export, ImportResource, TableWriter
 from core.representation.fields import Boolean, Json, Nested, Text
 from core.representation.representations import Representation
 from core.tenancy.callers import TenantRecord
@@ -84,7 +84,7 @@ MIXINS = {
     "metadata": Nested({"mixins": Json("assignment.mixin_schemas")}),
 }
 
-MEMBERS_OF_SEGMENTS = ImportKind(
+MEMBERS_OF_SEGMENTS = ImportResource(
     name="segment_customers",
     noun="customers of segments",
     columns=columns_of(
@@ -123,7 +123,7 @@ MEMBERS_OF_SEGMENTS = ImportKind(
     is_undoable=True,
 )
 
-ITEMS_OF_SEGMENTS = ImportKind(
+ITEMS_OF_SEGMENTS = ImportResource(
     name="segment_items",
     noun="items of segments",
     columns=columns_of(

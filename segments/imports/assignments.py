@@ -6,7 +6,7 @@ from typing import Literal
 from catalog.subtrees import is_category
 from core.bodies import Reference
 from core.imports import merge_specs
-from core.imports.merge_specs import WINDOW_CHECK, Check, TableKind, plain_values
+from core.imports.merge_specs import WINDOW_CHECK, Check, MergeSpec, plain_values
 from core.sql.upserts import UpsertTarget
 from segments.bodies import CustomerAssignmentBody, ItemAssignmentBody
 from segments.imports.columns import parts_of
@@ -52,7 +52,7 @@ def values_of(details: Mapping[str, str]) -> dict[str, str]:
 MEMBER_DETAILS = details_of(CUSTOMER_ASSIGNMENTS)
 ITEM_DETAILS = details_of(ITEM_ASSIGNMENTS)
 
-SEGMENT_CUSTOMERS = TableKind(
+SEGMENT_CUSTOMERS = MergeSpec(
     name="segment customers",
     target=CUSTOMER_ASSIGNMENTS,
     given={
@@ -93,7 +93,7 @@ SEGMENT_CUSTOMERS = TableKind(
 )
 """A customer of a segment, by themselves or for a legal entity that they are a contact of."""
 
-SEGMENT_ITEMS = TableKind(
+SEGMENT_ITEMS = MergeSpec(
     name="segment items",
     target=ITEM_ASSIGNMENTS,
     given={

@@ -91,7 +91,7 @@ def column_type(kind: inspect.Type) -> ColumnType:
 
 
 def parts_of(kind: type[Body], columns: Mapping[str, str], **stored_as: str) -> dict[str, str]:
-    """Return the parts of a `TableKind` whose target has these columns.
+    """Return the parts of a `MergeSpec` whose target has these columns.
 
     `stored_as` names the target's column for attributes of the body that have another name there.
     """

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from core.bodies import LanguageContext, read_body
-from core.imports.resources import Export, ImportKind, Removal, TableWriter
+from core.imports.resources import Export, ImportResource, Removal, TableWriter
 from core.imports.shadows import Rows
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
@@ -43,7 +43,7 @@ def remove_segments(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> l
     return outcomes
 
 
-SEGMENT_FILES = ImportKind(
+SEGMENT_FILES = ImportResource(
     name="segments",
     noun="segments",
     columns=columns_of(IdentifiedSegmentBody, status="ACTIVE or INACTIVE, which is meant when absent"),

@@ -1,6 +1,6 @@
 """Segments as rows of an import."""
 
-from core.imports.merge_specs import WINDOW_CHECK, Check, Reference, TableKind, plain_values
+from core.imports.merge_specs import WINDOW_CHECK, Check, MergeSpec, Reference, plain_values
 from segments.bodies import SegmentFields, SegmentId
 from segments.imports.columns import parts_of
 from segments.operations.segments import SEGMENTS as TARGET
@@ -21,7 +21,7 @@ DETAILS = {
     if name not in ("tenant_id", "site_id", "created_at", "modified_at")
 }
 
-SEGMENTS = TableKind(
+SEGMENTS = MergeSpec(
     name="segments",
     target=TARGET,
     given={**DETAILS, "site": "text"},

@@ -1,4 +1,4 @@
-"""What holds for every kind of file: an export is what an import takes, and a rehearsal leaves no trace."""
+"""What holds for every kind of file: an export is what an import takes, and a dry run leaves no trace."""
 
 import gzip
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_a_file_of_rows_to_delete_needs_no_column_but_the_id(shop, upsert, write
     assert upsert(kind, path, "--mode", "delete").counts == {"unchanged": 1}
 
 
-def test_a_rehearsal_foretells_what_each_batch_comes_to(shop, upsert, write):
+def test_a_dry_run_foretells_what_each_batch_comes_to(shop, upsert, write):
     path = write("rows.csv", "id,name,parentId", "N2,Child,N1", "N1,Parent,", "N3,Child,N1")
     rehearsed = upsert("legal_entities", path, "--batch-size", 1, "--dry-run")
     assert rehearsed.counts == {"created": 2, "refused": 1}
@@ -112,7 +112,7 @@ def test_every_kind_has_its_commands_and_columns_in_the_docs():
             assert f"`{column.name}" in text, (kind.name, column.name)
 
 
-def test_a_rehearsal_leaves_no_trace_whatever_the_kind(full_shop, upsert, run, tmp_path):
+def test_a_dry_run_leaves_no_trace_whatever_the_kind(full_shop, upsert, run, tmp_path):
     for kind in KINDS:
         path = tmp_path / f"{kind.name}.jsonl"
         run(f"export_{kind.name}", path, "--tenant", "acme")

@@ -1,4 +1,4 @@
-"""Customers and items of segments by file: every mode, every refusal, rehearsals and files of rejects."""
+"""Customers and items of segments by file: every mode, every refusal, dry runs and files of rejects."""
 
 import io
 import sys
@@ -224,7 +224,7 @@ def test_replace_makes_the_named_segments_exactly_the_files(shop, upsert, write)
 
 
 @pytest.mark.parametrize("mode", ["upsert", "insert", "delete", "replace"])
-def test_a_rehearsal_tells_what_would_happen_and_writes_nothing(shop, upsert, write, tmp_path, mode):
+def test_a_dry_run_tells_what_would_happen_and_writes_nothing(shop, upsert, write, tmp_path, mode):
     CustomerAssignmentFactory(segment=shop.segments[0], customer=shop.customers[0])
     CustomerAssignmentFactory(segment=shop.segments[0], customer=shop.customers[1])
     path = write("rows.csv", HEADER, "S1,C1,,2026-01-01T00:00:00Z,,", "S1,C3,,,,", "S1,C9,,,,")
@@ -335,8 +335,8 @@ def test_without_json_the_counts_and_reasons_are_told_in_words(shop, run, write)
     assert first.startswith("2 rows: 1 created, 1 refused (")
     assert reason == "  unknown_customer: 1"
     assert last == f"This was import {ImportRun.objects.get().pk}."
-    rehearsal = run("upsert_segment_customers", path, "--tenant", "acme", "--dry-run")
-    assert rehearsal.text.startswith("2 rows: 1 would be unchanged, 1 would be refused (")
+    dry_run = run("upsert_segment_customers", path, "--tenant", "acme", "--dry-run")
+    assert dry_run.text.startswith("2 rows: 1 would be unchanged, 1 would be refused (")
 
 
 def test_an_import_takes_the_same_statements_for_one_row_and_for_twenty(

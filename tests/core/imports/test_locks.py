@@ -404,7 +404,7 @@ def test_a_batch_of_a_removal_is_small_whatever_its_kind(shop, tmp_path, monkeyp
 
     def counted(batch: Any, remove: Any) -> Any:
         tally = removal(batch, remove)
-        if not batch.is_rehearsal:
+        if not batch.dry_run:
             sizes.append(tally.rows)
         return tally
 

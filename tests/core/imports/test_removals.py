@@ -9,7 +9,7 @@ from accounts.models import Customer, LegalEntity
 from catalog.models import Category, CategoryAssignment, Product
 from core.imports.files import LONGEST_LINE
 from core.imports.models import ImportRun
-from core.imports.runner import ImportAtWork
+from core.imports.runner import ImportRunner
 from coupons.models import Coupon
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.core.imports.conftest import members
@@ -350,7 +350,7 @@ def test_a_deletion_that_is_resumed_is_judged_with_what_it_removed_before(
 ):
     path = write("rows.csv", "segmentId,customerId", *rows_of("S1", range(300)))
     arguments = ["--mode", "delete", "--batch-size", 60]
-    apply = ImportAtWork._apply
+    apply = ImportRunner._apply
 
     def stopped_after_two(work, records):
         if work.report.total.removed == 120:
@@ -358,7 +358,7 @@ def test_a_deletion_that_is_resumed_is_judged_with_what_it_removed_before(
         apply(work, records)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ImportAtWork, "_apply", stopped_after_two)
+        patch.setattr(ImportRunner, "_apply", stopped_after_two)
         stopped = upsert("segment_customers", path, *arguments, "--max-removed", "300")
     assert (stopped.json["error"], len(customers_of_s1())) == ("stopped", 380)
     refused = upsert("segment_customers", path, *arguments, "--resume")
