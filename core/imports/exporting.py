@@ -163,8 +163,8 @@ def find(body: Mapping[str, Any], path: Sequence[str]) -> Any:
 
 
 def cell(value: Any, kind: ColumnType) -> str:
-    """Return a value as its column writes it; what is absent, or an empty object or list, is empty."""
-    if value is None or value == {} or value == []:
+    """Return a value as its column writes it; what is absent, and an empty list, is empty."""
+    if value is None or (kind is not ColumnType.JSON and value in ({}, [])):
         return ""
     match kind:
         case ColumnType.FLAG:

@@ -42,3 +42,8 @@ def small(small_database: str, django_db_blocker: Any) -> Iterator[Scale]:
     """The small data set, as the database that the module's tests see."""
     with django_db_blocker.unblock(), database(small_database):
         yield SMALL
+
+
+@pytest.fixture(autouse=True)
+def bench_time(real_time: None) -> None:
+    """The benchmark makes its tokens by the clock of the machine, before a test begins."""

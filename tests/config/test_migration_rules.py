@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from django.contrib.postgres import operations as postgres
-from django.db import migrations, models
+from django.db import connection, migrations, models
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
 # Tables that have millions of rows in a large shop, by model.
@@ -57,6 +58,14 @@ def faults_of(app_label: str, operation: Any) -> list[str]:
     return []
 
 
+def keeps_its_type(migration: migrations.Migration) -> bool:
+    """Whether the migration changes columns only in the catalogue of PostgreSQL, which takes no time."""
+    loader = MigrationExecutor(connection).loader
+    node = loader.graph.nodes[migration.app_label, migration.name]
+    statements = " ".join(loader.collect_sql([(node, False)]))
+    return not re.search(r"\b(TYPE|SET\s+NOT\s+NULL|ADD\s+CONSTRAINT)\b", statements)
+
+
 def needs_rewrite(field: models.Field) -> bool:
     """Whether PostgreSQL writes each row anew for a new column; also where Django fills in a default."""
     if isinstance(field, models.GeneratedField):
@@ -94,13 +103,19 @@ def all_models() -> list[type[models.Model]]:
     return list(loader.project_state().apps.get_models())
 
 
+@pytest.mark.django_db
 def test_no_migration_rewrites_or_locks_a_large_table():
     later = [migration for migration in own_migrations() if not migration.initial]
     assert {
         f"{migration.app_label}.{migration.name}": faults
         for migration in later
         if (
-            faults := [text for step in migration.operations for text in faults_of(migration.app_label, step)]
+            faults := [
+                text
+                for step in migration.operations
+                if not (isinstance(step, migrations.AlterField) and keeps_its_type(migration))
+                for text in faults_of(migration.app_label, step)
+            ]
         )
     } == {}
 

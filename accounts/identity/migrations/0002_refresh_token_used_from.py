@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='refreshtoken',
             name='used_from',
-            field=models.CharField(blank=True, editable=False, help_text='The digest of the address that used it.', max_length=64),
+            field=models.CharField(blank=True, db_default='', editable=False, help_text='The digest of the address that used it.', max_length=64),
         ),
     ]

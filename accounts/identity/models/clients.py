@@ -134,7 +134,11 @@ class RefreshToken(TenantOwned):
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
     used_from = models.CharField(
-        max_length=64, blank=True, editable=False, help_text="The digest of the address that used it."
+        max_length=64,
+        blank=True,
+        db_default="",
+        editable=False,
+        help_text="The digest of the address that used it.",
     )
 
     class Meta:
