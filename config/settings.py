@@ -50,21 +50,6 @@ INSTALLED_APPS = [
     "config.demo",
 ]
 
-MIDDLEWARE = [
-    "core.api.middleware.AllowedHosts",
-    "core.api.middleware.CorsForBrowsers",
-    "django.middleware.security.SecurityMiddleware",
-    "core.api.middleware.ApiMiddleware",  # middleware below never runs for the API; see the list below
-    "core.browser_security.ContentSecurityPolicy",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "core.admin.middleware.ErrorPages",
-]
 # What pages in browsers need and the API does not. `manage.py check` warns of any other middleware below
 # ApiMiddleware.
 BROWSER_ONLY_MIDDLEWARE = [
@@ -77,6 +62,13 @@ BROWSER_ONLY_MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "core.admin.middleware.ErrorPages",
+]
+MIDDLEWARE = [
+    "core.api.middleware.AllowedHosts",
+    "core.api.middleware.CorsForBrowsers",
+    "django.middleware.security.SecurityMiddleware",
+    "core.api.middleware.ApiMiddleware",  # middleware below never runs for the API
+    *BROWSER_ONLY_MIDDLEWARE,
 ]
 
 ROOT_URLCONF = "config.urls"
