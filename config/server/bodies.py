@@ -53,6 +53,7 @@ class Body:
         "kept",
         "due",
         "awaited",
+        "is_busy",
     )
 
     def __init__(self, collector: BodyCollector, environ: dict[str, Any], protocol: Any) -> None:
@@ -68,6 +69,7 @@ class Body:
         self.kept = 0
         self.due = monotonic() + collector.seconds
         self.awaited: Any = None
+        self.is_busy = False  # no memory was left for it: 503 once the client has sent everything
 
     def receive_next(self) -> None:
         self.awaited = awaited = self.protocol.receive()
@@ -76,8 +78,8 @@ class Body:
     def take(self, awaited: Any) -> None:
         """Take what has arrived.
 
-        What exceeds the limit is read and thrown away: a client that still sends when its connection is
-        closed may never see the response.
+        What exceeds the limit, or finds no memory left, is read and thrown away: a client that still sends
+        when its connection is closed may never see the response.
         """
         # the future refers to us: such a circle would keep the connection open until Python looks for it
         self.awaited = None
@@ -89,16 +91,18 @@ class Body:
             return self.refuse(LATE_BODY)  # the client has gone; granian would log it if nothing was sent
         part = message["body"]
         self.size += len(part)
-        if part and self.kept <= self.limit:
-            if not collector.budget.take(len(part)):
-                return self.refuse(BUSY)
-            self.parts.append(part)
-            self.kept += len(part)
+        if part and self.kept <= self.limit and not self.is_busy:
+            if collector.budget.take(len(part)):
+                self.parts.append(part)
+                self.kept += len(part)
+            else:
+                self.is_busy = True
+                self.drop_parts()
         if self.size != self.length and message["more_body"]:
             if self.size <= collector.longest:
                 return self.receive_next()
             return self.refuse(LONG_BODY)
-        return self.complete()
+        return self.refuse(BUSY) if self.is_busy else self.complete()
 
     def complete(self) -> None:
         """Hand the request on. Of a body that is too long enough is kept for Django to refuse it."""
@@ -109,5 +113,10 @@ class Body:
 
     def refuse(self, response: Response) -> None:
         self.collector.receiving.discard(self)
-        self.collector.budget.give_back(self.kept)
+        self.drop_parts()
         send(self.protocol, response)
+
+    def drop_parts(self) -> None:
+        self.collector.budget.give_back(self.kept)
+        self.parts.clear()
+        self.kept = 0

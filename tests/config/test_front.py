@@ -199,6 +199,8 @@ def test_bodies_together_are_bounded(complete):
     bodies.collect({"CONTENT_LENGTH": "10"}, second)
     first.arrive(b"x" * 9)
     second.arrive(b"x" * 9)
+    assert (second.sent, bodies.budget.used) == ([], 9)  # a client that still sends sees no response
+    second.arrive(b"x")
     assert (second.status, bodies.budget.used) == (503, 9)
     first.arrive(b"x")
     assert complete[0][2] == b"x" * 10
