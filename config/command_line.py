@@ -5,6 +5,8 @@ from typing import Any
 
 from django.core.management import BaseCommand, ManagementUtility
 
+from core.actors import act_as_command
+
 VERSION = "0.1.0"  # as in pyproject.toml
 
 
@@ -19,5 +21,6 @@ class CommandLine(ManagementUtility):
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
         command: Any = super().fetch_command(subcommand)
+        act_as_command(subcommand)
         command.get_version = lambda: VERSION
         return command

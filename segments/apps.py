@@ -8,5 +8,6 @@ class SegmentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Add to the catalogue what it shows of segments; the models are loaded by now."""
+        """Add to the catalogue what it shows of segments, and declare what the journal records."""
         import_module("segments.catalog_extensions")
+        import_module("segments.journal")

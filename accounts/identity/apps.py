@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -5,3 +7,7 @@ class IdentityConfig(AppConfig):
     name = "accounts.identity"
     label = "identity"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Declare what the journal records; the models are loaded by now."""
+        import_module("accounts.identity.journal")

@@ -25,6 +25,7 @@ from granian.server.mp import WorkerProcess
 from config.server.front import Front
 from config.server.heartbeats import Heartbeats
 from config.server.limits import Limits
+from core.actors import act_as_command
 
 PAUSE = 0.1  # seconds between two looks at what may be overdue
 LINGERING = 2.0  # seconds for the last responses to be sent, when the process is to end
@@ -61,6 +62,7 @@ def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[Any
     grows, a quarter of the time that loading takes, and later during requests.
     """
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    act_as_command("serve")  # outside of requests
     gc.disable()
     front = Front(import_string(APPLICATION), limits, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     gc.freeze()

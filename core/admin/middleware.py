@@ -1,10 +1,14 @@
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 
+from core.actors import Actor, ActorType, acting_as
 from core.admin.error_pages import error_page, is_admin, not_allowed, not_found
+from core.requests import request_id
 from core.unavailability import unavailable_from
 
 ADVICE = "Go back with your browser to keep what you entered, or load this page again."
@@ -38,3 +42,21 @@ class ErrorPages:
             HTTPStatus.SERVICE_UNAVAILABLE,
             {"Retry-After": str(unavailable.retry_after)},
         )
+
+
+class StaffActs:
+    """Says who acts in a request of the admin: the member of staff who is logged in."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with acting_as(self.actor_of(request)):
+            return self.get_response(request)
+
+    def actor_of(self, request: HttpRequest) -> Actor:
+        source = {"source_type": "admin", "source_id": request_id(request)}
+        user: Any = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+        if user is None or not user.is_authenticated:
+            return Actor(ActorType.ANONYMOUS, "", **source)
+        return Actor(ActorType.STAFF, user.get_username(), user.get_full_name(), **source)

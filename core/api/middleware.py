@@ -1,6 +1,6 @@
 import logging
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from corsheaders.middleware import CorsMiddleware
@@ -10,6 +10,8 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
+from core.actors import reset_actor, set_actor
+from core.api.actors import actor_of
 from core.api.errors import unknown_path_response, wrong_host_response
 from core.api.memory import LARGE_BODY, trim_soon
 
@@ -94,9 +96,13 @@ class ApiMiddleware:
         except Resolver404 as unknown:
             return unknown_path_response(request, unknown)
         request.resolver_match = match
-        answer: Any = match.func(request, *match.args, **match.kwargs)
-        if callable(render := getattr(answer, "render", None)):
-            answer = render()
+        token = set_actor(partial(actor_of, request))  # until the token of the request says more
+        try:
+            answer: Any = match.func(request, *match.args, **match.kwargs)
+            if callable(render := getattr(answer, "render", None)):
+                answer = render()
+        finally:
+            reset_actor(token)
         size = 0 if answer.streaming else len(answer.content)
         if not answer.streaming and "Content-Length" not in answer.headers:
             answer.headers["Content-Length"] = str(size)

@@ -21,7 +21,9 @@ from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
+from core.actors import set_actor
 from core.api import parameters
+from core.api.actors import actor_of
 from core.api.conditional import check_if_match, document_with_tag, entity_tag, version_tag
 from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat
 from core.api.errors import failure_response, logger
@@ -154,6 +156,8 @@ class ContractViewSet(ViewSet):
     def perform_authentication(self, request: Request) -> None:
         caller: Any = request.user
         self.caller = caller
+        if caller.is_authenticated:
+            set_actor(partial(actor_of, request._request, caller))  # ApiMiddleware ends it
 
     def permission_denied(
         self, request: Request, message: str | None = None, code: str | None = None

@@ -1,14 +1,8 @@
 from django.db import models
 from django.utils import timezone
 
+from core.key_ranges import KeyRanges
 from core.tenancy.documents import TenantOwned
-
-
-class KeyRanges(models.Field):
-    """A set of bigint keys as PostgreSQL's int8multirange: keys that follow each other take no room."""
-
-    def db_type(self, connection: object) -> str:
-        return "int8multirange"
 
 
 class ImportState(models.TextChoices):

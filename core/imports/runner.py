@@ -1,7 +1,7 @@
 """Imports a file batch by batch, so that it can be stopped, resumed and undone, and has a dry run."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg.errors import QueryCanceled
 
+from core.actors import with_source
 from core.errors import DomainError
 from core.imports.changes import note_changes
 from core.imports.files import UnreadableFile, UnwritableFile
@@ -411,7 +412,8 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
     report = Report(run, total=counted(run) if run else Tally())
     try:
         rejects = RejectsFile(order.rejects_path, kind, header, resume_at=run.rejects_size if run else 0)
-        with rejects, stop.guarded():
+        source = with_source("import", str(run.pk)) if run else nullcontext()
+        with rejects, stop.guarded(), source:
             removed = report.total.removed
             ImportRunner(order, listener, kind, header, rejects, report, stop, removed).run()
     except (*NOT_APPLIED, UnreadableFile, UnwritableFile) as error:

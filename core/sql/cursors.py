@@ -8,6 +8,8 @@ import threading
 
 import psycopg
 
+from core.sql.attribution import AttributedServerCursor
+
 MOST_CURSORS = 64  # of one connection: as many statements as are sent all the time
 MOST_ROWS = 200  # a cursor holds on to the rows that it fetched last
 
@@ -27,7 +29,7 @@ class CursorsOfThread(threading.local):
             return found
         if len(self.by_text) == MOST_CURSORS:
             del self.by_text[next(iter(self.by_text))]
-        found = self.by_text[text] = psycopg.Cursor(connection), text
+        found = self.by_text[text] = AttributedServerCursor(connection), text
         return found
 
     def forget(self, text: str) -> None:

@@ -9,6 +9,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from core.actors import with_source
 from core.bodies import Validity
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
@@ -42,7 +43,7 @@ class BulkAddPages(admin.ModelAdmin):
             preview = preview_customers(segment=segment, lines=form.lines)
             if "_apply" in request.POST:
                 try:
-                    with contention_as_refusal():
+                    with contention_as_refusal(), with_source("paste"):
                         outcomes = self._write_members(segment, form, preview)
                 except Unavailable as busy:
                     form.add_error(None, busy.message)
@@ -60,7 +61,7 @@ class BulkAddPages(admin.ModelAdmin):
             preview = preview_items(segment=segment, item_type=item_type, lines=form.lines)
             if "_apply" in request.POST:
                 try:
-                    with contention_as_refusal():
+                    with contention_as_refusal(), with_source("paste"):
                         outcomes = self._write_items(segment, form, preview)
                 except Unavailable as busy:
                     form.add_error(None, busy.message)

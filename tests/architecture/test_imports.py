@@ -15,6 +15,7 @@ CORE_LEVELS = {
     "cycles": 0,
     "tenancy": 1,
     "sql": 1,
+    "journal": 2,
     "representation": 2,
     "bodies": 3,
     "api": 4,

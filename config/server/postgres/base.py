@@ -15,6 +15,8 @@ from psycopg import pq, waiting
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import _WaitTimeout  # tests/config/test_postgres_backend.py notices when it is renamed
 
+from core.sql.attribution import AttributedClientCursor, AttributedConnection
+
 PAUSE = 0.5  # seconds between two attempts to connect
 INTERVAL = 0.1  # seconds between two looks at the clock
 READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
@@ -31,7 +33,7 @@ class ServerSilent(psycopg.OperationalError):
     """The server did not answer a statement within the deadline; the connection is closed."""
 
 
-class Connection(psycopg.Connection[Any]):
+class Connection(AttributedConnection):
     """A connection whose statements end after `statement_deadline` seconds, whatever the server does."""
 
     statement_deadline: float | None = None
@@ -46,6 +48,10 @@ class Connection(psycopg.Connection[Any]):
         except _WaitTimeout:
             self.close()
             raise ServerSilent(f"PostgreSQL did not answer within {deadline:g} s.") from None
+
+
+class Cursor(AttributedClientCursor, base.Cursor):
+    """Django's cursor, whose writes bring along who acts."""
 
 
 class _Driver:
@@ -70,6 +76,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def needs_primary(self) -> bool:
         """Whether a server that only reads is of no use."""
         return self.settings_dict["OPTIONS"].get("target_session_attrs") in {"read-write", "primary"}
+
+    def get_connection_params(self) -> dict[str, Any]:
+        return {**super().get_connection_params(), "cursor_factory": Cursor}
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        super()._savepoint_rollback(sid)
+        self.connection.attributed = None  # what was set since the savepoint is undone
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> psycopg.Connection[Any]:
         patience = self.settings_dict.get("CONNECTION_WAIT", 0)

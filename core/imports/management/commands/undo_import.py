@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 from django.utils import timezone
 
+from core.actors import with_source
 from core.errors import DomainError, NotFound
 from core.imports.commands import ALL_APPLIED, NOTHING_DONE, SOME_REFUSED
 from core.imports.models import ImportRun
@@ -44,7 +45,8 @@ class Command(BaseCommand):
         kind = registered_resources().get(run.kind)
         if kind is None or not kind.is_undoable:
             raise NotUndoable(f"Import {number} is of {run.kind}; only assignments can be undone.")
-        return undo_import(run=run, kind=kind, at=timezone.now())
+        with with_source("undo-import", str(run.pk)):
+            return undo_import(run=run, kind=kind, at=timezone.now())
 
     def _fail(self, code: str, message: str, *, as_json: bool) -> NoReturn:
         if as_json:

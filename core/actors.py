@@ -1,0 +1,116 @@
+"""Who acts, and on what occasion: what the journal records beside each change.
+
+An entry point says so before it writes: a request after authentication, a command when it begins. The
+connection hands it to PostgreSQL together with the beginning of a transaction, or with the statement that
+writes (core/sql/attribution.py), so that it costs no round trip.
+"""
+
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+
+import orjson
+
+LONGEST_TEXT = 200
+
+
+class ActorType(StrEnum):
+    """What kind of actor changed something. Rows that nobody claimed are of the database role, `sql`."""
+
+    CLIENT = "client"
+    CUSTOMER = "customer"
+    ANONYMOUS = "anonymous"
+    STAFF = "staff"
+    COMMAND = "command"
+    RULE = "rule"
+    SQL = "sql"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody who changes something, on an occasion.
+
+    `id` is what others know them by: the id of an API client, a customer number, a user name, a command's
+    name. `source_type` and `source_id` name the occasion: a `request` and its id, an `import` and the key of
+    its run, a `paste`.
+    """
+
+    type: ActorType
+    id: str
+    name: str = ""
+    source_type: str = ""
+    source_id: str = ""
+
+    @cached_property
+    def setting(self) -> str:
+        """The value of the setting `app.actor`, which triggers read."""
+        texts = [self.type, self.id, self.name, self.source_type, self.source_id]
+        # PostgreSQL keeps no NUL in a text
+        return orjson.dumps([text[:LONGEST_TEXT].replace("\x00", "") for text in texts]).decode()
+
+
+Claim = Actor | Callable[[], Actor] | None
+"""Who acts, or how to find out when something is written: most requests only read."""
+
+_process_actor: list[Actor] = []  # at most one: who acts where nobody says otherwise
+_actor: ContextVar[Claim] = ContextVar("actor", default=None)
+
+
+def current_actor() -> Actor | None:
+    """Return who acts now; None when nobody has said so."""
+    claim = _actor.get()
+    if claim is None:
+        return _process_actor[0] if _process_actor else None
+    if isinstance(claim, Actor):
+        return claim
+    actor = claim()
+    _actor.set(actor)
+    return actor
+
+
+def set_actor(claim: Claim) -> Token[Claim]:
+    """Say who acts from now on in this thread, until `reset_actor`.
+
+    Finding out must not read the database.
+    """
+    return _actor.set(claim)
+
+
+def reset_actor(token: Token[Claim]) -> None:
+    """Let the one act again who did before."""
+    _actor.reset(token)
+
+
+@contextmanager
+def acting_as(claim: Claim) -> Iterator[None]:
+    """Say who acts, meanwhile."""
+    token = _actor.set(claim)
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
+@contextmanager
+def with_source(source_type: str, source_id: str = "") -> Iterator[None]:
+    """Name the occasion of the present actor's changes, meanwhile."""
+    actor = current_actor() or Actor(ActorType.COMMAND, "", operating_system_user())
+    with acting_as(replace(actor, source_type=source_type, source_id=source_id)):
+        yield
+
+
+def operating_system_user() -> str:
+    """Return the name of the account that runs this process; its number where it has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as unnamed:
+        return str(unnamed)
+
+
+def act_as_command(name: str) -> None:
+    """Let the management command act wherever nobody else does, for as long as the process lives."""
+    _process_actor[:] = [Actor(ActorType.COMMAND, name, operating_system_user())]

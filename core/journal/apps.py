@@ -1,0 +1,32 @@
+from importlib import import_module
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+from core.journal.declarations import leave_out
+
+OF_DJANGO = {
+    "admin.LogEntry": "the admin's own log of its saves, which the journal knows better",
+    "auth.Permission": "made by migrations from the code",
+    "contenttypes.ContentType": "made by migrations from the code",
+    "sessions.Session": "a visit to the admin",
+}
+OF_CORE = {
+    "imports.ImportChange": "what an import did, for taking it back",
+    "imports.ImportCreation": "what an import did, for taking it back",
+    "imports.ImportReject": "rows that an import did not write",
+    "imports.ImportRun": "says itself what it did, when and for whom; its changes name it as their source",
+    "journal.Beginning": "the journal itself",
+    "journal.Change": "the journal itself",
+}
+
+
+class JournalConfig(AppConfig):
+    name = "core.journal"
+    label = "journal"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        leave_out(OF_DJANGO | OF_CORE)
+        installation = import_module("core.journal.installation")  # needs the models
+        post_migrate.connect(installation.install_after_migrate, sender=self)

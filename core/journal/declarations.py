@@ -1,0 +1,125 @@
+"""Which tables the journal records, and how. Each app declares its models in `<app>/journal.py`.
+
+`AppConfig.ready` registers them; the triggers are made from what is registered (core/journal/triggers.py).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import models
+
+Statements = Mapping[str, str]
+"""What a table's triggers do besides, by event (INSERT, UPDATE, DELETE): statements of PL/pgSQL.
+
+They find the rows of the statement in `before` (UPDATE, DELETE) and `changed` (INSERT, UPDATE).
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A model whose changes the journal records under the name `object`.
+
+    `derived` are columns that follow from others, or tell nothing of interest: a change of them alone is not
+    recorded. Of `secret` columns the journal says that they changed, and never what they hold. `follow` is
+    what else the triggers do; `replaces` names triggers that did so before and are dropped.
+    """
+
+    model: type[models.Model]
+    object: str
+    derived: tuple[str, ...] = ()
+    secret: tuple[str, ...] = ()
+    follow: Statements = field(default_factory=dict)
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> str:
+        return self.model._meta.db_table
+
+    @property
+    def primary_key(self) -> str:
+        key: Any = self.model._meta.pk
+        return key.column
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns whose values are recorded; each row of the journal has key and tenant anyway."""
+        left_out = {*self.derived, *self.secret, self.primary_key, "tenant_id"}
+        return [column for column in all_columns(self.model) if column not in left_out]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedDocument(Recorded):
+    """A model of which each changed row is one row of the journal.
+
+    Expressions of SQL over the row `it` say the id that clients know (`external_id`), its tenant, and the key
+    of the document that it is a part of (`owner`).
+    """
+
+    external_id: str = "it.external_id"
+    tenant: str = "it.tenant_id"
+    owner: str = "NULL::bigint"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedAssignments(Recorded):
+    """A model of which the journal has one row for each statement and owner, with the keys of what it holds.
+
+    `owner` and `member` are columns: the segment and its customer. `owner_table` is where the owner's wire id
+    is found. `legal_entity` is a column, too, or absent. Several `members` divide the rows: each has a name
+    of its own, for the rows in which its column is set.
+    """
+
+    owner: str
+    owner_table: str
+    members: Mapping[str, str]
+    legal_entity: str = ""
+
+    @property
+    def identity(self) -> list[str]:
+        """The columns that the journal says apart: where a row belongs, and what it holds."""
+        return [name for name in ("tenant_id", self.owner, *self.members.values(), self.legal_entity) if name]
+
+    @property
+    def attributes(self) -> list[str]:
+        """The columns that `before` says: all others but the key."""
+        return [name for name in self.columns if name not in self.identity]
+
+
+_recorded: dict[str, Recorded] = {}
+_unrecorded: dict[str, str] = {}
+
+
+def record(*declared: Recorded) -> None:
+    """Have the journal record these models."""
+    _recorded.update({one.model._meta.label: one for one in declared})
+
+
+def leave_out(reasons: Mapping[str, str]) -> None:
+    """Say of models, by label, why the journal does not record them."""
+    _unrecorded.update(reasons)
+
+
+def recorded() -> Iterable[Recorded]:
+    """Return all declarations, in the order of their tables."""
+    return sorted(_recorded.values(), key=lambda one: one.table)
+
+
+def recorded_as(object_name: str) -> Recorded:
+    """Return the declaration of what the journal calls so; raise KeyError."""
+    for one in _recorded.values():
+        names = one.members if isinstance(one, RecordedAssignments) else {one.object}
+        if object_name in names:
+            return one
+    raise KeyError(object_name)
+
+
+def reasons_of_unrecorded() -> Mapping[str, str]:
+    """Return why models are not recorded, by label."""
+    return _unrecorded
+
+
+def all_columns(model: type[models.Model]) -> list[str]:
+    """Return the columns of a model's table."""
+    fields: list[Any] = list(model._meta.concrete_fields)
+    return [one.column for one in fields]

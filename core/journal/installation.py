@@ -1,0 +1,80 @@
+"""Brings the triggers of all recorded tables up to date, and makes partitions: after every `migrate`."""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+
+from django.db import connection, transaction
+
+from core.journal.declarations import Recorded, recorded
+from core.journal.models import Beginning
+from core.journal.partitions import make_partitions
+from core.journal.triggers import TRANSITIONS, create_function, create_trigger, function_name, trigger_name
+
+STORED = """
+SELECT table_name, array_agg(column_name::text) FROM information_schema.columns
+WHERE table_schema = current_schema() GROUP BY table_name
+"""
+INSTALLED = """
+SELECT tgrelid::regclass::text, tgname::text, obj_description(tgfoid, 'pg_proc')
+FROM pg_trigger WHERE NOT tgisinternal AND tgname LIKE 'journal\\_%'
+"""
+
+
+def install_after_migrate(**signal: Any) -> None:
+    """Install what is missing; receives Django's signal `post_migrate`."""
+    if signal["using"] != connection.alias or not is_migrated():
+        return
+    install_triggers(recorded())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")  # the clock of the triggers
+        [at] = cursor.fetchone()
+    make_partitions(at)
+    Beginning.objects.get_or_create(pk=1, defaults={"at": at})
+
+
+def is_migrated() -> bool:
+    """Say whether the journal's tables exist: `migrate <another app>` does not make them."""
+    return Beginning._meta.db_table in connection.introspection.table_names()
+
+
+def install_triggers(declared: Iterable[Recorded]) -> None:
+    """Make or renew the triggers whose tables exist. A table that has them as declared is not touched."""
+    with connection.cursor() as cursor:
+        cursor.execute(STORED)
+        stored = dict(cursor.fetchall())
+        cursor.execute(INSTALLED)
+        installed = {(table, name): digest for table, name, digest in cursor.fetchall()}
+        for one in declared:
+            if one.table in stored:
+                _install(cursor, one, stored[one.table], installed)
+
+
+def _install(cursor: Any, one: Recorded, stored: list[str], installed: dict[tuple[str, str], str]) -> None:
+    with transaction.atomic():
+        for event in TRANSITIONS:
+            function = create_function(one, event, stored)
+            digest = digest_of(function)
+            known = installed.get((one.table, trigger_name(event)))
+            if known == digest:
+                continue
+            cursor.execute(function)
+            cursor.execute(f"COMMENT ON FUNCTION {function_name(one.table, event)} IS '{digest}'")
+            if known is None:
+                cursor.execute(create_trigger(one.table, event))
+        if (one.table, trigger_name("DELETE")) not in installed:
+            for name in one.replaces:
+                cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {one.table}")
+
+
+def digest_of(function: str) -> str:
+    """Return what tells a function from an older one; it is kept as the function's comment."""
+    return sha256(function.encode()).hexdigest()
+
+
+def remove_triggers(declared: Iterable[Recorded]) -> None:
+    """Take all triggers and their functions away."""
+    with connection.cursor() as cursor:
+        for one in declared:
+            for event in TRANSITIONS:
+                cursor.execute(f"DROP FUNCTION IF EXISTS {function_name(one.table, event)} CASCADE")

@@ -1,0 +1,78 @@
+"""The months of the journal: made ahead of time, dropped when they are too old.
+
+A change whose month has no partition is stored in the default partition, so that no write ever fails for want
+of one. When the month's partition is made later, the changes move into it.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from core.journal.models import Beginning
+
+MONTHS_AHEAD = 3
+PARTITIONS = """
+SELECT child.relname FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
+WHERE inhparent = 'journal_change'::regclass ORDER BY 1
+"""
+NAME = "journal_change_{:%Y_%m}"
+DEFAULT = "journal_change_default"
+
+
+def months_from(at: datetime, count: int) -> list[datetime]:
+    """Return the beginnings of so many months, the one of `at` first."""
+    first = at.astimezone(UTC).year * 12 + at.astimezone(UTC).month - 1
+    return [datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC) for month in range(first, first + count)]
+
+
+def make_partitions(at: datetime, *, months_ahead: int = MONTHS_AHEAD) -> list[str]:
+    """Make the partitions of this month and the next ones that are missing; return their names.
+
+    Each is made and filled by itself and then attached, which blocks no writer.
+    """
+    months = months_from(at, months_ahead + 2)
+    made = []
+    for start, end in zip(months, months[1:], strict=False):
+        name = NAME.format(start)
+        with transaction.atomic(), connection.cursor() as cursor:
+            if name not in partitions(cursor):
+                _make_partition(cursor, name, start, end)
+                made.append(name)
+    return made
+
+
+def partitions(cursor: Any) -> list[str]:
+    """Return the names of all partitions, in the order of their months; the default one last."""
+    cursor.execute(PARTITIONS)
+    return [name for (name,) in cursor.fetchall()]
+
+
+def _make_partition(cursor: Any, name: str, start: datetime, end: datetime) -> None:
+    bounds = {"start": start, "end": end}
+    cursor.execute(f"CREATE TABLE {name} (LIKE journal_change INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
+    cursor.execute(
+        f"WITH moved AS (DELETE FROM {DEFAULT} WHERE at >= %(start)s AND at < %(end)s RETURNING *)"
+        f" INSERT INTO {name} SELECT * FROM moved",
+        bounds,
+    )
+    cursor.execute(
+        f"ALTER TABLE journal_change ATTACH PARTITION {name} FOR VALUES FROM (%(start)s) TO (%(end)s)", bounds
+    )
+
+
+def purge(before: datetime) -> list[str]:
+    """Drop the months that ended before this instant; return their names.
+
+    The journal then begins with the oldest month that is left, unless it began later.
+    """
+    limit = months_from(before, 1)[0]
+    dropped = []
+    with connection.cursor() as cursor:
+        for name in partitions(cursor):
+            if name != DEFAULT and name < NAME.format(limit):
+                cursor.execute(f"DROP TABLE {name}")
+                dropped.append(name)
+        cursor.execute(f"DELETE FROM {DEFAULT} WHERE at < %s", [limit])
+    Beginning.objects.filter(at__lt=limit).update(at=limit)
+    return dropped

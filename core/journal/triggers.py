@@ -1,0 +1,320 @@
+"""The triggers of a recorded table: one for each event, on statements, whose function is made for the table.
+
+A function names the columns of its table, so PostgreSQL plans it once in a session, and a statement that
+changes derived columns only is left at the first comparison. It finds the rows of the statement in the
+transition tables `before` and `changed`. These are joined by FULL JOIN, which is never a nested loop: the
+cached plan of a statement of one row has to do for a hundred thousand as well.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from django.db import models
+from django.db.models.fields import NOT_PROVIDED
+
+from core.journal.declarations import Recorded, RecordedAssignments, RecordedDocument, all_columns
+from core.sql.composition import identifier
+
+ROWS_OF_CHANGE = 20_000  # at most, where `keys` say which ones
+TRANSITIONS = {
+    "INSERT": "NEW TABLE AS changed",
+    "UPDATE": "OLD TABLE AS before NEW TABLE AS changed",
+    "DELETE": "OLD TABLE AS before",
+}
+COLUMNS = (
+    "at, tenant_id, kind, object, key, owner_key, external_id, legal_entity_id, keys, count, before, after,"
+    " hidden, actor_type, actor_id, actor_name, source_type, source_id, is_cascade"
+)
+ACTOR = "actor->>0, actor->>1, actor->>2, actor->>3, actor->>4"
+KEYS = "range_agg(int8range(it.member, it.member, '[]'))"
+FUNCTION = """CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    actor jsonb := coalesce(
+        nullif(current_setting('app.actor', true), '')::jsonb,
+        jsonb_build_array('sql', session_user, '', '', ''));
+    instant timestamptz := clock_timestamp();
+    is_moved boolean;
+BEGIN
+{body}
+    RETURN NULL;
+END
+$$"""
+
+
+def function_name(table: str, event: str) -> str:
+    return f"journal_{identifier(table).sql}_{event.lower()}"
+
+
+def trigger_name(event: str) -> str:
+    return f"journal_{event.lower()}"
+
+
+def create_function(recorded: Recorded, event: str, stored: Collection[str]) -> str:
+    """Return the function of a table's trigger; `stored` are the columns that the table has by now."""
+    known = [column for column in all_columns(recorded.model) if column in stored]
+    if isinstance(recorded, RecordedDocument):
+        body = document_body(recorded, event, known)
+    else:
+        assert isinstance(recorded, RecordedAssignments)
+        body = assignments_body(recorded, event, known)
+    return FUNCTION.format(
+        name=function_name(recorded.table, event), body=f"{body}{recorded.follow.get(event, '')}"
+    )
+
+
+def create_trigger(table: str, event: str) -> str:
+    return (
+        f"CREATE TRIGGER {trigger_name(event)} AFTER {event} ON {identifier(table).sql}"
+        f" REFERENCING {TRANSITIONS[event]} FOR EACH STATEMENT"
+        f" EXECUTE FUNCTION {function_name(table, event)}()"
+    )
+
+
+# Documents
+
+
+def document_body(recorded: RecordedDocument, event: str, known: list[str]) -> str:
+    shown = [column for column in known if column in recorded.columns]
+    secret = [column for column in known if column in recorded.secret]
+    if event == "UPDATE":
+        return updated_documents(recorded, shown, secret)
+    is_new, pk = event == "INSERT", quoted(recorded.primary_key)
+    hidden = names_where({name: f"it.{quoted(name)}::text <> ''" for name in secret})
+    row = row_as_json("it", shown)
+    gone = any_of(is_gone(table, f"it.{name}") for name, table in parents(recorded, "CASCADE"))
+    return f"""    INSERT INTO journal_change ({COLUMNS})
+    SELECT instant, {place(recorded, "created" if is_new else "deleted", f"it.{pk}")}, NULL, NULL, 1,
+        {"NULL" if is_new else row}, {row if is_new else "NULL"}, {hidden}, {ACTOR},
+        {"false" if is_new else gone}
+    FROM {"changed" if is_new else "before"} AS it ORDER BY it.{pk};
+"""
+
+
+def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list[str]) -> str:
+    pk = quoted(recorded.primary_key)
+    hidden = names_where({name: differ("was", "it", [name]) for name in secret})
+    cleared = [
+        f"it.{name} IS NULL AND {is_gone(table, f'was.{name}')}"
+        for name, table in parents(recorded, "SET NULL")
+    ]
+    return f"""    INSERT INTO journal_change ({COLUMNS})
+    SELECT instant, {place(recorded, "updated", pk)}, NULL, NULL, 1, difference.before, difference.after,
+        {hidden}, {ACTOR}, {any_of(cleared)}
+    FROM before AS was FULL JOIN changed AS it USING ({pk}) CROSS JOIN LATERAL (
+        SELECT jsonb_object_agg(part.key, part.value) AS before,
+            jsonb_object_agg(part.key, latter.row -> part.key) AS after
+        FROM (SELECT {row_as_json("it", shown)} AS row) AS latter,
+            jsonb_each({row_as_json("was", shown)}) AS part
+        WHERE part.value IS DISTINCT FROM latter.row -> part.key
+    ) AS difference
+    WHERE {differ("was", "it", [*shown, *secret])}
+    ORDER BY {pk};
+"""
+
+
+def place(recorded: RecordedDocument, kind: str, key: str) -> str:
+    """Return the columns from the tenant to the wire id."""
+    return (
+        f"{recorded.tenant}, '{kind}', '{recorded.object}', {key}, {recorded.owner}, {recorded.external_id}"
+    )
+
+
+def names_where(conditions: Mapping[str, str]) -> str:
+    """Return the array of the names whose condition holds; NULL for none."""
+    if not conditions:
+        return "NULL::text[]"
+    names = ", ".join(f"CASE WHEN {condition} THEN '{name}' END" for name, condition in conditions.items())
+    return f"nullif(array_remove(ARRAY[{names}], NULL), '{{}}')"
+
+
+def row_as_json(alias: str, columns: Iterable[str]) -> str:
+    """Return the columns of a row as one jsonb object."""
+    named = ", ".join(f"{alias}.{quoted(column)}" for column in columns)
+    return f"(SELECT to_jsonb(shown) FROM (SELECT {named}) AS shown)"
+
+
+def differ(one: str, other: str, columns: Iterable[str]) -> str:
+    """Return the condition that two rows differ in one of the columns."""
+    names = [quoted(column) for column in columns]
+    left, right = (", ".join(f"{alias}.{name}" for name in names) for alias in (one, other))
+    return f"({left}) IS DISTINCT FROM ({right})"
+
+
+# Assignments
+
+
+def assignments_body(recorded: RecordedAssignments, event: str, known: list[str]) -> str:
+    attributes = [column for column in recorded.attributes if column in known]
+    if event == "INSERT":
+        return created_assignments(recorded, "changed AS it")
+    if event == "DELETE":
+        return by_number(
+            recorded, "before", former_assignments(recorded, "'deleted'", "before AS it", attributes)
+        )
+    moved = differ("was", "it", recorded.identity)
+    source = f"""(
+        SELECT was.*, {moved} AS is_moved FROM before AS was FULL JOIN changed AS it USING (id)
+        WHERE {differ("was", "it", [*recorded.identity, *attributes])}
+    ) AS it"""
+    kind = "CASE WHEN it.is_moved THEN 'deleted' ELSE 'updated' END"
+    written = by_number(
+        recorded,
+        "before",
+        "    WITH written AS (\n"
+        + former_assignments(recorded, kind, source, attributes).rstrip("; \n")
+        + " RETURNING kind\n    ) SELECT bool_or(kind = 'deleted') INTO is_moved FROM written;\n",
+    )
+    moved_rows = f"(SELECT it.* FROM changed AS it JOIN before AS was USING (id) WHERE {moved}) AS it"
+    return f"{written}    IF is_moved THEN\n{created_assignments(recorded, moved_rows)}    END IF;\n"
+
+
+def by_number(recorded: RecordedAssignments, table: str, statement: str) -> str:
+    """Return the statement for few rows, which are one part, and for many, which are divided in key order."""
+    return f"""    IF (SELECT count(*) FROM {table}) > {ROWS_OF_CHANGE} THEN
+{statement.format(part=part_of(recorded))}    ELSE
+{statement.format(part="0")}    END IF;
+"""
+
+
+def part_of(recorded: RecordedAssignments) -> str:
+    return (
+        f"(row_number() OVER (PARTITION BY {', '.join(owner_columns(recorded))}, {object_of(recorded)}"
+        f" ORDER BY {member_of(recorded)}) - 1) / {ROWS_OF_CHANGE}"
+    )
+
+
+def created_assignments(recorded: RecordedAssignments, source: str) -> str:
+    columns = [name.removeprefix("it.") for name in owner_columns(recorded)]
+    statement = f"""    INSERT INTO journal_change ({COLUMNS})
+    SELECT instant, it.tenant_id, 'created', it.object, it.{recorded.owner}, NULL, {wire_id(recorded)},
+        {legal_entity(recorded)}, {KEYS}, count(*), NULL, NULL, NULL, {ACTOR}, false
+    FROM (
+        SELECT {", ".join(owner_columns(recorded))}, {object_of(recorded)} AS object,
+            {member_of(recorded)} AS member, {{part}} AS part
+        FROM {source}
+    ) AS it GROUP BY it.object, it.part, {", ".join(f"it.{name}" for name in columns)};
+"""
+    return by_number(recorded, "changed", statement)
+
+
+def former_assignments(recorded: RecordedAssignments, kind: str, source: str, attributes: list[str]) -> str:
+    """Return the statement that records rows as they were: those of the same attributes as one entry."""
+    columns = [name.removeprefix("it.") for name in owner_columns(recorded)]
+    group = ", ".join(f"it.{name}" for name in ["kind", "object", "part", *columns])
+    entry = " || ".join(attribute_of(recorded.model, name) for name in attributes)
+    return f"""    INSERT INTO journal_change ({COLUMNS})
+    SELECT instant, it.tenant_id, it.kind, it.object, it.{recorded.owner}, NULL, {wire_id(recorded)},
+        {legal_entity(recorded)}, range_agg(it.keys), sum(it.count), jsonb_agg(it.entry ORDER BY it.keys),
+        NULL, NULL, {ACTOR}, {is_cascade_of(recorded)}
+    FROM (
+        SELECT {group}, {KEYS} AS keys, count(*) AS count,
+            jsonb_build_object('keys', {KEYS}::text) || {entry} AS entry
+        FROM (
+            SELECT it.*, {kind} AS kind, {object_of(recorded)} AS object, {member_of(recorded)} AS member,
+                {{part}} AS part
+            FROM {source}
+        ) AS it GROUP BY {group}, {", ".join(f"it.{quoted(name)}" for name in attributes)}
+    ) AS it GROUP BY {group};
+"""
+
+
+def attribute_of(model: type[models.Model], column: str) -> str:
+    """Return the attribute as an object of jsonb, which is empty for the value of a plain row."""
+    name = quoted(column)
+    value = f"jsonb_build_object('{column}', it.{name})"
+    plain = plain_value(model, column)
+    if plain is NOT_PROVIDED:
+        return value
+    same = f"it.{name} IS NULL" if plain is None else f"it.{name} = {literal(plain)}"
+    return f"CASE WHEN {same} THEN '{{{{}}}}'::jsonb ELSE {value} END"
+
+
+def plain_value(model: type[models.Model], column: str) -> Any:
+    """Return the value that a plain row has in the column; NOT_PROVIDED where each row has its own."""
+    field: Any = next(one for one in model._meta.concrete_fields if one.column == column)
+    if field.null:
+        return None
+    if field.default in (dict, list):
+        return field.default()
+    return NOT_PROVIDED if callable(field.default) else field.default
+
+
+def literal(value: Any) -> str:
+    if value == {}:
+        return "jsonb_build_object()"
+    if value == []:
+        return "jsonb_build_array()"
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
+def owner_columns(recorded: RecordedAssignments) -> list[str]:
+    names = ["tenant_id", recorded.owner, recorded.legal_entity]
+    return [f"it.{quoted(name)}" for name in names if name]
+
+
+def object_of(recorded: RecordedAssignments) -> str:
+    if len(recorded.members) == 1:
+        return f"'{recorded.object}'::text"
+    whens = " ".join(
+        f"WHEN it.{column} IS NOT NULL THEN '{name}'" for name, column in recorded.members.items()
+    )
+    return f"CASE {whens} END"
+
+
+def member_of(recorded: RecordedAssignments) -> str:
+    return f"coalesce({', '.join(f'it.{column}' for column in recorded.members.values())})"
+
+
+def wire_id(recorded: RecordedAssignments) -> str:
+    return (
+        f"(SELECT owner.external_id FROM {identifier(recorded.owner_table).sql} AS owner"
+        f" WHERE owner.id = it.{recorded.owner})"
+    )
+
+
+def legal_entity(recorded: RecordedAssignments) -> str:
+    return f"it.{recorded.legal_entity}" if recorded.legal_entity else "NULL::bigint"
+
+
+def is_cascade_of(recorded: RecordedAssignments) -> str:
+    """Return the condition that a group of rows went with something that they point to."""
+    tables = dict(parents(recorded, "CASCADE"))
+    member = "lower(range_agg(it.keys))"
+    gone = [is_gone(tables[recorded.owner], f"it.{recorded.owner}")]
+    gone += [
+        f"it.object = '{name}' AND {is_gone(tables[column], member)}"
+        for name, column in recorded.members.items()
+    ]
+    if recorded.legal_entity:
+        gone.append(is_gone(tables[recorded.legal_entity], f"it.{recorded.legal_entity}"))
+    return f"it.kind = 'deleted' AND ({any_of(gone)})"
+
+
+# Cascades: PostgreSQL fires the triggers of what it deletes along as those of the statement itself, but the
+# rows point to something that no longer exists.
+
+
+def parents(recorded: Recorded, action: str) -> list[tuple[str, str]]:
+    """Return the columns whose references take this action on deletion, and the tables that they refer to."""
+    fields: list[Any] = [
+        one for one in recorded.model._meta.concrete_fields if getattr(one, "deletion", "") == action
+    ]
+    return [(one.column, one.related_model._meta.db_table) for one in fields]
+
+
+def is_gone(table: str, key: str) -> str:
+    """Return the condition that the table has no row of this key any more."""
+    name = identifier(table).sql
+    return f"{key} IS NOT NULL AND NOT EXISTS (SELECT FROM {name} AS parent WHERE parent.id = {key})"
+
+
+def any_of(conditions: Iterable[str]) -> str:
+    return " OR ".join(f"({condition})" for condition in conditions) or "false"
+
+
+# Names
+
+
+def quoted(name: str) -> str:
+    """Return a column's name as SQL has it."""
+    return f'"{identifier(name).sql}"'

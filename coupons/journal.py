@@ -1,0 +1,22 @@
+"""What the journal records of coupons and their redemptions."""
+
+from core.journal.declarations import RecordedDocument, record
+from coupons.models import Coupon, CouponCategory, CouponSegment, CouponSettings, Redemption
+
+record(
+    RecordedDocument(model=Coupon, object="coupon", external_id="it.code", derived=("redemption_count",)),
+    RecordedDocument(
+        model=CouponSegment,
+        object="coupon-segment",
+        external_id="it.segment_external_id",
+        owner="it.coupon_id",
+    ),
+    RecordedDocument(
+        model=CouponCategory,
+        object="coupon-category",
+        external_id="it.category_external_id",
+        owner="it.coupon_id",
+    ),
+    RecordedDocument(model=CouponSettings, object="coupon-settings", external_id="NULL"),
+    RecordedDocument(model=Redemption, object="redemption", owner="it.coupon_id"),
+)

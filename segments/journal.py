@@ -1,0 +1,67 @@
+"""What the journal records of segments, their customers and items, and what else the same triggers do.
+
+They raise the assortment revision (docs/caching.md) for what shoppers are shown. Only this package knows all
+tables of that, so it takes the declarations of the packages below and adds to them.
+"""
+
+from dataclasses import replace
+
+from catalog.journal import CATEGORY, CATEGORY_NUMBER, PRODUCT
+from core.journal.declarations import (
+    Recorded,
+    RecordedAssignments,
+    RecordedDocument,
+    leave_out,
+    record,
+    recorded_as,
+)
+from segments.models import CustomerAssignment, ItemAssignment, Segment
+
+REVISE = """    PERFORM count_assortment_revision(tenant_id)
+    FROM (SELECT DISTINCT tenant_id FROM {rows}) AS tenants;
+"""
+ALWAYS = {
+    "INSERT": REVISE.format(rows="changed"),
+    "UPDATE": REVISE.format(rows="changed"),
+    "DELETE": REVISE.format(rows="before"),
+}
+WHERE_SHOWN = """    PERFORM count_assortment_revision(tenant_id) FROM (
+        SELECT DISTINCT coalesce(it.tenant_id, was.tenant_id) AS tenant_id
+        FROM before AS was FULL JOIN changed AS it USING (id)
+        WHERE (it.external_id, it.code, it.name) IS DISTINCT FROM (was.external_id, was.code, was.name)
+    ) AS tenants;
+"""
+
+
+def revising(declared: Recorded, statements: dict[str, str]) -> Recorded:
+    """Return the declaration, whose triggers raise the revision as well."""
+    names = tuple(f"revise_assortment_on_{event.lower()}" for event in statements)
+    return replace(declared, follow=statements, replaces=names)
+
+
+record(
+    revising(RecordedDocument(model=Segment, object="segment"), ALWAYS),
+    revising(
+        RecordedAssignments(
+            model=ItemAssignment,
+            object="segment-item",
+            owner="segment_id",
+            owner_table="segments_segment",
+            members={"segment-product": "product_id", "segment-category": "category_id"},
+        ),
+        ALWAYS,
+    ),
+    RecordedAssignments(
+        model=CustomerAssignment,
+        object="segment-customer",
+        owner="segment_id",
+        owner_table="segments_segment",
+        members={"segment-customer": "customer_id"},
+        legal_entity="legal_entity_id",
+    ),
+    revising(CATEGORY, ALWAYS),
+    revising(CATEGORY_NUMBER, ALWAYS),
+    revising(PRODUCT, {"UPDATE": WHERE_SHOWN}),
+    revising(recorded_as("site"), {"UPDATE": ALWAYS["UPDATE"]}),
+)
+leave_out({"segments.AssortmentRevision": "counts what other changes follow from"})
