@@ -3,11 +3,13 @@
 `AppConfig.ready` registers them; the triggers are made from what is registered (core/journal/triggers.py).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import models
+
+from core.sql.composition import Sql
 
 Statements = Mapping[str, str]
 """What a table's triggers do besides, by event (INSERT, UPDATE, DELETE): statements of PL/pgSQL.
@@ -22,7 +24,8 @@ class Recorded:
 
     `derived` are columns that follow from others, or tell nothing of interest: a change of them alone is not
     recorded. Of `secret` columns the journal says that they changed, and never what they hold. `follow` is
-    what else the triggers do; `replaces` names triggers that did so before and are dropped.
+    what else the triggers do; `replaces` names triggers that did so before and are dropped. `complete` makes
+    a SELECT of past rows of a tenant into one that has their derived columns as well.
     """
 
     model: type[models.Model]
@@ -31,6 +34,7 @@ class Recorded:
     secret: tuple[str, ...] = ()
     follow: Statements = field(default_factory=dict)
     replaces: tuple[str, ...] = ()
+    complete: Callable[[Sql, int], Sql] | None = None
 
     @property
     def table(self) -> str:

@@ -1,6 +1,9 @@
 """Running composed statements."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -9,6 +12,18 @@ from core.sql.composition import Sql
 from core.sql.cursors import MOST_ROWS, CursorsOfThread
 
 cursors = CursorsOfThread()
+Rewriting = Callable[[Sql], Sql]
+_rewriting: ContextVar[Rewriting | None] = ContextVar("rewriting", default=None)
+
+
+@contextmanager
+def rewriting(rewrite: Rewriting | None) -> Iterator[None]:
+    """Fetch the rows of what `rewrite` makes of each statement, meanwhile."""
+    token = _rewriting.set(rewrite)
+    try:
+        yield
+    finally:
+        _rewriting.reset(token)
 
 
 LARGE_RESULT = 4_194_304  # bytes
@@ -44,6 +59,8 @@ def fetch_rows(
     infer their types from it. tests/bench/test_plans.py checks these plans.
     """
     connection = connections[using]
+    if (rewrite := _rewriting.get()) is not None:
+        statement, prepared = rewrite(statement), False
     if not prepared:
         with connection.cursor() as cursor:
             cursor.execute(statement.sql, statement.params)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -14,6 +16,7 @@ from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
 from core.bodies import LanguageContext
 from core.errors import MissingScope
+from core.journal.past import reading_past
 from core.sql.composition import Sql, identifier, param, sql
 from core.sql.fetching import fetch_rows
 from core.timestamps import parse_time
@@ -29,7 +32,9 @@ CUSTOMER_ID = query_parameter(
     "customerId", "Preview what this customer would read. Needs customersegment.segment_read."
 )
 AS_OF = query_parameter(
-    "asOf", "Preview what would be read at this instant. Needs customersegment.segment_read."
+    "asOf",
+    "What was read at this instant, or would be: the past is read from the history, also what no longer"
+    " exists. Needs customersegment.segment_read.",
 )
 SITE_CODE = query_parameter("siteCode", "Only segments of this site.")
 ID_LIST = {"application/json": {"type": "array", "items": {"type": "string"}, "maxItems": LARGEST_BATCH}}
@@ -81,6 +86,22 @@ class SegmentServiceViewSet(ContractViewSet):
             return self.at
         self.require_scope(SEGMENT_READ)
         return parse_time(as_of, field="asOf")
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if AS_OF in self.operation.parameters and parameters.given(request.query_params, AS_OF.name):
+            method = str(request._request.method).lower()
+            setattr(self, method, partial(self.handle_past, getattr(self, method)))
+
+    def handle_past(
+        self, handler: Callable[..., HttpResponse], request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Run the handler on the data of the instant `asOf`, if that is over; else it previews."""
+        instant = self.previewed_instant()
+        if instant >= self.at:
+            return handler(request, *args, **kwargs)
+        with reading_past(self.caller.tenant.id, instant):
+            return handler(request, *args, **kwargs)
 
     def resolved_response(
         self, resolved: ResolvedSegments, response: Callable[[], HttpResponse]

@@ -11,7 +11,7 @@ from core.bodies import read_bodies
 from core.errors import DomainError, NotFound
 from core.sql.composition import Sql, param, sql
 from core.windows import open_at
-from segments.api.viewsets.base import LEGAL_ENTITY_ID, SegmentServiceViewSet, upsert_response
+from segments.api.viewsets.base import AS_OF, LEGAL_ENTITY_ID, SegmentServiceViewSet, upsert_response
 from segments.bodies import (
     AssignmentBody,
     BulkAssignmentResult,
@@ -78,7 +78,7 @@ class CustomerAssignmentViewSet(MemberViewSet):
     @operation(
         "GET-customer-segment-retrieve-customers",
         scopes=(SEGMENT_READ, SEGMENT_READ_OWN),
-        parameters=(LEGAL_ENTITY_ID,),
+        parameters=(LEGAL_ENTITY_ID, AS_OF),
     )
     def list(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
         """List the customers of a segment.
