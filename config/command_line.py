@@ -1,5 +1,6 @@
 """The command line of manage.py."""
 
+import os
 import sys
 from typing import Any
 
@@ -14,6 +15,8 @@ class CommandLine(ManagementUtility):
     """Django's command line, whose version is the product's."""
 
     def execute(self) -> None:
+        if self.argv[1:2] == ["work"] and "--once" not in self.argv:
+            os.environ["SERVICE_ROLE"] = "background"  # before the settings are read: see config.database
         if self.argv[1:] in (["--version"], ["version"]):
             sys.stdout.write(f"{VERSION}\n")
         else:

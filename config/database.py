@@ -29,7 +29,9 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
 
     Only a web process (SERVICE_ROLE=web) keeps its connections and gets a statement timeout: the statements
     of a management command may run as long as their work takes. A command gets room for the temporary tables
-    of an import instead. Both have a lock timeout, that of commands being longer.
+    of an import instead. Both have a lock timeout, that of commands being longer. A background worker
+    (SERVICE_ROLE=background) is a command that waits no longer for locks than web processes do, and needs a
+    server that accepts writes, which it waits for by itself.
     Raises ImproperlyConfigured naming the variable that is wrong; it never repeats a password.
     """
     env = Environment(environ)
@@ -44,6 +46,10 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
             # for a server that cannot end the statement itself, as it is frozen or out of reach
             database["STATEMENT_DEADLINE"] = statement_timeout / 1_000 + GRACE
         database.pop("CONNECTION_WAIT", None)  # a request does not wait
+    elif env.text("SERVICE_ROLE") == "background":
+        database["OPTIONS"].setdefault("target_session_attrs", "read-write")
+        _prepare_command(database["OPTIONS"], env, lock_timeout=("DATABASE_LOCK_TIMEOUT_MS", 3_000))
+        database.pop("CONNECTION_WAIT", None)
     else:
         _prepare_command(database["OPTIONS"], env)
     return {"default": database}
@@ -67,11 +73,16 @@ def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
     _begin_sessions_with(session, options)
 
 
-def _prepare_command(options: dict[str, Any], env: Environment) -> None:
+def _prepare_command(
+    options: dict[str, Any],
+    env: Environment,
+    lock_timeout: tuple[str, int] = ("DATABASE_COMMAND_LOCK_TIMEOUT_MS", 60_000),
+) -> None:
     # Only until a session has its first temporary table can it be told; the memory is taken when it is used.
     megabytes = env.number("DATABASE_TEMPORARY_MB", default=128)
     session = [f"-c temp_buffers={megabytes}MB"] if megabytes else []
-    session += _lock_timeout("DATABASE_COMMAND_LOCK_TIMEOUT_MS", env, default=60_000)
+    variable, default = lock_timeout
+    session += _lock_timeout(variable, env, default=default)
     _begin_sessions_with(session, options)
 
 

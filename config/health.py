@@ -3,13 +3,17 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 
 from catalog.tree_checks import bent_trees
 from config.server.postgres.base import DatabaseWrapper
+from core.background.lag import background_lag
+from core.timestamps import format_time
 
 SECONDS_BETWEEN_DEEP_CHECKS = 60
 
@@ -44,7 +48,9 @@ def readiness(request: HttpRequest) -> JsonResponse:
     """Answer 200 when the database accepts writes and all migrations are applied, else 503 with the reason.
 
     A process that is meant for a replica (`target_session_attrs=any` in its DATABASE_URL) need not write.
-    With `deep=1` the category trees of all tenants must be sound too; that is looked at once a minute.
+    With `deep=1` the category trees of all tenants must be sound too; that is looked at once a minute. The
+    response then also says how far the background work lags behind. That makes no server unready: other
+    servers would lag no less.
     The project's own web server answers 503 when this takes longer than 2 seconds.
     """
     connection = connections[DEFAULT_DB_ALIAS]
@@ -55,12 +61,25 @@ def readiness(request: HttpRequest) -> JsonResponse:
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if missing:
             return down(migrations=[f"{migration.app_label}.{migration.name}" for migration, _ in missing])
-        bent = occasionally_bent_trees() if request.GET.get("deep") == "1" else []
+        is_deep = request.GET.get("deep") == "1"
+        bent = occasionally_bent_trees() if is_deep else []
+        background = {"background": background_state(timezone.now())} if is_deep else {}
     except Error as error:
         return down(database="read-only" if "session is read-only" in str(error) else "not reachable")
     if bent:
-        return down(categoryTrees=len(bent), remedy="manage.py check_category_tree --fix")
-    return JsonResponse({"status": "up"})
+        return down(categoryTrees=len(bent), remedy="manage.py check_category_tree --fix", **background)
+    return JsonResponse({"status": "up", **background})
+
+
+def background_state(at: datetime) -> dict[str, object]:
+    """Return the lag of the background work as operators read it; times are absent where nothing happened."""
+    lag = background_lag(at)
+    return {
+        "lastHeartbeat": lag.last_heartbeat and format_time(lag.last_heartbeat),
+        "oldestDue": lag.oldest_due and format_time(lag.oldest_due),
+        "lagSeconds": max(0, round((at - lag.oldest_due).total_seconds())) if lag.oldest_due else 0,
+        "failingTasks": lag.failing_tasks,
+    }
 
 
 def down(**reason: object) -> JsonResponse:

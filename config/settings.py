@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "core",
     "core.tenancy",
+    "core.background",
     "core.imports",
     "core.journal",
     "accounts",
@@ -125,6 +126,7 @@ ADMIN_INDEX = {
     "Customers": ["accounts.Customer", "accounts.LegalEntity", "accounts.ContactAssignment"],
     "Shop": ["tenancy.Tenant", "accounts.Site"],
     "Imports": ["imports.ImportRun", "imports.ImportReject"],
+    "Background": ["background.Job"],
     "Access": [
         "accounts.User",
         "auth.Group",

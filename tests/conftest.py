@@ -47,6 +47,7 @@ SLOW = (
     "config/test_server.py",
     "config/test_staff_login.py",
     "conventions/test_schemathesis.py",
+    "core/background/test_processes.py",
     "core/imports/test_resume.py",
     "core/imports/test_sizes.py",
     "core/imports/test_trouble.py",

@@ -9,5 +9,6 @@ class IdentityConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Declare what the journal records; the models are loaded by now."""
+        """Declare what the journal records, register the background tasks; the models are loaded by now."""
         import_module("accounts.identity.journal")
+        import_module("accounts.identity.background_tasks")

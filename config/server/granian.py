@@ -1,7 +1,7 @@
 """The web server: granian's workers behind a front of our own, and the means to find and stop it again.
 
 `manage.py serve` prepares the database and then becomes `python -m config.server.granian`, so that one
-process chain is all there is: this process, and its workers.
+process chain is all there is: this process, its web workers and its background workers.
 """
 
 import argparse
@@ -13,7 +13,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -55,8 +56,8 @@ class ServerUnavailable(Exception):
 class ServerFile:
     """The file that names the running server's process. Its lock tells whether that process still lives."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "server.pid"
+    def __init__(self, folder: Path, name: str = "server.pid") -> None:
+        self.path = folder / name
 
     def claim(self) -> None:
         """Write our process into the file and keep it locked until this process ends, through any exec.
@@ -95,6 +96,30 @@ class ServerFile:
             if _wait_until(lambda: self.pid != pid, patience=2 * SHUTDOWN_LIMIT):
                 return True
         raise ServerUnavailable(f"The server (process {pid}) does not stop.")
+
+
+class WorkerFile(ServerFile):
+    """The file of one background worker. There may be any number of them."""
+
+    @classmethod
+    @contextmanager
+    def claimed(cls, folder: Path) -> Iterator[None]:
+        """Name this process as a background worker until the end of the block."""
+        file = cls(folder, f"worker-{os.getpid()}.pid")
+        file.claim()
+        try:
+            yield
+        finally:
+            file.path.unlink(missing_ok=True)
+
+    @classmethod
+    def stop_all(cls, folder: Path) -> int:
+        """End the background workers of this checkout after their present slices; return how many ran."""
+        files = [cls(folder, path.name) for path in sorted(folder.glob("worker-*.pid"))]
+        stopped = sum(file.stop() for file in files)
+        for file in files:
+            file.path.unlink(missing_ok=True)
+        return stopped
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -167,6 +192,7 @@ def main() -> None:
     parser.add_argument("--port", required=True, type=int)
     parser.add_argument("--workers", required=True, type=int)
     parser.add_argument("--threads", default=threads_per_worker(os.environ), type=int)
+    parser.add_argument("--background-workers", default=0, type=int)
     parser.add_argument("--with-demo", action="store_true")
     arguments = parser.parse_args()
 
@@ -188,6 +214,7 @@ def main() -> None:
         workers_kill_timeout=SHUTDOWN_LIMIT,
         websockets=False,
         log_level=LogLevels.warning,
+        background_workers=arguments.background_workers,
     )
     announcement = partial(_announce, arguments.host, arguments.port, with_demo=arguments.with_demo)
     threading.Thread(target=announcement, daemon=True).start()

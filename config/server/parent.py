@@ -2,29 +2,17 @@
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from granian.server.mp import MPServer, WorkerProcess
 
+from config.server.background import BackgroundWorkers
 from config.server.heartbeats import Heartbeats
+from config.server.places import Place
 
 PAUSE = 0.5  # seconds between two looks at the workers
-HUNG_AFTER = 6.0  # seconds without a heartbeat
-LOADING = 60.0  # seconds that a new worker may take until its first heartbeat
-DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before a worker that ended early is started again
-STEADY_AFTER = 60.0  # seconds after which the end of a worker counts as its first
 
 logger = logging.getLogger("_granian")
-
-
-@dataclass
-class Place:
-    """One of the workers that there are to be, whichever process it is at the moment."""
-
-    ends: int = 0  # in a row, early
-    restart_at: float | None = None  # set while no process serves here
-    last_beat: float | None = None  # of the present process
 
 
 class Parent(MPServer):
@@ -34,9 +22,10 @@ class Parent(MPServer):
     hangs. This one ends only when no worker was ever able to serve.
     """
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, background_workers: int = 0, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.heartbeats = Heartbeats(self.workers)
+        self.background = BackgroundWorkers(background_workers)
         self.places = [Place() for _ in range(self.workers)]
         self.has_served = False
         self.looked_at = time.monotonic()
@@ -48,8 +37,12 @@ class Parent(MPServer):
             if self.reload_signal:
                 self._reload(spawn_target, target_loader)
                 self.places = [Place() for _ in range(self.workers)]  # all workers are new
+                self.background.restart(self.workers_kill_timeout)
             now = time.monotonic()
-            self._kill_hung_workers(now)
+            was_late = now - self.looked_at > 2 * PAUSE + 1
+            self.looked_at = now
+            self._kill_hung_workers(now, was_late=was_late)
+            self.background.look_after(now, was_late=was_late)
             if not self._plan_restarts(now):
                 return
             for number, place in enumerate(self.places):
@@ -57,22 +50,20 @@ class Parent(MPServer):
                     place.restart_at = place.last_beat = None
                     self._respawn_workers([number], spawn_target, target_loader)
 
-    def _kill_hung_workers(self, now: float) -> None:
-        was_late = now - self.looked_at > 2 * PAUSE + 1
-        self.looked_at = now
+    def _stop_workers(self) -> None:
+        """Stop all workers at the same time; those in the background lose nothing when they are killed."""
+        self.background.ask_to_stop()
+        super()._stop_workers()
+        self.background.wait_for_end(self.workers_kill_timeout)
+
+    def _kill_hung_workers(self, now: float, *, was_late: bool) -> None:
         for number, (worker, place) in enumerate(zip(self.wrks, self.places, strict=True)):
             if place.restart_at is not None:
                 continue
             beat = self.heartbeats.last(number, worker.inner.pid)
             if beat is not None:
-                place.last_beat = beat
                 self.has_served = True
-            if was_late:  # the whole machine stood still: let the workers beat first
-                place.last_beat = now if place.last_beat is not None else None
-            since, limit = (
-                (worker.birth, LOADING) if place.last_beat is None else (place.last_beat, HUNG_AFTER)
-            )
-            if now - since > limit:
+            if place.is_hung(beat, started_at=worker.birth, now=now, was_late=was_late):
                 logger.error(f"worker-{number + 1} does not answer; it is replaced")
                 # kill marks the end as meant; _respawn_workers would first wait for the process to end itself
                 worker.kill()
@@ -89,12 +80,7 @@ class Parent(MPServer):
                 logger.error("No worker could start.")
                 self.interrupt_children.append(number)  # so that granian ends with an error
                 return False
-            if now - worker.birth > STEADY_AFTER:
-                place.ends = 0
-            delay = DELAYS[min(place.ends, len(DELAYS) - 1)]
-            place.ends += 1
-            place.restart_at = now + delay
-            if delay:
+            if delay := place.plan_restart(started_at=worker.birth, now=now):
                 logger.error(f"worker-{number + 1} ended early; it is started again in {delay:.0f} s")
         return True
 

@@ -61,8 +61,8 @@ def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[Any
     Nearly all that is loaded stays. Python would look through it for garbage again and again while it
     grows, a quarter of the time that loading takes, and later during requests.
     """
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     act_as_command("serve")  # outside of requests
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     gc.disable()
     front = Front(import_string(APPLICATION), limits, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     gc.freeze()
@@ -70,7 +70,7 @@ def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[Any
     return front, heartbeats
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this worker once its parent is gone: kill -9 leaves no time to tell it, and it would serve on.
 
     At once, as granian cannot shut down in good order without its parent; the database rolls back.

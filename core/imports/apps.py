@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -5,3 +7,7 @@ class ImportsConfig(AppConfig):
     name = "core.imports"
     label = "imports"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the background tasks; the models are loaded by now."""
+        import_module("core.imports.background_tasks")

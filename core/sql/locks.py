@@ -22,6 +22,8 @@ class Lock(IntEnum):
     SIGNING_KEYS = 3  # the set of token signing keys
     DEMO_DATA = 4  # the demo data loader
     IMPORT_RUN = 5  # one run of an import, held by the process at work on it; second key: the run
+    BACKGROUND_TASK = 6  # a background task, held by the worker at work on it; second key: its state
+    BACKGROUND_JOB = 7  # a background job, held likewise; second key: the job
 
 
 PROTECTED = {
@@ -29,6 +31,8 @@ PROTECTED = {
     Lock.SIGNING_KEYS: "the signing keys",
     Lock.DEMO_DATA: "the demo data",
     Lock.IMPORT_RUN: "the import",
+    Lock.BACKGROUND_TASK: "the background task",
+    Lock.BACKGROUND_JOB: "the background job",
 }
 
 

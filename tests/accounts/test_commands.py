@@ -150,7 +150,12 @@ def test_what_is_over_is_purged(tenant, stored_signing_keys, now):
     grant(alive, at=now)
     AttemptCounter.objects.create(subject="a", attempts=1, resets_at=now - timedelta(seconds=1))
     AttemptCounter.objects.create(subject="b", attempts=1, resets_at=now + timedelta(hours=1))
-    assert run("purge_sessions") == "Deleted 1 sessions, 1 refresh tokens and 1 counters.\n"
+    assert run("purge_sessions").splitlines() == [
+        "sessions: deleted 1 sessions that have expired",
+        "refresh-tokens: deleted 1 refresh tokens that have expired",
+        "attempts: deleted 1 counters of attempts whose window is over",
+        "admin-sessions: deleted 0 logins of the admin that have expired",
+    ]
     assert list(Session.objects.all()) == [alive]
     assert RefreshToken.objects.get().session == alive
     assert AttemptCounter.objects.get().subject == "b"

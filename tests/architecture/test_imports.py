@@ -16,6 +16,7 @@ CORE_LEVELS = {
     "tenancy": 1,
     "sql": 1,
     "journal": 2,
+    "background": 4,
     "representation": 2,
     "bodies": 3,
     "api": 4,

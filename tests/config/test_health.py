@@ -1,9 +1,11 @@
 import json
+from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
 
 from config.health import readiness
+from core.background.models import TaskState, Worker
 
 pytestmark = pytest.mark.django_db
 
@@ -14,8 +16,8 @@ def primary_only(monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
 
 
-def ready(rf) -> tuple[int, dict]:
-    response = readiness(rf.get("/readyz"))
+def ready(rf, **query: str) -> tuple[int, dict]:
+    response = readiness(rf.get("/readyz", query))
     return response.status_code, json.loads(response.content)
 
 
@@ -33,6 +35,28 @@ def test_a_process_for_a_replica_is_ready_on_a_read_only_database(rf):
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION READ ONLY")
     assert ready(rf) == (200, {"status": "up"})
+
+
+def test_the_deep_look_shows_how_far_the_background_work_lags(rf, now):
+    nothing = {"lastHeartbeat": None, "oldestDue": None, "lagSeconds": 0, "failingTasks": []}
+    assert ready(rf, deep="1") == (200, {"status": "up", "background": nothing})
+    seen = now - timedelta(seconds=90)
+    Worker.objects.create(name="host:1", started_at=seen, seen_at=seen)
+    TaskState.objects.create(name="purge jobs", due_at=now - timedelta(minutes=5))
+    TaskState.objects.create(name="purge runs", due_at=now + timedelta(minutes=5), error="KeyError: 'a'")
+    TaskState.objects.create(name="of a former version", due_at=now - timedelta(days=5))
+    assert ready(rf, deep="1") == (
+        200,
+        {
+            "status": "up",
+            "background": {
+                "lastHeartbeat": "2026-03-04T09:28:45.250Z",
+                "oldestDue": "2026-03-04T09:25:15.250Z",
+                "lagSeconds": 300,
+                "failingTasks": ["purge runs"],
+            },
+        },
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,17 @@ LARGE = {
     "segments.customerassignment",
     "segments.itemassignment",
 }
-OWN_APPS = {"accounts", "catalog", "core", "coupons", "identity", "imports", "segments", "tenancy"}
+OWN_APPS = {
+    "accounts",
+    "background",
+    "catalog",
+    "core",
+    "coupons",
+    "identity",
+    "imports",
+    "segments",
+    "tenancy",
+}
 LOCKING_SQL = re.compile(
     r"\b(ALTER\s+TABLE|CREATE\s+(UNIQUE\s+)?INDEX(?!\s+CONCURRENTLY)|CLUSTER|VACUUM\s+FULL)\b", re.I
 )

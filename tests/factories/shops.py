@@ -9,6 +9,7 @@ from django.db import models
 
 from accounts.identity.models import AttemptCounter, ClientSecret, RefreshToken, Session, SigningKey
 from catalog.models import CategoryNumber
+from core.background.models import Job
 from core.imports.models import ImportReject, ImportRun
 from core.tenancy.models import Tenant
 from coupons.models import CouponSettings
@@ -86,6 +87,7 @@ class Shop:
         run = ImportRun(tenant=tenant, kind="segments", mode="upsert", started_by=mark, file_name=mark)
         self.keep(run)
         self.keep(ImportReject(run=run, line=2, reason="unknown_site", message=mark, source=mark))
+        self.keep(Job.objects.create(tenant=tenant, kind="count", requested_by=mark, error=mark))
         self.keep(AttemptCounter.objects.create(subject=mark, attempts=1, resets_at=SOON))
         self.keep(
             AssortmentRevision.objects.filter(tenant=tenant).first() or AssortmentRevision(tenant=tenant)

@@ -11,8 +11,10 @@ def serve(real_time: None, tmp_path: Path) -> Iterator[Callable[..., WebServer]]
     """Start web servers that end with the test. They reach no database unless told one."""
     servers = []
 
-    def start(*, workers: int = 1, **environ: str) -> WebServer:
-        server = WebServer(workers=workers, log=tmp_path / f"server-{len(servers)}.log", **environ)
+    def start(*, workers: int = 1, background: int = 0, **environ: str) -> WebServer:
+        server = WebServer(
+            workers=workers, background=background, log=tmp_path / f"server-{len(servers)}.log", **environ
+        )
         servers.append(server)
         server.start()
         return server
@@ -26,7 +28,7 @@ def serve(real_time: None, tmp_path: Path) -> Iterator[Callable[..., WebServer]]
 def serve_database(serve: Callable[..., WebServer]) -> Callable[..., WebServer]:
     """Start web servers on the test's database."""
 
-    def start(*, workers: int = 1, **environ: str) -> WebServer:
-        return serve(workers=workers, **{"DATABASE_URL": database_url(), **environ})
+    def start(*, workers: int = 1, background: int = 0, **environ: str) -> WebServer:
+        return serve(workers=workers, background=background, **{"DATABASE_URL": database_url(), **environ})
 
     return start

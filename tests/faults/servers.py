@@ -35,11 +35,12 @@ def database_url(**query: str) -> str:
 class WebServer:
     """The project's own web server."""
 
-    def __init__(self, *, workers: int = 1, log: Path, **environ: str) -> None:
+    def __init__(self, *, workers: int = 1, background: int = 0, log: Path, **environ: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.workers = workers
+        self.background = background
         self.log = log
         self.environ = {
             **os.environ,
@@ -56,6 +57,7 @@ class WebServer:
 
     def start_process(self) -> None:
         words = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", str(self.workers)]
+        words += ["--background-workers", str(self.background)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "config.server.granian", *words],

@@ -70,11 +70,6 @@ def count_attempt(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
         raise TooManyAttempts(f"Too many {what}; try again in {wait} seconds.", retry_after=wait)
 
 
-def purge_attempt_counters(*, at: datetime) -> int:
-    """Delete the counters whose window is over; return how many."""
-    return AttemptCounter.objects.filter(resets_at__lte=at).delete()[0]
-
-
 def forgive_attempt(limits: Sequence[AttemptLimit], *, reset: Sequence[AttemptLimit] = ()) -> None:
     """Take one attempt back, as it did not fail; forget all attempts of the limits in `reset`."""
     execute(

@@ -405,14 +405,3 @@ def session_id_of(claims: Mapping[str, Any]) -> uuid.UUID:
     if "session_id" not in claims:
         raise InvalidAccessToken
     return uuid.UUID(claims["session_id"])
-
-
-@transaction.atomic
-def purge_sessions(*, at: datetime) -> tuple[int, int]:
-    """Delete the sessions that are over at `at`, and the refresh tokens that are; return how many of each.
-
-    A session's refresh tokens go with it in the database; they are not counted.
-    """
-    sessions = Session.objects.filter(expires_at__lte=at)
-    tokens = RefreshToken.objects.filter(expires_at__lte=at)
-    return sessions._raw_delete(sessions.db), tokens._raw_delete(tokens.db)

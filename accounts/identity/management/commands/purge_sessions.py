@@ -1,20 +1,17 @@
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.utils import timezone
 
-from accounts.identity.operations.attempts import purge_attempt_counters
-from accounts.identity.operations.sessions import purge_sessions
+KINDS = ("sessions", "refresh-tokens", "attempts", "admin-sessions")
 
 
 class Command(BaseCommand):
     help = (
-        "Delete sessions, refresh tokens and counters of failed attempts that are over. They do no harm but "
-        "take room: run it once a day."
+        "Delete sessions, refresh tokens, counters of failed attempts and logins of the admin that are over."
+        " The background worker does it every hour; without one, run this once a day. It is the same as"
+        f" `purge {' '.join(KINDS)}`."
     )
 
     def handle(self, **options: Any) -> None:
-        at = timezone.now()
-        sessions, tokens = purge_sessions(at=at)
-        counters = purge_attempt_counters(at=at)
-        self.stdout.write(f"Deleted {sessions} sessions, {tokens} refresh tokens and {counters} counters.")
+        call_command("purge", *KINDS, stdout=self.stdout)

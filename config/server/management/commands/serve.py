@@ -51,6 +51,12 @@ class Command(BaseCommand):
             help="requests that a process works on at a time, each over its own connection to the database"
             " (WEB_THREADS; default: %(default)s)",
         )
+        parser.add_argument(
+            "--background-workers",
+            type=int,
+            default=env.number("WORKERS_BACKGROUND", default=1),
+            help="processes that do background work (WORKERS_BACKGROUND; default: %(default)s)",
+        )
         parser.add_argument("--demo", action="store_true", help="load the demo shop unless it is there")
         parser.add_argument(
             "--insecure-demo-logins",
@@ -65,6 +71,7 @@ class Command(BaseCommand):
         port: int,
         workers: int,
         threads: int,
+        background_workers: int,
         demo: bool,
         insecure_demo_logins: bool,
         **options: Any,
@@ -84,7 +91,7 @@ class Command(BaseCommand):
         self._compile()
         connections.close_all()
         words = ["--host", host, "--port", str(port), "--workers", str(workers)]
-        words += ["--threads", str(threads)]
+        words += ["--threads", str(threads), "--background-workers", str(background_workers)]
         if demo:
             words.append("--with-demo")
         os.chdir(settings.BASE_DIR)

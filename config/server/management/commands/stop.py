@@ -6,11 +6,11 @@ from django.db import DatabaseError
 
 from config.database import PROFILES
 from config.server.embedded_postgres.server import EmbeddedServer
-from config.server.granian import ServerFile, ServerUnavailable
+from config.server.granian import ServerFile, ServerUnavailable, WorkerFile
 
 
 class Command(BaseCommand):
-    help = "Stop the web server and the embedded databases of this checkout, as far as they run."
+    help = "Stop the web server, background workers and embedded databases of this checkout."
     requires_system_checks = []
 
     def handle(self, **options: Any) -> None:
@@ -21,6 +21,7 @@ class Command(BaseCommand):
         try:
             stopped = [
                 "the web server" if ServerFile(settings.VAR_DIR).stop() else "",
+                "background workers" if WorkerFile.stop_all(settings.VAR_DIR) else "",
                 *(f"PostgreSQL ({server.profile})" if server.stop() else "" for server in servers),
             ]
         except (DatabaseError, ServerUnavailable) as error:

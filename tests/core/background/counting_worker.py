@@ -1,0 +1,30 @@
+"""`manage.py work` with a kind of job that counts slowly, for tests that run it as a process of its own."""
+
+import os
+import sys
+import time
+from datetime import datetime, timedelta
+
+import django
+
+django.setup()
+
+from accounts.identity.models import AttemptCounter  # noqa: E402
+from config.command_line import CommandLine  # noqa: E402
+from core.background.jobs import JobKind, register_job_kind  # noqa: E402
+from core.background.models import Job  # noqa: E402
+
+
+def count(job: Job, at: datetime) -> bool:
+    """Write one row a slice; a slice that ran twice would meet its own row."""
+    number = job.progress.get("done", 0) + 1
+    AttemptCounter.objects.create(
+        subject=f"{job.pk}-{number}", attempts=os.getpid(), resets_at=at + timedelta(days=1)
+    )
+    time.sleep(job.arguments["seconds"])
+    job.progress = {"done": number}
+    return number < job.arguments["upto"]
+
+
+register_job_kind(JobKind("count", run=count))
+CommandLine(["manage.py", "work", *sys.argv[1:]]).execute()

@@ -1,0 +1,112 @@
+"""Real workers, on the test's database."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from accounts.identity.models import AttemptCounter
+from core.background.models import Job, JobState, TaskState, Worker
+from tests.faults.servers import PROJECT, database_url, wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def start(tmp_path: Path, real_time: None) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start workers that know jobs named count, and end with the test."""
+    processes = []
+
+    def start_worker(*words: str) -> subprocess.Popen:
+        environ = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DEBUG": "1",
+            "DATABASE_URL": database_url(),
+            "VAR_DIR": str(tmp_path),
+            "PYTHONPATH": str(PROJECT),
+            "SERVICE_ROLE": "background",
+        }
+        with (tmp_path / "worker.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(PROJECT / "tests/core/background/counting_worker.py"), *words],
+                cwd=PROJECT,
+                env=environ,
+                stdout=log,
+                stderr=log,
+            )
+        processes.append(process)
+        return process
+
+    yield start_worker
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def enqueue(count: int, *, upto: int, seconds: float) -> list[Job]:
+    arguments = {"upto": upto, "seconds": seconds}
+    at = datetime.now(UTC)
+    return [Job.objects.create(kind="count", arguments=arguments, due_at=at) for _ in range(count)]
+
+
+def done(jobs: list[Job]) -> int:
+    return Job.objects.filter(pk__in=[job.pk for job in jobs], state=JobState.DONE).count()
+
+
+def slices_of(process: subprocess.Popen) -> int:
+    return AttemptCounter.objects.filter(attempts=process.pid).count()
+
+
+def test_two_workers_share_the_work(start):
+    jobs = enqueue(4, upto=10, seconds=0.05)
+    first, second = start(), start()
+    wait_until(lambda: done(jobs) == 4)
+    counts = Counter(AttemptCounter.objects.values_list("attempts", flat=True))
+    assert counts.total() == 40
+    assert set(counts) == {first.pid, second.pid}
+    assert TaskState.objects.filter(error="", failures=0, finished_at=None).count() == 0
+    assert Worker.objects.count() == 2
+
+
+def test_kill_9_loses_and_doubles_nothing(start):
+    jobs = enqueue(3, upto=25, seconds=0.1)
+    healthy = start()
+    for _ in range(4):
+        victim = start()
+        wait_until(lambda process=victim: slices_of(process) > 0 or done(jobs) == 3)
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.wait()
+    wait_until(lambda: done(jobs) == 3)
+    assert AttemptCounter.objects.count() == 75
+    assert set(Job.objects.values_list("attempts", "error")) == {(0, "")}
+    assert healthy.poll() is None
+
+
+def test_sigterm_ends_a_worker_after_its_slice_and_another_one_goes_on(start):
+    jobs = enqueue(1, upto=6, seconds=0.5)
+    worker = start()
+    wait_until(lambda: slices_of(worker) > 0)
+    worker.terminate()
+    assert worker.wait(30) == 0
+    [job] = Job.objects.all()
+    assert job.state == JobState.RUNNING
+    assert job.progress == {"done": AttemptCounter.objects.count()}
+    assert not Worker.objects.exists()
+    assert start("--once").wait(60) == 0
+    assert done(jobs) == 1
+
+
+def test_an_idle_worker_begins_what_is_queued_later(start):
+    worker = start()
+    wait_until(lambda: Worker.objects.exists())
+    jobs = enqueue(1, upto=1, seconds=0)
+    wait_until(lambda: done(jobs) == 1)
+    worker.terminate()
+    assert worker.wait(30) == 0
