@@ -8,5 +8,6 @@ class CatalogConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Declare what the journal records; the models are loaded by now."""
+        """Fill the registries of the packages below; the models are loaded by now."""
         import_module("catalog.journal")
+        import_module("catalog.personal_data")

@@ -8,5 +8,6 @@ class CouponsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Declare what the journal records; the models are loaded by now."""
+        """Fill the registries of the packages below; the models are loaded by now."""
         import_module("coupons.journal")
+        import_module("coupons.personal_data")

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from catalog.subtrees import is_shown
+from core.personal_data.pseudonyms import pseudonym_of
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from coupons.codes import has_code
@@ -135,10 +136,12 @@ def read_customer_state(coupon: CouponSnapshot, buyer: Buyer, *, at: datetime) -
     if coupon.max_redemptions_per_customer is not None:
         uses = sql(
             "(SELECT count(*) FROM coupons_redemption AS redemption WHERE redemption.coupon_id = {coupon}"
-            " AND redemption.customer_number = {customer_number}"
+            " AND redemption.customer_number IN ({customer_number}, {pseudonym})"
             " AND redemption.legal_entity_id = coalesce(entity.external_id, ''))",
             coupon=param(coupon.id),
             customer_number=param(buyer.customer_number),
+            # what the number's owner redeemed before they were erased counts when the number comes again
+            pseudonym=param(pseudonym_of(shopper.tenant_id, buyer.customer_number)),
         )
     segments = Sql("'{}'::bigint[]")
     if coupon.is_segment_restricted:

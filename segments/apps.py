@@ -8,6 +8,7 @@ class SegmentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Add to the catalogue what it shows of segments, and declare what the journal records."""
+        """Fill the registries of the packages below; the models are loaded by now."""
         import_module("segments.catalog_extensions")
         import_module("segments.journal")
+        import_module("segments.personal_data")

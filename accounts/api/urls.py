@@ -43,6 +43,7 @@ urlpatterns = [
         patch="partial_update",
         delete="destroy",
     ),
+    route(f"{CUSTOMERS}/<customer_number>/personal-data", CustomerViewSet, get="personal_data"),
     route(LEGAL_ENTITIES, LegalEntityViewSet, get="list", post="create"),
     route(f"{LEGAL_ENTITIES}/search", LegalEntityViewSet, post="search"),
     route(LEGAL_ENTITY, LegalEntityViewSet, get="retrieve", put="update", delete="destroy"),

@@ -9,6 +9,7 @@ class IdentityConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Declare what the journal records, register the background tasks; the models are loaded by now."""
+        """Fill the registries of the packages below; the models are loaded by now."""
         import_module("accounts.identity.journal")
         import_module("accounts.identity.background_tasks")
+        import_module("accounts.identity.personal_data")

@@ -9,5 +9,6 @@ class BackgroundConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the clean-up of this package; the models are loaded by now."""
+        """Register background tasks and personal data; the models are loaded by now."""
         import_module("core.background.background_tasks")
+        import_module("core.background.personal_data")

@@ -9,5 +9,6 @@ class ImportsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the background tasks; the models are loaded by now."""
+        """Register background tasks and personal data; the models are loaded by now."""
         import_module("core.imports.background_tasks")
+        import_module("core.imports.personal_data")

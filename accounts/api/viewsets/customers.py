@@ -11,7 +11,9 @@ from accounts.identity.scopes import CUSTOMER_MANAGE, CUSTOMER_MANAGE_OWN, CUSTO
 from accounts.models import Customer
 from accounts.operations import customers
 from accounts.operations.documents import Change, locked_version
+from accounts.operations.erasure import erase_customer, personal_data_of
 from accounts.representations import CUSTOMERS
+from core.api import parameters
 from core.api.error_bodies import TYPED_ERRORS
 from core.api.errors import json_response
 from core.api.parameters import query_parameter
@@ -23,6 +25,12 @@ from core.errors import MissingScope, NotFound
 from core.sql.composition import Sql, param, sql
 
 EXPAND = query_parameter("expand", "Accepted; mixins are always returned.")
+DATA_ERASURE = query_parameter(
+    "dataErasure",
+    "Erase everything personal as well. What has to stay, such as redemptions, keeps a pseudonym. Needs"
+    " `customer.customer_manage`.",
+    type=bool,
+)
 PROTECTED = ("/id", "/customerNumber", "/metadata/createdAt", "/metadata/modifiedAt")
 READ = (CUSTOMER_READ, CUSTOMER_READ_OWN)
 MANAGE = (CUSTOMER_MANAGE, CUSTOMER_MANAGE_OWN)
@@ -118,15 +126,43 @@ class CustomerViewSet(ContractViewSet):
         )
         return HttpResponse(status=200)
 
-    @operation("DELETE-customer-tenant-remove-customer", scopes=MANAGE, responses={202: None})
+    @operation(
+        "DELETE-customer-tenant-remove-customer",
+        scopes=MANAGE,
+        parameters=(DATA_ERASURE,),
+        responses={202: None},
+    )
     def destroy(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
         """Delete a customer.
 
         Sessions, contact assignments and segment assignments of the customer go too.
         """
+        if parameters.flag(request.query_params, "dataErasure"):
+            self.require_scope(CUSTOMER_MANAGE)
+            erase_customer(
+                tenant_id=self.caller.tenant.id,
+                external_id=customer_number,
+                requested_by=f"API client {self.caller.client_id}",
+                at=self.at,
+            )
+            return HttpResponse(status=202)
         self.reaches_own_profile_only(customer_number)
         customers.delete_customer(tenant_id=self.caller.tenant.id, external_id=customer_number)
         return HttpResponse(status=202)
+
+    @operation(
+        "GET-customer-tenant-personal-data",
+        scopes=(CUSTOMER_MANAGE,),
+        responses={200: {"type": "object", "additionalProperties": True}},
+    )
+    def personal_data(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
+        """Retrieve everything that is held of a customer.
+
+        One JSON object: the profile, sessions, contact and segment assignments, redemptions, coupons, refused
+        rows of imports and the admin's log. An extension of this service.
+        """
+        held = personal_data_of(tenant_id=self.caller.tenant.id, external_id=customer_number)
+        return json_response(held, 200)
 
     def visible_customers(self) -> Sequence[Sql]:
         """Return the conditions of the customers that the caller may read."""

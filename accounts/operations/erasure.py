@@ -1,0 +1,93 @@
+"""Personal data of a customer: erased for good, or told as a whole."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from accounts.identity.tokens.revocations import announce_revocation
+from accounts.models import Customer, Erasure
+from accounts.models.customers import canonical_email
+from accounts.operations.documents import delete_row, existing_document
+from core.errors import NotFound
+from core.personal_data.customers import (
+    CustomerTrace,
+    marks_of,
+    registered_erasers,
+    registered_exporters,
+)
+from core.personal_data.pseudonyms import keyed_hash, pseudonym_of
+
+
+@transaction.atomic
+def erase_customer(*, tenant_id: int, external_id: str, requested_by: str, at: datetime) -> Erasure:
+    """Delete the customer and everything personal that is held of them; return the record of it.
+
+    What has to stay (redemptions, restrictions of coupons) keeps a pseudonym, which is always the same for
+    the same number, so that limits still hold. All of it is one transaction, of a number of statements that
+    does not depend on how much is held. Locks the coupons that know the customer, then the customer. Raises
+    NotFound.
+    """
+    erasers = registered_erasers()
+    for eraser in erasers:
+        if eraser.lock:
+            eraser.lock(tenant_id, external_id)
+    customer = existing_document(Customer, tenant_id=tenant_id, external_id=external_id, for_deletion=True)
+    trace = trace_of(customer)
+    counts = {"customers": 1}
+    for eraser in erasers:
+        if not eraser.is_last:
+            counts.update(eraser.erase(trace))
+    delete_row(customer)
+    for eraser in erasers:
+        if eraser.is_last:
+            counts.update(eraser.erase(trace))
+    announce_revocation()
+    return Erasure.objects.create(
+        tenant_id=tenant_id,
+        pseudonym=trace.pseudonym,
+        number_hash=number_hash(tenant_id, external_id),
+        email_hash=email_hash(tenant_id, customer.email) if customer.email else "",
+        erased_at=at,
+        requested_by=requested_by[:200],
+        counts={name: count for name, count in sorted(counts.items()) if count},
+    )
+
+
+def personal_data_of(*, tenant_id: int, external_id: str) -> dict[str, Any]:
+    """Return everything that is held of the customer, ready for JSON. Raises NotFound."""
+    customer = Customer.objects.for_tenant(tenant_id).filter(external_id=external_id).first()
+    if customer is None:
+        raise NotFound(resource_id=external_id)
+    trace = trace_of(customer)
+    held: dict[str, Any] = {}
+    for exporter in registered_exporters():
+        held.update(exporter.export(trace))
+    return held
+
+
+def trace_of(customer: Customer) -> CustomerTrace:
+    return CustomerTrace(
+        tenant_id=customer.tenant_id,
+        customer_id=customer.pk,
+        number=customer.external_id,
+        pseudonym=pseudonym_of(customer.tenant_id, customer.external_id),
+        marks=marks_of(
+            [
+                customer.external_id,
+                customer.email,
+                customer.contact_phone,
+                customer.first_name,
+                customer.middle_name,
+                customer.last_name,
+            ]
+        ),
+    )
+
+
+def number_hash(tenant_id: int, number: str) -> str:
+    return keyed_hash("number", tenant_id, number)
+
+
+def email_hash(tenant_id: int, email: str) -> str:
+    return keyed_hash("e-mail", tenant_id, canonical_email(email))

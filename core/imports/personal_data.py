@@ -1,0 +1,85 @@
+"""What the columns of imports hold, and how a customer is erased there."""
+
+from typing import Any
+
+from core.imports.models import ImportChange, ImportReject, ImportRun
+from core.personal_data.customers import (
+    CustomerTrace,
+    Eraser,
+    Exporter,
+    register_eraser,
+    register_exporter,
+    rows_as_json,
+)
+from core.personal_data.declarations import ERASE, KEEP, declare, each
+from core.sql.composition import Sql, param, sql
+from core.sql.fetching import execute
+
+ERASED = "Erased: it mentioned a customer who has been erased."
+
+declare(
+    ImportRun,
+    {
+        **each(KEEP("a name in the code"), "kind", "mode", "state", "refused_by_reason"),
+        **each(KEEP("an account and a host of the operator"), "started_by", "host"),
+        **each(KEEP("the file, not a row of it"), "file_name", "file_digest"),
+        "committed_slice": KEEP("keys of rows"),
+        "message": ERASE,
+    },
+)
+declare(ImportReject, {"reason": KEEP("a name in the code"), **each(ERASE, "message", "source")})
+declare(ImportChange, {"before": ERASE})
+
+
+def of_tenant(trace: CustomerTrace) -> Sql:
+    return sql(
+        "run_id IN (SELECT id FROM imports_importrun WHERE tenant_id = {tenant})",
+        tenant=param(trace.tenant_id),
+    )
+
+
+def erase(trace: CustomerTrace) -> dict[str, int]:
+    """Empty refused rows, messages and undo records that mention the customer.
+
+    Undo records of the customer's assignments can no longer be put back: their customer is gone.
+    """
+    rejects = execute(
+        sql(
+            "UPDATE imports_importreject SET source = '', message = {erased} WHERE {tenant} AND {mentioned}",
+            erased=param(ERASED),
+            tenant=of_tenant(trace),
+            mentioned=trace.mentioned_in(Sql("source || ' ' || message")),
+        )
+    )
+    messages = execute(
+        sql(
+            "UPDATE imports_importrun SET message = {erased} WHERE tenant_id = {tenant} AND {mentioned}",
+            erased=param(ERASED),
+            tenant=param(trace.tenant_id),
+            mentioned=trace.mentioned_in(Sql("message")),
+        )
+    )
+    changes = execute(
+        sql(
+            "DELETE FROM imports_importchange WHERE {tenant}"
+            " AND ((before ->> 'customer_id') = {customer} OR {mentioned})",
+            tenant=of_tenant(trace),
+            customer=param(str(trace.customer_id)),
+            mentioned=trace.mentioned_in(Sql("before::text")),
+        )
+    )
+    return {"importRejects": rejects, "importMessages": messages, "importChanges": changes}
+
+
+def export(trace: CustomerTrace) -> dict[str, Any]:
+    statement = sql(
+        "SELECT run_id, line, reason, message, source FROM imports_importreject"
+        " WHERE {tenant} AND {mentioned} ORDER BY run_id, line",
+        tenant=of_tenant(trace),
+        mentioned=trace.mentioned_in(Sql("source || ' ' || message")),
+    )
+    return {"importRejects": rows_as_json(("import", "line", "reason", "message", "source"), statement)}
+
+
+register_eraser(Eraser("imports", erase))
+register_exporter(Exporter("imports", export))

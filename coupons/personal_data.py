@@ -1,0 +1,126 @@
+"""What the columns of coupons hold, and how a customer is erased and exported there."""
+
+from typing import Any
+
+from core.personal_data.customers import (
+    CustomerTrace,
+    Eraser,
+    Exporter,
+    register_eraser,
+    register_exporter,
+    rows_as_json,
+)
+from core.personal_data.declarations import ERASE, KEEP, PSEUDONYM, declare, each
+from core.sql.composition import Sql, param, sql
+from core.sql.fetching import execute, fetch_rows
+from coupons.models import Coupon, CouponCategory, CouponSegment, CouponSettings, Redemption
+
+CAMPAIGN = KEEP("describes the coupon, not who uses it")
+CHOICE = KEEP("one of a few words, or a currency")
+
+declare(
+    Coupon,
+    {
+        **each(CAMPAIGN, "mixins", "mixin_schemas", "code", "name", "description"),
+        **each(
+            CHOICE, "discount_type", "discount_currency", "discount_calculation_type", "min_order_currency"
+        ),
+        **each(PSEUDONYM, "valid_for", "issued_to"),
+    },
+)
+declare(CouponSegment, each(CAMPAIGN, "segment_external_id"))
+declare(CouponCategory, each(CAMPAIGN, "category_external_id"))
+declare(CouponSettings, each(KEEP("the shop's own"), "referral_prefix", "referral_currency"))
+declare(
+    Redemption,
+    {
+        "external_id": KEEP("made by the service"),
+        "customer_number": PSEUDONYM,
+        "legal_entity_id": KEEP("a company"),
+        "order_code": KEEP("an order of the shop, needed for its books; emptied where it has the number"),
+        "idempotency_key": ERASE,
+        **each(CHOICE, "order_total_currency", "discount_currency"),
+    },
+)
+
+
+def lock_coupons(tenant_id: int, number: str) -> None:
+    """Lock the coupons that name the customer or that the customer has used, in the order of their keys."""
+    fetch_rows(
+        sql(
+            "SELECT id FROM coupons_coupon WHERE tenant_id = {tenant} AND ({number} = ANY(valid_for)"
+            " OR issued_to = {number} OR id IN (SELECT redemption.coupon_id"
+            " FROM coupons_redemption AS redemption"
+            " WHERE redemption.tenant_id = {tenant} AND redemption.customer_number = {number}))"
+            " ORDER BY id FOR UPDATE",
+            tenant=param(tenant_id),
+            number=param(number),
+        )
+    )
+
+
+def erase(trace: CustomerTrace) -> dict[str, int]:
+    """Let the pseudonym take the number's place in redemptions and coupons, so that limits still hold."""
+    slots = {
+        "tenant": param(trace.tenant_id),
+        "number": param(trace.number),
+        "pseudonym": param(trace.pseudonym),
+    }
+    redemptions = execute(
+        sql(
+            "UPDATE coupons_redemption SET customer_id = NULL, customer_number = {pseudonym},"
+            " idempotency_key = '', order_code = CASE WHEN {mentioned} THEN '' ELSE order_code END"
+            " WHERE tenant_id = {tenant} AND customer_number = {number}",
+            mentioned=trace.clearly_mentioned_in(Sql("order_code")),
+            **slots,
+        )
+    )
+    coupons = execute(
+        sql(
+            "UPDATE coupons_coupon SET valid_for = array_replace(valid_for, {number}, {pseudonym}),"
+            " issued_to = CASE WHEN issued_to = {number} THEN {pseudonym} ELSE issued_to END,"
+            " version = version + 1"
+            " WHERE tenant_id = {tenant} AND ({number} = ANY(valid_for) OR issued_to = {number})",
+            **slots,
+        )
+    )
+    return {"redemptions": redemptions, "coupons": coupons}
+
+
+REDEMPTION_COLUMNS = {
+    "id": "redemption.external_id",
+    "code": "coupon.code",
+    "legalEntityId": "redemption.legal_entity_id",
+    "orderCode": "redemption.order_code",
+    "idempotencyKey": "redemption.idempotency_key",
+    "orderTotalAmount": "redemption.order_total_amount::text",
+    "orderTotalCurrency": "redemption.order_total_currency",
+    "discountAmount": "redemption.discount_amount::text",
+    "discountCurrency": "redemption.discount_currency",
+    "redeemedAt": "redemption.redeemed_at",
+}
+
+
+def export(trace: CustomerTrace) -> dict[str, Any]:
+    slots = {"tenant": param(trace.tenant_id), "number": param(trace.number)}
+    redemptions = sql(
+        "SELECT {columns} FROM coupons_redemption AS redemption"
+        " JOIN coupons_coupon AS coupon ON coupon.id = redemption.coupon_id"
+        " WHERE redemption.tenant_id = {tenant} AND redemption.customer_number = {number}"
+        " ORDER BY redemption.id",
+        columns=Sql(", ".join(REDEMPTION_COLUMNS.values())),
+        **slots,
+    )
+    coupons = sql(
+        "SELECT code, is_referral, created_at FROM coupons_coupon WHERE tenant_id = {tenant}"
+        " AND ({number} = ANY(valid_for) OR issued_to = {number}) ORDER BY id",
+        **slots,
+    )
+    return {
+        "redemptions": rows_as_json(tuple(REDEMPTION_COLUMNS), redemptions),
+        "coupons": rows_as_json(("code", "isReferral", "createdAt"), coupons),
+    }
+
+
+register_eraser(Eraser("coupons", erase, lock=lock_coupons))
+register_exporter(Exporter("coupons", export))

@@ -1,0 +1,58 @@
+"""What the columns of segments hold, and how a customer is erased and exported there."""
+
+from typing import Any
+
+from core.personal_data.customers import (
+    CustomerTrace,
+    Eraser,
+    Exporter,
+    register_eraser,
+    register_exporter,
+    rows_as_json,
+)
+from core.personal_data.declarations import ERASE, KEEP, declare, each
+from core.sql.composition import param, sql
+from core.sql.fetching import execute
+from segments.models import CustomerAssignment, ItemAssignment, Segment
+
+SEGMENT = KEEP("describes a segment, not its members")
+
+declare(Segment, each(SEGMENT, "mixins", "mixin_schemas", "external_id", "name", "description", "status"))
+declare(ItemAssignment, each(SEGMENT, "mixins", "mixin_schemas"))
+declare(
+    CustomerAssignment,
+    {**each(ERASE, "mixins", "mixin_schemas"), "assignment_type": KEEP("one of a few words")},
+)
+
+
+def erase(trace: CustomerTrace) -> dict[str, int]:
+    """Delete the customer's assignments, in the order of their keys."""
+    deleted = execute(
+        sql(
+            "DELETE FROM segments_customerassignment WHERE id IN (SELECT id FROM segments_customerassignment"
+            " WHERE tenant_id = {tenant} AND customer_id = {customer} ORDER BY id FOR UPDATE)",
+            tenant=param(trace.tenant_id),
+            customer=param(trace.customer_id),
+        )
+    )
+    return {"segmentAssignments": deleted}
+
+
+def export(trace: CustomerTrace) -> dict[str, Any]:
+    statement = sql(
+        "SELECT segment.external_id, entity.external_id, assignment.valid_from, assignment.valid_to,"
+        " assignment.mixins, assignment.created_at, assignment.modified_at"
+        " FROM segments_customerassignment AS assignment"
+        " JOIN segments_segment AS segment ON segment.id = assignment.segment_id"
+        " LEFT JOIN accounts_legalentity AS entity ON entity.id = assignment.legal_entity_id"
+        " WHERE assignment.tenant_id = {tenant} AND assignment.customer_id = {customer}"
+        " ORDER BY segment.external_id, entity.external_id",
+        tenant=param(trace.tenant_id),
+        customer=param(trace.customer_id),
+    )
+    names = ("segmentId", "legalEntityId", "validFrom", "validTo", "mixins", "createdAt", "modifiedAt")
+    return {"segmentAssignments": rows_as_json(names, statement, documents=["mixins"])}
+
+
+register_eraser(Eraser("segments", erase))
+register_exporter(Exporter("segments", export))
