@@ -216,3 +216,13 @@ class OnlyStaffMayChange(NotAllowed):
     """Customers cannot change this part of their own profile."""
 
     code = "only_staff_may_change"
+
+
+class CustomerErased(Conflict):
+    """A customer with this number or e-mail has been erased, and an import is not to bring them back."""
+
+    code = "erased"
+    text = "This number or e-mail belongs to a customer who has been erased."
+
+    def __init__(self) -> None:
+        super().__init__(self.text)

@@ -1,13 +1,16 @@
 """Files of customers. A row is a body of the API; files have no passwords, and leave them alone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from accounts.bodies import CustomerBody
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.imports.customers import CUSTOMERS, DETAILS
 from accounts.operations.customers import delete_customers
+from accounts.operations.erasure import email_hash, number_hash
 from accounts.representations import CUSTOMERS as ANSWER
 from core.bodies import read_body
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
@@ -21,7 +24,9 @@ from core.tenancy.callers import TenantRecord
 from core.tenancy.identifiers import check_client_id
 
 
-def read_customer(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
+def read_customer(
+    body: Mapping[str, Any], tenant: TenantRecord, *, allows_erased: bool = False
+) -> tuple[Any, ...]:
     """Return the row as CUSTOMERS takes it, behind the version that it expects."""
     change = read_body(CustomerBody, body).change()
     values = {
@@ -30,7 +35,14 @@ def read_customer(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, .
         "mixins": json_text(change.values["mixins"]),
         "mixin_schemas": json_text(change.values["mixin_schemas"]),
     }
-    return (change.expected_version, *(values.get(name) for name in DETAILS), None)
+    hashes: tuple[str | None, str | None] = (None, None)
+    if not allows_erased:
+        email = values.get("email")
+        hashes = (
+            number_hash(tenant.id, values["external_id"]),
+            email_hash(tenant.id, email) if email else None,
+        )
+    return (change.expected_version, *(values.get(name) for name in DETAILS), None, *hashes)
 
 
 def remove_customers(tenant: TenantRecord, numbers: Sequence[str], at: datetime) -> list[RowResult]:
@@ -108,3 +120,7 @@ CUSTOMER_FILES = ImportResource(
         order="customer.id",
     ),
 )
+CUSTOMER_FILES_WITH_ERASED = replace(
+    CUSTOMER_FILES, writer=replace(CUSTOMER_FILES.writer, read=partial(read_customer, allows_erased=True))
+)
+"""The same, when an operator says that customers who were erased may come back."""

@@ -1,6 +1,7 @@
 """Customers as rows of an import."""
 
 from accounts.bodies import CustomerBody
+from accounts.errors import CustomerErased
 from accounts.models import Customer
 from core.imports.merge_specs import Check, MergeSpec, earlier_holder, plain_values
 from core.sql.upserts import UpsertTarget, column_type
@@ -32,6 +33,9 @@ DETAILS = {
     if field.column in GIVEN_COLUMNS
 }
 
+HASHES = ("number_hash", "email_hash")
+"""The keyed hashes of number and e-mail; absent in rows that may bring back a customer who was erased."""
+
 CUSTOMERS = MergeSpec(
     name="customers",
     target=UpsertTarget.of(
@@ -41,7 +45,7 @@ CUSTOMERS = MergeSpec(
         created_only=("password",),
         leaves_out=("id", "last_login_at"),
     ),
-    given={**DETAILS, "password": "text"},
+    given={**DETAILS, "password": "text", **dict.fromkeys(HASHES, "text")},
     values={
         **plain_values(DETAILS),
         "tenant_id": "%(tenant)s",
@@ -62,6 +66,17 @@ CUSTOMERS = MergeSpec(
         f" {earlier_holder('lower(email)', 'lower(given.email)')}"
     ),
     checks=(
+        Check(
+            code=CustomerErased.code,
+            condition=(
+                "EXISTS (SELECT FROM accounts_erasure AS erasure WHERE erasure.tenant_id = %(tenant)s"
+                " AND erasure.number_hash = given.number_hash AND stored.id IS NULL)"
+                " OR EXISTS (SELECT FROM accounts_erasure AS erasure WHERE erasure.tenant_id = %(tenant)s"
+                " AND erasure.email_hash = given.email_hash"
+                " AND lower(stored.email) IS DISTINCT FROM lower(given.email))"
+            ),
+            message=f"'{CustomerErased.text} Leave the row out, or say --allow-erased.'",
+        ),
         Check(
             code="email_removed",
             condition="stored.email IS NOT NULL AND result.email IS NULL",

@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
+from accounts.errors import CustomerErased
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import Customer, Erasure
 from accounts.models.customers import canonical_email
@@ -64,6 +66,15 @@ def personal_data_of(*, tenant_id: int, external_id: str) -> dict[str, Any]:
     for exporter in registered_exporters():
         held.update(exporter.export(trace))
     return held
+
+
+def refuse_erased(*, tenant_id: int, external_id: str, email: str) -> None:
+    """Raise CustomerErased when a customer with this number or e-mail has been erased."""
+    erased = Q(number_hash=number_hash(tenant_id, external_id)) if external_id else Q()
+    if email:
+        erased |= Q(email_hash=email_hash(tenant_id, email))
+    if erased and Erasure.objects.filter(erased, tenant=tenant_id).exists():
+        raise CustomerErased
 
 
 def trace_of(customer: Customer) -> CustomerTrace:

@@ -71,6 +71,8 @@ def load_customers(load: Load, households: Sequence[int], demographics: Iterable
             mixins=json_text(mixins_of(known[household])) if household in known else NO_MIXINS,
             mixin_schemas=NO_MIXINS,
             password=password,
+            number_hash=None,
+            email_hash=None,
         )
         for household in households
     ]

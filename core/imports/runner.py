@@ -38,6 +38,7 @@ from core.unavailability import CONTENTION, failure_in_words
 
 KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
 SHOWN_REFUSALS = 5
+UNKEPT = frozenset({"erased"})  # reasons for which nothing of the row may be kept
 KEPT_SOURCE = 2_000  # characters of each kept row
 BATCH_SECONDS = 2.0  # less than a write waits for a lock; a batch holds its locks for a part of that
 LARGEST_SLICE = 10  # batches
@@ -228,7 +229,7 @@ class ImportRunner:
                         line=refusal.line,
                         reason=refusal.code,
                         message=refusal.message,
-                        source=refusal.source[:KEPT_SOURCE],
+                        source="" if refusal.code in UNKEPT else refusal.source[:KEPT_SOURCE],
                     )
                 )
 

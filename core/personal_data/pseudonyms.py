@@ -17,7 +17,7 @@ def _key(secret: str) -> bytes:
 def keyed_hash(kind: str, tenant_id: int, value: str) -> str:
     """Return 64 hexadecimal digits for the value of this kind in this tenant."""
     text = f"{kind}\0{tenant_id}\0{value}".encode("utf-8", "surrogatepass")
-    return hmac.new(_key(settings.SECRET_KEY), text, hashlib.sha256).hexdigest()
+    return hmac.digest(_key(settings.SECRET_KEY), text, "sha256").hex()
 
 
 def pseudonym_of(tenant_id: int, number: str) -> str:

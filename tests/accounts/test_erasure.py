@@ -10,6 +10,7 @@ import orjson
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import get_content_type_for_model
+from django.contrib.auth.hashers import make_password
 from django.core.management import CommandError, call_command
 from django.db import connection
 
@@ -22,6 +23,7 @@ from core.imports.models import ImportChange, ImportReject, ImportRun
 from core.personal_data.pseudonyms import pseudonym_of
 from coupons.models import Coupon, Redemption
 from segments.models import CustomerAssignment
+from tests.core.imports.conftest import run_command
 from tests.factories.accounts import (
     ContactAssignmentFactory,
     CustomerFactory,
@@ -31,7 +33,7 @@ from tests.factories.accounts import (
 from tests.factories.coupons import CouponFactory, RedemptionFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
-NUMBER, EMAIL, PHONE = "K-77123", "Zoë.Quistgaard@example.com", "+45 20 77 31 90"
+NUMBER, EMAIL, PHONE = "K-77123", "Zoe.Quistgaard@example.com", "+45 20 77 31 90"
 FIRST, LAST = "Zoëlia", 'Quist"gaard'
 URL = f"/customer/acme/customers/{NUMBER}"
 MANAGE = "customer.customer_manage"
@@ -297,3 +299,48 @@ def test_the_command_exports(customer):
     for command in ("export_customer_data", "erase_customer"):
         with pytest.raises(CommandError, match="The tenant acme has no customer nobody"):
             run(command, "acme", "nobody")
+
+
+def import_row(
+    tmp_path: Any, *words: str, number: str = NUMBER, email: str = "new@example.com"
+) -> dict[str, Any]:
+    path = tmp_path / "customers.jsonl"
+    path.write_bytes(orjson.dumps({"id": number, "contactEmail": email, "firstName": FIRST}) + b"\n")
+    answer = run_command("upsert_customers", path, "--tenant", "acme", "--json", *words)
+    return {name: answer.json[name] for name in ("created", "changed", "refused") if answer.json[name]}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("row", [{"number": NUMBER}, {"number": "K-2", "email": EMAIL.upper()}])
+def test_an_import_does_not_bring_back_who_was_erased(tenant, site, customer, now, tmp_path, row):
+    erase_customer(tenant_id=tenant.pk, external_id=NUMBER, requested_by="test", at=now)
+    assert import_row(tmp_path, **row) == {"refused": 1}
+    reject = ImportReject.objects.get(reason="erased")
+    assert reject.source == ""
+    assert reject.message == (
+        "This number or e-mail belongs to a customer who has been erased."
+        " Leave the row out, or say --allow-erased."
+    )
+    assert import_row(tmp_path, number="K-3") == {"created": 1}
+    assert import_row(tmp_path, "--allow-erased", number=NUMBER, email=EMAIL) == {"created": 1}
+    assert import_row(tmp_path, number=NUMBER, email=EMAIL) == {}
+
+
+@pytest.mark.django_db
+def test_a_customer_does_not_take_over_an_erased_email(tenant, site, customer, now, tmp_path):
+    CustomerFactory(tenant=tenant, external_id="K-9", email="nine@example.com")
+    erase_customer(tenant_id=tenant.pk, external_id=NUMBER, requested_by="test", at=now)
+    assert import_row(tmp_path, number="K-9", email=EMAIL) == {"refused": 1}
+
+
+@pytest.mark.django_db
+def test_the_import_of_the_api_does_not_bring_them_back_either(tenant, customer, service_api, now):
+    erase_customer(tenant_id=tenant.pk, external_id=NUMBER, requested_by="test", at=now)
+    entry = {"id": NUMBER, "account": {"email": "new@example.com", "passwordHash": make_password("secret")}}
+    response = service_api("customer.import_manage").post("/customer/acme/customers/import", [entry])
+    assert response.status_code == 207
+    [result] = response.json()
+    assert (result["code"], result["message"]) == (
+        409,
+        "This number or e-mail belongs to a customer who has been erased.",
+    )

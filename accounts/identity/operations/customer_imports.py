@@ -11,6 +11,7 @@ from accounts.errors import NoPasswordMigration
 from accounts.identity.legacy_passwords import check_legacy_hash
 from accounts.identity.models import LegacyPassword, PasswordMigration
 from accounts.operations.customers import create_customer
+from accounts.operations.erasure import refuse_erased
 from accounts.passwords import check_encoded_password
 from core.errors import DomainError
 from core.sql.upserts import RowResult
@@ -59,9 +60,10 @@ def import_customers(
 def import_customer(*, tenant_id: int, row: ImportedCustomer, at: datetime) -> str:
     """Create the customer and return the number.
 
-    Raises InvalidInput for a hash that nothing can verify, NoPasswordMigration, and what `create_customer`
-    raises.
+    Raises CustomerErased, InvalidInput for a hash that nothing can verify, NoPasswordMigration, and what
+    `create_customer` raises.
     """
+    refuse_erased(tenant_id=tenant_id, external_id=row.external_id, email=str(row.values.get("email") or ""))
     if row.legacy:
         check_legacy_hash(row.legacy.algorithm, row.legacy.hash, row.legacy.context)
         active = PasswordMigration.objects.select_for_update(no_key=True)

@@ -1,4 +1,7 @@
-from accounts.imports.customer_files import CUSTOMER_FILES
+from argparse import ArgumentParser
+from typing import Any
+
+from accounts.imports.customer_files import CUSTOMER_FILES, CUSTOMER_FILES_WITH_ERASED
 from core.imports.commands import ImportCommand
 
 
@@ -6,3 +9,16 @@ class Command(ImportCommand):
     """Customers out of a file."""
 
     kind = CUSTOMER_FILES
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--allow-erased",
+            action="store_true",
+            help="create customers although their number or e-mail has been erased",
+        )
+
+    def handle(self, *, allow_erased: bool, **options: Any) -> None:
+        if allow_erased:
+            self.kind = CUSTOMER_FILES_WITH_ERASED  # type: ignore[misc]
+        super().handle(**options)
