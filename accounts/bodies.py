@@ -17,7 +17,17 @@ from msgspec import Meta, Struct
 
 from accounts.models import ContactAssignment, Customer, LegalEntity, Site
 from accounts.operations.documents import Change
-from core.bodies import MESSAGE, Body, ClientId, DocumentBody, JsonObject, LanguageContext, Reference
+from core.bodies import (
+    IS_ID,
+    MESSAGE,
+    Body,
+    ClientId,
+    DocumentBody,
+    JsonObject,
+    LanguageContext,
+    OptionalReference,
+    Reference,
+)
 from core.errors import InvalidInput
 from core.tenancy.documents import Document
 from core.text import has_visible_character, normalized, trimmed
@@ -58,7 +68,7 @@ SiteCode = Annotated[
     Meta(
         pattern=r"^[^\s#/]+$(?!\n)",
         max_length=128,
-        extra={MESSAGE: "must be 1 to 128 characters without blanks, # and /"},
+        extra={MESSAGE: "must be 1 to 128 characters without blanks, # and /", IS_ID: True},
     ),
 ]
 
@@ -241,7 +251,7 @@ class ProfileBody(RowBody, kw_only=True):
     b2b: EmployerBody | None = None
     preferred_language: LanguageTag | None = None
     preferred_currency: Currency | None = None
-    preferred_site: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    preferred_site: Reference | None = None
     photo_url: WebAddress | None = None
 
     def values(self) -> dict[str, Any]:
@@ -407,7 +417,7 @@ class LegalEntityBody(RowBody, kw_only=True):
 
     name: PlainName
     type: Literal["COMPANY", "SUBSIDIARY"] | None = None
-    parent_id: Annotated[str, Meta(max_length=128)] | None = None
+    parent_id: OptionalReference | None = None
     legal_info: LegalInfo | None = None
     account_limit: AccountLimit | None = None
     customer_groups: Annotated[list[CustomerGroup], Meta(max_length=200)] | None = None

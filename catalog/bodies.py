@@ -26,6 +26,7 @@ from core.bodies import (
     LanguageContext,
     Metadata,
     Name,
+    OptionalReference,
     Reference,
     Translations,
     Validity,
@@ -376,7 +377,9 @@ def read_assignments(kind: type[AssignmentUpsertBody], values: list[Any]) -> lis
 class TreeSearchBody(Body, kw_only=True):
     """Which trees are searched: those that hold one of these categories."""
 
-    category_ids: Annotated[list[str], Meta(max_length=MOST_TREES, description="Ids of categories.")]
+    category_ids: Annotated[
+        list[OptionalReference], Meta(max_length=MOST_TREES, description="Ids of categories.")
+    ]
 
 
 def read_category_ids(value: object) -> list[str]:

@@ -21,7 +21,7 @@ from msgspec import Meta, Struct, inspect
 from core.errors import DomainError, InvalidBody, InvalidInput, Problem
 from core.representation.languages import read_translations
 from core.tenancy.identifiers import CLIENT_ID
-from core.text import has_visible_character
+from core.text import ID_AS_STORED, fault_of_id, has_visible_character, trimmed
 from core.timestamps import parse_time
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -29,6 +29,7 @@ LARGEST_VERSION = 2_147_483_647
 LONGEST_REFERENCE = 128
 NO_TEXT = "must be a text"  # said even where a type has a message of its own
 MESSAGE = "message"  # the key in Meta.extra of the sentence that follows the name of the field
+IS_ID = "is_id"  # the key in Meta.extra of a text that loses what pasting adds at its ends
 
 Instant = Annotated[datetime, Meta(tz=True)]
 """An ISO 8601 time with an offset; see `core.timestamps.parse_time` for what else is read."""
@@ -38,12 +39,17 @@ ClientId = Annotated[
     Meta(
         pattern=rf"^{CLIENT_ID.pattern}$(?!\n)",
         description="1 to 128 letters, digits and . _ - : ~ @",
-        extra={MESSAGE: "must be 1 to 128 characters out of letters, digits and . _ - : ~ @"},
+        extra={MESSAGE: "must be 1 to 128 characters out of letters, digits and . _ - : ~ @", IS_ID: True},
     ),
 ]
 """An id that a client may choose."""
 
-Reference = Annotated[str, Meta(min_length=1, max_length=LONGEST_REFERENCE)]
+OptionalReference = Annotated[
+    str, Meta(max_length=LONGEST_REFERENCE, pattern=ID_AS_STORED, extra={IS_ID: True})
+]
+"""The id of something that exists already, or an empty text."""
+
+Reference = Annotated[OptionalReference, Meta(min_length=1)]
 """The id of something that exists already; whether it does, the operation finds out."""
 
 JsonObject = dict[str, Any]
@@ -206,7 +212,7 @@ def _described(kind: type[Struct]) -> inspect.Type:
 
 
 class _Walk:
-    """Collects the faults of one body, and rewrites the times that only `parse_time` can read."""
+    """Collects the faults of one body; rewrites times that only `parse_time` can read, and pasted ids."""
 
     def __init__(self, languages: LanguageContext) -> None:
         self.languages = languages
@@ -220,7 +226,10 @@ class _Walk:
         """Return the value as `msgspec.convert` takes it; note what is wrong with it."""
         match kind:
             case inspect.Metadata():
-                return self.value(kind.type, value, path, (kind.extra or {}).get(MESSAGE, message))
+                extra = kind.extra or {}
+                if extra.get(IS_ID) and isinstance(value, str):
+                    return self.id(kind.type, trimmed(value), path, extra.get(MESSAGE, message))
+                return self.value(kind.type, value, path, extra.get(MESSAGE, message))
             case inspect.UnionType():
                 return self.union(kind, value, path, message)
             case inspect.StructType():
@@ -239,6 +248,14 @@ class _Walk:
                 value = int(value)  # 5.0 of a client that has only one type of numbers
         for fault in faults(kind, value):
             self.refuse(path, fault if fault == NO_TEXT or not message else message)
+            break
+        return value
+
+    def id(self, kind: inspect.Type, value: str, path: str, message: str) -> str:
+        """Read an id, of which blanks, invisible characters and quotes that pasting adds are trimmed."""
+        for fault in faults(kind, value):
+            hint = f"; {found}" if (found := fault_of_id(value)) else ""
+            self.refuse(path, (message or fault) + hint)
             break
         return value
 
@@ -326,7 +343,7 @@ def faults(kind: inspect.Type, value: object) -> Iterator[str]:
             elif kind.max_length is not None and len(value) > kind.max_length:
                 yield f"is longer than {kind.max_length} characters"
             elif kind.pattern is not None and not matches(kind, value):
-                yield f"must match {kind.pattern}"
+                yield "cannot be an id" if kind.pattern == ID_AS_STORED else f"must match {kind.pattern}"
         case inspect.DateType():
             if not is_date(value):
                 yield "must be a date such as 2024-01-31"
@@ -418,6 +435,8 @@ def _in_openapi(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     read = {name: _in_openapi(value) for name, value in schema.items() if name != "title"}
+    if read.get("pattern") == ID_AS_STORED:  # an id that was pasted is trimmed, not refused
+        del read["pattern"]
     if read.get("default", msgspec.UNSET) is None:
         del read["default"]
     if not read.get("required", True):

@@ -4,10 +4,10 @@ A model that is searched has `GinIndex(search_words(...))` among its indexes; `m
 fields. Words are letters and digits between anything else, so that an e-mail is several of them.
 """
 
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from django.contrib.postgres.search import SearchQueryField, SearchVectorField
-from django.db.models import BooleanField, Case, Func, Model, QuerySet, TextField, Value, When
+from django.db.models import BooleanField, Case, Expression, F, Func, Model, QuerySet, TextField, Value, When
 from django.db.models.functions import Concat
 
 Row = TypeVar("Row", bound=Model)
@@ -16,7 +16,17 @@ MOST_EXACT = 20
 LONGEST_TERM = 200
 
 
-def search_words(*fields: str) -> Func:
+SearchedField: TypeAlias = str | Expression
+
+
+def translations_of(name: str) -> Expression:
+    """Return the texts of a localized field as one text, without the names of the languages."""
+    return Func(
+        F(name), template="jsonb_path_query_array(%(expressions)s, '$.*')::text", output_field=TextField()
+    )
+
+
+def search_words(*fields: SearchedField) -> Func:
     """Return the words of these fields as a text search vector. The index and the search name the same."""
     parts = [part for name in fields for part in (name, Value(" "))]
     return Func(
@@ -32,14 +42,14 @@ def matches(words: Func, query: Func) -> Func:
     return Func(words, query, template="%(expressions)s", arg_joiner=" @@ ", output_field=BooleanField())
 
 
-def matching(queryset: QuerySet[Row], term: str, fields: tuple[str, ...]) -> QuerySet[Row]:
+def matching(queryset: QuerySet[Row], term: str, fields: tuple[SearchedField, ...]) -> QuerySet[Row]:
     """Keep the rows in which each word of the term begins a word of the fields; all for an empty term."""
     term = term.strip()[:LONGEST_TERM]
     return queryset.filter(matches(search_words(*fields), search_query(term, ":*"))) if term else queryset
 
 
 def in_order(
-    queryset: QuerySet[Row], term: str, fields: tuple[str, ...], *, exact_first: bool = True
+    queryset: QuerySet[Row], term: str, fields: tuple[SearchedField, ...], *, exact_first: bool = True
 ) -> QuerySet[Row]:
     """Order what was found; the newest rows that have the words of the term as they are come first.
 

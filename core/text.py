@@ -1,5 +1,6 @@
 """Texts as people write them: composed characters, and what can be seen of them."""
 
+import re
 import unicodedata
 
 FREE_FIELD = "mixins"  # clients keep there what they like, and read it back unchanged
@@ -41,23 +42,47 @@ def invisible_character(text: str) -> str:
     return ""
 
 
+TYPOGRAPHIC_QUOTES = "“”„‟‘’‚‛«»‹›"
+
+
 def trimmed(text: str) -> str:
-    """Return the text without blanks and invisible characters at its ends, which people paste unseen."""
+    """Return the text without what pasting adds at its ends: blanks, invisible characters, curly quotes.
+
+    E-mails, ids and coupon codes are trimmed by this rule wherever they enter.
+    """
     if text.isascii() and text.isprintable():
         return text.strip()
-    visible = [index for index, character in enumerate(text) if has_visible_character(character)]
-    return text[visible[0] : visible[-1] + 1] if visible else ""
+    start, end = 0, len(text)
+    while start < end and is_added_by_pasting(text[start]):
+        start += 1
+    while start < end and is_added_by_pasting(text[end - 1]):
+        end -= 1
+    return text[start:end]
 
 
-INVISIBLE_AT_ENDS = " \u00a0\u00ad\u200b\u200e\u200f\u2060\ufeff"
-TYPOGRAPHIC_QUOTES = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a"
+def is_added_by_pasting(character: str) -> bool:
+    return character in TYPOGRAPHIC_QUOTES or not has_visible_character(character)
 
 
-def trimmed_id(text: str) -> str:
-    """Return an id without invisible characters and typographic quotes around it, which come with pasting."""
-    if text.isascii():
-        return text
-    text = text.strip(INVISIBLE_AT_ENDS)
-    if len(text) > 2 and text[0] in TYPOGRAPHIC_QUOTES and text[-1] in TYPOGRAPHIC_QUOTES:
-        text = text[1:-1].strip(INVISIBLE_AT_ENDS)
-    return text
+_ADDED = (
+    rf"\s\u0000-\u0020\u007f-\u00a0\u00ad\u2000-\u200f\u2028-\u202f\u205f-\u206f\ufeff{TYPOGRAPHIC_QUOTES}"
+)
+ID_AS_STORED = rf"^(?!\d[.,]\d+[Ee]\+\d+$)([^{_ADDED}]([\s\S]*[^{_ADDED}])?)?$(?!\n)"
+"""Matches a text that can be an id as it is: nothing to trim, and no number that a spreadsheet shortened."""
+
+SPREADSHEET_NUMBER = re.compile(r"\d[.,]\d+E[+-]?\d+", re.IGNORECASE)
+
+
+def fault_of_id(text: str) -> str:
+    """Say what people overlook in a text that cannot be an id; empty when nothing is known.
+
+    An invisible character, or a long number that a spreadsheet has shortened.
+    """
+    if hidden := invisible_character(text):
+        return f"it has the invisible character {hidden}"
+    if SPREADSHEET_NUMBER.fullmatch(text):
+        return (
+            f"{text} looks like a long number that a spreadsheet shortened:"
+            " format the column as text and enter the ids again"
+        )
+    return ""

@@ -14,10 +14,12 @@ from core.bodies import (
     DocumentBody,
     Instant,
     Metadata,
+    OptionalReference,
     in_utc,
     read_body,
 )
 from core.errors import InvalidBody, Problem
+from core.text import trimmed
 from core.timestamps import format_time
 from coupons.models import Coupon
 from coupons.money import Amount, Money, Percentage, stored_money
@@ -32,7 +34,7 @@ MOST_CATEGORIES = 1_000
 UNLIMITED = -1
 MOST_REDEMPTIONS = 2_147_483_647
 
-Id = Annotated[str, Meta(max_length=LONGEST_ID)]
+Id = OptionalReference
 Limit = Annotated[int, Meta(ge=UNLIMITED, le=MOST_REDEMPTIONS)]
 Segments = Annotated[list[Id], Meta(max_length=MOST_SEGMENTS)]
 Categories = Annotated[list[Id], Meta(max_length=MOST_CATEGORIES)]
@@ -40,7 +42,7 @@ Categories = Annotated[list[Id], Meta(max_length=MOST_CATEGORIES)]
 
 def distinct(ids: list[str]) -> list[str]:
     """Return the ids in the order given, each once and trimmed; blank ones are left out."""
-    return list(dict.fromkeys(filter(None, map(str.strip, ids))))
+    return list(dict.fromkeys(filter(None, map(trimmed, ids))))
 
 
 class Restrictions(Body):
@@ -136,7 +138,7 @@ class CouponBody(DocumentBody, kw_only=True):
     )
 
     def __post_init__(self) -> None:
-        self.issued_to = self.issued_to.strip()
+        self.issued_to = trimmed(self.issued_to)
 
 
 class ValidationBody(Order, kw_only=True):
@@ -152,8 +154,8 @@ class ValidationBody(Order, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.customer_number = self.customer_number.strip()
-        self.legal_entity_id = self.legal_entity_id.strip()
+        self.customer_number = trimmed(self.customer_number)
+        self.legal_entity_id = trimmed(self.legal_entity_id)
 
 
 class RedemptionBody(ValidationBody, kw_only=True):

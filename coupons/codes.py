@@ -3,33 +3,18 @@
 import secrets
 
 from core.sql.composition import Sql, identifier, param, sql
-from core.text import has_visible_character, invisible_character, normalized
+from core.text import invisible_character, normalized, trimmed
 from coupons.errors import InvalidCode
 from coupons.models.coupons import LONGEST_CODE
 
 UNAMBIGUOUS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no 0 and O, no 1, I and L
 GENERATED_LENGTH = 10
-TYPOGRAPHIC_QUOTES = "“”„‟‘’‚‛«»‹›"
 
 
 def normalise_code(text: str, *, case_sensitive: bool) -> str:
     """Return the code as it is stored and compared: in NFC, trimmed, in upper case unless case matters."""
     code = trimmed(normalized(text))
     return code if case_sensitive else normalized(code.upper())
-
-
-def trimmed(text: str) -> str:
-    """Return the text without blanks, invisible characters and typographic quotes at its ends."""
-    start, end = 0, len(text)
-    while start < end and is_added_by_copying(text[start]):
-        start += 1
-    while start < end and is_added_by_copying(text[end - 1]):
-        end -= 1
-    return text[start:end]
-
-
-def is_added_by_copying(character: str) -> bool:
-    return character in TYPOGRAPHIC_QUOTES or not has_visible_character(character)
 
 
 def check_code(code: str) -> str:

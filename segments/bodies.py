@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from core.bodies import (
+    IS_ID,
     LONGEST_REFERENCE,
     MESSAGE,
     Body,
@@ -27,6 +28,7 @@ from core.bodies import (
 )
 from core.errors import DomainError, InvalidInput
 from core.tenancy.identifiers import CLIENT_ID
+from core.text import trimmed
 from core.timestamps import format_time
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 
@@ -44,8 +46,9 @@ SegmentId = Annotated[
         description="1 to 128 letters, digits and . _ - : ~ @, but no reserved word:"
         f" {' '.join(RESERVED_IDS)}",
         extra={
+            IS_ID: True,
             MESSAGE: "must be 1 to 128 characters out of letters, digits and . _ - : ~ @,"
-            f" and none of the words that addresses of this service use: {' '.join(RESERVED_IDS)}"
+            f" and none of the words that addresses of this service use: {' '.join(RESERVED_IDS)}",
         },
     ),
 ]
@@ -248,11 +251,12 @@ def read_match(value: object) -> MatchBody:
 
 def read_ids(entries: Sequence[object]) -> list[str | DomainError]:
     """Read the ids of a bulk deletion; one that cannot be an id becomes its error."""
+    ids = [trimmed(entry) if isinstance(entry, str) else "" for entry in entries]
     return [
-        entry
-        if isinstance(entry, str) and 1 <= len(entry) <= LONGEST_REFERENCE
+        found
+        if 1 <= len(found) <= LONGEST_REFERENCE
         else InvalidInput(f"id must be a text of 1 to {LONGEST_REFERENCE} characters.", field="id")
-        for entry in entries
+        for found in ids
     ]
 
 

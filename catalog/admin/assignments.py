@@ -20,7 +20,7 @@ class CategoryAssignmentAdmin(TenantAdmin):
     list_select_related = ("product", "category")
     list_filter = (("category", AutocompleteFilter), ("product", AutocompleteFilter))
     search_fields = ("product__external_id",)
-    search_help_text = "Part of a product's name, or the beginning of its id or code."
+    search_help_text = "The beginnings of words of a product's name, code and id, in any order."
     autocomplete_fields = ("category", "product")
     ordering = ("-id",)
     error_fields = {"ref.id": "product"}

@@ -10,10 +10,12 @@ from catalog.admin.search import NamedAdmin
 from catalog.bodies import ProductBody
 from catalog.forms.products import DETAIL_FIELDS, FORM_FIELDS, ProductForm
 from catalog.models import CategoryAssignment, Product
+from catalog.models.names import SEARCHED_FIELDS
 from catalog.operations.product_sets import delete_products, publish_products
 from catalog.operations.products import create_product, edit_product
 from core.admin import adopt
 from core.admin.counts import CappedCount, shown_count
+from core.search import in_order
 
 LONGEST_NAME = 500
 LONGEST_DESCRIPTION = 10_000
@@ -40,6 +42,12 @@ class ProductAdmin(NamedAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         return fieldsets if obj is not None else [entry for entry in fieldsets if entry[0] != "Record"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        found, _ = super().get_search_results(request, queryset, search_term)
+        return in_order(found, search_term, SEARCHED_FIELDS, exact_first="o" not in request.GET), False
 
     def related_links(self, request: HttpRequest, obj: Product) -> list[dict[str, str]]:
         counted = Product.objects.filter(pk=obj.pk).annotate(

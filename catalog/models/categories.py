@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar, NoReturn, Self
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
@@ -8,6 +9,8 @@ from mptt.managers import TreeManager
 from mptt.models import MPTTModel, TreeForeignKey
 from mptt.querysets import TreeQuerySet
 
+from catalog.models.names import SEARCHED_FIELDS
+from core.search import search_words
 from core.tenancy.documents import DocumentQuerySet, TenantDocument, TenantOwned
 from core.tenancy.foreign_keys import SameTenantReference, TenantForeignKey
 from core.windows import opens_before_it_closes
@@ -117,6 +120,7 @@ class Category(MPTTModel, TenantDocument):
         indexes = [
             models.Index(fields=["tree_id", "lft"], name="category_tree_order"),
             models.Index(fields=["tenant", "parent"], name="category_children"),
+            GinIndex(search_words(*SEARCHED_FIELDS), name="category_words"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="category_id_unique"),

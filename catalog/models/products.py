@@ -1,5 +1,8 @@
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
+from catalog.models.names import SEARCHED_FIELDS
+from core.search import search_words
 from core.tenancy.documents import TenantDocument
 
 
@@ -17,6 +20,7 @@ class Product(TenantDocument):
 
     class Meta:
         ordering = ("id",)
+        indexes = [GinIndex(search_words(*SEARCHED_FIELDS), name="product_words")]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="product_id_unique"),
             models.UniqueConstraint(fields=["tenant", "code"], name="product_code_unique"),

@@ -31,12 +31,3 @@ def starting_with(
         conditions += [Q(**{f"{name}__startswith": word.lower()}) for name in aliases]
         queryset = queryset.filter(reduce(or_, conditions))
     return queryset
-
-
-def translations_of(name: str) -> models.Expression:
-    """Return the texts of a localized field as one text, without the names of the languages."""
-    return models.Func(
-        models.F(name),
-        template="jsonb_path_query_array(%(expressions)s, '$.*')::text",
-        output_field=models.TextField(),
-    )

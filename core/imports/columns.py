@@ -10,7 +10,7 @@ import orjson
 
 from core.errors import InvalidInput
 from core.imports.files import UnreadableFile
-from core.text import trimmed_id
+from core.text import trimmed
 
 REJECT_COLUMNS = ("rejected.line", "rejected.reason", "rejected.message")
 """What a file of rejects has beside the columns; ignored when such a file comes back corrected."""
@@ -182,15 +182,15 @@ class Header:
             raise InvalidInput(f"The line has {len(row)} values, the header has {self.width} columns.")
         body: dict[str, Any] = {name: row[index] for index, name in self.flat if row[index] != ""}
         for name in self.id_names:
-            if name in body and not body[name].isascii():
-                body[name] = trimmed_id(body[name])
+            if name in body:
+                body[name] = trimmed(body[name])
         for index, path, kind, name in self.deep:
             text = row[index]
             if text == "":
                 continue
             reader = READERS[kind]
             try:
-                value = reader(text) if reader else trimmed_id(text) if index in self.ids else text
+                value = reader(text) if reader else trimmed(text) if index in self.ids else text
             except (ValueError, KeyError):
                 raise InvalidInput(f"{name} is no {kind.value}: {text[:100]!r}.", field=name) from None
             place = body

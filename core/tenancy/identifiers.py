@@ -6,7 +6,7 @@ import threading
 import time
 
 from core.errors import InvalidInput
-from core.text import invisible_character
+from core.text import fault_of_id
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9._:~@-]{1,128}")
 """The ids a client may choose. Use `fullmatch`."""
@@ -54,8 +54,7 @@ def check_client_id(value: object, *, field: str) -> str:
         return value
     if not isinstance(value, str):
         raise InvalidInput(f"{field} {'is missing' if value is None else 'must be a text'}.", field=field)
-    hidden = invisible_character(value)
-    found = f"; it has the invisible character {hidden}" if hidden else ""
+    hint = f"; {found}" if (found := fault_of_id(value)) else ""
     raise InvalidInput(
-        f"{field} must be 1 to 128 characters out of letters, digits and . _ - : ~ @{found}", field=field
+        f"{field} must be 1 to 128 characters out of letters, digits and . _ - : ~ @{hint}", field=field
     )

@@ -12,9 +12,9 @@ from accounts.models import Customer
 from catalog.models import Category, Product
 from core.admin import AutocompleteFilter, TenantAdmin, adopt, starting_with
 from core.admin.filters import visible_rows
-from core.admin.search import translations_of
 from core.bodies import read_body
 from core.errors import NotFound
+from core.search import translations_of
 from segments.admin.filters import CountsNowFilter, ItemTypeFilter
 from segments.admin.segments import window_text
 from segments.bodies import (

@@ -12,8 +12,8 @@ from django.utils.safestring import SafeString
 
 from core.admin import TenantAdmin, adopt
 from core.admin.counts import CappedCount, shown_count
-from core.admin.search import translations_of
 from core.bodies import Name, Translations, read_body
+from core.search import translations_of
 from segments.admin.bulk_add import BulkAddPages
 from segments.admin.filters import EffectiveFilter
 from segments.admin.preview import PreviewPage

@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
 from catalog.admin import categories as category_admin
 from catalog.models import Category, CategoryAssignment, Product
+from catalog.models.names import SEARCHED_FIELDS
 from catalog.tree_checks import tree_problems
+from core.search import matching
 from core.tenancy.models import Tenant
 from tests.factories.accounts import UserFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
@@ -397,6 +400,9 @@ def test_products_are_searched_filtered_and_published(
         "phone",
         "case",
     ]
+    ProductFactory(tenant=tenant, external_id="creme", name={"en": "Cream", "fr": "Crème brûlée à la carte"})
+    assert shown(staff_browser, PRODUCTS, q="brulee cre") == ["creme"]  # words in any order, no accents
+    assert shown(staff_browser, PRODUCTS, q="fr") == []  # the name of a language is no name
     assert shown(staff_browser, PRODUCTS, q="telef") == ["phone"]
     assert shown(staff_browser, PRODUCTS, q="x1") == ["phone"]
     assert shown(staff_browser, PRODUCTS, is_published__exact="0") == ["case"]
@@ -441,3 +447,12 @@ def test_a_category_is_picked_by_its_path(staff_browser: Client, tenant: Tenant)
     assert [row["text"] for row in found["results"]] == ["Bikes > Kids > Small (small)"]
     page = staff_browser.get(reverse(f"{CATEGORIES}_change", args=(small.pk,))).content.decode()
     assert "Bikes &gt; Kids (kids)" in page
+
+
+@pytest.mark.parametrize(("model", "index"), [(Product, "product_words"), (Category, "category_words")])
+def test_the_search_by_words_goes_through_an_index(model: Any, index: str, shop: Tenant) -> None:
+    with connection.cursor() as cursor:  # few rows are read in another way
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_indexscan = off")
+    found = matching(model._base_manager.all(), "abc", SEARCHED_FIELDS)
+    assert f"Bitmap Index Scan on {index}" in found.order_by().explain()

@@ -1,10 +1,21 @@
 """What is visible of a text, and texts that are the same."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis.strategies import text
 
 from core.errors import InvalidInput
 from core.tenancy.identifiers import check_client_id
-from core.text import has_visible_character, normalized, normalized_json, trimmed
+from core.text import (
+    ID_AS_STORED,
+    SPREADSHEET_NUMBER,
+    has_visible_character,
+    normalized,
+    normalized_json,
+    trimmed,
+)
 
 DECOMPOSED, COMPOSED = "Mu\u0308ller", "M\u00fcller"
 
@@ -40,9 +51,21 @@ def test_an_invisible_character_in_an_id_is_named():
         (" a b ", "a b"),
         ("\u200b\ufeffann@x.io\u00a0\u2060", "ann@x.io"),
         ("\u00adä\u200eb\u200e", "ä\u200eb"),
+        ("„Ada“", "Ada"),
+        ("« gold »", "gold"),
+        ("“a”b”", "a”b"),
+        ("it’s", "it’s"),
+        ("\tgold\r\n", "gold"),
         ("\u200b", ""),
         ("", ""),
     ],
 )
 def test_text_loses_what_cannot_be_seen_at_its_ends(text, expected):
     assert trimmed(text) == expected
+
+
+@given(text(alphabet="aé1,.E+… \n\u00a0\u200b\u2060\ufeff“«’", max_size=8))
+def test_what_is_no_id_as_it_is_is_trimmed(written):
+    stored = re.search(ID_AS_STORED, written) is not None
+    assert not stored or written == trimmed(written)
+    assert re.search(ID_AS_STORED, trimmed(written)) or SPREADSHEET_NUMBER.fullmatch(trimmed(written))
