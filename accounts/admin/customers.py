@@ -106,7 +106,10 @@ class CustomerAdmin(TenantAdmin):
             try:
                 with contention_as_refusal():
                     set_customer_password(
-                        customer=customer, password=form.cleaned_data["password"], at=timezone.now()
+                        customer=customer,
+                        password=form.cleaned_data["password"],
+                        is_initial=True,
+                        at=timezone.now(),
                     )
             except Unavailable as busy:
                 self.message_user(request, busy.message, messages.ERROR)

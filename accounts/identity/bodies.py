@@ -98,9 +98,9 @@ class CustomerToken(RefreshedCustomerToken, rename=as_written, kw_only=True):
 
     saas_token: Annotated[str, Meta(description="Tells the shop's other services who the customer is.")]
     deprecated_saas_token: Deprecated = msgspec.field(name="saasToken")
-    initial_password: Annotated[bool, Meta(description="Always false: customers choose their password.")] = (
-        msgspec.field(name="initialPassword")
-    )
+    initial_password: Annotated[
+        bool, Meta(description="Whether staff chose the password, so that the shop asks for another one.")
+    ] = msgspec.field(name="initialPassword")
 
 
 class TokenDetails(Body, rename=as_written, kw_only=True):

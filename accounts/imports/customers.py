@@ -43,7 +43,7 @@ CUSTOMERS = MergeSpec(
         "tenant_id",
         "external_id",
         created_only=("password",),
-        leaves_out=("id", "last_login_at"),
+        leaves_out=("id", "last_login_at", "has_initial_password"),
     ),
     given={**DETAILS, "password": "text", **dict.fromkeys(HASHES, "text")},
     values={

@@ -37,10 +37,12 @@ class Customer(TenantDocument):
     """A person who shops with a tenant, privately (B2C) or as contact of legal entities (B2B).
 
     `external_id` is the customer number. `email` is the login, unique in the tenant whatever its case.
+    `has_initial_password` says that staff chose the password: the shop asks the customer for another one.
     """
 
     email = models.EmailField(max_length=254, null=True, blank=True)
     password = models.CharField(max_length=128, blank=True, editable=False)
+    has_initial_password = models.BooleanField(default=False, db_default=False, editable=False)
     title = models.CharField(max_length=20, blank=True)
     first_name = models.CharField(max_length=150, blank=True)
     middle_name = models.CharField(max_length=150, blank=True)

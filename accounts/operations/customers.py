@@ -44,11 +44,13 @@ def create_customer(
     external_id: str = "",
     password: str = "",
     encoded_password: str = "",
+    chose_password: bool = False,
     at: datetime,
 ) -> Customer:
     """Make a customer, who can log in when there is an e-mail and a password.
 
-    `encoded_password` is a password that is hashed already. Raises DuplicateId, DuplicateAccount when the
+    A `password` is one that staff chose, unless the customer `chose_password`. `encoded_password` is one
+    that is hashed already. Raises DuplicateId, DuplicateAccount when the
     e-mail is another customer's, and InvalidInput for an id that clients cannot choose.
     """
     customer = Customer(
@@ -57,6 +59,7 @@ def create_customer(
         created_at=at,
         modified_at=at,
         password=encoded_password,
+        has_initial_password=bool(password) and not chose_password,
         **values,
     )
     if password:
@@ -103,7 +106,9 @@ def sign_up(
     if Customer.objects.for_tenant(tenant_id).with_email(values["email"]).exists():
         raise DuplicateAccount(email=values["email"])
     try:
-        customer = create_customer(tenant_id=tenant_id, values=values, password=password, at=at)
+        customer = create_customer(
+            tenant_id=tenant_id, values=values, password=password, chose_password=True, at=at
+        )
     except Overloaded:  # nothing was tried
         forgive_attempt([*of_known, of_address])
         raise
@@ -173,11 +178,17 @@ def delete_customers(*, tenant_id: int, external_ids: Sequence[str]) -> set[str]
     return set(doomed.values())
 
 
-def set_customer_password(*, customer: Customer, password: str, keep_session: str = "", at: datetime) -> None:
-    """Give the customer another password and end all their sessions, apart from the one to keep."""
+def set_customer_password(
+    *, customer: Customer, password: str, is_initial: bool, keep_session: str = "", at: datetime
+) -> None:
+    """Give the customer another password and end all their sessions, apart from the one to keep.
+
+    `is_initial` says that staff chose it, so that logins ask the customer for another one.
+    """
     encoded = hash_password(password)  # takes its time: not while a lock is held
     with transaction.atomic():
         store_password(customer, encoded)
+        Customer.objects.filter(pk=customer.pk).update(has_initial_password=is_initial)
         sessions = Session.objects.filter(tenant=customer.tenant_id, customer=customer, revoked_at=None)
         if keep_session:
             sessions = sessions.exclude(session_id=keep_session)

@@ -184,6 +184,7 @@ def test_password_of_a_customer_is_set(tenant, monkeypatch, name):
     assert "Set the password" in run("set_customer_password", "acme", name)
     customer.refresh_from_db()
     assert customer.accepts_password("correct horse battery")
+    assert customer.has_initial_password
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_new_password_ends_all_sessions_of_the_customer(tenant, now):
     customer, other = CustomerFactory.create_batch(2, tenant=tenant)
     mine = SessionFactory(client__tenant=tenant, customer=customer)
     theirs = SessionFactory(client=mine.client, customer=other)
-    set_customer_password(customer=customer, password="another password", at=now)
+    set_customer_password(customer=customer, password="another password", is_initial=False, at=now)
     customer.refresh_from_db()
     assert customer.accepts_password("another password")
     assert Session.objects.get(pk=mine.pk).revoked_at == now

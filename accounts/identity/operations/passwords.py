@@ -45,7 +45,9 @@ def change_password(
             )
     except InvalidCredentials:
         raise WrongPassword from None
-    set_customer_password(customer=customer, password=new_password, keep_session=session_id, at=at)
+    set_customer_password(
+        customer=customer, password=new_password, is_initial=False, keep_session=session_id, at=at
+    )
 
 
 def request_password_reset(*, tenant_id: int, email: str, address: str, at: datetime) -> None:
@@ -107,7 +109,7 @@ def reset_password(*, tenant_id: int, token: str, password: str, address: str, a
     )
     customer = customer_of_token(token, tenant_id=tenant_id, at=at)
     check_new_password(password, customer, field="password")
-    set_customer_password(customer=customer, password=password, at=at)
+    set_customer_password(customer=customer, password=password, is_initial=False, at=at)
 
 
 def reset_token(customer: Customer, *, at: datetime) -> str:

@@ -35,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError("The two passwords differ; nothing was changed.")
         try:
             check_new_password(password, customer, field="password")
-            set_customer_password(customer=customer, password=password, at=timezone.now())
+            set_customer_password(customer=customer, password=password, is_initial=True, at=timezone.now())
         except DomainError as refused:
             raise CommandError(refused.message) from refused
         self.stdout.write(f"Set the password of {customer}; all sessions of the customer have ended.")

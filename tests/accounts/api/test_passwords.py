@@ -4,13 +4,14 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.hashers import check_password, make_password
 from django.core import mail
+from django.urls import reverse
 
 from accounts.identity.models import LegacyPassword
 from accounts.identity.operations.passwords import reset_token
 from accounts.models import Customer
 from core.tenancy.callers import CallerKind
-from tests.conftest import Api
-from tests.factories.accounts import CustomerFactory
+from tests.conftest import Api, web_client
+from tests.factories.accounts import ApiClientFactory, CustomerFactory
 
 CHANGE = "/customer/acme/password/change"
 RESET = "/customer/acme/password/reset"
@@ -206,3 +207,45 @@ def test_logins_by_identity_providers_need_an_anonymous_token(service_api, path)
     answer = service_api().post(f"/customer/acme/{path}", subjectAccessToken="x", code="x")
     assert answer.status_code == 403
     assert CallerKind.ANONYMOUS.value in answer.json()["message"]
+
+
+# Passwords that staff chose
+
+
+@pytest.fixture
+def says_initial(tenant, stored_signing_keys):
+    ApiClientFactory(tenant=tenant, client_id="shop", may_start_sessions=True)
+
+    def ask(password):
+        query = {"tenant": "acme", "client_id": "shop"}
+        opened = web_client().get("/customerlogin/auth/anonymous/login", query_params=query)
+        return log_in(Api(opened.json()["access_token"]), password).json()["initialPassword"]
+
+    return ask
+
+
+def test_a_login_says_whether_staff_chose_the_password(
+    anonymous_api, customer_api, service_api, staff_browser, site, says_initial, now
+):
+    profile = {"contactEmail": "john@example.com", "password": OLD}
+    staff = service_api("customer.customer_manage")
+    assert staff.post("/customer/acme/customers", profile).status_code == 201
+    customer = Customer.objects.get()
+    assert [says_initial(OLD), says_initial(OLD)] == [True, True]
+    change = {"currentPassword": OLD, "newPassword": NEW}
+    assert customer_api(customer).post(CHANGE, change).status_code == 204
+    assert says_initial(NEW) is False
+    page = reverse("admin:accounts_customer_password", args=(customer.pk,))
+    form = {"password": "set by staff 1", "again": "set by staff 1"}
+    assert staff_browser.post(page, form).status_code == 302
+    assert says_initial("set by staff 1") is True
+    customer.refresh_from_db()
+    confirmed = anonymous_api.post(CONFIRM, {"token": reset_token(customer, at=now), "password": OLD})
+    assert confirmed.status_code == 204
+    assert says_initial(OLD) is False
+
+
+def test_a_password_of_a_sign_up_is_the_customers_own(anonymous_api, site, says_initial):
+    body = {"email": "john@example.com", "password": NEW}
+    assert anonymous_api.post("/customer/acme/signup", body).status_code == 201
+    assert says_initial(NEW) is False

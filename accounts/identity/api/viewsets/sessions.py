@@ -144,11 +144,12 @@ class CustomerSessionViewSet(ContractViewSet):
             address=client_address(request._request),
             at=self.at,
         )
+        customer = granted.session.customer
         tokens = {
             **customer_token_of(granted),
             "saas_token": granted.saas_token,
             "saasToken": granted.saas_token,
-            "initialPassword": False,
+            "initialPassword": bool(customer and customer.has_initial_password),
         }
         return not_stored(json_response(tokens, 200))
 
