@@ -564,9 +564,3 @@ class ImportedCustomerResult(Body, kw_only=True):
     code: int
     status: str
     message: str | None = None
-
-
-class SearchBody(Body):
-    """A search: terms `field:value`, separated by blanks."""
-
-    q: str | None = None

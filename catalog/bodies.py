@@ -24,10 +24,10 @@ from core.bodies import (
     DocumentBody,
     JsonObject,
     LanguageContext,
-    Metadata,
     Name,
     OptionalReference,
     Reference,
+    SchemaMetadata,
     Translations,
     Validity,
     in_utc,
@@ -155,12 +155,6 @@ Number = Annotated[
         extra={"message": f"must be a text of 1 to {LONGEST_NUMBER} characters"},
     ),
 ]
-
-
-class SchemaMetadata(Metadata, kw_only=True):
-    """What a client may say about a document, with the addresses of the schemas of its mixins."""
-
-    mixins: Annotated[dict[str, str] | None, Meta(description="The address of each mixin's schema.")] = None
 
 
 class CatalogDocument(DocumentBody, kw_only=True):
@@ -353,7 +347,7 @@ class AssignmentUpsertBody(Body, kw_only=True):
     ref: AssignedReference
 
 
-class AssignmentBody(AssignmentUpsertBody, kw_only=True):
+class CategoryAssignmentBody(AssignmentUpsertBody, kw_only=True):
     """A product that is to be assigned to a category."""
 
     ref: TypedReference
@@ -390,12 +384,6 @@ def read_category_ids(value: object) -> list[str]:
         return read_body(TreeSearchBody, value).category_ids
     except InvalidBody as refused:
         raise InvalidCategoryBody(refused.problems) from refused
-
-
-class SearchBody(Body, kw_only=True):
-    """A search."""
-
-    q: Annotated[str | None, Meta(description="As the parameter q of the list.")] = None
 
 
 class CreatedId(Body, kw_only=True):

@@ -7,6 +7,7 @@ Null stands for an absent optional field, also for one whose type does not have 
 are ignored, since clients send back what they read.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -136,6 +137,18 @@ class Metadata(Body):
         Meta(description="The version that is changed; another stored one is refused. Absent: no check."),
     ] = None
     mixins: Annotated[JsonObject | None, Meta(description="The address of each mixin's schema.")] = None
+
+
+class SchemaMetadata(Metadata, kw_only=True):
+    """What a client may say about a document, with the addresses of the schemas of its mixins."""
+
+    mixins: Annotated[dict[str, str] | None, Meta(description="The address of each mixin's schema.")] = None
+
+
+class SearchBody(Body, kw_only=True):
+    """A search."""
+
+    q: Annotated[str | None, Meta(description="As the parameter q of the list.")] = None
 
 
 class DocumentBody(Body):
@@ -434,11 +447,15 @@ def _in_openapi(schema: Any) -> Any:
         return [_in_openapi(entry) for entry in schema]
     if not isinstance(schema, dict):
         return schema
-    read = {name: _in_openapi(value) for name, value in schema.items() if name != "title"}
+    read = {name: _in_openapi(value) for name, value in schema.items() if name not in ("title", "properties")}
+    if "properties" in schema:  # whose names are no keywords: a body may have a member `title` or `default`
+        read["properties"] = {name: _in_openapi(member) for name, member in schema["properties"].items()}
     if read.get("pattern") == ID_AS_STORED:  # an id that was pasted is trimmed, not refused
         del read["pattern"]
-    if read.get("default", msgspec.UNSET) is None:
-        del read["default"]
+    if "default" in read:  # generators of typed clients would demand a member that has one
+        default = read.pop("default")
+        if default not in (None, "", [], {}):
+            read["description"] = f"{read.get('description', '')} Default: {json.dumps(default)}.".lstrip()
     if not read.get("required", True):
         del read["required"]
     if "$ref" in read and len(read) > 1:  # nothing counts beside a reference

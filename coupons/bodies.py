@@ -13,8 +13,8 @@ from core.bodies import (
     Body,
     DocumentBody,
     Instant,
-    Metadata,
     OptionalReference,
+    SchemaMetadata,
     in_utc,
     read_body,
 )
@@ -83,12 +83,6 @@ class Restrictions(Body):
         self.valid_from, self.valid_to = in_utc(self.valid_from), in_utc(self.valid_to)
 
 
-class CouponMetadata(Metadata):
-    """What a client may say about a coupon besides its contents."""
-
-    mixins: Annotated[dict[str, str], Meta(description="The address of each mixin's schema.")] | None = None
-
-
 class CouponBody(DocumentBody, kw_only=True):
     """A coupon: everything but its use. Segments and categories are named by their ids."""
 
@@ -133,7 +127,7 @@ class CouponBody(DocumentBody, kw_only=True):
     issued_to: Annotated[
         Id, Meta(description="The id of the customer who was given it; does not restrict it.")
     ] = ""
-    metadata: Annotated[CouponMetadata | None, Meta(description="The version and the mixins' schemas.")] = (
+    metadata: Annotated[SchemaMetadata | None, Meta(description="The version and the mixins' schemas.")] = (
         None
     )
 
@@ -256,7 +250,7 @@ def stored_body(coupon: Coupon) -> CouponBody:
         "excluded_categories": [category for category, is_excluded in categories if is_excluded],
     }
     body = values_of(coupon, CouponBody)
-    body["metadata"] = CouponMetadata(version=coupon.version, mixins=coupon.mixin_schemas or None)
+    body["metadata"] = SchemaMetadata(version=coupon.version, mixins=coupon.mixin_schemas or None)
     body["mixins"] = coupon.mixins or None
     return CouponBody(**body, restrictions=Restrictions(**values_of(coupon, Restrictions), **named))
 

@@ -189,12 +189,6 @@ class MatchBody(Body, kw_only=True):
             raise InvalidInput("site and siteCode name different sites; send one of them.", field="siteCode")
 
 
-class SearchBody(Body, kw_only=True):
-    """A search."""
-
-    q: Annotated[str | None, Meta(description="As the parameter q of the list.")] = None
-
-
 class SegmentCreated(Body, kw_only=True):
     """The response to a creation."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import msgspec
 import uritemplate
 from drf_spectacular import openapi
 from drf_spectacular.plumbing import ResolvedComponent, is_list_serializer
@@ -81,6 +82,10 @@ class Operation:
     reads: str = ""
     is_deprecated: bool = False
     filters: type[ListFilterSet] | None = None
+
+
+class DoubledSchema(TypeError):
+    """Two schemas of the document have one name."""
 
 
 def operation(
@@ -337,10 +342,36 @@ class AutoSchema(openapi.AutoSchema):
         return body
 
     def reference(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
-        """Add the schema to the document's components and return the reference to it."""
+        """Add the schema to the document's components and return the reference to it.
+
+        Raises DoubledSchema when the name is taken by another schema: clients would be told the wrong one.
+        """
         component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema, object=name)
+        if component in self.registry and self.registry[component].schema != schema:
+            raise DoubledSchema(f"Two different bodies are called {name}; rename one of them.")
         self.registry.register_on_missing(component)
         return component.ref
+
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        """Describe the bodies of bulk deletions too, and say which operations need a body."""
+        if self.declared is None:
+            return super()._get_request_body(direction)
+        if self.method == "DELETE" and self.declared.request is not None:
+            described = self.described_request(self.declared.request)
+            found: Any = {"content": {name: {"schema": schema} for name, schema in described.items()}}
+        else:
+            found = super()._get_request_body(direction)
+        if found is not None and self.needs_body():
+            found["required"] = True
+        return found
+
+    def needs_body(self) -> bool:
+        """Say whether a request without a body is refused: not where all members of the body are optional."""
+        assert self.declared is not None
+        body = self.declared.request
+        if isinstance(body, type) and issubclass(body, Body):
+            return any(member.required for member in msgspec.structs.fields(body))
+        return body is not None or self.action != "search"
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         """A schema that is declared as a list is one: drf-spectacular would make a list of lists of it."""

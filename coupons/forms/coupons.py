@@ -10,10 +10,10 @@ from django.db.models import QuerySet
 from catalog.models import Category
 from core.admin import DocumentForm
 from core.admin.forms import AutocompleteSelect
+from core.bodies import SchemaMetadata
 from coupons.bodies import (
     UNLIMITED,
     CouponBody,
-    CouponMetadata,
     Restrictions,
     attributes_by_path,
     stored_body,
@@ -216,7 +216,7 @@ class CouponForm(DocumentForm):
             ),
             issued_to=entered["issued_to"],
             mixins=entered["mixins"],
-            metadata=CouponMetadata(version=self.version_seen, mixins=entered["mixin_schemas"]),
+            metadata=SchemaMetadata(version=self.version_seen, mixins=entered["mixin_schemas"]),
         )
 
 

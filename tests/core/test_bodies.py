@@ -213,3 +213,24 @@ def test_whole_numbers_may_be_written_as_floats():
     assert read_body(Counter, {"size": 5.0}).size == 5
     with pytest.raises(InvalidBody, match="size must be a whole number"):
         read_body(Counter, {"size": 5.5})
+
+
+class Keyworded(Body, kw_only=True):
+    """Has members with the names of keywords of JSON Schema."""
+
+    title: str
+    default: bool | None = None
+    size: Annotated[int, msgspec.Meta(description="How much.")] = 5
+    note: str = ""
+
+
+def test_members_with_names_of_keywords_are_described():
+    described = schema_components(Keyworded)["Keyworded"]
+    assert described["required"] == ["title"]
+    assert described["properties"] == {
+        "title": {"type": "string"},
+        "default": {"type": "boolean", "nullable": True},
+        # typed clients demand members with a default, so it is part of the description only
+        "size": {"type": "integer", "description": "How much. Default: 5."},
+        "note": {"type": "string"},
+    }

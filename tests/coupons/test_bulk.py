@@ -3,8 +3,8 @@ from decimal import Decimal
 
 import pytest
 
+from core.bodies import SchemaMetadata
 from core.errors import Problem, VersionConflict
-from coupons.bodies import CouponMetadata
 from coupons.errors import CodeTaken, InvalidCode, InvalidTerms
 from coupons.models import Coupon, CouponCategory, CouponSegment, CouponSettings
 from coupons.money import Money
@@ -36,7 +36,7 @@ def test_coupons_are_created_with_all_fields(tenant, site, now):
         segments=["vip", "vip"],
         issued_to="C9",
         mixins={"names": {"de": "Winter"}},
-        metadata=CouponMetadata(mixins={"names": "https://example.com/names.json"}),
+        metadata=SchemaMetadata(mixins={"names": "https://example.com/names.json"}),
     )
     [outcome] = upsert(tenant, now, body)
     assert (outcome.position, outcome.created, outcome.id, outcome.error) == (0, True, "WINTER", None)
@@ -107,8 +107,8 @@ def test_bad_rows_are_reported_and_spoil_nothing(tenant, other_tenant, now):
         coupon_body(code="BARE", name="Bare", discount_type="ABSOLUTE"),
         coupon_body(code="LOST", is_segment_restricted=True, segments=("nowhere",)),
         coupon_body(code="GONE"),
-        coupon_body(code="OLD", metadata=CouponMetadata(version=3)),
-        coupon_body(code="GOOD", name="Better", metadata=CouponMetadata(version=0)),
+        coupon_body(code="OLD", metadata=SchemaMetadata(version=3)),
+        coupon_body(code="GOOD", name="Better", metadata=SchemaMetadata(version=0)),
         coupon_body(code="NEGATIVE", discount_absolute=Money(Decimal(-1), "eur")),
         coupon_body(code="ASTRAY", is_category_restricted=True, excluded_categories=("nowhere",)),
     )

@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.bodies import CustomerBody, CustomerCreation, ResourceId, SearchBody, refuse_password
+from accounts.bodies import CustomerBody, CustomerCreation, ResourceId, refuse_password
 from accounts.identity.scopes import CUSTOMER_MANAGE, CUSTOMER_MANAGE_OWN, CUSTOMER_READ, CUSTOMER_READ_OWN
 from accounts.models import Customer
 from accounts.operations import customers
@@ -20,7 +20,7 @@ from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
-from core.bodies import read_body
+from core.bodies import SearchBody, read_body
 from core.errors import MissingScope, NotFound
 from core.sql.composition import Sql, param, sql
 

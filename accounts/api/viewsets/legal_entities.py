@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.api.filters import LegalEntityFilters
-from accounts.bodies import LegalEntityBody, LegalEntityCreation, ResourceId, SearchBody
+from accounts.bodies import LegalEntityBody, LegalEntityCreation, ResourceId
 from accounts.identity.scopes import LEGAL_ENTITY_MANAGE, LEGAL_ENTITY_READ, LEGAL_ENTITY_READ_OWN
 from accounts.operations import legal_entities
 from accounts.representations import LEGAL_ENTITIES
@@ -14,7 +14,7 @@ from core.api.error_bodies import CATEGORY_ERRORS
 from core.api.errors import json_response
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
-from core.bodies import read_body
+from core.bodies import SearchBody, read_body
 from core.errors import NotFound
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows

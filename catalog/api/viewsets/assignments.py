@@ -17,8 +17,8 @@ from catalog.api.viewsets.base import (
     require_category,
 )
 from catalog.bodies import (
-    AssignmentBody,
     AssignmentUpsertBody,
+    CategoryAssignmentBody,
     CreatedId,
     read_assignment,
     read_assignments,
@@ -117,13 +117,13 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         in_category = sql("assignment.category_id = {key}", key=key)
         return ([in_category] if held is None else [in_category, key_in(column, held)]), None
 
-    @operation("POST-category-tree-assign-resource", scopes=MANAGE, request=AssignmentBody)
+    @operation("POST-category-tree-assign-resource", scopes=MANAGE, request=CategoryAssignmentBody)
     def create(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
         """Assign a product to a category."""
         assignment_id = operations.assign_product(
             tenant_id=self.caller.tenant.id,
             category_id=category_id,
-            product_id=read_assignment(AssignmentBody, request.data),
+            product_id=read_assignment(CategoryAssignmentBody, request.data),
             at=self.at,
         )
         return id_response(assignment_id)
@@ -131,7 +131,7 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
     @operation(
         "POST-category-tree-assign-category-resources",
         scopes=MANAGE,
-        request=[AssignmentBody],
+        request=[CategoryAssignmentBody],
     )
     def bulk_create(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
         """Assign up to 200 products to a category."""
@@ -147,7 +147,9 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         return self.bulk_response(request.data, category_id, may_exist=True)
 
     def bulk_response(self, body: object, category_id: str, *, may_exist: bool) -> HttpResponse:
-        rows = read_assignments(AssignmentUpsertBody if may_exist else AssignmentBody, read_batch(body))
+        rows = read_assignments(
+            AssignmentUpsertBody if may_exist else CategoryAssignmentBody, read_batch(body)
+        )
         results = operations.assign_products_in_bulk(
             tenant_id=self.caller.tenant.id,
             category_id=category_id,

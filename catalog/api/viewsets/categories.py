@@ -14,7 +14,7 @@ from catalog.api.viewsets.base import (
     key_in,
     require_category,
 )
-from catalog.bodies import CategoryBody, CreatedId, SearchBody, read_category
+from catalog.bodies import CategoryBody, CreatedId, read_category
 from catalog.errors import CategoryNotFound, InvalidCategory, RelativesNotFound
 from catalog.models import Category
 from catalog.operations import categories as operations
@@ -25,6 +25,7 @@ from core.api import parameters
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
+from core.bodies import SearchBody
 from core.representation.representations import SortKey
 from core.sql.composition import Sql, param, sql
 from core.tenancy.identifiers import check_client_id

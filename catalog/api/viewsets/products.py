@@ -14,7 +14,7 @@ from accounts.identity.scopes import (
 from catalog.api.error_bodies import PRODUCT_ERRORS
 from catalog.api.viewsets.base import id_response
 from catalog.api.viewsets.categories import PROTECTED
-from catalog.bodies import CreatedId, ProductBody, SearchBody
+from catalog.bodies import CreatedId, ProductBody
 from catalog.errors import InvalidProduct, ProductNotFound
 from catalog.models import Product
 from catalog.operations import products as operations
@@ -26,7 +26,7 @@ from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
-from core.bodies import Body, LanguageContext, read_bodies, read_body
+from core.bodies import Body, LanguageContext, SearchBody, read_bodies, read_body
 from core.representation.representations import Representation
 from core.sql.composition import Sql, param, sql
 from core.sql.upserts import RowResult

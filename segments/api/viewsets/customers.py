@@ -7,7 +7,7 @@ from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_
 from core.api.bulk import multi_status, read_batch
 from core.api.conditional import private_response_from
 from core.api.schema import operation
-from core.bodies import read_bodies
+from core.bodies import SearchBody, read_bodies
 from core.errors import DomainError, NotFound
 from core.sql.composition import Sql, param, sql
 from core.windows import open_at
@@ -17,7 +17,6 @@ from segments.bodies import (
     BulkAssignmentResult,
     CustomerAssignmentBody,
     MemberBody,
-    SearchBody,
     read_customer_assignment,
 )
 from segments.operations import customers as operations

@@ -10,7 +10,7 @@ from catalog.subtrees import is_shown
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch
 from core.api.schema import operation
-from core.bodies import read_bodies
+from core.bodies import SearchBody, read_bodies
 from core.errors import InvalidInput, NotFound
 from core.representation.pages import KeyPartitions
 from core.sql.composition import Sql, identifier, param, sql
@@ -27,7 +27,6 @@ from segments.bodies import (
     BulkAssignmentResult,
     ItemAssignmentBody,
     ItemBody,
-    SearchBody,
     read_ids,
     read_item_assignment,
 )

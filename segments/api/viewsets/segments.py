@@ -9,7 +9,7 @@ from core.api import parameters
 from core.api.bulk import multi_status, read_batch
 from core.api.patches import apply_patch
 from core.api.schema import operation
-from core.bodies import read_bodies, read_body
+from core.bodies import SearchBody, read_bodies, read_body
 from core.sql.composition import param, sql
 from segments.api.viewsets.base import (
     ID_LIST,
@@ -23,7 +23,6 @@ from segments.bodies import (
     IdentifiedSegmentBody,
     MatchBody,
     MatchItem,
-    SearchBody,
     SegmentBody,
     SegmentCreated,
     read_ids,

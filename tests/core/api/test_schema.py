@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.plumbing import ComponentRegistry
 
 from core.api.routes import describe_argument
-from core.api.schema import MEANINGS
+from core.api.schema import MEANINGS, AutoSchema, DoubledSchema
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +160,32 @@ def test_page_sizes_and_searched_fields_are_those_of_the_list(operations):
     assert "compoundLogicalQuery" in described(segments, "q")["description"]
     assert "`validity.from`" in described(segments, "q")["description"]
     assert "`discountPercentage`" in described(coupons, "q")["description"]
+
+
+def test_two_bodies_never_share_a_name():
+    schema = AutoSchema()
+    schema.registry = ComponentRegistry()
+    schema.reference("Note", {"type": "object"})
+    schema.reference("Note", {"type": "object"})
+    with pytest.raises(DoubledSchema, match="Note"):
+        schema.reference("Note", {"type": "string"})
+
+
+def test_bodies_of_bulk_deletions_are_described(operations):
+    deleted = operations["DELETE-customer-segment-remove-customers-bulk"]["requestBody"]
+    [content] = deleted["content"].values()
+    assert content["schema"]["items"] == {"$ref": "#/components/schemas/MemberBody"}
+    assert deleted["required"] is True
+
+
+def test_bodies_are_required_where_a_request_without_one_is_refused(operations):
+    needed = {
+        operation: described["requestBody"].get("required", False)
+        for operation, described in operations.items()
+        if "requestBody" in described
+    }
+    assert needed["POST-coupon-validate-coupon"]
+    assert needed["PATCH-customer-segment-update-segment"]
+    assert needed["PUT-customer-segment-update-items-bulk"]
+    assert not needed["PUT-customer-segment-update-item"]  # an assignment may say nothing
+    assert not needed["POST-customer-segment-search-segments"]
