@@ -196,6 +196,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "core.api.schema.complete_document",
+        "config.openapi_examples.add_examples",
     ],
     "SERVERS": [{"url": "/", "description": "The service that this document comes from."}],
     "COMPONENT_SPLIT_REQUEST": True,

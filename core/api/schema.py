@@ -40,26 +40,19 @@ MEANINGS = {
 WRITES_OF_ONE = {"update", "partial_update", "destroy"}
 WRITES_ONE = {"create", "update", "partial_update"}
 WRITES_TEXTS = WRITES_ONE | {"bulk_create", "bulk_update"}
-PATCH_BODY = {
-    "application/json": {
-        "oneOf": [
-            {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "op": {"type": "string", "enum": ["add", "remove", "replace"]},
-                        "path": {"type": "string", "description": "A JSON pointer, such as /name/en."},
-                        "value": {},
-                    },
-                    "required": ["op", "path"],
-                },
-            },
-            {"type": "object", "additionalProperties": True},
-        ]
-    }
+JSON_PATCH = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "op": {"type": "string", "enum": ["add", "remove", "replace"]},
+            "path": {"type": "string", "description": "A JSON pointer, such as /name/en."},
+            "value": {},
+        },
+        "required": ["op", "path"],
+    },
 }
-"""A JSON Patch, or a JSON Merge Patch."""
+ANY_OBJECT = {"type": "object", "additionalProperties": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,10 +299,10 @@ class AutoSchema(openapi.AutoSchema):
     def get_request_serializer(self) -> Any:
         if self.declared is None:
             return super().get_request_serializer()
+        if self.action == "partial_update":
+            return {"application/json": {"oneOf": [JSON_PATCH, self.described_changes()]}}
         if self.declared.request is not None:
             return self.described_request(self.declared.request)
-        if self.action == "partial_update":
-            return PATCH_BODY
         return self.described_request(self.viewset.search_body) if self.action == "search" else None
 
     def described_request(self, body: Any) -> Any:
@@ -323,6 +316,17 @@ class AutoSchema(openapi.AutoSchema):
         return (
             {"application/json": described} if is_schema(described) and described is not body else described
         )
+
+    def described_changes(self) -> dict[str, Any]:
+        """Return the schema of a JSON Merge Patch: the declared body, of which every member may be absent."""
+        assert self.declared is not None
+        body = self.declared.request
+        if body is None:
+            return ANY_OBJECT
+        self.described(body)
+        schema = schema_components(body)[body.__name__]
+        changes = {name: value for name, value in schema.items() if name != "required"}
+        return self.reference(f"{body.__name__.removesuffix('Body')}Changes", changes)
 
     def described(self, body: Any) -> Any:
         """Return the reference to a Body or Representation; `[body]` is a list of them.
@@ -369,7 +373,7 @@ class AutoSchema(openapi.AutoSchema):
         """Say whether a request without a body is refused: not where all members of the body are optional."""
         assert self.declared is not None
         body = self.declared.request
-        if isinstance(body, type) and issubclass(body, Body):
+        if self.action != "partial_update" and isinstance(body, type) and issubclass(body, Body):
             return any(member.required for member in msgspec.structs.fields(body))
         return body is not None or self.action != "search"
 

@@ -1,0 +1,207 @@
+"""The examples of the OpenAPI document are requests that the demo shop answers as they say.
+
+`RECORD_EXAMPLES=1 make test ARGS=tests/config/demo/test_examples.py` writes them anew.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.core import mail
+from drf_spectacular.generators import SchemaGenerator
+from jsonschema import Draft202012Validator
+
+from config.openapi_examples import FILE, recorded_examples
+from tests.config.demo.conftest import DemoShop
+from tests.config.demo.example_requests import EXAMPLES, Example
+from tests.conftest import web_client
+
+LONGEST_LIST = 2  # more entries of a list show nothing new
+LONGEST_TOKEN = 60
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any]) -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """The method, path and description of each operation."""
+    return {
+        operation["operationId"]: (method, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def filled(value: Any, saved: dict[str, str]) -> Any:
+    """Return the value with `{name}` replaced by what was saved."""
+    if isinstance(value, str):
+        return re.sub(r"\{(\w+)\}", lambda found: saved[found[1]], value)
+    if isinstance(value, dict):
+        return {name: filled(entry, saved) for name, entry in value.items()}
+    return [filled(entry, saved) for entry in value] if isinstance(value, list) else value
+
+
+def shortened(value: Any) -> Any:
+    """Return an answer as an example shows it: lists and tokens cut."""
+    if isinstance(value, dict):
+        return {name: shortened(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [shortened(entry) for entry in value[:LONGEST_LIST]]
+    if isinstance(value, str) and len(value) > LONGEST_TOKEN and " " not in value:
+        return f"{value[:20]}..."
+    return value
+
+
+def send(example: Example, method: str, path: str, saved: dict[str, str]) -> tuple[dict[str, Any], Any]:
+    """Send the request; return what the example says of it, and the answer."""
+    arguments = {**filled(example.arguments, saved), **({"tenant": "demo"} if "{tenant}" in path else {})}
+    query = filled(example.query, saved)
+    headers = {**example.headers}
+    if example.caller != "nobody":
+        headers["Authorization"] = f"Bearer {saved[example.caller]}"
+    body = filled(example.body, saved)
+    sent: dict[str, Any] = {"headers": headers, "query_params": query}
+    if path == "/oauth/token":
+        sent |= {"data": urlencode(body), "content_type": "application/x-www-form-urlencoded"}
+    elif body is not None:
+        sent |= {"data": json.dumps(body), "content_type": "application/json"}
+    elif method == "post":
+        sent |= {"data": b"", "content_type": "application/json"}
+    answer = getattr(web_client(), method)(path.format(**arguments), **sent)
+    shown = {"arguments": arguments, "query": shortened(query), "status": str(answer.status_code)}
+    if example.body is not None:
+        shown["request"] = shortened_body(body)
+    if answer.content:
+        shown["response"] = shortened(answer.json())
+    return shown, answer
+
+
+def shortened_body(body: Any) -> Any:
+    """Return a body of a request: tokens are cut, nothing else."""
+    if isinstance(body, dict) and "token" in body:
+        return {**body, "token": shortened(body["token"])}
+    return body
+
+
+@pytest.fixture
+def answers(
+    shop: DemoShop,
+    stored_signing_keys: None,
+    operations: dict[str, Any],
+    django_capture_on_commit_callbacks: Any,
+) -> dict[str, dict[str, Any]]:
+    """What the demo shop answers to each request."""
+    saved: dict[str, str] = {}
+    answered = {}
+    for example in EXAMPLES:
+        method, path, _ = operations[example.operation]
+        if example.caller == "anonymous_again" and "anonymous_again" not in saved:
+            again = {"tenant": "demo", "client_id": "demo-storefront"}
+            opened = web_client().get("/customerlogin/auth/anonymous/login", query_params=again)
+            saved["anonymous_again"] = opened.json()["access_token"]
+        with django_capture_on_commit_callbacks(execute=True):
+            answered[example.operation], answer = send(example, method, path, saved)
+        assert answer.status_code < 400 or example.operation in NO_PROVIDER, (example, answer.content)
+        for name, member in example.saves.items():
+            saved[name] = answer.json()[member]
+        if mail.outbox:
+            saved["reset"] = re.search(r"\S{60,}", mail.outbox[-1].body)[0]
+    if os.environ.get("RECORD_EXAMPLES"):
+        FILE.write_text(json.dumps(answered, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+        recorded_examples.cache_clear()
+    return answered
+
+
+NO_PROVIDER = {"POST-customer-exchange-authtoken", "POST-customer-login-customer-by-auth0"}
+
+
+def test_every_example_is_answered_as_it_says(answers: dict[str, dict[str, Any]]) -> None:
+    recorded = recorded_examples()
+    statuses = {operation: shown["status"] for operation, shown in answers.items()}
+    assert statuses == {operation: example["status"] for operation, example in recorded.items()}
+    assert {operation for operation, status in statuses.items() if status[0] != "2"} == NO_PROVIDER
+    for operation, shown in answers.items():
+        assert members_of(shown.get("response")) == members_of(recorded[operation].get("response")), operation
+        assert without_token(shown.get("request")) == without_token(recorded[operation].get("request"))
+
+
+def without_token(body: Any) -> Any:
+    """Return a body without the token of a reset, which is another one each time."""
+    return (
+        {name: value for name, value in body.items() if name != "token"} if isinstance(body, dict) else body
+    )
+
+
+def members_of(value: Any) -> Any:
+    """Return the shape of an answer: the names of its members."""
+    if isinstance(value, dict):
+        return {name: members_of(entry) for name, entry in value.items()}
+    return [members_of(entry) for entry in value] if isinstance(value, list) else None
+
+
+def test_every_operation_has_an_example(operations: dict[str, Any]) -> None:
+    assert {example.operation for example in EXAMPLES} == set(operations) == set(recorded_examples())
+    for operation_id, (_, _, operation) in operations.items():
+        example = recorded_examples()[operation_id]
+        content = operation["responses"][example["status"]].get("content", {})
+        assert all("example" in described for described in content.values()), operation_id
+        assert all(
+            "example" in described
+            for described in operation.get("requestBody", {}).get("content", {}).values()
+        ), operation_id
+        assert all(
+            "example" in parameter
+            for parameter in operation.get("parameters", [])
+            if parameter.get("required")
+        ), operation_id
+
+
+def as_json_schema(schema: Any) -> Any:
+    """Return a schema of OpenAPI 3.0 as JSON Schema; members that it does not name are refused."""
+    if isinstance(schema, list):
+        return [as_json_schema(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    read = {
+        name: as_json_schema(value)
+        for name, value in schema.items()
+        if name not in ("nullable", "properties")
+    }
+    if "properties" in schema:
+        read["properties"] = {name: as_json_schema(member) for name, member in schema["properties"].items()}
+        read.setdefault("additionalProperties", False)
+    return {"anyOf": [read, {"type": "null"}]} if schema.get("nullable") is True else read
+
+
+def examples_with_schemas(operations: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    for operation_id, (_, _, operation) in operations.items():
+        example = recorded_examples()[operation_id]
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            yield f"{operation_id} request", example["request"], content["schema"]
+        for content in operation["responses"][example["status"]].get("content", {}).values():
+            yield f"{operation_id} response", example["response"], content["schema"]
+
+
+REFUSED_ENTRIES = {  # whose second entry shows how a refusal looks
+    "PUT-customer-segment-update-segments-bulk request",
+    "PUT-product-update-bulk-products request",
+}
+
+
+def test_every_example_is_what_its_schema_says(document: dict[str, Any], operations: dict[str, Any]) -> None:
+    components = as_json_schema(document["components"])
+    faults = {}
+    for name, example, schema in examples_with_schemas(operations):
+        checked = example[:1] if name in REFUSED_ENTRIES else example
+        validator = Draft202012Validator({**as_json_schema(schema), "components": components})
+        found = [f"{fault.json_path}: {fault.message[:200]}" for fault in validator.iter_errors(checked)]
+        if found:
+            faults[name] = found
+    assert faults == {}
