@@ -66,9 +66,12 @@ LanguageTag = Annotated[
 SiteCode = Annotated[
     str,
     Meta(
-        pattern=r"^[^\s#/]+$(?!\n)",
+        pattern=r"^(?!\.{1,2}$)[^\s#/]+$(?!\n)",
         max_length=128,
-        extra={MESSAGE: "must be 1 to 128 characters without blanks, # and /", IS_ID: True},
+        extra={
+            MESSAGE: "must be 1 to 128 characters without blanks, # and /, and not . or ..",
+            IS_ID: True,
+        },
     ),
 ]
 

@@ -38,9 +38,13 @@ Instant = Annotated[datetime, Meta(tz=True)]
 ClientId = Annotated[
     str,
     Meta(
-        pattern=rf"^{CLIENT_ID.pattern}$(?!\n)",
-        description="1 to 128 letters, digits and . _ - : ~ @",
-        extra={MESSAGE: "must be 1 to 128 characters out of letters, digits and . _ - : ~ @", IS_ID: True},
+        pattern=rf"^(?!\.{{1,2}}$){CLIENT_ID.pattern}$(?!\n)",
+        description="1 to 128 letters, digits and . _ - : ~ @, but not . or ..",
+        extra={
+            MESSAGE: "must be 1 to 128 characters out of letters, digits and . _ - : ~ @;"
+            " . and .. are reserved",
+            IS_ID: True,
+        },
     ),
 ]
 """An id that a client may choose."""

@@ -19,6 +19,7 @@ from core.bodies import (
     read_body,
 )
 from core.errors import InvalidBody, Problem
+from core.tenancy.identifiers import UNREACHABLE_IDS
 from core.text import trimmed
 from core.timestamps import format_time
 from coupons.models import Coupon
@@ -167,6 +168,8 @@ class PastRedemption(RedemptionBody, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if "/" in self.id or self.id in UNREACHABLE_IDS:
+            raise ValueError("id must have no slash, and must not be . or ..")
         self.redeemed_at = self.redeemed_at.astimezone(UTC)
 
     @property

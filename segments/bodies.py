@@ -34,8 +34,7 @@ from segments.models import CustomerAssignment, ItemAssignment, Segment
 
 MOST_MATCHED_ITEMS: Final = 1000
 MOST_MATCHED_SEGMENTS: Final = 200
-RESERVED_IDS: Final = (".", "..", "bulk", "items", "match", "search")
-"""Ids that no address of a segment reaches: fixed words of the contract's paths, and parts of paths."""
+RESERVED_IDS: Final = sorted(Segment.reserved_ids)
 
 WireIds: TypeAlias = tuple[str | None, ...]
 

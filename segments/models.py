@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from core.tenancy.documents import Document, DocumentQuerySet, TenantDocument, TenantOwned
 from core.tenancy.foreign_keys import TenantForeignKey
+from core.tenancy.identifiers import UNREACHABLE_IDS
 from core.windows import opens_before_it_closes, window_contains
 
 
@@ -24,6 +25,8 @@ class SegmentQuerySet(DocumentQuerySet):
 
 class Segment(TenantDocument):
     """A group of customers, and of products and categories for them, on one site, within a window."""
+
+    reserved_ids = UNREACHABLE_IDS | {"bulk", "items", "match", "search"}
 
     site = TenantForeignKey(
         "accounts.Site", on_delete=models.RESTRICT, related_name="segments", db_index=True

@@ -8,6 +8,7 @@ from accounts.models import Site
 from core.admin import DocumentForm
 from core.bodies import read_body
 from core.errors import InvalidInput
+from core.tenancy.identifiers import UNREACHABLE_IDS
 from core.tenancy.models import Tenant
 from core.text import has_visible_character, normalized
 
@@ -45,6 +46,12 @@ class SiteForm(DocumentForm):
             "available_currencies": LIST_HELP,
             "ship_to_countries": f"Two letters each. {LIST_HELP}",
         }
+
+    def clean_code(self) -> str:
+        code: str = self.cleaned_data["code"]
+        if "/" in code or code in UNREACHABLE_IDS:
+            raise forms.ValidationError("A site code has no slash, and is not . or ..", code="invalid")
+        return code
 
     def clean_home_base(self) -> Any:
         """Accept nothing, or what clients may send."""

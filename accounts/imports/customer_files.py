@@ -9,6 +9,7 @@ from typing import Any
 from accounts.bodies import CustomerBody
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.imports.customers import CUSTOMERS, DETAILS
+from accounts.models import Customer
 from accounts.operations.customers import delete_customers
 from accounts.operations.erasure import email_hash, number_hash
 from accounts.representations import CUSTOMERS as ANSWER
@@ -31,7 +32,7 @@ def read_customer(
     change = read_body(CustomerBody, body).change()
     values = {
         **change.values,
-        "external_id": check_client_id(body.get("id"), field="id"),
+        "external_id": check_client_id(body.get("id"), field="id", reserved=Customer.reserved_ids),
         "mixins": json_text(change.values["mixins"]),
         "mixin_schemas": json_text(change.values["mixin_schemas"]),
     }

@@ -68,7 +68,9 @@ EXPORT = Export(
 def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> LegalEntityRow:
     entity = read_body(LegalEntityBody, body)
     return LegalEntityRow(
-        check_client_id(body.get("id"), field="id"), entity.parent_id or "", entity.change()
+        check_client_id(body.get("id"), field="id", reserved=LegalEntity.reserved_ids),
+        entity.parent_id or "",
+        entity.change(),
     )
 
 

@@ -8,6 +8,7 @@ from django.db.models.functions import Lower
 from accounts.passwords import is_password
 from core.search import search_words
 from core.tenancy.documents import DocumentQuerySet, TenantDocument
+from core.tenancy.identifiers import UNREACHABLE_IDS
 from core.text import normalized, trimmed
 
 PREFERENCE_HELP = "Leave empty for the tenant's default."
@@ -39,6 +40,8 @@ class Customer(TenantDocument):
     `external_id` is the customer number. `email` is the login, unique in the tenant whatever its case.
     `has_initial_password` says that staff chose the password: the shop asks the customer for another one.
     """
+
+    reserved_ids = UNREACHABLE_IDS | {"bulk", "import", "search"}
 
     email = models.EmailField(max_length=254, null=True, blank=True)
     password = models.CharField(max_length=128, blank=True, editable=False)

@@ -4,10 +4,13 @@ from django.db import models
 from core.search import search_words
 from core.tenancy.documents import TenantDocument
 from core.tenancy.foreign_keys import TenantForeignKey
+from core.tenancy.identifiers import UNREACHABLE_IDS
 
 
 class LegalEntity(TenantDocument):
     """A company, or a subsidiary of one, for which customers act as contacts."""
+
+    reserved_ids = UNREACHABLE_IDS | {"search"}
 
     name = models.CharField(max_length=300)
     type = models.CharField(

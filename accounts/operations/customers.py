@@ -55,7 +55,7 @@ def create_customer(
     """
     customer = Customer(
         tenant_id=tenant_id,
-        external_id=check_client_id(external_id, field="id") if external_id else generate_id(),
+        external_id=check_client_id(external_id or generate_id(), field="id", reserved=Customer.reserved_ids),
         created_at=at,
         modified_at=at,
         password=encoded_password,

@@ -33,7 +33,9 @@ def create_legal_entity(
     """Make a legal entity. Raises DuplicateId, UnknownReference (parent) and InvalidInput (id)."""
     entity = LegalEntity(
         tenant_id=tenant_id,
-        external_id=check_client_id(external_id, field="id") if external_id else generate_id(),
+        external_id=check_client_id(
+            external_id or generate_id(), field="id", reserved=LegalEntity.reserved_ids
+        ),
         parent=parent_named(tenant_id, parent_id),
         created_at=at,
         modified_at=at,

@@ -10,7 +10,6 @@ from catalog.errors import InvalidProduct
 from catalog.imports.products import PRODUCTS
 from catalog.models import Product
 from catalog.operations.product_sets import delete_products
-from catalog.operations.products import RESERVED_IDS
 from catalog.representations import PRODUCT as ANSWER
 from core.bodies import LanguageContext, read_body
 from core.errors import InvalidInput
@@ -40,7 +39,7 @@ def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     )
     if row.external_id is None:
         raise InvalidInput("id is missing.", field="id")
-    if row.external_id in RESERVED_IDS:
+    if row.external_id in Product.reserved_ids:
         raise InvalidProduct(f"The id {row.external_id} is reserved.", field="id")
     values = {name: getattr(row, name) for name in PRODUCTS.given}
     if "code" in absent:

@@ -13,6 +13,7 @@ from catalog.models.names import SEARCHED_FIELDS
 from core.search import search_words
 from core.tenancy.documents import DocumentQuerySet, TenantDocument, TenantOwned
 from core.tenancy.foreign_keys import SameTenantReference, TenantForeignKey
+from core.tenancy.identifiers import UNREACHABLE_IDS
 from core.windows import opens_before_it_closes
 
 HIDDEN_ROOT_ID = "/"  # no client id can hold a slash
@@ -86,6 +87,8 @@ class Category(MPTTModel, TenantDocument):
     (level 1) and `tree_id` is the tenant's key. `lft`, `rght`, `tree_id`, `level` and `parent` are written
     only by `catalog.tree`. Siblings are in the order of `position`, then name, in `lft` too.
     """
+
+    reserved_ids = UNREACHABLE_IDS | {"bulk", "categoryTree", "null", "root", "search"}
 
     parent = TreeForeignKey(
         "self",

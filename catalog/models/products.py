@@ -4,10 +4,13 @@ from django.db import models
 from catalog.models.names import SEARCHED_FIELDS
 from core.search import search_words
 from core.tenancy.documents import TenantDocument
+from core.tenancy.identifiers import UNREACHABLE_IDS
 
 
 class Product(TenantDocument):
     """Something a shop sells. `name` and `description` map languages to texts."""
+
+    reserved_ids = UNREACHABLE_IDS | {"bulk", "search"}
 
     code = models.CharField(max_length=200, null=True, blank=True)
     name = models.JSONField(default=dict)

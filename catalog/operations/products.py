@@ -20,9 +20,6 @@ from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, insert_rows, up
 from core.tenancy.documents import check_version
 from core.tenancy.identifiers import generate_id
 
-RESERVED_IDS = frozenset({".", "..", "bulk", "search"})
-"""Ids that addresses use for something else, or that no address reaches."""
-
 ATTEMPTS = 3
 """How often a batch is decided on when other writers take codes of it meanwhile."""
 
@@ -190,7 +187,7 @@ def _refusal(
     """Return why the product cannot be written, None when it can."""
     if exists and not may_exist:
         return ProductExists(product_id)
-    if product_id in RESERVED_IDS and not exists:
+    if product_id in Product.reserved_ids and not exists:
         return InvalidProduct(f"The id {product_id} is reserved.", field="id")
     if owners.get(row.code, product_id) != product_id:
         return ProductCodeTaken(row.code)

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 
 from catalog.errors import InvalidCategory
-
-RESERVED_IDS = frozenset({".", "..", "root", "null", "search", "categoryTree"})
-"""Ids that addresses and `parentId` use for something else, or that no address reaches."""
+from catalog.models import Category
 
 
 def check_new_id(category_id: str) -> None:
     """Raise InvalidCategory when no category may be created with the id."""
-    if category_id in RESERVED_IDS:
+    if category_id in Category.reserved_ids:
         raise InvalidCategory(f"Category id '{category_id}' is reserved", field="id")
 
 

@@ -189,7 +189,11 @@ class DocumentForm(forms.ModelForm):
 
     def clean_external_id(self) -> str:
         try:
-            return check_client_id(self.cleaned_data["external_id"] or generate_id(), field="The id")
+            return check_client_id(
+                self.cleaned_data["external_id"] or generate_id(),
+                field="The id",
+                reserved=self.instance.reserved_ids,
+            )
         except InvalidInput as refused:
             raise ValidationError(refused.message, code=refused.code) from None
 

@@ -1,12 +1,13 @@
 """Base classes of models: rows of a tenant, versioned documents, and both."""
 
-from typing import Any, Self
+from collections.abc import Collection
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.utils import timezone
 
 from core.errors import VersionConflict
-from core.tenancy.identifiers import generate_id
+from core.tenancy.identifiers import UNREACHABLE_IDS, generate_id
 
 
 class DocumentQuerySet(models.QuerySet):
@@ -62,8 +63,11 @@ class TenantDocument(TenantOwned, Document):
     """A tenant's document that clients know by a text id of their own choosing.
 
     `external_id` is the `id` on the wire: kept as given, case-sensitive, unique in the tenant. The key
-    `id` stays inside, for joins.
+    `id` stays inside, for joins. Nothing new gets one of the `reserved_ids`: fixed words of the contract's
+    addresses where others have the id.
     """
+
+    reserved_ids: ClassVar[Collection[str]] = UNREACHABLE_IDS
 
     external_id = models.CharField("id", max_length=128, default=generate_id)
 

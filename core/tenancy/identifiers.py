@@ -4,12 +4,16 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Collection
 
 from core.errors import InvalidInput
 from core.text import fault_of_id
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9._:~@-]{1,128}")
 """The ids a client may choose. Use `fullmatch`."""
+
+UNREACHABLE_IDS = frozenset({".", ".."})
+"""Ids that no address reaches: clients and proxies take them for steps between folders."""
 
 _RANDOM_BITS = 74  # a version 7 UUID holds 48 bits of milliseconds, 6 fixed bits and these
 _STEP_BITS = 48  # some 67 million steps fit into one millisecond, and none can be guessed from the last
@@ -48,9 +52,17 @@ def generate_id() -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def check_client_id(value: object, *, field: str) -> str:
-    """Return the id unchanged when a client may choose it; raise InvalidInput naming `field` otherwise."""
+def check_client_id(value: object, *, field: str, reserved: Collection[str] = UNREACHABLE_IDS) -> str:
+    """Return the id unchanged when a client may choose it; raise InvalidInput naming `field` otherwise.
+
+    `reserved` are the `reserved_ids` of what gets the id.
+    """
     if isinstance(value, str) and CLIENT_ID.fullmatch(value):
+        if value in reserved:
+            raise InvalidInput(
+                f"{field} must not be {value}, which is reserved: addresses use it for something else.",
+                field=field,
+            )
         return value
     if not isinstance(value, str):
         raise InvalidInput(f"{field} {'is missing' if value is None else 'must be a text'}.", field=field)

@@ -1,46 +1,24 @@
-"""Ids that no address reaches, derived from the addresses of the contract."""
+"""Ids of categories and products that no address reaches; tests/conventions derives them."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from catalog.api.urls import urlpatterns
 from catalog.errors import InvalidCategory, InvalidProduct
-from catalog.models import Product
+from catalog.models import Category, Product
 from catalog.operations.categories import create_category, upsert_category
 from catalog.operations.category_imports import upsert_categories_in_bulk
-from catalog.operations.products import RESERVED_IDS as RESERVED_PRODUCTS
 from catalog.operations.products import create_product
-from catalog.operations.values import RESERVED_IDS as RESERVED_CATEGORIES
 from core.tenancy.models import Tenant
 from tests.core.imports.conftest import run_command
 from tests.factories.catalog import ProductFactory, category_body, product_body
 
 AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
-DOTS = {".", ".."}
-
-
-def fixed_words(argument: str) -> set[str]:
-    """Return the words that addresses have where others have the argument."""
-    addresses = [str(pattern.pattern).split("/") for pattern in urlpatterns]
-    places = {tuple(parts[: parts.index(argument)]) for parts in addresses if argument in parts}
-    return {
-        parts[len(place)]
-        for place in places
-        for parts in addresses
-        if tuple(parts[: len(place)]) == place and len(parts) > len(place)
-    } - {argument}
-
-
-def test_the_reserved_ids_are_the_fixed_words_of_the_addresses() -> None:
-    of_categories = fixed_words("<category_id>") - {"<root_category_id>"}
-    assert of_categories | DOTS | {"root", "null"} == RESERVED_CATEGORIES
-    assert fixed_words("<product_id>") | DOTS == RESERVED_PRODUCTS
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("reserved", sorted(RESERVED_CATEGORIES))
+@pytest.mark.parametrize("reserved", sorted(Category.reserved_ids))
 def test_no_category_gets_a_reserved_id(tenant: Tenant, reserved: str) -> None:
     body = category_body(reserved)
     for write in (create_category, upsert_category):
@@ -83,7 +61,7 @@ def test_a_file_does_not_leave_a_product_without_a_visible_name(tenant: Tenant, 
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("reserved", sorted(RESERVED_PRODUCTS))
+@pytest.mark.parametrize("reserved", sorted(Product.reserved_ids))
 def test_no_product_gets_a_reserved_id(tenant: Tenant, reserved: str) -> None:
     with pytest.raises(InvalidProduct, match="is reserved"):
         create_product(tenant_id=tenant.pk, body=product_body(reserved, code="c", name={"en": "N"}), at=AT)

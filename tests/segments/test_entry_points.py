@@ -91,7 +91,7 @@ def test_reserved_ids_are_refused_in_the_form(staff_browser: Client, site: Site,
     page = staff_browser.post(reverse("admin:segments_segment_add"), values)
 
     [message] = page.context["adminform"].form.errors["external_id"]
-    assert "none of the words that addresses of this service use" in message
+    assert "reserved: addresses use it for something else" in message
     assert not Segment.objects.exists()
 
 

@@ -126,7 +126,10 @@ def test_a_category_below_others_names_its_parent_and_all_above(api: Api, tenant
         ({"parentId": "nowhere"}, ["Parent category with id 'nowhere' not found"]),
         ({"type": "CLASSIFICATION"}, ["A category of type CLASSIFICATION needs a code"]),
         ({"id": "root"}, ["Category id 'root' is reserved"]),
-        ({"id": ".."}, ["Category id '..' is reserved"]),
+        (
+            {"id": ".."},
+            ["id must be 1 to 128 characters out of letters, digits and . _ - : ~ @; . and .. are reserved."],
+        ),
         ({"id": "categoryTree"}, ["Category id 'categoryTree' is reserved"]),
     ],
 )
