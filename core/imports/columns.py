@@ -1,8 +1,10 @@
 """Columns of a CSV file: each is a path into the JSON body that the API takes for the same thing."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +14,7 @@ from core.errors import InvalidInput
 from core.imports.files import UnreadableFile
 from core.text import trimmed
 
+REJECTED = "rejected"
 REJECT_COLUMNS = ("rejected.line", "rejected.reason", "rejected.message")
 """What a file of rejects has beside the columns; ignored when such a file comes back corrected."""
 
@@ -69,6 +72,7 @@ def read_number(text: str) -> Decimal | int:
 TRUE, FALSE = ("true", "1", "yes", "ja", "wahr"), ("false", "0", "no", "nein", "falsch")
 FLAGS = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
 LIST_SEPARATOR = "|"
+APOSTROPHED = re.compile(r"'[=+\-@\t\r0-9]")
 
 
 def read_flag(text: str) -> bool:
@@ -76,7 +80,10 @@ def read_flag(text: str) -> bool:
 
 
 def read_list(text: str) -> list[str]:
-    """Return the parts of a list; one that cannot be written with separators is a JSON array of texts."""
+    """Return the parts of a list; one that cannot be written with separators is a JSON array of texts.
+
+    Blanks and separators alone are refused: who may redeem a coupon must not become everybody by a slip.
+    """
     if text.startswith("["):
         try:
             found = orjson.loads(text)
@@ -84,13 +91,21 @@ def read_list(text: str) -> list[str]:
             found = None
         if isinstance(found, list) and all(isinstance(part, str) for part in found):
             return found
+    parts = split_list(text)
+    if not parts:
+        raise ValueError("only separators")
+    return parts
+
+
+def split_list(text: str) -> list[str]:
     return [part.strip() for part in text.split(LIST_SEPARATOR) if part.strip()]
 
 
 def written_list(parts: Sequence[str]) -> str:
     """Return the list as `read_list` reads it."""
     joined = LIST_SEPARATOR.join(parts)
-    return joined if read_list(joined) == list(parts) else orjson.dumps(list(parts)).decode()
+    is_plain = bool(parts) and not joined.startswith("[") and split_list(joined) == list(parts)
+    return joined if is_plain else orjson.dumps(list(parts)).decode()
 
 
 READERS: dict[ColumnType, Callable[[str], Any] | None] = {
@@ -105,6 +120,55 @@ READERS: dict[ColumnType, Callable[[str], Any] | None] = {
 }
 
 
+class UnknownField(InvalidInput):
+    """A row has a member that is no column."""
+
+    code = "unknown_field"
+
+    def __init__(self, name: str, columns: Sequence[Column]) -> None:
+        super().__init__(
+            f"{unknown_column(name, columns)} --ignore-unknown-columns leaves such members out.", field=name
+        )
+
+
+def unknown_column(name: str, columns: Sequence[Column]) -> str:
+    """Return what is said of a name that is no column: the nearest one, or all there are."""
+    shown = {shown_name(column).lower(): shown_name(column) for column in columns}
+    nearest = get_close_matches(name.lower(), shown, n=1)
+    hint = (
+        f"Did you mean {shown[nearest[0]]}?" if nearest else f"The columns are: {', '.join(shown.values())}."
+    )
+    return f"There is no column {name!r}. {hint}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """How a file is read.
+
+    `renamed` are pairs of a name in the file and the column that it is read as; a name may be read as several
+    columns, or as none (an empty text). `constants` are columns with the value that all rows have. Rows with
+    an empty value in one of the columns of `skipped_without` are left out.
+
+    Of CSV files: `delimiter` is told from the header when it is empty; one of several characters knows no
+    quotes. `columns` are the names of a file that has no header. `emptied` are pairs of a name in the file
+    and a value that means an empty cell. Lines that begin with `comment` are left out. `is_safe` files have
+    an apostrophe before values that a spreadsheet would take for a number or formula.
+    """
+
+    delimiter: str = ""
+    renamed: tuple[tuple[str, str], ...] = ()
+    constants: tuple[tuple[str, str], ...] = ()
+    skipped_without: tuple[str, ...] = ()
+    ignores_unknown: bool = False
+    columns: tuple[str, ...] = ()
+    emptied: tuple[tuple[str, str], ...] = ()
+    comment: str = ""
+    is_safe: bool = False
+
+
+DEFAULT_OPTIONS = ReadingOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """What a row says: the names of the columns that it has, and of those that it empties."""
@@ -117,28 +181,33 @@ class Header:
     """The first line of a CSV file. Makes bodies of the rows below it.
 
     `names` are the names of the columns, empty for one that is ignored: one without a name, or one that is
-    unknown if `ignores_unknown`. `renamed` maps names in the file to columns. Names are compared without
-    regard to case. Raises UnreadableFile for a column that is unknown, that comes twice, or that is missing.
+    unknown if the options say so. Columns that the options add come behind those of the file; `complete` adds
+    their values to a row. Names are compared without regard to case. Raises UnreadableFile for a column that
+    is unknown, that comes twice, or that is missing.
     """
 
     def __init__(
-        self,
-        names: Sequence[str],
-        columns: Sequence[Column],
-        *,
-        renamed: Mapping[str, str] | None = None,
-        ignores_unknown: bool = False,
+        self, names: Sequence[str], columns: Sequence[Column], options: ReadingOptions = DEFAULT_OPTIONS
     ) -> None:
-        renamed = renamed or {}
         given = [name.strip() for name in names]
-        for name in renamed:
-            if name not in given:
-                raise UnreadableFile(f"Line 1: there is no column {name!r}, which --map names.")
-        self.names = [_column_name(renamed.get(name, name), columns) for name in given]
+        renamed: dict[str, list[str]] = {}
+        for name, column in options.renamed:
+            renamed.setdefault(_name_among(name, given, "--map"), []).append(column)
+        self.names = [_column_name(renamed.get(name, [name])[0], columns) for name in given]
         self.given_names = given
+        self.given_width = len(given)
+        self.is_safe = options.is_safe
+        self.copied = [(given.index(name), column) for name, each in renamed.items() for column in each[1:]]
+        self.constants = [value for _, value in options.constants]
+        self.names += [_column_name(column, columns) for _, column in self.copied]
+        self.names += [_column_name(column, columns) for column, _ in options.constants]
+        self.emptied = {
+            (given.index(_name_among(name, given, "--empty")), text) for name, text in options.emptied
+        }
+        self.is_complete = not (self.copied or self.constants or self.emptied or self.is_safe)
         self.width = len(self.names)
         known = {column.name: column for column in columns}
-        if ignores_unknown:
+        if options.ignores_unknown:
             for index, name in enumerate(self.names):
                 if name not in known and name not in REJECT_COLUMNS and not _localized(name, columns):
                     self.names[index] = ""
@@ -150,8 +219,7 @@ class Header:
                 raise UnreadableFile(f"Line 1: the column {name} stands there twice.")
             column = known.get(name) or _localized(name, columns)
             if column is None:
-                listed = ", ".join(shown_name(column) for column in columns)
-                raise UnreadableFile(f"Line 1: there is no column {name!r}. The columns are: {listed}.")
+                raise UnreadableFile(f"Line 1: {unknown_column(name, columns)}")
             cells.append((index, tuple(name.split(".")), column.type, name))
         for column in columns:
             if column.is_required and not any(_is_named(column, name) for name in self.names):
@@ -171,6 +239,16 @@ class Header:
         """Say whether a row over several lines can be one: it has all values, and no id has a line break."""
         return len(row) == self.width and not any("\n" in row[index] for index in self.ids)
 
+    def complete(self, row: list[str]) -> list[str]:
+        """Return the row with the values that the options add, and without those that mean nothing."""
+        if self.is_complete or len(row) != self.given_width:
+            return row
+        if self.is_safe:
+            row = [cell[1:] if APOSTROPHED.match(cell) else cell for cell in row]
+        if self.emptied:
+            row = ["" if (index, cell.strip()) in self.emptied else cell for index, cell in enumerate(row)]
+        return [*row, *(row[index] for index, _ in self.copied), *self.constants]
+
     def given_by(self, row: Sequence[str]) -> Given:
         """Return what the row says: an empty value empties its column, an absent column says nothing."""
         emptied = tuple([name for index, name in self.named if row[index] == ""])
@@ -179,7 +257,7 @@ class Header:
     def body(self, row: Sequence[str]) -> dict[str, Any]:
         """Return the row as a body; raise InvalidInput naming the column that cannot be read."""
         if len(row) != self.width:
-            raise InvalidInput(f"The line has {len(row)} values, the header has {self.width} columns.")
+            raise InvalidInput(f"The line has {len(row)} values, the header has {self.given_width} columns.")
         body: dict[str, Any] = {name: row[index] for index, name in self.flat if row[index] != ""}
         for name in self.id_names:
             if name in body:
@@ -206,18 +284,38 @@ class BodyColumns:
     """Tells which columns a body of JSON has, once for all rows of a file.
 
     A member that is null empties its column, or all columns whose path leads through it. Of a localized
-    member each language is a column of its own; a text stands for the default language.
+    member each language is a column of its own; a text stands for the default language. A member that is no
+    column is refused, unless the options ignore what is unknown.
     """
 
-    def __init__(self, columns: Sequence[Column], default_language: str) -> None:
+    def __init__(
+        self, columns: Sequence[Column], default_language: str, options: ReadingOptions = DEFAULT_OPTIONS
+    ) -> None:
         self.default_language = default_language
+        self.options = options
+        self.listed = columns
+        self.constants = [(name.split("."), value) for name, value in constant_values(columns, options)]
+        self.whole = {column.name for column in columns}
+        self.above = {
+            ".".join(path[:length])
+            for path in (column.name.split(".") for column in columns)
+            for length in range(1, len(path))
+        }
         self.columns = [
             (column.name, tuple(column.name.split(".")), column.type is ColumnType.LOCALIZED)
             for column in columns
         ]
 
     def __call__(self, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], Given]:
-        """Return the body, its localized members as maps without nulls, and what it says."""
+        """Return the body, its localized members as maps without nulls, and what it says.
+
+        Raises UnknownField.
+        """
+        if self.options.renamed:
+            body = self._renamed(body)
+        body = self._known(body)
+        for path, value in self.constants:
+            put(body, path, value)
         names: list[str] = []
         emptied: list[str] = []
         maps: dict[str, Any] = {}
@@ -246,6 +344,38 @@ class BodyColumns:
                 if found in ("", {}, []):
                     emptied.append(name)
         return ({**body, **maps} if maps else body), Given(frozenset(names), tuple(emptied))
+
+    def _known(self, body: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+        """Return the body with the members that are columns; raise UnknownField for another one."""
+        kept = {}
+        for name, value in body.items():
+            path = f"{above}{name}"
+            if path in self.whole:
+                kept[name] = value
+            elif path in self.above:
+                kept[name] = self._known(value, f"{path}.") if isinstance(value, Mapping) else value
+            elif not self.options.ignores_unknown and path != REJECTED:
+                raise UnknownField(path, self.listed)
+        return kept
+
+    def _renamed(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the body with the members of `renamed` in the places of their columns."""
+        found = [(column, member_at(body, name)) for name, column in self.options.renamed]
+        moved = {name.partition(".")[0] for name, _ in self.options.renamed}
+        whole = {name: value for name, value in body.items() if name not in moved}
+        for column, value in found:
+            if column and value is not None:
+                put(whole, column.split("."), value)
+        return whole
+
+
+def put(body: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Set the member that the path leads to."""
+    for part in path[:-1]:
+        inner = body.get(part)
+        body[part] = dict(inner) if isinstance(inner, Mapping) else {}
+        body = body[part]
+    body[path[-1]] = value
 
 
 def completed(
@@ -292,6 +422,33 @@ def _without_empty_objects(body: dict[str, Any], columns: Sequence[Column]) -> d
 
 def _copied(value: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _copied(part) if isinstance(part, dict) else part for name, part in value.items()}
+
+
+def constant_values(columns: Sequence[Column], options: ReadingOptions) -> list[tuple[str, Any]]:
+    """Return the columns with the values that all rows have, as JSON has them."""
+    types = {column.name: column.type for column in columns}
+    values = []
+    for name, text in options.constants:
+        name = _column_name(name, columns)
+        column = _localized(name, columns)
+        if name not in types and column is None:
+            raise UnreadableFile(f"--set: {unknown_column(name, columns)}")
+        reader = READERS[column.type if column else types[name]]
+        try:
+            values.append((name, reader(text) if reader else text))
+        except (ValueError, KeyError):
+            raise UnreadableFile(f"--set: {name} is no {types[name].value}: {text[:100]!r}.") from None
+    return values
+
+
+def _name_among(name: str, given: Sequence[str], flag: str) -> str:
+    """Return the name as the header has it; the case counts only where two names differ by it alone."""
+    if name in given:
+        return name
+    found = [each for each in given if each.lower() == name.lower()]
+    if len(found) != 1:
+        raise UnreadableFile(f"Line 1: there is no column {name!r}, which {flag} names.")
+    return found[0]
 
 
 def _column_name(name: str, columns: Sequence[Column]) -> str:

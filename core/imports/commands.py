@@ -15,13 +15,13 @@ from django.db import OperationalError
 from tqdm import tqdm
 
 from core.errors import DomainError
-from core.imports.columns import shown_name
+from core.imports.columns import ReadingOptions, shown_name
 from core.imports.exporting import exported_documents, output_file, used_languages, write_documents
 from core.imports.files import STANDARD_INPUT, InputFile
 from core.imports.interrupts import StopRequest
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
-from core.imports.records import Format, ReadingOptions, format_of_name
+from core.imports.records import Format, format_of_name
 from core.imports.removals import PERCENT_WITHOUT_LIMIT, REMOVING_MODES, ROWS_WITHOUT_LIMIT, RemovalLimit
 from core.imports.resources import ImportResource
 from core.imports.runner import Report, run_import
@@ -39,7 +39,8 @@ MEANING = {
     Mode.DELETE: "removes what the file names",
 }
 DELIMITER_HELP = (
-    "of the values of a CSV file: one character, or tab (comma, semicolon or tab, as in the header)"
+    "of the values of a CSV file: a character, or tab (comma, semicolon or tab, as in the header);"
+    " with several characters, such as ' - ', there are no quotes"
 )
 PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
 UPDATES = (
@@ -69,10 +70,10 @@ def positive_number(text: str) -> int:
 
 def delimiter(text: str) -> str:
     """Read a delimiter; a tab may be written as `\\t` or `tab`."""
-    character = {"\\t": "\t", "tab": "\t"}.get(text, text)
-    if len(character) != 1 or character in '"\r\n':
-        raise ArgumentTypeError(f"{text!r} must be one character, or tab")
-    return character
+    characters = {"\\t": "\t", "tab": "\t"}.get(text, text)
+    if not characters or set(characters) & set('"\r\n'):
+        raise ArgumentTypeError(f"{text!r} must be a character or several, or tab")
+    return characters
 
 
 def encoding(text: str) -> str:
@@ -85,11 +86,23 @@ def encoding(text: str) -> str:
 
 
 def renaming(text: str) -> tuple[str, str]:
-    """Read `NAME=COLUMN`."""
+    """Read `NAME=COLUMN`; without a column the name is left out."""
     name, separator, column = text.rpartition("=")
-    if not separator or not name.strip() or not column.strip():
+    if not separator or not name.strip():
         raise ArgumentTypeError(f"{text!r} must be NAME=COLUMN, such as Email=contactEmail")
     return name.strip(), column.strip()
+
+
+def named_value(text: str) -> tuple[str, str]:
+    """Read `COLUMN=VALUE`."""
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip() or not value.strip():
+        raise ArgumentTypeError(f"{text!r} must be COLUMN=VALUE, such as published=true")
+    return name.strip(), value.strip()
+
+
+def column_list(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def removal_limit(text: str) -> RemovalLimit:
@@ -123,9 +136,9 @@ class ImportCommand(BaseCommand):
         names = ", ".join(map(shown_name, self.kind.columns))
         updates = UPDATES if self.kind.is_updated_by_columns else ""
         return (
-            f"Import {self.kind.noun} from a CSV file (columns: {names}) or a JSON Lines file, which may be"
-            f" compressed with gzip or zstd.{updates} See docs/bulk-upserts.md. Exit status: 0 all rows"
-            " applied, 1 some refused or the import stopped, 2 nothing done."
+            f"Import {self.kind.noun} from a CSV file (columns: {names}), a JSON Lines file or a JSON array,"
+            f" which may be compressed with gzip or zstd.{updates} See docs/bulk-upserts.md. Exit status:"
+            " 0 all rows applied, 1 some refused or the import stopped, 2 nothing done."
         )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -134,7 +147,7 @@ class ImportCommand(BaseCommand):
         parser.add_argument(
             "--format",
             choices=[format.value for format in Format],
-            help="csv or jsonl, when the name does not tell",
+            help="csv, jsonl (one object a line) or json (an array), when the name does not tell",
         )
         if len(self.kind.modes) > 1:
             parser.add_argument(
@@ -185,7 +198,40 @@ class ImportCommand(BaseCommand):
             action="append",
             default=[],
             metavar="NAME=COLUMN",
-            help="read the file's column NAME as COLUMN; may be given several times",
+            help="read the file's column NAME as COLUMN, or leave it out (NAME=); may be given several times,"
+            " also with the same NAME",
+        )
+        parser.add_argument(
+            "--set",
+            type=named_value,
+            action="append",
+            default=[],
+            metavar="COLUMN=VALUE",
+            help="give all rows VALUE in COLUMN, which the file does not have; may be given several times",
+        )
+        parser.add_argument(
+            "--empty",
+            type=named_value,
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="take VALUE in the CSV file's column NAME for an empty cell; may be given several times",
+        )
+        parser.add_argument(
+            "--columns",
+            type=column_list,
+            default=(),
+            metavar="NAME,NAME",
+            help="the names of the columns of a CSV file that has no header line",
+        )
+        parser.add_argument(
+            "--comment", default="", metavar="CHARACTER", help="leave out lines that begin with it, such as #"
+        )
+        parser.add_argument(
+            "--spreadsheet-safe",
+            action="store_true",
+            help="remove the ' before values that begin like numbers or formulas, as the export with this"
+            " flag and exports of other systems write it",
         )
         parser.add_argument(
             "--ignore-unknown-columns", action="store_true", help="leave out columns that are unknown"
@@ -231,7 +277,12 @@ class ImportCommand(BaseCommand):
                     rejects_path=options["rejects"],
                     reading=ReadingOptions(
                         delimiter=options["delimiter"] or "",
-                        renamed=dict(options["map"]),
+                        renamed=tuple(options["map"]),
+                        constants=tuple(options["set"]),
+                        emptied=tuple(options["empty"]),
+                        columns=options["columns"],
+                        comment=options["comment"],
+                        is_safe=options["spreadsheet_safe"],
                         ignores_unknown=options["ignore_unknown_columns"],
                         skipped_without=tuple(options["skip_rows_without"]),
                     ),
@@ -292,13 +343,14 @@ class ImportCommand(BaseCommand):
         if unread := report.unread.count:
             lines = ", ".join(f"{line:,}" for line, _ in report.unread.first)
             more = ", ..." if unread > len(report.unread.first) else ""
-            self.stdout.write(f"Lines that could not be read: {unread:,} ({lines}{more}).")
+            units = "Entries" if report.unit == "Entry" else "Lines"
+            self.stdout.write(f"{units} that could not be read: {unread:,} ({lines}{more}).")
         if report.run is not None:
             self.stdout.write(f"This was import {report.run.pk}.")
 
     def _show_refusals(self, order: ImportOrder, report: Report) -> None:
         for refusal in report.first_refusals:
-            self.stdout.write(f"Line {refusal.line:,}: {refusal.message}")
+            self.stdout.write(f"{report.unit} {refusal.line:,}: {refusal.message}")
         more = report.total.refused - len(report.first_refusals)
         if report.first_refusals and more > 0:
             where = f"see {order.rejects_path}" if order.rejects_path else "--rejects FILE writes all of them"
@@ -356,7 +408,7 @@ class ExportCommand(BaseCommand):
         parser.add_argument(
             "--format",
             choices=[format.value for format in Format],
-            help="csv or jsonl, when the name does not tell",
+            help="csv, jsonl (one object a line) or json (an array), when the name does not tell",
         )
         parser.add_argument(
             "--bom", action="store_true", help="begin a CSV file with a byte order mark, which Excel asks for"

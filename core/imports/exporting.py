@@ -80,6 +80,16 @@ def write_json_lines(stream: IO[bytes], documents: Iterable[str]) -> int:
     return count
 
 
+def write_json_array(stream: IO[bytes], documents: Iterable[str]) -> int:
+    """Write the documents, given as JSON text, as an array, one a line; say how many there were."""
+    count = 0
+    for document in documents:
+        stream.write((b",\n" if count else b"[\n") + document.encode())
+        count += 1
+    stream.write(b"\n]\n" if count else b"[]\n")
+    return count
+
+
 class _LineEnds:
     """Ends rows by a line feed. The csv module quotes only the line ends that it is told to write itself."""
 
@@ -138,6 +148,8 @@ def write_documents(
     """Write the documents in the format and say how many there were."""
     if format is Format.JSONL:
         return write_json_lines(stream, documents)
+    if format is Format.JSON:
+        return write_json_array(stream, documents)
     return write_csv(stream, documents, columns, languages, has_mark=has_mark, is_safe=is_safe)
 
 

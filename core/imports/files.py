@@ -10,6 +10,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -67,6 +68,7 @@ class InputFile:
         self.raw.seek(0)
         self.plain: io.BufferedReader | None = None
         self.unended_line = 0
+        self.line = 0
 
     def __enter__(self) -> "InputFile":
         return self
@@ -101,29 +103,44 @@ class InputFile:
         A line longer than 4 MiB is cut, and the rest of it skipped.
         """
         self.unended_line = 0
+        number = 0
+        ending = b""
+        with self._opened_as_utf8() as stream:
+            while content := stream.readline(LONGEST_LINE):
+                self.line = number = number + 1
+                if number == 1:
+                    content = content.removeprefix(BYTE_ORDER_MARK)
+                is_too_long = len(content) == LONGEST_LINE and not content.endswith(b"\n")
+                ending = _skip_line(stream) if is_too_long else content[-1:]
+                yield number, content.removesuffix(b"\n"), is_too_long
+        if number and ending not in (b"\n", b"\r"):
+            self.unended_line = number
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the contents in pieces, without a byte order mark and without regard to lines."""
+        self.unended_line = 0
+        with self._opened_as_utf8() as stream:
+            is_first = True
+            while content := stream.read(CHUNK):
+                yield content.removeprefix(BYTE_ORDER_MARK) if is_first else content
+                self.line += content.count(b"\n")
+                is_first = False
+
+    @contextmanager
+    def _opened_as_utf8(self) -> Iterator[io.BufferedReader]:
+        self.line = 0
         with self._decompressed() as packed:
-            number = 0
-            ending = b""
             try:
-                stream = self._as_utf8(packed)
-                while content := stream.readline(LONGEST_LINE):
-                    number += 1
-                    if number == 1:
-                        content = content.removeprefix(BYTE_ORDER_MARK)
-                    is_too_long = len(content) == LONGEST_LINE and not content.endswith(b"\n")
-                    ending = _skip_line(stream) if is_too_long else content[-1:]
-                    yield number, content.removesuffix(b"\n"), is_too_long
+                yield self._as_utf8(packed)
             except UnicodeError as error:
                 raise UnreadableFile(
-                    f"{self.name} is not {self.encoding or 'UTF-16'} after line {number}:"
+                    f"{self.name} is not {self.encoding or 'UTF-16'} after line {self.line}:"
                     " name its encoding by --encoding."
                 ) from error
             except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
                 raise UnreadableFile(
-                    f"{self.name} is broken after line {number}: {str(error).rstrip('.')}."
+                    f"{self.name} is broken after line {self.line}: {str(error).rstrip('.')}."
                 ) from error
-        if number and ending not in (b"\n", b"\r"):
-            self.unended_line = number
 
     def _as_utf8(self, stream: io.BufferedReader) -> io.BufferedReader:
         encoding = self.encoding or _encoding_of(stream.peek(4)[:4])

@@ -11,8 +11,18 @@ from typing import Any
 import orjson
 
 from core.errors import DomainError
-from core.imports.columns import BodyColumns, Column, Given, Header
-from core.imports.files import InputFile, Line, UnreadableFile
+from core.imports.columns import (
+    DEFAULT_OPTIONS,
+    BodyColumns,
+    Column,
+    Given,
+    Header,
+    ReadingOptions,
+    UnknownField,
+    member_at,
+)
+from core.imports.files import STANDARD_INPUT, InputFile, Line, UnreadableFile
+from core.imports.json_arrays import array_entries
 from core.imports.plain_rows import PlainRow
 
 LONGEST_FIELD = 1_048_576
@@ -29,6 +39,12 @@ class Format(StrEnum):
 
     CSV = "csv"
     JSONL = "jsonl"
+    JSON = "json"  # an array
+
+    @property
+    def unit(self) -> str:
+        """What the number of a row counts."""
+        return "Entry" if self is Format.JSON else "Line"
 
 
 class BrokenLine(DomainError):
@@ -46,26 +62,11 @@ class WrongEncoding(DomainError):
 NOTHING_GIVEN = Given(frozenset())
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingOptions:
-    """How a CSV file is read.
-
-    `delimiter` is told from the header when it is empty. `renamed` maps names of the header to columns.
-    Rows with an empty value in one of the columns of `skipped_without` are left out.
-    """
-
-    delimiter: str = ""
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    ignores_unknown: bool = False
-    skipped_without: tuple[str, ...] = ()
-
-
-DEFAULT_OPTIONS = ReadingOptions()
-
-
 @dataclass(slots=True)
 class Record:
     """A row: the number of the line that it begins on, its text, and its body or why it has none.
+
+    Rows of a JSON array are numbered as its entries.
 
     `given` says which columns the row has. A plain row has no body: it is to be taken as its text says (see
     PlainRow).
@@ -84,17 +85,25 @@ def format_of_name(name: str) -> Format | None:
     for suffix in reversed(name.lower().split(".")[1:]):
         if suffix == "csv":
             return Format.CSV
-        if suffix in ("jsonl", "ndjson", "json"):
+        if suffix in ("jsonl", "ndjson"):
             return Format.JSONL
+        if suffix == "json":
+            return Format.JSON
     return None
 
 
-def format_of(file: InputFile) -> Format:
-    """Tell the format from the file's name, else from its first character."""
-    if named := format_of_name(file.name):
+def format_of(file: InputFile, named: Format | None = None) -> Format:
+    """Return the format that is named, by the user or the file's name; else tell it from the first character.
+
+    That also tells an array from JSON Lines, whatever the name.
+    """
+    named = named or format_of_name(file.name)
+    if named is Format.CSV:
         return named
-    first = next(file.lines(), None)
-    return Format.JSONL if first and first[1].lstrip().startswith(b"{") else Format.CSV
+    start = next((content.lstrip()[:1] for _, content, _ in file.lines() if content.strip()), b"")
+    if start == b"[" and (named or file.name == STANDARD_INPUT):
+        return Format.JSON
+    return Format.JSONL if named or start == b"{" else Format.CSV
 
 
 def read_records(
@@ -114,7 +123,11 @@ def read_records(
     """
     if kind is Format.CSV:
         return read_csv(file, columns, plain, options)
-    return read_json_lines(file, BodyColumns(columns, default_language))
+    given_by = BodyColumns(columns, default_language, options)
+    records = read_json_array(file, given_by) if kind is Format.JSON else read_json_lines(file, given_by)
+    if not options.skipped_without:
+        return records
+    return (record for record in records if record.body is None or _has_all(record.body, options))
 
 
 class UnclosedQuote(BrokenLine):
@@ -130,8 +143,10 @@ class _CsvLines:
     Raises UnclosedQuote when a row goes on for more than 1 MiB of lines.
     """
 
-    def __init__(self, file: InputFile) -> None:
+    def __init__(self, file: InputFile, comment: str) -> None:
         self.lines = file.lines()
+        if mark := comment.encode():
+            self.lines = (line for line in self.lines if not line[1].startswith(mark))
         self.waiting: deque[Line] = deque()
         self.taken: list[Line] = []
         self.texts: list[str] = []
@@ -203,7 +218,7 @@ class _CsvFile:
 def _open_csv(file: InputFile, options: ReadingOptions) -> _CsvFile:
     """Read the header. A line `sep=;` above it, as spreadsheets write, names the delimiter."""
     csv.field_size_limit(LONGEST_FIELD)
-    lines = _CsvLines(file)
+    lines = _CsvLines(file, options.comment)
     first = next(lines.lines, None)
     delimiter = options.delimiter
     if first is not None:
@@ -213,8 +228,18 @@ def _open_csv(file: InputFile, options: ReadingOptions) -> _CsvFile:
         else:
             delimiter = delimiter or _delimiter_of(text)
             lines.start_row(first)
-    reader = csv.reader(lines, strict=True, delimiter=delimiter or ",")
-    return _CsvFile(lines, reader, _header_names(lines, reader), delimiter or ",")
+    reader: Iterator[list[str]]
+    if len(delimiter) > 1:
+        reader = (split_line(line, delimiter, options) for line in lines)
+    else:
+        reader = csv.reader(lines, strict=True, delimiter=delimiter or ",")
+    names = list(options.columns) or _header_names(lines, reader)
+    return _CsvFile(lines, reader, names, delimiter or ",")
+
+
+def split_line(line: str, delimiter: str, options: ReadingOptions) -> list[str]:
+    """Return the values of a line without quotes; the last of the named columns has the rest of the line."""
+    return line.rstrip("\r\n").split(delimiter, len(options.columns) - 1 if options.columns else -1)
 
 
 def _delimiter_of(header: str) -> str:
@@ -232,9 +257,9 @@ def read_csv(
     """Yield the rows below the header line."""
     opened = _open_csv(file, options)
     lines, reader = opened.lines, opened.reader
-    header = _header(opened.names, columns, options)
+    header = Header(opened.names, columns, options)
     skipped = [_index_of(name, header) for name in options.skipped_without]
-    may_be_plain = plain and opened.delimiter == "," and not skipped
+    may_be_plain = plain and opened.delimiter == "," and not skipped and header.is_complete
     pattern = plain.pattern(header.names) if plain and may_be_plain else None
     is_plain = pattern.fullmatch if pattern else lambda content: None
     for line in lines.physical():
@@ -249,10 +274,6 @@ def read_csv(
         record = _read_row(lines, reader, header, skipped)
         if record is not None:
             yield record
-
-
-def _header(names: Sequence[str], columns: Sequence[Column], options: ReadingOptions) -> Header:
-    return Header(names, columns, renamed=options.renamed, ignores_unknown=options.ignores_unknown)
 
 
 def _index_of(name: str, header: Header) -> int:
@@ -290,6 +311,7 @@ def _read_row(
         return _refused_line(lines, error)
     if not any(row):
         return None
+    row = header.complete(row)
     if len(lines.taken) > 1 and not header.may_span_lines(row):
         return _refused_line(lines, UnclosedQuote(lines.first))
     if len(row) >= header.width and any(row[index].strip() == "" for index in skipped):
@@ -317,33 +339,53 @@ def _refused_line(lines: _CsvLines, error: csv.Error | UnclosedQuote) -> Record:
 def read_json_lines(file: InputFile, given_by: BodyColumns) -> Iterator[Record]:
     """Yield the objects of a JSON Lines file; empty lines are skipped."""
     for number, content, is_too_long in file.lines():
-        if not content.strip():
-            continue
-        record = Record(number, "")
-        try:
-            record.source = content.decode()
-        except UnicodeDecodeError as error:
-            record.source = content.decode(errors="replace").replace(NUL, "\ufffd")
-            record.error = WrongEncoding(
-                f"Line {number} is not UTF-8 at its byte {error.start + 1}. {ENCODING_HINT}"
-            )
-            yield record
-            continue
-        try:
-            body = orjson.loads(content)
-        except orjson.JSONDecodeError as error:
-            record.source = record.source.replace(NUL, "\ufffd")
-            record.error = BrokenLine(f"Line {number} is no JSON: {error}.")
+        if content.strip():
+            yield _json_record(number, "Line", content, given_by, is_too_long=is_too_long)
+
+
+def read_json_array(file: InputFile, given_by: BodyColumns) -> Iterator[Record]:
+    """Yield the objects of a JSON array, numbered from 1."""
+    for number, content in enumerate(array_entries(file.pieces()), 1):
+        if content is None:
+            cut_off = BrokenLine("The array is not closed, so the file may have been cut off.")
+            yield Record(number, "", error=cut_off)
         else:
-            if is_too_long:
-                record.error = BrokenLine(f"Line {number} is longer than 4 MiB.")
-            elif not isinstance(body, dict):
-                record.error = BrokenLine(f"Line {number} is no JSON object.")
-            elif b"\\u0000" in content:
-                record.error = WrongEncoding(f"Line {number} has a character that cannot be stored.")
-            else:
-                record.body, record.given = given_by(body)
-        yield record
+            yield _json_record(number, "Entry", content, given_by)
+
+
+def _json_record(
+    number: int, unit: str, content: bytes, given_by: BodyColumns, *, is_too_long: bool = False
+) -> Record:
+    record = Record(number, content.decode(errors="replace").replace(NUL, "\ufffd"))
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        record.error = WrongEncoding(
+            f"{unit} {number} is not UTF-8 at its byte {error.start + 1}. {ENCODING_HINT}"
+        )
+        return record
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        record.error = BrokenLine(f"{unit} {number} is no JSON: {error}.")
+        return record
+    if is_too_long:
+        record.error = BrokenLine(f"{unit} {number} is longer than 4 MiB.")
+    elif not isinstance(body, dict):
+        record.error = BrokenLine(f"{unit} {number} is no JSON object.")
+    elif b"\\u0000" in content:
+        record.error = WrongEncoding(f"{unit} {number} has a character that cannot be stored.")
+    else:
+        try:
+            record.body, record.given = given_by(body)
+        except UnknownField as error:
+            record.error = error
+    return record
+
+
+def _has_all(body: Mapping[str, Any], options: ReadingOptions) -> bool:
+    """Say whether a body has something in each of the columns without which it is left out."""
+    return not any(member_at(body, name) in (None, "", {}, []) for name in options.skipped_without)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,5 +407,5 @@ def header_of(
     if kind is not Format.CSV:
         return FileHeader()
     opened = _open_csv(file, options)
-    header = _header(opened.names, columns, options)
+    header = Header(opened.names, columns, options)
     return FileHeader(header.given_names, header.names, opened.delimiter)

@@ -20,6 +20,8 @@ BYTES_AT_ONCE = 65_536
 class RejectsFile:
     """Writes refused rows in the format of the source, so that it can be corrected and imported again.
 
+    Entries of a JSON array are written as JSON Lines.
+
     Nothing is written without a path, and no file is left without a refused row. `resume_at` cuts the file
     to what the committed batches wrote. Raises UnwritableFile, which leaves the batch in which it happens
     unapplied.
@@ -28,7 +30,8 @@ class RejectsFile:
     def __init__(self, path: Path | None, kind: Format, header: FileHeader, *, resume_at: int) -> None:
         self.kind = kind
         names = header.given_names
-        self.delimiter = header.delimiter
+        self.separator = header.delimiter if len(header.delimiter) > 1 else ""
+        self.delimiter = "," if self.separator else header.delimiter
         self.width = len(names)
         self.kept = [index for index, name in enumerate(names) if name not in REJECT_COLUMNS]
         self.waiting = bytearray()
@@ -94,6 +97,8 @@ class RejectsFile:
         return self._csv_line([*kept, str(refusal.line), refusal.code, refusal.message])
 
     def _read(self, source: str) -> Iterator[list[str]]:
+        if self.separator:
+            return iter([source.split(self.separator, self.width - 1)])
         return csv.reader(io.StringIO(source, newline=""), strict=True, delimiter=self.delimiter)
 
     def _csv_line(self, values: list[str]) -> bytes:

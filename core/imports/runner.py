@@ -103,6 +103,7 @@ class Report:
     error: DomainError | None = None
     first_refusals: list[Refusal] = field(default_factory=list)
     started_at: datetime = field(default_factory=timezone.now)
+    unit: str = "Line"
 
 
 @dataclass(slots=True)
@@ -399,7 +400,7 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
     UnwritableFile, NothingToResume and ImportIsRunning. What ends an import early comes back as the report's
     `error`, beside what had been committed: the run can be resumed then.
     """
-    kind = order.format or format_of(order.file)
+    kind = format_of(order.file, order.format)
     header = header_of(order.file, kind, order.columns, order.reading)
     check_rejects_path(order)
     notice_gone_clients()
@@ -410,7 +411,7 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
         if order.resumes
         else new_run(order)
     )
-    report = Report(run, total=counted(run) if run else Tally())
+    report = Report(run, total=counted(run) if run else Tally(), unit=kind.unit)
     try:
         rejects = RejectsFile(order.rejects_path, kind, header, resume_at=run.rejects_size if run else 0)
         source = with_source("import", str(run.pk)) if run else nullcontext()

@@ -11,12 +11,12 @@ from django.db import connection
 from django.utils import timezone
 
 from core.errors import Conflict, DomainError
-from core.imports.columns import Column
+from core.imports.columns import DEFAULT_OPTIONS, Column, ReadingOptions
 from core.imports.files import InputFile
 from core.imports.merge import COUNTS, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun, ImportState
-from core.imports.records import DEFAULT_OPTIONS, Format, ReadingOptions
+from core.imports.records import Format
 from core.imports.removals import RemovalLimit
 from core.imports.resources import DELETIONS_AT_ONCE, ImportResource
 from core.sql.locks import Lock

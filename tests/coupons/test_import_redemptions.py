@@ -166,7 +166,7 @@ def test_nothing_done_is_status_2(run):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("code,colour\n", "Line 1: there is no column 'colour'."),
+        ("code,colour\n", "Line 1: There is no column 'colour'."),
         ("id,code\n", "Line 1: the column redeemedAt is missing."),
     ],
 )

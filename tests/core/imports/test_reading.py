@@ -8,9 +8,17 @@ import pytest
 import zstandard
 
 from core.errors import InvalidInput
-from core.imports.columns import Column, ColumnType, Header, read_list, written_list
+from core.imports.columns import (
+    DEFAULT_OPTIONS,
+    Column,
+    ColumnType,
+    Header,
+    ReadingOptions,
+    read_list,
+    written_list,
+)
 from core.imports.files import LONGEST_LINE, InputFile, UnreadableFile
-from core.imports.records import DEFAULT_OPTIONS, Format, ReadingOptions, format_of, read_records
+from core.imports.records import Format, format_of, read_records
 
 COLUMNS = (
     Column("id", is_required=True),
@@ -196,7 +204,7 @@ def test_a_header_with_an_unclosed_quote_is_refused(tmp_path, header):
     ("content", "message"),
     [
         (b"", "The file is empty; it begins with a header line."),
-        (b"id,colour\n", "Line 1: there is no column 'colour'. The columns are: id, name.<language>, "),
+        (b"id,colour\n", "Line 1: There is no column 'colour'. The columns are: id, name.<language>, "),
         (b"id,position,id\n", "Line 1: the column id stands there twice."),
         (b"position\n", "Line 1: the column id is missing."),
         (b"\xffid\n", "Line 1 is not UTF-8 at its byte 1."),
@@ -294,7 +302,7 @@ def test_columns_are_renamed_ignored_and_rows_skipped(tmp_path):
     path = tmp_path / "rows"
     path.write_text("Handle,Title,Colour\na,Cup,red\na,,blue\nb,Mug,\n")
     options = ReadingOptions(
-        renamed={"Handle": "id", "Title": "name.en"}, ignores_unknown=True, skipped_without=("Title",)
+        renamed=(("Handle", "id"), ("Title", "name.en")), ignores_unknown=True, skipped_without=("Title",)
     )
     assert bodies(path, options) == [{"id": "a", "name": {"en": "Cup"}}, {"id": "b", "name": {"en": "Mug"}}]
 
