@@ -15,6 +15,7 @@ from accounts.operations.erasure import email_hash, number_hash
 from accounts.representations import CUSTOMERS as ANSWER
 from core.bodies import read_body
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.handovers import UniqueValues, texts_of
 from core.imports.resources import Export, ImportResource, Removal, TableWriter
 from core.imports.shadows import Rows
 from core.imports.stages import json_text
@@ -56,9 +57,15 @@ def remove_customers(tenant: TenantRecord, numbers: Sequence[str], at: datetime)
     return outcomes
 
 
+EMAILS = UniqueValues(
+    values=lambda body: texts_of(body.get("contactEmail")),
+    holders="SELECT email AS value, external_id AS id FROM accounts_customer WHERE tenant_id = %(tenant)s",
+)
+
 CUSTOMER_FILES = ImportResource(
     name="customers",
     noun="customers",
+    unique=EMAILS,
     columns=(
         Column("id", is_required=True, is_id=True, note="the customer number"),
         Column("contactEmail", note="the login, unique whatever its case"),

@@ -3,7 +3,7 @@
 from accounts.bodies import CustomerBody
 from accounts.errors import CustomerErased
 from accounts.models import Customer
-from core.imports.merge_specs import Check, MergeSpec, earlier_holder, plain_values
+from core.imports.merge_specs import Check, MergeSpec, Unique, plain_values
 from core.sql.upserts import UpsertTarget, column_type
 
 PARTS = {
@@ -60,10 +60,8 @@ CUSTOMERS = MergeSpec(
         "modified_at": "%(at)s",
     },
     parts=PARTS,
-    joins=(
-        "LEFT JOIN accounts_customer AS holder ON holder.tenant_id = %(tenant)s"
-        " AND lower(holder.email) = lower(given.email) AND holder.external_id <> given.external_id"
-        f" {earlier_holder('lower(email)', 'lower(given.email)')}"
+    unique=Unique(
+        column="email", code="email", noun="e-mail address", owner="customer", folded="lower({value})"
     ),
     checks=(
         Check(
@@ -81,16 +79,6 @@ CUSTOMERS = MergeSpec(
             code="email_removed",
             condition="stored.email IS NOT NULL AND result.email IS NULL",
             message="'The e-mail of a customer cannot be removed.'",
-        ),
-        Check(
-            code="email_taken",
-            condition="holder.id IS NOT NULL",
-            message="'The e-mail address ' || given.email || ' belongs to another customer.'",
-        ),
-        Check(
-            code="email_repeated",
-            condition="earlier.line IS NOT NULL",
-            message="'An earlier line gives the e-mail address ' || given.email || ' to another customer.'",
         ),
     ),
 )

@@ -8,12 +8,13 @@ from catalog.bodies import CategoryBody, category_languages, read_category
 from catalog.imports.categories import changed_categories
 from catalog.models import Category
 from catalog.operations.categories import delete_categories_only
-from catalog.operations.category_imports import id_of, upsert_categories_in_bulk
+from catalog.operations.category_imports import CODE, NUMBER, id_of, upsert_categories_in_bulk
 from catalog.representations import CATEGORY as ANSWER
 from catalog.subtrees import is_category
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.exporting import stored_bodies
+from core.imports.handovers import UniqueValues, texts_of
 from core.imports.resources import Export, ImportResource, OperationWriter, Removal
 from core.imports.shadows import Rows
 from core.representation.fields import Json, Nested
@@ -103,9 +104,25 @@ def remove_categories(tenant: TenantRecord, ids: Sequence[str], at: datetime) ->
     return outcomes
 
 
+CODES_AND_NUMBERS = UniqueValues(
+    values=lambda body: [
+        *(f"{CODE}{code}" for code in texts_of(body.get("code"))),
+        *(f"{NUMBER}{number}" for number in texts_of(body.get("ecn"))),
+    ],
+    holders=(
+        f"SELECT '{CODE}' || code AS value, external_id AS id FROM catalog_category"
+        " WHERE tenant_id = %(tenant)s AND code IS NOT NULL"
+        f" UNION ALL SELECT '{NUMBER}' || number.value, category.external_id"
+        " FROM catalog_categorynumber AS number JOIN catalog_category AS category"
+        " ON category.id = number.category_id WHERE number.tenant_id = %(tenant)s"
+    ),
+    above=lambda body: next(iter(texts_of(body.get("parentId"))), None),
+)
+
 CATEGORY_FILES = ImportResource(
     name="categories",
     noun="categories",
+    unique=CODES_AND_NUMBERS,
     columns=COLUMNS,
     writer=OperationWriter(
         read=read_row,

@@ -14,6 +14,7 @@ from catalog.representations import PRODUCT as ANSWER
 from core.bodies import LanguageContext, read_body
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.handovers import UniqueValues, texts_of
 from core.imports.resources import Export, ImportResource, Removal, TableWriter
 from core.imports.shadows import Rows
 from core.imports.stages import json_text
@@ -64,9 +65,15 @@ def remove_products(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> l
     return outcomes
 
 
+CODES = UniqueValues(
+    values=lambda body: texts_of(body.get("code")),
+    holders="SELECT code AS value, external_id AS id FROM catalog_product WHERE tenant_id = %(tenant)s",
+)
+
 PRODUCT_FILES = ImportResource(
     name="products",
     noun="products",
+    unique=CODES,
     columns=(
         Column("id", is_required=True, is_id=True),
         Column("code", is_required=True, note="unique"),

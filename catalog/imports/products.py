@@ -2,7 +2,7 @@
 
 from catalog.bodies import DETAILS as OWN_ATTRIBUTES
 from catalog.operations.products import OWN_COLUMNS, TARGET
-from core.imports.merge_specs import Check, MergeSpec, earlier_holder, plain_values
+from core.imports.merge_specs import Check, MergeSpec, Unique, plain_values
 
 GIVEN = {
     name: type for name, type in TARGET.columns.items() if name in OWN_COLUMNS and name != "product_type"
@@ -34,11 +34,7 @@ PRODUCTS = MergeSpec(
         "mixins": "mixins",
         "metadata.mixins": "mixin_schemas",
     },
-    joins=(
-        "LEFT JOIN catalog_product AS holder ON holder.tenant_id = %(tenant)s"
-        " AND holder.code = given.code AND holder.external_id <> given.external_id"
-        f" {earlier_holder('code', 'given.code')}"
-    ),
+    unique=Unique(column="code", code="code", noun="code", owner="product"),
     checks=(
         Check(
             code="invalid_product",
@@ -52,16 +48,6 @@ PRODUCTS = MergeSpec(
                 f" WHERE text.value ~ '[^{INVISIBLE}]')"
             ),
             message="'name is missing; a product needs one in at least one language.'",
-        ),
-        Check(
-            code="code_taken",
-            condition="holder.id IS NOT NULL",
-            message="'The code ' || given.code || ' belongs to another product.'",
-        ),
-        Check(
-            code="code_repeated",
-            condition="earlier.line IS NOT NULL",
-            message="'An earlier line gives the code ' || given.code || ' to another product.'",
         ),
     ),
 )

@@ -25,8 +25,10 @@ from core.errors import DomainError
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertResult, UpsertTarget, upsert_rows
+from core.unique_claims import Claim, refused_claims
 
 FIRST_ROWS = 2_000
+CODE, NUMBER = "code ", "number "  # how unique values are told apart
 
 TARGET = UpsertTarget.of(
     Category,
@@ -55,12 +57,16 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class ForestWrite:
-    """What a batch writes, planned from one state of the forest."""
+    """What a batch writes, planned from one state of the forest.
+
+    `given_up` are the keys of categories whose codes go to others.
+    """
 
     state: tuple[Any, ...]
-    plan: BatchPlan[tuple[int, str], CategoryBody]
+    plan: BatchPlan[str, CategoryBody]
     values: Sequence[tuple[list[Any], int]]
     numbers: Sequence[tuple[int, Sequence[str]]]
+    given_up: Sequence[int]
 
 
 @transaction.atomic
@@ -75,8 +81,8 @@ def upsert_categories_in_bulk(
 
     Rows come in any order, children before parents too; the same id twice acts in order. A row whose parent
     does not exist, that closes a cycle, or whose code or number is taken is refused with its reason and
-    spoils no other, except rows that hang below a new category that was refused. The number of statements
-    is bounded.
+    spoils no other, except rows that hang below a new category that was refused. Codes and numbers may change
+    hands within the batch: what is stored in the end decides. The number of statements is bounded.
 
     Plans before it takes the tree lock, so that others wait for the write only, and plans again under the
     lock when somebody has changed the forest meanwhile. `confirm` is called under the lock before anything
@@ -90,7 +96,9 @@ def upsert_categories_in_bulk(
     for values, _ in write.values:
         if values[PARENT] is None:  # the hidden root may not have been there before
             values[PARENT] = tree.root.pk
-    write.plan.record(write_rows(write.values))
+    release_codes(write.given_up)
+    written = write_rows(write.values)
+    write.plan.record({name: result for (_, name), result in written.items()})
     with hash_joins():
         write_numbers(tenant_id, write.numbers)
     tree.place_forest()
@@ -105,21 +113,7 @@ def planned_write(tenant_id: int, rows: Sequence[CategoryBody], at: datetime) ->
     state = forest_state(tenant_id)
     stored = stored_categories(tenant_id)
     refused = refused_rows(tenant_id, rows, stored)
-    plan: BatchPlan[tuple[int, str], CategoryBody] = BatchPlan()
-    for position, row in enumerate(rows):
-        if error := refused.get(position):
-            plan.reject(position, error, id=id_of(row))
-            continue
-        known = stored.get(id_of(row))
-        plan.add(
-            position,
-            (tenant_id, id_of(row)),
-            row,
-            stored_version=known.version if known else None,
-            expected_version=row.expected_version,
-            first_version=0,
-            id=id_of(row),
-        )
+    plan = planned_rows(rows, stored, refused)
     final = list(plan.rows.values())
     keys = {name: known.id for name, known in stored.items()}
     new = [id_of(row) for row in final if id_of(row) not in keys]
@@ -135,11 +129,46 @@ def planned_write(tenant_id: int, rows: Sequence[CategoryBody], at: datetime) ->
                 position=positions[id_of(row)],
                 at=at,
             ),
-            plan.writes[tenant_id, id_of(row)],
+            plan.writes[id_of(row)],
         )
         for row in parents_first(final)
     ]
-    return ForestWrite(state, plan, values, [(keys[id_of(row)], row.numbers or ()) for row in final])
+    claimants = {row.code.lower(): id_of(row) for row in final if row.code}
+    given_up = [
+        known.id
+        for name, known in stored.items()
+        if known.code and claimants.get(known.code.lower(), name) != name
+    ]
+    numbers = [(keys[id_of(row)], row.numbers or ()) for row in final]
+    return ForestWrite(state, plan, values, numbers, given_up)
+
+
+def planned_rows(
+    rows: Sequence[CategoryBody], stored: Mapping[str, Stored], refused: Mapping[int, DomainError]
+) -> BatchPlan[str, CategoryBody]:
+    """Return the plan of the rows that are not refused, by id."""
+    plan: BatchPlan[str, CategoryBody] = BatchPlan()
+    for position, row in enumerate(rows):
+        if error := refused.get(position):
+            plan.reject(position, error, id=id_of(row))
+            continue
+        known = stored.get(id_of(row))
+        plan.add(
+            position,
+            id_of(row),
+            row,
+            stored_version=known.version if known else None,
+            expected_version=row.expected_version,
+            first_version=0,
+            id=id_of(row),
+        )
+    return plan
+
+
+def release_codes(keys: Sequence[int]) -> None:
+    """Take their codes from categories that give them to others, which would not be unique in between."""
+    if keys:
+        execute(sql("UPDATE catalog_category SET code = NULL WHERE id = ANY({keys})", keys=param(list(keys))))
 
 
 def forest_state(tenant_id: int) -> tuple[Any, ...]:
@@ -214,10 +243,11 @@ def refused_rows(
     """Return the reason of each row that cannot be written, by its position in the batch."""
     refused: dict[int, DomainError] = {}
     refuse_faulty_values(rows, stored, refused)
-    refuse_taken_codes(rows, stored, refused)
-    refuse_taken_numbers(tenant_id, rows, refused)
+    holders = holders_of(tenant_id, rows, stored)
     while True:
         before = len(refused)
+        refuse_outdated_versions(rows, stored, refused)
+        refuse_taken_values(rows, holders, refused)
         known = stored.keys() | {id_of(row) for at, row in enumerate(rows) if at not in refused}
         for at, row in enumerate(rows):
             if at not in refused and row.parent is not None and row.parent not in known:
@@ -243,27 +273,18 @@ def refuse_faulty_values(
             refused[at] = faulty
 
 
-def refuse_taken_codes(
-    rows: Sequence[CategoryBody], stored: Mapping[str, Stored], refused: dict[int, DomainError]
-) -> None:
-    # Codes that rows of the batch give up are free only for a later batch: the outcome does not depend on
-    # which row PostgreSQL writes first.
-    owners = {known.code.lower(): name for name, known in stored.items() if known.code}
-    for at, row in enumerate(rows):
-        if at in refused:
-            continue
-        if row.code and owners.setdefault(row.code.lower(), id_of(row)) != id_of(row):
-            refused[at] = DuplicatedCode(row.code)
+def claimed_values(row: CategoryBody) -> list[str]:
+    """Return the unique values of a row: its code, whatever its case, and its external numbers."""
+    code = [f"{CODE}{row.code.lower()}"] if row.code else []
+    return [*code, *(f"{NUMBER}{number}" for number in row.numbers or ())]
 
 
-def refuse_taken_numbers(
-    tenant_id: int, rows: Sequence[CategoryBody], refused: dict[int, DomainError]
-) -> None:
+def holders_of(tenant_id: int, rows: Sequence[CategoryBody], stored: Mapping[str, Stored]) -> dict[str, str]:
+    """Return which categories have codes, and those numbers that rows ask for."""
+    holders = {f"{CODE}{known.code.lower()}": name for name, known in stored.items() if known.code}
     wanted = list({number for row in rows for number in row.numbers or ()})
-    if not wanted:
-        return
-    owners = dict(
-        fetch_rows(
+    if wanted:
+        found = fetch_rows(
             sql(
                 "SELECT number.value, category.external_id FROM catalog_categorynumber AS number"
                 " JOIN catalog_category AS category ON category.id = number.category_id"
@@ -272,14 +293,31 @@ def refuse_taken_numbers(
                 values=param(wanted),
             )
         )
-    )
-    for at, row in enumerate(rows):
-        if at in refused:
-            continue
-        taken = [number for number in row.numbers or () if owners.get(number, id_of(row)) != id_of(row)]
-        if taken:
-            refused[at] = DuplicatedNumber(taken)
-        owners.update({number: id_of(row) for number in row.numbers or () if not taken})
+        holders |= {f"{NUMBER}{value}": name for value, name in found}
+    return holders
+
+
+def refuse_taken_values(
+    rows: Sequence[CategoryBody], holders: Mapping[str, str], refused: dict[int, DomainError]
+) -> None:
+    """Refuse rows whose code or number another category has in the end."""
+    accepted = [at for at in range(len(rows)) if at not in refused]
+    claims = [Claim(id_of(rows[at]), claimed_values(rows[at])) for at in accepted]
+    for index, (_, value) in refused_claims(claims, holders).items():
+        row = rows[accepted[index]]
+        is_code = value.startswith(CODE)
+        refused[accepted[index]] = (
+            DuplicatedCode(row.code or "") if is_code else DuplicatedNumber([value.removeprefix(NUMBER)])
+        )
+
+
+def refuse_outdated_versions(
+    rows: Sequence[CategoryBody], stored: Mapping[str, Stored], refused: dict[int, DomainError]
+) -> None:
+    """Refuse rows that expect another version than they meet."""
+    for result in planned_rows(rows, stored, refused).results:
+        if result.error is not None:
+            refused.setdefault(result.position, result.error)
 
 
 def refuse_cycles(

@@ -19,6 +19,7 @@ from core.sql.integrity import translate_integrity_errors
 from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, insert_rows, upsert_rows
 from core.tenancy.documents import check_version
 from core.tenancy.identifiers import generate_id
+from core.unique_claims import Claim, refused_claims
 
 ATTEMPTS = 3
 """How often a batch is decided on when other writers take codes of it meanwhile."""
@@ -106,8 +107,9 @@ def write_products_in_bulk(
     """Create the products, or replace those that `may_exist`; report every row, in order.
 
     A row is a body, or the error that reading it gave. A refused row spoils no other; the same id twice
-    acts in order. The number of statements does not depend on the number of rows. Raises ProductCodeTaken
-    only when other writers take codes of the batch again and again while it is written.
+    acts in order. Codes may change hands within the batch: what is stored in the end decides. The number of
+    statements does not depend on the number of rows. Raises ProductCodeTaken only when other writers take
+    codes of the batch again and again while it is written.
     """
     for _ in range(ATTEMPTS - 1):
         try:
@@ -126,25 +128,58 @@ def _write_products(
     publication: Publication,
 ) -> list[RowResult]:
     """Decide on every row and write those accepted; raise ProductCodeTaken when a code is taken meanwhile."""
-    rows = [row for row in bodies if isinstance(row, ProductBody)]
-    stored = _lock_products(tenant_id, [row.external_id for row in rows if row.external_id])
-    owners = _owners_of_codes(tenant_id, [row.code for row in rows])
+    named = [
+        (row, row.external_id or generate_id()) if isinstance(row, ProductBody) else row for row in bodies
+    ]
+    rows = [row for row in named if not isinstance(row, DomainError)]
+    codes = {at: row.code for at, row in enumerate(bodies) if isinstance(row, ProductBody)}
+    stored = _lock_products(tenant_id, [product_id for _, product_id in rows])
+    holders = _holders_of_codes(tenant_id, list(codes.values()))
+    taken: dict[int, DomainError] = {}
+    while True:
+        plan, published = _planned(tenant_id, named, stored, taken, may_exist, publication)
+        accepted = [result for result in plan.results if result.error is None]
+        claims = [Claim(result.id, [codes[result.position]]) for result in accepted]
+        if not (refused := refused_claims(claims, holders)):
+            break
+        for index, (_, code) in refused.items():
+            taken[accepted[index].position] = ProductCodeTaken(code)
+    claimants = {row.code: key[1] for key, row in plan.rows.items()}
+    given_up = [holder for code, holder in holders.items() if claimants.get(code, holder) != holder]
+    values = {key: _values(key, row, published[key[1]], at) for key, row in plan.rows.items()}
+    with translate_integrity_errors({"product_code_unique": ProductCodeTaken("")}):
+        _release_codes([stored[product_id].id for product_id in given_up])
+        if may_exist:
+            plan.record(upsert_rows(TARGET, ((values[key], plan.writes[key]) for key in values)))
+        else:
+            _insert(plan, values)
+    return plan.results
+
+
+def _planned(
+    tenant_id: int,
+    rows: Sequence[tuple[ProductBody, str] | DomainError],
+    stored: Mapping[str, Stored],
+    taken: Mapping[int, DomainError],
+    may_exist: bool,
+    publication: Publication,
+) -> tuple[BatchPlan[tuple[int, str], ProductBody], dict[str, bool]]:
+    """Return the writes, and which products will be published. `taken` are rows refused for their codes."""
     published = {product_id: product.is_published for product_id, product in stored.items()}
     plan: BatchPlan[tuple[int, str], ProductBody] = BatchPlan()
-    for position, row in enumerate(bodies):
-        if isinstance(row, DomainError):
-            plan.reject(position, row)
+    for position, named in enumerate(rows):
+        if isinstance(named, DomainError):
+            plan.reject(position, named)
             continue
-        product_id = row.external_id or generate_id()
+        row, product_id = named
         was_published = may_exist and published.get(product_id, False)
         will_be_published = was_published if row.is_published is None else row.is_published
         error: DomainError | None = publication.refusal(
             was_published, will_be_published, publish=PRODUCT_PUBLISH, unpublish=PRODUCT_UNPUBLISH
         )
+        error = error or taken.get(position)
         if error is None:
-            error = _refusal(
-                product_id, row, exists=product_id in published, may_exist=may_exist, owners=owners
-            )
+            error = _refusal(product_id, exists=product_id in published, may_exist=may_exist)
         if error:
             plan.reject(position, error, id=product_id)
             continue
@@ -159,14 +194,13 @@ def _write_products(
         )
         if plan.results[-1].error is None:
             published[product_id] = will_be_published
-            owners[row.code] = product_id
-    values = {key: _values(key, row, published[key[1]], at) for key, row in plan.rows.items()}
-    with translate_integrity_errors({"product_code_unique": ProductCodeTaken("")}):
-        if may_exist:
-            plan.record(upsert_rows(TARGET, ((values[key], plan.writes[key]) for key in values)))
-        else:
-            _insert(plan, values)
-    return plan.results
+    return plan, published
+
+
+def _release_codes(keys: Sequence[int]) -> None:
+    """Take their codes from products that give them to others, which would not be unique in between."""
+    if keys:
+        execute(sql("UPDATE catalog_product SET code = NULL WHERE id = ANY({keys})", keys=param(list(keys))))
 
 
 def _insert(
@@ -181,16 +215,12 @@ def _insert(
     plan.results.sort(key=lambda outcome: outcome.position)
 
 
-def _refusal(
-    product_id: str, row: ProductBody, *, exists: bool, may_exist: bool, owners: Mapping[str, str]
-) -> DomainError | None:
+def _refusal(product_id: str, *, exists: bool, may_exist: bool) -> DomainError | None:
     """Return why the product cannot be written, None when it can."""
     if exists and not may_exist:
         return ProductExists(product_id)
     if product_id in Product.reserved_ids and not exists:
         return InvalidProduct(f"The id {product_id} is reserved.", field="id")
-    if owners.get(row.code, product_id) != product_id:
-        return ProductCodeTaken(row.code)
     return None
 
 
@@ -239,7 +269,7 @@ def _lock_products(
     return {row[0]: Stored(*row[1:]) for row in rows}
 
 
-def _owners_of_codes(tenant_id: int, codes: Sequence[str]) -> dict[str, str]:
+def _holders_of_codes(tenant_id: int, codes: Sequence[str]) -> dict[str, str]:
     """Return which products have these codes, by their wire ids."""
     rows = Product.objects.filter(tenant=tenant_id, code__in=codes).order_by()
     return {code: product_id for code, product_id in rows.values_list("code", "external_id") if code}

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
+from psycopg.errors import UniqueViolation
 
 from core.imports.merge_specs import EMPTIED, MergeSpec
 from core.imports.merge_statements import (
@@ -23,13 +24,17 @@ from core.imports.merge_statements import (
     Mode,
     change_finding_statement,
     chosen_rows,
+    claim_refusing_statement,
+    contested_rows_statement,
     emptying_statement,
+    holders_statement,
     holding_statement,
     key_counting_statement,
     key_reading_statement,
     locking_statement,
     named_rows,
     refusing_statement,
+    releasing_statement,
     removing_statement,
     resolving_again_statement,
     resolving_statement,
@@ -42,7 +47,10 @@ from core.imports.merge_statements import (
     writing_statement,
 )
 from core.imports.stages import CopiedRows, staged
+from core.unique_claims import Claim, refused_claims
 
+ATTEMPTS = 3
+WRITING_MODES = (Mode.UPSERT, Mode.INSERT, Mode.REPLACE)
 REFUSALS_AT_ONCE = 1_000
 REFUSED = "import_refused"  # a cursor
 PLANNING = {"work_mem": "64MB", "seq_page_cost": "0.1", "random_page_cost": "0.1"}
@@ -175,10 +183,11 @@ class Merge:
 
     def _apply_resolved(self, cursor: Any) -> Tally:
         """Write the rows of `import_resolved`, or only count what would be written, and drop the table."""
+        may_move = self._judge_unique_values(cursor)
         survey = self._survey(cursor)
         tally = Tally(rows=survey.rows)
         if self.write:
-            created = self._write(cursor, survey, tally)
+            created = self._write_judged(cursor, survey, tally, may_move)
             if self.written is not None:
                 self.written(created)
             cursor.execute(f"DROP TABLE {WRITTEN}, {BEFORE}")
@@ -234,8 +243,47 @@ class Merge:
         cursor.execute(surveying_statement(self.kind))
         return Survey(*cursor.fetchone())
 
-    def _write(self, cursor: Any, survey: "Survey", tally: Tally) -> str:
-        """Write, and return the keys of the created rows."""
+    def _judge_unique_values(self, cursor: Any) -> bool:
+        """Refuse rows that cannot have their unique value in the end; say whether values may change hands."""
+        unique = self.kind.unique
+        if unique is None or unique.column in self.kind.left_alone or self.mode not in WRITING_MODES:
+            return False
+        self._execute(cursor, contested_rows_statement(self.kind, unique))
+        if not (rows := cursor.fetchall()):
+            return False
+        claims = [Claim(name, [] if folded is None else [folded]) for _, name, folded, _ in rows]
+        values = sorted({value for claim in claims for value in claim.values})
+        cursor.execute(holders_statement(self.kind, unique), {"tenant": self.tenant_id, "values": values})
+        refused = refused_claims(claims, dict(cursor.fetchall()))
+        refusals = [unique.refusal(reason, rows[at][3]) for at, (reason, _) in refused.items()]
+        if refused:
+            cursor.execute(
+                claim_refusing_statement(),
+                {
+                    "lines": [rows[at][0] for at in refused],
+                    "codes": [code for code, _ in refusals],
+                    "messages": [message for _, message in refusals],
+                },
+            )
+        return True
+
+    def _write_judged(self, cursor: Any, survey: "Survey", tally: Tally, may_move: bool) -> str:
+        """Write as `_write` does; judge again when others have taken unique values meanwhile."""
+        if self.kind.unique is None:
+            return self._write(cursor, survey, tally, may_move)
+        for _ in range(ATTEMPTS - 1):
+            try:
+                with transaction.atomic():
+                    return self._write(cursor, survey, tally, may_move)
+            except IntegrityError as violation:
+                if not isinstance(violation.__cause__, UniqueViolation):
+                    raise
+                may_move = self._judge_unique_values(cursor)
+                survey.take(self._survey(cursor))
+        return self._write(cursor, survey, tally, may_move)
+
+    def _write(self, cursor: Any, survey: "Survey", tally: Tally, may_move: bool) -> str:
+        """Write, and return the keys of the created rows. Unique values change hands if they `may_move`."""
         cursor.execute(
             f"CREATE TEMPORARY TABLE {WRITTEN}"
             " (id bigint, action text, version integer, before jsonb) ON COMMIT DROP"
@@ -257,7 +305,14 @@ class Merge:
             tally.removed = tally.gone = cursor.rowcount
         created = ""
         if survey.new or survey.differing:
+            refused = survey.refused
             self._lock(cursor, survey)
+            if may_move:
+                if survey.refused > refused:  # whoever was to get their values is refused as well
+                    self._judge_unique_values(cursor)
+                    survey.refused = self._survey(cursor).refused
+                assert self.kind.unique is not None
+                self._execute(cursor, releasing_statement(self.kind, self.kind.unique))
             self._execute(cursor, writing_statement(self.kind, self.mode))
             tally.created, tally.changed, created = cursor.fetchone()
         if tally.created + tally.changed < survey.accepted:  # some are the same, or stand there twice
@@ -298,6 +353,11 @@ class Survey:
     same: int
     refused: int
     named: Sequence[int]
+
+    def take(self, other: "Survey") -> None:
+        """Take the counts of another survey of the same batch."""
+        self.new, self.differing, self.same = other.new, other.differing, other.same
+        self.refused, self.named = other.refused, other.named
 
     @property
     def accepted(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.sql.upserts import UpsertTarget
+from core.unique_claims import Taken
 
 ROW_COLUMNS: Mapping[str, str] = {
     "line": "bigint",
@@ -53,6 +54,29 @@ class Check:
     concerns_removal: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """A column of the target whose values are unique in the tenant; rows that have none hold NULL.
+
+    `folded` is what is unique of `{value}`, an expression. A row is refused with `<code>_taken` when a stored
+    row keeps the value, and with `<code>_repeated` when an earlier line gets it. `noun` is that of the value,
+    `owner` of what has it.
+    """
+
+    column: str
+    code: str
+    noun: str
+    owner: str
+    folded: str = "{value}"
+
+    def refusal(self, reason: Taken, value: str) -> list[str]:
+        """Return the code and the message."""
+        if reason is Taken.STORED:
+            return [f"{self.code}_taken", f"The {self.noun} {value} belongs to another {self.owner}."]
+        message = f"An earlier line gives the {self.noun} {value} to another {self.owner}."
+        return [f"{self.code}_repeated", message]
+
+
 WINDOW_CHECK = Check(
     code="invalid_input",
     condition="result.valid_from > result.valid_to",
@@ -68,13 +92,13 @@ class MergeSpec:
     `given` maps the parts of a row to PostgreSQL types. `values` says what goes into each column of the
     target, as expressions over `given` and the references; %(tenant)s and %(at)s stand for the tenant's
     key and the instant of the import. `nullable` are key columns that may hold no value. `stamps` are
-    columns that change only along with others. `references` are locked in their order, `joins` stand in
-    front of them. `scope` is the key column within which `replace` makes the rows exactly the file's.
-    `parts` maps columns of a file to columns of the target: `email`, or to a member of a jsonb column,
-    `details.vendor`; `name.*` stands for all members of a localized column. A row that has no such column
-    leaves the stored value alone. `spoken` is an expression: the parts that a row has, as text[]; without it
-    a row has all of them. `left_alone` are columns that no row has. `notes` are text[] columns that staged
-    rows have at their end: the parts that they have (`spoken`), those that they empty (`emptied`).
+    columns that change only along with others. `references` are locked in their order. `scope` is the key
+    column within which `replace` makes the rows exactly the file's. Values of the `unique` column may change
+    hands among the rows. `parts` maps columns of a file to columns of the target: `email`, or to a member of
+    a jsonb column, `details.vendor`; `name.*` is all members of a localized column. A row that has no such
+    column leaves the stored value alone. `spoken` is an expression: the parts that a row has, as text[];
+    without it a row has all of them. `left_alone` are columns that no row has. `notes` are text[] columns
+    that staged rows have at their end: the parts that they have (`spoken`) and that they empty (`emptied`).
     """
 
     name: str
@@ -83,11 +107,11 @@ class MergeSpec:
     values: Mapping[str, str]
     references: tuple[Reference, ...] = ()
     checks: tuple[Check, ...] = ()
-    joins: str = ""
     stamps: frozenset[str] = field(default=frozenset({"modified_at"}))
     versioned: bool = True
     nullable: frozenset[str] = frozenset()
     scope: str = ""
+    unique: Unique | None = None
     parts: Mapping[str, str] = field(default_factory=dict)
     spoken: str = ""
     left_alone: frozenset[str] = frozenset()
@@ -165,12 +189,3 @@ def _columns_of(parts: Iterable[str]) -> set[str]:
 def plain_values(columns: Mapping[str, str]) -> dict[str, str]:
     """Return the expressions of columns that hold what the row gives under the same name."""
     return {name: f"given.{name}" for name in columns}
-
-
-def earlier_holder(value: str, given: str) -> str:
-    """Return the join of `earlier`: the first line that gives the same unique value to another id."""
-    return (
-        f"LEFT JOIN (SELECT DISTINCT ON ({value}) {value} AS value, external_id, line FROM import_given"
-        f" WHERE {value} IS NOT NULL ORDER BY {value}, line) AS earlier"
-        f" ON earlier.value = {given} AND earlier.external_id <> given.external_id"
-    )

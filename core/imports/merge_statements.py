@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from core.imports.merge_specs import MergeSpec, Reference
+from core.imports.merge_specs import MergeSpec, Reference, Unique
 
 GIVEN = "import_given"
 RESOLVED = "import_resolved"
@@ -81,7 +81,7 @@ def key_reading_statement(kind: MergeSpec) -> str:
 
 def _resolved_rows(kind: MergeSpec, mode: Mode) -> str:
     values = _values(kind)
-    joins = [kind.joins] + [
+    joins = [
         f"LEFT JOIN {reference.table} AS {reference.alias} ON {reference.alias}.tenant_id = %(tenant)s"
         f" AND {reference.alias}.{reference.identifier} = given.{reference.column}"
         f" AND {reference.condition}"
@@ -124,6 +124,67 @@ def change_finding_statement() -> str:
         f"SELECT EXISTS (SELECT FROM {RESOLVED} AS earlier JOIN {BEFORE} AS locked"
         " ON locked.id = earlier.stored_id WHERE locked.version <> earlier.stored_version)"
     )
+
+
+def contested_rows_statement(kind: MergeSpec, unique: Unique) -> str:
+    """Return the statement that reads the accepted rows among which a unique value may change hands.
+
+    These are all rows of whoever asks for a value that another row asks for or has, and of whoever has it.
+    It answers line, key of the target (id), the folded value and the value, by line.
+    """
+    name = _own_key(kind)
+    own, stored = (_folded(unique, table) for table in ("resolved", "holder"))
+    return (
+        f"WITH contested AS MATERIALIZED (SELECT {own} AS value FROM {RESOLVED} AS resolved"
+        f" JOIN {kind.target.table} AS holder ON holder.tenant_id = %(tenant)s AND {stored} = {own}"
+        f" AND holder.{name} <> resolved.{name} WHERE refusal IS NULL"
+        f" UNION SELECT {own} FROM {RESOLVED} AS resolved"
+        f" WHERE refusal IS NULL AND {unique.column} IS NOT NULL"
+        f" GROUP BY {own} HAVING min({name}) <> max({name})),"
+        f" named AS (SELECT {name} FROM {RESOLVED} AS resolved JOIN contested ON value = {own}"
+        f" WHERE refusal IS NULL UNION SELECT {name} FROM {kind.target.table} AS holder"
+        f" JOIN contested ON holder.tenant_id = %(tenant)s AND value = {stored})"
+        f" SELECT line, {name}, {own}, {unique.column} FROM {RESOLVED} AS resolved"
+        f" WHERE refusal IS NULL AND {name} IN (SELECT {name} FROM named) ORDER BY line"
+    )
+
+
+def holders_statement(kind: MergeSpec, unique: Unique) -> str:
+    """Return the statement that reads which rows have the folded `values`: value and key of the target."""
+    stored = _folded(unique, "holder")
+    return (
+        f"SELECT {stored}, holder.{_own_key(kind)} FROM {kind.target.table} AS holder"
+        f" WHERE holder.tenant_id = %(tenant)s AND {stored} = ANY(%(values)s::text[])"
+    )
+
+
+def claim_refusing_statement() -> str:
+    """Return the statement that refuses `lines`, each with its code and message."""
+    return (
+        f"UPDATE {RESOLVED} AS resolved SET refusal = ARRAY[given.code, given.message]"
+        " FROM unnest(%(lines)s::bigint[], %(codes)s::text[], %(messages)s::text[])"
+        " AS given (line, code, message) WHERE given.line = resolved.line"
+    )
+
+
+def releasing_statement(kind: MergeSpec, unique: Unique) -> str:
+    """Return the statement that takes unique values from stored rows which give them to other rows."""
+    return (
+        f"UPDATE {kind.target.table} AS holder SET {unique.column} = NULL"
+        f" FROM {RESOLVED} AS resolved WHERE resolved.refusal IS NULL AND holder.tenant_id = %(tenant)s"
+        f" AND {_folded(unique, 'holder')} = {_folded(unique, 'resolved')}"
+        f" AND holder.id IS DISTINCT FROM resolved.stored_id"
+    )
+
+
+def _own_key(kind: MergeSpec) -> str:
+    """Return the column that tells rows of the tenant apart."""
+    [name] = [name for name in kind.target.key if name != "tenant_id"]
+    return name
+
+
+def _folded(unique: Unique, table: str) -> str:
+    return unique.folded.format(value=f"{table}.{unique.column}")
 
 
 def emptying_statement(kind: MergeSpec) -> str:

@@ -43,6 +43,12 @@ class ImportRun(TenantOwned):
         editable=False,
         help_text="Of the part behind that line: its number of rows, and the last key that was committed.",
     )
+    committed_ahead = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Lines that were committed before all others, as unique values changed hands among them.",
+    )
     rows = models.BigIntegerField(default=0)
     created = models.BigIntegerField(default=0)
     changed = models.BigIntegerField(default=0)

@@ -14,6 +14,7 @@ from django.utils.module_loading import autodiscover_modules
 from core.document_sizes import LARGEST_DOCUMENT, check_document_size
 from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
 from core.imports.columns import Column, completed, member_at
+from core.imports.handovers import UniqueValues
 from core.imports.merge import Merge, Refusal, SlicedMerge, Tally
 from core.imports.merge_specs import EMPTIED, SPOKEN, MergeSpec
 from core.imports.merge_statements import Mode
@@ -37,7 +38,8 @@ class Batch:
     """Rows to apply at once, for whom and how.
 
     `dry_run` says what would happen, and writes nothing. `header` names the columns of a CSV file. A
-    whole file may come as one batch: who keeps rows in memory takes them in parts of `size` rows.
+    whole file may come as one batch: who keeps rows in memory takes them in parts of `size` rows, of which
+    the first has at least the `together` first rows.
     `refuse` takes every row that is not applied, `unread` the line and the reason of those that may mean any
     stored row. `count_stored` says how many rows of the kind the tenant has; None says that the tally needs
     no count of stored rows. `written` is called with the keys of created rows when a table was written to,
@@ -55,10 +57,13 @@ class Batch:
     unread: Callable[[int, str], None]
     count_stored: Callable[[], int] | None
     written: Callable[[str], None] | None = None
+    together: int = 0
 
     def parts(self, size: int) -> Iterator[list[Record]]:
         """Yield the records in parts of so many."""
         records = iter(self.records)
+        if self.together > size:
+            yield list(islice(records, self.together))
         while part := list(islice(records, size)):
             yield part
 
@@ -94,7 +99,8 @@ class ImportResource:
     `batch_size` bounds how long a batch holds its locks: less than a write waits for them. A table of many
     rows is written in parts of `part_size` rows, each in slices in the order of the keys: of `batch_size`
     rows first, and of more while rows are only created and that is quick. With `plans_whole_file` an import
-    that is all or nothing hands all rows to the operation at once.
+    that is all or nothing hands all rows to the operation at once. Values that are `unique` may change hands
+    among the rows of a file, whatever its batches are.
     Rows that exist are updated by the columns that a file has, if `is_updated_by_columns`.
     """
 
@@ -106,6 +112,7 @@ class ImportResource:
     modes: tuple[Mode, ...] = (Mode.UPSERT, Mode.INSERT, Mode.DELETE)
     is_undoable: bool = False
     plans_whole_file: bool = False
+    unique: UniqueValues | None = None
     is_updated_by_columns: bool = True
     batch_size: int = 20_000
     part_size: int = 0

@@ -18,6 +18,7 @@ from core.actors import with_source
 from core.errors import DomainError
 from core.imports.changes import note_changes
 from core.imports.files import UnreadableFile, UnwritableFile
+from core.imports.handovers import lines_to_apply_together
 from core.imports.interrupts import StopRequest
 from core.imports.merge import COUNTS, Refusal, SlicedMerge, Tally
 from core.imports.merge_statements import Mode
@@ -121,6 +122,7 @@ class ImportRunner:
     removals_are_judged: bool = False
     last_line: int = 0
     untold: int = 0
+    ahead: frozenset[int] = frozenset()
 
     def run(self) -> None:
         """Apply the file's rows behind the last committed line, one transaction a batch."""
@@ -128,7 +130,10 @@ class ImportRunner:
             rows = self._require_readable_file()
             if rows > self.order.rows_at_once and not is_whole_file(self.order):
                 self._require_few_removals()
-        records = self._records()
+        self.ahead = self._lines_ahead()
+        if self.ahead and not is_whole_file(self.order):
+            self._apply_ahead()
+        records = self._ordered_records()
         size = self.order.rows_at_once
         for first in records:
             if is_whole_file(self.order):
@@ -137,6 +142,37 @@ class ImportRunner:
                 self._apply_in_slices(chain([first], islice(records, self._rows_of_part() - 1)))
             else:
                 self._apply(chain([first], islice(records, size - 1)))
+
+    def _lines_ahead(self) -> frozenset[int]:
+        """Return the lines that are applied before all others, together: unique values change hands there."""
+        order, run = self.order, self.report.run
+        if run is not None and run.committed_ahead is not None:
+            return frozenset(run.committed_ahead)
+        is_one_batch = is_whole_file(order) and isinstance(order.kind.writer, TableWriter)
+        if order.kind.unique is None or order.mode is not Mode.UPSERT or is_one_batch:
+            return frozenset()
+        if run is not None and run.committed_line:
+            return frozenset()
+        lines = lines_to_apply_together(
+            self._read(), order.kind.unique, tenant_id=order.tenant.id, rows_at_once=order.rows_of_part
+        )
+        return frozenset(lines)
+
+    def _records_ahead(self) -> Iterator[Record]:
+        return (record for record in self._read() if record.line in self.ahead)
+
+    def _ordered_records(self) -> Iterator[Record]:
+        """Return the records that are still to be applied, in a dry run first those that belong together."""
+        if not self.ahead:
+            return self._records()
+        others = (record for record in self._records() if record.line not in self.ahead)
+        return chain(self._records_ahead(), others) if is_whole_file(self.order) else others
+
+    def _apply_ahead(self) -> None:
+        run = self.report.run
+        if run is not None and run.committed_ahead is None:
+            run.committed_ahead = sorted(self.ahead)
+            self._apply(self._records_ahead(), is_ahead=True)
 
     def _read(self) -> Iterator[Record]:
         return read_records(
@@ -251,9 +287,10 @@ class ImportRunner:
             unread=self._note_unknown_key,
             count_stored=partial(count_stored, order.kind.export, order.tenant) if counts_stored else None,
             written=partial(note_changes, run) if run and order.kind.is_undoable else None,
+            together=len(self.ahead),
         )
 
-    def _apply(self, records: Iterator[Record]) -> None:
+    def _apply(self, records: Iterator[Record], *, is_ahead: bool = False) -> None:
         refusals: list[ImportReject] = []
         run = self.report.run
         refuse = self._keeping_refusals(refusals)
@@ -264,7 +301,8 @@ class ImportRunner:
             self._check(tally)
             if run is not None:
                 ImportReject.objects.bulk_create(refusals)
-                self._note_progress(run, tally, written)
+                line = run.committed_line if is_ahead else self.last_line
+                self._note_progress(run, tally, written, line=line)
         self._tell_progress(tally)
 
     def _rows_of_part(self) -> int:
@@ -293,7 +331,10 @@ class ImportRunner:
                     self._check(tally)
                     ImportReject.objects.bulk_create(refusals)
                     place = {"rows": part.rows, "key": part.last_key}
-                    self._note_progress(run, tally, written, unfinished=None if part.is_done else place)
+                    line = self.last_line if part.is_done else run.committed_line
+                    self._note_progress(
+                        run, tally, written, line=line, unfinished=None if part.is_done else place
+                    )
                 refusals.clear()
                 self._tell_progress(tally)
                 size = rows_of_next_slice(self.order, size, monotonic() - began, part.has_changes)
@@ -362,16 +403,24 @@ class ImportRunner:
             run.save(update_fields=["refused", "refused_by_reason"])
 
     def _note_progress(
-        self, run: ImportRun, tally: Tally, written: int, *, unfinished: dict[str, Any] | None = None
+        self,
+        run: ImportRun,
+        tally: Tally,
+        written: int,
+        *,
+        line: int,
+        unfinished: dict[str, Any] | None = None,
     ) -> None:
-        """Add the counts to the run. `unfinished` says how far a part is of which slices are missing."""
+        """Add the counts to the run. All lines up to `line` are committed.
+
+        `unfinished` says how far the part behind it is, of which slices are missing.
+        """
         for name in COUNTS:
             setattr(run, name, getattr(run, name) + getattr(tally, name))
         for code, count in tally.reasons.items():
             run.refused_by_reason[code] = run.refused_by_reason.get(code, 0) + count
         run.committed_slice = unfinished
-        if unfinished is None:
-            run.committed_line = self.last_line
+        run.committed_line = line
         run.rejects_size = written
         run.save()
 

@@ -138,8 +138,8 @@ def unfinished_run(order: ImportOrder, waiting: Callable[[str], None]) -> Import
         run.refused, run.refused_by_reason = 0, {}
     run.save(update_fields=["state", "message", "finished_at", "refused", "refused_by_reason"])
     if run.committed_slice is None:
-        run.rejects.filter(
-            line__gt=run.committed_line
+        run.rejects.filter(line__gt=run.committed_line).exclude(
+            line__in=run.committed_ahead or ()
         ).delete()  # their batch was not applied: it comes again
     return run
 

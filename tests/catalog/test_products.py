@@ -84,7 +84,7 @@ def test_id_that_another_writer_takes_meanwhile_is_refused_and_their_product_kep
 
 def test_code_that_another_writer_takes_meanwhile_is_refused(tenant, monkeypatch):
     ProductFactory(tenant=tenant, external_id="P2", code="milk")
-    monkeypatch.setattr(products, "_owners_of_codes", lambda *arguments: {})
+    monkeypatch.setattr(products, "_holders_of_codes", lambda *arguments: {})
     with pytest.raises(ProductCodeTaken):
         upsert_product(tenant_id=tenant.id, body=MILK, at=AT)
     assert not Product.objects.filter(external_id="P1").exists()
@@ -278,14 +278,14 @@ def test_refused_row_leaves_its_code_to_the_next(tenant):
 def test_code_that_is_taken_meanwhile_refuses_only_its_row(tenant, monkeypatch):
     # given: a code whose owner is committed after this writer's first look
     ProductFactory(tenant=tenant, external_id="P9", code="milk")
-    second_look = products._owners_of_codes
+    second_look = products._holders_of_codes
     looks = []
 
     def owners_of_codes(*arguments):
         looks.append(arguments)
         return {} if len(looks) == 1 else second_look(*arguments)
 
-    monkeypatch.setattr(products, "_owners_of_codes", owners_of_codes)
+    monkeypatch.setattr(products, "_holders_of_codes", owners_of_codes)
     # when, then
     assert outcomes_of(tenant, [MILK, milk(external_id="P2", code="tea")]) == [
         (0, "P1", False, "ProductCodeTaken"),
