@@ -54,8 +54,8 @@ from core.representation.fields import Languages
 from core.representation.languages import accepted_languages
 from core.representation.pages import KeyPartitions, PageRequest, fetch_page
 from core.representation.query_language import parse
-from core.representation.representations import Representation, SortKey
-from core.sql.composition import Sql, identifier, sql
+from core.representation.representations import Representation, SortKey, row_statement
+from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller
 
@@ -387,7 +387,7 @@ class ContractViewSet(ViewSet):
             )
         if when_empty and not page.documents:
             when_empty()
-        answer = HttpResponse(page.body, content_type="application/json")
+        answer = HttpResponse(page.body.encode(), content_type="application/json")
         if page.next_cursor:
             answer["X-Next-Cursor"] = page.next_cursor
         if page.previous_cursor:
@@ -409,23 +409,18 @@ class ContractViewSet(ViewSet):
         Its ETag is its version in double quotes, in every language.
         """
         names = representation.kept_fields(parameters.words(self.request.query_params, "fields"))
-        document = representation.document(names, self.languages())
-        condition = Sql.joined(" AND ", conditions)
-        joins = representation.joined(set(needs) | representation.needs_of(names))
-        statement = sql(
-            "SELECT {document}, {version} FROM {table} AS {alias}{joins} WHERE {condition} LIMIT 1",
-            document=document,
-            version=representation.version or Sql("NULL"),
-            table=identifier(representation.table),
-            alias=identifier(representation.alias),
-            joins=joins,
-            condition=condition,
+        statement = row_statement(
+            representation.shape,
+            names,
+            frozenset(needs),
+            document=representation.document(names, self.languages()),
+            condition=Sql.joined(" AND ", conditions),
         )
         rows = fetch_rows(statement, prepared=True)
         if not rows:
             raise missing
         text, version = rows[0]
-        response = HttpResponse(text, content_type="application/json")
+        response = HttpResponse(text.encode(), content_type="application/json")
         plain = self.request._request
         if version is None:
             return document_with_tag(plain, response, entity_tag([text]))

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Self
 
 import orjson
@@ -16,7 +16,7 @@ from core.document_sizes import LARGEST_DOCUMENT
 from core.errors import InvalidInput
 from core.representation.fields import Languages
 from core.representation.representations import Representation, SortKey
-from core.sql.composition import Sql, identifier, integer, param, sql, type_of
+from core.sql.composition import Sql, composed_once, identifier, integer, param, sql, type_of
 from core.sql.fetching import fetch_rows, release_large_result
 
 LARGEST_PAGE = 1000
@@ -84,6 +84,10 @@ class KeyPartitions:
         """Return the partitions whose keys a SELECT selects, each once."""
         return cls(column, sql("({selection})", selection=selection))
 
+    def is_in_part(self, alias: str) -> Sql:
+        """The condition that a row is in the partition whose key is `part.key`."""
+        return sql("{column} = part.key", column=identifier(alias, self.column))
+
     def condition(self, alias: str) -> Sql:
         """The condition that a row is in any of the partitions."""
         return sql(
@@ -91,6 +95,9 @@ class KeyPartitions:
             column=identifier(alias, self.column),
             keys=self.keys,
         )
+
+
+TRUE, NO_PARTITIONS = Sql("TRUE"), Sql("")
 
 
 def fetch_page(
@@ -109,33 +116,37 @@ def fetch_page(
     use. The order is total: what the client sorts by, or else `order`, then the key. `prepared` as in
     `fetch_rows`.
     """
-    keys, sort_needs = representation.sort_keys(page.sort, page.languages)
-    keys = keys or list(order)
-    alias = representation.alias
-    keys.append(SortKey(identifier(alias, "id"), "bigint"))
+    keys: list[SortKey] = []
+    if page.sort:
+        keys, sort_needs = representation.sort_keys(page.sort, page.languages)
+        needs = needs | sort_needs
+    keys = [*(keys or order), representation.row_key]
     backwards = page.before is not None
     cursor_text = page.after if page.after is not None else page.before
     where = list(conditions)
     merged = partitions if len(keys) == 1 else None
     if merged is not None:
-        where.insert(0, sql("{column} = part.key", column=identifier(alias, merged.column)))
+        where.insert(0, merged.is_in_part(representation.alias))
     elif partitions is not None:
-        where.insert(0, partitions.condition(alias))
+        where.insert(0, partitions.condition(representation.alias))
     if cursor_text is not None:
         where.append(beyond(keys, read_cursor(cursor_text, page.sort, len(keys)), backwards))
     offset = ((page.number or 1) - 1) * page.size
-    inner_joins = representation.joined(needs | sort_needs)
+    names = representation.kept_fields(page.fields)
     statement = page_statement(
-        representation, page, keys, where, inner_joins, offset=offset, backwards=backwards, partitions=merged
+        representation.shape,
+        names,
+        frozenset(needs),
+        tuple([key.descending != backwards for key in keys]),
+        page.size,
+        None if merged is None else offset,
+        None if page.size <= SAFE_PAGE else LARGEST_PAGE_BYTES,
+        document=representation.document(names, page.languages),
+        condition=Sql.joined(" AND ", where) if where else TRUE,
+        partitions=NO_PARTITIONS if merged is None else merged.keys,
+        offset=param(offset),
+        **{sort_column(place): key.sql for place, key in enumerate(keys)},
     )
-    if page.size > SAFE_PAGE:
-        statement = sql(
-            "SELECT CASE WHEN sum(octet_length(page.document)) OVER (ROWS UNBOUNDED PRECEDING) <= {most}"
-            " THEN page.document END, {places} FROM ({page}) AS page",
-            most=integer(LARGEST_PAGE_BYTES),
-            places=Sql.joined(", ", [identifier("page", f"place_{n}") for n in range(len(keys))]),
-            page=statement,
-        )
     rows = fetch_rows(statement, prepared=prepared)
     has_more = len(rows) > page.size
     rows = rows[: page.size]
@@ -172,83 +183,102 @@ def is_later(page: PageRequest) -> bool:
     return page.after is not None or (page.number or 1) > 1
 
 
+@composed_once
 def page_statement(
-    representation: Representation,
-    page: PageRequest,
-    keys: Sequence[SortKey],
-    where: Sequence[Sql],
-    inner_joins: Sql,
+    shape: Representation,
+    names: tuple[str, ...] | None,
+    needs: frozenset[str],
+    directions: tuple[bool, ...],
+    size: int,
+    merged_from: int | None,
+    most_bytes: int | None,
     *,
-    offset: int,
-    backwards: bool,
-    partitions: KeyPartitions | None = None,
+    document: Sql,
+    condition: Sql,
+    partitions: Sql,
+    offset: Sql,
+    **keys: Sql,
 ) -> Sql:
     """Return the statement of a page: it cuts the page first, then joins what the documents show.
 
-    A row of the result is its JSON, followed by its sort keys as texts. With partitions (`where` then holds
-    the condition on `part.key`), it takes the first keys of each (lateral join), merges them, cuts the page,
-    and only then reads the rows.
+    A row of the result is its JSON, followed by its sort keys as texts; `keys` are these, and `directions`
+    say which descend. With `merged_from` the page is merged from partitions and begins at that row: the
+    statement takes the first keys of each (lateral join, `condition` then holds one on `part.key`), merges
+    them, cuts the page, and only then reads the rows. Documents beyond `most_bytes` are left out.
     """
-    alias, table = identifier(representation.alias), identifier(representation.table)
-    names = representation.kept_fields(page.fields)
-    directions = tuple(key.descending != backwards for key in keys)
-    order, places = order_of(directions)
+    alias, table = identifier(shape.alias), identifier(shape.table)
+    order = Sql.joined(
+        ", ",
+        [
+            sql("{key} DESC" if descends else "{key} ASC", key=identifier(name))
+            for name, descends in zip(keys, directions, strict=True)
+        ],
+    )
     rows = sql(
         "{keys} FROM {table} AS {alias}{joins} WHERE {condition} ORDER BY {order}",
         keys=Sql.joined(
-            ", ", [sql("{key} AS {name}", key=key.sql, name=sort_column(n)) for n, key in enumerate(keys)]
+            ", ", [sql("{key} AS {name}", key=key, name=identifier(name)) for name, key in keys.items()]
         ),
         table=table,
         alias=alias,
-        joins=inner_joins,
-        condition=Sql.joined(" AND ", where) if where else Sql("TRUE"),
+        joins=shape.joined(needs),
+        condition=condition,
         order=order,
     )
     # A prepared plan does not know the value of a parameter: with the limit as one it would fetch all rows.
-    limit = integer(page.size + 1)
-    if partitions is None:
+    limit = integer(size + 1)
+    if merged_from is None:
         source = sql(
             "(SELECT {alias}.*, {rows} LIMIT {limit} OFFSET {offset}) AS {alias}",
             alias=alias,
             rows=rows,
             limit=limit,
-            offset=param(offset),
+            offset=offset,
         )
     else:
         source = sql(
-            "(SELECT sort_0 FROM {keys} AS part (key)"
+            "(SELECT sort_0 FROM {partitions} AS part (key)"
             " CROSS JOIN LATERAL (SELECT {rows} LIMIT {first}) AS beginning"
             " ORDER BY {order} LIMIT {limit} OFFSET {offset}) AS place"
             " JOIN {table} AS {alias} ON {alias}.id = place.sort_0",
-            keys=partitions.keys,
+            partitions=partitions,
             rows=rows,
-            first=integer(offset + page.size + 1),
+            first=integer(merged_from + size + 1),
             order=order,
             limit=limit,
-            offset=param(offset),
+            offset=offset,
             table=table,
             alias=alias,
         )
-    return sql(
+    statement = sql(
         "SELECT {document} AS document, {places} FROM {source}{joins} ORDER BY {order}",
-        document=representation.document(names, page.languages),
-        places=places,
+        document=document,
+        places=Sql.joined(
+            ", ", [sql("{key}::text AS {place}", key=identifier(name), place=place(name)) for name in keys]
+        ),
         source=source,
-        joins=representation.joined(representation.needs_of(names)),
+        joins=shape.joined(shape.needs_of(names)),
         order=order,
+    )
+    if most_bytes is None:
+        return statement
+    return sql(
+        "SELECT CASE WHEN sum(octet_length(page.document)) OVER (ROWS UNBOUNDED PRECEDING) <= {most}"
+        " THEN page.document END, {places} FROM ({page}) AS page",
+        most=integer(most_bytes),
+        places=Sql.joined(", ", [sql("page.{place}", place=place(name)) for name in keys]),
+        page=statement,
     )
 
 
-def sort_column(index: int) -> Sql:
-    return identifier(f"sort_{index}")
+@cache
+def sort_column(place: int) -> str:
+    return f"sort_{place}"
 
 
-@lru_cache
-def order_of(directions: tuple[bool, ...]) -> tuple[Sql, Sql]:
-    """Return the ORDER BY of so many sort keys (True: descending), and their columns as texts."""
-    order = [f"sort_{n} {'DESC' if descending else 'ASC'}" for n, descending in enumerate(directions)]
-    places = [f"sort_{n}::text AS place_{n}" for n in range(len(directions))]
-    return Sql(", ".join(order)), Sql(", ".join(places))
+def place(name: str) -> Sql:
+    """Return the column that holds a sort key as text."""
+    return identifier(name.replace("sort", "place"))
 
 
 def count_rows(
@@ -266,35 +296,49 @@ def count_rows(
             table=identifier(representation.table),
             alias=identifier(representation.alias),
             joins=representation.joined(needs),
-            condition=Sql.joined(" AND ", conditions) if conditions else Sql("TRUE"),
+            condition=Sql.joined(" AND ", conditions) if conditions else TRUE,
         )
     )
     return count
 
 
 def beyond(keys: Sequence[SortKey], values: Sequence[str | None], backwards: bool) -> Sql:
-    """Return the condition that a row comes after (or before) the row of a cursor.
+    """Return the condition that a row comes after (or before) the row of a cursor."""
+    pieces = {f"key_{place}": key.sql for place, key in enumerate(keys)}
+    pieces |= {
+        f"value_{place}": param(value, "text") for place, value in enumerate(values) if value is not None
+    }
+    return beyond_values(tuple([(key.type, key.descending) for key in keys]), backwards, **pieces)
+
+
+@composed_once
+def beyond_values(keys: tuple[tuple[str, bool], ...], backwards: bool, **pieces: Sql) -> Sql:
+    """Return the condition of `beyond`. The pieces are the keys, and the values that are not NULL.
 
     NULL sorts as PostgreSQL does by default: last in ascending order, first in descending order.
     """
-    key, value = keys[0], values[0]
-    slots = {
-        "key": key.sql,
-        "value": sql("{text}::{type}", text=param(value, "text"), type=type_of(key.type)),
-    }
-    further = "{key} < {value}" if key.descending != backwards else "{key} > {value}"
-    if len(keys) == 1:
-        return sql(further, **slots)
-    slots["rest"] = beyond(keys[1:], values[1:], backwards)
-    # Is NULL still to come? It is at the end when ascending, at the beginning when descending.
-    nulls_follow = key.descending == backwards
-    if value is None:
-        del slots["value"]
-        if nulls_follow:
-            return sql("({key} IS NULL AND {rest})", **slots)
-        return sql("({key} IS NOT NULL OR ({key} IS NULL AND {rest}))", **slots)
-    null = "{key} IS NULL OR " if nulls_follow else ""
-    return sql("(" + null + further + " OR ({key} = {value} AND {rest}))", **slots)
+    condition = None
+    for place, (type_name, descending) in reversed(list(enumerate(keys))):
+        slots = {"key": pieces[f"key_{place}"]}
+        value = pieces.get(f"value_{place}")
+        if value is not None:
+            slots["value"] = sql("{text}::{type}", text=value, type=type_of(type_name))
+        further = "{key} < {value}" if descending != backwards else "{key} > {value}"
+        if condition is None:  # the last key is the row's, which is never NULL
+            condition = sql(further, **slots)
+            continue
+        slots["rest"] = condition
+        # Is NULL still to come? It is at the end when ascending, at the beginning when descending.
+        nulls_follow = descending == backwards
+        if value is not None:
+            null = "{key} IS NULL OR " if nulls_follow else ""
+            condition = sql("(" + null + further + " OR ({key} = {value} AND {rest}))", **slots)
+        elif nulls_follow:
+            condition = sql("({key} IS NULL AND {rest})", **slots)
+        else:
+            condition = sql("({key} IS NOT NULL OR ({key} IS NULL AND {rest}))", **slots)
+    assert condition is not None
+    return condition
 
 
 @cache

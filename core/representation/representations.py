@@ -8,7 +8,7 @@ from typing import Any
 from core.errors import InvalidInput
 from core.representation.fields import Field, Languages, Nested, Scalar, json_members, unknown_field
 from core.representation.query_language import AllOf, AnyOf, Condition, Negation
-from core.sql.composition import Sql, sql
+from core.sql.composition import Sql, composed_once, identifier, sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,9 @@ class Representation:
         self.aliases = {name: tuple(path.split(".")) for name, path in (aliases or {}).items()}
         self.root = Nested(self.fields)
         self.document = lru_cache(maxsize=256)(self.build_document)
+        self.row_key = SortKey(identifier(alias, "id"), "bigint")
+        self.shape = self
+        """What the texts of its statements depend on, see `composed_once`."""
 
     def build_document(self, names: tuple[str, ...] | None, languages: Languages) -> Sql:
         """Return the expression of one row's JSON object, of type text; `names` keeps only these fields."""
@@ -137,3 +140,24 @@ class Representation:
     def needs_of(self, names: tuple[str, ...] | None) -> set[str]:
         kept = self.fields if names is None else {name: self.fields[name] for name in names}
         return {need for field in kept.values() for need in field.needs}
+
+
+@composed_once
+def row_statement(
+    shape: Representation,
+    names: tuple[str, ...] | None,
+    needs: frozenset[str],
+    *,
+    document: Sql,
+    condition: Sql,
+) -> Sql:
+    """Return the statement of one row: its document, and its version or NULL. `needs` is the condition's."""
+    return sql(
+        "SELECT {document}, {version} FROM {table} AS {alias}{joins} WHERE {condition} LIMIT 1",
+        document=document,
+        version=shape.version or Sql("NULL"),
+        table=identifier(shape.table),
+        alias=identifier(shape.alias),
+        joins=shape.joined(needs | shape.needs_of(names)),
+        condition=condition,
+    )

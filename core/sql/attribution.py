@@ -22,8 +22,10 @@ SET_ACTOR = "SELECT pg_catalog.set_config('app.actor', %s, true)"
 
 
 @lru_cache(maxsize=512)
-def is_write(statement: str) -> bool:
+def is_write(statement: str | bytes) -> bool:
     """Say whether a statement may write rows."""
+    if isinstance(statement, bytes):
+        statement = statement.decode()
     return statement[:6].upper() != "SELECT" and WRITES.search(statement) is not None
 
 
@@ -62,7 +64,7 @@ class AttributedConnection(psycopg.Connection[Any]):
 
     def setting_for(self, statement: Any) -> str | None:
         """Return the setting that a statement has to bring along; None when it needs none."""
-        if not isinstance(statement, str) or not is_write(statement):
+        if not isinstance(statement, str | bytes) or not is_write(statement):
             return None
         wanted = wanted_setting()
         if self._autocommit:
@@ -94,7 +96,7 @@ class AttributedClientCursor(psycopg.ClientCursor[Any]):
         return self
 
 
-class AttributedServerCursor(psycopg.Cursor[Any]):
+class AttributedRawCursor(psycopg.RawCursor[Any]):
     """A cursor that sends values apart: the setting is sent before the statement, in one pipeline."""
 
     __slots__ = ()

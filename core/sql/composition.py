@@ -9,9 +9,10 @@ client cannot become part of a statement by mistake.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
+from operator import itemgetter
 from string import Formatter
 from typing import Any, Self
 
@@ -19,6 +20,8 @@ import orjson
 from django.db.models import QuerySet
 
 IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
+REMEMBERED_SHAPES = 256  # of one builder
+LONGEST_SHAPE = 16_384  # characters of its pieces
 TYPE_NAME = re.compile(r"[a-z]+(?: [a-z]+)*(?:\[\])?")
 
 
@@ -88,6 +91,60 @@ def parsed_template(template: str) -> tuple[str, tuple[tuple[str, str], ...], in
     return texts[0], tuple(zip(names, texts[1:], strict=True)), len(set(names))
 
 
+def composed_once(build: Callable[..., Sql]) -> Callable[..., Sql]:
+    """Let a function compose each shape of its statement once, however often it is called.
+
+    Its positional arguments are facts of the shape, which are hashable; its named ones are pieces of SQL. The
+    function runs for facts and texts that it has not seen before. After that only the pieces' parameters are
+    put in, so it must not look at them: a value that decides about the text is a fact. Of the shapes that
+    clients can make up, with `q` or `sort`, only so many are remembered, and no long ones.
+    """
+
+    def compose(
+        facts: tuple[Hashable, ...], names: tuple[str, ...], texts: tuple[str, ...]
+    ) -> tuple[str, Callable[[tuple[Any, ...]], tuple[Any, ...]]]:
+        pieces, count = {}, 0
+        for name, text in zip(names, texts, strict=True):
+            first, count = count, count + text.replace("%%", "").count("%s")
+            pieces[name] = Sql(text, tuple(map(Parameter, range(first, count))))
+        statement = build(*facts, **pieces)
+        if statement.params == tuple(map(Parameter, range(count))):
+            return statement.sql, tuple  # which returns the very tuple it gets
+        own = tuple(value for value in statement.params if not isinstance(value, Parameter))
+        places, next_own = [], count
+        for value in statement.params:
+            if isinstance(value, Parameter):
+                places.append(value.place)
+            else:
+                places.append(next_own)
+                next_own += 1
+        if len(places) < 2:  # itemgetter returns a tuple only of several
+            return statement.sql, lambda params: tuple([(*params, *own)[place] for place in places])
+        chosen: Callable[[tuple[Any, ...]], tuple[Any, ...]] = itemgetter(*places)
+        return statement.sql, (lambda params: chosen(params + own)) if own else chosen
+
+    @wraps(build)
+    def composed(*facts: Hashable, **pieces: Sql) -> Sql:
+        params: tuple[Any, ...] = ()
+        for piece in pieces.values():
+            if piece.params:
+                params += piece.params
+        texts = tuple([piece.sql for piece in pieces.values()])
+        remembers = sum(map(len, texts)) <= LONGEST_SHAPE
+        text, arrange = (remembered if remembers else compose)(facts, tuple(pieces), texts)
+        return Sql(text, arrange(params))
+
+    remembered = lru_cache(maxsize=REMEMBERED_SHAPES)(compose)
+    return composed
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Takes the place of a parameter while `composed_once` composes a shape."""
+
+    place: int
+
+
 def wrong_slots(template: str, slots: dict[str, Any]) -> TypeError:
     """Return the error that says what is wrong with the slots of a template."""
     _, following, _ = parsed_template(template)
@@ -119,6 +176,16 @@ def type_of(name: str) -> Sql:
     if not TYPE_NAME.fullmatch(name):
         raise ValueError(f"This is no name of a PostgreSQL type: {name!r}.")
     return Sql(name)
+
+
+def equals(column: str, value: Any) -> Sql:
+    """The condition that a column, as in "segment.external_id", has the value."""
+    return Sql(equality(column), (value,))
+
+
+@lru_cache
+def equality(column: str) -> str:
+    return f"{identifier(*column.split('.')).sql} = %s"
 
 
 def integer(value: int) -> Sql:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from core.sql.composition import Sql
@@ -66,17 +67,21 @@ def fetch_rows(
             cursor.execute(statement.sql, statement.params)
             return cursor.fetchall()
     connection.ensure_connection()
-    own: Any
+    if connection.queries_logged or connection.execute_wrappers:  # somebody listens, and knows only %s
+        cursor: Any = psycopg.Cursor(connection.connection)
+        cursor = (
+            connection.make_debug_cursor(cursor)
+            if connection.queries_logged
+            else connection.make_cursor(cursor)
+        )
+        with connection.wrap_database_errors:
+            cursor.execute(statement.sql, statement.params)
+            return cursor.fetchall()
+    connection.validate_no_broken_transaction()
     own, text = cursors.cursor_for(connection.connection, statement.sql)
-    if connection.queries_logged:
-        own = connection.make_debug_cursor(own)
-    elif connection.execute_wrappers:
-        own = connection.make_cursor(own)
-    else:  # nobody listens, so that Django's own cursor would add no more than this
-        connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
         own.execute(text, statement.params)
         rows = own.fetchall()
     if len(rows) > MOST_ROWS:
-        cursors.forget(text)
+        cursors.forget(statement.sql)
     return rows

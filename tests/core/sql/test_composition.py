@@ -4,7 +4,18 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from core.sql.composition import Sql, identifier, identifiers, integer, param, sql, type_of
+from core.sql.composition import (
+    LONGEST_SHAPE,
+    Sql,
+    composed_once,
+    equals,
+    identifier,
+    identifiers,
+    integer,
+    param,
+    sql,
+    type_of,
+)
 
 
 def test_params_follow_the_order_of_their_slots_in_the_text():
@@ -128,3 +139,75 @@ def test_templates_are_literals():
                 ):
                     formatted.append(f"{path.relative_to(settings.BASE_DIR)}:{node.lineno}")
     assert [place for place in formatted if not place.startswith("core/sql/composition.py")] == []
+
+
+@pytest.fixture
+def composed():
+    """Return a builder of statements, and the list of the shapes that it has composed."""
+    shapes = []
+
+    @composed_once
+    def rows_of(table, *, condition, limit):
+        shapes.append(table)
+        return sql(
+            "SELECT {kind} FROM {table} WHERE {condition} LIMIT {limit} -- {condition}",
+            kind=param(table),
+            table=identifier(table),
+            condition=condition,
+            limit=limit,
+        )
+
+    return rows_of, shapes
+
+
+def test_a_shape_is_composed_once_and_gets_the_params_of_each_call(composed):
+    rows_of, shapes = composed
+
+    found = [rows_of("a", condition=equals("x.y", key), limit=param(key + 1)) for key in (1, 2)]
+
+    text = "SELECT %s FROM a WHERE x.y = %s LIMIT %s -- x.y = %s"
+    assert found == [Sql(text, ("a", 1, 2, 1)), Sql(text, ("a", 2, 3, 2))]
+    assert shapes == ["a"]
+
+
+def test_another_fact_or_text_is_another_shape(composed):
+    rows_of, shapes = composed
+
+    rows_of("a", condition=Sql("TRUE"), limit=integer(1))
+    rows_of("b", condition=Sql("TRUE"), limit=integer(1))
+    found = rows_of("a", condition=Sql("x LIKE '100%%s'"), limit=integer(1))
+
+    assert found == Sql("SELECT %s FROM a WHERE x LIKE '100%%s' LIMIT 1 -- x LIKE '100%%s'", ("a",))
+    assert shapes == ["a", "b", "a"]
+
+
+def test_params_in_another_order_than_their_pieces_find_their_places():
+    @composed_once
+    def reversed_pair(*, first, second):
+        return sql("{second}, {first}", first=first, second=second)
+
+    for key in (1, 2):
+        assert reversed_pair(first=param(key), second=param("b")).params == ("b", key)
+
+
+def test_a_piece_that_a_shape_leaves_out_takes_its_params_along():
+    @composed_once
+    def only_the_first(*, first, second):
+        return first
+
+    for key in (1, 2):
+        assert only_the_first(first=param(key), second=param(9)) == Sql("%s", (key,))
+
+
+def test_a_long_shape_is_not_remembered(composed):
+    rows_of, shapes = composed
+    long = Sql("x" * LONGEST_SHAPE)
+
+    assert rows_of("a", condition=long, limit=param(1)) == rows_of("a", condition=long, limit=param(1))
+    assert shapes == ["a", "a"]
+
+
+def test_equals_compares_a_plain_column():
+    assert equals("segment.tenant_id", 7) == Sql("segment.tenant_id = %s", (7,))
+    with pytest.raises(ValueError, match="no plain name"):
+        equals("segment.id = 1 OR segment.id", 7)

@@ -49,6 +49,13 @@ def test_values_of_all_kinds_may_follow_each_other(rows):
 
 
 @pytest.mark.django_db
+def test_percent_signs_are_literal_when_doubled():
+    text = "SELECT %s::text LIKE '50%%', '%%s', %s::integer %% 3"
+
+    assert fetch_rows(Sql(text, ("50 or more", 7)), prepared=True) == [(True, "%s", 1)]
+
+
+@pytest.mark.django_db
 def test_a_statement_can_be_sent_after_it_failed():
     text = "SELECT 10 / %s::integer"
     assert fetch_rows(Sql(text, (5,)), prepared=True) == [(2,)]
