@@ -76,8 +76,10 @@ class Body(Struct, rename="camel", kw_only=True):
     """The base of every body. Members are camelCase on the wire.
 
     A rule over several fields is a `__post_init__` that raises ValueError; `{path}` in its sentence becomes
-    the path of the object.
+    the path of the object. `parts` names the member that a property reads: without it the property is empty.
     """
+
+    parts: ClassVar[Mapping[str, str]] = {}
 
 
 class Translations(dict[str, str]):
@@ -157,6 +159,8 @@ class SearchBody(Body, kw_only=True):
 
 class DocumentBody(Body):
     """A body with free attributes and optimistic locking."""
+
+    parts = {"expected_version": "metadata", "mixin_schemas": "metadata"}
 
     mixins: Annotated[JsonObject | None, Meta(description="Free attributes.")] = None
     metadata: Annotated[Metadata | None, Meta(description="The version and the mixins' schemas.")] = None

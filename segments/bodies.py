@@ -62,6 +62,8 @@ LegalEntityId = Annotated[
 class WindowedBody(DocumentBody, kw_only=True):
     """A document that counts only within its window of validity."""
 
+    parts = {**DocumentBody.parts, "valid_from": "validity", "valid_to": "validity"}
+
     validity: Annotated[
         Validity | None, Meta(description="When it counts; an absent end is open. Absent: always.")
     ] = None

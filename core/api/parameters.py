@@ -53,7 +53,9 @@ def whole_number(query: Mapping[str, str], name: str, *, default: int, least: in
 
 def words(query: Mapping[str, str], name: str, *, most: int = 100) -> tuple[str, ...]:
     """Return a parameter that lists texts, separated by commas; blanks around them do not count."""
-    found = tuple(word.strip() for word in text(query, name).split(",") if word.strip())
+    if not (listed := text(query, name)):
+        return ()
+    found = tuple(word.strip() for word in listed.split(",") if word.strip())
     if len(found) > most:
         raise InvalidInput(f"{name} lists at most {most} entries.", field=name)
     return found

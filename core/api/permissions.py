@@ -15,7 +15,9 @@ class TokenOfTenant(BasePermission):
     """The request has a valid token, and its path and headers name the token's tenant or none."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        caller: Any = request.user
+        return self.is_of_tenant(request.user, request, view)
+
+    def is_of_tenant(self, caller: Any, request: Request, view: Any) -> bool:
         if not caller or not caller.is_authenticated:
             return False
         name = caller.tenant.name
@@ -45,6 +47,6 @@ class HasScope(TokenOfTenant):
         operation, caller = view.operation, cast(Any, request.user)
         if operation.is_public:
             return True
-        if not super().has_permission(request, view):
+        if not self.is_of_tenant(caller, request, view):
             return False
         return not operation.scopes or not caller.scopes.isdisjoint(operation.scopes)

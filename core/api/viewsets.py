@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, ClassVar, NoReturn, TypeVar
 from urllib.parse import quote
 
@@ -10,7 +10,7 @@ import orjson
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import got_request_exception
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.http.request import HttpHeaders
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
@@ -51,7 +51,7 @@ from core.errors import (
     NotFound,
 )
 from core.representation.fields import Languages
-from core.representation.languages import accepted_languages
+from core.representation.languages import MAX_HEADER_LENGTH, accepted_languages
 from core.representation.pages import KeyPartitions, PageRequest, fetch_page
 from core.representation.query_language import parse
 from core.representation.representations import Representation, SortKey, row_statement
@@ -63,6 +63,8 @@ Instance = TypeVar("Instance")
 
 NO_DOCUMENTS = {"search", "match", "bulk_destroy"}  # their bodies only name documents
 WRITES_OF_DOCUMENTS = {"create", "update", "partial_update", "bulk_create", "bulk_update"}
+
+NO_PARAMETERS = QueryDict("", mutable=False)
 
 _instances: dict[type, Any] = {}
 wsgi_name = cache(HttpHeaders.to_wsgi_name)  # of names in our code, so there are only some
@@ -76,10 +78,22 @@ def instance_of(kind: type[Instance]) -> Instance:
 
 
 @cache
+def instances_of(*kinds: type[Instance]) -> list[Instance]:
+    """Return the one instance of each class."""
+    return [instance_of(kind) for kind in kinds]
+
+
+@cache
 def allowed_methods(*implemented: str) -> str:
     """Return the header Allow of a view with these methods; OPTIONS is always one of them."""
     names = ViewSet.http_method_names
     return ", ".join(name.upper() for name in names if name in implemented or name == "options")
+
+
+@lru_cache(maxsize=1_024)
+def languages_of(header: str, default: str) -> Languages:
+    """Return what a header Accept-Language asks for in a tenant with this default language."""
+    return Languages(accepted_languages(header), default)
 
 
 @cache
@@ -142,7 +156,10 @@ class ContractViewSet(ViewSet):
         self.at = timezone.now()
         super().initial(request, *args, **kwargs)
         plain = request._request
-        if "\x00" in plain.path_info or "%00" in plain.META.get("QUERY_STRING", ""):
+        query = plain.META.get("QUERY_STRING", "")
+        if not query:
+            plain.GET = NO_PARAMETERS  # Django would make an empty one at the price of a full one
+        if "\x00" in plain.path_info or "%00" in query:
             raise InvalidInput("The address holds the character NUL.")
         if int(plain.META.get("CONTENT_LENGTH") or 0) > LARGEST_DOCUMENT:
             self.check_document_sizes()
@@ -270,16 +287,16 @@ class ContractViewSet(ViewSet):
     # What has no state is made once for all requests.
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        return [instance_of(kind) for kind in self.authentication_classes]
+        return instances_of(*self.authentication_classes)
 
     def get_content_negotiator(self) -> BaseContentNegotiation:
         return instance_of(self.content_negotiation_class)
 
     def get_parsers(self) -> list[BaseParser]:
-        return [instance_of(kind) for kind in self.parser_classes]
+        return instances_of(*self.parser_classes)
 
     def get_renderers(self) -> list[BaseRenderer]:
-        return [instance_of(kind) for kind in self.renderer_classes]
+        return instances_of(*self.renderer_classes)
 
     @property
     def default_response_headers(self) -> dict[str, str]:
@@ -327,8 +344,8 @@ class ContractViewSet(ViewSet):
 
     def languages(self) -> Languages:
         """Return how the caller wants localized fields."""
-        accepted = accepted_languages(self.header("Accept-Language"))
-        return Languages(accepted, self.caller.tenant.default_language)
+        header = self.header("Accept-Language")[: MAX_HEADER_LENGTH + 1]
+        return languages_of(header, self.caller.tenant.default_language)
 
     def page_request(self) -> PageRequest:
         """Read which page the client asks for."""

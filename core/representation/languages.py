@@ -48,8 +48,10 @@ def accepted_languages(header: str | None) -> tuple[str, ...] | None:
 
 def unsupported_languages(accepted: tuple[str, ...] | None, configured: Collection[str]) -> list[str]:
     """Return the languages to read that match no configured one, best first. Regions match both ways."""
+    if not accepted:
+        return []
     known = {_folded(language): language for language in configured}
-    return [tag for tag in accepted or () if _find(tag, known) is None]
+    return [tag for tag in accepted if _find(tag, known) is None]
 
 
 def unconfigured_languages(written: Collection[str], configured: Collection[str]) -> list[str]:

@@ -66,7 +66,8 @@ def fetch_rows(
         with connection.cursor() as cursor:
             cursor.execute(statement.sql, statement.params)
             return cursor.fetchall()
-    connection.ensure_connection()
+    if connection.connection is None:
+        connection.ensure_connection()
     if connection.queries_logged or connection.execute_wrappers:  # somebody listens, and knows only %s
         cursor: Any = psycopg.Cursor(connection.connection)
         cursor = (

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Generic, Self, TypeVar
 
@@ -189,7 +190,7 @@ def upsert_rows(
 
 def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[Any]], writes: Sequence[int]) -> Sql:
     """Return the statement of `upsert_rows`."""
-    lists, shared = given_rows(target.columns, rows, writes, listed=target.key[-1:])
+    lists, shared = given_columns(target.columns, [*zip(*rows, strict=True)], writes, listed=target.key[-1:])
     key = identifiers(target.key)
     source = sql(
         "SELECT {values}, {version} FROM {lists} CROSS JOIN {shared} ORDER BY {key}",
@@ -239,7 +240,7 @@ def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tup
     """
     if not rows:
         return {}
-    lists, shared = given_rows(target.columns, rows, listed=target.key[-1:])
+    lists, shared = given_columns(target.columns, [*zip(*rows, strict=True)], listed=target.key[-1:])
     statement = sql(
         "INSERT INTO {table} ({columns}, version)"
         " SELECT {values}, {first_version} FROM {lists} CROSS JOIN {shared} ORDER BY {key}"
@@ -257,37 +258,57 @@ def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tup
     return {found[:width]: found[width] for found in inserted}
 
 
-def given_rows(
+def given_columns(
     columns: Mapping[str, str],
-    rows: Sequence[Sequence[Any]],
+    values: Sequence[Sequence[Any]],
     writes: Sequence[int] = (),
     *,
     listed: Collection[str],
 ) -> tuple[Sql, Sql]:
     """Return two items for a FROM: the columns whose values differ, and one row of those that are equal.
 
-    Most columns have the same value in all rows, which is then sent once; those `listed` are always lists.
-    `writes` and the `ordinality` of each row, starting with 1, are further columns.
+    `values` are those of each column. Most columns have the same value in all rows, which is then sent once;
+    those `listed` are always lists. `writes` and the `ordinality` of each row, starting with 1, are further
+    columns.
     """
-    fields = list(zip(columns.items(), zip(*rows, strict=True), strict=True))
+    fields = [*zip(columns.items(), values, strict=True)]
     if writes:
-        fields.append((("writes", "integer"), tuple(writes)))
-    lists, names, shared = [], [], []
-    for (name, type_name), values in fields:
-        if name not in listed and are_the_same(values, type_name):
-            value = as_jsonb(values[0]) if type_name == "jsonb" else values[0]
-            shared.append(sql("{value} AS {name}", value=param(value, type_name), name=identifier(name)))
+        fields.append((("writes", "integer"), writes))
+    kinds, lists, shared = [], [], []
+    for (name, type_name), given in fields:
+        if name not in listed and are_the_same(given, type_name):
+            kinds.append((name, type_name, ""))
+            shared.append(as_jsonb(given[0]) if type_name == "jsonb" else given[0])
         else:
-            lists.append(unnested(values, type_name))
+            function, value_type, value = as_list(given, type_name)
+            kinds.append((name, value_type, function))
+            lists.append(value)
+    texts = given_texts(tuple(kinds))
+    return Sql(texts[0], tuple(lists)), Sql(texts[1], tuple(shared))
+
+
+@lru_cache(maxsize=256)
+def given_texts(kinds: tuple[tuple[str, str, str], ...]) -> tuple[str, str]:
+    """Return the texts of `given_columns`.
+
+    A kind is a column's name, the type of its parameter, and the function that makes rows of that: none for
+    a column that has one value.
+    """
+    lists, names, shared = [], [], []
+    for name, type_name, function in kinds:
+        if function:
             names.append(name)
-    return (
-        sql(
-            "ROWS FROM ({lists}) WITH ORDINALITY AS given ({names}, ordinality)",
-            lists=Sql.joined(", ", lists),
-            names=identifiers(names),
-        ),
-        sql("(SELECT {values}) AS shared", values=Sql.joined(", ", shared)),
+            lists.append(
+                sql("{function}({value})", function=identifier(function), value=param(None, type_name))
+            )
+        else:
+            shared.append(sql("{value} AS {name}", value=param(None, type_name), name=identifier(name)))
+    given = sql(
+        "ROWS FROM ({lists}) WITH ORDINALITY AS given ({names}, ordinality)",
+        lists=Sql.joined(", ", lists),
+        names=identifiers(names),
     )
+    return given.sql, sql("(SELECT {values}) AS shared", values=Sql.joined(", ", shared)).sql
 
 
 def are_the_same(values: Sequence[Any], type_name: str) -> bool:
@@ -301,19 +322,19 @@ def are_the_same(values: Sequence[Any], type_name: str) -> bool:
     return values.count(first) == len(values)
 
 
-def unnested(values: Sequence[Any], type_name: str) -> Sql:
-    """Return a column's values as a set of rows; texts, jsonb and lists are sent as one JSON list.
+def as_list(values: Sequence[Any], type_name: str) -> tuple[str, str, Any]:
+    """Return how a column's values are sent: the function that makes rows, its parameter's type and value.
 
-    Quoting each text within an array takes longer than writing JSON, and `unnest` would flatten a list of
-    lists.
+    Texts, jsonb and lists are one JSON list: quoting each text within an array takes longer than writing
+    JSON, and `unnest` would flatten a list of lists.
     """
     if type_name == "text":
-        return sql("jsonb_array_elements_text({values})", values=param(json.dumps(values), "jsonb"))
+        return "jsonb_array_elements_text", "jsonb", json.dumps(values)
     if type_name == "jsonb" and None in values:
-        return sql("unnest({values})", values=param([as_jsonb(value) for value in values], "jsonb[]"))
+        return "unnest", "jsonb[]", [as_jsonb(value) for value in values]
     if type_name == "jsonb" or type_name.endswith("[]"):
-        return sql("jsonb_array_elements({values})", values=param(json.dumps(values), "jsonb"))
-    return sql("unnest({values})", values=param(list(values), f"{type_name}[]"))
+        return "jsonb_array_elements", "jsonb", json.dumps(values)
+    return "unnest", f"{type_name}[]", list(values)
 
 
 def as_jsonb(value: Any) -> Jsonb | None:
@@ -322,7 +343,7 @@ def as_jsonb(value: Any) -> Jsonb | None:
 
 
 def values_of(columns: Mapping[str, str]) -> Sql:
-    """Return the expressions of a row's values, from the columns that `given_rows` names."""
+    """Return the expressions of a row's values, from the columns that `given_columns` names."""
     values = []
     for name, type_name in columns.items():
         value = identifier(name)

@@ -5,16 +5,16 @@ then the segment, then the assignments, each in key order, and decides on what i
 the transaction ends; outside a transaction a statement is one itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.db import models
 
-from core.sql.composition import Sql, identifier, identifiers, param, sql
+from core.sql.composition import Sql, composed_once, identifier, identifiers, param, sql
 from core.sql.fetching import fetch_rows
-from core.sql.upserts import UpsertTarget, given_rows, upsert, version_of_new
+from core.sql.upserts import UpsertTarget, given_columns, upsert, version_of_new
 from segments.bodies import AssignmentBody, WireIds
 from segments.errors import SegmentNotFound
 from segments.operations.columns import BodyColumns
@@ -37,7 +37,7 @@ class Reference(NamedTuple):
     condition: Sql = Sql("true")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class AssignmentKind:
     """A kind of assignments: where they are stored, what they point to, and the body that says the rest.
 
@@ -54,12 +54,16 @@ class AssignmentKind:
         """Reads the `values` of bodies."""
         return BodyColumns(self.model, self.body, self.values)
 
-    @property
+    def named(self, names: Collection[str]) -> list[Reference]:
+        """Return the references of these names."""
+        return [reference for reference in self.references if reference.name in names]
+
+    @cached_property
     def wire_ids(self) -> dict[str, str]:
         """The columns of a batch's wire ids, with their types."""
         return {reference.name: "text" for reference in self.references}
 
-    @property
+    @cached_property
     def values(self) -> dict[str, str]:
         """The columns of what a batch says beside, with their types."""
         return {name: kind for name, kind in self.target.columns.items() if name not in self.target.key}
@@ -80,16 +84,7 @@ class AssignmentStatements:
     def lock_versions(self, named: Sequence[WireIds]) -> dict[WireIds, int]:
         """Lock those of the assignments that exist and return their versions, in one statement."""
         references = self._named_references(named)
-        given, _ = given_rows(self.kind.wire_ids, named, listed=[reference.name for reference in references])
-        resolved = self._resolved(references, given, lock=LOCK)
-        keys = [identifier("assignment", reference.column) for reference in references]
-        statement = sql(
-            "{resolved} SELECT resolved.ordinality, assignment.version FROM segment CROSS JOIN resolved"
-            " JOIN {stored} WHERE is_assignable ORDER BY {keys} FOR UPDATE OF assignment",
-            resolved=resolved,
-            stored=self._stored(references),
-            keys=Sql.joined(", ", keys),
-        )
+        statement = lock_statement(self.kind, references, **self._given(named, references))
         found = fetch_rows(statement, prepared=True)
         return {named[ordinality - 1]: version for ordinality, version in found}
 
@@ -102,139 +97,176 @@ class AssignmentStatements:
         if not named:
             return []
         references = self._named_references(named)
-        given, _ = given_rows(self.kind.wire_ids, named, listed=[reference.name for reference in references])
-        found = fetch_rows(
-            sql(
-                "{resolved} SELECT is_assignable, assignment.id IS NOT NULL, {keys}"
-                " FROM segment CROSS JOIN resolved LEFT JOIN {stored} ORDER BY resolved.ordinality",
-                resolved=self._resolved(references, given, lock=Sql("")),
-                keys=resolved_keys(references),
-                stored=self._stored(references),
-            )
-        )
+        found = fetch_rows(preview_statement(self.kind, references, **self._given(named, references)))
         if not found:
             raise SegmentNotFound(resource_id=self.segment_id)
         return found
 
-    def write(self, rows: Sequence[Sequence[Any]], writes: Sequence[int]) -> list[tuple[Any, ...]]:
+    def write(
+        self, named: Sequence[WireIds], values: Sequence[Sequence[Any]], writes: Sequence[int]
+    ) -> list[tuple[Any, ...]]:
         """Create or replace assignments in one statement; return for each whether it was created.
 
-        After its wire ids a row has the values of the kind; `writes` counts the writes that it combines. A
+        `values` are those of each column of the kind; `writes` counts the writes that a row combines. A
         result, in order, begins with None when the row cannot be assigned; then come the keys of its wire
         ids, None where there is none, except those of references that no row has. Raises SegmentNotFound.
         """
-        target, references = self.kind.target, self._named_references(rows)
-        given, shared = given_rows(
+        references = self._named_references(named)
+        given, shared = given_columns(
             self.kind.wire_ids | self.kind.values,
-            rows,
+            [*zip(*named, strict=True), *values],
             writes,
-            listed=[reference.name for reference in references],
+            listed=references,
         )
-        resolved = self._resolved(references, given, lock=LOCK)
-        names = [reference.column for reference in references]
-        columns, keys = [*names, *self.kind.values], identifiers(names)
-        source = sql(
-            "SELECT segment.tenant_id, segment.id, {columns}, {version}"
-            " FROM segment CROSS JOIN resolved CROSS JOIN {shared} WHERE is_assignable ORDER BY {keys}",
-            columns=identifiers(columns),
-            version=version_of_new(target),
+        statement = write_statement(
+            self.kind,
+            references,
+            given=given,
             shared=shared,
-            keys=keys,
-        )
-        returning = sql("{keys}, xmax = 0 AS is_new", keys=keys)
-        statement = sql(
-            "{resolved}, written AS ({insertion}) SELECT written.is_new, {keys}"
-            " FROM segment CROSS JOIN resolved LEFT JOIN written"
-            " ON is_assignable AND {same_keys} ORDER BY resolved.ordinality",
-            resolved=resolved,
-            insertion=upsert(target, ["tenant_id", "segment_id", *columns], source, returning=returning),
-            keys=resolved_keys(references),
-            same_keys=same_keys("written", references),
+            tenant=param(self.tenant_id),
+            segment_id=param(self.segment_id),
         )
         found = fetch_rows(statement, prepared=True)
         if not found:
             raise SegmentNotFound(resource_id=self.segment_id)
         return found
 
-    def _named_references(self, rows: Sequence[Sequence[Any]]) -> list[Reference]:
+    def _named_references(self, named: Sequence[WireIds]) -> tuple[str, ...]:
         """Return the references that some row has: what nobody names need not be looked up."""
-        return [
-            reference
-            for place, reference in enumerate(self.kind.references)
-            if any(row[place] is not None for row in rows)
-        ]
+        columns = zip(self.kind.references, zip(*named, strict=True), strict=True)
+        return tuple([reference.name for reference, ids in columns if ids.count(None) < len(ids)])
 
-    def _stored(self, references: Sequence[Reference]) -> Sql:
-        """Return the stored assignments of the resolved rows, as they follow a JOIN."""
-        absent = [
-            sql(" AND {column} IS NULL", column=identifier("assignment", other.column))
-            for other in self.kind.references
-            if other not in references
-        ]
-        return sql(
-            "{table} AS assignment ON assignment.tenant_id = segment.tenant_id"
-            " AND assignment.segment_id = segment.id AND {same_keys}{absent}",
-            table=identifier(self.kind.target.table),
-            same_keys=same_keys("assignment", references),
-            absent=Sql.joined("", absent),
-        )
+    def _given(self, named: Sequence[WireIds], references: Collection[str]) -> dict[str, Sql]:
+        """Return the pieces of a statement that only looks up the rows."""
+        given, _ = given_columns(self.kind.wire_ids, [*zip(*named, strict=True)], listed=references)
+        return {"given": given, "tenant": param(self.tenant_id), "segment_id": param(self.segment_id)}
 
-    def _resolved(self, references: Sequence[Reference], given: Sql, *, lock: Sql) -> Sql:
-        """Return the beginning of a statement: the `segment` and the `resolved` rows of the batch.
 
-        With a `lock`, what they name is locked. Each lookup waits for the one before it, so that locks are
-        always taken in this order.
-        """
-        tenant = param(self.tenant_id)
-        tables = [sql("WITH given AS MATERIALIZED (SELECT * FROM {given})", given=given)]
-        keys, joins, conditions = [], [], []
-        all_before = Sql("true")
-        for reference in references:
-            name = identifier(reference.name)
-            lookup = sql(
-                "{name} AS MATERIALIZED (SELECT {name}.tenant_id, {name}.id, {name}.external_id"
-                " FROM {rows} {name}.tenant_id = {tenant}"
-                " AND {name}.external_id = ANY(ARRAY(SELECT given.{name} FROM given)) AND {all_before}"
-                " ORDER BY {name}.id{lock})",
-                name=name,
-                lock=lock,
-                rows=reference.rows,
-                tenant=tenant,
-                all_before=all_before,
-            )
-            tables.append(lookup)
-            all_before = sql("(SELECT count(*) FROM {name}) >= 0", name=name)
-            keys.append(sql("{name}.id AS {column}", name=name, column=identifier(reference.column)))
-            joins.append(
-                sql(
-                    "LEFT JOIN {name} ON {name}.external_id = given.{name} {joins}",
-                    name=name,
-                    joins=reference.joins,
-                )
-            )
-            conditions.append(
-                sql(
-                    "(given.{name} IS NULL OR {name}.id IS NOT NULL AND {condition})",
-                    name=name,
-                    condition=reference.condition,
-                )
-            )
-        segment = sql(
-            "segment AS MATERIALIZED (SELECT tenant_id, id FROM segments_segment"
-            " WHERE tenant_id = {tenant} AND external_id = {segment_id} AND {all_before}{lock})",
-            tenant=tenant,
+@composed_once
+def lock_statement(kind: AssignmentKind, names: tuple[str, ...], **given: Sql) -> Sql:
+    """Return the statement of `AssignmentStatements.lock_versions`."""
+    references = kind.named(names)
+    keys = [identifier("assignment", reference.column) for reference in references]
+    return sql(
+        "{resolved} SELECT resolved.ordinality, assignment.version FROM segment CROSS JOIN resolved"
+        " JOIN {stored} WHERE is_assignable ORDER BY {keys} FOR UPDATE OF assignment",
+        resolved=resolved_rows(references, lock=LOCK, **given),
+        stored=stored_rows(kind, references),
+        keys=Sql.joined(", ", keys),
+    )
+
+
+@composed_once
+def preview_statement(kind: AssignmentKind, names: tuple[str, ...], **given: Sql) -> Sql:
+    """Return the statement of `AssignmentStatements.preview`."""
+    references = kind.named(names)
+    return sql(
+        "{resolved} SELECT is_assignable, assignment.id IS NOT NULL, {keys}"
+        " FROM segment CROSS JOIN resolved LEFT JOIN {stored} ORDER BY resolved.ordinality",
+        resolved=resolved_rows(references, lock=Sql(""), **given),
+        keys=resolved_keys(references),
+        stored=stored_rows(kind, references),
+    )
+
+
+@composed_once
+def write_statement(kind: AssignmentKind, names: tuple[str, ...], *, shared: Sql, **given: Sql) -> Sql:
+    """Return the statement of `AssignmentStatements.write`."""
+    target, references = kind.target, kind.named(names)
+    assigned = [reference.column for reference in references]
+    columns, keys = [*assigned, *kind.values], identifiers(assigned)
+    source = sql(
+        "SELECT segment.tenant_id, segment.id, {columns}, {version}"
+        " FROM segment CROSS JOIN resolved CROSS JOIN {shared} WHERE is_assignable ORDER BY {keys}",
+        columns=identifiers(columns),
+        version=version_of_new(target),
+        shared=shared,
+        keys=keys,
+    )
+    returning = sql("{keys}, xmax = 0 AS is_new", keys=keys)
+    return sql(
+        "{resolved}, written AS ({insertion}) SELECT written.is_new, {keys}"
+        " FROM segment CROSS JOIN resolved LEFT JOIN written"
+        " ON is_assignable AND {same_keys} ORDER BY resolved.ordinality",
+        resolved=resolved_rows(references, lock=LOCK, **given),
+        insertion=upsert(target, ["tenant_id", "segment_id", *columns], source, returning=returning),
+        keys=resolved_keys(references),
+        same_keys=same_keys("written", references),
+    )
+
+
+def stored_rows(kind: AssignmentKind, references: Sequence[Reference]) -> Sql:
+    """Return the stored assignments of the resolved rows, as they follow a JOIN."""
+    absent = [
+        sql(" AND {column} IS NULL", column=identifier("assignment", other.column))
+        for other in kind.references
+        if other not in references
+    ]
+    return sql(
+        "{table} AS assignment ON assignment.tenant_id = segment.tenant_id"
+        " AND assignment.segment_id = segment.id AND {same_keys}{absent}",
+        table=identifier(kind.target.table),
+        same_keys=same_keys("assignment", references),
+        absent=Sql.joined("", absent),
+    )
+
+
+def resolved_rows(
+    references: Sequence[Reference], *, lock: Sql, given: Sql, tenant: Sql, segment_id: Sql
+) -> Sql:
+    """Return the beginning of a statement: the `segment` and the `resolved` rows of the batch.
+
+    With a `lock`, what they name is locked. Each lookup waits for the one before it, so that locks are
+    always taken in this order.
+    """
+    tables = [sql("WITH given AS MATERIALIZED (SELECT * FROM {given})", given=given)]
+    keys, joins, conditions = [], [], []
+    all_before = Sql("true")
+    for reference in references:
+        name = identifier(reference.name)
+        lookup = sql(
+            "{name} AS MATERIALIZED (SELECT {name}.tenant_id, {name}.id, {name}.external_id"
+            " FROM {rows} {name}.tenant_id = {tenant}"
+            " AND {name}.external_id = ANY(ARRAY(SELECT given.{name} FROM given)) AND {all_before}"
+            " ORDER BY {name}.id{lock})",
+            name=name,
             lock=lock,
-            segment_id=param(self.segment_id),
+            rows=reference.rows,
+            tenant=tenant,
             all_before=all_before,
         )
-        resolved = sql(
-            "resolved AS MATERIALIZED (SELECT given.*, {keys}, {conditions} AS is_assignable"
-            " FROM given {joins})",
-            keys=Sql.joined(", ", keys),
-            conditions=Sql.joined(" AND ", conditions),
-            joins=Sql.joined(" ", joins),
+        tables.append(lookup)
+        all_before = sql("(SELECT count(*) FROM {name}) >= 0", name=name)
+        keys.append(sql("{name}.id AS {column}", name=name, column=identifier(reference.column)))
+        joins.append(
+            sql(
+                "LEFT JOIN {name} ON {name}.external_id = given.{name} {joins}",
+                name=name,
+                joins=reference.joins,
+            )
         )
-        return Sql.joined(", ", [*tables, segment, resolved])
+        conditions.append(
+            sql(
+                "(given.{name} IS NULL OR {name}.id IS NOT NULL AND {condition})",
+                name=name,
+                condition=reference.condition,
+            )
+        )
+    segment = sql(
+        "segment AS MATERIALIZED (SELECT tenant_id, id FROM segments_segment"
+        " WHERE tenant_id = {tenant} AND external_id = {segment_id} AND {all_before}{lock})",
+        tenant=tenant,
+        lock=lock,
+        segment_id=segment_id,
+        all_before=all_before,
+    )
+    resolved = sql(
+        "resolved AS MATERIALIZED (SELECT given.*, {keys}, {conditions} AS is_assignable FROM given {joins})",
+        keys=Sql.joined(", ", keys),
+        conditions=Sql.joined(" AND ", conditions),
+        joins=Sql.joined(" ", joins),
+    )
+    return Sql.joined(", ", [*tables, segment, resolved])
 
 
 def resolved_keys(references: Sequence[Reference]) -> Sql:

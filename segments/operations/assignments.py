@@ -58,9 +58,8 @@ def write_planned(
     if not plan.rows:
         held_segment(statements.tenant_id, statements.segment_id)
         return plan.results
-    said = statements.kind.columns.rows(plan.rows.values(), created_at=at, modified_at=at)
-    given = [(*wire_ids, *values) for wire_ids, values in zip(plan.rows, said, strict=True)]
-    found = statements.write(given, list(plan.writes.values()))
+    values = statements.kind.columns.read(list(plan.rows.values()), created_at=at, modified_at=at)
+    found = statements.write(list(plan.rows), values, list(plan.writes.values()))
     plan.record_in_order(
         refusal(row, result[1:]) if result[0] is None else result[0]
         for row, result in zip(plan.rows.values(), found, strict=True)

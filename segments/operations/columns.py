@@ -1,6 +1,6 @@
 """The values that a body gives the columns of its table, by name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -19,27 +19,27 @@ class BodyColumns:
     def __init__(self, model: type[models.Model], kind: type[Body], columns: Iterable[str]) -> None:
         fields = {field.column: field for field in model._meta.concrete_fields}
         self.defaults: dict[str, Any] = {name: default_of(fields[name]) for name in columns}
-        self.names = [name for name in self.defaults if hasattr(kind, name)]
-        self.read = attrgetter(*self.names)
-        order = list(self.defaults)
-        self.places = [order.index(name) for name in self.names]
+        self.readers = {name: attrgetter(name) for name in self.defaults if hasattr(kind, name)}
+        self.parts = {name: attrgetter(part) for name, part in kind.parts.items()}
 
     def values(self, body: Body, **known: Any) -> list[Any]:
         """Return the values of the columns, in their order; `known` are those that the body does not say."""
-        return self.rows([body], **known)[0]
+        return [value for [value] in self.read([body], **known)]
 
-    def rows(self, bodies: Iterable[Body], **known: Any) -> list[list[Any]]:
-        """Return the values of each body; `known` are the same for all."""
-        absent = list({**self.defaults, **known}.values())
-        read, places = self.read, self.places
-        rows = []
-        for body in bodies:
-            row = absent.copy()
-            for place, value in zip(places, read(body), strict=False):  # equally long; checking takes time
-                if value is not None:
-                    row[place] = value
-            rows.append(row)
-        return rows
+    def read(self, bodies: Sequence[Body], **known: Any) -> list[list[Any]]:
+        """Return each column's values in all bodies; `known` are the same for all."""
+        columns = []
+        for name, default in {**self.defaults, **known}.items():
+            reader, part = self.readers.get(name), self.parts.get(name)
+            # Most bodies leave most parts out: to ask each for what is in them takes ten times as long.
+            if reader is None or (part is not None and not any(map(part, bodies))):
+                columns.append([default] * len(bodies))
+                continue
+            values = list(map(reader, bodies))
+            if None in values and default is not None:
+                values = [default if value is None else value for value in values]
+            columns.append(values)
+        return columns
 
 
 def default_of(field: models.Field) -> Any:

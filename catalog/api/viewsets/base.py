@@ -41,7 +41,7 @@ class CategoryServiceViewSet(ContractViewSet):
         asked, configured = super().languages(), self.caller.tenant.languages
         if unknown := unsupported_languages(asked.accepted, configured):
             raise InvalidLanguages("Accept-Language", unknown)
-        return Languages(asked.accepted, asked.default, tuple(configured))
+        return Languages(asked.accepted, asked.default, configured)
 
     def write_languages(self) -> CategoryLanguages:
         """Return the languages that the body may hold; refuse a header with ones that are not configured."""
