@@ -1,9 +1,12 @@
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 from django.urls import get_resolver
+
+from config.server.handler import DirectHandler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("SERVICE_ROLE", "web")  # keeps connections, bounds statements
-application = get_wsgi_application()
+django.setup(set_prefix=False)
+application = DirectHandler()
 get_resolver().url_patterns  # noqa: B018 -- loads all views now, not at the first request

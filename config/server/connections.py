@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.core.cache import close_caches
+from django.core.handlers.base import reset_urlconf
 from django.core.signals import request_finished, request_started
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections, reset_queries
 from django.db.backends.signals import connection_created
@@ -31,8 +32,8 @@ def look_after_connections() -> None:
     """Have each thread keep its connection where the settings say so; else Django closes it.
 
     Django's own receivers ask all connections and caches of a thread in turn, at both ends of every request.
-    One look at the one connection takes their place: there is no cache, and nobody reads a list of
-    statements without DEBUG.
+    One look at the one connection takes their place (`close_unusable_connection`, called by the handler):
+    there is no cache, nobody reads a list of statements without DEBUG, and no request has URLs of its own.
     """
     if connections[DEFAULT_DB_ALIAS].settings_dict["CONN_MAX_AGE"] == 0:
         return
@@ -41,11 +42,11 @@ def look_after_connections() -> None:
     if not settings.DEBUG:
         request_started.disconnect(reset_queries)
     request_finished.disconnect(close_caches)
-    request_started.connect(close_unusable_connection)
+    request_finished.disconnect(reset_urlconf)
     connection_created.connect(close_with_thread)
 
 
-def close_unusable_connection(**signal: Any) -> None:
+def close_unusable_connection() -> None:
     """Before a request begins, close the thread's connection if it is of no more use."""
     if kept := getattr(_thread, DEFAULT_DB_ALIAS, None):
         close_if_unusable(kept.wrapper)

@@ -5,10 +5,12 @@ when the whole body has arrived; `/healthz` is answered on the spot. Only a lane
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from io import BytesIO
 from time import monotonic
 from typing import Any
+
+from django.http import HttpResponse, StreamingHttpResponse
 
 from config.server.bodies import BodyCollector
 from config.server.budget import ByteBudget
@@ -18,7 +20,7 @@ from config.server.responses import BUSY, FAILED, HEALTHY, NOT_READY, Response, 
 from config.server.transfers import Transfers
 from config.server.wsgi_environ import environ_of
 
-WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Respond = Callable[[dict[str, Any]], HttpResponse | StreamingHttpResponse]
 
 HEALTH = ("/healthz", "/healthz/")
 READINESS = ("/readyz", "/readyz/")
@@ -32,8 +34,8 @@ logger = logging.getLogger("django.request")
 class Front:
     """Takes the requests of a worker from granian and has them answered."""
 
-    def __init__(self, application: WsgiApplication, limits: Limits, *, longest_body: int) -> None:
-        self.application = application
+    def __init__(self, respond: Respond, limits: Limits, *, longest_body: int) -> None:
+        self.respond = respond
         self.limits = limits
         granian = GranianThreads(limits.granian_threads - 1)
         lane: dict[str, Any] = {
@@ -127,7 +129,7 @@ class Front:
         """Have Django answer a request, on a thread of a lane."""
         protocol = job.protocol
         try:
-            response = self._call_application(job.environ, protocol)
+            response = self._call_django(job.environ, protocol)
             if response is not None:
                 self.transfers.send(protocol, response)
         except BaseException:  # a SystemExit in a view must not cost the lane a thread
@@ -138,7 +140,7 @@ class Front:
 
     def _answer_probe(self, job: Job) -> None:
         try:
-            response = self._call_application(job.environ, job.protocol) or FAILED
+            response = self._call_django(job.environ, job.protocol) or FAILED
         except BaseException:
             logger.exception("A probe failed outside of Django.")
             response = FAILED
@@ -156,21 +158,20 @@ class Front:
         else:
             send(job.protocol, BUSY)
 
-    def _call_application(self, environ: dict[str, Any], protocol: Any) -> Response | None:
+    def _call_django(self, environ: dict[str, Any], protocol: Any) -> Response | None:
         """Return Django's response; None when it was sent piece by piece."""
-        head: list[Any] = []
-        pieces: Any = self.application(environ, lambda *arguments: head.append(arguments))
+        response = self.respond(environ)
         try:
-            status, headers = head[-1][:2]
-            code = int(status[:3])
-            encoded = encoded_headers(headers)
-            if getattr(pieces, "streaming", False):
-                self.transfers.send_stream(protocol, code, encoded, pieces)
+            headers = encoded_headers(response.items())
+            headers += [
+                (b"Set-Cookie", cookie.OutputString().encode()) for cookie in response.cookies.values()
+            ]
+            if isinstance(response, StreamingHttpResponse):
+                self.transfers.send_stream(protocol, response.status_code, headers, response)
                 return None
-            return Response(code, encoded, b"".join(pieces))
+            return Response(response.status_code, headers, response.content)
         finally:
-            if close := getattr(pieces, "close", None):
-                close()
+            response.close()
 
 
 def _send_failure(protocol: Any) -> None:

@@ -29,6 +29,7 @@ from core.actors import act_as_command
 
 PAUSE = 0.1  # seconds between two looks at what may be overdue
 LINGERING = 2.0  # seconds for the last responses to be sent, when the process is to end
+COLLECTED_AFTER = 3_000  # objects: about fifteen requests, each of which leaves circles with its body
 APPLICATION = "config.wsgi.application"
 
 
@@ -64,8 +65,10 @@ def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[Any
     act_as_command("serve")  # outside of requests
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     gc.disable()
-    front = Front(import_string(APPLICATION), limits, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    respond = import_string(APPLICATION).respond
+    front = Front(respond, limits, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     gc.freeze()
+    gc.set_threshold(COLLECTED_AFTER)
     gc.enable()
     return front, heartbeats
 

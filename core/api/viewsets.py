@@ -10,7 +10,7 @@ import orjson
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import got_request_exception
 from django.db import transaction
-from django.http import HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.request import HttpHeaders
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
@@ -38,6 +38,7 @@ from core.api.preferences import (
     unknown_parameters,
     wants_strict,
 )
+from core.api.requests import ApiRequest
 from core.api.schema import WRITES_OF_ONE, AutoSchema, Operation
 from core.api.searches import limits_of
 from core.bodies import Body
@@ -151,6 +152,17 @@ class ContractViewSet(ViewSet):
     at: datetime
     caller: Caller
     is_strict = False
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        method = str(request.method).lower()
+        self.action = "metadata" if method == "options" else self.action_map.get(method)
+        return ApiRequest(
+            request,
+            parsers=self.get_parsers(),
+            authenticators=self.get_authenticators(),
+            negotiator=self.get_content_negotiator(),
+            parser_context=self.get_parser_context(request),
+        )
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.at = timezone.now()

@@ -11,7 +11,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, transaction
 from django.db.backends.signals import connection_created
 
-from config.server.connections import look_after_connections
+from config.server.connections import close_unusable_connection, look_after_connections
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,7 +48,7 @@ def backend() -> int:
 
 
 def begin_request() -> None:
-    request_started.send(sender=WSGIHandler)
+    close_unusable_connection()
 
 
 def end(session: psycopg.Connection, pid: int) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse
 
 from config.server import front as front_module
 from config.server.bodies import BodyCollector
@@ -304,9 +305,9 @@ def ask(front: Front, *words: Any) -> Protocol:
     return protocol
 
 
-def echo(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-    start_response("200 OK", [("X-Method", environ["REQUEST_METHOD"])])
-    return [environ["wsgi.input"].read(), b"!"]
+def echo(environ: dict[str, Any]) -> HttpResponse:
+    headers = {"X-Method": environ["REQUEST_METHOD"]}
+    return HttpResponse([environ["wsgi.input"].read(), b"!"], content_type="text/x", headers=headers)
 
 
 def test_django_answers_and_the_body_is_there():
@@ -316,14 +317,14 @@ def test_django_answers_and_the_body_is_there():
     assert protocol.sent == []
     protocol.arrive(b"abc")
     assert (protocol.status, protocol.body) == (200, b"abc!")
-    assert protocol.sent[0]["headers"] == [(b"X-Method", b"POST")]
+    assert protocol.sent[0]["headers"] == [(b"X-Method", b"POST"), (b"Content-Type", b"text/x")]
     assert front.body_budget.used == 0
     assert front.is_idle
 
 
 @pytest.mark.parametrize("path", [b"/healthz", b"/healthz/"])
 def test_health_is_answered_without_django(path):
-    def never(*arguments: Any) -> list[bytes]:
+    def never(environ: dict[str, Any]) -> HttpResponse:
         raise AssertionError
 
     protocol = ask(Front(never, Limits(), longest_body=100), "GET", path)
@@ -332,7 +333,7 @@ def test_health_is_answered_without_django(path):
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), SystemExit("broken")])
 def test_a_failure_outside_of_django_is_a_500_and_costs_no_thread(caplog, error):
-    def fail(*arguments: Any) -> list[bytes]:
+    def fail(environ: dict[str, Any]) -> HttpResponse:
         raise error
 
     front = Front(fail, Limits(), longest_body=100)
@@ -342,10 +343,10 @@ def test_a_failure_outside_of_django_is_a_500_and_costs_no_thread(caplog, error)
 
 
 def test_what_finds_no_place_is_told_to_come_again():
-    def again(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    def again(environ: dict[str, Any]) -> HttpResponse:
         if environ["PATH_INFO"] == "/first":  # beside it come two more; one has room to wait
             others.extend([ask(front, "GET", b"/second"), ask(front, "GET", b"/third")])
-        return echo(environ, start_response)
+        return echo(environ)
 
     others: list[Protocol] = []
     front = Front(again, Limits(threads=1, waiting=1), longest_body=100)
@@ -360,9 +361,9 @@ def test_readiness_has_a_deadline_and_is_answered_once(monkeypatch):
     monkeypatch.setattr(front_module, "READINESS_SECONDS", -1)
     protocol = Protocol()
 
-    def slow(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    def slow(environ: dict[str, Any]) -> HttpResponse:
         front.look_after()  # as another thread does while this one waits for the database
-        return echo(environ, start_response)
+        return echo(environ)
 
     front = Front(slow, Limits(), longest_body=100)
     front(Watcher(scope("GET", b"/readyz"), protocol))
@@ -386,9 +387,9 @@ def test_readiness_has_a_deadline_and_is_answered_once(monkeypatch):
 def test_reads_writes_and_probes_have_lanes_of_their_own(method, path, lane):
     used = []
 
-    def note(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    def note(environ: dict[str, Any]) -> HttpResponse:
         used.extend(name for name in ("reads", "writes", "probes") if getattr(front, name).at_work)
-        return echo(environ, start_response)
+        return echo(environ)
 
     front = Front(note, Limits(), longest_body=100)
     ask(front, method, path)
