@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import InternalError, OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, connection
 from psycopg import errors as postgres
 
 from core.errors import Busy, Unavailable
@@ -47,13 +47,33 @@ def unavailable_from(error: Exception) -> Unavailable | None:
 def failure_in_words(error: Exception) -> str:
     """Return what an operator of a command is told of a failed statement, and what to do."""
     text = " ".join(str(error).split())
-    if isinstance(error.__cause__, CONTENTION):
-        return (
-            f"Somebody else holds what this needs and did not let go of it in time ({text})."
-            " What was not committed is rolled back. Run it again later; DATABASE_COMMAND_LOCK_TIMEOUT_MS"
-            " says how long it waits."
-        )
+    match error.__cause__:
+        case cause if isinstance(cause, CONTENTION):
+            return (
+                f"Somebody else holds what this needs and did not let go of it in time ({text})."
+                " What was not committed is rolled back. Run it again later; DATABASE_COMMAND_LOCK_TIMEOUT_MS"
+                " says how long it waits."
+            )
+        case postgres.ReadOnlySqlTransaction():
+            return (
+                f"The database accepts no changes ({text}). Nothing that was not committed is kept. Run it"
+                " again when the server accepts writes, or let DATABASE_URL name the one that does."
+            )
+        case postgres.QueryCanceled():
+            return f"The database ended a statement ({text}). What was not committed is rolled back."
+        case postgres.DiskFull():
+            return (
+                f"The disk of the database is full ({text}). What was not committed is rolled back. Free"
+                " space, then run it again."
+            )
     return f"The database server cannot be reached: {text}"
+
+
+def is_failure_of_server(error: Exception) -> bool:
+    """Say whether the database, not the command, is the reason of an error."""
+    if isinstance(error, InternalError):
+        return isinstance(error.__cause__, postgres.ReadOnlySqlTransaction)
+    return isinstance(error, OperationalError | InterfaceError)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NoReturn
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError
+from django.db import Error as DatabaseFailure
 from tqdm import tqdm
 
 from core.errors import DomainError
@@ -29,7 +29,7 @@ from core.imports.runs import ImportOrder, NothingToResume
 from core.tenancy.callers import TenantRecord
 from core.tenancy.models import Tenant
 from core.timestamps import format_time
-from core.unavailability import failure_in_words
+from core.unavailability import failure_in_words, is_failure_of_server
 
 ALL_APPLIED, SOME_REFUSED, NOTHING_DONE = 0, 1, 2
 MEANING = {
@@ -294,7 +294,9 @@ class ImportCommand(BaseCommand):
             return
         except DomainError as error:
             self._fail(error.code, error.message, as_json=options["json"])
-        except OperationalError as error:
+        except DatabaseFailure as error:
+            if not is_failure_of_server(error):
+                raise
             self._fail("server_failed", failure_in_words(error), as_json=options["json"])
         except KeyboardInterrupt:
             self._fail("stopped", "Stopped before anything was done.", as_json=options["json"])
@@ -436,7 +438,9 @@ class ExportCommand(BaseCommand):
                 )
         except DomainError as error:
             raise CommandError(error.message, returncode=NOTHING_DONE) from error
-        except OperationalError as error:
+        except DatabaseFailure as error:
+            if not is_failure_of_server(error):
+                raise
             raise CommandError(failure_in_words(error), returncode=NOTHING_DONE) from error
         self.stderr.write(f"{count:,} {self.kind.noun} exported.", self.style.SUCCESS)
 

@@ -2,12 +2,11 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from catalog.tree import locked_tree
 from catalog.tree_checks import tree_problems
 from core.tenancy.models import Tenant
-from core.unavailability import failure_in_words
 
 MOST_SHOWN = 50
 
@@ -25,10 +24,7 @@ class Command(BaseCommand):
             tenants = tenants.filter(name=options["tenant"])
             if not tenants:
                 raise CommandError(f"There is no tenant {options['tenant']}.")
-        try:
-            left = sum(self.check_tree(tenant, fixes=options["fix"]) for tenant in tenants)
-        except OperationalError as error:
-            raise CommandError(failure_in_words(error)) from error
+        left = sum(self.check_tree(tenant, fixes=options["fix"]) for tenant in tenants)
         if left:
             raise CommandError(
                 f"{left} categories are in a wrong place. Run again with --fix to repair them."

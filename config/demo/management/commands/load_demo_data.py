@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
-from django.db import OperationalError
 
 from config.demo.calendar import TODAY_OF_DATA
 from config.demo.loading import load_demo_shop, shop_calendar
@@ -17,7 +16,6 @@ from config.demo.source import DemoDataMissing
 from core.imports.merge import Tally
 from core.imports.progress import RowProgress
 from core.tenancy.models import Tenant
-from core.unavailability import failure_in_words
 
 WELL_KNOWN = (
     "The demo shop has logins that everybody knows, admin/admin among them. Set DEBUG=1 on your own machine, "
@@ -69,8 +67,6 @@ class Command(BaseCommand):
             )
         except (DemoDataMissing, NameTaken) as error:
             raise CommandError(str(error)) from error
-        except OperationalError as error:
-            raise CommandError(failure_in_words(error)) from error
         self.report(load, tenant, monotonic() - started)
 
     def report(self, load: Load, tenant: str, seconds: float) -> None:
