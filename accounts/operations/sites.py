@@ -54,7 +54,8 @@ def change_site(*, tenant_id: int, code: str, change: Callable[[Site], Change], 
 @transaction.atomic
 def delete_site(*, tenant_id: int, code: str) -> None:
     """Delete the site. Raises NotFound, DefaultSiteRequired, and SiteInUse when segments belong to it."""
-    site = locked_site(tenant_id, code)
+    lock_sites(tenant_id)
+    site = locked_site(tenant_id, code, for_deletion=True)
     if site.is_default:
         raise DefaultSiteRequired("The default site cannot be deleted.")
     try:
@@ -69,8 +70,10 @@ def lock_sites(tenant_id: int) -> None:
     Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
 
 
-def locked_site(tenant_id: int, code: str) -> Site:
-    site = Site.objects.select_for_update(of=("self",)).filter(tenant=tenant_id, code=code).first()
+def locked_site(tenant_id: int, code: str, *, for_deletion: bool = False) -> Site:
+    """Lock the site until commit; rows that refer to it wait for a deletion only. Raises NotFound."""
+    sites = Site.objects.select_for_update(of=("self",), no_key=not for_deletion)
+    site = sites.filter(tenant=tenant_id, code=code).first()
     if site is None:
         raise NotFound(f"There is no site {code}.", resource_id=code)
     return site

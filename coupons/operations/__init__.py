@@ -1,5 +1,6 @@
 from coupons.operations.bulk import upsert_coupons
 from coupons.operations.coupons import (
+    accept_any,
     create_coupon,
     delete_coupon,
     find_coupon,
@@ -13,6 +14,7 @@ from coupons.operations.referrals import create_referral_coupon, referral_coupon
 from coupons.operations.settings import change_settings
 
 __all__ = [
+    "accept_any",
     "Redeemed",
     "change_settings",
     "create_coupon",

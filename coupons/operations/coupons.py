@@ -23,6 +23,10 @@ def settings_of(tenant_id: int) -> CouponSettings:
     return CouponSettings.objects.filter(tenant=tenant_id).first() or CouponSettings(tenant_id=tenant_id)
 
 
+def accept_any(version: int) -> None:
+    """The check of a writer who names no version."""
+
+
 @transaction.atomic
 def create_coupon(*, tenant_id: int, body: CouponBody, at: datetime, is_referral: bool = False) -> Coupon:
     """Create a coupon; without a code it gets a generated one.
@@ -52,17 +56,24 @@ def create_coupon(*, tenant_id: int, body: CouponBody, at: datetime, is_referral
 
 @transaction.atomic
 def revise_coupon(
-    *, tenant_id: int, code: str, revise: Callable[[CouponBody], CouponBody], at: datetime
+    *,
+    tenant_id: int,
+    code: str,
+    revise: Callable[[CouponBody], CouponBody],
+    at: datetime,
+    check: Callable[[int], None] = accept_any,
 ) -> Coupon:
     """Replace a coupon by what `revise` makes of the stored one; its code and its use stay.
 
     `revise` is called twice: on what is read first, to lock the segments and categories that it names, and
-    on the locked coupon. A restriction to a segment or category that was deleted meanwhile may stay. Raises
-    CouponNotFound, VersionConflict, InvalidTerms and whatever `revise` raises.
+    on the locked coupon, whose version is handed to `check` before. A restriction to a segment or category
+    that was deleted meanwhile may stay. Raises CouponNotFound, VersionConflict, InvalidTerms and whatever
+    `revise` and `check` raise.
     """
     coupon = find_coupon(tenant_id, code)
     known = look_up(tenant_id, [revise(stored_body(coupon))])
     coupon = lock_coupon(coupon.pk, code)
+    check(coupon.version)
     stored = stored_body(coupon)
     body = revise(stored)
     check_version(coupon, body.expected_version)
@@ -82,9 +93,11 @@ def revise_coupon(
     return coupon
 
 
-def replace_coupon(*, tenant_id: int, code: str, body: CouponBody, at: datetime) -> Coupon:
+def replace_coupon(
+    *, tenant_id: int, code: str, body: CouponBody, at: datetime, check: Callable[[int], None] = accept_any
+) -> Coupon:
     """Replace everything about a coupon but its code and its use; raises as `revise_coupon` does."""
-    return revise_coupon(tenant_id=tenant_id, code=code, revise=lambda stored: body, at=at)
+    return revise_coupon(tenant_id=tenant_id, code=code, revise=lambda stored: body, at=at, check=check)
 
 
 @transaction.atomic

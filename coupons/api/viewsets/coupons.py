@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
@@ -5,6 +7,7 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_READ, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
 from core.api import parameters
+from core.api.conditional import check_if_match
 from core.api.errors import json_response
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
@@ -18,8 +21,10 @@ from coupons.bodies import CouponBody, ResourceLocation, patched_document
 from coupons.codes import has_code
 from coupons.errors import CouponNotFound
 from coupons.operations import (
+    accept_any,
     create_coupon,
     delete_coupon,
+    find_coupon,
     locked_version,
     replace_coupon,
     revise_coupon,
@@ -33,6 +38,7 @@ class CouponViewSet(CouponServiceViewSet):
     tag = "Coupon Management"
     resource = COUPONS
     created = ResourceLocation
+    check_version: Callable[[int], None] = staticmethod(accept_any)
 
     @operation(
         "GET-coupon-list-specified-coupons", scopes=(COUPON_MANAGE, COUPON_READ), parameters=(SHOW_DELETED,)
@@ -90,6 +96,19 @@ class CouponViewSet(CouponServiceViewSet):
     def locked_version(self) -> int | None:
         return locked_version(tenant_id=self.caller.tenant.id, code=self.kwargs["code"])
 
+    def handle_if_match(
+        self, handler: Callable[..., HttpResponse], request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Compare the version once before the body is read, and again by the operation, on the locked coupon.
+
+        The operation locks the categories and segments that the body names before the coupon.
+        """
+        if self.action == "destroy":
+            return super().handle_if_match(handler, request, *args, **kwargs)
+        self.check_version = partial(check_if_match, request.META["HTTP_IF_MATCH"])
+        self.check_version(find_coupon(self.caller.tenant.id, self.kwargs["code"]).version)
+        return handler(request, *args, **kwargs)
+
     @operation(
         "PUT-coupon-update-coupon",
         scopes=(COUPON_MANAGE,),
@@ -105,7 +124,9 @@ class CouponViewSet(CouponServiceViewSet):
                 raise MalformedBody("The body must be an object.")
             return self.patched_response(code, change)
         body = read_body(CouponBody, self.sent_body())
-        replace_coupon(tenant_id=self.caller.tenant.id, code=code, body=body, at=self.at)
+        replace_coupon(
+            tenant_id=self.caller.tenant.id, code=code, body=body, at=self.at, check=self.check_version
+        )
         return HttpResponse(status=200)
 
     @operation(
@@ -135,5 +156,7 @@ class CouponViewSet(CouponServiceViewSet):
         def revise(stored: CouponBody) -> CouponBody:
             return read_body(CouponBody, apply_patch(patched_document(stored), change, protected=()))
 
-        revise_coupon(tenant_id=self.caller.tenant.id, code=code, revise=revise, at=self.at)
+        revise_coupon(
+            tenant_id=self.caller.tenant.id, code=code, revise=revise, at=self.at, check=self.check_version
+        )
         return HttpResponse(status=200)

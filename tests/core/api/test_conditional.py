@@ -9,11 +9,14 @@ import pytest
 from django.db import connection
 from django.http import HttpResponse
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from accounts.identity import scopes
 from core.api.conditional import document_with_tag
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
+from coupons.api.viewsets import coupons as coupon_views
+from coupons.operations import find_coupon
 from tests.factories.accounts import (
     ContactAssignmentFactory,
     CustomerFactory,
@@ -136,6 +139,43 @@ def test_errors_have_the_shape_of_the_service(api, documents):
     assert (coupon["status"], coupon["type"]) == (412, "precondition_failed")
     segment = api.delete(documents["segment"], headers={"If-Match": '"17"'}).json()
     assert (segment["code"], segment["status"]) == (412, "Precondition Failed")
+
+
+def test_a_change_of_a_coupon_locks_segments_before_the_coupon_and_compares_then(api, documents):
+    tag = api.get(documents["coupon"])["ETag"]
+    change = {"segmentRestricted": True, "restrictions": {"segments": ["gold"]}}
+    with CaptureQueriesContext(connection) as statements:
+        answer = api.patch(documents["coupon"], change, headers={"If-Match": tag})
+    assert answer.status_code == 200, answer.content
+    locked = [
+        next(table for table in ("segments_segment", "coupons_coupon") if table in statement["sql"])
+        for statement in statements
+        if "FOR UPDATE" in statement["sql"] or "FOR KEY SHARE" in statement["sql"]
+    ]
+    assert "segments_segment" in locked
+    assert "coupons_coupon" in locked
+    assert "segments_segment" not in locked[locked.index("coupons_coupon") :]
+
+
+def test_a_coupon_that_was_changed_since_the_first_look_is_refused(api, documents, monkeypatch):
+    tag = api.get(documents["coupon"])["ETag"]
+
+    def change_and_find(*arguments):
+        coupon = find_coupon(*arguments)
+        type(coupon).objects.filter(pk=coupon.pk).update(version=coupon.version + 1)
+        return coupon
+
+    monkeypatch.setattr(coupon_views, "find_coupon", change_and_find)
+    refused = api.patch(documents["coupon"], {"name": "New"}, headers={"If-Match": tag})
+    assert refused.status_code == 412
+
+
+def test_a_change_of_a_site_lets_rows_refer_to_it(api, documents):
+    with CaptureQueriesContext(connection) as statements:
+        assert api.patch(documents["site"], {"name": "New"}).status_code < 300
+    locks = [row["sql"] for row in statements if "accounts_site" in row["sql"] and "FOR " in row["sql"]]
+    assert locks
+    assert all("FOR NO KEY UPDATE" in lock for lock in locks)
 
 
 def test_lists_and_bulks_take_no_if_match(api, documents):
