@@ -10,9 +10,8 @@ from django.db import Error as DatabaseFailure
 
 from config.server.embedded_postgres.errors import EmbeddedPostgresError
 from config.server.postgres.base import DatabaseUnavailable
-from core.unavailability import failure_in_words, is_failure_of_server
-
 from core.actors import act_as_command
+from core.unavailability import failure_in_words, is_failure_of_server
 
 VERSION = "0.1.0"  # as in pyproject.toml
 

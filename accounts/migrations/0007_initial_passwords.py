@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Whether staff chose a customer's password. The constant default rewrites no row."""
 
-    dependencies = [("accounts", "0005_search_words")]
+    dependencies = [("accounts", "0006_erasures")]
 
     operations = [
         migrations.AddField(
