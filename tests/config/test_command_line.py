@@ -43,7 +43,7 @@ PROJECT_COMMANDS = sorted(
     for name in find_commands(str(Path(app.path) / "management"))
 )
 NEED_NO_DATABASE = {"pg", "stop"}
-OF_THEIR_OWN = {"serve", "migrate", "reset_database"}  # which have to live with any state of the database
+OF_THEIR_OWN = {"serve", "work", "migrate", "reset_database"}  # which have to live with any state of the database
 FAILURES = [
     (OperationalError, postgres.LockNotAvailable, "did not let go of it in time"),
     (OperationalError, postgres.AdminShutdown, "The database server cannot be reached"),
@@ -58,7 +58,7 @@ def words_for(name: str, file: Path) -> list[str]:
     parser = command.create_parser("manage.py", name)
     words: list[str] = []
     for action in parser._actions:
-        if action.option_strings and not action.required:
+        if (action.option_strings and not action.required) or action.nargs in {"*", "?"}:
             continue
         if action.dest == "file":
             value = str(file)

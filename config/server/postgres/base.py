@@ -77,9 +77,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Whether a server that only reads is of no use."""
         return self.settings_dict["OPTIONS"].get("target_session_attrs") in {"read-write", "primary"}
 
-    def get_connection_params(self) -> dict[str, Any]:
-        return {**super().get_connection_params(), "cursor_factory": Cursor}
-
     def _savepoint_rollback(self, sid: str) -> None:
         super()._savepoint_rollback(sid)
         self.connection.attributed = None  # what was set since the savepoint is undone
@@ -103,7 +100,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return cursor.fetchone()[0]
 
     def _connect(self, conn_params: dict[str, Any]) -> Any:
-        return super().get_new_connection(conn_params)
+        connection = super().get_new_connection(conn_params)
+        connection.cursor_factory = Cursor
+        return connection
 
     def _wait_for_server(self, conn_params: dict[str, Any], patience: float) -> Any:
         """Connect as soon as the server accepts connections; refusals are final."""
