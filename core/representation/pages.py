@@ -120,7 +120,9 @@ def fetch_page(
     if page.sort:
         keys, sort_needs = representation.sort_keys(page.sort, page.languages)
         needs = needs | sort_needs
-    keys = [*(keys or order), representation.row_key]
+    keys = keys or list(order)
+    if not keys or keys[-1].sql != representation.row_key.sql:
+        keys = [*keys, representation.row_key]
     backwards = page.before is not None
     cursor_text = page.after if page.after is not None else page.before
     where = list(conditions)

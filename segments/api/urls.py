@@ -1,6 +1,7 @@
 """The addresses of the customer segment service. Fixed words come before the ids that they resemble."""
 
 from core.api.routes import describe_argument, route
+from segments.api.viewsets.changes import ChangeViewSet
 from segments.api.viewsets.customers import CustomerAssignmentViewSet, LegalEntityCustomerViewSet
 from segments.api.viewsets.items import ItemAssignmentViewSet
 from segments.api.viewsets.segments import SegmentViewSet
@@ -26,6 +27,8 @@ urlpatterns = [
     route(f"{SEGMENTS}/items", ItemAssignmentViewSet, get="list_across"),
     route(f"{SEGMENTS}/items/category-trees", ItemAssignmentViewSet, get="category_trees"),
     route(SEGMENT, SegmentViewSet, get="retrieve", put="update", patch="partial_update", delete="destroy"),
+    route("customer-segment/<tenant>/changes", ChangeViewSet, get="list"),
+    route(f"{SEGMENT}/history", ChangeViewSet, get="history"),
     route(CUSTOMERS, CustomerAssignmentViewSet, get="list"),
     route(f"{CUSTOMERS}/search", CustomerAssignmentViewSet, post="search"),
     route(f"{CUSTOMERS}/bulk", CustomerAssignmentViewSet, put="bulk_update", delete="bulk_destroy"),

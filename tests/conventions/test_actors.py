@@ -125,7 +125,7 @@ def test_a_write_is_recorded_as_its_callers(
     assert answer.status_code < 300, answer.content
     changed = differing(before, recorded_rows())
     changes = list(Change.objects.filter(id__gt=last))
-    assert changed
+    assert changed, answer.content
     assert changed - tables_of(changes) == set()
     for row in changes:
         assert (row.actor_type, row.actor_id if actor[1] else None) == actor

@@ -1,0 +1,132 @@
+from collections.abc import Sequence
+from functools import partial
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from accounts.identity.scopes import SEGMENT_READ
+from core.api import parameters
+from core.api.parameters import query_parameter
+from core.api.schema import operation
+from core.errors import InvalidInput
+from core.representation.pages import KeyPartitions
+from core.representation.representations import SortKey
+from core.sql.composition import Sql, param, sql
+from core.sql.fetching import fetch_rows
+from core.timestamps import parse_time
+from segments.api.viewsets.base import SegmentServiceViewSet
+from segments.changes import CHANGE, OF_SEGMENT, keys_ever, of_member, shown_objects
+from segments.errors import SegmentNotFound
+
+READ = (SEGMENT_READ,)
+NEWEST_FIRST = (SortKey(Sql("change.id"), "bigint", descending=True),)
+FILTERS = {
+    "actorType": "change.actor_type = {value}",
+    "actorId": "change.actor_id = {value}",
+    "sourceType": "change.source_type = {value}",
+    "sourceId": "change.source_id = {value}",
+    "objectType": "change.object = {value}",
+    "objectId": "change.external_id = {value}",
+    "kind": "change.kind = {value}",
+}
+WINDOW = {"from": "change.at >= {value}", "to": "change.at <= {value}"}
+DESCRIPTIONS = {
+    "actorType": "Only changes by a client, customer, anonymous, staff, command, rule or sql.",
+    "actorId": "Only changes by this client, customer, member of staff or command.",
+    "sourceType": "Only changes on this kind of occasion: request, admin, import, undo-import, paste.",
+    "sourceId": "Only changes of this request or import.",
+    "objectType": "Only changes of this kind of object, such as segment, segment-customer or coupon.",
+    "objectId": "Only changes of the object with this id; members and items have that of their segment.",
+    "kind": "Only what was created, updated or deleted.",
+    "from": "Only changes since this instant.",
+    "to": "Only changes up to this instant.",
+}
+
+
+class ChangeViewSet(SegmentServiceViewSet):
+    """The history of segments, and of everything."""
+
+    tag = "History"
+    resource = CHANGE
+
+    @operation(
+        "GET-customer-segment-retrieve-history",
+        scopes=READ,
+        reads="list",
+        parameters=(
+            query_parameter("customerId", "Only changes of this member."),
+            query_parameter("legalEntityId", "Only changes of the member for this legal entity."),
+        ),
+    )
+    def history(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
+        """List the changes of a segment, its customers and its items, newest first.
+
+        Also of a segment that is gone. With `customerId`, those that touched this member.
+        """
+        query = request.query_params
+        customer, entity = (parameters.text(query, name) for name in ("customerId", "legalEntityId"))
+        segments = self.keys_ever("segments_segment", "segment", segment_id)
+        if customer:
+            condition = of_member(
+                self.caller.tenant.id,
+                segments,
+                self.keys_ever("accounts_customer", "customer", customer),
+                self.keys_ever("accounts_legalentity", "legal-entity", entity) if entity else None,
+            )
+            return self.changes_response([condition], segment_id)
+        if entity:
+            raise InvalidInput("Send customerId together with legalEntityId.", field="customerId")
+        conditions = [
+            self.tenant_condition("change"),
+            sql("change.key = ANY({segments})", segments=segments),
+        ]
+        return self.changes_response(conditions, segment_id, parts=of_objects(OF_SEGMENT))
+
+    @operation(
+        "GET-customer-segment-retrieve-changes",
+        scopes=READ,
+        reads="list",
+        parameters=[query_parameter(name, text) for name, text in DESCRIPTIONS.items()],
+    )
+    def list(self, request: Request, tenant: str) -> HttpResponse:
+        """List all changes, newest first.
+
+        Changes of coupons, customers and others need the scope that reads these.
+        """
+        query = request.query_params
+        shown = param(shown_objects(self.caller.scopes), "text[]")
+        conditions = [self.tenant_condition("change"), sql("change.object = ANY({shown})", shown=shown)]
+        for name, condition in FILTERS.items():
+            if value := parameters.text(query, name):
+                conditions.append(sql(condition, value=param(value)))
+        for name, condition in WINDOW.items():
+            if value := parameters.text(query, name):
+                conditions.append(sql(condition, value=param(parse_time(value, field=name))))
+        return self.page_response(CHANGE, conditions, order=NEWEST_FIRST)
+
+    def keys_ever(self, table: str, object_name: str, external_id: str) -> Sql:
+        return keys_ever(
+            self.caller.tenant.id, table=Sql(table), object_name=object_name, external_id=external_id
+        )
+
+    def changes_response(
+        self, conditions: Sequence[Sql], segment_id: str, parts: KeyPartitions | None = None
+    ) -> HttpResponse:
+        return self.page_response(
+            CHANGE,
+            conditions,
+            order=NEWEST_FIRST,
+            parts=parts,
+            when_empty=partial(self.require_segment_ever, segment_id),
+        )
+
+    def require_segment_ever(self, segment_id: str) -> None:
+        """Raise SegmentNotFound unless there is this segment, or was."""
+        keys = self.keys_ever("segments_segment", "segment", segment_id)
+        if fetch_rows(sql("SELECT {keys}", keys=keys)) == [([],)]:
+            raise SegmentNotFound(resource_id=segment_id)
+
+
+def of_objects(names: tuple[str, ...]) -> KeyPartitions:
+    """Return the partitions of changes by what changed."""
+    return KeyPartitions("object", sql("unnest({names})", names=param(list(names), "text[]")))

@@ -1,0 +1,158 @@
+"""The history of a segment and of its members, and the changes of everything."""
+
+import pytest
+from django.contrib.auth.hashers import make_password
+
+from accounts.identity.scopes import (
+    COUPON_READ,
+    CUSTOMER_READ,
+    SEGMENT_MANAGE,
+    SEGMENT_READ,
+    SEGMENT_READ_OWN,
+)
+from accounts.models import Customer
+from core.actors import Actor, ActorType, acting_as
+from core.journal.models import Change
+from segments.models import CustomerAssignment, Segment
+from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
+from tests.factories.coupons import CouponFactory
+from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+
+SEGMENTS = "/customer-segment/acme/segments"
+CHANGES = "/customer-segment/acme/changes"
+ADA = Actor(ActorType.STAFF, "ada", "Ada L.", "admin", "r1")
+
+
+@pytest.fixture
+def reader(service_api):
+    return service_api(SEGMENT_READ)
+
+
+@pytest.fixture
+def gold(site):
+    return SegmentFactory(site=site, external_id="gold", name={"en": "Gold"})
+
+
+def shown(answer, *names):
+    assert answer.status_code == 200, answer.content
+    return [tuple(row.get(name) for name in names) for row in answer.json()]
+
+
+def test_a_segment_tells_its_changes_and_those_of_its_members(reader, tenant, gold):
+    customers = [CustomerFactory(tenant=tenant, external_id=f"C{n}") for n in (1, 2)]
+    with acting_as(ADA):
+        CustomerAssignment.objects.bulk_create(
+            CustomerAssignment(tenant=tenant, segment=gold, customer=customer) for customer in customers
+        )
+        Segment.objects.filter(pk=gold.pk).update(name={"en": "Golden"}, version=2)
+    answer = reader.get(f"{SEGMENTS}/gold/history")
+    assert shown(answer, "kind", "object", "count", "members") == [
+        ("updated", {"type": "segment", "id": "gold"}, 1, None),
+        ("created", {"type": "segment-customer", "id": "gold"}, 2, ["C1", "C2"]),
+        ("created", {"type": "segment", "id": "gold"}, 1, None),
+    ]
+    renamed = answer.json()[0]
+    assert (renamed["before"], renamed["after"]) == (
+        {"name": {"en": "Gold"}, "metadata.version": 1},
+        {"name": {"en": "Golden"}, "metadata.version": 2},
+    )
+    assert renamed["actor"] == {"type": "staff", "id": "ada", "name": "Ada L."}
+    assert renamed["source"] == {"type": "admin", "id": "r1"}
+    assert answer.json()[2]["after"]["siteCode"] == "main"
+    assert answer.json()[2]["after"]["metadata.createdAt"] == "2026-03-04T09:30:15.250Z"
+
+
+def test_a_member_has_a_history_of_their_own(reader, tenant, gold):
+    one, two = (CustomerFactory(tenant=tenant, external_id=f"C{n}") for n in (1, 2))
+    entity = LegalEntityFactory(tenant=tenant, external_id="E1")
+    ContactAssignmentFactory(legal_entity=entity, customer=one)
+    for customer in (one, two):
+        CustomerAssignmentFactory(segment=gold, customer=customer)
+    CustomerAssignmentFactory(segment=gold, customer=one, legal_entity=entity)
+    CustomerAssignment.objects.filter(segment=gold, customer=one, legal_entity=None).delete()
+    path = f"{SEGMENTS}/gold/history"
+    assert shown(reader.get(path, customerId="C1"), "kind") == [("deleted",), ("created",), ("created",)]
+    assert shown(reader.get(path, customerId="C2"), "kind") == [("created",)]
+    assert shown(reader.get(path, customerId="C1", legalEntityId="E1"), "kind") == [("created",)]
+    assert reader.get(path, customerId="nobody").json() == []
+    assert reader.get(path, legalEntityId="E1").status_code == 400
+
+
+def test_what_is_gone_keeps_its_history_and_ids(reader, tenant, gold):
+    customer = CustomerFactory(tenant=tenant, external_id="C1")
+    CustomerAssignmentFactory(segment=gold, customer=customer)
+    Segment.objects.filter(pk=gold.pk)._raw_delete("default")
+    Customer.objects.filter(pk=customer.pk)._raw_delete("default")
+    answer = reader.get(f"{SEGMENTS}/gold/history", customerId="C1")
+    assert shown(answer, "kind", "object", "members", "cascade") == [
+        ("deleted", {"type": "segment-customer", "id": "gold"}, ["C1"], True),
+        ("created", {"type": "segment-customer", "id": "gold"}, ["C1"], False),
+    ]
+    assert answer.json()[0]["before"][0]["count"] == 1
+    assert reader.get(f"{SEGMENTS}/silver/history").status_code == 404
+
+
+def test_pages_go_back_in_time(reader, gold):
+    for version in range(2, 8):
+        Segment.objects.filter(pk=gold.pk).update(version=version)
+    seen, cursor = [], {}
+    for _ in range(4):
+        page = reader.get(f"{SEGMENTS}/gold/history", pageSize=2, **cursor)
+        seen += [row["id"] for row in page.json()]
+        cursor = {"next": page.headers.get("X-Next-Cursor")}
+    keys = Change.objects.filter(object="segment").order_by("-id").values_list("id", flat=True)
+    assert (seen, cursor) == (list(keys), {"next": None})
+
+
+@pytest.mark.parametrize("path", [f"{SEGMENTS}/gold/history", CHANGES])
+def test_a_page_takes_one_statement(reader, gold, path, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        assert len(reader.get(path).json()) >= 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"actorId": "ada"},
+        {"actorType": "staff"},
+        {"sourceType": "admin", "sourceId": "r1"},
+        {"objectType": "segment", "kind": "updated"},
+        {"objectId": "gold", "kind": "updated"},
+        {"q": "actor.id:ada"},
+        {"q": "kind:updated object.type:segment"},
+    ],
+)
+def test_changes_are_narrowed(reader, gold, query):
+    SegmentFactory(site=gold.site)
+    with acting_as(ADA):
+        Segment.objects.filter(pk=gold.pk).update(version=2)
+    assert shown(reader.get(CHANGES, **query), "kind") == [("updated",)]
+
+
+def test_changes_are_narrowed_by_time(reader, gold):
+    at = reader.get(CHANGES).json()[0]["at"]
+    assert reader.get(CHANGES, **{"from": "2100-01-01T00:00:00Z"}).json() == []
+    assert reader.get(CHANGES, to="2000-01-01T00:00:00Z").json() == []
+    assert len(reader.get(CHANGES, **{"from": at}).json()) >= 1
+    assert reader.get(CHANGES, **{"from": "yesterday"}).status_code == 400
+
+
+def test_changes_of_others_need_the_scope_that_reads_them(service_api, tenant, gold):
+    CouponFactory(tenant=tenant)
+    customer = CustomerFactory(tenant=tenant, external_id="C1")
+    Customer.objects.filter(pk=customer.pk).update(password=make_password("Correct-horse-9"))
+
+    def types(*scopes):
+        return {row["object"]["type"] for row in service_api(*scopes).get(CHANGES).json()}
+
+    assert types(SEGMENT_READ) == {"segment"}
+    assert types(SEGMENT_READ, COUPON_READ) == {"segment", "coupon"}
+    assert types(SEGMENT_MANAGE, CUSTOMER_READ) == {"segment", "customer"}
+    [change] = service_api(SEGMENT_READ, CUSTOMER_READ).get(CHANGES, objectId="C1", kind="updated").json()
+    assert (change.get("before"), change.get("after"), change["secrets"]) == (None, None, ["password"])
+
+
+def test_history_needs_the_scope_for_all(service_api, gold):
+    own = service_api(SEGMENT_READ_OWN)
+    assert own.get(f"{SEGMENTS}/gold/history").status_code == 403
+    assert own.get(CHANGES).status_code == 403
