@@ -1,4 +1,4 @@
-"""The months of the journal: made ahead of time, dropped when they are too old.
+"""The months of the journal, made ahead of time.
 
 A change whose month has no partition is stored in the default partition, so that no write ever fails for want
 of one. When the month's partition is made later, the changes move into it.
@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection, transaction
-
-from core.journal.models import Beginning
 
 MONTHS_AHEAD = 3
 PARTITIONS = """
@@ -59,20 +57,3 @@ def _make_partition(cursor: Any, name: str, start: datetime, end: datetime) -> N
     cursor.execute(
         f"ALTER TABLE journal_change ATTACH PARTITION {name} FOR VALUES FROM (%(start)s) TO (%(end)s)", bounds
     )
-
-
-def purge(before: datetime) -> list[str]:
-    """Drop the months that ended before this instant; return their names.
-
-    The journal then begins with the oldest month that is left, unless it began later.
-    """
-    limit = months_from(before, 1)[0]
-    dropped = []
-    with connection.cursor() as cursor:
-        for name in partitions(cursor):
-            if name != DEFAULT and name < NAME.format(limit):
-                cursor.execute(f"DROP TABLE {name}")
-                dropped.append(name)
-        cursor.execute(f"DELETE FROM {DEFAULT} WHERE at < %s", [limit])
-    Beginning.objects.filter(at__lt=limit).update(at=limit)
-    return dropped

@@ -25,8 +25,9 @@ from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.catalog import ProductFactory
 from tests.factories.coupons import CouponFactory
 
+HASH = make_password("Correct-horse-9")
 WRITES = [
-    (method, path, json.loads(body) if body else None)
+    (method, path, json.loads(body.replace("HASH", HASH)) if body else None)
     for method, path, body in (
         (*line.split(maxsplit=2), "")[:3]
         for line in Path(__file__).with_name("writes.txt").read_text().splitlines()
