@@ -123,7 +123,12 @@ ADMIN_INDEX = {
         "catalog.CategoryAssignment",
         "catalog.CategoryNumber",
     ],
-    "Customers": ["accounts.Customer", "accounts.LegalEntity", "accounts.ContactAssignment"],
+    "Customers": [
+        "accounts.Customer",
+        "accounts.LegalEntity",
+        "accounts.ContactAssignment",
+        "accounts.Erasure",
+    ],
     "Shop": ["tenancy.Tenant", "accounts.Site"],
     "Imports": ["imports.ImportRun", "imports.ImportReject"],
     "Background": ["background.Job"],

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
@@ -16,12 +17,14 @@ from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import Customer
 from accounts.models.customers import SEARCHED_FIELDS
 from accounts.operations.customers import change_customer, create_customer, set_customer_password
+from accounts.operations.erasure import erase_customer
 from core.admin import TenantAdmin, adopt
-from core.errors import Unavailable
+from core.errors import DomainError, Unavailable
 from core.search import in_order, matching
 from core.unavailability import contention_as_refusal
 
 MOST_EMAILS = 100
+MOST_ERASED = 100
 
 
 @admin.register(Customer)
@@ -35,7 +38,7 @@ class CustomerAdmin(TenantAdmin):
     search_fields = ("external_id",)
     search_help_text = "The beginnings of words of the number, name, company and e-mail, in any order."
     ordering = ("-id",)
-    actions = ("send_reset_tokens",)
+    actions = ("send_reset_tokens", "erase_selected")
     readonly_fields = ("last_login_at", "version", "created_at", "modified_at")
     fieldsets = (
         (None, {"fields": ("external_id", "email", "title", "first_name", "middle_name", "last_name")}),
@@ -140,6 +143,43 @@ class CustomerAdmin(TenantAdmin):
         for customer in customers:
             send_reset_token(customer, at=timezone.now())
         self.message_user(request, f"E-mails to {len(customers)} of the selected customers are on their way.")
+
+    @admin.action(description="Erase personal data of selected customers", permissions=["delete"])
+    def erase_selected(self, request: HttpRequest, queryset: QuerySet) -> TemplateResponse | None:
+        """Ask, then erase the customers, each in a transaction of its own."""
+        selected = list(queryset.order_by("pk")[: MOST_ERASED + 1])
+        if len(selected) > MOST_ERASED:
+            text = f"Select at most {MOST_ERASED} customers; nobody was erased."
+            self.message_user(request, text, messages.ERROR)
+            return None
+        if not request.POST.get("post"):
+            context = {
+                **self.admin_site.each_context(request),
+                "title": "Erase personal data?",
+                "opts": self.opts,
+                "customers": selected,
+                "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
+            }
+            return TemplateResponse(request, "admin/accounts/erase_selected.html", context)
+        erased = 0
+        try:
+            with contention_as_refusal():
+                for customer in selected:
+                    erase_customer(
+                        tenant_id=customer.tenant_id,
+                        external_id=customer.external_id,
+                        requested_by=f"staff {request.user.get_username()}",
+                        at=timezone.now(),
+                    )
+                    erased += 1
+        except DomainError as refused:
+            self.message_user(
+                request, f"Erased {erased} of {len(selected)}: {refused.message}", messages.ERROR
+            )
+        else:
+            noun = "customer" if erased == 1 else "customers"
+            self.message_user(request, f"Erased {erased} {noun}.", messages.SUCCESS)
+        return None
 
     def has_reset_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("accounts.change_customer")

@@ -62,6 +62,12 @@ EMAILS = UniqueValues(
     holders="SELECT email AS value, external_id AS id FROM accounts_customer WHERE tenant_id = %(tenant)s",
 )
 
+WRITER = TableWriter(
+    CUSTOMERS,
+    read_customer,
+    remove=Removal(remove_customers, tables={"accounts_customer": Rows.OF_TENANT}),
+    changed=announce_revocation,
+)
 CUSTOMER_FILES = ImportResource(
     name="customers",
     noun="customers",
@@ -87,12 +93,7 @@ CUSTOMER_FILES = ImportResource(
         Column("metadata.mixins", ColumnType.JSON),
         EXPECTED_VERSION,
     ),
-    writer=TableWriter(
-        CUSTOMERS,
-        read_customer,
-        remove=Removal(remove_customers, tables={"accounts_customer": Rows.OF_TENANT}),
-        changed=announce_revocation,
-    ),
+    writer=WRITER,
     export=Export(
         Representation(
             table=ANSWER.table,
@@ -129,6 +130,6 @@ CUSTOMER_FILES = ImportResource(
     ),
 )
 CUSTOMER_FILES_WITH_ERASED = replace(
-    CUSTOMER_FILES, writer=replace(CUSTOMER_FILES.writer, read=partial(read_customer, allows_erased=True))
+    CUSTOMER_FILES, writer=replace(WRITER, read=partial(read_customer, allows_erased=True))
 )
 """The same, when an operator says that customers who were erased may come back."""

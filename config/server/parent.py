@@ -37,7 +37,7 @@ class Parent(MPServer):
             if self.reload_signal:
                 self._reload(spawn_target, target_loader)
                 self.places = [Place() for _ in range(self.workers)]  # all workers are new
-                self.background.restart(self.workers_kill_timeout)
+                self.background.restart(float(self.workers_kill_timeout or 0))
             now = time.monotonic()
             was_late = now - self.looked_at > 2 * PAUSE + 1
             self.looked_at = now
@@ -54,7 +54,7 @@ class Parent(MPServer):
         """Stop all workers at the same time; those in the background lose nothing when they are killed."""
         self.background.ask_to_stop()
         super()._stop_workers()
-        self.background.wait_for_end(self.workers_kill_timeout)
+        self.background.wait_for_end(float(self.workers_kill_timeout or 0))
 
     def _kill_hung_workers(self, now: float, *, was_late: bool) -> None:
         for number, (worker, place) in enumerate(zip(self.wrks, self.places, strict=True)):

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
 from django.core import mail
 from django.db import connection
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from accounts.identity.models import ApiClient, ClientSecret, Session, SigningKey
 from accounts.identity.tokens.opaque import digest_of
-from accounts.models import ContactAssignment, Customer, LegalEntity, Site, User
+from accounts.models import ContactAssignment, Customer, Erasure, LegalEntity, Site, User
 from accounts.models.customers import SEARCHED_FIELDS
 from core.search import in_order, matching
 from core.tenancy.models import Tenant
@@ -668,3 +669,36 @@ def test_login_of_staff_forgives_the_failures_before_it(tenant: Tenant) -> None:
         for _ in range(4):
             login_error(browser, "staff")
         assert admin_login(browser, "staff", "correct horse battery").status_code == 302
+
+
+def test_selected_customers_are_erased_after_a_question(staff_browser: Client, tenant: Tenant) -> None:
+    ada, other = CustomerFactory(tenant=tenant, first_name="Ada"), CustomerFactory(tenant=tenant)
+    values = {"action": "erase_selected", "_selected_action": [ada.pk]}
+    asked = staff_browser.post(page("customer_changelist"), values)
+    assert "This cannot be undone" in asked.content.decode()
+    assert Customer.objects.count() == 2
+    response = staff_browser.post(page("customer_changelist"), {**values, "post": "yes"}, follow=True)
+    assert messages_of(response) == ["Erased 1 customer."]
+    assert Customer.objects.get() == other
+    assert Erasure.objects.get().requested_by == "staff staff"
+    assert not LogEntry.objects.exists()
+    assert Erasure.objects.get().pseudonym in staff_browser.get(page("erasure_changelist")).content.decode()
+
+
+def test_customers_of_another_tenant_are_not_erased(staff_browser: Client, other_tenant: Tenant) -> None:
+    theirs = CustomerFactory(tenant=other_tenant)
+    values = {"action": "erase_selected", "_selected_action": [theirs.pk], "post": "yes"}
+    staff_browser.post(page("customer_changelist"), values)
+    assert Customer.objects.get() == theirs
+
+
+def test_who_may_not_delete_customers_may_not_erase_them(tenant: Tenant) -> None:
+    user = UserFactory(tenant=tenant)
+    user.user_permissions.set(Permission.objects.filter(codename__in=["view_customer", "change_customer"]))
+    browser = Client()
+    browser.force_login(user)
+    customer = CustomerFactory(tenant=tenant)
+    values = {"action": "erase_selected", "_selected_action": [customer.pk], "post": "yes"}
+    browser.post(page("customer_changelist"), values)
+    assert Customer.objects.exists()
+    assert not Erasure.objects.exists()

@@ -129,7 +129,7 @@ def test_the_index_groups_models_as_a_merchandiser_thinks(staff_browser: Client)
     groups = staff_browser.get(reverse("admin:index")).context["app_list"]
     shown = {group["name"]: [model["object_name"] for model in group["models"]] for group in groups}
     assert shown["Segments"] == ["Segment", "CustomerAssignment", "ItemAssignment"]
-    assert shown["Customers"] == ["Customer", "LegalEntity", "ContactAssignment"]
+    assert shown["Customers"] == ["Customer", "LegalEntity", "ContactAssignment", "Erasure"]
 
 
 def test_the_page_says_whose_data_it_shows(staff_browser: Client, operator_browser: Client) -> None:

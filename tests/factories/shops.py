@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group
 from django.db import models
 
 from accounts.identity.models import AttemptCounter, ClientSecret, RefreshToken, Session, SigningKey
+from accounts.models import Erasure
 from catalog.models import CategoryNumber
 from core.background.models import Job
 from core.imports.models import ImportReject, ImportRun
@@ -87,6 +88,7 @@ class Shop:
         run = ImportRun(tenant=tenant, kind="segments", mode="upsert", started_by=mark, file_name=mark)
         self.keep(run)
         self.keep(ImportReject(run=run, line=2, reason="unknown_site", message=mark, source=mark))
+        self.keep(Erasure.objects.create(tenant=tenant, pseudonym=mark, erased_at=SOON, requested_by=mark))
         self.keep(Job.objects.create(tenant=tenant, kind="count", requested_by=mark, error=mark))
         self.keep(AttemptCounter.objects.create(subject=mark, attempts=1, resets_at=SOON))
         self.keep(

@@ -18,7 +18,7 @@ class Command(ImportCommand):
             help="create customers although their number or e-mail has been erased",
         )
 
-    def handle(self, *, allow_erased: bool, **options: Any) -> None:
-        if allow_erased:
+    def handle(self, **options: Any) -> None:
+        if options.pop("allow_erased"):
             self.kind = CUSTOMER_FILES_WITH_ERASED  # type: ignore[misc]
         super().handle(**options)
