@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from core.personal_data.pseudonyms import pseudonym_of
 from core.sql.composition import Sql, identifier, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.tenancy.identifiers import generate_id
@@ -92,20 +93,25 @@ def record_use(
     [(redemption_id,)] = fetch_rows(
         sql(
             "WITH used AS (UPDATE coupons_coupon SET redemption_count = redemption_count + 1"
-            " WHERE id = {coupon} RETURNING id)"
+            " WHERE id = {coupon} RETURNING id),"
+            # The customer may have been deleted or erased since they were read: then nothing of them is kept
+            # but the pseudonym, which counts for limits as the number does.
+            " buyer AS MATERIALIZED (SELECT id FROM accounts_customer WHERE id = {customer} FOR KEY SHARE)"
             " INSERT INTO coupons_redemption (tenant_id, external_id, coupon_id, customer_id,"
             " customer_number, legal_entity_id, order_code, idempotency_key, order_total_amount,"
             " order_total_currency, discount_amount, discount_currency, redeemed_at)"
-            # The customer may have been deleted since they were read: then only their number is kept.
-            " SELECT {tenant}, {redemption_id}, id,"
-            " (SELECT id FROM accounts_customer WHERE id = {customer} FOR KEY SHARE),"
-            " {customer_number}, {legal_entity}, {order_code}, {idempotency_key}, {total}, {total_currency},"
+            " SELECT {tenant}, {redemption_id}, id, (SELECT id FROM buyer),"
+            " CASE WHEN {is_unknown} OR EXISTS (SELECT FROM buyer) THEN {customer_number}"
+            " ELSE {pseudonym} END,"
+            " {legal_entity}, {order_code}, {idempotency_key}, {total}, {total_currency},"
             " {discount}, {discount_currency}, {at} FROM used RETURNING external_id",
             coupon=param(coupon.id),
             tenant=param(tenant_id),
             redemption_id=param(generate_id()),
             customer=param(customer.customer_id),
+            is_unknown=Sql("TRUE" if customer.customer_id is None else "FALSE"),
             customer_number=param(customer.customer_number),
+            pseudonym=param(pseudonym_of(tenant_id, customer.customer_number)),
             legal_entity=param(customer.legal_entity_id),
             order_code=param(order.order_code),
             idempotency_key=param(idempotency_key),

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
+from accounts.operations.erasure import erase_customer
 from core.errors import DomainError
 from coupons.bodies import CouponBody, PastRedemption
 from coupons.errors import CodeTaken, CouponNotRedeemable, RedemptionNotFound
@@ -298,3 +299,33 @@ def test_killed_processes_leave_rows_and_counters_that_agree(tenant):
         assert "-" in redeem(tenant.pk)
         counter, rows = stored_uses()
         assert counter == rows >= before + 11
+
+
+def test_a_redemption_beside_the_erasure_of_its_customer_keeps_no_number(tenant):
+    CustomerFactory(tenant=tenant, external_id="C1")
+    CouponFactory(tenant=tenant, code="A", max_redemptions_per_customer=1)
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            erasure = erase_customer(
+                tenant_id=tenant.pk, external_id="C1", requested_by="test", at=datetime.now(UTC)
+            )
+            redemption = pool.submit(at_once, [lambda: redeem(tenant.pk, "C1")])
+            wait_for_a_lock()
+        assert outcomes(redemption.result()) == {"redeemed": 1}
+    row = Redemption.objects.get()
+    assert (row.customer_id, row.customer_number) == (None, erasure.pseudonym)
+
+
+def wait_for_a_lock() -> None:
+    """Return when a session of this database waits for a lock."""
+    deadline = time.monotonic() + 60
+    waiting = 0
+    while not waiting:
+        assert time.monotonic() < deadline
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # which a transaction would keep
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            [waiting] = cursor.fetchone()
