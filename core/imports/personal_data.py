@@ -39,9 +39,9 @@ def of_tenant(trace: CustomerTrace) -> Sql:
 
 
 def erase(trace: CustomerTrace) -> dict[str, int]:
-    """Empty refused rows, messages and undo records that mention the customer.
+    """Empty refused rows and messages that mention the customer; delete how the assignments were before.
 
-    Undo records of the customer's assignments can no longer be put back: their customer is gone.
+    Undo is kept for assignments only, and those of this customer can no longer be put back.
     """
     rejects = execute(
         sql(
@@ -61,11 +61,9 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
     )
     changes = execute(
         sql(
-            "DELETE FROM imports_importchange WHERE {tenant}"
-            " AND ((before ->> 'customer_id') = {customer} OR {mentioned})",
+            "DELETE FROM imports_importchange WHERE {tenant} AND before ->> 'customer_id' = {customer}",
             tenant=of_tenant(trace),
             customer=param(str(trace.customer_id)),
-            mentioned=trace.mentioned_in(Sql("before::text")),
         )
     )
     return {"importRejects": rejects, "importMessages": messages, "importChanges": changes}

@@ -164,6 +164,14 @@ def test_a_command_waits_for_its_server_and_a_web_process_does_not():
     assert "CONNECTION_WAIT" not in settings()
 
 
+def test_a_background_worker_waits_for_locks_as_web_processes_do_and_for_its_server_by_itself():
+    found = settings(DATABASE_URL="postgres://h/n", SERVICE_ROLE="background", DATABASE_LOCK_TIMEOUT_MS="700")
+    assert found["OPTIONS"]["options"] == "-c temp_buffers=128MB -c lock_timeout=700"
+    assert found["OPTIONS"]["target_session_attrs"] == "read-write"
+    assert "CONNECTION_WAIT" not in found
+    assert "STATEMENT_DEADLINE" not in found
+
+
 def test_limits_of_a_command_come_from_the_environment():
     found = settings(DATABASE_TEMPORARY_MB="0", DATABASE_COMMAND_LOCK_TIMEOUT_MS="0")
     assert found["OPTIONS"] == {}
