@@ -17,6 +17,13 @@ from msgspec import Meta, Struct
 
 from accounts.models import ContactAssignment, Customer, LegalEntity, Site
 from accounts.operations.documents import Change
+from accounts.representations import (
+    CONTACT_ASSIGNMENTS,
+    CUSTOMERS,
+    DOCUMENTED_PROFILE,
+    LEGAL_ENTITIES,
+    SITES,
+)
 from core.bodies import (
     IS_ID,
     MESSAGE,
@@ -232,7 +239,9 @@ def json_value(value: Any) -> Any:
 class EmployerBody(Body):
     """What a customer says of the company that they work for."""
 
-    company_registration_id: Text100 | None = None
+    company_registration_id: Annotated[
+        Text100 | None, Meta(description="The registration number of the company.")
+    ] = None
 
 
 PREFERENCES = ("preferredLanguage", "preferredCurrency", "preferredSite")
@@ -242,6 +251,7 @@ class ProfileBody(RowBody, kw_only=True):
     """What customers say of themselves. Without preferences they get the tenant's."""
 
     model = Customer
+    documented = DOCUMENTED_PROFILE
     kept = frozenset({"email", "is_active", "is_on_hold"})
 
     email: EmailAddress | None = msgspec.field(name="contactEmail", default=None)
@@ -277,6 +287,8 @@ class ProfileBody(RowBody, kw_only=True):
 class CustomerBody(ProfileBody, kw_only=True):
     """What staff says of a customer. Absent, `active` and `onHold` stay as they are."""
 
+    documented = CUSTOMERS.documented
+
     type: Literal["CUSTOMER", "CONTACT"] | None = None
     is_active: bool | None = msgspec.field(name="active", default=None)
     is_on_hold: bool | None = msgspec.field(name="onHold", default=None)
@@ -288,46 +300,65 @@ class CustomerCreation(CustomerBody, kw_only=True):
     apart = frozenset({"password"})
 
     id: ClientId | None = None
-    password: Annotated[str, Meta(min_length=SHORTEST_PASSWORD, max_length=128)] | None = None
+    password: Annotated[
+        Annotated[str, Meta(min_length=SHORTEST_PASSWORD, max_length=128)] | None,
+        Meta(description="A first password; logins say `initialPassword` until the customer changes it."),
+    ] = None
 
 
 class LegacyAuth(Body):
     """A password hash of another system; `context` is what its algorithm needs besides."""
 
-    algorithm: Annotated[str, Meta(min_length=1, max_length=100)]
-    hash: Annotated[str, Meta(min_length=1, max_length=500)]
-    context: dict[str, str] | None = None
+    algorithm: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=100)],
+        Meta(description="The name of a verifier of LEGACY_PASSWORD_VERIFIERS."),
+    ]
+    hash: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=500)],
+        Meta(description="The hash, as the other system stored it."),
+    ]
+    context: Annotated[
+        dict[str, str] | None, Meta(description="What the algorithm needs besides, such as a salt.")
+    ] = None
 
 
 class ImportedAccount(Body):
     """The login of an imported customer, with one of the two kinds of hashes."""
 
-    email: EmailAddress
-    password_hash: Annotated[str, Meta(max_length=128)] | None = None
-    legacy_auth: LegacyAuth | None = None
+    email: Annotated[EmailAddress, Meta(description="The login.")]
+    password_hash: Annotated[
+        Annotated[str, Meta(max_length=128)] | None, Meta(description="A hash in an encoding of Django.")
+    ] = None
+    legacy_auth: Annotated[LegacyAuth | None, Meta(description="A hash of another system.")] = None
 
 
 class CustomerImport(ProfileBody, kw_only=True):
     """A customer as another system had them."""
 
-    type: Literal["CUSTOMER", "CONTACT"] | None = None
+    type: Annotated[
+        Literal["CUSTOMER", "CONTACT"] | None, Meta(description="Whether this is a mere contact.")
+    ] = None
     id: ClientId | None = None
-    account: ImportedAccount
+    account: Annotated[ImportedAccount, Meta(description="The login and the password's hash.")]
 
 
 class RetentionConfiguration(Body, kw_only=True):
     """Until when password hashes of another system are kept, and whether customers get e-mails about it."""
 
-    retention_end_date: date
-    email_reminder_date: date | None = None
-    email_notifications_enabled: bool | None = None
+    retention_end_date: Annotated[
+        date, Meta(description="The last day on which hashes of another system are accepted.")
+    ]
+    email_reminder_date: Annotated[date | None, Meta(description="The day of a reminder by e-mail.")] = None
+    email_notifications_enabled: Annotated[bool | None, Meta(description="Whether reminders are sent.")] = (
+        None
+    )
 
 
 class Credentials(Body):
     """The e-mail and the password of a login."""
 
-    email: EmailAddress
-    password: Password
+    email: Annotated[EmailAddress, Meta(description="The e-mail; the one of the sign-up.")]
+    password: Annotated[Password, Meta(description="The password; it wins over the one beside it.")]
 
 
 class SignUp(Body):
@@ -336,11 +367,15 @@ class SignUp(Body):
     The settings' AUTH_PASSWORD_VALIDATORS say which passwords are accepted.
     """
 
-    email: EmailAddress
-    password: Password
-    customer_details: ProfileBody | None = None
-    customer_address: JsonObject | None = None
-    signup: Credentials | None = None
+    email: Annotated[EmailAddress, Meta(description="The e-mail, which is the login.")]
+    password: Annotated[Password, Meta(description="The password.")]
+    customer_details: Annotated[
+        ProfileBody | None, Meta(description="What the customer says of themselves.")
+    ] = None
+    customer_address: Annotated[JsonObject | None, Meta(description="Accepted and not kept.")] = None
+    signup: Annotated[
+        Credentials | None, Meta(description="E-mail and password again, as some clients send them.")
+    ] = None
 
     @property
     def profile(self) -> Change:
@@ -381,32 +416,38 @@ def refuse_password(body: object) -> None:
 class LegalInfo(Body):
     """How a legal entity is registered."""
 
-    legal_name: Text300 | None = None
-    registration_date: Annotated[str, Meta(max_length=40)] | None = None
-    tax_registration_number: Text100 | None = None
-    registration_agency: Text300 | None = None
-    country_of_registration: Text100 | None = None
-    registration_id: Text100 | None = None
+    legal_name: Annotated[Text300 | None, Meta(description="The registered name.")] = None
+    registration_date: Annotated[
+        Annotated[str, Meta(max_length=40)] | None, Meta(description="When it was registered.")
+    ] = None
+    tax_registration_number: Annotated[Text100 | None, Meta(description="The tax number.")] = None
+    registration_agency: Annotated[Text300 | None, Meta(description="Who registered it.")] = None
+    country_of_registration: Annotated[Text100 | None, Meta(description="Where it is registered.")] = None
+    registration_id: Annotated[Text100 | None, Meta(description="The number in the register.")] = None
 
 
 class AccountLimit(Body):
     """Up to which amount a legal entity may buy."""
 
-    currency: Annotated[str, Meta(max_length=3)] | None = None
-    value: Annotated[float, Meta(ge=0, le=LARGEST_AMOUNT)] | None = None
+    currency: Annotated[
+        Annotated[str, Meta(max_length=3)] | None, Meta(description="The currency (ISO 4217).")
+    ] = None
+    value: Annotated[
+        Annotated[float, Meta(ge=0, le=LARGEST_AMOUNT)] | None, Meta(description="The amount.")
+    ] = None
 
 
 class NamedById(Body):
     """What is named by its id."""
 
-    id: Reference
+    id: Annotated[Reference, Meta(description="The id.")]
 
 
 class CustomerGroup(NamedById, kw_only=True):
     """A group of customers of a legal entity, with its name and role."""
 
-    name: JsonObject | None = None
-    role: Text100 | None = None
+    name: Annotated[JsonObject | None, Meta(description="The name by language.")] = None
+    role: Annotated[Text100 | None, Meta(description="The role of its customers.")] = None
 
 
 Named = Annotated[list[NamedById], Meta(max_length=200)]
@@ -416,6 +457,7 @@ class LegalEntityBody(RowBody, kw_only=True):
     """A company, or a subsidiary of one. Without `parentId` it has no parent."""
 
     model = LegalEntity
+    documented = LEGAL_ENTITIES.documented
     apart = frozenset({"parent_id"})
 
     name: PlainName
@@ -439,6 +481,7 @@ class ContactAssignmentBody(RowBody, kw_only=True):
     """A customer who may act for a legal entity; both exist."""
 
     model = ContactAssignment
+    documented = CONTACT_ASSIGNMENTS.documented
 
     legal_entity: NamedById
     customer: NamedById
@@ -458,38 +501,44 @@ class ContactAssignmentCreation(ContactAssignmentBody, kw_only=True):
 class SiteAddress(Body):
     """The postal address of a site's home base."""
 
-    country: Country
-    zip_code: Text20
-    street: Text200 | None = None
-    street_number: Annotated[str, Meta(max_length=50)] | None = None
-    street_appendix: Text200 | None = None
-    extra_line1: Text200 | None = None
-    extra_line2: Text200 | None = None
-    extra_line3: Text200 | None = None
-    extra_line4: Text200 | None = None
-    city: Text200 | None = None
-    state: Text100 | None = None
+    country: Annotated[Country, Meta(description="The country (ISO 3166-1).")]
+    zip_code: Annotated[Text20, Meta(description="The postal code.")]
+    street: Annotated[Text200 | None, Meta(description="The street.")] = None
+    street_number: Annotated[
+        Annotated[str, Meta(max_length=50)] | None, Meta(description="The number of the house.")
+    ] = None
+    street_appendix: Annotated[Text200 | None, Meta(description="What follows the number.")] = None
+    extra_line1: Annotated[Text200 | None, Meta(description="Another line.")] = None
+    extra_line2: Annotated[Text200 | None, Meta(description="Another line.")] = None
+    extra_line3: Annotated[Text200 | None, Meta(description="Another line.")] = None
+    extra_line4: Annotated[Text200 | None, Meta(description="Another line.")] = None
+    city: Annotated[Text200 | None, Meta(description="The town.")] = None
+    state: Annotated[Text100 | None, Meta(description="The state or province.")] = None
 
 
 class Location(Body):
     """A point on earth, in degrees."""
 
-    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
-    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    latitude: Annotated[Annotated[float, Meta(ge=-90, le=90)] | None, Meta(description="In degrees.")] = None
+    longitude: Annotated[Annotated[float, Meta(ge=-180, le=180)] | None, Meta(description="In degrees.")] = (
+        None
+    )
 
 
 class HomeBase(Body):
     """Where a site is at home."""
 
-    address: SiteAddress
-    location: Location | None = None
-    timezone: TimeZone | None = None
+    address: Annotated[SiteAddress, Meta(description="The postal address.")]
+    location: Annotated[Location | None, Meta(description="The place on the map.")] = None
+    timezone: Annotated[TimeZone | None, Meta(description="The IANA time zone, such as Europe/Berlin.")] = (
+        None
+    )
 
 
 class AssistedBuying(Body):
     """Where staff buys for customers."""
 
-    storefront_url: Text2000 | None = None
+    storefront_url: Annotated[Text2000 | None, Meta(description="The address of the storefront.")] = None
 
 
 class PatchedSite(RowBody, kw_only=True):
@@ -541,13 +590,15 @@ class PatchedSite(RowBody, kw_only=True):
 class SiteBody(PatchedSite, kw_only=True):
     """A shop front. `code` may be left out: the address has it."""
 
+    documented = SITES.documented
+
     home_base: HomeBase
 
 
 class SiteCreation(SiteBody, kw_only=True):
     """A new site, which names its code."""
 
-    code: SiteCode
+    code: Annotated[SiteCode, Meta(description="The site's code.")]
 
 
 # Results and searches
@@ -556,14 +607,14 @@ class SiteCreation(SiteBody, kw_only=True):
 class ResourceId(Body):
     """The id of what was created."""
 
-    id: str
+    id: Annotated[str, Meta(description="The id of what was created.")]
 
 
 class ImportedCustomerResult(Body, kw_only=True):
     """What became of one customer of an import; `index` counts from 0."""
 
-    index: int
-    id: str | None = None
-    code: int
-    status: str
-    message: str | None = None
+    index: Annotated[int, Meta(description="The entry's position in the body.")]
+    id: Annotated[str | None, Meta(description="The customer's number.")] = None
+    code: Annotated[int, Meta(description="The status code that the entry would have got by itself.")]
+    status: Annotated[str, Meta(description="The name of the code.")]
+    message: Annotated[str | None, Meta(description="Why the entry was refused.")] = None

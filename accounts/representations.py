@@ -16,7 +16,8 @@ def metadata(alias: str) -> dict[str, Field]:
     }
 
 
-DOCUMENTED_METADATA = {
+DOCUMENTED_METADATA: dict[str, dict[str, Any]] = {
+    "metadata": {"description": "Its version, its instants, and the addresses of its mixins' schemas."},
     "metadata.version": {"description": "Grows by one with every write."},
     "metadata.createdAt": {"description": "When the document was made."},
     "metadata.modifiedAt": {"description": "When the document was last changed."},
@@ -28,7 +29,10 @@ CONTACT_TYPES = ["PRIMARY", "BILLING", "LOGISTICS", "CONTACT"]
 
 def entity_documentation(prefix: str = "") -> dict[str, dict[str, Any]]:
     """Describe the fields of a legal entity, below the prefix."""
-    ids = {"type": "array", "items": {"type": "object", "properties": {"id": {"type": "string"}}}}
+    ids = {
+        "type": "array",
+        "items": {"type": "object", "properties": {"id": {"type": "string", "description": "The id."}}},
+    }
     described: dict[str, dict[str, Any]] = {
         "id": {"description": "The legal entity's id."},
         "name": {"description": "The legal entity's name."},
@@ -106,6 +110,7 @@ DOCUMENTED_PROFILE: dict[str, dict[str, Any]] = {
     "preferredCurrency": {"description": "The customer's currency (ISO 4217), at first the tenant's."},
     "preferredSite": {"description": "The customer's site, at first the tenant's default site."},
     "photoUrl": {"format": "uri", "description": "The address of a picture."},
+    "b2b": {"description": "What belongs to a contact of legal entities."},
     "businessModel": {"enum": ["B2B", "B2C"], "description": "B2B for contacts of legal entities."},
     "b2b.companyRegistrationId": {"description": "The registration number of the company."},
     "b2b.legalEntities": {
@@ -113,16 +118,19 @@ DOCUMENTED_PROFILE: dict[str, dict[str, Any]] = {
         "items": {
             "type": "object",
             "properties": {
-                "id": {"type": "string"},
-                "name": {"type": "string"},
-                "contactAssignmentId": {"type": "string"},
+                "id": {"type": "string", "description": "The legal entity's id."},
+                "name": {"type": "string", "description": "Its name."},
+                "contactAssignmentId": {"type": "string", "description": "The id of the assignment."},
             },
         },
         "description": "The legal entities that the customer is a contact of.",
     },
     "accounts": {
         "type": "array",
-        "items": {"type": "object", "properties": {"id": {"type": "string", "format": "email"}}},
+        "items": {
+            "type": "object",
+            "properties": {"id": {"type": "string", "format": "email", "description": "The e-mail."}},
+        },
         "description": "The customer's logins; `id` is the e-mail.",
     },
     "lastLogin": {"description": "When the customer last logged in."},
@@ -203,6 +211,8 @@ CONTACT_ASSIGNMENTS = Representation(
         **DOCUMENTED_METADATA,
         **entity_documentation("legalEntity."),
         "id": {"description": "The contact assignment's id."},
+        "legalEntity": {"description": "The legal entity."},
+        "customer": {"description": "The contact."},
         "customer.id": {"description": "The customer's number."},
         "customer.name": {"description": "The customer's first name."},
         "customer.surname": {"description": "The customer's last name."},

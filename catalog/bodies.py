@@ -344,13 +344,13 @@ class TypedReference(AssignedReference, kw_only=True):
 class AssignmentUpsertBody(Body, kw_only=True):
     """A product that belongs to a category."""
 
-    ref: AssignedReference
+    ref: Annotated[AssignedReference, Meta(description="What is assigned.")]
 
 
 class CategoryAssignmentBody(AssignmentUpsertBody, kw_only=True):
     """A product that is to be assigned to a category."""
 
-    ref: TypedReference
+    ref: Annotated[TypedReference, Meta(description="What is assigned.")]
 
 
 def read_assignment(kind: type[AssignmentUpsertBody], value: object) -> str:

@@ -35,6 +35,8 @@ ALIASES = {
 
 
 DESCRIBED: Mapping[str, Mapping[str, Any]] = {
+    "metadata": {"description": "Its version, its instants, and the addresses of its mixins' schemas."},
+    "validity": {"description": "When it is shown."},
     "metadata.createdAt": {"description": "When it was created."},
     "metadata.modifiedAt": {"description": "When it was last changed."},
     "metadata.version": {"description": "Grows by one with every change; send it back to detect conflicts."},
@@ -246,6 +248,7 @@ ASSIGNMENT = Representation(
     documented={
         "id": {"description": "The assignment's id."},
         "categoryId": {"description": "The category."},
+        "ref": {"description": "What is assigned."},
         "ref.id": {"description": "The product's id."},
         "ref.type": {"description": "What is assigned.", "enum": ["PRODUCT"]},
         "ref.localizedName": {"description": "The product's present name by language."},

@@ -75,11 +75,15 @@ NO_LANGUAGES: Final = LanguageContext(None, "en")
 class Body(Struct, rename="camel", kw_only=True):
     """The base of every body. Members are camelCase on the wire.
 
+    `documented` describes members that do not do so themselves, by their names on the wire; what clients
+    read under the same names is described in the same words.
+
     A rule over several fields is a `__post_init__` that raises ValueError; `{path}` in its sentence becomes
     the path of the object. `parts` names the member that a property reads: without it the property is empty.
     """
 
     parts: ClassVar[Mapping[str, str]] = {}
+    documented: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
 
 class Translations(dict[str, str]):
@@ -441,7 +445,23 @@ def schema_components(*kinds: type[Body]) -> dict[str, dict[str, Any]]:
     _, components = msgspec.json.schema_components(
         kinds, schema_hook=_custom_schema, ref_template="#/components/schemas/{name}"
     )
-    return {name: _in_openapi(schema) for name, schema in components.items()}
+    schemas = {name: _in_openapi(schema) for name, schema in components.items()}
+    for body in _subclasses(Body):
+        for name, member in schemas.get(body.__name__, {}).get("properties", {}).items():
+            if "description" not in member and (known := body.documented.get(name)):
+                schemas[body.__name__]["properties"][name] = _described_as(member, known["description"])
+    return schemas
+
+
+def _subclasses(kind: type[Body]) -> Iterator[type[Body]]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from _subclasses(below)
+
+
+def _described_as(schema: dict[str, Any], description: str) -> dict[str, Any]:
+    """Return the schema with a description; nothing counts beside a reference."""
+    return {**({"allOf": [schema]} if "$ref" in schema else schema), "description": description}
 
 
 def _custom_schema(kind: type[Any]) -> dict[str, Any]:

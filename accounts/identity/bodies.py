@@ -19,9 +19,11 @@ def as_written(name: str) -> str:
 class ServiceTokenRequest(Body, rename=as_written, kw_only=True):
     """The form that asks for a service token (RFC 6749, client credentials)."""
 
-    grant_type: Literal["client_credentials"]
+    grant_type: Annotated[
+        Literal["client_credentials"], Meta(description="How the client identifies itself.")
+    ]
     client_id: Annotated[str, Meta(description="Absent when HTTP Basic names the client.")] | None = None
-    client_secret: str | None = None
+    client_secret: Annotated[str | None, Meta(description="Absent when HTTP Basic names the client.")] = None
     scope: (
         Annotated[str, Meta(description="Scopes wanted, separated by blanks. Absent: all of them.")] | None
     ) = None
@@ -30,49 +32,56 @@ class ServiceTokenRequest(Body, rename=as_written, kw_only=True):
 class ServiceToken(Body, rename=as_written):
     """A service's access token."""
 
-    access_token: str
-    token_type: str
-    expires_in: int
-    session_idle_time: int
-    refresh_token: str
-    refresh_token_expires_in: int
-    scope: str
+    access_token: Annotated[str, Meta(description="The token for the header Authorization.")]
+    token_type: Annotated[str, Meta(description="Always Bearer.")]
+    expires_in: Annotated[int, Meta(description="Seconds until the access token expires.")]
+    session_idle_time: Annotated[int, Meta(description="Seconds; the same as expires_in.")]
+    refresh_token: Annotated[str, Meta(description="Always empty: ask for another token instead.")]
+    refresh_token_expires_in: Annotated[int, Meta(description="Always 0.")]
+    scope: Annotated[
+        str,
+        Meta(description="The scopes that were granted, and `tenant=` with the tenant, separated by blanks."),
+    ]
 
 
 class OAuthError(Body, rename=as_written):
     """An error of RFC 6749."""
 
-    error: str
-    error_description: str
+    error: Annotated[str, Meta(description="A name of RFC 6749.")]
+    error_description: Annotated[str, Meta(description="What is wrong, and what to do.")]
 
 
 class JsonWebKey(Body):
     """The public half of a key that signs tokens (RFC 7517)."""
 
-    kty: str
-    kid: str
-    use: str
-    alg: str
-    n: str
-    e: str
+    kty: Annotated[str, Meta(description="The kind of key: RSA.")]
+    kid: Annotated[str, Meta(description="The id of the key, as in the header of tokens.")]
+    use: Annotated[str, Meta(description="What it is for: sig.")]
+    alg: Annotated[str, Meta(description="The algorithm: RS256.")]
+    n: Annotated[str, Meta(description="The modulus (base64url).")]
+    e: Annotated[str, Meta(description="The exponent (base64url).")]
 
 
 class JsonWebKeySet(Body):
     """The keys that verify access tokens."""
 
-    keys: list[JsonWebKey]
+    keys: Annotated[list[JsonWebKey], Meta(description="The keys.")]
 
 
 class AnonymousToken(Body, rename=as_written, kw_only=True):
     """The tokens of an anonymous session."""
 
-    token_type: str
-    access_token: str
-    expires_in: int
-    refresh_token: str | None = None
-    refresh_token_expires_in: int | None = None
-    session_id: str = msgspec.field(name="sessionId")
-    scope: str
+    token_type: Annotated[str, Meta(description="Always Bearer.")]
+    access_token: Annotated[str, Meta(description="The token for the header Authorization.")]
+    expires_in: Annotated[int, Meta(description="Seconds until the access token expires.")]
+    refresh_token: Annotated[str | None, Meta(description="The token that gets the next one.")] = None
+    refresh_token_expires_in: Annotated[
+        int | None, Meta(description="Seconds until the refresh token expires.")
+    ] = None
+    session_id: Annotated[
+        str, Meta(description="The session's id, which stays when the customer logs in.")
+    ] = msgspec.field(name="sessionId")
+    scope: Annotated[str, Meta(description="The scopes of the token, separated by blanks.")]
     deprecated_access_token: Deprecated = msgspec.field(name="accessToken")
     deprecated_refresh_token: Deprecated | None = msgspec.field(name="refreshToken", default=None)
     deprecated_expires_in: DeprecatedNumber = msgspec.field(name="expiresIn")
@@ -81,12 +90,12 @@ class AnonymousToken(Body, rename=as_written, kw_only=True):
 class RefreshedCustomerToken(Body, rename=as_written, kw_only=True):
     """A customer's new tokens. The `saas_token` of the login stays good: there is no new one."""
 
-    token_type: str
-    access_token: str
-    expires_in: int
-    refresh_token: str
-    refresh_token_expires_in: int
-    session_id: str
+    token_type: Annotated[str, Meta(description="Always Bearer.")]
+    access_token: Annotated[str, Meta(description="The token for the header Authorization.")]
+    expires_in: Annotated[int, Meta(description="Seconds until the access token expires.")]
+    refresh_token: Annotated[str, Meta(description="The token that gets the next one.")]
+    refresh_token_expires_in: Annotated[int, Meta(description="Seconds until the refresh token expires.")]
+    session_id: Annotated[str, Meta(description="The session's id, which stays when the customer logs in.")]
     deprecated_access_token: Deprecated = msgspec.field(name="accessToken")
     deprecated_refresh_token: Deprecated = msgspec.field(name="refreshToken")
     deprecated_expires_in: DeprecatedNumber = msgspec.field(name="expiresIn")
@@ -106,52 +115,70 @@ class CustomerToken(RefreshedCustomerToken, rename=as_written, kw_only=True):
 class TokenDetails(Body, rename=as_written, kw_only=True):
     """What an access token says."""
 
-    token_type: str
-    expires_in: int
-    scope: str
-    session_id: str | None = msgspec.field(name="sessionId", default=None)
-    email: str | None = None
-    legal_entity_id: str | None = msgspec.field(name="legalEntityId", default=None)
+    token_type: Annotated[str, Meta(description="Always Bearer.")]
+    expires_in: Annotated[int, Meta(description="Seconds until the token expires.")]
+    scope: Annotated[str, Meta(description="The scopes of the token, separated by blanks.")]
+    session_id: Annotated[str | None, Meta(description="The session's id.")] = msgspec.field(
+        name="sessionId", default=None
+    )
+    email: Annotated[str | None, Meta(description="The customer's e-mail.")] = None
+    legal_entity_id: Annotated[
+        str | None, Meta(description="The legal entity that the customer acts for.")
+    ] = msgspec.field(name="legalEntityId", default=None)
 
 
 class LoginRequest(Body):
     """The e-mail and the password of a customer who logs in."""
 
-    email: Annotated[str, Meta(min_length=1, max_length=254)]
-    password: Annotated[str, Meta(min_length=1, max_length=200)]
+    email: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=254)], Meta(description="The customer's e-mail.")
+    ]
+    password: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=200)], Meta(description="The customer's password.")
+    ]
 
 
 class PasswordChange(Body):
     """The password that a customer has, and the one that they choose."""
 
-    current_password: Annotated[str, Meta(min_length=1, max_length=128)]
-    new_password: Annotated[str, Meta(min_length=1, max_length=128)]
+    current_password: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=128)], Meta(description="The password until now.")
+    ]
+    new_password: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=128)], Meta(description="The next one.")
+    ]
 
 
 class PasswordResetRequest(Body):
     """Whom to send a token that sets a new password. `site` is accepted and plays no part."""
 
-    email: Annotated[str, Meta(min_length=1, max_length=254)]
-    site: str | None = None
+    email: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=254)], Meta(description="The customer's e-mail.")
+    ]
+    site: Annotated[str | None, Meta(description="Accepted; plays no part.")] = None
 
 
 class PasswordReset(Body):
     """The token that came by e-mail, and the new password."""
 
-    token: Annotated[str, Meta(min_length=1, max_length=500)]
-    password: Annotated[str, Meta(min_length=1, max_length=128)]
+    token: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=500)], Meta(description="The token of the e-mail.")
+    ]
+    password: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=128)], Meta(description="The new password.")
+    ]
 
 
 class ExchangedToken(Body, rename=as_written, kw_only=True):
     """A customer's tokens for a token of an identity provider."""
 
-    subject_access_token: str
-    access_token: str
-    saas_token: str
-    refresh_token: str
-    refresh_token_expires_in: int
-    session_idle_time: int
-    token_type: str
-    expires_in: int
-    scope: str
-    session_id: str
+    subject_access_token: Annotated[str, Meta(description="The token that was exchanged.")]
+    access_token: Annotated[str, Meta(description="The token for the header Authorization.")]
+    saas_token: Annotated[str, Meta(description="Tells the shop's other services who the customer is.")]
+    refresh_token: Annotated[str, Meta(description="The token that gets the next one.")]
+    refresh_token_expires_in: Annotated[int, Meta(description="Seconds until the refresh token expires.")]
+    session_idle_time: Annotated[int, Meta(description="Seconds until an unused session ends.")]
+    token_type: Annotated[str, Meta(description="Always Bearer.")]
+    expires_in: Annotated[int, Meta(description="Seconds until the access token expires.")]
+    scope: Annotated[str, Meta(description="The scopes of the token, separated by blanks.")]
+    session_id: Annotated[str, Meta(description="The session's id, which stays when the customer logs in.")]

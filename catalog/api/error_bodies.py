@@ -10,17 +10,17 @@ from core.errors import DomainError
 
 
 class ProductErrorDetail(serializers.Serializer):
-    field = serializers.CharField()
-    type = serializers.CharField()
-    message = serializers.CharField()
+    field = serializers.CharField(help_text="The field or parameter that is wrong.")
+    type = serializers.CharField(help_text="What kind of fault it is; a stable name.")
+    message = serializers.CharField(help_text="What is wrong with it.")
 
 
 class ProductError(serializers.Serializer):
-    code = serializers.IntegerField()
-    status = serializers.CharField()
-    message = serializers.CharField()
-    productId = serializers.CharField(required=False)
-    details = ProductErrorDetail(many=True, required=False)
+    code = serializers.IntegerField(help_text="The HTTP status code.")
+    status = serializers.CharField(help_text="The name of the HTTP status.")
+    message = serializers.CharField(help_text="What is wrong, and what to do.")
+    productId = serializers.CharField(required=False, help_text="The id of the product concerned.")
+    details = ProductErrorDetail(many=True, required=False, help_text="Every fault that was found.")
 
 
 def product_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:

@@ -33,24 +33,26 @@ class SegmentError(serializers.Serializer):
 
 
 class CategoryError(serializers.Serializer):
-    code = serializers.IntegerField()
-    status = serializers.CharField()
-    message = serializers.CharField()
-    resourceId = serializers.CharField(required=False)
-    details = serializers.ListField(child=serializers.CharField())
+    code = serializers.IntegerField(help_text="The HTTP status code.")
+    status = serializers.CharField(help_text="The name of the HTTP status.")
+    message = serializers.CharField(help_text="What kind of fault it is.")
+    resourceId = serializers.CharField(required=False, help_text="The id of the resource concerned.")
+    details = serializers.ListField(
+        child=serializers.CharField(), help_text="What is wrong, a sentence for each fault."
+    )
 
 
 class TypedErrorDetail(serializers.Serializer):
-    field = serializers.CharField(required=False)
-    type = serializers.CharField()
-    message = serializers.CharField(required=False)
+    field = serializers.CharField(required=False, help_text="The field or parameter that is wrong.")
+    type = serializers.CharField(help_text="What kind of fault it is; a stable name.")
+    message = serializers.CharField(required=False, help_text="What is wrong with it.")
 
 
 class TypedError(serializers.Serializer):
-    status = serializers.IntegerField()
-    type = serializers.CharField()
-    message = serializers.CharField(required=False)
-    details = TypedErrorDetail(many=True, required=False)
+    status = serializers.IntegerField(help_text="The HTTP status code.")
+    type = serializers.CharField(help_text="What kind of fault it is; a stable name.")
+    message = serializers.CharField(required=False, help_text="What is wrong, and what to do.")
+    details = TypedErrorDetail(many=True, required=False, help_text="Every fault that was found.")
 
 
 class FaultDetail(serializers.Serializer):

@@ -189,3 +189,17 @@ def test_bodies_are_required_where_a_request_without_one_is_refused(operations):
     assert needed["PUT-customer-segment-update-items-bulk"]
     assert not needed["PUT-customer-segment-update-item"]  # an assignment may say nothing
     assert not needed["POST-customer-segment-search-segments"]
+
+
+def undescribed(schema: dict[str, Any], path: str) -> list[str]:
+    """Return the paths of the properties that have no description."""
+    found = []
+    for name, member in schema.get("properties", {}).items():
+        found += [f"{path}.{name}"] if not member.get("description") else []
+        found += undescribed(member, f"{path}.{name}")
+    return found + (undescribed(schema["items"], f"{path}[]") if "items" in schema else [])
+
+
+def test_every_property_is_described(document):
+    components = document["components"]["schemas"].items()
+    assert [missing for name, component in components for missing in undescribed(component, name)] == []
