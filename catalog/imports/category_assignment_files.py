@@ -9,6 +9,7 @@ from catalog.representations import ASSIGNMENT
 from core.bodies import Reference, read_body
 from core.imports.columns import Column
 from core.imports.merge_statements import Mode
+from core.imports.other_names import STAND_IN, as_stored, other_name
 from core.imports.resources import Export, ImportResource, TableWriter
 from core.representation.fields import Nested, Text
 from core.representation.representations import Representation
@@ -24,18 +25,25 @@ class AssignmentRow(AssignmentUpsertBody, kw_only=True):
 
 def read_category_assignment(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     """Return the row as CATEGORY_ASSIGNMENTS takes it; no version is expected, as there are none."""
+    reference = body.get("ref")
+    code = other_name(reference, "code", instead_of="id") if isinstance(reference, Mapping) else None
+    if code and isinstance(reference, Mapping):
+        body = {**body, "ref": {**reference, "id": STAND_IN}}
     row = read_body(AssignmentRow, body)
-    return (None, generate_id(), row.category_id, row.ref.id)
+    return (None, generate_id(), row.category_id, None if code else row.ref.id, code)
 
 
 def key_of(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
     """Return what names the assignment of a refused row; None when a part of it cannot be read."""
     reference = body.get("ref")
-    product = reference.get("id") if isinstance(reference, Mapping) else None
-    category = body.get("categoryId")
+    category, name, product = body.get("categoryId"), "product", None
+    if isinstance(reference, Mapping):
+        product = reference.get("id")
+        if product is None:
+            name, product = "product_code", as_stored(reference.get("code"))
     if not (isinstance(category, str) and category and isinstance(product, str) and product):
         return None
-    return {"category": category, "product": product}
+    return {"category": category, name: product}
 
 
 PRODUCTS_IN_CATEGORIES = ImportResource(
@@ -43,7 +51,8 @@ PRODUCTS_IN_CATEGORIES = ImportResource(
     noun="products in categories",
     columns=(
         Column("categoryId", is_required=True, is_id=True),
-        Column("ref.id", is_required=True, is_id=True, note="the product's id"),
+        Column("ref.id", is_required=True, is_id=True, note="the product's id", alternative="ref.code"),
+        Column("ref.code", note="instead of ref.id", is_exported=False),
         Column("ref.type", note="PRODUCT, or nothing", is_exported=False),
     ),
     writer=TableWriter(CATEGORY_ASSIGNMENTS, read_category_assignment, key_of=key_of),

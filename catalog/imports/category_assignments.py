@@ -2,7 +2,7 @@
 
 from catalog.models import CategoryAssignment
 from catalog.subtrees import is_category
-from core.imports.merge_specs import MergeSpec, Reference
+from core.imports.merge_specs import MergeSpec, OtherName, Reference
 from core.sql.upserts import UpsertTarget
 
 CATEGORY_ASSIGNMENTS = MergeSpec(
@@ -10,7 +10,7 @@ CATEGORY_ASSIGNMENTS = MergeSpec(
     target=UpsertTarget.of(
         CategoryAssignment, "tenant_id", "category_id", "product_id", created_only=("external_id",)
     ),
-    given={"external_id": "text", "category": "text", "product": "text"},
+    given={"external_id": "text", "category": "text", "product": "text", "product_code": "text"},
     values={
         "tenant_id": "%(tenant)s",
         "external_id": "given.external_id",
@@ -23,6 +23,9 @@ CATEGORY_ASSIGNMENTS = MergeSpec(
             "category", "catalog_category", "category", "category", condition=is_category("category").sql
         ),
         Reference("product", "catalog_product", "product", "product"),
+    ),
+    other_names=(
+        OtherName("product_code", "ref.code", "product", identifier="code", noun="product with the code"),
     ),
     versioned=False,
     scope="category_id",

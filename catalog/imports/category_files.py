@@ -6,6 +6,7 @@ from typing import Any
 
 from catalog.bodies import CategoryBody, category_languages, read_category
 from catalog.imports.categories import changed_categories
+from catalog.imports.category_paths import NAMED_BY_PATH, located
 from catalog.models import Category
 from catalog.operations.categories import delete_categories_only
 from catalog.operations.category_imports import CODE, NUMBER, id_of, upsert_categories_in_bulk
@@ -14,7 +15,7 @@ from catalog.subtrees import is_category
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.exporting import stored_bodies
-from core.imports.handovers import UniqueValues, texts_of
+from core.imports.handovers import ANYWHERE, UniqueValues, texts_of
 from core.imports.resources import Export, ImportResource, OperationWriter, Removal
 from core.imports.shadows import Rows
 from core.representation.fields import Json, Nested
@@ -44,8 +45,15 @@ TABLES = {"catalog_category": Rows.OF_TENANT, "catalog_categorynumber": Rows.OF_
 COLUMNS = (
     Column("id", is_required=True, is_id=True),
     Column("parentId", is_id=True, note="stored, or anywhere in the same batch; empty for a root category"),
+    Column("parentPath", note="instead of parentId: names from the root down, A > B > C", is_exported=False),
     Column("type", note="STANDARD or CLASSIFICATION"),
-    Column("localizedName", ColumnType.LOCALIZED, is_required=True),
+    Column("localizedName", ColumnType.LOCALIZED, is_required=True, alternative="path"),
+    Column(
+        "path",
+        ColumnType.LOCALIZED,
+        note="instead of parentId and localizedName: names from the root down to this category, A > B > C",
+        is_exported=False,
+    ),
     Column("localizedDescription", ColumnType.LOCALIZED),
     Column("localizedSlug", ColumnType.LOCALIZED),
     Column("code", note="unique whatever its case"),
@@ -116,7 +124,9 @@ CODES_AND_NUMBERS = UniqueValues(
         " FROM catalog_categorynumber AS number JOIN catalog_category AS category"
         " ON category.id = number.category_id WHERE number.tenant_id = %(tenant)s"
     ),
-    above=lambda body: next(iter(texts_of(body.get("parentId"))), None),
+    above=lambda body: (
+        ANYWHERE if NAMED_BY_PATH & body.keys() else next(iter(texts_of(body.get("parentId"))), None)
+    ),
 )
 
 CATEGORY_FILES = ImportResource(
@@ -134,6 +144,7 @@ CATEGORY_FILES = ImportResource(
         existing=existing_ids,
         upsert=write_categories,
         tables=TABLES,
+        locate=located,
         remove=Removal(remove_categories, tables={**TABLES, "catalog_categoryassignment": Rows.NONE}),
     ),
     export=EXPORT,

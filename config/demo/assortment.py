@@ -111,7 +111,7 @@ def load_categories(load: Load, products: Iterable[SourceRow], ids: Mapping[Path
 
 def load_category_assignments(load: Load, products: Sequence[SourceRow], ids: Mapping[Path, str]) -> None:
     rows = [
-        (product.row, generate_id(), ids[path_of(product)], str(product["product_id"]))
+        (product.row, generate_id(), ids[path_of(product)], str(product["product_id"]), None)
         for product in products
     ]
     load.merge("category assignments", CATEGORY_ASSIGNMENTS, rows, file=file_name("products"))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from enum import StrEnum
@@ -36,7 +36,8 @@ class ColumnType(StrEnum):
 class Column:
     """A column: its name is the path of the body's member, its parts joined by dots.
 
-    `is_id` columns name something by its id, which holds no line break.
+    `is_id` columns name something by its id, which holds no line break. A required column may be missing
+    where its `alternative` is there.
     """
 
     name: str
@@ -45,6 +46,21 @@ class Column:
     is_id: bool = False
     note: str = ""
     is_exported: bool = True
+    alternative: str = ""
+
+
+def with_alternative(columns: Sequence[Column], name: str, alternative: str) -> tuple[Column, ...]:
+    """Return the columns with one more, behind the column that it may stand in for."""
+    extended: list[Column] = []
+    for column in columns:
+        if column.name == name:
+            extended += [
+                replace(column, alternative=alternative),
+                Column(alternative, note=f"instead of {name}", is_exported=False),
+            ]
+        else:
+            extended.append(column)
+    return tuple(extended)
 
 
 EXPECTED_VERSION = Column(
@@ -222,8 +238,10 @@ class Header:
                 raise UnreadableFile(f"Line 1: {unknown_column(name, columns)}")
             cells.append((index, tuple(name.split(".")), column.type, name))
         for column in columns:
-            if column.is_required and not any(_is_named(column, name) for name in self.names):
-                raise UnreadableFile(f"Line 1: the column {shown_name(column)} is missing.")
+            ways = [column, *(other for other in columns if other.name == column.alternative)]
+            if column.is_required and not any(_is_named(way, name) for way in ways for name in self.names):
+                shown = " or ".join(map(shown_name, ways))
+                raise UnreadableFile(f"Line 1: the column {shown} is missing.")
         self.id_names = [
             name for index, path, _, name in cells if len(path) == 1 and name in known and known[name].is_id
         ]

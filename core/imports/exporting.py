@@ -231,7 +231,9 @@ def stored_bodies(
 
 def used_languages(export: Export, tenant: TenantRecord, columns: tuple[Column, ...]) -> tuple[str, ...]:
     """Return the tenant's languages, then others that stored texts have; so a header leaves out none."""
-    localized = [column.name for column in columns if column.type is ColumnType.LOCALIZED]
+    localized = [
+        column.name for column in columns if column.type is ColumnType.LOCALIZED and column.is_exported
+    ]
     if not localized:
         return ()
     shape = export.representation

@@ -33,6 +33,7 @@ from core.imports.merge_statements import (
     key_reading_statement,
     locking_statement,
     named_rows,
+    naming_statements,
     refusing_statement,
     releasing_statement,
     removing_statement,
@@ -143,6 +144,7 @@ class Merge:
             staged(GIVEN, self.kind.stage, rows),
         ):
             self._prepare(cursor)
+            self._resolve_names(cursor)
             self._execute(cursor, resolving_statement(self.kind, self.mode))
             return self._apply_resolved(cursor)
 
@@ -160,6 +162,7 @@ class Merge:
                 drop_stages(cursor)
                 with staged(GIVEN, self.kind.stage, rows, is_kept=True) as count:
                     self._prepare(cursor)
+                    self._resolve_names(cursor)
                     self._execute(
                         cursor, resolving_statement(self.kind, self.mode, is_kept=True, after=after)
                     )
@@ -180,6 +183,11 @@ class Merge:
             [list(PLANNING), list(PLANNING.values())],
         )
         _notice_sizes(cursor, self.kind)
+
+    def _resolve_names(self, cursor: Any) -> None:
+        for other in self.kind.other_names:
+            for statement in naming_statements(self.kind, other):
+                self._execute(cursor, statement)
 
     def _apply_resolved(self, cursor: Any) -> Tally:
         """Write the rows of `import_resolved`, or only count what would be written, and drop the table."""

@@ -40,6 +40,22 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherName:
+    """A staged column that names what a reference names by something else than its id, such as an e-mail.
+
+    It is `member` in files. `folded` makes of `{value}`, an expression, what is compared with `identifier`,
+    made the same way; equal ones are one row.
+    """
+
+    column: str
+    member: str
+    reference: str
+    identifier: str
+    noun: str
+    folded: str = "{value}"
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """A rule over a whole row: refused with `code` where `condition` holds, both in SQL.
 
@@ -90,15 +106,16 @@ class MergeSpec:
     """A kind of row that is merged into one table by statements over all rows at once.
 
     `given` maps the parts of a row to PostgreSQL types. `values` says what goes into each column of the
-    target, as expressions over `given` and the references; %(tenant)s and %(at)s stand for the tenant's
-    key and the instant of the import. `nullable` are key columns that may hold no value. `stamps` are
-    columns that change only along with others. `references` are locked in their order. `scope` is the key
-    column within which `replace` makes the rows exactly the file's. Values of the `unique` column may change
-    hands among the rows. `parts` maps columns of a file to columns of the target: `email`, or to a member of
-    a jsonb column, `details.vendor`; `name.*` is all members of a localized column. A row that has no such
-    column leaves the stored value alone. `spoken` is an expression: the parts that a row has, as text[];
-    without it a row has all of them. `left_alone` are columns that no row has. `notes` are text[] columns
-    that staged rows have at their end: the parts that they have (`spoken`) and that they empty (`emptied`).
+    target, as expressions over `given` and the references; %(tenant)s and %(at)s stand for the tenant's key
+    and the instant of the import. `nullable` are key columns that may hold no value. `stamps` are columns
+    that change only along with others. `references` are locked in their order. `scope` is the key column
+    within which `replace` makes the rows exactly the file's. Rows may name what references name by
+    `other_names`. Values of the `unique` column may change hands among the rows. `parts` maps columns of a
+    file to columns of the target: `email`, or to a member of a jsonb column, `details.vendor`; `name.*` is
+    all members of a localized column. A row that has no such column leaves the stored value alone. `spoken`
+    is an expression: the parts that a row has, as text[]; without it a row has all of them. `left_alone` are
+    columns that no row has. `notes` are text[] columns that staged rows have at their end: the parts that
+    they have (`spoken`) and that they empty (`emptied`).
     """
 
     name: str
@@ -112,6 +129,7 @@ class MergeSpec:
     nullable: frozenset[str] = frozenset()
     scope: str = ""
     unique: Unique | None = None
+    other_names: tuple[OtherName, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)
     spoken: str = ""
     left_alone: frozenset[str] = frozenset()
@@ -121,6 +139,9 @@ class MergeSpec:
     def stage(self) -> dict[str, str]:
         """The columns of the temporary table that rows of this kind are copied into."""
         return {**ROW_COLUMNS, **self.given, **dict.fromkeys(self.notes, "text[]")}
+
+    def reference(self, alias: str) -> Reference:
+        return next(reference for reference in self.references if reference.alias == alias)
 
     @property
     def merged(self) -> frozenset[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from core.imports.merge_specs import MergeSpec, Reference, Unique
+from core.imports.merge_specs import MergeSpec, OtherName, Reference, Unique
 
 GIVEN = "import_given"
 RESOLVED = "import_resolved"
@@ -124,6 +124,24 @@ def change_finding_statement() -> str:
         f"SELECT EXISTS (SELECT FROM {RESOLVED} AS earlier JOIN {BEFORE} AS locked"
         " ON locked.id = earlier.stored_id WHERE locked.version <> earlier.stored_version)"
     )
+
+
+def naming_statements(kind: MergeSpec, other: OtherName) -> tuple[str, str]:
+    """Return the statements that replace other names by ids, and refuse rows whose name is unknown."""
+    reference = kind.reference(other.reference)
+    stored = other.folded.format(value=f"named.{other.identifier}")
+    given = other.folded.format(value=f"given.{other.column}")
+    find = (
+        f"UPDATE {GIVEN} AS given SET {reference.column} = named.{reference.identifier}"
+        f" FROM {reference.table} AS named WHERE named.tenant_id = %(tenant)s AND {stored} = {given}"
+        f" AND {reference.condition.replace(f'{reference.alias}.', 'named.')}"
+    )
+    refuse = (
+        f"UPDATE {GIVEN} SET refusal = ARRAY['{reference.code}', 'There is no {other.noun} '"
+        f" || {other.column} || '.'] WHERE {other.column} IS NOT NULL AND {reference.column} IS NULL"
+        " AND refusal IS NULL"
+    )
+    return find, refuse
 
 
 def contested_rows_statement(kind: MergeSpec, unique: Unique) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -181,11 +181,15 @@ class TableWriter:
 
     def _table_of(self, batch: Batch) -> MergeSpec:
         """Return the table as rows of this batch are merged into it: what they do not say stays as it is."""
-        if not self.table.parts or batch.mode not in UPDATING_MODES:
-            return self.table
+        table = self.table
+        if batch.header and table.other_names:
+            spoken = tuple(other for other in table.other_names if other.member in batch.header)
+            table = replace(table, other_names=spoken)
+        if not table.parts or batch.mode not in UPDATING_MODES:
+            return table
         if batch.header:
-            return self.table.for_header(batch.header, counts_emptied=batch.dry_run)
-        return self.table.by_row(counts_emptied=batch.dry_run)
+            return table.for_header(batch.header, counts_emptied=batch.dry_run)
+        return table.by_row(counts_emptied=batch.dry_run)
 
     def _rows(self, batch: Batch, table: MergeSpec) -> Iterator[Sequence[Any] | CopiedRows]:
         read, tenant = self.read, batch.tenant
@@ -327,7 +331,8 @@ class OperationWriter(Generic[Row]):
     ends. `changed` keeps the rows that are new or differ from what is stored, `existing` tells which ids
     exist. `upsert` reports every row, in order; when it has its locks, and before it writes, it calls the
     function that it is given, which raises Overtaken when the rows have to be completed again. `tables` are
-    those that `upsert` writes to or locks rows of: a dry run gives it copies of them.
+    those that `upsert` writes to or locks rows of: a dry run gives it copies of them. `locate` puts ids in
+    the place of other ways to name something, of a batch of records.
     """
 
     read: Callable[[Mapping[str, Any], TenantRecord], Row]
@@ -341,6 +346,7 @@ class OperationWriter(Generic[Row]):
     tables: Mapping[str, Rows]
     remove: Removal
     id: str = "id"
+    locate: Callable[[TenantRecord, Sequence[Record]], Sequence[Record]] = lambda tenant, records: records
     plain: None = None
 
     def write(self, batch: Batch) -> Tally:
@@ -372,6 +378,7 @@ class OperationWriter(Generic[Row]):
         self._count(batch, plan, outcomes, tally)
 
     def _planned(self, batch: Batch, part: Sequence[Record]) -> Planned[Row]:
+        part = self.locate(batch.tenant, part)
         plan: Planned[Row] = Planned(part)
         if batch.mode in UPDATING_MODES:
             plan.stored = self.stored(batch.tenant, self._names(part))

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.bodies import LONGEST_REFERENCE, read_body
+from core.imports.columns import with_alternative
 from core.imports.merge_statements import Mode
+from core.imports.other_names import STAND_IN, as_stored, other_name
 from core.imports.plain_rows import PlainRow
 from core.imports.resources import Export, ImportResource, TableWriter
 from core.representation.fields import Boolean, Json, Nested, Text
@@ -32,13 +34,15 @@ item_values = StagedValues(ItemAssignment, SegmentItemRow, ITEM_DETAILS)
 
 def read_member_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
     """Return the row as SEGMENT_CUSTOMERS takes it, behind the version that it expects."""
-    row = read_body(SegmentCustomerRow, body)
-    return (row.expected_version, *staged_member(row))
+    email = other_name(body, "contactEmail", instead_of="customerId")
+    row = read_body(SegmentCustomerRow, {**body, "customerId": STAND_IN} if email else body)
+    return (row.expected_version, *staged_member(row, email=email))
 
 
-def staged_member(row: SegmentCustomerRow) -> tuple[Any, ...]:
-    """Return the values of `SEGMENT_CUSTOMERS.given`."""
-    return (row.segment_id, *row.wire_ids, *member_values(row))
+def staged_member(row: SegmentCustomerRow, *, email: str | None = None) -> tuple[Any, ...]:
+    """Return the values of `SEGMENT_CUSTOMERS.given`; an e-mail address names the customer, if given."""
+    customer = None if email else row.customer_id
+    return (row.segment_id, customer, row.legal_entity_id, *member_values(row), email)
 
 
 def read_item_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
@@ -46,32 +50,41 @@ def read_item_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, .
     item_type = body.get("type")
     if isinstance(item_type, str):
         body = {**body, "type": item_type.upper()}
-    row = read_body(SegmentItemRow, body)
+    code = other_name(body, "code", instead_of="id")
+    row = read_body(SegmentItemRow, {**body, "id": STAND_IN} if code else body)
     if row.type == ItemType.PRODUCT:
         check_product(row)
-    return (row.expected_version, *staged_item(row))
+    return (row.expected_version, *staged_item(row, code=code))
 
 
-def staged_item(row: SegmentItemRow) -> tuple[Any, ...]:
-    """Return the values of `SEGMENT_ITEMS.given`."""
-    product, category = (row.id, None) if row.type == ItemType.PRODUCT else (None, row.id)
-    return (row.segment_id, product, category, *item_values(row))
+def staged_item(row: SegmentItemRow, *, code: str | None = None) -> tuple[Any, ...]:
+    """Return the values of `SEGMENT_ITEMS.given`; a code names the product or category, if given."""
+    name = None if code else row.id
+    is_product = row.type == ItemType.PRODUCT
+    ids, codes = ((name, None), (code, None)) if is_product else ((None, name), (None, code))
+    return (row.segment_id, *ids, *item_values(row), *codes)
 
 
 def member_key(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
     """Return what names the assignment of a refused row; None when a part of it cannot be read."""
     segment, customer, company = body.get("segmentId"), body.get("customerId"), body.get("legalEntityId")
+    name = "customer"
+    if customer is None:
+        name, customer = "customer_email", as_stored(body.get("contactEmail"))
     if not (is_reference(segment) and is_reference(customer) and (company is None or is_reference(company))):
         return None
-    return {"segment": segment, "customer": customer, "legal_entity": company}
+    return {"segment": segment, name: customer, "legal_entity": company}
 
 
 def item_key(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
     """Return what names the assignment of a refused row; None when a part of it cannot be read."""
     segment, item, kind = body.get("segmentId"), body.get("id"), str(body.get("type")).upper()
+    name = kind.lower()
+    if item is None:
+        name, item = f"{name}_code", as_stored(body.get("code"))
     if not (is_reference(segment) and is_reference(item) and kind in ItemType.__members__):
         return None
-    return {"segment": segment, kind.lower(): item}
+    return {"segment": segment, name: item}
 
 
 def is_reference(value: object) -> bool:
@@ -87,11 +100,15 @@ MIXINS = {
 MEMBERS_OF_SEGMENTS = ImportResource(
     name="segment_customers",
     noun="customers of segments",
-    columns=columns_of(
-        SegmentCustomerRow,
-        customer_id="the customer number",
-        legal_entity_id="for a B2B assignment",
-        **WINDOW_NOTES,
+    columns=with_alternative(
+        columns_of(
+            SegmentCustomerRow,
+            customer_id="the customer number",
+            legal_entity_id="for a B2B assignment",
+            **WINDOW_NOTES,
+        ),
+        "customerId",
+        "contactEmail",
     ),
     writer=TableWriter(
         SEGMENT_CUSTOMERS,
@@ -126,12 +143,16 @@ MEMBERS_OF_SEGMENTS = ImportResource(
 ITEMS_OF_SEGMENTS = ImportResource(
     name="segment_items",
     noun="items of segments",
-    columns=columns_of(
-        SegmentItemRow,
-        type="PRODUCT or CATEGORY",
-        id="the product's or category's id",
-        includes_subcategories="for a category: all below it too",
-        **WINDOW_NOTES,
+    columns=with_alternative(
+        columns_of(
+            SegmentItemRow,
+            type="PRODUCT or CATEGORY",
+            id="the product's or category's id",
+            includes_subcategories="for a category: all below it too",
+            **WINDOW_NOTES,
+        ),
+        "id",
+        "code",
     ),
     writer=TableWriter(
         SEGMENT_ITEMS,

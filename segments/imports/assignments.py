@@ -6,7 +6,7 @@ from typing import Literal
 from catalog.subtrees import is_category
 from core.bodies import Reference
 from core.imports import merge_specs
-from core.imports.merge_specs import WINDOW_CHECK, Check, MergeSpec, plain_values
+from core.imports.merge_specs import WINDOW_CHECK, Check, MergeSpec, OtherName, plain_values
 from core.sql.upserts import UpsertTarget
 from segments.bodies import CustomerAssignmentBody, ItemAssignmentBody
 from segments.imports.columns import parts_of
@@ -60,6 +60,7 @@ SEGMENT_CUSTOMERS = MergeSpec(
         "customer": "text",
         "legal_entity": "text",
         **MEMBER_DETAILS,
+        "customer_email": "text",
     },
     values={
         **values_of(MEMBER_DETAILS),
@@ -89,6 +90,16 @@ SEGMENT_CUSTOMERS = MergeSpec(
     ),
     parts=parts_of(SegmentCustomerRow, MEMBER_DETAILS),
     nullable=frozenset({"legal_entity_id"}),
+    other_names=(
+        OtherName(
+            "customer_email",
+            "contactEmail",
+            "customer",
+            identifier="email",
+            noun="customer with the e-mail address",
+            folded="lower({value})",
+        ),
+    ),
     scope="segment_id",
 )
 """A customer of a segment, by themselves or for a legal entity that they are a contact of."""
@@ -101,6 +112,8 @@ SEGMENT_ITEMS = MergeSpec(
         "product": "text",
         "category": "text",
         **ITEM_DETAILS,
+        "product_code": "text",
+        "category_code": "text",
     },
     values={
         **values_of(ITEM_DETAILS),
@@ -117,6 +130,17 @@ SEGMENT_ITEMS = MergeSpec(
     parts=parts_of(SegmentItemRow, ITEM_DETAILS),
     checks=(WINDOW_CHECK,),
     nullable=frozenset({"product_id", "category_id"}),
+    other_names=(
+        OtherName("product_code", "code", "product", identifier="code", noun="product with the code"),
+        OtherName(
+            "category_code",
+            "code",
+            "category",
+            identifier="code",
+            noun="category with the code",
+            folded="lower({value})",
+        ),
+    ),
     scope="segment_id",
 )
 """A product or a category of a segment; a row gives one of the two."""
