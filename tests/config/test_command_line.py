@@ -11,7 +11,7 @@ from django.core.management import find_commands, get_commands, load_command_cla
 from django.db import InternalError, OperationalError, ProgrammingError, connection, connections
 from psycopg import errors as postgres
 
-from config.command_line import VERSION, CommandLine
+from config.command_line import VERSION, CommandLine, missing_module
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +43,12 @@ PROJECT_COMMANDS = sorted(
     for name in find_commands(str(Path(app.path) / "management"))
 )
 NEED_NO_DATABASE = {"pg", "stop"}
-OF_THEIR_OWN = {"serve", "work", "migrate", "reset_database"}  # which have to live with any state of the database
+OF_THEIR_OWN = {
+    "serve",
+    "work",
+    "migrate",
+    "reset_database",
+}  # which have to live with any state of the database
 FAILURES = [
     (OperationalError, postgres.LockNotAvailable, "did not let go of it in time"),
     (OperationalError, postgres.AdminShutdown, "The database server cannot be reached"),
@@ -63,7 +68,8 @@ def words_for(name: str, file: Path) -> list[str]:
         if action.dest == "file":
             value = str(file)
         else:
-            value = "1" if action.type is int else str(next(iter(action.choices or ["acme"])))
+            example = "400d" if action.dest == "older_than" else "acme"
+            value = "1" if action.type is int else str(next(iter(action.choices or [example])))
         words += [action.option_strings[0], value] if action.option_strings else [value]
     return words
 
@@ -118,3 +124,47 @@ def test_an_error_of_the_program_is_none_of_the_database(monkeypatch):
     monkeypatch.setattr(connections, "close_all", lambda: None)
     with connection.execute_wrapper(fail), pytest.raises(ProgrammingError):
         CommandLine(["manage.py", "purge_sessions"]).execute()
+
+
+def run(*words: str, **environment: str) -> tuple[int, str]:
+    """Run manage.py and return its exit status and what it wrote to standard error."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=ROOT,
+        env={**os.environ, "DEBUG": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("module", ["nowhere", "nowhere.settings", "config.nowhere"])
+def test_a_missing_settings_module_is_said_in_one_line(module):
+    message = f"There is no settings module {module}."
+    for status, error in (
+        run("check", DJANGO_SETTINGS_MODULE=module),
+        run("upsert_customers", "rows.csv", "--tenant", "acme", f"--settings={module}"),
+    ):
+        assert (status, error.startswith(message), error.count("\n")) == (1, True, 1)
+
+
+def test_a_missing_package_is_said_and_a_missing_module_of_the_project_is_a_bug():
+    said = missing_module(ModuleNotFoundError(name="zstandard.backend"), "config.settings")
+    assert said.startswith("The package zstandard is not installed for this Python")
+    assert missing_module(ModuleNotFoundError(name="core.nowhere"), "config.settings") == ""
+
+
+def test_a_python_without_django_says_so_in_one_line():
+    done = subprocess.run(
+        [sys.executable, "-S", "manage.py", "check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("Django is not installed for this Python")
+
+
+def test_every_page_with_commands_says_how_they_are_run():
+    pages = [page for page in (ROOT / "docs").glob("*.md") if page.name != "commands.md"]
+    with_commands = [page for page in pages if "manage.py" in page.read_text()]
+    assert len(with_commands) >= 10
+    assert [page.name for page in with_commands if "(commands.md)" not in page.read_text()] == []

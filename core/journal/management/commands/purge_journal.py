@@ -3,10 +3,8 @@ from argparse import ArgumentTypeError
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
+from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
-from psycopg.errors import LockNotAvailable
 
 from core.journal.past import journal_beginning
 from core.journal.purging import purge
@@ -34,15 +32,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, older_than: timedelta, **options: Any) -> None:
-        try:
-            dropped = purge(timezone.now() - older_than)
-        except OperationalError as error:
-            if isinstance(error.__cause__, LockNotAvailable):
-                raise CommandError(
-                    "Another session uses the journal; nothing more was dropped. End long transactions or try"
-                    " again at a quieter time: the command goes on where it ended."
-                ) from error
-            raise
+        dropped = purge(timezone.now() - older_than)
         months = ", ".join(name.removeprefix("journal_change_").replace("_", "-") for name in dropped)
         self.stdout.write(f"Dropped {months or 'nothing'}.")
         self.stdout.write(f"The journal begins at {format_time(journal_beginning())}.")
