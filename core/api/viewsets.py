@@ -1,6 +1,6 @@
 """The base of every viewset: who calls, for which tenant, with which scopes; lists and single rows."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache, partial
 from typing import Any, ClassVar, NoReturn, TypeVar
@@ -148,6 +148,7 @@ class ContractViewSet(ViewSet):
     default_page_size: ClassVar[int] = 60
     counts_by_parameter: ClassVar[bool] = False  # asks with totalCount=true instead of the header
     count_header: ClassVar[str] = "X-Total-Count"
+    entry_arguments: ClassVar[Mapping[str, str]] = {}  # of `retrieve`, by the members of a bulk entry
 
     at: datetime
     caller: Caller
@@ -204,7 +205,7 @@ class ContractViewSet(ViewSet):
         """Raise DocumentTooLarge when the body is larger than a document may be.
 
         An entry of a bulk body that is too large becomes its error, which `read_bodies` reports. A document
-        that is stored may be replaced by one of the same size. Patches are judged when applied.
+        that is stored may be replaced by one of the same size, in bulk too. Patches are judged when applied.
         """
         body = self.request.data
         if self.action == "partial_update" or self.action in NO_DOCUMENTS:
@@ -212,7 +213,8 @@ class ContractViewSet(ViewSet):
         if isinstance(body, list):
             for index, entry in enumerate(body):
                 try:
-                    check_document_size(entry)
+                    if document_size(entry) > LARGEST_DOCUMENT:
+                        check_document_size(entry, stored=self.stored_entry(entry))
                 except DocumentTooLarge as refused:
                     body[index] = refused
         elif document_size(body) > LARGEST_DOCUMENT:
@@ -223,11 +225,21 @@ class ContractViewSet(ViewSet):
         retrieve = getattr(self, "retrieve", None)
         if self.action != "update" or retrieve is None:
             return None
-        try:
-            response = retrieve(self.request, **self.kwargs)
-        except (NotFound, NotAllowed):
+        return document_in(partial(retrieve, self.request, **self.kwargs))
+
+    def stored_entry(self, entry: Any) -> Any:
+        """Return the document that an entry of a bulk body replaces; None when there is none."""
+        if self.action != "bulk_update" or not isinstance(entry, dict):
             return None
-        return orjson.loads(response.content or b"null")
+        named = {
+            argument: entry[member]
+            for argument, member in self.entry_arguments.items()
+            if isinstance(entry.get(member), str)
+        }
+        if not named:
+            return None
+        retrieve: Any = getattr(self, "retrieve")  # noqa: B009 -- not every viewset has one
+        return document_in(partial(retrieve, self.request, **self.kwargs, **named))
 
     # Strict handling
 
@@ -477,3 +489,11 @@ class ContractViewSet(ViewSet):
         if not isinstance(q, str):
             raise InvalidInput('The body is an object such as {"q": "name.en:Gold"}.', field="q")
         return q
+
+
+def document_in(respond: Callable[[], HttpResponse]) -> Any:
+    """Return the document of a response; None when there is none, or none that the caller may read."""
+    try:
+        return orjson.loads(respond().content or b"null")
+    except (NotFound, NotAllowed):
+        return None

@@ -229,6 +229,25 @@ def stored_bodies(
         return {name: orjson.loads(text) for name, text in cursor.fetchall()}
 
 
+def stored_document(export: Export, tenant: TenantRecord, body: Mapping[str, Any]) -> Any:
+    """Return the document of the row that a body names by its key; None when there is none."""
+    shape = export.representation
+    document = shape.document(None, Languages(default=tenant.default_language))
+    conditions, values = [], []
+    for name in export.key:
+        field: Any = shape.fields[name]
+        conditions.append(f"{field.expression.sql} IS NOT DISTINCT FROM %s::text")
+        values.append(body.get(name))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {document.sql} FROM {shape.table} AS {shape.alias}"
+            f"{shape.joined(shape.needs_of(None)).sql} WHERE {shape.alias}.tenant_id = %s"
+            f" AND {export.condition} AND {' AND '.join(conditions)}",
+            [*document.params, tenant.id, *values],
+        )
+        return next((orjson.loads(text) for (text,) in cursor.fetchall()), None)
+
+
 def used_languages(export: Export, tenant: TenantRecord, columns: tuple[Column, ...]) -> tuple[str, ...]:
     """Return the tenant's languages, then others that stored texts have; so a header leaves out none."""
     localized = [

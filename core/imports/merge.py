@@ -123,7 +123,8 @@ class Merge:
     row is passed to `refuse`, by line. `written` is called with the keys of created rows (an int8multirange
     as text, empty for none) while the temporary table `import_written` says what else was done: `id`,
     `action` (changed, removed), the `version` after it, and `before`, the row as it was. `changed` is called
-    in the transaction when anything was written.
+    in the transaction when anything was written. `refused_later` is called when all rows are staged, and
+    returns those that are refused for what is stored.
     """
 
     kind: MergeSpec
@@ -135,6 +136,7 @@ class Merge:
     refuse: Callable[[Refusal], None] = lambda refusal: None
     written: Callable[[str], None] | None = None
     changed: Callable[[], None] | None = None
+    refused_later: Callable[[], Iterable[Refusal]] = tuple
 
     def run(self, rows: Iterable[Sequence[Any] | CopiedRows]) -> Tally:
         """Apply rows (see `MergeSpec.stage`) and count what became of them, in one transaction."""
@@ -185,6 +187,11 @@ class Merge:
         _notice_sizes(cursor, self.kind)
 
     def _resolve_names(self, cursor: Any) -> None:
+        for refusal in self.refused_later():
+            cursor.execute(
+                f"UPDATE {GIVEN} SET refusal = ARRAY[%s, %s] WHERE line = %s AND refusal IS NULL",
+                [refusal.code, refusal.message, refusal.line],
+            )
         for other in self.kind.other_names:
             for statement in naming_statements(self.kind, other):
                 self._execute(cursor, statement)

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from django.db import transaction
 from django.utils.module_loading import autodiscover_modules
 
-from core.document_sizes import LARGEST_DOCUMENT, check_document_size
+from core.document_sizes import LARGEST_DOCUMENT, check_document_size, document_size
 from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
 from core.imports.columns import Column, completed, member_at
 from core.imports.handovers import UniqueValues
@@ -43,7 +43,8 @@ class Batch:
     `refuse` takes every row that is not applied, `unread` the line and the reason of those that may mean any
     stored row. `count_stored` says how many rows of the kind the tenant has; None says that the tally needs
     no count of stored rows. `written` is called with the keys of created rows when a table was written to,
-    while `import_written` says what else was done (see Merge).
+    while `import_written` says what else was done (see Merge). `stored` returns the document that is stored
+    for a body.
     """
 
     records: Iterable[Record]
@@ -58,6 +59,7 @@ class Batch:
     count_stored: Callable[[], int] | None
     written: Callable[[str], None] | None = None
     together: int = 0
+    stored: Callable[[Mapping[str, Any]], Any] = lambda body: None
 
     def parts(self, size: int) -> Iterator[list[Record]]:
         """Yield the records in parts of so many."""
@@ -158,16 +160,18 @@ class TableWriter:
         """Apply the rows in one transaction; say what became of them."""
         if batch.mode is Mode.DELETE and self.remove is not None:
             return remove_rows(batch, self.remove)
-        merge = self._merge(batch)
-        return merge.run(self._rows(batch, merge.kind))
+        merge, large = self._merge(batch)
+        return merge.run(self._rows(batch, merge.kind, large))
 
     def in_slices(self, batch: Batch, *, after: Sequence[int] | None) -> AbstractContextManager[SlicedMerge]:
         """Return the rows staged and resolved, to be written slice by slice; see Merge.in_slices."""
-        merge = self._merge(batch)
-        return merge.in_slices(self._rows(batch, merge.kind), after=after)
+        merge, large = self._merge(batch)
+        return merge.in_slices(self._rows(batch, merge.kind, large), after=after)
 
-    def _merge(self, batch: Batch) -> Merge:
-        return Merge(
+    def _merge(self, batch: Batch) -> tuple[Merge, list[Record]]:
+        """Return the merge, and the list that takes the large rows, which it checks when all are staged."""
+        large: list[Record] = []
+        merge = Merge(
             self._table_of(batch),
             tenant_id=batch.tenant.id,
             at=batch.at,
@@ -177,7 +181,9 @@ class TableWriter:
             refuse=batch.refuse,
             written=batch.written,
             changed=self.changed,
+            refused_later=lambda: too_large(large, batch),
         )
+        return merge, large
 
     def _table_of(self, batch: Batch) -> MergeSpec:
         """Return the table as rows of this batch are merged into it: what they do not say stays as it is."""
@@ -191,7 +197,9 @@ class TableWriter:
             return table.for_header(batch.header, counts_emptied=batch.dry_run)
         return table.by_row(counts_emptied=batch.dry_run)
 
-    def _rows(self, batch: Batch, table: MergeSpec) -> Iterator[Sequence[Any] | CopiedRows]:
+    def _rows(
+        self, batch: Batch, table: MergeSpec, large: list[Record]
+    ) -> Iterator[Sequence[Any] | CopiedRows]:
         read, tenant = self.read, batch.tenant
         lines: list[str] = []
         copied: Callable[[int, str], str] | None = None
@@ -208,7 +216,7 @@ class TableWriter:
             if record.body is not None:
                 try:
                     if len(record.source) > LARGEST_DOCUMENT:
-                        check_document_size(record.body)
+                        large.append(record)
                     values = read(record.body, tenant)
                 except DomainError as refused:
                     error = refused
@@ -228,6 +236,17 @@ class TableWriter:
             key = {}
         values = [key.get(name) for name in self.table.given]
         return (record.line, record.source, [error.code, error.message], None, *values)
+
+
+def too_large(records: Iterable[Record], batch: Batch) -> Iterator[Refusal]:
+    """Yield the refusals of those rows that are larger than a document may be, and than what is stored."""
+    for record in records:
+        assert record.body is not None
+        try:
+            if document_size(record.body) > LARGEST_DOCUMENT:
+                check_document_size(record.body, stored=batch.stored(record.body))
+        except DomainError as error:
+            yield refusal_of(record, error)
 
 
 @dataclass(frozen=True, slots=True)

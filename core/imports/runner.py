@@ -17,6 +17,7 @@ from psycopg.errors import QueryCanceled
 from core.actors import with_source
 from core.errors import DomainError
 from core.imports.changes import note_changes
+from core.imports.exporting import stored_document
 from core.imports.files import UnreadableFile, UnwritableFile
 from core.imports.handovers import lines_to_apply_together
 from core.imports.interrupts import StopRequest
@@ -288,6 +289,7 @@ class ImportRunner:
             count_stored=partial(count_stored, order.kind.export, order.tenant) if counts_stored else None,
             written=partial(note_changes, run) if run and order.kind.is_undoable else None,
             together=len(self.ahead),
+            stored=partial(stored_document, order.kind.export, order.tenant),
         )
 
     def _apply(self, records: Iterator[Record], *, is_ahead: bool = False) -> None:

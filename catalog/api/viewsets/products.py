@@ -66,6 +66,7 @@ class ProductViewSet(ContractViewSet):
     bulk_result = ProductResultBody
     search_body = SearchBody
     has_localized_fields = True
+    entry_arguments = {"product_id": "id"}
     reads_localized_fields = True
     deletes_unknown = True
     error_format = PRODUCT_ERRORS

@@ -1,4 +1,5 @@
 from functools import partial
+from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -7,6 +8,7 @@ from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_
 from core.api.bulk import multi_status, read_batch
 from core.api.conditional import private_response_from
 from core.api.schema import operation
+from core.api.viewsets import document_in
 from core.bodies import SearchBody, read_bodies
 from core.errors import DomainError, NotFound
 from core.sql.composition import Sql, param, sql
@@ -73,6 +75,12 @@ class MemberViewSet(SegmentServiceViewSet):
 
 class CustomerAssignmentViewSet(MemberViewSet):
     """Customers of a segment, by themselves (B2C) or for a legal entity (B2B)."""
+
+    def stored_entry(self, entry: Any) -> Any:
+        if self.action != "bulk_update" or not isinstance(entry, dict):
+            return None
+        member = Member(str(entry.get("customerId")), entry.get("legalEntityId"))
+        return document_in(partial(self.member_response, self.kwargs["segment_id"], member))
 
     @operation(
         "GET-customer-segment-retrieve-customers",

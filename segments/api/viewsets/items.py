@@ -53,6 +53,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
     bulk_result = BulkAssignmentResult
     search_body = SearchBody
     has_localized_fields = True
+    entry_arguments = {"item_id": "id"}
 
     @operation(
         "GET-customer-segment-retrieve-segments-items",

@@ -53,6 +53,7 @@ class SegmentViewSet(SegmentServiceViewSet):
     bulk_result = BulkSegmentResult
     search_body = SearchBody
     has_localized_fields = True
+    entry_arguments = {"segment_id": "id"}
     reads_localized_fields = True
 
     @operation("POST-customer-segment-create-segment", scopes=MANAGE, request=SegmentBody)

@@ -13,11 +13,14 @@ from core.bodies import Validity, read_bodies
 from core.document_sizes import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size
 from core.sql import fetching
 from segments.models import Segment
-from tests.factories.segments import SegmentFactory
+from tests.core.imports.conftest import run_command
+from tests.factories.catalog import ProductFactory
+from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
 BODY = {"name": {"en": "Gold"}, "siteCode": "main"}
 LARGE = {"text": "x" * LARGEST_DOCUMENT}
+OTHER = {"text": "y" * LARGEST_DOCUMENT}
 LARGER = {"text": "x" * (LARGEST_DOCUMENT + 9_000)}
 
 
@@ -137,3 +140,42 @@ def test_what_a_large_result_leaves_behind_is_given_up():
 
         assert connections["default"].close_at is not None  # Django closes it when the request ends
         assert fetching.cursors.by_text == {}
+
+
+def test_a_larger_entry_of_a_bulk_body_that_is_stored_may_be_written_unless_it_grows(api, site, tenant):
+    gold = SegmentFactory(site=site, external_id="gold", mixins=LARGE)
+    member = CustomerAssignmentFactory(segment=gold, mixins=LARGE)
+    product = ProductFactory(tenant=tenant, external_id="P", code="p", name={"en": "P"}, mixins=LARGE)
+    item = ItemAssignmentFactory(segment=gold, product=product, mixins=LARGE)
+    bulks = [
+        (f"{SEGMENTS}/bulk", {"id": "gold", **BODY}),
+        (f"{SEGMENTS}/gold/customers/bulk", {"customerId": member.customer.external_id}),
+        (f"{SEGMENTS}/gold/items/PRODUCT/bulk", {"id": item.product.external_id}),
+        ("/product/acme/products/bulk", {"id": "P", "code": "p", "name": {"en": "P"}}),
+    ]
+    for address, entry in bulks:
+        sent = [{**entry, "mixins": LARGE}, {**entry, "mixins": LARGER}]
+        assert [found["code"] for found in api.put(address, sent).json()] == [204, 400], address
+
+
+def test_a_larger_row_of_a_file_that_is_stored_may_be_written_unless_it_grows(site, tenant, tmp_path):
+    gold = SegmentFactory(site=site, external_id="gold", mixins=LARGE)
+    member = CustomerAssignmentFactory(segment=gold, mixins=LARGE)
+    product = ProductFactory(tenant=tenant, external_id="P", code="p", name={"en": "P"}, mixins=LARGE)
+    ItemAssignmentFactory(segment=gold, product=product, mixins=LARGE)
+    number = member.customer.external_id
+    kinds = {
+        "segments": {"id": "gold"},
+        "segment_customers": {"segmentId": "gold", "customerId": number},
+        "segment_items": {"segmentId": "gold", "type": "PRODUCT", "id": "P"},
+        "products": {"id": "P"},
+    }
+    for kind, row in kinds.items():
+        path = tmp_path / f"{kind}.jsonl"
+        for mixins, counts in ((OTHER, {"changed": 1}), (LARGER, {"refused": 1})):
+            path.write_text(json.dumps({**row, "mixins": mixins}) + "\n")
+            answer = run_command(f"upsert_{kind}", path, tenant="acme", json=True)
+            assert answer.counts == counts, (kind, answer.text[:300])
+        assert answer.json["refusedByReason"] == {"document_too_large": 1}
+    path.write_text(json.dumps({"id": "N", "code": "n", "name": {"en": "N"}, "mixins": LARGE}) + "\n")
+    assert run_command("upsert_products", path, tenant="acme", json=True).counts == {"refused": 1}
