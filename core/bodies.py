@@ -29,6 +29,7 @@ DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 LARGEST_VERSION = 2_147_483_647
 LONGEST_REFERENCE = 128
 NO_TEXT = "must be a text"  # said even where a type has a message of its own
+NUMBERS = (int, float, Decimal, str)  # and what is written as one
 MESSAGE = "message"  # the key in Meta.extra of the sentence that follows the name of the field
 IS_ID = "is_id"  # the key in Meta.extra of a text that loses what pasting adds at its ends
 
@@ -413,7 +414,7 @@ def is_date(value: object) -> bool:
 
 def as_number(value: object) -> Decimal | None:
     """Return a finite number, however it was written; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+    if isinstance(value, bool) or not isinstance(value, NUMBERS):
         return None
     try:
         number = Decimal(str(value))

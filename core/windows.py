@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import F, Q
 
-from core.sql.composition import Sql, expression, identifier, sql
+from core.sql.composition import Sql, composed_once, expression, identifier, sql
 
 
 def window_contains(at: datetime, prefix: str = "") -> Q:
@@ -20,11 +20,16 @@ def open_at(at: datetime | Sql, alias: str) -> Sql:
 
     `at` is the instant, or an expression for it: a statement with many windows reads it from a column.
     """
+    return window(alias, at=expression(at))
+
+
+@composed_once
+def window(alias: str, *, at: Sql) -> Sql:
     return sql(
         "({table}.valid_from IS NULL OR {table}.valid_from <= {at})"
         " AND ({table}.valid_to IS NULL OR {table}.valid_to >= {at})",
         table=identifier(alias),
-        at=expression(at),
+        at=at,
     )
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 
-from core.sql.composition import Sql, identifier, param, sql
+from core.sql.composition import Sql, bind
 from core.text import invisible_character, normalized, trimmed
 from coupons.errors import InvalidCode
 from coupons.models.coupons import LONGEST_CODE
@@ -34,13 +34,17 @@ def generate_code(prefix: str = "") -> str:
     return prefix + "".join(secrets.choice(UNAMBIGUOUS) for _ in range(GENERATED_LENGTH))
 
 
-def has_code(tenant_id: int, text: str, alias: str = "coupon") -> Sql:
-    """The condition that a row is the tenant's coupon that a client means by this text."""
-    return sql(
-        "{coupon}.tenant_id = {tenant} AND {coupon}.code = CASE WHEN (SELECT codes_are_case_sensitive"
-        " FROM coupons_couponsettings WHERE tenant_id = {tenant}) THEN {as_written} ELSE {folded} END",
-        coupon=identifier(alias),
-        tenant=param(tenant_id),
-        as_written=param(normalise_code(text, case_sensitive=True)),
-        folded=param(normalise_code(text, case_sensitive=False)),
+HAS_CODE = (
+    "coupon.tenant_id = {tenant} AND coupon.code = CASE WHEN (SELECT codes_are_case_sensitive"
+    " FROM coupons_couponsettings WHERE tenant_id = {tenant}) THEN {as_written} ELSE {folded} END"
+)
+
+
+def has_code(tenant_id: int, text: str) -> Sql:
+    """The condition that the row `coupon` is the tenant's coupon that a client means by this text."""
+    return bind(
+        HAS_CODE,
+        tenant=tenant_id,
+        as_written=normalise_code(text, case_sensitive=True),
+        folded=normalise_code(text, case_sensitive=False),
     )

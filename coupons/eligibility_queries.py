@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from catalog.subtrees import is_shown
 from core.personal_data.pseudonyms import pseudonym_of
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, composed_once, param, sql
 from core.sql.fetching import fetch_rows
 from coupons.codes import has_code
 from coupons.errors import CouponNotFound
@@ -56,23 +56,27 @@ class CustomerState:
     segment_ids: tuple[int, ...] = ()
 
 
+@composed_once
+def coupon_statement(lock: bool, *, condition: Sql) -> Sql:
+    """Return the statement of `read_coupon`."""
+    return sql(
+        "SELECT id, code, is_deleted, discount_type, discount_percentage, discount_amount,"
+        " discount_currency, allows_anonymous, max_redemptions, max_redemptions_per_customer,"
+        " is_category_restricted, is_segment_restricted, valid_for, valid_from, valid_to,"
+        " min_order_amount, min_order_currency, redemption_count"
+        " FROM coupons_coupon AS coupon WHERE {condition}{locking}",
+        condition=condition,
+        locking=Sql(" FOR UPDATE" if lock else ""),
+    )
+
+
 def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnapshot:
     """Return the tenant's coupon of this code, a deleted one too; locked until commit when `lock`.
 
     Raises CouponNotFound when there is none.
     """
-    rows = fetch_rows(
-        sql(
-            "SELECT id, code, is_deleted, discount_type, discount_percentage, discount_amount,"
-            " discount_currency, allows_anonymous, max_redemptions, max_redemptions_per_customer,"
-            " is_category_restricted, is_segment_restricted, valid_for, valid_from, valid_to,"
-            " min_order_amount, min_order_currency, redemption_count"
-            " FROM coupons_coupon AS coupon WHERE {condition}{locking}",
-            condition=has_code(tenant_id, code),
-            locking=Sql(" FOR UPDATE" if lock else ""),
-        ),
-        prepared=True,
-    )
+    statement = coupon_statement(lock, condition=has_code(tenant_id, code))
+    rows = fetch_rows(statement, prepared=True)
     if not rows:
         raise CouponNotFound(code)
     (
@@ -132,45 +136,19 @@ def read_customer_state(coupon: CouponSnapshot, buyer: Buyer, *, at: datetime) -
     shopper = buyer.shopper
     if not shopper.is_known:
         return CustomerState()
-    uses = Sql("0")
-    if coupon.max_redemptions_per_customer is not None:
-        uses = sql(
-            "(SELECT count(*) FROM coupons_redemption AS redemption WHERE redemption.coupon_id = {coupon}"
-            " AND redemption.customer_number IN ({customer_number}, {pseudonym})"
-            " AND redemption.legal_entity_id = coalesce(entity.external_id, ''))",
-            coupon=param(coupon.id),
-            customer_number=param(buyer.customer_number),
-            # what the number's owner redeemed before they were erased counts when the number comes again
-            pseudonym=param(pseudonym_of(shopper.tenant_id, buyer.customer_number)),
-        )
-    segments = Sql("'{}'::bigint[]")
-    if coupon.is_segment_restricted:
-        member = segments_of_member(
-            shopper.tenant_id,
-            customer=Sql("shopper.customer_id"),
-            legal_entity=Sql("shopper.legal_entity_id"),
-            at=at,
-        )
-        segments = sql(
-            "ARRAY(SELECT restriction.segment_id FROM coupons_couponsegment AS restriction"
-            " WHERE restriction.coupon_id = {coupon} AND restriction.segment_id IN ({member}) ORDER BY 1)",
-            coupon=param(coupon.id),
-            member=member,
-        )
-    [(customer_id, acting_key, legal_entity_id, use_count, segment_ids)] = fetch_rows(
-        sql(
-            "WITH shopper AS MATERIALIZED"
-            " (SELECT {customer} AS customer_id, {legal_entity} AS legal_entity_id)"
-            " SELECT shopper.customer_id, shopper.legal_entity_id, entity.external_id,"
-            " {uses}, {segments} FROM shopper"
-            " LEFT JOIN accounts_legalentity AS entity ON entity.id = shopper.legal_entity_id",
-            customer=shopper.customer_key,
-            legal_entity=shopper.acting_legal_entity,
-            uses=uses,
-            segments=segments,
-        ),
-        prepared=True,
+    statement = customer_statement(
+        coupon.max_redemptions_per_customer is not None,
+        coupon.is_segment_restricted,
+        customer=shopper.customer_key,
+        legal_entity=shopper.acting_legal_entity,
+        tenant=param(shopper.tenant_id),
+        coupon=param(coupon.id),
+        customer_number=param(buyer.customer_number),
+        pseudonym=param(pseudonym_of(shopper.tenant_id, buyer.customer_number)),
+        at=param(at),
     )
+    rows = fetch_rows(statement, prepared=True)
+    [(customer_id, acting_key, legal_entity_id, use_count, segment_ids)] = rows
     checked_customer_context(shopper, customer_id, acting_key)
     return CustomerState(
         customer_number=buyer.customer_number,
@@ -178,6 +156,54 @@ def read_customer_state(coupon: CouponSnapshot, buyer: Buyer, *, at: datetime) -
         legal_entity_id=legal_entity_id or "",
         uses=use_count,
         segment_ids=tuple(segment_ids),
+    )
+
+
+@composed_once
+def customer_statement(
+    limits_uses: bool,
+    is_segment_restricted: bool,
+    *,
+    customer: Sql,
+    legal_entity: Sql,
+    tenant: Sql,
+    coupon: Sql,
+    customer_number: Sql,
+    pseudonym: Sql,
+    at: Sql,
+) -> Sql:
+    """Return the statement of `read_customer_state`."""
+    uses, segments = Sql("0"), Sql("'{}'::bigint[]")
+    if limits_uses:
+        uses = sql(
+            "(SELECT count(*) FROM coupons_redemption AS redemption WHERE redemption.coupon_id = {coupon}"
+            # what the number's owner redeemed before they were erased counts when the number comes again
+            " AND redemption.customer_number IN ({customer_number}, {pseudonym})"
+            " AND redemption.legal_entity_id = coalesce(entity.external_id, ''))",
+            coupon=coupon,
+            customer_number=customer_number,
+            pseudonym=pseudonym,
+        )
+    if is_segment_restricted:
+        member = segments_of_member(
+            tenant, customer=Sql("shopper.customer_id"), legal_entity=Sql("shopper.legal_entity_id"), at=at
+        )
+        segments = sql(
+            "ARRAY(SELECT restriction.segment_id FROM coupons_couponsegment AS restriction"
+            " WHERE restriction.coupon_id = {coupon} AND restriction.segment_id IN ({member}) ORDER BY 1)",
+            coupon=coupon,
+            member=member,
+        )
+    return sql(
+        "WITH shopper AS MATERIALIZED"
+        " (SELECT {customer} AS customer_id, {legal_entity} AS legal_entity_id)"
+        " SELECT shopper.customer_id, shopper.legal_entity_id, entity.external_id,"
+        " {uses}, {segments} FROM shopper"
+        " LEFT JOIN accounts_legalentity AS entity ON entity.id = shopper.legal_entity_id",
+        customer=customer,
+        legal_entity=legal_entity,
+        uses=uses,
+        segments=segments,
     )
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from accounts.identity.operations.attempts import AttemptLimit, subject_of
 from core.errors import TooManyAttempts
-from core.sql.composition import param, sql
+from core.sql.composition import Sql, bind, param, sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind
 
@@ -46,17 +46,21 @@ def refuse_exhausted(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
     """Raise TooManyAttempts when as many attempts failed as one of the limits allows."""
     if not limits:
         return
-    rows = fetch_rows(
-        sql(
-            "SELECT max(counter.resets_at) FROM unnest({subjects}, {most}) AS allowed (subject, most)"
-            " JOIN identity_attemptcounter AS counter ON counter.subject = allowed.subject"
-            " WHERE counter.resets_at > {at} AND counter.attempts >= allowed.most",
-            subjects=param([limit.subject for limit in limits], "text[]"),
-            most=param([limit.most for limit in limits], "integer[]"),
-            at=param(at),
-        ),
-        prepared=True,
+    exhausted = [
+        bind(
+            "(counter.subject = {subject} AND counter.attempts >= {most})",
+            subject=limit.subject,
+            most=limit.most,
+        )
+        for limit in limits
+    ]
+    statement = sql(
+        "SELECT max(counter.resets_at) FROM identity_attemptcounter AS counter"
+        " WHERE counter.resets_at > {at} AND ({exhausted})",
+        at=param(at),
+        exhausted=Sql.joined(" OR ", exhausted),
     )
+    rows = fetch_rows(statement, prepared=True)
     if (resets_at := rows[0][0]) is not None:
         wait = max(1, ceil((resets_at - at).total_seconds()))
         raise TooManyAttempts(f"Too many {limits[0].counted}; try again in {wait} seconds.", retry_after=wait)

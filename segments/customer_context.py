@@ -6,7 +6,7 @@ Only the entity acted for counts, so that one company's assortment never shows i
 from dataclasses import dataclass
 
 from core.errors import NotAllowed
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, bind, composed_once, param, sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, Identity
 
@@ -56,10 +56,10 @@ class Shopper:
         """The customer's key as an expression."""
         if self.customer_id is not None:
             return param(self.customer_id, "bigint")
-        return sql(
+        return bind(
             "(SELECT id FROM accounts_customer WHERE tenant_id = {tenant} AND external_id = {number})",
-            tenant=param(self.tenant_id),
-            number=param(self.customer_number),
+            tenant=self.tenant_id,
+            number=self.customer_number,
         )
 
     @property
@@ -69,28 +69,35 @@ class Shopper:
         It is the wanted one if the customer is a contact of it, else the only one that they are a contact
         of: a customer of several entities who names none acts for none.
         """
-        wanted, tenant = self.wanted_legal_entity, param(self.tenant_id)
-        is_wanted = Sql("")
+        wanted = self.wanted_legal_entity
+        is_wanted = EVERY_CONTACT
         if self.bound_legal_entity:
-            is_wanted = sql(
-                " AND contact.legal_entity_id = {entity}", entity=param(self.bound_legal_entity.id)
-            )
+            is_wanted = bind(" AND contact.legal_entity_id = {entity}", entity=self.bound_legal_entity.id)
         elif wanted:
-            is_wanted = sql(
+            is_wanted = bind(
                 " AND contact.legal_entity_id = (SELECT id FROM accounts_legalentity"
                 " WHERE tenant_id = {tenant} AND external_id = {entity})",
-                tenant=tenant,
-                entity=param(wanted),
+                tenant=self.tenant_id,
+                entity=wanted,
             )
-        return sql(
-            "(SELECT CASE WHEN count(*) = 1 THEN min(found.legal_entity_id) END FROM"
-            " (SELECT contact.legal_entity_id FROM accounts_contactassignment AS contact"
-            " WHERE contact.tenant_id = {tenant} AND contact.customer_id = {customer}{is_wanted}"
-            " LIMIT 2) AS found)",
-            tenant=tenant,
-            customer=self.customer_key,
-            is_wanted=is_wanted,
-        )
+        return acting_entity(tenant=param(self.tenant_id), customer=self.customer_key, is_wanted=is_wanted)
+
+
+EVERY_CONTACT = Sql("")
+
+
+@composed_once
+def acting_entity(*, tenant: Sql, customer: Sql, is_wanted: Sql) -> Sql:
+    """Return the expression of `Shopper.acting_legal_entity`."""
+    return sql(
+        "(SELECT CASE WHEN count(*) = 1 THEN min(found.legal_entity_id) END FROM"
+        " (SELECT contact.legal_entity_id FROM accounts_contactassignment AS contact"
+        " WHERE contact.tenant_id = {tenant} AND contact.customer_id = {customer}{is_wanted}"
+        " LIMIT 2) AS found)",
+        tenant=tenant,
+        customer=customer,
+        is_wanted=is_wanted,
+    )
 
 
 def shopper_of(caller: Caller, *, legal_entity_id: str | None = None) -> Shopper:

@@ -7,10 +7,9 @@ it at that instant: by a B2C assignment, or by a B2B assignment for the legal en
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 
 from accounts.identity.scopes import SEGMENT_READ
-from core.sql.composition import Sql, expression, identifier, param, sql
+from core.sql.composition import Sql, bind, composed_once, expression, identifier, param, sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind
 from core.windows import open_at
@@ -68,16 +67,16 @@ def on_site(tenant_id: int, site_code: str | None, alias: str = "segment") -> Sq
 
 def site_key(tenant_id: int, site_code: str) -> Sql:
     """The key of a site as an expression; NULL when there is none."""
-    return sql(
+    return bind(
         "(SELECT id FROM accounts_site WHERE tenant_id = {tenant} AND code = {code})",
-        tenant=param(tenant_id),
-        code=param(site_code),
+        tenant=tenant_id,
+        code=site_code,
     )
 
 
 def named(segment_ids: Sequence[str]) -> Sql:
     """The condition that a segment is one of these, by their wire ids."""
-    return sql("segment.external_id = ANY({ids})", ids=param(list(segment_ids), "text[]"))
+    return bind("segment.external_id = ANY({ids:text[]})", ids=list(segment_ids))
 
 
 def keys_of_segments(tenant_id: int, conditions: Sequence[Sql]) -> Sql:
@@ -153,18 +152,18 @@ def resolve(
     `site_code` and `segment_id` (a wire id) narrow the segments. Raises UnknownSite, and NotAllowed as
     `customer_context_of` does.
     """
-    slots = {
-        "tenant": param(shopper.tenant_id, "bigint"),
-        "at": param(at, "timestamptz"),
-        "customer": shopper.customer_key if shopper.is_known else NOTHING,
-        "legal_entity": shopper.acting_legal_entity if shopper.is_known else NOTHING,
-        "site": site_key(shopper.tenant_id, site_code) if site_code else NOTHING,
-    }
-    if segment_id is not None:
-        slots["segment_id"] = param(segment_id)
-    template = resolving_template(on_site=bool(site_code), in_segment=segment_id is not None)
+    statement = resolving_statement(
+        bool(site_code),
+        segment_id is not None,
+        tenant=param(shopper.tenant_id, "bigint"),
+        at=param(at, "timestamptz"),
+        customer=shopper.customer_key if shopper.is_known else NOTHING,
+        legal_entity=shopper.acting_legal_entity if shopper.is_known else NOTHING,
+        site=site_key(shopper.tenant_id, site_code) if site_code else NOTHING,
+        segment_id=NOTHING if segment_id is None else param(segment_id),
+    )
     [(customer_id, legal_entity_id, site_id, keys, revision, changes_at)] = fetch_rows(
-        sql(template, **slots), prepared=True
+        statement, prepared=True
     )
     if site_code and site_id is None:
         raise UnknownSite(site_code)
@@ -172,18 +171,28 @@ def resolve(
     return ResolvedSegments(context, tuple(keys), revision, changes_at)
 
 
-@cache
-def resolving_template(*, on_site: bool, in_segment: bool) -> str:
-    """Return the template of the statement of `resolve`, composed once for each of the four cases.
+@composed_once
+def resolving_statement(
+    on_site: bool,
+    in_segment: bool,
+    *,
+    tenant: Sql,
+    at: Sql,
+    customer: Sql,
+    legal_entity: Sql,
+    site: Sql,
+    segment_id: Sql,
+) -> Sql:
+    """Return the statement of `resolve`.
 
-    Its slots are filled per request. Every input but the segment's id is a column of the one-row CTE
-    `shopper`, so only a handful of distinct statements exist and each stays prepared.
+    Every input but the segment's id is a column of the one-row CTE `shopper`, so only a handful of distinct
+    statements exist and each stays prepared.
     """
     conditions = [ANY_SEGMENT]
     if on_site:
         conditions.append(Sql("segment.site_id = shopper.site_id"))
     if in_segment:
-        conditions.append(Sql("segment.external_id = {segment_id}"))
+        conditions.append(sql("segment.external_id = {segment_id}", segment_id=segment_id))
     member = segments_of_member(
         Sql("shopper.tenant_id"),
         customer=Sql("shopper.customer_id"),
@@ -191,13 +200,20 @@ def resolving_template(*, on_site: bool, in_segment: bool) -> str:
         at=Sql("shopper.at"),
         narrowed_by=Sql.joined(" AND ", conditions),
     )
-    return (
+    return sql(
         "WITH shopper AS MATERIALIZED (SELECT {tenant} AS tenant_id, {at} AS at,"
         " {customer} AS customer_id, {legal_entity} AS legal_entity_id, {site} AS site_id)"
-        f" SELECT customer_id, legal_entity_id, site_id, ARRAY({member.sql} ORDER BY 1),"
+        " SELECT customer_id, legal_entity_id, site_id, ARRAY({member} ORDER BY 1),"
         " (SELECT coalesce(sum(count), 0)::bigint FROM segments_assortmentrevision AS revision"
         " WHERE revision.tenant_id = shopper.tenant_id),"
-        f" {NEXT_BOUNDARY.sql}::text FROM shopper"
+        " {next_boundary}::text FROM shopper",
+        tenant=tenant,
+        at=at,
+        customer=customer,
+        legal_entity=legal_entity,
+        site=site,
+        member=member,
+        next_boundary=NEXT_BOUNDARY,
     )
 
 

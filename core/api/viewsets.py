@@ -371,6 +371,14 @@ class ContractViewSet(ViewSet):
         header = self.header("Accept-Language")[: MAX_HEADER_LENGTH + 1]
         return languages_of(header, self.caller.tenant.default_language)
 
+    @property
+    def is_first_page(self) -> bool:
+        """Whether the list is read from its beginning, or from a cursor: `keeps_plan` of large tables.
+
+        A kept plan does not know how far into the table a page number leads.
+        """
+        return "pageNumber" not in self.request.query_params
+
     def page_request(self) -> PageRequest:
         """Read which page the client asks for."""
         query = self.request.query_params

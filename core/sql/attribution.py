@@ -96,18 +96,30 @@ class AttributedClientCursor(psycopg.ClientCursor[Any]):
         return self
 
 
-class AttributedRawCursor(psycopg.RawCursor[Any]):
-    """A cursor that sends values apart: the setting is sent before the statement, in one pipeline."""
+class SettingFirst:
+    """Of cursors that send values apart: the setting is sent before the statement, in one pipeline."""
 
     __slots__ = ()
 
-    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
-        connection: Any = self.connection
+    def execute(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
+        connection = self.connection
         setting = connection.setting_for(query)
         if setting is None:
-            return super().execute(query, params, **options)
+            return super().execute(query, params, **options)  # type: ignore[misc]
         with connection.pipeline():  # up to its end it is one transaction
             psycopg.Cursor(connection).execute(SET_ACTOR, [setting], prepare=False)
-            super().execute(query, params, **options)
+            super().execute(query, params, **options)  # type: ignore[misc]
         connection.note_setting(setting)
         return self
+
+
+class AttributedServerCursor(SettingFirst, psycopg.Cursor[Any]):
+    """For statements with placeholders as %s."""
+
+    __slots__ = ()
+
+
+class AttributedRawCursor(SettingFirst, psycopg.RawCursor[Any]):
+    """For statements with PostgreSQL's own placeholders, $1 and so on."""
+
+    __slots__ = ()

@@ -91,6 +91,34 @@ def parsed_template(template: str) -> tuple[str, tuple[tuple[str, str], ...], in
     return texts[0], tuple(zip(names, texts[1:], strict=True)), len(set(names))
 
 
+def bind(template: str, /, **values: Any) -> Sql:
+    """Fill the template's named slots with parameters; `{at:timestamptz}` casts one to that type.
+
+    Does what `sql` does with a param() in each slot, in less time. Raises TypeError as `sql` does.
+    """
+    text, names, known = bound_template(template)
+    try:
+        params = tuple([values[name] for name in names])
+    except KeyError as missing:
+        raise TypeError(f"The template has a slot that nothing is given for: {missing}.") from None
+    if len(values) != len(known):
+        unknown = sorted(values.keys() - known)
+        raise TypeError(f"The template has no slots of these names: {', '.join(unknown)}.")
+    return Sql(text, params)
+
+
+@lru_cache(maxsize=1_024)
+def bound_template(template: str) -> tuple[str, tuple[str, ...], frozenset[str]]:
+    """Return the text with a placeholder in each slot, and the names of the slots in order and as a set."""
+    text, names = "", []
+    for literal, name, type_name, _ in Formatter().parse(template):
+        text += literal
+        if name is not None:
+            text += param(None, type_name or "").sql
+            names.append(name)
+    return text, tuple(names), frozenset(names)
+
+
 def composed_once(build: Callable[..., Sql]) -> Callable[..., Sql]:
     """Let a function compose each shape of its statement once, however often it is called.
 

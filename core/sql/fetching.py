@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from core.sql.attribution import AttributedServerCursor
 from core.sql.composition import Sql
 from core.sql.cursors import MOST_ROWS, CursorsOfThread
 
@@ -69,7 +69,7 @@ def fetch_rows(
     if connection.connection is None:
         connection.ensure_connection()
     if connection.queries_logged or connection.execute_wrappers:  # somebody listens, and knows only %s
-        cursor: Any = psycopg.Cursor(connection.connection)
+        cursor: Any = AttributedServerCursor(connection.connection)
         cursor = (
             connection.make_debug_cursor(cursor)
             if connection.queries_logged

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import transaction
 
 from core.personal_data.pseudonyms import pseudonym_of
-from core.sql.composition import Sql, identifier, param, sql
+from core.sql.composition import Sql, bind, sql
 from core.sql.fetching import execute, fetch_rows
 from core.tenancy.identifiers import generate_id
 from coupons.eligibility import judge
@@ -48,23 +48,28 @@ def redeem_coupon(
     )
 
 
+# One search for each, so that each uses its own unique index however many redemptions there are.
+OF_ORDER = (
+    "(SELECT id, external_id FROM coupons_redemption"
+    " WHERE coupon_id = {coupon} AND customer_number = {customer}"
+    " AND legal_entity_id = {legal_entity} AND order_code = {value} AND order_code <> '')"
+)
+OF_KEY = OF_ORDER.replace("order_code", "idempotency_key")
+
+
 def earlier_redemption(
     coupon: CouponSnapshot, customer: CustomerState, order_code: str, idempotency_key: str
 ) -> str | None:
     """Return the id of the first redemption of this order or with this key; None when there is none."""
-    # One search for each, so that each uses its own unique index however many redemptions there are.
     searches = [
-        sql(
-            "(SELECT id, external_id FROM coupons_redemption"
-            " WHERE coupon_id = {coupon} AND customer_number = {customer}"
-            " AND legal_entity_id = {legal_entity} AND {column} = {value} AND {column} <> '')",
-            coupon=param(coupon.id),
-            customer=param(customer.customer_number),
-            legal_entity=param(customer.legal_entity_id),
-            column=identifier(column),
-            value=param(value),
+        bind(
+            template,
+            coupon=coupon.id,
+            customer=customer.customer_number,
+            legal_entity=customer.legal_entity_id,
+            value=value,
         )
-        for column, value in (("order_code", order_code), ("idempotency_key", idempotency_key))
+        for template, value in ((OF_ORDER, order_code), (OF_KEY, idempotency_key))
         if value
     ]
     if not searches:
@@ -91,7 +96,7 @@ def record_use(
     """Count one more use and write its row, in one statement; return the redemption's id."""
     discount = order.discount or Money(Amount(0), order.order_total.currency)
     [(redemption_id,)] = fetch_rows(
-        sql(
+        bind(
             "WITH used AS (UPDATE coupons_coupon SET redemption_count = redemption_count + 1"
             " WHERE id = {coupon} RETURNING id),"
             # The customer may have been deleted or erased since they were read: then nothing of them is kept
@@ -101,25 +106,25 @@ def record_use(
             " customer_number, legal_entity_id, order_code, idempotency_key, order_total_amount,"
             " order_total_currency, discount_amount, discount_currency, redeemed_at)"
             " SELECT {tenant}, {redemption_id}, id, (SELECT id FROM buyer),"
-            " CASE WHEN {is_unknown} OR EXISTS (SELECT FROM buyer) THEN {customer_number}"
+            " CASE WHEN {is_unknown:boolean} OR EXISTS (SELECT FROM buyer) THEN {customer_number}"
             " ELSE {pseudonym} END,"
             " {legal_entity}, {order_code}, {idempotency_key}, {total}, {total_currency},"
             " {discount}, {discount_currency}, {at} FROM used RETURNING external_id",
-            coupon=param(coupon.id),
-            tenant=param(tenant_id),
-            redemption_id=param(generate_id()),
-            customer=param(customer.customer_id),
-            is_unknown=Sql("TRUE" if customer.customer_id is None else "FALSE"),
-            customer_number=param(customer.customer_number),
-            pseudonym=param(pseudonym_of(tenant_id, customer.customer_number)),
-            legal_entity=param(customer.legal_entity_id),
-            order_code=param(order.order_code),
-            idempotency_key=param(idempotency_key),
-            total=param(order.order_total.amount),
-            total_currency=param(order.order_total.currency),
-            discount=param(discount.amount),
-            discount_currency=param(discount.currency),
-            at=param(at),
+            coupon=coupon.id,
+            tenant=tenant_id,
+            redemption_id=generate_id(),
+            customer=customer.customer_id,
+            is_unknown=customer.customer_id is None,
+            customer_number=customer.customer_number,
+            pseudonym=pseudonym_of(tenant_id, customer.customer_number),
+            legal_entity=customer.legal_entity_id,
+            order_code=order.order_code,
+            idempotency_key=idempotency_key,
+            total=order.order_total.amount,
+            total_currency=order.order_total.currency,
+            discount=discount.amount,
+            discount_currency=discount.currency,
+            at=at,
         ),
         prepared=True,
     )
@@ -134,13 +139,13 @@ def delete_redemption(*, tenant_id: int, code: str, redemption_id: str) -> None:
     """
     coupon = read_coupon(tenant_id, code, lock=True)
     removed = execute(
-        sql(
+        bind(
             "WITH removed AS (DELETE FROM coupons_redemption"
             " WHERE coupon_id = {coupon} AND external_id = {id} RETURNING coupon_id)"
             " UPDATE coupons_coupon SET redemption_count = redemption_count - 1"
             " FROM removed WHERE coupons_coupon.id = removed.coupon_id",
-            coupon=param(coupon.id),
-            id=param(redemption_id),
+            coupon=coupon.id,
+            id=redemption_id,
         )
     )
     if not removed:

@@ -16,7 +16,7 @@ from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import read_body
 from core.errors import NotFound
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, equals
 
 
 class ContactAssignmentViewSet(ContractViewSet):
@@ -39,8 +39,8 @@ class ContactAssignmentViewSet(ContractViewSet):
     def retrieve(self, request: Request, tenant: str, contact_assignment_id: str) -> HttpResponse:
         """Retrieve a contact assignment."""
         conditions = [
-            sql("contact.tenant_id = {tenant}", tenant=param(self.caller.tenant.id)),
-            sql("contact.external_id = {id}", id=param(contact_assignment_id)),
+            equals("contact.tenant_id", self.caller.tenant.id),
+            equals("contact.external_id", contact_assignment_id),
         ]
         return self.document_response(
             CONTACT_ASSIGNMENTS, conditions, missing=NotFound(resource_id=contact_assignment_id)

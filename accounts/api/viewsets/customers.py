@@ -22,7 +22,7 @@ from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import SearchBody, read_body
 from core.errors import MissingScope, NotFound
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, equals
 
 EXPAND = query_parameter("expand", "Accepted; mixins are always returned.")
 DATA_ERASURE = query_parameter(
@@ -60,7 +60,7 @@ class CustomerViewSet(ContractViewSet):
         """Retrieve a customer."""
         conditions = [
             *self.visible_customers(),
-            sql("customer.external_id = {id}", id=param(customer_number)),
+            equals("customer.external_id", customer_number),
         ]
         return self.document_response(CUSTOMERS, conditions, missing=NotFound(resource_id=customer_number))
 
@@ -166,10 +166,10 @@ class CustomerViewSet(ContractViewSet):
 
     def visible_customers(self) -> Sequence[Sql]:
         """Return the conditions of the customers that the caller may read."""
-        conditions = [sql("customer.tenant_id = {tenant}", tenant=param(self.caller.tenant.id))]
+        conditions = [equals("customer.tenant_id", self.caller.tenant.id)]
         if not self.has_scope(CUSTOMER_READ):
             own = self.caller.customer
-            conditions.append(sql("customer.id = {id}", id=param(own.id)) if own else Sql("FALSE"))
+            conditions.append(equals("customer.id", own.id) if own else Sql("FALSE"))
         return conditions
 
     def reaches_own_profile_only(self, customer_number: str) -> bool:

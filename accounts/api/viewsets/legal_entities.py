@@ -16,7 +16,7 @@ from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import SearchBody, read_body
 from core.errors import NotFound
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, equals, param, sql
 from core.sql.fetching import fetch_rows
 
 READ = (LEGAL_ENTITY_READ, LEGAL_ENTITY_READ_OWN)
@@ -65,7 +65,7 @@ class LegalEntityViewSet(ContractViewSet):
         """Retrieve a legal entity."""
         conditions = [
             *self.visible_entities(),
-            sql("legal_entity.external_id = {id}", id=param(legal_entity_id)),
+            equals("legal_entity.external_id", legal_entity_id),
         ]
         return self.document_response(
             LEGAL_ENTITIES, conditions, missing=NotFound(resource_id=legal_entity_id)
@@ -139,7 +139,7 @@ class LegalEntityViewSet(ContractViewSet):
 
     def visible_entities(self) -> Sequence[Sql]:
         """Return the conditions of the legal entities that the caller may read."""
-        conditions = [sql("legal_entity.tenant_id = {tenant}", tenant=param(self.caller.tenant.id))]
+        conditions = [equals("legal_entity.tenant_id", self.caller.tenant.id)]
         if not self.has_scope(LEGAL_ENTITY_READ):
             own = self.caller.customer
             conditions.append(

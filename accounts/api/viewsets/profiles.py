@@ -20,7 +20,7 @@ from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import read_body
 from core.errors import InvalidInput, NotFound
-from core.sql.composition import param, sql
+from core.sql.composition import equals
 from core.tenancy.callers import CallerKind, customer_of, require_kind
 
 ANONYMOUS_PROFILE = {
@@ -77,8 +77,8 @@ class ProfileViewSet(ContractViewSet):
         own = customer_of(self.caller)
         self.require_scope(PROFILE_VIEW, CUSTOMER_READ_OWN)
         conditions = [
-            sql("customer.tenant_id = {tenant}", tenant=param(self.caller.tenant.id)),
-            sql("customer.id = {id}", id=param(own.id)),
+            equals("customer.tenant_id", self.caller.tenant.id),
+            equals("customer.id", own.id),
         ]
         return private(
             self.document_response(PROFILES, conditions, missing=NotFound(resource_id=own.external_id))

@@ -23,7 +23,7 @@ from core.bodies import read_body
 from core.errors import InvalidInput, NotFound
 from core.representation.fields import Field
 from core.representation.representations import Representation
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, equals
 
 EXPAND = query_parameter("expand", "Accepted; all settings and mixins are always returned.")
 INCLUDE_INACTIVE = query_parameter(
@@ -71,8 +71,8 @@ class SiteViewSet(ContractViewSet):
         An inactive site is found with `site.site_manage` only.
         """
         conditions = [
-            sql("site.tenant_id = {tenant}", tenant=param(self.caller.tenant.id)),
-            sql("site.code = {code}", code=param(site_code)),
+            equals("site.tenant_id", self.caller.tenant.id),
+            equals("site.code", site_code),
         ]
         if not self.has_scope(SITE_MANAGE):
             conditions.append(Sql("site.is_active"))
@@ -141,7 +141,7 @@ class SiteViewSet(ContractViewSet):
 
     def wanted_sites(self) -> Sequence[Sql]:
         """Return the conditions of the sites that the caller may read and asks for."""
-        conditions = [sql("site.tenant_id = {tenant}", tenant=param(self.caller.tenant.id))]
+        conditions = [equals("site.tenant_id", self.caller.tenant.id)]
         if parameters.flag(self.request.query_params, "includeInactive"):
             self.require_scope(SITE_MANAGE)
         else:

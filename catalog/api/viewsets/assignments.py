@@ -37,7 +37,7 @@ from core.api.schema import operation
 from core.bodies import Body
 from core.errors import InvalidInput
 from core.representation.pages import KeyPartitions
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, equals, param, sql
 from core.tenancy.callers import CallerKind
 
 ASSIGNMENT_TYPE = query_parameter("assignmentType", "What is assigned: only products.", enum=["PRODUCT"])
@@ -95,7 +95,7 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         return answer
 
     def of_tenant(self) -> Sql:
-        return sql("assignment.tenant_id = {tenant}", tenant=param(self.caller.tenant.id))
+        return equals("assignment.tenant_id", self.caller.tenant.id)
 
     def of_categories(
         self, key: Sql, *, shows_unpublished: bool

@@ -17,13 +17,17 @@ from core.api.viewsets import ContractViewSet
 from core.errors import NotFound
 from core.representation.fields import Languages
 from core.representation.languages import unsupported_languages
-from core.sql.composition import Sql, identifier, param, sql
+from core.sql.composition import Sql, equals, identifier, sql
 from core.sql.fetching import fetch_rows
 
 MANAGE = (CATEGORY_MANAGE,)
 SHOW_UNPUBLISHED = query_parameter(
     "showUnpublished", f"Show what is not published too. Needs {CATEGORY_READ_UNPUBLISHED}.", type=bool
 )
+
+
+IS_CATEGORY = is_category("category")
+IS_SHOWN = sql("category.is_published AND {shown}", shown=is_shown(Sql("category.id")))
 
 
 class CategoryServiceViewSet(ContractViewSet):
@@ -62,23 +66,14 @@ class CategoryServiceViewSet(ContractViewSet):
 
         Unless `shows_unpublished`, a category is left out when it or one above it is unpublished.
         """
-        conditions = [
-            sql(
-                "category.tenant_id = {tenant} AND {is_category}",
-                tenant=param(self.caller.tenant.id),
-                is_category=is_category("category"),
-            )
-        ]
-        if not shows_unpublished:
-            conditions.append(Sql("category.is_published"))
-            conditions.append(is_shown(Sql("category.id")))
-        return conditions
+        of_tenant = equals("category.tenant_id", self.caller.tenant.id)
+        return [of_tenant, IS_CATEGORY] if shows_unpublished else [of_tenant, IS_CATEGORY, IS_SHOWN]
 
     def category_key(self, category_id: str, *, shows_unpublished: bool) -> Sql:
         """The key of a category that may be shown, as an expression; NULL when there is none."""
         conditions = [
             *self.visible(shows_unpublished=shows_unpublished),
-            sql("category.external_id = {id}", id=param(category_id)),
+            equals("category.external_id", category_id),
         ]
         return sql(
             "(SELECT category.id FROM catalog_category AS category WHERE {conditions})",

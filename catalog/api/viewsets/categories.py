@@ -27,7 +27,7 @@ from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.bodies import SearchBody
 from core.representation.representations import SortKey
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, equals
 from core.tenancy.identifiers import check_client_id
 from core.timestamps import format_time
 
@@ -70,14 +70,15 @@ class CategoryViewSet(CategoryServiceViewSet):
         visible = self.visible(shows_unpublished=self.shows_unpublished())
         filters, _ = self.filter_conditions(languages=self.languages())
         order = TREE_ORDER if parameters.flag(self.query, "showRoots") else ()
-        return self.page_response(CATEGORY, [*visible, *filters], q=q, order=order)
+        keeps_plan = self.is_first_page and not filters
+        return self.page_response(CATEGORY, [*visible, *filters], q=q, order=order, keeps_plan=keeps_plan)
 
     @operation("GET-category-tree-retrieve-category", parameters=(SHOW_UNPUBLISHED,))
     def retrieve(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
         """Read a category."""
         conditions = [
             *self.visible(shows_unpublished=self.shows_unpublished()),
-            sql("category.external_id = {id}", id=param(category_id)),
+            equals("category.external_id", category_id),
         ]
         return self.document_response(CATEGORY, conditions, missing=CategoryNotFound(category_id))
 

@@ -28,7 +28,7 @@ from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import Body, LanguageContext, SearchBody, read_bodies, read_body
 from core.representation.representations import Representation
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, equals
 from core.sql.upserts import RowResult
 from core.tenancy.callers import CallerKind
 from core.tenancy.identifiers import check_client_id
@@ -82,13 +82,16 @@ class ProductViewSet(ContractViewSet):
         return self.products_response(q=self.search_text())
 
     def products_response(self, *, q: str | None) -> HttpResponse:
-        representation = products_of(self.representation(), self.caller.tenant.id)
-        return self.page_response(representation, self.visible(), q=q)
+        q = parameters.text(self.request.query_params, "q") if q is None else q
+        representation = self.representation()
+        if q:
+            representation = products_of(representation, self.caller.tenant.id)
+        return self.page_response(representation, self.visible(), q=q, keeps_plan=self.is_first_page)
 
     @operation("GET-product-retrieve-product")
     def retrieve(self, request: Request, tenant: str, product_id: str) -> HttpResponse:
         """Read a product."""
-        conditions = [*self.visible(), sql("product.external_id = {id}", id=param(product_id))]
+        conditions = [*self.visible(), equals("product.external_id", product_id)]
         return self.document_response(self.representation(), conditions, missing=ProductNotFound(product_id))
 
     @operation(
@@ -210,7 +213,7 @@ class ProductViewSet(ContractViewSet):
 
     def visible(self) -> Sequence[Sql]:
         """Return the conditions of the products that the caller may see."""
-        conditions = [sql("product.tenant_id = {tenant}", tenant=param(self.caller.tenant.id))]
+        conditions = [equals("product.tenant_id", self.caller.tenant.id)]
         if not self.has_scope(PRODUCT_READ_UNPUBLISHED):
             conditions.append(Sql("product.is_published"))
         return conditions

@@ -13,7 +13,7 @@ from core.api.conditional import private_response_from
 from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
 from core.errors import InvalidBody, Problem
-from core.sql.composition import Sql, identifier, param, sql
+from core.sql.composition import Sql, equals
 from coupons.api.error_bodies import COUPON_ERRORS
 from coupons.eligibility_queries import code_is_taken
 from coupons.errors import CouponNotFound
@@ -86,6 +86,4 @@ class CouponServiceViewSet(ContractViewSet):
         return private_response_from(self.request, response)
 
     def tenant_condition(self, alias: str) -> Sql:
-        return sql(
-            "{column} = {tenant}", column=identifier(alias, "tenant_id"), tenant=param(self.caller.tenant.id)
-        )
+        return equals(f"{alias}.tenant_id", self.caller.tenant.id)

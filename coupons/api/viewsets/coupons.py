@@ -48,7 +48,8 @@ class CouponViewSet(CouponServiceViewSet):
         conditions = [self.tenant_condition("coupon")]
         if not parameters.flag(request.query_params, "showDeleted"):
             conditions.append(Sql("NOT coupon.is_deleted"))
-        return self.page_response(RepresentationAt(COUPONS, self.at), conditions)
+        shown = RepresentationAt(COUPONS, self.at)
+        return self.page_response(shown, conditions, keeps_plan=self.is_first_page)
 
     @operation("POST-coupon-create-coupon", scopes=(COUPON_MANAGE,), request=CouponBody)
     def create(self, request: Request, tenant: str) -> HttpResponse:

@@ -12,7 +12,7 @@ from core.api.parameters import header_parameter, query_parameter
 from core.api.schema import operation
 from core.bodies import read_body
 from core.errors import InvalidInput
-from core.sql.composition import param, sql
+from core.sql.composition import equals, param, sql
 from core.timestamps import parse_time
 from coupons.api.viewsets import CUSTOMER_NUMBER, CouponServiceViewSet
 from coupons.bodies import (
@@ -100,9 +100,7 @@ class RedemptionViewSet(CouponServiceViewSet):
     def list(self, request: Request, tenant: str, code: str) -> HttpResponse:
         """List the redemptions of a coupon."""
         coupon = read_coupon(self.caller.tenant.id, code)
-        return self.page_response(
-            REDEMPTIONS, [sql("redemption.coupon_id = {coupon}", coupon=param(coupon.id))]
-        )
+        return self.page_response(REDEMPTIONS, [equals("redemption.coupon_id", coupon.id)])
 
     @operation(
         "POST-coupon-invalidate-coupon",
@@ -150,7 +148,7 @@ class RedemptionViewSet(CouponServiceViewSet):
         coupon = has_code(self.caller.tenant.id, code)
         conditions = [
             self.tenant_condition("redemption"),
-            sql("redemption.external_id = {id}", id=param(redemption_id)),
+            equals("redemption.external_id", redemption_id),
             coupon,
         ]
         if named or not self.has_scope(COUPON_MANAGE):

@@ -4,7 +4,7 @@ from rest_framework.request import Request
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_READ, COUPON_REDEEM_ON_BEHALF
 from core.api.schema import operation
 from core.errors import NotFound
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, equals
 from coupons.api.viewsets import CouponServiceViewSet
 from coupons.operations import create_referral_coupon
 from coupons.representations import COUPONS, RepresentationAt
@@ -30,7 +30,7 @@ class ReferralCouponViewSet(CouponServiceViewSet):
                 RepresentationAt(COUPONS, self.at),
                 [
                     self.tenant_condition("coupon"),
-                    sql("coupon.issued_to = {customer}", customer=param(customer_number)),
+                    equals("coupon.issued_to", customer_number),
                     Sql("coupon.is_referral AND NOT coupon.is_deleted"),
                 ],
                 missing=missing,
@@ -50,7 +50,7 @@ class ReferralCouponViewSet(CouponServiceViewSet):
         )
         return self.document_response(
             RepresentationAt(COUPONS, self.at),
-            [sql("coupon.id = {coupon}", coupon=param(coupon.pk))],
+            [equals("coupon.id", coupon.pk)],
             missing=NotFound(f"The customer {customer_number} has no referral coupon."),
         )
 

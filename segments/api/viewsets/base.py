@@ -17,7 +17,7 @@ from core.api.viewsets import ContractViewSet
 from core.bodies import LanguageContext
 from core.errors import MissingScope
 from core.journal.past import reading_past
-from core.sql.composition import Sql, identifier, param, sql
+from core.sql.composition import Sql, equals, identifier, param, sql
 from core.sql.fetching import fetch_rows
 from core.timestamps import parse_time
 from segments.customer_context import Shopper, shopper_of
@@ -144,9 +144,7 @@ class SegmentServiceViewSet(ContractViewSet):
             raise SegmentNotFound(resource_id=segment_id)
 
     def tenant_condition(self, alias: str) -> Sql:
-        return sql(
-            "{alias}.tenant_id = {tenant}", alias=identifier(alias), tenant=param(self.caller.tenant.id)
-        )
+        return equals(f"{alias}.tenant_id", self.caller.tenant.id)
 
     def assignments_to(self, segment: Sql) -> Sequence[Sql]:
         """Return the conditions of the assignments to a segment, whose key is given as an expression."""

@@ -38,6 +38,7 @@ from segments.visibility import ResolvedSegments, effective, keys_of_segments, o
 
 READ = (SEGMENT_READ, SEGMENT_READ_OWN)
 MANAGE = (SEGMENT_MANAGE,)
+IS_SHOWN = is_shown(Sql("assignment.category_id"))
 ONLY_ACTIVE = parameters.query_parameter(
     "onlyActive",
     "Only what counts now; always so without customersegment.segment_read.",
@@ -86,7 +87,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         conditions = [
             self.tenant_condition("assignment"),
             open_at(at, "assignment"),
-            is_shown(Sql("assignment.category_id")),
+            IS_SHOWN,
         ]
         partitions = KeyPartitions.of_keys("segment_id", resolved.segment_ids)
         return self.page_response(ITEM_ASSIGNMENT, conditions, parts=partitions, keeps_plan=True)
@@ -160,7 +161,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         return [
             *self.assignments_to(param(key)),
             open_at(self.at, "assignment"),
-            is_shown(Sql("assignment.category_id")),
+            IS_SHOWN,
         ]
 
     @operation("GET-customer-segment-retrieve-item", scopes=READ, parameters=(LEGAL_ENTITY_ID,))

@@ -10,7 +10,7 @@ from core.api.bulk import multi_status, read_batch
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.bodies import SearchBody, read_bodies, read_body
-from core.sql.composition import param, sql
+from core.sql.composition import equals, param, sql
 from segments.api.viewsets.base import (
     ID_LIST,
     LEGAL_ENTITY_ID,
@@ -94,7 +94,7 @@ class SegmentViewSet(SegmentServiceViewSet):
         shopper = self.own_shopper()
         conditions = [
             self.tenant_condition("segment"),
-            sql("segment.external_id = {id}", id=param(segment_id)),
+            equals("segment.external_id", segment_id),
         ]
         missing = SegmentNotFound(resource_id=segment_id)
         if shopper is None:

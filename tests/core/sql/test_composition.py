@@ -7,6 +7,7 @@ from django.conf import settings
 from core.sql.composition import (
     LONGEST_SHAPE,
     Sql,
+    bind,
     composed_once,
     equals,
     identifier,
@@ -133,12 +134,22 @@ def test_templates_are_literals():
                 if (
                     isinstance(node, ast.Call)
                     and isinstance(node.func, ast.Name)
-                    and node.func.id in ("Sql", "sql")
+                    and node.func.id in ("Sql", "bind", "sql")
                     and node.args
                     and any(isinstance(part, ast.FormattedValue) for part in ast.walk(node.args[0]))
                 ):
                     formatted.append(f"{path.relative_to(settings.BASE_DIR)}:{node.lineno}")
     assert [place for place in formatted if not place.startswith("core/sql/composition.py")] == []
+
+
+def test_a_template_is_filled_with_params_by_name():
+    found = bind("a = {a} AND b = {b:timestamptz} OR {a} = '{{}}'", b="now", a=1)
+
+    assert found == Sql("a = %s AND b = %s::timestamptz OR %s = '{}'", (1, "now", 1))
+    with pytest.raises(TypeError, match="slot that nothing is given for: 'b'"):
+        bind("a = {a} AND b = {b}", a=1)
+    with pytest.raises(TypeError, match="no slots of these names: c"):
+        bind("a = {a}", a=1, c=2)
 
 
 @pytest.fixture
