@@ -40,6 +40,12 @@ def unavailable_from(error: Exception) -> Unavailable | None:
         )
     if isinstance(error, InternalError):
         return None
+    if isinstance(cause, postgres.DiskFull):
+        logger.error("The disk of the database is full: %s", " ".join(str(error).split()))
+        return Unavailable(
+            "The database has no room for changes at the moment; nothing was changed. Try again later.",
+            retry_after=30,
+        )
     logger.error("The database refused a request.", exc_info=error)
     return Unavailable("The database is not available at the moment; try again.", retry_after=5)
 

@@ -10,6 +10,7 @@ import random
 import select
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -27,18 +28,30 @@ import django
 
 django.setup()
 
+import psycopg  # noqa: E402
+from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
 
+from config.server.embedded_postgres.server import EmbeddedServer  # noqa: E402
+from tests.faults.disks import SmallDisk  # noqa: E402
 from tests.faults.proxies import FreezableProxy  # noqa: E402
-from tests.faults.servers import WebServer, half_post, megabytes_of, raise_open_files  # noqa: E402
+from tests.faults.servers import (  # noqa: E402
+    PROJECT,
+    WebServer,
+    half_post,
+    megabytes_of,
+    raise_open_files,
+)
 
 SEGMENTS = "/customer-segment/demo/segments"
 COLUMNS = (
     "fault",
+    "kills",
     "seconds",
     "requests",
     "answered",
     "503",
+    "other 5xx",
     "unanswered",
     "health p50 / max ms",
     "read p50 / max ms",
@@ -69,11 +82,15 @@ class Measured:
 
 
 class Traffic:
-    """Asks for health, reads, and writes, one after the other each, until it is told to stop."""
+    """Asks for health, reads, and writes, one after the other each, until it is told to stop.
 
-    def __init__(self, server: WebServer, token: str) -> None:
+    `session` is of the database that the server uses, and not a way through the fault.
+    """
+
+    def __init__(self, server: WebServer, token: str, session: Callable[[], psycopg.Connection]) -> None:
         self.server = server
         self.token = token
+        self.session = session
         self.prefix = f"fault-{random.getrandbits(32):x}"
         self.measured = Measured()
         self.is_over = threading.Event()
@@ -119,24 +136,27 @@ class Traffic:
 
     def lost_and_doubled(self) -> tuple[int, int]:
         """Compare what was acknowledged with what is stored, and remove it."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT external_id FROM segments_segment WHERE external_id LIKE %s", [f"{self.prefix}-%"]
+        with self.session() as session:
+            found = session.execute(
+                "DELETE FROM segments_segment WHERE external_id LIKE %s RETURNING external_id",
+                [f"{self.prefix}-%"],
             )
-            stored = [name for (name,) in cursor.fetchall()]
-            cursor.execute("DELETE FROM segments_segment WHERE external_id LIKE %s", [f"{self.prefix}-%"])
+            stored = [name for (name,) in found]
         acknowledged = set(self.measured.acknowledged)
         return len(acknowledged - set(stored)), len(stored) - len(set(stored))
 
-    def row(self, name: str, seconds: float) -> list[str]:
+    def row(self, name: str, kills: int | None, seconds: float) -> list[str]:
         found = self.measured
+        failed = sum(status >= 500 for status in found.statuses)
         lost, doubled = self.lost_and_doubled()
         return [
             name,
+            str(kills or ""),
             f"{seconds:.0f}",
             f"{len(found.statuses):,}",
             f"{sum(200 <= status < 500 for status in found.statuses):,}",
             f"{found.statuses.count(503):,}",
+            f"{failed - found.statuses.count(503):,}",
             f"{found.statuses.count(0):,}",
             *(
                 f"{median(times):.1f} / {max(times):.0f}" if times else "none"
@@ -204,15 +224,134 @@ def idle(server: WebServer, proxy: FreezableProxy, minutes: float) -> None:
         hold_for(60)
 
 
-def kills(server: WebServer, proxy: FreezableProxy, minutes: float) -> None:
+def worker(server: WebServer, proxy: FreezableProxy, minutes: float) -> int:
     """Every two seconds the newest worker is killed, for a minute."""
+    killed = []
 
     def kill() -> None:
         if len(pids := server.pids()) == server.workers:
             os.kill(max(pids), signal.SIGKILL)
+            killed.append(max(pids))
         time.sleep(1)
 
     hold_for(60, each_second=kill)
+    return len(killed)
+
+
+def parent(server: WebServer, proxy: FreezableProxy, minutes: float) -> int:
+    """The server process is killed four times; a supervisor starts it again, as systemd would."""
+    for _ in range(4):
+        hold_for(4)
+        os.kill(server.process.pid, signal.SIGKILL)
+        server.process.wait()
+        time.sleep(1)
+        server.start()
+    hold_for(4)
+    return 4
+
+
+def postmaster(server: WebServer, proxy: FreezableProxy, minutes: float) -> int:
+    """PostgreSQL's first process is killed four times; whoever needs the embedded server starts it."""
+    for _ in range(4):
+        hold_for(5)
+        os.kill(postmaster_pid(), signal.SIGKILL)
+    hold_for(10)
+    return 4
+
+
+def backend(server: WebServer, proxy: FreezableProxy, minutes: float) -> int:
+    """A session of the web server is killed eight times, at which PostgreSQL ends all and recovers."""
+    killed = 0
+    for _ in range(8):
+        hold_for(3)
+        with own_session() as session:
+            found = session.execute(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND backend_type = 'client backend' LIMIT 1"
+            ).fetchone()
+        if found:
+            os.kill(found[0], signal.SIGKILL)
+            killed += 1
+    hold_for(5)
+    return killed
+
+
+def import_command(server: WebServer, proxy: FreezableProxy, minutes: float) -> int:
+    """An import of 40,000 customers is killed again and again, and resumed; all have to be there once."""
+    rows = 40_000
+    prefix = f"fault-{random.getrandbits(32):x}"
+    killed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "customers.jsonl"
+        file.write_text(
+            "".join(
+                json.dumps({"id": f"{prefix}-{number}", "contactEmail": f"{prefix}-{number}@example.com"})
+                + "\n"
+                for number in range(rows)
+            )
+        )
+        words = [sys.executable, "manage.py", "upsert_customers", str(file), "--tenant", "demo", "--quiet"]
+        words += ["--batch-size", "4000"]
+        try:
+            while True:
+                written = imported(prefix)
+                run = subprocess.Popen(
+                    [*words, *(["--resume"] if written else [])],
+                    cwd=PROJECT,
+                    env={**os.environ, "DEBUG": "1"},
+                )
+                while run.poll() is None and (killed == 5 or imported(prefix) == written):
+                    time.sleep(0.05)
+                if run.poll() is not None:
+                    break
+                run.kill()  # in its second batch
+                run.wait()
+                killed += 1
+            if run.returncode:
+                print(f"The import ended with {run.returncode}.")
+        finally:
+            with own_session() as session:
+                found = session.execute(
+                    "DELETE FROM accounts_customer WHERE external_id LIKE %s RETURNING external_id",
+                    [f"{prefix}-%"],
+                ).fetchall()
+    if len(found) != rows or len(set(found)) != rows:
+        print(f"The import was to write {rows:,} customers; {len(found):,} were there.")
+    return killed
+
+
+def imported(prefix: str) -> int:
+    """Return how many customers of an import are committed."""
+    with own_session() as session:
+        found = session.execute(
+            "SELECT count(*) FROM accounts_customer WHERE external_id LIKE %s", [f"{prefix}-%"]
+        ).fetchone()
+        return found[0] if found else 0
+
+
+def full_disk(server: WebServer, proxy: FreezableProxy, minutes: float) -> None:
+    """The file system of the database is full for 30 seconds."""
+    hold_for(5)
+    DISK.fill()
+    hold_for(30)
+    DISK.free()
+    hold_for(15)
+
+
+def postmaster_pid() -> int:
+    return EmbeddedServer(data=settings.VAR_DIR / "pg", profile="production").pid
+
+
+def own_session() -> psycopg.Connection:
+    """Connect beside the proxy, as soon as the server is there."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return psycopg.connect(**connection.get_connection_params(), autocommit=True)
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def stopped(server: WebServer, proxy: FreezableProxy, minutes: float) -> None:
@@ -247,15 +386,29 @@ def read_only(server: WebServer, proxy: FreezableProxy, minutes: float) -> None:
         hold_for(10)
 
 
-FAULTS = {run.__name__: run for run in (nothing, slow, idle, kills, stopped, frozen, read_only)}
+FAULTS = {
+    run.__name__: run
+    for run in (
+        nothing,
+        slow,
+        idle,
+        worker,
+        parent,
+        postmaster,
+        backend,
+        import_command,
+        stopped,
+        frozen,
+        read_only,
+        full_disk,
+    )
+}
+DIRECT = {"parent", "postmaster", "backend", "import_command"}  # these faults bypass the proxy
+DISK = SmallDisk(megabytes=400)
 
 
-def token_of(server: WebServer) -> str:
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": "demo-backend",
-        "client_secret": "demo-backend-secret",
-    }
+def token_of(server: WebServer, client: str, secret: str) -> str:
+    form = {"grant_type": "client_credentials", "client_id": client, "client_secret": secret}
     status, body = server.send(
         "POST", "/oauth/token", urlencode(form), Content_Type="application/x-www-form-urlencoded"
     )
@@ -279,16 +432,24 @@ def main() -> None:
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for name in options.faults or FAULTS:
         with tempfile.TemporaryDirectory() as folder:
-            server = WebServer(workers=2, log=Path(folder) / "log", DATABASE_URL=url)
+            client = ("demo-backend", "demo-backend-secret")
+            environ, session = {} if name in DIRECT else {"DATABASE_URL": url}, own_session
+            if name == "full_disk":
+                if problem := DISK.mount():
+                    print(f"full_disk was not driven: {problem}.")
+                    continue
+                environ, session, client = DISK.environ, DISK.session, DISK.make_shop()
+            server = WebServer(workers=2, log=Path(folder) / "log", **environ)
             server.start()
             try:
-                traffic = Traffic(server, token_of(server))
+                traffic = Traffic(server, token_of(server, *client), session)
                 started = time.monotonic()
                 with traffic:
-                    FAULTS[name](server, proxy, options.minutes)
-                print(f"| {' | '.join(traffic.row(name, time.monotonic() - started))} |", flush=True)
+                    killed = FAULTS[name](server, proxy, options.minutes)
+                print(f"| {' | '.join(traffic.row(name, killed, time.monotonic() - started))} |", flush=True)
             finally:
                 server.kill()
+                DISK.unmount()
     proxy.close()
 
 

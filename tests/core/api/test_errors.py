@@ -62,6 +62,7 @@ def database_error(kind, cause):
         (database_error(OperationalError, postgres.DeadlockDetected), 503),
         (database_error(OperationalError, postgres.SerializationFailure), 503),
         (database_error(InternalError, postgres.ReadOnlySqlTransaction), 503),
+        (database_error(OperationalError, postgres.DiskFull), 503),
     ],
 )
 def test_each_kind_of_error_has_its_status(exception, status):
