@@ -1,9 +1,11 @@
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from accounts.totp.models import RecoveryCodes
 from core.admin import PlatformAdmin
 
 admin.site.unregister(TOTPDevice)
@@ -11,7 +13,10 @@ admin.site.unregister(TOTPDevice)
 
 @admin.register(TOTPDevice)
 class StaffDeviceAdmin(PlatformAdmin):
-    """Shows no secret. A lost device is deleted; its owner sets up another one at the next login."""
+    """Shows no secret. A lost device is deleted, and the recovery codes of its owner with it.
+
+    The owner sets up another one at the next login.
+    """
 
     form = forms.ModelForm
     explanation = "Devices that make one-time passwords. Delete the one of somebody who has lost it."
@@ -26,5 +31,10 @@ class StaffDeviceAdmin(PlatformAdmin):
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
+    def delete_model(self, request: HttpRequest, obj: TOTPDevice) -> None:
+        self.delete_queryset(request, TOTPDevice.objects.filter(pk=obj.pk))
+
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
-        queryset.delete()
+        with transaction.atomic():
+            RecoveryCodes.objects.filter(user__in=queryset.values("user")).delete()
+            queryset.delete()

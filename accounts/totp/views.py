@@ -8,20 +8,24 @@ from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django_otp import login, match_token
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathImage
 
+from accounts.totp.models import RecoveryCodes
+
 WRONG = (
-    "This is not the present one-time password. Wait for the next one and enter it at once; after several"
-    " wrong ones you must wait a while. Check that the clock of your device is right."
+    "This is neither the present one-time password nor a recovery code that is left. Wait for the next one"
+    " and enter it at once; after several wrong ones you must wait a while. Check that the clock of your"
+    " device is right."
 )
 
 
 class TokenForm(forms.Form):
     token = forms.CharField(
         label="One-time password",
-        max_length=12,
+        max_length=24,  # a recovery code has 19
         widget=forms.TextInput(
             attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True}
         ),
@@ -61,20 +65,30 @@ def shown(request: HttpRequest, name: str, title: str, **context: Any) -> HttpRe
 def verify(request: HttpRequest) -> HttpResponse:
     form = TokenForm(request.POST or None)
     if is_right(request, form):
+        user: Any = request.user
+        if isinstance(user.otp_device, RecoveryCodes):
+            messages.warning(
+                request,
+                f"You used a recovery code; {len(user.otp_device.hashes)} are left. If you have lost your"
+                " device, set up another one (One-time passwords, above).",
+            )
         return HttpResponseRedirect(page_wanted(request))
     return shown(request, "verify", "Enter your one-time password", form=form, is_nav_sidebar_enabled=False)
 
 
 @admin.site.admin_view
 def set_up(request: HttpRequest) -> HttpResponse:
-    """Show a new secret until a password made with it is entered; the devices of before end then."""
+    """Show a new secret until a password made with it is entered, then new recovery codes.
+
+    The devices and codes of before end then.
+    """
     user: Any = request.user
     device, _ = TOTPDevice.objects.get_or_create(user=user, confirmed=False, defaults={"name": "phone"})
     form = TokenForm(request.POST or None)
     if is_right(request, form, device):
         TOTPDevice.objects.filter(user=user).exclude(pk=device.pk).delete()
         messages.success(request, "From now on a one-time password is asked for at each login.")
-        return HttpResponseRedirect(page_wanted(request))
+        return shown_codes(request)
     image = qrcode.make(device.config_url, image_factory=SvgPathImage).to_string()
     return shown(
         request,
@@ -83,5 +97,29 @@ def set_up(request: HttpRequest) -> HttpResponse:
         form=form,
         image=f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}",
         secret=base64.b32encode(device.bin_key).decode(),
+        is_nav_sidebar_enabled=False,
+    )
+
+
+@admin.site.admin_view
+def recovery_codes(request: HttpRequest) -> HttpResponse:
+    """Say how many codes are left; a POST replaces them."""
+    user: Any = request.user
+    if not TOTPDevice.objects.filter(user=user, confirmed=True).exists():
+        return HttpResponseRedirect(reverse("totp_set_up"))
+    if request.method == "POST":
+        return shown_codes(request)
+    held = RecoveryCodes.objects.filter(user=user).first()
+    return shown(request, "recovery_codes", "One-time passwords", left=len(held.hashes) if held else 0)
+
+
+def shown_codes(request: HttpRequest) -> HttpResponse:
+    """Show new codes, the only time that anybody can see them."""
+    return shown(
+        request,
+        "new_codes",
+        "Your recovery codes",
+        codes=RecoveryCodes.issue(request.user),
+        page_wanted=page_wanted(request),
         is_nav_sidebar_enabled=False,
     )

@@ -1,5 +1,6 @@
 """Logins of staff through a local OpenID provider, and with one-time passwords."""
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts.models import User
+from accounts.totp.models import RecoveryCodes
 from core.tenancy.models import Tenant
 from tests.factories.accounts import UserFactory
 from tests.staff_login.provider import Provider
@@ -139,9 +141,10 @@ def test_a_device_is_set_up(ada: User, client: Client, settings) -> None:
     page = client.get(address).content.decode()
     device = TOTPDevice.objects.get(user=ada, confirmed=False)
     assert "data:image/svg+xml;base64," in page
-    assert "is not the present one-time password" in client.post(address, {"token": "1"}).content.decode()
+    assert "is neither the present one-time password" in client.post(address, {"token": "1"}).content.decode()
     TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
-    assert client.post(address, {"token": password_of(device)})["Location"] == PAGE
+    shown = client.post(address, {"token": password_of(device)})
+    assert f'href="{PAGE}">I have kept them</a>' in shown.content.decode()
     assert client.get(PAGE).status_code == 200
     assert TOTPDevice.objects.get(user=ada).confirmed
 
@@ -159,6 +162,74 @@ def test_a_device_is_asked_for_at_each_login(ada: User, client: Client, device: 
     again.force_login(ada)
     assert again.get(PAGE).status_code == 302
     assert again.post(asked, {"token": password_of(device)}).status_code == 200  # each one only once
+
+
+def codes_on(response: Any) -> list[str]:
+    return re.findall(r'secret-value">([^<]+)</code></li>', response.content.decode())
+
+
+def test_a_recovery_code_lets_in_once(ada: User, client: Client, device: TOTPDevice) -> None:
+    codes = RecoveryCodes.issue(ada)
+    for number, code in enumerate([codes[3], codes[3], codes[4].upper()]):
+        browser = Client()
+        browser.force_login(ada)
+        response = browser.post(f"/admin/totp/verify/?next={PAGE}", {"token": code})
+        assert (response.status_code == 302) == (number != 1)
+        RecoveryCodes.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
+        TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
+    page = browser.get(PAGE).content.decode()
+    assert "You used a recovery code; 8 are left." in page
+    assert 'href="/admin/totp/recovery-codes/">One-time passwords</a>' in page
+
+
+def test_codes_are_kept_as_hashes_and_shown_once(ada: User, client: Client, device: TOTPDevice) -> None:
+    client.force_login(ada)
+    client.post("/admin/totp/verify/", {"token": password_of(device)})
+    shown = client.post("/admin/totp/recovery-codes/")
+    codes = codes_on(shown)
+    assert len(codes) == len(set(codes)) == 10
+    assert "no-store" in shown["Cache-Control"]
+    stored = str(RecoveryCodes.objects.values().get())
+    assert not [code for code in codes if code in stored or code.replace("-", "") in stored]
+    page = client.get("/admin/totp/recovery-codes/").content.decode()
+    assert "<strong>10</strong>" in page
+    assert not [code for code in codes if code in page]
+
+
+def test_new_codes_end_those_of_before_and_not_the_session(
+    ada: User, client: Client, device: TOTPDevice
+) -> None:
+    former = RecoveryCodes.issue(ada)
+    client.force_login(ada)
+    assert client.post("/admin/totp/verify/", {"token": former[0]}).status_code == 302
+    codes = codes_on(client.post("/admin/totp/recovery-codes/"))
+    assert client.get(PAGE).status_code == 200
+    held = RecoveryCodes.objects.get()
+    assert not held.verify_token(former[1])
+    held = RecoveryCodes.objects.get()
+    held.throttle_reset()
+    assert held.verify_token(codes[1])
+
+
+def test_wrong_codes_are_slowed_down_and_passwords_of_an_app_are_none(ada: User, device: TOTPDevice) -> None:
+    [code, *_] = RecoveryCodes.issue(ada)
+    held = RecoveryCodes.objects.get()
+    assert not held.verify_token("123456")
+    assert held.throttling_failure_count == 0
+    assert not held.verify_token("a" * 16)
+    assert held.throttling_failure_count == 1
+    assert not held.verify_token(code)  # right, but at once after a wrong one
+
+
+def test_codes_without_a_device_are_not_asked_for(client: Client, ada: User, device: TOTPDevice) -> None:
+    RecoveryCodes.issue(ada)
+    operator = UserFactory(username="operator", tenant=None, is_superuser=True)
+    client.force_login(operator)
+    client.post(f"/admin/otp_totp/totpdevice/{device.pk}/delete/", {"post": "yes"})
+    assert not RecoveryCodes.objects.exists()
+    client.force_login(ada)
+    assert client.get(PAGE).status_code == 200
+    assert client.get("/admin/totp/recovery-codes/")["Location"] == "/admin/totp/set-up/"
 
 
 def test_wrong_passwords_are_slowed_down(ada: User, client: Client, device: TOTPDevice) -> None:
