@@ -214,8 +214,10 @@ def of_member(tenant_id: int, segments: Sql, customers: Sql, entities: Sql | Non
     return sql(
         "change.tenant_id = {tenant} AND change.id = ANY(ARRAY(SELECT found.id"
         " FROM unnest({segments}) AS segment (key) CROSS JOIN unnest({customers}) AS customer (key)"
-        " JOIN journal_change AS found ON int8range(found.key, found.key, '[]') @> segment.key"
-        " AND found.keys @> customer.key AND found.keys IS NOT NULL AND found.key = segment.key"
+        # OFFSET keeps the planner from any other index than that of members
+        " CROSS JOIN LATERAL (SELECT held.* FROM journal_change AS held"
+        " WHERE int8range(held.key, held.key, '[]') @> segment.key"
+        " AND held.keys @> customer.key AND held.keys IS NOT NULL OFFSET 0) AS found"
         " WHERE found.tenant_id = {tenant} AND found.object = 'segment-customer'{entity}))",
         tenant=param(tenant_id),
         segments=segments,

@@ -51,6 +51,7 @@ SLOW = (
     "core/imports/test_resume.py",
     "core/imports/test_sizes.py",
     "core/imports/test_trouble.py",
+    "core/journal/test_history_model.py",
     "coupons/test_eligibility_model.py",
     "segments/test_visibility_model.py",
     "upgrade",

@@ -92,13 +92,14 @@ def document_body(recorded: RecordedDocument, event: str, known: list[str]) -> s
 
 def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list[str]) -> str:
     pk = quoted(recorded.primary_key)
+    key = f"coalesce(it.{pk}, was.{pk})"
     hidden = names_where({name: differ("was", "it", [name]) for name in secret})
     cleared = [
         f"it.{name} IS NULL AND {is_gone(table, f'was.{name}')}"
         for name, table in parents(recorded, "SET NULL")
     ]
     return f"""    INSERT INTO journal_change ({COLUMNS})
-    SELECT instant, {place(recorded, "updated", pk)}, NULL, NULL, 1, difference.before, difference.after,
+    SELECT instant, {place(recorded, "updated", key)}, NULL, NULL, 1, difference.before, difference.after,
         {hidden}, {ACTOR}, {any_of(cleared)}
     FROM before AS was FULL JOIN changed AS it USING ({pk}) CROSS JOIN LATERAL (
         SELECT jsonb_object_agg(part.key, part.value) AS before,
@@ -108,7 +109,7 @@ def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list
         WHERE part.value IS DISTINCT FROM latter.row -> part.key
     ) AS difference
     WHERE {differ("was", "it", [*shown, *secret])}
-    ORDER BY {pk};
+    ORDER BY {key};
 """
 
 

@@ -79,12 +79,17 @@ class AttributedConnection(psycopg.Connection[Any]):
             self.attributed = setting
 
 
+def setting_for(connection: Any, statement: Any) -> str | None:
+    """Return the setting that a statement has to bring along; None on a connection that knows of no actor."""
+    return connection.setting_for(statement) if isinstance(connection, AttributedConnection) else None
+
+
 class AttributedClientCursor(psycopg.ClientCursor[Any]):
     """A cursor that writes values into the statement: the setting comes before it, in the same message."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         connection: Any = self.connection
-        setting = connection.setting_for(query)
+        setting = setting_for(connection, query)
         if setting is None:
             return super().execute(query, params, **options)
         literal = connection.literal(setting).decode(connection.pgconn._encoding)
@@ -103,7 +108,7 @@ class SettingFirst:
 
     def execute(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
         connection = self.connection
-        setting = connection.setting_for(query)
+        setting = setting_for(connection, query)
         if setting is None:
             return super().execute(query, params, **options)  # type: ignore[misc]
         with connection.pipeline():  # up to its end it is one transaction

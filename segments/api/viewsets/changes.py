@@ -102,7 +102,7 @@ class ChangeViewSet(SegmentServiceViewSet):
         for name, condition in WINDOW.items():
             if value := parameters.text(query, name):
                 conditions.append(sql(condition, value=param(parse_time(value, field=name))))
-        return self.page_response(CHANGE, conditions, order=NEWEST_FIRST)
+        return self.page_response(CHANGE, conditions, order=NEWEST_FIRST, keeps_plan=True)
 
     def keys_ever(self, table: str, object_name: str, external_id: str) -> Sql:
         return keys_ever(
@@ -117,6 +117,7 @@ class ChangeViewSet(SegmentServiceViewSet):
             conditions,
             order=NEWEST_FIRST,
             parts=parts,
+            keeps_plan=True,
             when_empty=partial(self.require_segment_ever, segment_id),
         )
 

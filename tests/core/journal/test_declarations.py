@@ -74,3 +74,15 @@ def test_a_function_that_is_out_of_date_is_renewed():
         install_triggers(recorded())
         cursor.execute("SELECT obj_description('journal_accounts_site_insert'::regproc, 'pg_proc') = 'old'")
         assert cursor.fetchone() == (False,)
+
+
+@pytest.mark.django_db
+def test_every_trigger_runs():
+    """Statements of no rows fire them, too."""
+    before = Change.objects.count()
+    with connection.cursor() as cursor:
+        for one in recorded():
+            cursor.execute(f"INSERT INTO {one.table} SELECT * FROM {one.table} WHERE false")
+            cursor.execute(f"UPDATE {one.table} SET {one.primary_key} = {one.primary_key}")
+            cursor.execute(f"DELETE FROM {one.table} WHERE false")
+    assert Change.objects.count() == before
