@@ -175,7 +175,7 @@ class RowBody(DocumentBody):
     """A document whose members are columns of `model`, under the same names.
 
     Writes replace: what the body leaves out gets the column's default, apart from the columns of `kept`,
-    which a write that says nothing of them leaves alone. Members of `apart` are no columns: the operation
+    which a write that says nothing of them keeps. Members of `apart` are no columns: the operation
     takes them in another way.
     """
 

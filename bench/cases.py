@@ -170,7 +170,7 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
 
     return [
         Case(
-            "authentication and routing alone",
+            "authentication and routing only",
             lambda: get(f"{SHOP_SEGMENTS}/s000001/nothing", backend()),
             target=0.6,
             limit=Limit.EMPTY_VIEW,

@@ -58,8 +58,8 @@ class Load:
 def generator_name() -> str:
     """Return what makes the load; figures of different generators are not to be compared."""
     if shutil.which("wrk"):
-        told = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout
-        return " ".join(told.split()[:2])
+        reported = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout
+        return " ".join(reported.split()[:2])
     return "threads in Python (wrk is not installed: fast reads look slower than they are)"
 
 
@@ -76,10 +76,10 @@ def put_under_load(requests: Sequence[Request], *, port: int, seconds: float) ->
             command += ["-s", str(SCRIPT), f"http://{HOST}:{port}", "--", file.name]
         else:
             command = [sys.executable, "-m", "bench.load", file.name, str(port), str(seconds)]
-        told = subprocess.run(
+        reported = subprocess.run(
             command, capture_output=True, text=True, check=True, preexec_fn=pin_to_other_cores
         )
-    return Load(**json.loads(told.stdout.strip().splitlines()[-1]))
+    return Load(**json.loads(reported.stdout.strip().splitlines()[-1]))
 
 
 def main() -> None:

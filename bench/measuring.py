@@ -166,14 +166,14 @@ def run_bare_inserts(statements: list[Statement], *, seconds: float) -> Load:
     with tempfile.NamedTemporaryFile(prefix="inserts-") as file:
         pickle.dump((statements, wanted), file)
         file.flush()
-        told = subprocess.run(
+        reported = subprocess.run(
             [sys.executable, "-m", "bench.bare_writes", file.name, str(seconds)],
             capture_output=True,
             text=True,
             check=True,
             preexec_fn=pin_to_worker_core,
         )
-    return Load(**json.loads(told.stdout))
+    return Load(**json.loads(reported.stdout))
 
 
 def slug(name: str) -> str:

@@ -14,7 +14,7 @@ from bench.load import Request
 
 
 class FreshId:
-    """Stands for an id that the operation generated: each repetition needs another."""
+    """Takes the place of an id that the operation generated: each repetition needs another."""
 
 
 @dataclass(frozen=True, slots=True)

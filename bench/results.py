@@ -28,13 +28,13 @@ def committed_results() -> dict[str, Any]:
 def save_results(scale: str, measured: Mapping[str, Any], *, is_partial: bool = False) -> None:
     """Keep what was measured of a scale; rows that were not measured now stay as they were.
 
-    Of a partial run its rows alone are kept: what it says of memory is not that of all operations.
+    Of a partial run only its rows are kept: what it says of memory is not that of all operations.
     """
     results = load_results()
     kept = results.get(scale, {})
     operations = {**kept.get("operations", {}), **measured["operations"]}
-    told = kept if is_partial and kept else {**kept, **measured}
-    results[scale] = {**told, "operations": operations}
+    reported = kept if is_partial and kept else {**kept, **measured}
+    results[scale] = {**reported, "operations": operations}
     FILE.write_text(json.dumps(results, indent=2) + "\n")
 
 

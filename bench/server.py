@@ -106,10 +106,10 @@ class Server:
 
     def megabytes(self) -> float:
         """Return the worker's resident memory."""
-        told = subprocess.run(
+        reported = subprocess.run(
             ["/bin/ps", "-o", "rss=", "-p", str(self.worker)], capture_output=True, text=True, check=True
         )
-        return int(told.stdout) / 1024
+        return int(reported.stdout) / 1024
 
 
 def free_port() -> int:

@@ -78,7 +78,7 @@ def _prepare_command(
     env: Environment,
     lock_timeout: tuple[str, int] = ("DATABASE_COMMAND_LOCK_TIMEOUT_MS", 60_000),
 ) -> None:
-    # Only until a session has its first temporary table can it be told; the memory is taken when it is used.
+    # Only until a session has its first temporary table can it be set; the memory is taken when it is used.
     megabytes = env.number("DATABASE_TEMPORARY_MB", default=128)
     session = [f"-c temp_buffers={megabytes}MB"] if megabytes else []
     variable, default = lock_timeout

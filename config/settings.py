@@ -113,7 +113,7 @@ USE_I18N = True
 USE_TZ = True
 FORMAT_MODULE_PATH = ["core.formats"]
 
-# The groups of the admin's index and what stands in them, in this order.
+# The groups of the admin's index and what is in them, in this order.
 ADMIN_INDEX = {
     "Segments": ["segments.Segment", "segments.CustomerAssignment", "segments.ItemAssignment"],
     "Coupons": ["coupons.Coupon", "coupons.Redemption", "coupons.CouponSettings"],
@@ -274,7 +274,7 @@ TOKEN_ISSUER = env.text("TOKEN_ISSUER", default="customer-segment-service")
 # revocation at once, through the eight bytes of this file.
 TOKEN_STATE_LIFETIME = env.number("TOKEN_STATE_LIFETIME", default=5)
 REVOCATION_STAMP = VAR_DIR / "revocations"
-# How many reverse proxies stand before the service, each adding to X-Forwarded-For; 0 ignores that header.
+# How many reverse proxies are before the service, each adding to X-Forwarded-For; 0 ignores that header.
 TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", default=0)
 # How many passwords each process hashes at once; as many more requests wait for that, the others are refused.
 PASSWORD_HASHING_SLOTS = env.number("PASSWORD_HASHING_SLOTS", default=1, least=1)

@@ -7,7 +7,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSpli
 
 from config.health import health, readiness
 
-DAY = 86_400  # seconds; the document changes with the code alone, and takes a second to make
+DAY = 86_400  # seconds; the document changes only with the code, and takes a second to make
 
 # Its script has an address of its own, as the Content-Security-Policy wants it.
 documentation = SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="docs.html")

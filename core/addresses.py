@@ -13,7 +13,7 @@ def client_address(request: HttpRequest) -> str:
     """Return the address of the client, as far as it can be trusted.
 
     Behind `settings.TRUSTED_PROXIES` reverse proxies it is the entry of X-Forwarded-For that the outermost
-    of them wrote; what stands further left is the client's own claim.
+    of them wrote; what is further left is the client's own claim.
     """
     hops = settings.TRUSTED_PROXIES
     if hops:

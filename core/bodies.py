@@ -3,7 +3,7 @@
 A body is a `msgspec.Struct`, declared in the app's `bodies.py`. `msgspec` reads it in well under a
 microsecond a field and stops at the first fault; a body that it refuses is walked again, to name every one.
 
-Null stands for an absent optional field, also for one whose type does not have null. Fields that are unknown
+Null means an absent optional field, also for one whose type does not have null. Fields that are unknown
 are ignored, since clients send back what they read.
 """
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from core.errors import InvalidInput
 
-# datetime.fromisoformat alone would also take week dates, any separator and times without an offset.
+# datetime.fromisoformat would also take week dates, any separator and times without an offset.
 _TIME = re.compile(
     r"""
     \d{4}-\d{2}-\d{2}
@@ -49,7 +49,7 @@ def parse_time(text: object, *, field: str = "") -> datetime:
 def format_time(moment: datetime) -> str:
     """Return the instant as the wire has it; microseconds are cut off, so it never shows a later instant.
 
-    Raises ValueError for a datetime without a zone: that is a mistake of ours, not of a client.
+    Raises ValueError for a datetime without a zone: that is a mistake of the service, not of a client.
     """
     if moment.tzinfo is None:
         raise ValueError("A time without a zone has no place on the wire.")

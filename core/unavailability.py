@@ -17,7 +17,7 @@ CONTENTION = (postgres.LockNotAvailable, postgres.DeadlockDetected, postgres.Ser
 
 
 def unavailable_from(error: Exception) -> Unavailable | None:
-    """Return what a client is told of a database error that a later attempt may not meet; None for others.
+    """Return the message to a client for a database error that a later attempt may not meet; None for others.
 
     The transaction of the failed statement must have ended. A connection whose server is read-only
     (25006) is closed: after a failover the next request must reach the new primary.
@@ -51,7 +51,7 @@ def unavailable_from(error: Exception) -> Unavailable | None:
 
 
 def failure_in_words(error: Exception) -> str:
-    """Return what an operator of a command is told of a failed statement, and what to do."""
+    """Return the message to an operator of a command for a failed statement, and what to do."""
     text = " ".join(str(error).split())
     match error.__cause__:
         case cause if isinstance(cause, CONTENTION):

@@ -25,7 +25,7 @@ from core.tenancy.models import Tenant
 from tests.factories.accounts import ApiClientFactory, SessionFactory, SiteFactory, TenantFactory, UserFactory
 
 # A change is tested by what it changes, not by luck: the examples are the same in every run. To look for new
-# ones: HYPOTHESIS_PROFILE=exploring. How long an example takes says something of the machine alone.
+# ones: HYPOTHESIS_PROFILE=exploring. How long an example takes says something only of the machine.
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis_settings.register_profile("exploring", deadline=None)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
@@ -78,7 +78,7 @@ class ClockType(type):
 
 
 class Clock(metaclass=ClockType):
-    """Stands in for `datetime` in `django.utils.timezone`, so that `timezone.now()` returns `at`."""
+    """Replaces `datetime` in `django.utils.timezone`, so that `timezone.now()` returns `at`."""
 
     at: datetime
 
@@ -190,7 +190,7 @@ def stored_signing_keys(db: None, key_pairs: list[SigningKey]) -> None:
 
 
 def checked_token(token: str, at: datetime) -> str:
-    """Return the token after it has been seen once, so that a test's budget counts the request alone."""
+    """Return the token after it has been seen once, so that a test's budget counts only the request."""
     verify_access_token(token, at=at)
     return token
 

@@ -1,4 +1,4 @@
-"""Files of customers. A row is a body of the API; files have no passwords, and leave them alone."""
+"""Files of customers. A row is a body of the API; files have no passwords, and keep them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

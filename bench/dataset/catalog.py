@@ -1,4 +1,4 @@
-"""Products, the two category trees, and where the products stand."""
+"""Products, the two category trees, and where the products are."""
 
 from bench.dataset.people import FOREST, SHOP
 from bench.dataset.rows import insert_rows
@@ -40,7 +40,7 @@ def write_catalog(scale: Scale) -> None:
         " FROM generate_series(1, %(products)s) AS n"
         " UNION ALL SELECT n, 'x', 1 + mod(n * 7, %(categories)s)"
         f" FROM generate_series(1, least(%(products)s, {FEW} * %(categories)s)) AS n"
-        # a product whose own category is its shelf stands there once
+        # a product whose own category is its shelf is there once
         " WHERE 1 + mod(n * 7, %(categories)s) <> %(spacing)s * (1 + mod(n, %(shelves)s))"
         ") AS place ORDER BY place.product, place.kind",
         {

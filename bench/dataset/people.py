@@ -18,7 +18,7 @@ CUSTOMERS_PER_COMPANY = 5
 
 
 def single_segment_customer(scale: Scale) -> int:
-    """The key of the shop's customer who belongs to the first segment alone."""
+    """The key of the shop's customer who belongs only to the first segment."""
     return scale.customers + 1
 
 

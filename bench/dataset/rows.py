@@ -34,7 +34,7 @@ def insert_rows(
 
 
 def default_of(field: models.Field) -> Any:
-    """Return the value that stands for a column that nobody named."""
+    """Return the value of a column that nobody named."""
     if isinstance(field, models.DateTimeField):
         return CREATED_AT
     default = field.get_default()

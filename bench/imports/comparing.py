@@ -143,7 +143,7 @@ def make_shop() -> None:
 def write_file(path: Path) -> None:
     """Write the memberships in no order. PostgreSQL makes them, so that this process stays small.
 
-    What a child is told to have used begins with what its parent had.
+    What a child is reported to have used begins with what its parent had.
     """
     with path.open("wb") as file, connection.cursor() as cursor, cursor.copy(ROWS) as rows:
         file.write(b"segmentId,customerId\n")

@@ -21,7 +21,7 @@ from segments.imports.assignments import (
 from segments.imports.segment_files import staged_segment
 from segments.imports.segments import SEGMENTS, SegmentRow
 
-CAMPAIGNS_IN_A_TURN = 9  # a department stands in every ninth campaign, the next department one campaign on
+CAMPAIGNS_IN_A_TURN = 9  # a department is in every ninth campaign, the next department one campaign on
 
 
 def segment_id(campaign: int) -> str:

@@ -87,7 +87,7 @@ def _load(source: Source, tenant_name: str, calendar: Calendar, at: datetime, pr
 
 
 def _keep_vacuum_away() -> None:
-    """Hold the tables so that the autovacuum leaves them alone until the end; all others read and write.
+    """Hold the tables so that the autovacuum skips them until the end; all others read and write.
 
     It counts nothing that is not committed. In the midst of the load it would tell the planner that the
     tables are empty, and each new row would be checked against all rows of the shop.

@@ -64,7 +64,7 @@ class Load:
         source_rows: Sequence[int],
         file: str,
     ) -> None:
-        """Keep what became of rows that a bulk operation wrote; `source_rows` says where each stands."""
+        """Keep what became of rows that a bulk operation wrote; `source_rows` says where each is."""
         tally = Tally(rows=unchanged + len(source_rows), unchanged=unchanged)
         for outcome in outcomes:
             if outcome.error:
@@ -89,5 +89,5 @@ class Load:
 
 
 def numbered(rows: Iterable[Sequence[Any]], *, start: int = 1) -> list[tuple[Any, ...]]:
-    """Put a number in front of rows that stand in no file."""
+    """Put a number in front of rows that are in no file."""
     return [(number, *row) for number, row in enumerate(rows, start=start)]

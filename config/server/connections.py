@@ -22,7 +22,7 @@ _thread = threading.local()
 
 
 class _Kept:
-    """A connection that a thread keeps; it goes when what the thread alone holds does."""
+    """A connection that a thread keeps; it goes with the thread's own data."""
 
     def __init__(self, wrapper: DatabaseWrapper) -> None:
         self.wrapper = wrapper
@@ -55,7 +55,7 @@ def close_unusable_connection() -> None:
 def close_if_unusable(wrapper: DatabaseWrapper) -> None:
     """Close an idle connection that is too old, has failed, or was ended by the server.
 
-    Nothing is sent to find that out, which would cost every request a journey to the server. A server that
+    Nothing is sent to find that out, which would cost every request a round trip to the server. A server that
     has been made read-only says so by itself.
     """
     if wrapper.connection is None or wrapper.in_atomic_block:

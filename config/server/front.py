@@ -1,4 +1,4 @@
-"""What stands between granian and Django: complete requests, deadlines and bounds; threads only for work.
+"""What runs between granian and Django: complete requests, deadlines and bounds; threads only for work.
 
 granian calls `Front` on a thread of its own. A request without a body goes to a lane at once, one with a body
 when the whole body has arrived; `/healthz` is answered on the spot. Only a lane lets a thread work or wait.

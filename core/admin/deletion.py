@@ -1,4 +1,4 @@
-"""Deletion that PostgreSQL cascades: no row is loaded to be deleted, or to be told as one that goes."""
+"""Deletion that PostgreSQL cascades: no row is loaded to be deleted or listed."""
 
 from collections.abc import Iterable
 from typing import Any

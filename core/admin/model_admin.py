@@ -63,7 +63,7 @@ class AnnotatedChangeList(ChangeList):
 class TenantAdmin(DatabaseDeletion):
     """A model admin that shows one tenant's rows and writes through operations.
 
-    Staff see the rows of their tenant alone: in lists, choices, filters, popups, autocomplete answers and
+    Staff see only the rows of their tenant: in lists, choices, filters, popups, autocomplete answers and
     history. A superuser without a tenant sees all and picks the tenant when adding a row; it never changes.
 
     `save_model` and `delete_queryset` of subclasses call operations. A DomainError that one raises ends the

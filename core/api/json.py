@@ -25,7 +25,7 @@ class JsonParser(BaseParser):
     body may have: Django looks only at the length of forms.
     """
 
-    media_type = "application/json"  # for the schema alone: AlwaysJson chooses this parser for any type
+    media_type = "application/json"  # only for the schema: AlwaysJson chooses this parser for any type
 
     def parse(
         self,

@@ -77,8 +77,8 @@ class CorsForBrowsers(CorsMiddleware):
 class ApiMiddleware:
     """Answers every address of the API; a trailing slash is accepted.
 
-    It hands the request to the view itself, so that what stands behind it in the settings (static files,
-    sessions, CSRF, messages) costs pages for browsers alone. The API needs none of it: its callers have
+    It hands the request to the view itself, so that what follows it in the settings (static files,
+    sessions, CSRF, messages) costs only pages for browsers. The API needs none of it: its callers have
     bearer tokens.
     """
 

@@ -348,7 +348,7 @@ class AutoSchema(openapi.AutoSchema):
     def reference(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
         """Add the schema to the document's components and return the reference to it.
 
-        Raises DoubledSchema when the name is taken by another schema: clients would be told the wrong one.
+        Raises DoubledSchema when the name is taken by another schema: clients would get the wrong one.
         """
         component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema, object=name)
         if component in self.registry and self.registry[component].schema != schema:

@@ -232,7 +232,7 @@ class Header:
             if name == "" or name in REJECT_COLUMNS:
                 continue
             if self.names.index(name) != index:
-                raise UnreadableFile(f"Line 1: the column {name} stands there twice.")
+                raise UnreadableFile(f"Line 1: the column {name} occurs twice.")
             column = known.get(name) or _localized(name, columns)
             if column is None:
                 raise UnreadableFile(f"Line 1: {unknown_column(name, columns)}")

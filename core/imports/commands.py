@@ -44,7 +44,7 @@ DELIMITER_HELP = (
 )
 PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
 UPDATES = (
-    " Of a row that exists an absent column leaves its value alone; an empty cell, or null in JSON Lines,"
+    " Of a row that exists an absent column keeps its value; an empty cell, or null in JSON Lines,"
     " empties it."
 )
 SAID_BY_NAME = ("created", "changed", "unchanged", "repeated", "removed", "refused")

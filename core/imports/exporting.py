@@ -91,7 +91,7 @@ def write_json_array(stream: IO[bytes], documents: Iterable[str]) -> int:
 
 
 class _LineEnds:
-    """Ends rows by a line feed. The csv module quotes only the line ends that it is told to write itself."""
+    """Ends rows by a line feed. The csv module quotes only the line ends that it is set to write itself."""
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         self.stream = stream
@@ -165,7 +165,7 @@ def column_names(column: Column, languages: Sequence[str]) -> list[str]:
 
 
 def find(body: Mapping[str, Any], path: Sequence[str]) -> Any:
-    """Return what stands at the path, None when nothing does."""
+    """Return what is at the path, None when nothing does."""
     found: Any = body
     for part in path:
         if not isinstance(found, Mapping):

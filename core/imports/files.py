@@ -26,7 +26,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_LINE = 4_194_304  # bytes
 CHUNK = 1_048_576
 RECODED_CHUNK = 65_536
-ZSTD_CHUNK = 1_024  # bytes; a zstd block of a few bytes may stand for 128 KiB
+ZSTD_CHUNK = 1_024  # bytes; a zstd block of a few bytes may unpack to 128 KiB
 TRUNCATED_ZSTD = "the compressed data ends before its end mark"
 
 

@@ -330,7 +330,7 @@ class Merge:
                 self._execute(cursor, releasing_statement(self.kind, self.kind.unique))
             self._execute(cursor, writing_statement(self.kind, self.mode))
             tally.created, tally.changed, created = cursor.fetchone()
-        if tally.created + tally.changed < survey.accepted:  # some are the same, or stand there twice
+        if tally.created + tally.changed < survey.accepted:  # some are the same, or occur twice
             cursor.execute(key_counting_statement(self.kind))
             tally.unchanged = cursor.fetchone()[0] - tally.created - tally.changed
         return created or ""

@@ -59,7 +59,7 @@ class OtherName:
 class Check:
     """A rule over a whole row: refused with `code` where `condition` holds, both in SQL.
 
-    `message` is an expression. `given` is the row, references stand under their aliases, `stored` is the row
+    `message` is an expression. `given` is the row, references have their aliases, `stored` is the row
     that is there already, and `result` is the row as it would be written. A row that is named to be removed
     keeps only the rules that concern it.
     """
@@ -106,13 +106,13 @@ class MergeSpec:
     """A kind of row that is merged into one table by statements over all rows at once.
 
     `given` maps the parts of a row to PostgreSQL types. `values` says what goes into each column of the
-    target, as expressions over `given` and the references; %(tenant)s and %(at)s stand for the tenant's key
+    target, as expressions over `given` and the references; %(tenant)s and %(at)s are the tenant's key
     and the instant of the import. `nullable` are key columns that may hold no value. `stamps` are columns
     that change only along with others. `references` are locked in their order. `scope` is the key column
     within which `replace` makes the rows exactly the file's. Rows may name what references name by
     `other_names`. Values of the `unique` column may change hands among the rows. `parts` maps columns of a
     file to columns of the target: `email`, or to a member of a jsonb column, `details.vendor`; `name.*` is
-    all members of a localized column. A row that has no such column leaves the stored value alone. `spoken`
+    all members of a localized column. A row that has no such column keeps the stored value. `spoken`
     is an expression: the parts that a row has, as text[]; without it a row has all of them. `left_alone` are
     columns that no row has. `notes` are text[] columns that staged rows have at their end: the parts that
     they have (`spoken`) and that they empty (`emptied`).

@@ -1,4 +1,4 @@
-"""The quick way for CSV lines that hold nothing but ids: they are handed to COPY almost as they stand."""
+"""The quick way for CSV lines that hold nothing but ids: they are handed to COPY almost unchanged."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -303,7 +303,7 @@ def _read_row(
     """Return the row that begins on the line given last; None for an empty or a skipped one.
 
     Of a row that goes over several lines and is none, the first line is refused and the others are read as
-    rows of their own: most likely a quote stands there that was not meant as one.
+    rows of their own: most likely there is a quote that was not meant as one.
     """
     try:
         row = next(reader)

@@ -144,7 +144,7 @@ class TableWriter:
     """Writes rows by merging them into their table.
 
     `read` makes the values of `table.given` of a body, behind the version that the row expects; plain rows
-    need no reading. `key_of` says which stored row a refused one means; None when that cannot be told.
+    need no reading. `key_of` says which stored row a refused one means; None when that is unknown.
     `remove` deletes rows where that has rules of its own. `changed` is called in the transaction when
     anything was written.
     """

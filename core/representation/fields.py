@@ -366,7 +366,7 @@ def refuse_deeper_path(term: Term, path: tuple[str, ...]) -> None:
 
 def unquoted_number(value: Value) -> Decimal:
     if value.quoted:
-        raise QuerySyntaxError("a number stands without quotes", value.position)
+        raise QuerySyntaxError("a number is written without quotes", value.position)
     return as_number(value)
 
 

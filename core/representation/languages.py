@@ -29,7 +29,7 @@ def accepted_languages(header: str | None) -> tuple[str, ...] | None:
 
     That is so without a header, with one that names no language, and when `*` ranks first. A `*` further
     down changes nothing: it would count only where no named language is present, and there the tenant's
-    default language stands in. Languages with `q=0` are left out. Faulty entries are ignored, and so is
+    default language is used. Languages with `q=0` are left out. Faulty entries are ignored, and so is
     what goes beyond the bounds of this module. Entries of equal quality keep their order.
     """
     if not header:
@@ -71,7 +71,7 @@ def read_translations(
 ) -> dict[str, str]:
     """Return what a client wrote for a localized field as a map of language to text.
 
-    A map is taken as it is. A text stands for one language: the one of the Content-Language header or,
+    A map is taken as it is. A text is in one language: the one of the Content-Language header or,
     without a header or with `*`, the tenant's default language. Raises InvalidInput, naming `field`, for any
     other type, for a text with a Content-Language that is not one language, for a key that is none or comes
     twice, and for a text that is longer than `max_length` characters or cannot be stored.

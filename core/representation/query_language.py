@@ -22,7 +22,7 @@ or as its text. Every fault is a QuerySyntaxError that says at which character; 
     list       = value, { ( [ blanks ], ",", [ blanks ] | blanks, "OR", blanks ), value } ;
                                                                   (* at most 1,000 values *)
     range      = comparison, [ [ blanks ], "AND", [ blanks ], comparison ] ;
-    comparison = ( ">" | ">=" | "<" | "<=" ), value ;             (* in brackets blanks may stand between *)
+    comparison = ( ">" | ">=" | "<" | "<=" ), value ;             (* in brackets blanks may come between *)
     value      = quoted | word ;
     quoted     = '"', { character | '\"' | '\\' }, '"' ;
     word       = first, { character } ;
@@ -473,7 +473,7 @@ class _Parser:
             self.index = match.end()
 
     def fault(self, reason: str, *, index: int | None = None) -> QuerySyntaxError:
-        """Return the error for what stands at `index` (that is where reading stopped, if not given)."""
+        """Return the error for what is at `index` (that is where reading stopped, if not given)."""
         return QuerySyntaxError(reason, position=(self.index if index is None else index) + 1)
 
 

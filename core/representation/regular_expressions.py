@@ -3,7 +3,7 @@ r"""The regular expressions a client may send: a bounded part of PostgreSQL's ad
 They run in the database only, under its statement timeout. What is refused here either makes its engine
 slow (back references, repetition counts that multiply), changes how the rest is read (`***=`, options
 other than a leading `(?i)`) or is a plain mistake that PostgreSQL would answer with an error (an unbalanced
-bracket, a quantifier without anything to repeat). Left to PostgreSQL is what stands within `[...]`: a range
+bracket, a quantifier without anything to repeat). Left to PostgreSQL is what is within `[...]`: a range
 turned round or an unknown class name is still its error 2201B.
 
 Accepted: characters, `.`, `[...]` with ranges and `[:class:]`, `(...)`, `(?:...)`, lookahead and lookbehind,
@@ -71,11 +71,11 @@ class _Group:
 def scan(text: str, start: int = 0, *, ends_at: str = "") -> int:
     """Return the index at which the regular expression that begins at `start` ends.
 
-    It ends before the first character of `ends_at` that stands outside all brackets, or with the text.
+    It ends before the first character of `ends_at` that is outside all brackets, or with the text.
     Raises PatternFault when it is faulty, too long or of a kind that is refused.
     """
     groups = [_Group(opened_at=start)]
-    repeatable = 0  # the size of what stands to the left, where a quantifier may follow it
+    repeatable = 0  # the size of what is to the left, where a quantifier may follow it
     index = start + len(_IGNORE_CASE) if text.startswith(_IGNORE_CASE, start) else start
     while index < len(text):
         if len(groups) == 1 and text[index] in ends_at:
@@ -100,7 +100,7 @@ def scan(text: str, start: int = 0, *, ends_at: str = "") -> int:
                 repeatable = 0
             case "repeat" | "count" as kind:
                 if not repeatable:
-                    raise PatternFault(f"nothing stands before {token[0]} to be repeated", index=index)
+                    raise PatternFault(f"there is nothing before {token[0]} to be repeated", index=index)
                 size = repeatable * _count(token) if kind == "count" else 1
                 repeatable = 0
         groups[-1].size += size

@@ -44,7 +44,7 @@ class TenantForeignKey(models.ForeignKey[_ST, _GT]):
         cls._meta.original_attrs["constraints"] = cls._meta.constraints  # what migrations are made of
 
     def deconstruct(self) -> Any:
-        """Stand in migrations as the plain foreign key that it is beside its constraint."""
+        """Appear in migrations as the plain foreign key that it is beside its constraint."""
         name, _, args, options = super().deconstruct()
         return name, "django.db.models.ForeignKey", args, options
 

@@ -1,4 +1,4 @@
-"""No address and no form post makes the admin fail, whatever stands in it.
+"""No address and no form post makes the admin fail, whatever is in it.
 
 Generated from the admin's URL patterns, the parameters of every list filter, and the fields of every model
 and form. Requests are rolled back one by one.

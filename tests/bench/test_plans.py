@@ -27,7 +27,7 @@ BIG = {
 }
 SCANS = ("Seq Scan", "Index Scan", "Index Only Scan")
 PLANNED = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
-CASES = [case for case in cases_of(SCALES["small"], 0.1) if case.name != "authentication and routing alone"]
+CASES = [case for case in cases_of(SCALES["small"], 0.1) if case.name != "authentication and routing only"]
 
 
 def plan_of(statement: Statement) -> dict[str, Any]:

@@ -46,8 +46,10 @@ def test_only_figures_that_moved_by_more_than_a_fifth_are_told():
 
 
 def test_results_of_another_processor_are_compared_by_ratio_alone():
-    told = list(differences(results(list=ROW), results("two", list={**ROW, "per_second": 1.0, "ratio": 0.5})))
-    assert told[1:] == ["list: ratio 0.8 -> 0.5 (-38%)"]
+    reported = list(
+        differences(results(list=ROW), results("two", list={**ROW, "per_second": 1.0, "ratio": 0.5}))
+    )
+    assert reported[1:] == ["list: ratio 0.8 -> 0.5 (-38%)"]
 
 
 def test_new_operations_have_not_moved():

@@ -137,7 +137,7 @@ class Writer:
 
 
 def read_trees(tenant: Tenant) -> int:
-    """Read all trees many times; each answer is a whole tree, in which every category stands once."""
+    """Read all trees many times; each answer is a whole tree, in which every category is once."""
     largest = 0
     for _ in range(STEPS):
         text = trees_json(

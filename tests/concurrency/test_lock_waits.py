@@ -1,4 +1,4 @@
-"""What callers of the API are told while another transaction holds what their write needs."""
+"""What callers of the API are answered while another transaction holds what their write needs."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

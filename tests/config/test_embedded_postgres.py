@@ -77,7 +77,7 @@ def connect(server: EmbeddedServer) -> psycopg.Connection:
 
 
 def kill(pid: int) -> None:
-    """Kill the process and wait until it has ended, which the signal alone does not."""
+    """Kill the process and wait until it has ended, which the signal does not do."""
     os.kill(pid, signal.SIGKILL)
     while command_of(pid):
         time.sleep(0.01)

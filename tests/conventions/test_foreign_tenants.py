@@ -33,7 +33,7 @@ SESSIONS = {"logout", "refreshauthtoken", "validateauthtoken", "me", "login", "s
 
 
 def make_world(tenant: Tenant, name: str, text: str) -> None:
-    """Give the tenant a row of every kind: `name` is its id, `text` stands in all its texts."""
+    """Give the tenant a row of every kind: `name` is its id, `text` is in all its texts."""
     words = {"en": text}
     site = SiteFactory(
         tenant=tenant,

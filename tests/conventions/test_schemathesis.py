@@ -1,6 +1,6 @@
 """Requests that Schemathesis makes from the generated schema, sound and faulty ones, over all routes.
 
-Whatever is sent, no answer is a fault of ours, and each has a status and a body that the schema documents.
+Whatever is sent, no answer is 5xx, and each has a status and a body that the schema documents.
 """
 
 import logging

@@ -82,7 +82,7 @@ class Measured:
 
 
 class Traffic:
-    """Asks for health, reads, and writes, one after the other each, until it is told to stop.
+    """Asks for health, reads, and writes, one after the other each, until it is stopped.
 
     `session` is of the database that the server uses, and not a way through the fault.
     """

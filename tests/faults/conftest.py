@@ -8,7 +8,7 @@ from tests.faults.servers import WebServer, database_url
 
 @pytest.fixture
 def serve(real_time: None, tmp_path: Path) -> Iterator[Callable[..., WebServer]]:
-    """Start web servers that end with the test. They reach no database unless told one."""
+    """Start web servers that end with the test. They reach no database unless one is named."""
     servers = []
 
     def start(*, workers: int = 1, background: int = 0, **environ: str) -> WebServer:

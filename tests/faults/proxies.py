@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 class FreezableProxy:
-    """Stands between clients and PostgreSQL's socket; frozen, it keeps connections and passes on nothing."""
+    """Is between clients and PostgreSQL's socket; frozen, it keeps connections and passes on nothing."""
 
     def __init__(self, target: Path) -> None:
         self.target = str(target)

@@ -85,7 +85,7 @@ def test_clients_that_wait_for_one_coupon_leave_all_other_requests_unharmed(serv
 
         release.set()
         statuses = {redemption.result() for redemption in waiting}
-    # those that waited too long for their turn were told to try again
+    # those that waited too long for their turn were asked to try again
     assert statuses <= {201, 503}
     assert 201 in statuses
     held_coupon = Coupon.objects.get(code="HELD")

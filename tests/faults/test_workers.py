@@ -1,4 +1,4 @@
-"""Workers that are killed, stopped, or told to end."""
+"""Workers that are killed, stopped, or asked to end."""
 
 import json
 import os

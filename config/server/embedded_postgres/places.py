@@ -75,7 +75,7 @@ def existing_places(wanted: Path) -> Places | None:
 
 
 def choose_places(wanted: Path) -> Places:
-    """Return where new data shall lie: at `wanted` if the server's user gets there, else in the refuge."""
+    """Return where new data goes: at `wanted` if the server's user gets there, else in the refuge."""
     account = _server_account() if os.geteuid() == 0 else None
     owner = os.geteuid() if account is None else account.uid
     for data in (wanted, _refuge_for(wanted)):

@@ -20,7 +20,7 @@ def client():
 
 
 def behind(request: HttpRequest) -> HttpResponse:
-    """Stand for the rest of the settings' middleware and the views behind it."""
+    """Take the place of the rest of the settings' middleware and the views behind it."""
     return HttpResponse("behind")
 
 

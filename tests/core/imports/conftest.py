@@ -22,7 +22,7 @@ from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFa
 
 @dataclass
 class Answer:
-    """What a command came to: its exit status, its output, and the counts that it told."""
+    """What a command came to: its exit status, its output, and the counts that it reported."""
 
     status: int
     text: str

@@ -95,9 +95,9 @@ def test_a_file_of_rows_to_delete_needs_no_column_but_the_id(shop, upsert, write
 
 def test_a_dry_run_foretells_what_each_batch_comes_to(shop, upsert, write):
     path = write("rows.csv", "id,name,parentId", "N2,Child,N1", "N1,Parent,", "N3,Child,N1")
-    rehearsed = upsert("legal_entities", path, "--batch-size", 1, "--dry-run")
-    assert rehearsed.counts == {"created": 2, "refused": 1}
-    assert upsert("legal_entities", path, "--batch-size", 1).counts == rehearsed.counts
+    dry = upsert("legal_entities", path, "--batch-size", 1, "--dry-run")
+    assert dry.counts == {"created": 2, "refused": 1}
+    assert upsert("legal_entities", path, "--batch-size", 1).counts == dry.counts
     assert upsert("legal_entities", path, "--batch-size", 2, "--atomic").counts == {
         "created": 1,
         "unchanged": 2,

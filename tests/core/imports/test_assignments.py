@@ -229,13 +229,13 @@ def test_a_dry_run_tells_what_would_happen_and_writes_nothing(shop, upsert, writ
     CustomerAssignmentFactory(segment=shop.segments[0], customer=shop.customers[1])
     path = write("rows.csv", HEADER, "S1,C1,,2026-01-01T00:00:00Z,,", "S1,C3,,,,", "S1,C9,,,,")
     before = members(shop.tenant)
-    rehearsed = upsert("segment_customers", path, "--mode", mode, "--dry-run")
+    dry = upsert("segment_customers", path, "--mode", mode, "--dry-run")
     assert members(shop.tenant) == before
     assert not ImportRun.objects.exists()
-    assert (rehearsed.json["run"], rehearsed.json["dryRun"]) == (None, True)
+    assert (dry.json["run"], dry.json["dryRun"]) == (None, True)
     real = upsert("segment_customers", path, "--mode", mode)
-    assert (rehearsed.status, rehearsed.counts) == (real.status, real.counts)
-    assert rehearsed.json["refusedByReason"] == real.json["refusedByReason"]
+    assert (dry.status, dry.counts) == (real.status, real.counts)
+    assert dry.json["refusedByReason"] == real.json["refusedByReason"]
 
 
 def test_all_or_nothing_applies_nothing_when_a_row_is_refused(shop, upsert, write):

@@ -1,4 +1,4 @@
-"""For every kind: a column that a file does not have leaves its value alone, an empty value empties it."""
+"""For every kind: a column that a file does not have keeps its value, an empty value empties it."""
 
 import csv
 import io
@@ -95,8 +95,8 @@ def test_a_list_of_addresses_keeps_names_and_companies(ann, upsert, write):
 def test_an_empty_cell_empties_its_column_and_the_dry_run_says_so(ann, upsert, run, write):
     path = write("rows.csv", "id,company,preferredLanguage,mixins,title", "A1,,,,", "C1,,,,")
     Customer.objects.filter(external_id="C1").update(company="Coffee Inc.", preferred_language="en")
-    rehearsed = upsert("customers", path, "--dry-run")
-    assert rehearsed.json["emptied"] == {"company": 2, "mixins": 1, "preferredLanguage": 1}
+    dry = upsert("customers", path, "--dry-run")
+    assert dry.json["emptied"] == {"company": 2, "mixins": 1, "preferredLanguage": 1}
     words = run("upsert_customers", path, "--tenant", "acme", "--dry-run").text.splitlines()
     assert words[1:] == [
         "company would be emptied in 2 rows.",
@@ -307,7 +307,7 @@ def test_a_list_of_items_keeps_their_subcategories(shop, upsert, write):
 
 
 def test_a_change_that_comes_in_between_is_kept(shop, upsert, write, monkeypatch):
-    """Another writer changes a column that the file leaves alone, before the import has locked the row."""
+    """Another writer changes a column that the file does not have, before the import has locked the row."""
     row = SegmentFactory(site=shop.site, external_id="X", name={"en": "X", "de": "Y"}, status="ACTIVE")
     whole = merging.Merge._survey
 

@@ -95,8 +95,8 @@ def test_legal_entities_are_made_changed_and_refused(shop, upsert, write):
     assert LegalEntity.objects.get(external_id="L3").parent == stored
     assert upsert("legal_entities", write("two.csv", "id,name", "L1,Renamed")).counts == {"changed": 1}
     assert LegalEntity.objects.get(external_id="L1").name == "Renamed"
-    rehearsed = upsert("legal_entities", write("three.csv", "id,name", "L7,New"), "--dry-run")
-    assert rehearsed.counts == {"created": 1}
+    dry = upsert("legal_entities", write("three.csv", "id,name", "L7,New"), "--dry-run")
+    assert dry.counts == {"created": 1}
     assert not LegalEntity.objects.filter(external_id="L7").exists()
 
 

@@ -149,7 +149,7 @@ def test_others_write_while_a_dry_run_is_at_work_and_it_foresees_what_the_import
 
 
 def but_places(rows: list[Any]) -> list[Any]:
-    """Leave out where categories stand, which the write in between has changed."""
+    """Leave out where categories are, which the write in between has changed."""
     return [{name: value for name, value in row.items() if name not in ("lft", "rght")} for row in rows]
 
 

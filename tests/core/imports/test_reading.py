@@ -205,7 +205,7 @@ def test_a_header_with_an_unclosed_quote_is_refused(tmp_path, header):
     [
         (b"", "The file is empty; it begins with a header line."),
         (b"id,colour\n", "Line 1: There is no column 'colour'. The columns are: id, name.<language>, "),
-        (b"id,position,id\n", "Line 1: the column id stands there twice."),
+        (b"id,position,id\n", "Line 1: the column id occurs twice."),
         (b"position\n", "Line 1: the column id is missing."),
         (b"\xffid\n", "Line 1 is not UTF-8 at its byte 1."),
         (gzip.compress(b"id\n" + b"a\n" * 5_000, mtime=0)[:30], "is broken after line"),

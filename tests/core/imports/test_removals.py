@@ -65,8 +65,8 @@ def test_nothing_is_removed_while_a_csv_line_cannot_be_read(three_members, upser
     assert customers_of_s1() == {"C1", "C2", "C3"}
     assert (answer.json["unreadLines"], answer.json["firstUnreadLines"]) == (1, [3])
     assert "Line 3" in answer.message
-    rehearsed = upsert("segment_customers", path, "--mode", mode, "--dry-run")
-    assert (rehearsed.status, rehearsed.message) == (2, answer.message)
+    dry = upsert("segment_customers", path, "--mode", mode, "--dry-run")
+    assert (dry.status, dry.message) == (2, answer.message)
 
 
 @pytest.mark.parametrize(
@@ -252,13 +252,13 @@ def test_a_replacement_that_removes_too_much_is_not_applied(
     many_members, upsert, write, kept, arguments, status
 ):
     path = write("rows.csv", "segmentId,customerId", *rows_of("S1", kept), "S1,C1")
-    rehearsed = upsert("segment_customers", path, "--mode", "replace", "--dry-run", *arguments)
+    dry = upsert("segment_customers", path, "--mode", "replace", "--dry-run", *arguments)
     answer = upsert("segment_customers", path, "--mode", "replace", *arguments)
-    assert (answer.status, rehearsed.status) == (status, status)
+    assert (answer.status, dry.status) == (status, status)
     assert len(customers_of_s1()) == (500 if status else len(kept) + 1)
     assert ("C1" in customers_of_s1()) is (status == 0)
     if status:
-        assert answer.json["error"] == rehearsed.json["error"] == "too_many_removals"
+        assert answer.json["error"] == dry.json["error"] == "too_many_removals"
         assert f"{500 - len(kept)} of 500 customers of segments would be removed" in answer.message
         assert f"--max-removed {500 - len(kept)}" in answer.message
 

@@ -116,9 +116,9 @@ def test_an_import_that_is_killed_twenty_times_ends_with_the_right_rows(tenant, 
             assert sorted(members(tenant)) == expected
             CustomerAssignment.objects.all().delete()
             ImportRun.objects.all().delete()
-    told = finish(file, *arguments, *(["--resume"] if ImportRun.objects.exists() else []))
+    reported = finish(file, *arguments, *(["--resume"] if ImportRun.objects.exists() else []))
     assert sorted(members(tenant)) == expected
-    assert (told["rows"], told["created"], told["refused"]) == (6_060, 6_000, 60)
+    assert (reported["rows"], reported["created"], reported["refused"]) == (6_060, 6_000, 60)
     run = ImportRun.objects.get()
     assert (run.state, run.rows, run.created, run.refused) == ("finished", 6_060, 6_000, 60)
     assert run.rejects.count() == 60
@@ -200,9 +200,9 @@ def test_two_imports_of_the_same_file_at_once_end_with_the_right_rows(tenant, fi
 
     answers = at_once(2, act)
     assert [answer.status for answer in answers] == [1, 1]
-    told = [answer.counts for answer in answers]
-    assert sum(counts.get("created", 0) for counts in told) == SEGMENTS * CUSTOMERS
-    assert all(counts["refused"] == 60 and "changed" not in counts for counts in told)
+    reported = [answer.counts for answer in answers]
+    assert sum(counts.get("created", 0) for counts in reported) == SEGMENTS * CUSTOMERS
+    assert all(counts["refused"] == 60 and "changed" not in counts for counts in reported)
     assert {version for *_, version in members(tenant)} == {1}
 
 

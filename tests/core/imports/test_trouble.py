@@ -167,10 +167,10 @@ def test_a_server_that_cannot_be_reached_is_told(shop, upsert, run, write):
     with connection.execute_wrapper(refuse):
         imported = upsert("segment_customers", path)
         exported = run("export_customers", "-", "--tenant", "acme")
-    told = "The database server cannot be reached: connection refused"
-    assert (imported.status, imported.message) == (2, told)
-    assert imported.json == {"error": "server_failed", "message": told}
-    assert (exported.status, exported.message) == (2, told)
+    reported = "The database server cannot be reached: connection refused"
+    assert (imported.status, imported.message) == (2, reported)
+    assert imported.json == {"error": "server_failed", "message": reported}
+    assert (exported.status, exported.message) == (2, reported)
 
 
 def test_an_import_whose_server_failed_can_be_resumed(shop, upsert, write, monkeypatch):

@@ -108,7 +108,7 @@ class Command(BaseCommand):
     def _compile(self) -> None:
         """Compile the modules that have changed, as pip does with packages.
 
-        Otherwise each worker would do it at each start, wherever Python is told to leave no such files.
+        Otherwise each worker would do it at each start, wherever Python is set to leave no such files.
         """
         for app in apps.get_app_configs():
             if Path(app.path).parent == settings.BASE_DIR:
