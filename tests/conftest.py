@@ -41,6 +41,7 @@ SLOW = (
     "bench",
     "browser",
     "catalog/test_tree_model.py",
+    "clients",
     "concurrency",
     "config/demo",
     "config/test_embedded_postgres.py",

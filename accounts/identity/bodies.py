@@ -35,7 +35,9 @@ class ServiceToken(Body, rename=as_written):
     access_token: Annotated[str, Meta(description="The token for the header Authorization.")]
     token_type: Annotated[str, Meta(description="Always Bearer.")]
     expires_in: Annotated[int, Meta(description="Seconds until the access token expires.")]
-    session_idle_time: Annotated[int, Meta(description="Seconds; the same as expires_in.")]
+    session_idle_time: Annotated[
+        int, Meta(description="Seconds, as published; no session ends for being idle.")
+    ]
     refresh_token: Annotated[str, Meta(description="Always empty: ask for another token instead.")]
     refresh_token_expires_in: Annotated[int, Meta(description="Always 0.")]
     scope: Annotated[
@@ -177,7 +179,9 @@ class ExchangedToken(Body, rename=as_written, kw_only=True):
     saas_token: Annotated[str, Meta(description="Tells the shop's other services who the customer is.")]
     refresh_token: Annotated[str, Meta(description="The token that gets the next one.")]
     refresh_token_expires_in: Annotated[int, Meta(description="Seconds until the refresh token expires.")]
-    session_idle_time: Annotated[int, Meta(description="Seconds until an unused session ends.")]
+    session_idle_time: Annotated[
+        int, Meta(description="Seconds, as published; no session ends for being idle.")
+    ]
     token_type: Annotated[str, Meta(description="Always Bearer.")]
     expires_in: Annotated[int, Meta(description="Seconds until the access token expires.")]
     scope: Annotated[str, Meta(description="The scopes of the token, separated by blanks.")]

@@ -115,7 +115,7 @@ def read_form(request: Request) -> dict[str, str]:
     """Return the parameters of a form, each sent once and of a bounded length."""
     media_type = str(request.content_type or "").partition(";")[0].strip().lower()
     data = request.data
-    if media_type.endswith("json") or not isinstance(data, QueryDict):
+    if media_type.endswith("json") or media_type.startswith("multipart/") or not isinstance(data, QueryDict):
         raise TokenRequestRefused(
             "invalid_request",
             f"Send the parameters as a form, with Content-Type {FormParser.media_type}, not as"

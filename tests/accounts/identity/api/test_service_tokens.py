@@ -131,6 +131,12 @@ def test_json_body_is_answered_to_send_a_form(backend):
     )
 
 
+def test_multipart_body_is_answered_to_send_a_form(backend):
+    answer = web_client().post("/oauth/token", data={"grant_type": "client_credentials"})
+    assert answer.status_code == 400
+    assert "not as multipart/form-data" in answer.json()["error_description"]
+
+
 @pytest.mark.parametrize("method", ["post", "get"])
 def test_what_is_wrong_before_the_form_is_read_is_said_as_rfc_6749_says(client, method):
     response = getattr(client, method)("/oauth/token?a=%00")
