@@ -207,13 +207,13 @@ class Header:
     ) -> None:
         given = [name.strip() for name in names]
         renamed: dict[str, list[str]] = {}
-        for name, column in options.renamed:
-            renamed.setdefault(_name_among(name, given, "--map"), []).append(column)
+        for name, target in options.renamed:
+            renamed.setdefault(_name_among(name, given, "--map"), []).append(target)
         self.names = [_column_name(renamed.get(name, [name])[0], columns) for name in given]
         self.given_names = given
         self.given_width = len(given)
         self.is_safe = options.is_safe
-        self.copied = [(given.index(name), column) for name, each in renamed.items() for column in each[1:]]
+        self.copied = [(given.index(name), target) for name, each in renamed.items() for target in each[1:]]
         self.constants = [value for _, value in options.constants]
         self.names += [_column_name(column, columns) for _, column in self.copied]
         self.names += [_column_name(column, columns) for column, _ in options.constants]
@@ -332,8 +332,8 @@ class BodyColumns:
         if self.options.renamed:
             body = self._renamed(body)
         body = self._known(body)
-        for path, value in self.constants:
-            put(body, path, value)
+        for place, value in self.constants:
+            put(body, place, value)
         names: list[str] = []
         emptied: list[str] = []
         maps: dict[str, Any] = {}

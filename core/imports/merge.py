@@ -7,7 +7,7 @@ already are neither written nor locked.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from core.imports.merge_statements import (
     GIVEN,
     PART,
     RESOLVED,
+    SUPERFLUOUS,
     WRITTEN,
     Mode,
     change_finding_statement,
@@ -34,6 +35,7 @@ from core.imports.merge_statements import (
     locking_statement,
     named_rows,
     naming_statements,
+    position_finding_statement,
     refusing_statement,
     releasing_statement,
     removing_statement,
@@ -42,7 +44,9 @@ from core.imports.merge_statements import (
     scope_counting_statement,
     scope_locking_statement,
     slicing_statements,
+    superfluous_keeping_statement,
     superfluous_rows,
+    superfluous_slice,
     surveying_statement,
     version_checking_statement,
     writing_statement,
@@ -50,6 +54,9 @@ from core.imports.merge_statements import (
 from core.imports.stages import CopiedRows, staged
 from core.unique_claims import Claim, refused_claims
 
+CREATE_WRITTEN = (
+    f"CREATE TEMPORARY TABLE {WRITTEN} (id bigint, action text, version integer, before jsonb) ON COMMIT DROP"
+)
 ATTEMPTS = 3
 WRITING_MODES = (Mode.UPSERT, Mode.INSERT, Mode.REPLACE)
 REFUSALS_AT_ONCE = 1_000
@@ -165,11 +172,15 @@ class Merge:
                 with staged(GIVEN, self.kind.stage, rows, is_kept=True) as count:
                     self._prepare(cursor)
                     self._resolve_names(cursor)
+                    is_replacement = self.mode is Mode.REPLACE
+                    skipped = None if is_replacement else after
                     self._execute(
-                        cursor, resolving_statement(self.kind, self.mode, is_kept=True, after=after)
+                        cursor, resolving_statement(self.kind, self.mode, is_kept=True, after=skipped)
                     )
-                    survey = self._survey(cursor)
-            yield SlicedMerge(self, rows=count, survey=survey)
+                    part = SlicedMerge(self, rows=count, survey=self._survey(cursor), last_key=after)
+                    if is_replacement:
+                        part.outlook = self._keep_superfluous_rows(cursor, part.survey)
+            yield part
             with connection.cursor() as cursor:
                 drop_stages(cursor)
         except BaseException:
@@ -177,6 +188,29 @@ class Merge:
             with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
                 drop_stages(cursor)
             raise
+
+    def _keep_superfluous_rows(self, cursor: Any, survey: "Survey") -> Tally:
+        """Note which rows a replacement removes in the end; return how many, and of how many."""
+        tally = Tally(rows=survey.rows, refused=survey.refused)
+        cursor.execute(f"ANALYZE {RESOLVED}")  # joined with all that is stored in the scope
+        self._count_stored(cursor, tally)
+        self._execute(cursor, superfluous_keeping_statement(self.kind))
+        cursor.execute(f"SELECT count(*) FROM {SUPERFLUOUS}")
+        [tally.removed] = cursor.fetchone()
+        tally.gone = tally.removed
+        return tally
+
+    def _remove_slice(self, cursor: Any, begin: int, end: int) -> Tally:
+        """Remove a slice of the superfluous rows."""
+        cursor.execute(CREATE_WRITTEN)
+        self._execute(cursor, removing_statement(self.kind, superfluous_slice(self.kind, begin, end)))
+        tally = Tally(removed=cursor.rowcount, gone=cursor.rowcount)
+        if self.written is not None:
+            self.written("")
+        cursor.execute(f"DROP TABLE {WRITTEN}")
+        if self.changed and tally.removed:
+            self.changed()
+        return tally
 
     def _prepare(self, cursor: Any) -> None:
         cursor.execute(
@@ -299,10 +333,7 @@ class Merge:
 
     def _write(self, cursor: Any, survey: "Survey", tally: Tally, may_move: bool) -> str:
         """Write, and return the keys of the created rows. Unique values change hands if they `may_move`."""
-        cursor.execute(
-            f"CREATE TEMPORARY TABLE {WRITTEN}"
-            " (id bigint, action text, version integer, before jsonb) ON COMMIT DROP"
-        )
+        cursor.execute(CREATE_WRITTEN)
         cursor.execute(
             f"CREATE TEMPORARY TABLE {BEFORE} (id bigint, version integer, before jsonb) ON COMMIT DROP"
         )
@@ -388,7 +419,8 @@ class SlicedMerge:
     """Resolved rows in the order of their keys, of which one slice after the other is written.
 
     Rows that name what does not exist come last. `rows` counts all that were given, `last_key` is the last
-    key of the slices that were written.
+    key of the slices that were written. A replacement removes the rows that were superfluous when it began,
+    in slices behind all others; `outlook` says how many.
     """
 
     merge: Merge
@@ -397,7 +429,10 @@ class SlicedMerge:
     position: int = 0
     is_sorted: bool = False
     is_done: bool = False
-    last_key: list[int] | None = None
+    last_key: Sequence[int] | None = None
+    outlook: Tally = field(default_factory=Tally)
+    is_upserted: bool = False
+    removed: int = 0
 
     @property
     def has_changes(self) -> bool:
@@ -417,7 +452,9 @@ class SlicedMerge:
         """Write about so many rows, in the transaction of the caller; rows of one key stay together."""
         with transaction.atomic(), connection.cursor() as cursor:
             self.merge._prepare(cursor)
-            if not self.is_sorted and self.survey.new + self.survey.differing <= size:
+            is_replacement = self.merge.mode is Mode.REPLACE
+            fits = self.survey.new + self.survey.differing <= size
+            if fits and not (self.is_sorted or is_replacement):
                 self.is_done = True
                 return self.merge._apply_resolved(cursor)
             sort, take = slicing_statements(self.merge.kind)
@@ -425,14 +462,27 @@ class SlicedMerge:
                 cursor.execute(sort)
                 cursor.execute(f"DROP TABLE {RESOLVED}")
                 self.is_sorted = True
+                if self.is_upserted:
+                    self.position = self.survey.rows
+                elif is_replacement and self.last_key is not None:
+                    cursor.execute(position_finding_statement(self.merge.kind, self.last_key))
+                    [found] = cursor.fetchone()
+                    self.position = self.survey.rows if found is None else found
+                    self.is_upserted = found is None
+            if self.is_upserted:
+                begin, self.removed = self.removed, self.removed + size
+                self.is_done = self.removed >= self.outlook.removed
+                return self.merge._remove_slice(cursor, begin, self.removed)
             end = self.position + size
             cursor.execute(take, {"begin": self.position, "end": end})
             cursor.execute(key_reading_statement(self.merge.kind), {"begin": self.position, "end": end})
             for key in cursor.fetchall():
                 self.last_key = list(key)
             self.position = end
-            self.is_done = end >= self.survey.rows
-            return self.merge._apply_resolved(cursor)
+            self.is_upserted = end >= self.survey.rows
+            self.is_done = self.is_upserted and not self.outlook.removed
+            merge = replace(self.merge, mode=Mode.UPSERT) if is_replacement else self.merge
+            return merge._apply_resolved(cursor)
 
 
 def _notice_sizes(cursor: Any, kind: MergeSpec) -> None:
@@ -453,7 +503,7 @@ def _notice_sizes(cursor: Any, kind: MergeSpec) -> None:
 
 
 def drop_stages(cursor: Any) -> None:
-    cursor.execute(f"DROP TABLE IF EXISTS {GIVEN}, {RESOLVED}, {PART}")
+    cursor.execute(f"DROP TABLE IF EXISTS {GIVEN}, {RESOLVED}, {PART}, {SUPERFLUOUS}")
 
 
 def refused_rows(cursor: Any) -> Iterator[Refusal]:

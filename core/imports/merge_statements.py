@@ -11,6 +11,7 @@ RESOLVED = "import_resolved"
 PART = "import_part"
 BEFORE = "import_before"
 WRITTEN = "import_written"
+SUPERFLUOUS = "import_superfluous"
 RESULT = re.compile(r"\bresult\.(\w+)")
 
 
@@ -35,9 +36,7 @@ def resolving_statement(
     ending = "PRESERVE ROWS" if is_kept else "DROP"
     rows = _resolved_rows(kind, mode)
     if after is not None:
-        key, incomplete = _slice_key(kind)
-        end = ", ".join(str(int(part)) for part in after)
-        rows = f"SELECT * FROM ({rows}) AS resolved WHERE {incomplete} OR ({', '.join(key)}) > ({end})"
+        rows = f"SELECT * FROM ({rows}) AS resolved WHERE {_is_behind(kind, after)}"
     return f"CREATE TEMPORARY TABLE {RESOLVED} ON COMMIT {ending} AS {rows}"
 
 
@@ -51,6 +50,12 @@ def _slice_key(kind: MergeSpec) -> tuple[list[str], str]:
     key = [f"coalesce({name}, 0)" if name in kind.nullable else name for name in names]
     required = [f"{name} IS NULL" for name in names if name not in kind.nullable]
     return key, f"({' OR '.join(required)})"
+
+
+def _is_behind(kind: MergeSpec, after: Sequence[int]) -> str:
+    """Return the condition of rows that come behind the key, in the order of slices."""
+    key, incomplete = _slice_key(kind)
+    return f"{incomplete} OR ({', '.join(key)}) > ({', '.join(str(int(part)) for part in after)})"
 
 
 def slicing_statements(kind: MergeSpec) -> tuple[str, str]:
@@ -341,6 +346,28 @@ def superfluous_rows(kind: MergeSpec) -> str:
         f" AND stored.{kind.scope} IN (SELECT {kind.scope} FROM {RESOLVED})"
         f" AND NOT EXISTS (SELECT FROM {RESOLVED} AS named WHERE {same_key})"
     )
+
+
+def superfluous_keeping_statement(kind: MergeSpec) -> str:
+    """Return the statement that keeps the keys of superfluous rows in a temporary table, in key order."""
+    return (
+        f"CREATE TEMPORARY TABLE {SUPERFLUOUS} ON COMMIT PRESERVE ROWS AS"
+        f" SELECT stored.id, row_number() OVER (ORDER BY {_ordered(kind)}) - 1 AS position"
+        f" {superfluous_rows(kind)}"
+    )
+
+
+def superfluous_slice(kind: MergeSpec, begin: int, end: int) -> str:
+    """The stored rows of a slice of the superfluous ones."""
+    return (
+        f"FROM {kind.target.table} AS stored WHERE stored.id IN"
+        f" (SELECT id FROM {SUPERFLUOUS} WHERE position >= {begin} AND position < {end})"
+    )
+
+
+def position_finding_statement(kind: MergeSpec, after: Sequence[int]) -> str:
+    """Return the statement that finds the position in `import_part` behind the key `after`."""
+    return f"SELECT min(position) FROM {PART} WHERE {_is_behind(kind, after)}"
 
 
 def removing_statement(kind: MergeSpec, rows: str) -> str:

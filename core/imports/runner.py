@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain, islice
@@ -35,7 +35,7 @@ from core.imports.removals import (
     count_stored,
 )
 from core.imports.resources import Batch, TableWriter, refusal_of
-from core.imports.runs import ImportOrder, counted, end_run, new_run, unfinished_run
+from core.imports.runs import ImportOrder, counted, end_run, new_run, only_replacement, unfinished_run
 from core.unavailability import CONTENTION, failure_in_words
 
 KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
@@ -44,7 +44,6 @@ UNKEPT = frozenset({"erased"})  # reasons for which nothing of the row may be ke
 KEPT_SOURCE = 2_000  # characters of each kept row
 BATCH_SECONDS = 2.0  # less than a write waits for a lock; a batch holds its locks for a part of that
 LARGEST_SLICE = 10  # batches
-WHOLE_FILE_MODES = (Mode.REPLACE,)
 
 
 class TooManyRejects(DomainError):
@@ -131,6 +130,8 @@ class ImportRunner:
             rows = self._require_readable_file()
             if rows > self.order.rows_at_once and not is_whole_file(self.order):
                 self._require_few_removals()
+        if self.order.is_atomic and not self.order.dry_run:
+            self._warn_of_locks()
         self.ahead = self._lines_ahead()
         if self.ahead and not is_whole_file(self.order):
             self._apply_ahead()
@@ -143,6 +144,16 @@ class ImportRunner:
                 self._apply_in_slices(chain([first], islice(records, self._rows_of_part() - 1)))
             else:
                 self._apply(chain([first], islice(records, size - 1)))
+
+    def _warn_of_locks(self) -> None:
+        """Say how long others may wait for rows that one transaction of the whole file locks."""
+        rows = sum(1 for _ in self._read())
+        seconds = rows / self.order.kind.batch_size * BATCH_SECONDS
+        if rows > self.order.kind.batch_size:
+            self.listener.waiting(
+                f"All or nothing: {rows:,} rows are one transaction. Whoever writes to the same rows"
+                f" meanwhile may wait for about {seconds:,.0f} s, and is refused after the lock timeout."
+            )
 
     def _lines_ahead(self) -> frozenset[int]:
         """Return the lines that are applied before all others, together: unique values change hands there."""
@@ -314,16 +325,20 @@ class ImportRunner:
 
     def _apply_in_slices(self, records: Iterator[Record]) -> None:
         """Stage a part of the file and commit it slice by slice, in the order of the keys."""
-        writer, run = self.order.kind.writer, self.report.run
+        order, run = self.order, self.report.run
+        writer = order.kind.writer
         assert isinstance(writer, TableWriter)
         assert run is not None
         refusals: list[ImportReject] = []
         batch = self._batch(records, refuse=self._keeping_refusals(refusals), dry_run=False)
-        after = run.committed_slice["key"] if run.committed_slice else None
+        committed = run.committed_slice or {}
+        after = committed.get("key")
         size = self.order.rows_at_once
         with writer.in_slices(batch, after=after) as part:
-            part.last_key = after
-            if self._too_many_rejects(part.survey.refused):
+            part.is_upserted = committed.get("upserted", False)
+            if order.mode is Mode.REPLACE:
+                self._judge_replacement(part, run, refusals)
+            elif self._too_many_rejects(part.survey.refused):
                 self._refuse_part(part, run, refusals)
             while not part.is_done:
                 began = monotonic()
@@ -332,7 +347,7 @@ class ImportRunner:
                     written = self.rejects.flush()
                     self._check(tally)
                     ImportReject.objects.bulk_create(refusals)
-                    place = {"rows": part.rows, "key": part.last_key}
+                    place = {"rows": part.rows, "key": part.last_key, "upserted": part.is_upserted}
                     line = self.last_line if part.is_done else run.committed_line
                     self._note_progress(
                         run, tally, written, line=line, unfinished=None if part.is_done else place
@@ -340,6 +355,19 @@ class ImportRunner:
                 refusals.clear()
                 self._tell_progress(tally)
                 size = rows_of_next_slice(self.order, size, monotonic() - began, part.has_changes)
+
+    def _judge_replacement(self, part: SlicedMerge, run: ImportRun, refusals: list[ImportReject]) -> None:
+        """Raise why nothing of the file is applied, if so, before the first slice is written."""
+        with self._noting_failure(run, refusals):
+            try:
+                self._check_refusals(replace(part.outlook, refused=part.survey.refused - run.refused))
+                self._check_removals(part.outlook)
+            except NOT_APPLIED:
+                refused = part.refuse_all()
+                self.rejects.flush()
+                self.report.total.add(refused)
+                raise
+        self.removals_are_judged = True
 
     def _refuse_part(self, part: SlicedMerge, run: ImportRun, refusals: list[ImportReject]) -> None:
         with self._noting_failure(run, refusals):
@@ -440,8 +468,8 @@ def rows_of_next_slice(order: ImportOrder, rows: int, seconds: float, has_change
 
 
 def is_whole_file(order: ImportOrder) -> bool:
-    """Say whether the file is applied at once: all or nothing, a replacement, or a dry run."""
-    return order.is_atomic or order.dry_run or order.mode in WHOLE_FILE_MODES
+    """Say whether the file is applied at once: all or nothing, or a dry run."""
+    return order.is_atomic or order.dry_run
 
 
 def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Report:
@@ -468,7 +496,12 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
         source = with_source("import", str(run.pk)) if run else nullcontext()
         with rejects, stop.guarded(), source:
             removed = report.total.removed
-            ImportRunner(order, listener, kind, header, rejects, report, stop, removed).run()
+            runner = ImportRunner(order, listener, kind, header, rejects, report, stop, removed)
+            if order.mode is Mode.REPLACE and not order.dry_run:
+                with only_replacement(order, listener.waiting, stop):
+                    runner.run()
+            else:
+                runner.run()
     except (*NOT_APPLIED, UnreadableFile, UnwritableFile) as error:
         report.error = error
         end_run(run, ImportState.FAILED, error)

@@ -3,16 +3,19 @@
 import getpass
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from core.errors import Conflict, DomainError
 from core.imports.columns import DEFAULT_OPTIONS, Column, ReadingOptions
 from core.imports.files import InputFile
+from core.imports.interrupts import StopRequest
 from core.imports.merge import COUNTS, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun, ImportState
@@ -74,8 +77,10 @@ class ImportOrder:
     def part_size(self) -> int:
         """How many rows are staged at once, to be written in slices; 0 when each batch is staged by itself.
 
-        A batch size that was asked for is kept.
+        A batch size that was asked for is kept. A replacement stages the whole file, and slices of that size.
         """
+        if self.mode is Mode.REPLACE:
+            return WHOLE_FILE
         is_sliced = self.batch_size is None and self.mode in SLICED_MODES
         return max(self.kind.part_size, self.rows_at_once) if is_sliced and self.kind.part_size else 0
 
@@ -155,6 +160,28 @@ def hold_run(run: ImportRun, waiting: Callable[[str], None] = lambda message: No
                 return
             cursor.execute("SELECT pg_sleep(0.1)")
     raise ImportIsRunning(f"Import {run.pk} is at work in another process.")
+
+
+@contextmanager
+def only_replacement(order: ImportOrder, waiting: Callable[[str], None], stop: StopRequest) -> Iterator[None]:
+    """Let one replacement of a kind of the tenant's rows wait for another: slices of two must not mix."""
+    key: list[Any] = [int(Lock.REPLACEMENT), f"{order.kind.name} {order.tenant.id}"]
+    with connection.cursor() as cursor:
+        is_first = True
+        while True:
+            cursor.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", key)
+            if cursor.fetchone()[0]:
+                break
+            if is_first:
+                waiting(f"Waiting: another process replaces {order.kind.noun} of {order.tenant.name}.")
+                is_first = False
+            stop.check()
+            cursor.execute("SELECT pg_sleep(0.1)")
+    try:
+        yield
+    finally:
+        with suppress(DatabaseError, InterfaceError), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", key)
 
 
 def release_run(run: ImportRun) -> None:

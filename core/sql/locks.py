@@ -24,6 +24,7 @@ class Lock(IntEnum):
     IMPORT_RUN = 5  # one run of an import, held by the process at work on it; second key: the run
     BACKGROUND_TASK = 6  # a background task, held by the worker at work on it; second key: its state
     BACKGROUND_JOB = 7  # a background job, held likewise; second key: the job
+    REPLACEMENT = 8  # replacements by files, of one kind and tenant; second key: a hash of both
 
 
 PROTECTED = {
@@ -33,6 +34,7 @@ PROTECTED = {
     Lock.IMPORT_RUN: "the import",
     Lock.BACKGROUND_TASK: "the background task",
     Lock.BACKGROUND_JOB: "the background job",
+    Lock.REPLACEMENT: "the rows that a file replaces",
 }
 
 

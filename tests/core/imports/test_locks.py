@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,24 +24,25 @@ from catalog.tree_checks import tree_problems
 from config.demo import loading
 from config.demo.calendar import Calendar
 from core.imports import resources as kinds
+from core.imports.commands import ImportProgress
 from core.imports.files import InputFile
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun, ImportState
-from core.imports.runner import rows_of_next_slice
+from core.imports.runner import ImportRunner, rows_of_next_slice
 from core.imports.runs import ImportOrder
 from core.imports.shadows import Rows, shadowed
 from core.sql.locks import Lock
 from core.tenancy.models import Tenant
 from coupons.models import Coupon, Redemption
 from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
-from segments.models import Segment
+from segments.models import CustomerAssignment, Segment
 from segments.operations.segments import locked_segment
 from segments.operations.statuses import set_segment_status
 from tests.core.imports.conftest import run_command
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory, category_body
 from tests.factories.coupons import CouponFactory
-from tests.factories.segments import SegmentFactory
+from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -465,3 +467,58 @@ def test_what_new_assignments_name_can_be_changed_meanwhile(shop, tenant):
             cursor.execute(f"SELECT FROM {model._meta.db_table} FOR KEY SHARE")
         elsewhere(change)
     assert set(Segment.objects.values_list("status", flat=True)) == {"INACTIVE"}
+
+
+def test_a_replacement_holds_neither_its_segment_nor_rows_between_slices(
+    shop: None, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for number in range(2, 6):
+        CustomerFactory(tenant=tenant, external_id=f"C{number}")
+    segment = Segment.objects.get(external_id="s1")
+    for customer in Customer.objects.all():
+        CustomerAssignmentFactory(segment=segment, customer=customer)
+    path = tmp_path / "rows.csv"
+    path.write_text("segmentId,customerId\ns1,C1\n")
+    removed: list[int] = []
+
+    def between(runner: Any, tally: Any) -> None:
+        elsewhere(lambda: write_everything(tenant))
+        elsewhere(lambda: CustomerAssignment.objects.update(mixins={"n": len(removed)}))
+        removed.append(tally.removed)
+
+    monkeypatch.setattr(ImportRunner, "_tell_progress", between)
+    run_command("upsert_segment_customers", path, tenant="acme", mode="replace", batch_size=2)
+    assert removed == [0, 4]
+    assert [row.customer.external_id for row in CustomerAssignment.objects.all()] == ["C1"]
+
+
+def test_one_replacement_waits_for_another(
+    shop: None, tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("segmentId,customerId\ns1,C1\n")
+    messages: list[str] = []
+    other = connection.copy()
+
+    def waiting(progress: Any, message: str) -> None:
+        messages.append(message)
+        other.close()  # the other replacement ends
+
+    monkeypatch.setattr(ImportProgress, "waiting", waiting)
+    with other.cursor() as cursor:
+        key = [int(Lock.REPLACEMENT), f"segment_customers {tenant.pk}"]
+        cursor.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", key)
+    assert run_command("upsert_segment_customers", path, tenant="acme", mode="replace").status == 0
+    assert messages == ["Waiting: another process replaces customers of segments of acme."]
+
+
+def test_all_or_nothing_says_how_long_others_may_wait(
+    shop: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("id,name\n" + "".join(f"L{number},x\n" for number in range(2_001)))
+    run_command("upsert_legal_entities", path, tenant="acme", atomic=True)
+    assert "All or nothing" not in capsys.readouterr().err  # fewer rows than a batch
+    path.write_text("code,name,discountType,discountPercentage\n" + "A,x,PERCENT,5\n" * 2_001)
+    run_command("upsert_coupons", path, tenant="acme", atomic=True)
+    assert "All or nothing: 2,001 rows are one transaction." in capsys.readouterr().err

@@ -127,3 +127,60 @@ def test_nothing_is_left_in_the_session(shop, upsert, write, stop_after):
     with connection.cursor() as cursor:
         cursor.execute("SELECT relname FROM pg_class WHERE relpersistence = 't' AND relname LIKE 'import%'")
         assert cursor.fetchall() == []
+
+
+def test_a_replacement_stopped_between_slices_ends_with_the_same_rows_and_counts(
+    shop, upsert, write, tmp_path, monkeypatch
+):
+    for customer in shop.customers:
+        CustomerAssignmentFactory(segment=shop.segments[0], customer=customer)
+    rows = [f"S1,C{number}" for number in (1, 2)] + [f"S2,C{number}" for number in (1, 2, 3, 4)]
+    path = write("rows.csv", "segmentId,customerId", "S1,X1", *rows)
+    arguments = ["--mode", "replace", "--batch-size", "2", "--rejects", tmp_path / "rejects.csv"]
+    whole = {"created": 4, "unchanged": 2, "removed": 3, "refused": 1}
+    assert upsert("segment_customers", path, *arguments, "--dry-run").counts == whole
+    write_slice = SlicedMerge.write_slice
+    done: list[int] = []
+
+    def interrupted(part, size):
+        if done:
+            raise KeyboardInterrupt
+        done.append(size)
+        return write_slice(part, size)
+
+    monkeypatch.setattr(SlicedMerge, "write_slice", interrupted)
+    stops = 0
+    answer = upsert("segment_customers", path, *arguments)
+    while answer.json.get("error") == "stopped" and stops < 9:
+        stops += 1
+        done.clear()
+        answer = upsert("segment_customers", path, *arguments, "--resume")
+    assert stops >= 4
+    assert (answer.counts, ImportRun.objects.get().committed_slice) == (whole, None)
+    assert {",".join(row[:2]) for row in members(shop.tenant)} == set(rows)
+    assert ImportRun.objects.get().rejects.count() == 1
+
+
+def test_a_replacement_is_judged_before_its_first_slice(shop, upsert, write, monkeypatch):
+    for number in range(150):
+        CustomerAssignmentFactory(segment=shop.segments[0], customer__external_id=f"M{number}")
+    path = write("rows.csv", "segmentId,customerId", "S1,C1", "S2,C1")
+    monkeypatch.setattr(SlicedMerge, "write_slice", None)
+    answer = upsert("segment_customers", path, "--mode", "replace")
+    assert answer.json["error"] == "too_many_removals"
+    assert CustomerAssignment.objects.count() == 150
+
+
+def test_rows_that_others_add_during_a_replacement_stay(shop, upsert, write, monkeypatch):
+    CustomerAssignmentFactory(segment=shop.segments[0], customer=shop.customers[4])
+    path = write("rows.csv", "segmentId,customerId", "S1,C1")
+    write_slice = SlicedMerge.write_slice
+
+    def meanwhile(part, size):
+        if not CustomerAssignment.objects.filter(customer=shop.customers[3]).exists():
+            CustomerAssignmentFactory(segment=shop.segments[0], customer=shop.customers[3])
+        return write_slice(part, size)
+
+    monkeypatch.setattr(SlicedMerge, "write_slice", meanwhile)
+    assert upsert("segment_customers", path, "--mode", "replace").counts == {"created": 1, "removed": 1}
+    assert {row[1] for row in members(shop.tenant)} == {"C1", "C4"}
