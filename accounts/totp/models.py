@@ -14,7 +14,7 @@ GROUP = 4
 class RecoveryCodes(ThrottlingMixin, Device):
     """The codes that let a member of staff in once each, without the device. Only their hashes are kept."""
 
-    hashes = ArrayField(models.CharField(max_length=64))
+    hashes: ArrayField = ArrayField(models.CharField(max_length=64))
 
     class Meta(Device.Meta):
         verbose_name = verbose_name_plural = "recovery codes"

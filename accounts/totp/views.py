@@ -115,11 +115,12 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
 
 def shown_codes(request: HttpRequest) -> HttpResponse:
     """Show new codes, the only time that anybody can see them."""
+    user: Any = request.user
     return shown(
         request,
         "new_codes",
         "Your recovery codes",
-        codes=RecoveryCodes.issue(request.user),
+        codes=RecoveryCodes.issue(user),
         page_wanted=page_wanted(request),
         is_nav_sidebar_enabled=False,
     )

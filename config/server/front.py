@@ -19,6 +19,7 @@ from config.server.limits import Limits
 from config.server.responses import BUSY, FAILED, HEALTHY, NOT_READY, Response, encoded_headers, send
 from config.server.transfers import Transfers
 from config.server.wsgi_environ import environ_of
+from core.api.memory import LARGE_BODY, trim_soon
 
 Respond = Callable[[dict[str, Any]], HttpResponse | StreamingHttpResponse]
 
@@ -137,6 +138,8 @@ class Front:
             _send_failure(protocol)
         if job.body_size:
             self.body_budget.give_back(job.body_size)
+            if job.body_size > LARGE_BODY:
+                trim_soon()
 
     def _answer_probe(self, job: Job) -> None:
         try:

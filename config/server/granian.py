@@ -35,6 +35,9 @@ BACKLOG = 4_096  # connections that the kernel holds until a worker accepts them
 IDLE_TIMEOUT = 75
 PAUSE = 0.2  # seconds between two looks at another process
 PATIENCE = 3.0  # seconds that a predecessor's last workers may take to end
+# glibc gives large blocks back to the system at once, but raises what it takes for large with the first of
+# them: without a fixed bound a worker keeps the memory of all later ones (core/api/memory.py has figures).
+LARGE_BLOCK = ("MALLOC_MMAP_THRESHOLD_", str(512 * 1024))
 SHUTDOWN_LIMIT = 10  # seconds that a worker may take to finish its requests
 
 DEMO_LOGINS = """\
@@ -197,6 +200,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     os.environ["SERVICE_ROLE"] = "web"
+    os.environ.setdefault(*LARGE_BLOCK)  # the workers are new processes, which read it when they start
     multiprocessing.set_start_method("spawn")  # a forked worker would inherit locks of our threads
     limits = replace(Limits.from_environment(os.environ), threads=arguments.threads)
     server = Parent(

@@ -14,8 +14,10 @@ class DirectHandler(WSGIHandler):
     """Django's WSGI handler for a front that takes the response as it is, without `start_response`.
 
     It spares each request what this service has no use for: a script name, URLs of its own for one request,
-    and log lines of refusals, which LOGGING drops. `_middleware_chain` is Django's private name.
+    and log lines of refusals, which LOGGING drops.
     """
+
+    _middleware_chain: Any  # Django's private name
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer another server than ours."""

@@ -13,8 +13,9 @@ class ApiRequest(Request):
     """
 
     _user: Any = None
+    _authenticate: Any  # of DRF's, whose type stubs leave it out
 
-    @property
+    @property  # type: ignore[override]
     def method(self) -> str | None:
         return self._request.method
 

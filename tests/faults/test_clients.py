@@ -8,7 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.faults.servers import WebServer, half_post, raise_open_files, read_response, wait_until
+from tests.faults.servers import (
+    WebServer,
+    half_post,
+    megabytes_of,
+    raise_open_files,
+    read_response,
+    wait_until,
+)
 
 REFUSED = [
     ("POST", "/customer-segment/acme/segments", 401),  # no token
@@ -158,3 +165,18 @@ def test_a_client_that_never_reads_a_large_response_holds_no_slot(serve):
     assert len(content) > 1_000_000
     for client in clients:
         client.close()
+
+
+def test_a_worker_gives_memory_back_after_large_bodies(serve):
+    server = serve()
+    [worker] = server.pids()
+    assert server.status_of("/nothing") == 404
+    fresh = megabytes_of(worker)
+
+    with ThreadPoolExecutor(8) as clients:
+        bodies = [b"x" * size for size in range(2_000_000, 2_600_000, 15_000)]
+        headers = {"Content_Type": "application/json"}
+        answers = clients.map(lambda body: server.send("POST", "/oauth/token", body, **headers), bodies)
+        assert {status for status, _ in answers} <= {400, 415}
+
+    wait_until(lambda: megabytes_of(worker) < fresh + 30)
