@@ -15,8 +15,8 @@ class ApiRequest(Request):
     _user: Any = None
     _authenticate: Any  # of DRF's, whose type stubs leave it out
 
-    @property  # type: ignore[override]
-    def method(self) -> str | None:
+    @property
+    def method(self) -> str | None:  # type: ignore[override]
         return self._request.method
 
     @property

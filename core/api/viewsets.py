@@ -156,7 +156,8 @@ class ContractViewSet(ViewSet):
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         method = str(request.method).lower()
-        self.action = "metadata" if method == "options" else self.action_map.get(method)
+        action: Any = "metadata" if method == "options" else self.action_map.get(method)
+        self.action = action
         return ApiRequest(
             request,
             parsers=self.get_parsers(),
