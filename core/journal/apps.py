@@ -12,6 +12,10 @@ OF_DJANGO = {
     "sessions.Session": "a visit to the admin",
 }
 OF_CORE = {
+    "accounts.Erasure": "the record of an erasure, which is never changed",
+    "background.Job": "work that was asked for; its changes are those of whoever asked",
+    "background.TaskState": "when a background task is due next",
+    "background.Worker": "the heartbeat of a worker",
     "imports.ImportChange": "what an import did, for taking it back",
     "imports.ImportCreation": "what an import did, for taking it back",
     "imports.ImportReject": "rows that an import did not write",
@@ -28,5 +32,6 @@ class JournalConfig(AppConfig):
 
     def ready(self) -> None:
         leave_out(OF_DJANGO | OF_CORE)
+        import_module("core.journal.personal_data")
         installation = import_module("core.journal.installation")  # needs the models
         post_migrate.connect(installation.install_after_migrate, sender=self)

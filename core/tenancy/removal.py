@@ -44,8 +44,12 @@ def remove_tenant_rows(tenant_id: int, *, batch: int = BATCH) -> Iterator[Remove
                 is_empty = False
                 counts[name] = counts.get(name, 0) + deleted
                 yield Removed(name, counts[name])
-    tenants = Tenant.objects.filter(pk=tenant_id)
-    yield Removed(Tenant._meta.db_table, tenants._raw_delete(tenants.db))
+    with transaction.atomic():
+        tenants = Tenant.objects.filter(pk=tenant_id)
+        count = tenants._raw_delete(tenants.db)
+        for model, condition in tables:  # what triggers have recorded of that
+            delete_batch(model, condition, tenant_id, batch)
+    yield Removed(Tenant._meta.db_table, count)
 
 
 def tenant_tables() -> list[tuple[Model, str]]:
@@ -93,6 +97,7 @@ def condition_of(model: Model, seen: tuple[Model, ...] = ()) -> str:
 @transaction.atomic
 def delete_batch(model: Model, condition: str, tenant_id: int, most: int) -> int:
     """Delete at most so many rows; of rows that refer to each other those first that nothing refers to."""
+    own = sql(condition, tenant=param(tenant_id))
     table = identifier(model._meta.db_table)
     key = identifier(str(model._meta.pk.column))
     leaves = [
@@ -107,11 +112,12 @@ def delete_batch(model: Model, condition: str, tenant_id: int, most: int) -> int
     ]
     return execute(
         sql(
-            "DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} AS chosen WHERE {conditions}"
-            " ORDER BY {key} LIMIT {most})",
+            "DELETE FROM {table} WHERE {own} AND {key} IN (SELECT {key} FROM {table} AS chosen"
+            " WHERE {conditions} ORDER BY {key} LIMIT {most})",
             table=table,
             key=key,
-            conditions=Sql.joined(" AND ", [sql(condition, tenant=param(tenant_id)), *leaves]),
+            own=own,  # said twice, as a table may have no index of the key alone
+            conditions=Sql.joined(" AND ", [own, *leaves]),
             most=param(most),
         )
     )

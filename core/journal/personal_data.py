@@ -1,0 +1,166 @@
+"""What the columns of the journal hold, and how a customer is erased and exported there.
+
+Only this erasure changes rows of the journal: that something was changed, when and by whom stays, what they
+say of the customer goes.
+"""
+
+from typing import Any
+
+from core.journal.models import Change
+from core.personal_data.customers import (
+    CustomerTrace,
+    Eraser,
+    Exporter,
+    register_eraser,
+    register_exporter,
+    rows_as_json,
+)
+from core.personal_data.declarations import ERASE, KEEP, PSEUDONYM, declare, each
+from core.sql.composition import Sql, param, sql
+from core.sql.fetching import execute
+
+declare(
+    Change,
+    {
+        **each(KEEP("a name in the code"), "kind", "object", "hidden", "actor_type", "source_type"),
+        **each(PSEUDONYM, "external_id", "actor_id"),
+        **each(ERASE, "before", "after", "actor_name"),
+        "source_id": KEEP("the id of a request, an import or a paste"),
+    },
+)
+
+# The objects that are a customer's, and the condition that a row of the journal is about such a one.
+OWN_OBJECTS = (
+    "(change.object = 'customer' AND change.key = {customer}"
+    " OR change.object = 'legacy-password' AND change.owner_key = {customer}"
+    " OR change.object = 'contact-assignment' AND change.key IN (SELECT contact.key"
+    " FROM journal_change AS contact WHERE contact.tenant_id = {tenant}"
+    " AND contact.object = 'contact-assignment'"
+    " AND coalesce(contact.after, contact.before) ->> 'customer_id' = {customer}::text))"
+)
+# Each group of rows of `before` that holds the customer is divided, so that others keep their attributes.
+WITHOUT_ATTRIBUTES = (
+    "(SELECT jsonb_agg(part) FROM jsonb_array_elements(change.before) AS given (entry),"
+    " LATERAL (SELECT (given.entry ->> 'keys')::int8multirange AS keys,"
+    " int8multirange(int8range({customer}, {customer}, '[]')) AS own) AS held,"
+    " LATERAL (SELECT given.entry AS part WHERE NOT held.keys @> held.own"
+    " UNION ALL SELECT given.entry || jsonb_build_object('keys', (held.keys - held.own)::text)"
+    " WHERE held.keys @> held.own AND NOT isempty(held.keys - held.own)"
+    " UNION ALL SELECT given.entry - 'mixins' - 'mixin_schemas'"
+    " || jsonb_build_object('keys', held.own::text) WHERE held.keys @> held.own) AS divided)"
+)
+
+
+def slots_of(trace: CustomerTrace) -> dict[str, Sql]:
+    return {
+        "tenant": param(trace.tenant_id),
+        "customer": param(trace.customer_id, "bigint"),
+        "number": param(trace.number),
+        "pseudonym": param(trace.pseudonym),
+    }
+
+
+def erase(trace: CustomerTrace) -> dict[str, int]:
+    """Take out of the journal what it says of the customer. Runs after the deletion, which it records too."""
+    slots = slots_of(trace)
+    own = execute(
+        sql(
+            "UPDATE journal_change AS change"
+            " SET external_id = CASE WHEN external_id IS NOT NULL THEN {pseudonym} END,"
+            " before = CASE WHEN before IS NOT NULL THEN '{{}}'::jsonb END,"
+            " after = CASE WHEN after IS NOT NULL THEN '{{}}'::jsonb END"
+            f" WHERE change.tenant_id = {{tenant}} AND {OWN_OBJECTS}",
+            tenant=slots["tenant"],
+            customer=slots["customer"],
+            pseudonym=slots["pseudonym"],
+        )
+    )
+    memberships = execute(
+        sql(
+            f"UPDATE journal_change AS change SET before = {WITHOUT_ATTRIBUTES}"
+            " WHERE change.tenant_id = {tenant} AND change.object = 'segment-customer'"
+            " AND change.keys @> {customer} AND jsonb_typeof(change.before) = 'array'",
+            tenant=slots["tenant"],
+            customer=slots["customer"],
+        )
+    )
+    redemptions = execute(
+        sql(
+            "UPDATE journal_change AS change SET before = {before}, after = {after}"
+            " WHERE change.tenant_id = {tenant} AND change.object = 'redemption'"
+            " AND {number} IN (change.before ->> 'customer_number', change.after ->> 'customer_number')",
+            tenant=slots["tenant"],
+            number=slots["number"],
+            before=redemption_without_number(Sql("change.before"), trace),
+            after=redemption_without_number(Sql("change.after"), trace),
+        )
+    )
+    coupons = execute(
+        sql(
+            "UPDATE journal_change AS change SET before = {before}, after = {after}"
+            " WHERE change.tenant_id = {tenant} AND change.object = 'coupon'"
+            " AND ({number} IN (change.before ->> 'issued_to', change.after ->> 'issued_to')"
+            " OR jsonb_exists(change.before -> 'valid_for', {number})"
+            " OR jsonb_exists(change.after -> 'valid_for', {number}))",
+            tenant=slots["tenant"],
+            number=slots["number"],
+            before=coupon_without_number(Sql("change.before"), trace),
+            after=coupon_without_number(Sql("change.after"), trace),
+        )
+    )
+    acts = execute(
+        sql(
+            "UPDATE journal_change SET actor_id = {pseudonym}, actor_name = '' WHERE tenant_id = {tenant}"
+            " AND actor_type = 'customer' AND actor_id = {number}",
+            tenant=slots["tenant"],
+            number=slots["number"],
+            pseudonym=slots["pseudonym"],
+        )
+    )
+    return {"changes": own + memberships + redemptions + coupons + acts}
+
+
+def redemption_without_number(document: Sql, trace: CustomerTrace) -> Sql:
+    return sql(
+        "{document} || CASE WHEN {document} ->> 'customer_number' = {number}"
+        " THEN jsonb_build_object('customer_number', {pseudonym}::text) ELSE '{{}}' END"
+        " || CASE WHEN jsonb_exists({document}, 'idempotency_key')"
+        " THEN jsonb_build_object('idempotency_key', '') ELSE '{{}}' END"
+        " || CASE WHEN {mentioned} THEN jsonb_build_object('order_code', '') ELSE '{{}}' END",
+        document=document,
+        number=param(trace.number),
+        pseudonym=param(trace.pseudonym),
+        mentioned=trace.clearly_mentioned_in(sql("({document} ->> 'order_code')", document=document)),
+    )
+
+
+def coupon_without_number(document: Sql, trace: CustomerTrace) -> Sql:
+    return sql(
+        "{document} || CASE WHEN {document} ->> 'issued_to' = {number}"
+        " THEN jsonb_build_object('issued_to', {pseudonym}::text) ELSE '{{}}' END"
+        " || CASE WHEN jsonb_exists({document} -> 'valid_for', {number}) THEN jsonb_build_object('valid_for',"
+        " ({document} -> 'valid_for') - {number}::text || to_jsonb({pseudonym}::text)) ELSE '{{}}' END",
+        document=document,
+        number=param(trace.number),
+        pseudonym=param(trace.pseudonym),
+    )
+
+
+def export(trace: CustomerTrace) -> dict[str, Any]:
+    """Tell what the journal says of the customer's own documents, and what the customer changed."""
+    statement = sql(
+        "SELECT change.at, change.kind, change.object, change.external_id,"
+        " CASE WHEN change.object = 'segment-customer' THEN NULL ELSE change.before END, change.after,"
+        " change.actor_type, change.actor_id FROM journal_change AS change WHERE change.tenant_id = {tenant}"
+        f" AND ({OWN_OBJECTS} OR change.object = 'segment-customer' AND change.keys @> {{customer}}"
+        " OR change.actor_type = 'customer' AND change.actor_id = {number}) ORDER BY change.id",
+        tenant=param(trace.tenant_id),
+        customer=param(trace.customer_id, "bigint"),
+        number=param(trace.number),
+    )
+    names = ("at", "kind", "object", "id", "before", "after", "actorType", "actorId")
+    return {"changes": rows_as_json(names, statement, documents=["before", "after"])}
+
+
+register_eraser(Eraser("journal", erase, is_last=True))
+register_exporter(Exporter("journal", export))
