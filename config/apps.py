@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.core.checks import Tags, register
 
@@ -9,6 +11,7 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
+        import_module("config.background_tasks")  # needs the models
         register(check_server_version, Tags.database)
         register(check_layout, Tags.database)
         register(check_trusted_proxies, Tags.security, deploy=True)
