@@ -23,7 +23,7 @@ declare(
         **each(KEEP("a name in the code"), "kind", "mode", "state", "refused_by_reason"),
         **each(KEEP("an account and a host of the operator"), "started_by", "host"),
         **each(KEEP("the file, not a row of it"), "file_name", "file_digest"),
-        "committed_slice": KEEP("keys of rows"),
+        **each(KEEP("numbers of lines and keys of rows"), "committed_slice", "committed_ahead"),
         "message": ERASE,
     },
 )
