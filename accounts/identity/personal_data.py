@@ -20,7 +20,7 @@ from core.personal_data.customers import (
     rows_as_json,
 )
 from core.personal_data.declarations import ERASE, KEEP, declare, each
-from core.sql.composition import param, sql
+from core.sql.composition import identifier, param, sql
 from core.sql.fetching import execute
 
 PROGRAM = KEEP("a program of the shop")
@@ -42,7 +42,11 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
     slots = {"tenant": param(trace.tenant_id), "customer": param(trace.customer_id)}
     return {
         name: execute(
-            sql(f"DELETE FROM {table} WHERE tenant_id = {{tenant}} AND customer_id = {{customer}}", **slots)
+            sql(
+                "DELETE FROM {table} WHERE tenant_id = {tenant} AND customer_id = {customer}",
+                table=identifier(table),
+                **slots,
+            )
         )
         for name, table in (("sessions", "identity_session"), ("legacyPasswords", "identity_legacypassword"))
     }

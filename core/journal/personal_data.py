@@ -29,7 +29,7 @@ declare(
     },
 )
 
-# The objects that are a customer's, and the condition that a row of the journal is about such a one.
+# The condition that a row of the journal is about something that is a customer's.
 OWN_OBJECTS = (
     "(change.object = 'customer' AND change.key = {customer}"
     " OR change.object = 'legacy-password' AND change.owner_key = {customer}"
@@ -51,6 +51,11 @@ WITHOUT_ATTRIBUTES = (
 )
 
 
+def own_objects(trace: CustomerTrace) -> Sql:
+    slots = slots_of(trace)
+    return sql(OWN_OBJECTS, tenant=slots["tenant"], customer=slots["customer"])
+
+
 def slots_of(trace: CustomerTrace) -> dict[str, Sql]:
     return {
         "tenant": param(trace.tenant_id),
@@ -69,19 +74,20 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
             " SET external_id = CASE WHEN external_id IS NOT NULL THEN {pseudonym} END,"
             " before = CASE WHEN before IS NOT NULL THEN '{{}}'::jsonb END,"
             " after = CASE WHEN after IS NOT NULL THEN '{{}}'::jsonb END"
-            f" WHERE change.tenant_id = {{tenant}} AND {OWN_OBJECTS}",
+            " WHERE change.tenant_id = {tenant} AND {own_objects}",
             tenant=slots["tenant"],
-            customer=slots["customer"],
+            own_objects=own_objects(trace),
             pseudonym=slots["pseudonym"],
         )
     )
     memberships = execute(
         sql(
-            f"UPDATE journal_change AS change SET before = {WITHOUT_ATTRIBUTES}"
+            "UPDATE journal_change AS change SET before = {without_attributes}"
             " WHERE change.tenant_id = {tenant} AND change.object = 'segment-customer'"
             " AND change.keys @> {customer} AND jsonb_typeof(change.before) = 'array'",
             tenant=slots["tenant"],
             customer=slots["customer"],
+            without_attributes=sql(WITHOUT_ATTRIBUTES, customer=slots["customer"]),
         )
     )
     redemptions = execute(
@@ -152,11 +158,12 @@ def export(trace: CustomerTrace) -> dict[str, Any]:
         "SELECT change.at, change.kind, change.object, change.external_id,"
         " CASE WHEN change.object = 'segment-customer' THEN NULL ELSE change.before END, change.after,"
         " change.actor_type, change.actor_id FROM journal_change AS change WHERE change.tenant_id = {tenant}"
-        f" AND ({OWN_OBJECTS} OR change.object = 'segment-customer' AND change.keys @> {{customer}}"
+        " AND ({own_objects} OR change.object = 'segment-customer' AND change.keys @> {customer}"
         " OR change.actor_type = 'customer' AND change.actor_id = {number}) ORDER BY change.id",
         tenant=param(trace.tenant_id),
         customer=param(trace.customer_id, "bigint"),
         number=param(trace.number),
+        own_objects=own_objects(trace),
     )
     names = ("at", "kind", "object", "id", "before", "after", "actorType", "actorId")
     return {"changes": rows_as_json(names, statement, documents=["before", "after"])}

@@ -68,7 +68,7 @@ class World:
         lines = [f"{SEGMENTS[number % 2]},{name}\n" for name in CUSTOMERS[other:]]
         path.write_text("segmentId,customerId\n" + "".join(lines))
         mode = ["--mode", "replace", "--max-removed", "100%"] if flag else []
-        with suppress(CommandError):  # rows that name what is gone are refused
+        with suppress(CommandError, SystemExit):  # rows that name what is gone are refused
             call_command(
                 "upsert_segment_customers",
                 str(path),
