@@ -50,7 +50,7 @@ class Connection(AttributedConnection):
             raise ServerSilent(f"PostgreSQL did not answer within {deadline:g} s.") from None
 
 
-class Cursor(AttributedClientCursor, base.Cursor):
+class Cursor(AttributedClientCursor, base.Cursor):  # type: ignore[name-defined]
     """Django's cursor, whose writes bring along who acts."""
 
 
@@ -78,7 +78,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return self.settings_dict["OPTIONS"].get("target_session_attrs") in {"read-write", "primary"}
 
     def _savepoint_rollback(self, sid: str) -> None:
-        super()._savepoint_rollback(sid)
+        super()._savepoint_rollback(sid)  # type: ignore[misc]
         self.connection.attributed = None  # what was set since the savepoint is undone
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> psycopg.Connection[Any]:
