@@ -185,7 +185,11 @@ CHANGE = Representation(
         "count": {"description": "How many rows: of members and items one entry stands for many."},
         "members": {"description": f"Up to {SHOWN_MEMBERS} of the customers, products or categories."},
         "before": {
-            "description": "What it was: the fields that differ; of members a list, each for `count`."
+            "description": "What it was: the fields that differ; of members a list, each for `count`.",
+            "oneOf": [
+                {"type": "object", "additionalProperties": True},
+                {"type": "array", "items": {"type": "object", "additionalProperties": True}},
+            ],
         },
         "after": {"description": "What it became: the fields that differ."},
         "secrets": {"description": "Secret fields that changed; their values are not kept."},

@@ -19,7 +19,7 @@ from config.server.limits import Limits
 from config.server.responses import BUSY, FAILED, HEALTHY, NOT_READY, Response, encoded_headers, send
 from config.server.transfers import Transfers
 from config.server.wsgi_environ import environ_of
-from core.api.memory import LARGE_BODY, trim_soon
+from core.memory import LARGE_BODY, trim_soon
 
 Respond = Callable[[dict[str, Any]], HttpResponse | StreamingHttpResponse]
 

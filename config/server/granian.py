@@ -36,7 +36,7 @@ IDLE_TIMEOUT = 75
 PAUSE = 0.2  # seconds between two looks at another process
 PATIENCE = 3.0  # seconds that a predecessor's last workers may take to end
 # glibc gives large blocks back to the system at once, but raises what it takes for large with the first of
-# them: without a fixed bound a worker keeps the memory of all later ones (core/api/memory.py has figures).
+# them: without a fixed bound a worker keeps the memory of all later ones (core/memory.py has figures).
 LARGE_BLOCK = ("MALLOC_MMAP_THRESHOLD_", str(512 * 1024))
 SHUTDOWN_LIMIT = 10  # seconds that a worker may take to finish its requests
 

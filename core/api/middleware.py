@@ -13,7 +13,7 @@ from django.urls import Resolver404, ResolverMatch, get_resolver
 from core.actors import reset_actor, set_actor
 from core.api.actors import actor_of
 from core.api.errors import unknown_path_response, wrong_host_response
-from core.api.memory import LARGE_BODY, trim_soon
+from core.memory import LARGE_BODY, trim_soon
 
 BROWSER_ROOTS = frozenset({"", "admin", "static", "docs"})
 LONGEST_REMEMBERED_PATH = 200

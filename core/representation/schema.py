@@ -30,6 +30,8 @@ def object_schema(members: Mapping[str, fields.Field], documented: Mapping[str, 
         inner = f"{path}.{name}" if path else name
         if isinstance(field, fields.Nested):
             properties[name] = object_schema(field.fields, documented, inner)
+        elif "oneOf" in documented.get(inner, {}):  # which says the types itself
+            properties[name] = {}
         else:
             properties[name] = field_schema(field)
         properties[name] |= documented.get(inner, {})

@@ -100,17 +100,22 @@ def test_readiness_sees_every_kind_of_damage(
     assert bent_trees() == ["acme"]
     assert tree_problems(family.pk) != []
     answer = Client().get("/readyz", query_params={"deep": "1"})
-    assert (answer.status_code, answer.json()) == (
-        503,
-        {"status": "down", "categoryTrees": 1, "remedy": "manage.py check_category_tree --fix"},
+    assert answer.status_code == 503
+    assert (
+        answer.json().items()
+        >= {
+            "status": "down",
+            "categoryTrees": 1,
+            "remedy": "manage.py check_category_tree --fix",
+        }.items()
     )
     assert Client().get("/readyz").status_code == 200
 
 
 def test_readiness_looks_at_trees_once_a_minute(family: Tenant, fresh_deep_check: None) -> None:
-    assert Client().get("/readyz", query_params={"deep": "1"}).json() == {"status": "up"}
+    assert Client().get("/readyz", query_params={"deep": "1"}).json()["status"] == "up"
     damage("level = 9")
-    assert Client().get("/readyz", query_params={"deep": "1"}).json() == {"status": "up"}
+    assert Client().get("/readyz", query_params={"deep": "1"}).json()["status"] == "up"
     occasionally_bent_trees.due_at = 0.0
     assert Client().get("/readyz", query_params={"deep": "1"}).status_code == 503
 

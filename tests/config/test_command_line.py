@@ -16,6 +16,12 @@ from config.command_line import VERSION, CommandLine, missing_module
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(autouse=True)
+def nobody_acts(monkeypatch):
+    """A command that runs in this process acts for the process; the tests after it are none of its work."""
+    monkeypatch.setattr("core.actors._process_actor", [])
+
+
 def test_the_version_is_the_one_of_the_project_file():
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 

@@ -310,6 +310,7 @@ def echo(environ: dict[str, Any]) -> HttpResponse:
     return HttpResponse([environ["wsgi.input"].read(), b"!"], content_type="text/x", headers=headers)
 
 
+@pytest.mark.django_db  # the end of a response looks at the connection
 def test_django_answers_and_the_body_is_there():
     protocol = Protocol()
     front = Front(echo, Limits(), longest_body=100)
@@ -342,6 +343,7 @@ def test_a_failure_outside_of_django_is_a_500_and_costs_no_thread(caplog, error)
     assert front.is_idle
 
 
+@pytest.mark.django_db
 def test_what_finds_no_place_is_told_to_come_again():
     def again(environ: dict[str, Any]) -> HttpResponse:
         if environ["PATH_INFO"] == "/first":  # beside it come two more; one has room to wait

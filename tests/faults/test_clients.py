@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -138,12 +139,26 @@ def test_a_longer_body_than_is_ever_read_is_refused_with_a_response(serve):
 
 def test_all_bodies_of_a_worker_together_are_bounded(serve):
     server = serve(WEB_BODIES_MB="4", WEB_BODY_SECONDS="120")
-    clients = [server.connect() for _ in range(3)]
-    for client in clients:
-        client.sendall(half_post(length=1_000_001) + b"x" * 999_999)
+    clients: list[socket.socket] = []
 
-    wait_until(lambda: server.send("POST", "/nothing", b"x" * 2_000_000)[0] == 503)
+    def is_full() -> bool:
+        """Fill the memory for bodies; the bodies and the request compete for it."""
+        while clients:
+            clients.pop().close()
+        clients.extend(server.connect() for _ in range(2))
+        for client in clients:
+            client.sendall(half_post(length=2_000_001) + b"x" * 1_999_999)
+        time.sleep(0.5)
+        return server.send("POST", "/nothing", b"x" * 2_000_000)[0] == 503
+
+    wait_until(is_full)
+    slow = server.connect()
+    slow.sendall(half_post(length=2_000_001) + b"x" * 1_500_000)
     assert server.status_of("/nothing") == 404
+    time.sleep(0.2)
+    slow.sendall(b"x" * 500_000)  # it sends on although there is no memory left for it, and is told so
+    assert read_response(slow)[0] == 503
+    slow.close()
     for client in clients:
         client.sendall(b"x")
         assert read_response(client)[0] == 404

@@ -200,6 +200,8 @@ SEGMENTS = [
     Example("DELETE-customer-segment-remove-items-bulk", ITEM, body=[PRODUCT]),
     Example("GET-customer-segment-retrieve-segments-items", query={"customerId": HOUSEHOLD, **PAGE}),
     Example("GET-customer-segment-retrieve-category-trees", query={"customerId": HOUSEHOLD}),
+    Example("GET-customer-segment-retrieve-history", SEGMENT, query=PAGE),
+    Example("GET-customer-segment-retrieve-changes", query=PAGE),
     Example(
         "POST-customer-segment-check-match",
         body={
@@ -280,6 +282,7 @@ NEIGHBOURS = [
         "POST-customer-tenant-create-customer", body={"id": "ann", **PROFILE, "password": "a long password"}
     ),
     Example("GET-customer-tenant-retrieve-customer", {"customerNumber": HOUSEHOLD}),
+    Example("GET-customer-tenant-personal-data", {"customerNumber": HOUSEHOLD}),
     Example(
         "PUT-customer-tenant-update-customer",
         {"customerNumber": "cleo"},

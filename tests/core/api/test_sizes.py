@@ -118,7 +118,7 @@ def test_memory_is_given_back_after_a_large_body(api, site):
 
 
 def test_one_timer_gives_memory_back_for_all():
-    with mock.patch("core.api.memory.Timer") as timer:
+    with mock.patch("core.memory.Timer") as timer:
         memory.trim_soon()
         memory.trim_soon()
         assert timer.call_count == 1

@@ -255,10 +255,13 @@ def test_an_operation_is_in_the_schema_as_published(
     assert statuses <= set(found["responses"])
 
 
+EXTENSIONS = {"GET-customer-segment-retrieve-changes", "GET-customer-segment-retrieve-history"}
+
+
 def test_the_schema_holds_no_other_operation(schema: dict[str, Any]) -> None:
     found = {operation["operationId"] for path in schema["paths"].values() for operation in path.values()}
 
-    assert found == {operation_id for _, _, operation_id, *_ in OPERATIONS}
+    assert found == {operation_id for _, _, operation_id, *_ in OPERATIONS} | EXTENSIONS
 
 
 def undescribed(schema: dict[str, Any], path: str) -> list[str]:
