@@ -392,6 +392,7 @@ def products_of(representation: Representation, tenant_id: int) -> Representatio
         name: field.of_tenant(tenant_id) if isinstance(field, RelatedIds) else field
         for name, field in representation.fields.items()
     }
+    bound.remembered_search = bound.build_search  # type: ignore[assignment]
     return bound
 
 

@@ -19,7 +19,7 @@ from catalog.errors import CategoryNotFound, ParentNotFound, TooDeep, WouldCreat
 from catalog.models import Category
 from catalog.models.categories import HIDDEN_ROOT_ID
 from catalog.subtrees import subtrees
-from core.sql.composition import Sql, identifier, param, sql
+from core.sql.composition import Sql, bind, composed_once, identifier, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.locks import Lock, take_lock
 
@@ -35,19 +35,37 @@ class NestedSetPosition:
     level: int
 
 
-def sibling_order(tenant_id: int) -> Sql:
+def sibling_order(tenant: Sql) -> Sql:
     """Return the expression that orders the table `node` among its siblings."""
-    return sql("(node.position, {name}, node.id)", name=name_key(tenant_id, translations=Sql("node.name")))
+    return sql("(node.position, {name}, node.id)", name=name_key(tenant, translations=Sql("node.name")))
 
 
-def name_key(tenant_id: int, *, translations: Sql) -> Sql:
+def name_key(tenant: Sql, *, translations: Sql) -> Sql:
     """Return the expression of a name in the tenant's default language, as siblings are ordered by it."""
     return sql(
         "lower(coalesce({translations} ->>"
         " (SELECT default_language FROM tenancy_tenant WHERE id = {tenant}), ''))"
         ' COLLATE "C"',
         translations=translations,
-        tenant=param(tenant_id),
+        tenant=tenant,
+    )
+
+
+@composed_once
+def place_statement(*, tenant: Sql, parent: Sql, category: Sql, position: Sql, name: Sql, age: Sql) -> Sql:
+    """Return the statement that finds the sibling in front of which a category belongs."""
+    return sql(
+        "SELECT min(node.lft) FROM {table} AS node"
+        " WHERE node.tenant_id = {tenant} AND node.parent_id = {parent}"
+        " AND node.id IS DISTINCT FROM {category} AND {order} > ({position}, {name}, {age})",
+        table=TABLE,
+        tenant=tenant,
+        parent=parent,
+        category=category,
+        order=sibling_order(tenant),
+        position=position,
+        name=name_key(tenant, translations=name),
+        age=age,
     )
 
 
@@ -218,7 +236,7 @@ class LockedTree:
                 " FROM {table} AS node WHERE node.tenant_id = {tenant} ORDER BY {order}",
                 table=TABLE,
                 tenant=param(self.tenant_id),
-                order=sibling_order(self.tenant_id),
+                order=sibling_order(param(self.tenant_id)),
             )
         )
         places = compute_nested_sets((row[0], row[1]) for row in rows)
@@ -287,22 +305,16 @@ class LockedTree:
 
     def _place_among(self, category: Category, parent: Category) -> int:
         """Return the `lft` in front of which the category belongs among the children of the parent."""
-        [(place,)] = fetch_rows(
-            sql(
-                "SELECT min(node.lft) FROM {table} AS node"
-                " WHERE node.tenant_id = {tenant} AND node.parent_id = {parent}"
-                " AND node.id IS DISTINCT FROM {category} AND {order} > ({position}, {name}, {age})",
-                table=TABLE,
-                tenant=param(self.tenant_id),
-                parent=param(parent.pk),
-                category=param(category.pk),
-                order=sibling_order(self.tenant_id),
-                position=param(category.position),
-                name=name_key(self.tenant_id, translations=param(Jsonb(category.name), "jsonb")),
-                # A category that is not stored yet is the youngest.
-                age=param(category.pk) if category.pk else Sql("9223372036854775807"),
-            )
+        statement = place_statement(
+            tenant=param(self.tenant_id),
+            parent=param(parent.pk),
+            category=param(category.pk),
+            position=param(category.position),
+            name=param(Jsonb(category.name), "jsonb"),
+            # A category that is not stored yet is the youngest.
+            age=param(category.pk or 9_223_372_036_854_775_807),
         )
+        [(place,)] = fetch_rows(statement)
         return parent.rght if place is None else place
 
     def _depth_below(self, category: Category) -> int:
@@ -385,10 +397,9 @@ class LockedTree:
     def _refresh(self, *categories: Category) -> None:
         """Read the places again: an earlier write of this transaction may have moved the categories."""
         rows = fetch_rows(
-            sql(
-                "SELECT id, parent_id, lft, rght, level FROM {table} WHERE id = ANY({keys})",
-                table=TABLE,
-                keys=param([category.pk for category in categories]),
+            bind(
+                "SELECT id, parent_id, lft, rght, level FROM catalog_category WHERE id = ANY({keys})",
+                keys=[category.pk for category in categories],
             )
         )
         stored = {row[0]: row[1:] for row in rows}

@@ -28,7 +28,7 @@ def tree_problems(tenant_id: int) -> list[TreeProblem]:
             " FROM {table} AS node WHERE node.tenant_id = {tenant} ORDER BY {order}",
             table=TABLE,
             tenant=param(tenant_id),
-            order=sibling_order(tenant_id),
+            order=sibling_order(param(tenant_id)),
         )
     )
     ordered = compute_nested_sets((row[0], row[2]) for row in rows)

@@ -185,7 +185,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["core.api.permissions.HasScope"],
     "DEFAULT_PARSER_CLASSES": ["core.api.json.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["core.api.json.JsonRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.json.AlwaysJson",
     "DEFAULT_SCHEMA_CLASS": "core.api.schema.AutoSchema",
     "EXCEPTION_HANDLER": "core.api.errors.error_response",
     "FORMAT_SUFFIX_KWARG": None,  # `format` is no parameter, neither in the path nor in the query

@@ -13,6 +13,9 @@ GENERATED_LENGTH = 10
 
 def normalise_code(text: str, *, case_sensitive: bool) -> str:
     """Return the code as it is stored and compared: in NFC, trimmed, in upper case unless case matters."""
+    if text.isascii():
+        code = trimmed(text)
+        return code if case_sensitive else code.upper()
     code = trimmed(normalized(text))
     return code if case_sensitive else normalized(code.upper())
 

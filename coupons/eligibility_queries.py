@@ -136,11 +136,12 @@ def read_customer_state(coupon: CouponSnapshot, buyer: Buyer, *, at: datetime) -
     shopper = buyer.shopper
     if not shopper.is_known:
         return CustomerState()
+    customer, legal_entity = shopper.keys()
     statement = customer_statement(
         coupon.max_redemptions_per_customer is not None,
         coupon.is_segment_restricted,
-        customer=shopper.customer_key,
-        legal_entity=shopper.acting_legal_entity,
+        customer=customer,
+        legal_entity=legal_entity,
         tenant=param(shopper.tenant_id),
         coupon=param(coupon.id),
         customer_number=param(buyer.customer_number),

@@ -1,6 +1,6 @@
 """What clients read of coupons and redemptions."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -21,8 +21,7 @@ from core.representation.fields import (
     Texts,
     Time,
 )
-from core.representation.query_language import Condition
-from core.representation.representations import Representation, SortKey
+from core.representation.representations import Representation, Search, SortKey
 from core.sql.composition import Sql, param, sql
 from coupons.bodies import CouponBody, PastRedemption
 from coupons.diagnostics import DIAGNOSTICS, diagnostics, status
@@ -45,9 +44,9 @@ class RepresentationAt(Representation):
     def document_at(self, names: tuple[str, ...] | None, languages: Languages) -> Sql:
         return self.bound(self.shown.document(names, languages))
 
-    def condition(self, query: Iterable[Condition]) -> tuple[list[Sql], set[str]]:
-        conditions, needs = super().condition(query)
-        return [self.bound(condition) for condition in conditions], needs
+    def search(self, text: str) -> Search:
+        search = self.shown.search(text)
+        return replace(search, conditions=tuple([self.bound(condition) for condition in search.conditions]))
 
     def sort_keys(self, sort: str, languages: Languages) -> tuple[list[SortKey], set[str]]:
         keys, needs = super().sort_keys(sort, languages)

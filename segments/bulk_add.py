@@ -8,7 +8,7 @@ from core.errors import DomainError
 from segments.bodies import Member
 from segments.errors import UnknownItem
 from segments.models import Segment
-from segments.operations.assignment_statements import AssignmentKind, AssignmentStatements
+from segments.operations.assignments import AssignmentKind, AssignmentStatements
 from segments.operations.customers import CUSTOMERS, refusal
 from segments.operations.items import ITEMS, ItemType
 

@@ -51,26 +51,23 @@ class Shopper:
             raise NotAllowed(f"The token acts for the legal entity {bound}, not for {named}.")
         return bound or named
 
-    @property
-    def customer_key(self) -> Sql:
-        """The customer's key as an expression."""
-        if self.customer_id is not None:
-            return param(self.customer_id, "bigint")
-        return bind(
-            "(SELECT id FROM accounts_customer WHERE tenant_id = {tenant} AND external_id = {number})",
-            tenant=self.tenant_id,
-            number=self.customer_number,
-        )
+    def keys(self) -> tuple[Sql, Sql]:
+        """Return the keys of the customer and of the entity that they act for, as expressions.
 
-    @property
-    def acting_legal_entity(self) -> Sql:
-        """The key of the entity that the customer acts for, as an expression; NULL when there is none.
-
-        It is the wanted one if the customer is a contact of it, else the only one that they are a contact
-        of: a customer of several entities who names none acts for none.
+        The entity is the wanted one if the customer is a contact of it, else the only one that they are a
+        contact of: a customer of several entities who names none acts for none. NULL stands for nobody.
         """
-        wanted = self.wanted_legal_entity
-        is_wanted = EVERY_CONTACT
+        if not self.is_known:
+            return NOBODY, NOBODY
+        wanted, is_wanted = self.wanted_legal_entity, EVERY_CONTACT
+        if self.customer_id is not None:
+            customer = param(self.customer_id, "bigint")
+        else:
+            customer = bind(
+                "(SELECT id FROM accounts_customer WHERE tenant_id = {tenant} AND external_id = {number})",
+                tenant=self.tenant_id,
+                number=self.customer_number,
+            )
         if self.bound_legal_entity:
             is_wanted = bind(" AND contact.legal_entity_id = {entity}", entity=self.bound_legal_entity.id)
         elif wanted:
@@ -80,15 +77,16 @@ class Shopper:
                 tenant=self.tenant_id,
                 entity=wanted,
             )
-        return acting_entity(tenant=param(self.tenant_id), customer=self.customer_key, is_wanted=is_wanted)
+        return customer, acting_entity(tenant=param(self.tenant_id), customer=customer, is_wanted=is_wanted)
 
 
+NOBODY = Sql("NULL::bigint")
 EVERY_CONTACT = Sql("")
 
 
 @composed_once
 def acting_entity(*, tenant: Sql, customer: Sql, is_wanted: Sql) -> Sql:
-    """Return the expression of `Shopper.acting_legal_entity`."""
+    """Return the expression of the entity in `Shopper.keys`."""
     return sql(
         "(SELECT CASE WHEN count(*) = 1 THEN min(found.legal_entity_id) END FROM"
         " (SELECT contact.legal_entity_id FROM accounts_contactassignment AS contact"
@@ -134,13 +132,9 @@ def customer_context_for(
 def fetch_customer_context(shopper: Shopper) -> CustomerContext:
     if not shopper.is_known:
         return CustomerContext(shopper.tenant_id)
-    [(customer_id, legal_entity_id)] = fetch_rows(
-        sql(
-            "SELECT {customer}, {legal_entity}",
-            customer=shopper.customer_key,
-            legal_entity=shopper.acting_legal_entity,
-        )
-    )
+    customer, legal_entity = shopper.keys()
+    statement = sql("SELECT {customer}, {legal_entity}", customer=customer, legal_entity=legal_entity)
+    [(customer_id, legal_entity_id)] = fetch_rows(statement)
     return checked_customer_context(shopper, customer_id, legal_entity_id)
 
 

@@ -152,13 +152,14 @@ def resolve(
     `site_code` and `segment_id` (a wire id) narrow the segments. Raises UnknownSite, and NotAllowed as
     `customer_context_of` does.
     """
+    customer, legal_entity = shopper.keys()
     statement = resolving_statement(
         bool(site_code),
         segment_id is not None,
         tenant=param(shopper.tenant_id, "bigint"),
         at=param(at, "timestamptz"),
-        customer=shopper.customer_key if shopper.is_known else NOTHING,
-        legal_entity=shopper.acting_legal_entity if shopper.is_known else NOTHING,
+        customer=customer,
+        legal_entity=legal_entity,
         site=site_key(shopper.tenant_id, site_code) if site_code else NOTHING,
         segment_id=NOTHING if segment_id is None else param(segment_id),
     )
@@ -260,10 +261,8 @@ def categories_of_segments(*, caller: Caller, segment_ids: Sequence[str], at: da
     tenant_id = caller.tenant.id
     conditions = [named(segment_ids)]
     if caller.kind is CallerKind.CUSTOMER:
-        shopper = shopper_of(caller)
-        member = segments_of_member(
-            tenant_id, customer=shopper.customer_key, legal_entity=shopper.acting_legal_entity, at=at
-        )
+        customer, legal_entity = shopper_of(caller).keys()
+        member = segments_of_member(tenant_id, customer=customer, legal_entity=legal_entity, at=at)
         conditions.append(sql("segment.id IN ({member})", member=member))
     elif SEGMENT_READ not in caller.scopes:
         conditions.append(effective(at))

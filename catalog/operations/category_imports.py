@@ -22,7 +22,7 @@ from catalog.subtrees import is_category
 from catalog.tree import hash_joins, locked_tree
 from core.cycles import find_cycles
 from core.errors import DomainError
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, bind, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertResult, UpsertTarget, upsert_rows
 from core.unique_claims import Claim, refused_claims
@@ -425,30 +425,31 @@ def column_values(
 def write_numbers(tenant_id: int, numbers: Sequence[tuple[int, Sequence[str]]]) -> None:
     """Make these the external numbers of each category; unchanged numbers are not written."""
     flat = [(key, value, rank) for key, values in numbers for rank, value in enumerate(values)]
-    tenant = param(tenant_id)
-    keys, values = param([row[0] for row in flat], "bigint[]"), param([row[1] for row in flat], "text[]")
+    keys, values = [row[0] for row in flat], [row[1] for row in flat]
     execute(
-        sql(
+        bind(
             "DELETE FROM catalog_categorynumber AS number"
             " WHERE tenant_id = {tenant} AND category_id = ANY({categories})"
-            " AND NOT EXISTS (SELECT 1 FROM unnest({keys}, {values}) AS given (category_id, value)"
+            " AND NOT EXISTS (SELECT 1 FROM unnest({keys:bigint[]}, {values:text[]})"
+            " AS given (category_id, value)"
             " WHERE given.category_id = number.category_id AND given.value = number.value)",
-            tenant=tenant,
-            categories=param([key for key, _ in numbers]),
+            tenant=tenant_id,
+            categories=[key for key, _ in numbers],
             keys=keys,
             values=values,
         )
     )
     if flat:
         execute(
-            sql(
+            bind(
                 "INSERT INTO catalog_categorynumber (tenant_id, category_id, value, rank)"
                 " SELECT {tenant}, category_id, value, rank"
-                " FROM unnest({keys}, {values}, {ranks}) AS given (category_id, value, rank)"
+                " FROM unnest({keys:bigint[]}, {values:text[]}, {ranks:integer[]})"
+                " AS given (category_id, value, rank)"
                 " ON CONFLICT (tenant_id, value) DO UPDATE SET rank = excluded.rank",
-                tenant=tenant,
+                tenant=tenant_id,
                 keys=keys,
                 values=values,
-                ranks=param([row[2] for row in flat], "integer[]"),
+                ranks=[row[2] for row in flat],
             )
         )

@@ -6,10 +6,8 @@ from typing import IO, Any
 import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
-from rest_framework.request import Request
 
 from core.errors import MalformedBody
 from core.text import normalized_json
@@ -96,15 +94,3 @@ class JsonRenderer(BaseRenderer):
         if data is None:
             return b""
         return orjson.dumps(data, default=str)
-
-
-class AlwaysJson(BaseContentNegotiation):
-    """These services answer JSON whatever the client accepts."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[Any, str]:
-        return renderers[0], renderers[0].media_type

@@ -6,7 +6,8 @@ from typing import Any
 from drf_spectacular.utils import OpenApiParameter
 
 from core.errors import InvalidInput
-from core.representation.pages import LARGEST_OFFSET, LARGEST_PAGE
+from core.representation.fields import Languages
+from core.representation.pages import LARGEST_OFFSET, LARGEST_PAGE, PageRequest
 
 LARGEST_TEXT = 4_000
 
@@ -25,6 +26,11 @@ def text(query: Mapping[str, str], name: str) -> str:
     if len(value) > LARGEST_TEXT:
         raise InvalidInput(f"{name} is longer than {LARGEST_TEXT} characters.", field=name)
     return value
+
+
+def texts(query: Mapping[str, str], *names: str) -> tuple[str, ...]:
+    """Return the texts of several parameters, empty where one is absent."""
+    return tuple([text(query, name) for name in names])
 
 
 def flag(query: Mapping[str, str], name: str, *, default: bool = False) -> bool:
@@ -69,6 +75,29 @@ def page_number(query: Mapping[str, str], *, size: int) -> int | None:
 
 def page_size(query: Mapping[str, str], *, default: int) -> int:
     return whole_number(query, "pageSize", default=default, least=1, most=LARGEST_PAGE)
+
+
+def page_request(
+    query: Mapping[str, str], *, default_size: int, languages: Languages, wants_count: bool | None
+) -> PageRequest:
+    """Read which page of a list a client asks for; without `wants_count`, totalCount asks for the count."""
+    if not query:
+        return PageRequest(default_size, languages=languages, wants_count=bool(wants_count))
+    size = page_size(query, default=default_size)
+    number = page_number(query, size=size)
+    after, before = query.get("next"), query.get("prev")
+    if (number is not None) + (after is not None) + (before is not None) > 1:
+        raise InvalidInput("Send one of pageNumber, next and prev, not several.", field="next")
+    return PageRequest(
+        size,
+        number=number,
+        after=after,
+        before=before,
+        sort=text(query, "sort"),
+        fields=words(query, "fields"),
+        languages=languages,
+        wants_count=flag(query, "totalCount") if wants_count is None else wants_count,
+    )
 
 
 def query_parameter(

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 from psycopg import errors as postgres
 
 from core.errors import InvalidInput, Overloaded
-from core.representation.query_language import Condition, Matches, QuerySyntaxError, terms_of
+from core.representation.query_language import Matches, QuerySyntaxError
 from core.representation.regular_expressions import PatternFault, check_cheap
 from core.tenancy.callers import Caller, CallerKind
 
@@ -23,19 +23,15 @@ class SearchTookTooLong(InvalidInput):
     code = "search_took_too_long"
 
 
-def limits_of(query: Sequence[Condition], caller: Caller) -> AbstractContextManager[None]:
-    """Return the context in which the search runs.
+def limits_of(patterns: Sequence[Matches], caller: Caller) -> AbstractContextManager[None]:
+    """Return the context in which a search with these regular expressions runs.
 
-    Services search within the statement timeout. Anonymous callers and customers who send a regular
-    expression have 300 ms, a slot of the few that a process has for that, and no expensive expressions:
-    raises QuerySyntaxError for those.
+    Services search within the statement timeout. Anonymous callers and customers have 300 ms, a slot of the
+    few that a process has for that, and no expensive expressions: raises QuerySyntaxError for those.
     """
-    if not query:
+    if caller.kind is CallerKind.SERVICE:
         return nullcontext()
-    matches = [term.test for term in terms_of(query) if isinstance(term.test, Matches)]
-    if not matches or caller.kind is CallerKind.SERVICE:
-        return search_time_limit()
-    for test in matches:
+    for test in patterns:
         try:
             check_cheap(test.pattern)
         except PatternFault as fault:
@@ -43,17 +39,12 @@ def limits_of(query: Sequence[Condition], caller: Caller) -> AbstractContextMana
     return public_search()
 
 
-@contextmanager
-def search_time_limit() -> Iterator[None]:
-    """Raise SearchTookTooLong when a statement inside reaches the statement timeout."""
-    try:
-        yield
-    except OperationalError as error:
-        if isinstance(error.__cause__, postgres.QueryCanceled):
-            raise SearchTookTooLong(
-                "The request took too long; narrow the search or simplify the regular expression.", field="q"
-            ) from error
-        raise
+def refuse_long_search(error: OperationalError) -> None:
+    """Raise SearchTookTooLong when that is why the search failed: a statement reached its timeout."""
+    if isinstance(error.__cause__, postgres.QueryCanceled):
+        raise SearchTookTooLong(
+            "The request took too long; narrow the search or simplify the regular expression.", field="q"
+        ) from error
 
 
 @contextmanager
@@ -67,7 +58,7 @@ def public_search() -> Iterator[None]:
             "Other searches with regular expressions are running; try again in a moment.", retry_after=1
         )
     try:
-        with search_time_limit(), transaction.atomic(), connection.cursor() as cursor:
+        with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = %s", [PUBLIC_SEARCH_MILLISECONDS])
             yield
     finally:

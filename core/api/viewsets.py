@@ -1,6 +1,7 @@
 """The base of every viewset: who calls, for which tenant, with which scopes; lists and single rows."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import cache, lru_cache, partial
 from typing import Any, ClassVar, NoReturn, TypeVar
@@ -9,7 +10,7 @@ from urllib.parse import quote
 import orjson
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import got_request_exception
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.request import HttpHeaders
 from django.utils import timezone
@@ -40,7 +41,7 @@ from core.api.preferences import (
 )
 from core.api.requests import ApiRequest
 from core.api.schema import WRITES_OF_ONE, AutoSchema, Operation
-from core.api.searches import limits_of
+from core.api.searches import limits_of, refuse_long_search
 from core.bodies import Body
 from core.document_sizes import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size, document_size
 from core.errors import (
@@ -54,8 +55,7 @@ from core.errors import (
 from core.representation.fields import Languages
 from core.representation.languages import MAX_HEADER_LENGTH, accepted_languages
 from core.representation.pages import KeyPartitions, PageRequest, fetch_page
-from core.representation.query_language import parse
-from core.representation.representations import Representation, SortKey, row_statement
+from core.representation.representations import NO_SEARCH, Representation, SortKey, row_statement
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller
@@ -76,12 +76,6 @@ def instance_of(kind: type[Instance]) -> Instance:
     if kind not in _instances:
         _instances[kind] = kind()
     return _instances[kind]
-
-
-@cache
-def instances_of(*kinds: type[Instance]) -> list[Instance]:
-    """Return the one instance of each class."""
-    return [instance_of(kind) for kind in kinds]
 
 
 @cache
@@ -125,6 +119,18 @@ def body_names(kind: "type[ContractViewSet]", action: str) -> Known:
     return known_fields(resource) if request is None else merged_fields(known, known_fields(resource))
 
 
+class AlwaysJson(BaseContentNegotiation):
+    """These services answer JSON whatever the client accepts."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[Any, str]:
+        return renderers[0], renderers[0].media_type
+
+
 class ContractViewSet(ViewSet):
     """A resource of the wire contract: a DRF viewset whose handlers are marked with `@operation`.
 
@@ -144,6 +150,7 @@ class ContractViewSet(ViewSet):
     has_tagged_lists: ClassVar[bool] = False  # lists carry an ETag for shoppers
     deletes_unknown: ClassVar[bool] = False  # deleting what does not exist is 204 rather than 404
 
+    content_negotiation_class = AlwaysJson
     error_format: ClassVar[ErrorFormat] = SEGMENT_ERRORS
     default_page_size: ClassVar[int] = 60
     counts_by_parameter: ClassVar[bool] = False  # asks with totalCount=true instead of the header
@@ -152,6 +159,7 @@ class ContractViewSet(ViewSet):
 
     at: datetime
     caller: Caller
+    operation: Operation
     is_strict = False
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
@@ -189,6 +197,7 @@ class ContractViewSet(ViewSet):
         self.caller = caller
         if caller.is_authenticated:
             set_actor(partial(actor_of, request._request, caller))  # ApiMiddleware ends it
+        self.operation = self.declared_operation()
 
     def permission_denied(
         self, request: Request, message: str | None = None, code: str | None = None
@@ -312,16 +321,16 @@ class ContractViewSet(ViewSet):
     # What has no state is made once for all requests.
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        return instances_of(*self.authentication_classes)  # type: ignore[arg-type]
+        return [instance_of(kind) for kind in self.authentication_classes]
 
     def get_content_negotiator(self) -> BaseContentNegotiation:
         return instance_of(self.content_negotiation_class)
 
     def get_parsers(self) -> list[BaseParser]:
-        return instances_of(*self.parser_classes)  # type: ignore[arg-type]
+        return [instance_of(kind) for kind in self.parser_classes]
 
     def get_renderers(self) -> list[BaseRenderer]:
-        return instances_of(*self.renderer_classes)  # type: ignore[arg-type]
+        return [instance_of(kind) for kind in self.renderer_classes]
 
     @property
     def default_response_headers(self) -> dict[str, str]:
@@ -330,9 +339,8 @@ class ContractViewSet(ViewSet):
             headers["Vary"] = "Accept"
         return headers
 
-    @property
-    def operation(self) -> Operation:
-        """The contract's operation that the request asks for."""
+    def declared_operation(self) -> Operation:
+        """Return the contract's operation that the request asks for; refuse a method that has none."""
         handler = getattr(self, self.action or "", None)
         if handler is None:
             self.http_method_not_allowed(self.request)
@@ -382,23 +390,12 @@ class ContractViewSet(ViewSet):
 
     def page_request(self) -> PageRequest:
         """Read which page the client asks for."""
-        query = self.request.query_params
-        size = parameters.page_size(query, default=self.default_page_size)
-        number = parameters.page_number(query, size=size)
-        after, before = query.get("next"), query.get("prev")
-        if (number is not None) + (after is not None) + (before is not None) > 1:
-            raise InvalidInput("Send one of pageNumber, next and prev, not several.", field="next")
-        if self.counts_by_parameter:
-            wants_count = parameters.flag(query, "totalCount")
-        else:
-            wants_count = self.header("X-Total-Count").strip().lower() == "true"
-        return PageRequest(
-            size=size,
-            number=number,
-            after=after,
-            before=before,
-            sort=parameters.text(query, "sort"),
-            fields=parameters.words(query, "fields"),
+        wants_count = (
+            None if self.counts_by_parameter else self.header("X-Total-Count").strip().lower() == "true"
+        )
+        return parameters.page_request(
+            self.request.query_params,
+            default_size=self.default_page_size,
             languages=self.languages(),
             wants_count=wants_count,
         )
@@ -422,19 +419,26 @@ class ContractViewSet(ViewSet):
         `keeps_plan` (see `fetch_rows`) is for lists that are read all the time; it plays no part in a search.
         `when_empty` is called for a page without rows: it raises when what the list belongs to is not there.
         """
-        text = parameters.text(self.request.query_params, "q") if q is None else q
-        query = parse(text) if text.strip() else ()
-        searched, search_needs = representation.condition(query)
-        with limits_of(query, self.caller):
-            page = fetch_page(
-                representation,
-                self.page_request(),
-                [*conditions, *searched],
-                set(needs) | search_needs,
-                order=order,
-                partitions=parts,
-                prepared=keeps_plan and not searched,
-            )
+        page_request = self.page_request()
+        if q is None:
+            query = self.request.query_params
+            q = parameters.text(query, "q") if "q" in query else ""
+        search = representation.search(q) if q.strip() else NO_SEARCH
+        try:
+            with limits_of(search.patterns, self.caller) if search.patterns else nullcontext():
+                page = fetch_page(
+                    representation,
+                    page_request,
+                    [*conditions, *search.conditions],
+                    search.needs.union(needs),
+                    order=order,
+                    partitions=parts,
+                    prepared=keeps_plan and not search.conditions,
+                )
+        except OperationalError as error:
+            if search.conditions:
+                refuse_long_search(error)
+            raise
         if when_empty and not page.documents:
             when_empty()
         answer = HttpResponse(page.body.encode(), content_type="application/json")
@@ -451,30 +455,33 @@ class ContractViewSet(ViewSet):
         representation: Representation,
         conditions: Sequence[Sql],
         *,
-        missing: NotFound,
+        missing: Callable[[], NotFound],
         needs: Collection[str] = (),
     ) -> HttpResponse:
-        """Return the one row that meets all conditions, or 304 when the client holds it; raise `missing`.
+        """Return the one row that meets all conditions, or 304 when the client holds it.
+
+        Without such a row it raises the error that `missing` makes.
 
         Its ETag is its version in double quotes, in every language.
         """
-        names = representation.kept_fields(parameters.words(self.request.query_params, "fields"))
+        query, languages = self.request.query_params, self.languages()
+        names = representation.kept_fields(parameters.words(query, "fields")) if "fields" in query else None
         statement = row_statement(
             representation.shape,
             names,
             frozenset(needs),
-            document=representation.document(names, self.languages()),
+            document=representation.document(names, languages),
             condition=Sql.joined(" AND ", conditions),
         )
         rows = fetch_rows(statement, prepared=True)
         if not rows:
-            raise missing
+            raise missing()
         text, version = rows[0]
         response = HttpResponse(text.encode(), content_type="application/json")
         plain = self.request._request
         if version is None:
             return document_with_tag(plain, response, entity_tag([text]))
-        covers_all = not representation.shows_derived(names)
+        covers_all = representation.derived.isdisjoint(representation.fields if names is None else names)
         return document_with_tag(plain, response, version_tag(version), covers_all=covers_all)
 
     def filter_conditions(self, **facts: Any) -> tuple[list[Sql], set[str]]:

@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from typing import Self
@@ -16,8 +16,8 @@ from core.document_sizes import LARGEST_DOCUMENT
 from core.errors import InvalidInput
 from core.representation.fields import Languages
 from core.representation.representations import Representation, SortKey
-from core.sql.composition import Sql, composed_once, identifier, integer, param, sql, type_of
-from core.sql.fetching import fetch_rows, release_large_result
+from core.sql.composition import Sql, bind, composed_once, identifier, integer, param, sql, type_of
+from core.sql.fetching import LARGE_RESULT, fetch_rows, release_large_result
 
 LARGEST_PAGE = 1000
 LARGEST_OFFSET = 10_000_000
@@ -77,7 +77,7 @@ class KeyPartitions:
     @classmethod
     def of_keys(cls, column: str, keys: Sequence[int]) -> Self:
         """Return the partitions of these keys."""
-        return cls(column, sql("unnest({keys})", keys=param(list(keys), "bigint[]")))
+        return cls(column, bind("unnest({keys:bigint[]})", keys=list(keys)))
 
     @classmethod
     def of_selection(cls, column: str, selection: Sql) -> Self:
@@ -104,7 +104,7 @@ def fetch_page(
     representation: Representation,
     page: PageRequest,
     conditions: Sequence[Sql],
-    needs: set[str],
+    needs: Set[str],
     *,
     order: Sequence[SortKey] = (),
     partitions: KeyPartitions | None = None,
@@ -134,7 +134,7 @@ def fetch_page(
     if cursor_text is not None:
         where.append(beyond(keys, read_cursor(cursor_text, page.sort, len(keys)), backwards))
     offset = ((page.number or 1) - 1) * page.size
-    names = representation.kept_fields(page.fields)
+    names = representation.kept_fields(page.fields) if page.fields else None
     statement = page_statement(
         representation.shape,
         names,
@@ -152,7 +152,9 @@ def fetch_page(
     rows = fetch_rows(statement, prepared=prepared)
     has_more = len(rows) > page.size
     rows = rows[: page.size]
-    release_large_result(checked_size([row[0] for row in rows], page.size))
+    size = checked_size([row[0] for row in rows], page.size)
+    if size > LARGE_RESULT:
+        release_large_result()
     if backwards:
         rows.reverse()
     if backwards:
@@ -286,7 +288,7 @@ def place(name: str) -> Sql:
 def count_rows(
     representation: Representation,
     conditions: Sequence[Sql],
-    needs: set[str],
+    needs: Set[str],
     partitions: KeyPartitions | None = None,
 ) -> int:
     """Return how many rows meet all conditions, with `partitions` only the rows of these."""

@@ -7,7 +7,15 @@ from typing import Any
 
 from core.errors import InvalidInput
 from core.representation.fields import Field, Languages, Nested, Scalar, json_members, unknown_field
-from core.representation.query_language import AllOf, AnyOf, Condition, Negation
+from core.representation.query_language import (
+    AllOf,
+    AnyOf,
+    Condition,
+    Matches,
+    Negation,
+    parse,
+    terms_of,
+)
 from core.sql.composition import Sql, composed_once, identifier, sql
 
 
@@ -18,6 +26,19 @@ class SortKey:
     sql: Sql
     type: str
     descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A `q` that was read: its conditions, the joins that they need, and its regular expressions."""
+
+    conditions: tuple[Sql, ...] = ()
+    needs: frozenset[str] = frozenset()
+    patterns: tuple[Matches, ...] = ()
+
+
+NO_SEARCH = Search()
+LONGEST_REMEMBERED_SEARCH = 200  # characters
 
 
 class Representation:
@@ -52,6 +73,7 @@ class Representation:
         self.aliases = {name: tuple(path.split(".")) for name, path in (aliases or {}).items()}
         self.root = Nested(self.fields)
         self.document = lru_cache(maxsize=256)(self.build_document)
+        self.remembered_search = lru_cache(maxsize=128)(self.build_search)
         self.row_key = SortKey(identifier(alias, "id"), "bigint")
         self.shape = self
         """What the texts of its statements depend on, see `composed_once`."""
@@ -69,10 +91,6 @@ class Representation:
         version = metadata.fields.get("version") if isinstance(metadata, Nested) else None
         return version.expression if isinstance(version, Scalar) else None
 
-    def shows_derived(self, names: Collection[str] | None) -> bool:
-        """Say whether a document with these fields (None: all) shows what the version does not cover."""
-        return bool(self.derived) if names is None else not self.derived.isdisjoint(names)
-
     def kept_fields(self, names: Collection[str]) -> tuple[str, ...] | None:
         """Return the fields that `fields=` keeps (and `id`); None when it names none: all of them."""
         if not names:
@@ -83,6 +101,18 @@ class Representation:
                 f"There is no field {unknown[0]}; choose from {', '.join(self.fields)}.", field="fields"
             )
         return tuple(name for name in self.fields if name in names or name == "id")
+
+    def search(self, text: str) -> Search:
+        """Read a `q`; raise QuerySyntaxError for a faulty one."""
+        if len(text) > LONGEST_REMEMBERED_SEARCH:
+            return self.build_search(text)
+        return self.remembered_search(text)
+
+    def build_search(self, text: str) -> Search:
+        query = parse(text)
+        conditions, needs = self.condition(query)
+        patterns = [term.test for term in terms_of(query) if isinstance(term.test, Matches)]
+        return Search(tuple(conditions), frozenset(needs), tuple(patterns))
 
     def condition(self, query: Iterable[Condition]) -> tuple[list[Sql], set[str]]:
         """Return the conditions of a `q` as SQL, and the joins that they need."""

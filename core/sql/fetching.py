@@ -1,16 +1,57 @@
-"""Running composed statements."""
+"""Running composed statements, with cursors that are used again.
 
+A cursor of psycopg that runs the same statement again knows already how to write its values and to read its
+columns; to find that out takes it as long as all else that it does. Placeholders are numbered once as well.
+"""
+
+import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import count
 from typing import Any
 
+import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from core.sql.attribution import AttributedServerCursor
+from core.sql.attribution import AttributedRawCursor, AttributedServerCursor
 from core.sql.composition import Sql
-from core.sql.cursors import MOST_ROWS, CursorsOfThread
+
+LARGE_RESULT = 4_194_304  # bytes
+MOST_CURSORS = 64  # of one connection: as many statements as are sent all the time
+MOST_ROWS = 200  # a cursor holds on to the rows that it fetched last
+
+
+class CursorsOfThread(threading.local):
+    """The cursors of the connection that this thread uses, by the text of their statement."""
+
+    def __init__(self) -> None:
+        self.connection: psycopg.Connection | None = None
+        self.by_text: dict[str, tuple[psycopg.RawCursor, bytes]] = {}
+
+    def cursor_for(self, connection: psycopg.Connection, text: str) -> tuple[psycopg.RawCursor, bytes]:
+        """Return the cursor for a statement, and the text to run: psycopg goes by that very object."""
+        if connection is not self.connection:
+            self.connection, self.by_text = connection, {}
+        if found := self.by_text.get(text):
+            return found
+        if len(self.by_text) == MOST_CURSORS:
+            del self.by_text[next(iter(self.by_text))]
+        found = self.by_text[text] = AttributedRawCursor(connection), numbered(text)
+        return found
+
+    def forget(self, text: str) -> None:
+        """Let go of the cursor for a statement, and of the rows that it fetched."""
+        self.by_text.pop(text, None)
+
+
+def numbered(text: str) -> bytes:
+    """Return a statement with PostgreSQL's own placeholders ($1, $2) in place of %s, and % in place of %%."""
+    numbers = count(1)
+    return re.sub("%%|%s", lambda found: "%" if found[0] == "%%" else f"${next(numbers)}", text).encode()
+
 
 cursors = CursorsOfThread()
 Rewriting = Callable[[Sql], Sql]
@@ -27,18 +68,14 @@ def rewriting(rewrite: Rewriting | None) -> Iterator[None]:
         _rewriting.reset(token)
 
 
-LARGE_RESULT = 4_194_304  # bytes
-
-
-def release_large_result(size: int, *, using: str = DEFAULT_DB_ALIAS) -> None:
-    """Give up what a result of so many bytes leaves behind, if it is large.
+def release_large_result(*, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Give up what a result of more than LARGE_RESULT leaves behind.
 
     A cursor keeps the rows that it fetched last, and libpq never shrinks the buffer that it read them into:
     the connection is closed when the request ends, unless it is in a transaction.
     """
-    if size > LARGE_RESULT:
-        cursors.by_text.clear()
-        connections[using].close_at = time.monotonic()
+    cursors.by_text.clear()
+    connections[using].close_at = time.monotonic()
 
 
 def execute(statement: Sql) -> int:
@@ -69,15 +106,12 @@ def fetch_rows(
     if connection.connection is None:
         connection.ensure_connection()
     if connection.queries_logged or connection.execute_wrappers:  # somebody listens, and knows only %s
-        plain: Any = AttributedServerCursor(connection.connection)
-        watched = (
-            connection.make_debug_cursor(plain)
-            if connection.queries_logged
-            else connection.make_cursor(plain)
-        )
+        listened: Any = AttributedServerCursor(connection.connection)
+        wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
         with connection.wrap_database_errors:
-            watched.execute(statement.sql, statement.params)
-            return watched.fetchall()
+            listened = wrap(listened)
+            listened.execute(statement.sql, statement.params)
+            return listened.fetchall()
     connection.validate_no_broken_transaction()
     own, text = cursors.cursor_for(connection.connection, statement.sql)
     with connection.wrap_database_errors:

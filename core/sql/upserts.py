@@ -23,6 +23,7 @@ from core.sql.fetching import fetch_rows
 
 Key = TypeVar("Key", bound=Hashable)
 Row = TypeVar("Row")
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,16 @@ class BatchPlan(Generic[Key, Row]):
         """Report a row that is not written."""
         self.results.append(RowResult(position, id=id, error=error))
 
+    def accepted(self, rows: Iterable[Given | DomainError]) -> list[tuple[int, Given]]:
+        """Return the rows that could be read, with their positions; reject the others."""
+        found = []
+        for position, row in enumerate(rows):
+            if isinstance(row, DomainError):
+                self.reject(position, row)
+            else:
+                found.append((position, row))
+        return found
+
     def add(
         self,
         position: int,
@@ -169,6 +180,14 @@ class BatchPlan(Generic[Key, Row]):
             else:
                 results[0].created = outcome
         self.results.sort(key=attrgetter("position"))
+
+
+def only_outcome(outcomes: Sequence[RowResult]) -> RowResult:
+    """Return the outcome of a batch of one row; raise its error if it was refused."""
+    [outcome] = outcomes
+    if outcome.error:
+        raise outcome.error
+    return outcome
 
 
 def upsert_rows(

@@ -10,7 +10,7 @@ from msgspec import inspect
 from core.bodies import Body, Translations
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.stages import json_text
-from segments.operations.columns import BodyColumns
+from segments.bodies import BodyColumns
 
 STORED_AS = {
     "validity.from": "valid_from",

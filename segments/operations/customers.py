@@ -8,17 +8,16 @@ from django.db import transaction
 from core.errors import DomainError
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
-from core.sql.upserts import BatchPlan, RowResult, UpsertTarget
+from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, only_outcome
 from segments.bodies import CustomerAssignmentBody, Member
 from segments.errors import NotAContact, UnknownCustomer, UnknownLegalEntity
 from segments.models import CustomerAssignment
-from segments.operations.assignment_statements import (
+from segments.operations.assignments import (
     AssignmentKind,
     AssignmentStatements,
     Reference,
+    upsert_batch,
 )
-from segments.operations.assignments import upsert_batch
-from segments.operations.batches import accepted_rows, only_outcome
 
 CUSTOMER_ASSIGNMENTS = UpsertTarget.of(
     CustomerAssignment,
@@ -96,7 +95,7 @@ def delete_customer_assignments(
     What does not exist, the segment included, counts as deleted.
     """
     plan: BatchPlan[Member, Member] = BatchPlan()
-    accepted = list(accepted_rows(members, plan))
+    accepted = plan.accepted(members)
     named = {member for _, member in accepted}
     if named:
         fetch_rows(

@@ -9,17 +9,16 @@ from django.db import transaction
 from core.errors import DomainError, InvalidInput
 from core.sql.composition import Sql, identifier, param, sql
 from core.sql.fetching import fetch_rows
-from core.sql.upserts import BatchPlan, RowResult, UpsertTarget
+from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, only_outcome
 from segments.bodies import ItemAssignmentBody
 from segments.errors import UnknownItem
 from segments.models import ItemAssignment
-from segments.operations.assignment_statements import (
+from segments.operations.assignments import (
     AssignmentKind,
     AssignmentStatements,
     Reference,
+    upsert_batch,
 )
-from segments.operations.assignments import upsert_batch
-from segments.operations.batches import accepted_rows, only_outcome
 
 NO_SUBCATEGORIES = "A product has no subcategories."
 ITEM_ASSIGNMENTS = UpsertTarget.of(ItemAssignment, "tenant_id", "segment_id", "product_id", "category_id")
@@ -121,7 +120,7 @@ def delete_item_assignments(
     What does not exist, the segment included, counts as deleted.
     """
     plan: BatchPlan[str, str] = BatchPlan()
-    accepted = list(accepted_rows(item_ids, plan))
+    accepted = plan.accepted(item_ids)
     named = list({item_id for _, item_id in accepted})
     if named:
         fetch_rows(

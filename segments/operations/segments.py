@@ -9,13 +9,11 @@ from django.db.models import Exists, OuterRef
 
 from accounts.models import Site
 from core.errors import AlreadyExists, DomainError
-from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, insert_rows, upsert_rows
+from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, insert_rows, only_outcome, upsert_rows
 from core.tenancy.identifiers import generate_id
-from segments.bodies import IdentifiedSegmentBody, SegmentBody
+from segments.bodies import BodyColumns, IdentifiedSegmentBody, SegmentBody
 from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownSite
 from segments.models import CustomerAssignment, ItemAssignment, Segment
-from segments.operations.batches import accepted_rows, only_outcome
-from segments.operations.columns import BodyColumns
 
 SEGMENTS = UpsertTarget.of(Segment, "tenant_id", "external_id")
 COLUMNS = BodyColumns(Segment, SegmentBody, SEGMENTS.columns)
@@ -30,7 +28,7 @@ def create_segments(
     A refused row spoils no other. The number of statements does not depend on the number of rows.
     """
     plan: BatchPlan[str, SegmentBody] = BatchPlan()
-    accepted = list(accepted_rows(rows, plan))
+    accepted = plan.accepted(rows)
     sites = site_keys(tenant_id, [row for _, row in accepted])
     outcomes: dict[str, RowResult] = {}
     stored: list[list[Any]] = []
@@ -66,7 +64,7 @@ def upsert_segments(
     of statements does not depend on the number of rows.
     """
     plan: BatchPlan[str, IdentifiedSegmentBody] = BatchPlan()
-    accepted = list(accepted_rows(rows, plan))
+    accepted = plan.accepted(rows)
     sites = site_keys(tenant_id, [row for _, row in accepted])
     versions: dict[str, int] = {}
     if any(row.expected_version is not None for _, row in accepted):
@@ -135,7 +133,7 @@ def delete_segments(
     Locks the segments first, so that no assignment is added to one while it is decided on.
     """
     plan: BatchPlan[str, str] = BatchPlan()
-    accepted = list(accepted_rows(segment_ids, plan))
+    accepted = plan.accepted(segment_ids)
     keys = dict(
         Segment.objects.for_tenant(tenant_id)
         .filter(external_id__in=[segment_id for _, segment_id in accepted])

@@ -1,5 +1,7 @@
 """Contact assignments."""
 
+from functools import partial
+
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -43,7 +45,7 @@ class ContactAssignmentViewSet(ContractViewSet):
             equals("contact.external_id", contact_assignment_id),
         ]
         return self.document_response(
-            CONTACT_ASSIGNMENTS, conditions, missing=NotFound(resource_id=contact_assignment_id)
+            CONTACT_ASSIGNMENTS, conditions, missing=partial(NotFound, resource_id=contact_assignment_id)
         )
 
     @operation(

@@ -1,6 +1,7 @@
 """Customers, as staff and services manage them, and as customers see themselves there."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
@@ -62,7 +63,9 @@ class CustomerViewSet(ContractViewSet):
             *self.visible_customers(),
             equals("customer.external_id", customer_number),
         ]
-        return self.document_response(CUSTOMERS, conditions, missing=NotFound(resource_id=customer_number))
+        return self.document_response(
+            CUSTOMERS, conditions, missing=partial(NotFound, resource_id=customer_number)
+        )
 
     @operation("POST-customer-tenant-create-customer", scopes=MANAGE, request=CustomerCreation)
     def create(self, request: Request, tenant: str) -> HttpResponse:

@@ -1,6 +1,7 @@
 """Legal entities."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -68,7 +69,7 @@ class LegalEntityViewSet(ContractViewSet):
             equals("legal_entity.external_id", legal_entity_id),
         ]
         return self.document_response(
-            LEGAL_ENTITIES, conditions, missing=NotFound(resource_id=legal_entity_id)
+            LEGAL_ENTITIES, conditions, missing=partial(NotFound, resource_id=legal_entity_id)
         )
 
     @operation(

@@ -1,5 +1,6 @@
 """Signing up, and a customer's own profile."""
 
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
@@ -81,7 +82,9 @@ class ProfileViewSet(ContractViewSet):
             equals("customer.id", own.id),
         ]
         return private(
-            self.document_response(PROFILES, conditions, missing=NotFound(resource_id=own.external_id))
+            self.document_response(
+                PROFILES, conditions, missing=partial(NotFound, resource_id=own.external_id)
+            )
         )
 
     def locked_version(self) -> int | None:

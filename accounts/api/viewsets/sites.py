@@ -1,6 +1,7 @@
 """Sites."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
@@ -76,7 +77,9 @@ class SiteViewSet(ContractViewSet):
         ]
         if not self.has_scope(SITE_MANAGE):
             conditions.append(Sql("site.is_active"))
-        return self.document_response(SITES, conditions, missing=NotFound(f"There is no site {site_code}."))
+        return self.document_response(
+            SITES, conditions, missing=partial(NotFound, f"There is no site {site_code}.")
+        )
 
     @operation("POST-site-settings-create-site", scopes=(SITE_MANAGE,), request=SiteCreation)
     def create(self, request: Request, tenant: str) -> HttpResponse:

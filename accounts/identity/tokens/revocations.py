@@ -36,16 +36,16 @@ class RevocationStamp:
         try:
             if os.fstat(descriptor).st_size < STAMP_LENGTH:
                 os.ftruncate(descriptor, STAMP_LENGTH)
-            self._bytes = mmap.mmap(descriptor, STAMP_LENGTH)
+            self.shared = mmap.mmap(descriptor, STAMP_LENGTH)
         finally:
             os.close(descriptor)
 
     def read(self) -> bytes:
-        return self._bytes[:STAMP_LENGTH]
+        return self.shared[:STAMP_LENGTH]
 
     def replace(self) -> None:
         """Make every reader notice a change. Random bytes: two writers at once cannot undo each other."""
-        self._bytes[:STAMP_LENGTH] = os.urandom(STAMP_LENGTH)
+        self.shared[:STAMP_LENGTH] = os.urandom(STAMP_LENGTH)
 
 
 class RecentlyRead(Generic[Value]):

@@ -16,7 +16,7 @@ from accounts.errors import AccessTokenExpired, AccessTokenRevoked, InvalidAcces
 from accounts.identity.scopes import with_implied
 from accounts.identity.tokens.issuing import ACCESS_TOKEN_TYPE
 from accounts.identity.tokens.keys import ALGORITHM, signing_keys
-from accounts.identity.tokens.revocations import make_room, revocation_stamp
+from accounts.identity.tokens.revocations import STAMP_LENGTH, make_room, revocation_stamp
 from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind, Identity, TenantRecord
@@ -57,7 +57,7 @@ def accept_token(token: str, *, at: datetime) -> AcceptedToken:
     AccessTokenRevoked when its session has ended, its client, tenant or customer is not active (any more), or
     its customer is no contact of the legal entity that it acts for.
     """
-    stamp = revocation_stamp().read()
+    stamp = revocation_stamp().shared[:STAMP_LENGTH]
     known = _accepted.get(token)
     if known is not None and known.stamp == stamp and known.verified_at <= at < known.check_again_at:
         return known

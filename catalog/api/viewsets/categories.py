@@ -80,7 +80,7 @@ class CategoryViewSet(CategoryServiceViewSet):
             *self.visible(shows_unpublished=self.shows_unpublished()),
             equals("category.external_id", category_id),
         ]
-        return self.document_response(CATEGORY, conditions, missing=CategoryNotFound(category_id))
+        return self.document_response(CATEGORY, conditions, missing=partial(CategoryNotFound, category_id))
 
     @operation("GET-category-tree-retrieve-category-parents", reads="page", parameters=(SHOW_UNPUBLISHED,))
     def parents(self, request: Request, tenant: str, category_id: str) -> HttpResponse:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from django.http import HttpResponse
@@ -92,7 +93,9 @@ class ProductViewSet(ContractViewSet):
     def retrieve(self, request: Request, tenant: str, product_id: str) -> HttpResponse:
         """Read a product."""
         conditions = [*self.visible(), equals("product.external_id", product_id)]
-        return self.document_response(self.representation(), conditions, missing=ProductNotFound(product_id))
+        return self.document_response(
+            self.representation(), conditions, missing=partial(ProductNotFound, product_id)
+        )
 
     @operation(
         "POST-product-create-product",

@@ -12,7 +12,7 @@ from core.addresses import client_address
 from core.api.conditional import private_response_from
 from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
-from core.errors import InvalidBody, Problem
+from core.errors import InvalidBody, MissingScope, Problem
 from core.sql.composition import Sql, equals
 from coupons.api.error_bodies import COUPON_ERRORS
 from coupons.eligibility_queries import code_is_taken
@@ -51,7 +51,8 @@ class CouponServiceViewSet(ContractViewSet):
         """
         own = self.own_customer_number()
         if named and named != own:
-            self.require_scope(COUPON_REDEEM_ON_BEHALF)
+            if COUPON_REDEEM_ON_BEHALF not in self.caller.scopes:
+                raise MissingScope((COUPON_REDEEM_ON_BEHALF,))
             return named
         return own
 

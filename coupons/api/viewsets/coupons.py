@@ -87,11 +87,11 @@ class CouponViewSet(CouponServiceViewSet):
             conditions.append(Sql("NOT coupon.is_deleted"))
         if reads_all:
             return self.document_response(
-                RepresentationAt(COUPONS, self.at), conditions, missing=CouponNotFound(code)
+                RepresentationAt(COUPONS, self.at), conditions, missing=partial(CouponNotFound, code)
             )
         with self.attempt(code, customer_number=customer_number):
             shown = RepresentationAt(COUPONS_FOR_SHOPPERS, self.at)
-            answer = self.document_response(shown, conditions, missing=CouponNotFound(code))
+            answer = self.document_response(shown, conditions, missing=partial(CouponNotFound, code))
         return self.privately(answer)
 
     def locked_version(self) -> int | None:

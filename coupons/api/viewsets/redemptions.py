@@ -1,4 +1,5 @@
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -158,7 +159,7 @@ class RedemptionViewSet(CouponServiceViewSet):
                     customer=param(customer_number),
                 )
             )
-        missing = RedemptionNotFound(redemption_id)
+        missing = partial(RedemptionNotFound, redemption_id)
         return self.privately(
             self.document_response(REDEMPTIONS, conditions, missing=missing, needs=("coupon",))
         )

@@ -1,3 +1,5 @@
+from functools import partial
+
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -24,20 +26,14 @@ class ReferralCouponViewSet(CouponServiceViewSet):
     def retrieve(self, request: Request, tenant: str, customer_number: str) -> HttpResponse:
         """Read a customer's referral coupon."""
         self.check_customer(customer_number, COUPON_READ, COUPON_REDEEM_ON_BEHALF)
-        missing = NotFound(f"The customer {customer_number} has no referral coupon.")
+        conditions = [
+            self.tenant_condition("coupon"),
+            equals("coupon.issued_to", customer_number),
+            Sql("coupon.is_referral AND NOT coupon.is_deleted"),
+        ]
         try:
-            answer = self.document_response(
-                RepresentationAt(COUPONS, self.at),
-                [
-                    self.tenant_condition("coupon"),
-                    equals("coupon.issued_to", customer_number),
-                    Sql("coupon.is_referral AND NOT coupon.is_deleted"),
-                ],
-                missing=missing,
-            )
-        except NotFound as none:
-            if none is not missing:
-                raise
+            answer = self.document_response(RepresentationAt(COUPONS, self.at), conditions, missing=NotFound)
+        except NotFound:
             return HttpResponse(status=204)
         return self.privately(answer)
 
@@ -51,7 +47,7 @@ class ReferralCouponViewSet(CouponServiceViewSet):
         return self.document_response(
             RepresentationAt(COUPONS, self.at),
             [equals("coupon.id", coupon.pk)],
-            missing=NotFound(f"The customer {customer_number} has no referral coupon."),
+            missing=partial(NotFound, f"The customer {customer_number} has no referral coupon."),
         )
 
     def check_customer(self, customer_number: str, *scopes: str) -> None:

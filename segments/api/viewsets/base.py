@@ -51,7 +51,7 @@ class SegmentServiceViewSet(ContractViewSet):
     @property
     def reads_all(self) -> bool:
         """Whether the caller may read all segments, rather than those that count for them."""
-        return self.has_scope(SEGMENT_READ)
+        return SEGMENT_READ in self.caller.scopes
 
     def own_shopper(self) -> Shopper | None:
         """Return the shopper that the caller is; None when the caller may read everything."""
@@ -60,32 +60,25 @@ class SegmentServiceViewSet(ContractViewSet):
         legal_entity_id = parameters.text(self.request.query_params, "legalEntityId")
         return shopper_of(self.caller, legal_entity_id=legal_entity_id)
 
-    def previewed_shopper(self) -> Shopper | None:
-        """Return the shopper whose segments are asked for: the caller, or the customer of a preview.
+    def previewed(self) -> tuple[Shopper | None, datetime]:
+        """Return the shopper whose segments are asked for, and the instant: the caller now, or a preview's.
 
-        It is None when the caller may read everything and names no customer.
+        The shopper is None when the caller may read everything and names no customer.
         """
-        query = self.request.query_params
-        customer_number = parameters.text(query, "customerId")
-        if not self.reads_all:
-            if customer_number:
-                raise MissingScope((SEGMENT_READ,))
-            return self.own_shopper()
-        if not customer_number:
-            return None
-        return Shopper(
-            self.caller.tenant.id,
-            customer_number=customer_number,
-            named_legal_entity=parameters.text(query, "legalEntityId"),
+        customer_number, legal_entity_id, as_of = parameters.texts(
+            self.request.query_params, "customerId", "legalEntityId", "asOf"
         )
-
-    def previewed_instant(self) -> datetime:
-        """Return the instant that is asked for: now, or `asOf` of a preview."""
-        as_of = parameters.text(self.request.query_params, "asOf")
-        if not as_of:
-            return self.at
-        self.require_scope(SEGMENT_READ)
-        return parse_time(as_of, field="asOf")
+        if not self.reads_all:
+            if customer_number or as_of:
+                raise MissingScope((SEGMENT_READ,))
+            return shopper_of(self.caller, legal_entity_id=legal_entity_id), self.at
+        at = parse_time(as_of, field="asOf") if as_of else self.at
+        if not customer_number:
+            return None, at
+        shopper = Shopper(
+            self.caller.tenant.id, customer_number=customer_number, named_legal_entity=legal_entity_id
+        )
+        return shopper, at
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -48,7 +48,7 @@ class MemberViewSet(SegmentServiceViewSet):
         else:
             entity = self.key_of("accounts_legalentity", member.legal_entity_id)
             conditions.append(sql("assignment.legal_entity_id = {entity}", entity=entity))
-        missing = NotFound(resource_id=member.customer_id)
+        missing = partial(NotFound, resource_id=member.customer_id)
         return self.document_response(CUSTOMER_ASSIGNMENT, conditions, missing=missing)
 
     def locked_version(self) -> int | None:

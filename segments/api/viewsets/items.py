@@ -64,7 +64,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
     )
     def list_across(self, request: Request, tenant: str) -> HttpResponse:
         """List the items of all segments."""
-        shopper, at = self.previewed_shopper(), self.previewed_instant()
+        shopper, at = self.previewed()
         site_code = parameters.text(request.query_params, "siteCode")
         only_active = parameters.flag(request.query_params, "onlyActive")
         if shopper is not None:
@@ -111,7 +111,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
 
         The categories of effective segments, and all their ancestors.
         """
-        shopper, at = self.previewed_shopper(), self.previewed_instant()
+        shopper, at = self.previewed()
         site_code = parameters.text(request.query_params, "siteCode")
         tenant_id = self.caller.tenant.id
         if shopper is None:
@@ -179,7 +179,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             tenant=param(self.caller.tenant.id),
             id=param(item_id),
         )
-        missing = NotFound(resource_id=item_id)
+        missing = partial(NotFound, resource_id=item_id)
         if shopper is None:
             conditions = [*self.assignments_to(self.segment_key(segment_id)), item]
             return self.document_response(ITEM_ASSIGNMENT, conditions, missing=missing)

@@ -78,7 +78,7 @@ class SegmentViewSet(SegmentServiceViewSet):
         return self.segments_response(q=self.search_text())
 
     def segments_response(self, *, q: str | None) -> HttpResponse:
-        shopper, at = self.previewed_shopper(), self.previewed_instant()
+        shopper, at = self.previewed()
         conditions = [self.tenant_condition("segment")]
         if shopper is None:
             return self.page_response(SEGMENT, conditions, q=q, keeps_plan=True)
@@ -96,7 +96,7 @@ class SegmentViewSet(SegmentServiceViewSet):
             self.tenant_condition("segment"),
             equals("segment.external_id", segment_id),
         ]
-        missing = SegmentNotFound(resource_id=segment_id)
+        missing = partial(SegmentNotFound, resource_id=segment_id)
         if shopper is None:
             return self.document_response(SEGMENT, conditions, missing=missing)
         resolved = self.resolve_segment(shopper, segment_id)

@@ -11,6 +11,7 @@ from core.api import memory
 from core.api.patches import apply_patch
 from core.bodies import Validity, read_bodies
 from core.document_sizes import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size
+from core.representation import pages
 from core.sql import fetching
 from segments.models import Segment
 from tests.core.imports.conftest import run_command
@@ -132,11 +133,8 @@ def test_what_a_large_result_leaves_behind_is_given_up():
     with mock.patch.object(fetching, "connections") as connections:
         fetching.cursors.by_text["SELECT 1"] = (mock.Mock(), "SELECT 1")
         connections["default"].close_at = None
-        fetching.release_large_result(fetching.LARGE_RESULT)
-        assert connections["default"].close_at is None
-        assert "SELECT 1" in fetching.cursors.by_text
 
-        fetching.release_large_result(fetching.LARGE_RESULT + 1)
+        fetching.release_large_result()
 
         assert connections["default"].close_at is not None  # Django closes it when the request ends
         assert fetching.cursors.by_text == {}
@@ -179,3 +177,14 @@ def test_a_larger_row_of_a_file_that_is_stored_may_be_written_unless_it_grows(si
         assert answer.json["refusedByReason"] == {"document_too_large": 1}
     path.write_text(json.dumps({"id": "N", "code": "n", "name": {"en": "N"}, "mixins": LARGE}) + "\n")
     assert run_command("upsert_products", path, tenant="acme", json=True).counts == {"refused": 1}
+
+
+@pytest.mark.parametrize(("largest", "calls"), [(1, 1), (1_000_000, 0)])
+def test_only_a_large_page_is_given_up(api, site, monkeypatch, largest, calls):
+    SegmentFactory(site=site)
+    monkeypatch.setattr(pages, "LARGE_RESULT", largest)
+
+    with mock.patch.object(pages, "release_large_result") as release:
+        assert len(api.get(SEGMENTS).json()) == 1
+
+    assert release.call_count == calls

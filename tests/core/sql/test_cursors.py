@@ -4,8 +4,7 @@ import pytest
 from django.db import DataError, connection, transaction
 
 from core.sql.composition import Sql
-from core.sql.cursors import MOST_CURSORS, MOST_ROWS, CursorsOfThread
-from core.sql.fetching import cursors, fetch_rows
+from core.sql.fetching import MOST_CURSORS, MOST_ROWS, CursorsOfThread, cursors, fetch_rows
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 ECHO = "SELECT %s::text, %s::bigint[], %s::timestamptz, %s::numeric"
