@@ -32,7 +32,7 @@ class CustomerFactory(factory.django.DjangoModelFactory):
         model = Customer
 
     tenant = factory.SubFactory(TenantFactory)
-    external_id = factory.Sequence(lambda n: f"C{n}")
+    external_id = factory.Sequence(lambda n: f"C{1_000 + n}")  # tests name C1 and so on themselves
     email = factory.LazyAttribute(lambda customer: f"{customer.external_id.lower()}@example.com")
     first_name = "John"
     last_name = "Doe"
@@ -46,7 +46,7 @@ class LegalEntityFactory(factory.django.DjangoModelFactory):
         model = LegalEntity
 
     tenant = factory.SubFactory(TenantFactory)
-    external_id = factory.Sequence(lambda n: f"L{n}")
+    external_id = factory.Sequence(lambda n: f"L{1_000 + n}")
     name = factory.Sequence(lambda n: f"Company {n}")
 
 
