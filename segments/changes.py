@@ -22,6 +22,7 @@ from accounts.identity.scopes import (
     SITE_READ,
 )
 from core.journal.declarations import recorded
+from core.journal.lookups import holds
 from core.representation.fields import Boolean, Integer, Json, Nested, Text, Texts, Time
 from core.representation.representations import Representation
 from core.sql.composition import Sql, param, sql
@@ -219,10 +220,10 @@ def of_member(tenant_id: int, segments: Sql, customers: Sql, entities: Sql | Non
         "change.tenant_id = {tenant} AND change.id = ANY(ARRAY(SELECT found.id"
         " FROM unnest({segments}) AS segment (key) CROSS JOIN unnest({customers}) AS customer (key)"
         # OFFSET keeps the planner from any other index than that of members
-        " CROSS JOIN LATERAL (SELECT held.* FROM journal_change AS held"
-        " WHERE int8range(held.key, held.key, '[]') @> segment.key"
-        " AND held.keys @> customer.key AND held.keys IS NOT NULL OFFSET 0) AS found"
-        " WHERE found.tenant_id = {tenant} AND found.object = 'segment-customer'{entity}))",
+        " CROSS JOIN LATERAL (SELECT held.* FROM journal_change AS held WHERE {holds} OFFSET 0) AS found"
+        " WHERE found.tenant_id = {tenant} AND found.object = 'segment-customer'"
+        " AND found.key = segment.key{entity}))",
+        holds=holds("held", Sql("customer.key")),
         tenant=param(tenant_id),
         segments=segments,
         customers=customers,

@@ -68,11 +68,12 @@ class KeyPartitions:
 
     `keys` is an item of a FROM, with one column that holds each key once. With an index over (tenant,
     column, id), a page in the order of ids costs the same however long the partitions are: it is merged
-    from the first rows of each.
+    from the first rows of each. An index over (tenant, column, `sorted_by`, id) serves that order.
     """
 
     column: str
     keys: Sql
+    sorted_by: str = ""
 
     @classmethod
     def of_keys(cls, column: str, keys: Sequence[int]) -> Self:
@@ -87,6 +88,11 @@ class KeyPartitions:
     def is_in_part(self, alias: str) -> Sql:
         """The condition that a row is in the partition whose key is `part.key`."""
         return sql("{column} = part.key", column=identifier(alias, self.column))
+
+    def can_merge(self, alias: str, keys: Sequence[SortKey]) -> bool:
+        """Whether the index has each partition in this order, which ends with the id."""
+        indexed = [identifier(alias, self.sorted_by).sql] if self.sorted_by else []
+        return [key.sql.sql for key in keys[:-1]] == indexed
 
     def condition(self, alias: str) -> Sql:
         """The condition that a row is in any of the partitions."""
@@ -126,7 +132,8 @@ def fetch_page(
     backwards = page.before is not None
     cursor_text = page.after if page.after is not None else page.before
     where = list(conditions)
-    merged = partitions if len(keys) == 1 else None
+    can_merge = partitions is not None and partitions.can_merge(representation.alias, keys)
+    merged = partitions if can_merge else None
     if merged is not None:
         where.insert(0, merged.is_in_part(representation.alias))
     elif partitions is not None:
@@ -241,10 +248,10 @@ def page_statement(
         )
     else:
         source = sql(
-            "(SELECT sort_0 FROM {partitions} AS part (key)"
+            "(SELECT beginning.* FROM {partitions} AS part (key)"
             " CROSS JOIN LATERAL (SELECT {rows} LIMIT {first}) AS beginning"
             " ORDER BY {order} LIMIT {limit} OFFSET {offset}) AS place"
-            " JOIN {table} AS {alias} ON {alias}.id = place.sort_0",
+            " JOIN {table} AS {alias} ON {alias}.id = place.{id}",
             partitions=partitions,
             rows=rows,
             first=integer(merged_from + size + 1),
@@ -253,6 +260,7 @@ def page_statement(
             offset=offset,
             table=table,
             alias=alias,
+            id=identifier(sort_column(len(keys) - 1)),
         )
     statement = sql(
         "SELECT {document} AS document, {places} FROM {source}{joins} ORDER BY {order}",
@@ -312,17 +320,18 @@ def beyond(keys: Sequence[SortKey], values: Sequence[str | None], backwards: boo
     pieces |= {
         f"value_{place}": param(value, "text") for place, value in enumerate(values) if value is not None
     }
-    return beyond_values(tuple([(key.type, key.descending) for key in keys]), backwards, **pieces)
+    order = tuple([(key.type, key.descending, key.nullable) for key in keys])
+    return beyond_values(order, backwards, **pieces)
 
 
 @composed_once
-def beyond_values(keys: tuple[tuple[str, bool], ...], backwards: bool, **pieces: Sql) -> Sql:
+def beyond_values(keys: tuple[tuple[str, bool, bool], ...], backwards: bool, **pieces: Sql) -> Sql:
     """Return the condition of `beyond`. The pieces are the keys, and the values that are not NULL.
 
     NULL sorts as PostgreSQL does by default: last in ascending order, first in descending order.
     """
     condition = None
-    for place, (type_name, descending) in reversed(list(enumerate(keys))):
+    for place, (type_name, descending, nullable) in reversed(list(enumerate(keys))):
         slots = {"key": pieces[f"key_{place}"]}
         value = pieces.get(f"value_{place}")
         if value is not None:
@@ -332,6 +341,10 @@ def beyond_values(keys: tuple[tuple[str, bool], ...], backwards: bool, **pieces:
             condition = sql(further, **slots)
             continue
         slots["rest"] = condition
+        if not nullable:  # the first half of the condition bounds the part of an index that is read
+            bound = further.replace("<", "<=").replace(">", ">=")
+            condition = sql(f"({bound} AND ({further} OR {{rest}}))", **slots)
+            continue
         # Is NULL still to come? It is at the end when ascending, at the beginning when descending.
         nulls_follow = descending == backwards
         if value is not None:

@@ -21,11 +21,15 @@ from core.sql.composition import Sql, composed_once, identifier, sql
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
-    """An expression to sort by. `type` is its PostgreSQL type, so that a cursor's text can be compared."""
+    """An expression to sort by. `type` is its PostgreSQL type, so that a cursor's text can be compared.
+
+    With `nullable` false, an index on it leads to the row of a cursor.
+    """
 
     sql: Sql
     type: str
     descending: bool = False
+    nullable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

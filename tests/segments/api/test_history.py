@@ -104,8 +104,46 @@ def test_pages_go_back_in_time(reader, gold):
     assert (seen, cursor) == (list(keys), {"next": None})
 
 
-@pytest.mark.parametrize("path", [f"{SEGMENTS}/gold/history", CHANGES])
-def test_a_page_takes_one_statement(reader, gold, path, django_assert_num_queries):
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"objectType": "segment-customer"},
+        {"objectId": "gold"},
+        {"from": "2000-01-01T00:00:00Z"},
+        {"sort": "kind:asc"},
+    ],
+)
+def test_pages_of_changes_hold_each_once_forwards_and_backwards(reader, tenant, gold, query):
+    for version in range(2, 6):
+        Segment.objects.filter(pk=gold.pk).update(version=version)
+        customers = CustomerFactory.create_batch(2, tenant=tenant)
+        CustomerAssignment.objects.bulk_create(
+            CustomerAssignment(tenant=tenant, segment=gold, customer=customer) for customer in customers
+        )
+    whole = [row["id"] for row in reader.get(CHANGES, **query).json()]
+    assert len(whole) >= 4
+    seen, cursors = [], [{}]
+    while True:
+        page = reader.get(CHANGES, pageSize=2, **query, **cursors[-1])
+        seen.append([row["id"] for row in page.json()])
+        if "X-Next-Cursor" not in page.headers:
+            break
+        cursors.append({"next": page.headers["X-Next-Cursor"]})
+    assert [key for keys in seen for key in keys] == whole
+    for expected in reversed(seen[:-1]):
+        page = reader.get(CHANGES, pageSize=2, **query, prev=page.headers["X-Prev-Cursor"])
+        assert [row["id"] for row in page.json()] == expected
+    if not query:
+        at = Change.objects.filter(object__startswith="segment").order_by("-at", "-id")
+        assert whole == list(at.values_list("id", flat=True))
+
+
+@pytest.mark.parametrize(
+    "path", [f"{SEGMENTS}/gold/history", CHANGES, f"{SEGMENTS}/gold/history?customerId=C1"]
+)
+def test_a_page_takes_one_statement(reader, tenant, gold, path, django_assert_num_queries):
+    CustomerAssignmentFactory(segment=gold, customer=CustomerFactory(tenant=tenant, external_id="C1"))
     with django_assert_num_queries(1):
         assert len(reader.get(path).json()) >= 1
 

@@ -1,0 +1,58 @@
+"""The index of members: blocks of keys say exactly which changes hold a key."""
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.journal.lookups import holds
+from core.journal.models import Change
+from core.sql.composition import Sql, param
+from core.sql.fetching import fetch_rows
+from tests.factories.accounts import CustomerFactory
+from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+
+pytestmark = pytest.mark.django_db
+LARGEST_KEY = 2**60
+STARTS = st.one_of(st.integers(1, 9_000), st.integers(LARGEST_KEY - 9_000, LARGEST_KEY))
+LENGTHS = st.one_of(st.integers(1, 40), st.integers(200, 20_000))
+SPANS = st.lists(st.tuples(STARTS, LENGTHS), min_size=1, max_size=6)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spans=SPANS, key=STARTS)
+def test_blocks_hold_a_key_exactly_when_the_keys_do(db, spans, key):
+    text = "{" + ",".join(f"[{start},{start + length})" for start, length in spans) + "}"
+    near = [bound + step for start, length in spans for bound in (start, start + length) for step in (-1, 0)]
+    rows = fetch_rows(
+        Sql(
+            "SELECT it.key, %s::int8multirange @> it.key,"
+            " journal_blocks(%s::int8multirange) && journal_blocks_around(it.key)"
+            " FROM unnest(%s::bigint[]) AS it (key)",
+            (text, text, [key, *near]),
+        )
+    )
+    assert [row for row in rows if row[1] != row[2]] == []
+    assert {held for _, held, _ in rows} == {True, False}
+
+
+@pytest.mark.parametrize(("keys", "most"), [("[1000001,1020001)", 100), ("[7,8)", 1), ("[16,32)", 1)])
+def test_keys_that_follow_each_other_are_few_blocks(keys, most):
+    [(count,)] = fetch_rows(Sql("SELECT cardinality(journal_blocks(%s::int8multirange))", (f"{{{keys}}}",)))
+    assert count <= most
+
+
+def test_a_change_is_found_by_a_member_in_the_index(tenant, site):
+    one, two = CustomerFactory.create_batch(2, tenant=tenant)
+    gold, silver = SegmentFactory.create_batch(2, site=site)
+    for segment, customer in ((gold, one), (silver, one), (silver, two)):
+        CustomerAssignmentFactory(segment=segment, customer=customer)
+    condition = holds("held", param(one.pk, "bigint"))
+    statement = Sql(f"SELECT held.key FROM journal_change AS held WHERE {condition.sql}", condition.params)
+    assert {key for (key,) in fetch_rows(statement)} == {gold.pk, silver.pk}
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {statement.sql}", statement.params)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "journal_blocks_idx" in plan, plan
+    assert Change.objects.filter(object="segment-customer").count() == 3
