@@ -5,21 +5,33 @@ and hide them. A member is the present rows that the journal has not changed sin
 changed, as they were before the first of these changes. A table without later changes is read as it is.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
 import orjson
+from django.db import models
 from django.db.models.fields import NOT_PROVIDED
 
 from core.errors import InvalidInput
 from core.journal.declarations import Recorded, RecordedAssignments, all_columns, recorded
+from core.journal.lookups import holds
 from core.journal.models import Beginning
 from core.journal.triggers import plain_value
 from core.sql.composition import Sql, identifier, param, sql
 from core.sql.fetching import fetch_rows, rewriting
 from core.timestamps import format_time
+
+Needed = Mapping[str, Sequence[int]]
+"""Which rows of a table are needed: those whose column holds one of the keys, by columns; without any, all.
+
+Columns are the key of a document, or owner and members of assignments.
+"""
+ENTRIES = """SELECT later.keys AS keys, NULL::jsonb AS row WHERE later.before IS NULL
+UNION ALL SELECT (part.value ->> 'keys')::int8multirange, part.value
+FROM jsonb_array_elements(later.before) AS part"""
+# A created row says nothing of how it was; the entries of others divide their keys.
 
 
 def journal_beginning() -> datetime:
@@ -28,10 +40,13 @@ def journal_beginning() -> datetime:
 
 
 @contextmanager
-def reading_past(tenant_id: int, at: datetime) -> Iterator[None]:
+def reading_past(
+    tenant_id: int, at: datetime, needed: Mapping[type[models.Model], Needed] | None = None
+) -> Iterator[None]:
     """Have `fetch_rows` read the tenant's rows as they were at `at`.
 
-    Raises InvalidInput, naming the beginning of the journal, for an instant before it.
+    The cost is that of the changes since, of a model in `needed` only those of its needed rows; other rows
+    of it may be missing. Raises InvalidInput, naming the beginning of the journal, for an instant before it.
     """
     beginning = journal_beginning()
     if at < beginning:
@@ -44,7 +59,7 @@ def reading_past(tenant_id: int, at: datetime) -> Iterator[None]:
         sql("{table} AS NOT MATERIALIZED ({rows})", table=identifier(one.table), rows=rows)
         for one in recorded()
         if "tenant_id" in all_columns(one.model) and not changed.isdisjoint(objects_of(one))
-        for rows in [past_rows(one, tenant_id, at)]
+        for rows in [past_rows(one, tenant_id, at, (needed or {}).get(one.model, {}))]
     ]
     with rewriting(partial(prefixed, Sql.joined(", ", members)) if members else None):
         yield
@@ -60,25 +75,32 @@ def objects_of(one: Recorded) -> Iterable[str]:
 
 def objects_changed_since(tenant_id: int, at: datetime) -> set[str]:
     """Return what has changed since, by the names that the journal has for it."""
+    names = [name for one in recorded() for name in objects_of(one)]
     statement = sql(
-        "SELECT DISTINCT object FROM journal_change WHERE tenant_id = {tenant} AND at > {at}",
+        "SELECT kind.object FROM unnest({names}) AS kind (object) WHERE {at} < ("
+        "SELECT max(later.at) FROM journal_change AS later"
+        " WHERE later.tenant_id = {tenant} AND later.object = kind.object AND later.at > {at})",
+        names=param(names, "text[]"),
         tenant=param(tenant_id),
         at=param(at),
     )
     return {name for (name,) in fetch_rows(statement)}
 
 
-def past_rows(one: Recorded, tenant_id: int, at: datetime) -> Sql:
-    """Return a SELECT of the rows of a table, with its columns, as they were at `at`."""
+def past_rows(one: Recorded, tenant_id: int, at: datetime, needed: Needed) -> Sql:
+    """Return a SELECT of the needed rows of a table, with its columns, as they were at `at`."""
     if isinstance(one, RecordedAssignments):
-        return past_assignments(one, tenant_id, at)
-    rows = past_documents(one, tenant_id, at)
+        return past_assignments(one, tenant_id, at, needed)
+    rows = past_documents(one, tenant_id, at, needed)
     return one.complete(rows, tenant_id) if one.complete else rows
 
 
-def past_documents(one: Recorded, tenant_id: int, at: datetime) -> Sql:
+def past_documents(one: Recorded, tenant_id: int, at: datetime, needed: Needed) -> Sql:
+    later = later_changes(tenant_id, [one.object], at)
+    if (keys := needed.get(one.primary_key)) is not None:
+        later = sql("{later} AND {is_needed}", later=later, is_needed=is_one_of("later", "key", keys))
     return sql(
-        "SELECT present.* FROM {table} AS present WHERE present.tenant_id = {tenant}"
+        "SELECT present.* FROM {table} AS present WHERE present.tenant_id = {tenant}{is_needed}"
         " AND NOT EXISTS (SELECT FROM journal_change AS later WHERE {later} AND later.key = present.{key})"
         " UNION ALL SELECT former.* FROM ("
         "SELECT later.key, (array_agg(later.kind ORDER BY later.id))[1] AS kind,"
@@ -95,7 +117,8 @@ def past_documents(one: Recorded, tenant_id: int, at: datetime) -> Sql:
         tenant=param(tenant_id),
         key=identifier(one.primary_key),
         key_name=identifier(one.primary_key),
-        later=later_changes(tenant_id, [one.object], at),
+        later=later,
+        is_needed=and_needed("present", needed),
     )
 
 
@@ -109,11 +132,11 @@ def later_changes(tenant_id: int, objects: Iterable[str], at: datetime) -> Sql:
     )
 
 
-def past_assignments(one: RecordedAssignments, tenant_id: int, at: datetime) -> Sql:
+def past_assignments(one: RecordedAssignments, tenant_id: int, at: datetime, needed: Needed) -> Sql:
     """As `past_rows`. The keys of former rows are negative numbers, the same whenever they are read."""
     entity = one.legal_entity
     same_entity = (
-        sql(" AND later.legal_entity_id IS NOT DISTINCT FROM present.{entity}", entity=identifier(entity))
+        sql(" AND touched.legal_entity_id IS NOT DISTINCT FROM present.{entity}", entity=identifier(entity))
         if entity
         else Sql("")
     )
@@ -138,7 +161,7 @@ def past_assignments(one: RecordedAssignments, tenant_id: int, at: datetime) -> 
         " || ",
         [
             sql(
-                "CASE WHEN first.object = {name} THEN jsonb_build_object({column}, first.member)"
+                "CASE WHEN touched.object = {name} THEN jsonb_build_object({column}, touched.member)"
                 " ELSE '{{}}'::jsonb END",
                 name=param(name),
                 column=param(column, "text"),
@@ -147,40 +170,78 @@ def past_assignments(one: RecordedAssignments, tenant_id: int, at: datetime) -> 
         ],
     )
     return sql(
-        "SELECT present.* FROM {table} AS present WHERE present.tenant_id = {tenant}"
-        " AND NOT EXISTS (SELECT FROM journal_change AS later"
-        " WHERE later.tenant_id = {tenant} AND later.object = {object_of_present} AND later.at > {at}"
-        " AND later.keys IS NOT NULL AND int8range(later.key, later.key, '[]') @> present.{owner}"
-        " AND later.key = present.{owner} AND later.keys @> coalesce({members}){same_entity})"
-        " UNION ALL SELECT former.* FROM ("
-        "SELECT DISTINCT ON (later.object, later.key, later.legal_entity_id, member.key) later.object,"
-        " later.key, later.legal_entity_id, member.key AS member, later.kind, entry.row"
-        " FROM journal_change AS later CROSS JOIN LATERAL ("
-        # a created row says nothing of how it was; the entries of others divide their keys
-        "SELECT later.keys AS keys, NULL::jsonb AS row WHERE later.before IS NULL"
-        " UNION ALL SELECT (part.value ->> 'keys')::int8multirange, part.value"
-        " FROM jsonb_array_elements(later.before) AS part) AS entry"
-        " CROSS JOIN LATERAL unnest(entry.keys) AS span"
-        " CROSS JOIN LATERAL generate_series(lower(span), upper(span) - 1) AS member (key)"
-        " WHERE {later} ORDER BY later.object, later.key, later.legal_entity_id, member.key, later.id"
-        ") AS first CROSS JOIN LATERAL jsonb_populate_record(NULL::{table}, {plain} || (first.row - 'keys')"
+        "WITH touched AS MATERIALIZED ({touched})"
+        " SELECT present.* FROM {table} AS present WHERE present.tenant_id = {tenant}{is_needed}"
+        " AND NOT EXISTS (SELECT FROM touched WHERE touched.object = {object_of_present}"
+        " AND touched.key = present.{owner} AND touched.member = coalesce({members}){same_entity})"
+        " UNION ALL SELECT former.* FROM touched CROSS JOIN LATERAL jsonb_populate_record(NULL::{table},"
+        " {plain} || (touched.row - 'keys')"
         " || {filled} || jsonb_strip_nulls(jsonb_build_object('tenant_id', {tenant}::bigint,"
-        " {owner_name}, first.key{entity}, 'id', -1 - abs(hashtextextended(concat_ws('/',"
-        " first.object, first.key, first.member, first.legal_entity_id), 0) / 2)))) AS former"
-        " WHERE first.kind <> 'created'",
+        " {owner_name}, touched.key{entity}, 'id', -1 - abs(hashtextextended(concat_ws('/',"
+        " touched.object, touched.key, touched.member, touched.legal_entity_id), 0) / 2)))) AS former"
+        " WHERE touched.kind <> 'created'",
+        touched=touched_assignments(one, tenant_id, at, needed),
         table=identifier(one.table),
         tenant=param(tenant_id),
-        at=param(at),
+        is_needed=and_needed("present", needed),
         object_of_present=object_of_present,
         owner=identifier(one.owner),
         owner_name=param(one.owner, "text"),
         members=members,
         same_entity=same_entity,
-        later=later_changes(tenant_id, one.members, at),
         plain=param(orjson.dumps(plain_row(one)).decode(), "jsonb"),
         filled=filled,
-        entity=sql(", {name}, first.legal_entity_id", name=param(entity, "text")) if entity else Sql(""),
+        entity=sql(", {name}, touched.legal_entity_id", name=param(entity, "text")) if entity else Sql(""),
     )
+
+
+def touched_assignments(one: RecordedAssignments, tenant_id: int, at: datetime, needed: Needed) -> Sql:
+    """Return a SELECT of the first change of each member since `at`, with the member's row before it.
+
+    Of one member whose keys are needed only, the changes are looked up by the member.
+    """
+    member_columns = set(one.members.values())
+    member_keys = [keys for column, keys in needed.items() if column in member_columns]
+    conditions = [later_changes(tenant_id, one.members, at)]
+    if one.owner in needed:
+        conditions.append(is_one_of("later", "key", needed[one.owner]))
+    if member_keys:
+        [keys] = member_keys
+        source = sql(
+            "unnest({keys}) AS member (key)"
+            # OFFSET keeps the planner from any other index than that of members
+            " CROSS JOIN LATERAL (SELECT held.* FROM journal_change AS held WHERE {holds} OFFSET 0) AS later"
+            " CROSS JOIN LATERAL ({entries}) AS entry",
+            keys=param(list(keys), "bigint[]"),
+            holds=holds("held", Sql("member.key")),
+            entries=Sql(ENTRIES),
+        )
+        conditions.append(Sql("entry.keys @> member.key"))
+    else:
+        source = sql(
+            "journal_change AS later CROSS JOIN LATERAL ({entries}) AS entry"
+            " CROSS JOIN LATERAL unnest(entry.keys) AS span"
+            " CROSS JOIN LATERAL generate_series(lower(span), upper(span) - 1) AS member (key)",
+            entries=Sql(ENTRIES),
+        )
+    return sql(
+        "SELECT DISTINCT ON (later.object, later.key, later.legal_entity_id, member.key) later.object,"
+        " later.key, later.legal_entity_id, member.key AS member, later.kind, entry.row"
+        " FROM {source} WHERE {condition}"
+        " ORDER BY later.object, later.key, later.legal_entity_id, member.key, later.id",
+        source=source,
+        condition=Sql.joined(" AND ", conditions),
+    )
+
+
+def is_one_of(alias: str, column: str, keys: Sequence[int]) -> Sql:
+    return sql("{column} = ANY({keys})", column=identifier(alias, column), keys=param(list(keys), "bigint[]"))
+
+
+def and_needed(alias: str, needed: Needed) -> Sql:
+    """Return the further condition that a row is needed; empty when all are."""
+    conditions = [is_one_of(alias, column, keys) for column, keys in needed.items()]
+    return Sql.joined("", [sql(" AND {condition}", condition=each) for each in conditions])
 
 
 def plain_row(one: RecordedAssignments) -> Mapping[str, object]:

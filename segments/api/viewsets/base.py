@@ -5,10 +5,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from django.db.models import Model
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import SEGMENT_READ
+from accounts.models import Customer
 from core.api import parameters
 from core.api.bulk import LARGEST_BATCH
 from core.api.conditional import private_response
@@ -20,8 +22,10 @@ from core.journal.past import reading_past
 from core.sql.composition import Sql, equals, identifier, param, sql
 from core.sql.fetching import fetch_rows
 from core.timestamps import parse_time
+from segments.changes import keys_ever
 from segments.customer_context import Shopper, shopper_of
 from segments.errors import SegmentNotFound
+from segments.models import CustomerAssignment
 from segments.visibility import ResolvedSegments, resolve
 
 LEGAL_ENTITY_ID = query_parameter(
@@ -93,8 +97,28 @@ class SegmentServiceViewSet(ContractViewSet):
         instant = self.previewed_instant()
         if instant >= self.at:
             return handler(request, *args, **kwargs)
-        with reading_past(self.caller.tenant.id, instant):
+        with reading_past(self.caller.tenant.id, instant, self.needed_rows()):
             return handler(request, *args, **kwargs)
+
+    def needed_rows(self) -> dict[type[Model], dict[str, list[int]]]:
+        """Return which rows of large tables a request for the past needs: of its segment and its customer."""
+        needed: dict[type[Model], dict[str, list[int]]] = {CustomerAssignment: {}}
+        if customer := parameters.text(self.request.query_params, "customerId"):
+            keys = self.keys_ever("accounts_customer", "customer", customer)
+            needed[Customer] = {"id": keys}
+            needed[CustomerAssignment]["customer_id"] = keys
+        if segment := self.kwargs.get("segment_id"):
+            keys = self.keys_ever("segments_segment", "segment", segment)
+            needed[CustomerAssignment]["segment_id"] = keys
+        return needed
+
+    def keys_ever(self, table: str, object_name: str, external_id: str) -> list[int]:
+        """Return the keys of the rows that have, or had, this wire id."""
+        keys = keys_ever(
+            self.caller.tenant.id, table=Sql(table), object_name=object_name, external_id=external_id
+        )
+        [(found,)] = fetch_rows(sql("SELECT {keys}", keys=keys))
+        return found
 
     def resolved_response(
         self, resolved: ResolvedSegments, response: Callable[[], HttpResponse]

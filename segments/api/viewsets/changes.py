@@ -68,13 +68,13 @@ class ChangeViewSet(SegmentServiceViewSet):
         """
         query = request.query_params
         customer, entity = (parameters.text(query, name) for name in ("customerId", "legalEntityId"))
-        segments = self.keys_ever("segments_segment", "segment", segment_id)
+        segments = self.keys_ever_of("segments_segment", "segment", segment_id)
         if customer:
             condition = of_member(
                 self.caller.tenant.id,
                 segments,
-                self.keys_ever("accounts_customer", "customer", customer),
-                self.keys_ever("accounts_legalentity", "legal-entity", entity) if entity else None,
+                self.keys_ever_of("accounts_customer", "customer", customer),
+                self.keys_ever_of("accounts_legalentity", "legal-entity", entity) if entity else None,
             )
             return self.changes_response([condition], segment_id)
         if entity:
@@ -114,7 +114,7 @@ class ChangeViewSet(SegmentServiceViewSet):
                 conditions.append(sql(condition, value=param(parse_time(value, field=name))))
         return self.page_response(CHANGE, conditions, order=LATEST_FIRST, parts=parts, keeps_plan=True)
 
-    def keys_ever(self, table: str, object_name: str, external_id: str) -> Sql:
+    def keys_ever_of(self, table: str, object_name: str, external_id: str) -> Sql:
         return keys_ever(
             self.caller.tenant.id, table=Sql(table), object_name=object_name, external_id=external_id
         )
@@ -133,7 +133,7 @@ class ChangeViewSet(SegmentServiceViewSet):
 
     def require_segment_ever(self, segment_id: str) -> None:
         """Raise SegmentNotFound unless there is this segment, or was."""
-        keys = self.keys_ever("segments_segment", "segment", segment_id)
+        keys = self.keys_ever_of("segments_segment", "segment", segment_id)
         if fetch_rows(sql("SELECT {keys}", keys=keys)) == [([],)]:
             raise SegmentNotFound(resource_id=segment_id)
 
