@@ -36,7 +36,7 @@ from core.bodies import (
     Reference,
 )
 from core.errors import InvalidInput
-from core.tenancy.documents import Document
+from core.tenancy.documents import Document, metadata_of
 from core.text import has_visible_character, normalized, trimmed
 
 LARGEST_AMOUNT = 1_000_000_000_000
@@ -194,7 +194,7 @@ class RowBody(DocumentBody):
     def change(self) -> Change:
         """Return what the body says, as columns, and the version that the client has seen."""
         values = self.values()
-        values["mixins"] = self.mixins or {}
+        values["mixins"] = self.mixins
         values["mixin_schemas"] = self.mixin_schemas
         return Change(values, self.expected_version)
 
@@ -216,7 +216,7 @@ class RowBody(DocumentBody):
         names = dict(zip(cls.__struct_fields__, cls.__struct_encode_fields__, strict=True))
         found: dict[str, Any] = {names[column]: getattr(row, column) for column in cls.columns()}
         found["mixins"] = row.mixins
-        found["metadata"] = {"version": row.version, "mixins": row.mixin_schemas}
+        found["metadata"] = metadata_of(row)
         return {name: value for name, value in found.items() if value is not None}
 
 

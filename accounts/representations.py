@@ -12,7 +12,7 @@ def metadata(alias: str) -> dict[str, Field]:
         "version": Integer(f"{alias}.version"),
         "createdAt": Time(f"{alias}.created_at"),
         "modifiedAt": Time(f"{alias}.modified_at"),
-        "mixins": Json(f"{alias}.mixin_schemas"),
+        "mixins": Json(f"{alias}.mixin_schemas", omit_empty=False),
     }
 
 
@@ -91,7 +91,7 @@ PROFILE: dict[str, Field] = {
     ),
     "accounts": Computed(ACCOUNTS_OF_CUSTOMER),
     "lastLogin": Time("customer.last_login_at"),
-    "mixins": Json("customer.mixins"),
+    "mixins": Json("customer.mixins", omit_empty=False),
     "metadata": Nested(metadata("customer")),
 }
 DERIVED = ("businessModel", "b2b", "lastLogin")
@@ -196,7 +196,7 @@ LEGAL_ENTITIES = Representation(
     joins={"parent": PARENT},
     fields={
         **legal_entity_fields((), ("parent",)),
-        "mixins": Json("legal_entity.mixins"),
+        "mixins": Json("legal_entity.mixins", omit_empty=False),
         "metadata": Nested(metadata("legal_entity")),
     },
     aliases={"metadataCreatedAt": "metadata.createdAt", "metadataModifiedAt": "metadata.modifiedAt"},
@@ -246,7 +246,7 @@ CONTACT_ASSIGNMENTS = Representation(
         ),
         "type": Text("contact.type"),
         "primary": Boolean("contact.is_primary"),
-        "mixins": Json("contact.mixins"),
+        "mixins": Json("contact.mixins", omit_empty=False),
         "metadata": Nested(metadata("contact")),
     },
     aliases={"metadataCreatedAt": "metadata.createdAt", "metadataModifiedAt": "metadata.modifiedAt"},
@@ -309,13 +309,13 @@ SITES = Representation(
         "tax": Json("(site.settings -> 'tax')", omit_empty=False),
         "assistedBuying": Json("(site.settings -> 'assistedBuying')", omit_empty=False),
         "cartCalculationScale": Json("(site.settings -> 'cartCalculationScale')", omit_empty=False),
-        "mixins": Json("site.mixins"),
+        "mixins": Json("site.mixins", omit_empty=False),
         "metadata": Nested(
             {
                 "version": Integer("site.version"),
                 "createdAt": Time("site.created_at"),
                 "modifiedAt": Time("site.modified_at"),
-                "mixins": Json("site.mixin_schemas", omit_empty=False),
+                "mixins": Json("coalesce(site.mixin_schemas, '{}')", omit_empty=False),
             }
         ),
     },

@@ -219,7 +219,6 @@ class CategoryBody(CatalogDocument, kw_only=True):
         self.code = self.code or None
         self.description = self.description or CategoryDescription()
         self.slug = self.slug or CategorySlug()
-        self.mixins = self.mixins or {}
         self.numbers = self.numbers or []
         if len(set(self.numbers)) < len(self.numbers):
             raise ValueError("ecn lists the same number twice")
@@ -276,7 +275,6 @@ class ProductBody(ProductDetails, kw_only=True):
 
     def __post_init__(self) -> None:
         self.description = self.description or Translations()
-        self.mixins = self.mixins or {}
 
     @property
     def details(self) -> JsonObject:

@@ -139,7 +139,7 @@ def metadata(alias: str) -> Nested:
             "createdAt": Time(f"{alias}.created_at"),
             "modifiedAt": Time(f"{alias}.modified_at"),
             "version": Integer(f"{alias}.version"),
-            "mixins": Json(f"{alias}.mixin_schemas"),
+            "mixins": Json(f"{alias}.mixin_schemas", omit_empty=False),
         }
     )
 
@@ -201,7 +201,7 @@ CATEGORY_FIELDS: dict[str, Field] = {
     "supercategoriesIds": Texts("line.supercategories", needs=("line",)),
     "ownClassificationMixins": JsonEntries("category.own_classification_mixins"),
     "classificationMixins": JsonEntries("line.classification", needs=("line",)),
-    "mixins": Json("category.mixins"),
+    "mixins": Json("category.mixins", omit_empty=False),
     "metadata": metadata("category"),
     "media": JsonEntries("'[]'::jsonb", omit_empty=False),
 }
@@ -424,7 +424,7 @@ PRODUCT = Representation(
         "productType": Text("product.product_type"),
         **{name: DETAIL_KINDS[kind](f"(product.details -> '{name}')") for name, kind in DETAILS.items()},
         "categoryIds": category_ids(Sql("TRUE")),
-        "mixins": Json("product.mixins"),
+        "mixins": Json("product.mixins", omit_empty=False),
         "metadata": metadata("product"),
     },
     aliases=ALIASES,
@@ -459,11 +459,20 @@ PRODUCT = Representation(
     },
 )
 
-PRODUCT_FOR_SHOPPERS = Representation(
-    table=PRODUCT.table,
-    alias=PRODUCT.alias,
-    fields={**PRODUCT.fields, "categoryIds": category_ids(is_shown(Sql("placed_in.id")))},
-    aliases=ALIASES,
-    derived=DERIVED,
-)
-"""Without unpublished categories, and without what other apps add."""
+
+def in_shown_categories() -> Representation:
+    """Return what those see of a product who may not read unpublished categories."""
+    return Representation(
+        table=PRODUCT.table,
+        alias=PRODUCT.alias,
+        fields={**PRODUCT.fields, "categoryIds": category_ids(is_shown(Sql("placed_in.id")))},
+        aliases=ALIASES,
+        derived=DERIVED,
+    )
+
+
+PRODUCT_FOR_SHOPPERS = in_shown_categories()
+"""Without what other apps add."""
+
+PRODUCT_IN_SHOWN_CATEGORIES = in_shown_categories()
+"""With what other apps add."""

@@ -176,9 +176,9 @@ class DocumentBody(Body):
         return self.metadata.version if self.metadata else None
 
     @property
-    def mixin_schemas(self) -> JsonObject:
-        """The addresses of the mixins' schemas by mixin."""
-        return (self.metadata.mixins if self.metadata else None) or {}
+    def mixin_schemas(self) -> JsonObject | None:
+        """The addresses of the mixins' schemas by mixin; None when they were not sent."""
+        return self.metadata.mixins if self.metadata else None
 
 
 def read_body(kind: type[BodyType], value: object, *, languages: LanguageContext = NO_LANGUAGES) -> BodyType:

@@ -241,7 +241,7 @@ def columns_of(body: CouponBody) -> dict[str, Any]:
             elif name in COLUMNS:
                 columns[name] = value
     del columns["code"]
-    return {**columns, "mixins": body.mixins or {}, "mixin_schemas": dict(body.mixin_schemas)}
+    return {**columns, "mixins": body.mixins, "mixin_schemas": body.mixin_schemas}
 
 
 def stored_body(coupon: Coupon) -> CouponBody:
@@ -253,8 +253,8 @@ def stored_body(coupon: Coupon) -> CouponBody:
         "excluded_categories": [category for category, is_excluded in categories if is_excluded],
     }
     body = values_of(coupon, CouponBody)
-    body["metadata"] = SchemaMetadata(version=coupon.version, mixins=coupon.mixin_schemas or None)
-    body["mixins"] = coupon.mixins or None
+    body["metadata"] = SchemaMetadata(version=coupon.version, mixins=coupon.mixin_schemas)
+    body["mixins"] = coupon.mixins
     return CouponBody(**body, restrictions=Restrictions(**values_of(coupon, Restrictions), **named))
 
 
@@ -290,7 +290,7 @@ def without_nulls(members: Mapping[str, Any]) -> dict[str, Any]:
     written: dict[str, Any] = {}
     for name, value in members.items():
         if name == "mixins":
-            if value:
+            if value is not None:
                 written[name] = value
         elif isinstance(value, dict):
             written[name] = without_nulls(value)

@@ -112,8 +112,10 @@ RESTRICTIONS: dict[str, Field] = {
     ),
 }
 DOCUMENT_FIELDS: dict[str, Field] = {
-    "mixins": Json("coupon.mixins"),
-    "metadata": Nested({"version": Integer("coupon.version"), "mixins": Json("coupon.mixin_schemas")}),
+    "mixins": Json("coupon.mixins", omit_empty=False),
+    "metadata": Nested(
+        {"version": Integer("coupon.version"), "mixins": Json("coupon.mixin_schemas", omit_empty=False)}
+    ),
 }
 
 COUPON_DOCUMENTED: dict[str, dict[str, Any]] = {

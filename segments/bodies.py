@@ -28,9 +28,9 @@ from core.bodies import (
     read_body,
 )
 from core.errors import DomainError, InvalidInput
+from core.tenancy.documents import metadata_of
 from core.tenancy.identifiers import CLIENT_ID
 from core.text import trimmed
-from core.timestamps import format_time
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 
 MOST_MATCHED_ITEMS: Final = 1000
@@ -284,12 +284,7 @@ def document_of(
     """
     window = {"from": row.valid_from, "to": row.valid_to}
     known["validity"] = {end: moment.isoformat() for end, moment in window.items() if moment}
-    known["metadata"] = {
-        "createdAt": format_time(row.created_at),
-        "modifiedAt": format_time(row.modified_at),
-        "version": row.version,
-        "mixins": row.mixin_schemas,
-    }
+    known["metadata"] = metadata_of(row)
     said = (
         (field.encode_name, known.get(field.encode_name, getattr(row, field.name, None)))
         for field in msgspec.structs.fields(kind)

@@ -10,11 +10,6 @@ from core.tenancy.identifiers import UNREACHABLE_IDS
 from core.windows import opens_before_it_closes, window_contains
 
 
-def free_attributes() -> models.JSONField:
-    """Return the field of a document's mixins, which is NULL when none were sent: `{}` reads as `{}`."""
-    return models.JSONField(null=True, blank=True)
-
-
 class SegmentQuerySet(DocumentQuerySet):
     """Reads of segments."""
 
@@ -38,7 +33,6 @@ class Segment(TenantDocument):
     )
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_to = models.DateTimeField(null=True, blank=True)
-    mixins = free_attributes()
 
     objects = SegmentQuerySet.as_manager()  # type: ignore[misc]
 
@@ -70,7 +64,6 @@ class Assignment(TenantOwned, Document):
     )
     valid_from = models.DateTimeField(null=True, blank=True)
     valid_to = models.DateTimeField(null=True, blank=True)
-    mixins = free_attributes()
 
     objects = DocumentQuerySet.as_manager()
 

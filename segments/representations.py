@@ -40,7 +40,7 @@ def metadata(alias: str) -> Nested:
             "createdAt": Time(f"{alias}.created_at"),
             "modifiedAt": Time(f"{alias}.modified_at"),
             "version": Integer(f"{alias}.version"),
-            "mixins": Json(f"{alias}.mixin_schemas"),
+            "mixins": Json(f"{alias}.mixin_schemas", omit_empty=False),
         }
     )
 

@@ -18,7 +18,7 @@ from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.handovers import UniqueValues, texts_of
 from core.imports.resources import Export, ImportResource, Removal, TableWriter
 from core.imports.shadows import Rows
-from core.imports.stages import json_text
+from core.imports.stages import nullable_json
 from core.representation.fields import Json, Nested, Text
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult
@@ -34,8 +34,8 @@ def read_customer(
     values = {
         **change.values,
         "external_id": check_client_id(body.get("id"), field="id", reserved=Customer.reserved_ids),
-        "mixins": json_text(change.values["mixins"]),
-        "mixin_schemas": json_text(change.values["mixin_schemas"]),
+        "mixins": nullable_json(change.values["mixins"]),
+        "mixin_schemas": nullable_json(change.values["mixin_schemas"]),
     }
     hashes: tuple[str | None, str | None] = (None, None)
     if not allows_erased:
@@ -123,7 +123,7 @@ CUSTOMER_FILES = ImportResource(
                 "b2b": Nested(
                     {"companyRegistrationId": Text("customer.company_registration_id", omit_empty=True)}
                 ),
-                "metadata": Nested({"mixins": Json("customer.mixin_schemas")}),
+                "metadata": Nested({"mixins": Json("customer.mixin_schemas", omit_empty=False)}),
             },
         ),
         order="customer.id",

@@ -52,7 +52,7 @@ EXPORT = Export(
         alias=ANSWER.alias,
         fields={
             **{name: field for name, field in ANSWER.fields.items() if name != "metadata"},
-            "metadata": Nested({"mixins": Json("legal_entity.mixin_schemas")}),
+            "metadata": Nested({"mixins": Json("legal_entity.mixin_schemas", omit_empty=False)}),
         },
         joins=ANSWER.joins,
     ),

@@ -117,6 +117,10 @@ class ProductForm(DocumentForm):
             self.instance.details = self.body.details
         return cleaned
 
+    def clean_mixin_schemas(self) -> Any:
+        """Nothing entered leaves an empty map that is stored, and means no map otherwise."""
+        return self.cleaned_data["mixin_schemas"] or ({} if self.instance.mixin_schemas == {} else None)
+
     def document(self) -> dict[str, Any]:
         """Return the entries as a body of the API; what is empty is absent."""
         entered = self.cleaned_data

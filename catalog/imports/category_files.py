@@ -74,7 +74,7 @@ EXPORT = Export(
         alias=ANSWER.alias,
         fields={
             **{name: ANSWER.fields[name] for name in EXPORTED},
-            "metadata": Nested({"mixins": Json("category.mixin_schemas")}),
+            "metadata": Nested({"mixins": Json("category.mixin_schemas", omit_empty=False)}),
         },
         joins=ANSWER.joins,
     ),

@@ -17,7 +17,7 @@ from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.handovers import UniqueValues, texts_of
 from core.imports.resources import Export, ImportResource, Removal, TableWriter
 from core.imports.shadows import Rows
-from core.imports.stages import json_text
+from core.imports.stages import nullable_json
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult
@@ -49,7 +49,10 @@ def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
         values["name"] = {}
     return (
         row.expected_version,
-        *(json_text(value) if PRODUCTS.given[name] == "jsonb" else value for name, value in values.items()),
+        *(
+            nullable_json(value) if PRODUCTS.given[name] == "jsonb" else value
+            for name, value in values.items()
+        ),
     )
 
 
@@ -102,7 +105,7 @@ PRODUCT_FILES = ImportResource(
                     name: ANSWER.fields[name]
                     for name in ("id", "code", "name", "description", "published", *OWN_ATTRIBUTES, "mixins")
                 },
-                "metadata": Nested({"mixins": Json("product.mixin_schemas")}),
+                "metadata": Nested({"mixins": Json("product.mixin_schemas", omit_empty=False)}),
             },
         ),
         order="product.id",

@@ -59,9 +59,9 @@ def load_products(load: Load, products: Sequence[SourceRow]) -> None:
             "external_id": str(product["product_id"]),
             "code": str(product["product_id"]),
             "name": json_text({"en": product_name(product)}),
-            "description": NO_MIXINS,
+            "description": json_text({}),
             "is_published": True,
-            "details": NO_MIXINS,
+            "details": json_text({}),
             "mixins": json_text({"completeJourney": mixin_of(product)}),
             "mixin_schemas": NO_MIXINS,
         }

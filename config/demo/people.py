@@ -131,7 +131,7 @@ def company_row(company: Company) -> tuple[object, ...]:
         name=company.name,
         type="SUBSIDIARY" if company.parent else "COMPANY",
         legal_info=json_text({"legalName": company.name, "countryOfRegistration": "US"}),
-        account_limit=NO_MIXINS,
+        account_limit=json_text({}),
         customer_groups=empty,
         entities_addresses=empty,
         approval_group=empty,

@@ -22,6 +22,7 @@ MAX_PATH_LENGTH = 1_000
 MAX_DOCUMENT_DEPTH = 2 * MAX_DEPTH
 VERBS = ("add", "remove", "replace")
 FREE = "mixins"
+SCHEMAS = ["metadata", "mixins"]
 _ABSENT = object()
 
 Document = dict[str, Any]
@@ -40,7 +41,8 @@ def apply_patch(document: Document, body: object, *, protected: Collection[str])
     change. An operation of a JSON Patch may not name them; a merge patch may, as clients send back whole
     documents, but must leave them as they are. Below `/mixins`, whose shape is the clients' own, replace acts
     as add, and both make the objects that are missing on the way: the published example replaces an attribute
-    of a segment that has none. Raises FaultyPatch, and then nothing is applied.
+    of a segment that has none. To add the first of the schemas makes `/metadata/mixins` as well. Raises
+    FaultyPatch, and then nothing is applied.
     """
     if not isinstance(body, Mapping | list):
         raise FaultyPatch("A patch is a list of operations or an object to merge.")
@@ -89,6 +91,8 @@ def apply_operation(document: Document, operation: Mapping[str, Any], path: str)
         check_depth(plain["value"], MAX_DEPTH, path=path)
         if parents[:1] == [FREE] and makes_objects(document, parents):
             plain["op"] = "add"
+        elif parents == SCHEMAS and verb == "add":
+            makes_objects(document, parents)
     try:
         JsonPatch([plain]).apply(document, in_place=True)
     except (JsonPatchException, JsonPointerException) as fault:

@@ -12,7 +12,7 @@ import orjson
 
 from core.errors import InvalidInput
 from core.imports.files import UnreadableFile
-from core.text import trimmed
+from core.text import FREE_FIELD, trimmed
 
 REJECTED = "rejected"
 REJECT_COLUMNS = ("rejected.line", "rejected.reason", "rejected.message")
@@ -407,7 +407,9 @@ def completed(
     emptied = set(given.emptied)
     for name in given.names:
         *above, last = name.split(".")
-        value = None if name in emptied else member_at(body, name)
+        value = member_at(body, name)
+        if name in emptied and not (last == FREE_FIELD and value == {}):
+            value = None
         if value is None and member_at(stored, name) == "":
             continue  # an empty cell leaves an empty text as it is
         place = whole

@@ -214,6 +214,7 @@ def emptying_statement(kind: MergeSpec) -> str:
     """Return the statement that counts the parts of stored rows which would be emptied, by part."""
     differing = [
         f"WHEN part = '{name}' THEN stored.{name} IS DISTINCT FROM chosen.{name}"
+        + (f" AND nullif(stored.{name}, '{{}}') IS NOT NULL" if kind.target.columns[name] == "jsonb" else "")
         for name in kind.compared
         if name in kind.varying
     ]

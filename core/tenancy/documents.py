@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from core.errors import VersionConflict
 from core.tenancy.identifiers import UNREACHABLE_IDS, generate_id
+from core.timestamps import format_time
 
 
 class DocumentQuerySet(models.QuerySet):
@@ -28,17 +29,27 @@ class Document(models.Model):
     """A row with a version for optimistic locking, its instants, and free attributes (`mixins`).
 
     `version` grows by one with every write. `mixin_schemas` maps a mixin's name to the address of its
-    schema; both round-trip unchanged (`mixins` and `metadata.mixins` on the wire).
+    schema; both round-trip unchanged (`mixins` and `metadata.mixins` on the wire): NULL when not sent.
     """
 
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     modified_at = models.DateTimeField(default=timezone.now, editable=False)
-    mixins = models.JSONField(default=dict, blank=True)
-    mixin_schemas = models.JSONField(default=dict, blank=True)
+    mixins = models.JSONField(null=True, blank=True)
+    mixin_schemas = models.JSONField(null=True, blank=True)
 
     class Meta:
         abstract = True
+
+
+def metadata_of(row: Document) -> dict[str, Any]:
+    """Return the metadata of a document as clients read it, and as patches change it."""
+    metadata = {
+        "createdAt": format_time(row.created_at),
+        "modifiedAt": format_time(row.modified_at),
+        "version": row.version,
+    }
+    return metadata if row.mixin_schemas is None else {**metadata, "mixins": row.mixin_schemas}
 
 
 def check_version(row: models.Model, expected: int | None) -> None:

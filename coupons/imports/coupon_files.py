@@ -67,7 +67,7 @@ EXPORT = Export(
         alias=COUPONS.alias,
         fields={
             **{name: field for name, field in COUPONS.fields.items() if name not in NOT_EXPORTED},
-            "metadata": Nested({"mixins": Json("coupon.mixin_schemas")}),
+            "metadata": Nested({"mixins": Json("coupon.mixin_schemas", omit_empty=False)}),
         },
     ),
     order="coupon.id",

@@ -94,7 +94,7 @@ def is_reference(value: object) -> bool:
 
 MIXINS = {
     "mixins": Json("assignment.mixins", omit_empty=False),
-    "metadata": Nested({"mixins": Json("assignment.mixin_schemas")}),
+    "metadata": Nested({"mixins": Json("assignment.mixin_schemas", omit_empty=False)}),
 }
 
 MEMBERS_OF_SEGMENTS = ImportResource(

@@ -43,7 +43,6 @@ def values_of(details: Mapping[str, str]) -> dict[str, str]:
         "tenant_id": "%(tenant)s",
         "segment_id": "segment.id",
         **plain_values(details),
-        "mixin_schemas": "coalesce(given.mixin_schemas, '{}')",  # it is absent where only ids were read
         "created_at": "%(at)s",
         "modified_at": "%(at)s",
     }

@@ -9,7 +9,7 @@ from msgspec import inspect
 
 from core.bodies import Body, Translations
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
-from core.imports.stages import json_text
+from core.imports.stages import nullable_json
 from segments.bodies import BodyColumns
 
 STORED_AS = {
@@ -118,6 +118,5 @@ class StagedValues:
         """Return the values; `known` are those that the body does not say."""
         values = self.columns.values(body, **known)
         for index in self.jsonb:
-            if values[index] is not None:
-                values[index] = json_text(values[index])
+            values[index] = nullable_json(values[index])
         return values

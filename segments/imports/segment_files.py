@@ -56,7 +56,7 @@ SEGMENT_FILES = ImportResource(
             alias=SEGMENT.alias,
             fields={
                 **{name: field for name, field in SEGMENT.fields.items() if name != "metadata"},
-                "metadata": Nested({"mixins": Json("segment.mixin_schemas")}),
+                "metadata": Nested({"mixins": Json("segment.mixin_schemas", omit_empty=False)}),
             },
             joins=SEGMENT.joins,
         ),

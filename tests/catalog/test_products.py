@@ -117,7 +117,7 @@ def test_upsert_replaces_the_product_and_counts_its_version_on(tenant):
     assert not upsert_product(tenant_id=tenant.id, body=bare, at=LATER)
     product = Product.objects.get(tenant=tenant)
     assert (product.code, product.name, product.description) == ("oat", {"en": "Oat"}, {})
-    assert (product.details, product.mixins, product.mixin_schemas) == ({}, {}, {})
+    assert (product.details, product.mixins, product.mixin_schemas) == ({}, None, None)
     assert (product.version, product.created_at, product.modified_at) == (2, AT, LATER)
 
 

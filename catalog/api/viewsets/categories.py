@@ -28,8 +28,8 @@ from core.api.schema import operation
 from core.bodies import SearchBody
 from core.representation.representations import SortKey
 from core.sql.composition import Sql, equals
+from core.tenancy.documents import metadata_of
 from core.tenancy.identifiers import check_client_id
-from core.timestamps import format_time
 
 PUBLISH = query_parameter(
     "publish", "Plays no part, but must agree with `published` in the body when both are there.", type=bool
@@ -226,14 +226,10 @@ def category_document(category: Category) -> dict[str, Any]:
         "position": category.position,
         "published": category.is_published,
         "ownClassificationMixins": category.own_classification_mixins,
-        "mixins": category.mixins,
-        "metadata": {
-            "createdAt": format_time(category.created_at),
-            "modifiedAt": format_time(category.modified_at),
-            "version": category.version,
-            "mixins": category.mixin_schemas,
-        },
+        "metadata": metadata_of(category),
     }
+    if category.mixins is not None:
+        document["mixins"] = category.mixins
     if not category.is_root:
         document["parentId"] = category.parent.external_id
     return document

@@ -105,7 +105,7 @@ def test_an_empty_cell_empties_its_column_and_the_dry_run_says_so(ann, upsert, r
     ]
     assert upsert("customers", path).counts == {"changed": 2}
     ann.refresh_from_db()
-    assert (ann.company, ann.preferred_language, ann.mixins, ann.last_name) == ("", "en", {}, "Lee")
+    assert (ann.company, ann.preferred_language, ann.mixins, ann.last_name) == ("", "en", None, "Lee")
 
 
 def test_null_empties_and_absent_leaves_row_by_row(ann, upsert, write):

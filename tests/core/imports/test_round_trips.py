@@ -25,6 +25,7 @@ WINDOWS = st.tuples(
     st.none() | INSTANTS, st.none() | INSTANTS.map(lambda moment: moment.replace(year=2030, day=1))
 )
 DOCUMENTS = st.dictionaries(TEXTS, st.none() | HOSTILE | st.lists(HOSTILE, max_size=2), max_size=2)
+SCHEMAS = st.dictionaries(st.just("look"), st.just("https://example.com/look.json"))
 LISTS = st.lists(TEXTS, max_size=3, unique=True)
 
 
@@ -37,13 +38,14 @@ def shops(draw):
         "texts": [draw(TEXTS) for _ in range(6)],
         "names": [draw(TRANSLATIONS) for _ in range(4)],
         "lists": [draw(LISTS) for _ in range(3)],
-        "mixins": draw(DOCUMENTS),
+        "mixins": draw(st.none() | DOCUMENTS),
+        "schemas": draw(st.none() | SCHEMAS),
     }
 
 
 def make_shop(tenant, site, values) -> None:
     texts, names, windows = values["texts"], values["names"], values["windows"]
-    mixins = {"mixins": values["mixins"]}
+    mixins = {"mixins": values["mixins"], "mixin_schemas": values["schemas"]}
     customer = CustomerFactory(
         tenant=tenant, external_id="c", first_name=texts[0], company=texts[1], **mixins
     )
