@@ -11,3 +11,4 @@ class AccountsConfig(AppConfig):
         """Fill the registries of the packages below; the models are loaded by now."""
         import_module("accounts.journal")
         import_module("accounts.personal_data")
+        import_module("accounts.undo")

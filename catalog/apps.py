@@ -11,3 +11,4 @@ class CatalogConfig(AppConfig):
         """Fill the registries of the packages below; the models are loaded by now."""
         import_module("catalog.journal")
         import_module("catalog.personal_data")
+        import_module("catalog.undo")

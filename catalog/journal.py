@@ -38,7 +38,11 @@ def placed_in_tree(rows: Sql, tenant_id: int) -> Sql:
 
 CATEGORY = RecordedDocument(model=Category, object="category", derived=TREE, complete=placed_in_tree)
 CATEGORY_NUMBER = RecordedDocument(
-    model=CategoryNumber, object="category-number", external_id="it.value", owner="it.category_id"
+    model=CategoryNumber,
+    object="category-number",
+    external_id="it.value",
+    owner="it.category_id",
+    part_of="category",
 )
 PRODUCT = RecordedDocument(model=Product, object="product")
 CATEGORY_PRODUCTS = RecordedAssignments(

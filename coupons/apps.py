@@ -11,3 +11,4 @@ class CouponsConfig(AppConfig):
         """Fill the registries of the packages below; the models are loaded by now."""
         import_module("coupons.journal")
         import_module("coupons.personal_data")
+        import_module("coupons.undo")

@@ -12,3 +12,4 @@ class SegmentsConfig(AppConfig):
         import_module("segments.catalog_extensions")
         import_module("segments.journal")
         import_module("segments.personal_data")
+        import_module("segments.undo")

@@ -12,20 +12,30 @@ import orjson
 from django.db import models
 
 from accounts.identity.scopes import (
+    CATEGORY_MANAGE,
+    CATEGORY_PUBLISH,
     CATEGORY_READ_UNPUBLISHED,
+    CATEGORY_UNPUBLISH,
     CONTACT_READ,
+    COUPON_MANAGE,
     COUPON_READ,
     CUSTOMER_READ,
     LEGAL_ENTITY_READ,
+    PRODUCT_MANAGE,
+    PRODUCT_PUBLISH,
     PRODUCT_READ_UNPUBLISHED,
+    PRODUCT_UNPUBLISH,
+    SEGMENT_MANAGE,
     SEGMENT_READ,
     SITE_READ,
 )
 from core.journal.declarations import recorded
 from core.journal.lookups import holds
+from core.journal.undo.rules import undoable_condition
 from core.representation.fields import Boolean, Integer, Json, Nested, Text, Texts, Time
 from core.representation.representations import Representation
 from core.sql.composition import Sql, param, sql
+from core.sql.fetching import fetch_rows
 
 OF_SEGMENT = ("segment", "segment-customer", "segment-product", "segment-category")
 READERS = {
@@ -39,6 +49,18 @@ READERS = {
     SITE_READ: ("site",),
 }
 """What is shown of all changes, by the scope that reads it. Clients, keys and staff are for the admin."""
+WRITERS = {
+    SEGMENT_MANAGE: OF_SEGMENT,
+    COUPON_MANAGE: ("coupon",),
+    CATEGORY_MANAGE: ("category", "category-product"),
+    PRODUCT_MANAGE: ("product",),
+}
+"""What is taken back of all changes, by the scope that writes it."""
+PUBLISHERS = {
+    "category": {True: CATEGORY_PUBLISH, False: CATEGORY_UNPUBLISH},
+    "product": {True: PRODUCT_PUBLISH, False: PRODUCT_UNPUBLISH},
+}
+"""The scopes that an undo needs besides, when it publishes something or the opposite."""
 
 OWN_NAMES = {
     "external_id": "id",
@@ -164,6 +186,7 @@ CHANGE = Representation(
         "before": Json(shown_row("change.before")),
         "after": Json(shown_row("change.after")),
         "secrets": Texts("change.hidden"),
+        "undoable": Boolean(undoable_condition()),
     },
     documented={
         "id": {"description": "Later changes of the same thing have higher ids."},
@@ -194,6 +217,10 @@ CHANGE = Representation(
         },
         "after": {"description": "What it became: the fields that differ."},
         "secrets": {"description": "Secret fields that changed; their values are not kept."},
+        "undoable": {
+            "description": "Whether it can be taken back, at least for some rows. What followed from a"
+            " deletion, and parts of coupons and categories, are taken back with what they belong to."
+        },
     },
 )
 
@@ -236,3 +263,21 @@ def of_member(tenant_id: int, segments: Sql, customers: Sql, entities: Sql | Non
 def shown_objects(scopes: Sequence[str] | frozenset[str]) -> list[Any]:
     """Return what a caller with these scopes may read changes of."""
     return [name for scope, names in READERS.items() if scope in scopes for name in names]
+
+
+def scopes_to_undo(change_id: int, object_name: str) -> list[str]:
+    """Return the scopes that taking the change back needs, each of them."""
+    scopes = [scope for scope, names in WRITERS.items() if object_name in names]
+    if object_name in PUBLISHERS:
+        rows = fetch_rows(
+            sql(
+                "SELECT (before ->> 'is_published')::boolean, kind FROM journal_change WHERE id = {id}",
+                id=param(change_id),
+            )
+        )
+        scopes += [
+            PUBLISHERS[object_name][published]
+            for published, kind in rows
+            if published is not None and (published or kind == "updated")
+        ]
+    return scopes

@@ -58,6 +58,13 @@ record(
         owner_table="segments_segment",
         members={"segment-customer": "customer_id"},
         legal_entity="legal_entity_id",
+        refusals={
+            "the customer is no contact of the legal entity any more": (
+                "change.legal_entity_id IS NOT NULL AND NOT EXISTS (SELECT FROM accounts_contactassignment"
+                " AS contact WHERE contact.tenant_id = change.tenant_id AND contact.customer_id = member.key"
+                " AND contact.legal_entity_id = change.legal_entity_id)"
+            )
+        },
     ),
     revising(CATEGORY, ALWAYS),
     revising(CATEGORY_NUMBER, ALWAYS),

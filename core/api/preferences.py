@@ -32,6 +32,13 @@ def wants_strict(header: str) -> bool:
     return False
 
 
+def wants_async(header: str) -> bool:
+    """Say whether a Prefer header asks for work in the background, where an operation offers it."""
+    return any(
+        preference.partition(";")[0].strip().lower() == "respond-async" for preference in header.split(",")
+    )
+
+
 def known_fields(kind: Any) -> Known:
     """Return the fields that a declared body or document has; `[kind]` is a list of them."""
     if isinstance(kind, list):

@@ -57,12 +57,13 @@ class RecordedDocument(Recorded):
     """A model of which each changed row is one row of the journal.
 
     Expressions of SQL over the row `it` say the id that clients know (`external_id`), its tenant, and the key
-    of the document that it is a part of (`owner`).
+    of the document that it is a part of (`owner`), whose object is `part_of` where both are written together.
     """
 
     external_id: str = "it.external_id"
     tenant: str = "it.tenant_id"
     owner: str = "NULL::bigint"
+    part_of: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +72,15 @@ class RecordedAssignments(Recorded):
 
     `owner` and `member` are columns: the segment and its customer. `owner_table` is where the owner's wire id
     is found. `legal_entity` is a column, too, or absent. Several `members` divide the rows: each has a name
-    of its own, for the rows in which its column is set.
+    of its own, for the rows in which its column is set. `refusals` are reasons not to make a member again,
+    with conditions of SQL over `change` and `member.key`.
     """
 
     owner: str
     owner_table: str
     members: Mapping[str, str]
     legal_entity: str = ""
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def identity(self) -> list[str]:

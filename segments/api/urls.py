@@ -17,6 +17,8 @@ describe_argument("segment_id", "The segment's id.")
 describe_argument("customer_id", "The customer's number.")
 describe_argument("legal_entity_id", "The legal entity's id.")
 describe_argument("item_type", "PRODUCT or CATEGORY, in any case.", wire_name="type")
+describe_argument("change_id", "The id of the change, as a history shows it.")
+describe_argument("job_id", "The id of the job, as the undo of a large change returned it.")
 describe_argument("item_id", "The id of the product or category.")
 
 urlpatterns = [
@@ -28,6 +30,8 @@ urlpatterns = [
     route(f"{SEGMENTS}/items/category-trees", ItemAssignmentViewSet, get="category_trees"),
     route(SEGMENT, SegmentViewSet, get="retrieve", put="update", patch="partial_update", delete="destroy"),
     route("customer-segment/<tenant>/changes", ChangeViewSet, get="list"),
+    route("customer-segment/<tenant>/changes/<change_id>/undo", ChangeViewSet, post="undo"),
+    route("customer-segment/<tenant>/undo-jobs/<job_id>", ChangeViewSet, get="undo_job"),
     route(f"{SEGMENT}/history", ChangeViewSet, get="history"),
     route(CUSTOMERS, CustomerAssignmentViewSet, get="list"),
     route(f"{CUSTOMERS}/search", CustomerAssignmentViewSet, post="search"),

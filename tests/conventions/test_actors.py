@@ -47,8 +47,11 @@ UNRECORDED = {
     "customer/<tenant>/password/reset",
     "category/<tenant>/category-trees/<root_category_id>/rebuild",
 }
-# These take the token of an e-mail, or are anybody's: tests of their own.
-ELSEWHERE = {"customer/<tenant>/password/reset/update"}
+# These take the token of an e-mail, or have a source of their own: tests of their own.
+ELSEWHERE = {
+    "customer/<tenant>/password/reset/update",
+    "customer-segment/<tenant>/changes/<change_id>/undo",
+}
 
 
 @pytest.fixture

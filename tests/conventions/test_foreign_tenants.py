@@ -166,7 +166,7 @@ def test_the_foreign_tenant_itself_reads_all_of_it(
     globex = service_api(*SERVICE_SCOPES, tenant=other_tenant)
     silent = []
     for method, path, _ in operations(schema):
-        if method == "get" and "referral" not in path:
+        if method == "get" and "referral" not in path and "undo-jobs" not in path:
             name = "foreign-above" if "category-trees/" in path else "foreign"  # a tree is named by its root
             answer = globex.get(filled(path, "globex", name))
             if answer.status_code != 200 or answer.content == b"[]":

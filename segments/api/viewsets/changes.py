@@ -1,22 +1,37 @@
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
+import orjson
+from django.db import transaction
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.identity.scopes import SEGMENT_READ
+from accounts.identity.scopes import (
+    CATEGORY_MANAGE,
+    COUPON_MANAGE,
+    PRODUCT_MANAGE,
+    SEGMENT_MANAGE,
+    SEGMENT_READ,
+)
 from core.api import parameters
 from core.api.parameters import query_parameter
+from core.api.preferences import wants_async
 from core.api.schema import operation
-from core.errors import InvalidInput
+from core.background.models import Job
+from core.errors import InvalidInput, NotFound
+from core.journal.undo.changes import find_change
+from core.journal.undo.jobs import UNDO_CHANGE, enqueue_undo, job_as_json
+from core.journal.undo.plans import LARGEST_AT_ONCE, plan_undo, undo_change
 from core.representation.pages import KeyPartitions
 from core.representation.representations import SortKey
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.timestamps import parse_time
 from segments.api.viewsets.base import SegmentServiceViewSet
-from segments.changes import CHANGE, OF_SEGMENT, keys_ever, of_member, shown_objects
+from segments.changes import CHANGE, OF_SEGMENT, keys_ever, of_member, scopes_to_undo, shown_objects
 from segments.errors import SegmentNotFound
 
 READ = (SEGMENT_READ,)
@@ -44,6 +59,56 @@ DESCRIPTIONS = {
     "from": "Only changes since this instant.",
     "to": "Only changes up to this instant.",
 }
+WRITE = (SEGMENT_MANAGE, COUPON_MANAGE, CATEGORY_MANAGE, PRODUCT_MANAGE)
+COUNT = {"type": "integer", "minimum": 0}
+TEXT = {"type": "string"}
+UNDONE_FIELDS = {
+    "takenBackCount": {**COUNT, "description": "How many rows were taken back."},
+    "takenBack": {
+        "type": "array",
+        "description": "The same by what had changed and how.",
+        "items": {
+            "type": "object",
+            "properties": {"object": TEXT, "kind": TEXT, "count": COUNT},
+            "required": ["object", "kind", "count"],
+        },
+    },
+    "leftAloneCount": {**COUNT, "description": "How many rows were left alone, as they changed since."},
+    "leftAlone": {
+        "type": "array",
+        "description": "Up to 1,000 entries of what was left alone, with up to 100 ids of members each.",
+        "items": {
+            "type": "object",
+            "properties": {
+                "changeId": COUNT,
+                "object": {
+                    "type": "object",
+                    "properties": {"type": TEXT, "id": {"type": "string", "nullable": True}},
+                },
+                "reason": {**TEXT, "description": "Why, for people."},
+                "count": COUNT,
+                "members": {"type": "array", "items": TEXT},
+            },
+            "required": ["changeId", "object", "reason", "count"],
+        },
+    },
+}
+UNDONE = {"type": "object", "properties": UNDONE_FIELDS, "required": list(UNDONE_FIELDS)}
+JOB_FIELDS = {
+    "id": TEXT,
+    "state": {"type": "string", "enum": ["queued", "running", "done", "failed"]},
+    "changeId": {"type": "integer", "nullable": True},
+    "progress": {"type": "object", "description": "How many steps of how many are done."},
+    "error": {**TEXT, "description": "Why it failed; empty while it has not."},
+    **UNDONE_FIELDS,
+}
+UNDO_JOB = {"type": "object", "properties": JOB_FIELDS, "required": list(JOB_FIELDS)}
+
+
+class UndoJobNotFound(NotFound):
+    """There is no such job, or it takes nothing back."""
+
+    code = "undo_job_not_found"
 
 
 class ChangeViewSet(SegmentServiceViewSet):
@@ -114,6 +179,42 @@ class ChangeViewSet(SegmentServiceViewSet):
                 conditions.append(sql(condition, value=param(parse_time(value, field=name))))
         return self.page_response(CHANGE, conditions, order=LATEST_FIRST, parts=parts, keeps_plan=True)
 
+    @operation(
+        "POST-customer-segment-undo-change",
+        scopes=WRITE,
+        responses={200: UNDONE, 202: UNDO_JOB},
+    )
+    def undo(self, request: Request, tenant: str, change_id: str) -> HttpResponse:
+        """Take a change back.
+
+        The opposite is written, where the rows are still as the change left them; what has changed since is
+        listed and left alone. The undo is a change too, with the source `undo`, and can be taken
+        back. A deleted segment is restored with its members and items within 30 days. The token needs
+        the scope that writes what changed. What is large, or asked for with `Prefer: respond-async`, is taken
+        back in the background: the response is 202, and Location is where its progress is read.
+        """
+        change = find_change(number_in(change_id) or 0, self.caller.tenant.id)
+        for scope in scopes_to_undo(change.id, change.object):
+            self.require_scope(scope)
+        plan = plan_undo(change.id, tenant_id=self.caller.tenant.id, at=self.at)
+        if plan.rows > LARGEST_AT_ONCE or wants_async(self.header("Prefer")):
+            job = enqueue_undo(plan, at=self.at)
+            response = json_response(job_as_json(job), status=202)
+            response["Location"] = f"/customer-segment/{tenant}/undo-jobs/{job.pk}"
+            return response
+        with transaction.atomic():
+            undone = undo_change(plan, at=self.at)
+        return json_response(undone.as_json())
+
+    @operation("GET-customer-segment-retrieve-undo-job", scopes=WRITE, responses={200: UNDO_JOB})
+    def undo_job(self, request: Request, tenant: str, job_id: str) -> HttpResponse:
+        """Say how far the undo of a large change is."""
+        jobs = Job.objects.filter(tenant=self.caller.tenant.id, kind=UNDO_CHANGE)
+        job = jobs.filter(pk=number_in(job_id)).first()
+        if job is None:
+            raise UndoJobNotFound(resource_id=job_id)
+        return json_response(job_as_json(job))
+
     def keys_ever_of(self, table: str, object_name: str, external_id: str) -> Sql:
         return keys_ever(
             self.caller.tenant.id, table=Sql(table), object_name=object_name, external_id=external_id
@@ -141,3 +242,12 @@ class ChangeViewSet(SegmentServiceViewSet):
 def of_objects(names: Sequence[str]) -> KeyPartitions:
     """Return the partitions of changes by what changed."""
     return KeyPartitions("object", sql("unnest({names})", names=param(list(names), "text[]")))
+
+
+def number_in(text: str) -> int | None:
+    """Return the number that an address names; None for what is no key."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def json_response(document: Any, status: int = 200) -> HttpResponse:
+    return HttpResponse(orjson.dumps(document), status=status, content_type="application/json")

@@ -83,6 +83,13 @@ def send(example: Example, method: str, path: str, saved: dict[str, str]) -> tup
     return shown, answer
 
 
+def member_of(document: Any, path: str) -> str:
+    """Return a member of an answer: `access_token`, or `0.id` of the first entry of a list."""
+    for name in path.split("."):
+        document = document[int(name)] if isinstance(document, list) else document[name]
+    return str(document)
+
+
 def shortened_body(body: Any) -> Any:
     """Return a body of a request: tokens are cut, nothing else."""
     if isinstance(body, dict) and "token" in body:
@@ -110,7 +117,7 @@ def answers(
             answered[example.operation], answer = send(example, method, path, saved)
         assert answer.status_code < 400 or example.operation in NO_PROVIDER, (example, answer.content)
         for name, member in example.saves.items():
-            saved[name] = answer.json()[member]
+            saved[name] = member_of(answer.json(), member)
         if mail.outbox:
             saved["reset"] = re.search(r"\S{60,}", mail.outbox[-1].body)[0]
     if os.environ.get("RECORD_EXAMPLES"):

@@ -1,0 +1,70 @@
+from argparse import ArgumentParser
+from functools import partial
+from typing import Any, NoReturn
+
+import orjson
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
+from django.utils import timezone
+
+from core.errors import DomainError
+from core.journal.undo.changes import Undone
+from core.journal.undo.plans import UndoPlan, plan_undo, undo_change
+from core.unavailability import failure_in_words
+
+SHOWN = 100
+
+
+class Command(BaseCommand):
+    """Takes one change back. Exit status: 0 all of it, 1 some of it, 2 nothing."""
+
+    help = (
+        "Take a change back that the journal recorded: the opposite is written, where the rows are still as"
+        " that change left them. What has changed since is listed and left alone. The undo is a change too,"
+        " with the source 'undo <id>', and can be taken back. Ids are shown by the histories."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("change", type=int, help="the id of the change, as a history shows it")
+        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+        parser.add_argument("--json", action="store_true", help="answer with one JSON object")
+
+    def handle(self, *, change: int, dry_run: bool, **options: Any) -> None:
+        at = timezone.now()
+        try:
+            plan = plan_undo(change, tenant_id=None, at=at)
+            undone = undo_change(plan, at=at, dry_run=dry_run, report=partial(self._report, plan.steps))
+        except DomainError as error:
+            self._fail(error.code, error.message, as_json=options["json"])
+        except OperationalError as error:
+            self._fail("server_failed", failure_in_words(error), as_json=options["json"])
+        if options["json"]:
+            self.stdout.write(orjson.dumps({"change": plan.change.id, **undone.as_json()}).decode())
+        else:
+            self.stdout.write(in_words(plan, undone, dry_run=dry_run))
+        if undone.left_alone:
+            raise SystemExit(1 if undone.total else 2)
+
+    def _report(self, steps: int, number: int) -> None:
+        if steps > 1:
+            self.stderr.write(f"Step {number:,} of {steps:,} is done.")
+
+    def _fail(self, code: str, message: str, *, as_json: bool) -> NoReturn:
+        if as_json:
+            self.stdout.write(orjson.dumps({"error": code, "message": message}).decode())
+        raise CommandError(message, returncode=2)
+
+
+def in_words(plan: UndoPlan, undone: Undone, *, dry_run: bool) -> str:
+    verb = "would be taken back" if dry_run else "taken back"
+    lines = [f"Change {plan.change.id}: {undone.total:,} rows {verb}, {undone.total_left:,} left alone."]
+    lines += [
+        f"  {count:,} {name} that were {kind}" for (name, kind), count in sorted(undone.taken_back.items())
+    ]
+    for entry in undone.left_alone[:SHOWN]:
+        name = entry["object"]
+        named = ", ".join(entry.get("members", ())) or name["id"] or f"change {entry['changeId']}"
+        lines.append(f"  left alone: {name['type']} {named} ({entry['count']:,}): {entry['reason']}")
+    if len(undone.left_alone) > SHOWN:
+        lines.append(f"  and {len(undone.left_alone) - SHOWN:,} more; --json lists all of them")
+    return "\n".join(lines)

@@ -1,0 +1,68 @@
+"""Taking back in the background: one change that wrote many rows, slice by slice."""
+
+from datetime import datetime
+from typing import Any
+
+from core.actors import Actor, ActorType, acting_as, current_actor
+from core.background.jobs import JobKind, enqueue_job, register_job_kind
+from core.background.models import Job
+from core.journal.undo.changes import Undone
+from core.journal.undo.plans import UndoPlan, plan_undo
+
+UNDO_CHANGE = "undo-change"
+
+
+def enqueue_undo(plan: UndoPlan, *, at: datetime) -> Job:
+    """Have a worker take the change back, as whoever acts now."""
+    return enqueue_job(
+        UNDO_CHANGE,
+        tenant_id=plan.change.tenant_id,
+        arguments={"change": plan.change.id, "actor": actor_as_json()},
+        requested_by=requested_by(),
+        at=at,
+    )
+
+
+def actor_as_json() -> list[str]:
+    actor = current_actor()
+    return [actor.type, actor.id, actor.name] if actor else []
+
+
+def requested_by() -> str:
+    actor = current_actor()
+    return f"{actor.type} {actor.name or actor.id}" if actor else ""
+
+
+def actor_of(job: Job, source_type: str, source_id: str) -> Actor | None:
+    """Return who asked for the job, and on what occasion its changes are made."""
+    if not job.arguments.get("actor"):
+        return None
+    kind, name, title = job.arguments["actor"]
+    return Actor(ActorType(kind), name, title, source_type, source_id)
+
+
+def run_undo(job: Job, at: datetime) -> bool:
+    """Take one slice back."""
+    number: int = job.progress.get("steps", 0)
+    undone = Undone.from_json(job.result)
+    plan = plan_undo(job.arguments["change"], tenant_id=job.tenant_id, at=job.created_at)
+    with acting_as(actor_of(job, "undo", str(plan.change.id))):
+        plan.run_step(number, at, undone)
+    job.progress = {"steps": number + 1, "ofSteps": plan.steps}
+    job.result = undone.as_json()
+    return number + 1 < plan.steps
+
+
+def job_as_json(job: Job) -> dict[str, Any]:
+    """Return what clients read of a job that takes something back."""
+    return {
+        "id": str(job.pk),
+        "state": job.state,
+        "changeId": job.arguments.get("change"),
+        "progress": job.progress,
+        "error": job.error,
+        **Undone.from_json(job.result).as_json(),
+    }
+
+
+register_job_kind(JobKind(UNDO_CHANGE, run_undo))

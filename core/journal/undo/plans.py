@@ -1,0 +1,175 @@
+"""Taking changes back: the opposite is written, where rows are still as a change left them.
+
+A change of members or items is what one statement did to one owner. A change of a document goes with what the
+same transaction did to its parts, and its deletion with all that followed from it; apps register what else
+belongs to it and how it is written (`UndoRule`). What an undo does is recorded as a change with the source
+`undo <id>`, so it can be taken back itself.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from django.db import transaction
+
+from core.actors import with_source
+from core.journal.declarations import RecordedAssignments, recorded_as
+from core.journal.undo.changes import COLUMNS, ChangeRow, Undone, find_change, statement_of
+from core.journal.undo.documents import undo_documents
+from core.journal.undo.followers import followers_of
+from core.journal.undo.members import undo_members
+from core.journal.undo.rules import is_part, refuse_impossible, rule_of, undoable_objects
+from core.sql.composition import param, sql
+from core.sql.fetching import fetch_rows
+
+LARGEST_AT_ONCE = 20_000  # rows; what is larger is taken back slice by slice
+DOCUMENTS_AT_ONCE = 500
+
+
+def undo_batch(changes: Sequence[ChangeRow], at: datetime, undone: Undone) -> list[ChangeRow]:
+    """Take back changes of one object and kind; return what else is to be taken back with them.
+
+    Parts of documents are taken back here; members and items, which may be many, are returned.
+    """
+    if isinstance(recorded_as(changes[0].object), RecordedAssignments):
+        for change in changes:
+            undo_members(change, at, undone)
+        return []
+    rule = rule_of(changes[0].object)
+    if rule.prepare:
+        rule.prepare(changes[0].tenant_id, changes)
+    accepted = undo_documents(changes, at, undone)
+    if rule.finish and accepted:
+        rule.finish(accepted)
+    later = []
+    followers = [follower for change in accepted for follower in followers_of(change)]
+    for (name, _), group in groupby(followers, key=lambda one: (one.object, one.kind)):
+        if isinstance(recorded_as(name), RecordedAssignments):
+            later += group
+        else:
+            undo_documents(list(group), at, undone)
+    return later
+
+
+def steps_of(change: ChangeRow) -> tuple[list[list[ChangeRow]], list[ChangeRow]]:
+    """Return the changes of documents, in the order in which they are taken back, and those of members."""
+    if isinstance(recorded_as(change.object), RecordedAssignments):
+        return [], statement_of(change)
+    companions = rule_of(change.object).companions(change)
+    same = [change, *(one for one in companions if one.kind == change.kind and one.kind == "deleted")]
+    others = [one for one in companions if one not in same]
+    batches = [same, others] if others else [same]
+    members = [
+        follower
+        for main in same
+        for follower in followers_of(main)
+        if isinstance(recorded_as(follower.object), RecordedAssignments)
+    ]
+    return batches, members
+
+
+def slices_of(members: Iterable[ChangeRow]) -> Iterator[list[ChangeRow]]:
+    """Divide changes of members into slices of some 20,000 rows."""
+    size, part = 0, []
+    for change in members:
+        if part and size + change.count > LARGEST_AT_ONCE:
+            yield part
+            size, part = 0, []
+        part.append(change)
+        size += change.count
+    if part:
+        yield part
+
+
+@dataclass
+class UndoPlan:
+    """A change that is to be taken back, in slices that are one transaction each."""
+
+    change: ChangeRow
+    documents: list[list[ChangeRow]]
+    slices: list[list[ChangeRow]]
+
+    @property
+    def rows(self) -> int:
+        members = sum(change.count for part in self.slices for change in part)
+        return members + sum(map(len, self.documents))
+
+    @property
+    def steps(self) -> int:
+        return max(1, len(self.slices) if not self.documents else len(self.slices) + 1)
+
+    def run_step(self, number: int, at: datetime, undone: Undone) -> None:
+        """Do the slice of this number: documents come first, then members and items."""
+        first = 1 if self.documents else 0
+        if number < first:
+            for batch in self.documents:
+                undo_batch(batch, at, undone)
+            return
+        for change in self.slices[number - first]:
+            undo_members(change, at, undone)
+
+
+def plan_undo(change_id: int, *, tenant_id: int | None, at: datetime) -> UndoPlan:
+    """Return how the change is taken back; raise ChangeNotFound or NotUndoable."""
+    change = find_change(change_id, tenant_id)
+    refuse_impossible(change, at)
+    documents, members = steps_of(change)
+    return UndoPlan(change, documents, list(slices_of(members)))
+
+
+def undo_change(
+    plan: UndoPlan,
+    *,
+    at: datetime,
+    dry_run: bool = False,
+    report: Callable[[int], None] = lambda number: None,
+) -> Undone:
+    """Take the change back and return what came of it; a dry run writes nothing.
+
+    Each step is a transaction, after which `report` gets its number; done again, it goes on where it ended.
+    """
+    undone = Undone()
+    with with_source("undo", str(plan.change.id)):
+        if dry_run:
+            with transaction.atomic():
+                for number in range(plan.steps):
+                    plan.run_step(number, at, undone)
+                transaction.set_rollback(True)
+            return undone
+        for number in range(plan.steps):
+            with transaction.atomic():
+                plan.run_step(number, at, undone)
+            report(number + 1)
+    return undone
+
+
+def undo_slice_of_source(
+    *, tenant_id: int, source_type: str, source_id: str, below: int | None, at: datetime, undone: Undone
+) -> int | None:
+    """Take back the latest changes of a source, such as an import, that are older than `below`.
+
+    Returns where the next slice ends; None when nothing is left. Call it in a transaction. What followed from
+    a deletion, and parts of documents, are taken back with what they belong to.
+    """
+    taken = sorted(name for name in undoable_objects() if not is_part(name))
+    rows = fetch_rows(
+        sql(
+            "SELECT {columns} FROM journal_change AS change WHERE change.source_type = {type}"
+            " AND change.source_id = {id} AND change.tenant_id = {tenant} AND change.id < {below}"
+            " AND NOT change.is_cascade AND change.object = ANY({objects}) ORDER BY change.id DESC"
+            " LIMIT {most}",
+            columns=COLUMNS,
+            type=param(source_type),
+            id=param(source_id),
+            tenant=param(tenant_id),
+            below=param(2**63 - 1 if below is None else below),
+            objects=param(taken, "text[]"),
+            most=param(DOCUMENTS_AT_ONCE),
+        )
+    )
+    changes = next(slices_of(ChangeRow(*row) for row in rows), [])
+    for _, group in groupby(changes, key=lambda one: (one.tx, one.object, one.kind)):
+        for change in undo_batch(list(group), at, undone):
+            undo_members(change, at, undone)
+    return changes[-1].id if changes else None
