@@ -1,5 +1,6 @@
 """How changes of coupons and redemptions are taken back."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from core.journal.undo.changes import ChangeRow
@@ -21,13 +22,17 @@ def lock_coupons(tenant_id: int, changes: Sequence[ChangeRow]) -> None:
 
 
 def count_redemptions(changes: Sequence[ChangeRow]) -> None:
-    """Count the uses of the coupons anew."""
+    """Count uses that are gone, or are there again, in their coupons."""
+    signs = {"created": -1, "updated": 0, "deleted": 1}
+    uses: Counter[int | None] = Counter()
+    for change in changes:
+        uses[change.owner_key] += signs[change.kind]
     execute(
         sql(
-            "UPDATE coupons_coupon SET redemption_count = ("
-            "SELECT count(*) FROM coupons_redemption AS one WHERE one.coupon_id = coupons_coupon.id"
-            ") WHERE id = ANY({keys})",
-            keys=param([change.owner_key for change in changes], "bigint[]"),
+            "UPDATE coupons_coupon SET redemption_count = redemption_count + given.uses"
+            " FROM unnest({keys}, {uses}) AS given (id, uses) WHERE coupons_coupon.id = given.id",
+            keys=param(list(uses), "bigint[]"),
+            uses=param(list(uses.values()), "integer[]"),
         )
     )
 

@@ -73,5 +73,4 @@ PRODUCTS_IN_CATEGORIES = ImportResource(
     ),
     modes=(Mode.UPSERT, Mode.INSERT, Mode.REPLACE, Mode.DELETE),
     part_size=1_000_000,
-    is_undoable=True,
 )

@@ -182,7 +182,7 @@ class BackgroundWorker:
             return False
         if job.attempts >= MOST_ATTEMPTS:
             job.error = job.error or "The worker ended each time it tried."
-            self._end_job(job, JobState.FAILED)
+            end_job(job, JobState.FAILED)
             logger.error("%s failed after %d attempts: %s", job, job.attempts, job.error)
             return True
         job.state = JobState.RUNNING
@@ -192,11 +192,11 @@ class BackgroundWorker:
         job.save(update_fields=["state", "started_at", "attempts", "due_at"])
         try:
             with transaction.atomic():
-                self._run_slice(job, at)
+                run_slice(job, at)
         except DomainError as refused:
             job.refresh_from_db()
             job.error = in_one_line(refused)
-            self._end_job(job, JobState.FAILED)
+            end_job(job, JobState.FAILED)
             self.summary.failures += 1
         except Exception as error:  # noqa: BLE001 -- whatever fails in one job, the others go on
             self._note_failure(str(job), backoff(job.attempts), error)
@@ -204,19 +204,6 @@ class BackgroundWorker:
         else:
             self.summary.count(due.name)
         return True
-
-    def _run_slice(self, job: Job, at: datetime) -> None:
-        has_more = registered_job_kinds()[job.kind].run(job, at)
-        job.attempts, job.error, job.due_at = 0, "", at
-        if has_more:
-            job.save(update_fields=["attempts", "error", "due_at", "progress", "result"])
-        else:
-            self._end_job(job, JobState.DONE)
-
-    def _end_job(self, job: Job, state: JobState) -> None:
-        job.state = state
-        job.finished_at = timezone.now()
-        job.save(update_fields=["state", "finished_at", "error", "attempts", "progress", "result"])
 
     def _note_failure(self, what: str, delay: timedelta, error: Exception) -> None:
         self.summary.failures += 1
@@ -269,6 +256,22 @@ class BackgroundWorker:
         end = time.monotonic() + seconds
         while not self.is_stopping and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, STEP))
+
+
+def run_slice(job: Job, at: datetime) -> None:
+    """Do one slice of the job and store how far it is. Call it in a transaction, while the job is held."""
+    has_more = registered_job_kinds()[job.kind].run(job, at)
+    job.attempts, job.error, job.due_at = 0, "", at
+    if has_more:
+        job.save(update_fields=["attempts", "error", "due_at", "progress", "result"])
+    else:
+        end_job(job, JobState.DONE)
+
+
+def end_job(job: Job, state: JobState) -> None:
+    job.state = state
+    job.finished_at = timezone.now()
+    job.save(update_fields=["state", "finished_at", "error", "attempts", "progress", "result"])
 
 
 @contextmanager

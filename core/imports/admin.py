@@ -14,8 +14,8 @@ COUNTS = ("rows", "created", "changed", "unchanged", "repeated", "removed", "ref
 @admin.register(ImportRun)
 class ImportRunAdmin(ReadOnlyAdmin):
     explanation = (
-        "Files that were imported by command. What was stopped goes on with --resume; imports of assignments"
-        " are undone by undo_import."
+        "Files that were imported by command. What was stopped goes on with --resume; undo_import"
+        " undoes an import of any kind."
     )
     empty_state = "Imports are started on the server: see docs/bulk-upserts.md."
     list_display = (

@@ -112,7 +112,6 @@ class ImportResource:
     writer: Writer
     export: Export
     modes: tuple[Mode, ...] = (Mode.UPSERT, Mode.INSERT, Mode.DELETE)
-    is_undoable: bool = False
     plans_whole_file: bool = False
     unique: UniqueValues | None = None
     is_updated_by_columns: bool = True

@@ -16,7 +16,6 @@ from psycopg.errors import QueryCanceled
 
 from core.actors import with_source
 from core.errors import DomainError
-from core.imports.changes import note_changes
 from core.imports.exporting import stored_document
 from core.imports.files import UnreadableFile, UnwritableFile
 from core.imports.handovers import lines_to_apply_together
@@ -285,7 +284,7 @@ class ImportRunner:
         return refuse
 
     def _batch(self, records: Iterator[Record], *, refuse: Callable[[Refusal], None], dry_run: bool) -> Batch:
-        order, run = self.order, self.report.run
+        order = self.order
         counts_stored = order.mode in REMOVING_MODES and not self.removals_are_judged
         return Batch(
             records=records,
@@ -298,7 +297,6 @@ class ImportRunner:
             refuse=refuse,
             unread=self._note_unknown_key,
             count_stored=partial(count_stored, order.kind.export, order.tenant) if counts_stored else None,
-            written=partial(note_changes, run) if run and order.kind.is_undoable else None,
             together=len(self.ahead),
             stored=partial(stored_document, order.kind.export, order.tenant),
         )

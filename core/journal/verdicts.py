@@ -15,7 +15,7 @@ from core.sql.composition import identifier
 from core.tenancy.foreign_keys import SameTenantReference
 
 UNCOMPARED = "ARRAY['version', 'modified_at']"
-AGAIN = "it exists again"
+AGAIN = "it was made anew since"
 GONE = "it was deleted since"
 CHANGED = "it was changed since"
 NOT_KEPT = "the history does not keep its secrets"
@@ -34,7 +34,7 @@ def document_refusal(one: RecordedDocument) -> str:
         f" to_jsonb(jsonb_populate_record(present, later.before)) <> to_jsonb(present)) THEN '{CHANGED}'",
         *(
             f"WHEN change.kind <> 'created' AND {is_missing(parent, former_reference(column))}"
-            f" THEN 'the {noun_of(parent)} does not exist any more'"
+            f" THEN 'the {noun_of(parent)} was deleted since'"
             for column, parent in required_references(one)
         ),
         *(
@@ -75,15 +75,15 @@ def member_verdicts(one: RecordedAssignments, object_name: str, members: str) ->
         f"WHEN change.kind <> 'deleted' AND later.key IS NOT NULL AND (later.kind = 'created'"
         f" OR to_jsonb({formerly}) {compared} <> to_jsonb(present) {compared}) THEN '{CHANGED}'",
         f"WHEN change.kind = 'deleted' AND {is_missing(owner, 'change.key')}"
-        f" THEN 'the {noun_of(owner)} does not exist any more'",
+        f" THEN 'the {noun_of(owner)} was deleted since'",
         f"WHEN change.kind = 'deleted' AND {is_missing(target, 'member.key')}"
-        f" THEN 'the {noun_of(target)} does not exist any more'",
+        f" THEN 'the {noun_of(target)} was deleted since'",
     ]
     if one.legal_entity:
         company = parent_of(one, one.legal_entity)
         cases.append(
             f"WHEN change.kind = 'deleted' AND {is_missing(company, 'change.legal_entity_id')}"
-            f" THEN 'the {noun_of(company)} does not exist any more'"
+            f" THEN 'the {noun_of(company)} was deleted since'"
         )
     cases += [
         f"WHEN change.kind = 'deleted' AND {condition} THEN '{reason}'"

@@ -137,7 +137,6 @@ MEMBERS_OF_SEGMENTS = ImportResource(
     ),
     modes=ASSIGNMENT_MODES,
     part_size=1_000_000,
-    is_undoable=True,
 )
 
 ITEMS_OF_SEGMENTS = ImportResource(
@@ -180,5 +179,4 @@ ITEMS_OF_SEGMENTS = ImportResource(
     ),
     modes=ASSIGNMENT_MODES,
     part_size=1_000_000,
-    is_undoable=True,
 )

@@ -202,3 +202,13 @@ def test_import_takes_a_constant_number_of_statements(shop, size, django_assert_
     with django_assert_num_queries(8):
         import_redemptions(tenant_id=shop.pk, rows=rows)
     assert counters()["A"] == size
+
+
+@pytest.mark.usefixtures("real_time")
+def test_an_import_is_undone_and_its_uses_are_not_counted_any_more(run):
+    run(f"{HEADER}R1,A,C1,,O1,10,EUR,1,EUR,2023-04-02T17:18:53.701Z\n")
+    assert counters() == {"A": 1, "B": 5}
+    answer = run_command("undo_import", ImportRun.objects.get().pk, "--json")
+    assert (answer.status, answer.json["deleted"]) == (0, 1)
+    assert counters() == {"A": 0, "B": 5}
+    assert not Redemption.objects.exists()

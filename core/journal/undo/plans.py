@@ -157,7 +157,8 @@ def undo_slice_of_source(
         sql(
             "SELECT {columns} FROM journal_change AS change WHERE change.source_type = {type}"
             " AND change.source_id = {id} AND change.tenant_id = {tenant} AND change.id < {below}"
-            " AND NOT change.is_cascade AND change.object = ANY({objects}) ORDER BY change.id DESC"
+            " AND NOT change.is_cascade AND change.object = ANY({objects})"
+            " AND change.external_id IS DISTINCT FROM '/' ORDER BY change.id DESC"
             " LIMIT {most}",
             columns=COLUMNS,
             type=param(source_type),

@@ -78,6 +78,47 @@ def test_a_whole_shop_moves_to_another_tenant_by_its_files(full_shop, run, tmp_p
     assert Tenant.objects.count() == 2
 
 
+@pytest.mark.usefixtures("real_time")
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_what_an_import_made_is_undone(full_shop, run, tmp_path, kind):
+    """And what it did can be done again. The kinds before it are there, those after it are not."""
+    other = TenantFactory(name="globex")
+    SiteFactory(tenant=other, code="main", is_default=True)
+    for each in KINDS[: KINDS.index(kind) + 1]:
+        run(f"export_{each.name}", tmp_path / f"{each.name}.csv", "--tenant", "acme")
+        answer = run(f"upsert_{each.name}", tmp_path / f"{each.name}.csv", "--tenant", "globex", "--json")
+    rows = MODELS[kind.name].objects.filter(tenant=other)
+    assert rows.count() == answer.json["created"] > 0
+    undone = run("undo_import", ImportRun.objects.latest("id").pk, "--json").json
+    assert (undone["deleted"], undone["kept"], rows.count()) == (answer.json["created"], [], 0)
+    assert ImportRun.objects.latest("id").state == "undone"
+    again = run(f"upsert_{kind.name}", tmp_path / f"{kind.name}.csv", "--tenant", "globex", "--json")
+    assert again.json["created"] == answer.json["created"]
+
+
+@pytest.mark.usefixtures("real_time")
+@pytest.mark.parametrize(
+    ("kind", "column", "value"),
+    [
+        ("customers", "firstName", "Changed"),
+        ("products", "code", "changed"),
+        ("segments", "status", "INACTIVE"),
+        ("categories", "position", "7"),
+        ("coupons", "name", "Changed"),
+    ],
+)
+def test_what_an_import_changed_is_restored(full_shop, upsert, run, write, kind, column, value):
+    rows = MODELS[kind].objects.filter(tenant=full_shop.tenant).order_by("pk")
+    derived = {"version", "modified_at"}
+    before = [{name: it for name, it in row.items() if name not in derived} for row in rows.values()]
+    key = "code" if kind == "coupons" else "id"
+    id_of = "code" if kind == "coupons" else "external_id"
+    name = rows.exclude(**{id_of: "/"}).values_list(id_of, flat=True).first()
+    assert upsert(kind, write("rows.csv", f"{key},{column}", f"{name},{value}")).counts == {"changed": 1}
+    assert run("undo_import", ImportRun.objects.latest("id").pk, "--json").json["restored"] == 1
+    assert [{n: it for n, it in row.items() if n not in derived} for row in rows.values()] == before
+
+
 def test_an_export_holds_rows_of_one_tenant_alone(shop, run, tmp_path, other_tenant):
     CustomerFactory(tenant=other_tenant, external_id="theirs")
     path = tmp_path / "rows.csv.gz"

@@ -129,7 +129,7 @@ def test_a_deleted_segment_is_restored_with_members_items_and_coupons(api, tenan
     assert ItemAssignment.objects.filter(segment=restored).count() == 2
     assert ItemAssignment.objects.get(category=category).includes_subcategories
     assert CouponSegment.objects.get(coupon=coupon).segment_id == gold.pk
-    assert reasons(undone) == ["the customer does not exist any more"]
+    assert reasons(undone) == ["the customer was deleted since"]
     undo(last("segment", "created"))
 
 

@@ -6,29 +6,35 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 from django.utils import timezone
 
-from core.actors import with_source
 from core.errors import DomainError, NotFound
 from core.imports.commands import ALL_APPLIED, NOTHING_DONE, SOME_REFUSED
 from core.imports.models import ImportRun
-from core.imports.resources import registered_resources
-from core.imports.undo import NotUndoable, Undone, undo_import
+from core.imports.undo import undo_import
+from core.journal.undo.changes import Undone
 from core.unavailability import failure_in_words
 
 ROWS_IN_WORDS = 100
+REPORTED_FROM = 20_000  # rows
 
 
 class Command(BaseCommand):
-    """Puts back what an import of assignments did. Exit status: 0 all of it, 1 some of it, 2 nothing."""
+    """Puts back what an import did. Exit status: 0 all of it, 1 some of it, 2 nothing."""
 
-    help = "Undo an import of assignments, as far as nobody else has changed the rows since."
+    help = (
+        "Undo an import of any kind, as far as nobody else has changed the rows since. It is done in batches;"
+        " stopped or killed, it goes on when it is started again, or when a background worker finds it."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("run", type=int, help="the import's number, as the import and the admin tell it")
+        parser.add_argument("run", type=int, help="the import's number, as the import and the admin show it")
         parser.add_argument("--json", action="store_true", help="answer with one JSON object")
 
     def handle(self, *, run: int, **options: Any) -> None:
         try:
-            undone = self._undo(run)
+            stored = ImportRun.objects.filter(pk=run).first()
+            if stored is None:
+                raise NotFound(f"There is no import {run}.")
+            undone = undo_import(run=stored, clock=timezone.now, report=self._report)
         except DomainError as error:
             self._fail(error.code, error.message, as_json=options["json"])
         except OperationalError as error:
@@ -38,15 +44,9 @@ class Command(BaseCommand):
         if status != ALL_APPLIED:
             raise SystemExit(status)
 
-    def _undo(self, number: int) -> Undone:
-        run = ImportRun.objects.filter(pk=number).first()
-        if run is None:
-            raise NotFound(f"There is no import {number}.")
-        kind = registered_resources().get(run.kind)
-        if kind is None or not kind.is_undoable:
-            raise NotUndoable(f"Import {number} is of {run.kind}; only assignments can be undone.")
-        with with_source("undo-import", str(run.pk)):
-            return undo_import(run=run, kind=kind, at=timezone.now())
+    def _report(self, undone: Undone) -> None:
+        if undone.total >= REPORTED_FROM:
+            self.stderr.write(f"{undone.total:,} rows are taken back, {undone.total_left:,} left alone.")
 
     def _fail(self, code: str, message: str, *, as_json: bool) -> NoReturn:
         if as_json:
@@ -55,35 +55,47 @@ class Command(BaseCommand):
 
 
 def exit_status(undone: Undone) -> int:
-    if not undone.kept:
+    if not undone.total_left:
         return ALL_APPLIED
-    return SOME_REFUSED if undone.deleted or undone.restored or undone.made_again else NOTHING_DONE
+    return SOME_REFUSED if undone.total else NOTHING_DONE
+
+
+def counts(undone: Undone) -> tuple[int, int, int]:
+    """Return how many rows were deleted, restored and made again."""
+    by_kind = dict.fromkeys(("created", "updated", "deleted"), 0)
+    for (_, kind), count in undone.taken_back.items():
+        by_kind[kind] += count
+    return by_kind["created"], by_kind["updated"], by_kind["deleted"]
 
 
 def in_json(run: int, undone: Undone) -> str:
+    deleted, restored, made_again = counts(undone)
     return orjson.dumps(
         {
             "run": run,
-            "deleted": undone.deleted,
-            "restored": undone.restored,
-            "madeAgain": undone.made_again,
-            "kept": [
-                {"row": orjson.loads(row.document or "null"), "key": row.row_id, "reason": row.reason}
-                for row in undone.kept
-            ],
+            "deleted": deleted,
+            "restored": restored,
+            "madeAgain": made_again,
+            "keptCount": undone.total_left,
+            "kept": undone.left_alone,
         }
     ).decode()
 
 
 def in_words(run: int, undone: Undone) -> str:
+    deleted, restored, made_again = counts(undone)
     lines = [
-        f"Import {run} is undone: {undone.deleted:,} rows that it created are deleted,"
-        f" {undone.restored:,} are as they were before, {undone.made_again:,} that it removed are back."
+        f"Import {run} is undone: {deleted:,} rows that it created are deleted,"
+        f" {restored:,} are as they were before, {made_again:,} that it removed are back."
     ]
-    if undone.kept:
-        lines.append(f"{len(undone.kept):,} rows could not be put back:")
-        shown = undone.kept[:ROWS_IN_WORDS]
-        lines += [f"  {row.document or f'row {row.row_id}'}: {row.reason}" for row in shown]
-        if len(undone.kept) > len(shown):
-            lines.append(f"  and {len(undone.kept) - len(shown):,} more")
+    if undone.total_left:
+        lines.append(f"{undone.total_left:,} rows could not be put back:")
+        named = [
+            (f"{entry['object']['type']} {entry['object']['id']}{name and f': {name}'}", entry["reason"])
+            for entry in undone.left_alone
+            for name in entry.get("members", [""]) or [f"{entry['count']:,} rows"]
+        ]
+        lines += [f"  {row}: {reason}" for row, reason in named[:ROWS_IN_WORDS]]
+        if undone.total_left > min(len(named), ROWS_IN_WORDS):
+            lines.append(f"  and {undone.total_left - min(len(named), ROWS_IN_WORDS):,} more")
     return "\n".join(lines)
