@@ -209,8 +209,6 @@ SEGMENTS = [
     Example("DELETE-customer-segment-remove-items-bulk", ITEM, body=[PRODUCT]),
     Example("GET-customer-segment-retrieve-segments-items", query={"customerId": HOUSEHOLD, **PAGE}),
     Example("GET-customer-segment-retrieve-category-trees", query={"customerId": HOUSEHOLD}),
-    Example("GET-customer-segment-retrieve-history", SEGMENT, query=PAGE),
-    Example("GET-customer-segment-retrieve-changes", query=PAGE),
     Example(
         "POST-customer-segment-check-match",
         body={
