@@ -77,21 +77,25 @@ def companions_of(change: ChangeRow) -> list[ChangeRow]:
     )
     if change.kind == "deleted":
         below = sql(
-            "{same} AND change.kind = 'deleted' AND change.key IN ("
+            "{same} AND change.kind = 'deleted' AND change.at = {at} AND change.key IN ("
             "WITH RECURSIVE below (key) AS (SELECT {key}::bigint UNION"
             " SELECT child.key FROM below JOIN journal_change AS child"
             " ON (child.before ->> 'parent_id')::bigint = below.key WHERE child.tenant_id = {tenant}"
-            " AND child.object = 'category' AND child.kind = 'deleted' AND child.tx = {tx}::xid8)"
+            " AND child.object = 'category' AND child.kind = 'deleted' AND child.tx = {tx}::xid8"
+            " AND child.at = {at})"
             " SELECT key FROM below)",
             same=same,
             key=param(change.key),
             tenant=param(change.tenant_id),
             tx=param(change.tx),
+            at=param(change.at),
         )
         lifted = sql(
-            "{same} AND change.kind = 'updated' AND change.before ->> 'parent_id' = {key}::text",
+            "{same} AND change.kind = 'updated' AND change.before ->> 'parent_id' = {key}::text"
+            " AND change.before - 'parent_id' = '{{}}' AND change.id < {id}",
             same=same,
             key=param(change.key, "bigint"),
+            id=param(change.id),
         )
         return [*changes_where(below), *changes_where(lifted)]
     if change.kind == "updated":

@@ -131,6 +131,7 @@ ADMIN_INDEX = {
     ],
     "Shop": ["tenancy.Tenant", "accounts.Site"],
     "Imports": ["imports.ImportRun", "imports.ImportReject"],
+    "Activity": ["journal.Change"],
     "Background": ["background.Job"],
     "Access": [
         "accounts.User",

@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.db import models
 
 
@@ -6,3 +8,17 @@ class KeyRanges(models.Field):
 
     def db_type(self, connection: object) -> str:
         return "int8multirange"
+
+
+@KeyRanges.register_lookup
+class ContainsKey(models.Lookup):
+    """`keys__contains_key=5`: the set holds the key."""
+
+    lookup_name = "contains_key"
+
+    def get_prep_lookup(self) -> int:
+        return int(self.rhs)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        left, params = self.process_lhs(compiler, connection)
+        return f"{left} @> %s::bigint", [*params, self.rhs]

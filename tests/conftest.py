@@ -53,6 +53,7 @@ SLOW = (
     "core/imports/test_sizes.py",
     "core/imports/test_trouble.py",
     "core/journal/test_history_model.py",
+    "core/journal/test_undo_model.py",
     "coupons/test_eligibility_model.py",
     "segments/test_visibility_model.py",
     "upgrade",

@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import get_fields_from_path
+from django.contrib.admin.utils import get_fields_from_path, unquote
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
@@ -26,6 +26,8 @@ from core.admin.keys import key_of, usable_keys
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
 from core.errors import DomainError
+from core.journal.histories import history_of, shown_changes
+from core.journal.words import add_sentences
 from core.unavailability import contention_as_refusal
 
 logger = logging.getLogger(__name__)
@@ -358,6 +360,33 @@ class TenantAdmin(DatabaseDeletion):
                 text = capfirst(str(other.opts.verbose_name_plural))
                 links.append({"url": f"{page}?{name}__id__exact={obj.pk}", "text": text, "note": ""})
         return links
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show what the journal knows of the row, in words, newest first."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        before = key_of(request.GET.get("before", ""))
+        rows = history_of(row) if before is None else history_of(row).filter(pk__lt=before)
+        changes = list(shown_changes(rows.order_by("-id"))[: self.list_per_page + 1])
+        shown = changes[: self.list_per_page]
+        add_sentences(shown)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"History of {row}",
+            "module_name": capfirst(str(self.opts.verbose_name_plural)),
+            "object": row,
+            "opts": self.opts,
+            "changes": shown,
+            "older": shown[-1].pk if len(changes) > len(shown) else None,
+            "links_to_undo": request.user.has_perm("journal.view_change"),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/object_history.html", context)
 
     def render_change_form(
         self,

@@ -12,6 +12,7 @@ from accounts.models import Erasure
 from catalog.models import CategoryNumber
 from core.background.models import Job
 from core.imports.models import ImportReject, ImportRun
+from core.journal.models import Change
 from core.tenancy.models import Tenant
 from coupons.models import CouponSettings
 from segments.models import AssortmentRevision
@@ -90,6 +91,7 @@ class Shop:
         self.keep(ImportReject(run=run, line=2, reason="unknown_site", message=mark, source=mark))
         self.keep(Erasure.objects.create(tenant=tenant, pseudonym=mark, erased_at=SOON, requested_by=mark))
         self.keep(Job.objects.create(tenant=tenant, kind="count", requested_by=mark, error=mark))
+        self.keep(Change.objects.filter(tenant=tenant, object="segment").first())
         self.keep(AttemptCounter.objects.create(subject=mark, attempts=1, resets_at=SOON))
         self.keep(
             AssortmentRevision.objects.filter(tenant=tenant).first() or AssortmentRevision(tenant=tenant)

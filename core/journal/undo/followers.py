@@ -10,6 +10,8 @@ from core.journal.verdicts import references_of
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 
+MOST_ROWS = 50_000  # of the journal that one statement writes
+
 
 def followers_of(change: ChangeRow) -> list[ChangeRow]:
     """Return what the same transaction did to the parts of a document, or what followed from its deletion.
@@ -19,18 +21,8 @@ def followers_of(change: ChangeRow) -> list[ChangeRow]:
     """
     if change.kind == "created":
         return []
-    [(former, latter)] = fetch_rows(
-        sql(
-            "SELECT max(id) FILTER (WHERE id < {id}), min(id) FILTER (WHERE id > {id}) FROM journal_change"
-            " WHERE tenant_id = {tenant} AND object = {object} AND key = {key} AND tx = {tx}::xid8",
-            id=param(change.id),
-            tenant=param(change.tenant_id),
-            object=param(change.object),
-            key=param(change.key),
-            tx=param(change.tx),
-        )
-    )
     is_deletion = change.kind == "deleted"
+    [(former, latter)] = fetch_rows(neighbours_of_statement(change) if is_deletion else next_of(change))
     model = recorded_as(change.object).model
     conditions = []
     for one in recorded():
@@ -71,6 +63,36 @@ def followers_of(change: ChangeRow) -> list[ChangeRow]:
     )
     rows = {row[0]: ChangeRow(*row) for row in fetch_rows(statement)}
     return [rows[key] for key in sorted(rows, reverse=True)]
+
+
+def next_of(change: ChangeRow) -> Sql:
+    """The statement that finds the next change of the same document in the same transaction."""
+    return sql(
+        "SELECT NULL::bigint, min(id) FROM journal_change WHERE tenant_id = {tenant} AND object = {object}"
+        " AND key = {key} AND tx = {tx}::xid8 AND id > {id}",
+        id=param(change.id),
+        tenant=param(change.tenant_id),
+        object=param(change.object),
+        key=param(change.key),
+        tx=param(change.tx),
+    )
+
+
+def neighbours_of_statement(change: ChangeRow) -> Sql:
+    """The statement that finds the last row of the statement before, and the first row of the next one.
+
+    Between them are what a deletion wrote and what followed from it.
+    """
+    return sql(
+        "SELECT max(id) FILTER (WHERE id < {id}), min(id) FILTER (WHERE id > {id}) FROM journal_change"
+        " WHERE tenant_id = {tenant} AND tx = {tx}::xid8 AND at <> {at} AND NOT is_cascade"
+        " AND id BETWEEN {id} - {most} AND {id} + {most}",
+        id=param(change.id, "bigint"),
+        tenant=param(change.tenant_id),
+        tx=param(change.tx),
+        at=param(change.at),
+        most=param(MOST_ROWS),
+    )
 
 
 def references_to(

@@ -1,0 +1,167 @@
+"""The page Activity and the histories of rows: changes in words, and taking them back."""
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.models import Customer
+from core.actors import Actor, ActorType, acting_as
+from core.journal.models import Change
+from segments.models import CustomerAssignment, Segment
+from tests.conftest import web_client
+from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
+from tests.factories.catalog import CategoryFactory
+from tests.factories.coupons import CouponFactory
+from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+
+ADA = Actor(ActorType.STAFF, "ada", "Ada L.", "admin", "r1")
+ACTIVITY = "/admin/journal/change/"
+pytestmark = pytest.mark.usefixtures("real_time")
+
+
+@pytest.fixture
+def browser(tenant):
+    return browser_with(tenant)
+
+
+def browser_with(tenant, *left_out):
+    user = UserFactory(tenant=tenant, username="worker")
+    user.user_permissions.set(Permission.objects.exclude(codename__in=left_out))
+    browser = web_client()
+    browser.force_login(user)
+    return browser
+
+
+@pytest.fixture
+def gold(site):
+    return SegmentFactory(site=site, external_id="gold", name={"en": "Gold"}, valid_to="2030-01-01T17:00Z")
+
+
+def add_members(gold, number):
+    customers = [CustomerFactory(tenant=gold.tenant) for _ in range(number)]
+    with acting_as(ADA):
+        CustomerAssignment.objects.bulk_create(
+            CustomerAssignment(tenant=gold.tenant, segment=gold, customer=one) for one in customers
+        )
+    return customers
+
+
+def last(name):
+    return Change.objects.filter(object=name).order_by("-id").first()
+
+
+def text_of(response):
+    assert response.status_code == 200, response
+    return response.content.decode().replace("-&gt;", "->")
+
+
+def test_changes_are_told_in_words(browser, gold):
+    add_members(gold, 3)
+    with acting_as(ADA):
+        Segment.objects.filter(pk=gold.pk).update(
+            valid_to="2030-01-01T18:00Z", name={"en": "Golden"}, version=2
+        )
+        CustomerAssignment.objects.filter(segment=gold).delete()
+    for page in (ACTIVITY, reverse("admin:segments_segment_history", args=[gold.pk])):
+        text = text_of(browser.get(page))
+        assert "end 17:00 -> 18:00" in text
+        assert "name (en) Gold -> Golden" in text
+        assert "added 3 members" in text
+        assert "removed 3 members" in text
+        assert "Ada L. (staff)" in text
+        for column in ("valid_to", "mixin_schemas", "external_id", "segment_id"):
+            assert f"{column} " not in text
+
+
+def test_members_coupons_categories_and_customers_have_a_history(browser, tenant, gold):
+    customer = CustomerFactory(tenant=tenant)
+    member = CustomerAssignmentFactory(segment=gold, customer=customer)
+    coupon, category = CouponFactory(tenant=tenant), CategoryFactory(tenant=tenant, external_id="K1")
+    Customer.objects.filter(pk=customer.pk).update(first_name="Zoe")
+    for name, row, words in (
+        ("segments_customerassignment", member, "added 1 member"),
+        ("coupons_coupon", coupon, "created the coupon"),
+        ("catalog_category", category, "created the category"),
+        ("accounts_customer", customer, "added 1 member"),
+        ("accounts_customer", customer, "first name"),
+    ):
+        assert words in text_of(browser.get(reverse(f"admin:{name}_history", args=[row.pk])))
+
+
+def test_the_button_takes_a_change_back_after_a_confirmation(browser, gold):
+    add_members(gold, 2)
+    page = reverse("admin:journal_change_undo", args=[last("segment-customer").pk])
+    assert page in text_of(browser.get(ACTIVITY))
+    assert "added 2 members" in text_of(browser.get(page))
+    assert gold.customer_assignments.count() == 2
+    answer = browser.post(page, follow=True)
+    assert "2 rows were taken back." in text_of(answer)
+    assert gold.customer_assignments.count() == 0
+    written = last("segment-customer")
+    assert (written.actor_id, written.source_type, written.kind) == ("worker", "undo", "deleted")
+
+
+def test_an_undo_needs_the_permission_to_write(tenant, gold):
+    add_members(gold, 1)
+    browser = browser_with(tenant, "delete_customerassignment")
+    page = reverse("admin:journal_change_undo", args=[last("segment-customer").pk])
+    assert browser.post(page).status_code == 403
+    assert gold.customer_assignments.count() == 1
+
+
+def test_activity_shows_only_what_the_user_may_see(tenant, gold):
+    CustomerFactory(tenant=tenant, external_id="secret-customer")
+    assert "secret-customer" not in text_of(browser_with(tenant, "view_customer").get(ACTIVITY))
+
+
+def test_nothing_of_another_tenant_is_shown_or_taken_back(browser, other_tenant, gold):
+    foreign = SegmentFactory(site=SiteFactory(tenant=other_tenant), external_id="foreign")
+    change = Change.objects.get(object="segment", key=foreign.pk)
+    page = reverse("admin:journal_change_undo", args=[change.pk])
+    assert (browser.get(page).status_code, browser.post(page).status_code) == (404, 404)
+    assert "foreign" not in text_of(browser.get(ACTIVITY))
+    assert browser.get(reverse("admin:segments_segment_history", args=[foreign.pk])).status_code == 302
+    assert Segment.objects.filter(pk=foreign.pk).exists()
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"by": "staff"}, 1),
+        ({"by": "client"}, 0),
+        ({"occasion": "admin"}, 1),
+        ({"what": "segment-customer"}, 1),
+        ({"what": "segment"}, 1),
+        ({"when": "1", "by": "staff"}, 1),
+        ({"q": "ada"}, 1),
+        ({"q": "gold"}, 2),
+    ],
+)
+def test_activity_is_filtered(browser, gold, query, count):
+    add_members(gold, 1)
+    found = browser.get(ACTIVITY, query).context["cl"].result_list
+    assert len(found) == count
+
+
+def test_pages_take_the_same_statements_however_many_changes_there_are(browser, gold):
+    counts = []
+    for number in (1, 12):
+        for value in range(number):
+            Segment.objects.filter(pk=gold.pk).update(name={"en": f"{number} {value}"})
+        with CaptureQueriesContext(connection) as queries:
+            browser.get(ACTIVITY)
+            browser.get(reverse("admin:segments_segment_history", args=[gold.pk]))
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 16
+
+
+def test_older_changes_are_a_page_of_their_own(browser, gold):
+    for value in range(60):
+        Segment.objects.filter(pk=gold.pk).update(name={"en": f"N{value}"})
+    page = reverse("admin:segments_segment_history", args=[gold.pk])
+    first = browser.get(page)
+    older = browser.get(page, {"before": first.context["older"]})
+    assert (len(first.context["changes"]), len(older.context["changes"])) == (50, 11)
+    assert older.context["older"] is None
