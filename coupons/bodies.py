@@ -24,7 +24,7 @@ from core.text import trimmed
 from core.timestamps import format_time
 from coupons.models import Coupon
 from coupons.money import Amount, Money, Percentage, stored_money
-from coupons.orders import Order
+from coupons.orders import LONGEST_ORDER_CODE, CartBody, Order
 
 LONGEST_ID = 128
 LONGEST_NAME = 300
@@ -159,6 +159,55 @@ class RedemptionBody(ValidationBody, kw_only=True):
     discount: Annotated[Money, Meta(description="The discount that the shop grants.")]
 
 
+LONGEST_RESERVATION = 900
+"""Seconds for which a use can be held."""
+
+Seconds = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=LONGEST_RESERVATION,
+        description="For how many seconds the use is held; as long as possible when absent.",
+    ),
+]
+
+
+class ReservationBody(RedemptionBody, kw_only=True):
+    """An order and its customer, for which a use of a coupon is held."""
+
+    ttl_seconds: Seconds = LONGEST_RESERVATION
+
+
+class ConfirmationBody(Body):
+    """The order for which a reservation is confirmed."""
+
+    order_code: Annotated[
+        str,
+        Meta(
+            max_length=LONGEST_ORDER_CODE,
+            description="The code of the order; that of the reservation when absent.",
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        self.order_code = self.order_code.strip()
+
+
+class ReservationLocation(Body):
+    """A reservation that was made."""
+
+    id: Annotated[str, Meta(description="The id of the reservation.")]
+    expires_at: Annotated[
+        Instant, Meta(description="From this instant on it counts for nothing, unless it is confirmed.")
+    ]
+
+
+class CartReservationBody(CartBody, kw_only=True):
+    """A cart, all of whose coupons are held for its customer."""
+
+    ttl_seconds: Seconds = LONGEST_RESERVATION
+
+
 class PastRedemption(RedemptionBody, kw_only=True):
     """A redemption of another system. Without an id it gets one derived from its contents."""
 
@@ -210,6 +259,87 @@ class CouponVerdict(Body):
         Annotated[list[EligibleItem], Meta(description="The items that it applies to; absent without items.")]
         | None
     ) = None
+
+
+class RefusalOfCode(Body):
+    """Why a code of a cart is refused."""
+
+    type: Annotated[str, Meta(description="The type of the reason; stable.")]
+    message: Annotated[str, Meta(description="The reason in a sentence.")]
+    remedy: Annotated[str, Meta(description="What would remove it; absent when nothing would.")] | None = None
+    missing_amount: (
+        Annotated[Amount, Meta(description="How much more the cart would have to cost.")] | None
+    ) = None
+
+
+class CodeOfCart(Body):
+    """What a code does for a cart."""
+
+    code: Annotated[str, Meta(description="The code as it is stored.")]
+    accepted: Annotated[bool, Meta(description="Whether its coupon is applied.")]
+    discount: Annotated[Amount, Meta(description="What it takes off.")]
+    reasons: Annotated[
+        list[RefusalOfCode] | None, Meta(description="All reasons against it; absent when it is accepted.")
+    ] = None
+
+
+class DiscountedLine(Body):
+    """A line of a cart, and what the coupons take off it."""
+
+    id: Annotated[str, Meta(description="The id of the product.")]
+    amount: Annotated[Amount, Meta(description="What the line costs.")]
+    discount: Annotated[Amount, Meta(description="What is taken off.")]
+    total: Annotated[Amount, Meta(description="What is left to pay.")]
+
+
+class DiscountedShipping(Body):
+    """What shipping costs, and what the coupons take off it."""
+
+    amount: Annotated[Amount, Meta(description="What shipping costs.")]
+    discount: Annotated[Amount, Meta(description="What is taken off.")]
+    total: Annotated[Amount, Meta(description="What is left to pay.")]
+
+
+class CartTotals(Body):
+    """What the cart costs."""
+
+    items: Annotated[Amount, Meta(description="The sum of the lines.")]
+    shipping: Annotated[Amount, Meta(description="What shipping costs.")]
+    discount: Annotated[Amount, Meta(description="What all coupons take off together.")]
+    total: Annotated[Amount, Meta(description="What is left to pay.")]
+
+
+class CartVerdict(Body):
+    """What the codes of a cart do, in its currency."""
+
+    currency: Annotated[str, Meta(description="The currency of all amounts.")]
+    coupons: Annotated[list[CodeOfCart], Meta(description="Each code, in the order given.")]
+    items: Annotated[list[DiscountedLine], Meta(description="The lines, in the order given.")]
+    shipping: Annotated[DiscountedShipping, Meta(description="The cost of shipping.")]
+    totals: Annotated[CartTotals, Meta(description="The sums.")]
+
+
+class CodeLocation(Body):
+    """What a code of a cart has become."""
+
+    code: Annotated[str, Meta(description="The coupon's code.")]
+    id: Annotated[str, Meta(description="The id of its reservation or redemption.")]
+
+
+class CartReservationLocation(Body):
+    """A cart whose coupons are held."""
+
+    id: Annotated[str, Meta(description="The id of the cart reservation.")]
+    expires_at: Annotated[
+        Instant, Meta(description="From this instant on it counts for nothing, unless it is confirmed.")
+    ]
+    reservations: Annotated[list[CodeLocation], Meta(description="The reservation of each coupon.")]
+
+
+class CartRedemption(Body):
+    """A cart whose coupons are redeemed."""
+
+    redemptions: Annotated[list[CodeLocation], Meta(description="The redemption of each coupon.")]
 
 
 def read_validation(value: object) -> ValidationBody:

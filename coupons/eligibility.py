@@ -4,7 +4,7 @@ Validation, redemption, the admin's explanation and the replay of history all as
 independently of each other, so that a refusal names every reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -72,15 +72,29 @@ def judge(
     tenant_id: int, coupon: CouponSnapshot, customer: CustomerState, order: Order | None, *, at: datetime
 ) -> Verdict:
     """Return the verdict on what was read already; looks up products when the order has items."""
+    found: Collection[str] = ()
+    if order is not None and order.items is not None:
+        ids = tuple(dict.fromkeys(item.id for item in order.items))
+        found = eligible_products(tenant_id, coupon, customer, ids, at=at)
+    return verdict_on(coupon, customer, order, found, at=at)
+
+
+def verdict_on(
+    coupon: CouponSnapshot,
+    customer: CustomerState,
+    order: Order | None,
+    eligible_ids: Collection[str],
+    *,
+    at: datetime,
+) -> Verdict:
+    """Return the verdict on what was read already; `eligible_ids` are the products that it is for."""
     reasons = [*time_reasons(coupon, at), *use_reasons(coupon, customer), *buyer_reasons(coupon, customer)]
     if order is None:
         return Verdict(coupon, customer, tuple(reasons))
     eligible_items: tuple[OrderItem, ...] = ()
     eligible_amount: Decimal = order.order_total.amount
     if order.items is not None:
-        ids = tuple(dict.fromkeys(item.id for item in order.items))
-        found = eligible_products(tenant_id, coupon, customer, ids, at=at)
-        eligible_items = tuple(item for item in order.items if item.id in found)
+        eligible_items = tuple(item for item in order.items if item.id in eligible_ids)
         eligible_amount = sum((item.amount for item in eligible_items), Decimal(0))
         if not eligible_items:
             reasons.append(Reason(ReasonType.NO_ITEM, "The coupon applies to none of the items."))
@@ -117,8 +131,12 @@ def time_reasons(coupon: CouponSnapshot, at: datetime) -> Iterator[Reason]:
 
 
 def use_reasons(coupon: CouponSnapshot, customer: CustomerState) -> Iterator[Reason]:
-    if coupon.max_redemptions is not None and coupon.redemption_count >= coupon.max_redemptions:
-        yield Reason(ReasonType.USED_UP, "The coupon has been redeemed as often as it can be.")
+    most = coupon.max_redemptions
+    if most is not None and coupon.redemption_count + customer.reserved >= most:
+        is_held = coupon.redemption_count < most
+        text = "is redeemed or reserved" if is_held else "has been redeemed"
+        hint = "; try again when reservations are over" if is_held else ""
+        yield Reason(ReasonType.USED_UP, f"The coupon {text} as often as it can be{hint}.")
     limit = coupon.max_redemptions_per_customer
     if limit is None or not customer.customer_number or customer.uses < limit:
         return

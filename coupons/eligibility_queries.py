@@ -1,18 +1,21 @@
 """The queries of eligibility: one statement for the coupon, one for the customer, one for the products."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from catalog.subtrees import is_shown
 from core.personal_data.pseudonyms import pseudonym_of
-from core.sql.composition import Sql, composed_once, param, sql
+from core.sql.composition import Sql, bind, composed_once, param, sql
 from core.sql.fetching import fetch_rows
-from coupons.codes import has_code
+from coupons.codes import has_code, normalise_code
 from coupons.errors import CouponNotFound
+from coupons.models.settings import MOST_COUPONS_PER_CART
 from coupons.money import Money, stored_money
 from coupons.orders import Buyer
+from segments.assortment import products_in_assortment
 from segments.customer_context import checked_customer_context
 from segments.visibility import matching_products, segments_of_member
 
@@ -44,9 +47,10 @@ class CustomerState:
     """What eligibility depends on in the customer, for one coupon at one instant.
 
     `customer_id` is None for an unknown customer. `legal_entity_id` is the wire id of the entity that the
-    customer acts for, empty when there is none. `uses` counts the redemptions by the customer for that entity
-    (only if the coupon limits them). `segment_ids` are the keys of those of the coupon's segments that are
-    effective and that the customer belongs to.
+    customer acts for, empty when there is none. `uses` counts the redemptions and live reservations by the
+    customer for that entity, `reserved` the coupon's live reservations of everybody (each only if the coupon
+    limits them). `segment_ids` are the keys of those of the coupon's segments that are effective and that the
+    customer belongs to.
     """
 
     customer_number: str = ""
@@ -54,31 +58,23 @@ class CustomerState:
     legal_entity_id: str = ""
     uses: int = 0
     segment_ids: tuple[int, ...] = ()
+    reserved: int = 0
 
 
-@composed_once
-def coupon_statement(lock: bool, *, condition: Sql) -> Sql:
-    """Return the statement of `read_coupon`."""
-    return sql(
-        "SELECT id, code, is_deleted, discount_type, discount_percentage, discount_amount,"
-        " discount_currency, allows_anonymous, max_redemptions, max_redemptions_per_customer,"
-        " is_category_restricted, is_segment_restricted, valid_for, valid_from, valid_to,"
-        " min_order_amount, min_order_currency, redemption_count"
-        " FROM coupons_coupon AS coupon WHERE {condition}{locking}",
-        condition=condition,
-        locking=Sql(" FOR UPDATE" if lock else ""),
-    )
+ALL_RESERVATIONS = Sql("TRUE")
 
 
-def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnapshot:
-    """Return the tenant's coupon of this code, a deleted one too; locked until commit when `lock`.
+SNAPSHOT = Sql(
+    "coupon.id, coupon.code, coupon.is_deleted, coupon.discount_type, coupon.discount_percentage,"
+    " coupon.discount_amount, coupon.discount_currency, coupon.allows_anonymous, coupon.max_redemptions,"
+    " coupon.max_redemptions_per_customer, coupon.is_category_restricted, coupon.is_segment_restricted,"
+    " coupon.valid_for, coupon.valid_from, coupon.valid_to, coupon.min_order_amount,"
+    " coupon.min_order_currency, coupon.redemption_count"
+)
 
-    Raises CouponNotFound when there is none.
-    """
-    statement = coupon_statement(lock, condition=has_code(tenant_id, code))
-    rows = fetch_rows(statement, prepared=True)
-    if not rows:
-        raise CouponNotFound(code)
+
+def snapshot_of(row: Sequence[Any]) -> CouponSnapshot:
+    """Return the coupon of a row of SNAPSHOT."""
     (
         key,
         stored_code,
@@ -98,7 +94,7 @@ def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnaps
         min_order_amount,
         min_order_currency,
         redemption_count,
-    ) = rows[0]
+    ) = row
     return CouponSnapshot(
         id=key,
         code=stored_code,
@@ -119,6 +115,74 @@ def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnaps
     )
 
 
+def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnapshot:
+    """Return the tenant's coupon of this code, a deleted one too; locked until commit when `lock`.
+
+    Raises CouponNotFound when there is none.
+    """
+    rows = fetch_rows(coupon_statement(lock, condition=has_code(tenant_id, code)), prepared=True)
+    if not rows:
+        raise CouponNotFound(code)
+    return snapshot_of(rows[0])
+
+
+@composed_once
+def coupon_statement(lock: bool, *, condition: Sql) -> Sql:
+    """Return the statement of `read_coupon`."""
+    return sql(
+        "SELECT {snapshot} FROM coupons_coupon AS coupon WHERE {condition}{locking}",
+        snapshot=SNAPSHOT,
+        condition=condition,
+        locking=Sql(" FOR UPDATE" if lock else ""),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CouponsOfCart:
+    """The coupons of the codes given, in their order and each once; None for a code that no coupon has.
+
+    `most` is how many of them one cart takes.
+    """
+
+    by_code: Mapping[str, CouponSnapshot | None]
+    most: int = MOST_COUPONS_PER_CART
+
+    @property
+    def found(self) -> list[CouponSnapshot]:
+        return [coupon for coupon in self.by_code.values() if coupon is not None]
+
+
+def read_coupons(tenant_id: int, codes: Sequence[str], *, lock: bool = False) -> CouponsOfCart:
+    """Return the tenant's coupons of these codes, deleted ones too, in one statement.
+
+    With `lock` they are locked until commit, in the order of their keys.
+    """
+    as_written, folded = (
+        [normalise_code(code, case_sensitive=case_sensitive) for code in codes]
+        for case_sensitive in (True, False)
+    )
+    rows = fetch_rows(
+        sql(
+            "SELECT {snapshot}, settings.codes_are_case_sensitive, settings.max_coupons_per_cart"
+            " FROM coupons_coupon AS coupon"
+            " LEFT JOIN coupons_couponsettings AS settings ON settings.tenant_id = coupon.tenant_id"
+            " WHERE coupon.tenant_id = {tenant} AND coupon.code = ANY(CASE WHEN"
+            " (SELECT codes_are_case_sensitive FROM coupons_couponsettings WHERE tenant_id = {tenant})"
+            " THEN {as_written} ELSE {folded} END) ORDER BY coupon.id{locking}",
+            snapshot=SNAPSHOT,
+            tenant=param(tenant_id),
+            as_written=param(as_written, "text[]"),
+            folded=param(folded, "text[]"),
+            locking=Sql(" FOR UPDATE OF coupon" if lock else ""),
+        ),
+        prepared=True,
+    )
+    *_, case_sensitive, most = rows[0] if rows else (False, None)
+    coupons = {row[1]: snapshot_of(row[:-2]) for row in rows}
+    names = as_written if case_sensitive else folded
+    return CouponsOfCart({name: coupons.get(name) for name in names}, most or MOST_COUPONS_PER_CART)
+
+
 def code_is_taken(tenant_id: int, code: str) -> bool:
     """Say whether a coupon of the tenant has this code, be it a deleted one."""
     condition = has_code(tenant_id, code)
@@ -127,84 +191,183 @@ def code_is_taken(tenant_id: int, code: str) -> bool:
     )
 
 
-def read_customer_state(coupon: CouponSnapshot, buyer: Buyer, *, at: datetime) -> CustomerState:
-    """Return what eligibility depends on in the buyer, in at most one statement.
+def is_live(at: Sql) -> Sql:
+    """The condition that a row `reservation` counts at `at`: it has not ended, and is not over by then."""
+    return sql("reservation.ended_at IS NULL AND reservation.expires_at > {at}", at=at)
 
-    Raises NotAllowed when the customer is no contact of the legal entity that is named, or the token acts
-    for another one.
+
+def held_by_others(customer_number: str) -> Sql:
+    """The condition that a reservation is another customer's: a customer's new one replaces their own."""
+    return bind("reservation.customer_number <> {number}", number=customer_number)
+
+
+def reserved_uses(coupon: Sql, *, at: Sql, counted: Sql) -> Sql:
+    """An expression: how many uses of the coupon are reserved; `counted` is a condition on `reservation`.
+
+    Reservations count, once the coupon is locked, only in a statement of their own: the one that waits for
+    the lock does not see what was committed meanwhile.
+    """
+    return sql(
+        "(SELECT count(*) FROM coupons_reservation AS reservation"
+        " WHERE reservation.coupon_id = {coupon} AND {is_live} AND {counted})",
+        coupon=coupon,
+        is_live=is_live(at),
+        counted=counted,
+    )
+
+
+def uses_of_customer(
+    coupon: Sql, *, customer_number: Sql, pseudonym: Sql, legal_entity: Sql, at: Sql, counted: Sql
+) -> Sql:
+    """An expression: how often the customer has redeemed or reserved the coupon for the legal entity.
+
+    `legal_entity` is the entity's wire id, `counted` a condition on `reservation`.
+    """
+    return sql(
+        "(SELECT count(*) FROM coupons_redemption AS redemption WHERE redemption.coupon_id = {coupon}"
+        # what the number's owner redeemed before they were erased counts when the number comes again
+        " AND redemption.customer_number IN ({customer_number}, {pseudonym})"
+        " AND redemption.legal_entity_id = {legal_entity})"
+        " + (SELECT count(*) FROM coupons_reservation AS reservation"
+        " WHERE reservation.coupon_id = {coupon} AND reservation.customer_number = {customer_number}"
+        " AND reservation.legal_entity_id = {legal_entity} AND {is_live} AND {counted})",
+        coupon=coupon,
+        customer_number=customer_number,
+        pseudonym=pseudonym,
+        legal_entity=legal_entity,
+        is_live=is_live(at),
+        counted=counted,
+    )
+
+
+def read_customer_state(
+    coupon: CouponSnapshot, buyer: Buyer, *, at: datetime, counted: Sql = ALL_RESERVATIONS
+) -> CustomerState:
+    """Return what eligibility depends on in the buyer for one coupon; see `read_customer_states`."""
+    [state] = read_customer_states([coupon], buyer, at=at, counted=counted)
+    return state
+
+
+def read_customer_states(
+    coupons: Sequence[CouponSnapshot], buyer: Buyer, *, at: datetime, counted: Sql = ALL_RESERVATIONS
+) -> list[CustomerState]:
+    """Return what eligibility depends on in the buyer, for each of the coupons, in at most one statement.
+
+    `counted` is a condition on those live reservations that count. Raises NotAllowed when the customer is no
+    contact of the legal entity that is named, or the token acts for another one.
     """
     shopper = buyer.shopper
+    keys = {f"coupon_{place}": param(coupon.id) for place, coupon in enumerate(coupons)}
     if not shopper.is_known:
-        return CustomerState()
+        limited = tuple([coupon.max_redemptions is not None for coupon in coupons])
+        if not any(limited):
+            return [CustomerState()] * len(coupons)
+        statement = reservations_statement(limited, at=param(at), counted=counted, **keys)
+        [row] = fetch_rows(statement, prepared=True)
+        return [CustomerState(reserved=count) for count in row]
     customer, legal_entity = shopper.keys()
     statement = customer_statement(
-        coupon.max_redemptions_per_customer is not None,
-        coupon.is_segment_restricted,
+        tuple(
+            [
+                (
+                    coupon.max_redemptions_per_customer is not None,
+                    coupon.is_segment_restricted,
+                    coupon.max_redemptions is not None,
+                )
+                for coupon in coupons
+            ]
+        ),
         customer=customer,
         legal_entity=legal_entity,
         tenant=param(shopper.tenant_id),
-        coupon=param(coupon.id),
         customer_number=param(buyer.customer_number),
         pseudonym=param(pseudonym_of(shopper.tenant_id, buyer.customer_number)),
         at=param(at),
+        counted=counted,
+        **keys,
     )
-    rows = fetch_rows(statement, prepared=True)
-    [(customer_id, acting_key, legal_entity_id, use_count, segment_ids)] = rows
+    [(customer_id, acting_key, legal_entity_id, *facts)] = fetch_rows(statement, prepared=True)
     checked_customer_context(shopper, customer_id, acting_key)
-    return CustomerState(
-        customer_number=buyer.customer_number,
-        customer_id=customer_id,
-        legal_entity_id=legal_entity_id or "",
-        uses=use_count,
-        segment_ids=tuple(segment_ids),
-    )
+    return [
+        CustomerState(
+            customer_number=buyer.customer_number,
+            customer_id=customer_id,
+            legal_entity_id=legal_entity_id or "",
+            uses=facts[place],
+            segment_ids=tuple(facts[place + 1]),
+            reserved=facts[place + 2],
+        )
+        for place in range(0, len(facts), 3)
+    ]
+
+
+@composed_once
+def reservations_statement(limited: tuple[bool, ...], *, at: Sql, counted: Sql, **coupons: Sql) -> Sql:
+    """Return the statement of `read_customer_states` for nobody known: the reserved uses of each coupon."""
+    counts = [
+        reserved_uses(coupon, at=at, counted=counted) if is_limited else Sql("0")
+        for coupon, is_limited in zip(coupons.values(), limited, strict=True)
+    ]
+    return sql("SELECT {counts}", counts=Sql.joined(", ", counts))
 
 
 @composed_once
 def customer_statement(
-    limits_uses: bool,
-    is_segment_restricted: bool,
+    shapes: tuple[tuple[bool, bool, bool], ...],
     *,
     customer: Sql,
     legal_entity: Sql,
     tenant: Sql,
-    coupon: Sql,
     customer_number: Sql,
     pseudonym: Sql,
     at: Sql,
+    counted: Sql,
+    **coupons: Sql,
 ) -> Sql:
-    """Return the statement of `read_customer_state`."""
-    uses, segments = Sql("0"), Sql("'{}'::bigint[]")
-    if limits_uses:
-        uses = sql(
-            "(SELECT count(*) FROM coupons_redemption AS redemption WHERE redemption.coupon_id = {coupon}"
-            # what the number's owner redeemed before they were erased counts when the number comes again
-            " AND redemption.customer_number IN ({customer_number}, {pseudonym})"
-            " AND redemption.legal_entity_id = coalesce(entity.external_id, ''))",
-            coupon=coupon,
-            customer_number=customer_number,
-            pseudonym=pseudonym,
-        )
-    if is_segment_restricted:
-        member = segments_of_member(
-            tenant, customer=Sql("shopper.customer_id"), legal_entity=Sql("shopper.legal_entity_id"), at=at
-        )
-        segments = sql(
-            "ARRAY(SELECT restriction.segment_id FROM coupons_couponsegment AS restriction"
-            " WHERE restriction.coupon_id = {coupon} AND restriction.segment_id IN ({member}) ORDER BY 1)",
-            coupon=coupon,
-            member=member,
-        )
+    """Return the statement of `read_customer_states`.
+
+    The shape of a coupon says whether it limits the uses of a customer, is restricted to segments, and limits
+    its uses in all: what it does not limit is not counted.
+    """
+    facts: list[Sql] = []
+    for coupon, (limits_customer, is_segment_restricted, limits_all) in zip(
+        coupons.values(), shapes, strict=True
+    ):
+        uses, segments, reserved = Sql("0"), Sql("'{}'::bigint[]"), Sql("0")
+        if limits_customer:
+            uses = uses_of_customer(
+                coupon,
+                customer_number=customer_number,
+                pseudonym=pseudonym,
+                legal_entity=Sql("coalesce(entity.external_id, '')"),
+                at=at,
+                counted=counted,
+            )
+        if is_segment_restricted:
+            member = segments_of_member(
+                tenant,
+                customer=Sql("shopper.customer_id"),
+                legal_entity=Sql("shopper.legal_entity_id"),
+                at=at,
+            )
+            segments = sql(
+                "ARRAY(SELECT restriction.segment_id FROM coupons_couponsegment AS restriction"
+                " WHERE restriction.coupon_id = {coupon} AND restriction.segment_id IN ({member})"
+                " ORDER BY 1)",
+                coupon=coupon,
+                member=member,
+            )
+        if limits_all:
+            reserved = reserved_uses(coupon, at=at, counted=counted)
+        facts += [uses, segments, reserved]
     return sql(
         "WITH shopper AS MATERIALIZED"
         " (SELECT {customer} AS customer_id, {legal_entity} AS legal_entity_id)"
-        " SELECT shopper.customer_id, shopper.legal_entity_id, entity.external_id,"
-        " {uses}, {segments} FROM shopper"
+        " SELECT shopper.customer_id, shopper.legal_entity_id, entity.external_id, {facts} FROM shopper"
         " LEFT JOIN accounts_legalentity AS entity ON entity.id = shopper.legal_entity_id",
         customer=customer,
         legal_entity=legal_entity,
-        uses=uses,
-        segments=segments,
+        facts=Sql.joined(", ", facts),
     )
 
 
@@ -227,12 +390,54 @@ def eligible_products(
             tenant_id=tenant_id, segment_ids=customer.segment_ids, product_ids=product_ids, at=at
         )
     if coupon.is_category_restricted and product_ids:
-        return products_in_categories(tenant_id, coupon.id, product_ids)
+        rows = fetch_rows(products_in_categories(tenant_id, coupon.id, product_ids))
+        return frozenset(external_id for (external_id,) in rows)
     return frozenset(product_ids)
 
 
-def products_in_categories(tenant_id: int, coupon_id: int, product_ids: Sequence[str]) -> frozenset[str]:
-    """Return those of the products that a coupon's included and excluded categories leave.
+def eligible_products_of_each(
+    tenant_id: int,
+    judged: Sequence[tuple[CouponSnapshot, CustomerState]],
+    product_ids: Sequence[str],
+    *,
+    at: datetime,
+) -> dict[int, frozenset[str]]:
+    """Return those of the products that each coupon (by key) is for, in at most one statement."""
+    eligible = {coupon.id: frozenset(product_ids) for coupon, _ in judged}
+    searches = {}
+    for coupon, customer in judged:
+        if coupon.is_segment_restricted and customer.segment_ids:
+            searches[coupon.id] = products_in_assortment(
+                tenant_id,
+                param(list(customer.segment_ids), "bigint[]"),
+                product_ids=product_ids,
+                at=at,
+            )
+        elif coupon.is_category_restricted:
+            searches[coupon.id] = products_in_categories(tenant_id, coupon.id, product_ids)
+        if coupon.is_segment_restricted or coupon.is_category_restricted:
+            eligible[coupon.id] = frozenset()
+    if not searches or not product_ids:
+        return eligible
+    rows = fetch_rows(
+        Sql.joined(
+            " UNION ALL ",
+            [
+                sql(
+                    "SELECT {coupon}, array_agg(found.external_id) FROM ({search}) AS found",
+                    coupon=param(key, "bigint"),
+                    search=search,
+                )
+                for key, search in searches.items()
+            ],
+        ),
+        prepared=True,
+    )
+    return eligible | {key: frozenset(found or ()) for key, found in rows}
+
+
+def products_in_categories(tenant_id: int, coupon_id: int, product_ids: Sequence[str]) -> Sql:
+    """A SELECT of the wire ids of those of the products that a coupon's categories leave.
 
     A category that is unpublished, or below one that is, includes no product; it still excludes its own.
     """
@@ -254,19 +459,16 @@ def products_in_categories(tenant_id: int, coupon_id: int, product_ids: Sequence
             (Sql("restriction.is_excluded"), Sql("TRUE")),
         )
     )
-    rows = fetch_rows(
-        sql(
-            "WITH restriction AS MATERIALIZED (SELECT category_id, is_excluded"
-            " FROM coupons_couponcategory WHERE coupon_id = {coupon})"
-            " SELECT product.external_id FROM catalog_product AS product"
-            " WHERE product.tenant_id = {tenant} AND product.external_id = ANY({products})"
-            " AND ({in_included} OR NOT EXISTS (SELECT FROM restriction WHERE NOT is_excluded))"
-            " AND NOT {in_excluded}",
-            coupon=param(coupon_id),
-            tenant=tenant,
-            products=param(list(product_ids), "text[]"),
-            in_included=in_included,
-            in_excluded=in_excluded,
-        )
+    return sql(
+        "WITH restriction AS MATERIALIZED (SELECT category_id, is_excluded"
+        " FROM coupons_couponcategory WHERE coupon_id = {coupon})"
+        " SELECT product.external_id FROM catalog_product AS product"
+        " WHERE product.tenant_id = {tenant} AND product.external_id = ANY({products})"
+        " AND ({in_included} OR NOT EXISTS (SELECT FROM restriction WHERE NOT is_excluded))"
+        " AND NOT {in_excluded}",
+        coupon=param(coupon_id),
+        tenant=tenant,
+        products=param(list(product_ids), "text[]"),
+        in_included=in_included,
+        in_excluded=in_excluded,
     )
-    return frozenset(external_id for (external_id,) in rows)

@@ -1,6 +1,6 @@
 """What coupons can refuse, as facts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core.errors import AlreadyExists, Conflict, InvalidBody, InvalidInput, NotFound
 from coupons.reasons import Reason
@@ -39,6 +39,52 @@ class RedemptionNotFound(NotFound):
         super().__init__(f"The coupon has no redemption {redemption_id}.")
 
 
+class ReservationNotFound(NotFound):
+    """There is no reservation with the id that the caller may use, or it was released or replaced."""
+
+    code = "reservation_not_found"
+
+    def __init__(self, reservation_id: str) -> None:
+        super().__init__(
+            f"There is no reservation {reservation_id}: it is unknown, or was released or replaced."
+        )
+
+
+class ReservationConfirmed(Conflict):
+    """The reservation has become a redemption, so it cannot be released."""
+
+    code = "reservation_confirmed"
+
+    def __init__(self, reservation_id: str) -> None:
+        super().__init__(
+            f"The reservation {reservation_id} is confirmed. Delete its redemption to give the use back."
+        )
+
+
+class ReservationOfCart(Conflict):
+    """The reservation belongs to a cart, which is confirmed and released as a whole."""
+
+    code = "reservation_of_cart"
+
+    def __init__(self, reservation_id: str, cart_id: str) -> None:
+        super().__init__(
+            f"The reservation {reservation_id} belongs to the cart reservation {cart_id}:"
+            " confirm or release that."
+        )
+
+
+class TooManyReservations(Conflict):
+    """The customer holds as many live reservations as a customer can."""
+
+    code = "too_many_reservations"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"A customer can hold {most} reservations at the same time."
+            " Confirm or release one, or wait until one is over."
+        )
+
+
 class CodeTaken(AlreadyExists):
     """Another coupon has the code, perhaps a deleted one."""
 
@@ -57,6 +103,19 @@ class CouponNotRedeemable(InvalidInput):
     def __init__(self, reasons: Sequence[Reason]) -> None:
         super().__init__(" ".join(reason.message for reason in reasons))
         self.reasons = tuple(reasons)
+
+
+class CartNotRedeemable(InvalidInput):
+    """Coupons of a cart cannot be used, so none of them was. Carries every reason of each code."""
+
+    code = "coupon_not_redeemable"
+    type = "coupon_not_redeemable"
+
+    def __init__(self, reasons: Mapping[str, Sequence[Reason]]) -> None:
+        super().__init__(
+            " ".join(f"{code}: {reason.message}" for code, given in reasons.items() for reason in given)
+        )
+        self.reasons = dict(reasons)
 
 
 class CodesWouldCollide(Conflict):

@@ -1,6 +1,6 @@
 """What the journal records of coupons and their redemptions."""
 
-from core.journal.declarations import RecordedDocument, record
+from core.journal.declarations import RecordedDocument, leave_out, record
 from coupons.models import Coupon, CouponCategory, CouponSegment, CouponSettings, Redemption
 
 record(
@@ -22,3 +22,4 @@ record(
     RecordedDocument(model=CouponSettings, object="coupon-settings", external_id="NULL"),
     RecordedDocument(model=Redemption, object="redemption", owner="it.coupon_id"),
 )
+leave_out({"coupons.Reservation": "lives for minutes; what comes of it is a redemption, which is recorded"})

@@ -85,6 +85,16 @@ def round_to_minor_unit(amount: Decimal, currency: str) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
 
 
+def in_minor_units(amount: Decimal, currency: str) -> Decimal:
+    """Return the amount in the currency's minor unit: 1.5 EUR is 150."""
+    return amount.scaleb(DECIMAL_PLACES.get(currency, 2))
+
+
+def of_minor_units(units: int, currency: str) -> Decimal:
+    """Return so many of the currency's minor unit as an amount."""
+    return Decimal(units).scaleb(-DECIMAL_PLACES.get(currency, 2))
+
+
 def plain(amount: Decimal) -> str:
     """Return the amount without an exponent and without zeros at its end."""
     text = f"{amount:f}"

@@ -1,14 +1,17 @@
 """Who wants to use a coupon, and for what."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Self
 
 from msgspec import Meta, Struct, field
 
-from core.bodies import Body, Reference
+from core.bodies import MESSAGE, Body, OptionalReference, Reference
 from core.errors import NotAllowed
 from core.tenancy.callers import Caller
-from coupons.money import Amount, Money
+from core.text import trimmed
+from coupons.models.settings import MOST_CODES
+from coupons.money import CURRENCY, Amount, Money, round_to_minor_unit
 from segments.customer_context import Shopper, shopper_of
 
 LONGEST_ORDER_CODE = 255
@@ -50,6 +53,58 @@ class Order(Body):
 
     def __post_init__(self) -> None:
         self.order_code = self.order_code.strip()
+
+
+MOST_LINES = 200
+LONGEST_CODE_SENT = 1_000
+
+
+class CartBody(Body):
+    """A cart and the codes that are entered for it. All amounts are in its currency."""
+
+    currency: Annotated[
+        str,
+        Meta(
+            pattern=CURRENCY,
+            description="The currency of the cart, by its ISO 4217 code.",
+            extra={MESSAGE: "must be the three upper-case letters of a currency"},
+        ),
+    ]
+    items: Annotated[list[OrderItem], Meta(max_length=MOST_LINES, description="The lines of the cart.")]
+    shipping: Annotated[Amount, Meta(description="What shipping costs; 0 when absent.")] = field(
+        default_factory=Amount
+    )
+    codes: Annotated[
+        list[Annotated[str, Meta(max_length=LONGEST_CODE_SENT)]],
+        Meta(max_length=MOST_CODES, description="The codes, in the order in which they are to be applied."),
+    ] = []
+    customer_number: Annotated[
+        OptionalReference,
+        Meta(description="The customer's id. Another than the caller needs coupon.coupon_redeem_on_behalf."),
+    ] = ""
+    legal_entity_id: Annotated[
+        OptionalReference, Meta(description="The id of the legal entity that the customer acts for.")
+    ] = ""
+
+    def __post_init__(self) -> None:
+        self.customer_number = trimmed(self.customer_number)
+        self.legal_entity_id = trimmed(self.legal_entity_id)
+        named = [("shipping", self.shipping)]
+        named += [(f"items[{place}].amount", item.amount) for place, item in enumerate(self.items)]
+        for name, amount in named:
+            if amount != round_to_minor_unit(amount, self.currency):
+                raise ValueError(
+                    f"{name} cannot be paid in {self.currency}: it is finer than its minor unit."
+                )
+
+    @property
+    def total(self) -> Amount:
+        """What the lines cost, without shipping and before any discount."""
+        return Amount(sum((item.amount for item in self.items), Decimal(0)))
+
+    def as_order(self, discount: Money | None = None) -> Order:
+        """Return the cart as the order that a coupon is judged for."""
+        return Order(order_total=Money(self.total, self.currency), discount=discount, items=self.items)
 
 
 @dataclass(frozen=True, slots=True)

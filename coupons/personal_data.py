@@ -13,7 +13,8 @@ from core.personal_data.customers import (
 from core.personal_data.declarations import ERASE, KEEP, PSEUDONYM, declare, each
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute, fetch_rows
-from coupons.models import Coupon, CouponCategory, CouponSegment, CouponSettings, Redemption
+from coupons.models import Coupon, CouponCategory, CouponSegment, CouponSettings, Redemption, Reservation
+from coupons.operations.reservations import lock_reservations
 
 CAMPAIGN = KEEP("describes the coupon, not who uses it")
 CHOICE = KEEP("one of a few words, or a currency")
@@ -42,25 +43,42 @@ declare(
         **each(CHOICE, "order_total_currency", "discount_currency"),
     },
 )
+declare(
+    Reservation,
+    each(
+        ERASE,
+        *("external_id", "cart_id", "customer_number", "legal_entity_id", "order_code", "idempotency_key"),
+        *("release_key", "order_total_currency", "discount_currency", "items", "redemption_id"),
+    ),
+)
 
 
 def lock_coupons(tenant_id: int, number: str) -> None:
-    """Lock the coupons that name the customer or that the customer has used, in the order of their keys."""
+    """Lock the coupons that name the customer or that they have used or reserved, in the order of their keys.
+
+    Nobody reserves for the customer meanwhile.
+    """
     fetch_rows(
         sql(
             "SELECT id FROM coupons_coupon WHERE tenant_id = {tenant} AND ({number} = ANY(valid_for)"
             " OR issued_to = {number} OR id IN (SELECT redemption.coupon_id"
             " FROM coupons_redemption AS redemption"
-            " WHERE redemption.tenant_id = {tenant} AND redemption.customer_number = {number}))"
+            " WHERE redemption.tenant_id = {tenant} AND redemption.customer_number = {number}"
+            " UNION ALL SELECT reservation.coupon_id FROM coupons_reservation AS reservation"
+            " WHERE reservation.tenant_id = {tenant} AND reservation.customer_number = {number}))"
             " ORDER BY id FOR UPDATE",
             tenant=param(tenant_id),
             number=param(number),
         )
     )
+    lock_reservations(tenant_id, number)
 
 
 def erase(trace: CustomerTrace) -> dict[str, int]:
-    """Let the pseudonym take the number's place in redemptions and coupons, so that limits still hold."""
+    """Let the pseudonym take the number's place in redemptions and coupons, so that limits still hold.
+
+    Reservations of the customer are deleted.
+    """
     slots = {
         "tenant": param(trace.tenant_id),
         "number": param(trace.number),
@@ -84,7 +102,14 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
             **slots,
         )
     )
-    return {"redemptions": redemptions, "coupons": coupons}
+    reservations = execute(
+        sql(
+            "DELETE FROM coupons_reservation WHERE tenant_id = {tenant} AND customer_number = {number}",
+            tenant=slots["tenant"],
+            number=slots["number"],
+        )
+    )
+    return {"redemptions": redemptions, "coupons": coupons, "reservations": reservations}
 
 
 REDEMPTION_COLUMNS = {
@@ -99,6 +124,21 @@ REDEMPTION_COLUMNS = {
     "discountCurrency": "redemption.discount_currency",
     "redeemedAt": "redemption.redeemed_at",
 }
+RESERVATION_COLUMNS = {
+    "id": "reservation.external_id",
+    "code": "coupon.code",
+    "legalEntityId": "reservation.legal_entity_id",
+    "orderCode": "reservation.order_code",
+    "idempotencyKey": "reservation.idempotency_key",
+    "orderTotalAmount": "reservation.order_total_amount::text",
+    "orderTotalCurrency": "reservation.order_total_currency",
+    "discountAmount": "reservation.discount_amount::text",
+    "discountCurrency": "reservation.discount_currency",
+    "items": "reservation.items",
+    "reservedAt": "reservation.reserved_at",
+    "expiresAt": "reservation.expires_at",
+    "redemptionId": "reservation.redemption_id",
+}
 
 
 def export(trace: CustomerTrace) -> dict[str, Any]:
@@ -111,6 +151,14 @@ def export(trace: CustomerTrace) -> dict[str, Any]:
         columns=Sql(", ".join(REDEMPTION_COLUMNS.values())),
         **slots,
     )
+    reservations = sql(
+        "SELECT {columns} FROM coupons_reservation AS reservation"
+        " JOIN coupons_coupon AS coupon ON coupon.id = reservation.coupon_id"
+        " WHERE reservation.tenant_id = {tenant} AND reservation.customer_number = {number}"
+        " ORDER BY reservation.id",
+        columns=Sql(", ".join(RESERVATION_COLUMNS.values())),
+        **slots,
+    )
     coupons = sql(
         "SELECT code, is_referral, created_at FROM coupons_coupon WHERE tenant_id = {tenant}"
         " AND ({number} = ANY(valid_for) OR issued_to = {number}) ORDER BY id",
@@ -118,6 +166,7 @@ def export(trace: CustomerTrace) -> dict[str, Any]:
     )
     return {
         "redemptions": rows_as_json(tuple(REDEMPTION_COLUMNS), redemptions),
+        "reservations": rows_as_json(tuple(RESERVATION_COLUMNS), reservations, documents=("items",)),
         "coupons": rows_as_json(("code", "isReferral", "createdAt"), coupons),
     }
 

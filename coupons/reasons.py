@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from coupons.money import Money
+
 
 class ReasonType(StrEnum):
     """Why a coupon cannot be used; the values are the wire's."""
@@ -19,11 +21,16 @@ class ReasonType(StrEnum):
     MIN_ORDER_VALUE = "min_order_value_not_reached"
     CURRENCY = "currency_mismatch"
     DISCOUNT = "discount_too_high"
+    # of one code among several on a cart
+    UNKNOWN = "coupon_not_found"
+    TOO_MANY = "too_many_coupons"
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason of a refusal."""
+    """One reason of a refusal; on a cart with what would remove it, and what is missing to that."""
 
     type: ReasonType
     message: str
+    remedy: str = ""
+    missing: Money | None = None

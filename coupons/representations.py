@@ -23,7 +23,7 @@ from core.representation.fields import (
 )
 from core.representation.representations import Representation, Search, SortKey
 from core.sql.composition import Sql, param, sql
-from coupons.bodies import CouponBody, PastRedemption
+from coupons.bodies import CouponBody, PastRedemption, ReservationBody
 from coupons.diagnostics import DIAGNOSTICS, diagnostics, status
 
 NOW: Final = object()
@@ -210,5 +210,47 @@ REDEMPTIONS = Representation(
         "orderTotal": money("redemption.order_total_amount", "redemption.order_total_currency"),
         "discount": money("redemption.discount_amount", "redemption.discount_currency"),
         "redeemedAt": Time("redemption.redeemed_at"),
+    },
+)
+
+RESERVATIONS = Representation(
+    name="Reservation",
+    documented={
+        **descriptions(ReservationBody),
+        "id": {"description": "The id of the reservation."},
+        "code": {"description": "The coupon's code."},
+        "cartId": {"description": "The id of the cart reservation that it is a part of."},
+        "status": {
+            "enum": ["LIVE", "OVER", "CONFIRMED", "RELEASED"],
+            "description": "LIVE while it counts against limits, OVER from expiresAt on; RELEASED also when"
+            " another reservation of the customer took its place.",
+        },
+        "reservedAt": {"description": "When it was reserved."},
+        "expiresAt": {"description": "From this instant on it counts for nothing, unless it is confirmed."},
+        "redemptionId": {"description": "The id of the redemption that a confirmed one is."},
+    },
+    table="coupons_reservation",
+    alias="reservation",
+    joins={"coupon": "JOIN coupons_coupon AS coupon ON coupon.id = reservation.coupon_id"},
+    fields={
+        "id": Text("reservation.external_id"),
+        "code": Text("coupon.code", needs=("coupon",)),
+        "cartId": Text("reservation.cart_id", omit_empty=True),
+        "status": Text(
+            sql(
+                "(CASE WHEN reservation.redemption_id <> '' THEN 'CONFIRMED'"
+                " WHEN reservation.ended_at IS NOT NULL THEN 'RELEASED'"
+                " WHEN reservation.expires_at > {at} THEN 'LIVE' ELSE 'OVER' END)",
+                at=AT,
+            )
+        ),
+        "orderCode": Text("reservation.order_code", omit_empty=True),
+        "customerNumber": Text("reservation.customer_number"),
+        "legalEntityId": Text("reservation.legal_entity_id", omit_empty=True),
+        "orderTotal": money("reservation.order_total_amount", "reservation.order_total_currency"),
+        "discount": money("reservation.discount_amount", "reservation.discount_currency"),
+        "reservedAt": Time("reservation.reserved_at"),
+        "expiresAt": Time("reservation.expires_at"),
+        "redemptionId": Text("reservation.redemption_id", omit_empty=True),
     },
 )

@@ -40,6 +40,7 @@ VIEWED = (
     ("catalog", "category"),
     ("catalog", "categoryassignment"),
     ("coupons", "redemption"),
+    ("coupons", "reservation"),
 )
 
 

@@ -25,6 +25,7 @@ class Lock(IntEnum):
     BACKGROUND_TASK = 6  # a background task, held by the worker at work on it; second key: its state
     BACKGROUND_JOB = 7  # a background job, held likewise; second key: the job
     REPLACEMENT = 8  # replacements by files, of one kind and tenant; second key: a hash of both
+    RESERVATIONS = 9  # the reservations of one customer; second key: a hash of the tenant and the number
 
 
 PROTECTED = {
@@ -35,6 +36,7 @@ PROTECTED = {
     Lock.BACKGROUND_TASK: "the background task",
     Lock.BACKGROUND_JOB: "the background job",
     Lock.REPLACEMENT: "the rows that a file replaces",
+    Lock.RESERVATIONS: "the customer's reservations",
 }
 
 

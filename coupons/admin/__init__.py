@@ -1,5 +1,6 @@
 from coupons.admin.coupons import CouponAdmin
 from coupons.admin.redemptions import RedemptionAdmin
+from coupons.admin.reservations import ReservationAdmin
 from coupons.admin.settings import CouponSettingsAdmin
 
-__all__ = ["CouponAdmin", "CouponSettingsAdmin", "RedemptionAdmin"]
+__all__ = ["CouponAdmin", "CouponSettingsAdmin", "RedemptionAdmin", "ReservationAdmin"]

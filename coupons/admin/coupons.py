@@ -224,6 +224,11 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         return [
             {"url": redemptions_page(obj), "text": "Redemptions", "note": f"{obj.redemption_count:,}"},
             {
+                "url": reverse("admin:coupons_reservation_changelist") + f"?coupon__id__exact={obj.pk}",
+                "text": "Reservations",
+                "note": f"{obj.reservations.live_at(timezone.now()).count():,}",
+            },
+            {
                 "url": reverse("admin:coupons_coupon_refusal", args=(obj.pk,)),
                 "text": "Why would it be refused?",
                 "note": "",

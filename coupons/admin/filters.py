@@ -48,6 +48,34 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.live()
 
 
+class ReservationStateFilter(admin.SimpleListFilter):
+    """Reservations by what has become of them by now."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("live", "Counts"),
+            ("over", "Over"),
+            ("confirmed", "Confirmed"),
+            ("released", "Released"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        now = timezone.now()
+        match self.value():
+            case "live":
+                return queryset.filter(ended_at__isnull=True, expires_at__gt=now)
+            case "over":
+                return queryset.filter(ended_at__isnull=True, expires_at__lte=now)
+            case "confirmed":
+                return queryset.exclude(redemption_id="")
+            case "released":
+                return queryset.filter(ended_at__isnull=False, redemption_id="")
+        return queryset
+
+
 class RestrictionFilter(admin.SimpleListFilter):
     """Coupons by the kind of their restriction."""
 

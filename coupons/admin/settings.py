@@ -11,10 +11,16 @@ from coupons.operations import change_settings
 
 @admin.register(CouponSettings)
 class CouponSettingsAdmin(TenantAdmin):
-    explanation = "Whether the case of codes matters, and what referral coupons give."
+    explanation = "Whether the case of codes matters, how many a cart takes, and what referral coupons give."
     empty_state = "The defaults apply until you add settings."
     list_display = ("title", "codes_are_case_sensitive", "referral_prefix", "referral_amount")
-    fields = ("codes_are_case_sensitive", "referral_prefix", "referral_amount", "referral_currency")
+    fields = (
+        "codes_are_case_sensitive",
+        "max_coupons_per_cart",
+        "referral_prefix",
+        "referral_amount",
+        "referral_currency",
+    )
 
     @admin.display(description="Coupon settings")
     def title(self, settings: CouponSettings) -> str:
@@ -37,5 +43,6 @@ class CouponSettingsAdmin(TenantAdmin):
                 referral_prefix=obj.referral_prefix,
                 referral_amount=obj.referral_amount,
                 referral_currency=obj.referral_currency,
+                max_coupons_per_cart=obj.max_coupons_per_cart,
             ),
         )

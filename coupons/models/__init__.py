@@ -1,5 +1,6 @@
 from coupons.models.coupons import Coupon, CouponCategory, CouponSegment, DiscountCalculation, DiscountType
 from coupons.models.redemptions import Redemption
+from coupons.models.reservations import Reservation
 from coupons.models.settings import CouponSettings
 
 __all__ = [
@@ -10,4 +11,5 @@ __all__ = [
     "DiscountCalculation",
     "DiscountType",
     "Redemption",
+    "Reservation",
 ]

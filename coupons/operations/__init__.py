@@ -1,4 +1,5 @@
 from coupons.operations.bulk import upsert_coupons
+from coupons.operations.carts import ReservedCart, confirm_cart, release_cart, reserve_cart
 from coupons.operations.coupons import (
     accept_any,
     create_coupon,
@@ -11,12 +12,22 @@ from coupons.operations.coupons import (
 )
 from coupons.operations.redemptions import Redeemed, delete_redemption, redeem_coupon
 from coupons.operations.referrals import create_referral_coupon, referral_coupons
+from coupons.operations.reservations import (
+    Reserved,
+    confirm_reservation,
+    release_reservation,
+    reserve_coupon,
+)
 from coupons.operations.settings import change_settings
 
 __all__ = [
     "accept_any",
     "Redeemed",
+    "Reserved",
+    "ReservedCart",
     "change_settings",
+    "confirm_cart",
+    "confirm_reservation",
     "create_coupon",
     "create_referral_coupon",
     "delete_coupon",
@@ -25,7 +36,11 @@ __all__ = [
     "locked_version",
     "redeem_coupon",
     "referral_coupons",
+    "release_cart",
+    "release_reservation",
     "replace_coupon",
+    "reserve_cart",
+    "reserve_coupon",
     "revise_coupon",
     "settings_of",
     "upsert_coupons",

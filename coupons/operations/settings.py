@@ -8,6 +8,7 @@ from core.sql.fetching import execute, fetch_rows
 from coupons.codes import normalise_code
 from coupons.errors import CodesWouldCollide
 from coupons.models import CouponSettings
+from coupons.models.settings import MOST_COUPONS_PER_CART
 from coupons.operations.coupons import settings_of
 
 
@@ -19,6 +20,7 @@ def change_settings(
     referral_prefix: str,
     referral_amount: Decimal,
     referral_currency: str,
+    max_coupons_per_cart: int = MOST_COUPONS_PER_CART,
 ) -> CouponSettings:
     """Store how the tenant's coupons behave.
 
@@ -32,6 +34,7 @@ def change_settings(
     settings.referral_prefix = referral_prefix
     settings.referral_amount = referral_amount
     settings.referral_currency = referral_currency
+    settings.max_coupons_per_cart = max_coupons_per_cart
     settings.save()
     return settings
 

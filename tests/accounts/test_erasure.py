@@ -30,7 +30,7 @@ from tests.factories.accounts import (
     SessionFactory,
     UserFactory,
 )
-from tests.factories.coupons import CouponFactory, RedemptionFactory
+from tests.factories.coupons import CouponFactory, RedemptionFactory, ReservationFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
 NUMBER, EMAIL, PHONE = "K-77123", "Zoe.Quistgaard@example.com", "+45 20 77 31 90"
@@ -72,6 +72,9 @@ def make_customer(tenant: Any, site: Any, now: Any) -> Customer:
         order_code="A-1",
         idempotency_key=f"{NUMBER}-A-1",
         redeemed_at=now,
+    )
+    ReservationFactory(
+        coupon=once, customer_number=NUMBER, order_code=f"A-{NUMBER}", items=[["P1", "90", "1"]]
     )
     CouponFactory(tenant=tenant, code="FRIEND", is_referral=True, issued_to=NUMBER)
     run = ImportRun.objects.create(
@@ -157,6 +160,7 @@ def test_the_record_says_who_erased_what_and_nothing_of_the_customer(customer, n
         "jobs": 1,
         "legacyPasswords": 1,
         "redemptions": 1,
+        "reservations": 1,
         "segmentAssignments": 1,
         "sessions": 1,
     }
@@ -179,7 +183,7 @@ def test_the_number_of_statements_does_not_depend_on_what_is_held(
 ):
     coupon = CouponFactory(tenant=tenant)
     RedemptionFactory.create_batch(count, coupon=coupon, customer=customer, customer_number=NUMBER)
-    with django_assert_num_queries(23):
+    with django_assert_num_queries(25):
         erase_customer(tenant_id=tenant.pk, external_id=NUMBER, requested_by="test", at=now)
 
 
@@ -255,6 +259,7 @@ def test_everything_held_is_one_document(customer, service_api):
         "importRejects": 5,
         "legacyPasswords": 1,
         "redemptions": 1,
+        "reservations": 1,
         "segmentAssignments": 1,
         "sessions": 1,
     }

@@ -23,7 +23,7 @@ from tests.conventions.test_foreign_tenants import make_world
 from tests.conventions.test_scopes import TABLE
 from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.catalog import ProductFactory
-from tests.factories.coupons import CouponFactory
+from tests.factories.coupons import CouponFactory, ReservationFactory
 
 HASH = make_password("Correct-horse-9")
 WRITES = [
@@ -35,11 +35,16 @@ WRITES = [
 ]
 IDS = [f"{method} {path}" for method, path, _ in WRITES]
 OF_CUSTOMERS = {"POST customer/<tenant>/password/change", "PATCH customer/<tenant>/me"}
-# Operations by POST and PUT that change no recorded row: they read, or only make and end sessions, or send
+# Operations that change no recorded row: they read, or only make and end sessions or reservations, or send
 # e-mails; the last one repairs derived columns.
 UNRECORDED = {
     "customer-segment/<tenant>/segments/match",
     "coupon/<tenant>/coupons/<code>/validation",
+    "coupon/<tenant>/coupons/<code>/reservations",
+    "coupon/<tenant>/coupons/<code>/reservations/<reservation_id>",
+    "coupon/<tenant>/cart-validations",
+    "coupon/<tenant>/cart-reservations",
+    "coupon/<tenant>/cart-reservations/<cart_id>",
     "oauth/token",
     "customer/<tenant>/login",
     "customer/<tenant>/exchangeauthtoken",
@@ -60,7 +65,8 @@ def world(tenant: Tenant) -> None:
     ProductFactory(tenant=tenant, external_id="spare")
     CustomerFactory(tenant=tenant, external_id="spare")
     SiteFactory(tenant=tenant, code="spare")
-    CouponFactory(tenant=tenant, code="SPARE")
+    spare = CouponFactory(tenant=tenant, code="SPARE")
+    ReservationFactory(coupon=spare, cart_id="cart-own", customer_number="own")
     Customer.objects.filter(external_id="own").update(password=make_password("Correct-horse-9"))
 
 
@@ -95,6 +101,7 @@ def tables_of(changes: list[Change]) -> set[str]:
 def route_of(path: str) -> str:
     """Return a path as scopes.txt has it, whichever row is named in it."""
     path = path.partition("?")[0].replace("/references/spare", "/references/<reference_id>")
+    path = path.replace("cart-reservations/cart-own", "cart-reservations/<cart_id>")
     return path.replace("sites/spare", "sites/<site_code>").replace("coupons/SPARE", "coupons/<code>")
 
 

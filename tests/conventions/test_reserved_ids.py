@@ -31,7 +31,16 @@ ARGUMENTS: dict[type[Any], set[str]] = {
     Segment: {"segment_id"},
 }
 """What the arguments of addresses name."""
-OTHERS = {"tenant", "assignment_id", "item_type", "site_code", "code", "redemption_id"}
+OTHERS = {
+    "tenant",
+    "assignment_id",
+    "item_type",
+    "site_code",
+    "code",
+    "redemption_id",
+    "reservation_id",
+    "cart_id",
+}
 """Generated ids, words of a fixed list, and codes, whose addresses have no fixed words beside them."""
 PARENT_WORDS = {Category: {"root", "null"}}
 """What `parentId` means something else by."""
@@ -84,7 +93,7 @@ def test_the_reserved_ids_are_the_fixed_words_of_the_addresses(model: type[Any])
 
 
 def test_addresses_of_codes_have_no_fixed_words() -> None:
-    assert fixed_words({"site_code", "code", "redemption_id"}) == set()
+    assert fixed_words({"site_code", "code", "redemption_id", "reservation_id", "cart_id"}) == set()
 
 
 RESERVED_CUSTOMERS = sorted(Customer.reserved_ids)

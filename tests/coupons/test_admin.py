@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from coupons.admin.coupons import warnings_about
-from coupons.models import Coupon, CouponSettings, Redemption
+from coupons.models import Coupon, CouponSettings, Redemption, Reservation
 from coupons.usage import usage_of
 from segments.models import Segment
 from tests.factories.accounts import (
@@ -23,6 +23,7 @@ from tests.factories.coupons import (
     CouponFactory,
     CouponSegmentFactory,
     RedemptionFactory,
+    ReservationFactory,
 )
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
@@ -361,6 +362,29 @@ def test_deleting_redemptions_gives_their_uses_back(staff_browser, tenant):
     assert (coupon.redemption_count, Redemption.objects.count()) == (1, 1)
 
 
+def test_reservations_are_listed_by_what_became_of_them_and_released(staff_browser, tenant, now):
+    coupon = CouponFactory(tenant=tenant)
+    live = ReservationFactory(coupon=coupon, customer_number="C-LIVE")
+    ReservationFactory(coupon=coupon, customer_number="C-OVER", expires_at=now - timedelta(seconds=1))
+    ReservationFactory(coupon=coupon, customer_number="C-FREE", ended_at=now)
+    ReservationFactory(coupon=coupon, customer_number="C-DONE", ended_at=now, redemption_id="R1")
+    page = reverse("admin:coupons_reservation_changelist")
+    for state, number in (("live", "LIVE"), ("over", "OVER"), ("released", "FREE"), ("confirmed", "DONE")):
+        shown = staff_browser.get(page, {"state": state}).content.decode()
+        assert [name for name in ("LIVE", "OVER", "FREE", "DONE") if f"C-{name}" in shown] == [number]
+    assert staff_browser.get(reverse("admin:coupons_reservation_add")).status_code == 403
+    assert staff_browser.get(reverse("admin:coupons_reservation_change", args=[live.pk])).status_code == 200
+    deletion = reverse("admin:coupons_reservation_delete", args=[live.pk])
+    assert staff_browser.post(deletion, {"post": "yes"}).status_code == 302
+    live.refresh_from_db()
+    assert live.ended_at == now
+    parts = [ReservationFactory(coupon__tenant=tenant, cart_id="K1") for _ in range(2)]
+    assert staff_browser.post(
+        page, {"action": "delete_selected", "_selected_action": [parts[0].pk], "post": "yes"}
+    )
+    assert Reservation.objects.filter(cart_id="K1", ended_at=now).count() == 2
+
+
 def test_redemptions_are_neither_added_nor_changed_here(staff_browser, tenant):
     redemption = RedemptionFactory(coupon=CouponFactory(tenant=tenant))
     assert staff_browser.get(reverse(f"{REDEMPTIONS}_add")).status_code == 403
@@ -369,16 +393,24 @@ def test_redemptions_are_neither_added_nor_changed_here(staff_browser, tenant):
     assert staff_browser.post(page, {"customer_number": "C9"}).status_code == 403
 
 
+SETTINGS = {
+    "max_coupons_per_cart": "3",
+    "referral_prefix": "F-",
+    "referral_amount": "8",
+    "referral_currency": "USD",
+}
+
+
 def test_settings_are_added_once_and_changed(staff_browser, tenant):
     add = reverse("admin:coupons_couponsettings_add")
-    values = {"referral_prefix": "F-", "referral_amount": "8", "referral_currency": "USD"}
-    assert staff_browser.post(add, {**values, "codes_are_case_sensitive": "on"}).status_code == 302
+    assert staff_browser.post(add, {**SETTINGS, "codes_are_case_sensitive": "on"}).status_code == 302
     settings = CouponSettings.objects.get()
     assert (settings.tenant, settings.codes_are_case_sensitive) == (tenant, True)
+    assert settings.max_coupons_per_cart == 3
     assert staff_browser.get(add).status_code == 403
     CouponFactory(tenant=tenant, code="summer")
     page = reverse("admin:coupons_couponsettings_change", args=[settings.pk])
-    assert staff_browser.post(page, values).status_code == 302
+    assert staff_browser.post(page, SETTINGS).status_code == 302
     assert Coupon.objects.get().code == "SUMMER"
 
 
@@ -387,8 +419,7 @@ def test_settings_that_would_make_codes_collide_are_refused(staff_browser, tenan
     for code in ("a", "A"):
         CouponFactory(tenant=tenant, code=code)
     page = reverse("admin:coupons_couponsettings_change", args=[tenant.pk])
-    values = {"referral_prefix": "F-", "referral_amount": "8", "referral_currency": "USD"}
-    assert errors_of(staff_browser.post(page, values)) == {
+    assert errors_of(staff_browser.post(page, SETTINGS)) == {
         "codes_are_case_sensitive": ["Several coupons are called A when case does not matter."]
     }
 

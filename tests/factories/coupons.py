@@ -5,7 +5,7 @@ from typing import Any
 import factory
 
 from coupons.bodies import CouponBody, Restrictions
-from coupons.models import Coupon, CouponCategory, CouponSegment, Redemption
+from coupons.models import Coupon, CouponCategory, CouponSegment, Redemption, Reservation
 from tests.factories.accounts import TenantFactory
 
 
@@ -51,6 +51,23 @@ class RedemptionFactory(factory.django.DjangoModelFactory):
     discount_amount = Decimal(10)
     discount_currency = "EUR"
     redeemed_at = datetime(2024, 1, 31, 12, tzinfo=UTC)
+
+
+class ReservationFactory(factory.django.DjangoModelFactory):
+    """A use that is held for a quarter of an hour from the instant at which requests of tests happen."""
+
+    class Meta:
+        model = Reservation
+
+    coupon = factory.SubFactory(CouponFactory)
+    tenant = factory.SelfAttribute("coupon.tenant")
+    customer_number = "C1"
+    order_total_amount = Decimal(100)
+    order_total_currency = "EUR"
+    discount_amount = Decimal(10)
+    discount_currency = "EUR"
+    reserved_at = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
+    expires_at = datetime(2026, 3, 4, 9, 45, tzinfo=UTC)
 
 
 def coupon_body(**values: Any) -> CouponBody:

@@ -31,6 +31,7 @@ from tests.factories.coupons import (
     CouponFactory,
     CouponSegmentFactory,
     RedemptionFactory,
+    ReservationFactory,
 )
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
@@ -85,6 +86,7 @@ class Shop:
         self.keep(CouponSegmentFactory(coupon=coupon, segment=segment))
         self.keep(CouponCategoryFactory(coupon=coupon, category=category))
         self.keep(RedemptionFactory(coupon=coupon, customer_number=mark, order_code=mark))
+        self.keep(ReservationFactory(coupon=coupon, customer_number=mark, order_code=mark))
         self.keep(CouponSettings.objects.create(tenant=tenant))
         run = ImportRun(tenant=tenant, kind="segments", mode="upsert", started_by=mark, file_name=mark)
         self.keep(run)

@@ -10,19 +10,22 @@ from accounts.identity.operations.attempts import count_attempt
 from accounts.identity.scopes import COUPON_REDEEM_ON_BEHALF
 from core.addresses import client_address
 from core.api.conditional import private_response_from
-from core.api.parameters import query_parameter
+from core.api.parameters import header_parameter, query_parameter
 from core.api.viewsets import ContractViewSet
-from core.errors import InvalidBody, MissingScope, Problem
+from core.errors import InvalidBody, InvalidInput, MissingScope, Problem
 from core.sql.composition import Sql, equals
 from coupons.api.error_bodies import COUPON_ERRORS
 from coupons.eligibility_queries import code_is_taken
 from coupons.errors import CouponNotFound
-from coupons.orders import Buyer
+from coupons.orders import LONGEST_ORDER_CODE, Buyer
 from coupons.throttling import attempt_limits, refuse_exhausted
 
 CUSTOMER_NUMBER = query_parameter(
     "customerNumber",
     "The id of the customer. Another than the caller needs coupon.coupon_redeem_on_behalf.",
+)
+IDEMPOTENCY_KEY = header_parameter(
+    "Idempotency-Key", "Repeating a request with the same key counts once and gets the first answer."
 )
 SHOW_DELETED = query_parameter("showDeleted", "Return deleted coupons too.", type=bool)
 
@@ -85,6 +88,15 @@ class CouponServiceViewSet(ContractViewSet):
     def privately(self, response: HttpResponse) -> HttpResponse:
         """Return a response that belongs to one customer, or 304 when the client has it already."""
         return private_response_from(self.request, response)
+
+    def idempotency_key(self) -> str:
+        key = self.header("Idempotency-Key").strip()
+        if len(key) > LONGEST_ORDER_CODE or not key.isprintable():
+            raise InvalidInput(
+                f"Idempotency-Key has at most {LONGEST_ORDER_CODE} printable characters.",
+                field="Idempotency-Key",
+            )
+        return key
 
     def tenant_condition(self, alias: str) -> Sql:
         return equals(f"{alias}.tenant_id", self.caller.tenant.id)

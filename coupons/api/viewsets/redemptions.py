@@ -9,13 +9,12 @@ from rest_framework.request import Request
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
 from core.api import parameters
 from core.api.errors import json_response
-from core.api.parameters import header_parameter, query_parameter
+from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.bodies import read_body
-from core.errors import InvalidInput
 from core.sql.composition import equals, param, sql
 from core.timestamps import parse_time
-from coupons.api.viewsets import CUSTOMER_NUMBER, CouponServiceViewSet
+from coupons.api.viewsets import CUSTOMER_NUMBER, IDEMPOTENCY_KEY, CouponServiceViewSet
 from coupons.bodies import (
     CouponVerdict,
     RedemptionBody,
@@ -29,13 +28,9 @@ from coupons.eligibility_queries import read_coupon
 from coupons.errors import RedemptionNotFound
 from coupons.money import plain
 from coupons.operations import delete_redemption, redeem_coupon
-from coupons.orders import LONGEST_ORDER_CODE
 from coupons.representations import REDEMPTIONS
 
 AS_OF = query_parameter("asOf", "Judge as of this instant. Needs coupon.coupon_manage.")
-IDEMPOTENCY_KEY = header_parameter(
-    "Idempotency-Key", "Repeating a request with the same key counts once and returns the first redemption."
-)
 
 
 class ValidationViewSet(CouponServiceViewSet):
@@ -124,15 +119,6 @@ class RedemptionViewSet(CouponServiceViewSet):
                 idempotency_key=self.idempotency_key(),
             )
         return json_response({"id": redeemed.id}, 201)
-
-    def idempotency_key(self) -> str:
-        key = self.header("Idempotency-Key").strip()
-        if len(key) > LONGEST_ORDER_CODE or not key.isprintable():
-            raise InvalidInput(
-                f"Idempotency-Key has at most {LONGEST_ORDER_CODE} printable characters.",
-                field="Idempotency-Key",
-            )
-        return key
 
     @operation(
         "GET-coupon-retrieve-coupon-redemption",

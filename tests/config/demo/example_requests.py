@@ -34,6 +34,13 @@ ORDER = {
     "discount": {"amount": 2, "currency": "USD"},
     "customerNumber": HOUSEHOLD,
 }
+CART = {
+    "customerNumber": HOUSEHOLD,
+    "currency": "USD",
+    "items": [{"id": PRODUCT, "amount": 12.5, "quantity": 5}, {"id": "1000060", "amount": 4.99}],
+    "shipping": 3.9,
+}
+CART_TO_RESERVE = {**CART, "codes": ["COFFEE-CART"], "ttlSeconds": 600}
 SEGMENT_BODY = {
     "name": {"en": "Coffee lovers", "de": "Kaffeefreunde"},
     "siteCode": "main",
@@ -52,6 +59,12 @@ COUPON_BODY = {
     "discountPercentage": 10,
     "segmentRestricted": True,
     "restrictions": {"segments": ["coffee-lovers"], "validUntil": "2026-12-31T23:59:59.999Z"},
+}
+CART_COUPON = {
+    "code": "COFFEE-CART",
+    "name": "Five percent on every cart",
+    "discountType": "PERCENT",
+    "discountPercentage": 5,
 }
 PRODUCT_BODY = {"code": "COFFEE-1KG", "name": {"en": "Coffee, 1 kg", "de": "Kaffee, 1 kg"}, "published": True}
 ENTITY_BODY = {"name": "Corner Coffee Ltd.", "type": "SUBSIDIARY", "parentId": COMPANY}
@@ -265,6 +278,7 @@ CATEGORIES = [
 ]
 COUPONS = [
     Example("GET-coupon-list-specified-coupons", query=PAGE),
+    Example("POST-coupon-create-coupon", body=CART_COUPON),
     Example("POST-coupon-create-coupon", body=COUPON_BODY),
     Example("GET-coupon-retrieve-coupon", COUPON),
     Example("PUT-coupon-update-coupon", {"code": "COFFEE10"}, body={**COUPON_BODY, "maxRedemptions": 100}),
@@ -280,6 +294,31 @@ COUPONS = [
     Example("GET-coupon-list-coupon-redemptions", COUPON, query=PAGE),
     Example("GET-coupon-retrieve-coupon-redemption", {**COUPON, "id": "{redemption}"}),
     Example("DELETE-coupon-remove-coupon-redemption", {**COUPON, "id": "{redemption}"}),
+    Example(
+        "POST-coupon-reserve",
+        COUPON,
+        body={**ORDER, "ttlSeconds": 600},
+        saves={"reservation": "id"},
+    ),
+    Example("GET-coupon-list-reservations", COUPON, query=PAGE),
+    Example("GET-coupon-retrieve-reservation", {**COUPON, "id": "{reservation}"}),
+    Example("DELETE-coupon-release-reservation", {**COUPON, "id": "{reservation}"}),
+    Example(
+        "POST-coupon-reserve",
+        COUPON,
+        body={**ORDER, "ttlSeconds": 600},
+        saves={"reservation": "id"},
+    ),
+    Example(
+        "POST-coupon-confirm-reservation",
+        {**COUPON, "id": "{reservation}"},
+        body={"orderCode": "ORDER-1002"},
+    ),
+    Example("POST-coupon-validate-cart", body={**CART, "codes": ["COFFEE-CART", COUPON["code"], "MYCODE"]}),
+    Example("POST-coupon-reserve-cart", body=CART_TO_RESERVE, saves={"cart": "id"}),
+    Example("DELETE-coupon-release-cart-reservation", {"id": "{cart}"}),
+    Example("POST-coupon-reserve-cart", body=CART_TO_RESERVE, saves={"cart": "id"}),
+    Example("POST-coupon-confirm-cart-reservation", {"id": "{cart}"}, body={"orderCode": "ORDER-1003"}),
     Example("POST-coupon-create-referral-coupon-code", {"customerNumber": HOUSEHOLD}),
     Example("GET-coupon-retrieve-referral-coupon", {"customerNumber": HOUSEHOLD}),
 ]

@@ -1,0 +1,99 @@
+from typing import Any
+
+from django.contrib import admin
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from core.admin import AutocompleteFilter, TenantAdmin
+from coupons.admin.filters import ReservationStateFilter
+from coupons.models import Coupon, Reservation
+from coupons.money import stored_money
+from coupons.operations import release_cart, release_reservation
+
+
+@admin.register(Reservation)
+class ReservationAdmin(TenantAdmin):
+    """Reservations are only made by the API. Deleting one releases it."""
+
+    explanation = "Uses of coupons that are held while an order may still fail. Delete one to release it."
+    empty_state = "Nothing has been reserved."
+    chooses_tenant = False
+    list_display = (
+        "reserved_at",
+        "state",
+        "expires_at",
+        "coupon_link",
+        "customer_number",
+        "total",
+        "discount",
+    )
+    list_display_links = ("reserved_at",)
+    list_select_related = ("coupon",)
+    list_filter = (ReservationStateFilter, ("coupon", AutocompleteFilter))
+    search_fields = ("customer_number__exact", "external_id__exact")
+    search_help_text = "A customer number or the id of a reservation."
+    ordering = ("-id",)
+    fieldsets = (
+        (None, {"fields": ("external_id", "state", "coupon_link", "reserved_at", "expires_at", "ended_at")}),
+        ("Customer", {"fields": ("customer_number", "legal_entity_id")}),
+        ("Order", {"fields": ("order_code", "total", "discount", "cart_id", "redemption_id")}),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj is not None and obj.ended_at)
+
+    @admin.display(description="State")
+    def state(self, reservation: Reservation) -> SafeString:
+        if reservation.redemption_id:
+            text, style = "Confirmed", "off"
+        elif reservation.ended_at:
+            text, style = "Released", "off"
+        elif reservation.expires_at > timezone.now():
+            text, style = "Counts", "on"
+        else:
+            text, style = "Over", "off"
+        return format_html('<span class="status status-{}">{}</span>', style, text)
+
+    @admin.display(description="Coupon", ordering="coupon")
+    def coupon_link(self, reservation: Reservation) -> SafeString:
+        page = reverse("admin:coupons_coupon_change", args=(reservation.coupon_id,))
+        return format_html('<a href="{}">{}</a>', page, reservation.coupon.code)
+
+    @admin.display(description="Total", ordering="order_total_amount")
+    def total(self, reservation: Reservation) -> str:
+        return str(stored_money(reservation.order_total_amount, reservation.order_total_currency))
+
+    @admin.display(description="Discount", ordering="discount_amount")
+    def discount(self, reservation: Reservation) -> str:
+        return str(stored_money(reservation.discount_amount, reservation.discount_currency))
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """Release those that are open, each cart as a whole; all their coupons are locked first."""
+        at = timezone.now()
+        chosen = Reservation.objects.filter(
+            pk__in=queryset.order_by().values("pk"), ended_at__isnull=True
+        ).order_by("coupon_id", "id")
+        carts = list(chosen.exclude(cart_id="").order_by().values_list("tenant_id", "cart_id").distinct())
+        held = Reservation.objects.filter(
+            Q(pk__in=chosen.order_by().values("pk")) | Q(cart_id__in=[cart for _, cart in carts])
+        )
+        coupons = Coupon.objects.select_for_update(of=("self",)).order_by("pk")
+        list(coupons.filter(pk__in=held.order_by().values("coupon")))
+        for tenant_id, cart_id in carts:
+            release_cart(tenant_id=tenant_id, cart_id=cart_id, at=at)
+        for tenant_id, code, reservation_id in chosen.filter(cart_id="").values_list(
+            "tenant_id", "coupon__code", "external_id"
+        ):
+            release_reservation(tenant_id=tenant_id, code=code, reservation_id=reservation_id, at=at)

@@ -1,0 +1,209 @@
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from accounts.identity.operations.attempts import count_attempt
+from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
+from core.addresses import client_address
+from core.api.errors import json_response
+from core.api.schema import operation
+from core.bodies import read_body
+from core.timestamps import format_time
+from coupons.api.viewsets import IDEMPOTENCY_KEY, CouponServiceViewSet
+from coupons.api.viewsets.reservations import ReservingViewSet
+from coupons.bodies import (
+    CartRedemption,
+    CartReservationBody,
+    CartReservationLocation,
+    CartVerdict,
+    ConfirmationBody,
+)
+from coupons.carts import JudgedCart, JudgedCode, assess_cart
+from coupons.eligibility_queries import code_is_taken
+from coupons.errors import CartNotRedeemable
+from coupons.money import plain
+from coupons.operations import confirm_cart, release_cart, reserve_cart
+from coupons.orders import CartBody
+from coupons.reasons import Reason, ReasonType
+from coupons.throttling import attempt_limits, refuse_exhausted
+
+
+class CountsUnknownCodes(CouponServiceViewSet):
+    """Several codes at once: each unknown one counts as an attempt."""
+
+    def refuse_guessing(self, customer_number: str) -> None:
+        """Raise TooManyAttempts after too many unknown codes of the customer or the session."""
+        self.limits = attempt_limits(
+            self.caller,
+            customer_number=customer_number,
+            address=client_address(self.request._request),
+        )
+        refuse_exhausted(self.limits, at=self.at)
+
+    def count_unknown(self, reasons: dict[str, list[Reason]]) -> None:
+        """Count the codes that no coupon has; deleted ones are no guesses."""
+        for code, given in reasons.items():
+            is_unknown = any(reason.type is ReasonType.UNKNOWN for reason in given)
+            if self.limits and is_unknown and not code_is_taken(self.caller.tenant.id, code):
+                count_attempt(self.limits, at=self.at)
+
+
+class CartValidationViewSet(CountsUnknownCodes):
+    tag = "Coupon Validation"
+
+    @operation(
+        "POST-coupon-validate-cart",
+        scopes=(COUPON_REDEEM_ON_BEHALF, COUPON_REDEEM, COUPON_MANAGE),
+        request=CartBody,
+        responses={200: CartVerdict},
+        errors=(429,),
+    )
+    def validate(self, request: Request, tenant: str) -> HttpResponse:
+        """Say what several codes do for one cart.
+
+        Free shipping is applied first, then the codes in their order: a percentage of the original price, an
+        amount spread over what is not yet discounted. A refused code has all reasons against it, and what
+        would remove them.
+        """
+        body = read_body(CartBody, self.sent_body())
+        buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
+        self.refuse_guessing(buyer.customer_number)
+        judged = assess_cart(tenant_id=self.caller.tenant.id, body=body, buyer=buyer, at=self.at)
+        self.count_unknown({code.code: code.reasons for code in judged.codes})
+        return HttpResponse(orjson.dumps(cart_document(judged)), content_type="application/json")
+
+
+def exact(amount: Decimal) -> orjson.Fragment:
+    return orjson.Fragment(plain(amount))
+
+
+def discounted(amount: Decimal, discount: Decimal) -> dict[str, Any]:
+    return {"amount": exact(amount), "discount": exact(discount), "total": exact(amount - discount)}
+
+
+def cart_document(judged: JudgedCart) -> dict[str, Any]:
+    """Return what the codes of a cart do; amounts are exact to the digit."""
+    body, taken = judged.body, judged.taken
+    discount = sum(taken, judged.shipping_taken)
+    return {
+        "currency": body.currency,
+        "coupons": [code_document(code) for code in judged.codes],
+        "items": [
+            {"id": item.id, **discounted(item.amount, off)}
+            for item, off in zip(body.items, taken, strict=True)
+        ],
+        "shipping": discounted(body.shipping, judged.shipping_taken),
+        "totals": {
+            "items": exact(body.total),
+            "shipping": exact(body.shipping),
+            "discount": exact(discount),
+            "total": exact(body.total + body.shipping - discount),
+        },
+    }
+
+
+def code_document(code: JudgedCode) -> dict[str, Any]:
+    shown = {"code": code.code, "accepted": code.is_accepted, "discount": exact(code.discount)}
+    if code.reasons:
+        shown["reasons"] = [reason_document(reason) for reason in code.reasons]
+    return shown
+
+
+def reason_document(reason: Reason) -> dict[str, Any]:
+    shown: dict[str, Any] = {"type": reason.type.value, "message": reason.message}
+    if reason.remedy:
+        shown["remedy"] = reason.remedy
+    if reason.missing:
+        shown["missingAmount"] = exact(reason.missing.amount)
+    return shown
+
+
+class CartReservationViewSet(CountsUnknownCodes, ReservingViewSet):
+    created = CartReservationLocation
+
+    @operation(
+        "POST-coupon-reserve-cart",
+        scopes=(COUPON_REDEEM_ON_BEHALF, COUPON_REDEEM),
+        parameters=(IDEMPOTENCY_KEY,),
+        request=CartReservationBody,
+        errors=(409, 429),
+    )
+    def create(self, request: Request, tenant: str) -> HttpResponse:
+        """Reserve all coupons of a cart, or none of them.
+
+        When a code is refused nothing is reserved: 400, with the code as the `field` of each reason.
+        """
+        self.refuse_anonymous()
+        body = read_body(CartReservationBody, self.sent_body())
+        buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
+        self.refuse_guessing(buyer.customer_number)
+        try:
+            reserved = reserve_cart(
+                tenant_id=self.caller.tenant.id,
+                body=body,
+                buyer=buyer,
+                seconds=body.ttl_seconds,
+                at=self.at,
+                idempotency_key=self.idempotency_key(),
+            )
+        except CartNotRedeemable as refused:
+            self.count_unknown(refused.reasons)
+            raise
+        return json_response(
+            {
+                "id": reserved.id,
+                "expiresAt": format_time(reserved.expires_at),
+                "reservations": [{"code": code, "id": id} for code, id in reserved.reservations.items()],
+            },
+            201,
+        )
+
+    @operation(
+        "POST-coupon-confirm-cart-reservation",
+        scopes=(COUPON_REDEEM_ON_BEHALF, COUPON_REDEEM),
+        parameters=(IDEMPOTENCY_KEY,),
+        request=ConfirmationBody,
+        responses={201: CartRedemption},
+        errors=(404, 409),
+    )
+    def confirm(self, request: Request, tenant: str, cart_id: str) -> HttpResponse:
+        """Confirm a cart: redeem all its coupons for its order, or none of them.
+
+        Confirming again returns the first redemptions.
+        """
+        self.refuse_anonymous()
+        redeemed = confirm_cart(
+            tenant_id=self.caller.tenant.id,
+            cart_id=cart_id,
+            order_code=self.confirmation().order_code,
+            at=self.at,
+            customer_number=self.holder(),
+            idempotency_key=self.idempotency_key(),
+        )
+        return json_response(
+            {"redemptions": [{"code": code, "id": one.id} for code, one in redeemed.items()]}, 201
+        )
+
+    @operation(
+        "DELETE-coupon-release-cart-reservation",
+        scopes=(COUPON_MANAGE, COUPON_REDEEM_ON_BEHALF, COUPON_REDEEM),
+        parameters=(IDEMPOTENCY_KEY,),
+        errors=(409,),
+    )
+    def destroy(self, request: Request, tenant: str, cart_id: str) -> HttpResponse:
+        """Release a cart: others can use all its coupons at once.
+
+        With the same `Idempotency-Key` the request succeeds again.
+        """
+        self.refuse_anonymous()
+        release_cart(
+            tenant_id=self.caller.tenant.id,
+            cart_id=cart_id,
+            at=self.at,
+            customer_number=self.holder(COUPON_MANAGE),
+            idempotency_key=self.idempotency_key(),
+        )
+        return HttpResponse(status=204)

@@ -1,0 +1,183 @@
+"""Several coupons on one cart: which may be used, what each takes off, and what the refused ones would need.
+
+The coupons are read in one statement, the customer in another, the items in a third; see `coupons.discounts`
+for the arithmetic.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from core.timestamps import format_time
+from coupons.discounts import Cart
+from coupons.eligibility import Verdict, verdict_on
+from coupons.eligibility_queries import (
+    CouponSnapshot,
+    CouponsOfCart,
+    CustomerState,
+    eligible_products_of_each,
+    held_by_others,
+    read_coupons,
+    read_customer_states,
+)
+from coupons.errors import CartNotRedeemable
+from coupons.models import DiscountType
+from coupons.money import Amount, Money, in_minor_units, of_minor_units
+from coupons.orders import Buyer, CartBody, Order
+from coupons.reasons import Reason, ReasonType
+
+
+@dataclass(slots=True)
+class JudgedCode:
+    """A code of a cart: its coupon and customer (None if unknown), why it is refused, what it grants."""
+
+    code: str
+    coupon: CouponSnapshot | None = None
+    customer: CustomerState | None = None
+    reasons: list[Reason] = field(default_factory=list)
+    places: tuple[int, ...] = ()
+    discount: Decimal = Decimal(0)
+
+    @property
+    def is_accepted(self) -> bool:
+        return not self.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedCart:
+    """A cart with its codes in the order given, each once, and what they take off it."""
+
+    body: CartBody
+    codes: Sequence[JudgedCode]
+    cart: Cart
+
+    @property
+    def taken(self) -> list[Decimal]:
+        """What is taken off each line."""
+        return [of_minor_units(units, self.body.currency) for units in self.cart.taken]
+
+    @property
+    def shipping_taken(self) -> Decimal:
+        return of_minor_units(self.cart.shipping_taken, self.body.currency)
+
+    def require(self) -> None:
+        """Raise CartNotRedeemable, carrying every reason of each code, unless all of them are accepted."""
+        if refused := {judged.code: judged.reasons for judged in self.codes if judged.reasons}:
+            raise CartNotRedeemable(refused)
+
+
+def assess_cart(*, tenant_id: int, body: CartBody, buyer: Buyer, at: datetime) -> JudgedCart:
+    """Return what the codes of a cart do, in three statements at most.
+
+    Reservations of the customer do not count: reserving the cart would take their place. Raises NotAllowed
+    when the buyer names a legal entity that is not theirs.
+    """
+    coupons = read_coupons(tenant_id, body.codes) if body.codes else CouponsOfCart({})
+    return judge_cart(tenant_id, coupons, body, buyer, at=at)
+
+
+def judge_cart(
+    tenant_id: int, coupons: CouponsOfCart, body: CartBody, buyer: Buyer, *, at: datetime
+) -> JudgedCart:
+    """Return what the coupons, which were read (and perhaps locked) already, do for the cart."""
+    usable = [coupon for coupon in coupons.found if not coupon.is_deleted]
+    states = (
+        read_customer_states(usable, buyer, at=at, counted=held_by_others(buyer.customer_number))
+        if usable
+        else []
+    )
+    judged = list(zip(usable, states, strict=True))
+    ids = tuple(dict.fromkeys(item.id for item in body.items))
+    eligible = eligible_products_of_each(tenant_id, judged, ids, at=at)
+    order = body.as_order()
+    verdicts = {
+        coupon.id: verdict_on(coupon, customer, order, eligible[coupon.id], at=at)
+        for coupon, customer in judged
+    }
+    codes = [
+        judged_code(code, coupon, verdicts.get(coupon.id) if coupon else None, eligible, order)
+        for code, coupon in coupons.by_code.items()
+    ]
+    cart = Cart.of(
+        body.currency,
+        [int(in_minor_units(item.amount, body.currency)) for item in body.items],
+        int(in_minor_units(body.shipping, body.currency)),
+    )
+    apply_all(codes, cart, most=coupons.most)
+    return JudgedCart(body, codes, cart)
+
+
+def judged_code(
+    code: str,
+    coupon: CouponSnapshot | None,
+    verdict: Verdict | None,
+    eligible: dict[int, frozenset[str]],
+    order: Order,
+) -> JudgedCode:
+    if coupon is None or verdict is None:
+        unknown = Reason(ReasonType.UNKNOWN, f"There is no coupon with the code {code}.", CHECK_SPELLING)
+        return JudgedCode(code, reasons=[unknown])
+    places = tuple(place for place, item in enumerate(order.items or ()) if item.id in eligible[coupon.id])
+    reasons = [with_remedy(reason, coupon, order) for reason in verdict.reasons]
+    return JudgedCode(coupon.code, coupon, verdict.customer, reasons, places)
+
+
+def apply_all(codes: Sequence[JudgedCode], cart: Cart, *, most: int) -> None:
+    """Apply the codes that nothing speaks against: free shipping first, then in their order."""
+    accepted = 0
+    for judged in sorted(codes, key=lambda one: not is_free_shipping(one)):  # which keeps the order otherwise
+        if judged.reasons or judged.coupon is None:
+            continue
+        if not cart.has_room(judged.coupon, judged.places):
+            judged.reasons.append(
+                Reason(
+                    ReasonType.NO_ITEM,
+                    "Other coupons have taken off all of what it applies to.",
+                    "Remove another coupon.",
+                )
+            )
+        elif accepted == most:
+            judged.reasons.append(
+                Reason(
+                    ReasonType.TOO_MANY,
+                    f"A cart takes at most {most} coupon{'s' * (most > 1)}.",
+                    "Remove another coupon.",
+                )
+            )
+        else:
+            accepted += 1
+            units = cart.apply(judged.coupon, judged.places)
+            judged.discount = of_minor_units(units, cart.currency)
+
+
+def is_free_shipping(judged: JudgedCode) -> bool:
+    return judged.coupon is not None and judged.coupon.discount_type == DiscountType.FREE_SHIPPING
+
+
+CHECK_SPELLING = "Check how the code is written."
+REMEDIES = {
+    ReasonType.ANONYMOUS: "Log in.",
+    ReasonType.SEGMENT: "Only members of the coupon's segments can use it.",
+    ReasonType.NO_ITEM: "Add an item that the coupon is for.",
+}
+
+
+def with_remedy(reason: Reason, coupon: CouponSnapshot, order: Order) -> Reason:
+    """Return the reason with what would remove it; what nothing removes has no remedy."""
+    currency, remedy, missing = order.order_total.currency, REMEDIES.get(reason.type, ""), None
+    match reason.type:
+        case ReasonType.MIN_ORDER_VALUE:
+            assert coupon.min_order_value is not None
+            missing = Money(Amount(coupon.min_order_value.amount - order.order_total.amount), currency)
+            remedy = f"Spend {missing} more."
+        case ReasonType.NOT_STARTED:
+            assert coupon.valid_from is not None
+            remedy = f"Use it from {format_time(coupon.valid_from)} on."
+        case ReasonType.CURRENCY:
+            wanted = coupon.discount_absolute or coupon.min_order_value
+            remedy = f"Pay in {wanted.currency}." if wanted else ""
+        case ReasonType.USED_UP:
+            is_held = coupon.redemption_count < (coupon.max_redemptions or 0)
+            remedy = "Try again when the reservations of others are over." if is_held else ""
+    return Reason(reason.type, reason.message, remedy, missing)
