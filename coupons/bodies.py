@@ -128,6 +128,16 @@ class CouponBody(DocumentBody, kw_only=True):
     issued_to: Annotated[
         Id, Meta(description="The id of the customer who was given it; does not restrict it.")
     ] = ""
+    is_listed: (
+        Annotated[
+            bool,
+            Meta(
+                description="Whether customers who can use it find it among their coupons. Absent: they do"
+                " if validFor names them; a PUT without it keeps it."
+            ),
+        ]
+        | None
+    ) = msgspec.field(name="listed", default=None)
     metadata: Annotated[SchemaMetadata | None, Meta(description="The version and the mixins' schemas.")] = (
         None
     )

@@ -179,6 +179,7 @@ COUPONS = Representation(
             )
         ),
         "issuedTo": Text("coupon.issued_to", omit_empty=True),
+        "listed": Boolean("coupon.is_listed"),
         "deleted": Boolean("coupon.is_deleted"),
         "restrictions": Nested({**RESTRICTIONS, "validFor": Texts("coupon.valid_for")}),
         **DOCUMENT_FIELDS,

@@ -20,7 +20,7 @@ from coupons.diagnostics import CouponState, states_of
 from coupons.forms.coupons import FORM_FIELDS, CouponForm
 from coupons.models import Coupon, DiscountType
 from coupons.money import plain, stored_money
-from coupons.operations import create_coupon, delete_coupon, find_coupon, replace_coupon
+from coupons.operations import create_coupon, delete_coupon, find_coupon, revise_coupon
 from coupons.usage import usage_of
 
 STATES = {
@@ -98,6 +98,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
                     "excluded_categories",
                     "valid_for",
                     "allows_anonymous",
+                    "is_listed",
                     "forgets_missing",
                 )
             },
@@ -253,11 +254,8 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     def save_model(self, request: HttpRequest, obj: Coupon, form: Any, change: bool) -> None:
         at = timezone.now()
         if change:
-            stored = replace_coupon(
-                tenant_id=obj.tenant_id,
-                code=obj.code,
-                body=form.body,
-                at=at,
+            stored = revise_coupon(
+                tenant_id=obj.tenant_id, code=obj.code, revise=lambda stored: form.body, at=at
             )
         else:
             stored = create_coupon(tenant_id=obj.tenant_id, body=form.body, at=at)

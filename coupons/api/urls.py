@@ -3,6 +3,7 @@
 from core.api.routes import describe_argument, route
 from coupons.api.viewsets.carts import CartReservationViewSet, CartValidationViewSet
 from coupons.api.viewsets.coupons import CouponViewSet
+from coupons.api.viewsets.own_coupons import OwnCouponViewSet
 from coupons.api.viewsets.redemptions import RedemptionViewSet, ValidationViewSet
 from coupons.api.viewsets.referrals import ReferralCouponViewSet
 from coupons.api.viewsets.reservations import ReservationViewSet
@@ -34,5 +35,6 @@ urlpatterns = [
     route(CART_RESERVATIONS, CartReservationViewSet, post="create"),
     route(CART_RESERVATION, CartReservationViewSet, delete="destroy"),
     route(f"{CART_RESERVATION}/confirmation", CartReservationViewSet, post="confirm"),
+    route("coupon/<tenant>/me/coupons", OwnCouponViewSet, get="list"),
     route(REFERRAL_COUPON, ReferralCouponViewSet, get="retrieve", post="create"),
 ]

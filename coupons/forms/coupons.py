@@ -111,6 +111,8 @@ class CouponForm(DocumentForm):
             "valid_from": "The first instant at which it can be redeemed. Leave empty for no start.",
             "valid_to": "The last instant at which it can be redeemed. Leave empty for no end.",
             "issued_to": "The number of the customer who was given it; does not restrict it.",
+            "is_listed": "Whether customers who can use it find it among their coupons. Unknown: if it is"
+            " only for certain customers.",
             "mixins": "Free attributes, as a JSON object.",
             "mixin_schemas": "The address of each mixin's schema, by the mixin's name.",
         }
@@ -215,6 +217,7 @@ class CouponForm(DocumentForm):
                 excluded_categories=self.named("excluded_categories") if by_categories else [],
             ),
             issued_to=entered["issued_to"],
+            is_listed=entered["is_listed"],
             mixins=entered["mixins"],
             metadata=SchemaMetadata(version=self.version_seen, mixins=entered["mixin_schemas"]),
         )

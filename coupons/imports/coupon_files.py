@@ -56,6 +56,7 @@ COLUMNS = (
     Column("restrictions.minOrderValue.amount", ColumnType.NUMBER),
     Column("restrictions.minOrderValue.currency"),
     Column("issuedTo", is_id=True, note="a customer number"),
+    Column("listed", ColumnType.FLAG, note="nothing: if validFor names customers"),
     Column("mixins", ColumnType.JSON),
     Column("metadata.mixins", ColumnType.JSON),
     EXPECTED_VERSION,

@@ -2,6 +2,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 
@@ -57,6 +58,8 @@ class Coupon(TenantOwned, Document):
     customer count apart for each legal entity that the customer acts for. `redemption_count` is the number
     of the coupon's redemptions; only operations that hold the row's lock change it, and it does not count
     as a new version. Discount fields of another kind than `discount_type` are kept and play no part.
+    `is_listed` says whether customers who can use it find it among their coupons; None means: if `valid_for`
+    names customers.
     """
 
     tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -83,6 +86,7 @@ class Coupon(TenantOwned, Document):
     min_order_amount = amount_field(null=True, blank=True)
     min_order_currency = models.CharField(max_length=3, null=True, blank=True, validators=[CURRENCY])
     issued_to = models.CharField(max_length=128, blank=True)
+    is_listed = models.BooleanField("listed for customers", null=True, blank=True)
     is_referral = models.BooleanField("referral coupon", default=False, editable=False)
     is_deleted = models.BooleanField("deleted", default=False, editable=False)
     redemption_count = models.PositiveIntegerField(default=0, editable=False)
@@ -92,6 +96,10 @@ class Coupon(TenantOwned, Document):
 
     class Meta:
         ordering = ("id",)
+        indexes = [
+            models.Index(fields=["tenant", "id"], condition=Q(is_listed=True), name="coupons_listed_for_all"),
+            GinIndex(fields=["valid_for"], condition=~Q(valid_for=[]), name="coupons_by_customer"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "code"], name="coupon_code_unique"),
             models.UniqueConstraint(fields=["tenant", "id"], name="coupon_tenant_key"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+import msgspec
 from django.db import transaction
 
 from core.errors import Problem
@@ -96,8 +97,16 @@ def revise_coupon(
 def replace_coupon(
     *, tenant_id: int, code: str, body: CouponBody, at: datetime, check: Callable[[int], None] = accept_any
 ) -> Coupon:
-    """Replace everything about a coupon but its code and its use; raises as `revise_coupon` does."""
-    return revise_coupon(tenant_id=tenant_id, code=code, revise=lambda stored: body, at=at, check=check)
+    """Replace everything about a coupon but its code and its use; raises as `revise_coupon` does.
+
+    A body that does not say whether the coupon is listed keeps what is stored.
+    """
+
+    def revise(stored: CouponBody) -> CouponBody:
+        is_listed = stored.is_listed if body.is_listed is None else body.is_listed
+        return msgspec.structs.replace(body, is_listed=is_listed)
+
+    return revise_coupon(tenant_id=tenant_id, code=code, revise=revise, at=at, check=check)
 
 
 @transaction.atomic

@@ -167,7 +167,8 @@ def test_the_foreign_tenant_itself_reads_all_of_it(
     globex = service_api(*SERVICE_SCOPES, tenant=other_tenant)
     silent = []
     for method, path, _ in operations(schema):
-        if method == "get" and "referral" not in path and "undo-jobs" not in path:
+        apart = ("referral", "undo-jobs", "/me/")  # of a customer, or of what was asked for before
+        if method == "get" and not any(part in path for part in apart):
             name = "foreign-above" if "category-trees/" in path else "foreign"  # a tree is named by its root
             answer = globex.get(filled(path, "globex", name))
             if answer.status_code != 200 or answer.content == b"[]":

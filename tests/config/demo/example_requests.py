@@ -132,6 +132,7 @@ TOKENS = [
         caller="customer",
         saves={"customer": "access_token"},
     ),
+    Example("GET-coupon-list-own-coupons", caller="customer"),
     Example("GET-customer-validate-token", caller="customer"),
     Example("GET-customer-retrieve-customer-profile", caller="customer"),
     Example("PATCH-customer-update-customer", body={"lastName": "Miller"}, caller="customer"),
