@@ -116,7 +116,13 @@ FORMAT_MODULE_PATH = ["core.formats"]
 # The groups of the admin's index and what is in them, in this order.
 ADMIN_INDEX = {
     "Segments": ["segments.Segment", "segments.CustomerAssignment", "segments.ItemAssignment"],
-    "Coupons": ["coupons.Coupon", "coupons.Redemption", "coupons.Reservation", "coupons.CouponSettings"],
+    "Coupons": [
+        "coupons.Coupon",
+        "coupons.CouponCampaign",
+        "coupons.Redemption",
+        "coupons.Reservation",
+        "coupons.CouponSettings",
+    ],
     "Catalogue": [
         "catalog.Category",
         "catalog.Product",

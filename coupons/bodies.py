@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from core.bodies import (
     Body,
+    ClientId,
     DocumentBody,
     Instant,
     OptionalReference,
@@ -23,6 +24,7 @@ from core.tenancy.identifiers import UNREACHABLE_IDS
 from core.text import trimmed
 from core.timestamps import format_time
 from coupons.models import Coupon
+from coupons.models.campaigns import MOST_CODES_OF_CAMPAIGN
 from coupons.money import Amount, Money, Percentage, stored_money
 from coupons.orders import LONGEST_ORDER_CODE, CartBody, Order
 
@@ -144,6 +146,24 @@ class CouponBody(DocumentBody, kw_only=True):
 
     def __post_init__(self) -> None:
         self.issued_to = trimmed(self.issued_to)
+
+
+class CampaignBody(Body, kw_only=True):
+    """A campaign: so many single-use codes that share the terms of one coupon."""
+
+    count: Annotated[int, Meta(ge=1, le=MOST_CODES_OF_CAMPAIGN, description="How many codes are to be made.")]
+    template: Annotated[
+        CouponBody,
+        Meta(description="The terms of all its codes. Each can be used once; codes are generated."),
+    ]
+    prefix: Annotated[str, Meta(max_length=32, description="What each code begins with.")] = ""
+    id: Annotated[ClientId | None, Meta(description="The id of the campaign; generated when absent.")] = None
+
+    def __post_init__(self) -> None:
+        if self.template.max_redemptions not in (UNLIMITED, 1):
+            raise ValueError("template.maxRedemptions must be 1 or absent: each code is used once.")
+        if self.template.code:
+            raise ValueError("template.code must be absent: the codes are generated.")
 
 
 class ValidationBody(Order, kw_only=True):

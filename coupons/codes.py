@@ -9,6 +9,7 @@ from coupons.models.coupons import LONGEST_CODE
 
 UNAMBIGUOUS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no 0 and O, no 1, I and L
 GENERATED_LENGTH = 10
+CAMPAIGN_LENGTH = 13  # of 31 characters: 64 bits, as a guesser may hit any of 100,000 codes
 
 
 def normalise_code(text: str, *, case_sensitive: bool) -> str:
@@ -37,14 +38,26 @@ def generate_code(prefix: str = "") -> str:
     return prefix + "".join(secrets.choice(UNAMBIGUOUS) for _ in range(GENERATED_LENGTH))
 
 
+def generate_campaign_codes(count: int, prefix: str) -> list[str]:
+    """Return so many different codes that cannot be guessed, though one of many would do."""
+    codes: set[str] = set()
+    while len(codes) < count:
+        codes.add(prefix + "".join(secrets.choice(UNAMBIGUOUS) for _ in range(CAMPAIGN_LENGTH)))
+    return list(codes)
+
+
 HAS_CODE = (
-    "coupon.tenant_id = {tenant} AND coupon.code = CASE WHEN (SELECT codes_are_case_sensitive"
+    "coupon.tenant_id = {tenant} AND coupon.terms_id IS DISTINCT FROM coupon.id"
+    " AND coupon.code = CASE WHEN (SELECT codes_are_case_sensitive"
     " FROM coupons_couponsettings WHERE tenant_id = {tenant}) THEN {as_written} ELSE {folded} END"
 )
 
 
 def has_code(tenant_id: int, text: str) -> Sql:
-    """The condition that the row `coupon` is the tenant's coupon that a client means by this text."""
+    """The condition that the row `coupon` is the tenant's coupon that a client means by this text.
+
+    A coupon that only holds the terms of a campaign is never meant.
+    """
     return bind(
         HAS_CODE,
         tenant=tenant_id,

@@ -20,35 +20,38 @@ DIAGNOSTICS = {
 }
 """What a diagnostic says, by its type."""
 
+JOIN_TERMS = "JOIN coupons_coupon AS terms ON terms.id = coalesce(coupon.terms_id, coupon.id)"
+"""Where the terms of the row `coupon` are: in itself, or in the row that a campaign's codes share."""
+
 
 def status(at: Sql) -> Sql:
-    """An expression: the status of the row `coupon` at that instant, as clients read it."""
+    """An expression: the status of the row `coupon` with its `terms` at that instant, as clients read it."""
     return sql(
-        "(CASE WHEN coupon.valid_from > {at} THEN 'INACTIVE' WHEN coupon.valid_to < {at} THEN 'EXPIRED'"
-        " WHEN coupon.redemption_count >= coupon.max_redemptions THEN 'USED' ELSE 'VALID' END)",
+        "(CASE WHEN terms.valid_from > {at} THEN 'INACTIVE' WHEN terms.valid_to < {at} THEN 'EXPIRED'"
+        " WHEN coupon.redemption_count >= terms.max_redemptions THEN 'USED' ELSE 'VALID' END)",
         at=at,
     )
 
 
 def diagnostics(at: Sql) -> Sql:
-    """An expression of type text[]: the types of the diagnostics of the row `coupon` at that instant."""
+    """An expression of type text[]: the types of the diagnostics of the row `terms` at that instant."""
     return sql(
         "array_remove(ARRAY["
-        "CASE WHEN coupon.max_redemptions = 0 THEN 'no_redemptions' END,"
-        " CASE WHEN coupon.max_redemptions_per_customer = 0 THEN 'no_redemptions_per_customer' END,"
-        " CASE WHEN coupon.is_segment_restricted THEN {segments} END,"
-        " CASE WHEN coupon.is_category_restricted THEN {categories} END], NULL)",
+        "CASE WHEN terms.max_redemptions = 0 THEN 'no_redemptions' END,"
+        " CASE WHEN terms.max_redemptions_per_customer = 0 THEN 'no_redemptions_per_customer' END,"
+        " CASE WHEN terms.is_segment_restricted THEN {segments} END,"
+        " CASE WHEN terms.is_category_restricted THEN {categories} END], NULL)",
         segments=segments_diagnostic(at),
         categories=Sql(
             "(SELECT CASE WHEN count(*) > 0 AND count(restriction.category_id) = 0 THEN 'categories_deleted'"
             " END FROM coupons_couponcategory AS restriction"
-            " WHERE restriction.coupon_id = coupon.id AND NOT restriction.is_excluded)"
+            " WHERE restriction.coupon_id = terms.id AND NOT restriction.is_excluded)"
         ),
     )
 
 
 def segments_diagnostic(at: Sql) -> Sql:
-    """An expression of type text: why nobody can redeem the row `coupon` through its segments, or NULL."""
+    """An expression of type text: why nobody can redeem the row `terms` through its segments, or NULL."""
     return sql(
         "(SELECT CASE WHEN count(segment.id) = 0 THEN 'segments_deleted'"
         " WHEN NOT bool_or(segment.status = 'ACTIVE'"
@@ -61,7 +64,7 @@ def segments_diagnostic(at: Sql) -> Sql:
         " FROM coupons_couponsegment AS restriction"
         " LEFT JOIN segments_segment AS segment"
         " ON segment.tenant_id = restriction.tenant_id AND segment.id = restriction.segment_id"
-        " WHERE restriction.coupon_id = coupon.id)",
+        " WHERE restriction.coupon_id = terms.id)",
         at=at,
         is_effective=effective(at),
         is_member=open_at(at, "membership"),
@@ -85,10 +88,11 @@ def states_of(keys: Collection[int], *, at: datetime) -> dict[int, CouponState]:
     instant = param(at, "timestamptz")
     rows = fetch_rows(
         sql(
-            "SELECT coupon.id, {status}, {diagnostics} FROM coupons_coupon AS coupon"
+            "SELECT coupon.id, {status}, {diagnostics} FROM coupons_coupon AS coupon {terms}"
             " WHERE coupon.id = ANY({keys})",
             status=status(instant),
             diagnostics=diagnostics(instant),
+            terms=Sql(JOIN_TERMS),
             keys=param(list(keys), "bigint[]"),
         )
     )
@@ -98,7 +102,8 @@ def states_of(keys: Collection[int], *, at: datetime) -> dict[int, CouponState]:
 def keys_with_diagnostics(at: datetime) -> Sql:
     """A SELECT of the keys of all coupons that nobody can redeem at that instant."""
     return sql(
-        "SELECT coupon.id FROM coupons_coupon AS coupon"
+        "SELECT coupon.id FROM coupons_coupon AS coupon {terms}"
         " WHERE NOT coupon.is_deleted AND {diagnostics} <> '{{}}'",
         diagnostics=diagnostics(param(at, "timestamptz")),
+        terms=Sql(JOIN_TERMS),
     )

@@ -1,7 +1,7 @@
 """The queries of eligibility: one statement for the coupon, one for the customer, one for the products."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -40,6 +40,12 @@ class CouponSnapshot:
     valid_to: datetime | None
     min_order_value: Money | None
     redemption_count: int
+    terms_id: int | None = None
+
+    @property
+    def restricted_as(self) -> int:
+        """The key of the coupon that has its restrictions: its own, or that of its campaign's terms."""
+        return self.terms_id or self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ SNAPSHOT = Sql(
     " coupon.discount_amount, coupon.discount_currency, coupon.allows_anonymous, coupon.max_redemptions,"
     " coupon.max_redemptions_per_customer, coupon.is_category_restricted, coupon.is_segment_restricted,"
     " coupon.valid_for, coupon.valid_from, coupon.valid_to, coupon.min_order_amount,"
-    " coupon.min_order_currency, coupon.redemption_count"
+    " coupon.min_order_currency, coupon.redemption_count, coupon.terms_id"
 )
 
 
@@ -94,6 +100,7 @@ def snapshot_of(row: Sequence[Any]) -> CouponSnapshot:
         min_order_amount,
         min_order_currency,
         redemption_count,
+        terms_id,
     ) = row
     return CouponSnapshot(
         id=key,
@@ -112,6 +119,19 @@ def snapshot_of(row: Sequence[Any]) -> CouponSnapshot:
         valid_to=valid_to,
         min_order_value=stored_money(min_order_amount, min_order_currency),
         redemption_count=redemption_count,
+        terms_id=terms_id,
+    )
+
+
+def under_terms(coupon: CouponSnapshot, terms: CouponSnapshot) -> CouponSnapshot:
+    """Return a code of a campaign with the terms that it shares."""
+    return replace(
+        terms,
+        id=coupon.id,
+        code=coupon.code,
+        is_deleted=coupon.is_deleted,
+        redemption_count=coupon.redemption_count,
+        terms_id=coupon.terms_id,
     )
 
 
@@ -123,7 +143,27 @@ def read_coupon(tenant_id: int, code: str, *, lock: bool = False) -> CouponSnaps
     rows = fetch_rows(coupon_statement(lock, condition=has_code(tenant_id, code)), prepared=True)
     if not rows:
         raise CouponNotFound(code)
-    return snapshot_of(rows[0])
+    coupon = snapshot_of(rows[0])
+    if coupon.terms_id is None:
+        return coupon
+    # in a statement of its own: one that waits for the coupon's lock would read the terms as they were before
+    return under_terms(coupon, read_terms([coupon])[coupon.terms_id])
+
+
+def read_terms(coupons: Iterable[CouponSnapshot]) -> dict[int, CouponSnapshot]:
+    """Return the terms that codes of campaigns among these share, by key; without such, no statement."""
+    keys = sorted({coupon.terms_id for coupon in coupons if coupon.terms_id is not None})
+    if not keys:
+        return {}
+    rows = fetch_rows(
+        sql(
+            "SELECT {snapshot} FROM coupons_coupon AS coupon WHERE coupon.id = ANY({keys})",
+            snapshot=SNAPSHOT,
+            keys=param(keys, "bigint[]"),
+        ),
+        prepared=True,
+    )
+    return {row[0]: snapshot_of(row) for row in rows}
 
 
 @composed_once
@@ -155,30 +195,43 @@ class CouponsOfCart:
 def read_coupons(tenant_id: int, codes: Sequence[str], *, lock: bool = False) -> CouponsOfCart:
     """Return the tenant's coupons of these codes, deleted ones too, in one statement.
 
-    With `lock` they are locked until commit, in the order of their keys.
+    With `lock` they are locked until commit, in the order of their keys; the terms of campaigns then take
+    another statement.
     """
     as_written, folded = (
         [normalise_code(code, case_sensitive=case_sensitive) for code in codes]
         for case_sensitive in (True, False)
+    )
+    named = bind(
+        "named.tenant_id = {tenant} AND named.terms_id IS DISTINCT FROM named.id AND named.code ="
+        " ANY(CASE WHEN (SELECT codes_are_case_sensitive FROM coupons_couponsettings"
+        " WHERE tenant_id = {tenant}) THEN {as_written:text[]} ELSE {folded:text[]} END)",
+        tenant=tenant_id,
+        as_written=as_written,
+        folded=folded,
     )
     rows = fetch_rows(
         sql(
             "SELECT {snapshot}, settings.codes_are_case_sensitive, settings.max_coupons_per_cart"
             " FROM coupons_coupon AS coupon"
             " LEFT JOIN coupons_couponsettings AS settings ON settings.tenant_id = coupon.tenant_id"
-            " WHERE coupon.tenant_id = {tenant} AND coupon.code = ANY(CASE WHEN"
-            " (SELECT codes_are_case_sensitive FROM coupons_couponsettings WHERE tenant_id = {tenant})"
-            " THEN {as_written} ELSE {folded} END) ORDER BY coupon.id{locking}",
+            " WHERE coupon.id IN (SELECT {keys} FROM coupons_coupon AS named WHERE {named})"
+            " ORDER BY coupon.id{locking}",
             snapshot=SNAPSHOT,
-            tenant=param(tenant_id),
-            as_written=param(as_written, "text[]"),
-            folded=param(folded, "text[]"),
+            named=named,
+            keys=Sql("named.id" if lock else "unnest(ARRAY[named.id, named.terms_id])"),
             locking=Sql(" FOR UPDATE OF coupon" if lock else ""),
         ),
         prepared=True,
     )
     *_, case_sensitive, most = rows[0] if rows else (False, None)
-    coupons = {row[1]: snapshot_of(row[:-2]) for row in rows}
+    found = [snapshot_of(row[:-2]) for row in rows]
+    terms = read_terms(found) if lock else {coupon.id: coupon for coupon in found}
+    coupons = {
+        coupon.code: coupon if coupon.terms_id is None else under_terms(coupon, terms[coupon.terms_id])
+        for coupon in found
+        if coupon.terms_id != coupon.id
+    }
     names = as_written if case_sensitive else folded
     return CouponsOfCart({name: coupons.get(name) for name in names}, most or MOST_COUPONS_PER_CART)
 
@@ -258,6 +311,7 @@ def read_customer_states(
     """
     shopper = buyer.shopper
     keys = {f"coupon_{place}": param(coupon.id) for place, coupon in enumerate(coupons)}
+    terms = {f"terms_{place}": param(coupon.restricted_as) for place, coupon in enumerate(coupons)}
     if not shopper.is_known:
         limited = tuple([coupon.max_redemptions is not None for coupon in coupons])
         if not any(limited):
@@ -285,6 +339,7 @@ def read_customer_states(
         at=param(at),
         counted=counted,
         **keys,
+        **terms,
     )
     [(customer_id, acting_key, legal_entity_id, *facts)] = fetch_rows(statement, prepared=True)
     checked_customer_context(shopper, customer_id, acting_key)
@@ -330,9 +385,8 @@ def customer_statement(
     its uses in all: what it does not limit is not counted.
     """
     facts: list[Sql] = []
-    for coupon, (limits_customer, is_segment_restricted, limits_all) in zip(
-        coupons.values(), shapes, strict=True
-    ):
+    for place, (limits_customer, is_segment_restricted, limits_all) in enumerate(shapes):
+        coupon, terms = coupons[f"coupon_{place}"], coupons[f"terms_{place}"]
         uses, segments, reserved = Sql("0"), Sql("'{}'::bigint[]"), Sql("0")
         if limits_customer:
             uses = uses_of_customer(
@@ -352,9 +406,8 @@ def customer_statement(
             )
             segments = sql(
                 "ARRAY(SELECT restriction.segment_id FROM coupons_couponsegment AS restriction"
-                " WHERE restriction.coupon_id = {coupon} AND restriction.segment_id IN ({member})"
-                " ORDER BY 1)",
-                coupon=coupon,
+                " WHERE restriction.coupon_id = {terms} AND restriction.segment_id IN ({member}) ORDER BY 1)",
+                terms=terms,
                 member=member,
             )
         if limits_all:
@@ -390,7 +443,7 @@ def eligible_products(
             tenant_id=tenant_id, segment_ids=customer.segment_ids, product_ids=product_ids, at=at
         )
     if coupon.is_category_restricted and product_ids:
-        rows = fetch_rows(products_in_categories(tenant_id, coupon.id, product_ids))
+        rows = fetch_rows(products_in_categories(tenant_id, coupon.restricted_as, product_ids))
         return frozenset(external_id for (external_id,) in rows)
     return frozenset(product_ids)
 
@@ -414,7 +467,7 @@ def eligible_products_of_each(
                 at=at,
             )
         elif coupon.is_category_restricted:
-            searches[coupon.id] = products_in_categories(tenant_id, coupon.id, product_ids)
+            searches[coupon.id] = products_in_categories(tenant_id, coupon.restricted_as, product_ids)
         if coupon.is_segment_restricted or coupon.is_category_restricted:
             eligible[coupon.id] = frozenset()
     if not searches or not product_ids:

@@ -1,8 +1,10 @@
 """What coupons can refuse, as facts."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from core.errors import AlreadyExists, Conflict, InvalidBody, InvalidInput, NotFound
+from core.timestamps import format_time
 from coupons.reasons import Reason
 
 
@@ -116,6 +118,51 @@ class CartNotRedeemable(InvalidInput):
             " ".join(f"{code}: {reason.message}" for code, given in reasons.items() for reason in given)
         )
         self.reasons = dict(reasons)
+
+
+class CampaignNotFound(NotFound):
+    """No campaign has the id."""
+
+    code = "campaign_not_found"
+
+    def __init__(self, campaign_id: str) -> None:
+        super().__init__(f"There is no coupon campaign {campaign_id}.")
+
+
+class CampaignIncomplete(Conflict):
+    """Not all codes of the campaign have been made yet."""
+
+    code = "campaign_incomplete"
+
+    def __init__(self, campaign_id: str, made: int, wanted: int) -> None:
+        super().__init__(
+            f"The campaign {campaign_id} has {made:,} of {wanted:,} codes so far. Try again in a moment."
+        )
+
+
+class CampaignExported(Conflict):
+    """The codes of the campaign have been handed out before."""
+
+    code = "campaign_exported"
+
+    def __init__(self, campaign_id: str, at: datetime) -> None:
+        super().__init__(
+            f"The codes of the campaign {campaign_id} were exported at {format_time(at)}, and are handed out"
+            " once. Readers of all coupons still find each of them in the list of coupons."
+        )
+
+
+class TermsOfCampaign(Conflict):
+    """The coupon's terms are those of a campaign, so they cannot be changed for it alone."""
+
+    code = "terms_of_campaign"
+
+    def __init__(self, coupon_code: str) -> None:
+        super().__init__(
+            f"The coupon {coupon_code} has the terms of a campaign. Deactivate the campaign, delete the"
+            " coupon, or make another one.",
+            field="code",
+        )
 
 
 class CodesWouldCollide(Conflict):

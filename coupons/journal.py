@@ -1,7 +1,7 @@
 """What the journal records of coupons and their redemptions."""
 
 from core.journal.declarations import RecordedDocument, leave_out, record
-from coupons.models import Coupon, CouponCategory, CouponSegment, CouponSettings, Redemption
+from coupons.models import Coupon, CouponCampaign, CouponCategory, CouponSegment, CouponSettings, Redemption
 
 record(
     RecordedDocument(model=Coupon, object="coupon", external_id="it.code", derived=("redemption_count",)),
@@ -19,6 +19,7 @@ record(
         owner="it.coupon_id",
         part_of="coupon",
     ),
+    RecordedDocument(model=CouponCampaign, object="coupon-campaign"),
     RecordedDocument(model=CouponSettings, object="coupon-settings", external_id="NULL"),
     RecordedDocument(model=Redemption, object="redemption", owner="it.coupon_id"),
 )

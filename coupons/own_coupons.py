@@ -24,7 +24,8 @@ def coupons_of_customer(
     tenant, number = param(found.context.tenant_id), param(buyer.customer_number)
     # Each part has an index of its own: coupons that are listed for all, and those that name the customer.
     listed = sql(
-        "coupon.id IN (SELECT id FROM coupons_coupon WHERE tenant_id = {tenant} AND is_listed"
+        "coupon.terms_id IS NULL AND coupon.id IN"
+        " (SELECT id FROM coupons_coupon WHERE tenant_id = {tenant} AND is_listed"
         " UNION ALL SELECT id FROM coupons_coupon WHERE tenant_id = {tenant} AND valid_for <> '{{}}'"
         " AND valid_for @> ARRAY[{number}]::varchar[] AND is_listed IS NOT FALSE)",
         tenant=tenant,

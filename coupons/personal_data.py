@@ -13,7 +13,15 @@ from core.personal_data.customers import (
 from core.personal_data.declarations import ERASE, KEEP, PSEUDONYM, declare, each
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute, fetch_rows
-from coupons.models import Coupon, CouponCategory, CouponSegment, CouponSettings, Redemption, Reservation
+from coupons.models import (
+    Coupon,
+    CouponCampaign,
+    CouponCategory,
+    CouponSegment,
+    CouponSettings,
+    Redemption,
+    Reservation,
+)
 from coupons.operations.reservations import lock_reservations
 
 CAMPAIGN = KEEP("describes the coupon, not who uses it")
@@ -29,6 +37,7 @@ declare(
         **each(PSEUDONYM, "valid_for", "issued_to"),
     },
 )
+declare(CouponCampaign, each(CAMPAIGN, "external_id", "prefix"))
 declare(CouponSegment, each(CAMPAIGN, "segment_external_id"))
 declare(CouponCategory, each(CAMPAIGN, "category_external_id"))
 declare(CouponSettings, each(KEEP("the shop's own"), "referral_prefix", "referral_currency"))

@@ -10,6 +10,7 @@ import orjson
 from core.bodies import Body, schema_components
 from core.representation.fields import (
     Boolean,
+    Computed,
     Field,
     Integer,
     Json,
@@ -24,7 +25,8 @@ from core.representation.fields import (
 from core.representation.representations import Representation, Search, SortKey
 from core.sql.composition import Sql, param, sql
 from coupons.bodies import CouponBody, PastRedemption, ReservationBody
-from coupons.diagnostics import DIAGNOSTICS, diagnostics, status
+from coupons.campaigns import counts
+from coupons.diagnostics import DIAGNOSTICS, JOIN_TERMS, diagnostics, status
 
 NOW: Final = object()
 """The parameter that `RepresentationAt` replaces by the instant of the request."""
@@ -71,38 +73,42 @@ def descriptions(kind: type[Body]) -> dict[str, dict[str, Any]]:
     return dict(walk(components[kind.__name__], ""))
 
 
-def money(amount: str, currency: str) -> Nested:
-    return Nested({"amount": Number(amount), "currency": Text(currency)})
+def money(amount: str, currency: str, *, needs: tuple[str, ...] = ()) -> Nested:
+    return Nested({"amount": Number(amount, needs=needs), "currency": Text(currency, needs=needs)})
+
+
+TERMS = ("terms",)
 
 
 def restriction(noun: str, *, only_if: str, condition: str = "TRUE") -> Texts:
     """The ids of the segments or categories that restrict the coupon, in the order named."""
     return Texts(
-        f"(CASE WHEN coupon.{only_if} THEN (SELECT array_agg(restriction.{noun}_external_id::text"
+        f"(CASE WHEN terms.{only_if} THEN (SELECT array_agg(restriction.{noun}_external_id::text"
         f" ORDER BY restriction.id) FROM coupons_coupon{noun} AS restriction"
-        f" WHERE restriction.coupon_id = coupon.id AND {condition}) END)"
+        f" WHERE restriction.coupon_id = terms.id AND {condition}) END)",
+        needs=TERMS,
     )
 
 
 SHOPPER_FIELDS: dict[str, Field] = {
     "code": Text("coupon.code"),
-    "name": Text("coupon.name"),
-    "description": Text("coupon.description", omit_empty=True),
-    "discountType": Text("coupon.discount_type"),
-    "discountPercentage": Number("coupon.discount_percentage"),
-    "discountAbsolute": money("coupon.discount_amount", "coupon.discount_currency"),
-    "discountCalculationType": Text("coupon.discount_calculation_type"),
-    "allowAnonymous": Boolean("coupon.allows_anonymous"),
-    "maxRedemptionsPerCustomer": Integer("coalesce(coupon.max_redemptions_per_customer, -1)"),
-    "categoryRestricted": Boolean("coupon.is_category_restricted"),
-    "segmentRestricted": Boolean("coupon.is_segment_restricted"),
-    "status": Text(status(AT)),
+    "name": Text("terms.name", needs=TERMS),
+    "description": Text("terms.description", omit_empty=True, needs=TERMS),
+    "discountType": Text("terms.discount_type", needs=TERMS),
+    "discountPercentage": Number("terms.discount_percentage", needs=TERMS),
+    "discountAbsolute": money("terms.discount_amount", "terms.discount_currency", needs=TERMS),
+    "discountCalculationType": Text("terms.discount_calculation_type", needs=TERMS),
+    "allowAnonymous": Boolean("terms.allows_anonymous", needs=TERMS),
+    "maxRedemptionsPerCustomer": Integer("coalesce(terms.max_redemptions_per_customer, -1)", needs=TERMS),
+    "categoryRestricted": Boolean("terms.is_category_restricted", needs=TERMS),
+    "segmentRestricted": Boolean("terms.is_segment_restricted", needs=TERMS),
+    "status": Text(status(AT), needs=TERMS),
     "referralCoupon": Boolean("nullif(coupon.is_referral, FALSE)"),
 }
 RESTRICTIONS: dict[str, Field] = {
-    "validFrom": Time("coupon.valid_from"),
-    "validUntil": Time("coupon.valid_to"),
-    "minOrderValue": money("coupon.min_order_amount", "coupon.min_order_currency"),
+    "validFrom": Time("terms.valid_from", needs=TERMS),
+    "validUntil": Time("terms.valid_to", needs=TERMS),
+    "minOrderValue": money("terms.min_order_amount", "terms.min_order_currency", needs=TERMS),
     "segments": restriction("segment", only_if="is_segment_restricted"),
     "includedCategories": restriction(
         "category", only_if="is_category_restricted", condition="NOT restriction.is_excluded"
@@ -112,9 +118,12 @@ RESTRICTIONS: dict[str, Field] = {
     ),
 }
 DOCUMENT_FIELDS: dict[str, Field] = {
-    "mixins": Json("coupon.mixins", omit_empty=False),
+    "mixins": Json("terms.mixins", needs=TERMS, omit_empty=False),
     "metadata": Nested(
-        {"version": Integer("coupon.version"), "mixins": Json("coupon.mixin_schemas", omit_empty=False)}
+        {
+            "version": Integer("coupon.version"),
+            "mixins": Json("terms.mixin_schemas", needs=TERMS, omit_empty=False),
+        }
     ),
 }
 
@@ -159,10 +168,11 @@ COUPONS = Representation(
     documented=COUPON_DOCUMENTED,
     table="coupons_coupon",
     alias="coupon",
+    joins={"terms": JOIN_TERMS},
     derived=("status", "redemptionCount", "legalEntityRedemptions", "diagnostics"),
     fields={
         **SHOPPER_FIELDS,
-        "maxRedemptions": Integer("coalesce(coupon.max_redemptions, -1)"),
+        "maxRedemptions": Integer("coalesce(terms.max_redemptions, -1)", needs=TERMS),
         "redemptionCount": Integer("coupon.redemption_count"),
         "legalEntityRedemptions": JsonEntries(
             "(SELECT jsonb_agg(jsonb_build_object('legalEntityId', legal_entity_id, 'count', uses)"
@@ -176,12 +186,13 @@ COUPONS = Representation(
                 " FROM unnest({kinds}) AS kind)",
                 messages=param(orjson.dumps(DIAGNOSTICS).decode(), "jsonb"),
                 kinds=diagnostics(AT),
-            )
+            ),
+            needs=TERMS,
         ),
-        "issuedTo": Text("coupon.issued_to", omit_empty=True),
-        "listed": Boolean("coupon.is_listed"),
+        "issuedTo": Text("terms.issued_to", needs=TERMS, omit_empty=True),
+        "listed": Boolean("terms.is_listed", needs=TERMS),
         "deleted": Boolean("coupon.is_deleted"),
-        "restrictions": Nested({**RESTRICTIONS, "validFor": Texts("coupon.valid_for")}),
+        "restrictions": Nested({**RESTRICTIONS, "validFor": Texts("terms.valid_for", needs=TERMS)}),
         **DOCUMENT_FIELDS,
     },
 )
@@ -191,6 +202,7 @@ COUPONS_FOR_SHOPPERS = Representation(
     documented=COUPON_DOCUMENTED,
     table="coupons_coupon",
     alias="coupon",
+    joins={"terms": JOIN_TERMS},
     derived=("status",),
     fields={**SHOPPER_FIELDS, "restrictions": Nested(RESTRICTIONS), **DOCUMENT_FIELDS},
 )
@@ -253,5 +265,58 @@ RESERVATIONS = Representation(
         "reservedAt": Time("reservation.reserved_at"),
         "expiresAt": Time("reservation.expires_at"),
         "redemptionId": Text("reservation.redemption_id", omit_empty=True),
+    },
+)
+
+
+CAMPAIGNS = Representation(
+    name="CouponCampaign",
+    documented={
+        **{f"template.{path}": schema for path, schema in COUPON_DOCUMENTED.items()},
+        "id": {"description": "The id of the campaign."},
+        "prefix": {"description": "What each code begins with."},
+        "count": {"description": "How many codes there are to be."},
+        "codes": {
+            "type": "object",
+            "description": "What has become of its codes.",
+            "properties": {
+                name: {"type": "integer", "description": text}
+                for name, text in {
+                    "generated": "How many have been made so far.",
+                    "redeemed": "How many are redeemed.",
+                    "open": "How many can still be redeemed, now or later.",
+                    "over": "How many are over or deleted and were never redeemed.",
+                }.items()
+            },
+        },
+        "createdAt": {"description": "When it was created."},
+        "exportedAt": {"description": "When its codes were exported; absent before."},
+        "deactivatedAt": {"description": "When all its codes were deactivated; absent before."},
+        "template": {"description": "The terms that all its codes share."},
+    },
+    table="coupons_couponcampaign",
+    alias="campaign",
+    joins={"terms": "JOIN coupons_coupon AS terms ON terms.id = campaign.terms_id"},
+    derived=("codes",),
+    fields={
+        "id": Text("campaign.external_id"),
+        "prefix": Text("campaign.prefix", omit_empty=True),
+        "count": Integer("campaign.code_count"),
+        "codes": Computed(
+            sql("(SELECT to_jsonb(counted) FROM ({counts}) AS counted)", counts=counts(AT)), needs=TERMS
+        ),
+        "createdAt": Time("campaign.created_at"),
+        "exportedAt": Time("campaign.exported_at"),
+        "deactivatedAt": Time("campaign.deactivated_at"),
+        "template": Nested(
+            {
+                **{
+                    name: field
+                    for name, field in SHOPPER_FIELDS.items()
+                    if name not in ("code", "status", "referralCoupon")
+                },
+                "restrictions": Nested({**RESTRICTIONS, "validFor": Texts("terms.valid_for", needs=TERMS)}),
+            }
+        ),
     },
 )

@@ -41,6 +41,7 @@ VIEWED = (
     ("catalog", "categoryassignment"),
     ("coupons", "redemption"),
     ("coupons", "reservation"),
+    ("coupons", "couponcampaign"),
 )
 
 

@@ -70,7 +70,7 @@ class Operation:
     is_public: bool = False
     parameters: tuple[OpenApiParameter, ...] = ()
     request: Any = None
-    responses: Mapping[int, Any] = field(default_factory=dict)
+    responses: Mapping[Any, Any] = field(default_factory=dict)
     errors: tuple[int, ...] = ()
     reads: str = ""
     is_deprecated: bool = False
@@ -88,7 +88,7 @@ def operation(
     is_public: bool = False,
     parameters: Sequence[OpenApiParameter] = (),
     request: Any = None,
-    responses: Mapping[int, Any] | None = None,
+    responses: Mapping[Any, Any] | None = None,
     errors: Sequence[int] = (),
     reads: str = "",
     is_deprecated: bool = False,

@@ -333,8 +333,8 @@ class Nested(Field):
 class Computed(Field):
     """JSON that an expression of type json or jsonb builds; it can be shown, not searched or sorted by."""
 
-    def __init__(self, expression: str, *, needs: tuple[str, ...] = ()) -> None:
-        self.expression = Sql(expression)
+    def __init__(self, expression: str | Sql, *, needs: tuple[str, ...] = ()) -> None:
+        self.expression = Sql(expression) if isinstance(expression, str) else expression
         self.needs = needs
 
     def json(self, languages: Languages) -> Sql:

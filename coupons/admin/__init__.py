@@ -1,6 +1,7 @@
+from coupons.admin.campaigns import CouponCampaignAdmin
 from coupons.admin.coupons import CouponAdmin
 from coupons.admin.redemptions import RedemptionAdmin
 from coupons.admin.reservations import ReservationAdmin
 from coupons.admin.settings import CouponSettingsAdmin
 
-__all__ = ["CouponAdmin", "CouponSettingsAdmin", "RedemptionAdmin", "ReservationAdmin"]
+__all__ = ["CouponAdmin", "CouponCampaignAdmin", "CouponSettingsAdmin", "RedemptionAdmin", "ReservationAdmin"]

@@ -124,6 +124,10 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         js = ("coupons/coupon_form.js",)
         css = {"all": ("coupons/coupons.css",)}
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """Leave out the codes of campaigns: their page is the campaign's."""
+        return super().get_queryset(request).filter(terms__isnull=True)
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
     ) -> tuple[QuerySet, bool]:

@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core.admin import AutocompleteFilter, TenantAdmin
+from coupons.admin.links import coupon_link
 from coupons.models import Redemption
 from coupons.money import stored_money
 from coupons.operations import delete_redemption
@@ -39,9 +40,8 @@ class RedemptionAdmin(TenantAdmin):
         return False
 
     @admin.display(description="Coupon", ordering="coupon")
-    def coupon_link(self, redemption: Redemption) -> SafeString:
-        page = reverse("admin:coupons_coupon_change", args=(redemption.coupon_id,))
-        return format_html('<a href="{}">{}</a>', page, redemption.coupon.code)
+    def coupon_link(self, redemption: Redemption) -> SafeString | str:
+        return coupon_link(redemption.coupon)
 
     @admin.display(description="Customer", ordering="customer_number")
     def customer_link(self, redemption: Redemption) -> SafeString | str:

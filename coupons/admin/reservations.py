@@ -4,13 +4,13 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core.admin import AutocompleteFilter, TenantAdmin
 from coupons.admin.filters import ReservationStateFilter
+from coupons.admin.links import coupon_link
 from coupons.models import Coupon, Reservation
 from coupons.money import stored_money
 from coupons.operations import release_cart, release_reservation
@@ -66,9 +66,8 @@ class ReservationAdmin(TenantAdmin):
         return format_html('<span class="status status-{}">{}</span>', style, text)
 
     @admin.display(description="Coupon", ordering="coupon")
-    def coupon_link(self, reservation: Reservation) -> SafeString:
-        page = reverse("admin:coupons_coupon_change", args=(reservation.coupon_id,))
-        return format_html('<a href="{}">{}</a>', page, reservation.coupon.code)
+    def coupon_link(self, reservation: Reservation) -> SafeString | str:
+        return coupon_link(reservation.coupon)
 
     @admin.display(description="Total", ordering="order_total_amount")
     def total(self, reservation: Reservation) -> str:

@@ -1,6 +1,7 @@
 """The addresses of the coupon service."""
 
 from core.api.routes import describe_argument, route
+from coupons.api.viewsets.campaigns import CampaignViewSet
 from coupons.api.viewsets.carts import CartReservationViewSet, CartValidationViewSet
 from coupons.api.viewsets.coupons import CouponViewSet
 from coupons.api.viewsets.own_coupons import OwnCouponViewSet
@@ -15,10 +16,13 @@ RESERVATIONS = f"{COUPON}/reservations"
 RESERVATION = f"{RESERVATIONS}/<reservation_id>"
 CART_RESERVATIONS = "coupon/<tenant>/cart-reservations"
 CART_RESERVATION = f"{CART_RESERVATIONS}/<cart_id>"
+CAMPAIGNS = "coupon/<tenant>/coupon-campaigns"
+CAMPAIGN = f"{CAMPAIGNS}/<campaign_id>"
 REFERRAL_COUPON = "coupon/<tenant>/referral-coupons/<customer_number>"
 
 describe_argument("code", "The coupon's code.")
 describe_argument("reservation_id", "The reservation's id.", wire_name="id")
+describe_argument("campaign_id", "The campaign's id.", wire_name="id")
 describe_argument("cart_id", "The cart reservation's id.", wire_name="id")
 describe_argument("redemption_id", "The redemption's id.", wire_name="id")
 
@@ -36,5 +40,9 @@ urlpatterns = [
     route(CART_RESERVATION, CartReservationViewSet, delete="destroy"),
     route(f"{CART_RESERVATION}/confirmation", CartReservationViewSet, post="confirm"),
     route("coupon/<tenant>/me/coupons", OwnCouponViewSet, get="list"),
+    route(CAMPAIGNS, CampaignViewSet, get="list", post="create"),
+    route(CAMPAIGN, CampaignViewSet, get="retrieve"),
+    route(f"{CAMPAIGN}/deactivation", CampaignViewSet, post="deactivate"),
+    route(f"{CAMPAIGN}/export", CampaignViewSet, post="export"),
     route(REFERRAL_COUPON, ReferralCouponViewSet, get="retrieve", post="create"),
 ]

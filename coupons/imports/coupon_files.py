@@ -70,9 +70,10 @@ EXPORT = Export(
             **{name: field for name, field in COUPONS.fields.items() if name not in NOT_EXPORTED},
             "metadata": Nested({"mixins": Json("coupon.mixin_schemas", omit_empty=False)}),
         },
+        joins=COUPONS.joins,
     ),
     order="coupon.id",
-    condition="NOT coupon.is_deleted AND NOT coupon.is_referral",
+    condition="NOT coupon.is_deleted AND NOT coupon.is_referral AND coupon.terms_id IS NULL",
     key=("code",),
 )
 

@@ -11,8 +11,8 @@ from coupons.operations.coupons import settings_of
 def changed_coupons(*, tenant_id: int, rows: Sequence[CouponBody]) -> list[CouponBody]:
     """Return the rows that are new or differ from what is stored, in four statements.
 
-    A row that expects a version, and one whose code belongs to a deleted coupon, is left for the upsert to
-    refuse.
+    A row that expects a version, and one whose code belongs to a deleted coupon or a campaign, is left for
+    the upsert to refuse.
     """
     case_sensitive = settings_of(tenant_id).codes_are_case_sensitive
     codes = [normalise_code(row.code, case_sensitive=case_sensitive) for row in rows]
@@ -34,7 +34,12 @@ def changed_coupons(*, tenant_id: int, rows: Sequence[CouponBody]) -> list[Coupo
     changed = []
     for code, row in zip(codes, rows, strict=True):
         coupon = stored.get(code)
-        if coupon is None or row.expected_version is not None or differs(row, coupon, restricted):
+        if (
+            coupon is None
+            or coupon.terms_id is not None
+            or row.expected_version is not None
+            or differs(row, coupon, restricted)
+        ):
             changed.append(row)
     return changed
 

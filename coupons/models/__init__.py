@@ -1,3 +1,4 @@
+from coupons.models.campaigns import CouponCampaign
 from coupons.models.coupons import Coupon, CouponCategory, CouponSegment, DiscountCalculation, DiscountType
 from coupons.models.redemptions import Redemption
 from coupons.models.reservations import Reservation
@@ -5,6 +6,7 @@ from coupons.models.settings import CouponSettings
 
 __all__ = [
     "Coupon",
+    "CouponCampaign",
     "CouponCategory",
     "CouponSegment",
     "CouponSettings",

@@ -37,6 +37,10 @@ class DiscountCalculation(models.TextChoices):
 class CouponQuerySet(DocumentQuerySet):
     """Reads of coupons."""
 
+    def with_own_terms(self) -> Self:
+        """Leave out the codes of campaigns, and what holds their terms."""
+        return self.filter(terms__isnull=True)
+
     def live(self) -> Self:
         """Leave out the deleted ones."""
         return self.filter(is_deleted=False)
@@ -88,6 +92,9 @@ class Coupon(TenantOwned, Document):
     issued_to = models.CharField(max_length=128, blank=True)
     is_listed = models.BooleanField("listed for customers", null=True, blank=True)
     is_referral = models.BooleanField("referral coupon", default=False, editable=False)
+    terms = TenantForeignKey(
+        "self", on_delete=models.RESTRICT, null=True, blank=True, related_name="codes", editable=False
+    )
     is_deleted = models.BooleanField("deleted", default=False, editable=False)
     redemption_count = models.PositiveIntegerField(default=0, editable=False)
     version = models.PositiveIntegerField(default=0, editable=False)
@@ -98,6 +105,9 @@ class Coupon(TenantOwned, Document):
         ordering = ("id",)
         indexes = [
             models.Index(fields=["tenant", "id"], condition=Q(is_listed=True), name="coupons_listed_for_all"),
+            models.Index(
+                fields=["terms", "id"], condition=Q(terms__isnull=False), name="coupons_of_campaign"
+            ),
             GinIndex(fields=["valid_for"], condition=~Q(valid_for=[]), name="coupons_by_customer"),
         ]
         constraints = [

@@ -1,4 +1,12 @@
 from coupons.operations.bulk import upsert_coupons
+from coupons.operations.campaigns import (
+    create_campaign,
+    deactivate_campaign,
+    export_codes,
+    find_campaign,
+    generate_codes,
+    queue_codes,
+)
 from coupons.operations.carts import ReservedCart, confirm_cart, release_cart, reserve_cart
 from coupons.operations.coupons import (
     accept_any,
@@ -28,12 +36,18 @@ __all__ = [
     "change_settings",
     "confirm_cart",
     "confirm_reservation",
+    "create_campaign",
     "create_coupon",
     "create_referral_coupon",
+    "deactivate_campaign",
     "delete_coupon",
     "delete_redemption",
+    "export_codes",
+    "find_campaign",
     "find_coupon",
+    "generate_codes",
     "locked_version",
+    "queue_codes",
     "redeem_coupon",
     "referral_coupons",
     "release_cart",

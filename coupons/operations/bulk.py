@@ -11,7 +11,7 @@ from core.sql.fetching import fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, upsert_rows
 from coupons.bodies import CouponBody, columns_of
 from coupons.codes import check_code, normalise_code
-from coupons.errors import CodeTaken, InvalidCode, InvalidTerms
+from coupons.errors import CodeTaken, InvalidCode, InvalidTerms, TermsOfCampaign
 from coupons.models import Coupon
 from coupons.operations.coupons import settings_of
 from coupons.operations.restrictions import look_up, unknown_references, write_restrictions
@@ -21,7 +21,7 @@ COUPONS = UpsertTarget.of(
     Coupon,
     "tenant_id",
     "code",
-    created_only=("is_referral", "is_deleted", "redemption_count"),
+    created_only=("is_referral", "is_deleted", "redemption_count", "terms_id"),
     first_version=0,
 )
 
@@ -38,10 +38,10 @@ def upsert_coupons(
 
     Returns one result a row, in input order: `created`, `id` (the normalised code), or the error that kept
     the row out: InvalidCode, InvalidTerms (all problems, unknown segments and categories among them),
-    CodeTaken (the code belongs to a deleted coupon) or VersionConflict. A bad row never spoils the others.
-    Redemptions, and the counter of them, stay as they are. Locks the stored coupons in the order of their
-    codes; then, before anything is written, `confirm` is called, and what it raises ends the write. Give at
-    most a few thousand rows at a time.
+    CodeTaken (the code belongs to a deleted coupon), TermsOfCampaign or VersionConflict. A bad row never
+    spoils the others. Redemptions, and the counter of them, stay as they are. Locks the stored coupons in the
+    order of their codes; then, before anything is written, `confirm` is called, and what it raises ends the
+    write. Give at most a few thousand rows at a time.
     """
     case_sensitive = settings_of(tenant_id).codes_are_case_sensitive
     codes = [normalise_code(row.code, case_sensitive=case_sensitive) for row in rows]
@@ -50,7 +50,7 @@ def upsert_coupons(
     confirm()
     plan: BatchPlan[tuple[int, str], CouponBody] = BatchPlan()
     for position, (code, row) in enumerate(zip(codes, rows, strict=True)):
-        version, is_deleted = stored.get(code, (None, False))
+        version, is_deleted, is_of_campaign = stored.get(code, (None, False, False))
         try:
             check_code(code)
         except InvalidCode as error:
@@ -60,6 +60,8 @@ def upsert_coupons(
             plan.reject(position, InvalidTerms(problems), id=code)
         elif is_deleted:
             plan.reject(position, CodeTaken(code), id=code)
+        elif is_of_campaign:
+            plan.reject(position, TermsOfCampaign(code), id=code)
         else:
             plan.add(
                 position,
@@ -74,6 +76,7 @@ def upsert_coupons(
         "is_referral": False,
         "is_deleted": False,
         "redemption_count": 0,
+        "terms_id": None,
         "created_at": at,
         "modified_at": at,
     }
@@ -98,14 +101,17 @@ def values_in_order(columns: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple([columns[name] for name in COUPONS.columns])
 
 
-def lock_by_code(tenant_id: int, codes: Sequence[str]) -> dict[str, tuple[int, bool]]:
-    """Lock the stored coupons of these codes, in code order; return version and deletion of each."""
+def lock_by_code(tenant_id: int, codes: Sequence[str]) -> dict[str, tuple[int, bool, bool]]:
+    """Lock the stored coupons of these codes, in code order.
+
+    Returns the version of each, whether it is deleted, and whether its terms are a campaign's.
+    """
     rows = fetch_rows(
         sql(
-            "SELECT code, version, is_deleted FROM coupons_coupon"
+            "SELECT code, version, is_deleted, terms_id IS NOT NULL FROM coupons_coupon"
             " WHERE tenant_id = {tenant} AND code = ANY({codes}) ORDER BY code FOR UPDATE",
             tenant=param(tenant_id),
             codes=param(list(codes), "text[]"),
         )
     )
-    return {code: (version, is_deleted) for code, version, is_deleted in rows}
+    return {code: tuple(facts) for code, *facts in rows}

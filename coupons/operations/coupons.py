@@ -13,7 +13,7 @@ from core.sql.integrity import translate_integrity_errors
 from core.tenancy.documents import check_version
 from coupons.bodies import CouponBody, columns_of, stored_body
 from coupons.codes import check_code, generate_code, has_code, normalise_code
-from coupons.errors import CodeTaken, CouponNotFound, InvalidTerms
+from coupons.errors import CodeTaken, CouponNotFound, InvalidTerms, TermsOfCampaign
 from coupons.models import Coupon, CouponSettings
 from coupons.operations.restrictions import Kept, look_up, unknown_references, write_restrictions
 from coupons.rules import problems_of
@@ -68,10 +68,12 @@ def revise_coupon(
 
     `revise` is called twice: on what is read first, to lock the segments and categories that it names, and
     on the locked coupon, whose version is handed to `check` before. A restriction to a segment or category
-    that was deleted meanwhile may stay. Raises CouponNotFound, VersionConflict, InvalidTerms and whatever
-    `revise` and `check` raise.
+    that was deleted meanwhile may stay. Raises CouponNotFound, TermsOfCampaign, VersionConflict, InvalidTerms
+    and whatever `revise` and `check` raise.
     """
     coupon = find_coupon(tenant_id, code)
+    if coupon.terms_id is not None:
+        raise TermsOfCampaign(coupon.code)
     known = look_up(tenant_id, [revise(stored_body(coupon))])
     coupon = lock_coupon(coupon.pk, code)
     check(coupon.version)

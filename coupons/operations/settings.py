@@ -8,7 +8,6 @@ from core.sql.fetching import execute, fetch_rows
 from coupons.codes import normalise_code
 from coupons.errors import CodesWouldCollide
 from coupons.models import CouponSettings
-from coupons.models.settings import MOST_COUPONS_PER_CART
 from coupons.operations.coupons import settings_of
 
 
@@ -20,7 +19,7 @@ def change_settings(
     referral_prefix: str,
     referral_amount: Decimal,
     referral_currency: str,
-    max_coupons_per_cart: int = MOST_COUPONS_PER_CART,
+    max_coupons_per_cart: int,
 ) -> CouponSettings:
     """Store how the tenant's coupons behave.
 

@@ -278,7 +278,7 @@ def test_the_export_takes_a_fixed_number_of_statements(tenant, customer, django_
     RedemptionFactory.create_batch(
         20, coupon=CouponFactory(tenant=tenant), customer=customer, customer_number=NUMBER
     )
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         held = personal_data_of(tenant_id=tenant.pk, external_id=NUMBER)
     assert len(held["redemptions"]) == 21
 

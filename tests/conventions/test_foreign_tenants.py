@@ -24,7 +24,13 @@ from tests.factories.accounts import (
     SiteFactory,
 )
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
-from tests.factories.coupons import CouponFactory, CouponSegmentFactory, RedemptionFactory, ReservationFactory
+from tests.factories.coupons import (
+    CouponCampaignFactory,
+    CouponFactory,
+    CouponSegmentFactory,
+    RedemptionFactory,
+    ReservationFactory,
+)
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -71,6 +77,7 @@ def make_world(tenant: Tenant, name: str, text: str) -> None:
     CouponSegmentFactory(coupon=coupon, segment=segment)
     RedemptionFactory(coupon=coupon, external_id=name, customer_number=name)
     ReservationFactory(coupon=coupon, external_id=name, customer_number=name)
+    CouponCampaignFactory(tenant=tenant, external_id=name, terms__name=text)
 
 
 @pytest.fixture

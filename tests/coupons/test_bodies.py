@@ -97,6 +97,7 @@ def test_every_column_that_staff_decide_about_is_written():
         "is_referral",
         "is_deleted",
         "redemption_count",
+        "terms_id",
         "created_at",
         "modified_at",
     }

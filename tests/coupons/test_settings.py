@@ -15,13 +15,14 @@ def change(tenant, *, codes_are_case_sensitive):
         referral_prefix="R-",
         referral_amount=Decimal(5),
         referral_currency="EUR",
+        max_coupons_per_cart=3,
     )
 
 
 def test_settings_are_stored_and_changed(tenant):
     change(tenant, codes_are_case_sensitive=True)
     change(tenant, codes_are_case_sensitive=False)
-    assert list(CouponSettings.objects.values_list()) == [(tenant.pk, False, "R-", Decimal(5), "EUR")]
+    assert list(CouponSettings.objects.values_list()) == [(tenant.pk, False, "R-", Decimal(5), "EUR", 3)]
 
 
 def test_codes_go_into_upper_case_when_case_stops_to_matter(tenant, other_tenant):

@@ -5,7 +5,7 @@ from typing import Any
 import factory
 
 from coupons.bodies import CouponBody, Restrictions
-from coupons.models import Coupon, CouponCategory, CouponSegment, Redemption, Reservation
+from coupons.models import Coupon, CouponCampaign, CouponCategory, CouponSegment, Redemption, Reservation
 from tests.factories.accounts import TenantFactory
 
 
@@ -51,6 +51,23 @@ class RedemptionFactory(factory.django.DjangoModelFactory):
     discount_amount = Decimal(10)
     discount_currency = "EUR"
     redeemed_at = datetime(2024, 1, 31, 12, tzinfo=UTC)
+
+
+class CouponCampaignFactory(factory.django.DjangoModelFactory):
+    """A campaign of one code that has been made."""
+
+    class Meta:
+        model = CouponCampaign
+        skip_postgeneration_save = True
+
+    tenant = factory.SubFactory(TenantFactory)
+    terms = factory.SubFactory(CouponFactory, tenant=factory.SelfAttribute("..tenant"), max_redemptions=1)
+    code_count = 1
+
+    @factory.post_generation
+    def codes(campaign, create, extracted, **values):
+        Coupon.objects.filter(pk=campaign.terms_id).update(terms=campaign.terms_id)
+        CouponFactory(tenant=campaign.tenant, terms=campaign.terms, discount_type="FREE_SHIPPING")
 
 
 class ReservationFactory(factory.django.DjangoModelFactory):

@@ -27,6 +27,7 @@ from tests.factories.accounts import (
 )
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.coupons import (
+    CouponCampaignFactory,
     CouponCategoryFactory,
     CouponFactory,
     CouponSegmentFactory,
@@ -86,6 +87,7 @@ class Shop:
         self.keep(CouponSegmentFactory(coupon=coupon, segment=segment))
         self.keep(CouponCategoryFactory(coupon=coupon, category=category))
         self.keep(RedemptionFactory(coupon=coupon, customer_number=mark, order_code=mark))
+        self.keep(CouponCampaignFactory(tenant=tenant, external_id=mark, terms__name=mark))
         self.keep(ReservationFactory(coupon=coupon, customer_number=mark, order_code=mark))
         self.keep(CouponSettings.objects.create(tenant=tenant))
         run = ImportRun(tenant=tenant, kind="segments", mode="upsert", started_by=mark, file_name=mark)

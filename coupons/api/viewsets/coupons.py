@@ -45,7 +45,7 @@ class CouponViewSet(CouponServiceViewSet):
     )
     def list(self, request: Request, tenant: str) -> HttpResponse:
         """List coupons."""
-        conditions = [self.tenant_condition("coupon")]
+        conditions = [self.tenant_condition("coupon"), Sql("coupon.terms_id IS DISTINCT FROM coupon.id")]
         if not parameters.flag(request.query_params, "showDeleted"):
             conditions.append(Sql("NOT coupon.is_deleted"))
         shown = RepresentationAt(COUPONS, self.at)
@@ -77,21 +77,26 @@ class CouponViewSet(CouponServiceViewSet):
         if named or not reads_all:
             conditions.append(
                 sql(
-                    "(coupon.valid_for = '{{}}' OR {customer} = ANY(coupon.valid_for))",
+                    "(terms.valid_for = '{{}}' OR {customer} = ANY(terms.valid_for))",
                     customer=param(customer_number),
                 )
             )
         if self.caller.kind is CallerKind.ANONYMOUS:
-            conditions.append(Sql("coupon.allows_anonymous"))
+            conditions.append(Sql("terms.allows_anonymous"))
         if not reads_all or not parameters.flag(request.query_params, "showDeleted"):
             conditions.append(Sql("NOT coupon.is_deleted"))
         if reads_all:
             return self.document_response(
-                RepresentationAt(COUPONS, self.at), conditions, missing=partial(CouponNotFound, code)
+                RepresentationAt(COUPONS, self.at),
+                conditions,
+                missing=partial(CouponNotFound, code),
+                needs=("terms",),
             )
         with self.attempt(code, customer_number=customer_number):
             shown = RepresentationAt(COUPONS_FOR_SHOPPERS, self.at)
-            answer = self.document_response(shown, conditions, missing=partial(CouponNotFound, code))
+            answer = self.document_response(
+                shown, conditions, missing=partial(CouponNotFound, code), needs=("terms",)
+            )
         return self.privately(answer)
 
     def locked_version(self) -> int | None:

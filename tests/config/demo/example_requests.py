@@ -66,6 +66,11 @@ CART_COUPON = {
     "discountType": "PERCENT",
     "discountPercentage": 5,
 }
+CAMPAIGN_TERMS = {
+    "name": "Welcome",
+    "discountType": "ABSOLUTE",
+    "discountAbsolute": {"amount": 5, "currency": "USD"},
+}
 PRODUCT_BODY = {"code": "COFFEE-1KG", "name": {"en": "Coffee, 1 kg", "de": "Kaffee, 1 kg"}, "published": True}
 ENTITY_BODY = {"name": "Corner Coffee Ltd.", "type": "SUBSIDIARY", "parentId": COMPANY}
 CONTACT_BODY = {"legalEntity": {"id": COMPANY}, "customer": {"id": "1000"}, "type": "CONTACT"}
@@ -315,6 +320,14 @@ COUPONS = [
         {**COUPON, "id": "{reservation}"},
         body={"orderCode": "ORDER-1002"},
     ),
+    Example(
+        "POST-coupon-create-campaign",
+        body={"id": "welcome", "prefix": "HI-", "count": 2, "template": CAMPAIGN_TERMS},
+    ),
+    Example("GET-coupon-retrieve-campaign", {"id": "welcome"}),
+    Example("GET-coupon-list-campaigns", query=PAGE),
+    Example("POST-coupon-export-campaign", {"id": "welcome"}),
+    Example("POST-coupon-deactivate-campaign", {"id": "welcome"}),
     Example("POST-coupon-validate-cart", body={**CART, "codes": ["COFFEE-CART", COUPON["code"], "MYCODE"]}),
     Example("POST-coupon-reserve-cart", body=CART_TO_RESERVE, saves={"cart": "id"}),
     Example("DELETE-coupon-release-cart-reservation", {"id": "{cart}"}),

@@ -79,7 +79,8 @@ def send(example: Example, method: str, path: str, saved: dict[str, str]) -> tup
     if example.body is not None:
         shown["request"] = shortened_body(body)
     if answer.content:
-        shown["response"] = shortened(answer.json())
+        is_json = answer["Content-Type"].startswith("application/json")
+        shown["response"] = shortened(answer.json()) if is_json else answer.content.decode()
     return shown, answer
 
 

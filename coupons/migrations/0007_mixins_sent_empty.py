@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """Tell mixins and schemas that were sent empty from ones that were not sent. It changes no row."""
 
     dependencies = [
-        ('coupons', '0002_normalize_codes'),
+        ('coupons', '0006_campaigns'),
     ]
 
     operations = [

@@ -1,0 +1,93 @@
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.utils import timezone
+
+from core.bodies import read_body
+from core.errors import DomainError
+from core.tenancy.models import Tenant
+from coupons.bodies import CampaignBody
+from coupons.models.campaigns import MOST_CODES_OF_CAMPAIGN
+from coupons.operations import create_campaign, export_codes, find_campaign, generate_codes
+
+
+class Command(BaseCommand):
+    help = (
+        "Make a campaign of single-use codes that share the terms of one coupon. An interrupted command goes"
+        " on where it was: run it again with the same --campaign, and no code is made twice."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--tenant", required=True, help="The name of the tenant.")
+        parser.add_argument(
+            "--campaign", required=True, help="The id of the campaign; one that exists is gone on with."
+        )
+        parser.add_argument(
+            "--template", type=Path, help="A JSON file with the coupon's terms, as the API takes them."
+        )
+        parser.add_argument("--count", type=int, help=f"How many codes, 1 to {MOST_CODES_OF_CAMPAIGN:,}.")
+        parser.add_argument("--prefix", default="", help="What each code begins with.")
+        parser.add_argument(
+            "--export", type=Path, help="A new file for the codes, one a line; they are exported once."
+        )
+
+    def handle(self, *arguments: Any, **options: Any) -> None:
+        tenant = Tenant.objects.filter(name=options["tenant"]).first()
+        if tenant is None:
+            raise CommandError(f"There is no tenant {options['tenant']}.")
+        target: Path | None = options["export"]
+        if target is not None and target.exists():
+            raise CommandError(f"{target} exists already: name a new file.")
+        try:
+            self.create_unless_there(tenant, options)
+            self.generate(tenant, options["campaign"])
+            if target is not None:
+                self.export(tenant, options["campaign"], target)
+        except DomainError as refused:
+            raise CommandError(refused.message) from None
+
+    def create_unless_there(self, tenant: Tenant, options: dict[str, Any]) -> None:
+        try:
+            find_campaign(tenant.pk, options["campaign"])
+        except DomainError:
+            if options["template"] is None or options["count"] is None:
+                raise CommandError(
+                    f"There is no campaign {options['campaign']}: name --template and --count to make it."
+                ) from None
+            body = {
+                "id": options["campaign"],
+                "prefix": options["prefix"],
+                "count": options["count"],
+                "template": read_template(options["template"]),
+            }
+            create_campaign(tenant_id=tenant.pk, body=read_body(CampaignBody, body), at=timezone.now())
+
+    def generate(self, tenant: Tenant, campaign_id: str) -> None:
+        while True:
+            progress = generate_codes(tenant_id=tenant.pk, campaign_id=campaign_id, at=timezone.now())
+            self.stdout.write(f"{progress.made:,} of {progress.wanted:,} codes")
+            if progress.is_complete:
+                return
+
+    def export(self, tenant: Tenant, campaign_id: str, target: Path) -> None:
+        """Write the codes to a file that only its owner reads; what cannot be written is not exported."""
+        with transaction.atomic():
+            codes = export_codes(tenant_id=tenant.pk, campaign_id=campaign_id, at=timezone.now())
+            try:
+                with target.open("x", encoding="utf-8") as file:
+                    target.chmod(0o600)
+                    file.writelines(f"{code}\n" for code in ("code", *codes))
+            except OSError as fault:
+                raise CommandError(f"{target} cannot be written: {fault}") from None
+        self.stdout.write(f"{len(codes):,} codes are in {target}.")
+
+
+def read_template(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        raise CommandError(f"{path} cannot be read as JSON: {fault}") from None
