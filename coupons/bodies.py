@@ -232,6 +232,15 @@ class ReservationLocation(Body):
     ]
 
 
+class CartValidationBody(CartBody, kw_only=True):
+    """A cart whose codes are judged."""
+
+    suggest: Annotated[
+        bool,
+        Meta(description="Suggest the best set of these codes and of the coupons listed for the customer."),
+    ] = False
+
+
 class CartReservationBody(CartBody, kw_only=True):
     """A cart, all of whose coupons are held for its customer."""
 
@@ -339,6 +348,13 @@ class CartTotals(Body):
     total: Annotated[Amount, Meta(description="What is left to pay.")]
 
 
+class CodeSuggestion(Body):
+    """The codes that together take most off the cart."""
+
+    codes: Annotated[list[str], Meta(description="The codes, in the order to send them.")]
+    discount: Annotated[Amount, Meta(description="What they take off together.")]
+
+
 class CartVerdict(Body):
     """What the codes of a cart do, in its currency."""
 
@@ -347,6 +363,9 @@ class CartVerdict(Body):
     items: Annotated[list[DiscountedLine], Meta(description="The lines, in the order given.")]
     shipping: Annotated[DiscountedShipping, Meta(description="The cost of shipping.")]
     totals: Annotated[CartTotals, Meta(description="The sums.")]
+    suggestion: (
+        Annotated[CodeSuggestion, Meta(description="The best set of codes, if it was asked for.")] | None
+    ) = None
 
 
 class CodeLocation(Body):

@@ -23,9 +23,13 @@ from coupons.eligibility_queries import (
 )
 from coupons.errors import CartNotRedeemable
 from coupons.models import DiscountType
+from coupons.models.settings import MOST_CODES
 from coupons.money import Amount, Money, in_minor_units, of_minor_units
 from coupons.orders import Buyer, CartBody, Order
+from coupons.own_coupons import own_codes
 from coupons.reasons import Reason, ReasonType
+from coupons.suggestions import Candidate, best_set
+from segments.visibility import ResolvedSegments
 
 
 @dataclass(slots=True)
@@ -67,6 +71,38 @@ class JudgedCart:
             raise CartNotRedeemable(refused)
 
 
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """The codes that together take most off a cart, in the order to send them, and how much that is."""
+
+    codes: Sequence[str]
+    discount: Decimal
+
+
+def suggest_codes(
+    *, tenant_id: int, body: CartBody, buyer: Buyer, found: ResolvedSegments, at: datetime
+) -> Suggestion:
+    """Return the best set of the codes of the cart and of the customer's own, in four statements at most.
+
+    At most 20 are looked at: those of the cart, then the customer's, the soonest end first. `found` are the
+    segments that count for the customer.
+    """
+    own = own_codes(buyer, found, currency=body.currency, at=at) if buyer.customer_number else []
+    codes = list(dict.fromkeys([*body.codes, *own]))[:MOST_CODES]
+    if not codes:
+        return Suggestion((), Decimal(0))
+    coupons = read_coupons(tenant_id, codes)
+    cart = cart_of(body)
+    candidates = {
+        Candidate(judged.coupon, judged.places): judged.code
+        for judged in judge_codes(tenant_id, coupons, body, buyer, at=at)
+        if judged.coupon is not None and not judged.reasons
+    }
+    best = best_set(cart, list(candidates), most=coupons.most)
+    units = sum(cart.apply(one.coupon, one.places) for one in best)
+    return Suggestion([candidates[one] for one in best], of_minor_units(units, body.currency))
+
+
 def assess_cart(*, tenant_id: int, body: CartBody, buyer: Buyer, at: datetime) -> JudgedCart:
     """Return what the codes of a cart do, in three statements at most.
 
@@ -81,6 +117,25 @@ def judge_cart(
     tenant_id: int, coupons: CouponsOfCart, body: CartBody, buyer: Buyer, *, at: datetime
 ) -> JudgedCart:
     """Return what the coupons, which were read (and perhaps locked) already, do for the cart."""
+    codes = judge_codes(tenant_id, coupons, body, buyer, at=at)
+    cart = cart_of(body)
+    apply_all(codes, cart, most=coupons.most)
+    return JudgedCart(body, codes, cart)
+
+
+def cart_of(body: CartBody) -> Cart:
+    """Return the cart before any discount."""
+    return Cart.of(
+        body.currency,
+        [int(in_minor_units(item.amount, body.currency)) for item in body.items],
+        int(in_minor_units(body.shipping, body.currency)),
+    )
+
+
+def judge_codes(
+    tenant_id: int, coupons: CouponsOfCart, body: CartBody, buyer: Buyer, *, at: datetime
+) -> list[JudgedCode]:
+    """Return each code with the reasons against it that do not depend on the others."""
     usable = [coupon for coupon in coupons.found if not coupon.is_deleted]
     states = (
         read_customer_states(usable, buyer, at=at, counted=held_by_others(buyer.customer_number))
@@ -95,17 +150,10 @@ def judge_cart(
         coupon.id: verdict_on(coupon, customer, order, eligible[coupon.id], at=at)
         for coupon, customer in judged
     }
-    codes = [
+    return [
         judged_code(code, coupon, verdicts.get(coupon.id) if coupon else None, eligible, order)
         for code, coupon in coupons.by_code.items()
     ]
-    cart = Cart.of(
-        body.currency,
-        [int(in_minor_units(item.amount, body.currency)) for item in body.items],
-        int(in_minor_units(body.shipping, body.currency)),
-    )
-    apply_all(codes, cart, most=coupons.most)
-    return JudgedCart(body, codes, cart)
 
 
 def judged_code(

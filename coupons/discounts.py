@@ -54,13 +54,22 @@ class Cart:
         """Return what the coupon takes off each line. The coupon's amount is in the cart's currency."""
         room = self.room(places)
         if coupon.discount_type == DiscountType.PERCENT:
-            assert coupon.discount_percentage is not None
-            prices = {place: self.prices[place] for place in places}
-            total = half_up(sum(prices.values()) * coupon.discount_percentage / 100)
-            return {place: min(share, room[place]) for place, share in spread(total, prices).items()}
-        assert coupon.discount_absolute is not None
-        amount = half_up(in_minor_units(coupon.discount_absolute.amount, self.currency))
-        return spread(min(amount, sum(room.values())), room)
+            shares = shares_of_price(coupon, self, places)
+            return {place: min(share, room[place]) for place, share in shares.items()}
+        return spread(min(amount_of(coupon, self.currency), sum(room.values())), room)
+
+
+def shares_of_price(coupon: CouponSnapshot, cart: Cart, places: Sequence[int]) -> dict[int, int]:
+    """Return the coupon's percentage of the original price of each line."""
+    assert coupon.discount_percentage is not None
+    prices = {place: cart.prices[place] for place in places}
+    return spread(half_up(sum(prices.values()) * coupon.discount_percentage / 100), prices)
+
+
+def amount_of(coupon: CouponSnapshot, currency: str) -> int:
+    """Return the coupon's amount, which is in this currency."""
+    assert coupon.discount_absolute is not None
+    return half_up(in_minor_units(coupon.discount_absolute.amount, currency))
 
 
 def half_up(units: Decimal) -> int:

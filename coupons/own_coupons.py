@@ -3,9 +3,11 @@
 from datetime import datetime
 
 from core.representation.representations import SortKey
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, integer, param, sql
+from core.sql.fetching import fetch_rows
 from core.windows import open_at
 from coupons.eligibility_queries import held_by_others, is_live
+from coupons.models.settings import MOST_CODES
 from coupons.orders import Buyer
 from segments.visibility import ResolvedSegments
 
@@ -54,6 +56,21 @@ def coupons_of_customer(
             )
         )
     return conditions
+
+
+def own_codes(buyer: Buyer, found: ResolvedSegments, *, currency: str, at: datetime) -> list[str]:
+    """Return the codes of the customer's coupons, the soonest end first, as many as a cart may name."""
+    conditions = coupons_of_customer(buyer, found, currency=currency, at=at)
+    rows = fetch_rows(
+        sql(
+            "SELECT coupon.code FROM coupons_coupon AS coupon WHERE {conditions}"
+            " ORDER BY coupon.valid_to, coupon.id LIMIT {most}",
+            conditions=Sql.joined(" AND ", conditions),
+            most=integer(MOST_CODES),
+        ),
+        prepared=True,
+    )
+    return [code for (code,) in rows]
 
 
 def has_uses_left(buyer: Buyer, found: ResolvedSegments, *, at: datetime) -> list[Sql]:

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from itertools import combinations
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from coupons.discounts import Cart, spread
 from coupons.eligibility_queries import CouponSnapshot
 from coupons.money import DECIMAL_PLACES, Amount, Money
 from coupons.reasons import Reason, ReasonType
+from coupons.suggestions import Candidate, Search, best_set
 from tests.coupons.cart_model import Code, apply, deal
 
 CURRENCIES = st.sampled_from(["EUR", "JPY", "KWD", "CLF"])
@@ -93,6 +95,42 @@ def test_shares_add_up_and_none_is_more_than_its_weight(weights, data):
     assert all(0 <= shares[place] <= weight for place, weight in weights.items())
     if total < 10_000:
         assert shares == deal(total, weights)
+
+
+@given(carts())
+def test_the_suggested_set_is_the_best_of_all_sets(case):
+    """Compared with every set of codes: the model applies each in the same order."""
+    lines, shipping, codes, most, currency = case
+    usable = [code for code in codes if code.lines]
+    candidates = [Candidate(snapshot(key, code, currency), code.lines) for key, code in enumerate(usable)]
+    best = best_set(Cart.of(currency, lines, shipping), candidates, most=most)
+    assert len(best) <= most
+    cart = Cart.of(currency, lines, shipping)
+    found = sum(cart.apply(one.coupon, one.places) for one in best)
+    kinds = ("FREE_SHIPPING", "PERCENT", "ABSOLUTE")
+    in_order = sorted(usable, key=lambda code: (kinds.index(code.kind), len(code.lines)))
+    for code in in_order:
+        code.least, code.refused = 0, False
+    totals = [
+        sum(apply(lines, shipping, list(chosen), most).accepted.values())
+        for count in range(most + 1)
+        for chosen in combinations(in_order, count)
+    ]
+    assert found == max(totals)
+
+
+def test_twenty_candidates_and_two_hundred_lines_are_searched_in_few_steps(monkeypatch):
+    applied = []
+    taken_by = Search.taken_by
+    monkeypatch.setattr(Search, "taken_by", lambda *args: applied.append(1) or taken_by(*args))
+    codes = [
+        Code("PERCENT" if key % 2 else "ABSOLUTE", Fraction(5 + key), tuple(range(key % 3, 200)))
+        for key in range(20)
+    ]
+    cart = Cart.of("EUR", [100 + place for place in range(200)], 0)
+    candidates = [Candidate(snapshot(key, code, "EUR"), code.lines) for key, code in enumerate(codes)]
+    assert len(best_set(cart, candidates, most=5)) == 5
+    assert len(applied) < 300  # each costs some 0.1 ms
 
 
 def test_what_is_left_over_goes_to_the_line_with_most_left():

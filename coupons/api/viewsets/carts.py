@@ -1,3 +1,4 @@
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,17 +19,18 @@ from coupons.bodies import (
     CartRedemption,
     CartReservationBody,
     CartReservationLocation,
+    CartValidationBody,
     CartVerdict,
     ConfirmationBody,
 )
-from coupons.carts import JudgedCart, JudgedCode, assess_cart
+from coupons.carts import JudgedCart, JudgedCode, assess_cart, suggest_codes
 from coupons.eligibility_queries import code_is_taken
 from coupons.errors import CartNotRedeemable
 from coupons.money import plain
 from coupons.operations import confirm_cart, release_cart, reserve_cart
-from coupons.orders import CartBody
 from coupons.reasons import Reason, ReasonType
 from coupons.throttling import attempt_limits, refuse_exhausted
+from segments.visibility import resolve
 
 
 class CountsUnknownCodes(CouponServiceViewSet):
@@ -43,7 +45,7 @@ class CountsUnknownCodes(CouponServiceViewSet):
         )
         refuse_exhausted(self.limits, at=self.at)
 
-    def count_unknown(self, reasons: dict[str, list[Reason]]) -> None:
+    def count_unknown(self, reasons: Mapping[str, Sequence[Reason]]) -> None:
         """Count the codes that no coupon has; deleted ones are no guesses."""
         for code, given in reasons.items():
             is_unknown = any(reason.type is ReasonType.UNKNOWN for reason in given)
@@ -57,7 +59,7 @@ class CartValidationViewSet(CountsUnknownCodes):
     @operation(
         "POST-coupon-validate-cart",
         scopes=(COUPON_REDEEM_ON_BEHALF, COUPON_REDEEM, COUPON_MANAGE),
-        request=CartBody,
+        request=CartValidationBody,
         responses={200: CartVerdict},
         errors=(429,),
     )
@@ -68,12 +70,22 @@ class CartValidationViewSet(CountsUnknownCodes):
         amount spread over what is not yet discounted. A refused code has all reasons against it, and what
         would remove them.
         """
-        body = read_body(CartBody, self.sent_body())
+        body = read_body(CartValidationBody, self.sent_body())
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
         self.refuse_guessing(buyer.customer_number)
         judged = assess_cart(tenant_id=self.caller.tenant.id, body=body, buyer=buyer, at=self.at)
         self.count_unknown({code.code: code.reasons for code in judged.codes})
-        return HttpResponse(orjson.dumps(cart_document(judged)), content_type="application/json")
+        document = cart_document(judged)
+        if body.suggest:
+            best = suggest_codes(
+                tenant_id=self.caller.tenant.id,
+                body=body,
+                buyer=buyer,
+                found=resolve(buyer.shopper, at=self.at),
+                at=self.at,
+            )
+            document["suggestion"] = {"codes": best.codes, "discount": exact(best.discount)}
+        return HttpResponse(orjson.dumps(document), content_type="application/json")
 
 
 def exact(amount: Decimal) -> orjson.Fragment:

@@ -321,6 +321,22 @@ def test_reserving_needs_a_code_and_a_customer(own, shop):
     assert faulty_fields(shop.post(RESERVED, cart("A"))) == ["customerNumber"]
 
 
+def test_the_best_set_of_the_customers_codes_is_suggested(own, anonymous_api, tenant):
+    CouponFactory(tenant=tenant, code="TEN", is_listed=True)
+    absolute(tenant, "FIVE", 5, valid_for=["C1"])
+    absolute(tenant, "OTHERS", 50, valid_for=["C2"])
+    absolute(tenant, "MIN", 50, is_listed=True, min_order_amount=101, min_order_currency="EUR")
+    absolute(tenant, "ENTERED", 20)
+    CouponFactory(tenant=tenant, code="SHIP", discount_type="FREE_SHIPPING", is_listed=True)
+    answer = validated(own, "ENTERED", suggest=True)
+    assert answer["suggestion"] == {"codes": ["SHIP", "TEN", "ENTERED", "FIVE"], "discount": 39.9}
+    assert validated(own, *answer["suggestion"]["codes"])["totals"]["discount"] == 39.9
+    CouponSettings.objects.create(tenant=tenant, max_coupons_per_cart=2)
+    assert validated(own, suggest=True)["suggestion"] == {"codes": ["TEN", "FIVE"], "discount": 15}
+    assert "suggestion" not in validated(own, "TEN")
+    assert validated(anonymous_api, suggest=True)["suggestion"] == {"codes": [], "discount": 0}
+
+
 def test_five_codes_and_thirty_lines_take_four_statements(
     own, tenant, site, customer, django_assert_num_queries
 ):
