@@ -143,6 +143,20 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
 
         return requests
 
+    def carts() -> list[Request]:
+        own = {int(name[1:]) for name in segments_of_shopper}
+        found = [n for n in range(1, scale.coupons + 1) if 1 + n % scale.effective_segments in own]
+        items = [{"id": f"p{1 + key % scale.products:09d}", "amount": 10} for key in range(30)]
+        codes = [f"BENCH-{n:07d}" for n in found[:COUPONS_IN_TURN]]
+        return [
+            post(
+                f"/coupon/{TENANTS[SHOP]}/cart-validations",
+                shopper(),
+                {"currency": "EUR", "items": items, "shipping": 5, "codes": codes[first : first + 5]},
+            )
+            for first in range(0, len(codes), 5)
+        ]
+
     def bulk(path: str, member: str, prefix: str, count: int, batches: int) -> Callable[[], list[Request]]:
         def requests() -> list[Request]:
             headers = (*backend(), *JSON)
@@ -215,6 +229,7 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
         Case("segments, a page", lambda: get(SHOP_SEGMENTS, backend()), target=0.65, entries=PAGE),
         Case("match 200 items in 20 segments", match, target=0.65),
         Case("validate a coupon", on_coupons("validation"), target=0.7, alternative=58),
+        Case("validate a cart of 5 codes and 30 lines", carts, target=0.7),
         Case(
             "redeem a coupon", on_coupons("redemptions"), target=0.6, status=201, writes=True, alternative=58
         ),

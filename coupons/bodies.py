@@ -391,6 +391,28 @@ class CartRedemption(Body):
     redemptions: Annotated[list[CodeLocation], Meta(description="The redemption of each coupon.")]
 
 
+class ReportLine(Body):
+    """What became of coupons on a day, of a campaign or segment, in a currency."""
+
+    day: Annotated[str, Meta(description="The day (UTC), as in 2026-03-04.")]
+    issued: Annotated[int, Meta(description="How many coupons and codes were made; in a line of its own.")]
+    redeemed: Annotated[int, Meta(description="How many redemptions there are of that day.")]
+    id: Annotated[str, Meta(description="The id of the campaign or segment.")] | None = None
+    discount: (
+        Annotated[Money, Meta(description="The sum of their discounts; absent where only issued.")] | None
+    ) = None
+
+
+class CouponReport(Body):
+    """A report on coupons by day."""
+
+    starts_on: Annotated[str, Meta(description="The first day.")] = msgspec.field(name="from")
+    ends_on: Annotated[str, Meta(description="The last day.")] = msgspec.field(name="until")
+    lines: Annotated[
+        list[ReportLine], Meta(description="By day, group and currency; days without are left out.")
+    ]
+
+
 def read_validation(value: object) -> ValidationBody:
     """Return the body of a validation; raise InvalidBody with all that is wrong."""
     body = read_body(ValidationBody, value)

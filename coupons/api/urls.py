@@ -7,6 +7,7 @@ from coupons.api.viewsets.coupons import CouponViewSet
 from coupons.api.viewsets.own_coupons import OwnCouponViewSet
 from coupons.api.viewsets.redemptions import RedemptionViewSet, ValidationViewSet
 from coupons.api.viewsets.referrals import ReferralCouponViewSet
+from coupons.api.viewsets.reports import ReportViewSet
 from coupons.api.viewsets.reservations import ReservationViewSet
 
 COUPONS = "coupon/<tenant>/coupons"
@@ -44,5 +45,6 @@ urlpatterns = [
     route(CAMPAIGN, CampaignViewSet, get="retrieve"),
     route(f"{CAMPAIGN}/deactivation", CampaignViewSet, post="deactivate"),
     route(f"{CAMPAIGN}/export", CampaignViewSet, post="export"),
+    route("coupon/<tenant>/coupon-reports", ReportViewSet, get="retrieve"),
     route(REFERRAL_COUPON, ReferralCouponViewSet, get="retrieve", post="create"),
 ]

@@ -105,6 +105,7 @@ class Coupon(TenantOwned, Document):
         ordering = ("id",)
         indexes = [
             models.Index(fields=["tenant", "id"], condition=Q(is_listed=True), name="coupons_listed_for_all"),
+            models.Index(fields=["tenant", "created_at"], name="coupons_by_time"),
             models.Index(
                 fields=["terms", "id"], condition=Q(terms__isnull=False), name="coupons_of_campaign"
             ),

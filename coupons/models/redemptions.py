@@ -47,6 +47,11 @@ class Redemption(TenantOwned):
         indexes = [
             models.Index(fields=["coupon", "id"], name="redemptions_of_coupon"),
             models.Index(
+                fields=["tenant", "redeemed_at"],
+                include=["coupon", "discount_currency", "discount_amount"],
+                name="redemptions_by_time",
+            ),
+            models.Index(
                 fields=["coupon", "customer_number", "legal_entity_id"], name="redemptions_by_customer"
             ),
             models.Index(

@@ -328,6 +328,7 @@ COUPONS = [
     Example("GET-coupon-list-campaigns", query=PAGE),
     Example("POST-coupon-export-campaign", {"id": "welcome"}),
     Example("POST-coupon-deactivate-campaign", {"id": "welcome"}),
+    Example("GET-coupon-retrieve-report", query={"groupBy": "segment"}),
     Example("POST-coupon-validate-cart", body={**CART, "codes": ["COFFEE-CART", COUPON["code"], "MYCODE"]}),
     Example("POST-coupon-reserve-cart", body=CART_TO_RESERVE, saves={"cart": "id"}),
     Example("DELETE-coupon-release-cart-reservation", {"id": "{cart}"}),
