@@ -10,6 +10,7 @@ class CouponsConfig(AppConfig):
     def ready(self) -> None:
         """Fill the registries of the packages below; the models are loaded by now."""
         import_module("coupons.background_tasks")
+        import_module("coupons.effects")
         import_module("coupons.journal")
         import_module("coupons.personal_data")
         import_module("coupons.undo")

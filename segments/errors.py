@@ -10,9 +10,13 @@ class SegmentNotFound(NotFound):
 
 
 class SegmentHasAssignments(InvalidInput):
-    """The segment still holds customers or items, and its deletion was not forced."""
+    """The segment still holds customers or items, and its deletion was not forced.
+
+    `more_info` says what the deletion would do, where somebody has found that out.
+    """
 
     code = "segment_has_assignments"
+    more_info = ""
 
     def __init__(self, segment_id: str) -> None:
         super().__init__(

@@ -22,6 +22,9 @@ class SegmentErrorDetail(serializers.Serializer):
     field = serializers.CharField(required=False, help_text="The field or parameter that is wrong.")
     type = serializers.CharField(required=False, help_text="What kind of fault it is; a stable name.")
     message = serializers.CharField(required=False, help_text="What is wrong with it.")
+    moreInfo = serializers.CharField(
+        required=False, help_text="What the request would do, where that is why it was refused."
+    )
 
 
 class SegmentError(serializers.Serializer):
@@ -84,7 +87,10 @@ def segment_error_body(error: DomainError, status: HTTPStatus) -> dict[str, obje
         field, kind, message = problems[0]
         # Clients of this service know one type of faults in a field, however the body was read.
         kind = InvalidInput.code if kind == "invalid" else kind
-        body["details"] = {"field": field, "type": kind, "message": message}
+        details = {"field": field, "type": kind, "message": message}
+        if more_info := getattr(error, "more_info", ""):
+            details["moreInfo"] = more_info
+        body["details"] = details
     return body
 
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 from django.db import transaction
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -51,7 +53,7 @@ class CampaignViewSet(CouponServiceViewSet):
         return self.document_response(
             RepresentationAt(CAMPAIGNS, self.at),
             [self.tenant_condition("campaign"), equals("campaign.external_id", campaign_id)],
-            missing=CampaignNotFound(campaign_id),
+            missing=partial(CampaignNotFound, campaign_id),
             needs=("terms",),
         )
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -110,7 +112,7 @@ class ReservationViewSet(ReservingViewSet):
             self.document_response(
                 RepresentationAt(RESERVATIONS, self.at),
                 conditions,
-                missing=ReservationNotFound(reservation_id),
+                missing=partial(ReservationNotFound, reservation_id),
                 needs=("coupon",),
             )
         )

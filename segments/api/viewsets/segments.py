@@ -30,7 +30,8 @@ from segments.bodies import (
     read_segment,
     segment_document,
 )
-from segments.errors import SegmentNotFound
+from segments.effects import deletion_summary
+from segments.errors import SegmentHasAssignments, SegmentNotFound
 from segments.models import Segment
 from segments.operations import segments as operations
 from segments.representations import SEGMENT
@@ -133,9 +134,17 @@ class SegmentViewSet(SegmentServiceViewSet):
 
     @operation("DELETE-customer-segment-remove-segment", scopes=MANAGE, parameters=(FORCE_DELETE,))
     def destroy(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
-        """Delete a segment."""
-        forces = parameters.flag(request.query_params, "forceDelete")
-        operations.delete_segment(tenant_id=self.caller.tenant.id, segment_id=segment_id, forces=forces)
+        """Delete a segment.
+
+        Without `forceDelete` a segment that has customers or items stays, and `details.moreInfo` of the 400
+        says what the deletion would do.
+        """
+        forces, tenant_id = parameters.flag(request.query_params, "forceDelete"), self.caller.tenant.id
+        try:
+            operations.delete_segment(tenant_id=tenant_id, segment_id=segment_id, forces=forces)
+        except SegmentHasAssignments as refusal:
+            refusal.more_info = deletion_summary(tenant_id, segment_id, at=self.at, scopes=self.caller.scopes)
+            raise
         return HttpResponse(status=204)
 
     @operation(

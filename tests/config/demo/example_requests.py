@@ -215,6 +215,13 @@ SEGMENTS = [
         OWN_SEGMENT,
         body=[{"customerId": "114", "legalEntityId": COMPANY}],
     ),
+    Example("GET-customer-segment-retrieve-history", OWN_SEGMENT, query=PAGE),
+    Example("GET-customer-segment-retrieve-changes", query=PAGE),
+    Example("POST-customer-segment-preview-segment-change", SEGMENT, body={"change": "DELETE"}),
+    Example(
+        "POST-customer-segment-preview-category-change",
+        body={"categoryId": CATEGORY, "change": "UNPUBLISH"},
+    ),
     Example("GET-customer-segment-retrieve-segment-items", SEGMENT, query=PAGE),
     Example("PUT-customer-segment-update-item", {**ITEM, "itemId": PRODUCT}, body={}),
     Example("GET-customer-segment-retrieve-item", {**ITEM, "itemId": PRODUCT}),

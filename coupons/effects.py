@@ -1,0 +1,104 @@
+"""What a change of segments or categories does to coupons."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from accounts.identity.scopes import COUPON_READ
+from catalog.subtrees import is_shown
+from core.sql.composition import Sql, param, sql
+from core.sql.fetching import fetch_rows
+from core.windows import open_at
+from segments.counting import Count
+from segments.effects import Dependent, DependentEffect, Difference, register_dependent
+
+LATELY: Final = timedelta(days=30)
+MOST_IDS: Final = 20
+
+
+def redeemable(tenant_id: int, at: datetime) -> Sql:
+    """The condition that the row `coupon` could be redeemed at that instant by somebody it is for."""
+    return sql(
+        "coupon.tenant_id = {tenant} AND NOT coupon.is_deleted AND {window}"
+        " AND (coupon.max_redemptions IS NULL OR coupon.redemption_count < coupon.max_redemptions)",
+        tenant=param(tenant_id),
+        window=open_at(at, "coupon"),
+    )
+
+
+def effect(judged: Sql, at: datetime) -> DependentEffect:
+    """Return what becomes of coupons: `judged` selects id, code, works_before and works_after."""
+    rows: list[tuple[Any, ...]] = fetch_rows(
+        sql(
+            "WITH judged AS MATERIALIZED ({judged}),"
+            " stopping AS MATERIALIZED (SELECT id, code FROM judged WHERE works_before AND NOT works_after),"
+            " starting AS MATERIALIZED (SELECT id, code FROM judged WHERE works_after AND NOT works_before)"
+            " SELECT (SELECT count(*) FROM stopping), (SELECT count(*) FROM starting),"
+            " ARRAY(SELECT code FROM (SELECT code FROM stopping UNION ALL SELECT code FROM starting) AS found"
+            " ORDER BY code LIMIT {most}),"
+            " (SELECT count(*) FROM stopping JOIN coupons_redemption AS redemption"
+            " ON redemption.coupon_id = stopping.id"
+            " WHERE redemption.redeemed_at > {since} AND redemption.redeemed_at <= {at})",
+            judged=judged,
+            most=param(MOST_IDS),
+            since=param(at - LATELY),
+            at=param(at),
+        )
+    )
+    [(stopping, starting, codes, used)] = rows
+    return DependentEffect(
+        stopping=Count(value=stopping),
+        starting=Count(value=starting),
+        ids=codes,
+        used_lately=Count(value=used),
+    )
+
+
+def of_segments(difference: Difference) -> DependentEffect:
+    """Return which coupons lose their last effective segment, and which get their first one."""
+    before, after = (
+        sql(
+            "EXISTS (SELECT FROM coupons_couponsegment AS restriction JOIN segments_segment AS segment"
+            " ON segment.tenant_id = restriction.tenant_id AND segment.id = restriction.segment_id"
+            " WHERE restriction.coupon_id = coupon.id AND {effective})",
+            effective=effective,
+        )
+        for effective in (difference.effective_before, difference.effective_after)
+    )
+    judged = sql(
+        "SELECT coupon.id, coupon.code, {before} AS works_before, {after} AS works_after"
+        " FROM coupons_coupon AS coupon WHERE coupon.is_segment_restricted AND {redeemable}"
+        " AND coupon.id IN (SELECT restriction.coupon_id FROM coupons_couponsegment AS restriction"
+        " WHERE restriction.tenant_id = {tenant} AND restriction.segment_id = ANY({changing}))",
+        before=before,
+        after=after,
+        redeemable=redeemable(difference.tenant_id, difference.at),
+        tenant=param(difference.tenant_id),
+        changing=param([*difference.losing, *difference.gaining], "bigint[]"),
+    )
+    return effect(judged, difference.at)
+
+
+def of_categories(tenant_id: int, hidden: Sql, shown: Sql, at: datetime) -> DependentEffect:
+    """Return which coupons lose the last published category that they are for, and which get one."""
+    judged = sql(
+        "SELECT coupon.id, coupon.code, bool_or(restriction.is_shown) AS works_before,"
+        " bool_or(restriction.is_shown AND NOT restriction.is_hidden OR restriction.begins) AS works_after"
+        " FROM coupons_coupon AS coupon JOIN LATERAL ("
+        "SELECT {is_shown} AS is_shown, restriction.category_id IN ({hidden}) AS is_hidden,"
+        " restriction.category_id IN ({shown}) AS begins FROM coupons_couponcategory AS restriction"
+        " WHERE restriction.coupon_id = coupon.id AND NOT restriction.is_excluded"
+        " AND restriction.category_id IS NOT NULL) AS restriction ON TRUE"
+        " WHERE coupon.is_category_restricted AND {redeemable}"
+        " AND coupon.id IN (SELECT named.coupon_id FROM coupons_couponcategory AS named"
+        " WHERE named.tenant_id = {tenant} AND named.category_id IN ({hidden} UNION ALL {shown}))"
+        " GROUP BY coupon.id, coupon.code",
+        is_shown=is_shown(Sql("restriction.category_id")),
+        hidden=hidden,
+        shown=shown,
+        redeemable=redeemable(tenant_id, at),
+        tenant=param(tenant_id),
+    )
+    return effect(judged, at)
+
+
+register_dependent(Dependent("coupon", "Coupons", COUPON_READ, of_segments, of_categories))

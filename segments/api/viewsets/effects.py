@@ -1,0 +1,70 @@
+import msgspec
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from accounts.identity.scopes import SEGMENT_READ
+from core.api.schema import operation
+from core.bodies import read_body
+from segments.api.viewsets.base import SegmentServiceViewSet
+from segments.effects import (
+    CategoryChangeBody,
+    CategoryEffects,
+    Effects,
+    SegmentChangeBody,
+    category_effects,
+    effects_of,
+)
+
+READ = (SEGMENT_READ,)
+
+
+def body_response(body: msgspec.Struct, *, status: int = 200) -> HttpResponse:
+    """Return the body as JSON."""
+    return HttpResponse(msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+class EffectViewSet(SegmentServiceViewSet):
+    """What changes would do to shoppers. Nothing is changed."""
+
+    tag = "Effects"
+    has_page_parameters = False
+
+    @operation(
+        "POST-customer-segment-preview-segment-change",
+        scopes=READ,
+        request=SegmentChangeBody,
+        responses={200: Effects},
+    )
+    def of_segment(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
+        """Read what a change of a segment would do.
+
+        Coupons are among `dependents` with coupon.coupon_read. Nothing is changed.
+        """
+        found = effects_of(
+            tenant_id=self.caller.tenant.id,
+            segment_ids=[segment_id],
+            body=read_body(SegmentChangeBody, request.data),
+            at=self.at,
+            scopes=self.caller.scopes,
+        )
+        return body_response(found)
+
+    @operation(
+        "POST-customer-segment-preview-category-change",
+        scopes=READ,
+        request=CategoryChangeBody,
+        responses={200: CategoryEffects},
+        errors=(404,),
+    )
+    def of_category(self, request: Request, tenant: str) -> HttpResponse:
+        """Read what a change of a category would do.
+
+        Coupons are among `dependents` with coupon.coupon_read. Nothing is changed.
+        """
+        found = category_effects(
+            tenant_id=self.caller.tenant.id,
+            body=read_body(CategoryChangeBody, request.data),
+            at=self.at,
+            scopes=self.caller.scopes,
+        )
+        return body_response(found)
