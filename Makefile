@@ -12,7 +12,7 @@ INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo migrate shell schema test test-quick lint format bench faults clients stop reset clean
+.PHONY: help run demo migrate shell schema test test-quick lint messages format bench faults clients stop reset clean
 
 help: ## List what make can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,10 @@ lint: .venv/.dev ## Check style, types, migrations, the OpenAPI document and pro
 	$(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
 	DEBUG=0 ALLOWED_HOSTS=shop.example TRUSTED_PROXIES=1 SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))') \
 		$(MANAGE) check --deploy --fail-level WARNING
+
+messages: .venv/.dev ## Collect the texts of the admin for translation and compile them (needs gettext)
+	$(MANAGE) makemessages -l de --no-wrap --no-location --no-obsolete --ignore tests --ignore var --ignore bench --ignore docs
+	$(MANAGE) compilemessages -l de --ignore .venv
 
 format: .venv/.dev ## Put the code into the project's style
 	$(PY) -m ruff check --fix .

@@ -3,6 +3,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.decorators.cache import cache_page
 from django.views.generic import RedirectView
+from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from config.health import health, readiness
@@ -25,6 +26,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
     *([path("admin/oidc/", include("mozilla_django_oidc.urls"))] if settings.OIDC else []),
     *([path("admin/totp/", include("accounts.totp.urls"))] if settings.TOTP else []),
+    path("admin/language/", set_language, name="set_language"),
     path("admin/", admin.site.urls),
 ]
 handler404 = "config.error_handlers.not_found"

@@ -9,6 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.admin.changes import change_of
 from accounts.forms.customers import CustomerForm, CustomerPasswordForm
@@ -30,24 +32,24 @@ MOST_ERASED = 100
 @admin.register(Customer)
 class CustomerAdmin(TenantAdmin):
     form = CustomerForm
-    explanation = "People who shop here, privately or as contacts of companies."
-    empty_state = "Customers sign up in the storefront, come in by an import, or are added here."
+    explanation = _("People who shop here, privately or as contacts of companies.")
+    empty_state = _("Customers sign up in the storefront, come in by an import, or are added here.")
     error_fields = {"id": "external_id", "contactEmail": "email"}
     list_display = ("external_id", "name", "email", "type", "is_active", "is_on_hold")
     list_filter = ("type", "is_active", "is_on_hold")
     search_fields = ("external_id",)
-    search_help_text = "The beginnings of words of the number, name, company and e-mail, in any order."
+    search_help_text = _("The beginnings of words of the number, name, company and e-mail, in any order.")
     ordering = ("-id",)
     actions = ("send_reset_tokens", "erase_selected")
     readonly_fields = ("last_login_at", "version", "created_at", "modified_at")
     fieldsets = (
         (None, {"fields": ("external_id", "email", "title", "first_name", "middle_name", "last_name")}),
-        ("State", {"fields": ("type", "is_active", "is_on_hold")}),
-        ("Contact", {"fields": ("contact_phone", "company", "company_registration_id", "photo_url")}),
-        ("Preferences", {"fields": ("preferred_language", "preferred_currency", "preferred_site")}),
-        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        (_("State"), {"fields": ("type", "is_active", "is_on_hold")}),
+        (_("Contact"), {"fields": ("contact_phone", "company", "company_registration_id", "photo_url")}),
+        (_("Preferences"), {"fields": ("preferred_language", "preferred_currency", "preferred_site")}),
+        (_("Own attributes"), {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
         (
-            "Record",
+            _("Record"),
             {"fields": ("last_login_at", "version", "created_at", "modified_at"), "classes": ("collapse",)},
         ),
     )
@@ -61,7 +63,7 @@ class CustomerAdmin(TenantAdmin):
     def autocomplete_text(self, obj: Customer) -> str:
         return f"{obj} {obj.email}" if obj.email and obj.email not in str(obj) else str(obj)
 
-    @admin.display(description="Name", ordering="last_name")
+    @admin.display(description=_("Name"), ordering="last_name")
     def name(self, customer: Customer) -> str:
         return f"{customer.first_name} {customer.last_name}".strip()
 
@@ -94,14 +96,14 @@ class CustomerAdmin(TenantAdmin):
         links = super().related_links(request, obj)
         if self.has_change_permission(request, obj):
             page = reverse("admin:accounts_customer_password", args=(obj.pk,))
-            links.append({"url": page, "text": "Set the password", "note": ""})
+            links.append({"url": page, "text": _("Set the password"), "note": ""})
         return links
 
     def set_password(self, request: HttpRequest, key: int) -> HttpResponse:
         """Set the customer's password; all sessions of the customer end."""
         customer = self.get_queryset(request).filter(pk=key).first()
         if customer is None:
-            raise Http404("There is no such customer.")
+            raise Http404(_("There is no such customer."))
         if not self.has_change_permission(request, customer):
             raise PermissionDenied
         form = CustomerPasswordForm(request.POST if request.method == "POST" else None, customer=customer)
@@ -118,11 +120,11 @@ class CustomerAdmin(TenantAdmin):
                 self.message_user(request, busy.message, messages.ERROR)
             else:
                 self.log_change(request, customer, "Set the password.")
-                self.message_user(request, "The password is set, and all sessions have ended.")
+                self.message_user(request, _("The password is set, and all sessions have ended."))
                 return HttpResponseRedirect(reverse("admin:accounts_customer_change", args=(customer.pk,)))
         context = {
             **self.admin_site.each_context(request),
-            "title": "Set the password",
+            "title": _("Set the password"),
             "subtitle": str(customer),
             "opts": self.opts,
             "customer": customer,
@@ -131,31 +133,36 @@ class CustomerAdmin(TenantAdmin):
         return TemplateResponse(request, "admin/accounts/set_password.html", context)
 
     @admin.action(
-        description="Send e-mails that let selected customers choose a password", permissions=["reset"]
+        description=_("Send e-mails that let selected customers choose a password"), permissions=["reset"]
     )
     def send_reset_tokens(self, request: HttpRequest, queryset: QuerySet) -> None:
         reachable = queryset.filter(email__isnull=False, is_active=True)[: MOST_EMAILS + 1]
         customers = list(reachable)
         if len(customers) > MOST_EMAILS:
-            text = f"Select at most {MOST_EMAILS} customers; no e-mail was sent."
+            text = gettext("Select at most {most} customers; no e-mail was sent.").format(most=MOST_EMAILS)
             self.message_user(request, text, messages.ERROR)
             return
         for customer in customers:
             send_reset_token(customer, at=timezone.now())
-        self.message_user(request, f"E-mails to {len(customers)} of the selected customers are on their way.")
+        self.message_user(
+            request,
+            gettext("E-mails to {number} of the selected customers are on their way.").format(
+                number=len(customers)
+            ),
+        )
 
-    @admin.action(description="Erase personal data of selected customers", permissions=["delete"])
+    @admin.action(description=_("Erase personal data of selected customers"), permissions=["delete"])
     def erase_selected(self, request: HttpRequest, queryset: QuerySet) -> TemplateResponse | None:
         """Ask, then erase the customers, each in a transaction of its own."""
         selected = list(queryset.order_by("pk")[: MOST_ERASED + 1])
         if len(selected) > MOST_ERASED:
-            text = f"Select at most {MOST_ERASED} customers; nobody was erased."
+            text = gettext("Select at most {most} customers; nobody was erased.").format(most=MOST_ERASED)
             self.message_user(request, text, messages.ERROR)
             return None
         if not request.POST.get("post"):
             context = {
                 **self.admin_site.each_context(request),
-                "title": "Erase personal data?",
+                "title": _("Erase personal data?"),
                 "opts": self.opts,
                 "customers": selected,
                 "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
@@ -174,11 +181,20 @@ class CustomerAdmin(TenantAdmin):
                     erased += 1
         except DomainError as refused:
             self.message_user(
-                request, f"Erased {erased} of {len(selected)}: {refused.message}", messages.ERROR
+                request,
+                gettext("Erased {erased} of {number}: {reason}").format(
+                    erased=erased, number=len(selected), reason=refused.message
+                ),
+                messages.ERROR,
             )
         else:
-            noun = "customer" if erased == 1 else "customers"
-            self.message_user(request, f"Erased {erased} {noun}.", messages.SUCCESS)
+            self.message_user(
+                request,
+                ngettext("Erased {number} customer.", "Erased {number} customers.", erased).format(
+                    number=erased
+                ),
+                messages.SUCCESS,
+            )
         return None
 
     def has_reset_permission(self, request: HttpRequest) -> bool:

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.admin.changes import change_of
 from accounts.forms.customers import ContactForm, LegalEntityForm
@@ -18,26 +19,26 @@ from accounts.operations.legal_entities import delete_legal_entity, upsert_legal
 from core.admin import AutocompleteFilter, TenantAdmin, adopt
 from core.search import in_order, matching
 
-RECORD: Any = ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
+RECORD: Any = (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
 
 
 @admin.register(LegalEntity)
 class LegalEntityAdmin(TenantAdmin):
     form = LegalEntityForm
-    explanation = "Companies and their subsidiaries, for which customers act."
-    empty_state = "Add a company, then its contacts."
+    explanation = _("Companies and their subsidiaries, for which customers act.")
+    empty_state = _("Add a company, then its contacts.")
     error_fields = {"id": "external_id", "parentId": "parent"}
     list_display = ("name", "external_id", "type", "parent")
     list_select_related = ("parent",)
     list_filter = ("type",)
     search_fields = ("name",)
-    search_help_text = "The beginnings of words of the name or the id, in any order."
+    search_help_text = _("The beginnings of words of the name or the id, in any order.")
     autocomplete_fields = ("parent",)
     readonly_fields = ("version", "created_at", "modified_at")
     fieldsets = (
         (None, {"fields": ("external_id", "name", "type", "parent")}),
         (
-            "Details",
+            _("Details"),
             {
                 "fields": (
                     "legal_info",
@@ -50,7 +51,7 @@ class LegalEntityAdmin(TenantAdmin):
                 "classes": ("collapse",),
             },
         ),
-        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        (_("Own attributes"), {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
         RECORD,
     )
 
@@ -65,7 +66,7 @@ class LegalEntityAdmin(TenantAdmin):
         if request.user.has_perm("accounts.add_contactassignment"):
             add = reverse("admin:accounts_contactassignment_add")
             page = f"{add}?legal_entity={obj.pk}&tenant={obj.tenant_id}"
-            links.append({"url": page, "text": "Add a contact", "note": ""})
+            links.append({"url": page, "text": _("Add a contact"), "note": ""})
         return links
 
     def _references(self) -> Iterable[tuple[Any, str]]:
@@ -93,8 +94,8 @@ class LegalEntityAdmin(TenantAdmin):
 @admin.register(ContactAssignment)
 class ContactAssignmentAdmin(TenantAdmin):
     form = ContactForm
-    explanation = "Which customers may act for which companies."
-    empty_state = "Open a company and choose “Add a contact”."
+    explanation = _("Which customers may act for which companies.")
+    empty_state = _("Open a company and choose “Add a contact”.")
     error_fields = {"customer.id": "customer", "legalEntity.id": "legal_entity", "id": "external_id"}
     list_display = ("customer", "legal_entity", "type", "is_primary")
     list_select_related = ("customer", "legal_entity")
@@ -105,13 +106,13 @@ class ContactAssignmentAdmin(TenantAdmin):
         "is_primary",
     )
     search_fields = ("customer__external_id",)
-    search_help_text = "The beginnings of words of a customer's number, name, company and e-mail."
+    search_help_text = _("The beginnings of words of a customer's number, name, company and e-mail.")
     autocomplete_fields = ("customer", "legal_entity")
     ordering = ("-id",)
     readonly_fields = ("version", "created_at", "modified_at")
     fieldsets = (
         (None, {"fields": ("external_id", "legal_entity", "customer", "type", "is_primary")}),
-        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        (_("Own attributes"), {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
         RECORD,
     )
 

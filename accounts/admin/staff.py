@@ -6,6 +6,7 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext_lazy as _
 
 from accounts.forms.staff import StaffAddForm, StaffForm, StaffLoginForm
 from accounts.models import User
@@ -23,7 +24,7 @@ class StaffAdmin(TenantAdmin, UserAdmin):
     form = StaffForm
     add_form = StaffAddForm
     chooses_tenant = False
-    explanation = "Who works in this admin, for which tenant, and what they may do."
+    explanation = _("Who works in this admin, for which tenant, and what they may do.")
     list_display = ("username", "first_name", "last_name", "email", "is_active", "last_login")
     list_filter = ("is_active", "is_superuser")
     search_fields = ("username", "first_name", "last_name", "email")
@@ -107,7 +108,7 @@ admin.site.unregister(Group)
 @admin.register(Group)
 class StaffGroupAdmin(PlatformAdmin, GroupAdmin):
     form: Any = forms.ModelForm
-    explanation = "Rights that several members of staff have in common. Groups serve all tenants."
+    explanation = _("Rights that several members of staff have in common. Groups serve all tenants.")
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
         queryset.delete()

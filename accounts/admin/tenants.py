@@ -4,15 +4,20 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.admin.changes import change_of
 from accounts.forms.shops import SiteForm, TenantForm
 from accounts.models import Site
 from accounts.operations.sites import change_site, create_site, delete_site
 from accounts.operations.tenants import change_tenant, create_tenant
+from accounts.time_zones import zone_of_tenant
 from core.admin import TenantAdmin, adopt
+from core.admin.moments import register_zone_of_tenant
 from core.admin.tenants import sees_all_tenants
 from core.tenancy.models import Tenant
+
+register_zone_of_tenant(zone_of_tenant)
 
 
 @admin.register(Tenant)
@@ -21,7 +26,7 @@ class ShopAdmin(TenantAdmin):
 
     form = TenantForm
     tenant_path = "pk"
-    explanation = "Shop operators. No tenant sees anything of another."
+    explanation = _("Shop operators. No tenant sees anything of another.")
     error_fields = {"id": "name"}
     list_display = ("name", "title", "default_language", "languages", "currency", "is_active")
     list_filter = ("is_active",)
@@ -59,25 +64,28 @@ class ShopAdmin(TenantAdmin):
 @admin.register(Site)
 class SiteAdmin(TenantAdmin):
     form = SiteForm
-    explanation = "Shop fronts, each with its languages and currency. Every segment belongs to one."
-    empty_state = "Add one: segments need a site."
+    explanation = _("Shop fronts, each with its languages and currency. Every segment belongs to one.")
+    empty_state = _("Add one: segments need a site.")
     error_fields = {"default": "is_default"}
     list_display = ("code", "name", "is_default", "is_active", "default_language", "currency")
     list_filter = ("is_active",)
     search_fields = ("code", "name")
     readonly_fields = ("version", "created_at", "modified_at")
     fieldsets = (
-        (None, {"fields": ("code", "name", "is_active", "is_default")}),
+        (None, {"fields": ("code", "name", "time_zone", "is_active", "is_default")}),
         (
-            "Languages and money",
+            _("Languages and money"),
             {"fields": ("default_language", "languages", "currency", "available_currencies")},
         ),
-        ("Shipping and tax", {"fields": ("ship_to_countries", "tax_determination_based_on", "includes_tax")}),
         (
-            "Own attributes",
+            _("Shipping and tax"),
+            {"fields": ("ship_to_countries", "tax_determination_based_on", "includes_tax")},
+        ),
+        (
+            _("Own attributes"),
             {"fields": ("home_base", "settings", "mixins", "mixin_schemas"), "classes": ("collapse",)},
         ),
-        ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
+        (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import UnacceptablePassword
 from accounts.models import ContactAssignment, Customer, LegalEntity
@@ -12,15 +13,15 @@ NEW_PASSWORD = {"autocomplete": "new-password"}
 
 
 class CustomerForm(DocumentForm):
-    photo_url = forms.URLField(label="Photo", assume_scheme="https", max_length=2_000, required=False)
+    photo_url = forms.URLField(label=_("Photo"), assume_scheme="https", max_length=2_000, required=False)
 
     class Meta:
         model = Customer
         fields = "__all__"
-        labels = {"external_id": "Customer number"}
+        labels = {"external_id": _("Customer number")}
         help_texts = {
-            "email": "The login. No two customers of a tenant share one.",
-            "is_on_hold": "May not log in for the time being.",
+            "email": _("The login. No two customers of a tenant share one."),
+            "is_on_hold": _("May not log in for the time being."),
         }
 
     def clean_email(self) -> str | None:
@@ -35,7 +36,7 @@ class CustomerForm(DocumentForm):
         if email:
             others = Customer.objects.for_tenant(self.instance.tenant_id).with_email(email)
             if others.exclude(pk=self.instance.pk).exists():
-                self.add_error("email", "Another customer has this already.")
+                self.add_error("email", _("Another customer has this already."))
         return cleaned
 
 
@@ -43,10 +44,10 @@ class CustomerPasswordForm(forms.Form):
     """A customer's new password, entered twice."""
 
     password = forms.CharField(
-        label="New password", max_length=128, strip=False, widget=forms.PasswordInput(NEW_PASSWORD)
+        label=_("New password"), max_length=128, strip=False, widget=forms.PasswordInput(NEW_PASSWORD)
     )
     again = forms.CharField(
-        label="Again", max_length=128, strip=False, widget=forms.PasswordInput(NEW_PASSWORD)
+        label=_("Again"), max_length=128, strip=False, widget=forms.PasswordInput(NEW_PASSWORD)
     )
 
     def __init__(self, *arguments: Any, customer: Customer, **options: Any) -> None:
@@ -57,7 +58,7 @@ class CustomerPasswordForm(forms.Form):
         cleaned = super().clean()
         password, again = self.cleaned_data.get("password"), self.cleaned_data.get("again")
         if password and again and password != again:
-            self.add_error("again", "The two passwords differ.")
+            self.add_error("again", _("The two passwords differ."))
         elif password:
             try:
                 check_new_password(password, self.customer, field="password")
@@ -70,12 +71,12 @@ class LegalEntityForm(DocumentForm):
     class Meta:
         model = LegalEntity
         fields = "__all__"
-        help_texts = {"parent": "For a subsidiary: the company it belongs to."}
+        help_texts = {"parent": _("For a subsidiary: the company it belongs to.")}
 
     def clean_name(self) -> str:
         name: str = normalized(self.cleaned_data["name"])
         if not has_visible_character(name):
-            raise forms.ValidationError("Enter a name that can be seen.", code="required")
+            raise forms.ValidationError(_("Enter a name that can be seen."), code="required")
         return name
 
 
@@ -83,7 +84,7 @@ class ContactForm(DocumentForm):
     class Meta:
         model = ContactAssignment
         fields = "__all__"
-        help_texts = {"customer": "May act for this company from then on."}
+        help_texts = {"customer": _("May act for this company from then on.")}
 
     def clean(self) -> Any:
         cleaned = super().clean()
@@ -93,5 +94,5 @@ class ContactForm(DocumentForm):
                 tenant=customer.tenant_id, customer=customer, legal_entity=entity
             )
             if same.exclude(pk=self.instance.pk).exists():
-                self.add_error("customer", "The customer is a contact of this legal entity already.")
+                self.add_error("customer", _("The customer is a contact of this legal entity already."))
         return cleaned

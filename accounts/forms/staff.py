@@ -4,6 +4,7 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.identity.operations.attempts import counted_login
 from accounts.models import User
@@ -36,7 +37,7 @@ class BelongingForm(DocumentForm):
         is_staff, is_superuser = self.cleaned_data.get("is_staff"), self.cleaned_data.get("is_superuser")
         if is_staff and not is_superuser and tenant is None:
             field = "tenant" if "tenant" in self.fields else "is_staff"
-            self.add_error(field, "Staff belong to a tenant, unless they are superusers.")
+            self.add_error(field, _("Staff belong to a tenant, unless they are superusers."))
         return cleaned
 
 

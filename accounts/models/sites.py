@@ -1,3 +1,5 @@
+from zoneinfo import ZoneInfo, available_timezones
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
@@ -48,3 +50,9 @@ class Site(TenantOwned, Document):
 
     def __str__(self) -> str:
         return self.code
+
+    @property
+    def time_zone(self) -> ZoneInfo | None:
+        """The zone that the site is at home in; None when it names none."""
+        name = (self.home_base or {}).get("timezone")
+        return ZoneInfo(name) if name in available_timezones() else None

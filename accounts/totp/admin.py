@@ -3,6 +3,7 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts.totp.models import RecoveryCodes
@@ -19,7 +20,7 @@ class StaffDeviceAdmin(PlatformAdmin):
     """
 
     form = forms.ModelForm
-    explanation = "Devices that make one-time passwords. Delete the one of somebody who has lost it."
+    explanation = _("Devices that make one-time passwords. Delete the one of somebody who has lost it.")
     list_display = ("user", "name", "confirmed", "last_used_at")
     list_filter = ("confirmed",)
     search_fields = ("user__username",)

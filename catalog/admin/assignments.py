@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from catalog.forms.products import CategoryAssignmentForm
 from catalog.models import CategoryAssignment, Product
@@ -14,13 +15,13 @@ from core.admin import AutocompleteFilter, TenantAdmin, adopt
 @admin.register(CategoryAssignment)
 class CategoryAssignmentAdmin(TenantAdmin):
     form = CategoryAssignmentForm
-    explanation = "Which products are in which category."
-    empty_state = "Add one, or let another system assign products through the API."
+    explanation = _("Which products are in which category.")
+    empty_state = _("Add one, or let another system assign products through the API.")
     list_display = ("product", "category", "created_at")
     list_select_related = ("product", "category")
     list_filter = (("category", AutocompleteFilter), ("product", AutocompleteFilter))
     search_fields = ("product__external_id",)
-    search_help_text = "The beginnings of words of a product's name, code and id, in any order."
+    search_help_text = _("The beginnings of words of a product's name, code and id, in any order.")
     autocomplete_fields = ("category", "product")
     ordering = ("-id",)
     error_fields = {"ref.id": "product"}

@@ -10,6 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 from js_asset import Script
 from mptt.admin import DraggableMPTTAdmin, MPTTModelAdmin
 
@@ -68,7 +70,7 @@ def ways_up(category: Category | None) -> list[tuple[str, str]]:
     if category is None:
         return []
     line = category.get_ancestors(include_self=True).visible().select_related("tenant")
-    return [("?", "All categories"), *((f"?{PARENT}={above.pk}", str(above)) for above in line)]
+    return [("?", gettext("All categories")), *((f"?{PARENT}={above.pk}", str(above)) for above in line)]
 
 
 @admin.register(Category)
@@ -76,8 +78,8 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     """Categories as a tree that rows are dragged in; every move goes through the operation."""
 
     form = CategoryForm
-    explanation = "The tree that products are sorted into."
-    empty_state = "Add one, or let another system write them through the API."
+    explanation = _("The tree that products are sorted into.")
+    empty_state = _("Add one, or let another system write them through the API.")
     localized_fields = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION, "slug": LONGEST_NAME}
     error_fields = FORM_FIELDS
     change_list_template = "admin/catalog/category/change_list.html"
@@ -99,10 +101,10 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     readonly_fields = ("version", "created_at", "modified_at")
     fieldsets = (
         (None, {"fields": ("name", "parent_category", "position", "is_published", "code", "external_id")}),
-        ("Shown in shops", {"fields": ("description", "slug", "valid_from", "valid_to")}),
-        ("Classification", {"fields": ("type", "own_classification_mixins"), "classes": ("collapse",)}),
-        ("Own attributes", {"fields": ("numbers", "mixins", "mixin_schemas"), "classes": ("collapse",)}),
-        ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
+        (_("Shown in shops"), {"fields": ("description", "slug", "valid_from", "valid_to")}),
+        (_("Classification"), {"fields": ("type", "own_classification_mixins"), "classes": ("collapse",)}),
+        (_("Own attributes"), {"fields": ("numbers", "mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
     )
 
     def autocomplete_text(self, category: Category) -> str:
@@ -157,11 +159,11 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
             "treeStructure": children,
             "levelIndent": self.mptt_level_indent,
             "messages": {
-                "before": "before",
-                "child": "below",
-                "after": "after",
-                "collapseTree": "Collapse all",
-                "expandTree": "Expand all",
+                "before": gettext("before"),
+                "child": gettext("below"),
+                "after": gettext("after"),
+                "collapseTree": gettext("Collapse all"),
+                "expandTree": gettext("Expand all"),
             },
             "expandTreeByDefault": True,
         }
@@ -183,11 +185,11 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
             found[name] = None if key is None else self.get_queryset(request).filter(pk=key).first()
         cut, target, side = found["cut_item"], found["pasted_on"], request.POST.get("position")
         if cut is None or target is None or cut.tenant_id != target.tenant_id:
-            return self._refuse_move(request, "One of these categories is gone. Nothing was moved.", 404)
+            return self._refuse_move(request, _("One of these categories is gone. Nothing was moved."), 404)
         if side not in ("left", "right", "last-child"):
-            return self._refuse_move(request, "Nothing was moved: the place is not clear.", 400)
+            return self._refuse_move(request, _("Nothing was moved: the place is not clear."), 400)
         if not self.has_change_permission(request, cut):
-            return self._refuse_move(request, "You may not move categories.", 403)
+            return self._refuse_move(request, _("You may not move categories."), 403)
         try:
             with contention_as_refusal():
                 moved = move_category_beside(
@@ -202,7 +204,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         except DomainError as refused:
             return self._refuse_move(request, refused.message, 400)
         self.log_change(request, moved, [{"changed": {"fields": ["parent", "position"]}}])
-        self.message_user(request, f"Moved {moved}.", messages.SUCCESS)
+        self.message_user(request, gettext("Moved {category}.").format(category=moved), messages.SUCCESS)
         return HttpResponse("Moved.")
 
     def _refuse_move(self, request: HttpRequest, text: str, status: int) -> HttpResponse:
@@ -230,12 +232,12 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         place = '<div class="tree-node" data-pk="{}" data-level="{}"></div>'
         return format_html(place, category.pk, category.level - 1)
 
-    @admin.display(description="Category")
+    @admin.display(description=_("Category"))
     def indented_title(self, category: Category) -> SafeString:
         indents = format_html_join("", '<span class="{}"></span>', [["indent"]] * (category.level - 1))
         return format_html("<div>{}{}</div>", indents, category)
 
-    @admin.display(description="Below")
+    @admin.display(description=_("Below"))
     def below(self, category: Category) -> Any:
         """How many categories are below, as a link to the next level."""
         number = category.get_descendant_count()
@@ -243,7 +245,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
             return ""
         return format_html('<a href="?{}={}">{}</a>', PARENT, category.pk, f"{number:,}")
 
-    @admin.display(description="Products")
+    @admin.display(description=_("Products"))
     def assigned(self, category: Any) -> SafeString:
         return format_html(
             '<a href="{}">{}</a>', assignments_page(category), shown_count(category.assigned_count)
@@ -253,7 +255,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     def add_below(self, category: Category) -> SafeString:
         query = urlencode({"parent_category": category.pk, "tenant": category.tenant_id})
         page = reverse("admin:catalog_category_add")
-        return format_html('<a href="{}?{}">Add below</a>', page, query)
+        return format_html('<a href="{}?{}">{}</a>', page, query, gettext("Add below"))
 
     # --- forms ---
 
@@ -261,16 +263,12 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "type"] if obj is not None else fields
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        fieldsets = super().get_fieldsets(request, obj)
-        return fieldsets if obj is not None else [entry for entry in fieldsets if entry[0] != "Record"]
-
-    @admin.display(description="Parent")
+    @admin.display(description=_("Parent"))
     def parent_category(self, category: Category) -> str | None:
         """The parent as users without the change permission see it; for others it is a field of the form."""
         return None if category.parent is None or category.is_root else category.parent.path_text
 
-    @admin.display(description="External numbers")
+    @admin.display(description=_("External numbers"))
     def numbers(self, category: Category) -> str | None:
         """The numbers as users without the change permission see them; for others they are a form field."""
         return "\n".join(number.value for number in category.numbers.all()) or None
@@ -279,8 +277,8 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         counted = Category.objects.filter(pk=obj.pk).annotate(number=CappedCount(assignments_of_row())).get()
         below = reverse(CHANGELIST) + f"?{PARENT}={obj.pk}"
         return [
-            {"url": assignments_page(obj), "text": "Products", "note": shown_count(counted.number)},
-            {"url": below, "text": "Subcategories", "note": f"{obj.get_descendant_count():,}"},
+            {"url": assignments_page(obj), "text": _("Products"), "note": shown_count(counted.number)},
+            {"url": below, "text": _("Subcategories"), "note": f"{obj.get_descendant_count():,}"},
         ]
 
     def save_model(self, request: HttpRequest, obj: Category, form: Any, change: bool) -> None:
@@ -308,11 +306,11 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
             keys = of_tenant(queryset, "tenant", tenant_id).order_by().values_list("pk", flat=True)
             delete_categories(tenant_id=tenant_id, category_ids=list(keys))
 
-    @admin.action(description="Publish selected categories", permissions=["change"])
+    @admin.action(description=_("Publish selected categories"), permissions=["change"])
     def publish(self, request: HttpRequest, queryset: QuerySet) -> None:
         self._set_published(request, queryset, is_published=True)
 
-    @admin.action(description="Unpublish selected categories", permissions=["change"])
+    @admin.action(description=_("Unpublish selected categories"), permissions=["change"])
     def unpublish(self, request: HttpRequest, queryset: QuerySet) -> None:
         self._set_published(request, queryset, is_published=False)
 
@@ -329,5 +327,9 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
             )
         for category in changing:
             self.log_change(request, category, f"{done}.")
-        noun = "category" if number == 1 else "categories"
-        self.message_user(request, f"{done} {number:,} {noun}.", messages.SUCCESS)
+        text = (
+            ngettext("Published {number:,} category.", "Published {number:,} categories.", number)
+            if is_published
+            else ngettext("Unpublished {number:,} category.", "Unpublished {number:,} categories.", number)
+        )
+        self.message_user(request, text.format(number=number), messages.SUCCESS)

@@ -5,6 +5,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from catalog.admin.search import NamedAdmin
 from catalog.bodies import ProductBody
@@ -24,8 +26,8 @@ LONGEST_DESCRIPTION = 10_000
 @admin.register(Product)
 class ProductAdmin(NamedAdmin):
     form = ProductForm
-    explanation = "What the shop sells."
-    empty_state = "Add one, or let another system write them through the API."
+    explanation = _("What the shop sells.")
+    empty_state = _("Add one, or let another system write them through the API.")
     localized_fields = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION}
     error_fields = FORM_FIELDS
     list_display = ("__str__", "code", "is_published", "modified_at")
@@ -34,14 +36,10 @@ class ProductAdmin(NamedAdmin):
     actions = ("publish", "unpublish")
     fieldsets = (
         (None, {"fields": ("name", "description", "code", "is_published", "external_id")}),
-        ("Other attributes", {"fields": DETAIL_FIELDS, "classes": ("collapse",)}),
-        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
-        ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
+        (_("Other attributes"), {"fields": DETAIL_FIELDS, "classes": ("collapse",)}),
+        (_("Own attributes"), {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
     )
-
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        fieldsets = super().get_fieldsets(request, obj)
-        return fieldsets if obj is not None else [entry for entry in fieldsets if entry[0] != "Record"]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
@@ -54,7 +52,7 @@ class ProductAdmin(NamedAdmin):
             number=CappedCount(CategoryAssignment.objects.filter(tenant=obj.tenant_id, product=obj.pk))
         )
         page = reverse("admin:catalog_categoryassignment_changelist") + f"?product__id__exact={obj.pk}"
-        return [{"url": page, "text": "Categories", "note": shown_count(counted.get().number)}]
+        return [{"url": page, "text": _("Categories"), "note": shown_count(counted.get().number)}]
 
     def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
         body: ProductBody = form.body
@@ -69,17 +67,19 @@ class ProductAdmin(NamedAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
         delete_products(products=queryset)
 
-    @admin.action(description="Publish selected products", permissions=["change"])
+    @admin.action(description=_("Publish selected products"), permissions=["change"])
     def publish(self, request: HttpRequest, queryset: QuerySet) -> None:
         self._set_published(request, queryset, is_published=True)
 
-    @admin.action(description="Unpublish selected products", permissions=["change"])
+    @admin.action(description=_("Unpublish selected products"), permissions=["change"])
     def unpublish(self, request: HttpRequest, queryset: QuerySet) -> None:
         self._set_published(request, queryset, is_published=False)
 
     def _set_published(self, request: HttpRequest, queryset: QuerySet, *, is_published: bool) -> None:
         number = publish_products(products=queryset, is_published=is_published, at=timezone.now())
-        done = "Published" if is_published else "Unpublished"
-        self.message_user(
-            request, f"{done} {number:,} {'product' if number == 1 else 'products'}.", messages.SUCCESS
+        text = (
+            ngettext("Published {number:,} product.", "Published {number:,} products.", number)
+            if is_published
+            else ngettext("Unpublished {number:,} product.", "Unpublished {number:,} products.", number)
         )
+        self.message_user(request, text.format(number=number), messages.SUCCESS)

@@ -2,6 +2,7 @@
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from catalog.models.names import SEARCHED_FIELDS
 from core.admin import TenantAdmin
@@ -12,7 +13,7 @@ class NamedAdmin(TenantAdmin):
     """What is searched by id, code or name."""
 
     search_fields = ("external_id",)
-    search_help_text = (
+    search_help_text = _(
         "The beginnings of words of the name in any language, the code and the id, in any order."
     )
 

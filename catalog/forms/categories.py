@@ -2,6 +2,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from catalog.bodies import CategoryBody, read_category
 from catalog.models import Category
@@ -44,40 +45,42 @@ class CategoryForm(DocumentForm):
     parent_category = CategoryChoiceField(
         Category.objects.none(),
         required=False,
-        label="Parent",
-        help_text="Leave empty for a root category. Everything below this category moves along.",
+        label=_("Parent"),
+        help_text=_("Leave empty for a root category. Everything below this category moves along."),
     )
     position = forms.IntegerField(
         required=False,
         min_value=0,
-        help_text="Siblings are sorted by position, then by name. Empty keeps it; a new one comes last.",
+        help_text=_("Siblings are sorted by position, then by name. Empty keeps it; a new one comes last."),
     )
     numbers = forms.CharField(
         required=False,
         max_length=LONGEST_NUMBERS,
-        label="External numbers",
+        label=_("External numbers"),
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
-        help_text="One on each line (`ecn`); no other category has them.",
+        help_text=_("One on each line (`ecn`); no other category has them."),
     )
 
     class Meta:
         model = Category
         fields = "__all__"
         labels = {
-            "valid_from": "Valid from",
-            "valid_to": "Valid to",
-            "mixin_schemas": "Mixin schemas",
-            "own_classification_mixins": "Classification mixins",
+            "valid_from": _("Valid from"),
+            "valid_to": _("Valid to"),
+            "mixin_schemas": _("Mixin schemas"),
+            "own_classification_mixins": _("Classification mixins"),
         }
         help_texts = {
-            "type": "Fixed once saved. A classification category needs a code.",
-            "code": "No other category has it, whatever the case of its letters.",
-            "slug": "The name in addresses, without diacritics.",
-            "is_published": "Unpublished categories are hidden from shoppers, with everything below them.",
-            "own_classification_mixins": 'A list such as [{"name": "Size", "schemaUrl": "https://…"}]; '
-            "products of this category and of those below it have them.",
-            "mixins": "Attributes of your own, as a JSON object.",
-            "mixin_schemas": "The address of each mixin's schema, by the mixin's name.",
+            "type": _("Fixed once saved. A classification category needs a code."),
+            "code": _("No other category has it, whatever the case of its letters."),
+            "slug": _("The name in addresses, without diacritics."),
+            "is_published": _("Unpublished categories are hidden from shoppers, with everything below them."),
+            "own_classification_mixins": _(
+                'A list such as [{"name": "Size", "schemaUrl": "https://…"}]; '
+                "products of this category and of those below it have them."
+            ),
+            "mixins": _("Attributes of your own, as a JSON object."),
+            "mixin_schemas": _("The address of each mixin's schema, by the mixin's name."),
         }
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

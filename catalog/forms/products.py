@@ -3,6 +3,8 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from catalog.bodies import DETAILS, ProductBody
 from catalog.models import CategoryAssignment, Product
@@ -60,9 +62,13 @@ class PairsField(LinesField):
         for line in super().clean(value):
             name, separator, text = (part.strip() for part in line.partition("="))
             if not (name and separator and text):
-                raise ValidationError(f"Write each line as name = value; this one is not: {line[:100]}")
+                raise ValidationError(
+                    gettext("Write each line as name = value; this one is not: {line}").format(
+                        line=line[:100]
+                    )
+                )
             if name in pairs:
-                raise ValidationError(f"{name} is there twice.")
+                raise ValidationError(gettext("{name} is there twice.").format(name=name))
             pairs[name] = text
         return pairs
 
@@ -70,20 +76,25 @@ class PairsField(LinesField):
 class ProductForm(DocumentForm):
     """A product. Attributes that are stored as one JSON object have a field each."""
 
-    code = forms.CharField(max_length=200, help_text="No other product has it.")
-    brand_id = forms.CharField(required=False, max_length=500, label="Brand", help_text="The brand's id.")
-    label_ids = LinesField(label="Labels", help_text="The ids of its labels, one a line.")
-    tax_classes = PairsField(
-        label="Tax classes", help_text="One a line: the country and its tax class, such as DE = STANDARD."
+    code = forms.CharField(max_length=200, help_text=_("No other product has it."))
+    brand_id = forms.CharField(
+        required=False, max_length=500, label=_("Brand"), help_text=_("The brand's id.")
     )
-    weight_dependent = forms.NullBooleanField(required=False, label="Sold by weight")
-    vendor = JsonField(required=False, label="Vendor", help_text="Free attributes, as a JSON object.")
-    template = JsonField(required=False, label="Template", help_text="Free attributes, as a JSON object.")
+    label_ids = LinesField(label=_("Labels"), help_text=_("The ids of its labels, one a line."))
+    tax_classes = PairsField(
+        label=_("Tax classes"),
+        help_text=_("One a line: the country and its tax class, such as DE = STANDARD."),
+    )
+    weight_dependent = forms.NullBooleanField(required=False, label=_("Sold by weight"))
+    vendor = JsonField(required=False, label=_("Vendor"), help_text=_("Free attributes, as a JSON object."))
+    template = JsonField(
+        required=False, label=_("Template"), help_text=_("Free attributes, as a JSON object.")
+    )
     related_items = JsonField(
-        kind=list, required=False, label="Related products", help_text="A JSON list of objects."
+        kind=list, required=False, label=_("Related products"), help_text=_("A JSON list of objects.")
     )
     mixin_schemas = PairsField(
-        label="Mixin schemas", help_text="One a line: the mixin and the address of its schema."
+        label=_("Mixin schemas"), help_text=_("One a line: the mixin and the address of its schema.")
     )
 
     body: ProductBody
@@ -92,8 +103,8 @@ class ProductForm(DocumentForm):
         model = Product
         fields = "__all__"
         help_texts = {
-            "is_published": "Unpublished products are hidden from shoppers.",
-            "mixins": "Attributes of your own, as a JSON object.",
+            "is_published": _("Unpublished products are hidden from shoppers."),
+            "mixins": _("Attributes of your own, as a JSON object."),
         }
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -152,5 +163,5 @@ class CategoryAssignmentForm(DocumentForm):
                 tenant=category.tenant_id, category=category, product=product
             )
             if known.exists():
-                self.add_error("product", "The product is in this category already.")
+                self.add_error("product", _("The product is in this category already."))
         return cleaned

@@ -1,8 +1,9 @@
 """The admin's base: pages limited to the tenant of whoever works there, forms that let operations decide."""
 
 from core.admin.filters import AutocompleteFilter, TenantRelatedFilter
-from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField, UtcSplitDateTime
+from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField
 from core.admin.model_admin import PlatformAdmin, ReadOnlyAdmin, TenantAdmin, adopt
+from core.admin.moments import MomentField, shown_moment, window_text
 from core.admin.paginator import CappedPaginator
 from core.admin.search import starting_with
 
@@ -13,11 +14,13 @@ __all__ = [
     "DocumentForm",
     "JsonField",
     "LocalizedField",
+    "MomentField",
     "PlatformAdmin",
     "ReadOnlyAdmin",
     "TenantAdmin",
     "TenantRelatedFilter",
-    "UtcSplitDateTime",
     "adopt",
+    "shown_moment",
     "starting_with",
+    "window_text",
 ]

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
 
 
 @admin.action(permissions=["delete"], description="Delete selected %(verbose_name_plural)s")
@@ -27,13 +28,14 @@ def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet) 
                 model_admin.log_deletions(request, queryset)
                 model_admin.delete_queryset(request, queryset)
             name = model_admin.opts.verbose_name if number == 1 else model_admin.opts.verbose_name_plural
-            model_admin.message_user(request, f"Deleted {number:,} {name}.", messages.SUCCESS)
+            text = gettext("Deleted {number:,} {name}.").format(number=number, name=name)
+            model_admin.message_user(request, text, messages.SUCCESS)
         return None
     across = request.POST.get("select_across") == "1"
     selected = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": f"Delete {model_admin.opts.verbose_name_plural}?",
+        "title": gettext("Delete {names}?").format(names=model_admin.opts.verbose_name_plural),
         "rows": rows,
         "counts": list(counts.items()),
         "perms_lacking": lacking,

@@ -10,6 +10,7 @@ from django.contrib.admin.utils import unquote
 from django.db import IntegrityError, models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from core.admin.paginator import CappedPaginator
 from core.errors import Conflict, DomainError
@@ -61,7 +62,11 @@ class DatabaseDeletion(admin.ModelAdmin):
         return rows.order_by()[: CappedPaginator.cap + 1].count()
 
     def _shown_count(self, number: int) -> str:
-        return f"more than {CappedPaginator.cap:,}" if number > CappedPaginator.cap else f"{number:,}"
+        return (
+            gettext("more than {number:,}").format(number=CappedPaginator.cap)
+            if number > CappedPaginator.cap
+            else f"{number:,}"
+        )
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         """Log each deleted row, or all of them in one entry when they are many."""
@@ -87,7 +92,7 @@ class DatabaseDeletion(admin.ModelAdmin):
             with transaction.atomic():
                 rows._raw_delete(rows.db)
         except IntegrityError:
-            raise Conflict("Something still refers to this, so it was not deleted.") from None
+            raise Conflict(gettext("Something still refers to this, so it was not deleted.")) from None
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

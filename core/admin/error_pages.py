@@ -6,15 +6,16 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.translation import gettext_lazy as _
 
-NOT_FOUND = "There is no page at this address. It may have been deleted, or the address is incomplete."
-NOT_ALLOWED = "You may not open this page. Ask an administrator for the permission if you need it."
-BAD_REQUEST = "The server cannot read this request. It may be too large, or hold too many fields."
-FORGED = (
+NOT_FOUND = _("There is no page at this address. It may have been deleted, or the address is incomplete.")
+NOT_ALLOWED = _("You may not open this page. Ask an administrator for the permission if you need it.")
+BAD_REQUEST = _("The server cannot read this request. It may be too large, or hold too many fields.")
+FORGED = _(
     "Nothing was changed: this form was opened before you last logged in or out, or the browser sent no"
     " cookie. Go back, load the page again and send the form once more."
 )
-FAILED = "Something went wrong, and was logged. Nothing of your last entry may have been saved."
+FAILED = _("Something went wrong, and was logged. Nothing of your last entry may have been saved.")
 
 
 def is_admin(request: HttpRequest) -> bool:

@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time
+from datetime import tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.admin import widgets
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.utils.timezone import is_aware, localtime
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from core.admin.keys import usable_keys
+from core.admin.moments import MomentField
 from core.document_sizes import check_document_size
 from core.errors import DomainError, InvalidInput, VersionConflict
 from core.tenancy.identifiers import check_client_id, generate_id
@@ -19,7 +21,7 @@ from core.text import has_visible_character, normalized
 
 MAX_JSON_LENGTH = 100_000
 
-CHANGED_IN_THE_MEANTIME = (
+CHANGED_IN_THE_MEANTIME = _(
     "Somebody else changed this in the meantime, so nothing was saved. "
     "Your entries are still below: open the page again to see the present ones, then enter yours anew."
 )
@@ -84,20 +86,23 @@ class JsonField(forms.JSONField):
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and len(value) > MAX_JSON_LENGTH:
-            raise ValidationError(f"Enter no more than {MAX_JSON_LENGTH:,} characters.", code="too_long")
+            raise ValidationError(
+                gettext("Enter no more than {number:,} characters.").format(number=MAX_JSON_LENGTH),
+                code="too_long",
+            )
         try:
             found = super().to_python(value)
         except RecursionError:
-            raise ValidationError("This is nested too deeply.", code="invalid") from None
+            raise ValidationError(_("This is nested too deeply."), code="invalid") from None
         except ValueError:
-            raise ValidationError("A number in this has too many digits.", code="invalid") from None
+            raise ValidationError(_("A number in this has too many digits."), code="invalid") from None
         if found is None:
             return None if self.is_nullable else self.kind()
         if not isinstance(found, self.kind):
-            example = "an object such as {}" if self.kind is dict else "a list such as []"
-            raise ValidationError(f"Enter {example}.", code="invalid")
+            wanted = _("Enter an object such as {}.") if self.kind is dict else _("Enter a list such as [].")
+            raise ValidationError(wanted, code="invalid")
         if "\\u0000" in json.dumps(found):
-            raise ValidationError("The character U+0000 cannot be stored.", code="invalid")
+            raise ValidationError(_("The character U+0000 cannot be stored."), code="invalid")
         return found
 
     def bound_data(self, data: Any, initial: Any) -> Any:
@@ -111,33 +116,6 @@ class JsonField(forms.JSONField):
         if isinstance(value, str | forms.fields.InvalidJSONInput):
             return value
         return "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
-
-
-class _UtcTime(widgets.BaseAdminTimeWidget):
-    """A time that keeps what comes after the second."""
-
-    supports_microseconds = True
-
-    def format_value(self, value: Any) -> str:
-        if not isinstance(value, time):
-            return value or ""
-        return value.isoformat().rstrip("0") if value.microsecond else value.strftime("%H:%M:%S")
-
-
-class UtcSplitDateTime(widgets.AdminSplitDateTime):
-    """Date and time in UTC. Unlike the admin's own, it keeps milliseconds: windows end at 23:59:59.999."""
-
-    supports_microseconds = True
-    template_name = "core/utc_split_datetime.html"
-
-    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        forms.MultiWidget.__init__(self, [widgets.BaseAdminDateWidget, _UtcTime], attrs)
-
-    def decompress(self, value: Any) -> Any:
-        if not isinstance(value, datetime):
-            return [None, None]
-        moment = localtime(value) if is_aware(value) else value
-        return [moment.date(), moment.time()]
 
 
 class AutocompleteSelect(widgets.AutocompleteSelect):
@@ -172,6 +150,8 @@ class DocumentForm(forms.ModelForm):
         super().__init__(*arguments, **options)
         for field in self.fields.values():
             field.show_hidden_initial = False
+            if isinstance(field, MomentField) and (zone := self.zone()) is not None:
+                field.use_zone(zone)
         if self.instance._state.adding:
             if "external_id" in self.fields:
                 self._let_id_be_generated(self.fields["external_id"])
@@ -182,10 +162,14 @@ class DocumentForm(forms.ModelForm):
                 initial=self.instance.version, widget=forms.HiddenInput, required=False
             )
 
+    def zone(self) -> tzinfo | None:
+        """Return the time zone that instants are entered in; None for that of the reader's tenant."""
+        return None
+
     def _let_id_be_generated(self, field: forms.Field) -> None:
         field.required = False
         field.initial = ""
-        field.help_text = "How other systems know it; fixed once saved. Leave empty to have one generated."
+        field.help_text = _("How other systems know it; fixed once saved. Leave empty to have one generated.")
 
     def clean_external_id(self) -> str:
         try:
@@ -233,7 +217,10 @@ class DocumentForm(forms.ModelForm):
             if len(names) == 1 and names <= self.fields.keys():
                 noun = self.instance._meta.verbose_name
                 self.add_error(
-                    names.pop(), ValidationError(f"Another {noun} has this already.", code="unique")
+                    names.pop(),
+                    ValidationError(
+                        gettext("Another {noun} has this already.").format(noun=noun), code="unique"
+                    ),
                 )
             else:
                 kept.append(error)

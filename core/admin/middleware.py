@@ -5,13 +5,17 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.middleware.locale import LocaleMiddleware
+from django.utils import timezone, translation
+from django.utils.translation import gettext_lazy as _
 
 from core.actors import Actor, ActorType, acting_as
 from core.admin.error_pages import error_page, is_admin, not_allowed, not_found
+from core.admin.moments import zone_of_tenant
 from core.requests import request_id
 from core.unavailability import unavailable_from
 
-ADVICE = "Go back with your browser to keep what you entered, or load this page again."
+ADVICE = _("Go back with your browser to keep what you entered, or load this page again.")
 
 
 class ErrorPages:
@@ -42,6 +46,29 @@ class ErrorPages:
             HTTPStatus.SERVICE_UNAVAILABLE,
             {"Retry-After": str(unavailable.retry_after)},
         )
+
+
+class ReaderLanguage(LocaleMiddleware):
+    """Speaks the language that the reader chose, or that their browser asks for, for this request only.
+
+    Django's own leaves it to the thread, whose next request may be one of the API, which knows no reader.
+    """
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with translation.override(settings.LANGUAGE_CODE):
+            return super().__call__(request)
+
+
+class SiteTime:
+    """Shows times in the zone of the default site of whoever is logged in."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        user: Any = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+        with timezone.override(zone_of_tenant(getattr(user, "tenant_id", None))):
+            return self.get_response(request)
 
 
 class StaffActs:

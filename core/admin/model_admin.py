@@ -18,11 +18,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.text import capfirst
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from core.admin.deletion import DatabaseDeletion
 from core.admin.filters import AutocompleteFilter, TenantRelatedFilter, filter_parameters, visible_rows
-from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField, UtcSplitDateTime
+from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField
 from core.admin.keys import key_of, usable_keys
+from core.admin.moments import MomentField, MomentInput
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
 from core.errors import DomainError
@@ -175,8 +178,10 @@ class TenantAdmin(DatabaseDeletion):
         except UnusableParameters:
             self.message_user(
                 request,
-                "The address holds a filter, an order or a page that this list does not have. "
-                "Choose again from the filters beside the list.",
+                _(
+                    "The address holds a filter, an order or a page that this list does not have. "
+                    "Choose again from the filters beside the list."
+                ),
                 messages.WARNING,
             )
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
@@ -253,6 +258,8 @@ class TenantAdmin(DatabaseDeletion):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = list(super().get_fieldsets(request, obj))
+        if obj is None:  # what only a stored row has
+            fieldsets = [entry for entry in fieldsets if "version" not in entry[1]["fields"]]
         if self._shows_tenant(request) and obj is not None:
             named = [name for _, options in fieldsets for name in options["fields"]]
             if "tenant" not in named:
@@ -279,7 +286,10 @@ class TenantAdmin(DatabaseDeletion):
                 kwargs["kind"] = dict if db_field.null else type(db_field.get_default())
                 kwargs["is_nullable"] = db_field.null
         elif isinstance(db_field, models.DateTimeField):
-            kwargs.setdefault("widget", UtcSplitDateTime)
+            kwargs.setdefault("form_class", MomentField)
+            kwargs.setdefault("widget", MomentInput)
+            if kwargs["form_class"] is MomentField:
+                kwargs["is_end"] = db_field.name.endswith("_to")
         elif isinstance(db_field, models.BooleanField):
             kwargs.setdefault("label", capfirst(str(db_field.verbose_name).removeprefix("is ")))
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
@@ -404,7 +414,7 @@ class TenantAdmin(DatabaseDeletion):
     def _choose_tenant(self, request: HttpRequest) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Add {self.opts.verbose_name}: for which tenant?",
+            "title": gettext("Add {name}: for which tenant?").format(name=self.opts.verbose_name),
             "opts": self.opts,
             "tenants": tenant_model(self.model)._default_manager.all(),
             "parameters": [pair for pair in request.GET.items() if pair[0] != "tenant"],

@@ -1,6 +1,6 @@
 """The admin site: its name, the order of its index, and the search behind every autocomplete field."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +12,8 @@ from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import Resolver404, resolve, reverse
+from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from core.admin.actions import delete_selected
 from core.admin.keys import key_of
@@ -55,9 +57,9 @@ def overload_as_message(view: Callable[..., Any]) -> Callable[..., Any]:
 class Console(admin.AdminSite):
     """The admin of this service."""
 
-    site_header = "Customer segments"
-    site_title = "Customer segments"
-    index_title = "What would you like to do?"
+    site_header = _("Customer segments")
+    site_title = _("Customer segments")
+    index_title = _("What would you like to do?")
     empty_value_display = "–"
     site_url = None
 
@@ -65,6 +67,24 @@ class Console(admin.AdminSite):
         super().__init__(name)
         self.disable_action("delete_selected")
         self.add_action(delete_selected, "delete_selected")
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Register models, whose names and those of their fields are looked up in the reader's language.
+
+        The models themselves say them in English: they know of no reader, and migrations record them.
+        """
+        super().register(model_or_iterable, admin_class, **options)
+        models = model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
+        for model in models:
+            names: Any = model._meta
+            names.verbose_name = gettext_lazy(str(names.verbose_name))
+            names.verbose_name_plural = gettext_lazy(str(names.verbose_name_plural))
+            for field in names.get_fields():
+                for text in ("verbose_name", "help_text"):
+                    if getattr(field, text, ""):
+                        setattr(field, text, gettext_lazy(str(getattr(field, text))))
+                if getattr(field, "choices", None):
+                    field.choices = [(value, gettext_lazy(str(label))) for value, label in field.choices]
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
         return super().admin_view(overload_as_message(view), cacheable)
@@ -100,7 +120,9 @@ class Console(admin.AdminSite):
         context = super().each_context(request)
         user: Any = request.user
         if user.is_active and user.is_staff:
-            context["console_tenant"] = "all tenants" if sees_all_tenants(request) else str(user.tenant)
+            context["console_tenant"] = (
+                gettext("all tenants") if sees_all_tenants(request) else str(user.tenant)
+            )
         return context
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
@@ -118,7 +140,9 @@ class Console(admin.AdminSite):
             if models:
                 first = models[0]["model"]._meta.app_label
                 app_url = next(app["app_url"] for app in found if app["app_label"] == first)
-                groups.append({"name": title, "app_label": first, "app_url": app_url, "models": models})
+                groups.append(
+                    {"name": gettext(title), "app_label": first, "app_url": app_url, "models": models}
+                )
         for app in found:
             rest = [model for model in app["models"] if model["model"]._meta.label in by_label]
             if rest:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import models
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -22,7 +23,7 @@ def staff_tenant_id(request: HttpRequest) -> int | None:
     """
     user: Any = request.user
     if user.tenant_id is None and not user.is_superuser:
-        raise PermissionDenied("This user belongs to no tenant.")
+        raise PermissionDenied(_("This user belongs to no tenant."))
     return user.tenant_id
 
 

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from core.errors import VersionConflict
+from core.names import is_generated, name_for_reader
 from core.tenancy.identifiers import UNREACHABLE_IDS, generate_id
 from core.timestamps import format_time
 
@@ -91,12 +92,13 @@ class TenantDocument(TenantOwned, Document):
         return self.external_id
 
     def titled(self, translations: object) -> str:
-        """Return a localized name with the id, for people.
+        """Return a localized name for people, with the id unless it was generated.
 
-        The name is in the tenant's default language when the tenant has been loaded along; it is not worth a
-        statement of its own.
+        The name is in the reader's language, else in the tenant's default language when the tenant has been
+        loaded along: it is not worth a statement of its own.
         """
-        texts = translations if isinstance(translations, dict) else {}
         tenant: Any = self._state.fields_cache.get("tenant")
-        name = texts.get(tenant.default_language) if tenant else None
-        return f"{name or next(iter(texts.values()), '')} ({self.external_id})".strip()
+        name = name_for_reader(translations, tenant.default_language if tenant else None)
+        if name and is_generated(self.external_id):
+            return name
+        return f"{name} ({self.external_id})".strip()

@@ -8,11 +8,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
-from core.admin import TenantAdmin, adopt
+from core.admin import TenantAdmin, adopt, window_text
 from coupons.admin.filters import RestrictionFilter, StateFilter
 from coupons.admin.refusal import RefusalPage
 from coupons.codes import normalise_code
@@ -24,10 +25,10 @@ from coupons.operations import create_coupon, delete_coupon, find_coupon, revise
 from coupons.usage import usage_of
 
 STATES = {
-    "VALID": ("Can be redeemed", "on"),
-    "INACTIVE": ("Starts later", "waiting"),
-    "EXPIRED": ("Over", "off"),
-    "USED": ("All uses spent", "off"),
+    "VALID": (_("Can be redeemed"), "on"),
+    "INACTIVE": (_("Starts later"), "waiting"),
+    "EXPIRED": (_("Over"), "off"),
+    "USED": (_("All uses spent"), "off"),
 }
 RECORD = ("redemption_count", "version", "created_at", "modified_at")
 
@@ -52,31 +53,31 @@ def begins_code(text: str) -> Q:
 def warnings_about(coupon: Coupon, *, at: datetime) -> list[str]:
     """Return each reason why no customer can redeem the coupon, for any order."""
     if coupon.is_deleted:
-        return ["It is deleted."]
+        return [gettext("It is deleted.")]
     state = states_of([coupon.pk], at=at)[coupon.pk]
     if state.status == "EXPIRED":
-        return ["Its window is over.", *state.messages]
+        return [gettext("Its window is over."), *state.messages]
     if state.status == "USED" and coupon.max_redemptions:
-        return ["All its uses are spent.", *state.messages]
+        return [gettext("All its uses are spent."), *state.messages]
     return state.messages
 
 
 @admin.register(Coupon)
 class CouponAdmin(RefusalPage, TenantAdmin):
     form = CouponForm
-    explanation = "Codes that give a discount: for which customers and products, how often and how long."
-    empty_state = "Add one; leave the code empty to have one generated."
+    explanation = _("Codes that give a discount: for which customers and products, how often and how long.")
+    empty_state = _("Add one; leave the code empty to have one generated.")
     error_fields = FORM_FIELDS
     list_display = ("title", "state", "discount", "restriction", "window", "uses")
     list_filter = (StateFilter, RestrictionFilter, "discount_type", "is_referral")
     ordering = ("-id",)
     search_fields = ("code",)
-    search_help_text = "The beginning of a code or a part of a name."
+    search_help_text = _("The beginning of a code or a part of a name.")
     readonly_fields = RECORD
     fieldsets = (
         (None, {"fields": ("name", "code", "description")}),
         (
-            "What it gives",
+            _("What it gives"),
             {
                 "fields": (
                     "discount_type",
@@ -88,7 +89,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
             },
         ),
         (
-            "Customers and products",
+            _("Customers and products"),
             {
                 "fields": (
                     "is_segment_restricted",
@@ -104,7 +105,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
             },
         ),
         (
-            "When and how often",
+            _("When and how often"),
             {
                 "fields": (
                     "valid_from",
@@ -116,8 +117,8 @@ class CouponAdmin(RefusalPage, TenantAdmin):
                 )
             },
         ),
-        ("Own attributes", {"fields": ("issued_to", "mixins", "mixin_schemas"), "classes": ("collapse",)}),
-        ("Record", {"fields": RECORD, "classes": ("collapse",)}),
+        (_("Own attributes"), {"fields": ("issued_to", "mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        (_("Record"), {"fields": RECORD, "classes": ("collapse",)}),
     )
 
     class Media:
@@ -176,49 +177,59 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     # --- columns ---
 
-    @admin.display(description="Coupon", ordering="code")
+    @admin.display(description=_("Coupon"), ordering="code")
     def title(self, coupon: Coupon) -> SafeString:
         return format_html("{}<br><span class='quiet'>{}</span>", coupon.code, coupon.name)
 
-    @admin.display(description="State")
+    @admin.display(description=_("State"))
     def state(self, coupon: Coupon) -> SafeString:
         if coupon.is_deleted:
-            text, style, reasons = "Deleted", "off", ""
+            text, style, reasons = gettext("Deleted"), "off", ""
         else:
             found: CouponState = coupon.state  # type: ignore[attr-defined]  # see get_changelist_instance
             text, style = STATES[found.status]
             reasons = " ".join(found.messages)
             if reasons and found.status in ("VALID", "INACTIVE"):
-                text, style = "Nobody can redeem it", "off"
+                text, style = gettext("Nobody can redeem it"), "broken"
         return format_html('<span class="status status-{}" title="{}">{}</span>', style, reasons, text)
 
-    @admin.display(description="Gives")
+    @admin.display(description=_("Gives"))
     def discount(self, coupon: Coupon) -> str:
         match coupon.discount_type:
             case DiscountType.PERCENT if coupon.discount_percentage is not None:
                 return f"{plain(coupon.discount_percentage)} %"
             case DiscountType.ABSOLUTE if coupon.discount_amount is not None:
                 return str(stored_money(coupon.discount_amount, coupon.discount_currency))
-        return "Free shipping"
+        return gettext("Free shipping")
 
-    @admin.display(description="For")
+    @admin.display(description=_("For"))
     def restriction(self, coupon: Coupon) -> str:
         if coupon.is_segment_restricted:
-            return "Segments"
-        parts = ["categories"] if coupon.is_category_restricted else []
-        parts += [f"{len(coupon.valid_for)} customers"] if coupon.valid_for else []
-        parts += ["anonymous too"] if coupon.allows_anonymous else []
-        return ", ".join(parts).capitalize() or "All customers"
+            return gettext("Segments")
+        parts = [gettext("categories")] if coupon.is_category_restricted else []
+        parts += (
+            [
+                ngettext("{number} customer", "{number} customers", len(coupon.valid_for)).format(
+                    number=len(coupon.valid_for)
+                )
+            ]
+            if coupon.valid_for
+            else []
+        )
+        parts += [gettext("anonymous too")] if coupon.allows_anonymous else []
+        return ", ".join(parts).capitalize() or gettext("All customers")
 
-    @admin.display(description="Valid", ordering="valid_to")
-    def window(self, coupon: Coupon) -> str:
-        starts = date_format(coupon.valid_from, "DATETIME_FORMAT") if coupon.valid_from else ""
-        ends = date_format(coupon.valid_to, "DATETIME_FORMAT") if coupon.valid_to else ""
-        return f"{starts or '…'} – {ends or '…'}" if starts or ends else "always"
+    @admin.display(description=_("Valid"), ordering="valid_to")
+    def window(self, coupon: Coupon) -> SafeString:
+        return window_text(coupon)
 
-    @admin.display(description="Uses", ordering="redemption_count")
+    @admin.display(description=_("Uses"), ordering="redemption_count")
     def uses(self, coupon: Coupon) -> SafeString:
-        limit = "" if coupon.max_redemptions is None else f" of {coupon.max_redemptions:,}"
+        limit = (
+            ""
+            if coupon.max_redemptions is None
+            else " " + gettext("of {limit:,}").format(limit=coupon.max_redemptions)
+        )
         return format_html(
             '<a href="{}">{}{}</a>', redemptions_page(coupon), f"{coupon.redemption_count:,}", limit
         )
@@ -227,7 +238,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     def related_links(self, request: HttpRequest, obj: Coupon) -> list[dict[str, str]]:
         return [
-            {"url": redemptions_page(obj), "text": "Redemptions", "note": f"{obj.redemption_count:,}"},
+            {"url": redemptions_page(obj), "text": _("Redemptions"), "note": f"{obj.redemption_count:,}"},
             {
                 "url": reverse("admin:coupons_reservation_changelist") + f"?coupon__id__exact={obj.pk}",
                 "text": "Reservations",
@@ -235,7 +246,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
             },
             {
                 "url": reverse("admin:coupons_coupon_refusal", args=(obj.pk,)),
-                "text": "Why would it be refused?",
+                "text": _("Why would it be refused?"),
                 "note": "",
             },
         ]

@@ -5,6 +5,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from coupons.diagnostics import keys_with_diagnostics
 from coupons.models.coupons import CouponQuerySet
@@ -13,17 +14,17 @@ from coupons.models.coupons import CouponQuerySet
 class StateFilter(admin.SimpleListFilter):
     """Coupons by their state now; deleted ones are left out unless they are asked for."""
 
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
-            ("valid", "Can be redeemed"),
-            ("waiting", "Starts later"),
-            ("over", "Over"),
-            ("spent", "All uses spent"),
-            ("unredeemable", "Nobody can redeem it"),
-            ("deleted", "Deleted"),
+            ("valid", _("Can be redeemed")),
+            ("waiting", _("Starts later")),
+            ("over", _("Over")),
+            ("spent", _("All uses spent")),
+            ("unredeemable", _("Nobody can redeem it")),
+            ("deleted", _("Deleted")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -79,15 +80,15 @@ class ReservationStateFilter(admin.SimpleListFilter):
 class RestrictionFilter(admin.SimpleListFilter):
     """Coupons by the kind of their restriction."""
 
-    title = "restriction"
+    title = _("restriction")
     parameter_name = "restriction"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
-            ("segments", "Segments"),
-            ("categories", "Categories"),
-            ("customers", "Single customers"),
-            ("none", "None"),
+            ("segments", _("Segments")),
+            ("categories", _("Categories")),
+            ("customers", _("Single customers")),
+            ("none", _("None")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

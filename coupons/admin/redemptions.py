@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, TenantAdmin
 from coupons.admin.links import coupon_link
@@ -19,8 +20,8 @@ from coupons.operations import delete_redemption
 class RedemptionAdmin(TenantAdmin):
     """Redemptions are only created by the API. Deleting one gives its use back."""
 
-    explanation = "Uses of coupons. Delete one to give its use back."
-    empty_state = "Nobody has redeemed a coupon yet."
+    explanation = _("Uses of coupons. Delete one to give its use back.")
+    empty_state = _("Nobody has redeemed a coupon yet.")
     chooses_tenant = False
     list_display = ("redeemed_at", "coupon_link", "customer_link", "acting_for", "order", "total", "discount")
     list_display_links = ("redeemed_at",)
@@ -29,8 +30,8 @@ class RedemptionAdmin(TenantAdmin):
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("external_id", "coupon_link", "redeemed_at")}),
-        ("Customer", {"fields": ("customer_link", "acting_for")}),
-        ("Order", {"fields": ("order", "total", "discount", "idempotency_key")}),
+        (_("Customer"), {"fields": ("customer_link", "acting_for")}),
+        (_("Order"), {"fields": ("order", "total", "discount", "idempotency_key")}),
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -39,30 +40,30 @@ class RedemptionAdmin(TenantAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    @admin.display(description="Coupon", ordering="coupon")
+    @admin.display(description=_("Coupon"), ordering="coupon")
     def coupon_link(self, redemption: Redemption) -> SafeString | str:
         return coupon_link(redemption.coupon)
 
-    @admin.display(description="Customer", ordering="customer_number")
+    @admin.display(description=_("Customer"), ordering="customer_number")
     def customer_link(self, redemption: Redemption) -> SafeString | str:
         if redemption.customer_id is None:
             return redemption.customer_number or "anonymous"
         page = reverse("admin:accounts_customer_change", args=(redemption.customer_id,))
         return format_html('<a href="{}">{}</a>', page, redemption.customer_number)
 
-    @admin.display(description="Acting for")
+    @admin.display(description=_("Acting for"))
     def acting_for(self, redemption: Redemption) -> str | None:
         return redemption.legal_entity_id or None
 
-    @admin.display(description="Order")
+    @admin.display(description=_("Order"))
     def order(self, redemption: Redemption) -> str | None:
         return redemption.order_code or None
 
-    @admin.display(description="Total", ordering="order_total_amount")
+    @admin.display(description=_("Total"), ordering="order_total_amount")
     def total(self, redemption: Redemption) -> str:
         return str(stored_money(redemption.order_total_amount, redemption.order_total_currency))
 
-    @admin.display(description="Discount", ordering="discount_amount")
+    @admin.display(description=_("Discount"), ordering="discount_amount")
     def discount(self, redemption: Redemption) -> str:
         return str(stored_money(redemption.discount_amount, redemption.discount_currency))
 

@@ -8,6 +8,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer, LegalEntity
 from core.admin.filters import visible_rows
@@ -36,7 +38,7 @@ class RefusalPage(admin.ModelAdmin):
             raise PermissionDenied
         coupon = self.get_queryset(request).filter(pk=key).select_related("tenant").first()
         if coupon is None:
-            raise Http404("There is no such coupon.")
+            raise Http404(_("There is no such coupon."))
         form = RefusalForm(
             request.GET if "customer" in request.GET else None,
             admin_site=self.admin_site,
@@ -56,7 +58,7 @@ class RefusalPage(admin.ModelAdmin):
                 form.add_error(None, missing.message)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Why would {coupon.code} be refused?",
+            "title": gettext("Why would {code} be refused?").format(code=coupon.code),
             "opts": self.opts,
             "coupon": coupon,
             "form": form,

@@ -2,6 +2,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt
 from core.admin.tenants import staff_tenant_id
@@ -11,8 +12,10 @@ from coupons.operations import change_settings
 
 @admin.register(CouponSettings)
 class CouponSettingsAdmin(TenantAdmin):
-    explanation = "Whether the case of codes matters, how many a cart takes, and what referral coupons give."
-    empty_state = "The defaults apply until you add settings."
+    explanation = _(
+        "Whether the case of codes matters, how many a cart takes, and what referral coupons give."
+    )
+    empty_state = _("The defaults apply until you add settings.")
     list_display = ("title", "codes_are_case_sensitive", "referral_prefix", "referral_amount")
     fields = (
         "codes_are_case_sensitive",
@@ -22,7 +25,7 @@ class CouponSettingsAdmin(TenantAdmin):
         "referral_currency",
     )
 
-    @admin.display(description="Coupon settings")
+    @admin.display(description=_("Coupon settings"))
     def title(self, settings: CouponSettings) -> str:
         return str(settings)
 

@@ -6,6 +6,7 @@ from django.contrib.admin import AdminSite, widgets
 from django.contrib.postgres.forms import SimpleArrayField
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Category
 from core.admin import DocumentForm
@@ -63,58 +64,66 @@ class CouponForm(DocumentForm):
     code = forms.CharField(
         required=False,
         max_length=128,
-        help_text="What customers enter; fixed once saved. Leave empty to have one generated.",
+        help_text=_("What customers enter; fixed once saved. Leave empty to have one generated."),
     )
     segments = forms.ModelMultipleChoiceField(
         Segment.objects.none(),
         required=False,
-        help_text="Members of any of these may redeem the coupon, for the items of the segments they are in.",
+        help_text=_(
+            "Members of any of these may redeem the coupon, for the items of the segments they are in."
+        ),
     )
     included_categories = forms.ModelMultipleChoiceField(
         Category.objects.none(),
         required=False,
-        help_text="The coupon is for products in or below these. Leave empty for all products.",
+        help_text=_("The coupon is for products in or below these. Leave empty for all products."),
     )
     excluded_categories = forms.ModelMultipleChoiceField(
-        Category.objects.none(), required=False, help_text="The coupon is not for products in or below these."
+        Category.objects.none(),
+        required=False,
+        help_text=_("The coupon is not for products in or below these."),
     )
     valid_for = CustomersField(
-        label="Only for these customers",
-        help_text="Customer numbers, one a line. Leave empty for all customers.",
+        label=_("Only for these customers"),
+        help_text=_("Customer numbers, one a line. Leave empty for all customers."),
     )
     forgets_missing = forms.BooleanField(
-        label="Remove what was deleted",
+        label=_("Remove what was deleted"),
         required=False,
-        help_text="The coupon still names segments or categories that exist no more.",
+        help_text=_("The coupon still names segments or categories that exist no more."),
     )
 
     class Meta:
         model = Coupon
         fields = "__all__"
         labels = {
-            "discount_percentage": "Percentage",
-            "discount_amount": "Amount",
-            "discount_currency": "Currency",
-            "discount_calculation_type": "Applied to",
-            "allows_anonymous": "Anonymous customers too",
-            "max_redemptions": "Uses in all",
-            "max_redemptions_per_customer": "Uses for each customer",
-            "is_segment_restricted": "Only for members of segments",
-            "is_category_restricted": "Only for products of categories",
-            "min_order_amount": "Order of at least",
-            "min_order_currency": "Currency of that",
-            "mixin_schemas": "Mixin schemas",
+            "discount_percentage": _("Percentage"),
+            "discount_amount": _("Amount"),
+            "discount_currency": _("Currency"),
+            "discount_calculation_type": _("Applied to"),
+            "allows_anonymous": _("Anonymous customers too"),
+            "max_redemptions": _("Uses in all"),
+            "max_redemptions_per_customer": _("Uses for each customer"),
+            "is_segment_restricted": _("Only for members of segments"),
+            "is_category_restricted": _("Only for products of categories"),
+            "min_order_amount": _("Order of at least"),
+            "min_order_currency": _("Currency of that"),
+            "mixin_schemas": _("Mixin schemas"),
         }
         help_texts = {
-            "max_redemptions": "Leave empty for no limit. With 0 nobody can redeem it.",
-            "max_redemptions_per_customer": "Leave empty for no limit. Each legal entity counts separately.",
-            "valid_from": "The first instant at which it can be redeemed. Leave empty for no start.",
-            "valid_to": "The last instant at which it can be redeemed. Leave empty for no end.",
-            "issued_to": "The number of the customer who was given it; does not restrict it.",
-            "is_listed": "Whether customers who can use it find it among their coupons. Unknown: if it is"
-            " only for certain customers.",
-            "mixins": "Free attributes, as a JSON object.",
-            "mixin_schemas": "The address of each mixin's schema, by the mixin's name.",
+            "max_redemptions": _("Leave empty for no limit. With 0 nobody can redeem it."),
+            "max_redemptions_per_customer": _(
+                "Leave empty for no limit. Each legal entity counts separately."
+            ),
+            "valid_from": _("The first instant at which it can be redeemed. Leave empty for no start."),
+            "valid_to": _("The last instant at which it can be redeemed. Leave empty for no end."),
+            "issued_to": _("The number of the customer who was given it; does not restrict it."),
+            "is_listed": _(
+                "Whether customers who can use it find it among their coupons. Unknown: if it is"
+                " only for certain customers."
+            ),
+            "mixins": _("Free attributes, as a JSON object."),
+            "mixin_schemas": _("The address of each mixin's schema, by the mixin's name."),
         }
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

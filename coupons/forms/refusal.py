@@ -3,8 +3,9 @@ from typing import Any
 from django import forms
 from django.contrib.admin import AdminSite
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
-from core.admin import AutocompleteSelect, UtcSplitDateTime
+from core.admin import AutocompleteSelect, MomentField
 from core.tenancy.models import CURRENCY
 from coupons.models import Redemption
 from segments.models import CustomerAssignment
@@ -31,34 +32,32 @@ class RefusalForm(forms.Form):
             widget=AutocompleteSelect(
                 Redemption._meta.get_field("customer"), admin_site, tenant_id=tenant.pk
             ),
-            help_text="By number, or the beginning of e-mail or name. Leave empty for somebody unknown.",
+            help_text=_("By number, or the beginning of e-mail or name. Leave empty for somebody unknown."),
         )
         self.fields["legal_entity"] = forms.ModelChoiceField(
             legal_entities,
-            label="Acting for",
+            label=_("Acting for"),
             required=False,
             widget=AutocompleteSelect(
                 CustomerAssignment._meta.get_field("legal_entity"), admin_site, tenant_id=tenant.pk
             ),
-            help_text="Leave empty for their only company; without one, or with several, for none.",
+            help_text=_("Leave empty for their only company; without one, or with several, for none."),
         )
         self.fields["total"] = forms.DecimalField(
-            label="Order of",
+            label=_("Order of"),
             min_value=0,
             max_digits=18,
             decimal_places=6,
             required=False,
-            help_text="Leave empty to judge without an order.",
+            help_text=_("Leave empty to judge without an order."),
         )
         self.fields["currency"] = forms.CharField(
             max_length=3, required=False, initial=tenant.currency, validators=[CURRENCY]
         )
-        self.fields["at"] = forms.SplitDateTimeField(
-            label="At", required=False, widget=UtcSplitDateTime, help_text="Leave empty for now."
-        )
+        self.fields["at"] = MomentField(label=_("At"), required=False, help_text=_("Leave empty for now."))
 
     def clean(self) -> Any:
         cleaned = super().clean()
         if self.cleaned_data.get("total") is not None and not self.cleaned_data.get("currency"):
-            self.add_error("currency", "Name the order's currency.")
+            self.add_error("currency", _("Name the order's currency."))
         return cleaned

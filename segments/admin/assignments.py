@@ -7,16 +7,17 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer
 from catalog.models import Category, Product
-from core.admin import AutocompleteFilter, TenantAdmin, adopt, starting_with
+from core.admin import AutocompleteFilter, TenantAdmin, adopt, shown_moment, starting_with, window_text
 from core.admin.filters import visible_rows
 from core.bodies import read_body
 from core.errors import NotFound
 from core.search import translations_of
 from segments.admin.filters import CountsNowFilter, ItemTypeFilter
-from segments.admin.segments import window_text
 from segments.bodies import (
     CustomerAssignmentBody,
     ItemAssignmentBody,
@@ -31,7 +32,7 @@ from segments.operations.customers import upsert_customer_assignment
 from segments.operations.items import ItemType, upsert_item_assignment
 from segments.operations.removals import remove_assignments
 
-RECORD: Any = ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
+RECORD: Any = (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
 
 
 class AssignmentAdmin(TenantAdmin):
@@ -57,13 +58,9 @@ class AssignmentAdmin(TenantAdmin):
         segment = filters.get("segment__id__exact", "")
         return {"segment": segment, **super().get_changeform_initial_data(request)}
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        fieldsets = super().get_fieldsets(request, obj)
-        return fieldsets if obj is not None else [entry for entry in fieldsets if entry[0] != "Record"]
-
     def related_links(self, request: HttpRequest, obj: Any) -> list[dict[str, str]]:
         page = reverse("admin:segments_segment_change", args=(obj.segment_id,))
-        return [{"url": page, "text": f"Segment {obj.segment}", "note": ""}]
+        return [{"url": page, "text": gettext("Segment {segment}").format(segment=obj.segment), "note": ""}]
 
     def hold(self, obj: Any) -> None:
         """Lock a stored assignment, its segment first; raise NotFound when it is gone."""
@@ -74,28 +71,28 @@ class AssignmentAdmin(TenantAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
         remove_assignments(assignments=queryset)
 
-    @admin.display(description="Segment")
+    @admin.display(description=_("Segment"))
     def segment_link(self, assignment: Any) -> SafeString:
         page = reverse("admin:segments_segment_change", args=(assignment.segment_id,))
         return format_html('<a href="{}">{}</a>', page, assignment.segment)
 
-    @admin.display(description="Valid", ordering="valid_from")
-    def window(self, assignment: Any) -> str:
-        return window_text(assignment)
+    @admin.display(description=_("Valid"), ordering="valid_from")
+    def window(self, assignment: Any) -> SafeString:
+        return window_text(assignment, assignment.segment.site.time_zone)
 
-    @admin.display(description="Added", ordering="id")
-    def added(self, assignment: Any) -> Any:
-        return assignment.created_at
+    @admin.display(description=_("Added"), ordering="id")
+    def added(self, assignment: Any) -> SafeString:
+        return shown_moment(assignment.created_at)
 
 
 @admin.register(CustomerAssignment)
 class CustomerAssignmentAdmin(AssignmentAdmin):
     form = CustomerAssignmentForm
-    explanation = "Which customers are in which segment, by themselves or while they act for a company."
-    empty_state = "Add one here, or open a segment and choose “Add members” for a whole list."
+    explanation = _("Which customers are in which segment, by themselves or while they act for a company.")
+    empty_state = _("Add one here, or open a segment and choose “Add members” for a whole list.")
     assigned = ("customer", "legal_entity")
     list_display = ("title", "segment_link", "legal_entity", "window", "assignment_type", "added")
-    list_select_related = ("customer", "segment__tenant", "legal_entity")
+    list_select_related = ("customer", "segment__tenant", "segment__site", "legal_entity")
     list_filter = (
         ("segment", AutocompleteFilter),
         ("customer", AutocompleteFilter),
@@ -104,14 +101,14 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
         "assignment_type",
     )
     search_fields = ("customer__external_id",)
-    search_help_text = "The beginning of a customer's number, e-mail or name."
+    search_help_text = _("The beginning of a customer's number, e-mail or name.")
     autocomplete_fields = ("segment", "customer", "legal_entity")
     readonly_fields = ("assignment_type", "version", "created_at", "modified_at")
     fieldsets = (
         (None, {"fields": ("segment", "customer", "legal_entity")}),
-        ("When it counts", {"fields": ("valid_from", "valid_to")}),
-        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
-        ("Record", {"fields": ("assignment_type", *RECORD[1]["fields"]), "classes": ("collapse",)}),
+        (_("When it counts"), {"fields": ("valid_from", "valid_to")}),
+        (_("Own attributes"), {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        (_("Record"), {"fields": ("assignment_type", *RECORD[1]["fields"]), "classes": ("collapse",)}),
     )
 
     def get_search_results(
@@ -123,7 +120,7 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
         found, _ = customers.get_search_results(request, customers.get_queryset(request), search_term)
         return queryset.filter(customer__in=found.order_by().values("pk")), False
 
-    @admin.display(description="Customer", ordering="customer__external_id")
+    @admin.display(description=_("Customer"), ordering="customer__external_id")
     def title(self, assignment: CustomerAssignment) -> str:
         return str(assignment.customer)
 
@@ -147,11 +144,11 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
 @admin.register(ItemAssignment)
 class ItemAssignmentAdmin(AssignmentAdmin):
     form = ItemAssignmentForm
-    explanation = "Which products and categories are in which segment."
-    empty_state = "Add one here, or open a segment and choose “Add items” for a whole list."
+    explanation = _("Which products and categories are in which segment.")
+    empty_state = _("Add one here, or open a segment and choose “Add items” for a whole list.")
     assigned = ("product", "category")
     list_display = ("title", "type_name", "segment_link", "includes_subcategories", "window", "added")
-    list_select_related = ("product__tenant", "category__tenant", "segment__tenant")
+    list_select_related = ("product__tenant", "category__tenant", "segment__tenant", "segment__site")
     list_filter = (
         ("segment", AutocompleteFilter),
         ItemTypeFilter,
@@ -160,13 +157,13 @@ class ItemAssignmentAdmin(AssignmentAdmin):
         ("category", AutocompleteFilter),
     )
     search_fields = ("product__external_id",)
-    search_help_text = "The beginning of an id or code, or part of a category's name."
+    search_help_text = _("The beginning of an id or code, or part of a category's name.")
     autocomplete_fields = ("segment", "product", "category")
     readonly_fields = ("version", "created_at", "modified_at")
     fieldsets = (
         (None, {"fields": ("segment", "product", "category", "includes_subcategories")}),
-        ("When it counts", {"fields": ("valid_from", "valid_to")}),
-        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        (_("When it counts"), {"fields": ("valid_from", "valid_to")}),
+        (_("Own attributes"), {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
         RECORD,
     )
 
@@ -190,13 +187,13 @@ class ItemAssignmentAdmin(AssignmentAdmin):
             False,
         )
 
-    @admin.display(description="Item")
+    @admin.display(description=_("Item"))
     def title(self, assignment: ItemAssignment) -> str:
         return str(assignment.product or assignment.category)
 
-    @admin.display(description="Type")
+    @admin.display(description=_("Type"))
     def type_name(self, assignment: ItemAssignment) -> str:
-        return assignment.type.capitalize()
+        return gettext("Product") if assignment.product_id else gettext("Category")
 
     def save_model(self, request: HttpRequest, obj: ItemAssignment, form: Any, change: bool) -> None:
         if change:

@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from core.actors import with_source
 from core.bodies import Validity
@@ -81,7 +82,7 @@ class BulkAddPages(admin.ModelAdmin):
             raise PermissionDenied
         segment = self.get_queryset(request).filter(pk=key).first()
         if segment is None:
-            raise Http404("There is no such segment.")
+            raise Http404(_("There is no such segment."))
         return segment
 
     def _write_members(self, segment: Segment, form: BulkAddForm, preview: BulkAddPreview[Member]) -> Any:

@@ -13,6 +13,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from core.admin import AutocompleteSelect
 from core.errors import Unavailable
@@ -32,16 +34,16 @@ class SegmentForm(forms.Form):
         super().__init__(*arguments, **options)
         field = ItemAssignment._meta.get_field("segment")
         self.fields["segment"] = forms.ModelChoiceField(
-            segments, widget=AutocompleteSelect(field, admin_site), help_text="Search by name or id."
+            segments, widget=AutocompleteSelect(field, admin_site), help_text=_("Search by name or id.")
         )
         self.fields["includes_subcategories"] = forms.BooleanField(
-            label="With subcategories",
+            label=_("With subcategories"),
             required=False,
-            help_text="All categories below them count too, also those that are added later.",
+            help_text=_("All categories below them count too, also those that are added later."),
         )
 
 
-@admin.action(description="Assign selected categories to a segment")
+@admin.action(description=_("Assign selected categories to a segment"))
 def assign_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> Any:
     """Ask for the segment, then assign the categories that are not in it yet."""
     user: Any = request.user
@@ -66,14 +68,20 @@ def assign_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet
         if added:
             segment_admin = model_admin.admin_site.get_model_admin(Segment)
             segment_admin.log_change(request, segment, f"Added {added:,} {noun}.")
-        text = f"Assigned {added:,} {noun} to {segment}."
+        text = ngettext(
+            "Assigned {added:,} category to {segment}.", "Assigned {added:,} categories to {segment}.", added
+        ).format(added=added, segment=segment)
         if present:
-            text += f" {present:,} {'was' if present == 1 else 'were'} assigned already and left unchanged."
+            text += " " + ngettext(
+                "{present:,} was assigned already and left unchanged.",
+                "{present:,} were assigned already and left unchanged.",
+                present,
+            ).format(present=present)
         model_admin.message_user(request, text, messages.SUCCESS)
         return None
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": "Assign categories to a segment",
+        "title": _("Assign categories to a segment"),
         "opts": model_admin.opts,
         "form": form,
         "categories": queryset[:100],

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from core.windows import window_contains
 from segments.models import Segment
@@ -12,15 +13,15 @@ from segments.models import Segment
 class EffectiveFilter(admin.SimpleListFilter):
     """Segments by what they do at this moment."""
 
-    title = "effect"
+    title = _("effect")
     parameter_name = "effect"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
-            ("now", "Effective now"),
-            ("later", "Starts later"),
-            ("over", "Over"),
-            ("off", "Inactive"),
+            ("now", _("Live now")),
+            ("later", _("Starts later")),
+            ("over", _("Over")),
+            ("off", _("Inactive")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -40,11 +41,11 @@ class EffectiveFilter(admin.SimpleListFilter):
 class CountsNowFilter(admin.SimpleListFilter):
     """Assignments by whether their own window and their segment let them count at this moment."""
 
-    title = "counts now"
+    title = _("counts now")
     parameter_name = "counts"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "Yes"), ("no", "No")]
+        return [("yes", _("Yes")), ("no", _("No"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         now = timezone.now()
@@ -59,11 +60,11 @@ class CountsNowFilter(admin.SimpleListFilter):
 
 
 class ItemTypeFilter(admin.SimpleListFilter):
-    title = "type"
+    title = _("type")
     parameter_name = "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("PRODUCT", "Products"), ("CATEGORY", "Categories")]
+        return [("PRODUCT", _("Products")), ("CATEGORY", _("Categories"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         match self.value():

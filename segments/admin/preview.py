@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer, LegalEntity, Site
 from core.admin.filters import visible_rows
@@ -67,7 +69,7 @@ class PreviewPage(admin.ModelAdmin):
                 form.add_error("legal_entity", refused.message)
         context = {
             **self.admin_site.each_context(request),
-            "title": "What does this customer see?",
+            "title": _("What does this customer see?"),
             "opts": self.opts,
             "form": form,
             "preview": preview,
@@ -95,7 +97,7 @@ class PreviewPage(admin.ModelAdmin):
             tenant_id=customer.tenant_id,
             segments=param(list(keys), "bigint[]"),
             at=at,
-            languages=Languages((), customer.tenant.default_language),
+            languages=Languages((get_language() or "en",), customer.tenant.default_language),
         )
         return Preview(
             at=at,

@@ -6,11 +6,12 @@ from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
-from core.admin import TenantAdmin, adopt
+from core.admin import TenantAdmin, adopt, window_text
 from core.admin.counts import CappedCount, shown_count
 from core.bodies import Name, Translations, read_body
 from core.search import translations_of
@@ -28,23 +29,12 @@ from segments.operations.statuses import set_segment_status
 def state_of(segment: Segment, at: datetime) -> tuple[str, str]:
     """Return what the segment does at `at`, and the style of that."""
     if segment.status != "ACTIVE":
-        return "Inactive", "off"
+        return gettext("Inactive"), "off"
     if segment.valid_from and at < segment.valid_from:
-        return "Starts later", "waiting"
+        return gettext("Starts later"), "waiting"
     if segment.valid_to and at > segment.valid_to:
-        return "Over", "off"
-    return "Effective", "on"
-
-
-def window_text(row: Any) -> str:
-    """Return a window as people read it."""
-    starts_at = date_format(row.valid_from, "DATETIME_FORMAT") if row.valid_from else ""
-    ends_at = date_format(row.valid_to, "DATETIME_FORMAT") if row.valid_to else ""
-    if starts_at and ends_at:
-        return f"{starts_at} – {ends_at}"
-    if starts_at:
-        return f"from {starts_at}"
-    return f"until {ends_at}" if ends_at else "always"
+        return gettext("Over"), "over"
+    return gettext("Live"), "on"
 
 
 def assignments_page(model: str, segment: Segment) -> str:
@@ -55,8 +45,8 @@ def assignments_page(model: str, segment: Segment) -> str:
 @admin.register(Segment)
 class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
     form = SegmentForm
-    explanation = "Groups of customers, and the products and categories that are meant for them."
-    empty_state = "Add one, put customers and items into it, and activate it."
+    explanation = _("Groups of customers, and the products and categories that are meant for them.")
+    empty_state = _("Add one, put customers and items into it, and activate it.")
     localized_fields = {"name": Name.max_length, "description": Translations.max_length}
     error_fields = {
         "siteCode": "site",
@@ -68,15 +58,15 @@ class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
     list_select_related = ("site",)
     list_filter = ("site", EffectiveFilter, "status")
     search_fields = ("external_id",)
-    search_help_text = "Part of a name in any language, or the beginning of an id."
+    search_help_text = _("Part of a name in any language, or the beginning of an id.")
     autocomplete_fields = ("site",)
     readonly_fields = ("version", "created_at", "modified_at")
     actions = ("activate", "deactivate")
     fieldsets = (
         (None, {"fields": ("name", "description", "site", "status", "external_id")}),
-        ("When it counts", {"fields": ("valid_from", "valid_to")}),
-        ("Own attributes", {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
-        ("Record", {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
+        (_("When it counts"), {"fields": ("valid_from", "valid_to")}),
+        (_("Own attributes"), {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
     )
 
     def annotated(self, queryset: QuerySet) -> QuerySet:
@@ -96,29 +86,25 @@ class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
             queryset = queryset.filter(names__icontains=word) | queryset.filter(external_id__startswith=word)
         return queryset, False
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        fieldsets = super().get_fieldsets(request, obj)
-        return fieldsets if obj is not None else [entry for entry in fieldsets if entry[0] != "Record"]
-
-    @admin.display(description="Segment", ordering="external_id")
+    @admin.display(description=_("Segment"), ordering="external_id")
     def title(self, segment: Segment) -> str:
         return str(segment)
 
-    @admin.display(description="State")
+    @admin.display(description=_("State"))
     def state(self, segment: Segment) -> SafeString:
         text, style = state_of(segment, timezone.now())
         return format_html('<span class="status status-{}">{}</span>', style, text)
 
-    @admin.display(description="Valid", ordering="valid_from")
-    def window(self, segment: Segment) -> str:
-        return window_text(segment)
+    @admin.display(description=_("Valid"), ordering="valid_from")
+    def window(self, segment: Segment) -> SafeString:
+        return window_text(segment, segment.site.time_zone)
 
-    @admin.display(description="Members")
+    @admin.display(description=_("Members"))
     def members(self, segment: Any) -> SafeString:
         page = assignments_page("customerassignment", segment)
         return format_html('<a href="{}">{}</a>', page, shown_count(segment.member_count))
 
-    @admin.display(description="Items")
+    @admin.display(description=_("Items"))
     def items(self, segment: Any) -> SafeString:
         page = assignments_page("itemassignment", segment)
         return format_html('<a href="{}">{}</a>', page, shown_count(segment.item_count))
@@ -128,23 +114,23 @@ class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
         links = [
             {
                 "url": assignments_page("customerassignment", obj),
-                "text": "Members",
+                "text": _("Members"),
                 "note": shown_count(counted.member_count),
             },
             {
                 "url": assignments_page("itemassignment", obj),
-                "text": "Items",
+                "text": _("Items"),
                 "note": shown_count(counted.item_count),
             },
         ]
         if request.user.has_perm("segments.add_customerassignment"):
             page = reverse("admin:segments_segment_add_members", args=(obj.pk,))
-            links.append({"url": page, "text": "Add members", "note": ""})
+            links.append({"url": page, "text": _("Add members"), "note": ""})
         if request.user.has_perm("segments.add_itemassignment"):
             page = reverse("admin:segments_segment_add_items", args=(obj.pk,))
-            links.append({"url": page, "text": "Add items", "note": ""})
+            links.append({"url": page, "text": _("Add items"), "note": ""})
         page = reverse("admin:segments_segment_preview")
-        links.append({"url": page, "text": "What does a customer see?", "note": ""})
+        links.append({"url": page, "text": _("What does a customer see?"), "note": ""})
         return links
 
     def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
@@ -160,20 +146,24 @@ class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
         remove_segments(segments=queryset)
 
-    @admin.action(description="Activate selected segments", permissions=["change"])
+    @admin.action(description=_("Activate selected segments"), permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet) -> None:
-        self._set_status(request, queryset, "ACTIVE", "Activated")
+        self._set_status(request, queryset, "ACTIVE")
 
-    @admin.action(description="Deactivate selected segments", permissions=["change"])
+    @admin.action(description=_("Deactivate selected segments"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet) -> None:
-        self._set_status(request, queryset, "INACTIVE", "Deactivated")
+        self._set_status(request, queryset, "INACTIVE")
 
-    def _set_status(self, request: HttpRequest, queryset: QuerySet, status: str, done: str) -> None:
+    def _set_status(self, request: HttpRequest, queryset: QuerySet, status: str) -> None:
         changing = list(
             Segment.objects.filter(pk__in=queryset.order_by().values("pk")).exclude(status=status)
         )
         number = set_segment_status(segments=queryset, status=status, at=timezone.now())
         for segment in changing:
-            self.log_change(request, segment, f"{done}.")
-        name = "segment" if number == 1 else "segments"
-        self.message_user(request, f"{done} {number:,} {name}.", messages.SUCCESS)
+            self.log_change(request, segment, "Activated." if status == "ACTIVE" else "Deactivated.")
+        text = (
+            ngettext("Activated {number:,} segment.", "Activated {number:,} segments.", number)
+            if status == "ACTIVE"
+            else ngettext("Deactivated {number:,} segment.", "Deactivated {number:,} segments.", number)
+        )
+        self.message_user(request, text.format(number=number), messages.SUCCESS)

@@ -1,23 +1,36 @@
+from datetime import tzinfo
 from typing import Any
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from segments.forms.segments import WindowForm
 from segments.models import CustomerAssignment, ItemAssignment
 from segments.operations.items import NO_SUBCATEGORIES
 
 WINDOW_HELP = {
-    "valid_from": "Leave empty to count as soon as the segment does.",
-    "valid_to": "Leave empty to count as long as the segment does.",
+    "valid_from": _("Leave empty to count as soon as the segment does."),
+    "valid_to": _("Leave empty to count as long as the segment does."),
 }
 
 
-class CustomerAssignmentForm(WindowForm):
+class AssignmentForm(WindowForm):
+    """What members and items share: their windows are in the time zone of the segment's site."""
+
+    def zone(self) -> tzinfo | None:
+        return self.instance.segment.site.time_zone if self.instance.segment_id else None
+
+
+class CustomerAssignmentForm(AssignmentForm):
     class Meta:
         model = CustomerAssignment
         fields = "__all__"
         help_texts = {
-            "customer": "Search by number, or by the beginning of the e-mail or a name.",
-            "legal_entity": "For a B2B membership: it counts only while the customer acts for this company. "
-            "Leave empty for a B2C membership, which always counts.",
+            "customer": _("Search by number, or by the beginning of the e-mail or a name."),
+            "legal_entity": _(
+                "For a B2B membership: it counts only while the customer acts for this company. "
+                "Leave empty for a B2C membership, which always counts."
+            ),
             **WINDOW_HELP,
         }
 
@@ -29,20 +42,24 @@ class CustomerAssignmentForm(WindowForm):
             if CustomerAssignment.objects.filter(
                 tenant=segment.tenant_id, segment=segment, customer=customer, legal_entity=entity
             ).exists():
-                acting = f", acting for {entity.name}," if entity else ""
-                self.add_error("customer", f"The customer{acting} is in this segment already.")
+                text = (
+                    gettext("The customer, acting for {company}, is in this segment already.")
+                    if entity
+                    else gettext("The customer is in this segment already.")
+                )
+                self.add_error("customer", text.format(company=entity.name if entity else ""))
         return cleaned
 
 
-class ItemAssignmentForm(WindowForm):
+class ItemAssignmentForm(AssignmentForm):
     class Meta:
         model = ItemAssignment
         fields = "__all__"
-        labels = {"includes_subcategories": "With all subcategories"}
+        labels = {"includes_subcategories": _("With all subcategories")}
         help_texts = {
-            "product": "Either a product or a category.",
-            "category": "A category includes its own products, and with all subcategories also theirs.",
-            "includes_subcategories": "Also those that are added later.",
+            "product": _("Either a product or a category."),
+            "category": _("A category includes its own products, and with all subcategories also theirs."),
+            "includes_subcategories": _("Also those that are added later."),
             **WINDOW_HELP,
         }
 
@@ -60,11 +77,13 @@ class ItemAssignmentForm(WindowForm):
     def _judge_item(self) -> None:
         product, category = self.cleaned_data.get("product"), self.cleaned_data.get("category")
         if (product is None) == (category is None):
-            self.add_error("product", "Choose either a product or a category.")
+            self.add_error("product", _("Choose either a product or a category."))
             return
         segment = self.cleaned_data["segment"]
         if ItemAssignment.objects.filter(
             tenant=segment.tenant_id, segment=segment, product=product, category=category
         ).exists():
-            field = "product" if product else "category"
-            self.add_error(field, f"This {field} is in the segment already.")
+            if product:
+                self.add_error("product", _("This product is in the segment already."))
+            else:
+                self.add_error("category", _("This category is in the segment already."))

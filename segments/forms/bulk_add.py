@@ -5,8 +5,9 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 
-from core.admin import UtcSplitDateTime
+from core.admin import MomentField
 from segments.bodies import Member
 from segments.bulk_add import Line
 from segments.forms.windows import check_window
@@ -25,29 +26,30 @@ class BulkAddForm(forms.Form):
     required_css_class = "required"
 
     pasted = forms.CharField(
-        label="Paste here",
+        label=_("Paste here"),
         required=False,
         max_length=MOST_BYTES,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 12, "class": "vLargeTextField json", "spellcheck": "false"}),
     )
     upload = forms.FileField(
-        label="or choose a file",
+        label=_("or choose a file"),
         required=False,
-        help_text="CSV or plain text in UTF-8, up to 2 MB; the first line may be a heading. "
-        "For more than that use the import commands.",
+        help_text=_(
+            "CSV or plain text in UTF-8, up to 2 MB; the first line may be a heading. "
+            "For more than that use the import commands."
+        ),
     )
-    valid_from = forms.SplitDateTimeField(
-        label="Valid from",
+    valid_from = MomentField(
+        label=_("Valid from"),
         required=False,
-        widget=UtcSplitDateTime,
-        help_text="For all of them. Leave empty to start now.",
+        help_text=_("For all of them. Leave empty to start now."),
     )
-    valid_to = forms.SplitDateTimeField(
-        label="Valid to",
+    valid_to = MomentField(
+        label=_("Valid to"),
+        is_end=True,
         required=False,
-        widget=UtcSplitDateTime,
-        help_text="For all of them. Leave empty for no end.",
+        help_text=_("For all of them. Leave empty for no end."),
     )
 
     lines: list[Line[Any]]
@@ -59,12 +61,12 @@ class BulkAddForm(forms.Form):
             return None
         if upload.size > MOST_BYTES:
             raise ValidationError(
-                "The file is larger than 2 MB. Use the import commands for it.", code="too_long"
+                _("The file is larger than 2 MB. Use the import commands for it."), code="too_long"
             )
         try:
             return upload.read().decode("utf-8-sig")
         except UnicodeDecodeError:
-            raise ValidationError("The file is not UTF-8 text.", code="invalid") from None
+            raise ValidationError(_("The file is not UTF-8 text."), code="invalid") from None
 
     def clean(self) -> Any:
         cleaned = super().clean()
@@ -72,7 +74,7 @@ class BulkAddForm(forms.Form):
         self.text = self.cleaned_data.get("upload") or self.cleaned_data.get("pasted") or ""
         self.lines = list(self._read(self.text)) if not self.errors else []
         if not self.errors and not self.lines:
-            self.add_error("pasted", "Paste at least one id, or choose a file.")
+            self.add_error("pasted", _("Paste at least one id, or choose a file."))
         return cleaned
 
     def _read(self, text: str) -> Iterator[Line[Any]]:
@@ -102,13 +104,13 @@ class MembersForm(BulkAddForm):
 
 class ItemsForm(BulkAddForm):
     item_type = forms.ChoiceField(
-        label="These are",
-        choices=[(ItemType.PRODUCT.value, "Products"), (ItemType.CATEGORY.value, "Categories")],
+        label=_("These are"),
+        choices=[(ItemType.PRODUCT.value, _("Products")), (ItemType.CATEGORY.value, _("Categories"))],
         initial=ItemType.PRODUCT.value,
         widget=forms.RadioSelect,
     )
     includes_subcategories = forms.BooleanField(
-        label="With all subcategories", required=False, help_text="Also those that are added later."
+        label=_("With all subcategories"), required=False, help_text=_("Also those that are added later.")
     )
     field_order = ["item_type", "includes_subcategories"]
 

@@ -3,8 +3,9 @@ from typing import Any
 from django import forms
 from django.contrib.admin import AdminSite
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
-from core.admin import AutocompleteSelect, UtcSplitDateTime
+from core.admin import AutocompleteSelect, MomentField
 from segments.models import CustomerAssignment, Segment
 
 
@@ -27,26 +28,26 @@ class PreviewForm(forms.Form):
             customers,
             CustomerAssignment._meta.get_field("customer"),
             admin_site,
-            help_text="Search by number, or by the beginning of the e-mail or a name.",
+            help_text=_("Search by number, or by the beginning of the e-mail or a name."),
         )
         self.fields["legal_entity"] = _choice(
             legal_entities,
             CustomerAssignment._meta.get_field("legal_entity"),
             admin_site,
-            label="Acting for",
+            label=_("Acting for"),
             required=False,
-            help_text="Leave empty for their only company; with several, or without one, they act for none.",
+            help_text=_(
+                "Leave empty for their only company; with several, or without one, they act for none."
+            ),
         )
         self.fields["site"] = _choice(
             sites,
             Segment._meta.get_field("site"),
             admin_site,
             required=False,
-            help_text="Leave empty for all sites.",
+            help_text=_("Leave empty for all sites."),
         )
-        self.fields["at"] = forms.SplitDateTimeField(
-            label="At", required=False, widget=UtcSplitDateTime, help_text="Leave empty for now."
-        )
+        self.fields["at"] = MomentField(label=_("At"), required=False, help_text=_("Leave empty for now."))
 
 
 def _choice(rows: QuerySet, field: Any, admin_site: AdminSite, **options: Any) -> forms.ModelChoiceField:

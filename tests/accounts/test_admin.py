@@ -285,7 +285,7 @@ def test_listing_customers_takes_as_many_statements_for_many_as_for_one(
 ) -> None:
     browser = browser_of(tenant, "view_customer")
     CustomerFactory.create_batch(customers, tenant=tenant)
-    with django_assert_num_queries(7):  # session, user, rights of user and groups, tenant, count, rows
+    with django_assert_num_queries(8):  # session, user, zone, rights of user and groups, tenant, count, rows
         assert len(rows_of(browser, "customer")) == customers
 
 

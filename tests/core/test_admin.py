@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Customer, Site
-from core.admin import CappedPaginator, JsonField, LocalizedField, UtcSplitDateTime, starting_with
+from core.admin import CappedPaginator, JsonField, LocalizedField, starting_with
+from core.admin.moments import MomentInput
 from core.tenancy.models import Tenant
 from segments.models import Segment
 from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
@@ -79,7 +80,7 @@ def test_json_that_cannot_be_stored_is_refused(kind: type, text: str, message: s
 
 
 def test_a_time_keeps_its_milliseconds_through_the_form() -> None:
-    widget = UtcSplitDateTime()
+    widget = MomentInput()
     end = datetime(2024, 1, 31, 23, 59, 59, 999_000, tzinfo=UTC)
     html = widget.render("valid_to", end)
     assert 'value="2024-01-31"' in html

@@ -179,7 +179,9 @@ def test_listing_segments_takes_as_many_statements_for_many_as_for_one(
 ) -> None:
     for segment in SegmentFactory.create_batch(segments, site=site):
         CustomerAssignmentFactory(segment=segment)
-    with django_assert_num_queries(8):  # session, user, rights of user and groups, tenant, sites, count, rows
+    with django_assert_num_queries(
+        9
+    ):  # session, user, zone, rights of user and groups, tenant, sites, count, rows
         assert len(rows_of(viewing_browser, SEGMENTS)) == segments
 
 
@@ -328,7 +330,7 @@ def test_listing_members_takes_as_many_statements_for_many_as_for_one(
     viewing_browser: Client, site: Site, members: int, django_assert_num_queries: Any
 ) -> None:
     CustomerAssignmentFactory.create_batch(members, segment=SegmentFactory(site=site))
-    with django_assert_num_queries(7):  # session, user, rights of user and groups, tenant, count, rows
+    with django_assert_num_queries(8):  # session, user, zone, rights of user and groups, tenant, count, rows
         assert len(rows_of(viewing_browser, MEMBERS)) == members
 
 
@@ -466,7 +468,7 @@ def test_a_list_of_members_takes_as_many_statements_for_many_as_for_one(
     page = reverse(f"{SEGMENTS}_add_members", args=[segment.pk])
     for batch in (customers[:1], customers[1:]):
         text = "\n".join(customer.external_id for customer in batch)
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(9):
             staff_browser.post(page, {"pasted": text, "_apply": ""})
     assert CustomerAssignment.objects.count() == 30
 

@@ -9,6 +9,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
 from accounts.identity.forms import ApiClientForm
@@ -29,8 +30,8 @@ KEEP_OLD_SECRET_FOR = timedelta(days=7)
 @admin.register(ApiClient)
 class ApiClientAdmin(TenantAdmin):
     form = ApiClientForm
-    explanation = "Programs that call the API, and what they may do."
-    empty_state = "Add one for each program, so that each can be shut out by itself."
+    explanation = _("Programs that call the API, and what they may do.")
+    empty_state = _("Add one for each program, so that each can be shut out by itself.")
     error_fields = {"id": "client_id"}
     list_display = ("client_id", "name", "may_start_sessions", "is_active", "tokens_not_before", "created_at")
     list_filter = ("is_active", "may_start_sessions")
@@ -96,12 +97,12 @@ class ApiClientAdmin(TenantAdmin):
             links += [
                 {
                     "url": reverse("admin:identity_apiclient_rotate", args=(obj.pk,)),
-                    "text": "New secret",
+                    "text": _("New secret"),
                     "note": "",
                 },
                 {
                     "url": reverse("admin:identity_apiclient_revoke", args=(obj.pk,)),
-                    "text": "Revoke all tokens",
+                    "text": _("Revoke all tokens"),
                     "note": "",
                 },
             ]
@@ -151,7 +152,7 @@ class ApiClientAdmin(TenantAdmin):
     def _client(self, request: HttpRequest, key: int) -> ApiClient:
         client = self.get_queryset(request).filter(pk=key).first()
         if client is None:
-            raise Http404("There is no such client.")
+            raise Http404(_("There is no such client."))
         if not self.has_change_permission(request, client):
             raise PermissionDenied
         return client
@@ -172,7 +173,7 @@ class ApiClientAdmin(TenantAdmin):
     def _show_secret(self, request: HttpRequest, client: ApiClient, secret: str) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
-            "title": "The client's secret",
+            "title": _("The client's secret"),
             "subtitle": str(client),
             "opts": self.opts,
             "client": client,
@@ -184,7 +185,9 @@ class ApiClientAdmin(TenantAdmin):
 @admin.register(ClientSecret)
 class ClientSecretAdmin(ReadOnlyAdmin):
     tenant_path = "client__tenant"
-    explanation = "When secrets were made and until when they are good. The secrets themselves are not kept."
+    explanation = _(
+        "When secrets were made and until when they are good. The secrets themselves are not kept."
+    )
     list_display = ("client", "slot", "created_at", "expires_at")
     list_select_related = ("client",)
     list_filter = ("client",)

@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.identity.models import AttemptCounter, RefreshToken, Session, SigningKey
 from accounts.identity.operations.session_revocations import end_sessions
@@ -20,11 +22,11 @@ from core.unavailability import contention_as_refusal
 class LiveFilter(admin.SimpleListFilter):
     """Sessions by whether their tokens are still good."""
 
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("live", "Live"), ("revoked", "Revoked"), ("over", "Over")]
+        return [("live", _("Live")), ("revoked", _("Revoked")), ("over", _("Over"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         now = timezone.now()
@@ -40,7 +42,7 @@ class LiveFilter(admin.SimpleListFilter):
 
 @admin.register(Session)
 class SessionAdmin(ReadOnlyAdmin):
-    explanation = (
+    explanation = _(
         "Visits to storefronts, of customers and of people not known yet. Revoking one ends its tokens."
     )
     list_display = (
@@ -55,7 +57,7 @@ class SessionAdmin(ReadOnlyAdmin):
     list_select_related = ("customer", "legal_entity", "client")
     list_filter = (LiveFilter, ("customer", AutocompleteFilter), ("client", AutocompleteFilter))
     search_fields = ("=session_id",)
-    search_help_text = "A whole session id."
+    search_help_text = _("A whole session id.")
     ordering = ("-id",)
     actions = ("revoke",)
     fields = (
@@ -82,17 +84,21 @@ class SessionAdmin(ReadOnlyAdmin):
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("identity.change_session")
 
-    @admin.action(description="Revoke selected sessions", permissions=["revoke"])
+    @admin.action(description=_("Revoke selected sessions"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
         number = end_sessions(sessions=queryset, at=timezone.now())
         self.message_user(
-            request, f"Revoked {number:,} {'session' if number == 1 else 'sessions'}.", messages.SUCCESS
+            request,
+            ngettext("Revoked {number:,} session.", "Revoked {number:,} sessions.", number).format(
+                number=number
+            ),
+            messages.SUCCESS,
         )
 
 
 @admin.register(RefreshToken)
 class RefreshTokenAdmin(ReadOnlyAdmin):
-    explanation = "When refresh tokens were given out and used. The tokens themselves are not kept."
+    explanation = _("When refresh tokens were given out and used. The tokens themselves are not kept.")
     list_display = ("session", "created_at", "expires_at", "used_at")
     list_select_related = ("session",)
     list_filter = (("session", AutocompleteFilter),)
@@ -102,7 +108,7 @@ class RefreshTokenAdmin(ReadOnlyAdmin):
 
 @admin.register(SigningKey)
 class SigningKeyAdmin(PlatformAdmin, ReadOnlyAdmin):
-    explanation = (
+    explanation = _(
         "The keys that sign tokens. Rotating them takes the next key into use; the old one keeps verifying."
     )
     list_display = ("kid", "status", "created_at", "retired_at")
@@ -127,12 +133,14 @@ class SigningKeyAdmin(PlatformAdmin, ReadOnlyAdmin):
             else:
                 self.log_change(request, active, "Took into use.")
                 self.message_user(
-                    request, f"Tokens are signed with the key {active.kid} from now on.", messages.SUCCESS
+                    request,
+                    gettext("Tokens are signed with the key {key} from now on.").format(key=active.kid),
+                    messages.SUCCESS,
                 )
                 return HttpResponseRedirect(reverse("admin:identity_signingkey_changelist"))
         context = {
             **self.admin_site.each_context(request),
-            "title": "Rotate the signing keys?",
+            "title": _("Rotate the signing keys?"),
             "opts": self.opts,
         }
         return TemplateResponse(request, "admin/identity/rotate_keys.html", context)
@@ -140,4 +148,4 @@ class SigningKeyAdmin(PlatformAdmin, ReadOnlyAdmin):
 
 @admin.register(AttemptCounter)
 class AttemptCounterAdmin(PlatformAdmin, ReadOnlyAdmin):
-    explanation = "How often somebody tried lately, for what is throttled. Subjects are digests."
+    explanation = _("How often somebody tried lately, for what is throttled. Subjects are digests.")

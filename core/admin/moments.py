@@ -1,0 +1,243 @@
+"""Instants as people enter and read them: in the time zone of their site and in their language."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+
+from django import forms
+from django.contrib.admin import widgets
+from django.core.exceptions import ValidationError
+from django.forms.utils import from_current_timezone
+from django.utils import dates, timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import is_aware, localtime
+from django.utils.translation import get_language, gettext, gettext_noop, override
+from django.utils.translation import gettext_lazy as _
+
+YEARS = range(2, 9_999)  # a day's distance from what Python and time zones cannot go beyond
+END_OF_DAY = time(23, 59, 59, 999_000)
+LONGEST = 60
+
+# --- the zone of a tenant ---
+
+_find_zone: Callable[[int], tzinfo] | None = None
+
+
+def register_zone_of_tenant(find: Callable[[int], tzinfo]) -> None:
+    """Name what finds the time zone of a tenant's default site."""
+    global _find_zone  # noqa: PLW0603 -- filled once, when the apps are ready
+    _find_zone = find
+
+
+def zone_of_tenant(tenant_id: int | None) -> tzinfo:
+    """Return the time zone of the tenant's default site; UTC where there is none."""
+    return UTC if tenant_id is None or _find_zone is None else _find_zone(tenant_id)
+
+
+# --- reading ---
+
+_ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
+_DOTTED = re.compile(r"(\d{1,2})\.\s*(\d{1,2})\.\s*(\d{4})")
+_SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
+_NAMED = re.compile(r"(\d{1,2})\.?\s+([^\W\d]+)\.?,?\s+(\d{4})")
+_NAMED_FIRST = re.compile(r"([^\W\d]+)\.?\s+(\d{1,2}),?\s+(\d{4})")
+_TIME = re.compile(
+    r"(\d{1,2})(?:[:.](\d{2}))?(?:[:.](\d{2}))?(?:[.,](\d{1,6}))?\s*(am|pm|a\.m\.|p\.m\.|uhr)?", re.IGNORECASE
+)
+DAYS = {gettext_noop("yesterday"): -1, gettext_noop("today"): 0, gettext_noop("tomorrow"): 1}
+
+
+def read_date(text: str, today: date) -> date:
+    """Return the day that a person wrote; raise ValidationError for what is no day, or could be two."""
+    text = text.strip().lower()
+    for word, days in {**DAYS, **{gettext(word).lower(): days for word, days in DAYS.items()}}.items():
+        if text == word:
+            return today + timedelta(days=days)
+    if found := _ISO.fullmatch(text):
+        year, month, day = map(int, found.groups())
+    elif found := _DOTTED.fullmatch(text):
+        day, month, year = map(int, found.groups())
+    elif found := _SLASHED.fullmatch(text):
+        day, month, year = _slashed(*map(int, found.groups()))
+    elif (found := _NAMED.fullmatch(text)) and (number := _months().get(found[2])):
+        day, month, year = int(found[1]), number, int(found[3])
+    elif (found := _NAMED_FIRST.fullmatch(text)) and (number := _months().get(found[1])):
+        month, day, year = number, int(found[2]), int(found[3])
+    else:
+        raise ValidationError(
+            _("Enter a date such as 2026-12-24, 24.12.2026 or 24 Dec 2026."), code="invalid"
+        )
+    try:
+        read = date(year, month, day)
+    except ValueError:
+        raise ValidationError(_("There is no such day."), code="invalid") from None
+    if year not in YEARS:
+        raise ValidationError(_("There is no such day."), code="invalid")
+    return read
+
+
+def _slashed(first: int, second: int, year: int) -> tuple[int, int, int]:
+    """Return day, month and year of a date with slashes, which countries write in two orders."""
+    if first <= 12 and second <= 12 and first != second:
+        raise ValidationError(
+            _("This date can mean two days. Write it as %(iso)s or as %(other)s."),
+            code="invalid",
+            params={"iso": f"{year:04}-{first:02}-{second:02}", "other": f"{year:04}-{second:02}-{first:02}"},
+        )
+    return (first, second, year) if second <= 12 else (second, first, year)
+
+
+def _months() -> dict[str, int]:
+    """Return the numbers of months by their names, whole or short, in the reader's language and English."""
+    found = {}
+    for language in ("en", get_language() or "en"):
+        with override(language):
+            for names in (dates.MONTHS, dates.MONTHS_3, dates.MONTHS_AP):
+                found.update({str(name).lower().rstrip("."): number for number, name in names.items()})
+    return found
+
+
+def read_time(text: str) -> time:
+    """Return the time of day that a person wrote; raise ValidationError for what is none."""
+    found = _TIME.fullmatch(text.strip())
+    refused = ValidationError(_("Enter a time such as 18:00."), code="invalid")
+    if not found:
+        raise refused
+    hour, minute, second = (int(part or 0) for part in found.groups()[:3])
+    half = (found[5] or "").lower().replace(".", "")
+    if half in ("am", "pm"):
+        if not 1 <= hour <= 12:
+            raise refused
+        hour = hour % 12 + (12 if half == "pm" else 0)
+    try:
+        return time(hour, minute, second, int((found[4] or "").ljust(6, "0")))
+    except ValueError:
+        raise refused from None
+
+
+def read_moment(date_text: str, time_text: str, *, zone: tzinfo, is_end: bool) -> datetime:
+    """Return the instant; a day without a time is its first moment, or as an end its last one."""
+    day = read_date(date_text, localtime(timezone.now(), zone).date())
+    clock = read_time(time_text) if time_text.strip() else END_OF_DAY if is_end else time.min
+    with timezone.override(zone):
+        return from_current_timezone(datetime.combine(day, clock))
+
+
+# --- showing ---
+
+
+def shown_moment(value: datetime | None, zone: tzinfo | None = None) -> SafeString:
+    """Return an instant as people read it in the zone, with UTC in the tooltip."""
+    if value is None:
+        return SafeString("")
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        value.isoformat(),
+        f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        date_format(localtime(value, zone), "DATETIME_FORMAT"),
+    )
+
+
+def in_words(value: datetime, zone: tzinfo | None = None) -> str:
+    """Return an instant with its weekday and the name of its month, so that nobody can misread it."""
+    # Translators: how a date with a time is written out, in the letters of Django's date filter.
+    return date_format(localtime(value, zone), gettext("l, j F Y, H:i T"))
+
+
+def window_text(row: Any, zone: tzinfo | None = None) -> SafeString:
+    """Return the window of a row as people read it."""
+    starts, ends = shown_moment(row.valid_from, zone), shown_moment(row.valid_to, zone)
+    if starts and ends:
+        return format_html("{} – {}", starts, ends)
+    if starts:
+        return format_html(gettext("from {}"), starts)
+    return format_html(gettext("until {}"), ends) if ends else SafeString(gettext("always"))
+
+
+# --- forms ---
+
+
+class _TimeInput(widgets.BaseAdminTimeWidget):
+    """A time that keeps what comes after the second, and shows no seconds that say nothing."""
+
+    supports_microseconds = True
+
+    def format_value(self, value: Any) -> str:
+        if not isinstance(value, time):
+            return value or ""
+        if value.microsecond:
+            return value.isoformat().rstrip("0")
+        return value.strftime("%H:%M:%S" if value.second else "%H:%M")
+
+
+class MomentInput(widgets.AdminSplitDateTime):
+    """A date and a time in the zone of the site, and below them what they mean in words."""
+
+    supports_microseconds = True
+    template_name = "core/moment_input.html"
+    zone: tzinfo | None = None
+    is_end = False
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        forms.MultiWidget.__init__(self, [widgets.BaseAdminDateWidget, _TimeInput], attrs)
+
+    def decompress(self, value: Any) -> Any:
+        if not isinstance(value, datetime):
+            return [None, None]
+        moment = localtime(value, self.zone) if is_aware(value) else value
+        return [moment.date(), moment.time()]
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        zone = self.zone or timezone.get_current_timezone()
+        moment = self._read(value, zone)
+        context["widget"]["zone"] = str(zone)
+        context["widget"]["words"] = in_words(moment, zone) if moment else ""
+        context["widget"]["utc"] = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if moment else ""
+        return context
+
+    def _read(self, value: Any, zone: tzinfo) -> datetime | None:
+        if not isinstance(value, list):
+            return value if isinstance(value, datetime) and is_aware(value) else None
+        try:
+            return read_moment(value[0] or "", value[1] or "", zone=zone, is_end=self.is_end)
+        except ValidationError:
+            return None
+
+
+class MomentField(forms.MultiValueField):
+    """An instant, entered as a date and a time in the zone of a site, else of the reader's tenant.
+
+    As an end, a day without a time means the end of that day.
+    """
+
+    widget = MomentInput
+    hidden_widget = forms.SplitHiddenDateTimeWidget
+
+    def __init__(self, *, is_end: bool = False, **options: Any) -> None:
+        parts = [forms.CharField(max_length=LONGEST, required=False) for _part in range(2)]
+        super().__init__(parts, require_all_fields=False, **options)
+        self.is_end = self.widget.is_end = is_end
+        self.zone: tzinfo | None = None
+
+    def use_zone(self, zone: tzinfo) -> None:
+        """Read and show in this zone."""
+        self.zone = self.widget.zone = zone
+
+    def compress(self, data_list: list[str]) -> datetime | None:
+        if not any(data_list):
+            return None
+        day, clock = data_list
+        if not day:
+            raise ValidationError(_("Enter the date as well."), code="invalid")
+        zone = self.zone or timezone.get_current_timezone()
+        return read_moment(day, clock, zone=zone, is_end=self.is_end)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            return bool(self.clean(data) != initial)
+        except ValidationError:
+            return True
