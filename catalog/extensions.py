@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from catalog.representations import PRODUCT
+from catalog.representations import PRODUCT, PRODUCT_IN_SHOWN_CATEGORIES
 from core.representation.fields import Field
 from core.sql.composition import Sql
 from core.tenancy.callers import Caller
@@ -45,5 +45,5 @@ def category_actions() -> tuple[Callable[..., Any], ...]:
 
 def register_product_field(name: str, field: Field, description: Mapping[str, Any]) -> None:
     """Add a field to the products that services read, and say what it is in the OpenAPI document."""
-    PRODUCT.fields[name] = field
+    PRODUCT.fields[name] = PRODUCT_IN_SHOWN_CATEGORIES.fields[name] = field
     PRODUCT.documented[name] = dict(description)

@@ -7,6 +7,7 @@ from msgspec import Meta
 from rest_framework.request import Request
 
 from accounts.identity.scopes import (
+    CATEGORY_READ_UNPUBLISHED,
     PRODUCT_MANAGE,
     PRODUCT_PUBLISH,
     PRODUCT_READ_UNPUBLISHED,
@@ -20,7 +21,7 @@ from catalog.errors import InvalidProduct, ProductNotFound
 from catalog.models import Product
 from catalog.operations import products as operations
 from catalog.operations.publication import Publication
-from catalog.representations import PRODUCT, PRODUCT_FOR_SHOPPERS, products_of
+from catalog.representations import PRODUCT, PRODUCT_FOR_SHOPPERS, PRODUCT_IN_SHOWN_CATEGORIES, products_of
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch, result_status
 from core.api.parameters import query_parameter
@@ -32,8 +33,8 @@ from core.representation.representations import Representation
 from core.sql.composition import Sql, equals
 from core.sql.upserts import RowResult
 from core.tenancy.callers import CallerKind
+from core.tenancy.documents import metadata_of
 from core.tenancy.identifiers import check_client_id
-from core.timestamps import format_time
 
 CREATE = (PRODUCT_MANAGE, PRODUCT_PUBLISH)
 UPDATE = (PRODUCT_MANAGE, PRODUCT_PUBLISH, PRODUCT_UNPUBLISH)
@@ -211,8 +212,10 @@ class ProductViewSet(ContractViewSet):
         return multi_status(outcomes, bulk_entry)
 
     def representation(self) -> Representation:
-        """Return what the caller may see of a product: shoppers neither segments nor hidden categories."""
-        return PRODUCT if self.caller.kind is CallerKind.SERVICE else PRODUCT_FOR_SHOPPERS
+        """Return what the caller may see: services segments too, and hidden categories with their scope."""
+        if self.caller.kind is not CallerKind.SERVICE:
+            return PRODUCT_FOR_SHOPPERS
+        return PRODUCT if self.has_scope(CATEGORY_READ_UNPUBLISHED) else PRODUCT_IN_SHOWN_CATEGORIES
 
     def visible(self) -> Sequence[Sql]:
         """Return the conditions of the products that the caller may see."""
@@ -256,11 +259,6 @@ def product_document(product: Product) -> dict[str, Any]:
         "published": product.is_published,
         "productType": product.product_type,
         **product.details,
-        "mixins": product.mixins,
-        "metadata": {
-            "createdAt": format_time(product.created_at),
-            "modifiedAt": format_time(product.modified_at),
-            "version": product.version,
-            "mixins": product.mixin_schemas,
-        },
+        **({} if product.mixins is None else {"mixins": product.mixins}),
+        "metadata": metadata_of(product),
     }

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.identity.scopes import (
     CATEGORY_MANAGE,
+    CATEGORY_READ_UNPUBLISHED,
     PRODUCT_MANAGE,
     PRODUCT_PUBLISH,
     PRODUCT_READ_UNPUBLISHED,
@@ -239,7 +240,7 @@ def test_products_are_found_by_category_and_segment(
 
 
 def test_shoppers_see_neither_segments_nor_hidden_categories(
-    anonymous_api: Api, manager: Api, milk: Product, site: Any
+    anonymous_api: Api, manager: Api, service_api: Callable[..., Api], milk: Product, site: Any
 ) -> None:
     ItemAssignmentFactory(segment=SegmentFactory(site=site, external_id="gold"), product=milk)
     hidden = CategoryFactory(tenant=milk.tenant, external_id="hidden", is_published=False)
@@ -254,7 +255,11 @@ def test_shoppers_see_neither_segments_nor_hidden_categories(
     assert ids(anonymous_api.get(PRODUCTS, q="categoryIds:shown")) == ["P1"]
     assert anonymous_api.get(PRODUCTS, q="customerSegmentIds:gold").status_code == 400
     body = manager.get(f"{PRODUCTS}/P1").json()
-    assert (body["categoryIds"], body["customerSegmentIds"]) == (["below", "shown"], ["gold"])
+    assert (body["categoryIds"], body["customerSegmentIds"]) == (["shown"], ["gold"])
+    assert ids(manager.get(PRODUCTS, q="categoryIds:below")) == []
+    reader = service_api(CATEGORY_READ_UNPUBLISHED)
+    assert reader.get(f"{PRODUCTS}/P1").json()["categoryIds"] == ["below", "shown"]
+    assert ids(reader.get(PRODUCTS, q="categoryIds:below")) == ["P1"]
 
 
 @pytest.mark.parametrize("q", ["categoryIds:one", "customerSegmentIds:one"])
@@ -367,7 +372,7 @@ def test_product_needs_only_a_code_and_a_name(manager: Api, tenant: Tenant) -> N
     body = {**MILK, "published": None, "productType": None, "mixins": None, "metadata": None, "brandId": None}
     product_id = manager.post(PRODUCTS, body).json()["id"]
     stored = Product.objects.get(tenant=tenant, external_id=product_id)
-    assert (stored.is_published, stored.details, stored.mixins) == (False, {}, {})
+    assert (stored.is_published, stored.details, stored.mixins) == (False, {}, None)
 
 
 @pytest.mark.parametrize(
