@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from catalog.bodies import DETAILS, ProductBody
 from catalog.models import CategoryAssignment, Product
 from core.admin import DocumentForm, JsonField
+from core.admin.forms import LocalizedInput
 from core.bodies import read_body
 from core.errors import InvalidBody
 
@@ -32,6 +33,7 @@ FORM_FIELDS = {
 
 DETAIL_FIELDS = tuple(FORM_FIELDS[name] for name in DETAILS)
 LONGEST_LINES = 10_000
+LONGEST_MEMBER = 500
 
 
 class LinesField(forms.CharField):
@@ -73,6 +75,44 @@ class PairsField(LinesField):
         return pairs
 
 
+class MembersInput(LocalizedInput):
+    """One input for each of some members of an object."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.languages = tuple(names)
+        forms.MultiWidget.__init__(
+            self, {name: forms.TextInput(attrs={"class": "vTextField"}) for name in names}
+        )
+
+
+class MembersField(forms.MultiValueField):
+    """Some members of an object, edited as one input each; it comes to their texts by name."""
+
+    def __init__(self, *names: str, **options: Any) -> None:
+        self.names = names
+        super().__init__(
+            [forms.CharField(max_length=LONGEST_MEMBER, required=False) for _ in names],
+            require_all_fields=False,
+            required=False,
+            widget=MembersInput(names),
+            **options,
+        )
+
+    def compress(self, data_list: Sequence[str]) -> dict[str, str]:
+        return dict(zip(self.names, data_list or [""] * len(self.names), strict=True))
+
+
+def with_members(stored: object, entered: Mapping[str, str]) -> dict[str, Any]:
+    """Return the stored object with the members as entered; those that were not changed keep their type."""
+    whole: dict[str, Any] = dict(stored) if isinstance(stored, Mapping) else {}
+    for name, text in entered.items():
+        if not text:
+            whole.pop(name, None)
+        elif str(whole.get(name)) != text:
+            whole[name] = int(text) if name == "version" and text.isdecimal() else text
+    return whole
+
+
 class ProductForm(DocumentForm):
     """A product. Attributes that are stored as one JSON object have a field each."""
 
@@ -86,9 +126,17 @@ class ProductForm(DocumentForm):
         help_text=_("One a line: the country and its tax class, such as DE = STANDARD."),
     )
     weight_dependent = forms.NullBooleanField(required=False, label=_("Sold by weight"))
-    vendor = JsonField(required=False, label=_("Vendor"), help_text=_("Free attributes, as a JSON object."))
-    template = JsonField(
-        required=False, label=_("Template"), help_text=_("Free attributes, as a JSON object.")
+    vendor = MembersField(
+        "id",
+        "name",
+        label=_("Vendor"),
+        help_text=_("Other attributes that were sent to the API are kept."),
+    )
+    template = MembersField(
+        "id",
+        "version",
+        label=_("Template"),
+        help_text=_("Other attributes that were sent to the API are kept."),
     )
     related_items = JsonField(
         kind=list, required=False, label=_("Related products"), help_text=_("A JSON list of objects.")
@@ -136,6 +184,9 @@ class ProductForm(DocumentForm):
         """Return the entries as a body of the API; what is empty is absent."""
         entered = self.cleaned_data
         others = {name: entered.get(field) for name, field in FORM_FIELDS.items() if name in DETAILS}
+        stored = self.instance.details or {}
+        for name in ("vendor", "template"):
+            others[name] = with_members(stored.get(name), entered.get(name) or {})
         return {
             **{name: value for name, value in others.items() if value not in (None, "", [], {})},
             "id": entered.get("external_id") or self.instance.external_id,

@@ -317,7 +317,13 @@ class TenantAdmin(DatabaseDeletion):
             kwargs["widget"] = AutocompleteSelect(
                 db_field, self.admin_site, tenant_id=None if tenant is None else tenant.pk
             )
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+        field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, AutocompleteSelect):
+            # what is chosen reads as it did in the list that it was chosen from
+            field.label_from_instance = self.admin_site.get_model_admin(
+                db_field.remote_field.model
+            ).autocomplete_text
+        return field
 
     def get_field_queryset(self, db: Any, db_field: Any, request: HttpRequest) -> models.QuerySet:
         model = db_field.remote_field.model

@@ -235,7 +235,11 @@ class Localized(Field):
             )
         if path:
             if languages.configured is not None and unsupported_languages(path, languages.configured):
-                raise InvalidInput(f"The language {path[0]} is not configured.", field="sort")
+                raise InvalidInput(
+                    f"The language {path[0]} is not configured; the tenant's languages are:"
+                    f" {', '.join(languages.configured)}.",
+                    field="sort",
+                )
             return self.translation(path[0]), "text"
         preferred = with_bases(languages.accepted[0]) if languages.accepted else ()
         tried = [

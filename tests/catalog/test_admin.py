@@ -384,6 +384,49 @@ def test_a_product_is_added_changed_and_deleted(staff_browser: Client, tenant: T
     assert not Product.objects.exists()
 
 
+def test_vendor_and_template_are_fields_and_keep_what_they_do_not_show(
+    staff_browser: Client, tenant: Tenant
+) -> None:
+    details = {"vendor": {"id": "V1", "name": "Dairy", "rank": 7}, "template": {"id": "T1", "version": 2}}
+    product = ProductFactory(tenant=tenant, code="P1", details=details)
+    page = reverse(f"{PRODUCTS}_change", args=(product.pk,))
+    shown = staff_browser.get(page).content.decode()
+    assert [f'name="{name}"' in shown for name in ("vendor", "vendor_name", "template_version")] == [
+        False,
+        True,
+        True,
+    ]
+    entered = {
+        "name_en": "Milk",
+        "code": "P1",
+        "vendor_id": "V2",
+        "vendor_name": "",
+        "template_id": "T1",
+        "template_version": "2",
+        "expected_version": product.version,
+    }
+    assert staff_browser.post(page, entered).status_code == 302
+    product.refresh_from_db()
+    assert product.details == {"vendor": {"id": "V2", "rank": 7}, "template": {"id": "T1", "version": 2}}
+    cleared = {
+        **entered,
+        "vendor_id": "",
+        "template_id": "",
+        "template_version": "3",
+        "expected_version": product.version,
+    }
+    assert staff_browser.post(page, cleared).status_code == 302
+    product.refresh_from_db()
+    assert product.details == {"vendor": {"rank": 7}, "template": {"version": 3}}
+
+
+def test_a_chosen_category_is_shown_with_its_path(staff_browser: Client, tenant: Tenant) -> None:
+    top = CategoryFactory(tenant=tenant, external_id="top", name={"en": "Top"})
+    below = CategoryFactory(parent=top, external_id="below", name={"en": "Below"})
+    page = staff_browser.get(reverse(f"{ASSIGNMENTS}_add"), {"category": below.pk})
+    assert "Top &gt; Below (below)" in page.content.decode()
+
+
 def test_a_taken_code_of_a_product_is_shown_beside_it(staff_browser: Client, tenant: Tenant) -> None:
     ProductFactory(tenant=tenant, code="P1")
     values = {"name_en": "Phone", "code": "P1", "mixins": "{}"}

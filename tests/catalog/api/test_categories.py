@@ -41,6 +41,10 @@ def api(service_api: Callable[..., Api]) -> Api:
     return service_api(*ALL)
 
 
+UNSUPPORTED = "contains unsupported languages: ru; the supported ones are: en, de"
+LANGUAGES = "The tenant's languages are: en, de"
+
+
 def error(code: int, status: str, message: str, *details: str, **more: Any) -> dict[str, Any]:
     return {"code": code, "status": status, "message": message, "details": list(details), **more}
 
@@ -103,9 +107,9 @@ def test_a_category_below_others_names_its_parent_and_all_above(api: Api, tenant
         ({"localizedName": None}, ["localizedName is missing."]),
         ({"localizedName": {}}, ["localizedName needs a text in at least one language."]),
         ({"localizedName": {"en": " \u200b"}}, ["localizedName needs a text in at least one language."]),
-        ({"localizedName": {"ru": "X"}}, ["Category name contains unsupported languages"]),
-        ({"localizedDescription": {"ru": "X"}}, ["Category description contains unsupported languages"]),
-        ({"localizedSlug": {"ru": "X"}}, ["Category slug contains unsupported languages"]),
+        ({"localizedName": {"ru": "X"}}, [f"Category name {UNSUPPORTED}"]),
+        ({"localizedDescription": {"ru": "X"}}, [f"Category description {UNSUPPORTED}"]),
+        ({"localizedSlug": {"ru": "X"}}, [f"Category slug {UNSUPPORTED}"]),
         (
             {"localizedSlug": {"de": "für-alle"}},
             ["Category slug contains diacritics: localizedSlug.de has 'ü'"],
@@ -180,7 +184,9 @@ def test_a_body_that_is_no_object_is_refused(api: Api, tenant: Tenant, body: Any
 def test_content_language_bounds_the_languages_of_the_body(api: Api, tenant: Tenant) -> None:
     german = {"localizedName": {"de": "Boden"}, "published": False}
     refused = api.post(URL, german, headers={"Content-Language": "en"})
-    assert refused.json()["details"] == ["Category name contains unsupported languages"]
+    assert refused.json()["details"] == [
+        "Category name contains unsupported languages: de; the supported ones are: en"
+    ]
     assert api.post(URL, german, headers={"Content-Language": "en,de"}).status_code == 201
     assert api.post(URL, german, headers={"Content-Language": "*"}).status_code == 201
     unknown = api.post(URL, german, headers={"Content-Language": "ru"})
@@ -189,6 +195,7 @@ def test_content_language_bounds_the_languages_of_the_body(api: Api, tenant: Ten
         "Bad Request",
         "Content-Language validation failed.",
         "Following languages are not supported: 'ru'",
+        LANGUAGES,
     )
 
 
@@ -452,5 +459,6 @@ def test_accept_language_cuts_names_and_refuses_unknown_languages(api: Api, tena
                 "Bad Request",
                 "Accept-Language validation failed.",
                 "Following languages are not supported: 'ru'",
+                LANGUAGES,
             ),
         )
