@@ -26,7 +26,7 @@ def shown_changes(rows: QuerySet[Change]) -> QuerySet[Change]:
 def history_of(row: models.Model) -> QuerySet[Change]:
     """Return the changes of a row and its parts, of its members, and of what it is a member of."""
     declared = [one for one in recorded() if one.model is type(row)]
-    tenant_id = getattr(row, "tenant_id", None)
+    tenant_id: Any = getattr(row, "tenant_id", None)
     condition = Q(pk__in=[])
     for one in declared:
         if isinstance(one, RecordedAssignments):

@@ -5,6 +5,8 @@ and neither is a version that grew. What the row was right after the change foll
 of later changes; without later changes it is the stored row.
 """
 
+from typing import Any
+
 import orjson
 from django.db import models
 from django.db.models.fields import NOT_PROVIDED
@@ -151,7 +153,7 @@ def references_of(model: type[models.Model]) -> list[tuple[str, type[models.Mode
     found = []
     for constraint in model._meta.constraints:
         if isinstance(constraint, SameTenantReference):
-            field = model._meta.get_field(constraint.field)
+            field: Any = model._meta.get_field(constraint.field)
             found.append((field.column, field.related_model, constraint.on_delete))
     return found
 
@@ -170,6 +172,7 @@ def users_of(one: RecordedDocument) -> list[tuple[str, str, str]]:
         each.table for each in recorded() if isinstance(each, RecordedDocument) and each.part_of == one.object
     }
     found = set()
+    relation: Any
     for relation in one.model._meta.get_fields(include_hidden=True):
         if not (relation.one_to_many and relation.auto_created):
             continue

@@ -56,7 +56,7 @@ def all_nouns() -> list[tuple[str, str]]:
     return sorted(((name, noun_of_object(name)) for name in names), key=lambda pair: pair[1])
 
 
-def sentence_of(change: Change, references: Mapping[tuple[str, int], str]) -> str:
+def sentence_of(change: Change, references: Mapping[tuple[str, Any], str]) -> str:
     """Say what a change did. `references` are the names of what its values refer to."""
     declared = recorded_as(change.object)
     along = ", along with a deletion" if change.is_cascade else ""
@@ -82,7 +82,7 @@ def differences(
     column: str,
     before: Any,
     after: Any,
-    references: Mapping[tuple[str, int], str],
+    references: Mapping[tuple[str, Any], str],
 ) -> list[str]:
     """Say how a value changed: a localized one language by language."""
     label = label_of(model, column)
@@ -130,9 +130,9 @@ def text_of(value: Any) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
-def references_of(changes: Iterable[Change]) -> dict[tuple[str, int], str]:
+def references_of(changes: Iterable[Change]) -> dict[tuple[str, Any], str]:
     """Return the names of sites, parents and others that the changes' values refer to, by column and key."""
-    wanted: dict[tuple[type[models.Model], str], set[int]] = {}
+    wanted: dict[tuple[Any, str], set[int]] = {}
     for change in changes:
         declared = recorded_as(change.object)
         if isinstance(declared, RecordedAssignments):

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from core.errors import InvalidInput, NotFound
 from core.journal.declarations import RecordedAssignments, recorded_as
@@ -31,7 +31,8 @@ class ChangeNotFound(NotFound):
         super().__init__(f"There is no change {change_id}.", resource_id=str(change_id))
 
 
-class ChangeRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ChangeRow:
     """What taking back needs to know of a row of the journal."""
 
     id: int
@@ -51,7 +52,7 @@ class ChangeRow(NamedTuple):
 
 
 COLUMNS = Sql(
-    ", ".join(f"change.{name}" for name in ChangeRow._fields).replace("change.tx", "change.tx::text")
+    ", ".join(f"change.{each.name}" for each in fields(ChangeRow)).replace("change.tx", "change.tx::text")
 )
 
 

@@ -116,7 +116,8 @@ def references_to(
                 continue
             for name, member in one.members.items():
                 if column == one.owner:
-                    yield name, sql("change.key = {key}", key=key)
+                    # without the owner's id: it was gone by then
+                    yield name, sql("change.key = {key} AND change.external_id IS NULL", key=key)
                 elif column == member:
                     yield name, sql("change.keys @> {key}", key=key)
                 elif column == one.legal_entity:

@@ -42,7 +42,7 @@ def undo_batch(changes: Sequence[ChangeRow], at: datetime, undone: Undone) -> li
     accepted = undo_documents(changes, at, undone)
     if rule.finish and accepted:
         rule.finish(accepted)
-    later = []
+    later: list[ChangeRow] = []
     followers = [follower for change in accepted for follower in followers_of(change)]
     for (name, _), group in groupby(followers, key=lambda one: (one.object, one.kind)):
         if isinstance(recorded_as(name), RecordedAssignments):
@@ -71,7 +71,8 @@ def steps_of(change: ChangeRow) -> tuple[list[list[ChangeRow]], list[ChangeRow]]
 
 def slices_of(members: Iterable[ChangeRow]) -> Iterator[list[ChangeRow]]:
     """Divide changes of members into slices of some 20,000 rows."""
-    size, part = 0, []
+    size = 0
+    part: list[ChangeRow] = []
     for change in members:
         if part and size + change.count > LARGEST_AT_ONCE:
             yield part

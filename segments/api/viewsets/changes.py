@@ -210,7 +210,7 @@ class ChangeViewSet(SegmentServiceViewSet):
     def undo_job(self, request: Request, tenant: str, job_id: str) -> HttpResponse:
         """Say how far the undo of a large change is."""
         jobs = Job.objects.filter(tenant=self.caller.tenant.id, kind=UNDO_CHANGE)
-        job = jobs.filter(pk=number_in(job_id)).first()
+        job = jobs.filter(pk=number_in(job_id) or 0).first()
         if job is None:
             raise UndoJobNotFound(resource_id=job_id)
         return json_response(job_as_json(job))
