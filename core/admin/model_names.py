@@ -28,7 +28,8 @@ NAMES = (
     _("Designates that this user has all permissions without explicitly assigning them."),
     _("Designates whether the user can log into this admin site."),
     _(
-        "Designates whether this user should be treated as active. Unselect this instead of deleting accounts."
+        "Designates whether this user should be treated as active."
+        " Unselect this instead of deleting accounts."
     ),
     _("Done"),
     _("Empty means the tenant's currency."),
