@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """Tell mixins and schemas that were sent empty from ones that were not sent. It changes no row."""
 
     dependencies = [
-        ('coupons', '0006_campaigns'),
+        ('coupons', '0007_reports'),
     ]
 
     operations = [
