@@ -3,7 +3,7 @@
 from catalog.models import Category, CategoryAssignment, CategoryNumber, Product
 from catalog.tree import sibling_order
 from core.journal.declarations import RecordedAssignments, RecordedDocument, all_columns, record
-from core.sql.composition import Sql, identifier, sql
+from core.sql.composition import Sql, identifier, param, sql
 
 TREE = ("lft", "rght", "tree_id", "level")
 
@@ -31,7 +31,7 @@ def placed_in_tree(rows: Sql, tenant_id: int) -> Sql:
         ") SELECT {kept}, place.lft, place.lft + tree.size AS rght, former.tenant_id AS tree_id, place.level"
         " FROM former JOIN place ON place.id = former.id JOIN tree ON tree.id = former.id",
         rows=rows,
-        order=sibling_order(tenant_id),
+        order=sibling_order(param(tenant_id)),
         kept=Sql.joined(", ", kept),
     )
 

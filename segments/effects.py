@@ -343,8 +343,7 @@ def deletion_summary(tenant_id: int, segment_id: str, *, at: datetime, scopes: C
 
 
 def state_of(segment: Segment) -> SegmentState:
-    site_id: int = segment.site_id  # type: ignore[attr-defined]
-    return SegmentState(site_id, segment.status, segment.valid_from, segment.valid_to)
+    return SegmentState(segment.site_id, segment.status, segment.valid_from, segment.valid_to)
 
 
 def state_change(tenant_id: int, body: SegmentChangeBody) -> Mapping[str, Any]:

@@ -56,7 +56,8 @@ class ReaderLanguage(LocaleMiddleware):
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with translation.override(settings.LANGUAGE_CODE):
-            return super().__call__(request)
+            response: Any = super().__call__(request)
+            return response
 
 
 class SiteTime:

@@ -320,9 +320,8 @@ class TenantAdmin(DatabaseDeletion):
         field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if field is not None and isinstance(field.widget, AutocompleteSelect):
             # what is chosen reads as it did in the list that it was chosen from
-            field.label_from_instance = self.admin_site.get_model_admin(
-                db_field.remote_field.model
-            ).autocomplete_text
+            chosen: Any = self.admin_site.get_model_admin(db_field.remote_field.model)
+            field.label_from_instance = chosen.autocomplete_text
         return field
 
     def get_field_queryset(self, db: Any, db_field: Any, request: HttpRequest) -> models.QuerySet:

@@ -94,7 +94,7 @@ class SegmentServiceViewSet(ContractViewSet):
         self, handler: Callable[..., HttpResponse], request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Run the handler on the data of the instant `asOf`, if that is over; else it previews."""
-        instant = self.previewed_instant()
+        _, instant = self.previewed()
         if instant >= self.at:
             return handler(request, *args, **kwargs)
         with reading_past(self.caller.tenant.id, instant, self.needed_rows()):
