@@ -4,6 +4,7 @@ from core.api.routes import describe_argument, route
 from segments.api.viewsets.changes import ChangeViewSet
 from segments.api.viewsets.customers import CustomerAssignmentViewSet, LegalEntityCustomerViewSet
 from segments.api.viewsets.effects import EffectViewSet
+from segments.api.viewsets.explanations import ExplanationViewSet
 from segments.api.viewsets.items import ItemAssignmentViewSet
 from segments.api.viewsets.segments import SegmentViewSet
 
@@ -35,6 +36,7 @@ urlpatterns = [
     route("customer-segment/<tenant>/undo-jobs/<job_id>", ChangeViewSet, get="undo_job"),
     route(f"{SEGMENT}/history", ChangeViewSet, get="history"),
     route(f"{SEGMENT}/effects", EffectViewSet, post="of_segment"),
+    route("customer-segment/<tenant>/explanations", ExplanationViewSet, get="explain"),
     route("customer-segment/<tenant>/category-effects", EffectViewSet, post="of_category"),
     route(CUSTOMERS, CustomerAssignmentViewSet, get="list"),
     route(f"{CUSTOMERS}/search", CustomerAssignmentViewSet, post="search"),

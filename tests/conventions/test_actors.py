@@ -39,6 +39,8 @@ OF_CUSTOMERS = {"POST customer/<tenant>/password/change", "PATCH customer/<tenan
 # e-mails; the last one repairs derived columns.
 UNRECORDED = {
     "customer-segment/<tenant>/segments/match",
+    "customer-segment/<tenant>/segments/<segment_id>/effects",
+    "customer-segment/<tenant>/category-effects",
     "coupon/<tenant>/coupons/<code>/validation",
     "coupon/<tenant>/coupons/<code>/reservations",
     "coupon/<tenant>/coupons/<code>/reservations/<reservation_id>",
@@ -102,7 +104,8 @@ def route_of(path: str) -> str:
     """Return a path as scopes.txt has it, whichever row is named in it."""
     path = path.partition("?")[0].replace("/references/spare", "/references/<reference_id>")
     path = path.replace("cart-reservations/cart-own", "cart-reservations/<cart_id>")
-    return path.replace("sites/spare", "sites/<site_code>").replace("coupons/SPARE", "coupons/<code>")
+    path = path.replace("sites/spare", "sites/<site_code>").replace("segments/spare", "segments/<segment_id>")
+    return path.replace("coupons/SPARE", "coupons/<code>")
 
 
 def test_every_operation_that_writes_is_tried():

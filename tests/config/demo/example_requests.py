@@ -222,6 +222,7 @@ SEGMENTS = [
         "POST-customer-segment-preview-category-change",
         body={"categoryId": CATEGORY, "change": "UNPUBLISH"},
     ),
+    Example("GET-customer-segment-explain", query={"customerId": HOUSEHOLD, "category": "grocery.coffee"}),
     Example("GET-customer-segment-retrieve-segment-items", SEGMENT, query=PAGE),
     Example("PUT-customer-segment-update-item", {**ITEM, "itemId": PRODUCT}, body={}),
     Example("GET-customer-segment-retrieve-item", {**ITEM, "itemId": PRODUCT}),
