@@ -12,6 +12,7 @@ class CouponsConfig(AppConfig):
         import_module("coupons.background_tasks")
         import_module("coupons.effects")
         import_module("coupons.explanations")
+        import_module("coupons.findings")
         import_module("coupons.journal")
         import_module("coupons.personal_data")
         import_module("coupons.undo")

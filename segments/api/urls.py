@@ -5,6 +5,7 @@ from segments.api.viewsets.changes import ChangeViewSet
 from segments.api.viewsets.customers import CustomerAssignmentViewSet, LegalEntityCustomerViewSet
 from segments.api.viewsets.effects import EffectViewSet
 from segments.api.viewsets.explanations import ExplanationViewSet
+from segments.api.viewsets.findings import FindingViewSet
 from segments.api.viewsets.items import ItemAssignmentViewSet
 from segments.api.viewsets.segments import SegmentViewSet
 
@@ -37,6 +38,7 @@ urlpatterns = [
     route(f"{SEGMENT}/history", ChangeViewSet, get="history"),
     route(f"{SEGMENT}/effects", EffectViewSet, post="of_segment"),
     route("customer-segment/<tenant>/explanations", ExplanationViewSet, get="explain"),
+    route("customer-segment/<tenant>/findings", FindingViewSet, get="look"),
     route("customer-segment/<tenant>/category-effects", EffectViewSet, post="of_category"),
     route(CUSTOMERS, CustomerAssignmentViewSet, get="list"),
     route(f"{CUSTOMERS}/search", CustomerAssignmentViewSet, post="search"),

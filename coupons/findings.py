@@ -1,0 +1,99 @@
+"""What needs a merchandiser's attention among coupons that are restricted to segments."""
+
+from datetime import datetime
+
+from accounts.identity.scopes import COUPON_READ
+from core.sql.composition import Sql, param, sql
+from segments.findings import Finding, live, register_findings
+
+
+def restricted(tenant_id: int, at: datetime, *, details: str, joined: Sql, condition: Sql) -> Sql:
+    """A SELECT of the coupons that may be used now or later and whose segments meet a condition."""
+    return sql(
+        "SELECT coupon.code AS id, NULL::jsonb AS name, {details} AS details FROM coupons_coupon AS coupon"
+        " CROSS JOIN LATERAL (SELECT array_agg(restriction.segment_external_id ORDER BY 1) AS ids,"
+        " count(segment.id) AS number,"
+        " count(segment.id) FILTER (WHERE segment.valid_to IS NULL) AS endless,"
+        " count(segment.id) FILTER (WHERE segment.valid_from IS NULL) AS beginless,"
+        " min(segment.valid_from) AS first, max(segment.valid_to) AS last"
+        " FROM coupons_couponsegment AS restriction LEFT JOIN segments_segment AS segment"
+        " ON segment.tenant_id = restriction.tenant_id AND segment.id = restriction.segment_id AND {live}"
+        " WHERE restriction.coupon_id = coupon.id) AS segments"
+        " WHERE coupon.tenant_id = {tenant} AND coupon.is_segment_restricted AND NOT coupon.is_deleted"
+        " AND (coupon.valid_to IS NULL OR coupon.valid_to >= {at})"
+        " AND (coupon.max_redemptions IS NULL OR coupon.redemption_count < coupon.max_redemptions)"
+        " AND {condition}",
+        details=Sql(details),
+        live=joined,
+        tenant=param(tenant_id),
+        at=param(at),
+        condition=condition,
+    )
+
+
+def without_live_segment(tenant_id: int, at: datetime) -> Sql:
+    return restricted(
+        tenant_id,
+        at,
+        details="jsonb_build_object('segments', segments.ids)",
+        joined=live(at),
+        condition=Sql("segments.number = 0"),
+    )
+
+
+def outliving(tenant_id: int, at: datetime) -> Sql:
+    return restricted(
+        tenant_id,
+        at,
+        details="jsonb_build_object('segments', segments.ids, 'segmentsEnd', segments.last,"
+        " 'validTo', coupon.valid_to)",
+        joined=live(at),
+        condition=Sql(
+            "segments.number > 0 AND segments.endless = 0"
+            " AND (coupon.valid_to IS NULL OR coupon.valid_to > segments.last)"
+            " AND (coupon.valid_from IS NULL OR coupon.valid_from <= segments.last)"
+        ),
+    )
+
+
+def never_overlapping(tenant_id: int, at: datetime) -> Sql:
+    return restricted(
+        tenant_id,
+        at,
+        details="jsonb_build_object('segments', segments.ids, 'segmentsStart', segments.first,"
+        " 'segmentsEnd', segments.last)",
+        joined=live(at),
+        condition=Sql(
+            "segments.number > 0 AND (segments.endless = 0 AND coupon.valid_from > segments.last"
+            " OR segments.beginless = 0 AND coupon.valid_to < segments.first)"
+        ),
+    )
+
+
+register_findings(
+    Finding(
+        "coupon_without_live_segment",
+        "error",
+        "coupon",
+        "All segments of the coupon are inactive, over or deleted: nobody can redeem it."
+        " Name another segment.",
+        without_live_segment,
+        COUPON_READ,
+    ),
+    Finding(
+        "coupon_outlives_segments",
+        "warning",
+        "coupon",
+        "The coupon is valid longer than its segments, when nobody can redeem it: align the ends.",
+        outliving,
+        COUPON_READ,
+    ),
+    Finding(
+        "coupon_window_never_overlaps",
+        "error",
+        "coupon",
+        "The coupon's validity lies outside that of its segments: nobody can ever redeem it. Align them.",
+        never_overlapping,
+        COUPON_READ,
+    ),
+)
