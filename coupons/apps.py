@@ -10,6 +10,7 @@ class CouponsConfig(AppConfig):
     def ready(self) -> None:
         """Fill the registries of the packages below; the models are loaded by now."""
         import_module("coupons.background_tasks")
+        import_module("coupons.calendar")
         import_module("coupons.effects")
         import_module("coupons.explanations")
         import_module("coupons.findings")

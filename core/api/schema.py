@@ -60,7 +60,8 @@ class Operation:
     """One operation of the contract. Any one of `scopes` suffices; none means that every valid token does.
 
     `is_public` operations need no token at all. `parameters` and `errors` come on top of what follows from
-    the viewset and the action; `request` and `responses` replace that. `reads` is what the handler reads: a
+    the viewset and the action; `request` and `responses` replace that. Responses have
+    their status as key, or (status, media type) when they are not JSON. `reads` is what the handler reads: a
     "list" with `q`, a "page" without it, or "one" document; empty means that the action's name says so.
     `filters` are the parameters that narrow a list; the handler asks for `filter_conditions`.
     """
@@ -387,7 +388,7 @@ class AutoSchema(openapi.AutoSchema):
         if self.declared is None:
             return super().get_response_serializers()
         view = self.viewset
-        documented: dict[int, Any] = {
+        documented: dict[Any, Any] = {
             status: OpenApiResponse(description="No content.") if body is None else self.described(body)
             for status, body in self.successes().items()
         }
@@ -399,7 +400,7 @@ class AutoSchema(openapi.AutoSchema):
                 documented[status] = OpenApiResponse(self.described(schema), description=MEANINGS[status])
         return documented
 
-    def successes(self) -> Mapping[int, Any]:
+    def successes(self) -> Mapping[Any, Any]:
         """Return what each status of success answers: as declared, or as usual for this kind of operation."""
         assert self.declared is not None
         if self.declared.responses:

@@ -1,6 +1,7 @@
 """The addresses of the customer segment service. Fixed words come before the ids that they resemble."""
 
 from core.api.routes import describe_argument, route
+from segments.api.viewsets.calendar import CalendarViewSet
 from segments.api.viewsets.changes import ChangeViewSet
 from segments.api.viewsets.customers import CustomerAssignmentViewSet, LegalEntityCustomerViewSet
 from segments.api.viewsets.effects import EffectViewSet
@@ -39,6 +40,8 @@ urlpatterns = [
     route(f"{SEGMENT}/effects", EffectViewSet, post="of_segment"),
     route("customer-segment/<tenant>/explanations", ExplanationViewSet, get="explain"),
     route("customer-segment/<tenant>/findings", FindingViewSet, get="look"),
+    route("customer-segment/<tenant>/calendar", CalendarViewSet, get="read"),
+    route("customer-segment/<tenant>/calendar.ics", CalendarViewSet, get="export"),
     route("customer-segment/<tenant>/category-effects", EffectViewSet, post="of_category"),
     route(CUSTOMERS, CustomerAssignmentViewSet, get="list"),
     route(f"{CUSTOMERS}/search", CustomerAssignmentViewSet, post="search"),

@@ -224,6 +224,8 @@ SEGMENTS = [
     ),
     Example("GET-customer-segment-explain", query={"customerId": HOUSEHOLD, "category": "grocery.coffee"}),
     Example("GET-customer-segment-retrieve-findings", query={"name": "segment_without_items", "limit": "2"}),
+    Example("GET-customer-segment-retrieve-calendar", query={"siteCode": "main"}),
+    Example("GET-customer-segment-export-calendar", query={"siteCode": "main"}),
     Example("GET-customer-segment-retrieve-segment-items", SEGMENT, query=PAGE),
     Example("PUT-customer-segment-update-item", {**ITEM, "itemId": PRODUCT}, body={}),
     Example("GET-customer-segment-retrieve-item", {**ITEM, "itemId": PRODUCT}),

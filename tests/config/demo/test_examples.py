@@ -22,6 +22,7 @@ from tests.conftest import web_client
 
 LONGEST_LIST = 2  # more entries of a list show nothing new
 LONGEST_TOKEN = 60
+LONGEST_TEXT = 400
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def send(example: Example, method: str, path: str, saved: dict[str, str]) -> tup
         shown["request"] = shortened_body(body)
     if answer.content:
         is_json = answer["Content-Type"].startswith("application/json")
-        shown["response"] = shortened(answer.json()) if is_json else answer.content.decode()
+        shown["response"] = shortened(answer.json()) if is_json else answer.content.decode()[:LONGEST_TEXT]
     return shown, answer
 
 
