@@ -11,5 +11,6 @@ class SegmentsConfig(AppConfig):
         """Fill the registries of the packages below; the models are loaded by now."""
         import_module("segments.catalog_extensions")
         import_module("segments.journal")
+        import_module("segments.member_operations")
         import_module("segments.personal_data")
         import_module("segments.undo")

@@ -34,6 +34,7 @@ from core.journal.lookups import holds
 from core.journal.undo.rules import undoable_condition
 from core.representation.fields import Boolean, Integer, Json, Nested, Text, Texts, Time
 from core.representation.representations import Representation
+from core.representation.schema import field_schema
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 
@@ -158,6 +159,17 @@ ACTOR_NAME = """coalesce(nullif(change.actor_name, ''), CASE change.actor_type
         FROM accounts_customer AS one
         WHERE one.tenant_id = change.tenant_id AND one.external_id = change.actor_id) END)"""
 
+
+class ShownRow(Json):
+    """What a document was, or a list of what members were."""
+
+
+@field_schema.register
+def _(field: ShownRow) -> dict[str, Any]:
+    row = {"type": "object", "additionalProperties": True}
+    return {"oneOf": [row, {"type": "array", "items": row}]}
+
+
 CHANGE = Representation(
     name="Change",
     table="journal_change",
@@ -183,8 +195,8 @@ CHANGE = Representation(
         "cascade": Boolean("change.is_cascade"),
         "count": Integer("change.count"),
         "members": Texts(MEMBERS),
-        "before": Json(shown_row("change.before")),
-        "after": Json(shown_row("change.after")),
+        "before": ShownRow(shown_row("change.before")),
+        "after": ShownRow(shown_row("change.after")),
         "secrets": Texts("change.hidden"),
         "undoable": Boolean(undoable_condition()),
     },
@@ -203,7 +215,7 @@ CHANGE = Representation(
         "actor.id": {"description": "The client's id, customer's number, user's or command's name."},
         "actor.name": {"description": "The name, or the operating system's user of a command."},
         "source": {"description": "On what occasion."},
-        "source.type": {"description": "request, admin, import, undo-import or paste."},
+        "source.type": {"description": "request, admin, import, undo-import, paste or member-operation."},
         "source.id": {"description": "The id of the request or import."},
         "cascade": {"description": "Whether it followed from the deletion of something else."},
         "count": {"description": "How many rows: of members and items one entry stands for many."},

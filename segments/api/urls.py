@@ -8,6 +8,7 @@ from segments.api.viewsets.effects import EffectViewSet
 from segments.api.viewsets.explanations import ExplanationViewSet
 from segments.api.viewsets.findings import FindingViewSet
 from segments.api.viewsets.items import ItemAssignmentViewSet
+from segments.api.viewsets.member_operations import MemberOperationViewSet
 from segments.api.viewsets.segments import SegmentViewSet
 
 SEGMENTS = "customer-segment/<tenant>/segments"
@@ -23,6 +24,7 @@ describe_argument("legal_entity_id", "The legal entity's id.")
 describe_argument("item_type", "PRODUCT or CATEGORY, in any case.", wire_name="type")
 describe_argument("change_id", "The id of the change, as a history shows it.")
 describe_argument("job_id", "The id of the job, as the undo of a large change returned it.")
+describe_argument("operation_id", "The operation's id.")
 describe_argument("item_id", "The id of the product or category.")
 
 urlpatterns = [
@@ -38,6 +40,8 @@ urlpatterns = [
     route("customer-segment/<tenant>/undo-jobs/<job_id>", ChangeViewSet, get="undo_job"),
     route(f"{SEGMENT}/history", ChangeViewSet, get="history"),
     route(f"{SEGMENT}/effects", EffectViewSet, post="of_segment"),
+    route(f"{SEGMENT}/member-operations", MemberOperationViewSet, post="combine"),
+    route(f"{SEGMENT}/member-operations/<operation_id>", MemberOperationViewSet, get="state"),
     route("customer-segment/<tenant>/explanations", ExplanationViewSet, get="explain"),
     route("customer-segment/<tenant>/findings", FindingViewSet, get="look"),
     route("customer-segment/<tenant>/calendar", CalendarViewSet, get="read"),

@@ -51,7 +51,8 @@ WINDOW = {"from": "change.at >= {value}", "to": "change.at <= {value}"}
 DESCRIPTIONS = {
     "actorType": "Only changes by a client, customer, anonymous, staff, command, rule or sql.",
     "actorId": "Only changes by this client, customer, member of staff or command.",
-    "sourceType": "Only changes on this kind of occasion: request, admin, import, undo-import, paste.",
+    "sourceType": "Only changes on this kind of occasion: request, admin, import, undo-import, paste,"
+    " member-operation.",
     "sourceId": "Only changes of this request or import.",
     "objectType": "Only changes of this kind of object, such as segment, segment-customer or coupon.",
     "objectId": "Only changes of the object with this id; members and items have that of their segment.",

@@ -226,6 +226,13 @@ SEGMENTS = [
     Example("GET-customer-segment-retrieve-findings", query={"name": "segment_without_items", "limit": "2"}),
     Example("GET-customer-segment-retrieve-calendar", query={"siteCode": "main"}),
     Example("GET-customer-segment-export-calendar", query={"siteCode": "main"}),
+    Example(
+        "POST-customer-segment-combine-members",
+        OWN_SEGMENT,
+        body={"from": ["campaign-18"], "minus": ["campaign-10"], "background": True},
+        saves={"operation": "id"},
+    ),
+    Example("GET-customer-segment-retrieve-member-operation", {**OWN_SEGMENT, "operationId": "{operation}"}),
     Example("GET-customer-segment-retrieve-segment-items", SEGMENT, query=PAGE),
     Example("PUT-customer-segment-update-item", {**ITEM, "itemId": PRODUCT}, body={}),
     Example("GET-customer-segment-retrieve-item", {**ITEM, "itemId": PRODUCT}),
