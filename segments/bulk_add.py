@@ -1,15 +1,13 @@
-"""Preview of adding a list of customers or items to a segment."""
+"""Preview of adding a list of items to a segment."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from core.errors import DomainError
-from segments.bodies import Member
 from segments.errors import UnknownItem
 from segments.models import Segment
 from segments.operations.assignments import AssignmentKind, AssignmentStatements
-from segments.operations.customers import CUSTOMERS, refusal
 from segments.operations.items import ITEMS, ItemType
 
 Entry = TypeVar("Entry")
@@ -42,20 +40,6 @@ class BulkAddPreview(Generic[Entry]):
     present: list[Entry] = field(default_factory=list)
     unknown: list[Unknown] = field(default_factory=list)
     repeated: int = 0
-
-
-def preview_customers(*, segment: Segment, lines: Sequence[Line[Member]]) -> BulkAddPreview[Member]:
-    """Say what adding the customers to the segment would do, in one statement that locks nothing."""
-    named = list({line.entry for line in lines})
-    found = statements(CUSTOMERS, segment).preview(named)
-    present: set[Member] = set()
-    refused: dict[Member, DomainError] = {}
-    for member, (is_assignable, is_stored, *keys) in zip(named, found, strict=True):
-        if not is_assignable:
-            refused[member] = refusal(member, keys)
-        elif is_stored:
-            present.add(member)
-    return build_preview(lines, present, refused)
 
 
 def preview_items(

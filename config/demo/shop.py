@@ -21,7 +21,7 @@ DEMO_TENANT = "demo"
 LANGUAGES = ["en", "de"]
 CURRENCY = "USD"  # the prices of the data are in US dollars
 SITE = "main"
-MERCHANDISERS = "Merchandisers"
+MERCHANDISERS = "Merchandiser"  # one of the groups that a migration makes
 CUSTOMER_PASSWORD = "demo"  # noqa: S105 -- known to everybody, and refused outside development (logins.py)
 EDITED = (
     ("segments", "segment"),

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 NOT_FOUND = _("There is no page at this address. It may have been deleted, or the address is incomplete.")
@@ -37,21 +38,43 @@ def error_page(
 
 
 def not_found() -> HttpResponse:
-    return error_page("Page not found", NOT_FOUND, HTTPStatus.NOT_FOUND)
+    return error_page(gettext("Page not found"), NOT_FOUND, HTTPStatus.NOT_FOUND)
 
 
-def not_allowed() -> HttpResponse:
-    return error_page("Not allowed", NOT_ALLOWED, HTTPStatus.FORBIDDEN)
+def not_allowed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Say in the frame of the admin, whose menu leads on, why somebody who is logged in may not go there."""
+    names = _names_of_page(request)
+    if not reason and names:
+        reason = gettext(
+            "Your account has no permission for this page. It is about: {names}. Ask an administrator to put"
+            " you into a group that has it."
+        ).format(names=names)
+    title = gettext("Not allowed")
+    user: Any = request.user
+    if not (user.is_active and user.is_staff):
+        return error_page(title, reason or NOT_ALLOWED, HTTPStatus.FORBIDDEN)
+    context = {**admin.site.each_context(request), "title": title, "message": reason or NOT_ALLOWED}
+    page = render_to_string("admin/error.html", context, request)
+    return HttpResponse(page, status=HTTPStatus.FORBIDDEN, headers={"Cache-Control": "no-store"})
+
+
+def _names_of_page(request: HttpRequest) -> str:
+    """Return what the page lists or shows; empty for pages of no model."""
+    page = getattr(request.resolver_match, "url_name", None) or ""
+    for model in admin.site._registry:
+        if page.startswith(f"{model._meta.app_label}_{model._meta.model_name}_"):
+            return str(model._meta.verbose_name_plural)
+    return ""
 
 
 def bad_request() -> HttpResponse:
-    return error_page("Bad request", BAD_REQUEST, HTTPStatus.BAD_REQUEST)
+    return error_page(gettext("Bad request"), BAD_REQUEST, HTTPStatus.BAD_REQUEST)
 
 
 def failed() -> HttpResponse:
-    return error_page("Something went wrong", FAILED, HTTPStatus.INTERNAL_SERVER_ERROR)
+    return error_page(gettext("Something went wrong"), FAILED, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def forged(request: HttpRequest, reason: str = "", **options: Any) -> HttpResponse:
     """Answer a form without a valid token; see CSRF_FAILURE_VIEW in Django's documentation."""
-    return error_page("The form was not accepted", FORGED, HTTPStatus.FORBIDDEN)
+    return error_page(gettext("The form was not accepted"), FORGED, HTTPStatus.FORBIDDEN)

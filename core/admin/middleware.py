@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.locale import LocaleMiddleware
 from django.utils import timezone, translation
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.actors import Actor, ActorType, acting_as
@@ -36,12 +37,12 @@ class ErrorPages:
             if isinstance(exception, Http404):
                 return not_found()
             if isinstance(exception, PermissionDenied):
-                return not_allowed()
+                return not_allowed(request, str(exception))
         unavailable = unavailable_from(exception)
         if unavailable is None:
             return None
         return error_page(
-            "Not available at the moment",
+            gettext("Not available at the moment"),
             f"{unavailable.message} {ADVICE}",
             HTTPStatus.SERVICE_UNAVAILABLE,
             {"Retry-After": str(unavailable.retry_after)},

@@ -52,6 +52,7 @@ NAMES = (
     _("Otherwise codes are stored and compared in upper case."),
     _("PEM, encrypted with the service's secret key."),
     _("Percent"),
+    _("Prepared"),
     _("Primary"),
     _("Queued"),
     _("Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only."),

@@ -8,6 +8,7 @@ from core.tenancy.documents import TenantOwned
 class ImportState(models.TextChoices):
     """How far an import is."""
 
+    PREPARED = "prepared", "Prepared"
     RUNNING = "running", "Running, or killed"
     FINISHED = "finished", "Finished"
     STOPPED = "stopped", "Stopped"
@@ -85,6 +86,22 @@ class ImportReject(models.Model):
 
     def __str__(self) -> str:
         return f"Line {self.line}: {self.message}"
+
+
+class ImportPart(models.Model):
+    """Rows of an import that is not applied yet: their lines and bodies. A part goes when it is applied."""
+
+    run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="parts", db_index=False)
+    number = models.IntegerField()
+    count = models.IntegerField()
+    rows = models.JSONField()
+
+    class Meta:
+        ordering = ("number",)
+        constraints = [models.UniqueConstraint(fields=["run", "number"], name="import_part_unique")]
+
+    def __str__(self) -> str:
+        return f"part {self.number} of {self.run_id}"
 
 
 class ImportCreation(models.Model):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.imports.models import ImportChange, ImportReject, ImportRun
+from core.imports.models import ImportChange, ImportPart, ImportReject, ImportRun
 from core.personal_data.customers import (
     CustomerTrace,
     Eraser,
@@ -29,6 +29,7 @@ declare(
 )
 declare(ImportReject, {"reason": KEEP("a name in the code"), **each(ERASE, "message", "source")})
 declare(ImportChange, {"before": ERASE})
+declare(ImportPart, {"rows": ERASE})
 
 
 def of_tenant(trace: CustomerTrace) -> Sql:
@@ -66,7 +67,19 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
             customer=param(str(trace.customer_id)),
         )
     )
-    return {"importRejects": rejects, "importMessages": messages, "importChanges": changes}
+    parts = execute(
+        sql(
+            "DELETE FROM imports_importpart WHERE {tenant} AND {mentioned}",
+            tenant=of_tenant(trace),
+            mentioned=trace.mentioned_in(Sql("rows::text")),
+        )
+    )
+    return {
+        "importRejects": rejects,
+        "importMessages": messages,
+        "importChanges": changes,
+        "importParts": parts,
+    }
 
 
 def export(trace: CustomerTrace) -> dict[str, Any]:

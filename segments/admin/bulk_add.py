@@ -8,20 +8,22 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from core.actors import with_source
-from core.bodies import Validity
-from core.errors import Unavailable
+from core.admin.keys import key_of
+from core.errors import DomainError
+from core.imports.models import ImportRun
+from core.imports.parts import apply_import
 from core.unavailability import contention_as_refusal
-from segments.bodies import CustomerAssignmentBody, ItemAssignmentBody, Member
-from segments.bulk_add import BulkAddPreview, preview_customers, preview_items
 from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
 from segments.models import Segment
-from segments.operations.customers import upsert_customer_assignments
-from segments.operations.items import ItemType, upsert_item_assignments
+from segments.operations.items import ItemType
+from segments.pasted_lists import MOST_ENTRIES, ListPreview, Resolver, TooManyEntries, prepare_list
 
 MOST_SHOWN = 100
+TITLES = {"members": _("Add members"), "items": _("Add items")}
+KINDS = {"members": "segment_customers", "items": "segment_items"}
 
 
 class BulkAddPages(admin.ModelAdmin):
@@ -38,93 +40,107 @@ class BulkAddPages(admin.ModelAdmin):
     def add_members(self, request: HttpRequest, key: int) -> HttpResponse:
         """Take a list of customers, show what adding them would do, and do it."""
         segment = self._segment(request, key, "segments.add_customerassignment")
-        form = self._form(request, MembersForm)
-        preview: BulkAddPreview[Member] | None = None
-        if form.is_bound and form.is_valid():
-            preview = preview_customers(segment=segment, lines=form.lines)
-            if "_apply" in request.POST:
-                try:
-                    with contention_as_refusal(), with_source("paste"):
-                        outcomes = self._write_members(segment, form, preview)
-                except Unavailable as busy:
-                    form.add_error(None, busy.message)
-                else:
-                    return self._apply(request, segment, "customers", outcomes)
-        return self._page(request, segment, form, preview, "members")
+        return self._add(request, segment, MembersForm, "members")
 
     def add_items(self, request: HttpRequest, key: int) -> HttpResponse:
         """Take a list of products or categories, show what adding them would do, and do it."""
         segment = self._segment(request, key, "segments.add_itemassignment")
-        form = self._form(request, ItemsForm)
-        preview: BulkAddPreview[str] | None = None
-        if form.is_bound and form.is_valid():
-            item_type = ItemType(form.cleaned_data["item_type"])
-            preview = preview_items(segment=segment, item_type=item_type, lines=form.lines)
-            if "_apply" in request.POST:
-                try:
-                    with contention_as_refusal(), with_source("paste"):
-                        outcomes = self._write_items(segment, form, preview)
-                except Unavailable as busy:
-                    form.add_error(None, busy.message)
-                else:
-                    return self._apply(request, segment, "items", outcomes)
-        return self._page(request, segment, form, preview, "items")
+        return self._add(request, segment, ItemsForm, "items")
 
-    def _form(self, request: HttpRequest, kind: type[BulkAddForm]) -> BulkAddForm:
+    def _add(
+        self, request: HttpRequest, segment: Segment, kind: type[BulkAddForm], what: str
+    ) -> HttpResponse:
+        form = self._form(request, segment, kind)
+        prepared = self._prepared(request, segment, what)
+        preview: ListPreview | None = None
+        try:
+            with contention_as_refusal():
+                if prepared is not None:
+                    return self._apply(request, segment, prepared, what)
+                if form.is_bound and form.is_valid():
+                    preview = self._prepare(request, segment, form)
+                    if preview is not None and "_apply" in request.POST:
+                        return self._apply(request, segment, preview.run, what)
+        except DomainError as refused:
+            self.message_user(request, refused.message, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+        return self._page(request, segment, form, preview, what)
+
+    def _form(self, request: HttpRequest, segment: Segment, kind: type[BulkAddForm]) -> BulkAddForm:
+        zone = segment.site.time_zone or timezone.get_current_timezone()
         if "_edit" in request.POST:
-            entered = kind(request.POST)
-            return kind(initial={field.name: field.value() for field in entered if field.name != "upload"})
-        return kind(request.POST, request.FILES) if request.method == "POST" else kind()
+            entered = kind(request.POST, zone=zone)
+            initial = {field.name: field.value() for field in entered if field.name != "upload"}
+            return kind(initial=initial, zone=zone)
+        if request.method == "POST":
+            return kind(request.POST, request.FILES, zone=zone)
+        return kind(zone=zone)
+
+    def _prepared(self, request: HttpRequest, segment: Segment, what: str) -> ImportRun | None:
+        """Return the import that a preview prepared for this segment and person and that is to be applied."""
+        key = key_of(request.POST.get("prepared", ""))
+        if key is None or "_apply" not in request.POST:
+            return None
+        user: Any = request.user
+        runs = ImportRun.objects.filter(tenant=segment.tenant_id, kind=KINDS[what])
+        run = runs.filter(pk=key, started_by=user.get_username()).first()
+        first = run.parts.order_by("number").first() if run else None
+        if run and first and first.rows[0][1]["segmentId"] != segment.external_id:
+            return None
+        return run
 
     def _segment(self, request: HttpRequest, key: int, permission: str) -> Segment:
         user: Any = request.user
         if not user.has_perm(permission) or not self.has_view_permission(request):
             raise PermissionDenied
-        segment = self.get_queryset(request).filter(pk=key).first()
+        segment = self.get_queryset(request).select_related("site").filter(pk=key).first()
         if segment is None:
-            raise Http404(_("There is no such segment."))
+            raise Http404("There is no such segment.")
         return segment
 
-    def _write_members(self, segment: Segment, form: BulkAddForm, preview: BulkAddPreview[Member]) -> Any:
-        validity = self._validity(form)
-        rows = [
-            CustomerAssignmentBody(
-                customer_id=member.customer_id, legal_entity_id=member.legal_entity_id, validity=validity
+    def _prepare(self, request: HttpRequest, segment: Segment, form: BulkAddForm) -> ListPreview | None:
+        """Prepare the list; None, with an error of the form, when it cannot be read or is too long."""
+        item_type = form.cleaned_data.get("item_type")
+        resolver = Resolver(
+            segment,
+            form.validity(),
+            ItemType(item_type) if item_type else None,
+            form.cleaned_data.get("includes_subcategories", False),
+        )
+        user: Any = request.user
+        lines = form.lines()
+        try:
+            preview = prepare_list(
+                resolver, lines, name=form.source, by=user.get_username(), at=timezone.now()
             )
-            for member in preview.new
-        ]
-        return upsert_customer_assignments(
-            tenant_id=segment.tenant_id, segment_id=segment.external_id, rows=rows, at=timezone.now()
-        )
+        except UnicodeDecodeError:
+            form.add_error("upload", _("The file is not UTF-8 text."))
+            return None
+        except TooManyEntries:
+            text = gettext("The list has more than {most:,} entries. Use the import commands for it.")
+            form.add_error("upload", text.format(most=MOST_ENTRIES))
+            return None
+        preview.ignored = lines.ignored
+        return preview
 
-    def _write_items(self, segment: Segment, form: BulkAddForm, preview: BulkAddPreview[str]) -> Any:
-        validity, includes = self._validity(form), form.cleaned_data["includes_subcategories"]
-        rows = [
-            ItemAssignmentBody(id=item_id, includes_subcategories=includes, validity=validity)
-            for item_id in preview.new
-        ]
-        return upsert_item_assignments(
-            tenant_id=segment.tenant_id,
-            segment_id=segment.external_id,
-            item_type=ItemType(form.cleaned_data["item_type"]),
-            rows=rows,
-            at=timezone.now(),
-        )
-
-    def _validity(self, form: BulkAddForm) -> Validity:
-        return Validity(starts_at=form.cleaned_data["valid_from"], ends_at=form.cleaned_data["valid_to"])
-
-    def _apply(self, request: HttpRequest, segment: Segment, what: str, outcomes: Any) -> HttpResponse:
-        """Say and log what was done. What was deleted since the preview is left out and counted."""
-        added = sum(outcome.created for outcome in outcomes)
-        refused = sum(outcome.error is not None for outcome in outcomes)
-        noun = what.removesuffix("s") if added == 1 else what
-        if added:
-            self.log_change(request, segment, f"Added {added:,} {noun}.")
-        self.message_user(request, f"Added {added:,} {noun} to the segment.", messages.SUCCESS)
-        if refused:
-            self.message_user(request, f"Left out {refused:,}: gone since the preview.", messages.WARNING)
-        model = "customerassignment" if what == "customers" else "itemassignment"
+    def _apply(self, request: HttpRequest, segment: Segment, run: ImportRun, what: str) -> HttpResponse:
+        """Add the list, and say and log what was done; a long one is added in the background."""
+        user: Any = request.user
+        job = apply_import(run, by=user.get_username(), at=timezone.now())
+        if job is not None:
+            self.log_change(request, segment, f"Began import {run.pk}.")
+            text = gettext("The list is being added in the background. This page shows how far it is.")
+            self.message_user(request, text, messages.SUCCESS)
+            return HttpResponseRedirect(reverse("admin:imports_importrun_change", args=(run.pk,)))
+        run.refresh_from_db()
+        if run.created:
+            noun = what.removesuffix("s") if run.created == 1 else what
+            self.log_change(request, segment, f"Added {run.created:,} {noun} (import {run.pk}).")
+        text = ngettext(
+            "Added {number:,} to the segment.", "Added {number:,} to the segment.", run.created
+        ).format(number=run.created)
+        self.message_user(request, text, messages.SUCCESS)
+        model = "customerassignment" if what == "members" else "itemassignment"
         page = reverse(f"admin:segments_{model}_changelist")
         return HttpResponseRedirect(f"{page}?segment__id__exact={segment.pk}")
 
@@ -133,17 +149,16 @@ class BulkAddPages(admin.ModelAdmin):
         request: HttpRequest,
         segment: Segment,
         form: BulkAddForm,
-        preview: BulkAddPreview[Any] | None,
+        preview: ListPreview | None,
         what: str,
     ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Add {what}",
+            "title": TITLES[what],
             "subtitle": str(segment),
             "opts": self.opts,
             "segment": segment,
             "form": form,
-            "what": what,
             "preview": preview,
             "most_shown": MOST_SHOWN,
             "media": self.media + form.media,

@@ -1,23 +1,22 @@
 """Lists of customers and of items that are pasted or uploaded."""
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable
+from datetime import tzinfo
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import MomentField
-from segments.bodies import Member
-from segments.bulk_add import Line
+from segments.forms.entries import PastedList
 from segments.forms.windows import check_window
 from segments.operations.items import NO_SUBCATEGORIES, ItemType
 
 MOST_BYTES = 2_000_000  # what a form may carry besides files, with room for its other fields
-LONGEST_ID = 128
-HEADINGS = frozenset(
-    {"id", "customerid", "customer_id", "customernumber", "customer", "item", "product", "category"}
-)
+MOST_BYTES_OF_FILE = 20_000_000
 
 
 class BulkAddForm(forms.Form):
@@ -36,8 +35,7 @@ class BulkAddForm(forms.Form):
         label=_("or choose a file"),
         required=False,
         help_text=_(
-            "CSV or plain text in UTF-8, up to 2 MB; the first line may be a heading. "
-            "For more than that use the import commands."
+            "CSV, JSON Lines or plain text in UTF-8, up to 20 MB. For more than that use the import commands."
         ),
     )
     valid_from = MomentField(
@@ -52,54 +50,62 @@ class BulkAddForm(forms.Form):
         help_text=_("For all of them. Leave empty for no end."),
     )
 
-    lines: list[Line[Any]]
-    text: str
+    def __init__(self, *arguments: Any, zone: tzinfo, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.zone = zone
+        for field in self.fields.values():
+            if isinstance(field, MomentField):
+                field.use_zone(zone)
 
     def clean_upload(self) -> Any:
         upload = self.cleaned_data["upload"]
-        if upload is None:
-            return None
-        if upload.size > MOST_BYTES:
+        if upload is not None and upload.size > MOST_BYTES_OF_FILE:
             raise ValidationError(
-                _("The file is larger than 2 MB. Use the import commands for it."), code="too_long"
+                _("The file is larger than 20 MB. Use the import commands for it."), code="too_long"
             )
-        try:
-            return upload.read().decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise ValidationError(_("The file is not UTF-8 text."), code="invalid") from None
+        return upload
 
     def clean(self) -> Any:
         cleaned = super().clean()
         check_window(self)
-        self.text = self.cleaned_data.get("upload") or self.cleaned_data.get("pasted") or ""
-        self.lines = list(self._read(self.text)) if not self.errors else []
-        if not self.errors and not self.lines:
-            self.add_error("pasted", _("Paste at least one id, or choose a file."))
+        if not self.errors and not self.cleaned_data.get("upload") and not self.text.strip():
+            self.add_error("pasted", _("Paste at least one entry, or choose a file."))
         return cleaned
 
-    def _read(self, text: str) -> Iterator[Line[Any]]:
-        for number, cells in _rows(text):
-            if number == 1 and cells[0].lower().replace(" ", "") in HEADINGS:
-                continue
-            if any(len(cell) > LONGEST_ID or "\0" in cell for cell in cells):
-                self.add_error("pasted", f"Line {number} has more than {LONGEST_ID} characters in an id.")
-                return
-            yield Line(number, self.entry(cells))
+    @property
+    def text(self) -> str:
+        """The pasted text."""
+        text: str = self.cleaned_data.get("pasted") or ""
+        return text
 
-    def entry(self, cells: list[str]) -> Any:
-        """Return what a line names."""
-        return cells[0]
+    @property
+    def source(self) -> str:
+        """What the list is called where it is mentioned later."""
+        upload = self.cleaned_data.get("upload")
+        return str(upload.name) if upload else gettext("pasted list")
+
+    def lines(self) -> PastedList:
+        """Return the lines of the file, else of the text; they are read while they are used."""
+        upload = self.cleaned_data.get("upload")
+        texts: Iterable[str] = self.text.splitlines(keepends=True)
+        if upload:
+            upload.seek(0)
+            texts = io.TextIOWrapper(upload.file, "utf-8-sig", newline="")
+        return PastedList(texts, zone=self.zone)
+
+    def validity(self) -> dict[str, str | None]:
+        """Return the window of entries that name none of their own."""
+        ends = {"from": self.cleaned_data["valid_from"], "to": self.cleaned_data["valid_to"]}
+        return {name: moment.isoformat() if moment else None for name, moment in ends.items()}
 
 
 class MembersForm(BulkAddForm):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.fields[
-            "pasted"
-        ].help_text = "One customer number a line. For a B2B membership, the legal entity's id after a comma."
-
-    def entry(self, cells: list[str]) -> Member:
-        return Member(cells[0], cells[1] if len(cells) > 1 and cells[1] else None)
+        self.fields["pasted"].help_text = _(
+            "Customer numbers or e-mail addresses, separated by line ends, commas, semicolons or tabs. With a"
+            " first line of headings a table: customerId or email, legalEntityId, validity.from, validity.to."
+        )
 
 
 class ItemsForm(BulkAddForm):
@@ -116,7 +122,10 @@ class ItemsForm(BulkAddForm):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.fields["pasted"].help_text = "One id a line."
+        self.fields["pasted"].help_text = _(
+            "Ids or codes, separated by line ends, commas, semicolons or tabs. With a first line of headings"
+            " a table: id or code, validity.from, validity.to."
+        )
 
     def clean(self) -> Any:
         cleaned = super().clean()
@@ -126,12 +135,3 @@ class ItemsForm(BulkAddForm):
         ):
             self.add_error("includes_subcategories", NO_SUBCATEGORIES)
         return cleaned
-
-
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines that are not empty, with their numbers, split at commas, semicolons or tabs."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        separator = next((mark for mark in ("\t", ";", ",") if mark in line), ",")
-        cells = [cell.strip().strip('"').strip() for cell in line.split(separator)]
-        if cells[0]:
-            yield number, cells

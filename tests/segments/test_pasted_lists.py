@@ -1,0 +1,189 @@
+"""Lists of customers and items are read however they are written, and no entry of them is lost."""
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Customer, Site
+from core.background.models import Job
+from core.imports import parts
+from core.imports.models import ImportPart, ImportRun, ImportState
+from core.imports.resources import registered_resources
+from core.imports.undo import undo_import
+from segments.forms.entries import PastedList
+from segments.models import CustomerAssignment, ItemAssignment, Segment
+from tests.factories.accounts import CustomerFactory
+from tests.factories.catalog import ProductFactory
+from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def read(text: str) -> list[Any]:
+    return [line.names for line in PastedList(text.splitlines(keepends=True), zone=BERLIN)]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("1\n2\n\n3", [("1",), ("2",), ("3",)]),
+        ("a@x.org, b@x.org; c@x.org", [("a@x.org", "b@x.org", "c@x.org")]),
+        ("1,2,3,4,5", [("1", "2", "3", "4", "5")]),
+        ("1,,2,3", [("1", "2", "3")]),
+        ("1\t2|3", [("1", "2", "3")]),
+        ("1|2", [("1", "2")]),
+        ('"1","Smith, John"', [("1", "Smith, John")]),
+        ("Anna Meier <anna@x.org>\nB <b@x.org>", [("anna@x.org",), ("b@x.org",)]),
+        ("1 2 3", [("1", "2", "3")]),
+        ("“7”\n\ufeff8", [("7",), ("8",)]),
+        ("customerId\n7", [("7",)]),
+        ("E-Mail;Name\na@x.org;Anna", [("a@x.org",)]),
+        ('{"customerId": "7"}\n{"contactEmail": "a@x.org"}', [("7",), ("a@x.org",)]),
+        ("", []),
+    ],
+)
+def test_entries_are_read_however_they_are_separated(text: str, names: list[Any]) -> None:
+    assert read(text) == names
+
+
+def test_a_table_keeps_its_windows_and_names_what_it_does_not_use() -> None:
+    rows = ("7;Anna;2026-12-01;24.12.2026", "8;Bo;;2026-12-24T17:00:00Z", "9;C;soon;")
+    text = "\n".join(("customerId;Name;validity.from;validity.to", *rows))
+    lines = PastedList(text.splitlines(keepends=True), zone=BERLIN)
+    first, second, third = lines
+    assert lines.ignored == ["Name"]
+    assert first.validity == {"from": "2026-12-01T00:00:00+01:00", "to": "2026-12-24T23:59:59.999000+01:00"}
+    assert datetime.fromisoformat(second.validity["to"]) == datetime(2026, 12, 24, 17, tzinfo=UTC)
+    assert (third.number, third.names) == (4, ("9",))
+    assert "Enter a date" in third.fault
+
+
+@pytest.fixture
+def segment(site: Site) -> Segment:
+    return SegmentFactory(site=site, external_id="vip")
+
+
+@pytest.fixture
+def send(staff_browser: Client, segment: Segment) -> Callable[..., Any]:
+    """Post to the page that adds members."""
+
+    def post(text: str = "", **values: Any) -> Any:
+        page = reverse("admin:segments_segment_add_members", args=[segment.pk])
+        return staff_browser.post(page, {"pasted": text, **values}, follow=True)
+
+    return post
+
+
+def counts(preview: Any) -> tuple[int, ...]:
+    assert preview.read == preview.new + preview.present + preview.repeated + preview.refused
+    return preview.read, preview.new, preview.present, preview.repeated, preview.refused
+
+
+def test_pasted_emails_are_found_in_any_case(send: Callable[..., Any], site: Site) -> None:
+    for number in range(50):
+        CustomerFactory(tenant=site.tenant, email=f"c{number}@x.org")
+    text = "; ".join(f"C{number}@X.org" for number in range(50))
+    assert counts(send(text, _preview="").context["preview"]) == (50, 50, 0, 0, 0)
+
+
+def test_the_counts_sum_up_to_the_entries_read(
+    send: Callable[..., Any], site: Site, segment: Segment
+) -> None:
+    shuffled = random.Random(16)  # noqa: S311 -- the same list in every run
+    customers = [CustomerFactory(tenant=site.tenant, email=f"m{n}@x.org") for n in range(30)]
+    for member in customers[:10]:
+        CustomerAssignmentFactory(segment=segment, customer=member)
+    named = [c.external_id for c in customers] + [c.email for c in customers[5:15]] + ["no", "n@x.org", "no"]
+    for _ in range(5):
+        shuffled.shuffle(named)
+        text = "".join(name + shuffled.choice([",", "\n", ";\n", ",,"]) for name in named)
+        preview = send(text.replace(";\n", "\n"), _preview="").context["preview"]
+        read_, new, _, _, refused = counts(preview)
+        assert (read_, new, refused) == (43, 20, 2)
+    assert CustomerAssignment.objects.count() == 10
+
+
+def test_a_file_with_windows_keeps_them(send: Callable[..., Any], site: Site) -> None:
+    customer = CustomerFactory(tenant=site.tenant, external_id="7")
+    content = b"customerId,validity.from,validity.to\n7,2026-12-01,2026-12-24\n"
+    send(upload=SimpleUploadedFile("members.csv", content), _apply="")
+    member = CustomerAssignment.objects.get(customer=customer)
+    assert member.valid_from == datetime(2026, 12, 1, tzinfo=UTC)
+    assert member.valid_to == datetime(2026, 12, 24, 23, 59, 59, 999_000, tzinfo=UTC)
+
+
+def test_what_was_previewed_is_what_is_added_once(send: Callable[..., Any], site: Site) -> None:
+    CustomerFactory(tenant=site.tenant, external_id="7")
+    run = send(upload=SimpleUploadedFile("a.csv", b"7"), _preview="").context["preview"].run
+    assert run.state == ImportState.PREPARED
+    assert not CustomerAssignment.objects.exists()
+    send(_apply="", prepared=run.pk)
+    assert CustomerAssignment.objects.count() == 1
+    again = send(_apply="", prepared=run.pk)
+    assert [str(message) for message in again.context["messages"]] == [
+        "This list has been applied already. Nothing was added a second time."
+    ]
+    run.refresh_from_db()
+    assert (run.state, run.created, run.rows, run.started_by) == (ImportState.FINISHED, 1, 1, "staff")
+    assert not ImportPart.objects.exists()
+
+
+def test_a_list_that_somebody_else_prepared_is_not_added(send: Callable[..., Any], site: Site) -> None:
+    CustomerFactory(tenant=site.tenant, external_id="7")
+    run = send("7", _preview="").context["preview"].run
+    ImportRun.objects.update(started_by="somebody")
+    send(_apply="", prepared=run.pk)
+    assert not CustomerAssignment.objects.exists()
+
+
+def test_a_long_list_is_added_in_the_background_part_by_part(
+    send: Callable[..., Any], site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "ROWS_OF_PART", 10)
+    customers = CustomerFactory.create_batch(25, tenant=site.tenant)
+    run = send("\n".join(c.external_id for c in customers) + "\nnobody", _preview="").context["preview"].run
+    assert run.parts.count() == 3
+    page = send(_apply="", prepared=run.pk)
+    assert page.redirect_chain[-1][0] == reverse("admin:imports_importrun_change", args=[run.pk])
+    assert not CustomerAssignment.objects.exists()
+    job = Job.objects.get()
+    seen = []
+    while parts._run_job(job, datetime(2026, 3, 4, tzinfo=UTC)):
+        seen.append((job.progress["rows"], job.progress["left"]))
+    assert seen == [(10, 16), (20, 6)]
+    run.refresh_from_db()
+    assert (run.state, run.rows, run.created, run.refused) == (ImportState.FINISHED, 26, 25, 1)
+    assert run.rejects.get().message == "There is no customer nobody."
+    undone = undo_import(
+        run=run, kind=registered_resources()["segment_customers"], at=datetime(2026, 3, 5, tzinfo=UTC)
+    )
+    assert undone.deleted == 25
+    assert not CustomerAssignment.objects.exists()
+    assert Customer.objects.count() == 25
+
+
+def test_a_long_list_takes_as_many_statements_as_a_short_one(
+    staff_browser: Client, segment: Segment, django_assert_max_num_queries: Any
+) -> None:
+    page = reverse("admin:segments_segment_add_members", args=[segment.pk])
+    for size in (1, 2_000):
+        with django_assert_max_num_queries(40):
+            response = staff_browser.post(page, {"pasted": "\n".join(map(str, range(size))), "_preview": ""})
+        assert response.context["preview"].refused == size
+
+
+def test_items_are_named_by_ids_and_codes(staff_browser: Client, segment: Segment) -> None:
+    by_id = ProductFactory(tenant=segment.tenant, external_id="P-1", code="apple")
+    by_code = ProductFactory(tenant=segment.tenant, external_id="P-2", code="pear")
+    page = reverse("admin:segments_segment_add_items", args=[segment.pk])
+    staff_browser.post(page, {"pasted": "P-1, pear, P-2, plum", "item_type": "PRODUCT", "_apply": ""})
+    assert set(ItemAssignment.objects.values_list("product", flat=True)) == {by_id.pk, by_code.pk}
+    run = ImportRun.objects.get()
+    assert (run.rows, run.created, run.refused, run.refused_by_reason) == (3, 2, 1, {"unknown_product": 1})
