@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
+from core.document_sizes import LARGEST_DOCUMENT
 from core.imports.merge_specs import MergeSpec, OtherName, Reference, Unique
 
 GIVEN = "import_given"
@@ -286,6 +287,8 @@ def _refusals(kind: MergeSpec, mode: Mode, values: Mapping[str, str]) -> list[st
         for check in kind.checks
         if mode is not Mode.DELETE or check.concerns_removal
     ]
+    if kind.spoken and mode is not Mode.DELETE:
+        cases += _size_refusal(kind, values)
     if kind.versioned:
         cases.append(
             "WHEN given.expected_version <> stored.version THEN ARRAY['version_conflict',"
@@ -294,6 +297,32 @@ def _refusals(kind: MergeSpec, mode: Mode, values: Mapping[str, str]) -> list[st
     if mode is Mode.INSERT:
         cases.append("WHEN stored.id IS NOT NULL THEN ARRAY['already_exists', 'The row exists already.']")
     return cases
+
+
+def _size_refusal(kind: MergeSpec, values: Mapping[str, str]) -> list[str]:
+    """Return the case of a row that makes a stored document larger than one may be, and than it was.
+
+    A row alone is bounded when it is read; what counts here is the row with the columns that it leaves as
+    they are. The texts are written out only where one of the two is large: `pg_column_size` reads no more
+    than the head of a value, compressed by a factor of 250 at most.
+    """
+    documents = [name for name in kind.varying if kind.target.columns[name] == "jsonb"]
+    if not documents:
+        return []
+    sizes = [
+        " + ".join(f"coalesce(octet_length(({value})::text), 0)" for value in members)
+        for members in ([f"stored.{name}" for name in documents], [values[name] for name in documents])
+    ]
+    large = [f"pg_column_size(stored.{name}) > {LARGEST_DOCUMENT // 1_000}" for name in documents]
+    large.append(f"octet_length(given.source) > {LARGEST_DOCUMENT // 2}")
+    stored, result = sizes
+    limit = LARGEST_DOCUMENT // 1024
+    return [
+        f"WHEN CASE WHEN stored.id IS NOT NULL AND ({' OR '.join(large)})"
+        f" THEN {result} > greatest({LARGEST_DOCUMENT}, {stored}) ELSE FALSE END"
+        f" THEN ARRAY['document_too_large', 'The document would have ' || ({result}) / 1024 || ' KB; the"
+        f" limit is {limit} KB. Keep large contents elsewhere, and their addresses here.']"
+    ]
 
 
 def surveying_statement(kind: MergeSpec) -> str:

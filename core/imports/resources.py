@@ -444,7 +444,7 @@ class OperationWriter(Generic[Row]):
         if isinstance(name, str) and name in bodies:
             body = completed(body, record.given, bodies[name], self.columns)
         try:
-            if len(record.source) > LARGEST_DOCUMENT:
+            if body is not record.body or len(record.source) > LARGEST_DOCUMENT:
                 check_document_size(body, stored=bodies.get(str(name)))
             row = self.read(body, batch.tenant)
         except DomainError as error:

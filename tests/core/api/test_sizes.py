@@ -15,7 +15,7 @@ from core.representation import pages
 from core.sql import fetching
 from segments.models import Segment
 from tests.core.imports.conftest import run_command
-from tests.factories.catalog import ProductFactory
+from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
@@ -188,3 +188,35 @@ def test_only_a_large_page_is_given_up(api, site, monkeypatch, largest, calls):
         assert len(api.get(SEGMENTS).json()) == 1
 
     assert release.call_count == calls
+
+
+HALF = LARGEST_DOCUMENT * 2 // 3
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+@pytest.mark.parametrize("kind", ["products", "segments", "categories"])
+def test_columns_of_a_file_do_not_add_up_to_a_larger_document(site, tmp_path, kind, format):
+    """A row of the file is small enough, and so is what is stored; together they would not be."""
+    factory = {"products": ProductFactory, "segments": SegmentFactory, "categories": CategoryFactory}[kind]
+    owner = {"site": site} if kind == "segments" else {"tenant": site.tenant}
+    stored = factory(external_id="a", mixins={"text": "x" * HALF}, **owner)
+    texts = {"look": f"https://example.com/{'y' * (1_900 if kind != 'segments' else HALF)}"}
+    schemas = texts if kind == "segments" else {f"look{n}": texts["look"] for n in range(HALF // 1_900)}
+    path = tmp_path / f"rows.{format}"
+
+    def upsert(schemas):
+        if format == "jsonl":
+            path.write_text(json.dumps({"id": "a", "metadata": {"mixins": schemas}}) + "\n")
+        else:
+            cell = json.dumps(schemas).replace('"', '""')
+            path.write_text(f'id,metadata.mixins\na,"{cell}"\n')
+        return run_command(f"upsert_{kind}", path, "--tenant", "acme", "--json")
+
+    refused = upsert(schemas)
+    assert refused.json["refusedByReason"] == {"document_too_large": 1}, refused.text
+    stored.refresh_from_db()
+    assert stored.mixin_schemas is None
+    assert upsert({"look": "https://example.com/"}).counts == {"changed": 1}
+    type(stored)._default_manager.filter(pk=stored.pk).update(mixins={"text": "x" * LARGEST_DOCUMENT})
+    assert upsert({"look": "https://example.com"}).counts == {"changed": 1}  # it does not grow
+    assert upsert({"look": "https://example.com/more"}).counts == {"refused": 1}
