@@ -1,11 +1,13 @@
 import json
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
@@ -410,3 +412,25 @@ def test_a_session_cookie_with_a_nul_character_is_no_session(client: Client, db:
     response = client.get(reverse("admin:index"), headers=cookie)
     assert response.status_code == 302
     assert response["Location"].startswith(reverse("admin:login"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ("/admin/segments/segment/", "/admin/segments/segment/"),
+        ("/admin/segments/segment/?status=ACTIVE", "/admin/segments/segment/?status=ACTIVE"),
+        ("/admin/nothing/", "/admin/"),
+        ("/admin/segments/nothing/", "/admin/"),
+        ("/nothing", "/admin/"),
+        ("/admin/logout/", "/admin/"),
+        ("/admin/autocomplete/", "/admin/"),
+        ("/customer-segment/acme/segments", "/admin/"),
+        ("https://example.com/admin/", "/admin/"),
+        ("", "/admin/"),
+    ],
+)
+def test_a_login_leads_to_a_page_of_the_admin(tenant: Tenant, asked: str, shown: str) -> None:
+    UserFactory(username="keeper", tenant=None, is_superuser=True, password=make_password("correct horse"))
+    entries = {"username": "keeper", "password": "correct horse"}
+    answer = Client().post(f"/admin/login/?{urlencode({'next': asked})}", entries)
+    assert (answer.status_code, answer["Location"]) == (302, shown)
