@@ -10,7 +10,6 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from itertools import islice
 from tempfile import TemporaryFile
 from typing import Any
@@ -22,7 +21,6 @@ from core.actors import Actor, ActorType, acting_as, with_source
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
 from core.background.models import Job
 from core.errors import Conflict
-from core.imports.changes import note_changes
 from core.imports.merge import COUNTS, Refusal, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportPart, ImportReject, ImportRun, ImportState
@@ -188,7 +186,6 @@ def _batch(
         refuse=refuse,
         unread=lambda line, reason: None,
         count_stored=None,
-        written=None if dry_run else partial(note_changes, run),
     )
 
 
