@@ -88,7 +88,8 @@ class Resolver:
             known = self._ids(named)
             companies = self._companies(chunk, known)
             for line in chunk:
-                names, company = line.names, line.company
+                names: Any = line.names
+                company = line.company
                 if len(names) == 2 and names[1] in companies and company is None:
                     names, company = names[:1], names[1]
                 for name in names:

@@ -61,7 +61,7 @@ class LegalEntityAdmin(TenantAdmin):
         fields = ("external_id", "name")
         return in_order(matching(queryset, search_term, fields), search_term, fields), False
 
-    def related_links(self, request: HttpRequest, obj: LegalEntity) -> list[dict[str, str]]:
+    def related_links(self, request: HttpRequest, obj: LegalEntity) -> list[dict[str, Any]]:
         links = super().related_links(request, obj)
         if request.user.has_perm("accounts.add_contactassignment"):
             add = reverse("admin:accounts_contactassignment_add")

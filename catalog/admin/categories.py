@@ -207,7 +207,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         self.message_user(request, gettext("Moved {category}.").format(category=moved), messages.SUCCESS)
         return HttpResponse("Moved.")
 
-    def _refuse_move(self, request: HttpRequest, text: str, status: int) -> HttpResponse:
+    def _refuse_move(self, request: HttpRequest, text: Any, status: int) -> HttpResponse:
         self.message_user(request, text, messages.ERROR)
         return HttpResponse(text, status=status, content_type="text/plain")
 
@@ -273,7 +273,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         """The numbers as users without the change permission see them; for others they are a form field."""
         return "\n".join(number.value for number in category.numbers.all()) or None
 
-    def related_links(self, request: HttpRequest, obj: Category) -> list[dict[str, str]]:
+    def related_links(self, request: HttpRequest, obj: Category) -> list[dict[str, Any]]:
         counted = Category.objects.filter(pk=obj.pk).annotate(number=CappedCount(assignments_of_row())).get()
         below = reverse(CHANGELIST) + f"?{PARENT}={obj.pk}"
         return [

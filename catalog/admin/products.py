@@ -47,7 +47,7 @@ class ProductAdmin(NamedAdmin):
         found, _ = super().get_search_results(request, queryset, search_term)
         return in_order(found, search_term, SEARCHED_FIELDS, exact_first="o" not in request.GET), False
 
-    def related_links(self, request: HttpRequest, obj: Product) -> list[dict[str, str]]:
+    def related_links(self, request: HttpRequest, obj: Product) -> list[dict[str, Any]]:
         counted = Product.objects.filter(pk=obj.pk).annotate(
             number=CappedCount(CategoryAssignment.objects.filter(tenant=obj.tenant_id, product=obj.pk))
         )

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -25,7 +26,7 @@ def is_admin(request: HttpRequest) -> bool:
 
 
 def error_page(
-    title: str, message: str, status: HTTPStatus, headers: dict[str, str] | None = None
+    title: str, message: str | Promise, status: HTTPStatus, headers: dict[str, str] | None = None
 ) -> HttpResponse:
     context = {
         "site_header": admin.site.site_header,

@@ -17,6 +17,7 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -90,9 +91,9 @@ class TenantAdmin(DatabaseDeletion):
     """Fields that map language to text, with the longest text; beyond 500 characters in a text area."""
     error_fields: Mapping[str, str] = {}
     """Form fields of the names that domain errors give."""
-    explanation = ""
+    explanation: str | Promise = ""
     """What the rows are, for the index page and the top of the list."""
-    empty_state = ""
+    empty_state: str | Promise = ""
     """What to do when there are no rows yet."""
     linked_lookups: tuple[str, ...] = ()
     """Parameters of links to the list that no filter in `list_filter` reads."""
@@ -356,7 +357,7 @@ class TenantAdmin(DatabaseDeletion):
             request.refusal = refusal  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def related_links(self, request: HttpRequest, obj: Any) -> list[dict[str, str]]:
+    def related_links(self, request: HttpRequest, obj: Any) -> list[dict[str, Any]]:
         """Return links to pages about the row: `url`, `text`, and perhaps a `note`.
 
         These are the lists that can be filtered by it.

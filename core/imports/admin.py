@@ -46,7 +46,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
         (_("Run"), {"fields": ("started_by", "host", "started_at", "finished_at", "undone_at")}),
     )
 
-    def related_links(self, request: HttpRequest, obj: ImportRun) -> list[dict[str, str]]:
+    def related_links(self, request: HttpRequest, obj: ImportRun) -> list[dict[str, Any]]:
         shown = gettext("the first of {number:,}") if obj.refused else gettext("none")
         rejects = reverse("admin:imports_importreject_changelist")
         return [

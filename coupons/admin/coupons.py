@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
@@ -184,7 +185,8 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     @admin.display(description=_("State"))
     def state(self, coupon: Coupon) -> SafeString:
         if coupon.is_deleted:
-            text, style, reasons = gettext("Deleted"), "off", ""
+            text: str | Promise = gettext("Deleted")
+            style, reasons = "off", ""
         else:
             found: CouponState = coupon.state  # type: ignore[attr-defined]  # see get_changelist_instance
             text, style = STATES[found.status]
@@ -236,7 +238,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     # --- the page of one coupon ---
 
-    def related_links(self, request: HttpRequest, obj: Coupon) -> list[dict[str, str]]:
+    def related_links(self, request: HttpRequest, obj: Coupon) -> list[dict[str, Any]]:
         return [
             {"url": redemptions_page(obj), "text": _("Redemptions"), "note": f"{obj.redemption_count:,}"},
             {

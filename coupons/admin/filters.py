@@ -17,7 +17,7 @@ class StateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
             ("valid", _("Can be redeemed")),
             ("waiting", _("Starts later")),
@@ -55,7 +55,7 @@ class ReservationStateFilter(admin.SimpleListFilter):
     title = "state"
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
             ("live", "Counts"),
             ("over", "Over"),
@@ -83,7 +83,7 @@ class RestrictionFilter(admin.SimpleListFilter):
     title = _("restriction")
     parameter_name = "restriction"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
             ("segments", _("Segments")),
             ("categories", _("Categories")),

@@ -109,7 +109,7 @@ class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
         page = assignments_page("itemassignment", segment)
         return format_html('<a href="{}">{}</a>', page, shown_count(segment.item_count))
 
-    def related_links(self, request: HttpRequest, obj: Segment) -> list[dict[str, str]]:
+    def related_links(self, request: HttpRequest, obj: Segment) -> list[dict[str, Any]]:
         counted = self.annotated(Segment.objects.filter(pk=obj.pk)).get()
         links = [
             {

@@ -91,7 +91,7 @@ class ApiClientAdmin(TenantAdmin):
             return super().response_add(request, obj, post_url_continue)
         return self._show_secret(request, obj, secret)
 
-    def related_links(self, request: HttpRequest, obj: ApiClient) -> list[dict[str, str]]:
+    def related_links(self, request: HttpRequest, obj: ApiClient) -> list[dict[str, Any]]:
         links = super().related_links(request, obj)
         if self.has_change_permission(request, obj):
             links += [

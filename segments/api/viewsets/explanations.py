@@ -55,6 +55,7 @@ class ExplanationViewSet(SegmentServiceViewSet):
         customer_number = parameters.text(query, "customerId")
         if not customer_number:
             raise InvalidInput("customerId is missing; name the customer's number.", field="customerId")
+        _, at = self.previewed()
         question = Question(
             Shopper(
                 self.caller.tenant.id,
@@ -64,7 +65,7 @@ class ExplanationViewSet(SegmentServiceViewSet):
             kind,
             external_id,
             parameters.text(query, "siteCode"),
-            self.previewed_instant(),
+            at,
             self.languages(),
         )
         return body_response(explain(question))
