@@ -6,6 +6,11 @@ import unicodedata
 FREE_FIELD = "mixins"  # clients keep there what they like, and read it back unchanged
 
 
+def counted_rows(number: int) -> str:
+    """Return so many rows as people write it."""
+    return f"{number:,} {'row' if number == 1 else 'rows'}"
+
+
 def normalized(text: str) -> str:
     """Return the text in NFC, so that one written with combining marks equals one written without."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)

@@ -28,6 +28,7 @@ from core.imports.runner import Report, run_import
 from core.imports.runs import ImportOrder, NothingToResume
 from core.tenancy.callers import TenantRecord
 from core.tenancy.models import Tenant
+from core.text import counted_rows
 from core.timestamps import format_time
 from core.unavailability import failure_in_words, is_failure_of_server
 
@@ -335,7 +336,7 @@ class ImportCommand(BaseCommand):
         counts = [f"{getattr(total, name):,} {verb}{name}" for name in SAID_BY_NAME if getattr(total, name)]
         rate = total.rows / seconds if seconds else 0
         self.stdout.write(
-            f"{total.rows:,} rows: {', '.join(counts) or 'nothing to do'}"
+            f"{counted_rows(total.rows)}: {', '.join(counts) or 'nothing to do'}"
             f" ({seconds:.1f} s, {rate:,.0f} rows a second)."
         )
         for code, count in sorted(total.reasons.items()):
@@ -491,6 +492,6 @@ class ImportProgress:
             done = min(100, 100 * self.file.position // max(self.file.size, 1))
             rate = self.rows / (monotonic() - self.started)
             sys.stderr.write(
-                f"line {line:,}: {total.rows:,} rows, {total.refused:,} refused, {done}% read,"
+                f"line {line:,}: {counted_rows(total.rows)}, {total.refused:,} refused, {done}% read,"
                 f" {rate:,.0f} rows a second\n"
             )

@@ -117,7 +117,7 @@ def test_the_command_tells_counts_refused_rows_and_logins():
     assert out.getvalue() == (
         "segment products        116,204 rows, 103,995 created, 12,193 repeated, 16 refused\n"
         "refused: coupons.parquet, row 7903: There is no product 5. (unknown_product)\n"
-        "The demo shop is loaded into the tenant demo in 12.3 s. 1 rows of the source were refused.\n"
+        "The demo shop is loaded into the tenant demo in 12.3 s. 1 row of the source was refused.\n"
         "Admin: admin/admin, merchandiser/merchandiser."
         " API: demo-backend with the secret demo-backend-secret, demo-storefront.\n"
         "Customers: household-1@example.com and so on, password demo.\n"

@@ -131,9 +131,9 @@ def test_the_words_say_which_rows_were_left(shop, upsert, run, write):
     answer = run("undo_import", first.pk)
     assert answer.status == 1
     assert answer.text.splitlines() == [
-        f"Import {first.pk} is undone: 1 rows that it created are deleted, 0 are as they were before,"
+        f"Import {first.pk} is undone: 1 row that it created is deleted, 0 are as they were before,"
         " 0 that it removed are back.",
-        "1 rows could not be put back:",
+        "1 row could not be put back:",
         "  segment-customer S1: C1: it was changed since",
     ]
 

@@ -16,6 +16,7 @@ from config.demo.source import DemoDataMissing
 from core.imports.merge import Tally
 from core.imports.progress import RowProgress
 from core.tenancy.models import Tenant
+from core.text import counted_rows
 
 WELL_KNOWN = (
     "The demo shop has logins that everybody knows, admin/admin among them. Set DEBUG=1 on your own machine, "
@@ -79,7 +80,8 @@ class Command(BaseCommand):
         names = Names(tenant)
         self.stdout.write(
             f"The demo shop is loaded into the tenant {tenant} in {seconds:.1f} s."
-            f" {len(load.refused)} rows of the source were refused.\n"
+            f" {counted_rows(len(load.refused))} of the source"
+            f" {'was' if len(load.refused) == 1 else 'were'} refused.\n"
             f"Admin: admin/admin, {names.merchandiser}/{names.merchandiser}."
             f" API: {names.backend} with the secret {names.backend_secret}, {names.storefront}.\n"
             f"Customers: household-1@example.com and so on, password {CUSTOMER_PASSWORD}."

@@ -11,6 +11,7 @@ from core.imports.commands import ALL_APPLIED, NOTHING_DONE, SOME_REFUSED
 from core.imports.models import ImportRun
 from core.imports.undo import undo_import
 from core.journal.undo.changes import Undone
+from core.text import counted_rows
 from core.unavailability import failure_in_words
 
 ROWS_IN_WORDS = 100
@@ -85,15 +86,16 @@ def in_json(run: int, undone: Undone) -> str:
 def in_words(run: int, undone: Undone) -> str:
     deleted, restored, made_again = counts(undone)
     lines = [
-        f"Import {run} is undone: {deleted:,} rows that it created are deleted,"
+        f"Import {run} is undone: {counted_rows(deleted)} that it created"
+        f" {'is' if deleted == 1 else 'are'} deleted,"
         f" {restored:,} are as they were before, {made_again:,} that it removed are back."
     ]
     if undone.total_left:
-        lines.append(f"{undone.total_left:,} rows could not be put back:")
+        lines.append(f"{counted_rows(undone.total_left)} could not be put back:")
         named = [
             (f"{entry['object']['type']} {entry['object']['id']}{name and f': {name}'}", entry["reason"])
             for entry in undone.left_alone
-            for name in entry.get("members", [""]) or [f"{entry['count']:,} rows"]
+            for name in entry.get("members", [""]) or [counted_rows(entry["count"])]
         ]
         lines += [f"  {row}: {reason}" for row, reason in named[:ROWS_IN_WORDS]]
         if undone.total_left > min(len(named), ROWS_IN_WORDS):
