@@ -11,6 +11,7 @@ from catalog.models import Category
 from catalog.tree import locked_tree
 from core.journal.undo.changes import ChangeRow, changes_where, chosen
 from core.journal.undo.documents import former_document
+from core.journal.undo.followers import neighbours_of_statement
 from core.journal.undo.rules import UndoRule, Written, register_undo
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
@@ -97,7 +98,10 @@ def companions_of(change: ChangeRow) -> list[ChangeRow]:
             key=param(change.key, "bigint"),
             id=param(change.id),
         )
-        return [*changes_where(below), *changes_where(lifted)]
+        [(former, _)] = fetch_rows(neighbours_of_statement(change))
+        found = changes_where(lifted)
+        at = next((one.at for one in found if one.id == former), None)  # of the statement right before
+        return [*changes_where(below), *(one for one in found if one.at == at)]
     if change.kind == "updated":
         raised = sql(
             "{same} AND change.kind = 'updated' AND change.id < {id} AND change.id > coalesce(("
