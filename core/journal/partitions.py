@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 
 MONTHS_AHEAD = 3
+LOCK_TIMEOUT = "2s"  # who reads the journal holds the default partition, and all who come later would wait
 PARTITIONS = """
 SELECT child.relname FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid
 WHERE inhparent = 'journal_change'::regclass ORDER BY 1
@@ -27,7 +28,8 @@ def months_from(at: datetime, count: int) -> list[datetime]:
 def make_partitions(at: datetime, *, months_ahead: int = MONTHS_AHEAD) -> list[str]:
     """Make the partitions of this month and the next ones that are missing; return their names.
 
-    Each is made and filled by itself and then attached, which blocks no writer.
+    Each is made and filled by itself and then attached, which blocks no writer. Raises OperationalError when
+    the lock of the default partition is not free soon enough; a later run makes what is missing.
     """
     months = months_from(at, months_ahead + 2)
     made = []
@@ -35,6 +37,7 @@ def make_partitions(at: datetime, *, months_ahead: int = MONTHS_AHEAD) -> list[s
         name = NAME.format(start)
         with transaction.atomic(), connection.cursor() as cursor:
             if name not in partitions(cursor):
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
                 _make_partition(cursor, name, start, end)
                 made.append(name)
     return made

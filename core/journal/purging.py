@@ -5,11 +5,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from core.journal.models import Beginning
-from core.journal.partitions import DEFAULT, NAME, months_from, partitions
-
-LOCK_TIMEOUT = (
-    "2s"  # a partition is dropped under a lock that all readers and writers of the journal wait for
-)
+from core.journal.partitions import DEFAULT, LOCK_TIMEOUT, NAME, months_from, partitions
 
 
 def purge(before: datetime) -> list[str]:

@@ -5,7 +5,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 
 from core.journal.models import Beginning, Change
 from core.journal.partitions import DEFAULT, make_partitions, months_from, partitions
@@ -54,6 +54,21 @@ def test_a_change_without_a_month_is_kept_and_moves_when_the_month_is_made():
     assert table_of(tenant) == [DEFAULT]
     make_partitions(OLD)
     assert table_of(tenant) == ["journal_change_2021_02"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_making_a_month_does_not_wait_for_long_readers(monkeypatch):
+    monkeypatch.setattr("core.journal.partitions.LOCK_TIMEOUT", "20ms")
+    reader = connection.copy()
+    try:
+        with reader.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT count(*) FROM journal_change")
+            with pytest.raises(OperationalError, match="lock timeout"):
+                make_partitions(OLD)
+            cursor.execute("ROLLBACK")
+    finally:
+        reader.close()
 
 
 def test_months_that_are_too_old_are_dropped(now):
