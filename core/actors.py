@@ -103,6 +103,14 @@ def with_source(source_type: str, source_id: str = "") -> Iterator[None]:
         yield
 
 
+@contextmanager
+def acting_as_customer(number: str) -> Iterator[None]:
+    """Let a customer act, meanwhile, who has proved to be one otherwise than by an access token."""
+    actor = current_actor() or Actor(ActorType.CUSTOMER, number)
+    with acting_as(replace(actor, type=ActorType.CUSTOMER, id=number, name="")):
+        yield
+
+
 def operating_system_user() -> str:
     """Return the name of the account that runs this process; its number where it has no name."""
     try:

@@ -14,6 +14,7 @@ from accounts.mail import make_email, send_email
 from accounts.models import Customer
 from accounts.models.customers import canonical_email
 from accounts.operations.customers import check_new_password, set_customer_password
+from core.actors import acting_as_customer
 from core.tenancy.models import Tenant
 
 RESET_SALT = "password reset of a customer"
@@ -109,7 +110,8 @@ def reset_password(*, tenant_id: int, token: str, password: str, address: str, a
     )
     customer = customer_of_token(token, tenant_id=tenant_id, at=at)
     check_new_password(password, customer, field="password")
-    set_customer_password(customer=customer, password=password, is_initial=False, at=at)
+    with acting_as_customer(customer.external_id):
+        set_customer_password(customer=customer, password=password, is_initial=False, at=at)
 
 
 def reset_token(customer: Customer, *, at: datetime) -> str:

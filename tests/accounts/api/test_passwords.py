@@ -9,6 +9,7 @@ from django.urls import reverse
 from accounts.identity.models import LegacyPassword
 from accounts.identity.operations.passwords import reset_token
 from accounts.models import Customer
+from core.journal.models import Change
 from core.tenancy.callers import CallerKind
 from tests.conftest import Api, web_client
 from tests.factories.accounts import ApiClientFactory, CustomerFactory
@@ -156,6 +157,14 @@ def test_token_is_good_until_the_second_it_expires(anonymous_api, customer, toke
     assert anonymous_api.post(CONFIRM, {"token": token, "password": NEW}).status_code == 400
     clock.advance(timedelta(seconds=-1))
     assert anonymous_api.post(CONFIRM, {"token": token, "password": NEW}).status_code == 204
+
+
+def test_a_reset_is_recorded_as_the_act_of_the_customer(anonymous_api, customer, token):
+    anonymous_api.post(CONFIRM, {"token": token, "password": NEW}, headers={"X-Request-Id": "r-7"})
+    [change] = Change.objects.filter(object="customer", kind="updated")
+    assert change.hidden == ["password"]
+    assert (change.actor_type, change.actor_id) == ("customer", customer.external_id)
+    assert (change.source_type, change.source_id) == ("request", "r-7")
 
 
 def test_new_password_of_a_reset_must_pass_the_validators(anonymous_api, customer, token):
