@@ -310,7 +310,8 @@ def effects_of(
         versions={segment_id: segment.version for segment_id, segment in stored.items()},
         members=MemberEffect(
             total=members,
-            losing=losing,
+            # counting them is quicker than finding out what else they have
+            losing=losing if losing.exact else members_of(tenant_id, difference.losing, moment),
             keeping_another=Count(value=losing.value - losing_all.value, exact=losing.exact),
             losing_all=losing_all,
             gaining=members_of(tenant_id, difference.gaining, moment),
@@ -417,9 +418,11 @@ def members_of(tenant_id: int, keys: Sequence[int], at: datetime) -> Count:
         return Count(value=0)
     [count] = counted(
         lambda limit: sql(
-            "SELECT count(DISTINCT customer_id) FROM (SELECT membership.customer_id"
+            # a group for each customer is hashed; count(DISTINCT) would sort them
+            "SELECT count(*) FROM (SELECT FROM (SELECT membership.customer_id"
             " FROM segments_customerassignment AS membership WHERE membership.tenant_id = {tenant}"
-            " AND membership.segment_id = ANY({keys}) AND {window}{limit}) AS found",
+            " AND membership.segment_id = ANY({keys}) AND {window}{limit}) AS found"
+            " GROUP BY found.customer_id) AS customers",
             tenant=param(tenant_id),
             keys=param(list(keys), "bigint[]"),
             window=open_at(at, "membership"),
@@ -457,11 +460,14 @@ def loss_statement(difference: Difference, limit: Sql) -> Sql:
         "), kept AS MATERIALIZED ("
         " SELECT member.customer_id, member.legal_entity_id, member.site_id,"
         " array_agg(DISTINCT counting.id ORDER BY counting.id) AS keys"
-        " FROM member JOIN segments_customerassignment AS membership ON membership.tenant_id = {tenant}"
+        # laterally, so that few members do not cost a scan of all memberships
+        " FROM member CROSS JOIN LATERAL (SELECT membership.segment_id"
+        " FROM segments_customerassignment AS membership WHERE membership.tenant_id = {tenant}"
         " AND membership.customer_id = member.customer_id"
         " AND (membership.legal_entity_id IS NULL OR membership.legal_entity_id = member.legal_entity_id)"
+        " AND {is_member} OFFSET 0) AS membership"
         " JOIN counting ON counting.id = membership.segment_id AND counting.site_id = member.site_id"
-        " WHERE {is_member} GROUP BY 1, 2, 3"
+        " GROUP BY 1, 2, 3"
         "), context AS MATERIALIZED ("
         " SELECT member.customer_id, member.site_id, coalesce(kept.keys, '{{}}') AS keys FROM member"
         " LEFT JOIN kept ON kept.customer_id = member.customer_id AND kept.site_id = member.site_id"
