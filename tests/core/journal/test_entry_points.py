@@ -4,7 +4,7 @@ from io import StringIO
 
 import pytest
 from django.contrib import admin
-from django.core.management import call_command
+from django.core.management import call_command, get_commands
 from django.db import transaction
 from django.urls import NoReverseMatch, reverse
 
@@ -14,11 +14,13 @@ from core.actors import operating_system_user
 from core.imports.models import ImportRun
 from core.journal.models import Change
 from segments.models import CustomerAssignment
-from tests.factories.accounts import CustomerFactory
+from tests.factories.accounts import CustomerFactory, TenantFactory
 from tests.factories.segments import SegmentFactory
 from tests.factories.shops import MINE, Shop
 
 pytestmark = pytest.mark.django_db
+OWN_PACKAGES = ("accounts", "catalog", "config", "core", "coupons", "segments")
+OWN_COMMANDS = sorted(name for name, app in get_commands().items() if app.split(".")[0] in OWN_PACKAGES)
 
 
 @pytest.fixture
@@ -99,6 +101,15 @@ def test_a_client_is_made_by_its_command(command_line, tenant):
     command_line("create_api_client", "acme", "--all-scopes")
     assert {actor[:2] for actor in actors_since(last)} == {("command", "create_api_client")}
     assert ApiClient.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", OWN_COMMANDS)
+def test_every_command_acts_under_its_name_before_it_begins(monkeypatch, name):
+    monkeypatch.setattr("core.actors._process_actor", [])
+    CommandLine(["manage.py", name]).fetch_command(name)
+    last = last_change()
+    TenantFactory(name="made")
+    assert actors_since(last) == {("command", name, operating_system_user(), "")}
 
 
 def test_an_import_names_its_run(command_line, tenant, site, tmp_path):
