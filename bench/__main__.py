@@ -44,6 +44,11 @@ def measure_imports(*, save: bool) -> int:
     return subprocess.run(words, check=False).returncode
 
 
+def measure_journal() -> int:
+    """Measure what the journal's triggers cost, in a database and a process of their own."""
+    return subprocess.run([sys.executable, "-m", "bench.journal"], check=False).returncode
+
+
 if __name__ == "__main__":
     options = arguments()
     if options.only and all(text.lower() in IMPORTS for text in options.only):
@@ -52,5 +57,5 @@ if __name__ == "__main__":
     django.setup()
     status = import_module("bench.running").run_benchmark(options)  # only now are there models
     if not (options.only or options.list or options.drop):
-        status = max(status, measure_imports(save=options.save))
+        status = max(status, measure_imports(save=options.save), measure_journal())
     sys.exit(status)

@@ -1,124 +1,253 @@
-"""What the journal's triggers cost: each write alternates with and without them, and is rolled back.
+"""What the journal's triggers cost callers: requests and imports alternate with and without them in one run.
 
-    DEBUG=1 python -m bench.journal [rounds]
-
-Needs an empty, migrated database, where it leaves the tenant `journalbench` behind. The statements are those
-that operations send, without HTTP and Python around them: so the ratios are upper bounds of what callers see.
+`python -m bench.journal [--rows N]`. Exit status 1 when a target is missed. The requests run in this process,
+on an empty database of their own. Compared is the time on the processor of this process and of its
+connection's backend, as Linux counts it: others on the machine do not change that much.
 """
 
+import argparse
 import os
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import StringIO
+from itertools import count
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ.update(DJANGO_SETTINGS_MODULE="bench.settings", BENCH_SCALE="journal")
 django.setup()
 
-from django.db import connection, transaction  # noqa: E402 -- needs the settings
+from django.core.management import call_command  # noqa: E402 -- needs the settings
+from django.db import connection  # noqa: E402
+from django.test import Client  # noqa: E402
 
+from accounts.identity.models import ApiClient  # noqa: E402
+from accounts.identity.scopes import SERVICE_SCOPES  # noqa: E402
+from accounts.identity.tokens import issue_access_token  # noqa: E402
+from accounts.models import Customer, Site  # noqa: E402
+from bench.dataset.building import create_database, drop_database  # noqa: E402
+from core.tenancy.callers import CallerKind  # noqa: E402
+from core.tenancy.models import Tenant  # noqa: E402
+
+TENANT = "bench"
+BATCH, BATCHES = 200, 20
+CUSTOMERS = BATCH * BATCHES
+ROUNDS = 12  # of two halves each
+REQUESTS = 30  # in a half
+WARM_UP = 6  # a statement on a changed table is planned anew, five times before its plan is kept
+IMPORTS = 3
+SEGMENTS = 100
 TABLES = (
-    "segments_customerassignment",
     "accounts_customer",
+    "catalog_category",
     "coupons_coupon",
     "coupons_redemption",
-    "catalog_category",
+    "segments_customerassignment",
+    "segments_segment",
 )
-SETUP = """
-INSERT INTO tenancy_tenant (name, title, default_language, languages, currency, is_active)
-VALUES ('journalbench', '', 'en', '{en}', 'EUR', true);
-INSERT INTO accounts_site (tenant_id, code, name, version, created_at, modified_at, mixins, mixin_schemas,
-    is_active, is_default, default_language, languages, currency, available_currencies, ship_to_countries,
-    home_base, tax_determination_based_on, settings)
-SELECT id, 'main', 'Main', 1, now(), now(), '{}', '{}', true, true, 'en', '{en}', 'EUR', '{}', '{}', '{}',
-    'BILLING_ADDRESS', '{}' FROM tenancy_tenant WHERE name = 'journalbench';
-INSERT INTO segments_segment (tenant_id, external_id, site_id, name, description, status, version,
-    created_at, modified_at, mixin_schemas)
-SELECT tenant_id, segment.name, id, '{}', '{}', 'ACTIVE', 1, now(), now(), '{}'
-FROM accounts_site CROSS JOIN (VALUES ('empty'), ('full')) AS segment (name) WHERE tenant_id = TENANT;
-INSERT INTO accounts_customer (tenant_id, external_id, version, created_at, modified_at, mixins,
-    mixin_schemas, password, title, first_name, middle_name, last_name, contact_phone, company,
-    company_registration_id,
-    preferred_language, preferred_currency, preferred_site, type, photo_url, is_active, is_on_hold)
-SELECT TENANT, 'C' || number, 1, now(), now(), '{}', '{}', '', '', 'Ann', '', 'B', '', '', '', '', '', '',
-    'CUSTOMER', '', true, false FROM generate_series(1, 20000) AS number;
-INSERT INTO segments_customerassignment (tenant_id, segment_id, customer_id, version, created_at,
-    modified_at, mixin_schemas, assignment_type)
-SELECT tenant_id, (SELECT id FROM segments_segment WHERE tenant_id = TENANT AND external_id = 'full'), id,
-    1, now(), now(), '{}', 'MANUAL' FROM accounts_customer WHERE tenant_id = TENANT;
-INSERT INTO coupons_coupon (tenant_id, code, name, description, discount_type, discount_percentage,
-    discount_calculation_type, allows_anonymous, is_category_restricted, is_segment_restricted, valid_for,
-    issued_to, is_referral, is_deleted, redemption_count, version, created_at, modified_at, mixins,
-    mixin_schemas)
-SELECT TENANT, 'SALE', 'Sale', '', 'PERCENT', 5, 'SUBTOTAL', false, false, false, '{}', '', false, false, 0,
-    0, now(), now(), '{}', '{}';
-ANALYZE accounts_customer; ANALYZE segments_customerassignment;
-"""
-INSERT_MEMBERS = """
-INSERT INTO segments_customerassignment (tenant_id, segment_id, customer_id, version, created_at,
-    modified_at, mixin_schemas, assignment_type)
-SELECT tenant_id, (SELECT id FROM segments_segment WHERE tenant_id = TENANT AND external_id = 'empty'), id,
-    1, now(), now(), '{}', 'MANUAL' FROM accounts_customer WHERE tenant_id = TENANT
-ORDER BY accounts_customer.id LIMIT COUNT
-"""
-UPDATE_MEMBERS = """
-UPDATE segments_customerassignment SET version = version + 1, modified_at = now() WHERE tenant_id = TENANT
-AND customer_id IN (SELECT id FROM accounts_customer WHERE tenant_id = TENANT ORDER BY id LIMIT 200)
-"""
-PATCH_CUSTOMER = """
-UPDATE accounts_customer SET version = version + 1, modified_at = now(), first_name = 'Eve'
-WHERE tenant_id = TENANT AND external_id = 'C77'
-"""
-REDEEM = """
-WITH counted AS (
-    UPDATE coupons_coupon SET redemption_count = redemption_count + 1 WHERE tenant_id = TENANT RETURNING id
-) INSERT INTO coupons_redemption (tenant_id, external_id, coupon_id, customer_number, legal_entity_id,
-    order_code, idempotency_key, order_total_amount, order_total_currency, discount_amount, discount_currency,
-    redeemed_at)
-SELECT TENANT, 'R1', id, 'C77', '', '', '', 90, 'EUR', 1, 'EUR', now() FROM counted
-"""
-CASES = {
-    "create 200 members": INSERT_MEMBERS.replace("COUNT", "200"),
-    "create 20,000 members": INSERT_MEMBERS.replace("COUNT", "20000"),
-    "update 200 members": UPDATE_MEMBERS,
-    "redeem a coupon": REDEEM,
-    "patch a customer": PATCH_CUSTOMER,
-}
+FEW_ROWS, ONE_ROW = 1.15, 1.05
+numbers = count(1)
 
 
-def seconds(statement: str, *, with_triggers: bool) -> float:
-    """Return how long a statement takes, in a transaction that is rolled back."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        if not with_triggers:
-            for table in TABLES:
-                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-        began = time.perf_counter()
-        cursor.execute(statement)
-        taken = time.perf_counter() - began
-        transaction.set_rollback(True)
-    return taken
+@dataclass(frozen=True)
+class Case:
+    """A write. `prepare` runs before each half and is not measured."""
+
+    name: str
+    most: float
+    run: Callable[[int], object]
+    prepare: Callable[[], object] = lambda: None
+    rounds: int = ROUNDS
+    repeats: int = REQUESTS
+    warm_up: int = WARM_UP
 
 
-def main(rounds: int) -> None:
-    with transaction.atomic(), connection.cursor() as cursor:
-        first, rest = SETUP.split(";", 1)
-        cursor.execute(first)
-        cursor.execute("SELECT id::text FROM tenancy_tenant WHERE name = 'journalbench'")
-        [(tenant,)] = cursor.fetchall()
-        cursor.execute(rest.replace("TENANT", tenant))
-    for name, statement in CASES.items():
-        text = statement.replace("TENANT", tenant)
-        taken: dict[bool, list[float]] = {True: [], False: []}
-        for number in range(rounds):
-            for with_triggers in (number % 2 == 0, number % 2 == 1):
-                taken[with_triggers].append(seconds(text, with_triggers=with_triggers))
-        sys.stdout.write(
-            f"{name}: {1e3 * median(taken[True]):.2f} ms with, {1e3 * median(taken[False]):.2f} ms without,"
-            f" ratio of medians {median(taken[True]) / median(taken[False]):.2f},"
-            f" of minima {min(taken[True]) / min(taken[False]):.2f}\n"
+class Api:
+    """Sends requests with a token of all scopes, in this process."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        client = ApiClient.objects.create(tenant=tenant, client_id="bench", name="Bench", scopes=[])
+        token = issue_access_token(
+            tenant=tenant,
+            kind=CallerKind.SERVICE,
+            client_id=client.client_id,
+            scopes=SERVICE_SCOPES,
+            at=datetime.now(UTC),
+            lifetime=86_400,
         )
+        self.client = Client(HTTP_AUTHORIZATION=f"Bearer {token}", HTTP_HOST="127.0.0.1")
+
+    def send(self, method: str, path: str, body: Any) -> None:
+        answer = getattr(self.client, method)(path, data=body, content_type="application/json")
+        if answer.status_code >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.content[:500]!r}")
+
+
+def on_processor() -> float:
+    """Return the seconds that this process and its backend had a processor."""
+    pid = connection.connection.info.backend_pid
+    nanoseconds = int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+    return time.process_time() + nanoseconds / 1e9
+
+
+@contextmanager
+def triggers(*, on: bool) -> Iterator[None]:
+    """Switch the triggers of the journal on or off; those of foreign keys stay."""
+    with connection.cursor() as cursor:
+        for table in TABLES:
+            cursor.execute(f"ALTER TABLE {table} {'ENABLE' if on else 'DISABLE'} TRIGGER USER")
+    yield
+
+
+def seconds(case: Case, *, on: bool) -> float:
+    """Return what one run of the case takes in one half of a round."""
+    case.prepare()
+    with triggers(on=on):
+        for _ in range(case.warm_up):
+            case.run(next(numbers))
+        began = on_processor()
+        for _ in range(case.repeats):
+            case.run(next(numbers))
+        return (on_processor() - began) / case.repeats
+
+
+def measure(case: Case) -> tuple[float, float, float]:
+    """Return the milliseconds without and with triggers, medians of all rounds, and their ratio."""
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(case.rounds):
+        for on in (number % 2 == 0, number % 2 == 1):
+            taken[on].append(seconds(case, on=on))
+    bare, recorded = median(taken[False]), median(taken[True])
+    return 1e3 * bare, 1e3 * recorded, recorded / bare
+
+
+def make_shop() -> Tenant:
+    tenant = Tenant.objects.create(name=TENANT)
+    Site.objects.create(tenant=tenant, code="main", name="Main")
+    return tenant
+
+
+def make_customers(tenant: Tenant, number: int) -> None:
+    present = Customer.objects.count()
+    for start in range(present, number, 1_000):
+        Customer.objects.bulk_create(
+            Customer(tenant=tenant, external_id=f"customer-{number}", email=f"c{number}@example.com")
+            for number in range(start, min(start + 1_000, number))
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE accounts_customer, segments_customerassignment, segments_segment")
+
+
+def remove_members() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE segments_customerassignment")
+
+
+def requests(api: Api) -> list[Case]:
+    members = f"/customer-segment/{TENANT}/segments/segment-0/customers/bulk"
+    body = {"name": {"en": "S"}, "siteCode": "main", "status": "ACTIVE"}
+    for number in range(SEGMENTS):
+        api.send("put", f"/customer-segment/{TENANT}/segments/segment-{number}", body)
+    for name in ("top", "left", "right", "moved"):
+        parent = {"parentId": "top"} if name != "top" else {}
+        body = {"localizedName": {"en": name}, "published": True, **parent}
+        api.send("put", f"/category/{TENANT}/categories/{name}", body)
+    coupon = {"code": "SALE", "name": "Sale", "discountType": "PERCENT", "discountPercentage": 5}
+    api.send("post", f"/coupon/{TENANT}/coupons", coupon)
+
+    def batch(run: int, *, mixins: Any = None) -> None:
+        first = run % BATCHES * BATCH
+        rows = [{"customerId": f"customer-{number}"} for number in range(first, first + BATCH)]
+        api.send("put", members, [{**row, "mixins": mixins} for row in rows] if mixins else rows)
+
+    def fill() -> None:
+        for run in range(BATCHES):
+            batch(run)
+
+    def redeem(run: int) -> None:
+        money = {
+            "orderTotal": {"amount": 90, "currency": "EUR"},
+            "discount": {"amount": 1, "currency": "EUR"},
+        }
+        redemption = {"customerNumber": f"customer-{run % CUSTOMERS}", **money}
+        api.send("post", f"/coupon/{TENANT}/coupons/SALE/redemptions", redemption)
+
+    def move(run: int) -> None:
+        parent = {"parentId": ("left", "right")[run % 2]}
+        api.send("patch", f"/category/{TENANT}/categories/moved", parent)
+
+    def patch(run: int) -> None:
+        api.send(
+            "patch", f"/customer/{TENANT}/customers/customer-{run % CUSTOMERS}", {"firstName": f"N{run}"}
+        )
+
+    # after the warm-up, so many batches are new
+    added = Case("add 200 customers", FEW_ROWS, batch, remove_members, repeats=BATCHES - WARM_UP)
+    return [
+        added,
+        Case("update 200 customers", FEW_ROWS, lambda run: batch(run, mixins={"run": run}), fill),
+        Case("move a category", ONE_ROW, move),
+        Case("patch a customer", ONE_ROW, patch),
+        Case("redeem a coupon", ONE_ROW, redeem),
+    ]
+
+
+def importing(path: Path, rows: int) -> Case:
+    """The import of a file of so many members, in no order."""
+    query = (
+        f"COPY (SELECT 'segment-' || number % {SEGMENTS}, 'customer-' || number / {SEGMENTS}"
+        f" FROM generate_series(0, {rows - 1}) AS number ORDER BY md5(number::text)) TO STDOUT (FORMAT csv)"
+    )
+    with path.open("wb") as file, connection.cursor() as cursor, cursor.copy(query) as parts:
+        file.write(b"segmentId,customerId\n")
+        for part in parts:
+            file.write(part)
+
+    def run(number: int) -> None:
+        remove_members()
+        output = StringIO()
+        call_command("upsert_segment_customers", str(path), "--tenant", TENANT, stdout=output, stderr=output)
+
+    return Case(f"import {rows:,} customers", FEW_ROWS, run, rounds=IMPORTS, repeats=1, warm_up=0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.journal", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the imported file (1000000)")
+    parser.add_argument("--only", metavar="TEXT", default="", help="cases whose name holds TEXT")
+    options = parser.parse_args()
+    create_database()
+    missed = False
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+        tenant = make_shop()
+        make_customers(tenant, CUSTOMERS)
+        with tempfile.TemporaryDirectory() as folder:
+            cases = requests(Api(tenant))
+            for case in [*cases, None]:
+                if case is None:
+                    make_customers(tenant, options.rows // SEGMENTS + 1)
+                    case = importing(Path(folder) / "members.csv", options.rows)
+                if options.only not in case.name:
+                    continue
+                bare, recorded, ratio = measure(case)
+                verdict = "" if ratio <= case.most else "  missed"
+                missed = missed or bool(verdict)
+                figures = f"{bare:>10.2f} ms{recorded:>10.2f} ms{ratio:>7.3f}"
+                sys.stdout.write(f"{case.name:<28}{figures}   at most {case.most}{verdict}\n")
+                sys.stdout.flush()
+    finally:
+        drop_database()
+    return int(missed)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 40)
+    sys.exit(main())
