@@ -63,7 +63,9 @@ def _names_of_page(request: HttpRequest) -> str:
     """Return what the page lists or shows; empty for pages of no model."""
     page = getattr(request.resolver_match, "url_name", None) or ""
     for model in admin.site._registry:
-        if page.startswith(f"{model._meta.app_label}_{model._meta.model_name}_"):
+        name = model._meta.model_name
+        # Django names the page of passwords of staff after its own model of users.
+        if page.startswith((f"{model._meta.app_label}_{name}_", f"auth_{name}_")):
             return str(model._meta.verbose_name_plural)
     return ""
 
