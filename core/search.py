@@ -49,9 +49,16 @@ def matching(queryset: QuerySet[Row], term: str, fields: tuple[SearchedField, ..
 
 
 def in_order(
-    queryset: QuerySet[Row], term: str, fields: tuple[SearchedField, ...], *, exact_first: bool = True
+    queryset: QuerySet[Row],
+    term: str,
+    fields: tuple[SearchedField, ...],
+    *,
+    exact_first: bool = True,
+    named: QuerySet[Row] | None = None,
 ) -> QuerySet[Row]:
     """Order what was found; the newest rows that have the words of the term as they are come first.
+
+    Before them come those of `named`, whose name the term is.
 
     The order never is an index's own: PostgreSQL takes the beginnings of rare words for frequent ones, and
     would walk along that index through the whole table instead of asking the index of words.
@@ -62,9 +69,11 @@ def in_order(
     whole = queryset.filter(matches(search_words(*fields), search_query(term, "")))
     newest_first = whole.order_by(_out_of_index_order([]), "-pk").values_list("pk", flat=True)
     keys = list(newest_first[:MOST_EXACT]) if exact_first else []
-    return queryset.order_by(_out_of_index_order(keys), *queryset.query.order_by)
+    first = list(named.values_list("pk", flat=True)[:MOST_EXACT]) if exact_first and named is not None else []
+    return queryset.order_by(_out_of_index_order(first, keys), *queryset.query.order_by)
 
 
-def _out_of_index_order(keys: list[Any]) -> Case:
-    """Return what puts the keys first, and is computed for each row."""
-    return Case(When(pk__in=keys or [0], then=0), default=1)
+def _out_of_index_order(*groups: list[Any]) -> Case:
+    """Return what puts the keys first, one group after the other, and is computed for each row."""
+    whens = [When(pk__in=keys or [0], then=place) for place, keys in enumerate(groups)]
+    return Case(*whens, default=len(groups))

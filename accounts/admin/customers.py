@@ -4,7 +4,8 @@ from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Lower
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -17,7 +18,7 @@ from accounts.forms.customers import CustomerForm, CustomerPasswordForm
 from accounts.identity.operations.passwords import send_reset_token
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import Customer
-from accounts.models.customers import SEARCHED_FIELDS
+from accounts.models.customers import SEARCHED_FIELDS, canonical_email
 from accounts.operations.customers import change_customer, create_customer, set_customer_password
 from accounts.operations.erasure import erase_customer
 from core.admin import TenantAdmin, adopt
@@ -40,6 +41,7 @@ class CustomerAdmin(TenantAdmin):
     search_fields = ("external_id",)
     search_help_text = _("The beginnings of words of the number, name, company and e-mail, in any order.")
     ordering = ("-id",)
+    sortable_by = ("external_id",)
     actions = ("send_reset_tokens", "erase_selected")
     readonly_fields = ("last_login_at", "version", "created_at", "modified_at")
     fieldsets = (
@@ -58,12 +60,25 @@ class CustomerAdmin(TenantAdmin):
         self, request: HttpRequest, queryset: QuerySet, search_term: str
     ) -> tuple[QuerySet, bool]:
         found = matching(queryset, search_term, SEARCHED_FIELDS)
-        return in_order(found, search_term, SEARCHED_FIELDS, exact_first="o" not in request.GET), False
+        exact_first = "o" not in request.GET
+        return in_order(
+            found,
+            search_term,
+            SEARCHED_FIELDS,
+            exact_first=exact_first,
+            named=self.named(queryset, search_term),
+        ), False
+
+    def named(self, customers: QuerySet, term: str) -> QuerySet:
+        """Return the customers whose number or e-mail the term is; both are unique in a tenant."""
+        wanted = Lower(Value(canonical_email(term)))
+        aliased = customers.alias(lowered_email=Lower("email"))
+        return aliased.filter(Q(external_id=term.strip()) | Q(lowered_email=wanted))
 
     def autocomplete_text(self, obj: Customer) -> str:
         return f"{obj} {obj.email}" if obj.email and obj.email not in str(obj) else str(obj)
 
-    @admin.display(description=_("Name"), ordering="last_name")
+    @admin.display(description=_("Name"))
     def name(self, customer: Customer) -> str:
         return f"{customer.first_name} {customer.last_name}".strip()
 

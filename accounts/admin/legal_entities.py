@@ -97,6 +97,7 @@ class ContactAssignmentAdmin(TenantAdmin):
     explanation = _("Which customers may act for which companies.")
     empty_state = _("Open a company and choose “Add a contact”.")
     error_fields = {"customer.id": "customer", "legalEntity.id": "legal_entity", "id": "external_id"}
+    sortable_by = ()  # the orders that an index serves
     list_display = ("customer", "legal_entity", "type", "is_primary")
     list_select_related = ("customer", "legal_entity")
     list_filter = (

@@ -17,6 +17,7 @@ class CategoryAssignmentAdmin(TenantAdmin):
     form = CategoryAssignmentForm
     explanation = _("Which products are in which category.")
     empty_state = _("Add one, or let another system assign products through the API.")
+    sortable_by = ()  # the orders that an index serves
     list_display = ("product", "category", "created_at")
     list_select_related = ("product", "category")
     list_filter = (("category", AutocompleteFilter), ("product", AutocompleteFilter))

@@ -30,6 +30,7 @@ class ProductAdmin(NamedAdmin):
     empty_state = _("Add one, or let another system write them through the API.")
     localized_fields = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION}
     error_fields = FORM_FIELDS
+    sortable_by = ("code",)  # the orders that an index serves
     list_display = ("__str__", "code", "is_published", "modified_at")
     list_filter = ("is_published",)
     readonly_fields = ("version", "created_at", "modified_at")

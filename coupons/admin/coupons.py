@@ -28,8 +28,8 @@ from coupons.usage import usage_of
 STATES = {
     "VALID": (_("Can be redeemed"), "on"),
     "INACTIVE": (_("Starts later"), "waiting"),
-    "EXPIRED": (_("Over"), "off"),
-    "USED": (_("All uses spent"), "off"),
+    "EXPIRED": (_("Over"), "over"),
+    "USED": (_("All uses spent"), "over"),
 }
 RECORD = ("redemption_count", "version", "created_at", "modified_at")
 
@@ -69,6 +69,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     explanation = _("Codes that give a discount: for which customers and products, how often and how long.")
     empty_state = _("Add one; leave the code empty to have one generated.")
     error_fields = FORM_FIELDS
+    sortable_by = ("title",)  # the orders that an index serves
     list_display = ("title", "state", "discount", "restriction", "window", "uses")
     list_filter = (StateFilter, RestrictionFilter, "discount_type", "is_referral")
     ordering = ("-id",)

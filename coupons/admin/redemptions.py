@@ -23,6 +23,7 @@ class RedemptionAdmin(TenantAdmin):
     explanation = _("Uses of coupons. Delete one to give its use back.")
     empty_state = _("Nobody has redeemed a coupon yet.")
     chooses_tenant = False
+    sortable_by = ()  # the orders that an index serves
     list_display = ("redeemed_at", "coupon_link", "customer_link", "acting_for", "order", "total", "discount")
     list_display_links = ("redeemed_at",)
     list_select_related = ("coupon",)

@@ -40,6 +40,7 @@ class AssignmentAdmin(TenantAdmin):
 
     list_display_links = ("title",)
     ordering = ("-id",)
+    sortable_by = ("added",)  # the orders that an index over (segment, id) or (tenant, id) serves
     error_fields = {
         "customerId": "customer",
         "legalEntityId": "legal_entity",
@@ -76,7 +77,7 @@ class AssignmentAdmin(TenantAdmin):
         page = reverse("admin:segments_segment_change", args=(assignment.segment_id,))
         return format_html('<a href="{}">{}</a>', page, assignment.segment)
 
-    @admin.display(description=_("Valid"), ordering="valid_from")
+    @admin.display(description=_("Valid"))
     def window(self, assignment: Any) -> SafeString:
         return window_text(assignment, assignment.segment.site.time_zone)
 
@@ -120,7 +121,7 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
         found, _ = customers.get_search_results(request, customers.get_queryset(request), search_term)
         return queryset.filter(customer__in=found.order_by().values("pk")), False
 
-    @admin.display(description=_("Customer"), ordering="customer__external_id")
+    @admin.display(description=_("Customer"))
     def title(self, assignment: CustomerAssignment) -> str:
         return str(assignment.customer)
 

@@ -702,3 +702,23 @@ def test_who_may_not_delete_customers_may_not_erase_them(tenant: Tenant) -> None
     browser.post(page("customer_changelist"), values)
     assert Customer.objects.exists()
     assert not Erasure.objects.exists()
+
+
+@pytest.mark.parametrize("term", ["household-77@example.com", "HOUSEHOLD-77@example.com", "77"])
+def test_the_customer_whose_number_or_email_is_searched_comes_first(
+    staff_browser: Client, tenant: Tenant, term: str
+) -> None:
+    wanted = CustomerFactory(tenant=tenant, external_id="77", email="household-77@example.com")
+    for number in ("770", "779", "7-77"):  # newer, and with the words of the search
+        CustomerFactory(tenant=tenant, external_id=number, email=f"77-household-77@{number}.example.com")
+    page = staff_browser.get(reverse("admin:accounts_customer_changelist"), {"q": term})
+    assert page.context["cl"].result_list[0] == wanted
+    query = {
+        "app_label": "segments",
+        "model_name": "customerassignment",
+        "field_name": "customer",
+        "term": term,
+    }
+    found = staff_browser.get(reverse("admin:autocomplete"), query).json()["results"]
+    assert found[0]["id"] == str(wanted.pk)
+    assert "household-77@example.com" in found[0]["text"]

@@ -45,6 +45,7 @@ class SessionAdmin(ReadOnlyAdmin):
     explanation = _(
         "Visits to storefronts, of customers and of people not known yet. Revoking one ends its tokens."
     )
+    sortable_by = ()  # the orders that an index serves
     list_display = (
         "session_id",
         "customer",
@@ -99,6 +100,7 @@ class SessionAdmin(ReadOnlyAdmin):
 @admin.register(RefreshToken)
 class RefreshTokenAdmin(ReadOnlyAdmin):
     explanation = _("When refresh tokens were given out and used. The tokens themselves are not kept.")
+    sortable_by = ()  # the orders that an index serves
     list_display = ("session", "created_at", "expires_at", "used_at")
     list_select_related = ("session",)
     list_filter = (("session", AutocompleteFilter),)
