@@ -72,6 +72,8 @@ def test_a_browser_that_asks_for_german_gets_german(staff_browser: Client, site:
     assert '<html lang="de"' in text
     assert "Ein Teil eines Namens in jeder Sprache" in text
     assert "Part of a name" not in text
+    assert "Zeiten sind in UTC, außer" in text
+    assert all(name in text for name in (">English</button>", ">Deutsch</button>"))
 
 
 def test_the_language_that_a_person_chooses_counts_more(staff_browser: Client) -> None:
