@@ -36,9 +36,10 @@ def page(model: type[models.Model], name: str, *arguments: Any) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=arguments)
 
 
-def shows_nothing_of(response: Any, shop: Shop) -> bool:
+def shows_nothing_of(response: Any, shop: Shop, asked: str = "") -> bool:
+    """Say so; the address that was asked for may be repeated, where the choice of a language leads back."""
     text = b"".join(response.streaming_content) if response.streaming else response.content
-    return shop.mark not in text.decode().lower()
+    return shop.mark not in text.decode().lower().replace(asked.lower() or "\0", "")
 
 
 def relations(model: type[models.Model]) -> list[str]:
@@ -95,7 +96,7 @@ def test_pages_of_a_row_of_another_tenant_are_not_there(
     address = page(model, name, row.pk)
     for response in (client.get(address), client.post(address, {"post": "yes"})):
         assert response.status_code in (302, 403)
-        assert shows_nothing_of(response, theirs)
+        assert shows_nothing_of(response, theirs, address)
     assert model._base_manager.filter(pk=row.pk).exists()
 
 
@@ -158,7 +159,8 @@ def test_a_superuser_without_a_tenant_sees_rows_of_all(mine: Shop, theirs: Shop)
         assert response.status_code == 200, model
         for shop in (mine, theirs):
             row = shop.rows[model]
-            assert page(model, "change", row.pk) in response.content.decode(), model
+            link = page(model, "change", row.pk)
+            assert (row.external_id if model is Change else link) in response.content.decode(), model
 
 
 def test_a_form_refuses_a_row_of_another_tenant(client: Client, mine: Shop, theirs: Shop) -> None:

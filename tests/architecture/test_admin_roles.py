@@ -18,7 +18,7 @@ from tests.factories.accounts import UserFactory
 from tests.factories.shops import Shop
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
-GROUPS = import_module("accounts.migrations.0008_staff_groups")
+GROUPS = import_module("accounts.migrations.0009_staff_groups")
 
 
 @pytest.fixture

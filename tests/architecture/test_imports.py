@@ -16,6 +16,8 @@ CORE_LEVELS = {
     "tenancy": 1,
     "sql": 1,
     "journal": 2,
+    "journal.admin": 4,
+    "journal.undo": 4,
     "background": 4,
     "representation": 2,
     "bodies": 3,
@@ -92,7 +94,8 @@ def breaks_privacy(module: str, target: str) -> bool:
 
 
 def core_level(module: str) -> int:
-    return CORE_LEVELS.get(module.split(".")[1], OTHERS)
+    first, second = (module.split(".")[1:] + [""])[:2]
+    return CORE_LEVELS.get(f"{first}.{second}", CORE_LEVELS.get(first, OTHERS))
 
 
 def test_the_whole_tree_is_read():

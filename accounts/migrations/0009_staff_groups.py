@@ -60,7 +60,7 @@ def make_groups(apps: Any, schema_editor: Any = None) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0007_initial_passwords"),
+        ("accounts", "0008_mixins_sent_empty"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
