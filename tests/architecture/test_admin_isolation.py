@@ -16,6 +16,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
+from core.journal.models import Change
 from tests.factories.accounts import UserFactory
 from tests.factories.shops import THEIRS, Shop
 

@@ -17,7 +17,7 @@ CORE_LEVELS = {
     "sql": 1,
     "journal": 2,
     "journal.admin": 4,
-    "journal.undo": 4,
+    "journal.undo.jobs": 4,
     "background": 4,
     "representation": 2,
     "bodies": 3,
@@ -94,8 +94,9 @@ def breaks_privacy(module: str, target: str) -> bool:
 
 
 def core_level(module: str) -> int:
-    first, second = (module.split(".")[1:] + [""])[:2]
-    return CORE_LEVELS.get(f"{first}.{second}", CORE_LEVELS.get(first, OTHERS))
+    parts = module.split(".")[1:]
+    names = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    return next((CORE_LEVELS[name] for name in names if name in CORE_LEVELS), OTHERS)
 
 
 def test_the_whole_tree_is_read():
