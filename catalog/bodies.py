@@ -71,7 +71,7 @@ def category_languages(
     """
     named = accepted_languages(content_language)
     if unknown := unconfigured_languages(named or (), configured):
-        raise InvalidLanguages("Content-Language", unknown, configured=configured)
+        raise InvalidLanguages("Content-Language", unknown)
     return CategoryLanguages(content_language, default, configured if named is None else named)
 
 
@@ -79,12 +79,8 @@ def refuse_unsupported_languages(
     translations: Mapping[str, str], languages: LanguageContext, *, noun: str, field: str
 ) -> None:
     allowed = languages.allowed if isinstance(languages, CategoryLanguages) else None
-    if allowed is not None and (unknown := unconfigured_languages(translations, allowed)):
-        raise InvalidCategory(
-            f"Category {noun} contains unsupported languages: {', '.join(unknown)};"
-            f" the supported ones are: {', '.join(allowed)}",
-            field=field,
-        )
+    if allowed is not None and unconfigured_languages(translations, allowed):
+        raise InvalidCategory(f"Category {noun} contains unsupported languages", field=field)
 
 
 class CategoryName(Name):

@@ -1,6 +1,6 @@
 """What can go wrong in the catalogue."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from core.errors import AlreadyExists, InvalidBody, InvalidInput, NotFound
 
@@ -52,15 +52,10 @@ class InvalidLanguages(Headed, InvalidInput):
 
     code = "invalid_languages"
 
-    def __init__(self, header: str, languages: Sequence[str], *, configured: Iterable[str]) -> None:
+    def __init__(self, header: str, languages: Sequence[str]) -> None:
         quoted = ", ".join(f"'{language}'" for language in languages)
         super().__init__(f"Following languages are not supported: {quoted}", field=header)
         self.heading = f"{header} validation failed."
-        self.advice = f"The tenant's languages are: {', '.join(configured)}"
-
-    @property
-    def details(self) -> list[str]:
-        return [self.message, self.advice]
 
 
 class MissingCategoryIds(Headed, InvalidInput):

@@ -363,9 +363,9 @@ class CartVerdict(Body):
     items: Annotated[list[DiscountedLine], Meta(description="The lines, in the order given.")]
     shipping: Annotated[DiscountedShipping, Meta(description="The cost of shipping.")]
     totals: Annotated[CartTotals, Meta(description="The sums.")]
-    suggestion: (
-        Annotated[CodeSuggestion, Meta(description="The best set of codes, if it was asked for.")] | None
-    ) = None
+    suggestion: Annotated[
+        CodeSuggestion | None, Meta(description="The best set of codes, if it was asked for.")
+    ] = None
 
 
 class CodeLocation(Body):
@@ -398,9 +398,9 @@ class ReportLine(Body):
     issued: Annotated[int, Meta(description="How many coupons and codes were made; in a line of its own.")]
     redeemed: Annotated[int, Meta(description="How many redemptions there are of that day.")]
     id: Annotated[str, Meta(description="The id of the campaign or segment.")] | None = None
-    discount: (
-        Annotated[Money, Meta(description="The sum of their discounts; absent where only issued.")] | None
-    ) = None
+    discount: Annotated[
+        Money | None, Meta(description="The sum of their discounts; absent where only issued.")
+    ] = None
 
 
 class CouponReport(Body):

@@ -18,6 +18,7 @@ OF_CORE = {
     "background.Worker": "the heartbeat of a worker",
     "imports.ImportChange": "what an import did, for taking it back",
     "imports.ImportCreation": "what an import did, for taking it back",
+    "imports.ImportPart": "rows of a pasted list that wait to be added",
     "imports.ImportReject": "rows that an import did not write",
     "imports.ImportRun": "says itself what it did, when and for whom; its changes name it as their source",
     "journal.Beginning": "the journal itself",

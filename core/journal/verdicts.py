@@ -94,16 +94,16 @@ def member_verdicts(one: RecordedAssignments, object_name: str, members: str) ->
     return f"""WITH member AS MATERIALIZED ({members}), later AS MATERIALIZED (
         SELECT DISTINCT ON (touched.key) touched.key, found.kind, entry.row
         FROM (SELECT held.* FROM journal_change AS held
-            WHERE int8range(held.key, held.key, '[]') @> change.key AND held.keys && change.keys
-                AND held.keys IS NOT NULL OFFSET 0) AS found
+            WHERE held.tenant_id = change.tenant_id AND held.object = change.object
+                AND held.key = change.key AND held.id > change.id
+                AND held.keys && change.keys OFFSET 0) AS found
         CROSS JOIN LATERAL (
             SELECT found.keys AS keys, NULL::jsonb AS row WHERE found.before IS NULL
             UNION ALL SELECT (part.value ->> 'keys')::int8multirange, part.value
             FROM jsonb_array_elements(found.before) AS part) AS entry
         CROSS JOIN LATERAL (SELECT generate_series(lower(span), upper(span) - 1) AS key
             FROM unnest(entry.keys * change.keys) AS span) AS touched
-        WHERE change.kind <> 'deleted' AND found.tenant_id = change.tenant_id AND found.object = change.object
-            AND found.key = change.key AND found.id > change.id
+        WHERE change.kind <> 'deleted'
             AND found.legal_entity_id IS NOT DISTINCT FROM change.legal_entity_id
         ORDER BY touched.key, found.id
     ) SELECT member.key, present.id AS present_id, CASE {" ".join(cases)} END AS refusal

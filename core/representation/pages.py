@@ -343,7 +343,8 @@ def beyond_values(keys: tuple[tuple[str, bool, bool], ...], backwards: bool, **p
         slots["rest"] = condition
         if not nullable:  # the first half of the condition bounds the part of an index that is read
             bound = further.replace("<", "<=").replace(">", ">=")
-            condition = sql(f"({bound} AND ({further} OR {{rest}}))", **slots)
+            either = f"({bound} AND ({further} OR {{rest}}))"
+            condition = sql(either, **slots)
             continue
         # Is NULL still to come? It is at the end when ascending, at the beginning when descending.
         nulls_follow = descending == backwards

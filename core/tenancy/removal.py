@@ -102,7 +102,8 @@ def delete_batch(model: Model, condition: str, tenant_id: int, most: int) -> int
     key = identifier(str(model._meta.pk.column))
     leaves = [
         sql(
-            "NOT EXISTS (SELECT FROM {table} AS child WHERE child.{column} = chosen.{key})",
+            "NOT EXISTS (SELECT FROM {table} AS child WHERE child.{column} = chosen.{key}"
+            " AND child.{key} <> chosen.{key})",
             table=table,
             column=identifier(field.column),
             key=key,

@@ -63,7 +63,8 @@ class BulkAddPages(admin.ModelAdmin):
                         return self._apply(request, segment, preview.run, what)
         except DomainError as refused:
             self.message_user(request, refused.message, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
+            if preview is None:
+                return HttpResponseRedirect(request.get_full_path())
         return self._page(request, segment, form, preview, what)
 
     def _form(self, request: HttpRequest, segment: Segment, kind: type[BulkAddForm]) -> BulkAddForm:

@@ -110,7 +110,7 @@ def test_members_are_added_by_a_pasted_list(working_page: Page, site: Site, tmp_
     look(page, tmp_path, "preview")
     assert CustomerAssignment.objects.count() == 1
     page.get_by_role("button", name="Add 1 to the segment").click()
-    expect(page.locator(".messagelist")).to_contain_text("Added 1 customer to the segment.")
+    expect(page.locator(".messagelist")).to_contain_text("Added 1 to the segment.")
     expect(page.locator("#result_list tbody tr")).to_have_count(2)
     look(page, tmp_path, "added")
     added = CustomerAssignment.objects.get(legal_entity__isnull=False)

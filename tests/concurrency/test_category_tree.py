@@ -122,7 +122,7 @@ class Writer:
 
         def renamed(category: Category) -> CategoryBody:
             parent = category.parent.external_id if not category.is_root else None
-            count = category.mixins.get("count", 0) + 1
+            count = (category.mixins or {}).get("count", 0) + 1
             return category_body(name={"en": text}, parent_id=parent, mixins={"count": count})
 
         edit_category(tenant_id=self.tenant.pk, external_id=own, edit=renamed, at=AT)
@@ -186,7 +186,7 @@ def test_the_tree_is_sound_and_no_write_is_lost_whatever_the_interleaving(tenant
         assert writer.books.total() == STEPS
         expected.update(writer.names)
         own = Category.objects.get(tenant=tenant, external_id=f"own-{writer.number}")
-        assert own.mixins.get("count", 0) == writer.books["rename"]
+        assert (own.mixins or {}).get("count", 0) == writer.books["rename"]
     assert stored == expected
     for founded in results[-1]:
         assert Category.objects.filter(tenant=founded).count() == 2

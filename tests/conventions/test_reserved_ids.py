@@ -34,6 +34,9 @@ ARGUMENTS: dict[type[Any], set[str]] = {
 OTHERS = {
     "tenant",
     "assignment_id",
+    "change_id",
+    "job_id",
+    "operation_id",
     "item_type",
     "site_code",
     "code",

@@ -35,7 +35,11 @@ def test_a_request_that_cannot_be_read_is_a_page_of_the_admin(staff_browser: Cli
 
 def test_a_page_without_permission_is_a_page_of_the_admin(client: Client, tenant: Tenant):
     client.force_login(UserFactory(tenant=tenant))
-    assert_page(client.get(reverse("admin:segments_segment_changelist")), 403, "You may not open this page.")
+    assert_page(
+        client.get(reverse("admin:segments_segment_changelist")),
+        403,
+        "Your account has no permission for this page.",
+    )
 
 
 def test_a_failure_is_a_page_of_the_admin(staff_browser: Client, monkeypatch):

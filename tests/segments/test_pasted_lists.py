@@ -10,12 +10,12 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import Customer, Site
 from core.background.models import Job
 from core.imports import parts
 from core.imports.models import ImportPart, ImportRun, ImportState
-from core.imports.resources import registered_resources
 from core.imports.undo import undo_import
 from segments.forms.entries import PastedList
 from segments.models import CustomerAssignment, ItemAssignment, Segment
@@ -143,6 +143,7 @@ def test_a_list_that_somebody_else_prepared_is_not_added(send: Callable[..., Any
     assert not CustomerAssignment.objects.exists()
 
 
+@pytest.mark.usefixtures("real_time")
 def test_a_long_list_is_added_in_the_background_part_by_part(
     send: Callable[..., Any], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,10 +162,8 @@ def test_a_long_list_is_added_in_the_background_part_by_part(
     run.refresh_from_db()
     assert (run.state, run.rows, run.created, run.refused) == (ImportState.FINISHED, 26, 25, 1)
     assert run.rejects.get().message == "There is no customer nobody."
-    undone = undo_import(
-        run=run, kind=registered_resources()["segment_customers"], at=datetime(2026, 3, 5, tzinfo=UTC)
-    )
-    assert undone.deleted == 25
+    undone = undo_import(run=run, clock=timezone.now)
+    assert undone.total == 25
     assert not CustomerAssignment.objects.exists()
     assert Customer.objects.count() == 25
 

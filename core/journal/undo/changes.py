@@ -51,9 +51,8 @@ class ChangeRow:
     source_id: str
 
 
-COLUMNS = Sql(
-    ", ".join(f"change.{each.name}" for each in fields(ChangeRow)).replace("change.tx", "change.tx::text")
-)
+NAMES = [f"change.{each.name}" for each in fields(ChangeRow)]
+COLUMNS = Sql(", ".join(NAMES).replace("change.tx", "change.tx::text"))
 
 
 @dataclass

@@ -140,14 +140,15 @@ def former_document(declared: RecordedDocument) -> Sql:
 def restored_value(declared: Recorded, name: str, versioned: str, at: datetime) -> Sql:
     """The value that a column of a restored row gets, of the row `formerly`."""
     if name == "version":
-        return Sql(f"{versioned}.version + 1")
+        return sql("{version} + 1", version=identifier(versioned, "version"))
     if name == "modified_at":
         return param(at, "timestamptz")
     parents = dict(optional_references(declared)) if isinstance(declared, RecordedDocument) else {}
     if name in parents:
+        missing = is_missing(parents[name], f"formerly.{name}")
         return sql(
             "CASE WHEN {missing} THEN NULL ELSE {value} END",
-            missing=Sql(is_missing(parents[name], f"formerly.{name}")),
+            missing=Sql(missing),
             value=identifier("formerly", name),
         )
     return identifier("formerly", name)

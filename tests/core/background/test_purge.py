@@ -40,6 +40,8 @@ def test_everything_has_a_task_of_its_own():
         "refresh-tokens": 0,
         "attempts": 0,
         "admin-sessions": 0,
+        "prepared": 1,
+        "reservations": 30,
     }
 
 

@@ -427,6 +427,7 @@ def test_rows_of_the_same_thing_add_up_in_kinds_that_are_completed(shop, upsert,
     assert (entity.name, entity.restrictions) == ("New", ["US"])
 
 
+@pytest.mark.usefixtures("real_time")
 def test_an_undone_import_of_one_column_restores_the_whole_row(shop, upsert, run, write):
     row = CustomerAssignmentFactory(
         segment=shop.segments[0], customer=shop.customers[0], valid_to=FEBRUARY, mixins={"a": 1}

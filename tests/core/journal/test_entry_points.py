@@ -84,7 +84,7 @@ def test_a_pasted_list_names_the_paste(staff_browser, tenant, site):
     address = reverse("admin:segments_segment_add_members", args=[segment.pk])
     staff_browser.post(address, {"pasted": "C1", "_apply": "1"})
     assert CustomerAssignment.objects.filter(segment=segment).count() == 1
-    assert actors_since(last) == {("staff", "staff", "", "paste")}
+    assert actors_since(last) == {("staff", "staff", "", "import")}
 
 
 # Commands
@@ -112,6 +112,7 @@ def test_every_command_acts_under_its_name_before_it_begins(monkeypatch, name):
     assert actors_since(last) == {("command", name, operating_system_user(), "")}
 
 
+@pytest.mark.usefixtures("real_time")
 def test_an_import_names_its_run(command_line, tenant, site, tmp_path):
     SegmentFactory(site=site, external_id="gold")
     CustomerFactory(tenant=tenant, external_id="C1")
