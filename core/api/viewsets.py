@@ -312,16 +312,16 @@ class ContractViewSet(ViewSet):
     # What has no state is made once for all requests.
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        return instances_of(*self.authentication_classes)
+        return instances_of(*self.authentication_classes)  # type: ignore[arg-type]
 
     def get_content_negotiator(self) -> BaseContentNegotiation:
         return instance_of(self.content_negotiation_class)
 
     def get_parsers(self) -> list[BaseParser]:
-        return instances_of(*self.parser_classes)
+        return instances_of(*self.parser_classes)  # type: ignore[arg-type]
 
     def get_renderers(self) -> list[BaseRenderer]:
-        return instances_of(*self.renderer_classes)
+        return instances_of(*self.renderer_classes)  # type: ignore[arg-type]
 
     @property
     def default_response_headers(self) -> dict[str, str]:

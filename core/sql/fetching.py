@@ -69,15 +69,15 @@ def fetch_rows(
     if connection.connection is None:
         connection.ensure_connection()
     if connection.queries_logged or connection.execute_wrappers:  # somebody listens, and knows only %s
-        cursor: Any = AttributedServerCursor(connection.connection)
-        cursor = (
-            connection.make_debug_cursor(cursor)
+        plain: Any = AttributedServerCursor(connection.connection)
+        watched = (
+            connection.make_debug_cursor(plain)
             if connection.queries_logged
-            else connection.make_cursor(cursor)
+            else connection.make_cursor(plain)
         )
         with connection.wrap_database_errors:
-            cursor.execute(statement.sql, statement.params)
-            return cursor.fetchall()
+            watched.execute(statement.sql, statement.params)
+            return watched.fetchall()
     connection.validate_no_broken_transaction()
     own, text = cursors.cursor_for(connection.connection, statement.sql)
     with connection.wrap_database_errors:

@@ -6,8 +6,8 @@ from unittest import mock
 import pytest
 
 from accounts.identity import scopes
+from core import memory
 from core.admin.forms import DocumentForm
-from core.api import memory
 from core.api.patches import apply_patch
 from core.bodies import Validity, read_bodies
 from core.document_sizes import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size
