@@ -16,12 +16,11 @@ from psycopg.errors import UniqueViolation
 
 from core.imports.merge_specs import EMPTIED, MergeSpec
 from core.imports.merge_statements import (
-    BEFORE,
     GIVEN,
+    LOCKED,
     PART,
     RESOLVED,
     SUPERFLUOUS,
-    WRITTEN,
     Mode,
     change_finding_statement,
     chosen_rows,
@@ -54,9 +53,6 @@ from core.imports.merge_statements import (
 from core.imports.stages import CopiedRows, staged
 from core.unique_claims import Claim, refused_claims
 
-CREATE_WRITTEN = (
-    f"CREATE TEMPORARY TABLE {WRITTEN} (id bigint, action text, version integer, before jsonb) ON COMMIT DROP"
-)
 ATTEMPTS = 3
 WRITING_MODES = (Mode.UPSERT, Mode.INSERT, Mode.REPLACE)
 REFUSALS_AT_ONCE = 1_000
@@ -127,11 +123,8 @@ class Merge:
     """One batch of one kind for one tenant. `write=False` only says what would become of the rows.
 
     `counts_stored` says whether the tally of a removal says how many rows there were before it. Every refused
-    row is passed to `refuse`, by line. `written` is called with the keys of created rows (an int8multirange
-    as text, empty for none) while the temporary table `import_written` says what else was done: `id`,
-    `action` (changed, removed), the `version` after it, and `before`, the row as it was. `changed` is called
-    in the transaction when anything was written. `refused_later` is called when all rows are staged, and
-    returns those that are refused for what is stored.
+    row is passed to `refuse`, by line. `changed` is called in the transaction when anything was written.
+    `refused_later` is called when all rows are staged, and returns those that are refused for what is stored.
     """
 
     kind: MergeSpec
@@ -141,7 +134,6 @@ class Merge:
     write: bool = True
     counts_stored: bool = True
     refuse: Callable[[Refusal], None] = lambda refusal: None
-    written: Callable[[str], None] | None = None
     changed: Callable[[], None] | None = None
     refused_later: Callable[[], Iterable[Refusal]] = tuple
 
@@ -202,12 +194,8 @@ class Merge:
 
     def _remove_slice(self, cursor: Any, begin: int, end: int) -> Tally:
         """Remove a slice of the superfluous rows."""
-        cursor.execute(CREATE_WRITTEN)
         self._execute(cursor, removing_statement(self.kind, superfluous_slice(self.kind, begin, end)))
         tally = Tally(removed=cursor.rowcount, gone=cursor.rowcount)
-        if self.written is not None:
-            self.written("")
-        cursor.execute(f"DROP TABLE {WRITTEN}")
         if self.changed and tally.removed:
             self.changed()
         return tally
@@ -236,10 +224,8 @@ class Merge:
         survey = self._survey(cursor)
         tally = Tally(rows=survey.rows)
         if self.write:
-            created = self._write_judged(cursor, survey, tally, may_move)
-            if self.written is not None:
-                self.written(created)
-            cursor.execute(f"DROP TABLE {WRITTEN}, {BEFORE}")
+            self._write_judged(cursor, survey, tally, may_move)
+            cursor.execute(f"DROP TABLE {LOCKED}")
         else:
             self._foresee(cursor, tally)
         for refusal in refused_rows(cursor) if survey.refused else ():
@@ -316,40 +302,38 @@ class Merge:
             )
         return True
 
-    def _write_judged(self, cursor: Any, survey: "Survey", tally: Tally, may_move: bool) -> str:
+    def _write_judged(self, cursor: Any, survey: "Survey", tally: Tally, may_move: bool) -> None:
         """Write as `_write` does; judge again when others have taken unique values meanwhile."""
         if self.kind.unique is None:
-            return self._write(cursor, survey, tally, may_move)
+            self._write(cursor, survey, tally, may_move)
+            return
         for _ in range(ATTEMPTS - 1):
             try:
                 with transaction.atomic():
-                    return self._write(cursor, survey, tally, may_move)
+                    self._write(cursor, survey, tally, may_move)
+                return
             except IntegrityError as violation:
                 if not isinstance(violation.__cause__, UniqueViolation):
                     raise
                 may_move = self._judge_unique_values(cursor)
                 survey.take(self._survey(cursor))
-        return self._write(cursor, survey, tally, may_move)
+        self._write(cursor, survey, tally, may_move)
 
-    def _write(self, cursor: Any, survey: "Survey", tally: Tally, may_move: bool) -> str:
-        """Write, and return the keys of the created rows. Unique values change hands if they `may_move`."""
-        cursor.execute(CREATE_WRITTEN)
-        cursor.execute(
-            f"CREATE TEMPORARY TABLE {BEFORE} (id bigint, version integer, before jsonb) ON COMMIT DROP"
-        )
+    def _write(self, cursor: Any, survey: "Survey", tally: Tally, may_move: bool) -> None:
+        """Write and count. Unique values change hands if they `may_move`."""
+        cursor.execute(f"CREATE TEMPORARY TABLE {LOCKED} (id bigint, version integer) ON COMMIT DROP")
         if self.mode is Mode.DELETE:
             self._count_stored(cursor, tally)
             self._execute(cursor, removing_statement(self.kind, named_rows(self.kind)))
             tally.removed = tally.gone = cursor.rowcount
             tally.unchanged = survey.accepted - tally.removed
-            return ""
+            return
         if self.mode is Mode.REPLACE:
             cursor.execute(f"ANALYZE {RESOLVED}")  # joined with all that is stored in the scope
             cursor.execute(scope_locking_statement(self.kind))
             self._count_stored(cursor, tally)
             self._execute(cursor, removing_statement(self.kind, superfluous_rows(self.kind)))
             tally.removed = tally.gone = cursor.rowcount
-        created = ""
         if survey.new or survey.differing:
             refused = survey.refused
             self._lock(cursor, survey)
@@ -360,11 +344,10 @@ class Merge:
                 assert self.kind.unique is not None
                 self._execute(cursor, releasing_statement(self.kind, self.kind.unique))
             self._execute(cursor, writing_statement(self.kind, self.mode))
-            tally.created, tally.changed, created = cursor.fetchone()
+            tally.created, tally.changed = cursor.fetchone()
         if tally.created + tally.changed < survey.accepted:  # some are the same, or occur twice
             cursor.execute(key_counting_statement(self.kind))
             tally.unchanged = cursor.fetchone()[0] - tally.created - tally.changed
-        return created or ""
 
     def _lock(self, cursor: Any, survey: "Survey") -> None:
         """Lock what is named and what will change; refuse rows for what was found out by that."""

@@ -10,8 +10,7 @@ from core.imports.merge_specs import MergeSpec, OtherName, Reference, Unique
 GIVEN = "import_given"
 RESOLVED = "import_resolved"
 PART = "import_part"
-BEFORE = "import_before"
-WRITTEN = "import_written"
+LOCKED = "import_locked"
 SUPERFLUOUS = "import_superfluous"
 RESULT = re.compile(r"\bresult\.(\w+)")
 
@@ -118,7 +117,7 @@ def resolving_again_statement(kind: MergeSpec, mode: Mode) -> str:
     assignments = ", ".join(f"{name} = fresh.{name}" for name in [*names, "same", "refusal"])
     return (
         f"UPDATE {RESOLVED} AS resolved SET {assignments} FROM ({_resolved_rows(kind, mode)}"
-        f" WHERE given.line IN (SELECT line FROM {RESOLVED} AS earlier JOIN {BEFORE} AS locked"
+        f" WHERE given.line IN (SELECT line FROM {RESOLVED} AS earlier JOIN {LOCKED} AS locked"
         " ON locked.id = earlier.stored_id WHERE earlier.refusal IS NULL"
         " AND locked.version <> earlier.stored_version)) AS fresh WHERE fresh.line = resolved.line"
     )
@@ -127,7 +126,7 @@ def resolving_again_statement(kind: MergeSpec, mode: Mode) -> str:
 def change_finding_statement() -> str:
     """Return the statement that says whether a stored row changed before it was locked."""
     return (
-        f"SELECT EXISTS (SELECT FROM {RESOLVED} AS earlier JOIN {BEFORE} AS locked"
+        f"SELECT EXISTS (SELECT FROM {RESOLVED} AS earlier JOIN {LOCKED} AS locked"
         " ON locked.id = earlier.stored_id WHERE locked.version <> earlier.stored_version)"
     )
 
@@ -401,12 +400,10 @@ def position_finding_statement(kind: MergeSpec, after: Sequence[int]) -> str:
 
 
 def removing_statement(kind: MergeSpec, rows: str) -> str:
-    """Return the statement that removes rows, locked in key order, and notes them as they were."""
+    """Return the statement that removes rows, locked in key order."""
     return (
-        f"WITH locked AS MATERIALIZED (SELECT stored.* {rows} ORDER BY {_ordered(kind)} FOR UPDATE),"
-        f" gone AS (DELETE FROM {kind.target.table} AS stored USING locked WHERE stored.id = locked.id)"
-        f" INSERT INTO {WRITTEN} SELECT id, 'removed', {'version' if kind.versioned else 'NULL'},"
-        " to_jsonb(locked) FROM locked"
+        f"WITH locked AS MATERIALIZED (SELECT stored.id {rows} ORDER BY {_ordered(kind)} FOR UPDATE)"
+        f" DELETE FROM {kind.target.table} AS stored USING locked WHERE stored.id = locked.id"
     )
 
 
@@ -450,13 +447,13 @@ def scope_counting_statement(kind: MergeSpec) -> str:
 
 
 def locking_statement(kind: MergeSpec) -> str:
-    """Return the statement that locks the rows about to change, in key order, and keeps them as they are."""
+    """Return the statement that locks the rows about to change, in key order, and notes their versions."""
+    version = "stored.version" if kind.versioned else "NULL::integer AS version"
     return (
-        f"WITH locked AS MATERIALIZED (SELECT stored.* FROM {kind.target.table} AS stored WHERE stored.id IN"
-        f" (SELECT stored_id FROM {RESOLVED} WHERE refusal IS NULL AND NOT same)"
+        f"WITH locked AS MATERIALIZED (SELECT stored.id, {version} FROM {kind.target.table} AS stored"
+        f" WHERE stored.id IN (SELECT stored_id FROM {RESOLVED} WHERE refusal IS NULL AND NOT same)"
         f" ORDER BY {_ordered(kind)} FOR UPDATE)"
-        f" INSERT INTO {BEFORE} SELECT id, {'version' if kind.versioned else 'NULL'}, to_jsonb(locked)"
-        " FROM locked"
+        f" INSERT INTO {LOCKED} SELECT id, version FROM locked"
     )
 
 
@@ -465,7 +462,7 @@ def version_checking_statement() -> str:
     return (
         f"UPDATE {RESOLVED} AS resolved SET refusal = ARRAY['version_conflict',"
         " format('Version %s was sent, version %s is stored.', expected_version, locked.version)]"
-        f" FROM {BEFORE} AS locked WHERE locked.id = resolved.stored_id AND resolved.refusal IS NULL"
+        f" FROM {LOCKED} AS locked WHERE locked.id = resolved.stored_id AND resolved.refusal IS NULL"
         " AND resolved.expected_version <> locked.version"
     )
 
@@ -473,9 +470,8 @@ def version_checking_statement() -> str:
 def writing_statement(kind: MergeSpec, mode: Mode) -> str:
     """Return the INSERT ... ON CONFLICT of a merge.
 
-    It answers how many rows were created and changed, and the keys of created rows as an int8multirange.
-    Changed rows are noted as they were. Another import may create a row in between: then it is updated
-    here where it differs, and nobody knows how it was.
+    It answers how many rows were created and changed. Another import may create a row in between: then it is
+    updated here where it differs.
     """
     target = kind.target
     key, names = ", ".join(target.key), list(target.columns)
@@ -485,16 +481,12 @@ def writing_statement(kind: MergeSpec, mode: Mode) -> str:
         names.append("version")
         chosen.append(str(target.first_version))
     ordered = ", ".join(name for name in target.key if name in kind.varying)
-    returned = "stored.version" if kind.versioned else "NULL::integer"
     return (
         f"WITH merged AS (INSERT INTO {target.table} AS stored ({', '.join(names)})"
         f" SELECT {', '.join(chosen)} FROM ({chosen_rows(kind)}) AS chosen WHERE NOT same ORDER BY {ordered}"
         f" ON CONFLICT ({key}) {_resolution(kind, mode)}"
-        f" RETURNING stored.id, xmax = 0 AS created, {returned} AS version),"
-        f" noted AS (INSERT INTO {WRITTEN} SELECT merged.id, 'changed', merged.version, locked.before"
-        f" FROM merged LEFT JOIN {BEFORE} AS locked ON locked.id = merged.id WHERE NOT merged.created)"
-        " SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created),"
-        " range_agg(int8range(id, id, '[]')) FILTER (WHERE created)::text FROM merged"
+        " RETURNING xmax = 0 AS created)"
+        " SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM merged"
     )
 
 

@@ -42,9 +42,7 @@ class Batch:
     the first has at least the `together` first rows.
     `refuse` takes every row that is not applied, `unread` the line and the reason of those that may mean any
     stored row. `count_stored` says how many rows of the kind the tenant has; None says that the tally needs
-    no count of stored rows. `written` is called with the keys of created rows when a table was written to,
-    while `import_written` says what else was done (see Merge). `stored` returns the document that is stored
-    for a body.
+    no count of stored rows. `stored` returns the document that is stored for a body.
     """
 
     records: Iterable[Record]
@@ -57,7 +55,6 @@ class Batch:
     refuse: Callable[[Refusal], None]
     unread: Callable[[int, str], None]
     count_stored: Callable[[], int] | None
-    written: Callable[[str], None] | None = None
     together: int = 0
     stored: Callable[[Mapping[str, Any]], Any] = lambda body: None
 
@@ -178,7 +175,6 @@ class TableWriter:
             write=not batch.dry_run,
             counts_stored=batch.count_stored is not None,
             refuse=batch.refuse,
-            written=batch.written,
             changed=self.changed,
             refused_later=lambda: too_large(large, batch),
         )

@@ -6,6 +6,7 @@ say of the customer goes.
 
 from typing import Any
 
+from core.journal.lookups import holds
 from core.journal.models import Change
 from core.personal_data.customers import (
     CustomerTrace,
@@ -84,9 +85,9 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
         sql(
             "UPDATE journal_change AS change SET before = {without_attributes}"
             " WHERE change.tenant_id = {tenant} AND change.object = 'segment-customer'"
-            " AND change.keys @> {customer} AND jsonb_typeof(change.before) = 'array'",
+            " AND {is_held} AND jsonb_typeof(change.before) = 'array'",
             tenant=slots["tenant"],
-            customer=slots["customer"],
+            is_held=holds("change", slots["customer"]),
             without_attributes=sql(WITHOUT_ATTRIBUTES, customer=slots["customer"]),
         )
     )
@@ -158,10 +159,10 @@ def export(trace: CustomerTrace) -> dict[str, Any]:
         "SELECT change.at, change.kind, change.object, change.external_id,"
         " CASE WHEN change.object = 'segment-customer' THEN NULL ELSE change.before END, change.after,"
         " change.actor_type, change.actor_id FROM journal_change AS change WHERE change.tenant_id = {tenant}"
-        " AND ({own_objects} OR change.object = 'segment-customer' AND change.keys @> {customer}"
+        " AND ({own_objects} OR change.object = 'segment-customer' AND {is_held}"
         " OR change.actor_type = 'customer' AND change.actor_id = {number}) ORDER BY change.id",
         tenant=param(trace.tenant_id),
-        customer=param(trace.customer_id, "bigint"),
+        is_held=holds("change", param(trace.customer_id, "bigint")),
         number=param(trace.number),
         own_objects=own_objects(trace),
     )

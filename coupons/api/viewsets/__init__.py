@@ -7,14 +7,16 @@ from typing import Any
 from django.http import HttpResponse
 
 from accounts.identity.operations.attempts import count_attempt
-from accounts.identity.scopes import COUPON_REDEEM_ON_BEHALF
+from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM_ON_BEHALF
 from core.addresses import client_address
+from core.api import parameters
 from core.api.conditional import private_response_from
 from core.api.parameters import header_parameter, query_parameter
 from core.api.viewsets import ContractViewSet
 from core.errors import InvalidBody, InvalidInput, MissingScope, Problem
-from core.sql.composition import Sql, equals
+from core.sql.composition import Sql, equals, identifier, sql
 from coupons.api.error_bodies import COUPON_ERRORS
+from coupons.codes import has_code
 from coupons.eligibility_queries import code_is_taken
 from coupons.errors import CouponNotFound
 from coupons.orders import LONGEST_ORDER_CODE, Buyer
@@ -58,6 +60,25 @@ class CouponServiceViewSet(ContractViewSet):
                 raise MissingScope((COUPON_REDEEM_ON_BEHALF,))
             return named
         return own
+
+    def conditions_of_use(self, alias: str, external_id: str, code: str) -> list[Sql]:
+        """Return the conditions of one redemption or reservation of a coupon that the caller may read.
+
+        Callers who do not manage coupons read those of their own customer, or of the one they name; raises as
+        `customer_asked_for` does.
+        """
+        named = parameters.text(self.request.query_params, "customerNumber")
+        customer_number = self.customer_asked_for(named)
+        conditions = [
+            self.tenant_condition(alias),
+            equals(f"{alias}.external_id", external_id),
+            has_code(self.caller.tenant.id, code),
+        ]
+        if named or not self.has_scope(COUPON_MANAGE):
+            number = equals(f"{alias}.customer_number", customer_number)
+            # nobody's: an anonymous caller has no number, and anonymous redemptions have none either
+            conditions += [number, sql("{column} <> ''", column=identifier(alias, "customer_number"))]
+        return conditions
 
     def buyer(self, *, customer_number: str, legal_entity_id: str) -> Buyer:
         """Return who buys: the named customer, or else the caller; raises as `customer_asked_for` does."""

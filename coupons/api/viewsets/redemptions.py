@@ -12,7 +12,7 @@ from core.api.errors import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.bodies import read_body
-from core.sql.composition import equals, param, sql
+from core.sql.composition import equals
 from core.timestamps import parse_time
 from coupons.api.viewsets import CUSTOMER_NUMBER, IDEMPOTENCY_KEY, CouponServiceViewSet
 from coupons.bodies import (
@@ -22,7 +22,6 @@ from coupons.bodies import (
     ValidationBody,
     read_validation,
 )
-from coupons.codes import has_code
 from coupons.eligibility import Verdict, assess_coupon
 from coupons.eligibility_queries import read_coupon
 from coupons.errors import RedemptionNotFound
@@ -130,21 +129,7 @@ class RedemptionViewSet(CouponServiceViewSet):
 
         Callers who do not manage coupons read their own redemptions, or those of the customer named.
         """
-        named = parameters.text(request.query_params, "customerNumber")
-        customer_number = self.customer_asked_for(named)
-        coupon = has_code(self.caller.tenant.id, code)
-        conditions = [
-            self.tenant_condition("redemption"),
-            equals("redemption.external_id", redemption_id),
-            coupon,
-        ]
-        if named or not self.has_scope(COUPON_MANAGE):
-            conditions.append(
-                sql(
-                    "redemption.customer_number = {customer} AND redemption.customer_number <> ''",
-                    customer=param(customer_number),
-                )
-            )
+        conditions = self.conditions_of_use("redemption", redemption_id, code)
         missing = partial(RedemptionNotFound, redemption_id)
         return self.privately(
             self.document_response(REDEMPTIONS, conditions, missing=missing, needs=("coupon",))

@@ -4,7 +4,6 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
-from core.api import parameters
 from core.api.errors import json_response
 from core.api.schema import operation
 from core.bodies import read_body
@@ -14,7 +13,6 @@ from core.tenancy.callers import CallerKind
 from core.timestamps import format_time
 from coupons.api.viewsets import CUSTOMER_NUMBER, IDEMPOTENCY_KEY, CouponServiceViewSet
 from coupons.bodies import ConfirmationBody, ReservationBody, ReservationLocation, ResourceLocation
-from coupons.codes import has_code
 from coupons.eligibility_queries import read_coupon
 from coupons.errors import ReservationNotFound
 from coupons.operations import confirm_reservation, release_reservation, reserve_coupon
@@ -97,17 +95,7 @@ class ReservationViewSet(ReservingViewSet):
 
         Callers who do not manage coupons read their own reservations, or those of the customer named.
         """
-        named = parameters.text(request.query_params, "customerNumber")
-        customer_number = self.customer_asked_for(named)
-        conditions = [
-            self.tenant_condition("reservation"),
-            sql("reservation.external_id = {id}", id=param(reservation_id)),
-            has_code(self.caller.tenant.id, code),
-        ]
-        if named or not self.has_scope(COUPON_MANAGE):
-            conditions.append(
-                sql("reservation.customer_number = {customer}", customer=param(customer_number))
-            )
+        conditions = self.conditions_of_use("reservation", reservation_id, code)
         return self.privately(
             self.document_response(
                 RepresentationAt(RESERVATIONS, self.at),
