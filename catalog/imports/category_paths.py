@@ -86,7 +86,7 @@ class Paths:
         return self.known[name]
 
     def id_at(self, path: Path) -> str:
-        """Return the id of the category; a name alone may be any category that is the only one so called."""
+        """Return the id of the category; one name may be of any category, if no other has it."""
         found = self.by_path.get(path) or (self.by_name.get(path[0], set()) if len(path) == 1 else set())
         shown = f" {SEPARATOR} ".join(path)
         if not found:

@@ -98,7 +98,7 @@ def read_flag(text: str) -> bool:
 def read_list(text: str) -> list[str]:
     """Return the parts of a list; one that cannot be written with separators is a JSON array of texts.
 
-    Blanks and separators alone are refused: who may redeem a coupon must not become everybody by a slip.
+    A cell of only blanks and separators is refused: who may redeem must not become everybody by a slip.
     """
     if text.startswith("["):
         try:
@@ -462,7 +462,7 @@ def constant_values(columns: Sequence[Column], options: ReadingOptions) -> list[
 
 
 def _name_among(name: str, given: Sequence[str], flag: str) -> str:
-    """Return the name as the header has it; the case counts only where two names differ by it alone."""
+    """Return the name as the header has it; the case counts only where two names differ in nothing else."""
     if name in given:
         return name
     found = [each for each in given if each.lower() == name.lower()]

@@ -301,7 +301,7 @@ def _refusals(kind: MergeSpec, mode: Mode, values: Mapping[str, str]) -> list[st
 def _size_refusal(kind: MergeSpec, values: Mapping[str, str]) -> list[str]:
     """Return the case of a row that makes a stored document larger than one may be, and than it was.
 
-    A row alone is bounded when it is read; what counts here is the row with the columns that it leaves as
+    The row itself is bounded when it is read; what counts here is the row with the columns that it leaves as
     they are. The texts are written out only where one of the two is large: `pg_column_size` reads no more
     than the head of a value, compressed by a factor of 250 at most.
     """

@@ -22,7 +22,7 @@ They find the rows of the statement in `before` (UPDATE, DELETE) and `changed` (
 class Recorded:
     """A model whose changes the journal records under the name `object`.
 
-    `derived` are columns that follow from others, or tell nothing of interest: a change of them alone is not
+    `derived` are columns that follow from others, or tell nothing of interest: a change of only them is not
     recorded. Of `secret` columns the journal says that they changed, and never what they hold. `follow` is
     what else the triggers do; `replaces` names triggers that did so before and are dropped. `complete` makes
     a SELECT of past rows of a tenant into one that has their derived columns as well.

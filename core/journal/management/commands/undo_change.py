@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     help = (
         "Take a change back that the journal recorded: the opposite is written, where the rows are still as"
-        " that change left them. What has changed since is listed and left alone. The undo is a change too,"
+        " that change left them. What has changed since is listed and not touched. The undo is a change too,"
         " with the source 'undo <id>', and can be taken back. Ids are shown by the histories."
     )
 
