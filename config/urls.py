@@ -7,6 +7,7 @@ from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
 from config.health import health, readiness
+from config.metrics import metrics
 
 DAY = 86_400  # seconds; the document changes only with the code, and takes a second to make
 
@@ -21,6 +22,7 @@ urlpatterns = [
     path("", include("accounts.api.urls")),
     path("healthz", health),
     path("readyz", readiness),
+    path("metrics", metrics),
     path("openapi.json", cache_page(DAY)(SpectacularJSONAPIView.as_view()), name="schema"),
     path("docs", documentation, name="docs"),
     path("", RedirectView.as_view(pattern_name="docs")),

@@ -12,4 +12,5 @@ class ImportsConfig(AppConfig):
         """Register background tasks and personal data; the models are loaded by now."""
         import_module("core.imports.background_tasks")
         import_module("core.imports.personal_data")
+        import_module("core.imports.readings")
         import_module("core.imports.undo")
