@@ -58,6 +58,7 @@ from core.representation.pages import KeyPartitions, PageRequest, fetch_page
 from core.representation.representations import NO_SEARCH, Representation, SortKey, row_statement
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
+from core.sql.replicas import REVISION, position_of, replicas, route_reads
 from core.tenancy.callers import Caller
 
 Instance = TypeVar("Instance")
@@ -117,6 +118,17 @@ def body_names(kind: "type[ContractViewSet]", action: str) -> Known:
     if action not in WRITES_OF_DOCUMENTS or resource is None:
         return known
     return known_fields(resource) if request is None else merged_fields(known, known_fields(resource))
+
+
+def least_revision(header: str) -> int:
+    """Return the position that the header If-Min-Revision names, 0 without one; raise InvalidInput."""
+    if not header:
+        return 0
+    if not REVISION.fullmatch(header):
+        raise InvalidInput(
+            "If-Min-Revision is not a revision; send the X-Revision of a response.", field="If-Min-Revision"
+        )
+    return position_of(header)
 
 
 class AlwaysJson(BaseContentNegotiation):
@@ -179,6 +191,8 @@ class ContractViewSet(ViewSet):
         super().initial(request, *args, **kwargs)
         plain = request._request
         query = plain.META.get("QUERY_STRING", "")
+        if replicas.all and plain.method in ("GET", "HEAD"):
+            route_reads(least_revision(plain.META.get("HTTP_IF_MIN_REVISION", "")))
         if not query:
             plain.GET = NO_PARAMETERS  # Django would make an empty one at the price of a full one
         if "\x00" in plain.path_info or "%00" in query:
