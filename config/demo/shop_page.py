@@ -17,7 +17,7 @@ def shop_page(request: HttpRequest, name: str = "index.html") -> HttpResponseBas
     """Return a file of the page; 404 where the demo shop is not loaded."""
     if not storefront_is_open():
         raise Http404("There is no demo shop here. Load it with `manage.py load_demo_data`.")
-    return serve(request, name, document_root=PAGE)
+    return serve(request, name, document_root=str(PAGE))
 
 
 def storefront_is_open() -> bool:

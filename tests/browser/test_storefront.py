@@ -47,7 +47,7 @@ def origin(settings: LazySettings) -> Iterator[str]:
     server.server_close()
 
 
-def shopper_of(site: Site, number: str, email: str, name: str) -> Any:
+def shopper_of(site: Any, number: str, email: str, name: str) -> Any:
     return CustomerFactory(
         tenant=site.tenant,
         external_id=number,
@@ -58,7 +58,7 @@ def shopper_of(site: Site, number: str, email: str, name: str) -> Any:
     )
 
 
-def assortment_of(site: Site) -> Segment:
+def assortment_of(site: Any) -> Any:
     """Make a segment with a category that holds an apple, and two coupons; return it."""
     tenant = site.tenant
     gold = SegmentFactory(site=site, external_id="gold", name={"en": "Gold", "de": "Gold"}, status="ACTIVE")
@@ -166,7 +166,7 @@ def test_a_token_that_expired_is_refreshed(page: Page, origin: str, live_server:
 def test_the_demo_shop_serves_the_page_and_shows_another_date(page: Page) -> None:
     site = SiteFactory(tenant=TenantFactory(name="demo"), code="main", is_default=True)
     ApiClientFactory(tenant=site.tenant, client_id="demo-storefront", may_start_sessions=True)
-    backend = ApiClientFactory(
+    backend: Any = ApiClientFactory(
         tenant=site.tenant, client_id="demo-backend", scopes=["customersegment.segment_read"]
     )
     ClientSecret.objects.create(
