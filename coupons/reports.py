@@ -140,4 +140,7 @@ def report(*, tenant_id: int, first: date, last: date, by: Grouping) -> list[Rep
     )
     if len(lines) > LONGEST_REPORT:
         raise InvalidInput("The report has more than 50,000 lines. Ask for fewer days.", field="from")
-    return [ReportLine(*line, orjson.loads(outcomes)) for *line, outcomes in lines]
+    return [
+        ReportLine(day, name, currency, issued, redeemed, discount, orjson.loads(outcomes))
+        for day, name, currency, issued, redeemed, discount, outcomes in lines
+    ]
