@@ -13,7 +13,7 @@ from core.personal_data.customers import (
 from core.personal_data.declarations import ERASE, KEEP, declare, each
 from core.sql.composition import param, sql
 from core.sql.fetching import execute
-from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.models import CustomerAssignment, ItemAssignment, Segment, Tally
 
 SEGMENT = KEEP("describes a segment, not its members")
 
@@ -23,6 +23,8 @@ declare(
     CustomerAssignment,
     {**each(ERASE, "mixins", "mixin_schemas"), "assignment_type": KEEP("one of a few words")},
 )
+
+declare(Tally, {"kind": KEEP("one of a few words")})
 
 
 def erase(trace: CustomerTrace) -> dict[str, int]:
