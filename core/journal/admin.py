@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from core.admin import ReadOnlyAdmin
+from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may
 from core.errors import DomainError
 from core.journal.declarations import RecordedAssignments, recorded, recorded_as
 from core.journal.histories import shown_changes
@@ -22,8 +23,6 @@ from core.journal.undo.jobs import enqueue_undo
 from core.journal.undo.plans import LARGEST_AT_ONCE, plan_undo, undo_change
 from core.journal.words import add_sentences, all_nouns, noun_of_object, occasion_of, person_of
 from core.unavailability import contention_as_refusal
-
-PERMISSIONS = {"created": "delete", "updated": "change", "deleted": "add"}
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -86,7 +85,7 @@ class TimeFilter(admin.SimpleListFilter):
 
 
 @admin.register(Change)
-class ChangeAdmin(ReadOnlyAdmin):
+class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
     explanation = (
         "What everybody changed, the newest first: staff, programs, imports, commands and deletions."
     )
@@ -195,8 +194,3 @@ class ChangeAdmin(ReadOnlyAdmin):
             rows = "row was" if undone.total_left == 1 else "rows were"
             text = f"{undone.total_left:,} {rows} left alone: {'; '.join(reasons)}."
             self.message_user(request, text, messages.WARNING)
-
-
-def may(request: HttpRequest, action: str, model: Any) -> bool:
-    user: Any = request.user
-    return user.has_perm(f"{model._meta.app_label}.{action}_{model._meta.model_name}")

@@ -18,6 +18,7 @@ CORE_LEVELS = {
     "journal": 2,
     "journal.admin": 4,
     "journal.undo.jobs": 4,
+    "journal.undo.occasions": 4,
     "background": 4,
     "representation": 2,
     "bodies": 3,
