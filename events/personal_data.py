@@ -16,7 +16,7 @@ SETTING = KEEP("a setting of the shop")
 MADE = KEEP("made by the service")
 
 declare(WebhookConfig, {})
-declare(FeedPosition, {})
+declare(FeedPosition, {"began_in": MADE})
 declare(Subscription, each(SETTING, "event_type", "state", "excluded_fields"))
 declare(
     Target,

@@ -42,7 +42,19 @@ class Segment(TenantDocument):
 
     class Meta:
         ordering = ("id",)
-        indexes = [models.Index(fields=["tenant", "site"], name="segment_of_site")]
+        indexes = [
+            models.Index(fields=["tenant", "site"], name="segment_of_site"),
+            models.Index(
+                fields=["tenant", "valid_from"],
+                condition=Q(valid_from__isnull=False),
+                name="segment_window_opens",
+            ),
+            models.Index(
+                fields=["tenant", "valid_to"],
+                condition=Q(valid_to__isnull=False),
+                name="segment_window_closes",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="segment_id_unique"),
             models.UniqueConstraint(fields=["tenant", "id"], name="segment_tenant_key"),

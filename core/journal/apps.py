@@ -20,7 +20,6 @@ OF_CORE = {
     "imports.ImportCreation": "what an import did, for taking it back",
     "imports.ImportPart": "rows of a pasted list that wait to be added",
     "imports.ImportReject": "rows that an import did not write",
-    "imports.ImportRun": "says itself what it did, when and for whom; its changes name it as their source",
     "journal.Beginning": "the journal itself",
     "journal.Change": "the journal itself",
 }
