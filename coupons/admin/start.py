@@ -14,7 +14,7 @@ from core.sql.time_limits import fetch_within
 from core.tenancy.models import Tenant
 from coupons.models import Coupon
 from coupons.reports import redemptions_by_day
-from segments.admin.objects import NamedObject, register_object
+from segments.object_pages import NamedObject, register_object
 
 MOST_COUNTED = 10_000
 QUICKLY = 200  # milliseconds

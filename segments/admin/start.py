@@ -27,9 +27,9 @@ from core.names import name_for_reader
 from core.representation.fields import Languages
 from core.tenancy.models import Tenant
 from core.timestamps import parse_time
-from segments.admin.objects import addresses
 from segments.calendar import USUAL_RANGE, Calendar, CalendarEntry, calendar_of, icalendar, range_of
 from segments.findings import FindingResult, look_for
+from segments.object_pages import addresses
 from segments.overview import LiveSegments, live_segments
 
 RIGHTS = {
