@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "catalog",
     "segments",
     "coupons",
+    "events",
     "config",
     "config.server",
     "config.demo",
@@ -130,6 +131,12 @@ ADMIN_INDEX = {
         "coupons.Redemption",
         "coupons.Reservation",
         "coupons.CouponSettings",
+    ],
+    "Webhooks": [
+        "events.Target",
+        "events.Subscription",
+        "events.Delivery",
+        "events.WebhookConfig",
     ],
     "Catalogue": [
         "catalog.Category",

@@ -17,7 +17,8 @@ from core.journal.declarations import (
     record,
     recorded_as,
 )
-from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.models import CustomerAssignment, ItemAssignment, Rule, RuleExclusion, Segment
+from segments.rules import triggers
 
 REVISE = """    PERFORM count_assortment_revision(tenant_id)
     FROM (SELECT DISTINCT tenant_id FROM {rows}) AS tenants;
@@ -33,6 +34,9 @@ WHERE_SHOWN = """    PERFORM count_assortment_revision(tenant_id) FROM (
         WHERE (it.external_id, it.code, it.name) IS DISTINCT FROM (was.external_id, was.code, was.name)
     ) AS tenants;
 """
+EXTERNAL_ID_OF_SEGMENT = (
+    "(SELECT owner.external_id FROM segments_segment AS owner WHERE owner.id = it.segment_id)"
+)
 
 TALLY = """    PERFORM {tallies} FROM (
         SELECT tenant_id, segment_id, {sums} FROM {rows} GROUP BY tenant_id, segment_id
@@ -91,7 +95,10 @@ def revising(declared: Recorded, statements: dict[str, str]) -> Recorded:
 
 
 record(
-    revising(RecordedDocument(model=Segment, object="segment"), both(ALWAYS, {"DELETE": FORGET})),
+    triggers.following(
+        revising(RecordedDocument(model=Segment, object="segment"), both(ALWAYS, {"DELETE": FORGET})),
+        triggers.OF_SEGMENTS,
+    ),
     revising(
         RecordedAssignments(
             model=ItemAssignment,
@@ -102,31 +109,72 @@ record(
         ),
         both(ALWAYS, ITEMS),
     ),
-    RecordedAssignments(
-        model=CustomerAssignment,
-        object="segment-customer",
-        owner="segment_id",
-        owner_table="segments_segment",
-        members={"segment-customer": "customer_id"},
-        legal_entity="legal_entity_id",
-        follow=MEMBERS,
-        refusals={
-            "the customer is no contact of the legal entity any more": (
-                "change.legal_entity_id IS NOT NULL AND NOT EXISTS (SELECT FROM accounts_contactassignment"
-                " AS contact WHERE contact.tenant_id = change.tenant_id AND contact.customer_id = member.key"
-                " AND contact.legal_entity_id = change.legal_entity_id)"
-            )
-        },
+    triggers.following(
+        RecordedAssignments(
+            model=CustomerAssignment,
+            object="segment-customer",
+            owner="segment_id",
+            owner_table="segments_segment",
+            members={"segment-customer": "customer_id"},
+            legal_entity="legal_entity_id",
+            follow=MEMBERS,
+            refusals={
+                "the customer is no contact of the legal entity any more": (
+                    "change.legal_entity_id IS NOT NULL AND NOT EXISTS ("
+                    "SELECT FROM accounts_contactassignment AS contact"
+                    " WHERE contact.tenant_id = change.tenant_id AND contact.customer_id = member.key"
+                    " AND contact.legal_entity_id = change.legal_entity_id)"
+                )
+            },
+        ),
+        triggers.OF_MEMBERS,
+    ),
+    RecordedDocument(
+        model=Rule,
+        object="segment-rule",
+        external_id=EXTERNAL_ID_OF_SEGMENT,
+        owner="it.segment_id",
+        derived=(
+            "watched",
+            "used_segments",
+            "state",
+            "message",
+            "members",
+            "milliseconds",
+            "evaluated_at",
+            "judged_until",
+            "next_due_at",
+            "due_at",
+            "evaluation",
+            "drift",
+        ),
+    ),
+    triggers.following(
+        RecordedDocument(
+            model=RuleExclusion,
+            object="segment-rule-exclusion",
+            external_id=EXTERNAL_ID_OF_SEGMENT,
+            owner="it.segment_id",
+        ),
+        triggers.OF_EXCLUSIONS,
     ),
     revising(CATEGORY, ALWAYS),
     revising(CATEGORY_NUMBER, ALWAYS),
     revising(PRODUCT, {"UPDATE": WHERE_SHOWN}),
-    replace(recorded_as("customer"), follow=both(recorded_as("customer").follow, CUSTOMERS)),
-    revising(recorded_as("site"), {"UPDATE": ALWAYS["UPDATE"]}),
+    triggers.following(revising(recorded_as("site"), {"UPDATE": ALWAYS["UPDATE"]}), triggers.OF_SITES),
+    triggers.following(recorded_as("tenant"), triggers.OF_TENANTS),
+    triggers.following(
+        replace(recorded_as("customer"), follow=both(recorded_as("customer").follow, CUSTOMERS)),
+        triggers.OF_CUSTOMERS,
+    ),
+    triggers.following(recorded_as("contact-assignment"), triggers.OF_CONTACTS),
+    triggers.following(recorded_as("legal-entity"), triggers.OF_LEGAL_ENTITIES),
 )
 leave_out(
     {
         "segments.AssortmentRevision": "counts what other changes follow from",
         "segments.Tally": "counts what other changes follow from",
+        "segments.DueCustomer": "a queue of what other changes follow into",
+        "segments.RuleDelta": "what an evaluation is about to write, which is recorded when it does",
     }
 )

@@ -11,10 +11,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, ReadOnlyAdmin
+from core.admin.undo_pages import PERMISSIONS, may
 from core.errors import DomainError
 from core.imports.models import ImportReject, ImportRun, ImportState
 from core.imports.undo import job_of
-from core.journal.admin import PERMISSIONS, may
 from core.journal.declarations import recorded_as
 from core.journal.models import Change
 from core.unavailability import contention_as_refusal

@@ -12,7 +12,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +19,8 @@ from core.admin import ReadOnlyAdmin, shown_moment
 from core.admin.counts import exact_count
 from core.admin.keys import key_of
 from core.admin.panels import Content, Panel, Place, register_panel
+from core.admin.undo import page_after
+from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may
 from core.errors import DomainError
 from core.journal.declarations import RecordedAssignments, recorded, recorded_as
 from core.journal.histories import history_condition, shown_changes
@@ -31,8 +32,6 @@ from core.tenancy.models import Tenant
 from core.unavailability import contention_as_refusal
 
 MOST_RECENT = 8
-
-PERMISSIONS = {"created": "delete", "updated": "change", "deleted": "add"}
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -145,7 +144,7 @@ def address_of(row: Any) -> str:
 
 
 @admin.register(Change)
-class ChangeAdmin(ReadOnlyAdmin):
+class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
     explanation = _(
         "What everybody changed, the newest first: staff, programs, imports, commands and deletions."
     )
@@ -233,7 +232,7 @@ class ChangeAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         if request.method == "POST":
             self._undo(request, change)
-            return HttpResponseRedirect(page_to_return_to(request))
+            return HttpResponseRedirect(page_after(request, reverse("admin:journal_change_changelist")))
         add_sentences([change])
         context = {
             **self.admin_site.each_context(request),
@@ -276,13 +275,6 @@ class ChangeAdmin(ReadOnlyAdmin):
             self.message_user(request, text, messages.WARNING)
 
 
-def page_to_return_to(request: HttpRequest) -> str:
-    """Return the page of the admin from which a change was taken back, else the list of changes."""
-    page = request.POST.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(page, allowed_hosts=None) and page.startswith("/admin/")
-    return page if is_ours else reverse("admin:journal_change_changelist")
-
-
 def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
     """What everybody changed last, each with its undo."""
     if not request.user.has_perm("journal.view_change"):
@@ -304,8 +296,3 @@ def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
 register_panel(
     Panel("changes", _("Recent changes"), Place.SIDE, 10, "admin/start/changes.html", recent_changes)
 )
-
-
-def may(request: HttpRequest, action: str, model: Any) -> bool:
-    user: Any = request.user
-    return user.has_perm(f"{model._meta.app_label}.{action}_{model._meta.model_name}")

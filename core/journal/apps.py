@@ -35,5 +35,6 @@ class JournalConfig(AppConfig):
         leave_out(OF_DJANGO | OF_CORE)
         import_module("core.journal.personal_data")
         import_module("core.journal.undo.jobs")
+        import_module("core.journal.undo.occasions")
         installation = import_module("core.journal.installation")  # needs the models
         post_migrate.connect(installation.install_after_migrate, sender=self)

@@ -1,14 +1,14 @@
 from datetime import datetime
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt, window_text
@@ -16,14 +16,13 @@ from core.admin.counts import exact_count
 from core.bodies import Name, Translations, read_body
 from core.search import translations_of
 from segments.admin.bulk_add import BulkAddPages
+from segments.admin.effects import EffectPages
 from segments.admin.filters import EffectiveFilter
 from segments.admin.preview import PreviewPage
 from segments.bodies import IdentifiedSegmentBody, expecting, segment_document
 from segments.forms.segments import SegmentForm
 from segments.models import Segment, Tally
-from segments.operations.removals import remove_segments
 from segments.operations.segments import create_segment, locked_segment, upsert_segment
-from segments.operations.statuses import set_segment_status
 from segments.tallies import tallied
 
 
@@ -44,7 +43,7 @@ def assignments_page(model: str, segment: Segment) -> str:
 
 
 @admin.register(Segment)
-class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
+class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, TenantAdmin):
     form = SegmentForm
     found_at = 2
     explanation = _("Groups of customers, and the products and categories that are meant for them.")
@@ -137,6 +136,8 @@ class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
         return links
 
     def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
+        if change:
+            self.question_before_saving(request, obj, form)
         row = read_body(IdentifiedSegmentBody, expecting(form.version_seen, segment_document(obj)))
         at = timezone.now()
         if change:
@@ -145,28 +146,3 @@ class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
         else:
             create_segment(tenant_id=obj.tenant_id, row=row, at=at)
         adopt(obj, Segment.objects.get(tenant=obj.tenant_id, external_id=obj.external_id))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
-        remove_segments(segments=queryset)
-
-    @admin.action(description=_("Activate selected segments"), permissions=["change"])
-    def activate(self, request: HttpRequest, queryset: QuerySet) -> None:
-        self._set_status(request, queryset, "ACTIVE")
-
-    @admin.action(description=_("Deactivate selected segments"), permissions=["change"])
-    def deactivate(self, request: HttpRequest, queryset: QuerySet) -> None:
-        self._set_status(request, queryset, "INACTIVE")
-
-    def _set_status(self, request: HttpRequest, queryset: QuerySet, status: str) -> None:
-        changing = list(
-            Segment.objects.filter(pk__in=queryset.order_by().values("pk")).exclude(status=status)
-        )
-        number = set_segment_status(segments=queryset, status=status, at=timezone.now())
-        for segment in changing:
-            self.log_change(request, segment, "Activated." if status == "ACTIVE" else "Deactivated.")
-        text = (
-            ngettext("Activated {number:,} segment.", "Activated {number:,} segments.", number)
-            if status == "ACTIVE"
-            else ngettext("Deactivated {number:,} segment.", "Deactivated {number:,} segments.", number)
-        )
-        self.message_user(request, text.format(number=number), messages.SUCCESS)

@@ -16,7 +16,7 @@ from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFa
 from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
-MIGRATION = import_module("segments.migrations.0006_tallies")
+MIGRATION = import_module("segments.migrations.0007_tallies")
 
 
 def counted() -> dict[int, Held]:

@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0009_staff_groups"),
         ("journal", "0002_lookup_indexes"),
-        ("segments", "0005_mixins_sent_empty"),
+        ("segments", "0006_rules"),
         ("tenancy", "0001_initial"),
     ]
 
