@@ -144,3 +144,19 @@ def report(*, tenant_id: int, first: date, last: date, by: Grouping) -> list[Rep
         ReportLine(day, name, currency, issued, redeemed, discount, orjson.loads(outcomes))
         for day, name, currency, issued, redeemed, discount, outcomes in lines
     ]
+
+
+def redemptions_by_day(tenant_id: int, *, first: date, last: date) -> dict[date, int]:
+    """Return how often coupons were redeemed on each day that saw a redemption, in one statement."""
+    start, end = (datetime.combine(day, time(), UTC) for day in (first, last + timedelta(1)))
+    return dict(
+        fetch_rows(
+            bind(
+                "SELECT (redeemed_at AT TIME ZONE 'UTC')::date, count(*) FROM coupons_redemption"
+                " WHERE tenant_id = {tenant} AND redeemed_at >= {start} AND redeemed_at < {end} GROUP BY 1",
+                tenant=tenant_id,
+                start=start,
+                end=end,
+            )
+        )
+    )

@@ -45,6 +45,7 @@ def assignments_page(model: str, segment: Segment) -> str:
 @admin.register(Segment)
 class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, TenantAdmin):
     form = SegmentForm
+    found_at = 2
     explanation = _("Groups of customers, and the products and categories that are meant for them.")
     empty_state = _("Add one, put customers and items into it, and activate it.")
     localized_fields = {"name": Name.max_length, "description": Translations.max_length}
