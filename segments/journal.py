@@ -1,55 +1,38 @@
 """What the journal records of segments, their customers and items, and what else the same triggers do.
 
-They raise the assortment revision (docs/caching.md) for what shoppers are shown. Only this package knows all
-tables of that, so it takes the declarations of the packages below and adds to them.
+They raise the revisions (docs/caching.md) of what shoppers are shown.
 """
 
 from dataclasses import replace
 
-from catalog.journal import CATEGORY, CATEGORY_NUMBER, PRODUCT
 from core.journal.declarations import (
-    Recorded,
     RecordedAssignments,
     RecordedDocument,
-    leave_out,
     record,
     recorded_as,
 )
+from core.revisions.counting import counting, counting_where, formerly
 from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.revisions import ITEMS, SITES
 
-REVISE = """    PERFORM count_assortment_revision(tenant_id)
-    FROM (SELECT DISTINCT tenant_id FROM {rows}) AS tenants;
-"""
-ALWAYS = {
-    "INSERT": REVISE.format(rows="changed"),
-    "UPDATE": REVISE.format(rows="changed"),
-    "DELETE": REVISE.format(rows="before"),
-}
-WHERE_SHOWN = """    PERFORM count_assortment_revision(tenant_id) FROM (
-        SELECT DISTINCT coalesce(it.tenant_id, was.tenant_id) AS tenant_id
-        FROM before AS was FULL JOIN changed AS it USING (id)
-        WHERE (it.external_id, it.code, it.name) IS DISTINCT FROM (was.external_id, was.code, was.name)
-    ) AS tenants;
-"""
-
-
-def revising(declared: Recorded, statements: dict[str, str]) -> Recorded:
-    """Return the declaration, whose triggers raise the revision as well."""
-    names = tuple(f"revise_assortment_on_{event.lower()}" for event in statements)
-    return replace(declared, follow=statements, replaces=names)
-
+OF_SEGMENT = counting(key="id")
+WITH_ID = counting_where("it.external_id IS DISTINCT FROM was.external_id", ITEMS)
 
 record(
-    revising(RecordedDocument(model=Segment, object="segment"), ALWAYS),
-    revising(
-        RecordedAssignments(
-            model=ItemAssignment,
-            object="segment-item",
-            owner="segment_id",
-            owner_table="segments_segment",
-            members={"segment-product": "product_id", "segment-category": "category_id"},
-        ),
-        ALWAYS,
+    RecordedDocument(
+        model=Segment,
+        object="segment",
+        follow={**OF_SEGMENT, "UPDATE": OF_SEGMENT["UPDATE"] + WITH_ID},
+        replaces=formerly("INSERT", "UPDATE", "DELETE"),
+    ),
+    RecordedAssignments(
+        model=ItemAssignment,
+        object="segment-item",
+        owner="segment_id",
+        owner_table="segments_segment",
+        members={"segment-product": "product_id", "segment-category": "category_id"},
+        follow=counting(ITEMS, key="segment_id"),
+        replaces=formerly("INSERT", "UPDATE", "DELETE"),
     ),
     RecordedAssignments(
         model=CustomerAssignment,
@@ -66,9 +49,5 @@ record(
             )
         },
     ),
-    revising(CATEGORY, ALWAYS),
-    revising(CATEGORY_NUMBER, ALWAYS),
-    revising(PRODUCT, {"UPDATE": WHERE_SHOWN}),
-    revising(recorded_as("site"), {"UPDATE": ALWAYS["UPDATE"]}),
+    replace(recorded_as("site"), follow=counting(SITES, events=["UPDATE"]), replaces=formerly("UPDATE")),
 )
-leave_out({"segments.AssortmentRevision": "counts what other changes follow from"})

@@ -23,6 +23,7 @@ OF_CORE = {
     "imports.ImportRun": "says itself what it did, when and for whom; its changes name it as their source",
     "journal.Beginning": "the journal itself",
     "journal.Change": "the journal itself",
+    "revisions.Revision": "counts what other changes follow from",
 }
 
 

@@ -30,6 +30,7 @@ OWN_APPS = {
     "coupons",
     "identity",
     "imports",
+    "revisions",
     "segments",
     "tenancy",
 }
