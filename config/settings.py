@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "core.background",
     "core.imports",
     "core.journal",
+    "core.revisions",
     "accounts",
     "accounts.identity",
     "catalog",

@@ -22,6 +22,7 @@ OF_CORE = {
     "imports.ImportReject": "rows that an import did not write",
     "journal.Beginning": "the journal itself",
     "journal.Change": "the journal itself",
+    "revisions.Revision": "counts what other changes follow from",
 }
 
 
