@@ -1,8 +1,8 @@
 """What the journal records of segments, their customers and items, and what else the same triggers do.
 
 They raise the revisions (docs/caching.md) of what shoppers are shown, keep exact counts
-(segments/tallies.py), and note who is due for judgement by rules (segments/rules/triggers.py). Declarations of
-packages below are taken and added to.
+(segments/tallies.py), and note who is due for judgement by rules (segments/rules/triggers.py).
+Declarations of packages below are taken and added to.
 """
 
 from dataclasses import replace

@@ -34,6 +34,7 @@ class JournalConfig(AppConfig):
     def ready(self) -> None:
         leave_out(OF_DJANGO | OF_CORE)
         import_module("core.journal.personal_data")
+        import_module("core.journal.readings")
         import_module("core.journal.undo.jobs")
         import_module("core.journal.undo.occasions")
         installation = import_module("core.journal.installation")  # needs the models
