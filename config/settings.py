@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "catalog",
     "segments",
     "coupons",
+    "events",
     "config",
     "config.server",
     "config.demo",
@@ -88,7 +89,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
+            "libraries": {"console": "core.admin.template_tags"},
         },
     }
 ]
@@ -129,6 +131,12 @@ ADMIN_INDEX = {
         "coupons.Redemption",
         "coupons.Reservation",
         "coupons.CouponSettings",
+    ],
+    "Webhooks": [
+        "events.Target",
+        "events.Subscription",
+        "events.Delivery",
+        "events.WebhookConfig",
     ],
     "Catalogue": [
         "catalog.Category",
@@ -318,6 +326,14 @@ SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 # How often a client at an address may fail to use a coupon, within so many seconds, until it must wait.
 COUPON_FAILED_ATTEMPTS = env.number("COUPON_FAILED_ATTEMPTS", default=60, least=1)
 COUPON_FAILED_ATTEMPTS_WINDOW = env.number("COUPON_FAILED_ATTEMPTS_WINDOW", default=60, least=1)
+
+# Webhooks are sent over https to public addresses; these networks are open besides. See docs/events.md.
+WEBHOOK_ALLOWED_NETWORKS = env.networks(
+    "WEBHOOK_ALLOWED_NETWORKS", default="127.0.0.0/8,::1/128" if DEBUG else ""
+)
+WEBHOOK_ALLOW_HTTP = DEBUG
+# For how many hours the former secret of a target signs along after it was replaced.
+WEBHOOK_SECRET_OVERLAP_HOURS = env.number("WEBHOOK_SECRET_OVERLAP_HOURS", default=24)
 
 # Login of staff through an OpenID provider; see docs/staff-login.md.
 OIDC = bool(env.text("OIDC_CLIENT_ID"))

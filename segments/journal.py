@@ -1,7 +1,8 @@
 """What the journal records of segments, their customers and items, and what else the same triggers do.
 
-They raise the assortment revision (docs/caching.md) for what shoppers are shown. Only this package knows all
-tables of that, so it takes the declarations of the packages below and adds to them.
+They raise the assortment revision (docs/caching.md) for what shoppers are shown, and keep exact counts of
+members, items and customers (segments/tallies.py). Only this package knows all tables of that, so it takes
+the declarations of the packages below and adds to them.
 """
 
 from dataclasses import replace
@@ -11,6 +12,7 @@ from core.journal.declarations import (
     Recorded,
     RecordedAssignments,
     RecordedDocument,
+    Statements,
     leave_out,
     record,
     recorded_as,
@@ -36,6 +38,55 @@ EXTERNAL_ID_OF_SEGMENT = (
     "(SELECT owner.external_id FROM segments_segment AS owner WHERE owner.id = it.segment_id)"
 )
 
+TALLY = """    PERFORM {tallies} FROM (
+        SELECT tenant_id, segment_id, {sums} FROM {rows} GROUP BY tenant_id, segment_id
+    ) AS found{condition};
+"""
+# A segment that is deleted takes its tallies along, whether its members go before or after it.
+IS_KEPT = " WHERE EXISTS (SELECT FROM segments_segment AS owner WHERE owner.id = found.segment_id)"
+FORGET = """    DELETE FROM segments_tally AS tally USING before
+    WHERE tally.tenant_id = before.tenant_id AND tally.key = before.id AND tally.kind <> 'customers';
+"""
+COUNT_CUSTOMERS = """    PERFORM tally(tenant_id, 'customers', tenant_id, {sign} number) FROM (
+        SELECT tenant_id, count(*) AS number FROM {rows} GROUP BY tenant_id
+    ) AS found;
+"""
+
+
+def tallying(**columns: str) -> dict[str, str]:
+    """Return the statements that count rows by segment: for each kind those whose column is set."""
+    tallies = ", ".join(f"tally(tenant_id, '{kind}', segment_id, {kind})" for kind in columns)
+    listed = ", ".join(["tenant_id", "segment_id", *dict.fromkeys(columns.values())])
+    rows = {
+        "INSERT": f"(SELECT {listed}, 1 AS sign FROM changed) AS it",
+        "DELETE": f"(SELECT {listed}, -1 AS sign FROM before) AS it",
+        "UPDATE": f"(SELECT {listed}, 1 AS sign FROM changed"
+        f" UNION ALL SELECT {listed}, -1 FROM before) AS it",
+    }
+    sums = ", ".join(
+        f"coalesce(sum(sign) FILTER (WHERE {column} IS NOT NULL), 0) AS {kind}"
+        for kind, column in columns.items()
+    )
+    return {
+        event: TALLY.format(
+            tallies=tallies, sums=sums, rows=source, condition="" if event == "INSERT" else IS_KEPT
+        )
+        for event, source in rows.items()
+    }
+
+
+def both(one: Statements, other: Statements) -> dict[str, str]:
+    """Return the statements of both."""
+    return {event: one.get(event, "") + other.get(event, "") for event in {**one, **other}}
+
+
+MEMBERS = tallying(members="customer_id", company_members="legal_entity_id")
+ITEMS = tallying(products="product_id", categories="category_id")
+CUSTOMERS = {
+    "INSERT": COUNT_CUSTOMERS.format(sign="", rows="changed"),
+    "DELETE": COUNT_CUSTOMERS.format(sign="-", rows="before"),
+}
+
 
 def revising(declared: Recorded, statements: dict[str, str]) -> Recorded:
     """Return the declaration, whose triggers raise the revision as well."""
@@ -45,7 +96,8 @@ def revising(declared: Recorded, statements: dict[str, str]) -> Recorded:
 
 record(
     triggers.following(
-        revising(RecordedDocument(model=Segment, object="segment"), ALWAYS), triggers.OF_SEGMENTS
+        revising(RecordedDocument(model=Segment, object="segment"), both(ALWAYS, {"DELETE": FORGET})),
+        triggers.OF_SEGMENTS,
     ),
     revising(
         RecordedAssignments(
@@ -55,7 +107,7 @@ record(
             owner_table="segments_segment",
             members={"segment-product": "product_id", "segment-category": "category_id"},
         ),
-        ALWAYS,
+        both(ALWAYS, ITEMS),
     ),
     triggers.following(
         RecordedAssignments(
@@ -65,6 +117,7 @@ record(
             owner_table="segments_segment",
             members={"segment-customer": "customer_id"},
             legal_entity="legal_entity_id",
+            follow=MEMBERS,
             refusals={
                 "the customer is no contact of the legal entity any more": (
                     "change.legal_entity_id IS NOT NULL AND NOT EXISTS ("
@@ -110,13 +163,17 @@ record(
     revising(PRODUCT, {"UPDATE": WHERE_SHOWN}),
     triggers.following(revising(recorded_as("site"), {"UPDATE": ALWAYS["UPDATE"]}), triggers.OF_SITES),
     triggers.following(recorded_as("tenant"), triggers.OF_TENANTS),
-    triggers.following(recorded_as("customer"), triggers.OF_CUSTOMERS),
+    triggers.following(
+        replace(recorded_as("customer"), follow=both(recorded_as("customer").follow, CUSTOMERS)),
+        triggers.OF_CUSTOMERS,
+    ),
     triggers.following(recorded_as("contact-assignment"), triggers.OF_CONTACTS),
     triggers.following(recorded_as("legal-entity"), triggers.OF_LEGAL_ENTITIES),
 )
 leave_out(
     {
         "segments.AssortmentRevision": "counts what other changes follow from",
+        "segments.Tally": "counts what other changes follow from",
         "segments.DueCustomer": "a queue of what other changes follow into",
         "segments.RuleDelta": "what an evaluation is about to write, which is recorded when it does",
     }

@@ -15,6 +15,14 @@ from coupons.operations.bulk import upsert_coupons
 
 PERCENTAGES = (5, 10, 15, 20, 25)
 AMOUNTS = ("0.50", "0.75", "1.00", "1.50", "2.00")
+OWN_COUPON = CouponBody(
+    code="FREESHIP",
+    name="Free shipping from $30",
+    discount_type="FREE_SHIPPING",
+    allows_anonymous=True,
+    is_listed=True,
+    restrictions=Restrictions(min_order_value=Money(Amount("30"), CURRENCY)),
+)
 REDEMPTIONS_OF_EACH = 2  # no household redeemed a coupon more often
 
 
@@ -53,6 +61,7 @@ def coupon_body(upc: int, campaign: int, *, campaign_row: SourceRow, calendar: C
         discount_absolute=None if amount is None else Money(Amount(amount), CURRENCY),
         max_redemptions_per_customer=REDEMPTIONS_OF_EACH,
         is_segment_restricted=True,
+        is_listed=True,  # they came to the households by mail
         restrictions=Restrictions(
             segments=[segment_id(campaign)],
             valid_from=calendar.starts(campaign_row["start_date"]),
@@ -78,15 +87,26 @@ def load_coupons(
     load: Load, coupons: Sequence[SourceRow], campaigns: Mapping[int, SourceRow], calendar: Calendar
 ) -> None:
     """Write the coupons that are new or differ."""
-    rows = list(coupon_rows(coupons, campaigns, calendar).values())
-    changed = changed_coupons(tenant_id=load.tenant_id, rows=rows)
     first_rows: dict[str, int] = {}
     for row in coupons:
         first_rows.setdefault(coupon_code(row["coupon_upc"], row["campaign_id"]), row.row)
+    rows = list(coupon_rows(coupons, campaigns, calendar).values())
+    merge_coupons(load, "coupons", rows, source_rows=first_rows, file=file_name("coupons"))
+
+
+def load_own_coupon(load: Load) -> None:
+    """Make the coupon that is in no file: one for everybody, for orders that are large enough."""
+    merge_coupons(load, "coupon of the shop", [OWN_COUPON], source_rows={OWN_COUPON.code: 1}, file="")
+
+
+def merge_coupons(
+    load: Load, label: str, rows: Sequence[CouponBody], *, source_rows: Mapping[str, int], file: str
+) -> None:
+    changed = changed_coupons(tenant_id=load.tenant_id, rows=rows)
     load.note_outcomes(
-        "coupons",
+        label,
         upsert_coupons(tenant_id=load.tenant_id, rows=changed, at=load.at) if changed else (),
         unchanged=len(rows) - len(changed),
-        source_rows=[first_rows[row.code] for row in changed],
-        file=file_name("coupons"),
+        source_rows=[source_rows[row.code] for row in changed],
+        file=file,
     )

@@ -13,7 +13,7 @@ from catalog.models import Category, CategoryAssignment, Product
 from config.demo.assortment import category_ids, load_categories, load_category_assignments, load_products
 from config.demo.calendar import Calendar
 from config.demo.campaigns import load_items, load_memberships, load_segments, members_by_campaign
-from config.demo.discounts import load_coupons
+from config.demo.discounts import load_coupons, load_own_coupon
 from config.demo.people import contacts_of, load_companies, load_customers
 from config.demo.redemptions import load_redemptions
 from config.demo.rows import Load, Progress
@@ -85,6 +85,7 @@ def _load(source: Source, tenant_name: str, calendar: Calendar, at: datetime, pr
     load_items(load, source.coupons, products, ids, sorted(campaigns))
     load_coupons(load, source.coupons, campaigns, calendar)
     load_redemptions(load, source.redemptions, source.purchases, calendar)
+    load_own_coupon(load)
     if load.has_changed:
         _gather_statistics()
     return load

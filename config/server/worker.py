@@ -26,6 +26,7 @@ from config.server.front import Front
 from config.server.heartbeats import Heartbeats
 from config.server.limits import Limits
 from core.actors import act_as_command
+from core.background.buffers import keep_flushing
 
 PAUSE = 0.1  # seconds between two looks at what may be overdue
 LINGERING = 2.0  # seconds for the last responses to be sent, when the process is to end
@@ -134,6 +135,9 @@ def run_worker(
     serve = getattr(worker, WORKERS_METHODS[runtime_mode][(sock[0] or sock[1]).is_uds()])
     serve(FrontScheduler(front, callback_loop), callback_loop, shutdown)
     threading.Thread(target=_look_after, args=(front, heartbeats, worker_id - 1), daemon=True).start()
+    stopped = threading.Event()
+    flushing = threading.Thread(target=keep_flushing, args=(stopped,), daemon=True)
+    flushing.start()
 
     def stop(*_: Any) -> None:
         front.stop()
@@ -142,6 +146,8 @@ def run_worker(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     _wait_for_end(front, ended)
+    stopped.set()
+    flushing.join(LINGERING)
 
 
 def _look_after(front: Front, heartbeats: Heartbeats, place: int) -> None:

@@ -29,11 +29,8 @@ def test_the_triggers_are_as_declared(db):
 
 def test_what_raises_the_revision_is_documented():
     documented = re.findall(r"^\| `(\w+)` \| ([A-Z, ]+) \|", PAGE.read_text(), flags=re.MULTILINE)
-    raising = {}
-    for one in recorded():
-        events = [
-            event for event, statements in one.follow.items() if "count_assortment_revision" in statements
-        ]
-        if events:
-            raising[one.table] = ", ".join(events)
-    assert dict(documented) == raising
+    events = {
+        one.table: [event for event, text in one.follow.items() if "count_assortment_revision" in text]
+        for one in recorded()
+    }
+    assert dict(documented) == {table: ", ".join(found) for table, found in events.items() if found}

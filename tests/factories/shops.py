@@ -15,7 +15,7 @@ from core.imports.models import ImportReject, ImportRun
 from core.journal.models import Change
 from core.tenancy.models import Tenant
 from coupons.models import CouponSettings
-from segments.models import AssortmentRevision
+from segments.models import AssortmentRevision, Tally
 from tests.factories.accounts import (
     ApiClientFactory,
     ContactAssignmentFactory,
@@ -100,6 +100,7 @@ class Shop:
         self.keep(
             AssortmentRevision.objects.filter(tenant=tenant).first() or AssortmentRevision(tenant=tenant)
         )
+        self.keep(Tally.objects.filter(tenant=tenant).first())
         self.keep(Group.objects.create(name=mark[::-1]))  # serves all tenants
         key = SigningKey(
             kid=mark, status="retired", private_key="", public_key={"kid": mark}, retired_at=SOON
