@@ -9,6 +9,7 @@ class SegmentsConfig(AppConfig):
 
     def ready(self) -> None:
         """Fill the registries of the packages below; the models are loaded by now."""
+        import_module("segments.background_tasks")
         import_module("segments.catalog_extensions")
         import_module("segments.journal")
         import_module("segments.member_operations")

@@ -20,7 +20,7 @@ from django.db import Error, connection, reset_queries, transaction
 from django.utils import timezone
 
 from core.background.jobs import registered_job_kinds
-from core.background.models import Job, JobState, TaskState, Worker
+from core.background.models import OPEN_STATES, Job, JobState, TaskState, Worker
 from core.background.tasks import Task, registered_tasks
 from core.errors import DomainError
 from core.sql.composition import param, sql
@@ -35,7 +35,6 @@ JOBS_AT_ONCE = 20
 # Seconds until another attempt; the last one again and again.
 DELAYS = (1, 5, 30, 120, 600)
 MOST_ATTEMPTS = 6  # at one slice of a job
-OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
 
 logger = logging.getLogger(__name__)
 
