@@ -326,6 +326,14 @@ SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 COUPON_FAILED_ATTEMPTS = env.number("COUPON_FAILED_ATTEMPTS", default=60, least=1)
 COUPON_FAILED_ATTEMPTS_WINDOW = env.number("COUPON_FAILED_ATTEMPTS_WINDOW", default=60, least=1)
 
+# Webhooks are sent over https to public addresses; these networks are open besides. See docs/events.md.
+WEBHOOK_ALLOWED_NETWORKS = env.networks(
+    "WEBHOOK_ALLOWED_NETWORKS", default="127.0.0.0/8,::1/128" if DEBUG else ""
+)
+WEBHOOK_ALLOW_HTTP = DEBUG
+# For how many hours the former secret of a target signs along after it was replaced.
+WEBHOOK_SECRET_OVERLAP_HOURS = env.number("WEBHOOK_SECRET_OVERLAP_HOURS", default=24)
+
 # Login of staff through an OpenID provider; see docs/staff-login.md.
 OIDC = bool(env.text("OIDC_CLIENT_ID"))
 if OIDC:

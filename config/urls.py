@@ -17,6 +17,7 @@ urlpatterns = [
     path("", include("segments.api.urls")),
     path("", include("catalog.api.urls")),
     path("", include("coupons.api.urls")),
+    path("", include("events.api.urls")),
     path("", include("accounts.identity.api.urls")),
     path("", include("accounts.api.urls")),
     path("healthz", health),
