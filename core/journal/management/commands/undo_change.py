@@ -23,8 +23,8 @@ class Command(BaseCommand):
         "Take a change back that the journal recorded: the opposite is written, where the rows are still as"
         " that change left them. What has changed since is listed and not touched. The undo is a change too,"
         " with the source 'undo <id>', and can be taken back. Ids are shown by the histories. What is"
-        " large is taken back slice by slice, as a job: run again after it was interrupted, the command goes on"
-        " with that, unless background workers have finished it."
+        " large is taken back slice by slice, as a job: run again after it was interrupted, the command goes"
+        " on with that, unless background workers have finished it."
     )
 
     reported = 0
