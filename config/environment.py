@@ -38,6 +38,13 @@ class Environment:
     def text(self, name: str, *, default: str = "") -> str:
         return self.variables.get(name, "").strip() or default
 
+    def choice(self, name: str, choices: list[str], *, default: str) -> str:
+        """Return one of the choices."""
+        text = self.text(name, default=default)
+        if text not in choices:
+            raise ImproperlyConfigured(f"{name} is {text!r}; set it to one of {', '.join(choices)}.")
+        return text
+
     def words(self, name: str, *, default: str = "") -> list[str]:
         """Return a comma-separated list, without empty entries."""
         return [word.strip() for word in self.text(name, default=default).split(",") if word.strip()]

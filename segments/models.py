@@ -191,6 +191,16 @@ class ItemAssignment(Assignment):
                 fields=["tenant", "valid_to"], condition=Q(valid_to__isnull=False), name="item_window_closes"
             ),
             models.Index(
+                fields=["segment", "valid_from"],
+                condition=Q(valid_from__isnull=False),
+                name="segment_item_opens",
+            ),
+            models.Index(
+                fields=["segment", "valid_to"],
+                condition=Q(valid_to__isnull=False),
+                name="segment_item_closes",
+            ),
+            models.Index(
                 fields=["tenant", "product", "segment"],
                 include=["valid_from", "valid_to"],
                 condition=Q(product__isnull=False),
@@ -223,21 +233,6 @@ class ItemAssignment(Assignment):
 
     def __str__(self) -> str:
         return f"{self.product or self.category} in {self.segment}"
-
-
-class AssortmentRevision(models.Model):
-    """A count of transactions that changed what a tenant's shoppers may be shown.
-
-    The sum of a tenant's counts is its revision: it grows with every such commit. Triggers count, whichever
-    entry point made the change, in any row that no other transaction holds, so writers never wait for each
-    other here.
-    """
-
-    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+")
-    count = models.BigIntegerField(default=0)
-
-    def __str__(self) -> str:
-        return f"{self.tenant}: {self.count}"
 
 
 class Rule(TenantOwned):

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("accounts", "0009_staff_groups")]
+    dependencies = [("accounts", "0010_groups_see_activity")]
 
     operations = [
         AddIndexConcurrently(
