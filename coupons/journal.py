@@ -1,8 +1,8 @@
 """What the journal records of coupons and their redemptions."""
 
-from core.journal.declarations import RecordedDocument, leave_out, record
+from core.journal.declarations import RecordedDocument, following, leave_out, record
 from coupons.models import Coupon, CouponCampaign, CouponCategory, CouponSegment, CouponSettings, Redemption
-from segments.rules.triggers import following, on_rows
+from segments.rules.triggers import on_rows
 
 record(
     RecordedDocument(model=Coupon, object="coupon", external_id="it.code", derived=("redemption_count",)),
@@ -27,4 +27,9 @@ record(
         on_rows("redemption", events=("INSERT", "UPDATE", "DELETE")),
     ),
 )
-leave_out({"coupons.Reservation": "lives for minutes; what comes of it is a redemption, which is recorded"})
+leave_out(
+    {
+        "coupons.Reservation": "lives for minutes; what comes of it is a redemption, which is recorded",
+        "coupons.JudgementCount": "counts what was asked; nothing of the shop depends on it",
+    }
+)

@@ -42,7 +42,19 @@ class Segment(TenantDocument):
 
     class Meta:
         ordering = ("id",)
-        indexes = [models.Index(fields=["tenant", "site"], name="segment_of_site")]
+        indexes = [
+            models.Index(fields=["tenant", "site"], name="segment_of_site"),
+            models.Index(
+                fields=["tenant", "valid_from"],
+                condition=Q(valid_from__isnull=False),
+                name="segment_window_opens",
+            ),
+            models.Index(
+                fields=["tenant", "valid_to"],
+                condition=Q(valid_to__isnull=False),
+                name="segment_window_closes",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="segment_id_unique"),
             models.UniqueConstraint(fields=["tenant", "id"], name="segment_tenant_key"),
@@ -179,6 +191,16 @@ class ItemAssignment(Assignment):
                 fields=["tenant", "valid_to"], condition=Q(valid_to__isnull=False), name="item_window_closes"
             ),
             models.Index(
+                fields=["segment", "valid_from"],
+                condition=Q(valid_from__isnull=False),
+                name="segment_item_opens",
+            ),
+            models.Index(
+                fields=["segment", "valid_to"],
+                condition=Q(valid_to__isnull=False),
+                name="segment_item_closes",
+            ),
+            models.Index(
                 fields=["tenant", "product", "segment"],
                 include=["valid_from", "valid_to"],
                 condition=Q(product__isnull=False),
@@ -211,21 +233,6 @@ class ItemAssignment(Assignment):
 
     def __str__(self) -> str:
         return f"{self.product or self.category} in {self.segment}"
-
-
-class AssortmentRevision(models.Model):
-    """A count of transactions that changed what a tenant's shoppers may be shown.
-
-    The sum of a tenant's counts is its revision: it grows with every such commit. Triggers count, whichever
-    entry point made the change, in any row that no other transaction holds, so writers never wait for each
-    other here.
-    """
-
-    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+")
-    count = models.BigIntegerField(default=0)
-
-    def __str__(self) -> str:
-        return f"{self.tenant}: {self.count}"
 
 
 class Rule(TenantOwned):
@@ -389,3 +396,30 @@ class RuleDelta(models.Model):
 
     def __str__(self) -> str:
         return f"{self.customer_id} by {self.evaluation}"
+
+
+class Tally(models.Model):
+    """A part of a count that triggers keep: the sum of the rows of a kind and key is the exact count.
+
+    The key is a segment's, of `customers` the tenant's. As with revisions, a writer takes any row that no
+    other transaction holds, so writers never wait for each other here.
+    """
+
+    class Kind(models.TextChoices):
+        MEMBERS = "members"
+        COMPANY_MEMBERS = "company_members"
+        PRODUCTS = "products"
+        CATEGORIES = "categories"
+        CUSTOMERS = "customers"
+
+    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
+    kind = models.CharField(max_length=15, choices=Kind.choices)
+    key = models.BigIntegerField()
+    count = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["tenant", "key", "kind"], name="tally_of_key")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.key}: {self.count}"

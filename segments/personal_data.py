@@ -13,7 +13,7 @@ from core.personal_data.customers import (
 from core.personal_data.declarations import ERASE, KEEP, declare, each
 from core.sql.composition import param, sql
 from core.sql.fetching import execute
-from segments.models import CustomerAssignment, ItemAssignment, Rule, RuleExclusion, Segment
+from segments.models import CustomerAssignment, ItemAssignment, Rule, RuleExclusion, Segment, Tally
 
 SEGMENT = KEEP("describes a segment, not its members")
 
@@ -36,6 +36,8 @@ declare(
     RuleExclusion,
     each(KEEP("a member of staff, an API client or a command"), "actor_type", "actor_id"),
 )
+
+declare(Tally, {"kind": KEEP("one of a few words")})
 
 
 def erase(trace: CustomerTrace) -> dict[str, int]:

@@ -22,6 +22,7 @@ from accounts.identity.tokens.verification import forget_accepted_tokens
 from accounts.models import Customer, LegalEntity, Site
 from core.tenancy.callers import CallerKind
 from core.tenancy.models import Tenant
+from coupons.judgements import JUDGEMENTS
 from tests.factories.accounts import ApiClientFactory, SessionFactory, SiteFactory, TenantFactory, UserFactory
 
 # A change is tested by what it changes, not by luck: the examples are the same in every run. To look for new
@@ -136,6 +137,7 @@ class Api:
 def forgetful() -> None:
     """What one test made a process remember of its clients and tokens means nothing to the next."""
     recent_clients.clear()
+    JUDGEMENTS.clear()
     forget_accepted_tokens()
 
 

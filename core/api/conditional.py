@@ -75,16 +75,14 @@ def document_with_tag(
 
 
 def private_response(
-    request: Request | HttpRequest, parts: Iterable[object], answer: Callable[[], HttpResponse]
+    request: Request | HttpRequest, tag: str, answer: Callable[[], HttpResponse]
 ) -> HttpResponse:
-    """Return 304 when the client holds the response that depends on `parts`, else what `answer` returns.
+    """Return 304 when the client holds the response of this tag, else what `answer` returns.
 
-    The response belongs to the caller only: the client may keep it, a shared cache may not. `parts` are all
-    that it depends on apart from the address; the languages and the wish for a count are added here.
+    The response belongs to the caller only: the client may keep it, a shared cache may not.
     """
-    headers = request.META  # `request.headers` would copy all of them first
-    tag = entity_tag([*parts, headers.get("HTTP_ACCEPT_LANGUAGE", ""), headers.get("HTTP_X_TOTAL_COUNT", "")])
-    response = HttpResponseNotModified() if is_held(tag, headers.get("HTTP_IF_NONE_MATCH")) else answer()
+    held = is_held(tag, request.META.get("HTTP_IF_NONE_MATCH"))
+    response = HttpResponseNotModified() if held else answer()
     response["ETag"] = tag
     response["Cache-Control"] = "private"
     response["Vary"] = "Authorization, Accept-Language"
@@ -94,4 +92,4 @@ def private_response(
 def private_response_from(request: Request | HttpRequest, answer: HttpResponse) -> HttpResponse:
     """As `private_response`, for a response that is made already: its tag covers all that it says."""
     said = [answer.content.decode(), *(answer.get(name, "") for name in PAGE_HEADERS)]
-    return private_response(request, said, lambda: answer)
+    return private_response(request, entity_tag(said), lambda: answer)

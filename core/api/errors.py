@@ -115,7 +115,7 @@ def data_error(exception: DataError) -> errors.DomainError | None:
     return None
 
 
-def json_response(body: object, status: int) -> HttpResponse:
+def json_response(body: object, status: int = 200) -> HttpResponse:
     return HttpResponse(orjson.dumps(body), status=status, content_type="application/json")
 
 

@@ -150,6 +150,7 @@ class ContractViewSet(ViewSet):
     has_localized_fields: ClassVar[bool] = False  # reads take Accept-Language
     reads_localized_fields: ClassVar[bool] = False  # writes take Content-Language
     has_tagged_lists: ClassVar[bool] = False  # lists carry an ETag for shoppers
+    parameters_of_person: ClassVar[Collection[str]] = ()  # say who asks and when, and nothing else
     deletes_unknown: ClassVar[bool] = False  # deleting what does not exist is 204 rather than 404
 
     content_negotiation_class = AlwaysJson
@@ -381,6 +382,29 @@ class ContractViewSet(ViewSet):
         """Return how the caller wants localized fields."""
         header = self.header("Accept-Language")[: MAX_HEADER_LENGTH + 1]
         return languages_of(header, self.caller.tenant.default_language)
+
+    def address(self) -> tuple[object, ...]:
+        """Return what a read depends on apart from the data: all that is said by address and headers.
+
+        Parameters that only say who asks, and when, are left out (`parameters_of_person`).
+        """
+        plain = self.request._request
+        sent = plain.META.get("QUERY_STRING", "")
+        if sent and any(name in sent or "%" in sent for name in self.parameters_of_person):
+            query = self.request.query_params
+            kept = {name: values for name, values in query.lists() if name not in self.parameters_of_person}
+            sent = orjson.dumps(kept).decode()
+        count = "" if self.counts_by_parameter else self.header("X-Total-Count").strip().lower()
+        languages = self.languages()
+        return (
+            self.caller.tenant.id,
+            plain.path_info,
+            sent,
+            languages.accepted,
+            languages.default,
+            languages.configured,
+            count,
+        )
 
     @property
     def is_first_page(self) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Literal
 
 from django.db import Error, connection, reset_queries, transaction
@@ -27,6 +28,7 @@ from core.sql.fetching import fetch_rows
 from core.sql.locks import Lock
 
 PAUSE = 1.0  # seconds between two looks for work
+PROMPT_PAUSE = 0.5  # and for prompt tasks
 STEP = 0.1  # seconds between two looks at whether to stop
 HEARTBEAT = 5.0  # seconds
 JOBS_AT_ONCE = 20
@@ -37,14 +39,26 @@ MOST_ATTEMPTS = 6  # at one slice of a job
 logger = logging.getLogger(__name__)
 
 
+class WorkKind(Enum):
+    """What a worker does: everything, or only prompt tasks, or all but those."""
+
+    ALL = "all"
+    PROMPT = "prompt"
+    OTHER = "other"
+
+    def includes(self, task: Task) -> bool:
+        return self is WorkKind.ALL or task.is_prompt == (self is WorkKind.PROMPT)
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A task or a job that waits for a worker."""
+    """A task or a job that waits for a worker; of what is shared, several workers do a part at once."""
 
     at: datetime
     kind: Literal["task", "job"]
     key: int
     name: str
+    is_shared: bool = False
 
 
 @dataclass(slots=True)
@@ -58,16 +72,18 @@ class Summary:
         self.slices[name] = self.slices.get(name, 0) + 1
 
 
-def due_work(at: datetime) -> list[Due]:
+def due_work(at: datetime, *, kind: WorkKind = WorkKind.ALL) -> list[Due]:
     """Return the tasks and the first jobs that are due, what has waited longest first."""
-    tasks = registered_tasks()
+    tasks = {name: task for name, task in registered_tasks().items() if kind.includes(task)}
     due = []
     for key, name, due_at in TaskState.objects.filter(name__in=tasks, due_at__lte=at).values_list(
         "id", "name", "due_at"
     ):
         since = waiting_since(tasks[name], due_at)
         if since is not None:
-            due.append(Due(since, "task", key, name))
+            due.append(Due(since, "task", key, name, is_shared=tasks[name].is_prompt))
+    if kind is WorkKind.PROMPT:
+        return sorted(due, key=lambda one: (one.at, one.key))
     jobs = Job.objects.filter(state__in=OPEN_STATES, kind__in=registered_job_kinds(), due_at__lte=at)
     for key, kind, due_at in jobs.order_by("due_at", "id").values_list("id", "kind", "due_at")[:JOBS_AT_ONCE]:
         due.append(Due(due_at, "job", key, kind))
@@ -89,7 +105,9 @@ def backoff(attempts: int) -> timedelta:
 class BackgroundWorker:
     """Does what is due, until it is stopped. Only one thread uses it."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: WorkKind = WorkKind.ALL) -> None:
+        self.kind = kind
+        self.pause = PROMPT_PAUSE if kind is WorkKind.PROMPT else PAUSE
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.is_stopping = False
         self.summary = Summary()
@@ -118,7 +136,7 @@ class BackgroundWorker:
                 connection.close()
                 failures += 1
             if not has_worked:
-                self._pause(PAUSE if not failures else min(PAUSE * 2**failures, 15.0))
+                self._pause(self.pause if not failures else min(PAUSE * 2**failures, 15.0))
         self._leave()
 
     def run_until_idle(self) -> Summary:
@@ -139,7 +157,7 @@ class BackgroundWorker:
         reset_queries()  # with DEBUG, Django keeps statements until the end of a request
         self._beat()
         has_worked = False
-        for due in due_work(timezone.now()):
+        for due in due_work(timezone.now(), kind=self.kind):
             if self.is_stopping:
                 break
             with held(due) as is_held:
@@ -160,17 +178,20 @@ class BackgroundWorker:
             return False
         state.failures += 1
         state.started_at = at
-        state.due_at = at + backoff(state.failures)  # should this process be killed now
-        state.save(update_fields=["failures", "started_at", "due_at"])
+        if not task.is_prompt:
+            state.due_at = at + backoff(state.failures)  # should this process be killed now
+            state.save(update_fields=["failures", "started_at", "due_at"])
         try:
             has_more = task.run(at)
         except Exception as error:  # noqa: BLE001 -- whatever fails in one task, the others go on
             self._note_failure(f"Task {due.name}", backoff(state.failures), error)
-            TaskState.objects.filter(pk=due.key).update(error=in_one_line(error))
+            TaskState.objects.filter(pk=due.key).update(
+                error=in_one_line(error), failures=state.failures, due_at=at + backoff(state.failures)
+            )
         else:
             state.failures, state.error, state.finished_at = 0, "", timezone.now()
             state.due_at = at if has_more or task.interval is None else at + task.interval
-            state.save(update_fields=["failures", "error", "finished_at", "due_at"])
+            state.save(update_fields=["failures", "error", "started_at", "finished_at", "due_at"])
             self.summary.count(due.name)
         return True
 
@@ -213,7 +234,7 @@ class BackgroundWorker:
     def _beat(self) -> None:
         """Leave a sign of life for /readyz, not more often than needed."""
         now = time.monotonic()
-        if now - self.beat_at < HEARTBEAT:
+        if now - self.beat_at < HEARTBEAT or self.kind is WorkKind.PROMPT:  # the other thread does
             return
         Worker.objects.bulk_create(
             [Worker(name=self.name, started_at=self.started_at, seen_at=timezone.now())],
@@ -224,6 +245,8 @@ class BackgroundWorker:
         self.beat_at = now
 
     def _leave(self) -> None:
+        if self.kind is WorkKind.PROMPT:
+            return
         try:
             Worker.objects.filter(name=self.name).delete()
         except Error as error:
@@ -276,6 +299,9 @@ def end_job(job: Job, state: JobState) -> None:
 @contextmanager
 def held(due: Due) -> Iterator[bool]:
     """Hold what is due until the end of the block; False when another worker holds it."""
+    if due.is_shared:
+        yield True
+        return
     lock = Lock.BACKGROUND_TASK if due.kind == "task" else Lock.BACKGROUND_JOB
     keys = {"lock": param(int(lock)), "key": param(due.key % 2**31)}
     [[is_held]] = fetch_rows(sql("SELECT pg_try_advisory_lock({lock}, {key})", **keys))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # From the bottom to the top: a package may import those before it.
-PACKAGES = ("core", "accounts", "catalog", "segments", "coupons", "config", "bench")
+PACKAGES = ("core", "accounts", "catalog", "segments", "coupons", "events", "config", "bench")
 # Inside `core`; a module or package that is not named is on the level of OTHERS.
 CORE_LEVELS = {
     "errors": 0,
@@ -18,6 +18,7 @@ CORE_LEVELS = {
     "journal": 2,
     "journal.admin": 4,
     "journal.undo.jobs": 4,
+    "journal.undo.occasions": 4,
     "background": 4,
     "representation": 2,
     "bodies": 3,

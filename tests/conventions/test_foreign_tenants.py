@@ -157,7 +157,7 @@ def rows_of(tenant: Tenant) -> list[dict[str, Any]]:
         model_to_dict(row) | {"pk": row.pk, "model": model._meta.label, "version": getattr(row, "version", 0)}
         for model in apps.get_models()
         if any(field.name == "tenant" for field in model._meta.fields)
-        and model._meta.object_name not in ("ApiClient", "Session", "AssortmentRevision")
+        and model._meta.object_name not in ("ApiClient", "Session", "Revision", "Tally")
         for row in model._base_manager.filter(tenant=tenant).order_by("pk")
     ]
 
