@@ -72,7 +72,6 @@ record(
             "message",
             "members",
             "milliseconds",
-            "evaluated_at",
             "judged_until",
             "next_due_at",
             "due_at",

@@ -272,6 +272,8 @@ class Rule(TenantOwned):
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING, editable=False)
     message = models.TextField(blank=True, editable=False, help_text="Why its last evaluation failed.")
     members = models.IntegerField(null=True, editable=False, help_text="Members by rule, when last counted.")
+    added = models.IntegerField(null=True, editable=False, help_text="How many its last evaluation added.")
+    removed = models.IntegerField(null=True, editable=False, help_text="How many it removed.")
     milliseconds = models.IntegerField(null=True, editable=False, help_text="Time of its last evaluation.")
     evaluated_at = models.DateTimeField(null=True, editable=False, help_text="As of when it was evaluated.")
     judged_until = models.DateTimeField(

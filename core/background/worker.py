@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -105,8 +105,10 @@ def backoff(attempts: int) -> timedelta:
 class BackgroundWorker:
     """Does what is due, until it is stopped. Only one thread uses it."""
 
-    def __init__(self, kind: WorkKind = WorkKind.ALL) -> None:
+    def __init__(self, kind: WorkKind = WorkKind.ALL, *, only: Container[str] | None = None) -> None:
+        """Do work of this kind; with `only`, nothing but tasks and jobs of these names."""
         self.kind = kind
+        self.only = only
         self.pause = PROMPT_PAUSE if kind is WorkKind.PROMPT else PAUSE
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.is_stopping = False
@@ -158,6 +160,8 @@ class BackgroundWorker:
         self._beat()
         has_worked = False
         for due in due_work(timezone.now(), kind=self.kind):
+            if self.only is not None and due.name not in self.only:
+                continue
             if self.is_stopping:
                 break
             with held(due) as is_held:

@@ -63,6 +63,16 @@ def take_lock(lock: Lock, key: int = 0) -> None:
         raise
 
 
+def try_lock(lock: Lock, key: int = 0) -> bool:
+    """Take the lock until the transaction ends, if nobody has it; say whether it was taken."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError(f"The lock {lock.name} needs a transaction.")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [int(lock), key])
+        [is_taken] = cursor.fetchone()
+    return is_taken
+
+
 @contextmanager
 def unlocked() -> Iterator[None]:
     """Let `take_lock` take nothing, while all rows that are written are private to this session."""

@@ -26,7 +26,7 @@ from core.errors import DomainError
 from core.representation.relative_instants import Clock
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute, fetch_rows
-from core.sql.locks import Lock, take_lock
+from core.sql.locks import Lock, take_lock, try_lock
 from core.tenancy.time_zones import zone_of_tenant
 from segments.models import DueCustomer, Rule, RuleDelta
 from segments.rules.compiler import CompiledRule, compile_rule, subject_rows, wanted_members
@@ -275,6 +275,8 @@ def _end(rule: Rule, job: Job) -> bool:
         evaluated_at=at,
         judged_until=at,
         next_due_at=next_due,
+        added=progress["joined"],
+        removed=progress["left"],
         members=counted_members(rule),
         milliseconds=milliseconds,
         drift=F("drift") + progress.get("drift", 0),
@@ -286,7 +288,6 @@ def _end(rule: Rule, job: Job) -> bool:
         "left": progress["left"],
         "milliseconds": milliseconds,
     }
-    announce(rule, joined=progress["joined"], left=progress["left"], at=at)
     return False
 
 
@@ -371,7 +372,8 @@ def judge_due_customers(at: datetime) -> bool:
         if first is None:
             return False
         [tenant_id] = first
-        take_lock(Lock.RULES, tenant_id % 2**31)
+        if not try_lock(Lock.RULES, tenant_id % 2**31):
+            return False  # another worker is at it
         if _evaluate_instead(tenant_id, at):
             return True
         rows = fetch_rows(
@@ -591,8 +593,6 @@ def _write_difference(
             tenant=tenant,
         )
     )
-    for segment, (joined, left) in counts.items():
-        announce(by_segment[segment].rule, joined=joined, left=left, at=at)
 
 
 def _id_of(counts: Iterable[int], by_segment: dict[int, Judge]) -> str:
@@ -665,7 +665,8 @@ def judge_passing_of_time(at: datetime) -> bool:
         if first is None:
             return False
         [tenant_id] = first
-        take_lock(Lock.RULES, tenant_id % 2**31)
+        if not try_lock(Lock.RULES, tenant_id % 2**31):
+            return False  # another worker is at it
         limit_statements()
         evaluated = rules_with_scope().filter(is_evaluated(at))
         for rule in evaluated.filter(tenant=tenant_id, state=State.READY, next_due_at__lte=at).order_by("id"):
@@ -716,30 +717,3 @@ def request_audits(at: datetime) -> bool:
     live = Rule.objects.filter(mode=Rule.Mode.LIVE).values("pk")
     DueCustomer.objects.filter(rule_id__isnull=False).exclude(rule_id__in=live).delete()
     return False
-
-
-# What others want to know
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """What came of judging: how many joined and left a segment by its rule."""
-
-    rule: Rule
-    joined: int
-    left: int
-    at: datetime
-
-
-_listeners: list[Any] = []
-
-
-def register_evaluation_listener(listener: Any) -> None:
-    """Call this with an `Evaluated`, in the transaction of the evaluation, whenever members changed."""
-    _listeners.append(listener)
-
-
-def announce(rule: Rule, *, joined: int, left: int, at: datetime) -> None:
-    if joined or left:
-        for listener in _listeners:
-            listener(Evaluated(rule, joined, left, at))

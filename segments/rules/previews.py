@@ -70,7 +70,7 @@ class TermCount(Body, kw_only=True, omit_defaults=True):
     is_capped: Annotated[bool, Meta(description="Whether there are more than `count`.")] = False
 
 
-class Fault(Body, kw_only=True):
+class RuleFault(Body, kw_only=True):
     """What is wrong with the rule."""
 
     position: Annotated[int, Meta(description="At which character, from 1.")]
@@ -102,7 +102,7 @@ class RulePreview(Body, kw_only=True, omit_defaults=True):
     left_out: Annotated[
         int | None, Meta(description="Redemptions in other currencies, which totals leave out.")
     ] = None
-    fault: Annotated[Fault | None, Meta(description="What is wrong; then nothing is counted.")] = None
+    fault: Annotated[RuleFault | None, Meta(description="What is wrong; then nothing is counted.")] = None
 
 
 def preview_rule(*, tenant: Tenant | TenantRecord, body: PreviewBody, at: datetime) -> RulePreview:
@@ -117,7 +117,7 @@ def preview_rule(*, tenant: Tenant | TenantRecord, body: PreviewBody, at: dateti
     except InvalidInput as error:
         position = error.position if isinstance(error, QuerySyntaxError) else 1
         message = error.message.partition(": ")[2] if isinstance(error, QuerySyntaxError) else error.message
-        return RulePreview(fault=Fault(position=position, message=message))
+        return RulePreview(fault=RuleFault(position=position, message=message))
     ends_at = time.monotonic() + LONGEST / 1_000
 
     def fetched(statement: Sql) -> list[tuple[Any, ...]] | None:
@@ -128,7 +128,7 @@ def preview_rule(*, tenant: Tenant | TenantRecord, body: PreviewBody, at: dateti
         return counted_preview(rule, compiled, scope, fetched)
     except DataError:
         message = "A value of a customer cannot be compared like this, such as a number that is too large."
-        return RulePreview(fault=Fault(position=1, message=message))
+        return RulePreview(fault=RuleFault(position=1, message=message))
 
 
 Fetch = Callable[[Sql], list[tuple[Any, ...]] | None]
