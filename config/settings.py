@@ -295,6 +295,10 @@ TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", default=0)
 PASSWORD_HASHING_SLOTS = env.number("PASSWORD_HASHING_SLOTS", default=1, least=1)
 # How many searches with a regular expression by shoppers each process runs at once; more are 503.
 PUBLIC_REGEX_SEARCHES = env.number("PUBLIC_REGEX_SEARCHES", default=1, least=1)
+# Bytes of finished bodies that each process keeps for storefront reads; 0 keeps none. See docs/caching.md.
+RESPONSE_CACHE_MB = env.number("RESPONSE_CACHE_MB", default=64)
+# Whether bodies are compressed that are kept already, or all of these, also those that were just made.
+RESPONSE_COMPRESSION = env.choice("RESPONSE_COMPRESSION", ("kept", "all"))
 # Which class verifies a password hash of another system, by the algorithm that an import of customers names.
 LEGACY_PASSWORD_VERIFIERS = {
     "phpass": "accounts.identity.legacy_passwords.Phpass",
