@@ -306,6 +306,10 @@ TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", default=0)
 PASSWORD_HASHING_SLOTS = env.number("PASSWORD_HASHING_SLOTS", default=1, least=1)
 # How many searches with a regular expression by shoppers each process runs at once; more are 503.
 PUBLIC_REGEX_SEARCHES = env.number("PUBLIC_REGEX_SEARCHES", default=1, least=1)
+# Bytes of finished bodies that each process keeps for storefront reads; 0 keeps none. See docs/caching.md.
+RESPONSE_CACHE_MB = env.number("RESPONSE_CACHE_MB", default=64)
+# Whether bodies are compressed that are kept already, or all of these, also those that were just made.
+RESPONSE_COMPRESSION = env.choice("RESPONSE_COMPRESSION", ("kept", "all"))
 # Which class verifies a password hash of another system, by the algorithm that an import of customers names.
 LEGACY_PASSWORD_VERIFIERS = {
     "phpass": "accounts.identity.legacy_passwords.Phpass",
@@ -373,7 +377,7 @@ if TOTP:
     BROWSER_ONLY_MIDDLEWARE += second_factor
 
 # What operators see: docs/observability.md.
-LOG_FORMAT = env.choice("LOG_FORMAT", ["text", "json"], default="text" if DEBUG else "json")
+LOG_FORMAT = env.choice("LOG_FORMAT", ("text", "json") if DEBUG else ("json", "text"))
 ACCESS_LOG = env.flag("ACCESS_LOG", default=not DEBUG)
 # Who has this token may read /metrics; without one there is no such page.
 METRICS_TOKEN = env.text("METRICS_TOKEN")
