@@ -56,6 +56,7 @@ SLOW = (
     "core/journal/test_undo_model.py",
     "coupons/test_eligibility_model.py",
     "coupons/test_reservation_model.py",
+    "events/feed/test_killed_worker.py",
     "segments/test_explanations_model.py",
     "segments/test_visibility_model.py",
     "upgrade",
