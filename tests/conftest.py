@@ -62,6 +62,7 @@ SLOW = (
     "coupons/test_eligibility_model.py",
     "coupons/test_reservation_model.py",
     "deploy/test_documentation.py",
+    "events/feed/test_killed_worker.py",
     "segments/test_explanations_model.py",
     "segments/test_visibility_model.py",
     "upgrade",

@@ -1,4 +1,4 @@
-"""What is done in the background for events."""
+"""The background task that reads feeds."""
 
 from django.utils import timezone
 
