@@ -11,6 +11,5 @@ class EventsConfig(AppConfig):
         """Fill the registries of the packages below; the models are loaded by now."""
         import_module("events.journal")
         import_module("events.personal_data")
-        import_module("events.background_tasks")
         for name in ("segments", "catalog", "coupons", "imports", "rules", "erasure", "background"):
             import_module(f"events.feed.{name}")
