@@ -1,6 +1,7 @@
 """Reads settings from environment variables, and says what to do when one is missing or malformed."""
 
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -47,6 +48,13 @@ class Environment:
     def words(self, name: str, *, default: str = "") -> list[str]:
         """Return a comma-separated list, without empty entries."""
         return [word.strip() for word in self.text(name, default=default).split(",") if word.strip()]
+
+    def networks(self, name: str, *, default: str = "") -> list[IPv4Network | IPv6Network]:
+        """Return a comma-separated list of networks such as 10.0.0.0/8."""
+        try:
+            return [ip_network(word) for word in self.words(name, default=default)]
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name}: {error}. Name networks such as 10.1.0.0/16.") from error
 
     def required(self, name: str, *, remedy: str) -> str:
         """Return the variable's text, or say how to set it."""

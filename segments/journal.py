@@ -1,6 +1,8 @@
 """What the journal records of segments, their customers and items, and what else the same triggers do.
 
-They raise the revisions (docs/caching.md) of what shoppers are shown.
+They raise the revisions (docs/caching.md) of what shoppers are shown, keep exact counts
+(segments/tallies.py), and note who is due for judgement by rules (segments/rules/triggers.py).
+Declarations of packages below are taken and added to.
 """
 
 from dataclasses import replace
@@ -8,21 +10,28 @@ from dataclasses import replace
 from core.journal.declarations import (
     RecordedAssignments,
     RecordedDocument,
+    following,
+    leave_out,
     record,
     recorded_as,
+    together,
 )
 from core.revisions.counting import counting, counting_where, formerly
-from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments import tallies
+from segments.models import CustomerAssignment, ItemAssignment, Rule, RuleExclusion, Segment
 from segments.revisions import ITEMS, SITES
+from segments.rules import triggers
 
-OF_SEGMENT = counting(key="id")
+EXTERNAL_ID_OF_SEGMENT = (
+    "(SELECT owner.external_id FROM segments_segment AS owner WHERE owner.id = it.segment_id)"
+)
 WITH_ID = counting_where("it.external_id IS DISTINCT FROM was.external_id", ITEMS)
 
 record(
     RecordedDocument(
         model=Segment,
         object="segment",
-        follow={**OF_SEGMENT, "UPDATE": OF_SEGMENT["UPDATE"] + WITH_ID},
+        follow=together(counting(key="id"), {"UPDATE": WITH_ID}, tallies.OF_SEGMENTS, triggers.OF_SEGMENTS),
         replaces=formerly("INSERT", "UPDATE", "DELETE"),
     ),
     RecordedAssignments(
@@ -31,7 +40,7 @@ record(
         owner="segment_id",
         owner_table="segments_segment",
         members={"segment-product": "product_id", "segment-category": "category_id"},
-        follow=counting(ITEMS, key="segment_id"),
+        follow=together(counting(ITEMS, key="segment_id"), tallies.OF_ITEMS),
         replaces=formerly("INSERT", "UPDATE", "DELETE"),
     ),
     RecordedAssignments(
@@ -41,13 +50,55 @@ record(
         owner_table="segments_segment",
         members={"segment-customer": "customer_id"},
         legal_entity="legal_entity_id",
+        follow=together(tallies.OF_MEMBERS, triggers.OF_MEMBERS),
         refusals={
             "the customer is no contact of the legal entity any more": (
-                "change.legal_entity_id IS NOT NULL AND NOT EXISTS (SELECT FROM accounts_contactassignment"
-                " AS contact WHERE contact.tenant_id = change.tenant_id AND contact.customer_id = member.key"
+                "change.legal_entity_id IS NOT NULL AND NOT EXISTS ("
+                "SELECT FROM accounts_contactassignment AS contact"
+                " WHERE contact.tenant_id = change.tenant_id AND contact.customer_id = member.key"
                 " AND contact.legal_entity_id = change.legal_entity_id)"
             )
         },
     ),
-    replace(recorded_as("site"), follow=counting(SITES, events=["UPDATE"]), replaces=formerly("UPDATE")),
+    RecordedDocument(
+        model=Rule,
+        object="segment-rule",
+        external_id=EXTERNAL_ID_OF_SEGMENT,
+        owner="it.segment_id",
+        derived=(
+            "watched",
+            "used_segments",
+            "state",
+            "message",
+            "members",
+            "milliseconds",
+            "judged_until",
+            "next_due_at",
+            "due_at",
+            "evaluation",
+            "drift",
+        ),
+    ),
+    RecordedDocument(
+        model=RuleExclusion,
+        object="segment-rule-exclusion",
+        external_id=EXTERNAL_ID_OF_SEGMENT,
+        owner="it.segment_id",
+        follow=triggers.OF_EXCLUSIONS,
+    ),
+    replace(
+        following(recorded_as("site"), counting(SITES, events=["UPDATE"]), triggers.OF_SITES),
+        replaces=formerly("UPDATE"),
+    ),
+    following(recorded_as("tenant"), triggers.OF_TENANTS),
+    following(recorded_as("customer"), tallies.OF_CUSTOMERS, triggers.OF_CUSTOMERS),
+    following(recorded_as("contact-assignment"), triggers.OF_CONTACTS),
+    following(recorded_as("legal-entity"), triggers.OF_LEGAL_ENTITIES),
+)
+leave_out(
+    {
+        "segments.Tally": "counts what other changes follow from",
+        "segments.DueCustomer": "a queue of what other changes follow into",
+        "segments.RuleDelta": "what an evaluation is about to write, which is recorded when it does",
+    }
 )

@@ -26,6 +26,7 @@ from core.api.conditional import body_of
 from core.api.kept_bodies import NOT_KEPT, kept_bodies
 from core.tenancy.callers import CallerKind
 from core.tenancy.models import Tenant
+from coupons.judgements import JUDGEMENTS
 from tests.factories.accounts import ApiClientFactory, SessionFactory, SiteFactory, TenantFactory, UserFactory
 
 # A change is tested by what it changes, not by luck: the examples are the same in every run. To look for new
@@ -60,6 +61,8 @@ SLOW = (
     "core/journal/test_undo_model.py",
     "coupons/test_eligibility_model.py",
     "coupons/test_reservation_model.py",
+    "deploy/test_documentation.py",
+    "events/feed/test_killed_worker.py",
     "segments/test_explanations_model.py",
     "segments/test_visibility_model.py",
     "upgrade",
@@ -140,6 +143,7 @@ class Api:
 def forgetful() -> None:
     """What one test made a process remember of its clients and tokens means nothing to the next."""
     recent_clients.clear()
+    JUDGEMENTS.clear()
     forget_accepted_tokens()
     kept_bodies().clear()
 

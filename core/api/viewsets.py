@@ -61,11 +61,13 @@ from core.errors import (
 from core.representation.fields import Languages
 from core.representation.languages import MAX_HEADER_LENGTH, accepted_languages
 from core.representation.pages import KeyPartitions, PageRequest, fetch_page
+from core.representation.relative_instants import Clock
 from core.representation.representations import NO_SEARCH, Representation, SortKey, row_statement
 from core.revisions.counting import revision_of
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller
+from core.tenancy.time_zones import zone_of_tenant
 
 Instance = TypeVar("Instance")
 
@@ -440,6 +442,15 @@ class ContractViewSet(ViewSet):
         """
         return "pageNumber" not in self.request.query_params
 
+    def clock(self) -> Clock:
+        """Return what `now` and `today` of a `q` mean: days begin in the zone of the site that is named."""
+        return Clock(
+            self.at,
+            lambda: zone_of_tenant(
+                self.caller.tenant.id, parameters.text(self.request.query_params, "siteCode")
+            ),
+        )
+
     def page_request(self) -> PageRequest:
         """Read which page the client asks for."""
         wants_count = (
@@ -475,7 +486,7 @@ class ContractViewSet(ViewSet):
         if q is None:
             query = self.request.query_params
             q = parameters.text(query, "q") if "q" in query else ""
-        search = representation.search(q) if q.strip() else NO_SEARCH
+        search = representation.search(q, self.clock()) if q.strip() else NO_SEARCH
         try:
             with limits_of(search.patterns, self.caller) if search.patterns else nullcontext():
                 page = fetch_page(

@@ -1,0 +1,17 @@
+from events.models.deliveries import Delivery, DeliveryState, Lane, MonthlyCount
+from events.models.events import Event, FeedPosition
+from events.models.subscriptions import Subscription, SubscriptionState
+from events.models.targets import Target, WebhookConfig
+
+__all__ = [
+    "Delivery",
+    "DeliveryState",
+    "Event",
+    "FeedPosition",
+    "Lane",
+    "MonthlyCount",
+    "Subscription",
+    "SubscriptionState",
+    "Target",
+    "WebhookConfig",
+]

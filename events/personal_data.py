@@ -1,0 +1,42 @@
+"""What the columns of events hold, and how a customer is erased and exported there."""
+
+from core.personal_data.declarations import ERASE, KEEP, PSEUDONYM, declare, each
+from events.models import (
+    Delivery,
+    Event,
+    FeedPosition,
+    Lane,
+    MonthlyCount,
+    Subscription,
+    Target,
+    WebhookConfig,
+)
+
+SETTING = KEEP("a setting of the shop")
+MADE = KEEP("made by the service")
+
+declare(WebhookConfig, {})
+declare(FeedPosition, {"began_in": MADE})
+declare(Subscription, each(SETTING, "event_type", "state", "excluded_fields"))
+declare(
+    Target,
+    each(
+        SETTING,
+        *("external_id", "event_type", "name", "destination_url", "secret_key", "previous_secret_key"),
+        *("headers", "filter", "excluded_fields", "turned_off_reason"),
+    ),
+)
+declare(
+    Event,
+    {
+        **each(MADE, "external_id", "type", "origin"),
+        **each(PSEUDONYM, "order_key", "customer_number"),
+        "payload": ERASE,
+    },
+)
+declare(
+    Delivery,
+    {"order_key": PSEUDONYM, "state": MADE, **each(ERASE, "last_answer", "last_error")},
+)
+declare(Lane, {"order_key": PSEUDONYM})
+declare(MonthlyCount, {"month": MADE})
