@@ -11,5 +11,5 @@ class EventsConfig(AppConfig):
         """Fill the registries of the packages below; the models are loaded by now."""
         import_module("events.journal")
         import_module("events.personal_data")
-        for name in ("segments", "catalog", "coupons", "imports", "erasure", "background"):
+        for name in ("segments", "catalog", "coupons", "imports", "rules", "erasure", "background"):
             import_module(f"events.feed.{name}")

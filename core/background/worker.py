@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from django.db import Error, connection, reset_queries, transaction
 from django.utils import timezone
 
 from core.background.jobs import registered_job_kinds
-from core.background.models import Job, JobState, TaskState, Worker
+from core.background.models import OPEN_STATES, Job, JobState, TaskState, Worker
 from core.background.tasks import Task, registered_tasks
 from core.errors import DomainError
 from core.sql.composition import param, sql
@@ -35,7 +35,6 @@ JOBS_AT_ONCE = 20
 # Seconds until another attempt; the last one again and again.
 DELAYS = (1, 5, 30, 120, 600)
 MOST_ATTEMPTS = 6  # at one slice of a job
-OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
 
 logger = logging.getLogger(__name__)
 
@@ -106,8 +105,10 @@ def backoff(attempts: int) -> timedelta:
 class BackgroundWorker:
     """Does what is due, until it is stopped. Only one thread uses it."""
 
-    def __init__(self, kind: WorkKind = WorkKind.ALL) -> None:
+    def __init__(self, kind: WorkKind = WorkKind.ALL, *, only: Container[str] | None = None) -> None:
+        """Do work of this kind; with `only`, nothing but tasks and jobs of these names."""
         self.kind = kind
+        self.only = only
         self.pause = PROMPT_PAUSE if kind is WorkKind.PROMPT else PAUSE
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.is_stopping = False
@@ -159,6 +160,8 @@ class BackgroundWorker:
         self._beat()
         has_worked = False
         for due in due_work(timezone.now(), kind=self.kind):
+            if self.only is not None and due.name not in self.only:
+                continue
             if self.is_stopping:
                 break
             with held(due) as is_held:
@@ -169,7 +172,7 @@ class BackgroundWorker:
 
     def _do(self, due: Due) -> bool:
         """Do a slice of what this worker holds; False when it is no longer due: another one has done it."""
-        return self._do_task(due) if due.kind == "task" else self._do_job(due)
+        return self._do_task(due) if due.kind == "task" else self.do_job(due)
 
     def _do_task(self, due: Due) -> bool:
         at = timezone.now()
@@ -196,7 +199,8 @@ class BackgroundWorker:
             self.summary.count(due.name)
         return True
 
-    def _do_job(self, due: Due) -> bool:
+    def do_job(self, due: Due) -> bool:
+        """Do a slice of a job that this worker holds; False when it is not due."""
         at = timezone.now()
         job = Job.objects.filter(pk=due.key, state__in=OPEN_STATES, due_at__lte=at).first()
         if job is None:
@@ -279,6 +283,23 @@ class BackgroundWorker:
         end = time.monotonic() + seconds
         while not self.is_stopping and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, STEP))
+
+
+def finish_job(job: Job, report: Callable[[Job], None] = lambda job: None) -> Job:
+    """Do the job in this process, and return it when it has ended; `report` gets it after each slice.
+
+    Workers may take slices of it meanwhile, and go on with it when this process ends.
+    """
+    worker = BackgroundWorker()
+    due = Due(job.due_at, "job", job.pk, job.kind)
+    while job.state in OPEN_STATES:
+        with held(due) as is_held:
+            has_worked = is_held and worker.do_job(due)
+        job.refresh_from_db()
+        report(job)
+        if not has_worked:
+            time.sleep(STEP)
+    return job
 
 
 def run_slice(job: Job, at: datetime) -> None:

@@ -13,4 +13,5 @@ class ImportsConfig(AppConfig):
         import_module("core.imports.background_tasks")
         import_module("core.imports.journal")
         import_module("core.imports.personal_data")
+        import_module("core.imports.readings")
         import_module("core.imports.undo")

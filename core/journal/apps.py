@@ -22,6 +22,7 @@ OF_CORE = {
     "imports.ImportReject": "rows that an import did not write",
     "journal.Beginning": "the journal itself",
     "journal.Change": "the journal itself",
+    "revisions.Revision": "counts what other changes follow from",
 }
 
 
@@ -33,6 +34,8 @@ class JournalConfig(AppConfig):
     def ready(self) -> None:
         leave_out(OF_DJANGO | OF_CORE)
         import_module("core.journal.personal_data")
+        import_module("core.journal.readings")
         import_module("core.journal.undo.jobs")
+        import_module("core.journal.undo.occasions")
         installation = import_module("core.journal.installation")  # needs the models
         post_migrate.connect(installation.install_after_migrate, sender=self)

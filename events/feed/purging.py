@@ -117,8 +117,8 @@ def purge_of(tenant_id: int, name: str) -> Purge:
             " (SELECT count(*) FROM change),"
             " EXISTS (SELECT FROM change WHERE change.object = ANY({of_tenants})),"
             " EXISTS (SELECT FROM change WHERE change.object = ANY({of_trees}))"
-            " OR EXISTS (SELECT FROM product JOIN catalog_categoryassignment AS assignment ON assignment.tenant_id = {tenant}"
-            " AND assignment.product_id = product.key),"
+            " OR EXISTS (SELECT FROM product JOIN catalog_categoryassignment AS assignment"
+            " ON assignment.tenant_id = {tenant} AND assignment.product_id = product.key),"
             " ARRAY(SELECT segment.id FROM segment WHERE segment.id IS NOT NULL ORDER BY 1 LIMIT {most})",
             tenant=param(tenant_id, "bigint"),
             unread=UNREAD,

@@ -5,7 +5,7 @@ from django.db.models import Q
 class Migration(migrations.Migration):
     """Indexes for the next instants at which windows of segments open and close."""
 
-    dependencies = [("segments", "0005_mixins_sent_empty")]
+    dependencies = [("segments", "0007_tallies")]
 
     operations = [
         migrations.AddIndex(
