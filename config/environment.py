@@ -1,6 +1,6 @@
 """Reads settings from environment variables, and says what to do when one is missing or malformed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from django.core.exceptions import ImproperlyConfigured
@@ -37,6 +37,13 @@ class Environment:
 
     def text(self, name: str, *, default: str = "") -> str:
         return self.variables.get(name, "").strip() or default
+
+    def choice(self, name: str, choices: Sequence[str]) -> str:
+        """Return one of these words; the first is the default."""
+        text = self.text(name, default=choices[0])
+        if text not in choices:
+            raise ImproperlyConfigured(f"{name} is {text!r}; set it to one of {', '.join(choices)}.")
+        return text
 
     def words(self, name: str, *, default: str = "") -> list[str]:
         """Return a comma-separated list, without empty entries."""

@@ -8,6 +8,7 @@ from catalog.subtrees import is_shown
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.windows import open_at
+from coupons.operations.of_segments import count_only_of, delete_coupons_only_of
 from segments.counting import Count
 from segments.effects import Dependent, DependentEffect, Difference, register_dependent
 
@@ -101,4 +102,17 @@ def of_categories(tenant_id: int, hidden: Sql, shown: Sql, at: datetime) -> Depe
     return effect(judged, at)
 
 
-register_dependent(Dependent("coupon", "Coupons", COUPON_READ, of_segments, of_categories))
+register_dependent(
+    Dependent(
+        type="coupon",
+        plural="Coupons",
+        scope=COUPON_READ,
+        permission="coupons.{action}_coupon",
+        page="admin:coupons_coupon_changelist",
+        page_parameter="segment_restrictions__segment__in",
+        of_segments=of_segments,
+        of_categories=of_categories,
+        only_of=count_only_of,
+        delete_only_of=delete_coupons_only_of,
+    )
+)

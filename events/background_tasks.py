@@ -24,7 +24,9 @@ def delete_lanes(before: datetime, most: int) -> int:
     return delete_some(Lane.objects.filter(due_at__isnull=True).order_by("pk"), most)
 
 
-register_task(Task("send events", run=dispatcher.run, due_since=due_since, finish=dispatcher.finish))
+register_task(
+    Task("send events", run=dispatcher.run, due_since=due_since, finish=dispatcher.finish, is_prompt=True)
+)
 register_retention(
     Retention(
         "events", "events and their deliveries", timedelta(days=settings.EVENTS_KEPT_DAYS), delete_events

@@ -2,6 +2,8 @@
 
 from core.personal_data.customers import CustomerTrace, Eraser, register_eraser
 from core.personal_data.declarations import ERASE, KEEP, PSEUDONYM, declare, each
+from core.sql.composition import Sql, param, sql
+from core.sql.fetching import execute
 from events.models import (
     Delivery,
     Event,
@@ -17,7 +19,7 @@ SETTING = KEEP("a setting of the shop")
 MADE = KEEP("made by the service")
 
 declare(WebhookConfig, {})
-declare(FeedPosition, {})
+declare(FeedPosition, {"began_in": MADE})
 declare(Subscription, each(SETTING, "event_type", "state", "excluded_fields"))
 declare(
     Target,

@@ -1,0 +1,10 @@
+"""The background task that reads feeds."""
+
+from django.utils import timezone
+
+from core.background.tasks import Task, register_task
+from events.feed.reader import read_feeds, waiting_since
+
+register_task(
+    Task("read feeds", run=read_feeds, due_since=lambda: waiting_since(timezone.now()), is_prompt=True)
+)
