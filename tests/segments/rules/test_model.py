@@ -1,9 +1,9 @@
 """Members by rule equal what an oracle in Python says, for generated customers and rules, after any writes.
 
 The oracle reads plain dictionaries and knows the rules as trees; it shares no code with the compiler. Writes
-go to both; time moves on; people add and remove members by hand; workers are cut off between two slices. After
-each step, and once nothing is due, the members that followed the changes equal the oracle's, and a whole
-evaluation finds nothing to do.
+go to both; time moves on; people add and remove members by hand; workers are cut off between two slices.
+After each step, and once nothing is due, the members that followed the changes equal the oracle's, and a
+whole evaluation finds nothing to do.
 """
 
 from collections.abc import Callable
@@ -436,7 +436,7 @@ class Machine:
 
 
 @settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
