@@ -1,6 +1,8 @@
 """What can go wrong with webhooks."""
 
-from core.errors import AlreadyExists, Conflict, InvalidBody, InvalidInput, NotFound
+from collections.abc import Sequence
+
+from core.errors import AlreadyExists, Conflict, Gone, InvalidBody, InvalidInput, NotFound
 
 
 class ConfigNotFound(NotFound):
@@ -78,3 +80,28 @@ class TooManyDeliveries(InvalidInput):
     """More is to be sent again than one request may queue."""
 
     code = "too_many_deliveries"
+
+
+class FeedNotKept(Conflict):
+    """The tenant is not subscribed to the events that are asked for, so that none are kept."""
+
+    code = "feed_not_kept"
+
+    def __init__(self, tenant: str, types: Sequence[str]) -> None:
+        what = ", ".join(types) if types else "any events"
+        super().__init__(
+            f"The tenant is not subscribed to {what}, so no feed of them is kept. Subscribe first:"
+            f" PATCH /webhook/{tenant}/event-subscriptions."
+        )
+
+
+class CursorGone(Gone):
+    """Events behind the cursor are not kept any more."""
+
+    code = "cursor_gone"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Events that followed this cursor are not kept any more. Read the present state from the API, and"
+            " the feed without after."
+        )

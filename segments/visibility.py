@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.identity.scopes import SEGMENT_READ
+from catalog.extensions import HeldCategories
 from catalog.revisions import PRODUCT_NAMES, TREE
 from core.revisions.counting import TABLE as REVISIONS
 from core.sql.composition import Sql, bind, composed_once, expression, identifier, param, sql
@@ -73,9 +74,8 @@ def next_boundary(table: str, owner: Sql, at: Sql) -> Sql:
     )
 
 
-def state_of(keys: Sql, tenant: Sql, at: Sql) -> Sql:
+def state_of(keys: Sql, tenant: Sql, at: Sql, subjects: Sequence[int] = SHOWN_SUBJECTS) -> Sql:
     """A SELECT of one row: the `revisions` and `changes_at` of ResolvedSegments, whose keys are an array."""
-    subjects = Sql(f"{{{','.join(map(str, SHOWN_SUBJECTS))}}}")
     return sql(
         "SELECT ARRAY[coalesce(sum(revision.count) FILTER (WHERE revision.subject > 0), 0)::bigint, {named}]"
         " AS revisions, (SELECT least({of_categories}, (SELECT min(least({of_items}))"
@@ -86,7 +86,7 @@ def state_of(keys: Sql, tenant: Sql, at: Sql) -> Sql:
             ", ",
             [
                 Sql(f"coalesce(sum(revision.count) FILTER (WHERE revision.subject = {subject}), 0)::bigint")
-                for subject in SHOWN_SUBJECTS
+                for subject in subjects
             ],
         ),
         of_categories=next_boundary("catalog_category", sql("owned.tenant_id = {t}", t=tenant), at),
@@ -94,7 +94,7 @@ def state_of(keys: Sql, tenant: Sql, at: Sql) -> Sql:
         keys=keys,
         revisions=REVISIONS,
         tenant=tenant,
-        subjects=subjects,
+        subjects=Sql(f"{{{','.join(map(str, subjects))}}}"),
     )
 
 
@@ -299,18 +299,37 @@ def matching_products_in(
     return [product_id for product_id in dict.fromkeys(product_ids) if product_id in found]
 
 
-def categories_of_segments(*, caller: Caller, segment_ids: Sequence[str], at: datetime) -> Sql:
-    """A SELECT of the keys of the categories that are assigned to one of the segments (by their wire ids).
+def categories_of_segments(
+    *, caller: Caller, segment_ids: Sequence[str], at: datetime, subjects: Sequence[int]
+) -> HeldCategories:
+    """Return the categories that are assigned to one of the segments (by their wire ids). One statement.
 
     A customer may name only segments that count for them; others are ignored, as are those that are not
     effective unless the caller may read all segments.
     """
-    tenant_id = caller.tenant.id
-    conditions = [named(segment_ids)]
+    tenant_id, conditions = caller.tenant.id, [named(segment_ids)]
     if caller.kind is CallerKind.CUSTOMER:
         customer, legal_entity = shopper_of(caller).keys()
-        member = segments_of_member(tenant_id, customer=customer, legal_entity=legal_entity, at=at)
-        conditions.append(sql("segment.id IN ({member})", member=member))
-    elif SEGMENT_READ not in caller.scopes:
-        conditions.append(effective(at))
-    return categories_in_assortment(tenant_id, keys_of_segments(tenant_id, conditions), at=at)
+        member = segments_of_member(
+            tenant_id,
+            customer=customer,
+            legal_entity=legal_entity,
+            at=at,
+            narrowed_by=named(segment_ids),
+        )
+        keys = sql("ARRAY({member})", member=member)
+    else:
+        if SEGMENT_READ not in caller.scopes:
+            conditions.append(effective(at))
+        keys = keys_of_segments(tenant_id, conditions)
+    statement = sql(
+        "SELECT chosen.keys, state.revisions, state.changes_at"
+        " FROM (SELECT {keys} AS keys OFFSET 0) AS chosen CROSS JOIN LATERAL ({state}) AS state",
+        keys=keys,
+        state=state_of(Sql("chosen.keys"), param(tenant_id, "bigint"), param(at, "timestamptz"), subjects),
+    )
+    [(found, revisions, changes_at)] = fetch_rows(statement, prepared=True)
+    keys = param(sorted(found), "bigint[]")
+    return HeldCategories(
+        categories_in_assortment(tenant_id, keys, at=at), (sorted(found), revisions, changes_at)
+    )

@@ -23,6 +23,7 @@ STATUSES: tuple[tuple[type[errors.DomainError], HTTPStatus], ...] = (
     (errors.NotAllowed, HTTPStatus.FORBIDDEN),
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.Conflict, HTTPStatus.CONFLICT),
+    (errors.Gone, HTTPStatus.GONE),
     (errors.PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
     (errors.TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),

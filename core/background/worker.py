@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -139,6 +139,7 @@ class BackgroundWorker:
                 failures += 1
             if not has_worked:
                 self._pause(self.pause if not failures else min(PAUSE * 2**failures, 15.0))
+        self._finish_tasks()
         self._leave()
 
     def run_until_idle(self) -> Summary:
@@ -146,6 +147,7 @@ class BackgroundWorker:
         self.prepare()
         while not self.is_stopping and self.work_once():
             pass
+        self._finish_tasks()
         return self.summary
 
     def prepare(self) -> None:
@@ -172,7 +174,7 @@ class BackgroundWorker:
 
     def _do(self, due: Due) -> bool:
         """Do a slice of what this worker holds; False when it is no longer due: another one has done it."""
-        return self._do_task(due) if due.kind == "task" else self._do_job(due)
+        return self._do_task(due) if due.kind == "task" else self.do_job(due)
 
     def _do_task(self, due: Due) -> bool:
         at = timezone.now()
@@ -199,7 +201,8 @@ class BackgroundWorker:
             self.summary.count(due.name)
         return True
 
-    def _do_job(self, due: Due) -> bool:
+    def do_job(self, due: Due) -> bool:
+        """Do a slice of a job that this worker holds; False when it is not due."""
         at = timezone.now()
         job = Job.objects.filter(pk=due.key, state__in=OPEN_STATES, due_at__lte=at).first()
         if job is None:
@@ -248,6 +251,15 @@ class BackgroundWorker:
         )
         self.beat_at = now
 
+    def _finish_tasks(self) -> None:
+        """Let tasks complete what they have left to threads."""
+        for task in registered_tasks().values():
+            if task.finish is not None and self.kind.includes(task):
+                try:
+                    task.finish()
+                except Error as error:
+                    logger.warning("The task %s did not finish: %s", task.name, in_one_line(error))
+
     def _leave(self) -> None:
         if self.kind is WorkKind.PROMPT:
             return
@@ -282,6 +294,23 @@ class BackgroundWorker:
         end = time.monotonic() + seconds
         while not self.is_stopping and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, STEP))
+
+
+def finish_job(job: Job, report: Callable[[Job], None] = lambda job: None) -> Job:
+    """Do the job in this process, and return it when it has ended; `report` gets it after each slice.
+
+    Workers may take slices of it meanwhile, and go on with it when this process ends.
+    """
+    worker = BackgroundWorker()
+    due = Due(job.due_at, "job", job.pk, job.kind)
+    while job.state in OPEN_STATES:
+        with held(due) as is_held:
+            has_worked = is_held and worker.do_job(due)
+        job.refresh_from_db()
+        report(job)
+        if not has_worked:
+            time.sleep(STEP)
+    return job
 
 
 def run_slice(job: Job, at: datetime) -> None:

@@ -1,8 +1,9 @@
-"""The addresses of the Webhook Service."""
+"""The addresses of the Webhook Service, and of the feed, which belongs to the customer segment service."""
 
 from core.api.routes import describe_argument, route
 from events.api.viewsets.configs import ConfigViewSet
 from events.api.viewsets.deliveries import DeliveryViewSet
+from events.api.viewsets.feed import FeedViewSet
 from events.api.viewsets.statistics import StatisticsViewSet
 from events.api.viewsets.subscriptions import SubscriptionViewSet
 
@@ -13,6 +14,7 @@ describe_argument("delivery_id", "The delivery's id.", wire_name="id")
 describe_argument("target_id", "The target's id: that of an entry in eventsConfiguration.", wire_name="id")
 
 urlpatterns = [
+    route("customer-segment/<tenant>/events", FeedViewSet, get="read"),
     route(f"{WEBHOOK}/config", ConfigViewSet, get="list_configs", post="create_config"),
     route(
         f"{WEBHOOK}/config/<config_code>",

@@ -66,9 +66,12 @@ def start_feed(tenant_id: int, *, at: datetime) -> None:
     """
     execute(
         sql(
-            "INSERT INTO events_feedposition (tenant_id, tx, journal_id, began_in, began_at, windows_until)"
+            "INSERT INTO events_feedposition"
+            " (tenant_id, tx, journal_id, began_in, began_at, windows_until, kept_from)"
             " SELECT {tenant}, pg_snapshot_xmin(now.snapshot)::text::bigint - 1, 0, now.snapshot::text, {at},"
-            " {at} FROM (SELECT pg_current_snapshot() AS snapshot) AS now ON CONFLICT DO NOTHING",
+            " {at}, (SELECT coalesce(max(event.id) + 1, 0) FROM events_event AS event"
+            " WHERE event.tenant_id = {tenant})"
+            " FROM (SELECT pg_current_snapshot() AS snapshot) AS now ON CONFLICT DO NOTHING",
             tenant=param(tenant_id),
             at=param(at),
         )

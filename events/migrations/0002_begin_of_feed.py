@@ -17,4 +17,9 @@ class Migration(migrations.Migration):
             name="began_at",
             field=models.DateTimeField(null=True),
         ),
+        migrations.AddField(
+            model_name="feedposition",
+            name="kept_from",
+            field=models.BigIntegerField(default=0),
+        ),
     ]

@@ -9,6 +9,7 @@ from core.errors import DomainError, NotFound, VersionConflict
 from core.tenancy.models import Tenant
 from events.bodies import SubscriptionChange
 from events.event_types import EVENT_TYPES, normalized
+from events.feed.reader import start_feed
 from events.models import Subscription, SubscriptionState
 from events.operations.configuration import lock_tenant
 
@@ -92,3 +93,5 @@ def change_subscription(tenant: Tenant, change: SubscriptionChange, at: datetime
     subscription.version += 1
     subscription.modified_at = at
     subscription.save()
+    if subscription.state == SubscriptionState.SUBSCRIBED:
+        start_feed(tenant.pk, at=at)

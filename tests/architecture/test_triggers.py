@@ -10,6 +10,18 @@ from django.db import connection
 
 import catalog.revisions
 import segments.revisions
+from catalog.representations import (
+    ASSIGNMENT,
+    CATEGORY,
+    CATEGORY_OF_REFERENCE,
+    DEPRECATED_TREE_FIELDS,
+    PARENT_JOIN,
+    PRODUCT,
+    PRODUCT_FOR_SHOPPERS,
+    PRODUCT_IN_SHOWN_CATEGORIES,
+    TREE_FIELDS,
+)
+from catalog.revisions import OF_CATEGORIES, OF_PLACEMENTS, OF_PRODUCTS, OF_REFERENCES
 from core.journal.declarations import all_columns, recorded
 from core.journal.installation import digest_of
 from core.journal.triggers import TRANSITIONS, create_function, trigger_name
@@ -42,7 +54,7 @@ SUBJECTS = {
     value: name
     for module in (catalog.revisions, segments.revisions)
     for name, value in vars(module).items()
-    if name.isupper()
+    if isinstance(value, int)
 }
 LANGUAGES = (Languages(), Languages(("de", "en"), "de", ("de", "en")))
 
@@ -110,6 +122,29 @@ def shown_columns(shown: Representation) -> set[tuple[str, str]]:
     named = set(re.findall(r"\b(?:accounts|catalog|segments|coupons)_\w+", text))
     assert named <= {table for table, _ in found}, "a table is read whose columns cannot be told"
     return found
+
+
+TREES = [
+    Representation(table="catalog_category", alias="category", fields=fields, joins={"parent": PARENT_JOIN})
+    for fields in (TREE_FIELDS, DEPRECATED_TREE_FIELDS)
+]
+
+
+@pytest.mark.parametrize(
+    ("shown", "subjects"),
+    [
+        (CATEGORY, OF_CATEGORIES),
+        (CATEGORY, OF_REFERENCES),
+        (CATEGORY_OF_REFERENCE, OF_REFERENCES),
+        *[(tree, OF_CATEGORIES) for tree in TREES],
+        (ASSIGNMENT, OF_PLACEMENTS),
+        (PRODUCT, OF_PRODUCTS),
+        (PRODUCT_FOR_SHOPPERS, OF_PRODUCTS),
+        (PRODUCT_IN_SHOWN_CATEGORIES, OF_PRODUCTS),
+    ],
+)
+def test_all_that_the_catalogue_shows_is_watched(shown, subjects):
+    assert shown_columns(shown) - watched_columns(subjects, of_segments=False) == set()
 
 
 @pytest.mark.parametrize(

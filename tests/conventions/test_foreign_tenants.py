@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.forms.models import model_to_dict
+from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 
 from accounts.identity.models import PasswordMigration
 from accounts.identity.scopes import SERVICE_SCOPES
 from core.tenancy.models import Tenant
+from events.feed.reader import start_feed
+from events.models import Event, Subscription
 from tests.conftest import Api
 from tests.factories.accounts import (
     ContactAssignmentFactory,
@@ -86,6 +89,15 @@ def make_world(tenant: Tenant, name: str, text: str) -> None:
     RedemptionFactory(coupon=coupon, external_id=name, customer_number=name)
     ReservationFactory(coupon=coupon, external_id=name, customer_number=name)
     CouponCampaignFactory(tenant=tenant, external_id=name, terms__name=text)
+    Subscription.objects.create(tenant=tenant, event_type="customer-segment.segment-created")
+    start_feed(tenant.pk, at=timezone.now())
+    Event.objects.create(
+        tenant=tenant,
+        type="customer-segment.segment-created",
+        order_key=name,
+        payload={"id": name, "name": words},
+        occurred_at=timezone.now(),
+    )
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Customer
 from core.api import parameters
 from core.api.bulk import LARGEST_BATCH
-from core.api.conditional import entity_tag, private_response, private_response_from
+from core.api.conditional import kept_response, private_response_from
 from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
 from core.bodies import LanguageContext
@@ -133,8 +133,7 @@ class SegmentServiceViewSet(ContractViewSet):
         """
         if self.reads_past:
             return private_response_from(self.request, response())
-        tag = entity_tag([*state, *self.address()])
-        return private_response(self.request, tag, response)
+        return kept_response(self.request, [*state, *self.address()], response)
 
     def resolve_segment(self, shopper: Shopper, segment_id: str) -> ResolvedSegments:
         """Resolve one segment; raise SegmentNotFound unless it counts for the shopper."""

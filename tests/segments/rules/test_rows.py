@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.representation.query_language import QuerySyntaxError, parse
-from segments.rules.rows import TESTS, Row, RowFault, groups_of, place_of, text_of
+from segments.rules.rows import REASONS, TESTS, Row, RowFault, groups_of, place_of, text_of
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,7 @@ def test_a_text_that_nests_deeper_has_no_rows(text, groups):
         (Row("a:1 b", "is", "1"), "Write the field as in the list, such as mixins.loyalty.tier."),
         (Row("a", "between", "1"), "Write two values with a comma between them."),
         (Row("a", "top", "many"), "Write a number such as 500, or a part such as 10%."),
-        (
-            Row("a", "is", '"b'),
-            "Separate values by commas; write those with commas or quotes inside in double quotes.",
-        ),
+        (Row("a", "is", '"b'), REASONS["is"]),
         (Row("a", "more", "1, 2"), "This value cannot be read."),
         (Row("a", "likes", "1"), "This value cannot be read."),
         (Row("a", "matches", "x) b:1 c:(~(y"), "This bracket is not closed."),
