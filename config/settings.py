@@ -335,6 +335,10 @@ SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 COUPON_FAILED_ATTEMPTS = env.number("COUPON_FAILED_ATTEMPTS", default=60, least=1)
 COUPON_FAILED_ATTEMPTS_WINDOW = env.number("COUPON_FAILED_ATTEMPTS_WINDOW", default=60, least=1)
 
+# Where groups of cached answers that changed are sent, and with which headers: docs/events.md.
+CACHE_PURGE_URL = env.text("CACHE_PURGE_URL", default="")
+CACHE_PURGE_HEADERS = env.headers("CACHE_PURGE_HEADERS")
+
 # Webhooks are sent over https to public addresses; these networks are open besides. See docs/events.md.
 WEBHOOK_ALLOWED_NETWORKS = env.networks(
     "WEBHOOK_ALLOWED_NETWORKS", default="127.0.0.0/8,::1/128" if DEBUG else ""
@@ -342,6 +346,9 @@ WEBHOOK_ALLOWED_NETWORKS = env.networks(
 WEBHOOK_ALLOW_HTTP = DEBUG
 # For how many hours the former secret of a target signs along after it was replaced.
 WEBHOOK_SECRET_OVERLAP_HOURS = env.number("WEBHOOK_SECRET_OVERLAP_HOURS", default=24)
+
+# For how many days events and their deliveries are kept, for the feed and for sending them again.
+EVENTS_KEPT_DAYS = env.number("EVENTS_KEPT_DAYS", default=14, least=4)
 
 # Login of staff through an OpenID provider; see docs/staff-login.md.
 OIDC = bool(env.text("OIDC_CLIENT_ID"))
