@@ -347,6 +347,9 @@ WEBHOOK_ALLOW_HTTP = DEBUG
 # For how many hours the former secret of a target signs along after it was replaced.
 WEBHOOK_SECRET_OVERLAP_HOURS = env.number("WEBHOOK_SECRET_OVERLAP_HOURS", default=24)
 
+# For how many days events and their deliveries are kept, for the feed and for sending them again.
+EVENTS_KEPT_DAYS = env.number("EVENTS_KEPT_DAYS", default=14, least=4)
+
 # Login of staff through an OpenID provider; see docs/staff-login.md.
 OIDC = bool(env.text("OIDC_CLIENT_ID"))
 if OIDC:

@@ -9,6 +9,7 @@ class EventsConfig(AppConfig):
 
     def ready(self) -> None:
         """Fill the registries of the packages below; the models are loaded by now."""
+        import_module("events.background_tasks")
         import_module("events.journal")
         import_module("events.personal_data")
         for name in ("segments", "catalog", "coupons", "imports", "rules", "erasure", "background"):

@@ -139,6 +139,7 @@ class BackgroundWorker:
                 failures += 1
             if not has_worked:
                 self._pause(self.pause if not failures else min(PAUSE * 2**failures, 15.0))
+        self._finish_tasks()
         self._leave()
 
     def run_until_idle(self) -> Summary:
@@ -146,6 +147,7 @@ class BackgroundWorker:
         self.prepare()
         while not self.is_stopping and self.work_once():
             pass
+        self._finish_tasks()
         return self.summary
 
     def prepare(self) -> None:
@@ -248,6 +250,15 @@ class BackgroundWorker:
             update_fields=["started_at", "seen_at"],
         )
         self.beat_at = now
+
+    def _finish_tasks(self) -> None:
+        """Let tasks complete what they have left to threads."""
+        for task in registered_tasks().values():
+            if task.finish is not None and self.kind.includes(task):
+                try:
+                    task.finish()
+                except Error as error:
+                    logger.warning("The task %s did not finish: %s", task.name, in_one_line(error))
 
     def _leave(self) -> None:
         if self.kind is WorkKind.PROMPT:

@@ -26,11 +26,9 @@ def add_deliveries(*, tenant_id: int, rows: Sequence[tuple[int, int, str]], at: 
         return 0
     events, targets, order_keys = zip(*rows, strict=True)
     slots = {
-        "tenant": param(tenant_id),
-        "events": param(list(events), "bigint[]"),
+        "tenant": param(tenant_id, "bigint"),
         "targets": param(list(targets), "bigint[]"),
         "order_keys": param(list(order_keys), "text[]"),
-        "at": param(at),
     }
     count = execute(
         sql(
@@ -38,7 +36,8 @@ def add_deliveries(*, tenant_id: int, rows: Sequence[tuple[int, int, str]], at: 
             " last_answer, last_error)"
             " SELECT {tenant}, queued.event, queued.target, queued.order_key, 'PENDING', 0, '', ''"
             " FROM unnest({events}, {targets}, {order_keys}) AS queued(event, target, order_key)"
-            " ON CONFLICT (target_id, event_id) DO NOTHING",
+            " ORDER BY queued.event ON CONFLICT (target_id, event_id) DO NOTHING",
+            events=param(list(events), "bigint[]"),
             **slots,
         )
     )
@@ -50,6 +49,7 @@ def add_deliveries(*, tenant_id: int, rows: Sequence[tuple[int, int, str]], at: 
             " ORDER BY queued.target, queued.order_key"
             " ON CONFLICT (target_id, order_key) DO UPDATE SET due_at = excluded.due_at"
             " WHERE events_lane.due_at IS NULL",
+            at=param(at),
             **slots,
         )
     )
@@ -73,7 +73,7 @@ def retry_delivery(*, tenant_id: int, delivery_id: int, at: datetime) -> Deliver
 
 def send_again(keys: Sequence[int], *, tenant_id: int, at: datetime) -> int:
     """Queue deliveries anew, whatever became of them; return how many. They keep the ids of their events."""
-    slots = {"tenant": param(tenant_id), "keys": param(list(keys), "bigint[]"), "at": param(at)}
+    slots = {"tenant": param(tenant_id, "bigint"), "keys": param(list(keys), "bigint[]")}
     count = execute(
         sql(
             "UPDATE events_delivery SET state = 'PENDING', attempts = 0, first_attempt_at = NULL,"
@@ -87,6 +87,7 @@ def send_again(keys: Sequence[int], *, tenant_id: int, at: datetime) -> int:
             " SELECT DISTINCT {tenant}, target_id, order_key, {at}::timestamptz FROM events_delivery"
             " WHERE tenant_id = {tenant} AND id = ANY({keys}) ORDER BY target_id, order_key"
             " ON CONFLICT (target_id, order_key) DO UPDATE SET due_at = excluded.due_at",
+            at=param(at),
             **slots,
         )
     )

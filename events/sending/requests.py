@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
@@ -131,13 +130,12 @@ def key_of(destination: Destination) -> tuple[str, str, int, str]:
 
 def new_connection(destination: Destination, timeout: float) -> HTTPConnection:
     """Return a connection to the checked address; the certificate must be that of the host's name."""
-    limit = urllib3.Timeout(total=timeout).start_connect()
     if destination.scheme == "http":
-        return HTTPConnection(destination.ip, destination.port, timeout=limit.connect_timeout)
+        return HTTPConnection(destination.ip, destination.port, timeout=timeout)
     return HTTPSConnection(
         destination.ip,
         destination.port,
-        timeout=limit.connect_timeout,
+        timeout=timeout,
         ssl_context=ssl.create_default_context(),
         server_hostname=destination.host,
         assert_hostname=destination.host,
@@ -150,10 +148,11 @@ _connections = Connections()
 
 
 def send(
-    method: str, url: str, *, body: bytes = b"", headers: Mapping[str, str], timeout: float = TIMEOUT
+    method: str, url: str, *, body: bytes = b"", headers: Mapping[str, str], timeout: float | None = None
 ) -> Answer:
     """Send a request and return the answer; whatever goes wrong, it says so and does not raise."""
     begin = time.monotonic()
+    timeout = timeout or TIMEOUT
     try:
         destination = resolve(url)
     except UnsafeDestination as refused:

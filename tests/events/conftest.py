@@ -5,9 +5,12 @@ import pytest
 from pytest_django import Settings
 
 from accounts.identity.scopes import WEBHOOK_MANAGE
+from core.tenancy.models import Tenant
 from events.operations import configuration
 from events.sending.addresses import forget_addresses
 from tests.conftest import Api
+from tests.events.receiver import Receiver, receiving
+from tests.events.webhooks import Webhooks
 
 
 @pytest.fixture
@@ -36,3 +39,14 @@ def local_targets(settings: Settings) -> Iterator[None]:
     forget_addresses()
     yield
     forget_addresses()
+
+
+@pytest.fixture
+def receiver(local_targets: None) -> Iterator[Receiver]:
+    with receiving() as running:
+        yield running
+
+
+@pytest.fixture
+def shop(tenant: Tenant) -> Webhooks:
+    return Webhooks(tenant)
