@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.representation.query_language import QuerySyntaxError, parse
-from segments.rules.rows import TESTS, Row, RowFault, groups_of, place_of, text_of
+from segments.rules.rows import REASONS, TESTS, Row, RowFault, groups_of, place_of, text_of
 
 
 @pytest.mark.parametrize(
