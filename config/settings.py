@@ -335,6 +335,10 @@ SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 COUPON_FAILED_ATTEMPTS = env.number("COUPON_FAILED_ATTEMPTS", default=60, least=1)
 COUPON_FAILED_ATTEMPTS_WINDOW = env.number("COUPON_FAILED_ATTEMPTS_WINDOW", default=60, least=1)
 
+# Where groups of cached answers that changed are sent, and with which headers: docs/events.md.
+CACHE_PURGE_URL = env.text("CACHE_PURGE_URL", default="")
+CACHE_PURGE_HEADERS = env.headers("CACHE_PURGE_HEADERS")
+
 # Webhooks are sent over https to public addresses; these networks are open besides. See docs/events.md.
 WEBHOOK_ALLOWED_NETWORKS = env.networks(
     "WEBHOOK_ALLOWED_NETWORKS", default="127.0.0.0/8,::1/128" if DEBUG else ""

@@ -10,6 +10,7 @@ from events.models import (
     FeedPosition,
     Lane,
     MonthlyCount,
+    PurgePosition,
     Subscription,
     Target,
     WebhookConfig,
@@ -20,6 +21,7 @@ MADE = KEEP("made by the service")
 
 declare(WebhookConfig, {})
 declare(FeedPosition, {"began_in": MADE})
+declare(PurgePosition, {"began_in": MADE})
 declare(Subscription, each(SETTING, "event_type", "state", "excluded_fields"))
 declare(
     Target,

@@ -19,6 +19,7 @@ from segments.admin.bulk_add import BulkAddPages
 from segments.admin.effects import EffectPages
 from segments.admin.filters import EffectiveFilter
 from segments.admin.preview import PreviewPage
+from segments.admin.rules import RulePages, rule_address
 from segments.bodies import IdentifiedSegmentBody, expecting, segment_document
 from segments.forms.segments import SegmentForm
 from segments.models import Segment, Tally
@@ -43,7 +44,7 @@ def assignments_page(model: str, segment: Segment) -> str:
 
 
 @admin.register(Segment)
-class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, TenantAdmin):
+class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, RulePages, TenantAdmin):
     form = SegmentForm
     found_at = 2
     explanation = _("Groups of customers, and the products and categories that are meant for them.")
@@ -125,6 +126,7 @@ class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, TenantAdmin):
                 "note": exact_count(counted.item_count),
             },
         ]
+        links.append({"url": rule_address(obj), "text": _("Who belongs"), "note": ""})
         if request.user.has_perm("segments.add_customerassignment"):
             page = reverse("admin:segments_segment_add_members", args=(obj.pk,))
             links.append({"url": page, "text": _("Add members"), "note": ""})
