@@ -1,8 +1,10 @@
-from catalog.extensions import register_category_action
+from catalog.extensions import register_category_action, register_category_effects
 from segments.admin.assignments import CustomerAssignmentAdmin, ItemAssignmentAdmin
 from segments.admin.categories import assign_to_segment
+from segments.admin.category_effects import category_facts
 from segments.admin.segments import SegmentAdmin
 
 __all__ = ["CustomerAssignmentAdmin", "ItemAssignmentAdmin", "SegmentAdmin"]
 
 register_category_action(assign_to_segment)
+register_category_effects(category_facts)
