@@ -6,7 +6,9 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
+from config.demo.shop_page import shop_page
 from config.health import health, readiness
+from config.metrics import metrics
 
 DAY = 86_400  # seconds; the document changes only with the code, and takes a second to make
 
@@ -17,12 +19,16 @@ urlpatterns = [
     path("", include("segments.api.urls")),
     path("", include("catalog.api.urls")),
     path("", include("coupons.api.urls")),
+    path("", include("events.api.urls")),
     path("", include("accounts.identity.api.urls")),
     path("", include("accounts.api.urls")),
     path("healthz", health),
     path("readyz", readiness),
+    path("metrics", metrics),
     path("openapi.json", cache_page(DAY)(SpectacularJSONAPIView.as_view()), name="schema"),
     path("docs", documentation, name="docs"),
+    path("shop/", shop_page),
+    path("shop/<str:name>", shop_page),
     path("", RedirectView.as_view(pattern_name="docs")),
     *([path("admin/oidc/", include("mozilla_django_oidc.urls"))] if settings.OIDC else []),
     *([path("admin/totp/", include("accounts.totp.urls"))] if settings.TOTP else []),

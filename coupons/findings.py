@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from django.utils.translation import gettext_noop
+
 from accounts.identity.scopes import COUPON_READ
 from core.sql.composition import Sql, param, sql
 from segments.findings import Finding, live, register_findings
@@ -75,8 +77,10 @@ register_findings(
         "coupon_without_live_segment",
         "error",
         "coupon",
-        "All segments of the coupon are inactive, over or deleted: nobody can redeem it."
-        " Name another segment.",
+        gettext_noop(
+            "All segments of the coupon are inactive, over or deleted: nobody can redeem it."
+            " Name another segment."
+        ),
         without_live_segment,
         COUPON_READ,
     ),
@@ -84,7 +88,9 @@ register_findings(
         "coupon_outlives_segments",
         "warning",
         "coupon",
-        "The coupon is valid longer than its segments, when nobody can redeem it: align the ends.",
+        gettext_noop(
+            "The coupon is valid longer than its segments, when nobody can redeem it: align the ends."
+        ),
         outliving,
         COUPON_READ,
     ),
@@ -92,7 +98,9 @@ register_findings(
         "coupon_window_never_overlaps",
         "error",
         "coupon",
-        "The coupon's validity lies outside that of its segments: nobody can ever redeem it. Align them.",
+        gettext_noop(
+            "The coupon's validity lies outside that of its segments: nobody can ever redeem it. Align them."
+        ),
         never_overlapping,
         COUPON_READ,
     ),

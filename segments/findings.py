@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import orjson
+from django.utils.translation import gettext_noop
 from msgspec import Meta
 
 from accounts.identity.scopes import SEGMENT_READ
@@ -283,28 +284,36 @@ register_findings(
         "segment_active_but_over",
         "warning",
         "segment",
-        "The segment is active, but its validity is over: deactivate it, or give it a later end.",
+        gettext_noop(
+            "The segment is active, but its validity is over: deactivate it, or give it a later end."
+        ),
         active_but_over,
     ),
     Finding(
         "segment_without_members",
         "warning",
         "segment",
-        "The segment is live and has no members: nobody sees its items. Add customers, or deactivate it.",
+        gettext_noop(
+            "The segment is live and has no members: nobody sees its items. Add customers, or deactivate it."
+        ),
         segments_where(no_such("segments_customerassignment"), window=lambda at: not_over("assignment", at)),
     ),
     Finding(
         "segment_without_items",
         "warning",
         "segment",
-        "The segment is live and has no items: its members see nothing. Add products or categories.",
+        gettext_noop(
+            "The segment is live and has no items: its members see nothing. Add products or categories."
+        ),
         segments_where(no_such("segments_itemassignment"), window=lambda at: not_over("assignment", at)),
     ),
     Finding(
         "segment_items_unpublished",
         "error",
         "segment",
-        "All items of the live segment are unpublished: its members see nothing. Publish some of them.",
+        gettext_noop(
+            "All items of the live segment are unpublished: its members see nothing. Publish some of them."
+        ),
         segments_where(
             f"{no_such('segments_itemassignment', ITEM_IS_SHOWN)} AND EXISTS (SELECT FROM"
             " segments_itemassignment AS assignment WHERE assignment.tenant_id = segment.tenant_id"
@@ -317,14 +326,16 @@ register_findings(
         "segments_equal",
         "warning",
         "segment",
-        "Another live segment of the site has the same members and items: one of them can go.",
+        gettext_noop("Another live segment of the site has the same members and items: one of them can go."),
         equal_segments,
     ),
     Finding(
         "members_on_hold",
         "warning",
         "segment",
-        "Customers of the live segment are on hold: they cannot buy. Release them, or take them out.",
+        gettext_noop(
+            "Customers of the live segment are on hold: they cannot buy. Release them, or take them out."
+        ),
         segments_by_members(
             "accounts_customer AS customer JOIN segments_customerassignment AS membership"
             " ON membership.tenant_id = customer.tenant_id AND membership.customer_id = customer.id"
@@ -335,8 +346,10 @@ register_findings(
         "member_without_contact",
         "error",
         "segment",
-        "Members for a company are no longer its contacts, so the membership never counts: make them contacts"
-        " again, or take them out.",
+        gettext_noop(
+            "Members for a company are no longer its contacts, so the membership never counts:"
+            " make them contacts again, or take them out."
+        ),
         segments_by_members(
             "segments_customerassignment AS membership WHERE membership.tenant_id = {tenant}"
             " AND membership.legal_entity_id IS NOT NULL AND NOT EXISTS ("
@@ -349,15 +362,20 @@ register_findings(
         "category_unpublished",
         "error",
         "category",
-        "The category, or one above it, is unpublished, and live segments show it: publish it,"
-        " or take it out.",
+        gettext_noop(
+            "The category, or one above it, is unpublished, and live segments show it: publish it,"
+            " or take it out."
+        ),
         unpublished_categories,
     ),
     Finding(
         "windows_never_overlap",
         "error",
         "segment",
-        "The validity of members or items lies outside that of the segment, so they never count: change one.",
+        gettext_noop(
+            "The validity of members or items lies outside that of the segment, so they never count:"
+            " change one."
+        ),
         never_overlapping,
     ),
 )

@@ -89,6 +89,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     """Categories as a tree that rows are dragged in; every move goes through the operation."""
 
     form = CategoryForm
+    found_at = 5
     explanation = _("The tree that products are sorted into.")
     empty_state = _("Add one, or let another system write them through the API.")
     localized_fields = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION, "slug": LONGEST_NAME}

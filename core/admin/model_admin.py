@@ -108,6 +108,9 @@ class TenantAdmin(DatabaseDeletion):
     linked_lookups: tuple[str, ...] = ()
     """Parameters of links to the list that no filter in `list_filter` reads."""
 
+    found_at = 0
+    """Where the search of the start page lists the rows; 0: it does not find them."""
+
     # --- whose rows ---
 
     def limited(self, queryset: models.QuerySet, tenant_id: int | None) -> models.QuerySet:

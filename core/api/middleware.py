@@ -15,7 +15,7 @@ from core.api.actors import actor_of
 from core.api.errors import unknown_path_response, wrong_host_response
 from core.memory import LARGE_BODY, trim_soon
 
-BROWSER_ROOTS = frozenset({"", "admin", "static", "docs"})
+BROWSER_ROOTS = frozenset({"", "admin", "static", "docs", "shop"})
 LONGEST_REMEMBERED_PATH = 200
 REMEMBERED_PATHS = 4_096
 REMEMBERED_HOSTS = 1_000

@@ -3,5 +3,14 @@ from coupons.admin.coupons import CouponAdmin
 from coupons.admin.redemptions import RedemptionAdmin
 from coupons.admin.reservations import ReservationAdmin
 from coupons.admin.settings import CouponSettingsAdmin
+from coupons.admin.start import redeemable, redemptions
 
-__all__ = ["CouponAdmin", "CouponCampaignAdmin", "CouponSettingsAdmin", "RedemptionAdmin", "ReservationAdmin"]
+__all__ = [
+    "CouponAdmin",
+    "CouponCampaignAdmin",
+    "CouponSettingsAdmin",
+    "RedemptionAdmin",
+    "ReservationAdmin",
+    "redeemable",
+    "redemptions",
+]

@@ -66,6 +66,7 @@ def warnings_about(coupon: Coupon, *, at: datetime) -> list[str]:
 @admin.register(Coupon)
 class CouponAdmin(RefusalPage, TenantAdmin):
     form = CouponForm
+    found_at = 3
     explanation = _("Codes that give a discount: for which customers and products, how often and how long.")
     empty_state = _("Add one; leave the code empty to have one generated.")
     error_fields = FORM_FIELDS

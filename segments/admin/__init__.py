@@ -3,8 +3,17 @@ from segments.admin.assignments import CustomerAssignmentAdmin, ItemAssignmentAd
 from segments.admin.categories import assign_to_segment
 from segments.admin.category_effects import category_facts
 from segments.admin.segments import SegmentAdmin
+from segments.admin.start import calendar, findings, members, numbers
 
-__all__ = ["CustomerAssignmentAdmin", "ItemAssignmentAdmin", "SegmentAdmin"]
+__all__ = [
+    "CustomerAssignmentAdmin",
+    "ItemAssignmentAdmin",
+    "SegmentAdmin",
+    "calendar",
+    "findings",
+    "members",
+    "numbers",
+]
 
 register_category_action(assign_to_segment)
 register_category_effects(category_facts)

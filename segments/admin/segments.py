@@ -2,7 +2,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -12,17 +12,19 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt, window_text
-from core.admin.counts import CappedCount, shown_count
+from core.admin.counts import exact_count
 from core.bodies import Name, Translations, read_body
 from core.search import translations_of
 from segments.admin.bulk_add import BulkAddPages
 from segments.admin.effects import EffectPages
 from segments.admin.filters import EffectiveFilter
 from segments.admin.preview import PreviewPage
+from segments.admin.rules import RulePages, rule_address
 from segments.bodies import IdentifiedSegmentBody, expecting, segment_document
 from segments.forms.segments import SegmentForm
-from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.models import Segment, Tally
 from segments.operations.segments import create_segment, locked_segment, upsert_segment
+from segments.tallies import tallied
 
 
 def state_of(segment: Segment, at: datetime) -> tuple[str, str]:
@@ -42,8 +44,9 @@ def assignments_page(model: str, segment: Segment) -> str:
 
 
 @admin.register(Segment)
-class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, TenantAdmin):
+class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, RulePages, TenantAdmin):
     form = SegmentForm
+    found_at = 2
     explanation = _("Groups of customers, and the products and categories that are meant for them.")
     empty_state = _("Add one, put customers and items into it, and activate it.")
     localized_fields = {"name": Name.max_length, "description": Translations.max_length}
@@ -69,12 +72,9 @@ class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, TenantAdmin):
     )
 
     def annotated(self, queryset: QuerySet) -> QuerySet:
-        # A range, though it means equality: where one segment holds nearly all rows, PostgreSQL believes that
-        # any does, and would read the whole table to find that another segment is empty.
-        segment = {"segment_id__gte": OuterRef("pk"), "segment_id__lte": OuterRef("pk")}
         return queryset.annotate(
-            member_count=CappedCount(CustomerAssignment.objects.filter(**segment)),
-            item_count=CappedCount(ItemAssignment.objects.filter(**segment)),
+            member_count=tallied(Tally.Kind.MEMBERS),
+            item_count=tallied(Tally.Kind.PRODUCTS, Tally.Kind.CATEGORIES),
         )
 
     def get_search_results(
@@ -101,12 +101,16 @@ class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, TenantAdmin):
     @admin.display(description=_("Members"))
     def members(self, segment: Any) -> SafeString:
         page = assignments_page("customerassignment", segment)
-        return format_html('<a href="{}">{}</a>', page, shown_count(segment.member_count))
+        return format_html(
+            '<a href="{}">{}</a>',
+            page,
+            exact_count(segment.member_count),
+        )
 
     @admin.display(description=_("Items"))
     def items(self, segment: Any) -> SafeString:
         page = assignments_page("itemassignment", segment)
-        return format_html('<a href="{}">{}</a>', page, shown_count(segment.item_count))
+        return format_html('<a href="{}">{}</a>', page, exact_count(segment.item_count))
 
     def related_links(self, request: HttpRequest, obj: Segment) -> list[dict[str, Any]]:
         counted = self.annotated(Segment.objects.filter(pk=obj.pk)).get()
@@ -114,14 +118,15 @@ class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, TenantAdmin):
             {
                 "url": assignments_page("customerassignment", obj),
                 "text": _("Members"),
-                "note": shown_count(counted.member_count),
+                "note": exact_count(counted.member_count),
             },
             {
                 "url": assignments_page("itemassignment", obj),
                 "text": _("Items"),
-                "note": shown_count(counted.item_count),
+                "note": exact_count(counted.item_count),
             },
         ]
+        links.append({"url": rule_address(obj), "text": _("Who belongs"), "note": ""})
         if request.user.has_perm("segments.add_customerassignment"):
             page = reverse("admin:segments_segment_add_members", args=(obj.pk,))
             links.append({"url": page, "text": _("Add members"), "note": ""})

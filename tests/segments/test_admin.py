@@ -15,7 +15,7 @@ from accounts.models import Site
 from core.imports.models import ImportRun
 from core.tenancy.models import Tenant
 from segments.admin import SegmentAdmin
-from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.models import CustomerAssignment, ItemAssignment, Segment, Tally
 from tests.conftest import Clock
 from tests.factories.accounts import (
     ContactAssignmentFactory,
@@ -186,12 +186,13 @@ def test_listing_segments_takes_as_many_statements_for_many_as_for_one(
         assert len(rows_of(viewing_browser, SEGMENTS)) == segments
 
 
-def test_counts_stop_at_a_thousand(
-    staff_browser: Client, site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("core.admin.counts.MOST_COUNTED", 2)
-    CustomerAssignmentFactory.create_batch(3, segment=SegmentFactory(site=site))
-    assert ">2+</a>" in staff_browser.get(reverse(f"{SEGMENTS}_changelist")).content.decode()
+def test_counts_of_members_and_items_are_exact(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site)
+    CustomerAssignmentFactory.create_batch(3, segment=segment)
+    Tally.objects.filter(key=segment.pk, kind="members").update(count=1_234_567)
+    assert ">1,234,567</a>" in staff_browser.get(reverse(f"{SEGMENTS}_changelist")).content.decode()
+    staff_browser.cookies["django_language"] = "de"
+    assert ">1.234.567</a>" in staff_browser.get(reverse(f"{SEGMENTS}_changelist")).content.decode()
 
 
 def test_selected_segments_are_activated_and_deactivated(
@@ -280,7 +281,7 @@ def test_the_window_of_an_assignment_is_changed_and_its_customer_is_not(
     }
     staff_browser.post(reverse(f"{MEMBERS}_change", args=[assignment.pk]), {**values, **JSON})
     stored = CustomerAssignment.objects.get()
-    assert (stored.customer, stored.version, stored.assignment_type) == (assignment.customer, 2, "AUTOMATIC")
+    assert (stored.customer, stored.version, stored.assignment_type) == (assignment.customer, 2, "MANUAL")
     assert stored.valid_to == datetime(2024, 1, 31, 12, tzinfo=UTC)
 
 
