@@ -138,8 +138,7 @@ class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, RulePages, TenantAdmi
         return links
 
     def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
-        if change:
-            self.question_before_saving(request, obj, form)
+        question = self.question_before_saving(request, obj, form) if change else None
         row = read_body(IdentifiedSegmentBody, expecting(form.version_seen, segment_document(obj)))
         at = timezone.now()
         if change:
@@ -147,4 +146,6 @@ class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, RulePages, TenantAdmi
             upsert_segment(tenant_id=obj.tenant_id, row=row, at=at)
         else:
             create_segment(tenant_id=obj.tenant_id, row=row, at=at)
+        if question is not None:  # only now: what is refused anyway needs no question
+            raise question
         adopt(obj, Segment.objects.get(tenant=obj.tenant_id, external_id=obj.external_id))
