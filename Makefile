@@ -45,7 +45,7 @@ lint: .venv/.dev ## Check style, types, migrations, the OpenAPI document and pro
 	$(PY) -m mypy
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
-	DEBUG=0 ALLOWED_HOSTS=shop.example TRUSTED_PROXIES=1 SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))') \
+	DEBUG=0 ALLOWED_HOSTS=shop.example TRUSTED_PROXIES=1 DATABASE_URL=postgres://db.example/segments SECRET_KEY=$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(50))') \
 		$(MANAGE) check --deploy --fail-level WARNING
 
 messages: .venv/.dev ## Collect the texts of the admin for translation and compile them (needs gettext)

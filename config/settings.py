@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
+
 from accounts.identity import scopes
 from config.command_line import VERSION
 from config.database import database_settings
@@ -17,8 +19,8 @@ OIDC_REMEDY = (
 
 DEBUG = env.flag("DEBUG")
 SECRET_KEY = secret_key(env, debug=DEBUG)
-# What load balancers and orchestrators ask by the machine's address, whatever ALLOWED_HOSTS says.
-PROBE_PATHS = ["/healthz", "/readyz"]
+# What load balancers, orchestrators and Prometheus ask by the machine's address, whatever ALLOWED_HOSTS says.
+PROBE_PATHS = ["/healthz", "/readyz", "/metrics"]
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default="localhost,127.0.0.1,[::1]" if DEBUG else "")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 VAR_DIR = Path(env.text("VAR_DIR", default=str(BASE_DIR / "var")))
@@ -42,6 +44,7 @@ INSTALLED_APPS = [
     "core.background",
     "core.imports",
     "core.journal",
+    "core.revisions",
     "accounts",
     "accounts.identity",
     "catalog",
@@ -70,6 +73,7 @@ BROWSER_ONLY_MIDDLEWARE = [
     "core.admin.middleware.ErrorPages",
 ]
 MIDDLEWARE = [
+    "core.observation.requests.ObservedRequests",
     "core.api.middleware.AllowedHosts",
     "core.api.middleware.CorsForBrowsers",
     "django.middleware.security.SecurityMiddleware",
@@ -90,7 +94,10 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "libraries": {"console": "core.admin.template_tags"},
+            "libraries": {
+                "console": "core.admin.template_tags",
+                "segment_pages": "segments.admin.template_tags",
+            },
         },
     }
 ]
@@ -302,6 +309,10 @@ TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", default=0)
 PASSWORD_HASHING_SLOTS = env.number("PASSWORD_HASHING_SLOTS", default=1, least=1)
 # How many searches with a regular expression by shoppers each process runs at once; more are 503.
 PUBLIC_REGEX_SEARCHES = env.number("PUBLIC_REGEX_SEARCHES", default=1, least=1)
+# Bytes of finished bodies that each process keeps for storefront reads; 0 keeps none. See docs/caching.md.
+RESPONSE_CACHE_MB = env.number("RESPONSE_CACHE_MB", default=64)
+# Whether bodies are compressed that are kept already, or all of these, also those that were just made.
+RESPONSE_COMPRESSION = env.choice("RESPONSE_COMPRESSION", ("kept", "all"))
 # Which class verifies a password hash of another system, by the algorithm that an import of customers names.
 LEGACY_PASSWORD_VERIFIERS = {
     "phpass": "accounts.identity.legacy_passwords.Phpass",
@@ -326,6 +337,21 @@ SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 # How often a client at an address may fail to use a coupon, within so many seconds, until it must wait.
 COUPON_FAILED_ATTEMPTS = env.number("COUPON_FAILED_ATTEMPTS", default=60, least=1)
 COUPON_FAILED_ATTEMPTS_WINDOW = env.number("COUPON_FAILED_ATTEMPTS_WINDOW", default=60, least=1)
+
+# Where groups of cached answers that changed are sent, and with which headers: docs/events.md.
+CACHE_PURGE_URL = env.text("CACHE_PURGE_URL", default="")
+CACHE_PURGE_HEADERS = env.headers("CACHE_PURGE_HEADERS")
+
+# Webhooks are sent over https to public addresses; these networks are open besides. See docs/events.md.
+WEBHOOK_ALLOWED_NETWORKS = env.networks(
+    "WEBHOOK_ALLOWED_NETWORKS", default="127.0.0.0/8,::1/128" if DEBUG else ""
+)
+WEBHOOK_ALLOW_HTTP = DEBUG
+# For how many hours the former secret of a target signs along after it was replaced.
+WEBHOOK_SECRET_OVERLAP_HOURS = env.number("WEBHOOK_SECRET_OVERLAP_HOURS", default=24)
+
+# For how many days events and their deliveries are kept, for the feed and for sending them again.
+EVENTS_KEPT_DAYS = env.number("EVENTS_KEPT_DAYS", default=14, least=4)
 
 # Login of staff through an OpenID provider; see docs/staff-login.md.
 OIDC = bool(env.text("OIDC_CLIENT_ID"))
@@ -360,17 +386,38 @@ if TOTP:
     MIDDLEWARE += second_factor
     BROWSER_ONLY_MIDDLEWARE += second_factor
 
+# What operators see: docs/observability.md.
+LOG_FORMAT = env.choice("LOG_FORMAT", ("text", "json") if DEBUG else ("json", "text"))
+ACCESS_LOG = env.flag("ACCESS_LOG", default=not DEBUG)
+# Who has this token may read /metrics; without one there is no such page.
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
+    raise ImproperlyConfigured(
+        "METRICS_TOKEN is shorter than 16 characters; make one, for example with `openssl rand -hex 32`."
+    )
+# Both are extras: without these variables their packages are neither needed nor imported.
+SENTRY_DSN = env.text("SENTRY_DSN")
+TRACES_ENDPOINT = env.text("OTEL_EXPORTER_OTLP_ENDPOINT") or env.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+if TRACES_ENDPOINT:
+    MIDDLEWARE.insert(1, "config.tracing.TracedRequests")
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "()": "config.log_lines.OneLineFormatter",
+            "()": "core.observation.log_lines.OneLineFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
+        },
+        "json": {"()": "core.observation.log_lines.JsonFormatter"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "json" if LOG_FORMAT == "json" else "line",
         }
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", default="INFO")},
     "loggers": {
         # Without Django's own handlers, which write messages as they are.

@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSpli
 
 from config.demo.shop_page import shop_page
 from config.health import health, readiness
+from config.metrics import metrics
 
 DAY = 86_400  # seconds; the document changes only with the code, and takes a second to make
 
@@ -18,10 +19,12 @@ urlpatterns = [
     path("", include("segments.api.urls")),
     path("", include("catalog.api.urls")),
     path("", include("coupons.api.urls")),
+    path("", include("events.api.urls")),
     path("", include("accounts.identity.api.urls")),
     path("", include("accounts.api.urls")),
     path("healthz", health),
     path("readyz", readiness),
+    path("metrics", metrics),
     path("openapi.json", cache_page(DAY)(SpectacularJSONAPIView.as_view()), name="schema"),
     path("docs", documentation, name="docs"),
     path("shop/", shop_page),

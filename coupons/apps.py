@@ -14,6 +14,7 @@ class CouponsConfig(AppConfig):
         import_module("coupons.customer_view")
         import_module("coupons.effects")
         import_module("coupons.explanations")
+        import_module("coupons.facts")
         import_module("coupons.findings")
         import_module("coupons.journal")
         import_module("coupons.personal_data")

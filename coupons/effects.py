@@ -102,6 +102,26 @@ def of_categories(tenant_id: int, hidden: Sql, shown: Sql, at: datetime) -> Depe
     return effect(judged, at)
 
 
+def opened_by(tenant_id: int, segment: int, at: datetime) -> tuple[int, list[str]]:
+    """Return how many coupons members of the segment may redeem, and the codes of some."""
+    rows: list[tuple[Any, ...]] = fetch_rows(
+        sql(
+            "WITH opened AS MATERIALIZED (SELECT coupon.code FROM coupons_couponsegment AS restriction"
+            " JOIN coupons_coupon AS coupon"
+            " ON coupon.tenant_id = restriction.tenant_id AND coupon.id = restriction.coupon_id"
+            " WHERE restriction.tenant_id = {tenant} AND restriction.segment_id = {segment}"
+            " AND coupon.is_segment_restricted AND {redeemable})"
+            " SELECT (SELECT count(*) FROM opened),"
+            " ARRAY(SELECT code FROM opened ORDER BY code LIMIT {most})",
+            tenant=param(tenant_id),
+            segment=param(segment),
+            redeemable=redeemable(tenant_id, at),
+            most=param(MOST_IDS),
+        )
+    )
+    return rows[0][0], rows[0][1]
+
+
 register_dependent(
     Dependent(
         type="coupon",
@@ -114,5 +134,6 @@ register_dependent(
         of_categories=of_categories,
         only_of=count_only_of,
         delete_only_of=delete_coupons_only_of,
+        opened_by=opened_by,
     )
 )

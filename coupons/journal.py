@@ -1,8 +1,8 @@
 """What the journal records of coupons and their redemptions."""
 
-from core.journal.declarations import RecordedDocument, leave_out, record
+from core.journal.declarations import RecordedDocument, following, leave_out, record
 from coupons.models import Coupon, CouponCampaign, CouponCategory, CouponSegment, CouponSettings, Redemption
-from segments.rules.triggers import following, on_rows
+from segments.rules.triggers import on_rows
 
 record(
     RecordedDocument(model=Coupon, object="coupon", external_id="it.code", derived=("redemption_count",)),

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from accounts.identity.operations.attempts import AttemptLimit, subject_of
 from core.errors import TooManyAttempts
+from core.observation.metrics import THROTTLED
 from core.sql.composition import Sql, bind, param, sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind
@@ -63,4 +64,5 @@ def refuse_exhausted(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
     rows = fetch_rows(statement, prepared=True)
     if (resets_at := rows[0][0]) is not None:
         wait = max(1, ceil((resets_at - at).total_seconds()))
+        THROTTLED.labels(limits[0].counted).inc()
         raise TooManyAttempts(f"Too many {limits[0].counted}; try again in {wait} seconds.", retry_after=wait)

@@ -9,5 +9,8 @@ class EventsConfig(AppConfig):
 
     def ready(self) -> None:
         """Fill the registries of the packages below; the models are loaded by now."""
+        import_module("events.background_tasks")
         import_module("events.journal")
         import_module("events.personal_data")
+        for name in ("segments", "catalog", "coupons", "imports", "rules", "erasure", "background"):
+            import_module(f"events.feed.{name}")

@@ -95,13 +95,23 @@ PRODUCT = {
     "published": BOOLEAN,
     "metadata": OBJECT,
 }
+MONEY = {"amount": NUMBER, "currency": STRING}
 COUPON = {
     "code": STRING,
     "name": STRING,
+    "description": STRING,
     "discountType": STRING,
-    "status": STRING,
-    "validFrom": STRING,
-    "validUntil": STRING,
+    "discountPercentage": NUMBER,
+    "discountAbsolute": MONEY,
+    "discountCalculationType": STRING,
+    "allowAnonymous": BOOLEAN,
+    "maxRedemptions": NUMBER,
+    "maxRedemptionsPerCustomer": NUMBER,
+    "categoryRestricted": BOOLEAN,
+    "segmentRestricted": BOOLEAN,
+    "referralCoupon": BOOLEAN,
+    "restrictions": OBJECT,
+    "mixins": OBJECT,
     "metadata": OBJECT,
     "tenant": STRING,
 }
@@ -111,18 +121,16 @@ REDEMPTION = {
     "customerNumber": STRING,
     "legalEntityId": STRING,
     "orderCode": STRING,
-    "orderTotal": OBJECT,
-    "discount": OBJECT,
-    "createdAt": STRING,
+    "orderTotal": MONEY,
+    "discount": MONEY,
+    "redeemedAt": STRING,
     "tenant": STRING,
 }
 WINDOW = {
     "object": STRING,
     "segmentId": STRING,
-    "customerId": STRING,
-    "legalEntityId": STRING,
-    "type": STRING,
-    "itemId": STRING,
+    "siteCode": STRING,
+    "status": STRING,
     "at": STRING,
     "validity": OBJECT,
     "tenant": STRING,
@@ -200,10 +208,7 @@ PRODUCT_IN_CATEGORY = (
 PRODUCT_NOUN = ("product", "ein Produkt")
 COUPON_NOUN = ("coupon", "ein Gutschein")
 REDEMPTION_NOUN = ("redemption of a coupon", "eine Einlösung eines Gutscheins")
-WINDOW_NOUN = (
-    "validity window of a segment or an assignment",
-    "ein Gültigkeitszeitraum eines Segments oder einer Zuordnung",
-)
+WINDOW_NOUN = ("validity window of a segment", "ein Gültigkeitszeitraum eines Segments")
 
 MEMBER_SCOPES = (SEGMENT_READ, CUSTOMER_READ)
 EVENT_TYPES: dict[str, EventType] = {
@@ -314,7 +319,7 @@ EVENT_TYPES: dict[str, EventType] = {
             "coupon.redemption-deleted",
             COUPONS,
             REDEMPTION_NOUN,
-            named("id", "code", "tenant", of=REDEMPTION),
+            REDEMPTION,
             COUPON_READ,
         ),
         event_type("segment.window-opened", SEGMENTS, WINDOW_NOUN, WINDOW, SEGMENT_READ),

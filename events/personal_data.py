@@ -1,12 +1,16 @@
 """What the columns of events hold, and how a customer is erased and exported there."""
 
+from core.personal_data.customers import CustomerTrace, Eraser, register_eraser
 from core.personal_data.declarations import ERASE, KEEP, PSEUDONYM, declare, each
+from core.sql.composition import Sql, param, sql
+from core.sql.fetching import execute
 from events.models import (
     Delivery,
     Event,
     FeedPosition,
     Lane,
     MonthlyCount,
+    PurgePosition,
     Subscription,
     Target,
     WebhookConfig,
@@ -16,7 +20,8 @@ SETTING = KEEP("a setting of the shop")
 MADE = KEEP("made by the service")
 
 declare(WebhookConfig, {})
-declare(FeedPosition, {})
+declare(FeedPosition, {"began_in": MADE})
+declare(PurgePosition, {"began_in": MADE})
 declare(Subscription, each(SETTING, "event_type", "state", "excluded_fields"))
 declare(
     Target,
@@ -40,3 +45,20 @@ declare(
 )
 declare(Lane, {"order_key": PSEUDONYM})
 declare(MonthlyCount, {"month": MADE})
+
+
+def erase(trace: CustomerTrace) -> dict[str, int]:
+    """Empty what targets answered and what went wrong, where it mentions the customer."""
+    erased = execute(
+        sql(
+            "UPDATE events_delivery SET last_answer = '', last_error = ''"
+            " WHERE tenant_id = {tenant} AND ({answer} OR {error})",
+            tenant=param(trace.tenant_id),
+            answer=trace.clearly_mentioned_in(Sql("last_answer")),
+            error=trace.clearly_mentioned_in(Sql("last_error")),
+        )
+    )
+    return {"webhookAnswers": erased}
+
+
+register_eraser(Eraser("webhook answers", erase))

@@ -12,6 +12,6 @@ lock() {
 }
 
 lock requirements "$@"
-for extra in demo dev oidc totp; do
+for extra in demo dev oidc opentelemetry sentry totp; do
     lock "requirements-$extra" --constraints requirements.lock "$@"
 done

@@ -3,6 +3,7 @@
 from catalog import extensions
 from catalog.representations import RelatedIds
 from core.sql.composition import Sql
+from segments.revisions import ITEMS
 from segments.visibility import categories_of_segments
 
 SEGMENT_IDS = RelatedIds(
@@ -20,4 +21,5 @@ extensions.register_product_field(
     "customerSegmentIds",
     SEGMENT_IDS,
     {"description": "The customer segments that the product itself is assigned to."},
+    subjects=(ITEMS,),
 )

@@ -42,7 +42,19 @@ class Segment(TenantDocument):
 
     class Meta:
         ordering = ("id",)
-        indexes = [models.Index(fields=["tenant", "site"], name="segment_of_site")]
+        indexes = [
+            models.Index(fields=["tenant", "site"], name="segment_of_site"),
+            models.Index(
+                fields=["tenant", "valid_from"],
+                condition=Q(valid_from__isnull=False),
+                name="segment_window_opens",
+            ),
+            models.Index(
+                fields=["tenant", "valid_to"],
+                condition=Q(valid_to__isnull=False),
+                name="segment_window_closes",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="segment_id_unique"),
             models.UniqueConstraint(fields=["tenant", "id"], name="segment_tenant_key"),
@@ -179,6 +191,16 @@ class ItemAssignment(Assignment):
                 fields=["tenant", "valid_to"], condition=Q(valid_to__isnull=False), name="item_window_closes"
             ),
             models.Index(
+                fields=["segment", "valid_from"],
+                condition=Q(valid_from__isnull=False),
+                name="segment_item_opens",
+            ),
+            models.Index(
+                fields=["segment", "valid_to"],
+                condition=Q(valid_to__isnull=False),
+                name="segment_item_closes",
+            ),
+            models.Index(
                 fields=["tenant", "product", "segment"],
                 include=["valid_from", "valid_to"],
                 condition=Q(product__isnull=False),
@@ -211,21 +233,6 @@ class ItemAssignment(Assignment):
 
     def __str__(self) -> str:
         return f"{self.product or self.category} in {self.segment}"
-
-
-class AssortmentRevision(models.Model):
-    """A count of transactions that changed what a tenant's shoppers may be shown.
-
-    The sum of a tenant's counts is its revision: it grows with every such commit. Triggers count, whichever
-    entry point made the change, in any row that no other transaction holds, so writers never wait for each
-    other here.
-    """
-
-    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+")
-    count = models.BigIntegerField(default=0)
-
-    def __str__(self) -> str:
-        return f"{self.tenant}: {self.count}"
 
 
 class Rule(TenantOwned):
@@ -265,6 +272,8 @@ class Rule(TenantOwned):
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING, editable=False)
     message = models.TextField(blank=True, editable=False, help_text="Why its last evaluation failed.")
     members = models.IntegerField(null=True, editable=False, help_text="Members by rule, when last counted.")
+    added = models.IntegerField(null=True, editable=False, help_text="How many its last evaluation added.")
+    removed = models.IntegerField(null=True, editable=False, help_text="How many it removed.")
     milliseconds = models.IntegerField(null=True, editable=False, help_text="Time of its last evaluation.")
     evaluated_at = models.DateTimeField(null=True, editable=False, help_text="As of when it was evaluated.")
     judged_until = models.DateTimeField(

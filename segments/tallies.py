@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import IntegerField, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from core.journal.declarations import Statements
 from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
 from segments.models import Tally
@@ -62,3 +63,51 @@ def tallied(*kinds: Tally.Kind) -> Coalesce:
     tallies = Tally.objects.filter(tenant=OuterRef("tenant_id"), key=OuterRef("pk"), kind__in=kinds)
     total = tallies.order_by().values("key").annotate(total=Sum("count")).values("total")
     return Coalesce(Subquery(total, output_field=IntegerField()), 0)
+
+
+# --- What triggers do (segments/journal.py).
+
+TALLY = """    PERFORM {tallies} FROM (
+        SELECT tenant_id, segment_id, {sums} FROM {rows} GROUP BY tenant_id, segment_id
+    ) AS found{condition};
+"""
+# A segment that is deleted takes its tallies along, whether its members go before or after it.
+IS_KEPT = " WHERE EXISTS (SELECT FROM segments_segment AS owner WHERE owner.id = found.segment_id)"
+FORGET = """    DELETE FROM segments_tally AS tally USING before
+    WHERE tally.tenant_id = before.tenant_id AND tally.key = before.id AND tally.kind <> 'customers';
+"""
+COUNT_CUSTOMERS = """    PERFORM tally(tenant_id, 'customers', tenant_id, {sign} number) FROM (
+        SELECT tenant_id, count(*) AS number FROM {rows} GROUP BY tenant_id
+    ) AS found;
+"""
+
+
+def tallying(**columns: str) -> Statements:
+    """Return the statements that count rows by segment: for each kind those whose column is set."""
+    tallies = ", ".join(f"tally(tenant_id, '{kind}', segment_id, {kind})" for kind in columns)
+    listed = ", ".join(["tenant_id", "segment_id", *dict.fromkeys(columns.values())])
+    rows = {
+        "INSERT": f"(SELECT {listed}, 1 AS sign FROM changed) AS it",
+        "DELETE": f"(SELECT {listed}, -1 AS sign FROM before) AS it",
+        "UPDATE": f"(SELECT {listed}, 1 AS sign FROM changed"
+        f" UNION ALL SELECT {listed}, -1 FROM before) AS it",
+    }
+    sums = ", ".join(
+        f"coalesce(sum(sign) FILTER (WHERE {column} IS NOT NULL), 0) AS {kind}"
+        for kind, column in columns.items()
+    )
+    return {
+        event: TALLY.format(
+            tallies=tallies, sums=sums, rows=source, condition="" if event == "INSERT" else IS_KEPT
+        )
+        for event, source in rows.items()
+    }
+
+
+OF_SEGMENTS: Statements = {"DELETE": FORGET}
+OF_MEMBERS = tallying(members="customer_id", company_members="legal_entity_id")
+OF_ITEMS = tallying(products="product_id", categories="category_id")
+OF_CUSTOMERS: Statements = {
+    "INSERT": COUNT_CUSTOMERS.format(sign="", rows="changed"),
+    "DELETE": COUNT_CUSTOMERS.format(sign="-", rows="before"),
+}

@@ -32,6 +32,8 @@ CONTACT_READ = "customermanagement.contactassignment_read"
 CONTACT_MANAGE = "customermanagement.contactassignment_manage"
 SITE_READ = "site.site_read"
 SITE_MANAGE = "site.site_manage"
+WEBHOOK_READ = "webhook.subscription_read"
+WEBHOOK_MANAGE = "webhook.subscription_manage"
 
 IMPLIED = {
     SEGMENT_MANAGE: (SEGMENT_READ,),
@@ -43,6 +45,7 @@ IMPLIED = {
     LEGAL_ENTITY_MANAGE: (LEGAL_ENTITY_READ,),
     CONTACT_MANAGE: (CONTACT_READ,),
     SITE_MANAGE: (SITE_READ,),
+    WEBHOOK_MANAGE: (WEBHOOK_READ,),
 }
 
 SERVICE_SCOPES = tuple(
@@ -103,4 +106,6 @@ MEANINGS = {
     CONTACT_MANAGE: "Make and delete contacts of legal entities.",
     SITE_READ: "Read sites.",
     SITE_MANAGE: "Create, change and delete sites.",
+    WEBHOOK_READ: "Read webhook configurations, subscriptions to events, and deliveries.",
+    WEBHOOK_MANAGE: "Configure webhooks, subscribe to events, and send deliveries again.",
 }

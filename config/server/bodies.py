@@ -5,7 +5,8 @@ from time import monotonic
 from typing import Any
 
 from config.server.budget import ByteBudget
-from config.server.responses import BUSY, LATE_BODY, LONG_BODY, STOPPING, Response, send
+from config.server.refusals import refuse
+from config.server.responses import BUSY, LATE_BODY, LONG_BODY, STOPPING, Response
 
 Complete = Callable[[dict[str, Any], Any, bytes, int], None]
 
@@ -85,10 +86,12 @@ class Body:
         self.awaited = None
         collector = self.collector
         if awaited.cancelled():
-            return self.refuse(STOPPING if collector.is_stopping else LATE_BODY)
+            if collector.is_stopping:
+                return self.refuse(STOPPING, "stopping")
+            return self.refuse(LATE_BODY, "late_body")
         message = awaited.result()
         if message["type"] != "http.request":
-            return self.refuse(LATE_BODY)  # the client has gone; granian would log it if nothing was sent
+            return self.refuse(LATE_BODY, "client_gone")  # granian would log it if nothing was sent
         part = message["body"]
         self.size += len(part)
         if part and self.kept <= self.limit and not self.is_busy:
@@ -101,8 +104,8 @@ class Body:
         if self.size != self.length and message["more_body"]:
             if self.size <= collector.longest:
                 return self.receive_next()
-            return self.refuse(LONG_BODY)
-        return self.refuse(BUSY) if self.is_busy else self.complete()
+            return self.refuse(LONG_BODY, "long_body")
+        return self.refuse(BUSY, "no_memory_for_body") if self.is_busy else self.complete()
 
     def complete(self) -> None:
         """Hand the request on. Of a body that is too long enough is kept for Django to refuse it."""
@@ -111,10 +114,10 @@ class Body:
         self.collector.receiving.discard(self)
         self.collector.complete(self.environ, self.protocol, body, self.kept)
 
-    def refuse(self, response: Response) -> None:
+    def refuse(self, response: Response, reason: str) -> None:
         self.collector.receiving.discard(self)
         self.drop_parts()
-        send(self.protocol, response)
+        refuse(self.environ, self.protocol, response, reason)
 
     def drop_parts(self) -> None:
         self.collector.budget.give_back(self.kept)

@@ -7,7 +7,7 @@ when the whole body has arrived; `/healthz` is answered on the spot. Only a lane
 import logging
 from collections.abc import Callable
 from io import BytesIO
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 from django.http import HttpResponse, StreamingHttpResponse
@@ -16,16 +16,18 @@ from config.server.bodies import BodyCollector
 from config.server.budget import ByteBudget
 from config.server.lanes import GranianThreads, Job, Lane, WriteLane, resources_of
 from config.server.limits import Limits
+from config.server.refusals import refuse
 from config.server.responses import BUSY, FAILED, HEALTHY, NOT_READY, Response, encoded_headers, send
 from config.server.transfers import Transfers
 from config.server.wsgi_environ import environ_of
 from core.memory import LARGE_BODY, trim_soon
+from core.observation.requests import ARRIVED_AT
 
 Respond = Callable[[dict[str, Any]], HttpResponse | StreamingHttpResponse]
 
 HEALTH = ("/healthz", "/healthz/")
-READINESS = ("/readyz", "/readyz/")
-READINESS_SECONDS = 2.0
+# What the lane of probes answers, and after how many seconds a 503 takes the response's place.
+PROBES = {"/readyz": 2.0, "/readyz/": 2.0, "/metrics": 10.0, "/metrics/": 10.0}
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 READING_POSTS = ("/search", "/validation", "/match")  # ends of addresses; they only read
 
@@ -67,6 +69,7 @@ class Front:
         try:
             scope = watcher.scope
             environ = environ_of(scope)
+            environ[ARRIVED_AT] = perf_counter()
             if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
                 self.bodies.collect(environ, protocol)
             else:
@@ -116,9 +119,9 @@ class Front:
         if method in READ_METHODS or (method == "POST" and path.endswith(READING_POSTS)):
             job = Job(environ, protocol, body_size, due)
             lane = self.reads
-            if path in READINESS:
+            if seconds := PROBES.get(path):
                 lane = self.probes
-                self.unanswered_probes[protocol] = monotonic() + READINESS_SECONDS
+                self.unanswered_probes[protocol] = monotonic() + seconds
         else:
             job = Job(environ, protocol, body_size, due, resources_of(path))
             lane = self.writes
@@ -159,7 +162,7 @@ class Front:
         if job.protocol in self.unanswered_probes:
             self._send_probe(job.protocol, BUSY)
         else:
-            send(job.protocol, BUSY)
+            refuse(job.environ, job.protocol, BUSY, "busy")
 
     def _call_django(self, environ: dict[str, Any], protocol: Any) -> Response | None:
         """Return Django's response; None when it was sent piece by piece."""

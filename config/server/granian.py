@@ -9,6 +9,7 @@ import fcntl
 import http.client
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -24,11 +25,14 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from config.environment import Environment
 from config.server.embedded_postgres.processes import send
 from config.server.limits import Limits, connections_per_worker
+from config.server.metrics_folder import make_metrics_folder
 from config.server.parent import Parent
 from config.server.worker import load_front, run_worker
 
+ROOT = Path(__file__).resolve().parents[2]
 BACKLOG = 4_096  # connections that the kernel holds until a worker accepts them
 # Seconds without a request after which a connection is closed; also for one that sends its headers slowly.
 # Longer than proxies keep connections to a server (nginx and AWS: 60), or they would use a closed one.
@@ -202,6 +206,7 @@ def main() -> None:
     os.environ["SERVICE_ROLE"] = "web"
     os.environ.setdefault(*LARGE_BLOCK)  # the workers are new processes, which read it when they start
     multiprocessing.set_start_method("spawn")  # a forked worker would inherit locks of our threads
+    folder = make_metrics_folder(Path(Environment(os.environ).text("VAR_DIR", default=str(ROOT / "var"))))
     limits = replace(Limits.from_environment(os.environ), threads=arguments.threads)
     server = Parent(
         "config.wsgi.application",
@@ -223,7 +228,10 @@ def main() -> None:
     announcement = partial(_announce, arguments.host, arguments.port, with_demo=arguments.with_demo)
     threading.Thread(target=announcement, daemon=True).start()
     load: Any = partial(load_front, os.getpid(), server.heartbeats, limits)
-    server.serve(spawn_target=run_worker, target_loader=load, wrap_loader=False)
+    try:
+        server.serve(spawn_target=run_worker, target_loader=load, wrap_loader=False)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

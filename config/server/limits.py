@@ -1,5 +1,6 @@
 """How much a web worker takes on at a time; docs/configuration.md lists the environment variables."""
 
+import os
 import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,6 +53,15 @@ class Limits:
     def granian_threads(self) -> int:
         """How many Python threads granian has: those that work, and one that takes requests."""
         return self.threads + 1
+
+
+def connections_needed(variables: Mapping[str, str]) -> int:
+    """Return how many connections to PostgreSQL this server usually keeps, with its background workers."""
+    env = Environment(variables)
+    workers = env.number("WEB_WORKERS", default=os.cpu_count() or 1, least=1)
+    return workers * (Limits.from_environment(variables).threads + 1) + env.number(
+        "WORKERS_BACKGROUND", default=1
+    )
 
 
 def connections_per_worker() -> int:

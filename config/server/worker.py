@@ -23,12 +23,15 @@ from granian.server.common import WORKERS_METHODS
 from granian.server.mp import WorkerProcess
 
 from config.server.front import Front
+from config.server.gauges import measure
 from config.server.heartbeats import Heartbeats
 from config.server.limits import Limits
 from core.actors import act_as_command
 from core.background.buffers import keep_flushing
+from core.observation.access_log import access_log
 
 PAUSE = 0.1  # seconds between two looks at what may be overdue
+BETWEEN_MEASUREMENTS = 1.0  # seconds
 LINGERING = 2.0  # seconds for the last responses to be sent, when the process is to end
 COLLECTED_AFTER = 3_000  # objects: about fifteen requests, each of which leaves circles with its body
 APPLICATION = "config.wsgi.application"
@@ -68,6 +71,7 @@ def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[Any
     gc.disable()
     respond = import_string(APPLICATION).respond
     front = Front(respond, limits, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    access_log.start()
     gc.freeze()
     gc.set_threshold(COLLECTED_AFTER)
     gc.enable()
@@ -148,14 +152,19 @@ def run_worker(
     _wait_for_end(front, ended)
     stopped.set()
     flushing.join(LINGERING)
+    access_log.flush()
 
 
 def _look_after(front: Front, heartbeats: Heartbeats, place: int) -> None:
     """Beat while the worker can do its work. This runs on a thread of its own."""
     pid = os.getpid()
+    measured_at = 0.0
     while True:
         if front.look_after():
             heartbeats.beat(place, pid)
+        if time.monotonic() - measured_at > BETWEEN_MEASUREMENTS:
+            measured_at = time.monotonic()
+            measure(front)
         time.sleep(PAUSE)
 
 
@@ -170,4 +179,5 @@ def _wait_for_end(front: Front, ended: threading.Event) -> None:
         if not (front.is_stopping and front.is_idle):
             quiet_since = time.monotonic()
         elif time.monotonic() - quiet_since > LINGERING:
+            access_log.flush()
             os._exit(0)

@@ -12,3 +12,4 @@ class BackgroundConfig(AppConfig):
         """Register background tasks and personal data; the models are loaded by now."""
         import_module("core.background.background_tasks")
         import_module("core.background.personal_data")
+        import_module("core.background.readings")

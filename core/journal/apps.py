@@ -20,9 +20,9 @@ OF_CORE = {
     "imports.ImportCreation": "what an import did, for taking it back",
     "imports.ImportPart": "rows of a pasted list that wait to be added",
     "imports.ImportReject": "rows that an import did not write",
-    "imports.ImportRun": "says itself what it did, when and for whom; its changes name it as their source",
     "journal.Beginning": "the journal itself",
     "journal.Change": "the journal itself",
+    "revisions.Revision": "counts what other changes follow from",
 }
 
 
@@ -34,6 +34,7 @@ class JournalConfig(AppConfig):
     def ready(self) -> None:
         leave_out(OF_DJANGO | OF_CORE)
         import_module("core.journal.personal_data")
+        import_module("core.journal.readings")
         import_module("core.journal.undo.jobs")
         import_module("core.journal.undo.occasions")
         installation = import_module("core.journal.installation")  # needs the models

@@ -24,6 +24,7 @@ from core.representation.query_language import (
     QuerySyntaxError,
     Range,
     Term,
+    Top,
     Value,
     as_boolean,
     as_number,
@@ -394,6 +395,8 @@ def unquoted_number(value: Value) -> Decimal:
 def presence_condition(expression: Sql, term: Term) -> Sql | None:
     """Return the term as a test of presence, or None when it tests something else."""
     match term.test:
+        case Top(position=position):
+            raise QuerySyntaxError("top(...) is for rules of segments that are SNAPSHOT", position)
         case Exists():
             return sql("{value} IS NOT NULL", value=expression)
         case IsNull() | Missing():

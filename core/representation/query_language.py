@@ -16,7 +16,8 @@ or as its text. Every fault is a QuerySyntaxError that says at which character; 
     term       = path, ":", test ;
     path       = part, { ".", part } ;                            (* at most 10 parts *)
     part       = name character, { name character } ;             (* at most 128 *)
-    test       = "null" | "exists" | "missing" | value | comparison | "~", pattern | brackets ;
+    test       = "null" | "exists" | "missing" | value | comparison | "~", pattern | brackets | top ;
+    top        = "top(", number, [ "%" ], ")" ;                   (* only in rules of segments *)
     brackets   = "(", [ blanks ], ( list | range ), [ blanks ], ")"
                | "(", [ blanks ], "~", pattern, ")" ;
     list       = value, { ( [ blanks ], ",", [ blanks ] | blanks, "OR", blanks ), value } ;
@@ -78,6 +79,9 @@ _QUOTED = re.compile(r'"(?P<content>(?:[^"\\]|\\["\\])*+)(?P<closing>"?)')
 _ESCAPE = re.compile(r"\\(.)")
 _WRITTEN_CHARACTER = re.compile(r"\\?.", re.DOTALL)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL has no text with these
+_TOP = re.compile(
+    r"top\([ \t\n\r]*(?P<number>[0-9]{1,9}(?:\.[0-9]{1,4})?)[ \t\n\r]*(?P<percent>%?)[ \t\n\r]*\)"
+)
 _NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
 
 
@@ -147,6 +151,15 @@ class Matches:
 
 
 @dataclass(frozen=True, slots=True)
+class Top:
+    """The field is among the greatest: so many, or so many percent of those that are above zero."""
+
+    number: Decimal
+    is_percent: bool = False
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class IsNull:
     """The field is null or absent."""
 
@@ -161,7 +174,7 @@ class Missing:
     """The field is absent."""
 
 
-Test: TypeAlias = Equals | OneOf | Range | Matches | IsNull | Exists | Missing
+Test: TypeAlias = Equals | OneOf | Range | Matches | Top | IsNull | Exists | Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +404,9 @@ class _Parser:
                 return self.pattern(ends_at=_BLANK_CHARACTERS + (")" if self.depth else ""))
             case "<" | ">":
                 return Range((self.comparison(_WORD),))
+        if top := _TOP.match(self.text, self.index):
+            position, self.index = self.index + 1, top.end()
+            return Top(Decimal(top["number"]), bool(top["percent"]), position)
         value = self.value(_WORD)
         if not value.quoted and value.text in _WORD_TESTS:
             return _WORD_TESTS[value.text]

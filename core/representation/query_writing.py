@@ -17,6 +17,7 @@ from core.representation.query_language import (
     Range,
     Term,
     Test,
+    Top,
     Value,
 )
 
@@ -47,6 +48,8 @@ def write_test(test: Test) -> str:
             return f"({' AND '.join(map(_write_comparison, comparisons))})"
         case Matches(pattern):
             return f"(~({pattern}))"
+        case Top(number, is_percent):
+            return f"top({number}{'%' if is_percent else ''})"
         case IsNull():
             return "null"
         case Exists():

@@ -16,6 +16,7 @@ from psycopg.errors import error_from_result
 from psycopg.generators import execute as results_of
 
 from core.actors import current_actor
+from core.sql.statements import statements
 
 WRITES = re.compile(r"\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO)\b", re.IGNORECASE)
 SET_ACTOR = "SELECT pg_catalog.set_config('app.actor', %s, true)"
@@ -44,6 +45,7 @@ class AttributedConnection(psycopg.Connection[Any]):
     attributed: str | None = None
 
     def _start_query(self) -> Generator[Any, Any, None]:
+        statements.sent += 1
         if self._autocommit or self.pgconn.transaction_status != pq.TransactionStatus.IDLE:
             return
         wanted = wanted_setting()

@@ -1,5 +1,6 @@
 from events.models.deliveries import Delivery, DeliveryState, Lane, MonthlyCount
 from events.models.events import Event, FeedPosition
+from events.models.purges import PurgePosition
 from events.models.subscriptions import Subscription, SubscriptionState
 from events.models.targets import Target, WebhookConfig
 
@@ -10,6 +11,7 @@ __all__ = [
     "FeedPosition",
     "Lane",
     "MonthlyCount",
+    "PurgePosition",
     "Subscription",
     "SubscriptionState",
     "Target",

@@ -72,6 +72,11 @@ class Lane(TenantOwned):
         indexes = [
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="lanes_due"),
             models.Index(fields=["tenant", "target"], name="lanes_of_target"),
+            models.Index(
+                fields=["target", "due_at", "id"],
+                condition=Q(due_at__isnull=False),
+                name="lanes_due_of_target",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["target", "order_key"], name="lane_unique"),

@@ -59,13 +59,21 @@ class Event(TenantOwned):
 
 
 class FeedPosition(models.Model):
-    """How far the journal has been read for a tenant, and until when windows have been looked at."""
+    """How far the journal has been read for a tenant, and until when windows have been looked at.
+
+    There is one while the tenant is subscribed to anything. `began_in` is the snapshot (PostgreSQL's
+    pg_snapshot) of its making: what was committed before that is not in the feed. Behind an event with a
+    lower key than `kept_from`, events are missing: they were deleted, or the feed was not kept.
+    """
 
     tenant = models.OneToOneField(
         "tenancy.Tenant", on_delete=models.CASCADE, primary_key=True, related_name="+"
     )
     tx = models.BigIntegerField(default=0)
     journal_id = models.BigIntegerField(default=0)
+    began_in = models.TextField(default="")
+    began_at = models.DateTimeField(null=True)
+    kept_from = models.BigIntegerField(default=0)
     windows_until = models.DateTimeField(null=True)
     read_at = models.DateTimeField(null=True)
 

@@ -15,6 +15,7 @@ from core.search import translations_of
 from segments.admin.bulk_add import BulkAddPages
 from segments.admin.filters import EffectiveFilter
 from segments.admin.record import SegmentRecord, list_page, state_of
+from segments.admin.rules import RulePages
 from segments.bodies import IdentifiedSegmentBody, expecting, segment_document
 from segments.forms.segments import SegmentForm
 from segments.models import Segment, Tally
@@ -23,7 +24,7 @@ from segments.tallies import tallied
 
 
 @admin.register(Segment)
-class SegmentAdmin(BulkAddPages, SegmentRecord, TenantAdmin):
+class SegmentAdmin(BulkAddPages, SegmentRecord, RulePages, TenantAdmin):
     form = SegmentForm
     found_at = 2
     explanation = _("Groups of customers, and the products and categories that are meant for them.")

@@ -61,6 +61,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0009_staff_groups"),
         ("journal", "0002_lookup_indexes"),
+        ("revisions", "0001_initial"),
         ("segments", "0006_rules"),
         ("tenancy", "0001_initial"),
     ]

@@ -5,23 +5,11 @@ tenant without rules pays one look into an index for each statement. A write nev
 added to the queue, and no two writers add the same one.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
-
-from core.journal.declarations import Recorded
+from collections.abc import Collection
 
 WATCHING = "rule.tenant_id = it.tenant_id AND rule.mode = 'LIVE'"
 NOTE = "    INSERT INTO segments_duecustomer (tenant_id, customer_id"
 BY_HAND = "    IF actor->>0 <> 'rule' THEN\n{statements}    END IF;\n"
-
-
-def following(declared: Recorded, statements: Mapping[str, str]) -> Recorded:
-    """Return the declaration, whose triggers run these statements as well, by event."""
-    events = [*declared.follow, *(event for event in statements if event not in declared.follow)]
-    return replace(
-        declared,
-        follow={event: declared.follow.get(event, "") + statements.get(event, "") for event in events},
-    )
 
 
 def watched(table: str, column: str) -> str:

@@ -60,6 +60,56 @@ def test_taken_tenant_name_is_refused(tenant):
         run("create_tenant", "acme")
 
 
+def test_site_is_created_beside_the_default_one(tenant, site):
+    words = (
+        "create_site",
+        "acme",
+        "outlet",
+        "--country",
+        "CH",
+        "--zip-code",
+        "8001",
+        "--timezone",
+        "Europe/Zurich",
+    )
+    assert run(*words, "--languages", "de,fr", "--currency", "CHF", "--ship-to", "CH,LI") == (
+        "Created the site outlet of the tenant acme.\n"
+    )
+    made = Site.objects.get(code="outlet")
+    assert (made.tenant, made.name, made.is_default, made.is_active) == (tenant, "outlet", False, True)
+    assert (made.languages, made.default_language, made.currency) == (["de", "fr"], "de", "CHF")
+    assert made.home_base == {"address": {"country": "CH", "zipCode": "8001"}, "timezone": "Europe/Zurich"}
+    assert made.ship_to_countries == ["CH", "LI"]
+    with pytest.raises(CommandError, match="outlet"):
+        run(*words)
+    assert Site.objects.count() == 2
+
+
+def test_site_takes_languages_and_currency_of_its_tenant_and_may_become_the_default(tenant, site):
+    assert run("create_site", "acme", "new", "--country", "DE", "--zip-code", "10115", "--default") == (
+        "Created the default site new of the tenant acme.\n"
+    )
+    made = Site.objects.get(is_default=True)
+    assert (made.code, made.languages, made.currency) == ("new", tenant.languages, tenant.currency)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("nobody", "new", "--country", "DE", "--zip-code", "10115"), "no tenant nobody; create_tenant"),
+        (("acme", "a b", "--country", "DE", "--zip-code", "10115"), "code"),
+        (("acme", "new", "--country", "Germany", "--zip-code", "1"), "country"),
+        (("acme", "new", "--country", "DE", "--zip-code", "10115", "--timezone", "Mars/One"), "timezone"),
+        (("acme", "new", "--country", "DE", "--zip-code", "10115", "--currency", "x"), "currency"),
+        (("acme", "new", "--country", "DE", "--zip-code", "10115", "--languages", "german"), "anguage"),
+    ],
+)
+def test_faulty_site_is_refused_by_the_name_of_its_field(tenant, site, words, named):
+    with pytest.raises(CommandError, match=named):
+        run("create_site", *words)
+    assert Site.objects.count() == 1
+
+
 def test_client_is_created_and_its_secret_shown_once(tenant, stored_signing_keys):
     output = run("create_api_client", "acme", "--client-id", "backend", "--scopes", "coupon.coupon_manage")
     assert output.startswith("client_id: backend\n")

@@ -17,6 +17,7 @@ CORE_LEVELS = {
     "sql": 1,
     "journal": 2,
     "journal.admin": 4,
+    "journal.management": 4,
     "journal.undo.jobs": 4,
     "journal.undo.occasions": 4,
     "background": 4,

@@ -1,7 +1,16 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
-from config.checks import check_server_version, check_trusted_proxies
+from config.checks import (
+    check_database_for_production,
+    check_server_of_its_own,
+    check_server_version,
+    check_trusted_proxies,
+    check_writable_folder,
+)
 
 
 @pytest.mark.parametrize(("version", "refused"), [((14, 12), True), ((15, 0), False), ((18, 4), False)])
@@ -34,3 +43,61 @@ def test_deployment_check_warns_until_somebody_has_said_how_many_proxies_there_a
     if value is not None:
         monkeypatch.setenv("TRUSTED_PROXIES", value)
     assert [message.id for message in check_trusted_proxies()] == found
+
+
+def test_deployment_check_warns_of_the_embedded_server(monkeypatch):
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    assert [message.id for message in check_server_of_its_own()] == ["config.W002"]
+    monkeypatch.setenv("DATABASE_URL", "postgres://db.example/segments")
+    assert check_server_of_its_own() == []
+
+
+def test_deployment_check_refuses_a_folder_that_cannot_be_written(settings, tmp_path, monkeypatch):
+    settings.VAR_DIR = tmp_path / "not" / "yet"
+    assert check_writable_folder() == []
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    [message] = check_writable_folder()
+    assert (message.id, message.msg) == (
+        "config.E002",
+        f"VAR_DIR is {tmp_path}/not/yet, and this user cannot write to {tmp_path}.",
+    )
+
+
+@pytest.fixture
+def facts(db, monkeypatch):
+    """What PostgreSQL says of itself, as the test wants it."""
+
+    def set_facts(**changed):
+        found = {"is_superuser": False, "most": 97, "drift": 0.0, **changed}
+        now = datetime.now(UTC) + timedelta(seconds=found["drift"])
+        values = (
+            f"SELECT 'segments', {found['is_superuser']}, {found['most']}, '{now.isoformat()}'::timestamptz"
+        )
+        monkeypatch.setattr("config.checks.FACTS", values)
+
+    monkeypatch.setenv("WEB_WORKERS", "4")
+    return set_facts
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({}, []),
+        ({"is_superuser": True}, ["config.W003"]),
+        ({"most": 16}, ["config.W004"]),  # 4 workers with 3 threads and one more, and a background worker
+        ({"most": 17}, []),
+        ({"drift": 3.5}, ["config.W005"]),
+        ({"drift": -3.5}, ["config.W005"]),
+    ],
+)
+def test_deployment_check_looks_at_the_database(facts, changed, found):
+    facts(**changed)
+    assert [message.id for message in check_database_for_production(databases=["default"])] == found
+    assert check_database_for_production(databases=None) == []
+
+
+def test_deployment_check_counts_missing_migrations(facts):
+    facts()
+    MigrationRecorder.Migration.objects.filter(app="coupons").order_by("-id")[0].delete()
+    [message] = check_database_for_production(databases=["default"])
+    assert (message.id, message.msg) == ("config.W006", "1 migrations are not applied yet.")

@@ -360,7 +360,7 @@ def test_what_finds_no_place_is_told_to_come_again():
 
 
 def test_readiness_has_a_deadline_and_is_answered_once(monkeypatch):
-    monkeypatch.setattr(front_module, "READINESS_SECONDS", -1)
+    monkeypatch.setitem(front_module.PROBES, "/readyz", -1)
     protocol = Protocol()
 
     def slow(environ: dict[str, Any]) -> HttpResponse:

@@ -33,6 +33,7 @@ OWN_APPS = {
     "events",
     "identity",
     "imports",
+    "revisions",
     "segments",
     "tenancy",
 }

@@ -20,7 +20,7 @@ def versions(text: str) -> dict[str, set[str]]:
 def test_the_lists_are_these():
     assert [
         "requirements",
-        *(f"requirements-{extra}" for extra in ("demo", "dev", "oidc", "totp")),
+        *(f"requirements-{extra}" for extra in ("demo", "dev", "oidc", "opentelemetry", "sentry", "totp")),
     ] == LISTS
 
 

@@ -166,3 +166,53 @@ def test_stopping_spares_the_process_that_inherited_the_number_of_a_dead_server(
 
 def test_stopping_without_any_server_does_nothing(tmp_path):
     assert ServerFile(tmp_path).stop() is False
+
+
+def get(port: int, path: str, **headers: str) -> tuple[int, str, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+    answer = connection.getresponse()
+    found = answer.status, answer.getheader("X-Request-Id") or "", answer.read().decode()
+    connection.close()
+    return found
+
+
+def test_metrics_of_all_workers_and_the_access_log(port, tmp_path):
+    """The database is away, which leaves out what is read of it."""
+    environ = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DEBUG": "1",
+        "VAR_DIR": str(tmp_path),
+        "DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing",
+        "METRICS_TOKEN": "a-token-of-the-metrics",
+        "ACCESS_LOG": "1",
+        "LOG_FORMAT": "json",
+    }
+    command = [sys.executable, "-m", "config.server.granian", "--host", "127.0.0.1", "--port", str(port)]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, "--workers", "2"], cwd=PROJECT, env=environ, stdout=output, stderr=output
+        )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        page = ""
+        while 'segments_web_slots{lane="reads"} 6.0' not in page:  # both workers have said so
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+            if status_of_health(port) == 200:
+                _, _, page = get(port, "/metrics", Authorization="Bearer a-token-of-the-metrics")
+        for number in range(20):
+            assert get(port, "/nothing", X_Request_Id=f"n-{number}")[:2] == (404, f"n-{number}")
+        _, identifier, page = get(port, "/metrics", Authorization="Bearer a-token-of-the-metrics")
+    finally:
+        server.terminate()
+        server.wait()
+    assert identifier
+    count = 'segments_http_request_seconds_count{method="GET",route="(none)",status="404"} 20.0'
+    assert count in page.splitlines()
+    assert 'segments_readings_failed{source="database"} 1.0' in page.splitlines()
+    lines = [json.loads(line) for line in log.read_text().splitlines() if '"logger":"access"' in line]
+    assert {f"n-{number}" for number in range(20)} <= {line["request_id"] for line in lines}
+    assert not list((tmp_path / "metrics").iterdir())

@@ -13,9 +13,10 @@ from catalog.models import CategoryNumber
 from core.background.models import Job
 from core.imports.models import ImportReject, ImportRun
 from core.journal.models import Change
+from core.revisions.models import Revision
 from core.tenancy.models import Tenant
 from coupons.models import CouponSettings
-from segments.models import AssortmentRevision, Tally
+from segments.models import Tally
 from tests.factories.accounts import (
     ApiClientFactory,
     ContactAssignmentFactory,
@@ -97,9 +98,7 @@ class Shop:
         self.keep(Job.objects.create(tenant=tenant, kind="count", requested_by=mark, error=mark))
         self.keep(Change.objects.filter(tenant=tenant, object="segment").first())
         self.keep(AttemptCounter.objects.create(subject=mark, attempts=1, resets_at=SOON))
-        self.keep(
-            AssortmentRevision.objects.filter(tenant=tenant).first() or AssortmentRevision(tenant=tenant)
-        )
+        self.keep(Revision.objects.filter(tenant=tenant).first() or Revision(tenant=tenant))
         self.keep(Tally.objects.filter(tenant=tenant).first())
         self.keep(Group.objects.create(name=mark[::-1]))  # serves all tenants
         key = SigningKey(

@@ -281,7 +281,7 @@ def test_the_window_of_an_assignment_is_changed_and_its_customer_is_not(
     }
     staff_browser.post(reverse(f"{MEMBERS}_change", args=[assignment.pk]), {**values, **JSON})
     stored = CustomerAssignment.objects.get()
-    assert (stored.customer, stored.version, stored.assignment_type) == (assignment.customer, 2, "AUTOMATIC")
+    assert (stored.customer, stored.version, stored.assignment_type) == (assignment.customer, 2, "MANUAL")
     assert stored.valid_to == datetime(2024, 1, 31, 12, tzinfo=UTC)
 
 

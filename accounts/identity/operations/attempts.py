@@ -10,6 +10,7 @@ from math import ceil
 from accounts.identity.models import AttemptCounter
 from accounts.models.customers import canonical_email
 from core.errors import Overloaded, TooManyAttempts
+from core.observation.metrics import THROTTLED
 from core.sql.composition import param, sql
 from core.sql.fetching import execute, fetch_rows
 
@@ -67,6 +68,7 @@ def count_attempt(limits: Sequence[AttemptLimit], *, at: datetime) -> None:
     if waits:
         wait, what = max(waits)
         wait = max(1, wait)
+        THROTTLED.labels(what).inc()
         raise TooManyAttempts(f"Too many {what}; try again in {wait} seconds.", retry_after=wait)
 
 

@@ -35,6 +35,7 @@ class CategoryServiceViewSet(ContractViewSet):
 
     error_format = CATEGORY_ERRORS
     has_localized_fields = True
+    has_tagged_lists = True
 
     def initial(self, request: Request, *args: Any, **path: Any) -> None:
         super().initial(request, *args, **path)

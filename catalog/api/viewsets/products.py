@@ -22,6 +22,7 @@ from catalog.models import Product
 from catalog.operations import products as operations
 from catalog.operations.publication import Publication
 from catalog.representations import PRODUCT, PRODUCT_FOR_SHOPPERS, PRODUCT_IN_SHOWN_CATEGORIES, products_of
+from catalog.revisions import OF_PRODUCTS
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch, result_status
 from core.api.parameters import query_parameter
@@ -72,11 +73,19 @@ class ProductViewSet(ContractViewSet):
     reads_localized_fields = True
     deletes_unknown = True
     error_format = PRODUCT_ERRORS
+    has_tagged_lists = True
 
     @operation("GET-product-list-products")
     def list(self, request: Request, tenant: str) -> HttpResponse:
         """List products."""
-        return self.products_response(q=None)
+        scopes = [
+            name for name in (CATEGORY_READ_UNPUBLISHED, PRODUCT_READ_UNPUBLISHED) if self.has_scope(name)
+        ]
+        return self.revised_response(
+            OF_PRODUCTS,
+            partial(self.products_response, q=None),
+            facts=(self.caller.kind is CallerKind.SERVICE, *sorted(scopes)),
+        )
 
     @operation("POST-product-search-products")
     def search(self, request: Request, tenant: str) -> HttpResponse:

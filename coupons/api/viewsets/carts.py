@@ -29,6 +29,7 @@ from coupons.errors import CartNotRedeemable
 from coupons.judgements import JUDGEMENTS
 from coupons.money import plain
 from coupons.operations import confirm_cart, release_cart, reserve_cart
+from coupons.outcomes import counted_redemption
 from coupons.reasons import Reason, ReasonType
 from coupons.throttling import attempt_limits, refuse_exhausted
 from segments.visibility import resolve
@@ -191,14 +192,17 @@ class CartReservationViewSet(CountsUnknownCodes, ReservingViewSet):
         Confirming again returns the first redemptions.
         """
         self.refuse_anonymous()
-        redeemed = confirm_cart(
-            tenant_id=self.caller.tenant.id,
-            cart_id=cart_id,
-            order_code=self.confirmation().order_code,
-            at=self.at,
-            customer_number=self.holder(),
-            idempotency_key=self.idempotency_key(),
-        )
+        order_code = self.confirmation().order_code
+        with counted_redemption() as outcome:
+            redeemed = confirm_cart(
+                tenant_id=self.caller.tenant.id,
+                cart_id=cart_id,
+                order_code=order_code,
+                at=self.at,
+                customer_number=self.holder(),
+                idempotency_key=self.idempotency_key(),
+            )
+            outcome.succeed(redeemed.values())
         return json_response(
             {"redemptions": [{"code": code, "id": one.id} for code, one in redeemed.items()]}, 201
         )

@@ -28,6 +28,7 @@ from coupons.errors import RedemptionNotFound
 from coupons.judgements import JUDGEMENTS
 from coupons.money import plain
 from coupons.operations import delete_redemption, redeem_coupon
+from coupons.outcomes import counted_redemption
 from coupons.representations import REDEMPTIONS
 
 AS_OF = query_parameter("asOf", "Judge as of this instant. Needs coupon.coupon_manage.")
@@ -111,7 +112,8 @@ class RedemptionViewSet(CouponServiceViewSet):
         """Redeem a coupon."""
         body = read_body(RedemptionBody, self.sent_body())
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
-        with self.attempt(code, customer_number=buyer.customer_number):
+        attempt = self.attempt(code, customer_number=buyer.customer_number)
+        with counted_redemption() as outcome, attempt:
             redeemed = redeem_coupon(
                 tenant_id=self.caller.tenant.id,
                 code=code,
@@ -120,6 +122,7 @@ class RedemptionViewSet(CouponServiceViewSet):
                 at=self.at,
                 idempotency_key=self.idempotency_key(),
             )
+            outcome.succeed([redeemed])
         return json_response({"id": redeemed.id}, 201)
 
     @operation(

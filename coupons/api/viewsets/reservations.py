@@ -16,6 +16,7 @@ from coupons.bodies import ConfirmationBody, ReservationBody, ReservationLocatio
 from coupons.eligibility_queries import read_coupon
 from coupons.errors import ReservationNotFound
 from coupons.operations import confirm_reservation, release_reservation, reserve_coupon
+from coupons.outcomes import counted_redemption
 from coupons.representations import RESERVATIONS, RepresentationAt
 
 
@@ -121,7 +122,8 @@ class ReservationViewSet(ReservingViewSet):
         """
         self.refuse_anonymous()
         body = self.confirmation()
-        with self.attempt(code, customer_number=self.own_customer_number()):
+        attempt = self.attempt(code, customer_number=self.own_customer_number())
+        with counted_redemption() as outcome, attempt:
             redeemed = confirm_reservation(
                 tenant_id=self.caller.tenant.id,
                 code=code,
@@ -131,6 +133,7 @@ class ReservationViewSet(ReservingViewSet):
                 customer_number=self.holder(),
                 idempotency_key=self.idempotency_key(),
             )
+            outcome.succeed([redeemed])
         return json_response({"id": redeemed.id}, 201)
 
     @operation(

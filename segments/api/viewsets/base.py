@@ -1,6 +1,6 @@
 """What all resources of this service share: who reads, at which instant, and how responses are tagged."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Customer
 from core.api import parameters
 from core.api.bulk import LARGEST_BATCH
-from core.api.conditional import private_response
+from core.api.conditional import kept_response, private_response_from
 from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
 from core.bodies import LanguageContext
@@ -51,6 +51,8 @@ class SegmentServiceViewSet(ContractViewSet):
 
     deletes_unknown = True
     has_tagged_lists = True
+    parameters_of_person = tuple(parameter.name for parameter in PREVIEW)
+    reads_past = False
 
     @property
     def reads_all(self) -> bool:
@@ -97,6 +99,7 @@ class SegmentServiceViewSet(ContractViewSet):
         _, instant = self.previewed()
         if instant >= self.at:
             return handler(request, *args, **kwargs)
+        self.reads_past = True
         with reading_past(self.caller.tenant.id, instant, self.needed_rows()):
             return handler(request, *args, **kwargs)
 
@@ -121,19 +124,16 @@ class SegmentServiceViewSet(ContractViewSet):
         return found
 
     def resolved_response(
-        self, resolved: ResolvedSegments, response: Callable[[], HttpResponse]
+        self, state: Iterable[object], response: Callable[[], HttpResponse]
     ) -> HttpResponse:
-        """Return the response for the resolved segments, or 304 when the client has it already."""
-        parts = (
-            resolved.context.tenant_id,
-            resolved.context.customer_id,
-            resolved.context.legal_entity_id,
-            resolved.segment_ids,
-            resolved.revision,
-            resolved.changes_at,
-            self.caller.tenant.default_language,
-        )
-        return private_response(self.request, parts, response)
+        """Return the response for what was resolved, or 304 when the client has it already.
+
+        `state` is all that it depends on but the address: `documents` or `contents` of ResolvedSegments. So
+        all customers of the same segments have the same tag. Of the past, a tag is made of the answer itself.
+        """
+        if self.reads_past:
+            return private_response_from(self.request, response())
+        return kept_response(self.request, [*state, *self.address()], response)
 
     def resolve_segment(self, shopper: Shopper, segment_id: str) -> ResolvedSegments:
         """Resolve one segment; raise SegmentNotFound unless it counts for the shopper."""

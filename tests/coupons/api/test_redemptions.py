@@ -4,6 +4,7 @@ from decimal import Decimal
 import pytest
 
 from accounts.identity import scopes
+from core.observation.metrics import REGISTRY
 from core.timestamps import format_time
 from coupons.models import Coupon, Redemption
 from segments.models import Segment
@@ -19,6 +20,7 @@ from tests.factories.coupons import (
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 A = f"{COUPONS}/A"
+REFUSALS = "segments_coupon_refusals_total"
 
 
 @pytest.fixture
@@ -652,3 +654,32 @@ def test_answers_of_one_customer_are_private_and_conditional(own, manager, tenan
         assert (again.status_code, again.content, again["ETag"]) == (304, b"", answer["ETag"])
     manager.patch(A, {"name": "Other"})
     assert own.get(A, headers=held).json()["name"] == "Other"
+
+
+def test_redemptions_are_counted_by_outcome(own, tenant):
+    def counted():
+        names = ("redeemed", "repeated", "not_redeemable", "unknown_code", "refused")
+        found = {
+            name: REGISTRY.get_sample_value("segments_coupon_redemptions_total", {"outcome": name}) or 0
+            for name in names
+        }
+        reason = {"reason": "coupon_used_up"}
+        return {**found, **reason, "refusals": REGISTRY.get_sample_value(REFUSALS, reason) or 0}
+
+    CouponFactory(tenant=tenant, code="A")
+    CouponFactory(tenant=tenant, code="B", max_redemptions=1, redemption_count=1)
+    before = counted()
+    for _ in range(2):
+        assert own.post(f"{A}/redemptions", order(orderCode="O1")).status_code == 201
+    assert own.post(f"{COUPONS}/B/redemptions", order()).status_code == 400
+    assert own.post(f"{COUPONS}/C/redemptions", order()).status_code == 404
+    assert own.post(f"{A}/redemptions", order(customerNumber="C9")).status_code == 403
+    after = counted()
+    assert {name: after[name] - before[name] for name in after if name != "reason"} == {
+        "redeemed": 1,
+        "repeated": 1,
+        "not_redeemable": 1,
+        "unknown_code": 1,
+        "refused": 0,  # not even an attempt: the caller may not name another customer
+        "refusals": 1,
+    }

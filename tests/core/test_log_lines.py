@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from config.log_lines import OneLineFormatter
+from core.observation.log_lines import OneLineFormatter
 
 FORGED = "x\n2026-01-01 00:00:00,000 INFO accounts: admin logged in"
 FORMATTER = OneLineFormatter("{levelname} {name}: {message}", style="{")

@@ -1,0 +1,3 @@
+from events.admin.deliveries import DeliveryAdmin
+
+__all__ = ["DeliveryAdmin"]
