@@ -11,4 +11,5 @@ class AccountsConfig(AppConfig):
         """Fill the registries of the packages below; the models are loaded by now."""
         import_module("accounts.journal")
         import_module("accounts.personal_data")
+        import_module("accounts.time_zones")
         import_module("accounts.undo")

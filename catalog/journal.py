@@ -1,11 +1,16 @@
-"""What the journal records of products, categories and the products in them."""
+"""What the journal records of products, categories and the products in them.
+
+The same triggers raise the revisions of what is shown (docs/caching.md).
+"""
 
 from catalog.models import Category, CategoryAssignment, CategoryNumber, Product
+from catalog.revisions import PLACEMENTS, PRODUCT_NAMES, PRODUCTS, TREE
 from catalog.tree import sibling_order
 from core.journal.declarations import RecordedAssignments, RecordedDocument, all_columns, record
+from core.revisions.counting import counting, counting_where, formerly
 from core.sql.composition import Sql, identifier, param, sql
 
-TREE = ("lft", "rght", "tree_id", "level")
+PLACE = ("lft", "rght", "tree_id", "level")
 
 
 def placed_in_tree(rows: Sql, tenant_id: int) -> Sql:
@@ -14,7 +19,7 @@ def placed_in_tree(rows: Sql, tenant_id: int) -> Sql:
     `lft` is the place in the order of the tree and `rght` the one behind all descendants, so that
     `lft < other.lft < rght` means "below", as it does at present.
     """
-    kept = [identifier("former", name) for name in all_columns(Category) if name not in TREE]
+    kept = [identifier("former", name) for name in all_columns(Category) if name not in PLACE]
     return sql(
         "WITH RECURSIVE former AS MATERIALIZED ({rows}), node AS ("
         " SELECT node.id, node.parent_id,"
@@ -36,21 +41,41 @@ def placed_in_tree(rows: Sql, tenant_id: int) -> Sql:
     )
 
 
-CATEGORY = RecordedDocument(model=Category, object="category", derived=TREE, complete=placed_in_tree)
+CATEGORY = RecordedDocument(
+    model=Category,
+    object="category",
+    derived=PLACE,
+    complete=placed_in_tree,
+    follow=counting(TREE),
+    replaces=formerly("INSERT", "UPDATE", "DELETE"),
+)
 CATEGORY_NUMBER = RecordedDocument(
     model=CategoryNumber,
     object="category-number",
     external_id="it.value",
     owner="it.category_id",
     part_of="category",
+    follow=counting(TREE),
+    replaces=formerly("INSERT", "UPDATE", "DELETE"),
 )
-PRODUCT = RecordedDocument(model=Product, object="product")
+OF_PRODUCT = counting(PRODUCTS)
+NAMED = counting_where(
+    "(it.external_id, it.code, it.name) IS DISTINCT FROM (was.external_id, was.code, was.name)",
+    PRODUCT_NAMES,
+)
+PRODUCT = RecordedDocument(
+    model=Product,
+    object="product",
+    follow={**OF_PRODUCT, "UPDATE": OF_PRODUCT["UPDATE"] + NAMED},
+    replaces=formerly("UPDATE"),
+)
 CATEGORY_PRODUCTS = RecordedAssignments(
     model=CategoryAssignment,
     object="category-product",
     owner="category_id",
     owner_table="catalog_category",
     members={"category-product": "product_id"},
+    follow=counting(PLACEMENTS),
 )
 
 record(CATEGORY, CATEGORY_NUMBER, PRODUCT, CATEGORY_PRODUCTS)

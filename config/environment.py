@@ -1,9 +1,12 @@
 """Reads settings from environment variables, and says what to do when one is missing or malformed."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from django.core.exceptions import ImproperlyConfigured
 
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off", ""}
 
@@ -37,9 +40,9 @@ class Environment:
     def text(self, name: str, *, default: str = "") -> str:
         return self.variables.get(name, "").strip() or default
 
-    def choice(self, name: str, choices: list[str], *, default: str) -> str:
-        """Return one of the choices."""
-        text = self.text(name, default=default)
+    def choice(self, name: str, choices: Sequence[str]) -> str:
+        """Return one of these words; the first is the default."""
+        text = self.text(name, default=choices[0])
         if text not in choices:
             raise ImproperlyConfigured(f"{name} is {text!r}; set it to one of {', '.join(choices)}.")
         return text
@@ -47,6 +50,23 @@ class Environment:
     def words(self, name: str, *, default: str = "") -> list[str]:
         """Return a comma-separated list, without empty entries."""
         return [word.strip() for word in self.text(name, default=default).split(",") if word.strip()]
+
+    def headers(self, name: str) -> dict[str, str]:
+        """Return HTTP headers from a list such as `Fastly-Key: abc, X-Shop: acme`."""
+        headers = {}
+        for word in self.words(name):
+            header, colon, value = word.partition(":")
+            if not colon or not HEADER_NAME.fullmatch(header.strip()):
+                raise ImproperlyConfigured(f"{name} holds {word!r}; write headers as `Name: value`.")
+            headers[header.strip()] = value.strip()
+        return headers
+
+    def networks(self, name: str, *, default: str = "") -> list[IPv4Network | IPv6Network]:
+        """Return a comma-separated list of networks such as 10.0.0.0/8."""
+        try:
+            return [ip_network(word) for word in self.words(name, default=default)]
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name}: {error}. Name networks such as 10.1.0.0/16.") from error
 
     def required(self, name: str, *, remedy: str) -> str:
         """Return the variable's text, or say how to set it."""

@@ -2,11 +2,13 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Sum
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
@@ -14,6 +16,8 @@ from catalog.tree_checks import bent_trees
 from config.server.postgres.base import DatabaseWrapper
 from core.background.lag import background_lag
 from core.timestamps import format_time
+from segments.models import Rule
+from segments.rules.evaluation import due_since
 
 SECONDS_BETWEEN_DEEP_CHECKS = 60
 
@@ -79,6 +83,19 @@ def background_state(at: datetime) -> dict[str, object]:
         "oldestDue": lag.oldest_due and format_time(lag.oldest_due),
         "lagSeconds": max(0, round((at - lag.oldest_due).total_seconds())) if lag.oldest_due else 0,
         "failingTasks": lag.failing_tasks,
+        "rules": rules_state(at),
+    }
+
+
+def rules_state(at: datetime) -> dict[str, object]:
+    """Return how far rules lag behind the changes of customers, and what their daily audits found."""
+    since = due_since()
+    states = Counter(Rule.objects.values_list("state", flat=True))
+    return {
+        "lagSeconds": max(0, round((at - since).total_seconds())) if since else 0,
+        "failed": states[Rule.State.FAILED],
+        "evaluating": states[Rule.State.PENDING] + states[Rule.State.EVALUATING],
+        "drift": Rule.objects.aggregate(drift=Sum("drift"))["drift"] or 0,
     }
 
 

@@ -44,11 +44,13 @@ INSTALLED_APPS = [
     "core.background",
     "core.imports",
     "core.journal",
+    "core.revisions",
     "accounts",
     "accounts.identity",
     "catalog",
     "segments",
     "coupons",
+    "events",
     "config",
     "config.server",
     "config.demo",
@@ -91,7 +93,11 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
+            "libraries": {
+                "console": "core.admin.template_tags",
+                "segment_pages": "segments.admin.template_tags",
+            },
         },
     }
 ]
@@ -134,6 +140,12 @@ ADMIN_INDEX = {
         "coupons.Redemption",
         "coupons.Reservation",
         "coupons.CouponSettings",
+    ],
+    "Webhooks": [
+        "events.Target",
+        "events.Subscription",
+        "events.Delivery",
+        "events.WebhookConfig",
     ],
     "Catalogue": [
         "catalog.Category",
@@ -299,6 +311,10 @@ TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", default=0)
 PASSWORD_HASHING_SLOTS = env.number("PASSWORD_HASHING_SLOTS", default=1, least=1)
 # How many searches with a regular expression by shoppers each process runs at once; more are 503.
 PUBLIC_REGEX_SEARCHES = env.number("PUBLIC_REGEX_SEARCHES", default=1, least=1)
+# Bytes of finished bodies that each process keeps for storefront reads; 0 keeps none. See docs/caching.md.
+RESPONSE_CACHE_MB = env.number("RESPONSE_CACHE_MB", default=64)
+# Whether bodies are compressed that are kept already, or all of these, also those that were just made.
+RESPONSE_COMPRESSION = env.choice("RESPONSE_COMPRESSION", ("kept", "all"))
 # Which class verifies a password hash of another system, by the algorithm that an import of customers names.
 LEGACY_PASSWORD_VERIFIERS = {
     "phpass": "accounts.identity.legacy_passwords.Phpass",
@@ -323,6 +339,21 @@ SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 # How often a client at an address may fail to use a coupon, within so many seconds, until it must wait.
 COUPON_FAILED_ATTEMPTS = env.number("COUPON_FAILED_ATTEMPTS", default=60, least=1)
 COUPON_FAILED_ATTEMPTS_WINDOW = env.number("COUPON_FAILED_ATTEMPTS_WINDOW", default=60, least=1)
+
+# Where groups of cached answers that changed are sent, and with which headers: docs/events.md.
+CACHE_PURGE_URL = env.text("CACHE_PURGE_URL", default="")
+CACHE_PURGE_HEADERS = env.headers("CACHE_PURGE_HEADERS")
+
+# Webhooks are sent over https to public addresses; these networks are open besides. See docs/events.md.
+WEBHOOK_ALLOWED_NETWORKS = env.networks(
+    "WEBHOOK_ALLOWED_NETWORKS", default="127.0.0.0/8,::1/128" if DEBUG else ""
+)
+WEBHOOK_ALLOW_HTTP = DEBUG
+# For how many hours the former secret of a target signs along after it was replaced.
+WEBHOOK_SECRET_OVERLAP_HOURS = env.number("WEBHOOK_SECRET_OVERLAP_HOURS", default=24)
+
+# For how many days events and their deliveries are kept, for the feed and for sending them again.
+EVENTS_KEPT_DAYS = env.number("EVENTS_KEPT_DAYS", default=14, least=4)
 
 # Login of staff through an OpenID provider; see docs/staff-login.md.
 OIDC = bool(env.text("OIDC_CLIENT_ID"))
@@ -358,7 +389,7 @@ if TOTP:
     BROWSER_ONLY_MIDDLEWARE += second_factor
 
 # What operators see: docs/observability.md.
-LOG_FORMAT = env.choice("LOG_FORMAT", ["text", "json"], default="text" if DEBUG else "json")
+LOG_FORMAT = env.choice("LOG_FORMAT", ("text", "json") if DEBUG else ("json", "text"))
 ACCESS_LOG = env.flag("ACCESS_LOG", default=not DEBUG)
 # Who has this token may read /metrics; without one there is no such page.
 METRICS_TOKEN = env.text("METRICS_TOKEN")

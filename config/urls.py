@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 
+from config.demo.shop_page import shop_page
 from config.health import health, readiness
 from config.metrics import metrics
 
@@ -18,6 +19,7 @@ urlpatterns = [
     path("", include("segments.api.urls")),
     path("", include("catalog.api.urls")),
     path("", include("coupons.api.urls")),
+    path("", include("events.api.urls")),
     path("", include("accounts.identity.api.urls")),
     path("", include("accounts.api.urls")),
     path("healthz", health),
@@ -25,6 +27,8 @@ urlpatterns = [
     path("metrics", metrics),
     path("openapi.json", cache_page(DAY)(SpectacularJSONAPIView.as_view()), name="schema"),
     path("docs", documentation, name="docs"),
+    path("shop/", shop_page),
+    path("shop/<str:name>", shop_page),
     path("", RedirectView.as_view(pattern_name="docs")),
     *([path("admin/oidc/", include("mozilla_django_oidc.urls"))] if settings.OIDC else []),
     *([path("admin/totp/", include("accounts.totp.urls"))] if settings.TOTP else []),

@@ -60,6 +60,12 @@ class NotFound(DomainError):
         super().__init__(message, field=field, resource_id=resource_id)
 
 
+class Gone(DomainError):
+    """What is asked for was there, and is not kept any more."""
+
+    code = "gone"
+
+
 class Conflict(DomainError):
     """The write contradicts what is stored."""
 

@@ -11,8 +11,10 @@ class CouponsConfig(AppConfig):
         """Fill the registries of the packages below; the models are loaded by now."""
         import_module("coupons.background_tasks")
         import_module("coupons.calendar")
+        import_module("coupons.customer_view")
         import_module("coupons.effects")
         import_module("coupons.explanations")
+        import_module("coupons.facts")
         import_module("coupons.findings")
         import_module("coupons.journal")
         import_module("coupons.personal_data")

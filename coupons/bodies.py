@@ -395,11 +395,17 @@ class ReportLine(Body):
     """What became of coupons on a day, of a campaign or segment, in a currency."""
 
     day: Annotated[str, Meta(description="The day (UTC), as in 2026-03-04.")]
-    issued: Annotated[int, Meta(description="How many coupons and codes were made; in a line of its own.")]
+    issued: Annotated[int, Meta(description="How many coupons and codes were made.")]
     redeemed: Annotated[int, Meta(description="How many redemptions there are of that day.")]
+    validated: Annotated[int, Meta(description="How often they were found valid.")] = 0
+    refused: Annotated[int, Meta(description="How often they were refused.")] = 0
+    refusals: Annotated[
+        dict[str, int], Meta(description="How many refusals had each reason, by its type.")
+    ] = {}
     id: Annotated[str, Meta(description="The id of the campaign or segment.")] | None = None
     discount: Annotated[
-        Money | None, Meta(description="The sum of their discounts; absent where only issued.")
+        Money | None,
+        Meta(description="The sum of their discounts; absent where only issued or judged."),
     ] = None
 
 

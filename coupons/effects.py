@@ -3,11 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.utils.translation import gettext_noop
+
 from accounts.identity.scopes import COUPON_READ
 from catalog.subtrees import is_shown
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.windows import open_at
+from coupons.operations.of_segments import count_only_of, delete_coupons_only_of
 from segments.counting import Count
 from segments.effects import Dependent, DependentEffect, Difference, register_dependent
 
@@ -101,4 +104,38 @@ def of_categories(tenant_id: int, hidden: Sql, shown: Sql, at: datetime) -> Depe
     return effect(judged, at)
 
 
-register_dependent(Dependent("coupon", "Coupons", COUPON_READ, of_segments, of_categories))
+def opened_by(tenant_id: int, segment: int, at: datetime) -> tuple[int, list[str]]:
+    """Return how many coupons members of the segment may redeem, and the codes of some."""
+    rows: list[tuple[Any, ...]] = fetch_rows(
+        sql(
+            "WITH opened AS MATERIALIZED (SELECT coupon.code FROM coupons_couponsegment AS restriction"
+            " JOIN coupons_coupon AS coupon"
+            " ON coupon.tenant_id = restriction.tenant_id AND coupon.id = restriction.coupon_id"
+            " WHERE restriction.tenant_id = {tenant} AND restriction.segment_id = {segment}"
+            " AND coupon.is_segment_restricted AND {redeemable})"
+            " SELECT (SELECT count(*) FROM opened),"
+            " ARRAY(SELECT code FROM opened ORDER BY code LIMIT {most})",
+            tenant=param(tenant_id),
+            segment=param(segment),
+            redeemable=redeemable(tenant_id, at),
+            most=param(MOST_IDS),
+        )
+    )
+    return rows[0][0], rows[0][1]
+
+
+register_dependent(
+    Dependent(
+        type="coupon",
+        plural=gettext_noop("Coupons"),
+        scope=COUPON_READ,
+        permission="coupons.{action}_coupon",
+        page="admin:coupons_coupon_changelist",
+        page_parameter="segments",
+        of_segments=of_segments,
+        of_categories=of_categories,
+        only_of=count_only_of,
+        delete_only_of=delete_coupons_only_of,
+        opened_by=opened_by,
+    )
+)

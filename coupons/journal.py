@@ -1,7 +1,8 @@
 """What the journal records of coupons and their redemptions."""
 
-from core.journal.declarations import RecordedDocument, leave_out, record
+from core.journal.declarations import RecordedDocument, following, leave_out, record
 from coupons.models import Coupon, CouponCampaign, CouponCategory, CouponSegment, CouponSettings, Redemption
+from segments.rules.triggers import on_rows
 
 record(
     RecordedDocument(model=Coupon, object="coupon", external_id="it.code", derived=("redemption_count",)),
@@ -21,6 +22,14 @@ record(
     ),
     RecordedDocument(model=CouponCampaign, object="coupon-campaign"),
     RecordedDocument(model=CouponSettings, object="coupon-settings", external_id="NULL"),
-    RecordedDocument(model=Redemption, object="redemption", owner="it.coupon_id"),
+    following(
+        RecordedDocument(model=Redemption, object="redemption", owner="it.coupon_id"),
+        on_rows("redemption", events=("INSERT", "UPDATE", "DELETE")),
+    ),
 )
-leave_out({"coupons.Reservation": "lives for minutes; what comes of it is a redemption, which is recorded"})
+leave_out(
+    {
+        "coupons.Reservation": "lives for minutes; what comes of it is a redemption, which is recorded",
+        "coupons.JudgementCount": "counts what was asked; nothing of the shop depends on it",
+    }
+)

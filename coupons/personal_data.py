@@ -19,6 +19,7 @@ from coupons.models import (
     CouponCategory,
     CouponSegment,
     CouponSettings,
+    JudgementCount,
     Redemption,
     Reservation,
 )
@@ -41,6 +42,7 @@ declare(CouponCampaign, each(CAMPAIGN, "external_id", "prefix"))
 declare(CouponSegment, each(CAMPAIGN, "segment_external_id"))
 declare(CouponCategory, each(CAMPAIGN, "category_external_id"))
 declare(CouponSettings, each(KEEP("the shop's own"), "referral_prefix", "referral_currency"))
+declare(JudgementCount, each(KEEP("valid, refused or the type of a reason"), "outcome"))
 declare(
     Redemption,
     {

@@ -22,6 +22,7 @@ from core.representation.fields import (
     Texts,
     Time,
 )
+from core.representation.relative_instants import Clock
 from core.representation.representations import Representation, Search, SortKey
 from core.sql.composition import Sql, param, sql
 from coupons.bodies import CouponBody, PastRedemption, ReservationBody
@@ -46,8 +47,8 @@ class RepresentationAt(Representation):
     def document_at(self, names: tuple[str, ...] | None, languages: Languages) -> Sql:
         return self.bound(self.shown.document(names, languages))
 
-    def search(self, text: str) -> Search:
-        search = self.shown.search(text)
+    def search(self, text: str, clock: Clock | None = None) -> Search:
+        search = self.shown.search(text, clock)
         return replace(search, conditions=tuple([self.bound(condition) for condition in search.conditions]))
 
     def sort_keys(self, sort: str, languages: Languages) -> tuple[list[SortKey], set[str]]:

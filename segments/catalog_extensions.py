@@ -3,6 +3,8 @@
 from catalog import extensions
 from catalog.representations import RelatedIds
 from core.sql.composition import Sql
+from segments.cache_groups import TREE, tenant_group
+from segments.revisions import ITEMS
 from segments.visibility import categories_of_segments
 
 SEGMENT_IDS = RelatedIds(
@@ -16,8 +18,12 @@ SEGMENT_IDS = RelatedIds(
 )
 
 extensions.register_segment_filter(categories_of_segments)
+extensions.register_touched_groups(
+    of_category=lambda tenant: [TREE], of_product=lambda tenant: [tenant_group(tenant)]
+)
 extensions.register_product_field(
     "customerSegmentIds",
     SEGMENT_IDS,
     {"description": "The customer segments that the product itself is assigned to."},
+    subjects=(ITEMS,),
 )

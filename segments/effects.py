@@ -216,14 +216,24 @@ class Dependent:
     """A type of things that depend on segments and categories, and the scope that reads them.
 
     `of_segments` returns what a difference does to them, in one statement; `of_categories` what it does
-    when categories (a SELECT of keys) are hidden and when others are shown.
+    when categories (a SELECT of keys) are hidden and when others are shown. `only_of` counts those that name
+    no segments but these, by keys; `delete_only_of` deletes them, before the segments go. `opened_by` counts
+    those that members of a segment, by its key, may use at an instant, and names some. Staff need the
+    permission that `permission` names once its action is filled in; their list is the admin's page of this
+    name, which the parameter limits to those of segments.
     """
 
     type: str
     plural: str
     scope: str
+    permission: str
+    page: str
+    page_parameter: str
     of_segments: Callable[[Difference], DependentEffect]
     of_categories: Callable[[int, Sql, Sql, datetime], DependentEffect]
+    only_of: Callable[[int, Sequence[int]], int]
+    delete_only_of: Callable[[int, Sequence[int], datetime], int]
+    opened_by: Callable[[int, int, datetime], tuple[int, list[str]]]
 
 
 _dependents: dict[str, Dependent] = {}

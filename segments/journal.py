@@ -1,55 +1,47 @@
 """What the journal records of segments, their customers and items, and what else the same triggers do.
 
-They raise the assortment revision (docs/caching.md) for what shoppers are shown. Only this package knows all
-tables of that, so it takes the declarations of the packages below and adds to them.
+They raise the revisions (docs/caching.md) of what shoppers are shown, keep exact counts
+(segments/tallies.py), and note who is due for judgement by rules (segments/rules/triggers.py).
+Declarations of packages below are taken and added to.
 """
 
 from dataclasses import replace
 
-from catalog.journal import CATEGORY, CATEGORY_NUMBER, PRODUCT
 from core.journal.declarations import (
-    Recorded,
     RecordedAssignments,
     RecordedDocument,
+    following,
     leave_out,
     record,
     recorded_as,
+    together,
 )
-from segments.models import CustomerAssignment, ItemAssignment, Segment
+from core.revisions.counting import counting, counting_where, formerly
+from segments import tallies
+from segments.models import CustomerAssignment, ItemAssignment, Rule, RuleExclusion, Segment
+from segments.revisions import ITEMS, SITES
+from segments.rules import triggers
 
-REVISE = """    PERFORM count_assortment_revision(tenant_id)
-    FROM (SELECT DISTINCT tenant_id FROM {rows}) AS tenants;
-"""
-ALWAYS = {
-    "INSERT": REVISE.format(rows="changed"),
-    "UPDATE": REVISE.format(rows="changed"),
-    "DELETE": REVISE.format(rows="before"),
-}
-WHERE_SHOWN = """    PERFORM count_assortment_revision(tenant_id) FROM (
-        SELECT DISTINCT coalesce(it.tenant_id, was.tenant_id) AS tenant_id
-        FROM before AS was FULL JOIN changed AS it USING (id)
-        WHERE (it.external_id, it.code, it.name) IS DISTINCT FROM (was.external_id, was.code, was.name)
-    ) AS tenants;
-"""
-
-
-def revising(declared: Recorded, statements: dict[str, str]) -> Recorded:
-    """Return the declaration, whose triggers raise the revision as well."""
-    names = tuple(f"revise_assortment_on_{event.lower()}" for event in statements)
-    return replace(declared, follow=statements, replaces=names)
-
+EXTERNAL_ID_OF_SEGMENT = (
+    "(SELECT owner.external_id FROM segments_segment AS owner WHERE owner.id = it.segment_id)"
+)
+WITH_ID = counting_where("it.external_id IS DISTINCT FROM was.external_id", ITEMS)
 
 record(
-    revising(RecordedDocument(model=Segment, object="segment"), ALWAYS),
-    revising(
-        RecordedAssignments(
-            model=ItemAssignment,
-            object="segment-item",
-            owner="segment_id",
-            owner_table="segments_segment",
-            members={"segment-product": "product_id", "segment-category": "category_id"},
-        ),
-        ALWAYS,
+    RecordedDocument(
+        model=Segment,
+        object="segment",
+        follow=together(counting(key="id"), {"UPDATE": WITH_ID}, tallies.OF_SEGMENTS, triggers.OF_SEGMENTS),
+        replaces=formerly("INSERT", "UPDATE", "DELETE"),
+    ),
+    RecordedAssignments(
+        model=ItemAssignment,
+        object="segment-item",
+        owner="segment_id",
+        owner_table="segments_segment",
+        members={"segment-product": "product_id", "segment-category": "category_id"},
+        follow=together(counting(ITEMS, key="segment_id"), tallies.OF_ITEMS),
+        replaces=formerly("INSERT", "UPDATE", "DELETE"),
     ),
     RecordedAssignments(
         model=CustomerAssignment,
@@ -58,17 +50,56 @@ record(
         owner_table="segments_segment",
         members={"segment-customer": "customer_id"},
         legal_entity="legal_entity_id",
+        follow=together(tallies.OF_MEMBERS, triggers.OF_MEMBERS),
         refusals={
             "the customer is no contact of the legal entity any more": (
-                "change.legal_entity_id IS NOT NULL AND NOT EXISTS (SELECT FROM accounts_contactassignment"
-                " AS contact WHERE contact.tenant_id = change.tenant_id AND contact.customer_id = member.key"
+                "change.legal_entity_id IS NOT NULL AND NOT EXISTS ("
+                "SELECT FROM accounts_contactassignment AS contact"
+                " WHERE contact.tenant_id = change.tenant_id AND contact.customer_id = member.key"
                 " AND contact.legal_entity_id = change.legal_entity_id)"
             )
         },
     ),
-    revising(CATEGORY, ALWAYS),
-    revising(CATEGORY_NUMBER, ALWAYS),
-    revising(PRODUCT, {"UPDATE": WHERE_SHOWN}),
-    revising(recorded_as("site"), {"UPDATE": ALWAYS["UPDATE"]}),
+    RecordedDocument(
+        model=Rule,
+        object="segment-rule",
+        external_id=EXTERNAL_ID_OF_SEGMENT,
+        owner="it.segment_id",
+        derived=(
+            "watched",
+            "used_segments",
+            "state",
+            "message",
+            "members",
+            "milliseconds",
+            "judged_until",
+            "next_due_at",
+            "due_at",
+            "evaluation",
+            "drift",
+        ),
+    ),
+    RecordedDocument(
+        model=RuleExclusion,
+        object="segment-rule-exclusion",
+        external_id=EXTERNAL_ID_OF_SEGMENT,
+        owner="it.segment_id",
+        follow=triggers.OF_EXCLUSIONS,
+    ),
+    replace(
+        following(recorded_as("site"), counting(SITES, events=["UPDATE"]), triggers.OF_SITES),
+        replaces=formerly("UPDATE"),
+    ),
+    following(recorded_as("tenant"), triggers.OF_TENANTS),
+    following(recorded_as("customer"), tallies.OF_CUSTOMERS, triggers.OF_CUSTOMERS),
+    following(recorded_as("contact-assignment"), triggers.OF_CONTACTS),
+    following(recorded_as("legal-entity"), triggers.OF_LEGAL_ENTITIES),
 )
-leave_out({"segments.AssortmentRevision": "counts what other changes follow from"})
+leave_out(
+    {
+        "segments.SegmentSet": "what the key of a set of segments stands for, for half an hour",
+        "segments.Tally": "counts what other changes follow from",
+        "segments.DueCustomer": "a queue of what other changes follow into",
+        "segments.RuleDelta": "what an evaluation is about to write, which is recorded when it does",
+    }
+)

@@ -1,8 +1,12 @@
 from datetime import datetime
 from typing import Self
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from core.tenancy.documents import Document, DocumentQuerySet, TenantDocument, TenantOwned
 from core.tenancy.foreign_keys import TenantForeignKey
@@ -38,7 +42,19 @@ class Segment(TenantDocument):
 
     class Meta:
         ordering = ("id",)
-        indexes = [models.Index(fields=["tenant", "site"], name="segment_of_site")]
+        indexes = [
+            models.Index(fields=["tenant", "site"], name="segment_of_site"),
+            models.Index(
+                fields=["tenant", "valid_from"],
+                condition=Q(valid_from__isnull=False),
+                name="segment_window_opens",
+            ),
+            models.Index(
+                fields=["tenant", "valid_to"],
+                condition=Q(valid_to__isnull=False),
+                name="segment_window_closes",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="segment_id_unique"),
             models.UniqueConstraint(fields=["tenant", "id"], name="segment_tenant_key"),
@@ -124,6 +140,26 @@ class CustomerAssignment(Assignment):
         return f"{self.customer} in {self.segment}"
 
 
+class SegmentSet(models.Model):
+    """What the key of a set of segments stands for: these segments, as far as they are of the site.
+
+    Answers at the edge are shared by such a key (docs/caching.md). Nobody uses it after `expires_at`.
+    """
+
+    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=43)
+    site_code = models.TextField(blank=True)
+    segment_keys = ArrayField(models.BigIntegerField())
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["expires_at"], name="segment_set_expiry")]
+        constraints = [models.UniqueConstraint(fields=["tenant", "key"], name="segment_set_unique")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class ItemAssignment(Assignment):
     """A product or a category belonging to a segment.
 
@@ -175,6 +211,16 @@ class ItemAssignment(Assignment):
                 fields=["tenant", "valid_to"], condition=Q(valid_to__isnull=False), name="item_window_closes"
             ),
             models.Index(
+                fields=["segment", "valid_from"],
+                condition=Q(valid_from__isnull=False),
+                name="segment_item_opens",
+            ),
+            models.Index(
+                fields=["segment", "valid_to"],
+                condition=Q(valid_to__isnull=False),
+                name="segment_item_closes",
+            ),
+            models.Index(
                 fields=["tenant", "product", "segment"],
                 include=["valid_from", "valid_to"],
                 condition=Q(product__isnull=False),
@@ -209,16 +255,193 @@ class ItemAssignment(Assignment):
         return f"{self.product or self.category} in {self.segment}"
 
 
-class AssortmentRevision(models.Model):
-    """A count of transactions that changed what a tenant's shoppers may be shown.
+class Rule(TenantOwned):
+    """Who belongs to a segment: a `q` over facts about customers, or about the companies that they act for.
 
-    The sum of a tenant's counts is its revision: it grows with every such commit. Triggers count, whichever
-    entry point made the change, in any row that no other transaction holds, so writers never wait for each
-    other here.
+    LIVE rules are kept right by the background worker; a SNAPSHOT is evaluated once. Members by rule are
+    AUTOMATIC assignments. The fields from `state` on are written by evaluations (segments/rules).
     """
 
-    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+")
-    count = models.BigIntegerField(default=0)
+    class Mode(models.TextChoices):
+        LIVE = "LIVE", _("Kept right")
+        SNAPSHOT = "SNAPSHOT", _("Evaluated once")
+
+    class Membership(models.TextChoices):
+        CUSTOMER = "CUSTOMER", _("Customers")
+        LEGAL_ENTITY = "LEGAL_ENTITY", _("Contacts of companies")
+
+    class State(models.TextChoices):
+        PENDING = "PENDING", _("Waits for its evaluation")
+        EVALUATING = "EVALUATING", _("Is being evaluated")
+        READY = "READY", _("Up to date")
+        FAILED = "FAILED", _("Failed")
+
+    segment = TenantForeignKey(Segment, on_delete=models.CASCADE, related_name="rules")
+    q = models.TextField()
+    mode = models.CharField(max_length=8, choices=Mode.choices, default=Mode.LIVE)
+    membership = models.CharField(max_length=12, choices=Membership.choices, default=Membership.CUSTOMER)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    modified_at = models.DateTimeField(default=timezone.now, editable=False)
+    watched = ArrayField(
+        models.TextField(), default=list, editable=False, help_text="The columns that its terms read."
+    )
+    used_segments = ArrayField(
+        models.TextField(), default=list, editable=False, help_text="The segments that its terms name."
+    )
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING, editable=False)
+    message = models.TextField(blank=True, editable=False, help_text="Why its last evaluation failed.")
+    members = models.IntegerField(null=True, editable=False, help_text="Members by rule, when last counted.")
+    added = models.IntegerField(null=True, editable=False, help_text="How many its last evaluation added.")
+    removed = models.IntegerField(null=True, editable=False, help_text="How many it removed.")
+    milliseconds = models.IntegerField(null=True, editable=False, help_text="Time of its last evaluation.")
+    evaluated_at = models.DateTimeField(null=True, editable=False, help_text="As of when it was evaluated.")
+    judged_until = models.DateTimeField(
+        null=True, editable=False, help_text="Up to when the passing of time has been judged."
+    )
+    next_due_at = models.DateTimeField(
+        null=True, editable=False, help_text="When time next moves a customer in or out."
+    )
+    due_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="Since when it waits for an evaluation that nobody asked for yet.",
+    )
+    evaluation = models.BigIntegerField(
+        null=True, editable=False, help_text="The job that evaluates it, or did so last."
+    )
+    drift = models.BigIntegerField(
+        default=0, editable=False, help_text="Members that only the nightly evaluation put right."
+    )
+
+    objects = DocumentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="rule_due"),
+            models.Index(
+                fields=["next_due_at"], condition=Q(next_due_at__isnull=False), name="rule_due_by_time"
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "segment"], name="rule_of_segment_unique"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.tenant}: {self.count}"
+        return self.q
+
+
+class RuleExclusion(TenantOwned):
+    """A customer whom somebody took out of a segment by hand: no rule adds them until it is lifted."""
+
+    segment = TenantForeignKey(Segment, on_delete=models.CASCADE, related_name="rule_exclusions")
+    customer = TenantForeignKey("accounts.Customer", on_delete=models.CASCADE, related_name="+")
+    legal_entity = TenantForeignKey(
+        "accounts.LegalEntity", on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+    actor_type = models.CharField(max_length=10, blank=True, editable=False)
+    actor_id = models.TextField(blank=True, editable=False, help_text="Who took the customer out.")
+
+    objects = DocumentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        indexes = [
+            models.Index(fields=["tenant", "customer"], name="exclusions_of_customer"),
+            models.Index(
+                fields=["tenant", "legal_entity"],
+                condition=Q(legal_entity__isnull=False),
+                name="exclusions_of_legal_entity",
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "segment", "customer", "legal_entity"],
+                nulls_distinct=False,
+                name="rule_exclusion_unique",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer} not in {self.segment}"
+
+
+class DueCustomer(models.Model):
+    """A customer about whom something changed that rules of the tenant read; triggers write these.
+
+    Several rows of one customer are one piece of work. They name no foreign keys, so that writers of
+    customers never wait here. `rule` is empty for all rules of the tenant; a deferred row waits for the
+    evaluation of its rule to end.
+    """
+
+    tenant = models.ForeignKey(
+        "tenancy.Tenant", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    customer_id = models.BigIntegerField()
+    rule_id = models.BigIntegerField(null=True)
+    since = models.DateTimeField(db_default=Now())
+    is_deferred = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        ordering = ("id",)
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["tenant", "id"], condition=Q(is_deferred=False), name="due_customers"),
+            models.Index(fields=["since"], condition=Q(is_deferred=False), name="due_customers_by_time"),
+            models.Index(fields=["rule_id"], condition=Q(is_deferred=True), name="deferred_customers"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} since {self.since}"
+
+
+class RuleDelta(models.Model):
+    """A member that an evaluation adds or takes away, from when it is computed to when it is applied.
+
+    `assignment_id` is the assignment that is taken away; empty for one that is added. The table is unlogged:
+    after a crash of PostgreSQL it is empty, and the evaluation begins anew.
+    """
+
+    tenant = models.ForeignKey(
+        "tenancy.Tenant", on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    evaluation = models.BigIntegerField(help_text="The job.")
+    customer_id = models.BigIntegerField()
+    legal_entity_id = models.BigIntegerField(null=True)
+    assignment_id = models.BigIntegerField(null=True)
+
+    class Meta:
+        ordering = ("id",)
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} by {self.evaluation}"
+
+
+class Tally(models.Model):
+    """A part of a count that triggers keep: the sum of the rows of a kind and key is the exact count.
+
+    The key is a segment's, of `customers` the tenant's. As with revisions, a writer takes any row that no
+    other transaction holds, so writers never wait for each other here.
+    """
+
+    class Kind(models.TextChoices):
+        MEMBERS = "members"
+        COMPANY_MEMBERS = "company_members"
+        PRODUCTS = "products"
+        CATEGORIES = "categories"
+        CUSTOMERS = "customers"
+
+    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
+    kind = models.CharField(max_length=15, choices=Kind.choices)
+    key = models.BigIntegerField()
+    count = models.BigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["tenant", "key", "kind"], name="tally_of_key")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.key}: {self.count}"

@@ -13,7 +13,15 @@ from core.personal_data.customers import (
 from core.personal_data.declarations import ERASE, KEEP, declare, each
 from core.sql.composition import param, sql
 from core.sql.fetching import execute
-from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.models import (
+    CustomerAssignment,
+    ItemAssignment,
+    Rule,
+    RuleExclusion,
+    Segment,
+    SegmentSet,
+    Tally,
+)
 
 SEGMENT = KEEP("describes a segment, not its members")
 
@@ -23,6 +31,22 @@ declare(
     CustomerAssignment,
     {**each(ERASE, "mixins", "mixin_schemas"), "assignment_type": KEEP("one of a few words")},
 )
+declare(
+    Rule,
+    {
+        "q": KEEP("says who belongs; naming single people there is what members by hand are for"),
+        **each(KEEP("names in the code"), "mode", "membership", "state", "watched"),
+        "used_segments": KEEP("ids of segments"),
+        "message": KEEP("names a term of the rule, not its customers"),
+    },
+)
+declare(
+    RuleExclusion,
+    each(KEEP("a member of staff, an API client or a command"), "actor_type", "actor_id"),
+)
+
+declare(Tally, {"kind": KEEP("one of a few words")})
+declare(SegmentSet, each(KEEP("names segments, and nobody who is in them"), "key", "site_code"))
 
 
 def erase(trace: CustomerTrace) -> dict[str, int]:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.identity.scopes import SEGMENT_READ
+from catalog.extensions import HeldCategories
+from catalog.revisions import PRODUCT_NAMES, TREE
+from core.revisions.counting import TABLE as REVISIONS
 from core.sql.composition import Sql, bind, composed_once, expression, identifier, param, sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind
@@ -16,39 +19,83 @@ from core.windows import open_at
 from segments.assortment import categories_in_assortment, products_in_assortment
 from segments.customer_context import CustomerContext, Shopper, checked_customer_context, shopper_of
 from segments.errors import UnknownSite
+from segments.revisions import SITES
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSegments:
-    """The customer of a request, and the keys of the segments that count for them, ascending.
+    """The customer of a request, the keys of the segments that count for them, ascending, and their state.
 
-    What these segments contain stays the same until the tenant's `revision` changes, or the next window of an
-    assignment or a category opens or has closed at `changes_at` (None: there is no such window). That is a
-    text of PostgreSQL's, as it is only compared.
+    `revisions` are those of the segments, taken together, and of what else is shown with them. At
+    `changes_at` the next window of one of their items or of a category opens or has closed (None: there is no
+    such window); that is a text of PostgreSQL's, as it is only compared. All was read in one statement.
     """
 
     context: CustomerContext
     segment_ids: tuple[int, ...] = ()
-    revision: int = 0
+    revisions: tuple[int, ...] = ()
     changes_at: str | None = None
+
+    @property
+    def documents(self) -> tuple[object, ...]:
+        """What answers that show the segments themselves depend on."""
+        return self.segment_ids, self.revisions[: 1 + len(DOCUMENT_SUBJECTS)]
+
+    @property
+    def contents(self) -> tuple[object, ...]:
+        """What answers that show items and categories of the segments depend on."""
+        return self.segment_ids, self.revisions, self.changes_at
 
 
 ANY_SEGMENT = Sql("TRUE")
 NOTHING = Sql("NULL::bigint")
-BOUNDARIES = [
-    sql(
-        "(SELECT {column} FROM {table}"
-        " WHERE tenant_id = shopper.tenant_id AND {column} {from_} shopper.at ORDER BY {column} LIMIT 1)",
-        column=identifier(column),
-        table=identifier(table),
-        from_=Sql(from_),
+DOCUMENT_SUBJECTS = (SITES,)
+"""What is shown of segments themselves, beside each segment."""
+SHOWN_SUBJECTS = (*DOCUMENT_SUBJECTS, TREE, PRODUCT_NAMES)
+"""What is shown of segments, their items and categories, beside each segment."""
+
+
+def next_boundary(table: str, owner: Sql, at: Sql) -> Sql:
+    """The next instant at which a window of the owner's rows opens or closes: two looks into indexes."""
+    return Sql.joined(
+        ", ",
+        [
+            sql(
+                "(SELECT {column} FROM {table} AS owned WHERE {owner} AND {column} {from_} {at}"
+                " ORDER BY {column} LIMIT 1)",
+                column=identifier("owned", column),
+                table=identifier(table),
+                owner=owner,
+                from_=Sql(from_),
+                at=at,
+            )
+            for column, from_ in (("valid_from", ">"), ("valid_to", ">="))
+        ],
     )
-    for table in ("segments_itemassignment", "catalog_category")
-    for column, from_ in (("valid_from", ">"), ("valid_to", ">="))
-]
-# The next instant at which a window of an item assignment or a category of the shopper's tenant opens or
-# closes: one look into an index for each kind of boundary.
-NEXT_BOUNDARY = sql("least({boundaries})", boundaries=Sql.joined(", ", BOUNDARIES))
+
+
+def state_of(keys: Sql, tenant: Sql, at: Sql, subjects: Sequence[int] = SHOWN_SUBJECTS) -> Sql:
+    """A SELECT of one row: the `revisions` and `changes_at` of ResolvedSegments, whose keys are an array."""
+    return sql(
+        "SELECT ARRAY[coalesce(sum(revision.count) FILTER (WHERE revision.subject > 0), 0)::bigint, {named}]"
+        " AS revisions, (SELECT least({of_categories}, (SELECT min(least({of_items}))"
+        " FROM unnest({keys}) AS segment (id))))::text AS changes_at"
+        " FROM {revisions} AS revision"
+        " WHERE revision.tenant_id = {tenant} AND revision.subject = ANY({keys} || '{subjects}'::bigint[])",
+        named=Sql.joined(
+            ", ",
+            [
+                Sql(f"coalesce(sum(revision.count) FILTER (WHERE revision.subject = {subject}), 0)::bigint")
+                for subject in subjects
+            ],
+        ),
+        of_categories=next_boundary("catalog_category", sql("owned.tenant_id = {t}", t=tenant), at),
+        of_items=next_boundary("segments_itemassignment", Sql("owned.segment_id = segment.id"), at),
+        keys=keys,
+        revisions=REVISIONS,
+        tenant=tenant,
+        subjects=Sql(f"{{{','.join(map(str, subjects))}}}"),
+    )
 
 
 def effective(at: datetime | Sql, alias: str = "segment") -> Sql:
@@ -163,13 +210,13 @@ def resolve(
         site=site_key(shopper.tenant_id, site_code) if site_code else NOTHING,
         segment_id=NOTHING if segment_id is None else param(segment_id),
     )
-    [(customer_id, legal_entity_id, site_id, keys, revision, changes_at)] = fetch_rows(
+    [(customer_id, legal_entity_id, site_id, keys, revisions, changes_at)] = fetch_rows(
         statement, prepared=True
     )
     if site_code and site_id is None:
         raise UnknownSite(site_code)
     context = checked_customer_context(shopper, customer_id, legal_entity_id)
-    return ResolvedSegments(context, tuple(keys), revision, changes_at)
+    return ResolvedSegments(context, tuple(keys), tuple(revisions), changes_at)
 
 
 @composed_once
@@ -204,17 +251,17 @@ def resolving_statement(
     return sql(
         "WITH shopper AS MATERIALIZED (SELECT {tenant} AS tenant_id, {at} AS at,"
         " {customer} AS customer_id, {legal_entity} AS legal_entity_id, {site} AS site_id)"
-        " SELECT customer_id, legal_entity_id, site_id, ARRAY({member} ORDER BY 1),"
-        " (SELECT coalesce(sum(count), 0)::bigint FROM segments_assortmentrevision AS revision"
-        " WHERE revision.tenant_id = shopper.tenant_id),"
-        " {next_boundary}::text FROM shopper",
+        " SELECT customer_id, legal_entity_id, site_id, counting.keys, state.revisions, state.changes_at"
+        # OFFSET 0: the keys are found once, not wherever they are named
+        " FROM shopper CROSS JOIN LATERAL (SELECT ARRAY({member} ORDER BY 1) AS keys OFFSET 0) AS counting"
+        " CROSS JOIN LATERAL ({state}) AS state",
         tenant=tenant,
         at=at,
         customer=customer,
         legal_entity=legal_entity,
         site=site,
         member=member,
-        next_boundary=NEXT_BOUNDARY,
+        state=state_of(Sql("counting.keys"), Sql("shopper.tenant_id"), Sql("shopper.at")),
     )
 
 
@@ -252,18 +299,37 @@ def matching_products_in(
     return [product_id for product_id in dict.fromkeys(product_ids) if product_id in found]
 
 
-def categories_of_segments(*, caller: Caller, segment_ids: Sequence[str], at: datetime) -> Sql:
-    """A SELECT of the keys of the categories that are assigned to one of the segments (by their wire ids).
+def categories_of_segments(
+    *, caller: Caller, segment_ids: Sequence[str], at: datetime, subjects: Sequence[int]
+) -> HeldCategories:
+    """Return the categories that are assigned to one of the segments (by their wire ids). One statement.
 
     A customer may name only segments that count for them; others are ignored, as are those that are not
     effective unless the caller may read all segments.
     """
-    tenant_id = caller.tenant.id
-    conditions = [named(segment_ids)]
+    tenant_id, conditions = caller.tenant.id, [named(segment_ids)]
     if caller.kind is CallerKind.CUSTOMER:
         customer, legal_entity = shopper_of(caller).keys()
-        member = segments_of_member(tenant_id, customer=customer, legal_entity=legal_entity, at=at)
-        conditions.append(sql("segment.id IN ({member})", member=member))
-    elif SEGMENT_READ not in caller.scopes:
-        conditions.append(effective(at))
-    return categories_in_assortment(tenant_id, keys_of_segments(tenant_id, conditions), at=at)
+        member = segments_of_member(
+            tenant_id,
+            customer=customer,
+            legal_entity=legal_entity,
+            at=at,
+            narrowed_by=named(segment_ids),
+        )
+        keys = sql("ARRAY({member})", member=member)
+    else:
+        if SEGMENT_READ not in caller.scopes:
+            conditions.append(effective(at))
+        keys = keys_of_segments(tenant_id, conditions)
+    statement = sql(
+        "SELECT chosen.keys, state.revisions, state.changes_at"
+        " FROM (SELECT {keys} AS keys OFFSET 0) AS chosen CROSS JOIN LATERAL ({state}) AS state",
+        keys=keys,
+        state=state_of(Sql("chosen.keys"), param(tenant_id, "bigint"), param(at, "timestamptz"), subjects),
+    )
+    [(found, revisions, changes_at)] = fetch_rows(statement, prepared=True)
+    keys = param(sorted(found), "bigint[]")
+    return HeldCategories(
+        categories_in_assortment(tenant_id, keys, at=at), (sorted(found), revisions, changes_at)
+    )

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.client import ClientHandler
 from django.utils import timezone
@@ -20,8 +21,12 @@ from accounts.identity.tokens import issue_access_token, verify_access_token
 from accounts.identity.tokens.keys import new_signing_key, signing_keys
 from accounts.identity.tokens.verification import forget_accepted_tokens
 from accounts.models import Customer, LegalEntity, Site
+from core.api import conditional
+from core.api.conditional import body_of
+from core.api.kept_bodies import NOT_KEPT, kept_bodies
 from core.tenancy.callers import CallerKind
 from core.tenancy.models import Tenant
+from coupons.judgements import JUDGEMENTS
 from tests.factories.accounts import ApiClientFactory, SessionFactory, SiteFactory, TenantFactory, UserFactory
 
 # A change is tested by what it changes, not by luck: the examples are the same in every run. To look for new
@@ -58,6 +63,7 @@ SLOW = (
     "coupons/test_reservation_model.py",
     "deploy/test_backups.py",
     "deploy/test_documentation.py",
+    "events/feed/test_killed_worker.py",
     "segments/test_explanations_model.py",
     "segments/test_visibility_model.py",
     "upgrade",
@@ -138,7 +144,28 @@ class Api:
 def forgetful() -> None:
     """What one test made a process remember of its clients and tokens means nothing to the next."""
     recent_clients.clear()
+    JUDGEMENTS.clear()
     forget_accepted_tokens()
+    kept_bodies().clear()
+
+
+@pytest.fixture(autouse=True)
+def compared_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare each kept body that a test is answered with what is answered without it."""
+
+    def compared(tag: str, answer: Callable[[], HttpResponse], accept_encoding: str) -> HttpResponse:
+        kept = kept_bodies().get(tag)
+        response = body_of(tag, answer, accept_encoding)
+        if kept is not None:
+            logged = len(connection.queries_log)
+            fresh = answer()
+            while len(connection.queries_log) > logged:  # a test's budget is that of the kept body
+                connection.queries_log.pop()
+            headers = {name: value for name, value in fresh.items() if name not in NOT_KEPT}
+            assert (kept.body, dict(kept.headers)) == (fresh.content, headers), "a kept body is stale"
+        return response
+
+    monkeypatch.setattr(conditional, "body_of", compared)
 
 
 @pytest.fixture

@@ -15,3 +15,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 TOKEN_STATE_LIFETIME = 3_600  # a slow test must not spend a statement of its budget on its own token
 REVOCATION_STAMP = Path(os.environ.setdefault("REVOCATION_STAMP", f"{tempfile.mkdtemp()}/revocations"))
 EMAIL_IN_BACKGROUND = False
+WEBHOOK_ALLOW_HTTP = False
+WEBHOOK_ALLOWED_NETWORKS = []  # as in production

@@ -33,6 +33,7 @@ MOST_ERASED = 100
 @admin.register(Customer)
 class CustomerAdmin(TenantAdmin):
     form = CustomerForm
+    found_at = 1
     explanation = _("People who shop here, privately or as contacts of companies.")
     empty_state = _("Customers sign up in the storefront, come in by an import, or are added here.")
     error_fields = {"id": "external_id", "contactEmail": "email"}

@@ -25,6 +25,7 @@ RECORD: Any = (_("Record"), {"fields": ("version", "created_at", "modified_at"),
 @admin.register(LegalEntity)
 class LegalEntityAdmin(TenantAdmin):
     form = LegalEntityForm
+    found_at = 6
     explanation = _("Companies and their subsidiaries, for which customers act.")
     empty_state = _("Add a company, then its contacts.")
     error_fields = {"id": "external_id", "parentId": "parent"}

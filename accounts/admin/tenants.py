@@ -11,13 +11,9 @@ from accounts.forms.shops import SiteForm, TenantForm
 from accounts.models import Site
 from accounts.operations.sites import change_site, create_site, delete_site
 from accounts.operations.tenants import change_tenant, create_tenant
-from accounts.time_zones import zone_of_tenant
 from core.admin import TenantAdmin, adopt
-from core.admin.moments import register_zone_of_tenant
 from core.admin.tenants import sees_all_tenants
 from core.tenancy.models import Tenant
-
-register_zone_of_tenant(zone_of_tenant)
 
 
 @admin.register(Tenant)

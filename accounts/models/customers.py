@@ -2,7 +2,7 @@ from typing import Self
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Value
+from django.db.models import Q, Value
 from django.db.models.functions import Lower
 
 from accounts.passwords import is_password
@@ -68,7 +68,15 @@ class Customer(TenantDocument):
 
     class Meta:
         ordering = ("id",)
-        indexes = [GinIndex(search_words(*SEARCHED_FIELDS), name="customer_words")]
+        indexes = [
+            GinIndex(search_words(*SEARCHED_FIELDS), name="customer_words"),
+            models.Index(fields=["tenant", "created_at"], name="customers_by_creation"),
+            models.Index(
+                fields=["tenant", "last_login_at"],
+                condition=Q(last_login_at__isnull=False),
+                name="customers_by_login",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="customer_id_unique"),
             models.UniqueConstraint(fields=["tenant", "id"], name="customer_tenant_key"),

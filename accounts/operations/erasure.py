@@ -1,6 +1,8 @@
 """Personal data of a customer: erased for good, or told as a whole."""
 
+from collections import Counter
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 from django.db import transaction
@@ -10,8 +12,9 @@ from accounts.errors import CustomerErased
 from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import Customer, Erasure
 from accounts.models.customers import canonical_email
-from accounts.operations.documents import delete_row, existing_document
+from accounts.operations.documents import delete_row, locked_document
 from core.errors import NotFound
+from core.journal.models import Change
 from core.personal_data.customers import (
     CustomerTrace,
     marks_of,
@@ -20,6 +23,9 @@ from core.personal_data.customers import (
 )
 from core.personal_data.pseudonyms import keyed_hash, pseudonym_of
 
+PERSONAL = ("external_id", "email", "contact_phone", "first_name", "middle_name", "last_name")
+"""What a customer is known by, and mentioned as elsewhere."""
+
 
 @transaction.atomic
 def erase_customer(*, tenant_id: int, external_id: str, requested_by: str, at: datetime) -> Erasure:
@@ -27,33 +33,54 @@ def erase_customer(*, tenant_id: int, external_id: str, requested_by: str, at: d
 
     What has to stay (redemptions, restrictions of coupons) keeps a pseudonym, which is always the same for
     the same number, so that limits still hold. All of it is one transaction, of a number of statements that
-    does not depend on how much is held. Locks the coupons that know the customer, then the customer. Raises
+    does not depend on how much is held. A customer that was deleted before is known by the journal, and so is
+    each former one with the same number. Locks the coupons that know the customer, then the customer. Raises
     NotFound.
     """
     erasers = registered_erasers()
     for eraser in erasers:
         if eraser.lock:
             eraser.lock(tenant_id, external_id)
-    customer = existing_document(Customer, tenant_id=tenant_id, external_id=external_id, for_deletion=True)
-    trace = trace_of(customer)
-    counts = {"customers": 1}
-    for eraser in erasers:
+    customer = locked_document(Customer, tenant_id=tenant_id, external_id=external_id, for_deletion=True)
+    former = former_customers(tenant_id, external_id=external_id)
+    known = former if customer is None else [customer, *former]
+    if not known:
+        raise NotFound(resource_id=external_id)
+    traces = [trace_of(one) for one in known]
+    counts: Counter[str] = Counter()
+    for trace, eraser in product(traces, erasers):
         if not eraser.is_last:
             counts.update(eraser.erase(trace))
-    delete_row(customer)
-    for eraser in erasers:
+    if customer is not None:
+        delete_row(customer)
+        counts["customers"] += 1
+    for trace, eraser in product(traces, erasers):
         if eraser.is_last:
             counts.update(eraser.erase(trace))
     announce_revocation()
     return Erasure.objects.create(
         tenant_id=tenant_id,
-        pseudonym=trace.pseudonym,
+        pseudonym=traces[0].pseudonym,
         number_hash=number_hash(tenant_id, external_id),
-        email_hash=email_hash(tenant_id, customer.email) if customer.email else "",
+        email_hash=email_hash(tenant_id, known[0].email) if known[0].email else "",
         erased_at=at,
         requested_by=requested_by[:200],
         counts={name: count for name, count in sorted(counts.items()) if count},
     )
+
+
+def former_customers(tenant_id: int, **columns: str) -> list[Customer]:
+    """Return the deleted customers whom the journal still knows by these columns, the newest first."""
+    sought = {f"before__{name}": value for name, value in columns.items()}
+    changes = Change.objects.filter(tenant=tenant_id, object="customer", kind="deleted", **sought)
+    return [
+        Customer(
+            id=change.key,
+            tenant_id=tenant_id,
+            **{name: (change.before or {}).get(name) or "" for name in PERSONAL},
+        )
+        for change in changes.order_by("-id")
+    ]
 
 
 def personal_data_of(*, tenant_id: int, external_id: str) -> dict[str, Any]:
@@ -83,16 +110,7 @@ def trace_of(customer: Customer) -> CustomerTrace:
         customer_id=customer.pk,
         number=customer.external_id,
         pseudonym=pseudonym_of(customer.tenant_id, customer.external_id),
-        marks=marks_of(
-            [
-                customer.external_id,
-                customer.email,
-                customer.contact_phone,
-                customer.first_name,
-                customer.middle_name,
-                customer.last_name,
-            ]
-        ),
+        marks=marks_of(getattr(customer, name) for name in PERSONAL),
     )
 
 

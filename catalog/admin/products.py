@@ -26,6 +26,7 @@ LONGEST_DESCRIPTION = 10_000
 @admin.register(Product)
 class ProductAdmin(NamedAdmin):
     form = ProductForm
+    found_at = 4
     explanation = _("What the shop sells.")
     empty_state = _("Add one, or let another system write them through the API.")
     localized_fields = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION}

@@ -30,6 +30,10 @@ class Calendar:
         """The middle of a day of the data (UTC)."""
         return datetime.combine(self._plain(day), time(12, tzinfo=UTC)) + self.shift
 
+    def day_of_data(self, at: datetime) -> date:
+        """The day of the data that an instant of the shop falls on."""
+        return (at - self.shift).date()
+
     @staticmethod
     def _plain(day: date) -> date:
         return day.date() if isinstance(day, datetime) else day

@@ -1,12 +1,13 @@
 """The campaigns' coupons: one for each product code of a coupon and each campaign that it was sent in."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 
 from config.demo.calendar import Calendar
 from config.demo.campaigns import segment_id
 from config.demo.rows import Load
 from config.demo.shop import CURRENCY
-from config.demo.source import SourceRow, file_name
+from config.demo.source import CENT, SourceRow, file_name
 from coupons.bodies import CouponBody, Restrictions
 from coupons.imports.coupons import changed_coupons
 from coupons.money import Amount, Money, Percentage
@@ -14,6 +15,14 @@ from coupons.operations.bulk import upsert_coupons
 
 PERCENTAGES = (5, 10, 15, 20, 25)
 AMOUNTS = ("0.50", "0.75", "1.00", "1.50", "2.00")
+OWN_COUPON = CouponBody(
+    code="FREESHIP",
+    name="Free shipping from $30",
+    discount_type="FREE_SHIPPING",
+    allows_anonymous=True,
+    is_listed=True,
+    restrictions=Restrictions(min_order_value=Money(Amount("30"), CURRENCY)),
+)
 REDEMPTIONS_OF_EACH = 2  # no household redeemed a coupon more often
 
 
@@ -22,23 +31,37 @@ def coupon_code(upc: int, campaign: int) -> str:
     return f"C{campaign:02}-{upc}"
 
 
+def discount_of(upc: int) -> tuple[int | None, str | None]:
+    """Return the percentage of an even UPC, or the amount of an odd one; the other is None."""
+    step = upc // 2 % len(PERCENTAGES)
+    return (None, AMOUNTS[step]) if upc % 2 else (PERCENTAGES[step], None)
+
+
+def granted(upc: int, total: Decimal) -> Decimal:
+    """Return what the coupon takes off an order of this total."""
+    percentage, amount = discount_of(upc)
+    if amount is not None:
+        return min(Decimal(amount), total)
+    return (total * Decimal(percentage or 0) / 100).quantize(CENT, rounding=ROUND_HALF_UP)
+
+
 def coupon_body(upc: int, campaign: int, *, campaign_row: SourceRow, calendar: Calendar) -> CouponBody:
     """Return a campaign's coupon: for an even UPC it grants a percentage, for an odd one an amount."""
-    step = upc // 2 % len(PERCENTAGES)
-    percentage = None if upc % 2 else PERCENTAGES[step]
-    if percentage is not None:
+    percentage, amount = discount_of(upc)
+    if amount is None:
         english, german = f"{percentage}% off", f"{percentage} % Rabatt"
     else:
-        english, german = f"${AMOUNTS[step]} off", f"{AMOUNTS[step].replace('.', ',')} $ Rabatt"
+        english, german = f"${amount} off", f"{amount.replace('.', ',')} $ Rabatt"
     names = {"en": f"{english} in campaign {campaign}", "de": f"{german} in Kampagne {campaign}"}
     return CouponBody(
         code=coupon_code(upc, campaign),
         name=names["en"],
         discount_type="ABSOLUTE" if percentage is None else "PERCENT",
         discount_percentage=None if percentage is None else Percentage(percentage),
-        discount_absolute=Money(Amount(AMOUNTS[step]), CURRENCY) if percentage is None else None,
+        discount_absolute=None if amount is None else Money(Amount(amount), CURRENCY),
         max_redemptions_per_customer=REDEMPTIONS_OF_EACH,
         is_segment_restricted=True,
+        is_listed=True,  # they came to the households by mail
         restrictions=Restrictions(
             segments=[segment_id(campaign)],
             valid_from=calendar.starts(campaign_row["start_date"]),
@@ -64,15 +87,26 @@ def load_coupons(
     load: Load, coupons: Sequence[SourceRow], campaigns: Mapping[int, SourceRow], calendar: Calendar
 ) -> None:
     """Write the coupons that are new or differ."""
-    rows = list(coupon_rows(coupons, campaigns, calendar).values())
-    changed = changed_coupons(tenant_id=load.tenant_id, rows=rows)
     first_rows: dict[str, int] = {}
     for row in coupons:
         first_rows.setdefault(coupon_code(row["coupon_upc"], row["campaign_id"]), row.row)
+    rows = list(coupon_rows(coupons, campaigns, calendar).values())
+    merge_coupons(load, "coupons", rows, source_rows=first_rows, file=file_name("coupons"))
+
+
+def load_own_coupon(load: Load) -> None:
+    """Make the coupon that is in no file: one for everybody, for orders that are large enough."""
+    merge_coupons(load, "coupon of the shop", [OWN_COUPON], source_rows={OWN_COUPON.code: 1}, file="")
+
+
+def merge_coupons(
+    load: Load, label: str, rows: Sequence[CouponBody], *, source_rows: Mapping[str, int], file: str
+) -> None:
+    changed = changed_coupons(tenant_id=load.tenant_id, rows=rows)
     load.note_outcomes(
-        "coupons",
+        label,
         upsert_coupons(tenant_id=load.tenant_id, rows=changed, at=load.at) if changed else (),
         unchanged=len(rows) - len(changed),
-        source_rows=[first_rows[row.code] for row in changed],
-        file=file_name("coupons"),
+        source_rows=[source_rows[row.code] for row in changed],
+        file=file,
     )

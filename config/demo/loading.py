@@ -13,14 +13,15 @@ from catalog.models import Category, CategoryAssignment, Product
 from config.demo.assortment import category_ids, load_categories, load_category_assignments, load_products
 from config.demo.calendar import Calendar
 from config.demo.campaigns import load_items, load_memberships, load_segments, members_by_campaign
-from config.demo.discounts import load_coupons
+from config.demo.discounts import load_coupons, load_own_coupon
 from config.demo.people import contacts_of, load_companies, load_customers
+from config.demo.redemptions import load_redemptions
 from config.demo.rows import Load, Progress
 from config.demo.shop import Names, make_clients, make_staff, make_tenant
-from config.demo.source import read_file, read_households
+from config.demo.source import read_file, read_purchases
 from core.sql.locks import Lock, take_lock
 from core.tenancy.models import Tenant
-from coupons.models import Coupon, CouponSegment
+from coupons.models import Coupon, CouponSegment, Redemption
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 
 LOADED = (
@@ -33,6 +34,7 @@ LOADED = (
     ItemAssignment,
     Coupon,
     CouponSegment,
+    Redemption,
 )
 
 
@@ -55,12 +57,13 @@ class Source:
     """The rows of the data, read before anything is locked. Raises DemoDataMissing."""
 
     def __init__(self) -> None:
-        self.households = read_households()
+        self.purchases = read_purchases()
         self.products = read_file("products")
         self.coupons = read_file("coupons")
         self.memberships = read_file("campaigns")
         self.campaigns = {row["campaign_id"]: row for row in read_file("campaign_descriptions")}
         self.demographics = read_file("demographics")
+        self.redemptions = read_file("coupon_redemptions")
 
 
 def _load(source: Source, tenant_name: str, calendar: Calendar, at: datetime, progress: Progress) -> Load:
@@ -70,7 +73,7 @@ def _load(source: Source, tenant_name: str, calendar: Calendar, at: datetime, pr
         load = Load(tenant.pk, at, progress)
         load.note("tenant and site", tally)
         _make_logins(load, tenant)
-    load_customers(load, source.households, source.demographics)
+    load_customers(load, source.purchases, source.demographics, calendar)
     contacts = contacts_of(members_by_campaign(source.memberships))
     load_companies(load, contacts)
     ids = category_ids(products)
@@ -81,6 +84,8 @@ def _load(source: Source, tenant_name: str, calendar: Calendar, at: datetime, pr
     load_memberships(load, source.memberships, contacts)
     load_items(load, source.coupons, products, ids, sorted(campaigns))
     load_coupons(load, source.coupons, campaigns, calendar)
+    load_redemptions(load, source.redemptions, source.purchases, calendar)
+    load_own_coupon(load)
     if load.has_changed:
         _gather_statistics()
     return load

@@ -2,16 +2,21 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from django.contrib.auth.hashers import make_password
 
 from accounts.imports.customers import CUSTOMERS
 from accounts.imports.legal_entities import CONTACTS, LEGAL_ENTITIES
+from config.demo.calendar import Calendar
 from config.demo.rows import NO_MIXINS, Load, numbered
 from config.demo.shop import CURRENCY, CUSTOMER_PASSWORD, SITE
-from config.demo.source import SourceRow
+from config.demo.source import Purchases, SourceRow
+from core.imports.merge import Tally
 from core.imports.merge_specs import MergeSpec
 from core.imports.stages import json_text
+from core.sql.composition import param, sql
+from core.sql.fetching import fetch_rows
 
 DEMOGRAPHICS = {
     "age": "age",
@@ -24,6 +29,7 @@ DEMOGRAPHICS = {
 }
 HOME_CAMPAIGN = 18  # contacts belong to it as private customers
 CONTACTS_OF_EACH = 8
+SLEEPING_DAYS = 180  # who has bought nothing for longer is on hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +51,19 @@ COMPANIES = (
 )
 
 
-def load_customers(load: Load, households: Sequence[int], demographics: Iterable[SourceRow]) -> None:
-    """Make every household a customer; all share one encoded password, since hashing it takes its time."""
+def load_customers(
+    load: Load, purchases: Purchases, demographics: Iterable[SourceRow], calendar: Calendar
+) -> None:
+    """Make every household a customer; all share one encoded password, since hashing it takes its time.
+
+    One that has bought nothing for half a year, as of today, is on hold.
+    """
     known = {row["household_id"]: row for row in demographics}
     password = make_password(CUSTOMER_PASSWORD)
+    last_days = {
+        household: last_day(days, calendar.day_of_data(load.at)) for household, days in purchases.items()
+    }
+    awake = calendar.day_of_data(load.at) - timedelta(days=SLEEPING_DAYS)
     rows = [
         row_of(
             CUSTOMERS,
@@ -67,16 +82,54 @@ def load_customers(load: Load, households: Sequence[int], demographics: Iterable
             type="CUSTOMER",
             photo_url="",
             is_active=True,
-            is_on_hold=False,
+            is_on_hold=last_days[household] is not None and last_days[household] < awake,
             mixins=json_text(mixins_of(known[household])) if household in known else NO_MIXINS,
             mixin_schemas=NO_MIXINS,
             password=password,
             number_hash=None,
             email_hash=None,
         )
-        for household in households
+        for household in purchases
     ]
     load.merge("customers", CUSTOMERS, numbered(rows), file="transactions.parquet")
+    _load_visits(load, purchases, last_days, calendar)
+
+
+def last_day(days: Iterable[date], today: date) -> date | None:
+    """Return the last of the days that is not after today."""
+    return max((day for day in days if day <= today), default=None)
+
+
+def _load_visits(
+    load: Load, purchases: Purchases, last_days: Mapping[int, date | None], calendar: Calendar
+) -> None:
+    """Let customers be as old as their first purchase, and have logged in for the last one until today.
+
+    Whoever buys first after today is as old as today; a later login in the shop stays.
+    """
+    today = calendar.day_of_data(load.at)
+    visits = [
+        (str(household), calendar.starts(min(*days, today)), last and calendar.starts(last))
+        for household, days in purchases.items()
+        for last in [last_days[household]]
+    ]
+    numbers, firsts, lasts = zip(*visits, strict=True)
+    changed = fetch_rows(
+        sql(
+            "UPDATE accounts_customer AS customer"
+            " SET created_at = given.first, last_login_at = greatest(customer.last_login_at, given.last)"
+            " FROM unnest({numbers}, {firsts}, {lasts}) AS given (number, first, last)"
+            " WHERE customer.tenant_id = {tenant} AND customer.external_id = given.number"
+            " AND (customer.created_at, customer.last_login_at) IS DISTINCT FROM"
+            " (given.first, greatest(customer.last_login_at, given.last)) RETURNING 1",
+            tenant=param(load.tenant_id),
+            numbers=param(list(numbers), "text[]"),
+            firsts=param(list(firsts), "timestamptz[]"),
+            lasts=param(list(lasts), "timestamptz[]"),
+        )
+    )
+    written = len(changed)
+    load.note("visits", Tally(rows=len(visits), changed=written, unchanged=len(visits) - written))
 
 
 def mixins_of(row: SourceRow) -> dict[str, dict[str, str]]:

@@ -63,10 +63,12 @@ class Load:
         unchanged: int,
         source_rows: Sequence[int],
         file: str,
+        changed: int = 0,
     ) -> None:
         """Keep what became of rows that a bulk operation wrote; `source_rows` says where each is."""
-        tally = Tally(rows=unchanged + len(source_rows), unchanged=unchanged)
+        tally = Tally(rows=changed + unchanged, changed=changed, unchanged=unchanged)
         for outcome in outcomes:
+            tally.rows += 1
             if outcome.error:
                 tally.refused += 1
                 row = source_rows[outcome.position]

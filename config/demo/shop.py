@@ -42,6 +42,7 @@ VIEWED = (
     ("coupons", "redemption"),
     ("coupons", "reservation"),
     ("coupons", "couponcampaign"),
+    ("journal", "change"),
 )
 
 

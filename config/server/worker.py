@@ -28,6 +28,7 @@ from config.server.heartbeats import Heartbeats
 from config.server.limits import Limits
 from config.server.replicas import Watch, configure_replicas
 from core.actors import act_as_command
+from core.background.buffers import keep_flushing
 from core.observation.access_log import access_log
 from core.sql.replicas import replicas
 
@@ -143,6 +144,9 @@ def run_worker(
     serve = getattr(worker, WORKERS_METHODS[runtime_mode][(sock[0] or sock[1]).is_uds()])
     serve(FrontScheduler(front, callback_loop), callback_loop, shutdown)
     threading.Thread(target=_look_after, args=(front, heartbeats, worker_id - 1), daemon=True).start()
+    stopped = threading.Event()
+    flushing = threading.Thread(target=keep_flushing, args=(stopped,), daemon=True)
+    flushing.start()
 
     def stop(*_: Any) -> None:
         front.stop()
@@ -151,6 +155,8 @@ def run_worker(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     _wait_for_end(front, ended)
+    stopped.set()
+    flushing.join(LINGERING)
     access_log.flush()
 
 

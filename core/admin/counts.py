@@ -1,6 +1,7 @@
-"""Counts for lists: exact while they are small, never slow."""
+"""Counts for lists: exact while they are small or kept, never slow."""
 
 from django.db.models import IntegerField, QuerySet, Subquery
+from django.utils.formats import number_format
 
 MOST_COUNTED = 1_000
 
@@ -18,3 +19,8 @@ class CappedCount(Subquery):
 def shown_count(count: int) -> str:
     """Return a capped count as people read it."""
     return f"{MOST_COUNTED:,}+" if count > MOST_COUNTED else f"{count:,}"
+
+
+def exact_count(count: int) -> str:
+    """Return a count as people read it, with the separators of their language."""
+    return number_format(count, use_l10n=True, force_grouping=True)

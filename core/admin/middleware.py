@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from core.actors import Actor, ActorType, acting_as
 from core.admin.error_pages import error_page, is_admin, not_allowed, not_found
-from core.admin.moments import zone_of_tenant
 from core.requests import request_id
+from core.tenancy.time_zones import zone_of_tenant
 from core.unavailability import unavailable_from
 
 ADVICE = _("Go back with your browser to keep what you entered, or load this page again.")

@@ -22,11 +22,13 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.confirmation import BACK, ConfirmationNeeded, confirmation_page
 from core.admin.deletion import DatabaseDeletion
 from core.admin.filters import AutocompleteFilter, TenantRelatedFilter, filter_parameters, visible_rows
 from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField
 from core.admin.keys import key_of, usable_keys
 from core.admin.moments import MomentField, MomentInput
+from core.admin.pages import row_links
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
 from core.errors import DomainError
@@ -39,6 +41,15 @@ logger = logging.getLogger(__name__)
 
 class UnusableParameters(Exception):
     """The parameters of an address describe no list."""
+
+
+class NotSavedYet(DomainError):
+    """Somebody went back from a question to their entries."""
+
+    code = "not_saved_yet"
+
+    def __init__(self) -> None:
+        super().__init__(gettext("Nothing has been saved yet. Your entries are below."))
 
 
 def adopt(obj: models.Model, stored: models.Model) -> None:
@@ -97,6 +108,9 @@ class TenantAdmin(DatabaseDeletion):
     """What to do when there are no rows yet."""
     linked_lookups: tuple[str, ...] = ()
     """Parameters of links to the list that no filter in `list_filter` reads."""
+
+    found_at = 0
+    """Where the search of the start page lists the rows; 0: it does not find them."""
 
     # --- whose rows ---
 
@@ -349,9 +363,15 @@ class TenantAdmin(DatabaseDeletion):
             if tenant is None:
                 return self._choose_tenant(request)
             extra_context = {"chosen_tenant": tenant, **(extra_context or {})}
+        if BACK in request.POST:  # from the page that says what saving would do
+            request.refusal = NotSavedYet()  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, extra_context)
         try:
             with contention_as_refusal():
                 return super().changeform_view(request, object_id, form_url, extra_context)
+        except ConfirmationNeeded as needed:
+            stored = None if object_id is None else self.get_object(request, unquote(object_id))
+            return confirmation_page(self, request, needed, object=stored)
         except DomainError as refusal:
             # Outside the transaction, which is rolled back: the same form again, now knowing of the refusal.
             request.refusal = refusal  # type: ignore[attr-defined]
@@ -414,7 +434,7 @@ class TenantAdmin(DatabaseDeletion):
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None and not context.get("is_popup"):
-            context["related_links"] = self.related_links(request, obj)
+            context["related_links"] = [*self.related_links(request, obj), *row_links(request, obj)]
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _choose_tenant(self, request: HttpRequest) -> HttpResponse:

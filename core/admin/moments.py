@@ -1,7 +1,6 @@
 """Instants as people enter and read them: in the time zone of their site and in their language."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
@@ -20,22 +19,6 @@ from django.utils.translation import gettext_lazy as _
 YEARS = range(2, 9_999)  # a day's distance from what Python and time zones cannot go beyond
 END_OF_DAY = time(23, 59, 59, 999_000)
 LONGEST = 60
-
-# --- the zone of a tenant ---
-
-_find_zone: Callable[[int], tzinfo] | None = None
-
-
-def register_zone_of_tenant(find: Callable[[int], tzinfo]) -> None:
-    """Name what finds the time zone of a tenant's default site."""
-    global _find_zone  # noqa: PLW0603 -- filled once, when the apps are ready
-    _find_zone = find
-
-
-def zone_of_tenant(tenant_id: int | None) -> tzinfo:
-    """Return the time zone of the tenant's default site; UTC where there is none."""
-    return UTC if tenant_id is None or _find_zone is None else _find_zone(tenant_id)
-
 
 # --- reading ---
 

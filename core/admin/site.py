@@ -1,24 +1,33 @@
 """The admin site: its name, the order of its index, and the search behind every autocomplete field."""
 
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import Resolver404, resolve, reverse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import Resolver404, path, resolve, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.actions import delete_selected
 from core.admin.keys import key_of
+from core.admin.pages import registered_pages
+from core.admin.panels import registered_panels, render_panel, shop_of, shown_panels
 from core.admin.tenants import sees_all_tenants
 from core.errors import Overloaded
+from core.tenancy.models import Tenant
+
+MOST_TERM = 200
+MOST_FOUND = 6
 
 NO_PAGES_TO_RETURN_TO = ("login", "logout", "autocomplete", "jsi18n")
 
@@ -101,17 +110,94 @@ class Console(admin.AdminSite):
         """Return the address if it leads to a page of the admin, otherwise the start page's."""
         start = reverse("admin:index")
         parts = urlsplit(address)
-        path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
+        place = parts.path if parts.path.endswith("/") else f"{parts.path}/"
         try:
-            match = resolve(path)
+            match = resolve(place)
         except Resolver404:
             return start
         is_page = match.namespace == self.name and match.url_name not in NO_PAGES_TO_RETURN_TO
         return address if is_page and "url" not in match.kwargs else start
 
     def get_urls(self) -> list[Any]:
-        """Leave out the page that leads to a row's page in a shop: no model of this service has one."""
-        return [pattern for pattern in super().get_urls() if getattr(pattern, "name", "") != "view_on_site"]
+        """Add the search and the panels; leave out the page that leads to a row's page in a shop.
+
+        No model of this service has one of those.
+        """
+        own = [
+            path("find/", self.admin_view(self.find), name="find"),
+            path("panels/<slug:name>/", self.admin_view(self.panel), name="panel"),
+        ]
+        known = [pattern for pattern in super().get_urls() if getattr(pattern, "name", "") != "view_on_site"]
+        return [*own, *registered_pages(), *known]
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Show the start page of the shop; a superuser of several shops chooses one."""
+        shop = shop_of(request)
+        context = {
+            "shop": shop,
+            "panels": shown_panels(request, shop) if shop is not None else {},
+            "shops": Tenant.objects.all() if sees_all_tenants(request) else (),
+            "shop_query": f"?tenant={shop.pk}" if shop is not None and sees_all_tenants(request) else "",
+            **(extra_context or {}),
+        }
+        return super().index(request, context)
+
+    def panel(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Show one panel, by itself or as the part of the start page that the page fetches."""
+        found, shop = registered_panels().get(name), shop_of(request)
+        html = render_panel(found, request, shop) if found is not None and shop is not None else None
+        if request.headers.get("X-Fragment"):
+            return HttpResponse(html or "")
+        if found is None or shop is None:
+            raise Http404
+        if html is None:
+            raise PermissionDenied
+        context = {**self.each_context(request), "title": found.title, "html": html}
+        return TemplateResponse(request, "admin/start/panel.html", context)
+
+    def find(self, request: HttpRequest) -> HttpResponse:
+        """Search customers, segments, coupons and all else that can be found; one hit is opened at once."""
+        term = request.GET.get("q", "").replace("\0", "").strip()[:MOST_TERM]
+        found = (
+            [one for one in map(partial(self._found, request, term), self._searched()) if one] if term else []
+        )
+        rows = [row for group in found for row in group["rows"]]
+        if len(rows) == 1:
+            return HttpResponseRedirect(rows[0]["url"])
+        context = {**self.each_context(request), "title": _("Find"), "term": term, "found": found}
+        return TemplateResponse(request, "admin/start/find.html", context)
+
+    def _searched(self) -> list[Any]:
+        return sorted(
+            (one for one in self._registry.values() if getattr(one, "found_at", 0)),
+            key=lambda one: one.found_at,
+        )
+
+    def _found(self, request: HttpRequest, term: str, model_admin: Any) -> dict[str, Any] | None:
+        """Return the first rows of one model that the term finds."""
+        if not model_admin.has_view_permission(request):
+            return None
+        rows, _may_repeat = model_admin.get_search_results(request, model_admin.get_queryset(request), term)
+        if not rows.query.order_by:
+            rows = rows.order_by("-pk")
+        first = list(rows[: MOST_FOUND + 1])
+        if not first:
+            return None
+        names = model_admin.opts
+        address = f"admin:{names.app_label}_{names.model_name}"
+        return {
+            "name": capfirst(str(names.verbose_name_plural)),
+            "rows": [
+                {
+                    "text": model_admin.autocomplete_text(row),
+                    "url": reverse(f"{address}_change", args=[row.pk]),
+                }
+                for row in first[:MOST_FOUND]
+            ],
+            "more": f"{reverse(f'{address}_changelist')}?{urlencode({'q': term})}"
+            if len(first) > MOST_FOUND
+            else "",
+        }
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return TenantAutocompleteView.as_view(admin_site=self)(request)

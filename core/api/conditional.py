@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Callable, Iterable
 
 import orjson
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.utils.cache import get_conditional_response
 from django.utils.http import parse_etags
 from rest_framework.request import Request
 
+from core.api.kept_bodies import CODINGS, accepted_coding, coded_tag, kept_bodies
 from core.errors import InvalidInput, PreconditionFailed
 
 LONGEST_HEADER = 4_000
@@ -74,24 +76,70 @@ def document_with_tag(
     return chosen
 
 
-def private_response(
-    request: Request | HttpRequest, parts: Iterable[object], answer: Callable[[], HttpResponse]
+def kept_response(
+    request: Request | HttpRequest,
+    parts: Iterable[object],
+    answer: Callable[[], HttpResponse],
+    *,
+    cache_control: str = "private",
+    vary: str = "Authorization, Accept-Language, Accept-Encoding",
 ) -> HttpResponse:
-    """Return 304 when the client holds the response that depends on `parts`, else what `answer` returns.
+    """Return 304 when the client holds the response that depends on `parts`, else its body.
 
-    The response belongs to the caller only: the client may keep it, a shared cache may not. `parts` are all
-    that it depends on apart from the address; the languages and the wish for a count are added here.
+    `parts` are all that it depends on, as they are now. A body that this process has answered for the same
+    parts is not made again, and is sent compressed to clients that accept that. Shared caches may not keep
+    it, unless `cache_control` says so.
     """
-    headers = request.META  # `request.headers` would copy all of them first
-    tag = entity_tag([*parts, headers.get("HTTP_ACCEPT_LANGUAGE", ""), headers.get("HTTP_X_TOTAL_COUNT", "")])
-    response = HttpResponseNotModified() if is_held(tag, headers.get("HTTP_IF_NONE_MATCH")) else answer()
+    meta, tag = request.META, entity_tag(parts)  # `request.headers` would copy all of them first
+    if held := held_form(tag, meta.get("HTTP_IF_NONE_MATCH")):
+        response: HttpResponse = HttpResponseNotModified()
+        response.headers["ETag"] = held
+    else:
+        response = body_of(tag, answer, meta.get("HTTP_ACCEPT_ENCODING", ""))
+    response.headers["Cache-Control"] = cache_control
+    response.headers["Vary"] = vary
+    return response
+
+
+def body_of(tag: str, answer: Callable[[], HttpResponse], accept_encoding: str) -> HttpResponse:
+    """Return the response of this tag with its ETag: what is kept, else what `answer` makes."""
+    bodies = kept_bodies()
+    kept, response = bodies.get(tag), None
+    if kept is None:
+        response = answer()
+        kept = bodies.keep(tag, response)
+    coding = ""
+    if accept_encoding and (response is None or settings.RESPONSE_COMPRESSION == "all"):
+        coding = accepted_coding(accept_encoding) if kept.is_worth_coding else ""
+    if coding:
+        response = bodies.in_coding(tag, kept, coding).response(coding)
+    elif response is None:
+        response = kept.response()
+    response.headers["ETag"] = coded_tag(tag, coding)
+    return response
+
+
+def held_form(tag: str, header: str | None) -> str:
+    """Return the tag, or that of a compressed form, which an If-None-Match header names; else empty."""
+    if not header:
+        return ""
+    held = listed_tags(header)
+    if held == [ANY]:
+        return tag
+    forms = (tag, *(coded_tag(tag, coding) for coding in CODINGS))
+    return next((form for form in forms if form in held), "")
+
+
+def private_response_from(request: Request | HttpRequest, answer: HttpResponse) -> HttpResponse:
+    """Return a response that is made already and says something of a person, or 304 to who holds it.
+
+    Its tag covers all that it says. It is kept nowhere but by the client, and never compressed.
+    """
+    said = [answer.content.decode(), *(answer.get(name, "") for name in PAGE_HEADERS)]
+    tag = entity_tag(said)
+    held = is_held(tag, request.META.get("HTTP_IF_NONE_MATCH"))
+    response = HttpResponseNotModified() if held else answer
     response["ETag"] = tag
     response["Cache-Control"] = "private"
     response["Vary"] = "Authorization, Accept-Language"
     return response
-
-
-def private_response_from(request: Request | HttpRequest, answer: HttpResponse) -> HttpResponse:
-    """As `private_response`, for a response that is made already: its tag covers all that it says."""
-    said = [answer.content.decode(), *(answer.get(name, "") for name in PAGE_HEADERS)]
-    return private_response(request, said, lambda: answer)

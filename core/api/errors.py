@@ -23,6 +23,7 @@ STATUSES: tuple[tuple[type[errors.DomainError], HTTPStatus], ...] = (
     (errors.NotAllowed, HTTPStatus.FORBIDDEN),
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.Conflict, HTTPStatus.CONFLICT),
+    (errors.Gone, HTTPStatus.GONE),
     (errors.PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
     (errors.TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -115,7 +116,7 @@ def data_error(exception: DataError) -> errors.DomainError | None:
     return None
 
 
-def json_response(body: object, status: int) -> HttpResponse:
+def json_response(body: object, status: int = 200) -> HttpResponse:
     return HttpResponse(orjson.dumps(body), status=status, content_type="application/json")
 
 

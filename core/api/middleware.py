@@ -16,7 +16,7 @@ from core.api.errors import unknown_path_response, wrong_host_response
 from core.memory import LARGE_BODY, trim_soon
 from core.sql.replicas import begin_route, end_route, present_revision, replicas
 
-BROWSER_ROOTS = frozenset({"", "admin", "static", "docs"})
+BROWSER_ROOTS = frozenset({"", "admin", "static", "docs", "shop"})
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LONGEST_REMEMBERED_PATH = 200
 REMEMBERED_PATHS = 4_096

@@ -118,7 +118,8 @@ Terms `field:value`, separated by blanks; all must hold.
 `f:abc` `f:"a b"` equals, `f:>5` `f:>=5` `f:<5` `f:<=5` compares (dates in double quotes), `f:(>=10 AND <20)`
 is a range, `f:(a,b,"c d")` is one of, `f:~abc` `f:(~a b)` matches a regular expression, `f:null` is null or
 absent, `f:exists` and `f:missing` test presence. `compoundLogicalQuery:((a:1) OR (b:2))` combines terms with
-nested `AND`, `OR` and `NOT (...)`. Languages and members of free objects are named by a dot: `name.en`,
+nested `AND`, `OR` and `NOT (...)`. Times can be relative: `f:>now-30d`, `f:<today+1w` (`h d w m y`; `today`
+begins in the time zone of the site). Languages and members of free objects are named by a dot: `name.en`,
 `mixins.a.b`."""
 
 

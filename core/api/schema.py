@@ -33,6 +33,7 @@ MEANINGS = {
     403: "The token does not allow this.",
     404: "The resource does not exist for the caller.",
     409: "The write contradicts what is stored.",
+    410: "What is asked for is not kept any more.",
     412: "The document is in another version than If-Match names.",
     429: "Too many failed attempts; wait as long as Retry-After says.",
     503: "The service is busy, or its database cannot do it now; wait as long as Retry-After says.",

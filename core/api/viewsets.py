@@ -25,7 +25,13 @@ from rest_framework.viewsets import ViewSet
 from core.actors import set_actor
 from core.api import parameters
 from core.api.actors import actor_of
-from core.api.conditional import check_if_match, document_with_tag, entity_tag, version_tag
+from core.api.conditional import (
+    check_if_match,
+    document_with_tag,
+    entity_tag,
+    kept_response,
+    version_tag,
+)
 from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat
 from core.api.errors import failure_response, logger
 from core.api.permissions import HasScope
@@ -55,17 +61,21 @@ from core.errors import (
 from core.representation.fields import Languages
 from core.representation.languages import MAX_HEADER_LENGTH, accepted_languages
 from core.representation.pages import KeyPartitions, PageRequest, fetch_page
+from core.representation.relative_instants import Clock
 from core.representation.representations import NO_SEARCH, Representation, SortKey, row_statement
-from core.sql.composition import Sql
+from core.revisions.counting import revision_of
+from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.replicas import REVISION, position_of, replicas, route_reads
 from core.tenancy.callers import Caller
+from core.tenancy.time_zones import zone_of_tenant
 
 Instance = TypeVar("Instance")
 
 NO_DOCUMENTS = {"search", "match", "bulk_destroy"}  # their bodies only name documents
 WRITES_OF_DOCUMENTS = {"create", "update", "partial_update", "bulk_create", "bulk_update"}
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 NO_PARAMETERS = QueryDict("", mutable=False)
 
 _instances: dict[type, Any] = {}
@@ -160,6 +170,7 @@ class ContractViewSet(ViewSet):
     has_localized_fields: ClassVar[bool] = False  # reads take Accept-Language
     reads_localized_fields: ClassVar[bool] = False  # writes take Content-Language
     has_tagged_lists: ClassVar[bool] = False  # lists carry an ETag for shoppers
+    parameters_of_person: ClassVar[Collection[str]] = ()  # say who asks and when, and nothing else
     deletes_unknown: ClassVar[bool] = False  # deleting what does not exist is 204 rather than 404
 
     content_negotiation_class = AlwaysJson
@@ -283,9 +294,15 @@ class ContractViewSet(ViewSet):
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.is_strict:
             response["Preference-Applied"] = STRICT
+        if request.method not in SAFE and response.status_code < 400 and (groups := self.touched_groups()):
+            response["Cache-Group-Invalidation"] = ", ".join(f'"{group}"' for group in groups)
         if response.status_code == 201 and self.says_location(self.action or ""):
             response["Location"] = self.location_of(response)
         return response
+
+    def touched_groups(self) -> Sequence[str]:
+        """Return the groups of answers in shared caches that a write ends (RFC 9875)."""
+        return ()
 
     @classmethod
     def says_location(cls, action: str) -> bool:
@@ -394,6 +411,50 @@ class ContractViewSet(ViewSet):
         header = self.header("Accept-Language")[: MAX_HEADER_LENGTH + 1]
         return languages_of(header, self.caller.tenant.default_language)
 
+    def address(self) -> tuple[object, ...]:
+        """Return what a read depends on apart from the data: all that is said by address and headers.
+
+        Parameters that only say who asks, and when, are left out (`parameters_of_person`).
+        """
+        plain = self.request._request
+        sent = plain.META.get("QUERY_STRING", "")
+        if sent and any(name in sent or "%" in sent for name in self.parameters_of_person):
+            query = self.request.query_params
+            kept = {name: values for name, values in query.lists() if name not in self.parameters_of_person}
+            sent = orjson.dumps(kept).decode()
+        count = "" if self.counts_by_parameter else self.header("X-Total-Count").strip().lower()
+        languages = self.languages()
+        return (
+            self.caller.tenant.id,
+            plain.path_info,
+            sent,
+            languages.accepted,
+            languages.default,
+            languages.configured,
+            count,
+        )
+
+    def revised_response(
+        self,
+        subjects: Collection[int],
+        answer: Callable[[], HttpResponse],
+        *,
+        facts: Sequence[object] = (),
+    ) -> HttpResponse:
+        """Return what `answer` makes of the tenant's present data, or 304 when the client holds it.
+
+        It depends on these subjects (docs/caching.md), on the address, and on `facts` about the caller.
+        """
+        tenant_id = self.caller.tenant.id
+        state = revision_of(param(tenant_id, "bigint"), param(list(subjects), "bigint[]"))
+        [(revision,)] = fetch_rows(sql("SELECT {state}", state=state), prepared=True)
+        return self.state_response((revision, *facts), answer)
+
+    def state_response(self, state: Sequence[object], answer: Callable[[], HttpResponse]) -> HttpResponse:
+        """Return what `answer` makes of this state of the data, or 304 when the client holds it."""
+        parts = [*state, *self.address()]
+        return kept_response(self.request, parts, answer, cache_control="private, no-cache")
+
     @property
     def is_first_page(self) -> bool:
         """Whether the list is read from its beginning, or from a cursor: `keeps_plan` of large tables.
@@ -401,6 +462,15 @@ class ContractViewSet(ViewSet):
         A kept plan does not know how far into the table a page number leads.
         """
         return "pageNumber" not in self.request.query_params
+
+    def clock(self) -> Clock:
+        """Return what `now` and `today` of a `q` mean: days begin in the zone of the site that is named."""
+        return Clock(
+            self.at,
+            lambda: zone_of_tenant(
+                self.caller.tenant.id, parameters.text(self.request.query_params, "siteCode")
+            ),
+        )
 
     def page_request(self) -> PageRequest:
         """Read which page the client asks for."""
@@ -437,7 +507,7 @@ class ContractViewSet(ViewSet):
         if q is None:
             query = self.request.query_params
             q = parameters.text(query, "q") if "q" in query else ""
-        search = representation.search(q) if q.strip() else NO_SEARCH
+        search = representation.search(q, self.clock()) if q.strip() else NO_SEARCH
         try:
             with limits_of(search.patterns, self.caller) if search.patterns else nullcontext():
                 page = fetch_page(

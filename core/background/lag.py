@@ -6,9 +6,9 @@ from datetime import datetime
 from django.db.models import Max, Min
 
 from core.background.jobs import registered_job_kinds
-from core.background.models import Job, TaskState, Worker
+from core.background.models import OPEN_STATES, Job, TaskState, Worker
 from core.background.tasks import registered_tasks
-from core.background.worker import OPEN_STATES, waiting_since
+from core.background.worker import waiting_since
 
 
 @dataclass(frozen=True, slots=True)

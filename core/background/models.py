@@ -33,6 +33,9 @@ class JobState(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
+OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
+
+
 class Job(models.Model):
     """One piece of work that somebody asked for and that is done in the background, slice by slice.
 

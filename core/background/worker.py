@@ -9,17 +9,18 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Literal
 
 from django.db import Error, connection, reset_queries, transaction
 from django.utils import timezone
 
 from core.background.jobs import registered_job_kinds
-from core.background.models import Job, JobState, TaskState, Worker
+from core.background.models import OPEN_STATES, Job, JobState, TaskState, Worker
 from core.background.tasks import Task, registered_tasks
 from core.errors import DomainError
 from core.sql.composition import param, sql
@@ -27,25 +28,37 @@ from core.sql.fetching import fetch_rows
 from core.sql.locks import Lock
 
 PAUSE = 1.0  # seconds between two looks for work
+PROMPT_PAUSE = 0.5  # and for prompt tasks
 STEP = 0.1  # seconds between two looks at whether to stop
 HEARTBEAT = 5.0  # seconds
 JOBS_AT_ONCE = 20
 # Seconds until another attempt; the last one again and again.
 DELAYS = (1, 5, 30, 120, 600)
 MOST_ATTEMPTS = 6  # at one slice of a job
-OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
 
 logger = logging.getLogger(__name__)
 
 
+class WorkKind(Enum):
+    """What a worker does: everything, or only prompt tasks, or all but those."""
+
+    ALL = "all"
+    PROMPT = "prompt"
+    OTHER = "other"
+
+    def includes(self, task: Task) -> bool:
+        return self is WorkKind.ALL or task.is_prompt == (self is WorkKind.PROMPT)
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A task or a job that waits for a worker."""
+    """A task or a job that waits for a worker; of what is shared, several workers do a part at once."""
 
     at: datetime
     kind: Literal["task", "job"]
     key: int
     name: str
+    is_shared: bool = False
 
 
 @dataclass(slots=True)
@@ -59,16 +72,18 @@ class Summary:
         self.slices[name] = self.slices.get(name, 0) + 1
 
 
-def due_work(at: datetime) -> list[Due]:
+def due_work(at: datetime, *, kind: WorkKind = WorkKind.ALL) -> list[Due]:
     """Return the tasks and the first jobs that are due, what has waited longest first."""
-    tasks = registered_tasks()
+    tasks = {name: task for name, task in registered_tasks().items() if kind.includes(task)}
     due = []
     for key, name, due_at in TaskState.objects.filter(name__in=tasks, due_at__lte=at).values_list(
         "id", "name", "due_at"
     ):
         since = waiting_since(tasks[name], due_at)
         if since is not None:
-            due.append(Due(since, "task", key, name))
+            due.append(Due(since, "task", key, name, is_shared=tasks[name].is_prompt))
+    if kind is WorkKind.PROMPT:
+        return sorted(due, key=lambda one: (one.at, one.key))
     jobs = Job.objects.filter(state__in=OPEN_STATES, kind__in=registered_job_kinds(), due_at__lte=at)
     for key, kind, due_at in jobs.order_by("due_at", "id").values_list("id", "kind", "due_at")[:JOBS_AT_ONCE]:
         due.append(Due(due_at, "job", key, kind))
@@ -90,7 +105,11 @@ def backoff(attempts: int) -> timedelta:
 class BackgroundWorker:
     """Does what is due, until it is stopped. Only one thread uses it."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: WorkKind = WorkKind.ALL, *, only: Container[str] | None = None) -> None:
+        """Do work of this kind; with `only`, nothing but tasks and jobs of these names."""
+        self.kind = kind
+        self.only = only
+        self.pause = PROMPT_PAUSE if kind is WorkKind.PROMPT else PAUSE
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.is_stopping = False
         self.summary = Summary()
@@ -119,7 +138,8 @@ class BackgroundWorker:
                 connection.close()
                 failures += 1
             if not has_worked:
-                self._pause(PAUSE if not failures else min(PAUSE * 2**failures, 15.0))
+                self._pause(self.pause if not failures else min(PAUSE * 2**failures, 15.0))
+        self._finish_tasks()
         self._leave()
 
     def run_until_idle(self) -> Summary:
@@ -127,6 +147,7 @@ class BackgroundWorker:
         self.prepare()
         while not self.is_stopping and self.work_once():
             pass
+        self._finish_tasks()
         return self.summary
 
     def prepare(self) -> None:
@@ -140,7 +161,9 @@ class BackgroundWorker:
         reset_queries()  # with DEBUG, Django keeps statements until the end of a request
         self._beat()
         has_worked = False
-        for due in due_work(timezone.now()):
+        for due in due_work(timezone.now(), kind=self.kind):
+            if self.only is not None and due.name not in self.only:
+                continue
             if self.is_stopping:
                 break
             with held(due) as is_held:
@@ -151,7 +174,7 @@ class BackgroundWorker:
 
     def _do(self, due: Due) -> bool:
         """Do a slice of what this worker holds; False when it is no longer due: another one has done it."""
-        return self._do_task(due) if due.kind == "task" else self._do_job(due)
+        return self._do_task(due) if due.kind == "task" else self.do_job(due)
 
     def _do_task(self, due: Due) -> bool:
         at = timezone.now()
@@ -161,21 +184,25 @@ class BackgroundWorker:
             return False
         state.failures += 1
         state.started_at = at
-        state.due_at = at + backoff(state.failures)  # should this process be killed now
-        state.save(update_fields=["failures", "started_at", "due_at"])
+        if not task.is_prompt:
+            state.due_at = at + backoff(state.failures)  # should this process be killed now
+            state.save(update_fields=["failures", "started_at", "due_at"])
         try:
             has_more = task.run(at)
         except Exception as error:  # noqa: BLE001 -- whatever fails in one task, the others go on
             self._note_failure(f"Task {due.name}", backoff(state.failures), error)
-            TaskState.objects.filter(pk=due.key).update(error=in_one_line(error))
+            TaskState.objects.filter(pk=due.key).update(
+                error=in_one_line(error), failures=state.failures, due_at=at + backoff(state.failures)
+            )
         else:
             state.failures, state.error, state.finished_at = 0, "", timezone.now()
             state.due_at = at if has_more or task.interval is None else at + task.interval
-            state.save(update_fields=["failures", "error", "finished_at", "due_at"])
+            state.save(update_fields=["failures", "error", "started_at", "finished_at", "due_at"])
             self.summary.count(due.name)
         return True
 
-    def _do_job(self, due: Due) -> bool:
+    def do_job(self, due: Due) -> bool:
+        """Do a slice of a job that this worker holds; False when it is not due."""
         at = timezone.now()
         job = Job.objects.filter(pk=due.key, state__in=OPEN_STATES, due_at__lte=at).first()
         if job is None:
@@ -214,7 +241,7 @@ class BackgroundWorker:
     def _beat(self) -> None:
         """Leave a sign of life for /readyz, not more often than needed."""
         now = time.monotonic()
-        if now - self.beat_at < HEARTBEAT:
+        if now - self.beat_at < HEARTBEAT or self.kind is WorkKind.PROMPT:  # the other thread does
             return
         Worker.objects.bulk_create(
             [Worker(name=self.name, started_at=self.started_at, seen_at=timezone.now())],
@@ -224,7 +251,18 @@ class BackgroundWorker:
         )
         self.beat_at = now
 
+    def _finish_tasks(self) -> None:
+        """Let tasks complete what they have left to threads."""
+        for task in registered_tasks().values():
+            if task.finish is not None and self.kind.includes(task):
+                try:
+                    task.finish()
+                except Error as error:
+                    logger.warning("The task %s did not finish: %s", task.name, in_one_line(error))
+
     def _leave(self) -> None:
+        if self.kind is WorkKind.PROMPT:
+            return
         try:
             Worker.objects.filter(name=self.name).delete()
         except Error as error:
@@ -258,6 +296,23 @@ class BackgroundWorker:
             time.sleep(min(left, STEP))
 
 
+def finish_job(job: Job, report: Callable[[Job], None] = lambda job: None) -> Job:
+    """Do the job in this process, and return it when it has ended; `report` gets it after each slice.
+
+    Workers may take slices of it meanwhile, and go on with it when this process ends.
+    """
+    worker = BackgroundWorker()
+    due = Due(job.due_at, "job", job.pk, job.kind)
+    while job.state in OPEN_STATES:
+        with held(due) as is_held:
+            has_worked = is_held and worker.do_job(due)
+        job.refresh_from_db()
+        report(job)
+        if not has_worked:
+            time.sleep(STEP)
+    return job
+
+
 def run_slice(job: Job, at: datetime) -> None:
     """Do one slice of the job and store how far it is. Call it in a transaction, while the job is held."""
     has_more = registered_job_kinds()[job.kind].run(job, at)
@@ -277,6 +332,9 @@ def end_job(job: Job, state: JobState) -> None:
 @contextmanager
 def held(due: Due) -> Iterator[bool]:
     """Hold what is due until the end of the block; False when another worker holds it."""
+    if due.is_shared:
+        yield True
+        return
     lock = Lock.BACKGROUND_TASK if due.kind == "task" else Lock.BACKGROUND_JOB
     keys = {"lock": param(int(lock)), "key": param(due.key % 2**31)}
     [[is_held]] = fetch_rows(sql("SELECT pg_try_advisory_lock({lock}, {key})", **keys))

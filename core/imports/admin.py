@@ -1,16 +1,35 @@
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, ReadOnlyAdmin
-from core.imports.models import ImportReject, ImportRun
+from core.admin.undo_pages import PERMISSIONS, may
+from core.errors import DomainError
+from core.imports.models import ImportReject, ImportRun, ImportState
+from core.imports.undo import job_of
+from core.journal.declarations import recorded_as
+from core.journal.models import Change
+from core.unavailability import contention_as_refusal
 
 COUNTS = ("rows", "created", "changed", "unchanged", "repeated", "removed", "refused")
+UNDOABLE = (ImportState.FINISHED, ImportState.STOPPED, ImportState.FAILED)
+
+
+def may_undo(request: HttpRequest, run: ImportRun) -> bool:
+    """Say whether the user may write the opposite of everything that the import did, if it did anything."""
+    done = Change.objects.filter(tenant=run.tenant_id, source_type="import", source_id=str(run.pk))
+    kinds = set(done.order_by().values_list("object", "kind").distinct())
+    return bool(kinds) and all(
+        may(request, PERMISSIONS[kind], recorded_as(name).model) for name, kind in kinds
+    )
 
 
 @admin.register(ImportRun)
@@ -49,13 +68,40 @@ class ImportRunAdmin(ReadOnlyAdmin):
     def related_links(self, request: HttpRequest, obj: ImportRun) -> list[dict[str, Any]]:
         shown = gettext("the first of {number:,}") if obj.refused else gettext("none")
         rejects = reverse("admin:imports_importreject_changelist")
-        return [
+        links = [
             {
                 "url": f"{rejects}?run__id__exact={obj.pk}",
                 "text": _("Refused rows"),
                 "note": shown.format(number=obj.refused),
             }
         ]
+        if obj.state in UNDOABLE and may_undo(request, obj):
+            page = reverse("admin:imports_importrun_undo", args=[obj.pk])
+            links.append({"url": page, "text": _("Undo this import"), "note": "", "posts": True})
+        return links
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path(
+            "<int:pk>/undo/", self.admin_site.admin_view(self.undo_view), name="imports_importrun_undo"
+        )
+        return [page, *super().get_urls()]
+
+    def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Have the import taken back in the background, where nobody has touched its rows since."""
+        run = self.get_queryset(request).filter(pk=pk).first() if pk < 2**63 else None
+        if run is None:
+            raise Http404
+        if not self.has_view_permission(request, run) or not may_undo(request, run):
+            raise PermissionDenied
+        if request.method == "POST":
+            try:
+                with contention_as_refusal(), transaction.atomic():
+                    job = job_of(run, timezone.now())
+                text = gettext("The import is taken back in the background: see job {job}.")
+                self.message_user(request, text.format(job=job.pk), messages.SUCCESS)
+            except DomainError as refused:
+                self.message_user(request, refused.message, messages.ERROR)
+        return HttpResponseRedirect(reverse("admin:imports_importrun_change", args=[pk]))
 
 
 @admin.register(ImportReject)

@@ -9,8 +9,9 @@ class ImportsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register background tasks and personal data; the models are loaded by now."""
+        """Register background tasks, the journal and personal data; the models are loaded by now."""
         import_module("core.imports.background_tasks")
+        import_module("core.imports.journal")
         import_module("core.imports.personal_data")
         import_module("core.imports.readings")
         import_module("core.imports.undo")

@@ -109,7 +109,8 @@ class MergeSpec:
     target, as expressions over `given` and the references; %(tenant)s and %(at)s are the tenant's key
     and the instant of the import. `nullable` are key columns that may hold no value. `stamps` are columns
     that change only along with others. `references` are locked in their order. `scope` is the key column
-    within which `replace` makes the rows exactly the file's. Rows may name what references name by
+    within which `replace` makes the rows exactly the file's; `replaced` is the condition of the `stored` rows
+    that it removes, others stay. Rows may name what references name by
     `other_names`. Values of the `unique` column may change hands among the rows. `parts` maps columns of a
     file to columns of the target: `email`, or to a member of a jsonb column, `details.vendor`; `name.*` is
     all members of a localized column. A row that has no such column keeps the stored value. `spoken`
@@ -128,6 +129,7 @@ class MergeSpec:
     versioned: bool = True
     nullable: frozenset[str] = frozenset()
     scope: str = ""
+    replaced: str = "true"
     unique: Unique | None = None
     other_names: tuple[OtherName, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict)

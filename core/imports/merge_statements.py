@@ -372,7 +372,7 @@ def superfluous_rows(kind: MergeSpec) -> str:
     )
     return (
         f"FROM {kind.target.table} AS stored WHERE stored.tenant_id = %(tenant)s"
-        f" AND stored.{kind.scope} IN (SELECT {kind.scope} FROM {RESOLVED})"
+        f" AND stored.{kind.scope} IN (SELECT {kind.scope} FROM {RESOLVED}) AND {kind.replaced}"
         f" AND NOT EXISTS (SELECT FROM {RESOLVED} AS named WHERE {same_key})"
     )
 

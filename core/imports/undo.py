@@ -11,8 +11,8 @@ from django.db import transaction
 
 from core.actors import acting_as, current_actor, with_source
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
-from core.background.models import Job
-from core.background.worker import OPEN_STATES, Due, held, run_slice
+from core.background.models import OPEN_STATES, Job
+from core.background.worker import Due, held, run_slice
 from core.errors import Conflict, InvalidInput
 from core.imports.models import ImportRun, ImportState
 from core.imports.runs import hold_run, release_run

@@ -12,25 +12,33 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
-from core.admin import ReadOnlyAdmin
+from core.admin import ReadOnlyAdmin, shown_moment
+from core.admin.counts import exact_count
+from core.admin.keys import key_of
+from core.admin.panels import Content, Panel, Place, register_panel
+from core.admin.undo import page_after
+from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may
 from core.errors import DomainError
 from core.journal.declarations import RecordedAssignments, recorded, recorded_as
-from core.journal.histories import shown_changes
+from core.journal.histories import history_condition, shown_changes
 from core.journal.models import Change
 from core.journal.undo.jobs import enqueue_undo
 from core.journal.undo.plans import LARGEST_AT_ONCE, plan_undo, undo_change
-from core.journal.words import add_sentences, all_nouns, noun_of_object, occasion_of, person_of
+from core.journal.words import add_sentences, all_nouns, occasion_of, person_of
+from core.tenancy.models import Tenant
 from core.unavailability import contention_as_refusal
 
-PERMISSIONS = {"created": "delete", "updated": "change", "deleted": "add"}
+MOST_RECENT = 8
 
 
 class ChoiceFilter(admin.SimpleListFilter):
     """Changes whose column has one of a few values."""
 
     column = ""
-    choices_of_filter: tuple[tuple[str, str], ...] = ()
+    choices_of_filter: tuple[tuple[str, Any], ...] = ()
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
         return self.choices_of_filter
@@ -40,33 +48,36 @@ class ChoiceFilter(admin.SimpleListFilter):
 
 
 class PersonFilter(ChoiceFilter):
-    title = parameter_name = "by"
+    title = _("person")
+    parameter_name = "by"
     column = "actor_type"
     choices_of_filter = (
-        ("staff", "Staff"),
-        ("client", "API clients"),
-        ("customer", "Customers"),
-        ("command", "Commands"),
-        ("rule", "Rules"),
-        ("sql", "SQL by hand"),
+        ("staff", _("Staff")),
+        ("client", _("API clients")),
+        ("customer", _("Customers")),
+        ("command", _("Commands")),
+        ("rule", _("Rules")),
+        ("sql", _("SQL by hand")),
     )
 
 
 class SourceFilter(ChoiceFilter):
-    title = parameter_name = "occasion"
+    title = _("occasion")
+    parameter_name = "occasion"
     column = "source_type"
     choices_of_filter = (
-        ("admin", "Page of the admin"),
-        ("request", "API request"),
-        ("import", "Import"),
-        ("paste", "Pasted list"),
-        ("undo", "Undo"),
-        ("undo-import", "Undo of an import"),
+        ("admin", _("Page of the admin")),
+        ("request", _("API request")),
+        ("import", _("Import")),
+        ("paste", _("Pasted list")),
+        ("undo", _("Undo")),
+        ("undo-import", _("Undo of an import")),
     )
 
 
 class ObjectFilter(ChoiceFilter):
-    title = parameter_name = "what"
+    title = _("kind of object")
+    parameter_name = "what"
     column = "object"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
@@ -74,10 +85,11 @@ class ObjectFilter(ChoiceFilter):
 
 
 class TimeFilter(admin.SimpleListFilter):
-    title = parameter_name = "when"
+    title = _("time")
+    parameter_name = "when"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return [("1", "Last 24 hours"), ("7", "Last 7 days"), ("30", "Last 30 days")]
+        return [("1", _("Last 24 hours")), ("7", _("Last 7 days")), ("30", _("Last 30 days"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if self.value() not in ("1", "7", "30"):
@@ -85,22 +97,68 @@ class TimeFilter(admin.SimpleListFilter):
         return queryset.filter(at__gte=timezone.now() - timedelta(days=int(self.value() or 0)))
 
 
+class SubjectFilter(admin.SimpleListFilter):
+    """Changes of one row, such as a segment and its members: the address names its model and key."""
+
+    title = _("object")
+    parameter_name = "of"
+    template = "admin/chosen_filter.html"
+
+    def __init__(self, request: HttpRequest, *arguments: Any, **options: Any) -> None:
+        self.row = chosen_row(request)
+        super().__init__(request, *arguments, **options)
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [(self.value(), str(self.row))] if self.row is not None else []
+
+    def has_output(self) -> bool:
+        return self.row is not None
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if not self.value():
+            return queryset
+        return queryset.none() if self.row is None else queryset.filter(history_condition(self.row))
+
+
+def chosen_row(request: HttpRequest) -> Any:
+    """Return the row that the parameter `of` names, as `segments.segment-7`, if the user may see it."""
+    label, _dash, text = request.GET.get("of", "").partition("-")
+    key = key_of(text)
+    models = {one.model._meta.label_lower: one.model for one in recorded()}
+    model = models.get(label)
+    if model is None or key is None or not admin.site.is_registered(model) or not may(request, "view", model):
+        return None
+    return admin.site.get_model_admin(model).get_queryset(request).filter(pk=key).first()
+
+
+def activity_page(row: Any) -> str:
+    """Return the address of the changes of a row."""
+    return f"{reverse('admin:journal_change_changelist')}?of={row._meta.label_lower}-{row.pk}"
+
+
+def address_of(row: Any) -> str:
+    """Return the address of a row's page; empty where there is none."""
+    if row is None or not admin.site.is_registered(type(row)):
+        return ""
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+
 @admin.register(Change)
-class ChangeAdmin(ReadOnlyAdmin):
-    explanation = (
+class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
+    explanation = _(
         "What everybody changed, the newest first: staff, programs, imports, commands and deletions."
     )
-    empty_state = "Nothing has been changed yet."
-    list_display = ("at", "who", "did", "subject", "occasion", "undo_link")
+    empty_state = _("Nothing has been changed yet.")
+    list_display = ("when", "who", "subject", "did", "occasion", "undo_link")
     list_display_links = None
-    list_filter = (PersonFilter, SourceFilter, ObjectFilter, TimeFilter)
+    list_filter = (SubjectFilter, PersonFilter, SourceFilter, ObjectFilter, TimeFilter)
     search_fields = ("=actor_id", "=actor_name", "=external_id", "=source_id")
-    search_help_text = (
+    search_help_text = _(
         "A person, program or command, the id of what changed, or the id of an import or request."
     )
     ordering = ("-id",)
     sortable_by = ()
-    fields = ("at", "who", "did", "subject", "occasion")
+    fields = ("when", "who", "subject", "did", "occasion")
     readonly_fields = fields
 
     def get_urls(self) -> list[URLPattern]:
@@ -124,29 +182,43 @@ class ChangeAdmin(ReadOnlyAdmin):
         found.result_list = rows
         return found
 
-    @admin.display(description="Who")
+    @admin.display(description=_("Who"))
     def who(self, change: Change) -> str:
         return person_of(change)
 
-    @admin.display(description="What they did")
+    @admin.display(description=_("What they did"))
     def did(self, change: Any) -> str:
         if not hasattr(change, "sentence"):
             add_sentences([change])
         return change.sentence
 
-    @admin.display(description="Of")
-    def subject(self, change: Change) -> str:
-        return f"{noun_of_object(change.object)} {change.external_id or ''}".strip()
+    @admin.display(description=_("Of"))
+    def subject(self, change: Any) -> str:
+        if not hasattr(change, "subject_name"):
+            add_sentences([change])
+        url = address_of(change.subject_row)
+        return format_html('<a href="{}">{}</a>', url, change.subject_name) if url else change.subject_name
 
-    @admin.display(description="Occasion")
+    @admin.display(description=_("When"))
+    def when(self, change: Change) -> str:
+        return shown_moment(change.at)
+
+    @admin.display(description=_("Occasion"))
     def occasion(self, change: Change) -> str:
         return occasion_of(change)
 
     @admin.display(description="")
     def undo_link(self, change: Any) -> str:
+        """A button that takes the change back at once: an undo is itself a change that can be undone."""
         if not change.undoable:
             return ""
-        return format_html('<a href="{}">Undo</a>', reverse("admin:journal_change_undo", args=[change.pk]))
+        return format_html(
+            '<button type="submit" class="link-button" form="changelist-form" formmethod="post"'
+            ' formaction="{}" name="next" value="{}">{}</button>',
+            reverse("admin:journal_change_undo", args=[change.pk]),
+            reverse("admin:journal_change_changelist"),
+            gettext("Undo"),
+        )
 
     def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask whether to take the change back, and do it."""
@@ -160,15 +232,15 @@ class ChangeAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         if request.method == "POST":
             self._undo(request, change)
-            return HttpResponseRedirect(reverse("admin:journal_change_changelist"))
+            return HttpResponseRedirect(page_after(request, reverse("admin:journal_change_changelist")))
         add_sentences([change])
         context = {
             **self.admin_site.each_context(request),
-            "title": "Take this change back?",
+            "title": _("Take this change back?"),
             "opts": self.opts,
             "change": change,
             "who": person_of(change),
-            "subject": self.subject(change),
+            "subject": change.subject_name,
             "media": self.media,
         }
         return TemplateResponse(request, "admin/journal/undo.html", context)
@@ -180,7 +252,9 @@ class ChangeAdmin(ReadOnlyAdmin):
                 plan = plan_undo(change.pk, tenant_id=change.tenant_id, at=at)
                 if plan.rows > LARGEST_AT_ONCE:
                     job = enqueue_undo(plan, at=at)
-                    message = f"{plan.rows:,} rows are taken back in the background: see job {job.pk}."
+                    message = gettext(
+                        "{number} rows are taken back in the background: see job {job}."
+                    ).format(number=exact_count(plan.rows), job=job.pk)
                     self.message_user(request, message, messages.SUCCESS)
                     return
                 undone = undo_change(plan, at=at)
@@ -188,15 +262,37 @@ class ChangeAdmin(ReadOnlyAdmin):
             self.message_user(request, refused.message, messages.ERROR)
             return
         if undone.total:
-            rows = "row was" if undone.total == 1 else "rows were"
-            self.message_user(request, f"{undone.total:,} {rows} taken back.", messages.SUCCESS)
+            text = ngettext("{number} row was taken back.", "{number} rows were taken back.", undone.total)
+            self.message_user(request, text.format(number=exact_count(undone.total)), messages.SUCCESS)
         if undone.total_left:
-            reasons = sorted({entry["reason"] for entry in undone.left_alone})
-            rows = "row was" if undone.total_left == 1 else "rows were"
-            text = f"{undone.total_left:,} {rows} left alone: {'; '.join(reasons)}."
+            reasons = "; ".join(sorted({entry["reason"] for entry in undone.left_alone}))
+            text = ngettext(
+                "{number} row was left alone: {reasons}.",
+                "{number} rows were left alone: {reasons}.",
+                undone.total_left,
+            )
+            text = text.format(number=exact_count(undone.total_left), reasons=reasons)
             self.message_user(request, text, messages.WARNING)
 
 
-def may(request: HttpRequest, action: str, model: Any) -> bool:
-    user: Any = request.user
-    return user.has_perm(f"{model._meta.app_label}.{action}_{model._meta.model_name}")
+def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
+    """What everybody changed last, each with its undo."""
+    if not request.user.has_perm("journal.view_change"):
+        return None
+    model_admin = admin.site.get_model_admin(Change)
+    assert isinstance(model_admin, ChangeAdmin)
+    changes: list[Any] = list(
+        model_admin.get_queryset(request).filter(tenant=shop).order_by("-id")[:MOST_RECENT]
+    )
+    add_sentences(changes)
+    for change in changes:
+        change.url = address_of(change.subject_row)
+        change.may_undo = change.undoable and may(
+            request, PERMISSIONS[change.kind], recorded_as(change.object).model
+        )
+    return {"changes": changes}
+
+
+register_panel(
+    Panel("changes", _("Recent changes"), Place.SIDE, 10, "admin/start/changes.html", recent_changes)
+)

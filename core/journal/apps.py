@@ -20,9 +20,9 @@ OF_CORE = {
     "imports.ImportCreation": "what an import did, for taking it back",
     "imports.ImportPart": "rows of a pasted list that wait to be added",
     "imports.ImportReject": "rows that an import did not write",
-    "imports.ImportRun": "says itself what it did, when and for whom; its changes name it as their source",
     "journal.Beginning": "the journal itself",
     "journal.Change": "the journal itself",
+    "revisions.Revision": "counts what other changes follow from",
 }
 
 
@@ -36,5 +36,6 @@ class JournalConfig(AppConfig):
         import_module("core.journal.personal_data")
         import_module("core.journal.readings")
         import_module("core.journal.undo.jobs")
+        import_module("core.journal.undo.occasions")
         installation = import_module("core.journal.installation")  # needs the models
         post_migrate.connect(installation.install_after_migrate, sender=self)

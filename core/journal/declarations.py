@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import models
@@ -91,6 +91,17 @@ class RecordedAssignments(Recorded):
     def attributes(self) -> list[str]:
         """The columns that `before` says: all others but the key."""
         return [name for name in self.columns if name not in self.identity]
+
+
+def following(declared: Recorded, *others: Statements) -> Recorded:
+    """Return the declaration, whose triggers run these statements as well."""
+    return replace(declared, follow=together(declared.follow, *others))
+
+
+def together(*parts: Statements) -> Statements:
+    """Return the statements of all parts, in their order."""
+    events = dict.fromkeys(event for part in parts for event in part)
+    return {event: "".join(part.get(event, "") for part in parts) for event in events}
 
 
 _recorded: dict[str, Recorded] = {}

@@ -25,8 +25,12 @@ def shown_changes(rows: QuerySet[Change]) -> QuerySet[Change]:
 
 def history_of(row: models.Model) -> QuerySet[Change]:
     """Return the changes of a row and its parts, of its members, and of what it is a member of."""
+    return Change.objects.filter(history_condition(row), tenant_id=getattr(row, "tenant_id", None))
+
+
+def history_condition(row: models.Model) -> Q:
+    """The condition of `history_of`."""
     declared = [one for one in recorded() if one.model is type(row)]
-    tenant_id: Any = getattr(row, "tenant_id", None)
     condition = Q(pk__in=[])
     for one in declared:
         if isinstance(one, RecordedAssignments):
@@ -39,7 +43,7 @@ def history_of(row: models.Model) -> QuerySet[Change]:
                 condition |= Q(object=other.object, owner_key=row.pk)
             elif isinstance(other, RecordedAssignments):
                 condition |= held_by(other, row) | holding(other, row)
-    return Change.objects.filter(condition, tenant_id=tenant_id)
+    return condition
 
 
 def refers_to(one: RecordedAssignments, column: str, row: models.Model) -> bool:

@@ -6,43 +6,78 @@ from typing import Any
 
 from django.db import models
 from django.utils.dateparse import parse_datetime
-from django.utils.formats import date_format, time_format
+from django.utils.formats import date_format, number_format, time_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext, ngettext_lazy
+from django.utils.translation import gettext_lazy as _
 
-from core.journal.declarations import RecordedAssignments, recorded, recorded_as
+from core.journal.declarations import Recorded, RecordedAssignments, recorded, recorded_as
 from core.journal.models import Change
+from core.names import is_generated, name_for_reader
 
 LABELS = {
-    "valid_from": "start",
-    "valid_to": "end",
-    "mixins": "own attributes",
-    "external_id": "id",
-    "is_deleted": "deleted",
+    "valid_from": _("start"),
+    "valid_to": _("end"),
+    "mixins": _("own attributes"),
+    "external_id": _("id"),
+    "is_deleted": _("deleted"),
 }
 UNSPOKEN = {"version", "created_at", "modified_at", "mixin_schemas", "keys", "is_referral"}
-VERBS = {"created": "added", "updated": "changed", "deleted": "removed"}
-DOCUMENT_VERBS = {"created": "created", "updated": "changed", "deleted": "deleted"}
-MEMBERS = {
-    "segment-customer": ("member", "members"),
-    "segment-product": ("product", "products"),
-    "segment-category": ("category", "categories"),
-    "category-product": ("product", "products"),
+NOUNS = {
+    "segment-customer": _("members of segments"),
+    "segment-product": _("products of segments"),
+    "segment-category": _("categories of segments"),
+    "category-product": _("products of categories"),
+}
+MEMBERS = ngettext_lazy("{number} member", "{number} members")
+PRODUCTS = ngettext_lazy("{number} product", "{number} products")
+COUNTED = {
+    "segment-customer": MEMBERS,
+    "segment-product": PRODUCTS,
+    "segment-category": ngettext_lazy("{number} category", "{number} categories"),
+    "category-product": PRODUCTS,
+}
+# Translators: what was done to members, products or categories, such as "3 members".
+VERBS = {
+    "created": _("added {what}"),
+    "updated": _("changed {what}"),
+    "deleted": _("removed {what}"),
+}
+# Translators: what was done to one document, such as a segment.
+DOCUMENT_VERBS = {
+    "created": _("created the {what}"),
+    "updated": _("changed the {what}"),
+    "deleted": _("deleted the {what}"),
 }
 OCCASIONS = {
-    "request": "API request",
-    "admin": "page of the admin",
-    "import": "import",
-    "undo-import": "undo of import",
-    "undo": "undo of change",
-    "paste": "pasted list",
+    "request": _("API request"),
+    "admin": _("page of the admin"),
+    "import": _("import"),
+    "undo-import": _("undo of import"),
+    "undo": _("undo of change"),
+    "paste": _("pasted list"),
+    "filter": _("filter"),
 }
+ACTORS = {
+    "staff": _("staff"),
+    "client": _("API client"),
+    "customer": _("customer"),
+    "command": _("command"),
+    "rule": _("rule"),
+    "anonymous": _("anonymous"),
+    "sql": _("SQL by hand"),
+}
+FILTERED = "filter"
+"""The occasion of what was done to all rows that a filter matched; its id says the filter in words."""
+UNNAMED_OCCASIONS = {"request", "admin", FILTERED}
 MOST_PARTS = 12
 LONGEST_VALUE = 80
 
 
 def noun_of_object(name: str) -> str:
     """Return what the journal calls so, for people."""
-    if name in MEMBERS:
-        return f"{MEMBERS[name][1]} of {'segments' if name.startswith('segment') else 'categories'}"
+    if name in NOUNS:
+        return str(NOUNS[name])
     return str(recorded_as(name).model._meta.verbose_name)
 
 
@@ -59,22 +94,39 @@ def all_nouns() -> list[tuple[str, str]]:
 def sentence_of(change: Change, references: Mapping[tuple[str, Any], str]) -> str:
     """Say what a change did. `references` are the names of what its values refer to."""
     declared = recorded_as(change.object)
-    along = ", along with a deletion" if change.is_cascade else ""
     if isinstance(declared, RecordedAssignments):
-        noun = MEMBERS[change.object][0 if change.count == 1 else 1]
-        return f"{VERBS[change.kind]} {change.count:,} {noun}{along}"
-    noun = noun_of_object(change.object)
-    if change.kind != "updated":
-        return f"{DOCUMENT_VERBS[change.kind]} the {noun}{along}"
+        what = str(COUNTED[change.object] % change.count).format(
+            number=number_format(change.count, force_grouping=True)
+        )
+        said = str(VERBS[change.kind]).format(what=what)
+    elif change.kind != "updated":
+        said = str(DOCUMENT_VERBS[change.kind]).format(what=noun_of_object(change.object))
+    else:
+        said = differences_of(change, declared, references)
+    if change.is_cascade:
+        said = gettext("{said}, along with a deletion").format(said=said)
+    if change.source_type == FILTERED and change.source_id:
+        said = gettext("{said} (filter: {filter})").format(said=said, filter=change.source_id)
+    return said
+
+
+def differences_of(change: Change, declared: Recorded, references: Mapping[tuple[str, Any], str]) -> str:
     parts = [
         part
         for column, before in (change.before or {}).items()
         if column not in UNSPOKEN
         for part in differences(declared.model, column, before, (change.after or {}).get(column), references)
     ]
-    parts += [f"{label_of(declared.model, column)} (not shown)" for column in change.hidden or ()]
-    more = f"; and {len(parts) - MOST_PARTS} more" if len(parts) > MOST_PARTS else ""
-    return ("; ".join(parts[:MOST_PARTS]) + more or f"saved the {noun} again") + along
+    parts += [
+        gettext("{name} (not shown)").format(name=label_of(declared.model, column))
+        for column in change.hidden or ()
+    ]
+    if not parts:
+        return gettext("saved the {what} again").format(what=noun_of_object(change.object))
+    more = len(parts) - MOST_PARTS
+    return "; ".join(
+        [*parts[:MOST_PARTS], *([gettext("and {more} more").format(more=more)] if more > 0 else ())]
+    )
 
 
 def differences(
@@ -109,23 +161,24 @@ def differences(
 
 def label_of(model: type[models.Model], column: str) -> str:
     if column in LABELS:
-        return LABELS[column]
+        return str(LABELS[column])
     field = next((one for one in model._meta.concrete_fields if one.column == column), None)
-    return str(field.verbose_name) if field is not None else "a former field"
+    return str(field.verbose_name) if field is not None else gettext("a former field")
 
 
 def instant(model: type[models.Model], column: str, value: Any) -> datetime | None:
     field = next((one for one in model._meta.concrete_fields if one.column == column), None)
     if isinstance(field, models.DateTimeField) and isinstance(value, str):
-        return parse_datetime(value)
+        read = parse_datetime(value)
+        return None if read is None else localtime(read)
     return None
 
 
 def text_of(value: Any) -> str:
     if value is None or value in ("", [], {}):
-        return "none"
+        return gettext("none")
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return gettext("yes") if value else gettext("no")
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
@@ -152,20 +205,63 @@ def references_of(changes: Iterable[Change]) -> dict[tuple[str, Any], str]:
 
 def occasion_of(change: Change) -> str:
     noun = OCCASIONS.get(change.source_type, change.source_type)
-    return f"{noun} {change.source_id}".strip()
+    shown_id = "" if change.source_type in UNNAMED_OCCASIONS else change.source_id
+    return f"{noun} {shown_id}".strip()
 
 
 def person_of(change: Change) -> str:
     """Say who made a change."""
-    name = change.actor_name or change.actor_id
-    return f"{name} ({change.actor_type})" if name else change.actor_type
+    name, kind = change.actor_name or change.actor_id, ACTORS.get(change.actor_type, change.actor_type)
+    return f"{name} ({kind})" if name else str(kind)
+
+
+def subjects_of(changes: Iterable[Change]) -> dict[int, models.Model]:
+    """Return what each change is about, by the change's key: the owner of members, or the document itself.
+
+    One statement for each kind of object. What no longer exists is left out.
+    """
+    wanted: dict[type[models.Model], dict[int, list[int]]] = {}
+    for change in changes:
+        wanted.setdefault(subject_model(change.object), {}).setdefault(change.key, []).append(change.pk)
+    found = {}
+    for model, keys in wanted.items():
+        has_tenant = any(field.name == "tenant" for field in model._meta.concrete_fields)
+        rows = model._base_manager.filter(pk__in=list(keys))
+        for row in rows.select_related("tenant") if has_tenant else rows:
+            found.update(dict.fromkeys(keys[row.pk], row))
+    return found
+
+
+def subject_model(object_name: str) -> type[models.Model]:
+    declared = recorded_as(object_name)
+    if isinstance(declared, RecordedAssignments):
+        fields: Any = declared.model._meta.concrete_fields
+        owner: type[models.Model] = next(one for one in fields if one.column == declared.owner).related_model
+        return owner
+    return declared.model
+
+
+def name_of_subject(change: Change, row: models.Model | None) -> str:
+    """Say what a change was about; of what is gone by its last known name, never by a generated id."""
+    if row is not None:
+        return str(row)
+    names = (change.before or change.after or {}).get("name")
+    name = name_for_reader(names) if isinstance(names, dict) else names if isinstance(names, str) else ""
+    external_id = change.external_id or ""
+    shown_id = "" if is_generated(external_id) else external_id
+    noun = noun_of_object(change.object)
+    if name and shown_id:
+        return f"{name} ({shown_id})"
+    return name or f"{noun} {shown_id}".strip()
 
 
 def add_sentences(changes: list[Any]) -> None:
-    """Give each change its sentence, with the names of all that they refer to read at once."""
+    """Give each change its sentence and subject, with the names of all that they refer to read at once."""
     for change in changes:
         change.before, change.after = change.shown_before, change.shown_after
-    references = references_of(changes)
+    references, subjects = references_of(changes), subjects_of(changes)
     for change in changes:
         change.sentence = sentence_of(change, references)
         change.who, change.occasion = person_of(change), occasion_of(change)
+        change.subject_row = subjects.get(change.pk)
+        change.subject_name = name_of_subject(change, change.subject_row)

@@ -24,12 +24,17 @@ from core.representation.query_language import (
     QuerySyntaxError,
     Range,
     Term,
+    Top,
     Value,
     as_boolean,
     as_number,
     as_time,
 )
 from core.sql.composition import Sql, param, sql
+from core.timestamps import format_time
+
+DATED = r"^\d{4}-\d\d-\d\d(?:[T ].*)?$"
+"""Texts that are a day, or begin with one and a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,10 +275,16 @@ class Json(Field):
         return sql("({value})", value=self.expression)
 
     def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
-        """Test the value at the path: numbers as numbers, everything else by its text."""
+        """Test the value at the path: numbers as numbers, everything else by its text.
+
+        Less or greater than a relative instant are only texts that begin with a date, as such in UTC.
+        """
         if not path and (presence := presence_condition(self.shown(), term)) is not None:
             return presence
         at_path = sql("({value} #>> {path})", value=self.expression, path=param(list(path), "text[]"))
+        if compares_relative_instants(term):
+            dated = sql('(substring({value} FROM {date}) COLLATE "C")', value=at_path, date=param(DATED))
+            return compare(dated, "text", term, lambda value: format_time(as_time(value)))
         text = compare(at_path, "text", term, lambda value: value.text)
         try:
             number = compare(sql("{value}::numeric", value=at_path), "numeric", term, unquoted_number)
@@ -368,6 +379,13 @@ def refuse_deeper_path(term: Term, path: tuple[str, ...]) -> None:
         raise unknown_field(term)
 
 
+def compares_relative_instants(term: Term) -> bool:
+    """Say whether the test compares with instants relative to now, written without quotes."""
+    return isinstance(term.test, Range) and all(
+        item.value.clock and item.value.relative and not item.value.quoted for item in term.test.comparisons
+    )
+
+
 def unquoted_number(value: Value) -> Decimal:
     if value.quoted:
         raise QuerySyntaxError("a number is written without quotes", value.position)
@@ -377,6 +395,8 @@ def unquoted_number(value: Value) -> Decimal:
 def presence_condition(expression: Sql, term: Term) -> Sql | None:
     """Return the term as a test of presence, or None when it tests something else."""
     match term.test:
+        case Top(position=position):
+            raise QuerySyntaxError("top(...) is for rules of segments that are SNAPSHOT", position)
         case Exists():
             return sql("{value} IS NOT NULL", value=expression)
         case IsNull() | Missing():

@@ -16,7 +16,8 @@ or as its text. Every fault is a QuerySyntaxError that says at which character; 
     term       = path, ":", test ;
     path       = part, { ".", part } ;                            (* at most 10 parts *)
     part       = name character, { name character } ;             (* at most 128 *)
-    test       = "null" | "exists" | "missing" | value | comparison | "~", pattern | brackets ;
+    test       = "null" | "exists" | "missing" | value | comparison | "~", pattern | brackets | top ;
+    top        = "top(", number, [ "%" ], ")" ;                   (* only in rules of segments *)
     brackets   = "(", [ blanks ], ( list | range ), [ blanks ], ")"
                | "(", [ blanks ], "~", pattern, ")" ;
     list       = value, { ( [ blanks ], ",", [ blanks ] | blanks, "OR", blanks ), value } ;
@@ -37,6 +38,8 @@ regular_expressions) runs to the next blank outside its own brackets, or within 
 closes it; `~(a b)` is the expression `a b`. `AND`, `OR` and `NOT` may be written in lower case. In a group a
 word and a regular expression also end before the bracket that closes the group. A text without terms holds
 for everything.
+
+Where a field has times, a value may be relative (see the module relative_instants): `now-365d`, `today`.
 """
 
 import itertools
@@ -50,6 +53,7 @@ from typing import TypeAlias
 from core.errors import InvalidInput
 from core.representation import regular_expressions
 from core.representation.regular_expressions import PatternFault
+from core.representation.relative_instants import Clock, RelativeInstant
 from core.text import normalized
 from core.timestamps import parse_time
 
@@ -75,6 +79,9 @@ _QUOTED = re.compile(r'"(?P<content>(?:[^"\\]|\\["\\])*+)(?P<closing>"?)')
 _ESCAPE = re.compile(r"\\(.)")
 _WRITTEN_CHARACTER = re.compile(r"\\?.", re.DOTALL)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL has no text with these
+_TOP = re.compile(
+    r"top\([ \t\n\r]*(?P<number>[0-9]{1,9}(?:\.[0-9]{1,4})?)[ \t\n\r]*(?P<percent>%?)[ \t\n\r]*\)"
+)
 _NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
 
 
@@ -93,11 +100,17 @@ class QuerySyntaxError(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value as written; what type it has depends on the field."""
+    """A value as written; what type it has depends on the field. `clock` is for instants relative to now."""
 
     text: str
     quoted: bool = False
     position: int = field(default=0, compare=False)
+    clock: Clock | None = field(default=None, compare=False)
+
+    @property
+    def relative(self) -> RelativeInstant | None:
+        """The value as an instant relative to now, such as `now-30d`; None for any other text."""
+        return RelativeInstant.read(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,15 @@ class Matches:
 
 
 @dataclass(frozen=True, slots=True)
+class Top:
+    """The field is among the greatest: so many, or so many percent of those that are above zero."""
+
+    number: Decimal
+    is_percent: bool = False
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class IsNull:
     """The field is null or absent."""
 
@@ -152,7 +174,7 @@ class Missing:
     """The field is absent."""
 
 
-Test: TypeAlias = Equals | OneOf | Range | Matches | IsNull | Exists | Missing
+Test: TypeAlias = Equals | OneOf | Range | Matches | Top | IsNull | Exists | Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,18 +212,29 @@ Condition: TypeAlias = Term | AllOf | AnyOf | Negation
 _WORD_TESTS: dict[str, Test] = {"null": IsNull(), "exists": Exists(), "missing": Missing()}
 
 
-def parse(text: str) -> tuple[Condition, ...]:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long a `q` may be, how many terms it may have, and how deep its groups may nest."""
+
+    length: int = MAX_LENGTH
+    terms: int = MAX_TERMS
+    depth: int = MAX_GROUP_DEPTH
+
+
+def parse(text: str, clock: Clock | None = None, bounds: Bounds = Bounds()) -> tuple[Condition, ...]:
     """Return the conditions of a `q` in order, in time linear to its length.
 
-    Raises QuerySyntaxError for a faulty one, which includes one beyond the bounds above.
+    Every term and value knows its position. Relative instants are read by `as_time` with the `clock`;
+    without one they are not accepted there.
+    Raises QuerySyntaxError for a faulty `q`, which includes one beyond the bounds.
     """
     if not isinstance(text, str):
         raise QuerySyntaxError("expected a text", position=1)
-    if len(text) > MAX_LENGTH:
-        raise QuerySyntaxError(f"q has at most {MAX_LENGTH} characters", position=MAX_LENGTH + 1)
+    if len(text) > bounds.length:
+        raise QuerySyntaxError(f"q has at most {bounds.length} characters", position=bounds.length + 1)
     if unstorable := _UNSTORABLE.search(text):
         raise QuerySyntaxError("this character is not allowed", position=unstorable.start() + 1)
-    return _Parser(normalized(text)).conditions()
+    return _Parser(normalized(text), clock, bounds).conditions()
 
 
 def terms_of(conditions: Iterable[Condition]) -> Iterator[Term]:
@@ -232,19 +265,29 @@ def as_boolean(value: Value) -> bool:
 
 def as_time(value: Value) -> datetime:
     """Return the instant in UTC; raise QuerySyntaxError at the value if it is none or has no offset."""
+    if value.clock is not None and (relative := value.relative) is not None:
+        try:
+            return relative.at(value.clock)
+        except OverflowError:
+            raise QuerySyntaxError("this instant is not within the years 1 to 9999", value.position) from None
     try:
         return parse_time(value.text, field="the value")
     except InvalidInput as refused:
-        raise QuerySyntaxError(refused.message.removesuffix("."), position=value.position) from None
+        reason = refused.message.removesuffix(".")
+        if value.clock is not None:
+            reason += ", or one relative to now such as now-30d or today"
+        raise QuerySyntaxError(reason, position=value.position) from None
 
 
 class _Parser:
     """A descent over the text: each method reads one rule of the grammar at `index` and moves on."""
 
-    __slots__ = ("depth", "index", "term_count", "text")
+    __slots__ = ("bounds", "clock", "depth", "index", "term_count", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, clock: Clock | None, bounds: Bounds) -> None:
         self.text = text
+        self.clock = clock
+        self.bounds = bounds
         self.index = 0
         self.depth = 0  # of the group that is being read
         self.term_count = 0
@@ -273,8 +316,8 @@ class _Parser:
     def group(self) -> Condition:
         opened_at = self.index
         self.depth += 1
-        if self.depth > MAX_GROUP_DEPTH:
-            raise self.fault(f"the brackets of a compound query nest at most {MAX_GROUP_DEPTH} deep")
+        if self.depth > self.bounds.depth:
+            raise self.fault(f"the brackets of a compound query nest at most {self.bounds.depth} deep")
         self.index += 1
         self.skip_blanks()
         is_logical = self.next == "(" or _NOT.match(self.text, self.index) is not None
@@ -305,8 +348,8 @@ class _Parser:
         negations = 0
         while negation := _NOT.match(self.text, self.index):
             negations += 1
-            if self.depth + negations > MAX_GROUP_DEPTH:
-                raise self.fault(f"a compound query nests at most {MAX_GROUP_DEPTH} deep")
+            if self.depth + negations > self.bounds.depth:
+                raise self.fault(f"a compound query nests at most {self.bounds.depth} deep")
             self.index = negation.end()
         if self.next != "(":
             raise self.fault("expected '(' or NOT")
@@ -335,8 +378,8 @@ class _Parser:
 
     def term(self, path: tuple[str, ...], begins_at: int) -> Term:
         """Read the test of a field that has been read."""
-        if self.term_count == MAX_TERMS:
-            raise self.fault(f"q has at most {MAX_TERMS} terms", index=begins_at)
+        if self.term_count == self.bounds.terms:
+            raise self.fault(f"q has at most {self.bounds.terms} terms", index=begins_at)
         self.term_count += 1
         return Term(path, self.test(), begins_at + 1)
 
@@ -361,6 +404,9 @@ class _Parser:
                 return self.pattern(ends_at=_BLANK_CHARACTERS + (")" if self.depth else ""))
             case "<" | ">":
                 return Range((self.comparison(_WORD),))
+        if top := _TOP.match(self.text, self.index):
+            position, self.index = self.index + 1, top.end()
+            return Top(Decimal(top["number"]), bool(top["percent"]), position)
         value = self.value(_WORD)
         if not value.quoted and value.text in _WORD_TESTS:
             return _WORD_TESTS[value.text]
@@ -417,12 +463,12 @@ class _Parser:
     def value(self, word: re.Pattern[str]) -> Value:
         position = self.index + 1
         if self.next == '"':
-            return Value(self.quoted(), True, position)
+            return Value(self.quoted(), True, position, self.clock)
         match = word.match(self.text, self.index)
         if match is None:
             raise self.fault("expected a value")
         self.index = match.end()
-        return Value(match[0], False, position)
+        return Value(match[0], False, position, self.clock)
 
     def quoted(self) -> str:
         opened_at = self.index

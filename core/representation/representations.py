@@ -16,6 +16,7 @@ from core.representation.query_language import (
     parse,
     terms_of,
 )
+from core.representation.relative_instants import Clock, names_relative_instant
 from core.sql.composition import Sql, composed_once, identifier, sql
 
 
@@ -106,14 +107,14 @@ class Representation:
             )
         return tuple(name for name in self.fields if name in names or name == "id")
 
-    def search(self, text: str) -> Search:
-        """Read a `q`; raise QuerySyntaxError for a faulty one."""
-        if len(text) > LONGEST_REMEMBERED_SEARCH:
-            return self.build_search(text)
+    def search(self, text: str, clock: Clock | None = None) -> Search:
+        """Read a `q`; raise QuerySyntaxError for a faulty one. Relative instants are those of the clock."""
+        if len(text) > LONGEST_REMEMBERED_SEARCH or names_relative_instant(text):
+            return self.build_search(text, clock)
         return self.remembered_search(text)
 
-    def build_search(self, text: str) -> Search:
-        query = parse(text)
+    def build_search(self, text: str, clock: Clock | None = None) -> Search:
+        query = parse(text, clock)
         conditions, needs = self.condition(query)
         patterns = [term.test for term in terms_of(query) if isinstance(term.test, Matches)]
         return Search(tuple(conditions), frozenset(needs), tuple(patterns))

@@ -26,6 +26,8 @@ class Lock(IntEnum):
     BACKGROUND_JOB = 7  # a background job, held likewise; second key: the job
     REPLACEMENT = 8  # replacements by files, of one kind and tenant; second key: a hash of both
     RESERVATIONS = 9  # the reservations of one customer; second key: a hash of the tenant and the number
+    RULES = 10  # judging by the rules of a tenant; second key: the tenant
+    RULE = 11  # the evaluation of one rule; second key: the rule
 
 
 PROTECTED = {
@@ -37,6 +39,8 @@ PROTECTED = {
     Lock.BACKGROUND_JOB: "the background job",
     Lock.REPLACEMENT: "the rows that a file replaces",
     Lock.RESERVATIONS: "the customer's reservations",
+    Lock.RULES: "the members by rule",
+    Lock.RULE: "the members of the segment by rule",
 }
 
 
@@ -57,6 +61,16 @@ def take_lock(lock: Lock, key: int = 0) -> None:
             text = f"lock timeout while somebody else was changing {PROTECTED[lock]}"
             raise OperationalError(text) from error.__cause__
         raise
+
+
+def try_lock(lock: Lock, key: int = 0) -> bool:
+    """Take the lock until the transaction ends, if nobody has it; say whether it was taken."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError(f"The lock {lock.name} needs a transaction.")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [int(lock), key])
+        [is_taken] = cursor.fetchone()
+    return is_taken
 
 
 @contextmanager

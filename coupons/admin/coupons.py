@@ -15,7 +15,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt, window_text
-from coupons.admin.filters import RestrictionFilter, StateFilter
+from coupons.admin.filters import OfSegmentsFilter, RestrictionFilter, StateFilter
 from coupons.admin.refusal import RefusalPage
 from coupons.codes import normalise_code
 from coupons.diagnostics import CouponState, states_of
@@ -66,12 +66,13 @@ def warnings_about(coupon: Coupon, *, at: datetime) -> list[str]:
 @admin.register(Coupon)
 class CouponAdmin(RefusalPage, TenantAdmin):
     form = CouponForm
+    found_at = 3
     explanation = _("Codes that give a discount: for which customers and products, how often and how long.")
     empty_state = _("Add one; leave the code empty to have one generated.")
     error_fields = FORM_FIELDS
     sortable_by = ("title",)  # the orders that an index serves
     list_display = ("title", "state", "discount", "restriction", "window", "uses")
-    list_filter = (StateFilter, RestrictionFilter, "discount_type", "is_referral")
+    list_filter = (StateFilter, RestrictionFilter, OfSegmentsFilter, "discount_type", "is_referral")
     ordering = ("-id",)
     search_fields = ("code",)
     search_help_text = _("The beginning of a code or a part of a name.")
@@ -193,7 +194,9 @@ class CouponAdmin(RefusalPage, TenantAdmin):
             text, style = STATES[found.status]
             reasons = " ".join(found.messages)
             if reasons and found.status in ("VALID", "INACTIVE"):
-                text, style = gettext("Nobody can redeem it"), "broken"
+                has_dead_segments = {"segments_deleted", "segments_over"} & set(found.diagnostics)
+                text = gettext("No live segment") if has_dead_segments else gettext("Nobody can redeem it")
+                style = "broken"
         return format_html('<span class="status status-{}" title="{}">{}</span>', style, reasons, text)
 
     @admin.display(description=_("Gives"))

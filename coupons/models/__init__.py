@@ -1,5 +1,6 @@
 from coupons.models.campaigns import CouponCampaign
 from coupons.models.coupons import Coupon, CouponCategory, CouponSegment, DiscountCalculation, DiscountType
+from coupons.models.judgements import JudgementCount
 from coupons.models.redemptions import Redemption
 from coupons.models.reservations import Reservation
 from coupons.models.settings import CouponSettings
@@ -12,6 +13,7 @@ __all__ = [
     "CouponSettings",
     "DiscountCalculation",
     "DiscountType",
+    "JudgementCount",
     "Redemption",
     "Reservation",
 ]

@@ -18,6 +18,7 @@ from core.bodies import read_body
 from core.errors import NotFound
 from core.search import translations_of
 from segments.admin.filters import CountsNowFilter, ItemTypeFilter
+from segments.admin.rules import why_address
 from segments.bodies import (
     CustomerAssignmentBody,
     ItemAssignmentBody,
@@ -92,7 +93,7 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
     explanation = _("Which customers are in which segment, by themselves or while they act for a company.")
     empty_state = _("Add one here, or open a segment and choose “Add members” for a whole list.")
     assigned = ("customer", "legal_entity")
-    list_display = ("title", "segment_link", "legal_entity", "window", "assignment_type", "added")
+    list_display = ("title", "segment_link", "legal_entity", "window", "how", "added")
     list_select_related = ("customer", "segment__tenant", "segment__site", "legal_entity")
     list_filter = (
         ("segment", AutocompleteFilter),
@@ -124,6 +125,13 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
     @admin.display(description=_("Customer"))
     def title(self, assignment: CustomerAssignment) -> str:
         return str(assignment.customer)
+
+    @admin.display(description=_("Belongs"))
+    def how(self, assignment: CustomerAssignment) -> str | SafeString:
+        """By hand, or by the rule with a link to the page that says why."""
+        if assignment.assignment_type == "MANUAL":
+            return gettext("by hand")
+        return format_html('<a href="{}">{}</a>', why_address(assignment), gettext("by rule"))
 
     def save_model(self, request: HttpRequest, obj: CustomerAssignment, form: Any, change: bool) -> None:
         if change:

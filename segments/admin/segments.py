@@ -1,50 +1,32 @@
-from datetime import datetime
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db.models import OuterRef, QuerySet
+from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt, window_text
-from core.admin.counts import CappedCount, shown_count
+from core.admin.counts import exact_count
 from core.bodies import Name, Translations, read_body
 from core.search import translations_of
 from segments.admin.bulk_add import BulkAddPages
 from segments.admin.filters import EffectiveFilter
-from segments.admin.preview import PreviewPage
+from segments.admin.record import SegmentRecord, list_page, state_of
+from segments.admin.rules import RulePages
 from segments.bodies import IdentifiedSegmentBody, expecting, segment_document
 from segments.forms.segments import SegmentForm
-from segments.models import CustomerAssignment, ItemAssignment, Segment
-from segments.operations.removals import remove_segments
+from segments.models import Segment, Tally
 from segments.operations.segments import create_segment, locked_segment, upsert_segment
-from segments.operations.statuses import set_segment_status
-
-
-def state_of(segment: Segment, at: datetime) -> tuple[str, str]:
-    """Return what the segment does at `at`, and the style of that."""
-    if segment.status != "ACTIVE":
-        return gettext("Inactive"), "off"
-    if segment.valid_from and at < segment.valid_from:
-        return gettext("Starts later"), "waiting"
-    if segment.valid_to and at > segment.valid_to:
-        return gettext("Over"), "over"
-    return gettext("Live"), "on"
-
-
-def assignments_page(model: str, segment: Segment) -> str:
-    """Return the address of the list of the segment's members or items."""
-    return reverse(f"admin:segments_{model}_changelist") + f"?segment__id__exact={segment.pk}"
+from segments.tallies import tallied
 
 
 @admin.register(Segment)
-class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
+class SegmentAdmin(BulkAddPages, SegmentRecord, RulePages, TenantAdmin):
     form = SegmentForm
+    found_at = 2
     explanation = _("Groups of customers, and the products and categories that are meant for them.")
     empty_state = _("Add one, put customers and items into it, and activate it.")
     localized_fields = {"name": Name.max_length, "description": Translations.max_length}
@@ -70,12 +52,9 @@ class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
     )
 
     def annotated(self, queryset: QuerySet) -> QuerySet:
-        # A range, though it means equality: where one segment holds nearly all rows, PostgreSQL believes that
-        # any does, and would read the whole table to find that another segment is empty.
-        segment = {"segment_id__gte": OuterRef("pk"), "segment_id__lte": OuterRef("pk")}
         return queryset.annotate(
-            member_count=CappedCount(CustomerAssignment.objects.filter(**segment)),
-            item_count=CappedCount(ItemAssignment.objects.filter(**segment)),
+            member_count=tallied(Tally.Kind.MEMBERS),
+            item_count=tallied(Tally.Kind.PRODUCTS, Tally.Kind.CATEGORIES),
         )
 
     def get_search_results(
@@ -101,39 +80,22 @@ class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
 
     @admin.display(description=_("Members"))
     def members(self, segment: Any) -> SafeString:
-        page = assignments_page("customerassignment", segment)
-        return format_html('<a href="{}">{}</a>', page, shown_count(segment.member_count))
+        page = list_page("customerassignment", segment)
+        return format_html(
+            '<a href="{}">{}</a>',
+            page,
+            exact_count(segment.member_count),
+        )
 
     @admin.display(description=_("Items"))
     def items(self, segment: Any) -> SafeString:
-        page = assignments_page("itemassignment", segment)
-        return format_html('<a href="{}">{}</a>', page, shown_count(segment.item_count))
-
-    def related_links(self, request: HttpRequest, obj: Segment) -> list[dict[str, Any]]:
-        counted = self.annotated(Segment.objects.filter(pk=obj.pk)).get()
-        links = [
-            {
-                "url": assignments_page("customerassignment", obj),
-                "text": _("Members"),
-                "note": shown_count(counted.member_count),
-            },
-            {
-                "url": assignments_page("itemassignment", obj),
-                "text": _("Items"),
-                "note": shown_count(counted.item_count),
-            },
-        ]
-        if request.user.has_perm("segments.add_customerassignment"):
-            page = reverse("admin:segments_segment_add_members", args=(obj.pk,))
-            links.append({"url": page, "text": _("Add members"), "note": ""})
-        if request.user.has_perm("segments.add_itemassignment"):
-            page = reverse("admin:segments_segment_add_items", args=(obj.pk,))
-            links.append({"url": page, "text": _("Add items"), "note": ""})
-        page = reverse("admin:segments_segment_preview")
-        links.append({"url": page, "text": _("What does a customer see?"), "note": ""})
-        return links
+        page = list_page("itemassignment", segment)
+        return format_html('<a href="{}">{}</a>', page, exact_count(segment.item_count))
 
     def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
+        question = self.question_before_saving(request, obj, form) if change else None
+        if change:
+            self.note_effects(request, obj, form)
         row = read_body(IdentifiedSegmentBody, expecting(form.version_seen, segment_document(obj)))
         at = timezone.now()
         if change:
@@ -141,29 +103,6 @@ class SegmentAdmin(BulkAddPages, PreviewPage, TenantAdmin):
             upsert_segment(tenant_id=obj.tenant_id, row=row, at=at)
         else:
             create_segment(tenant_id=obj.tenant_id, row=row, at=at)
+        if question is not None:  # only now: what is refused anyway needs no question
+            raise question
         adopt(obj, Segment.objects.get(tenant=obj.tenant_id, external_id=obj.external_id))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
-        remove_segments(segments=queryset)
-
-    @admin.action(description=_("Activate selected segments"), permissions=["change"])
-    def activate(self, request: HttpRequest, queryset: QuerySet) -> None:
-        self._set_status(request, queryset, "ACTIVE")
-
-    @admin.action(description=_("Deactivate selected segments"), permissions=["change"])
-    def deactivate(self, request: HttpRequest, queryset: QuerySet) -> None:
-        self._set_status(request, queryset, "INACTIVE")
-
-    def _set_status(self, request: HttpRequest, queryset: QuerySet, status: str) -> None:
-        changing = list(
-            Segment.objects.filter(pk__in=queryset.order_by().values("pk")).exclude(status=status)
-        )
-        number = set_segment_status(segments=queryset, status=status, at=timezone.now())
-        for segment in changing:
-            self.log_change(request, segment, "Activated." if status == "ACTIVE" else "Deactivated.")
-        text = (
-            ngettext("Activated {number:,} segment.", "Activated {number:,} segments.", number)
-            if status == "ACTIVE"
-            else ngettext("Deactivated {number:,} segment.", "Deactivated {number:,} segments.", number)
-        )
-        self.message_user(request, text.format(number=number), messages.SUCCESS)

@@ -9,6 +9,8 @@ from segments.api.viewsets.explanations import ExplanationViewSet
 from segments.api.viewsets.findings import FindingViewSet
 from segments.api.viewsets.items import ItemAssignmentViewSet
 from segments.api.viewsets.member_operations import MemberOperationViewSet
+from segments.api.viewsets.rules import RuleViewSet
+from segments.api.viewsets.segment_sets import SegmentSetViewSet
 from segments.api.viewsets.segments import SegmentViewSet
 
 SEGMENTS = "customer-segment/<tenant>/segments"
@@ -17,7 +19,9 @@ CUSTOMERS = f"{SEGMENT}/customers"
 CUSTOMER = f"{CUSTOMERS}/<customer_id>"
 ITEMS = f"{SEGMENT}/items"
 ITEM = f"{ITEMS}/<item_type>/<item_id>"
+SEGMENT_SET = "customer-segment/<tenant>/segment-sets/<set_key>"
 
+describe_argument("set_key", "The key of the set, from `segment-set`.", wire_name="key")
 describe_argument("segment_id", "The segment's id.")
 describe_argument("customer_id", "The customer's number.")
 describe_argument("legal_entity_id", "The legal entity's id.")
@@ -25,6 +29,7 @@ describe_argument("item_type", "PRODUCT or CATEGORY, in any case.", wire_name="t
 describe_argument("change_id", "The id of the change, as a history shows it.")
 describe_argument("job_id", "The id of the job, as the undo of a large change returned it.")
 describe_argument("operation_id", "The operation's id.")
+describe_argument("evaluation_id", "The evaluation's id.")
 describe_argument("item_id", "The id of the product or category.")
 
 urlpatterns = [
@@ -42,11 +47,22 @@ urlpatterns = [
     route(f"{SEGMENT}/effects", EffectViewSet, post="of_segment"),
     route(f"{SEGMENT}/member-operations", MemberOperationViewSet, post="combine"),
     route(f"{SEGMENT}/member-operations/<operation_id>", MemberOperationViewSet, get="state"),
+    route("customer-segment/<tenant>/rule-previews", RuleViewSet, post="preview"),
+    route(f"{SEGMENT}/rule", RuleViewSet, get="retrieve", put="update", delete="destroy"),
+    route(f"{SEGMENT}/rule/evaluations", RuleViewSet, post="evaluate"),
+    route(f"{SEGMENT}/rule/evaluations/<evaluation_id>", RuleViewSet, get="evaluation"),
+    route(f"{SEGMENT}/rule/explanation", RuleViewSet, get="explanation"),
+    route(f"{SEGMENT}/rule/exclusions", RuleViewSet, get="exclusions"),
+    route(f"{SEGMENT}/rule/exclusions/<customer_id>", RuleViewSet, delete="lift_exclusion"),
     route("customer-segment/<tenant>/explanations", ExplanationViewSet, get="explain"),
     route("customer-segment/<tenant>/findings", FindingViewSet, get="look"),
     route("customer-segment/<tenant>/calendar", CalendarViewSet, get="read"),
     route("customer-segment/<tenant>/calendar.ics", CalendarViewSet, get="export"),
     route("customer-segment/<tenant>/category-effects", EffectViewSet, post="of_category"),
+    route("customer-segment/<tenant>/segment-set", SegmentSetViewSet, get="own_set"),
+    route(f"{SEGMENT_SET}/items", SegmentSetViewSet, get="items"),
+    route(f"{SEGMENT_SET}/category-trees", SegmentSetViewSet, get="set_category_trees"),
+    route(f"{SEGMENT_SET}/products", SegmentSetViewSet, get="products"),
     route(CUSTOMERS, CustomerAssignmentViewSet, get="list"),
     route(f"{CUSTOMERS}/search", CustomerAssignmentViewSet, post="search"),
     route(f"{CUSTOMERS}/bulk", CustomerAssignmentViewSet, put="bulk_update", delete="bulk_destroy"),

@@ -100,6 +100,7 @@ SEGMENT_CUSTOMERS = MergeSpec(
         ),
     ),
     scope="segment_id",
+    replaced="stored.assignment_type = 'MANUAL'",
 )
 """A customer of a segment, by themselves or for a legal entity that they are a contact of."""
 

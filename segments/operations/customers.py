@@ -25,7 +25,6 @@ CUSTOMER_ASSIGNMENTS = UpsertTarget.of(
     "segment_id",
     "customer_id",
     "legal_entity_id",
-    created_only=("assignment_type",),
 )
 CUSTOMERS = AssignmentKind(
     model=CustomerAssignment,

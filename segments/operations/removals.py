@@ -1,9 +1,12 @@
 """Taking chosen assignments and segments away, however many they are."""
 
+from collections.abc import Callable, Mapping
+
 from django.db import transaction
 from django.db.models import QuerySet
 
 from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.operations.statuses import check_versions
 
 
 @transaction.atomic
@@ -26,16 +29,25 @@ def remove_assignments(*, assignments: QuerySet[CustomerAssignment] | QuerySet[I
 
 
 @transaction.atomic
-def remove_segments(*, segments: QuerySet[Segment]) -> int:
+def remove_segments(
+    *,
+    segments: QuerySet[Segment],
+    versions: Mapping[str, int] | None = None,
+    before: Callable[[list[int]], None] = lambda keys: None,
+) -> int:
     """Delete all the segments with their assignments and return how many they were.
 
-    Locks the segments first, in the order of their ids. The database removes the assignments.
+    Locks the segments first, in the order of their ids; `before` is called with their keys then. The
+    database removes the assignments. Raises VersionConflict when one has another version than `versions`
+    names, by id.
     """
-    keys = list(
+    chosen = list(
         Segment.objects.filter(pk__in=segments.order_by().values("pk"))
         .order_by("tenant_id", "external_id")
         .select_for_update(of=("self",))
-        .values_list("pk", flat=True)
     )
+    check_versions(chosen, versions)
+    keys = [segment.pk for segment in chosen]
+    before(keys)
     doomed = Segment.objects.filter(pk__in=keys)
     return doomed._raw_delete(doomed.db)

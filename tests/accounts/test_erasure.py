@@ -134,10 +134,12 @@ def dump() -> str:
 @pytest.mark.django_db(transaction=True)
 def test_no_trace_is_left_in_a_dump_of_the_database(tenant, site, now):
     make_customer(tenant, site, now)
-    traces = [NUMBER + "\\b", EMAIL, r"\+45 20 77 31 90", "Zoëlia", "Zo.{1,3}u00eblia", "quist.{1,4}gaard"]
-    assert found_in(dump(), traces) == traces
+    assert found_in(dump(), TRACES) == TRACES
     erase_customer(tenant_id=tenant.pk, external_id=NUMBER, requested_by="test", at=now)
-    assert found_in(dump(), traces) == []
+    assert found_in(dump(), TRACES) == []
+
+
+TRACES = [NUMBER + "\\b", EMAIL, r"\+45 20 77 31 90", "Zoëlia", "Zo.{1,3}u00eblia", "quist.{1,4}gaard"]
 
 
 def found_in(text: str, patterns: list[str]) -> list[str]:
@@ -183,7 +185,7 @@ def test_the_number_of_statements_does_not_depend_on_what_is_held(
 ):
     coupon = CouponFactory(tenant=tenant)
     RedemptionFactory.create_batch(count, coupon=coupon, customer=customer, customer_number=NUMBER)
-    with django_assert_num_queries(26):
+    with django_assert_num_queries(29):
         erase_customer(tenant_id=tenant.pk, external_id=NUMBER, requested_by="test", at=now)
 
 
@@ -240,6 +242,24 @@ def test_a_deletion_without_erasure_keeps_the_number_of_redemptions(customer, se
     assert not Erasure.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_no_trace_is_left_of_a_customer_who_was_deleted_before(tenant, customer, now, service_api):
+    assert service_api(MANAGE).delete(URL).status_code == 202
+    assert EMAIL in dump()  # in the history
+    assert service_api(MANAGE).delete(URL, dataErasure="true").status_code == 202
+    assert Redemption.objects.get().customer_number == Erasure.objects.get().pseudonym
+    assert found_in(dump(), TRACES) == []
+    assert service_api(MANAGE).delete(URL, dataErasure="true").status_code == 404
+
+
+@pytest.mark.django_db
+def test_the_command_finds_a_deleted_customer_by_email(customer, service_api, monkeypatch):
+    assert service_api(MANAGE).delete(URL).status_code == 202
+    assert run("erase_customer", "acme", EMAIL, "--yes").startswith("Erased; the pseudonym is erased-")
+    with pytest.raises(CommandError, match="has no customer .* nor had one"):
+        run("erase_customer", "acme", EMAIL, "--yes")
+
+
 @pytest.mark.django_db
 def test_customers_cannot_erase_themselves(customer, customer_api):
     assert customer_api(customer).delete(URL, dataErasure="true").status_code == 403
@@ -253,6 +273,7 @@ def test_everything_held_is_one_document(customer, service_api):
     held = response.json()
     assert {name: len(rows) for name, rows in held.items() if isinstance(rows, list)} == {
         "adminLog": 2,
+        "events": 0,
         "changes": 4,
         "contactAssignments": 1,
         "coupons": 2,
@@ -278,7 +299,7 @@ def test_the_export_takes_a_fixed_number_of_statements(tenant, customer, django_
     RedemptionFactory.create_batch(
         20, coupon=CouponFactory(tenant=tenant), customer=customer, customer_number=NUMBER
     )
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         held = personal_data_of(tenant_id=tenant.pk, external_id=NUMBER)
     assert len(held["redemptions"]) == 21
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # From the bottom to the top: a package may import those before it.
-PACKAGES = ("core", "accounts", "catalog", "segments", "coupons", "config", "bench")
+PACKAGES = ("core", "accounts", "catalog", "segments", "coupons", "events", "config", "bench")
 # Inside `core`; a module or package that is not named is on the level of OTHERS.
 CORE_LEVELS = {
     "errors": 0,
@@ -17,7 +17,9 @@ CORE_LEVELS = {
     "sql": 1,
     "journal": 2,
     "journal.admin": 4,
+    "journal.management": 4,
     "journal.undo.jobs": 4,
+    "journal.undo.occasions": 4,
     "background": 4,
     "representation": 2,
     "bodies": 3,

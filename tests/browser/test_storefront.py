@@ -1,9 +1,9 @@
-"""The page of docs/storefronts.md, from another origin, against a running server."""
+"""The page at /shop/: as the demo shop serves it, and from another origin for another shop."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
@@ -11,15 +11,21 @@ from urllib.parse import urlencode
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.hashers import make_password
-from playwright.sync_api import Page, expect
+from django.test import Client
+from playwright.sync_api import Locator, Page, Route, expect
 
+from accounts.identity.models import ClientSecret
+from accounts.identity.tokens.opaque import digest_of
 from accounts.models import Site
-from tests.factories.accounts import ApiClientFactory, CustomerFactory
+from config.demo.shop_page import PAGE
+from coupons.models import Redemption, Reservation
+from segments.models import Segment
+from tests.factories.accounts import ApiClientFactory, CustomerFactory, SiteFactory, TenantFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "storefront-example"
+NEXT_YEAR = datetime.now(UTC) + timedelta(days=365)
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -28,84 +34,167 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def storefront(live_server: Any, site: Site, settings: LazySettings) -> Iterator[str]:
-    """Serve the page from an origin of its own, which may call the API; return its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=EXAMPLE))
+def origin(settings: LazySettings) -> Iterator[str]:
+    """Serve the page from an origin of its own, which may call the API."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=PAGE))
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     origin = f"http://127.0.0.1:{server.server_port}"
     settings.CORS_ALLOWED_ORIGINS = [origin]
-    ApiClientFactory(tenant=site.tenant, client_id="shop", may_start_sessions=True)
-    yield f"{origin}/index.html?{urlencode({'api': live_server.url, 'tenant': 'acme', 'client': 'shop'})}"
+    yield origin
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-@pytest.fixture
-def shopper(site: Site) -> None:
-    """A customer with a segment, which has a category with a product and a coupon."""
-    tenant = site.tenant
-    ann = CustomerFactory(
-        tenant=tenant,
-        external_id="C1",
-        email="ann@example.com",
+def shopper_of(site: Any, number: str, email: str, name: str) -> Any:
+    return CustomerFactory(
+        tenant=site.tenant,
+        external_id=number,
+        email=email,
         password=make_password("demo"),
-        first_name="Ann",
+        first_name=name,
         last_name="Lee",
     )
-    gold = SegmentFactory(site=site, external_id="gold", status="ACTIVE")
-    CustomerAssignmentFactory(segment=gold, customer=ann)
-    food = CategoryFactory(tenant=tenant, external_id="food", name={"en": "Food"})
-    fruit = CategoryFactory(parent=food, external_id="fruit", name={"en": "Fruit"})
-    apple = ProductFactory(tenant=tenant, external_id="P1", name={"en": "Apple"})
+
+
+def assortment_of(site: Any) -> Any:
+    """Make a segment with a category that holds an apple, and two coupons; return it."""
+    tenant = site.tenant
+    gold = SegmentFactory(site=site, external_id="gold", name={"en": "Gold", "de": "Gold"}, status="ACTIVE")
+    food = CategoryFactory(tenant=tenant, external_id="food", name={"en": "Food", "de": "Essen"})
+    fruit = CategoryFactory(parent=food, external_id="fruit", name={"en": "Fruit", "de": "Obst"})
+    apple = ProductFactory(tenant=tenant, external_id="500", name={"en": "Apple", "de": "Apfel"})
     CategoryAssignmentFactory(category=fruit, product=apple)
     ItemAssignmentFactory(segment=gold, product=None, category=fruit)
-    coupon = CouponFactory(
+    percent = CouponFactory(
         tenant=tenant,
         code="GOLD",
-        discount_type="ABSOLUTE",
-        discount_amount=10,
-        discount_currency="USD",
+        discount_type="PERCENT",
+        discount_percentage=10,
         is_segment_restricted=True,
     )
-    CouponSegmentFactory(coupon=coupon, segment=gold)
+    CouponSegmentFactory(coupon=percent, segment=gold)
+    CouponFactory(
+        tenant=tenant,
+        code="FREESHIP",
+        discount_type="FREE_SHIPPING",
+        min_order_amount=10,
+        min_order_currency="USD",
+    )
+    return gold
 
 
-def test_the_storefront_of_the_documentation_works(page: Page, storefront: str, shopper: None) -> None:
+def enter(panel: Locator, code: str) -> None:
+    panel.get_by_label("Coupon", exact=True).fill(code)
+    panel.locator(".codes").get_by_role("button", name="Add").click()
+
+
+def test_two_shoppers_of_a_shop_see_what_their_segments_give_them(
+    page: Page, origin: str, live_server: Any, site: Site
+) -> None:
+    ApiClientFactory(tenant=site.tenant, client_id="shop", may_start_sessions=True)
+    gold = assortment_of(site)
+    CustomerAssignmentFactory(segment=gold, customer=shopper_of(site, "C1", "ann@example.com", "Ann"))
+    shopper_of(site, "C2", "bob@example.com", "Bob")
     statuses: list[tuple[str, int]] = []
     page.on("response", lambda answer: statuses.append((answer.url, answer.status)))
-    page.goto(storefront)
-    page.get_by_label("E-mail").fill("ann@example.com")
-    page.get_by_label("Password").fill("wrong")
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("alert")).not_to_be_empty()
-    page.get_by_label("Password").fill("demo")
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_text("Ann Lee")).to_be_visible()
-    expect(page.get_by_text("Read from the shop.")).to_be_visible()
-    expect(page.get_by_role("button", name="Food")).to_be_visible()
+    options = {"api": live_server.url, "tenant": "acme", "client": "shop", "language": "en"}
+    options |= {"first": "ann@example.com", "second": "bob@example.com"}
+    page.goto(f"{origin}/index.html?{urlencode(options)}")
+    ann, bob = page.locator("#shopper-1"), page.locator("#shopper-2")
 
-    page.get_by_role("button", name="Fruit").click()
-    expect(page.get_by_text("Apple")).to_be_visible()
-    page.get_by_label("Coupon").fill("GOLD")
-    page.get_by_role("button", name="Check").click()
-    expect(page.get_by_role("status")).to_have_text("It grants 10 USD.")
-    page.get_by_label("Coupon").fill("NONE")
-    page.get_by_role("button", name="Check").click()
-    expect(page.get_by_role("status")).to_contain_text("NONE")
+    ann.get_by_label("Password").fill("wrong")
+    ann.get_by_role("button", name="Show").click()
+    expect(ann.get_by_role("alert")).not_to_be_empty()
+    for panel in (ann, bob):
+        panel.get_by_label("Password").fill("demo")
+        panel.get_by_role("button", name="Show").click()
+    expect(ann.get_by_role("heading", name="Ann Lee")).to_be_visible()
+    expect(ann.locator(".segments")).to_contain_text("Gold")
+    expect(bob.get_by_text("No segment counts.")).to_be_visible()
 
-    page.reload()  # the tree is kept, and asked for with its tag
-    expect(page.get_by_text("Unchanged: shown from memory.")).to_be_visible()
-    expect(page.get_by_role("button", name="Fruit")).to_be_visible()
-    assert [status for url, status in statuses if "category-trees" in url] == [200, 304]
+    ann.locator(".tree summary").click(position={"x": 2, "y": 8})
+    ann.get_by_role("button", name="Fruit").click()
+    ann.get_by_role("button", name="Add to the cart: Apple").click()  # 5.79, by its id
+    enter(ann, "GOLD")
+    expect(ann.locator(".accepted")).to_contain_text("GOLD takes off $0.58")
+    enter(ann, "FREESHIP")
+    expect(ann.locator(".refused")).to_contain_text("Spend $4.21 more.")
+    expect(ann.get_by_role("button", name="Reserve the coupons")).to_be_disabled()
+    ann.get_by_label("Quantity: Apple").fill("2")
+    ann.get_by_label("Quantity: Apple").press("Tab")
+    expect(ann.locator(".accepted")).to_have_count(2)
+    expect(ann.locator("tfoot")).to_contain_text("$10.42")
 
-    broken = "{...JSON.parse(sessionStorage.tokens), access_token: 'expired'}"
-    page.evaluate(f"sessionStorage.tokens = JSON.stringify({broken})")
-    page.reload()  # 401, a refresh, and on
-    expect(page.get_by_text("Ann Lee")).to_be_visible()
+    ann.get_by_role("button", name="Reserve the coupons").click()
+    expect(ann.locator(".outcome")).to_contain_text("Reserved until")
+    ann.get_by_role("button", name="Back to the cart").click()
+    expect(ann.locator(".outcome")).to_contain_text("Released")
+    assert Reservation.objects.filter(ended_at=None).count() == 0
+    ann.get_by_role("button", name="Reserve the coupons").click()
+    ann.get_by_role("button", name="Pay and order").click()
+    expect(ann.locator(".outcome")).to_contain_text("Coupons redeemed:")
+    assert sorted(Redemption.objects.values_list("coupon__code", flat=True)) == ["FREESHIP", "GOLD"]
+
+    assert [status for url, status in statuses if "category-trees" in url and status != 200] == []
+    page.evaluate("document.querySelector('#options select').onchange()")  # shows it once more
+    expect(ann.get_by_text("Unchanged since the last look (304).")).to_be_visible()
+    assert 304 in [status for url, status in statuses if "category-trees" in url]
+
+
+def test_a_token_that_expired_is_refreshed(page: Page, origin: str, live_server: Any, site: Site) -> None:
+    ApiClientFactory(tenant=site.tenant, client_id="shop", may_start_sessions=True)
+    shopper_of(site, "C1", "ann@example.com", "Ann")
+    statuses: list[tuple[str, int]] = []
+    page.on("response", lambda answer: statuses.append((answer.url, answer.status)))
+
+    def without_token_once(route: Route) -> None:
+        route.continue_(headers={**route.request.headers, "authorization": "Bearer expired"})
+
+    page.route("**/segments?*", without_token_once, times=1)
+    options = {"api": live_server.url, "tenant": "acme", "client": "shop", "language": "en"}
+    page.goto(f"{origin}/index.html?{urlencode({**options, 'first': 'ann@example.com'})}")
+    ann = page.locator("#shopper-1")
+    ann.get_by_label("Password").fill("demo")
+    ann.get_by_role("button", name="Show").click()
+    expect(ann.get_by_text("No segment counts.")).to_be_visible()
+    assert [status for url, status in statuses if "/segments?" in url] == [401, 200]
     assert [status for url, status in statuses if "refreshauthtoken" in url] == [200]
 
-    page.get_by_role("button", name="Log out").click()
-    expect(page.get_by_label("E-mail")).to_be_visible()
-    page.wait_for_function("JSON.parse(sessionStorage.tokens ?? '{}').isCustomer === false")
+
+def test_the_demo_shop_serves_the_page_and_shows_another_date(page: Page) -> None:
+    site = SiteFactory(tenant=TenantFactory(name="demo"), code="main", is_default=True)
+    ApiClientFactory(tenant=site.tenant, client_id="demo-storefront", may_start_sessions=True)
+    backend: Any = ApiClientFactory(
+        tenant=site.tenant, client_id="demo-backend", scopes=["customersegment.segment_read"]
+    )
+    ClientSecret.objects.create(
+        client=backend, slot=1, digest=digest_of("demo-backend-secret"), created_at=datetime.now(UTC)
+    )
+    gold = assortment_of(site)
+    Segment.objects.filter(pk=gold.pk).update(valid_from=NEXT_YEAR)
+    household = shopper_of(site, "1", "household-1@example.com", "Household")
+    CustomerAssignmentFactory(segment=gold, customer=household)
+    shopper_of(site, "1010", "household-1010@example.com", "Household")
+
+    page.goto("/shop/?language=de")
+    first, second = page.locator("#shopper-1"), page.locator("#shopper-2")
+    for panel in (first, second):
+        expect(panel.get_by_text("Kein Segment zählt.")).to_be_visible()
+    page.get_by_label("Ansehen am").fill(f"{NEXT_YEAR + timedelta(days=2):%Y-%m-%d}")
+    page.get_by_label("Ansehen am").press("Enter")
+    expect(first.locator(".segments")).to_contain_text("Gold")
+    expect(first.get_by_role("button", name="Essen")).to_be_visible()
+    expect(first.get_by_text("So wäre es an diesem Tag.")).to_be_visible()
+    expect(first.get_by_text("Warenkorb", exact=True)).to_be_hidden()
+    expect(second.get_by_text("Kein Segment zählt.")).to_be_visible()
+
+
+@pytest.mark.django_db
+def test_there_is_no_page_without_the_demo_shop(client: Client) -> None:
+    assert client.get("/shop/").status_code == 404
+    ApiClientFactory(tenant=TenantFactory(name="demo"), client_id="demo-storefront", may_start_sessions=True)
+    assert client.get("/shop/").status_code == 200
+    assert client.get("/shop/shop.js").status_code == 200
+    assert client.get("/shop/..%2Fshop_page.py").status_code == 404

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 
 from core.journal.models import Change
 from segments.models import CustomerAssignment
+from segments.tallies import Held, held_by
 from tests.concurrency.threads import at_once
 from tests.factories.accounts import CustomerFactory, SiteFactory, TenantFactory
 from tests.factories.segments import SegmentFactory
@@ -39,3 +40,4 @@ def test_writers_of_one_segment_wait_for_nobody_beside_an_import():
     assert sorted(at_once(WRITERS + 1, write)) == [*[1] * WRITERS, 200]
     counts = Change.objects.filter(object="segment-customer").values_list("count", flat=True)
     assert sorted(counts) == [*[1] * WRITERS, 200]
+    assert held_by(site.tenant_id, [gold.pk]) == {gold.pk: Held(members=WRITERS + 200)}

@@ -8,25 +8,28 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Sum
 
 from accounts.models import Customer, Site
 from catalog.models import Product
+from catalog.revisions import PRODUCT_NAMES, PRODUCTS
 from core.bodies import Metadata
 from core.errors import VersionConflict
-from core.sql.composition import Sql
+from core.revisions.counting import revision_of
+from core.revisions.models import Revision
+from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.upserts import RowResult
 from segments.bodies import CustomerAssignmentBody, ItemAssignmentBody
-from segments.customer_context import Shopper
 from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownCustomer, UnknownItem
-from segments.models import AssortmentRevision, CustomerAssignment, ItemAssignment, Segment
+from segments.models import CustomerAssignment, ItemAssignment, Segment
 from segments.operations.customers import upsert_customer_assignments
 from segments.operations.items import ItemType, upsert_item_assignments
 from segments.operations.segments import delete_segment
-from segments.visibility import resolve
+from segments.revisions import ITEMS
 from tests.factories.accounts import CustomerFactory, SiteFactory, TenantFactory
 from tests.factories.catalog import ProductFactory
-from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
@@ -195,60 +198,69 @@ def test_of_two_writers_who_expect_the_same_version_the_second_is_refused(gold: 
     assert CustomerAssignment.objects.get().version == 4
 
 
+def revision(*subjects: int, tenant_id: int) -> int:
+    found = revision_of(param(tenant_id), param(list(subjects), "bigint[]"))
+    [(count,)] = fetch_rows(sql("SELECT {found}", found=found))
+    return count
+
+
 def test_writers_count_the_revision_without_waiting_for_each_other(gold: Segment) -> None:
     tenant_id = gold.tenant_id
-    before = resolve(Shopper(tenant_id), at=AT).revision
+    before = revision(gold.pk, ITEMS, tenant_id=tenant_id)
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
-            SegmentFactory(site=gold.site)
-            other = in_thread(pool, lambda: SegmentFactory(site=gold.site).external_id)
-            assert other.result(10)
-            assert resolve(Shopper(tenant_id), at=AT).revision > before
-        in_thread(pool, lambda: SegmentFactory(site=gold.site)).result(10)
+            ItemAssignmentFactory(segment=gold)
+            in_thread(pool, lambda: ItemAssignmentFactory(segment=gold)).result(10)
+            assert revision(gold.pk, ITEMS, tenant_id=tenant_id) > before
+        in_thread(pool, lambda: ItemAssignmentFactory(segment=gold)).result(10)
 
-    after = resolve(Shopper(tenant_id), at=AT).revision
-    assert after == before + 3
-    assert AssortmentRevision.objects.filter(tenant=tenant_id).count() == 2
+    assert revision(gold.pk, tenant_id=tenant_id) == revision(ITEMS, tenant_id=tenant_id) + 1
+    assert revision(ITEMS, tenant_id=tenant_id) == 3
+    assert Revision.objects.filter(tenant=tenant_id, subject=gold.pk).count() == 2
 
 
 def test_a_change_that_is_rolled_back_is_not_counted(gold: Segment) -> None:
-    def revision() -> int:
-        return resolve(Shopper(gold.tenant_id), at=AT).revision
-
-    before = revision()
+    before = revision(gold.pk, tenant_id=gold.tenant_id)
     with transaction.atomic():
-        with transaction.atomic():
-            SegmentFactory(site=gold.site)
-            transaction.set_rollback(True)
-        assert revision() == before
-        SegmentFactory(site=gold.site)
-        SegmentFactory(site=gold.site)
-    assert revision() == before + 1
+        ItemAssignmentFactory(segment=gold)
+        transaction.set_rollback(True)
+
+    assert revision(gold.pk, tenant_id=gold.tenant_id) == before
 
 
-def test_every_door_counts_the_revision(gold: Segment) -> None:
-    """Cascades and plain SQL too, and rows of other tenants not."""
-    product = ProductFactory(tenant=gold.tenant)
-    ItemAssignment.objects.create(tenant=gold.tenant, segment=gold, product=product)
-    stranger = SegmentFactory(site=SiteFactory(tenant=TenantFactory(name="quiet")))
-    revisions = [resolve(Shopper(stranger.tenant_id), at=AT).revision]
+def test_a_segment_that_comes_back_goes_on_counting(gold: Segment) -> None:
+    """Its key is the same, and the tag of what it held before must not be."""
+    before = revision(gold.pk, tenant_id=gold.tenant_id)
+    Segment.objects.filter(pk=gold.pk).delete()
+    gold.save(force_insert=True)
 
-    def counted(statement: str) -> int:
-        before = resolve(Shopper(gold.tenant_id), at=AT).revision
+    assert revision(gold.pk, tenant_id=gold.tenant_id) == before + 2
+
+
+def test_every_entry_point_counts_the_revision(gold: Segment) -> None:
+    """Cascades and plain SQL too, a statement once for each subject, and rows of other tenants not."""
+    products = [ProductFactory(tenant=gold.tenant) for _ in range(3)]
+    for product in products:
+        ItemAssignment.objects.create(tenant=gold.tenant, segment=gold, product=product)
+    quiet = TenantFactory(name="quiet")
+
+    def counted(statement: str) -> list[int]:
+        subjects = (gold.pk, ITEMS, PRODUCTS, PRODUCT_NAMES)
+        before = [revision(subject, tenant_id=gold.tenant_id) for subject in subjects]
         with connection.cursor() as cursor:
             cursor.execute(statement)
-        return resolve(Shopper(gold.tenant_id), at=AT).revision - before
+        after = [revision(subject, tenant_id=gold.tenant_id) for subject in subjects]
+        return [new - old for old, new in zip(before, after, strict=True)]
 
-    assert counted("UPDATE catalog_product SET mixins = '{\"a\": 1}'") == 0
-    assert counted('UPDATE catalog_product SET name = \'{"en": "New"}\'') == 1
-    assert counted("DELETE FROM catalog_product") == 1
+    assert counted("UPDATE catalog_product SET mixins = '{\"a\": 1}'") == [0, 0, 1, 0]
+    assert counted('UPDATE catalog_product SET name = \'{"en": "New"}\'') == [0, 0, 1, 1]
+    assert counted("DELETE FROM catalog_product") == [1, 1, 1, 0]
     assert not ItemAssignment.objects.exists()
-    revisions.append(resolve(Shopper(stranger.tenant_id), at=AT).revision)
-    assert revisions[0] == revisions[1]
+    assert not Revision.objects.filter(tenant=quiet).exists()
 
 
 def test_membership_alone_counts_nothing(gold: Segment) -> None:
-    before = resolve(Shopper(gold.tenant_id), at=AT).revision
+    before = Revision.objects.aggregate(total=Sum("count"))
     CustomerAssignmentFactory(segment=gold)
 
-    assert resolve(Shopper(gold.tenant_id), at=AT).revision == before
+    assert Revision.objects.aggregate(total=Sum("count")) == before

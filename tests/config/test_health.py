@@ -38,7 +38,14 @@ def test_a_process_for_a_replica_is_ready_on_a_read_only_database(rf):
 
 
 def test_the_deep_look_shows_how_far_the_background_work_lags(rf, now):
-    nothing = {"lastHeartbeat": None, "oldestDue": None, "lagSeconds": 0, "failingTasks": []}
+    rules = {"lagSeconds": 0, "failed": 0, "evaluating": 0, "drift": 0}
+    nothing = {
+        "lastHeartbeat": None,
+        "oldestDue": None,
+        "lagSeconds": 0,
+        "failingTasks": [],
+        "rules": rules,
+    }
     assert ready(rf, deep="1") == (200, {"status": "up", "background": nothing})
     seen = now - timedelta(seconds=90)
     Worker.objects.create(name="host:1", started_at=seen, seen_at=seen)
@@ -54,6 +61,7 @@ def test_the_deep_look_shows_how_far_the_background_work_lags(rf, now):
                 "oldestDue": "2026-03-04T09:25:15.250Z",
                 "lagSeconds": 300,
                 "failingTasks": ["purge runs"],
+                "rules": rules,
             },
         },
     )

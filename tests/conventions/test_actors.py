@@ -41,6 +41,8 @@ UNRECORDED = {
     "customer-segment/<tenant>/segments/match",
     "customer-segment/<tenant>/segments/<segment_id>/effects",
     "customer-segment/<tenant>/category-effects",
+    "customer-segment/<tenant>/rule-previews",
+    "customer-segment/<tenant>/segments/<segment_id>/rule/evaluations",
     "coupon/<tenant>/coupons/<code>/validation",
     "coupon/<tenant>/coupons/<code>/reservations",
     "coupon/<tenant>/coupons/<code>/reservations/<reservation_id>",

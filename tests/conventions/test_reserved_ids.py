@@ -37,6 +37,7 @@ OTHERS = {
     "change_id",
     "job_id",
     "operation_id",
+    "evaluation_id",
     "item_type",
     "site_code",
     "code",

@@ -1,7 +1,7 @@
 """Who may call what: scopes.txt lists every route and method with the scopes that open it, any one of them.
 
-A route that is missing there fails the suite, and so does one that is there and answers no more. `public`
-needs no token at all, `any-token` a valid one of the tenant, whatever its scopes.
+Of `a+b` both are needed. A route that is missing there fails the suite, and so does one that is there and
+answers no more. `public` needs no token at all, `any-token` a valid one of the tenant, whatever its scopes.
 """
 
 from pathlib import Path
@@ -65,12 +65,29 @@ def test_without_a_token_only_public_operations_answer(db, method, path, scopes)
 
 @pytest.mark.parametrize(("method", "path", "scopes"), GUARDED, ids=GUARDED_IDS)
 def test_all_other_scopes_together_do_not_open_it(service_api, method, path, scopes):
-    managing = {scope.rpartition("_")[0] for scope in scopes}
-    others = {scope for scope in SERVICE_SCOPES if scope not in scopes}
+    needed = {part for scope in scopes for part in scope.split("+")}
+    managing = {scope.rpartition("_")[0] for scope in needed}
+    others = {scope for scope in SERVICE_SCOPES if scope not in needed}
     others -= {f"{resource}_manage" for resource in managing}  # to manage implies to read
     answer = service_api(*others).send(method, address(path))
     assert answer.status_code == 403
-    assert any(scope in answer.content.decode() for scope in scopes)
+    assert any(scope in answer.content.decode() for scope in needed)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope", "missing"),
+    [
+        (method, path, scope, missing)
+        for method, path, scopes in GUARDED
+        for scope in scopes
+        for missing in scope.split("+")
+        if "+" in scope
+    ],
+)
+def test_of_several_scopes_none_may_be_missing(service_api, method, path, scope, missing):
+    answer = service_api(*{*scope.split("+")} - {missing}).send(method, address(path))
+    assert answer.status_code == 403
+    assert missing in answer.content.decode()
 
 
 @pytest.mark.parametrize(("method", "path", "scopes"), GUARDED, ids=GUARDED_IDS)
@@ -81,7 +98,7 @@ def test_each_of_its_scopes_opens_it(service_api, customer_api, tenant, method, 
         if scope.endswith("_own"):
             caller = customer_api(CustomerFactory(tenant=tenant, external_id="missing"))
         else:
-            caller = service_api(scope)
+            caller = service_api(*scope.split("+"))
         assert not lacks_scope(caller.send(method, address(path))), scope
 
 
@@ -110,7 +127,7 @@ def test_the_tenant_header_agrees_with_the_path(service_api):
     assert api.get(path, headers={"Emporix-Tenant": "globex"}).status_code == 400
 
 
-def test_tokens_of_anonymous_visitors_only_redeem_coupons(anonymous_api):
+def test_tokens_of_anonymous_visitors_only_redeem_coupons_and_read_shared_answers(anonymous_api):
     for method, path, scopes in GUARDED:
         is_open = not set(ANONYMOUS_SCOPES).isdisjoint(scopes)
         assert lacks_scope(anonymous_api.send(method, address(path))) != is_open, path

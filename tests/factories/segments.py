@@ -1,6 +1,6 @@
 import factory
 
-from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.models import CustomerAssignment, ItemAssignment, Rule, RuleExclusion, Segment
 from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.catalog import ProductFactory
 
@@ -19,6 +19,26 @@ class SegmentFactory(factory.django.DjangoModelFactory):
 class CustomerAssignmentFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = CustomerAssignment
+
+    segment = factory.SubFactory(SegmentFactory)
+    tenant = factory.SelfAttribute("segment.tenant")
+    customer = factory.SubFactory(CustomerFactory, tenant=factory.SelfAttribute("..tenant"))
+
+
+class RuleFactory(factory.django.DjangoModelFactory):
+    """A rule that waits for its evaluation."""
+
+    class Meta:
+        model = Rule
+
+    segment = factory.SubFactory(SegmentFactory)
+    tenant = factory.SelfAttribute("segment.tenant")
+    q = "onHold:false"
+
+
+class RuleExclusionFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = RuleExclusion
 
     segment = factory.SubFactory(SegmentFactory)
     tenant = factory.SelfAttribute("segment.tenant")

@@ -10,6 +10,7 @@ import pytest
 from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Category
+from catalog.revisions import TREE
 from core.errors import InvalidInput, NotAllowed
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind, Identity, TenantRecord
@@ -312,9 +313,8 @@ def tools(site: Site) -> dict[str, int]:
 
 
 def categories_named(caller: Caller, tools: dict[str, int], at: datetime, *segment_ids: str) -> set[str]:
-    found = {
-        key for (key,) in fetch_rows(categories_of_segments(caller=caller, segment_ids=segment_ids, at=at))
-    }
+    held = categories_of_segments(caller=caller, segment_ids=segment_ids, at=at, subjects=(TREE,))
+    found = {key for (key,) in fetch_rows(held.keys)}
     return {name for name, key in tools.items() if key in found}
 
 

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -24,21 +24,21 @@ from catalog.bodies import (
     read_assignments,
 )
 from catalog.errors import CategoriesOfReferenceNotFound, CategoryNotFound
+from catalog.extensions import HeldCategories
 from catalog.models import Product
 from catalog.operations import assignments as operations
 from catalog.operations.assignments import AssignmentResult
 from catalog.representations import ASSIGNMENT, CATEGORY, CATEGORY_OF_REFERENCE
+from catalog.revisions import OF_PLACEMENTS, OF_REFERENCES, PRODUCTS
 from catalog.subtrees import descendants, descendants_among
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch, result_status
-from core.api.conditional import private_response_from
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.bodies import Body
 from core.errors import InvalidInput
 from core.representation.pages import KeyPartitions
 from core.sql.composition import Sql, equals, param, sql
-from core.tenancy.callers import CallerKind
 
 ASSIGNMENT_TYPE = query_parameter("assignmentType", "What is assigned: only products.", enum=["PRODUCT"])
 FILTERS = (
@@ -79,43 +79,69 @@ class CategoryAssignmentViewSet(CategoryServiceViewSet):
         """List what is assigned to a category."""
         check_type(self.query.get("assignmentType"))
         shows_unpublished = self.shows_unpublished()
-        key = self.category_key(category_id, shows_unpublished=shows_unpublished)
         narrowing, needs = self.filter_conditions(languages=self.languages())
-        conditions, parts = self.of_categories(key, shows_unpublished=shows_unpublished)
-        answer = self.page_response(
+        subjects = (*OF_PLACEMENTS, PRODUCTS) if narrowing else OF_PLACEMENTS
+        held = self.held_categories(subjects)
+        answer = partial(
+            self.assigned_response,
+            self.category_key(category_id, shows_unpublished=shows_unpublished),
+            shows_unpublished=shows_unpublished,
+            narrowing=narrowing,
+            needs=needs,
+            held=held,
+            missing=CategoryNotFound(category_id),
+        )
+        return self.state_response(held.state, answer) if held else self.revised_response(subjects, answer)
+
+    def held_categories(self, subjects: Sequence[int]) -> HeldCategories | None:
+        """Return the categories of the segments that the request names, if it names any."""
+        segment_ids = parameters.words(self.query, "segmentsIds", most=MOST_SEGMENTS)
+        if not segment_ids:
+            return None
+        return extensions.categories_of_segments(
+            caller=self.caller, segment_ids=segment_ids, at=self.at, subjects=subjects
+        )
+
+    def assigned_response(
+        self,
+        key: Sql,
+        *,
+        shows_unpublished: bool,
+        narrowing: Sequence[Sql],
+        needs: Collection[str],
+        held: HeldCategories | None,
+        missing: CategoryNotFound,
+    ) -> HttpResponse:
+        """Return a page of what is assigned to the category of this key."""
+        conditions, parts = self.of_categories(key, held, shows_unpublished=shows_unpublished)
+        return self.page_response(
             ASSIGNMENT,
             [self.of_tenant(), *conditions, *narrowing],
             needs=needs,
             parts=parts,
             keeps_plan=True,
-            when_empty=partial(require_category, key, missing=CategoryNotFound(category_id)),
+            when_empty=partial(require_category, key, missing=missing),
         )
-        if self.caller.kind is CallerKind.CUSTOMER and self.query.get("segmentsIds"):
-            return private_response_from(request, answer)  # which segments count depends on the customer
-        return answer
 
     def of_tenant(self) -> Sql:
         return equals("assignment.tenant_id", self.caller.tenant.id)
 
     def of_categories(
-        self, key: Sql, *, shows_unpublished: bool
+        self, key: Sql, held: HeldCategories | None, *, shows_unpublished: bool
     ) -> tuple[Sequence[Sql], KeyPartitions | None]:
         """Return the conditions on the category (which subtree, and which segments), or else the parts.
 
         Partitions are the categories of segments below the one of the key: few, each with many products.
         """
         column = "assignment.category_id"
-        held: Sql | None = None
-        if segment_ids := parameters.words(self.query, "segmentsIds", most=MOST_SEGMENTS):
-            held = extensions.categories_of_segments(caller=self.caller, segment_ids=segment_ids, at=self.at)
         if parameters.flag(self.query, "withSubcategories"):
             if held is not None:
-                below = descendants_among(held, key, shows_unpublished=shows_unpublished)
+                below = descendants_among(held.keys, key, shows_unpublished=shows_unpublished)
                 return [], KeyPartitions.of_selection("category_id", below)
             below = descendants(key, shows_unpublished=shows_unpublished, with_itself=True)
             return [key_in(column, below)], None
         in_category = sql("assignment.category_id = {key}", key=key)
-        return ([in_category] if held is None else [in_category, key_in(column, held)]), None
+        return ([in_category] if held is None else [in_category, key_in(column, held.keys)]), None
 
     @operation("POST-category-tree-assign-resource", scopes=MANAGE, request=CategoryAssignmentBody)
     def create(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
@@ -214,7 +240,12 @@ class ReferenceViewSet(CategoryServiceViewSet):
     )
     def list(self, request: Request, tenant: str, reference_id: str) -> HttpResponse:
         """List the categories of a product."""
-        shows_unpublished = self.shows_unpublished()
+        self.shows_unpublished()
+        answer = partial(self.categories_response, reference_id)
+        return self.revised_response(OF_REFERENCES, answer)
+
+    def categories_response(self, reference_id: str) -> HttpResponse:
+        """Return a page of the categories of a product, or raise CategoriesOfReferenceNotFound."""
         key = self.product_key(reference_id)
         expands = parameters.flag(self.query, "expandSupercategoriesIds")
         of_product = sql(
@@ -224,7 +255,7 @@ class ReferenceViewSet(CategoryServiceViewSet):
             product=param(key),
         )
         conditions = [
-            *self.visible(shows_unpublished=shows_unpublished),
+            *self.visible(shows_unpublished=self.shows_unpublished()),
             key_in("category.id", of_product),
         ]
         return self.page_response(CATEGORY if expands else CATEGORY_OF_REFERENCE, conditions, q="")

@@ -20,6 +20,7 @@ from catalog.models import Category
 from catalog.operations import categories as operations
 from catalog.operations.publication import Publication
 from catalog.representations import CATEGORY
+from catalog.revisions import OF_CATEGORIES
 from catalog.subtrees import ancestors, descendants
 from core.api import parameters
 from core.api.parameters import query_parameter
@@ -57,7 +58,8 @@ class CategoryViewSet(CategoryServiceViewSet):
     @operation("GET-category-tree-list-categories", filters=CategoryFilters, parameters=(SHOW_UNPUBLISHED,))
     def list(self, request: Request, tenant: str) -> HttpResponse:
         """List categories."""
-        return self.categories_response(q=None)
+        self.shows_unpublished()
+        return self.revised_response(OF_CATEGORIES, partial(self.categories_response, q=None))
 
     @operation(
         "POST-category-tree-search-categories", filters=CategoryFilters, parameters=(SHOW_UNPUBLISHED,)
@@ -93,7 +95,8 @@ class CategoryViewSet(CategoryServiceViewSet):
             key_in("category.id", ancestors(key)),
         ]
         found = partial(require_category, key, missing=missing)
-        return self.page_response(CATEGORY, conditions, q="", order=TREE_ORDER, when_empty=found)
+        page = partial(self.page_response, CATEGORY, conditions, q="", order=TREE_ORDER, when_empty=found)
+        return self.revised_response(OF_CATEGORIES, page)
 
     @operation("GET-category-tree-list-subcategories", reads="page", parameters=(DEPTH, SHOW_UNPUBLISHED))
     def subcategories(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
@@ -110,7 +113,8 @@ class CategoryViewSet(CategoryServiceViewSet):
             key_in("category.id", descendants(key, depth=depth, shows_unpublished=shows_unpublished)),
         ]
         found = partial(require_category, key, missing=missing)
-        return self.page_response(CATEGORY, conditions, q="", order=TREE_ORDER, when_empty=found)
+        page = partial(self.page_response, CATEGORY, conditions, q="", order=TREE_ORDER, when_empty=found)
+        return self.revised_response(OF_CATEGORIES, page)
 
     @operation(
         "POST-category-tree-create-category",

@@ -13,6 +13,7 @@ from accounts.identity.scopes import (
     PRODUCT_READ_UNPUBLISHED,
     PRODUCT_UNPUBLISH,
 )
+from catalog import extensions
 from catalog.api.error_bodies import PRODUCT_ERRORS
 from catalog.api.viewsets.base import id_response
 from catalog.api.viewsets.categories import PROTECTED
@@ -22,6 +23,7 @@ from catalog.models import Product
 from catalog.operations import products as operations
 from catalog.operations.publication import Publication
 from catalog.representations import PRODUCT, PRODUCT_FOR_SHOPPERS, PRODUCT_IN_SHOWN_CATEGORIES, products_of
+from catalog.revisions import OF_PRODUCTS
 from core.api import parameters
 from core.api.bulk import multi_status, read_batch, result_status
 from core.api.parameters import query_parameter
@@ -72,11 +74,19 @@ class ProductViewSet(ContractViewSet):
     reads_localized_fields = True
     deletes_unknown = True
     error_format = PRODUCT_ERRORS
+    has_tagged_lists = True
 
     @operation("GET-product-list-products")
     def list(self, request: Request, tenant: str) -> HttpResponse:
         """List products."""
-        return self.products_response(q=None)
+        scopes = [
+            name for name in (CATEGORY_READ_UNPUBLISHED, PRODUCT_READ_UNPUBLISHED) if self.has_scope(name)
+        ]
+        return self.revised_response(
+            OF_PRODUCTS,
+            partial(self.products_response, q=None),
+            facts=(self.caller.kind is CallerKind.SERVICE, *sorted(scopes)),
+        )
 
     @operation("POST-product-search-products")
     def search(self, request: Request, tenant: str) -> HttpResponse:
@@ -210,6 +220,11 @@ class ProductViewSet(ContractViewSet):
             at=self.at,
         )
         return multi_status(outcomes, bulk_entry)
+
+    def touched_groups(self) -> Sequence[str]:
+        return (
+            () if self.action == "search" else extensions.touched_groups("product", self.caller.tenant.name)
+        )
 
     def representation(self) -> Representation:
         """Return what the caller may see: services segments too, and hidden categories with their scope."""

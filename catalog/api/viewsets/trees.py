@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from functools import partial
 
 import orjson
 from django.http import HttpResponse
@@ -11,6 +12,7 @@ from catalog.bodies import TreeSearchBody, read_category_ids
 from catalog.errors import TreeNotFound
 from catalog.operations.categories import rebuild_tree
 from catalog.representations import CATEGORY_TREE, DEPRECATED_TREE, DEPRECATED_TREE_FIELDS, TREE_FIELDS
+from catalog.revisions import OF_CATEGORIES
 from core.api.error_bodies import TYPED_ERRORS
 from core.api.parameters import query_parameter
 from core.api.schema import operation
@@ -37,7 +39,10 @@ class CategoryTreeViewSet(CategoryServiceViewSet):
         category_ids = [word.strip() for word in named if word.strip()]
         if len(category_ids) > MOST_IDS:
             raise InvalidInput(f"categoryIds lists at most {MOST_IDS} ids.", field="categoryIds")
-        return json_text(self.trees(category_ids=category_ids or None))
+        self.shows_unpublished()
+        return self.revised_response(
+            OF_CATEGORIES, lambda: json_text(self.trees(category_ids=category_ids or None))
+        )
 
     @operation("POST-category-tree-search-category-trees", parameters=(SHOW_UNPUBLISHED,))
     def search(self, request: Request, tenant: str) -> HttpResponse:
@@ -47,7 +52,8 @@ class CategoryTreeViewSet(CategoryServiceViewSet):
     @operation("GET-category-tree-retrieve-category-tree-by-id", parameters=(SHOW_UNPUBLISHED,))
     def retrieve(self, request: Request, tenant: str, category_id: str) -> HttpResponse:
         """Read the tree of a root category."""
-        return json_text(self.tree(category_id))
+        self.shows_unpublished()
+        return self.revised_response(OF_CATEGORIES, lambda: json_text(self.tree(category_id)))
 
     @operation(
         "POST-category-tree-rebuild-category-tree",
@@ -93,6 +99,10 @@ class DeprecatedCategoryTreeViewSet(CategoryServiceViewSet):
     @operation("GET-category-tree-retrieve-category-tree-deprecated", errors=(404,), is_deprecated=True)
     def retrieve(self, request: Request, tenant: str) -> HttpResponse:
         """Read the published categories as one tree."""
+        return self.revised_response(OF_CATEGORIES, partial(self.one_tree, tenant))
+
+    def one_tree(self, tenant: str) -> HttpResponse:
+        """Return all published categories below an object that holds the root categories."""
         trees = trees_json(
             tenant_id=self.caller.tenant.id,
             fields=DEPRECATED_TREE_FIELDS,

@@ -1,12 +1,14 @@
 """Taking back in the background: one change that wrote many rows, slice by slice."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from core.actors import Actor, ActorType, acting_as, current_actor
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
-from core.background.models import Job
-from core.journal.undo.changes import Undone
+from core.background.models import OPEN_STATES, Job, JobState
+from core.background.worker import finish_job
+from core.journal.undo.changes import NotUndoable, Undone
 from core.journal.undo.plans import UndoPlan, plan_undo
 
 UNDO_CHANGE = "undo-change"
@@ -21,6 +23,23 @@ def enqueue_undo(plan: UndoPlan, *, at: datetime) -> Job:
         requested_by=requested_by(),
         at=at,
     )
+
+
+def undo_in_slices(plan: UndoPlan, *, at: datetime, report: Callable[[Job], None]) -> Undone:
+    """Take the change back in this process, as a job that workers go on with when it ends.
+
+    Called again, it goes on with the job that is open. Raises NotUndoable when the job fails.
+    """
+    open_jobs = Job.objects.filter(
+        kind=UNDO_CHANGE,
+        tenant=plan.change.tenant_id,
+        state__in=OPEN_STATES,
+        arguments__change=plan.change.id,
+    )
+    job = finish_job(open_jobs.first() or enqueue_undo(plan, at=at), report)
+    if job.state != JobState.DONE:
+        raise NotUndoable(job.error)
+    return Undone.from_json(job.result)
 
 
 def actor_as_json() -> list[str]:

@@ -6,7 +6,7 @@ belongs to it and how it is written (`UndoRule`). What an undo does is recorded 
 `undo <id>`, so it can be taken back itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -119,29 +119,14 @@ def plan_undo(change_id: int, *, tenant_id: int | None, at: datetime) -> UndoPla
     return UndoPlan(change, documents, list(slices_of(members)))
 
 
-def undo_change(
-    plan: UndoPlan,
-    *,
-    at: datetime,
-    dry_run: bool = False,
-    report: Callable[[int], None] = lambda number: None,
-) -> Undone:
-    """Take the change back and return what came of it; a dry run writes nothing.
-
-    Each step is a transaction, after which `report` gets its number; done again, it goes on where it ended.
-    """
+def undo_change(plan: UndoPlan, *, at: datetime, dry_run: bool = False) -> Undone:
+    """Take the change back in one transaction and return what came of it; a dry run writes nothing."""
     undone = Undone()
-    with with_source("undo", str(plan.change.id)):
-        if dry_run:
-            with transaction.atomic():
-                for number in range(plan.steps):
-                    plan.run_step(number, at, undone)
-                transaction.set_rollback(True)
-            return undone
+    with with_source("undo", str(plan.change.id)), transaction.atomic():
         for number in range(plan.steps):
-            with transaction.atomic():
-                plan.run_step(number, at, undone)
-            report(number + 1)
+            plan.run_step(number, at, undone)
+        if dry_run:
+            transaction.set_rollback(True)
     return undone
 
 

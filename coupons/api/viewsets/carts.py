@@ -26,6 +26,7 @@ from coupons.bodies import (
 from coupons.carts import JudgedCart, JudgedCode, assess_cart, suggest_codes
 from coupons.eligibility_queries import code_is_taken
 from coupons.errors import CartNotRedeemable
+from coupons.judgements import JUDGEMENTS
 from coupons.money import plain
 from coupons.operations import confirm_cart, release_cart, reserve_cart
 from coupons.outcomes import counted_redemption
@@ -76,6 +77,9 @@ class CartValidationViewSet(CountsUnknownCodes):
         self.refuse_guessing(buyer.customer_number)
         judged = assess_cart(tenant_id=self.caller.tenant.id, body=body, buyer=buyer, at=self.at)
         self.count_unknown({code.code: code.reasons for code in judged.codes})
+        for code in judged.codes:
+            if code.coupon is not None:
+                JUDGEMENTS.add(code.coupon.restricted_as, code.reasons, at=self.at)
         document = cart_document(judged)
         if body.suggest:
             best = suggest_codes(

@@ -25,6 +25,7 @@ from coupons.bodies import (
 from coupons.eligibility import Verdict, assess_coupon
 from coupons.eligibility_queries import read_coupon
 from coupons.errors import RedemptionNotFound
+from coupons.judgements import JUDGEMENTS
 from coupons.money import plain
 from coupons.operations import delete_redemption, redeem_coupon
 from coupons.outcomes import counted_redemption
@@ -57,6 +58,8 @@ class ValidationViewSet(CouponServiceViewSet):
             verdict = assess_coupon(
                 tenant_id=self.caller.tenant.id, code=code, buyer=buyer, order=body, at=at
             )
+            if at == self.at:
+                JUDGEMENTS.add(verdict.coupon.restricted_as, verdict.reasons, at=at)
             verdict.require()
         return HttpResponse(
             verdict_document(verdict, has_items=body.items is not None), content_type="application/json"

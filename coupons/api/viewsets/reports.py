@@ -1,4 +1,5 @@
 from datetime import date, timedelta
+from typing import Any
 
 import orjson
 from django.http import HttpResponse
@@ -11,8 +12,9 @@ from core.api.schema import operation
 from core.errors import InvalidInput
 from coupons.api.viewsets import CouponServiceViewSet
 from coupons.bodies import CouponReport
+from coupons.models import JudgementCount
 from coupons.money import plain
-from coupons.reports import Grouping, report
+from coupons.reports import Grouping, ReportLine, report
 
 DAYS = 30
 FROM = query_parameter("from", "The first day (UTC), as in 2026-03-04; 30 days before `until` when absent.")
@@ -34,7 +36,8 @@ class ReportViewSet(CouponServiceViewSet):
     def retrieve(self, request: Request, tenant: str) -> HttpResponse:
         """Report on coupons by day, and by campaign or segment.
 
-        What was issued, redeemed and given as a discount, from the coupons and redemptions as they are now.
+        What was issued, redeemed and given as a discount, from the coupons and redemptions as they are now;
+        and how often coupons were found valid or refused, by validations of coupons and carts.
         """
         last = self.day("until", default=self.at.date())
         first = self.day("from", default=last - timedelta(DAYS - 1))
@@ -45,6 +48,7 @@ class ReportViewSet(CouponServiceViewSet):
                 **({"id": line.group} if line.group else {}),
                 "issued": line.issued,
                 "redeemed": line.redeemed,
+                **(judgements_document(line) if line.outcomes else {}),
                 **(
                     {"discount": {"amount": orjson.Fragment(plain(line.discount)), "currency": line.currency}}
                     if line.currency
@@ -75,3 +79,9 @@ class ReportViewSet(CouponServiceViewSet):
             raise InvalidInput(
                 f"groupBy is campaign or segment, not {text[:40]!r}.", field="groupBy"
             ) from None
+
+
+def judgements_document(line: ReportLine) -> dict[str, Any]:
+    reasons = dict(line.outcomes)
+    valid, refused = reasons.pop(JudgementCount.VALID, 0), reasons.pop(JudgementCount.REFUSED, 0)
+    return {"validated": valid, "refused": refused, "refusals": reasons}

@@ -1,6 +1,6 @@
 """What all resources of this service share: who reads, at which instant, and how responses are tagged."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,15 +13,16 @@ from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Customer
 from core.api import parameters
 from core.api.bulk import LARGEST_BATCH
-from core.api.conditional import private_response
+from core.api.conditional import kept_response, private_response_from
 from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
 from core.bodies import LanguageContext
-from core.errors import MissingScope
+from core.errors import MissingScope, NotFound
 from core.journal.past import reading_past
 from core.sql.composition import Sql, equals, identifier, param, sql
 from core.sql.fetching import fetch_rows
 from core.timestamps import parse_time
+from segments.cache_groups import segment_group, tenant_group
 from segments.changes import keys_ever
 from segments.customer_context import Shopper, shopper_of
 from segments.errors import SegmentNotFound
@@ -51,6 +52,9 @@ class SegmentServiceViewSet(ContractViewSet):
 
     deletes_unknown = True
     has_tagged_lists = True
+    parameters_of_person = tuple(parameter.name for parameter in PREVIEW)
+    reads_past = False
+    shows_what_it_writes = False  # answers for segments show it, so writes end what caches share of these
 
     @property
     def reads_all(self) -> bool:
@@ -97,6 +101,7 @@ class SegmentServiceViewSet(ContractViewSet):
         _, instant = self.previewed()
         if instant >= self.at:
             return handler(request, *args, **kwargs)
+        self.reads_past = True
         with reading_past(self.caller.tenant.id, instant, self.needed_rows()):
             return handler(request, *args, **kwargs)
 
@@ -121,19 +126,23 @@ class SegmentServiceViewSet(ContractViewSet):
         return found
 
     def resolved_response(
-        self, resolved: ResolvedSegments, response: Callable[[], HttpResponse]
+        self, state: Iterable[object], response: Callable[[], HttpResponse]
     ) -> HttpResponse:
-        """Return the response for the resolved segments, or 304 when the client has it already."""
-        parts = (
-            resolved.context.tenant_id,
-            resolved.context.customer_id,
-            resolved.context.legal_entity_id,
-            resolved.segment_ids,
-            resolved.revision,
-            resolved.changes_at,
-            self.caller.tenant.default_language,
-        )
-        return private_response(self.request, parts, response)
+        """Return the response for what was resolved, or 304 when the client has it already.
+
+        `state` is all that it depends on but the address: `documents` or `contents` of ResolvedSegments. So
+        all customers of the same segments have the same tag. Of the past, a tag is made of the answer itself.
+        """
+        if self.reads_past:
+            return private_response_from(self.request, response())
+        return kept_response(self.request, [*state, *self.address()], response)
+
+    def touched_groups(self) -> Sequence[str]:
+        """Return the groups of shared answers that a write ends; memberships are in none of them."""
+        if not self.shows_what_it_writes or self.action in ("search", "match"):
+            return ()
+        segment_id = self.kwargs.get("segment_id")
+        return [segment_group(segment_id)] if segment_id else [tenant_group(self.caller.tenant.name)]
 
     def resolve_segment(self, shopper: Shopper, segment_id: str) -> ResolvedSegments:
         """Resolve one segment; raise SegmentNotFound unless it counts for the shopper."""
@@ -157,8 +166,12 @@ class SegmentServiceViewSet(ContractViewSet):
 
     def require_segment(self, segment_id: str) -> None:
         """Raise SegmentNotFound unless there is this segment."""
-        if fetch_rows(sql("SELECT {key}", key=self.segment_key(segment_id))) == [(None,)]:
-            raise SegmentNotFound(resource_id=segment_id)
+        self.require_key(self.segment_key(segment_id), SegmentNotFound(resource_id=segment_id))
+
+    def require_key(self, key: Sql, missing: NotFound) -> None:
+        """Raise `missing` when the expression of a key finds none."""
+        if fetch_rows(sql("SELECT {key}", key=key)) == [(None,)]:
+            raise missing
 
     def tenant_condition(self, alias: str) -> Sql:
         return equals(f"{alias}.tenant_id", self.caller.tenant.id)

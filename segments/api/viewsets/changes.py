@@ -29,7 +29,7 @@ from core.representation.pages import KeyPartitions
 from core.representation.representations import SortKey
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
-from core.timestamps import parse_time
+from segments.api.filters import ChangeFilters
 from segments.api.viewsets.base import SegmentServiceViewSet
 from segments.changes import CHANGE, OF_SEGMENT, keys_ever, of_member, scopes_to_undo, shown_objects
 from segments.errors import SegmentNotFound
@@ -37,29 +37,11 @@ from segments.errors import SegmentNotFound
 READ = (SEGMENT_READ,)
 NEWEST_FIRST = (SortKey(Sql("change.id"), "bigint", descending=True),)
 LATEST_FIRST = (SortKey(Sql("change.at"), "timestamptz", descending=True, nullable=False), *NEWEST_FIRST)
-FILTERS = {
-    "actorType": "change.actor_type = {value}",
-    "actorId": "change.actor_id = {value}",
-    "sourceType": "change.source_type = {value}",
-    "sourceId": "change.source_id = {value}",
-    "objectId": "change.external_id = {value}",
-    "kind": "change.kind = {value}",
-}
 SELECTIVE = ("actorType", "actorId", "sourceId", "objectId")
 """Filters with an index of their own; without one the list is merged from the kinds of objects."""
-WINDOW = {"from": "change.at >= {value}", "to": "change.at <= {value}"}
-DESCRIPTIONS = {
-    "actorType": "Only changes by a client, customer, anonymous, staff, command, rule or sql.",
-    "actorId": "Only changes by this client, customer, member of staff or command.",
-    "sourceType": "Only changes on this kind of occasion: request, admin, import, undo-import, paste,"
-    " member-operation.",
-    "sourceId": "Only changes of this request or import.",
-    "objectType": "Only changes of this kind of object, such as segment, segment-customer or coupon.",
-    "objectId": "Only changes of the object with this id; members and items have that of their segment.",
-    "kind": "Only what was created, updated or deleted.",
-    "from": "Only changes since this instant.",
-    "to": "Only changes up to this instant.",
-}
+OBJECT_TYPE = query_parameter(
+    "objectType", "Only changes of this kind of object, such as segment, segment-customer or coupon."
+)
 WRITE = (SEGMENT_MANAGE, COUPON_MANAGE, CATEGORY_MANAGE, PRODUCT_MANAGE)
 COUNT = {"type": "integer", "minimum": 0}
 TEXT = {"type": "string"}
@@ -117,6 +99,7 @@ class ChangeViewSet(SegmentServiceViewSet):
 
     tag = "History"
     resource = CHANGE
+    shows_what_it_writes = True
 
     @operation(
         "GET-customer-segment-retrieve-history",
@@ -155,7 +138,8 @@ class ChangeViewSet(SegmentServiceViewSet):
         "GET-customer-segment-retrieve-changes",
         scopes=READ,
         reads="list",
-        parameters=[query_parameter(name, text) for name, text in DESCRIPTIONS.items()],
+        parameters=(OBJECT_TYPE,),
+        filters=ChangeFilters,
     )
     def list(self, request: Request, tenant: str) -> HttpResponse:
         """List all changes, newest first.
@@ -172,12 +156,8 @@ class ChangeViewSet(SegmentServiceViewSet):
             conditions.append(sql("change.object = ANY({shown})", shown=param(shown, "text[]")))
         else:
             parts = replace(of_objects(shown), sorted_by="at")
-        for name, condition in FILTERS.items():
-            if value := parameters.text(query, name):
-                conditions.append(sql(condition, value=param(value)))
-        for name, condition in WINDOW.items():
-            if value := parameters.text(query, name):
-                conditions.append(sql(condition, value=param(parse_time(value, field=name))))
+        wanted, _ = self.filter_conditions()
+        conditions += wanted
         return self.page_response(CHANGE, conditions, order=LATEST_FIRST, parts=parts, keeps_plan=True)
 
     @operation(

@@ -1,3 +1,5 @@
+from typing import Any
+
 import msgspec
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -18,7 +20,7 @@ from segments.effects import (
 READ = (SEGMENT_READ,)
 
 
-def body_response(body: msgspec.Struct, *, status: int = 200) -> HttpResponse:
+def body_response(body: msgspec.Struct | list[Any], *, status: int = 200) -> HttpResponse:
     """Return the body as JSON."""
     return HttpResponse(msgspec.json.encode(body), status=status, content_type="application/json")
 

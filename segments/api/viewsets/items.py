@@ -54,6 +54,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
     bulk_result = BulkAssignmentResult
     search_body = SearchBody
     has_localized_fields = True
+    shows_what_it_writes = True
     entry_arguments = {"item_id": "id"}
 
     @operation(
@@ -69,7 +70,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         only_active = parameters.flag(request.query_params, "onlyActive")
         if shopper is not None:
             resolved = resolve(shopper, at=at, site_code=site_code)
-            return self.resolved_response(resolved, partial(self.across_response, resolved, at))
+            return self.resolved_response(resolved.contents, partial(self.across_response, resolved, at))
         conditions = [self.tenant_condition("assignment")]
         chosen = []
         if site_code:
@@ -121,7 +122,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
             return self.forest_response(segments, at)
         resolved = resolve(shopper, at=at, site_code=site_code)
         segments = param(list(resolved.segment_ids), "bigint[]")
-        return self.resolved_response(resolved, partial(self.forest_response, segments, at))
+        return self.resolved_response(resolved.contents, partial(self.forest_response, segments, at))
 
     def forest_response(self, segments: Sql, at: datetime) -> HttpResponse:
         """Return the category trees of the segments, whose keys are given as an expression."""
@@ -153,7 +154,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         resolved = self.resolve_segment(shopper, segment_id)
         conditions = self.effective_items(resolved)
         page = partial(self.page_response, ITEM_ASSIGNMENT, conditions, q=q, keeps_plan=True)
-        return self.resolved_response(resolved, page) if q is None else page()
+        return self.resolved_response(resolved.contents, page) if q is None else page()
 
     def effective_items(self, resolved: ResolvedSegments) -> Sequence[Sql]:
         """Return the conditions of the assignments that count now in the one segment that is resolved."""
@@ -186,7 +187,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
         resolved = self.resolve_segment(shopper, segment_id)
         conditions = [*self.effective_items(resolved), item]
         document = partial(self.document_response, ITEM_ASSIGNMENT, conditions, missing=missing)
-        return self.resolved_response(resolved, document)
+        return self.resolved_response(resolved.contents, document)
 
     def locked_version(self) -> int | None:
         return operations.locked_version(

@@ -54,6 +54,7 @@ class SegmentViewSet(SegmentServiceViewSet):
     bulk_result = BulkSegmentResult
     search_body = SearchBody
     has_localized_fields = True
+    shows_what_it_writes = True
     entry_arguments = {"segment_id": "id"}
     reads_localized_fields = True
 
@@ -87,7 +88,7 @@ class SegmentViewSet(SegmentServiceViewSet):
         keys = param(list(resolved.segment_ids), "bigint[]")
         conditions.append(sql("segment.id = ANY({keys})", keys=keys))
         page = partial(self.page_response, SEGMENT, conditions, q=q, keeps_plan=True)
-        return self.resolved_response(resolved, page) if q is None else page()
+        return self.resolved_response(resolved.documents, page) if q is None else page()
 
     @operation("GET-customer-segment-retrieve-segment", scopes=READ, parameters=(LEGAL_ENTITY_ID,))
     def retrieve(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
@@ -102,7 +103,7 @@ class SegmentViewSet(SegmentServiceViewSet):
             return self.document_response(SEGMENT, conditions, missing=missing)
         resolved = self.resolve_segment(shopper, segment_id)
         document = partial(self.document_response, SEGMENT, conditions, missing=missing)
-        return self.resolved_response(resolved, document)
+        return self.resolved_response(resolved.documents, document)
 
     def locked_version(self) -> int | None:
         segment_id = self.kwargs["segment_id"]

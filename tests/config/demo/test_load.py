@@ -173,8 +173,9 @@ def test_products_that_the_catalogue_lacks_are_reported_with_file_and_row(shop, 
 def test_every_row_of_the_source_is_accounted_for(shop, oracle):
     tally = shop.load.tallies["segment products"]
     assert (tally.rows, tally.created, tally.repeated, tally.refused) == (116_204, 103_995, 12_193, 16)
-    for tally in shop.load.tallies.values():
-        assert tally.created + tally.repeated + tally.refused == tally.rows
+    for label, tally in shop.load.tallies.items():
+        written = tally.changed if label == "visits" else tally.created
+        assert written + tally.repeated + tally.refused == tally.rows, label
 
 
 def test_sixteen_departments_are_assigned_to_segments_half_of_them_with_all_below(shop):
@@ -198,7 +199,7 @@ def test_sixteen_departments_are_assigned_to_segments_half_of_them_with_all_belo
 def test_each_coupon_code_in_each_campaign_is_a_coupon_for_its_members(shop, oracle):
     stored = {
         (coupon.mixins["completeJourney"]["campaignId"], int(coupon.mixins["completeJourney"]["couponUpc"]))
-        for coupon in of(shop, Coupon)
+        for coupon in of(shop, Coupon).exclude(code="FREESHIP")  # the shop's own, for everybody
     }
     assert stored == oracle.coupons
     assert len(stored) == 1_197
@@ -305,7 +306,7 @@ def test_a_load_on_the_next_day_moves_the_windows_puts_back_what_was_removed_and
     added = Customer.objects.create(tenant=shop.tenant, external_id="somebody")
     again = shop.load_again(at=AT + timedelta(days=1))
     changed = {label: tally.changed for label, tally in again.tallies.items() if tally.changed}
-    assert changed == {"segments": 27, "coupons": 1_197}
+    assert changed == {"segments": 27, "coupons": 1_197, "visits": 2_469, "redemptions": 2_102}
     created = {label: tally.created for label, tally in again.tallies.items() if tally.created}
     assert created == {"B2C memberships": 17}
     after = dict(of(shop, Segment).values_list("external_id", "valid_to"))

@@ -15,6 +15,13 @@ from coupons.orders import Buyer, Order
 WRONG_PAIRS = 2_000
 
 
+@pytest.fixture(autouse=True)
+def nothing_redeemed(shop):
+    """Take back the redemptions that the shop was loaded with."""
+    Redemption.objects.filter(tenant=shop.tenant).delete()
+    Coupon.objects.filter(tenant=shop.tenant).update(redemption_count=0)
+
+
 def code_of(campaign, upc):
     return f"C{campaign:02}-{upc}"
 

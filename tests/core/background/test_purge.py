@@ -42,6 +42,7 @@ def test_everything_has_a_task_of_its_own():
         "admin-sessions": 0,
         "prepared": 1,
         "reservations": 30,
+        "judgements": 732,
     }
 
 

@@ -67,7 +67,7 @@ def test_no_vacuum_takes_the_tables_of_the_demo_shop_for_empty_before_they_are_c
         )  # like the autovacuum
         raise Seen
 
-    monkeypatch.setattr(loading, "read_households", list)
+    monkeypatch.setattr(loading, "read_purchases", dict)
     monkeypatch.setattr(loading, "read_file", lambda name: [])
     monkeypatch.setattr(loading, "make_tenant", look)
     with pytest.raises(Seen):

@@ -84,7 +84,9 @@ def test_a_pasted_list_names_the_paste(staff_browser, tenant, site):
     address = reverse("admin:segments_segment_add_members", args=[segment.pk])
     staff_browser.post(address, {"pasted": "C1", "_apply": "1"})
     assert CustomerAssignment.objects.filter(segment=segment).count() == 1
-    assert actors_since(last) == {("staff", "staff", "", "import")}
+    assert actors_since(last) == {("staff", "staff", "", "import"), ("staff", "staff", "", "admin")}
+    [change] = Change.objects.filter(id__gt=last, object="segment-customer")
+    assert (change.source_type, change.source_id) == ("import", str(ImportRun.objects.get().pk))
 
 
 # Commands
@@ -121,7 +123,7 @@ def test_an_import_names_its_run(command_line, tenant, site, tmp_path):
     last = last_change()
     command_line("upsert_segment_customers", str(path), "--tenant", "acme")
     run = ImportRun.objects.get()
-    change = Change.objects.get(id__gt=last)
+    change = Change.objects.get(id__gt=last, object="segment-customer")
     assert (change.object, change.actor_type, change.actor_id) == (
         "segment-customer",
         "command",
@@ -129,7 +131,7 @@ def test_an_import_names_its_run(command_line, tenant, site, tmp_path):
     )
     assert (change.source_type, change.source_id) == ("import", str(run.pk))
     command_line("undo_import", str(run.pk))
-    undone = Change.objects.order_by("-id")[0]
+    undone = Change.objects.filter(object="segment-customer").order_by("-id")[0]
     assert (undone.kind, undone.actor_id, undone.source_type) == ("deleted", "undo_import", "undo-import")
     assert undone.source_id == str(run.pk)
 

@@ -1,5 +1,6 @@
 """Taking changes back: the opposite of each kind of change, and what is left alone."""
 
+import json
 from datetime import timedelta
 from io import StringIO
 
@@ -10,7 +11,10 @@ from django.utils import timezone
 from accounts.identity.scopes import SERVICE_SCOPES
 from accounts.models import Customer
 from catalog.models import Category, CategoryAssignment
+from core.background.models import Job
+from core.journal.management.commands.undo_change import Command as UndoCommand
 from core.journal.models import Change
+from core.journal.undo import plans
 from core.journal.undo.changes import ChangeNotFound, NotUndoable
 from core.journal.undo.plans import plan_undo, undo_change
 from coupons.models import Coupon, CouponSegment
@@ -248,3 +252,28 @@ def test_the_command_says_what_it_took_back(api, tenant, gold):
     assert members(gold) == []
     with pytest.raises(CommandError, match="There is no change 999999999"):
         call_command("undo_change", "999999999")
+
+
+def test_the_command_goes_on_where_it_was_interrupted(api, tenant, gold, monkeypatch):
+    monkeypatch.setattr(plans, "LARGEST_AT_ONCE", 2)
+    numbers = [f"C{number}" for number in range(5)]
+    for number in numbers:
+        CustomerFactory(tenant=tenant, external_id=number)
+        api.put(f"{SEGMENTS}/gold/customers/{number}", {})
+    api.delete(f"{SEGMENTS}/gold?forceDelete=true")
+    change = last("segment", "deleted")
+
+    def interrupt(command, job):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UndoCommand, "_report", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            call_command("undo_change", str(change.id))
+    assert Job.objects.get().state == "running"
+    out = StringIO()
+    call_command("undo_change", str(change.id), "--json", stdout=out)
+    document = json.loads(out.getvalue())
+    assert (document["leftAloneCount"], document["takenBackCount"]) == (0, 6)
+    assert members(Segment.objects.get(external_id="gold")) == numbers
+    assert Job.objects.get().state == "done"

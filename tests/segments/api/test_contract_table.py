@@ -256,6 +256,15 @@ def test_an_operation_is_in_the_schema_as_published(
 
 
 EXTENSIONS = {
+    "DELETE-customer-segment-lift-rule-exclusion",
+    "DELETE-customer-segment-remove-rule",
+    "GET-customer-segment-explain-rule",
+    "GET-customer-segment-retrieve-rule",
+    "GET-customer-segment-retrieve-rule-evaluation",
+    "GET-customer-segment-retrieve-rule-exclusions",
+    "POST-customer-segment-evaluate-rule",
+    "POST-customer-segment-preview-rule",
+    "PUT-customer-segment-upsert-rule",
     "GET-customer-segment-explain",
     "GET-customer-segment-export-calendar",
     "GET-customer-segment-retrieve-calendar",
@@ -263,6 +272,10 @@ EXTENSIONS = {
     "GET-customer-segment-retrieve-findings",
     "GET-customer-segment-retrieve-history",
     "GET-customer-segment-retrieve-member-operation",
+    "GET-customer-segment-retrieve-segment-set",
+    "GET-customer-segment-retrieve-segment-set-category-trees",
+    "GET-customer-segment-retrieve-segment-set-items",
+    "GET-customer-segment-retrieve-segment-set-products",
     "GET-customer-segment-retrieve-undo-job",
     "POST-customer-segment-combine-members",
     "POST-customer-segment-preview-category-change",

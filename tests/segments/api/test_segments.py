@@ -360,3 +360,22 @@ def test_a_shoppers_list_takes_two_statements(
     with django_assert_num_queries(2):
         answer = shopper.get(SEGMENTS)
     assert len(answer.json()) == segments
+
+
+def test_today_of_a_query_begins_in_the_time_zone_of_the_site(
+    reader: Api, site: Site, clock: Any, django_assert_num_queries: Any
+) -> None:
+    Site.objects.filter(pk=site.pk).update(home_base={"timezone": "Asia/Tokyo"})
+    SiteFactory(tenant=site.tenant, code="west", home_base={"timezone": "America/New_York"})
+    now = clock.at  # 18:30 in Tokyo, 4:30 in New York
+    SegmentFactory(site=site, external_id="tokyo", valid_from=now.replace(hour=0) - timedelta(hours=8))
+    SegmentFactory(site=site, external_id="new-york", valid_from=now.replace(hour=5))
+
+    def found(q: str, **query: str) -> list[str]:
+        return [segment["id"] for segment in reader.get(SEGMENTS, q=q, **query).json()]
+
+    assert found("validity.from:>=today") == ["tokyo", "new-york"]
+    assert found("validity.from:>=today", siteCode="west") == ["new-york"]
+    assert found("validity.from:>=today", siteCode="unknown") == ["tokyo", "new-york"]
+    with django_assert_num_queries(1):
+        assert found("validity.from:<now-10h") == ["tokyo"]

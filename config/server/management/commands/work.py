@@ -1,4 +1,5 @@
 import signal
+import threading
 from argparse import ArgumentParser
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from config.server.granian import ServerUnavailable, WorkerFile
-from core.background.worker import BackgroundWorker
+from core.background.worker import BackgroundWorker, WorkKind
 
 
 class Command(BaseCommand):
@@ -27,23 +28,44 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, once: bool, **options: Any) -> None:
-        worker = BackgroundWorker()
-        former = {
-            number: signal.signal(number, lambda *_: worker.stop())
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
+        worker = BackgroundWorker(WorkKind.ALL if once else WorkKind.OTHER)
+        prompt = BackgroundWorker(WorkKind.PROMPT)
+
+        def stop(*_: Any) -> None:
+            worker.stop()
+            prompt.stop()
+
+        former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             if once:
                 self._work_once(worker)
             else:
                 try:
                     with WorkerFile.claimed(settings.VAR_DIR):
-                        worker.run()
+                        self._work(worker, prompt)
                 except ServerUnavailable as error:
                     raise CommandError(str(error)) from error
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler)
+
+    def _work(self, worker: BackgroundWorker, prompt: BackgroundWorker) -> None:
+        """Work until both are stopped; prompt tasks are done by a thread, so that they wait for nothing."""
+
+        def run_prompt() -> None:
+            try:
+                prompt.run()
+            finally:  # should it fail, the process ends and is replaced
+                worker.stop()
+                connections.close_all()
+
+        thread = threading.Thread(target=run_prompt, name="prompt tasks")
+        thread.start()
+        try:
+            worker.run()
+        finally:
+            prompt.stop()
+            thread.join()
 
     def _work_once(self, worker: BackgroundWorker) -> None:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])

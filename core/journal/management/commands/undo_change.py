@@ -1,5 +1,4 @@
 from argparse import ArgumentParser
-from functools import partial
 from typing import Any, NoReturn
 
 import orjson
@@ -7,8 +6,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 from django.utils import timezone
 
+from core.background.models import Job
 from core.errors import DomainError
 from core.journal.undo.changes import Undone
+from core.journal.undo.jobs import undo_in_slices
 from core.journal.undo.plans import UndoPlan, plan_undo, undo_change
 from core.unavailability import failure_in_words
 
@@ -21,8 +22,12 @@ class Command(BaseCommand):
     help = (
         "Take a change back that the journal recorded: the opposite is written, where the rows are still as"
         " that change left them. What has changed since is listed and not touched. The undo is a change too,"
-        " with the source 'undo <id>', and can be taken back. Ids are shown by the histories."
+        " with the source 'undo <id>', and can be taken back. Ids are shown by the histories. What is"
+        " large is taken back slice by slice, as a job: run again after it was interrupted, the command goes"
+        " on with that, unless background workers have finished it."
     )
+
+    reported = 0
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("change", type=int, help="the id of the change, as a history shows it")
@@ -33,7 +38,10 @@ class Command(BaseCommand):
         at = timezone.now()
         try:
             plan = plan_undo(change, tenant_id=None, at=at)
-            undone = undo_change(plan, at=at, dry_run=dry_run, report=partial(self._report, plan.steps))
+            if dry_run or plan.steps == 1:
+                undone = undo_change(plan, at=at, dry_run=dry_run)
+            else:
+                undone = undo_in_slices(plan, at=at, report=self._report)
         except DomainError as error:
             self._fail(error.code, error.message, as_json=options["json"])
         except OperationalError as error:
@@ -45,9 +53,11 @@ class Command(BaseCommand):
         if undone.left_alone:
             raise SystemExit(1 if undone.total else 2)
 
-    def _report(self, steps: int, number: int) -> None:
-        if steps > 1:
-            self.stderr.write(f"Step {number:,} of {steps:,} is done.")
+    def _report(self, job: Job) -> None:
+        done = job.progress.get("steps", 0)
+        if done > self.reported:
+            self.reported = done
+            self.stderr.write(f"Step {done:,} of {job.progress['ofSteps']:,} is done.")
 
     def _fail(self, code: str, message: str, *, as_json: bool) -> NoReturn:
         if as_json:

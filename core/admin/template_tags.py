@@ -1,0 +1,15 @@
+from typing import Any
+
+from django import template
+
+from core.admin.counts import exact_count
+from core.admin.moments import shown_moment
+
+register = template.Library()
+register.filter("number", exact_count)
+
+
+@register.filter
+def moment(value: Any) -> str:
+    """Return an instant as people read it, with UTC in the tooltip."""
+    return shown_moment(value)

@@ -1,0 +1,59 @@
+"""Success messages with a button that takes back what the page has just done."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib import messages
+from django.http import HttpRequest
+from django.middleware.csrf import get_token
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+
+from core.actors import current_actor
+
+
+def button(request: HttpRequest, *, page: str, text: str, back: str = "", **values: Any) -> SafeString:
+    """Return a form of one button that posts the values and comes back to the address `back`."""
+    fields = format_html_join(
+        "",
+        '<input type="hidden" name="{}" value="{}">',
+        [("csrfmiddlewaretoken", get_token(request)), *values.items(), ("next", back)],
+    )
+    return format_html(
+        '<form method="post" action="{}" class="in-message">{}<button type="submit">{}</button></form>',
+        page,
+        fields,
+        text,
+    )
+
+
+def message_with_undo(
+    request: HttpRequest, text: str, *, back: str = "", label: str = "", level: int = messages.SUCCESS
+) -> None:
+    """Say what this request did, with a button that takes back all of it.
+
+    The journal knows the changes by the request, so this works for whatever an operation wrote.
+    """
+    actor = current_actor()
+    if actor is None or not actor.source_id:
+        messages.add_message(request, level, text)
+        return
+    undo = button(
+        request,
+        page=reverse("admin:journal_change_undo_occasion"),
+        text=label or gettext("Undo"),
+        back=back or request.get_full_path(),
+        type=actor.source_type,
+        id=actor.source_id,
+    )
+    messages.add_message(request, level, format_html("{} {}", text, undo))
+
+
+def page_after(request: HttpRequest, default: str) -> str:
+    """Return the address of this server that a form names in `next`, otherwise the default."""
+    wanted = request.POST.get("next", "")
+    parts = urlsplit(wanted)
+    is_ours = wanted.startswith("/admin/") and not parts.netloc and "\\" not in wanted
+    return wanted if is_ours else default

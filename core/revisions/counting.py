@@ -1,0 +1,57 @@
+"""How triggers raise revisions, and how statements read them.
+
+Subjects are numbers: a segment is its key, and packages name negative ones for what else changes.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from core.revisions.models import Revision
+from core.sql.composition import Sql, identifier, sql
+
+TABLE = identifier(Revision._meta.db_table)
+ROWS = {"INSERT": ["changed"], "UPDATE": ["before", "changed"], "DELETE": ["before"]}
+
+
+def counting(*subjects: int, key: str = "", events: Sequence[str] = tuple(ROWS)) -> Mapping[str, str]:
+    """Return what triggers of a table do after these events to raise the revisions of its rows' tenants.
+
+    `subjects` are named ones; `key` is a column that holds a subject, of the rows before and after.
+    """
+    also = f"'{{{','.join(map(str, subjects))}}}'"
+    statements = {}
+    for event in events:
+        tables = ROWS[event] if key else ROWS[event][-1:]  # a row never goes to another tenant
+        rows = " UNION ".join(f"SELECT tenant_id, {key or 'NULL::bigint'} FROM {table}" for table in tables)
+        statements[
+            event
+        ] = f"""    PERFORM count_revisions(array_agg(it.tenant_id), array_agg(it.subject), {also})
+    FROM (SELECT DISTINCT * FROM ({rows}) AS touched) AS it (tenant_id, subject);
+"""
+    return statements
+
+
+def counting_where(condition: str, *subjects: int) -> str:
+    """Return as `counting` does for UPDATE, of rows that meet a condition on `was` and `it`."""
+    also = f"'{{{','.join(map(str, subjects))}}}'"
+    return f"""
+    PERFORM count_revisions(array_agg(it.tenant_id), NULL, {also}) FROM (
+        SELECT DISTINCT coalesce(it.tenant_id, was.tenant_id) AS tenant_id
+        FROM before AS was FULL JOIN changed AS it USING (id) WHERE {condition}
+    ) AS it;
+"""
+
+
+def formerly(*events: str) -> tuple[str, ...]:
+    """Return the names of the triggers that raised a revision before the journal's did."""
+    return tuple(f"revise_assortment_on_{event.lower()}" for event in events)
+
+
+def revision_of(tenant: Sql, subjects: Sql) -> Sql:
+    """An expression of type `bigint`: the sum of the revisions of the subjects, an array, of one tenant."""
+    return sql(
+        "(SELECT coalesce(sum(revision.count), 0)::bigint FROM {table} AS revision"
+        " WHERE revision.tenant_id = {tenant} AND revision.subject = ANY({subjects}))",
+        table=TABLE,
+        tenant=tenant,
+        subjects=subjects,
+    )

@@ -1,0 +1,19 @@
+from events.models.deliveries import Delivery, DeliveryState, Lane, MonthlyCount
+from events.models.events import Event, FeedPosition
+from events.models.purges import PurgePosition
+from events.models.subscriptions import Subscription, SubscriptionState
+from events.models.targets import Target, WebhookConfig
+
+__all__ = [
+    "Delivery",
+    "DeliveryState",
+    "Event",
+    "FeedPosition",
+    "Lane",
+    "MonthlyCount",
+    "PurgePosition",
+    "Subscription",
+    "SubscriptionState",
+    "Target",
+    "WebhookConfig",
+]

@@ -1,0 +1,3 @@
+from events.operations.deliveries import add_deliveries
+
+__all__ = ["add_deliveries"]

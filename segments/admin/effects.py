@@ -1,0 +1,484 @@
+"""The pages that say what a change of segments does to shoppers, before it is made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format, time_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from core.admin.confirmation import (
+    ConfirmationNeeded,
+    Fact,
+    confirmation_page,
+    is_confirmed,
+    read_versions,
+    repeated_values,
+)
+from core.admin.undo import message_with_undo
+from core.bodies import Validity
+from core.errors import DomainError, VersionConflict
+from core.journal.undo.rules import RESTORED_WITHIN
+from core.names import name_for_reader
+from core.text import normalized
+from core.timestamps import parse_time
+from core.unavailability import contention_as_refusal
+from segments.counting import Count
+from segments.effects import (
+    MOST_SEGMENTS,
+    Dependent,
+    DependentEffect,
+    Effects,
+    SegmentChange,
+    SegmentChangeBody,
+    effects_of,
+    readable_dependents,
+)
+from segments.models import Segment
+from segments.operations.removals import remove_segments
+from segments.operations.statuses import set_segment_status
+
+DECISIVE = {"valid_from", "valid_to", "site", "status"}
+"""The fields of a segment that decide when and where it counts."""
+
+
+def may(request: HttpRequest, dependent: Dependent, action: str) -> bool:
+    user: Any = request.user
+    return bool(user.has_perm(dependent.permission.format(action=action)))
+
+
+def visible_dependents(request: HttpRequest) -> list[Dependent]:
+    return [each for each in readable_dependents(None) if may(request, each, "view")]
+
+
+def shown(count: Count) -> str:
+    """Return a count as people read it."""
+    return f"{count.value:,}" if count.exact else gettext("more than {number:,}").format(number=count.value)
+
+
+def members_page(keys: Sequence[int]) -> str:
+    return f"{reverse('admin:segments_customerassignment_changelist')}?segment__id__exact={keys[0]}"
+
+
+def items_page(keys: Sequence[int]) -> str:
+    return f"{reverse('admin:segments_itemassignment_changelist')}?segment__id__exact={keys[0]}"
+
+
+def dependent_page(dependent: Dependent, keys: Sequence[int]) -> str:
+    return f"{reverse(dependent.page)}?{dependent.page_parameter}={','.join(map(str, keys))}"
+
+
+def facts_of(effects: Effects, dependents: Sequence[Dependent], keys: Sequence[int]) -> list[Fact]:
+    """Return what the effects say, each number with a link to the list that it counts."""
+    members, items = effects.members, effects.items
+    is_single = len(keys) == 1
+    facts = []
+    if members.losing.value or not members.losing.exact or effects.change == SegmentChange.DELETE:
+        keeping, none = shown(members.keeping_another), shown(members.losing_all)
+        details = gettext("{keeping} keep another segment, {none} see nothing special any more").format(
+            keeping=keeping, none=none
+        )
+        facts.append(
+            Fact(
+                shown(members.losing),
+                ngettext("customer loses it", "customers lose it", members.losing.value),
+                members_page(keys) if is_single else "",
+                details if members.losing.value else "",
+                is_loss=bool(members.losing.value),
+            )
+        )
+    if members.gaining.value or not members.gaining.exact:
+        facts.append(
+            Fact(
+                shown(members.gaining),
+                ngettext("customer gets it", "customers get it", members.gaining.value),
+                members_page(keys) if is_single else "",
+            )
+        )
+    if effects.change == SegmentChange.DELETE:
+        total = shown(members.total)
+        text = ngettext("membership goes with it", "memberships go with it", members.total.value)
+        facts.append(Fact(total, text, members_page(keys) if is_single else ""))
+    number = items.products.value + items.categories.value
+    if effects.change == SegmentChange.DELETE or items.disappearing_categories.value:
+        count = Count(value=number, exact=items.products.exact and items.categories.exact)
+        details = ngettext(
+            "{number} category disappears for {customers} customers",
+            "{number} categories disappear for {customers} customers",
+            items.disappearing_categories.value,
+        ).format(number=shown(items.disappearing_categories), customers=shown(items.affected_customers))
+        facts.append(
+            Fact(
+                shown(count),
+                ngettext("product or category in it", "products and categories in it", number),
+                items_page(keys) if is_single else "",
+                details if items.disappearing_categories.value else "",
+                is_loss=bool(items.disappearing_categories.value),
+            )
+        )
+    for each in dependents:
+        effect = effects.dependents.get(each.type)
+        if effect is not None:
+            facts += dependent_facts(each, effect, dependent_page(each, keys))
+    return facts
+
+
+def dependent_facts(dependent: Dependent, effect: DependentEffect, page: str) -> list[Fact]:
+    facts = []
+    names = gettext(dependent.plural)
+    if effect.stopping.value:
+        codes = ", ".join(effect.ids[:5]) + (" …" if effect.stopping.value > 5 else "")
+        used = gettext("used {number} times in the last 30 days").format(number=shown(effect.used_lately))
+        text = gettext("{names} stop working").format(names=names)
+        facts.append(Fact(shown(effect.stopping), text, page, f"{codes} · {used}", is_loss=True))
+    if effect.starting.value:
+        text = gettext("{names} begin to work").format(names=names)
+        facts.append(Fact(shown(effect.starting), text, page))
+    return facts
+
+
+def takes_away(effects: Effects) -> bool:
+    """Say whether a change takes something from anybody, so that it is not made without a question."""
+    lost = [effects.members.losing, *(each.stopping for each in effects.dependents.values())]
+    return any(count.value or not count.exact for count in lost)
+
+
+def as_of_text(effects: Effects, segments: Sequence[Segment]) -> str:
+    """Return as of when the numbers are, and which version of a single segment they describe."""
+    zone = segments[0].site.time_zone if segments else None
+    moment = localtime(parse_time(effects.as_of, field="asOf"), zone)
+    is_now = moment <= timezone.now()
+    when = (
+        time_format(moment, "TIME_FORMAT")
+        if is_now
+        else f"{date_format(moment, 'DATE_FORMAT')}, {time_format(moment, 'TIME_FORMAT')}"
+    )
+    text = gettext("As of {time}") if is_now else gettext("The first difference is on {time}")
+    text = text.format(time=when)
+    if len(segments) == 1:
+        text += f" ({gettext('version {number}').format(number=segments[0].version)})"
+    if not effects.makes_difference:
+        text += f". {gettext('Shoppers notice nothing of it.')}"
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class AskedDependent:
+    """What depends on the segments and could be deleted with them."""
+
+    type: str
+    question: str
+    deletes: bool
+
+
+class EffectPages(admin.ModelAdmin):
+    """Adds the questions to the segment's admin."""
+
+    # --- forms ---
+
+    def question_before_saving(
+        self, request: HttpRequest, obj: Segment, form: Any
+    ) -> ConfirmationNeeded | None:
+        """Return the question where a new window, site or status takes something from shoppers."""
+        if is_confirmed(request) or not DECISIVE & set(form.changed_data):
+            return None
+        effects = self.effects(
+            request,
+            [obj],
+            SegmentChangeBody(
+                change="UPDATE",
+                validity=Validity(starts_at=obj.valid_from, ends_at=obj.valid_to),
+                site_code=obj.site.code,
+                status=cast(Any, obj.status),
+            ),
+        )
+        if not takes_away(effects):
+            return None
+        return ConfirmationNeeded(
+            gettext("Save “{name}”?").format(name=obj),
+            facts_of(effects, visible_dependents(request), [obj.pk]),
+            as_of=as_of_text(effects, [obj]),
+        )
+
+    def effects(self, request: HttpRequest, segments: Sequence[Segment], body: SegmentChangeBody) -> Effects:
+        """Return what the change does, as far as the user may see it."""
+        return effects_of(
+            tenant_id=segments[0].tenant_id,
+            segment_ids=[segment.external_id for segment in segments],
+            body=body,
+            at=timezone.now(),
+            scopes={each.scope for each in visible_dependents(request)},
+        )
+
+    # --- actions ---
+
+    def chosen(self, request: HttpRequest, queryset: QuerySet) -> list[Segment]:
+        """Return the selected segments; none, with a message, when too many or of several tenants."""
+        rows = Segment.objects.filter(pk__in=queryset.order_by().values("pk")).select_related(
+            "site", "tenant"
+        )
+        segments = list(rows.order_by("external_id")[: MOST_SEGMENTS + 1])
+        if len(segments) > MOST_SEGMENTS:
+            text = gettext("Select at most {most} segments at a time.").format(most=MOST_SEGMENTS)
+            self.message_user(request, text, messages.ERROR)
+            return []
+        if len({segment.tenant_id for segment in segments}) > 1:
+            self.message_user(request, gettext("Select segments of one tenant only."), messages.ERROR)
+            return []
+        return segments
+
+    @admin.action(description=_("Activate selected segments"), permissions=["change"])
+    def activate(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        return self._set_status(request, queryset, "ACTIVE")
+
+    @admin.action(description=_("Deactivate selected segments"), permissions=["change"])
+    def deactivate(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        return self._set_status(request, queryset, "INACTIVE")
+
+    def _set_status(self, request: HttpRequest, queryset: QuerySet, status: str) -> HttpResponse | None:
+        """Ask before customers lose something, then give the segments the status."""
+        changing = self.chosen(request, queryset.exclude(status=status))
+        if not changing and not queryset.filter(status=status).exists():
+            return None
+        is_active = status == "ACTIVE"
+        number = 0
+        if changing:
+            if not is_confirmed(request):
+                change = SegmentChangeBody(change="ACTIVATE" if is_active else "DEACTIVATE")
+                effects = self.effects(request, changing, change)
+                if takes_away(effects):
+                    return self._ask(request, changing, effects)
+            try:
+                number = set_segment_status(
+                    segments=Segment.objects.filter(pk__in=[segment.pk for segment in changing]),
+                    status=status,
+                    at=timezone.now(),
+                    versions=read_versions(request),
+                )
+            except VersionConflict:
+                change = SegmentChangeBody(change="ACTIVATE" if is_active else "DEACTIVATE")
+                return self._ask_again(request, self.effects(request, changing, change), changing)
+        for segment in changing:
+            self.log_change(request, segment, "Activated." if is_active else "Deactivated.")
+        text = (
+            ngettext("Activated {number:,} segment.", "Activated {number:,} segments.", number)
+            if is_active
+            else ngettext("Deactivated {number:,} segment.", "Deactivated {number:,} segments.", number)
+        )
+        if number:
+            message_with_undo(request, text.format(number=number))
+        else:
+            self.message_user(request, text.format(number=number), messages.SUCCESS)
+        return None
+
+    def _ask_again(
+        self, request: HttpRequest, effects: Effects, segments: Sequence[Segment]
+    ) -> TemplateResponse:
+        text = gettext(
+            "A segment was changed in the meantime, so nothing was done. Look at the present numbers."
+        )
+        self.message_user(request, text, messages.ERROR)
+        return self._ask(request, segments, effects)
+
+    def _ask(self, request: HttpRequest, segments: Sequence[Segment], effects: Effects) -> TemplateResponse:
+        is_single = len(segments) == 1
+        named = str(segments[0]) if is_single else gettext("{number} segments").format(number=len(segments))
+        needed = ConfirmationNeeded(
+            gettext("Deactivate {named}?").format(named=named),
+            facts_of(effects, visible_dependents(request), [segment.pk for segment in segments]),
+            as_of=as_of_text(effects, segments),
+            button=gettext("Deactivate"),
+        )
+        return confirmation_page(
+            self,
+            request,
+            needed,
+            template="admin/segments/confirm_action.html",
+            repeated=[pair for pair in repeated_values(request) if pair[0] != "version"],
+            segments=segments,
+            object=segments[0] if is_single else None,
+            versions=effects.versions,
+            back=request.get_full_path(),
+        )
+
+    # --- deletion ---
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Say what the deletion of a segment does, and delete it once its name was typed."""
+        segment = self.get_object(request, unquote(object_id))
+        if segment is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+        if not self.has_delete_permission(request, segment):
+            raise PermissionDenied
+        return self._delete(request, [segment]) or HttpResponseRedirect(
+            reverse("admin:segments_segment_changelist")
+        )
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Ask with the effects in place of the site's own deletion of selected rows."""
+        found = super().get_actions(request)
+        if "delete_selected" in found:
+            _function, name, description = found["delete_selected"]
+            found["delete_selected"] = (type(self).delete_segments, name, description)
+        return found
+
+    def delete_segments(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        """Say what the deletion of the selected segments does, and delete them once that is confirmed."""
+        segments = self.chosen(request, queryset)
+        return self._delete(request, segments) if segments else None
+
+    def _delete(self, request: HttpRequest, segments: list[Segment]) -> HttpResponse | None:
+        error = ""
+        if is_confirmed(request):
+            error = typing_error(segments, request.POST.get("typed_name", ""))
+            if not error:
+                try:
+                    with contention_as_refusal():
+                        self._delete_confirmed(request, segments)
+                    return None
+                except VersionConflict:
+                    text = gettext(
+                        "A segment was changed in the meantime, so nothing was deleted. Look at the present"
+                        " numbers."
+                    )
+                    self.message_user(request, text, messages.ERROR)
+                except DomainError as refused:
+                    self.message_user(request, refused.message, messages.ERROR)
+                keys = [segment.pk for segment in segments]
+                segments = list(Segment.objects.filter(pk__in=keys).select_related("site", "tenant"))
+                if not segments:
+                    return None
+        return self._deletion_page(request, segments, error)
+
+    def _deletion_page(
+        self, request: HttpRequest, segments: Sequence[Segment], error: str
+    ) -> TemplateResponse:
+        effects = self.effects(request, segments, SegmentChangeBody(change="DELETE"))
+        keys = [segment.pk for segment in segments]
+        is_single = len(segments) == 1
+        segment = segments[0]
+        title = (
+            gettext("Delete “{segment}”?").format(segment=name_of(segment))
+            if is_single
+            else gettext("Delete {number} segments?").format(number=len(segments))
+        )
+        typing = (
+            gettext("Type the name to delete it: {name}").format(name=name_of(segment))
+            if is_single
+            else gettext("Type the number of segments to delete them: {number}").format(number=len(segments))
+        )
+        needed = ConfirmationNeeded(
+            title,
+            facts_of(effects, visible_dependents(request), keys),
+            as_of=as_of_text(effects, segments),
+            button=gettext("Delete"),
+        )
+        kept = ("action", "_selected_action", "select_across", "index")
+        return confirmation_page(
+            self,
+            request,
+            needed,
+            template="admin/segments/delete.html",
+            repeated=[pair for pair in repeated_values(request) if pair[0] in kept],
+            segments=segments,
+            object=segment if is_single else None,
+            versions=effects.versions,
+            dependents=self._asked(request, segment.tenant_id, keys),
+            typing=typing,
+            typed=request.POST.get("typed_name", ""),
+            typing_error=error,
+            instead=is_single and self.has_change_permission(request, segment),
+            may_deactivate=segment.status == "ACTIVE",
+            days=RESTORED_WITHIN.days,
+            back=reverse("admin:segments_segment_change", args=[segment.pk])
+            if is_single
+            else reverse("admin:segments_segment_changelist"),
+        )
+
+    def _asked(self, request: HttpRequest, tenant_id: int, keys: Sequence[int]) -> list[AskedDependent]:
+        found = []
+        for each in visible_dependents(request):
+            if may(request, each, "delete") and (number := each.only_of(tenant_id, keys)):
+                question = gettext("{number:,} {names} name no other segment").format(
+                    number=number, names=gettext(each.plural)
+                )
+                found.append(AskedDependent(each.type, question, self._deletes(request, each)))
+        return found
+
+    def _deletes(self, request: HttpRequest, dependent: Dependent) -> bool:
+        return request.POST.get(f"dependent-{dependent.type}") == "delete"
+
+    def _delete_confirmed(self, request: HttpRequest, segments: Sequence[Segment]) -> None:
+        """Delete the segments, and where it was chosen what depends on nothing else; offer Restore."""
+        at = timezone.now()
+        tenant_id = segments[0].tenant_id
+        along = [
+            each
+            for each in visible_dependents(request)
+            if self._deletes(request, each) and may(request, each, "delete")
+        ]
+        deleted: dict[str, int] = {}
+
+        def delete_along(keys: list[int]) -> None:
+            for each in along:
+                deleted[each.plural] = each.delete_only_of(tenant_id, keys, at)
+
+        chosen = Segment.objects.filter(pk__in=[segment.pk for segment in segments])
+        with transaction.atomic():  # what is refused must not be logged as deleted
+            self.log_deletions(request, chosen)
+            number = remove_segments(
+                segments=chosen, versions=checked_versions(request, segments), before=delete_along
+            )
+        text = (
+            gettext("Deleted {named}.").format(named=name_of(segments[0]))
+            if len(segments) == 1
+            else gettext("Deleted {number:,} segments.").format(number=number)
+        )
+        for plural, count in deleted.items():
+            text += " " + gettext("With it {number:,} {names}.").format(number=count, names=gettext(plural))
+        message_with_undo(
+            request, text, back=reverse("admin:segments_segment_changelist"), label=gettext("Restore")
+        )
+
+
+def checked_versions(request: HttpRequest, segments: Sequence[Segment]) -> Mapping[str, int]:
+    """Return the versions that were looked at; a segment whose version was not sent has none (0)."""
+    seen = read_versions(request)
+    return {segment.external_id: seen.get(segment.external_id, 0) for segment in segments}
+
+
+def name_of(segment: Segment) -> str:
+    """Return the segment's name as the reader sees it, else its id."""
+    return name_for_reader(segment.name, segment.tenant.default_language) or segment.external_id
+
+
+def typing_error(segments: Sequence[Segment], typed: str) -> str:
+    """Say what is wrong with what was typed to confirm a deletion; empty when it is right."""
+    entered = normalized(typed).strip().casefold()
+    if len(segments) > 1:
+        expected = {str(len(segments))}
+    else:
+        [segment] = segments
+        expected = {
+            normalized(str(name)).strip().casefold() for name in (*segment.name.values(), segment.external_id)
+        }
+    if entered in expected:
+        return ""
+    return (
+        gettext("This is not the number of selected segments. Nothing was deleted.")
+        if len(segments) > 1
+        else gettext("This is not the segment's name. Nothing was deleted.")
+    )

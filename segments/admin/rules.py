@@ -1,0 +1,494 @@
+"""The page "Who belongs" of a segment: its rule as rows and as text, what it would do, and its state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Customer, LegalEntity
+from core.admin.confirmation import Fact
+from core.admin.counts import exact_count
+from core.admin.filters import visible_rows
+from core.admin.keys import key_of
+from core.errors import DomainError
+from core.unavailability import contention_as_refusal
+from segments.admin.effects import dependent_page, items_page, members_page, visible_dependents
+from segments.forms.rules import RuleForm
+from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
+from segments.rules.evaluation import SLOW
+from segments.rules.facts import fact_names
+from segments.rules.operations import ask_for_evaluation, lift_exclusion, save_rule, turn_off_rule
+from segments.rules.previews import MOST_COUNTED, PreviewBody, RulePreview, explain_rule, preview_rule
+from segments.rules.rows import (
+    AT_LEAST,
+    AT_MOST,
+    BETWEEN,
+    IS,
+    IS_NOT,
+    KNOWN,
+    LESS,
+    MATCHES,
+    MORE,
+    TOP,
+    UNKNOWN,
+    WITHOUT_VALUE,
+    Row,
+    place_of,
+)
+from segments.tallies import NOTHING, customers_of, held_by
+
+MOST_EXCLUSIONS = 100
+MOST_SAMPLED = 200  # customers whose own attributes are offered as fields
+TESTS = {
+    IS: _("is"),
+    IS_NOT: _("is not"),
+    AT_LEAST: _("at least / since"),
+    MORE: _("more than / after"),
+    AT_MOST: _("at most / until"),
+    LESS: _("less than / before"),
+    BETWEEN: _("between"),
+    KNOWN: _("known"),
+    UNKNOWN: _("not known"),
+    TOP: _("among the highest"),
+    MATCHES: _("matches (regex)"),
+}
+LABELS = {
+    "id": _("Customer number"),
+    "email": _("E-mail"),
+    "firstName": _("First name"),
+    "lastName": _("Last name"),
+    "company": _("Company, as the customer wrote it"),
+    "type": _("Type"),
+    "active": _("Active (true or false)"),
+    "onHold": _("On hold (true or false)"),
+    "lastLogin": _("Last login"),
+    "metadataCreatedAt": _("Customer since"),
+    "preferredLanguage": _("Preferred language"),
+    "preferredCurrency": _("Preferred currency"),
+    "preferredSite": _("Preferred site"),
+    "legalEntityIds": _("Companies of the customer, by id"),
+    "legalEntities.type": _("Type of one of the companies"),
+    "legalEntities.name": _("Name of one of the companies"),
+    "segments": _("Member of other segments, by id"),
+    "bucket": _("Part of an experiment (0 to 99)"),
+    "redemptions.count": _("Coupons redeemed"),
+    "redemptions.total": _("Discount by coupons"),
+    "redemptions.lastAt": _("Last coupon redeemed"),
+    "redemptions.codes": _("Codes of redeemed coupons"),
+    "redemptions.90d.count": _("Coupons redeemed in 90 days"),
+    "redemptions.90d.total": _("Discount by coupons in 90 days"),
+    "redemptions.365d.count": _("Coupons redeemed in 365 days"),
+    "redemptions.365d.total": _("Discount by coupons in 365 days"),
+    "name": _("Name of the company"),
+    "parentId": _("Parent company, by id"),
+}
+LIVE, SNAPSHOT = Rule.Mode.LIVE, Rule.Mode.SNAPSHOT
+CUSTOMERS, COMPANIES = Rule.Membership.CUSTOMER, Rule.Membership.LEGAL_ENTITY
+TEMPLATES = {
+    "new": (_("New in 30 days"), "metadataCreatedAt:>=now-30d", LIVE, CUSTOMERS),
+    "sleeping": (
+        _("Sleeping for 90 days"),
+        "compoundLogicalQuery:((lastLogin:<now-90d) OR (lastLogin:missing)) metadataCreatedAt:<now-90d",
+        LIVE,
+        CUSTOMERS,
+    ),
+    "best": (_("The best by redemptions"), "redemptions.365d.total:top(10%)", SNAPSHOT, CUSTOMERS),
+    "companies": (_("Contacts of companies of a kind"), "type:COMPANY", LIVE, COMPANIES),
+}
+STATES = {
+    Rule.State.PENDING: "waiting",
+    Rule.State.EVALUATING: "waiting",
+    Rule.State.READY: "on",
+    Rule.State.FAILED: "broken",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """A row of the page; `label` says in words what its field is."""
+
+    row: Row
+    group: int
+    number: int
+    label: str
+    fault: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.group}-{self.number}"
+
+    @property
+    def takes_value(self) -> bool:
+        return self.row.test not in WITHOUT_VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTerm:
+    """A condition of the rule, and for how many it holds."""
+
+    q: str
+    count: int | None
+    text: str
+
+
+class RulePages(admin.ModelAdmin):
+    """Adds the page of the rule, and the one that says why a customer belongs, to the segment's admin."""
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<int:key>/rule/", view(self.rule_page), name="segments_segment_rule"),
+            path("<int:key>/rule/why/", view(self.why_page), name="segments_segment_rule_why"),
+            *super().get_urls(),
+        ]
+
+    # --- who belongs ---
+
+    def rule_page(self, request: HttpRequest, key: int) -> HttpResponse:
+        """Show the rule and its state; preview, save, evaluate or turn it off."""
+        segment = self._segment_of_rule(request, key)
+        rule = Rule.objects.filter(tenant=segment.tenant_id, segment=segment).first()
+        may_edit = self._may_edit(request, segment)
+        if request.method != "POST":
+            return self._rule_response(request, segment, rule, self._form_to_begin_with(request, rule))
+        if not may_edit:
+            raise PermissionDenied
+        action, _separator, argument = request.POST.get("do", "preview").partition(":")
+        try:
+            with contention_as_refusal():
+                if self._act_on_rule(request, segment, action, argument):
+                    return HttpResponseRedirect(rule_address(segment))
+        except DomainError as refused:
+            self.message_user(request, refused.message, messages.ERROR)
+            return HttpResponseRedirect(rule_address(segment))
+        form = RuleForm.sent(request.POST)
+        self._edit_rows(form, action, argument)
+        preview = None
+        if action in ("preview", "save") and not form.fault:
+            preview = self._rule_preview(segment, form)
+        if action == "save" and preview is not None:
+            if request.POST.get("previewed") != fingerprint(form):
+                text = gettext("Nothing is saved yet. Look at what the rule does, then save it.")
+                self.message_user(request, text, messages.WARNING)
+            elif self._save_rule(request, segment, rule, form):
+                return HttpResponseRedirect(rule_address(segment))
+        return self._rule_response(request, segment, rule, form, preview)
+
+    def _segment_of_rule(self, request: HttpRequest, key: int) -> Segment:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        segment = self.get_queryset(request).select_related("site", "tenant").filter(pk=key).first()
+        if segment is None:
+            raise Http404("There is no such segment.")
+        return segment
+
+    def _may_edit(self, request: HttpRequest, segment: Segment) -> bool:
+        """A preview tells about customers, so whoever tries rules may see customers as well."""
+        return self.has_change_permission(request, segment) and sees_customers(request)
+
+    def _form_to_begin_with(self, request: HttpRequest, rule: Rule | None) -> RuleForm:
+        version = rule.version if rule else ""
+        if template := TEMPLATES.get(request.GET.get("template", "")):
+            return RuleForm.of_text(*template[1:], version)
+        if rule is not None:
+            return RuleForm.of_text(rule.q, rule.mode, rule.membership, version)
+        return RuleForm(groups=[[Row()]])
+
+    def _act_on_rule(self, request: HttpRequest, segment: Segment, action: str, argument: str) -> bool:
+        """Do what needs no rule to be read; say whether that was asked for."""
+        at, named = timezone.now(), {"tenant_id": segment.tenant_id, "segment_id": segment.external_id}
+        match action:
+            case "evaluate":
+                ask_for_evaluation(**named, at=at)
+                text = gettext("The rule is being evaluated in the background.")
+            case "lift":
+                key = key_of(argument)
+                excluded = RuleExclusion.objects.filter(
+                    tenant=segment.tenant_id, segment=segment, customer=key
+                ).select_related("customer")
+                customer = excluded[0].customer if key is not None and excluded else None
+                if customer is not None:
+                    lift_exclusion(**named, customer_id=customer.external_id)
+                    self.log_change(request, segment, f"Lifted the exclusion of {customer}.")
+                text = gettext("The rule may add the customer again.")
+            case "turn_off":
+                keeps = request.POST.get("members") != "remove"
+                turn_off_rule(**named, keeps_members=keeps, at=at)
+                self.log_change(request, segment, "Turned the rule off.")
+                text = (
+                    gettext("The rule is off. Its members stay, as if they had been added by hand.")
+                    if keeps
+                    else gettext("The rule is off, and its members are being removed.")
+                )
+            case _:
+                return False
+        self.message_user(request, text, messages.SUCCESS)
+        return True
+
+    def _edit_rows(self, form: RuleForm, action: str, argument: str) -> None:
+        """Do what the buttons beside rows say."""
+        numbers = [number for number in map(key_of, argument.split("-")) if number is not None]
+        if action == "add_row" and len(numbers) == 1:
+            form.add_row(numbers[0])
+        elif action == "add_group":
+            form.add_group()
+        elif action == "remove_row" and len(numbers) == 2:
+            form.remove_row(*numbers)
+            form.fault, form.faulty = "", None
+            form.read_rows()
+
+    def _rule_preview(self, segment: Segment, form: RuleForm) -> RulePreview | None:
+        """Return what the rule would do; None, with a fault of the form, when it cannot be read."""
+        preview = preview_rule(
+            tenant=segment.tenant,
+            body=PreviewBody(
+                q=form.text,
+                segment_id=segment.external_id,
+                mode=form.mode,  # type: ignore[arg-type]
+                membership=form.membership,  # type: ignore[arg-type]
+            ),
+            at=timezone.now(),
+        )
+        if preview.fault is None:
+            return preview
+        message = preview.fault.message
+        form.blame(message[:1].upper() + message[1:], preview.fault.position)
+        if form.groups:
+            form.faulty = place_of(form.groups, form.text, preview.fault.position) if form.text else None
+        return None
+
+    def _save_rule(self, request: HttpRequest, segment: Segment, rule: Rule | None, form: RuleForm) -> bool:
+        """Save the rule; say whether that could be done, else the form has the reason."""
+        seen = key_of(form.version)
+        try:
+            with contention_as_refusal():
+                save_rule(
+                    tenant_id=segment.tenant_id,
+                    segment_id=segment.external_id,
+                    q=form.text,
+                    mode=form.mode,
+                    membership=form.membership,
+                    expected_version=0 if seen is None and rule is not None else seen,
+                    at=timezone.now(),
+                )
+        except DomainError as refused:
+            form.fault = refused.message
+            return False
+        self.log_change(request, segment, f"Saved the rule {form.text[:500]}")
+        text = gettext("Saved. The members follow in the background; this page shows how far that is.")
+        self.message_user(request, text, messages.SUCCESS)
+        return True
+
+    def _rule_response(
+        self,
+        request: HttpRequest,
+        segment: Segment,
+        rule: Rule | None,
+        form: RuleForm,
+        preview: RulePreview | None = None,
+    ) -> HttpResponse:
+        excluded = self._exclusions(segment)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Who belongs"),
+            "subtitle": str(segment),
+            "opts": self.opts,
+            "segment": segment,
+            "rule": rule,
+            "rule_style": STATES[Rule.State(rule.state)] if rule else "",
+            "is_slow": bool(rule and (rule.milliseconds or 0) > SLOW),
+            "rule_members": exact_count(rule.members) if rule and rule.members is not None else "",
+            "members_url": members_page([segment.pk]),
+            "form": form,
+            "groups": shown_groups(form),
+            "tests": TESTS.items(),
+            "fields": offered_fields(segment, form.membership) if sees_customers(request) else [],
+            "modes": Rule.Mode.choices,
+            "memberships": Rule.Membership.choices,
+            "templates": [(name, template[0]) for name, template in TEMPLATES.items()],
+            "may_edit": self._may_edit(request, segment),
+            "sees_customers": sees_customers(request),
+            "preview": preview,
+            "previewed": fingerprint(form) if preview else "",
+            "exclusions": excluded[:MOST_EXCLUSIONS],
+            "has_more_exclusions": len(excluded) > MOST_EXCLUSIONS,
+            "media": self.media,
+            **(self._shown_preview(request, segment, form, preview) if preview else {}),
+        }
+        return TemplateResponse(request, "admin/segments/rule.html", context)
+
+    def _exclusions(self, segment: Segment) -> Sequence[RuleExclusion]:
+        rows: QuerySet = RuleExclusion.objects.filter(tenant=segment.tenant_id, segment=segment)
+        return rows.select_related("customer", "legal_entity").order_by("-id")[: MOST_EXCLUSIONS + 1]
+
+    def _shown_preview(
+        self, request: HttpRequest, segment: Segment, form: RuleForm, preview: RulePreview
+    ) -> dict[str, Any]:
+        at = timezone.now()
+        of_customers = form.membership == CUSTOMERS
+        everybody = customers_of(segment.tenant_id) if of_customers else 0
+        most = max([everybody, *(term.count or 0 for term in preview.terms)])
+        return {
+            "facts": preview_facts(segment, preview, everybody, at, request),
+            "terms": [
+                ShownTerm(term.q, term.count, capped(term.count, term.is_capped)) for term in preview.terms
+            ],
+            "most": most,
+        }
+
+    # --- why ---
+
+    def why_page(self, request: HttpRequest, key: int) -> HttpResponse:
+        """Say of a customer whether they belong, and what each condition of the rule says of them."""
+        segment = self._segment_of_rule(request, key)
+        if not sees_customers(request):
+            raise PermissionDenied
+        number = request.GET.get("customer", "").strip()
+        company = request.GET.get("company", "").strip()
+        explanation, fault = None, ""
+        if number:
+            try:
+                explanation = explain_rule(
+                    tenant_id=segment.tenant_id,
+                    segment_id=segment.external_id,
+                    customer_id=number,
+                    legal_entity_id=company or None,
+                    at=timezone.now(),
+                )
+            except DomainError as refused:
+                fault = refused.message
+        customers = visible_rows(Customer, request, self).filter(tenant=segment.tenant_id)
+        companies = visible_rows(LegalEntity, request, self).filter(tenant=segment.tenant_id)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Why does a customer belong, or not?"),
+            "subtitle": str(segment),
+            "opts": self.opts,
+            "segment": segment,
+            "number": number,
+            "company": company,
+            "customer": customers.filter(external_id=number).first() if explanation else None,
+            "entity": companies.filter(external_id=company).first() if explanation and company else None,
+            "explanation": explanation,
+            "fault": fault,
+            "media": self.media,
+        }
+        return TemplateResponse(request, "admin/segments/rule_why.html", context)
+
+
+def rule_address(segment: Segment) -> str:
+    return reverse("admin:segments_segment_rule", args=[segment.pk])
+
+
+def why_address(assignment: CustomerAssignment) -> str:
+    """Return the address of the page that says why the customer is a member."""
+    page = reverse("admin:segments_segment_rule_why", args=[assignment.segment_id])
+    query = {"customer": assignment.customer.external_id}
+    if assignment.legal_entity is not None:
+        query["company"] = assignment.legal_entity.external_id
+    return f"{page}?{urlencode(query)}"
+
+
+def sees_customers(request: HttpRequest) -> bool:
+    user: Any = request.user
+    return bool(user.has_perm("accounts.view_customer"))
+
+
+def fingerprint(form: RuleForm) -> str:
+    """Return what a preview was made of: saving another rule asks for a look at that one first."""
+    return f"{form.mode} {form.membership} {form.text}"
+
+
+def capped(count: int | None, is_capped: bool) -> str:
+    """Return a count of a preview as people read it."""
+    if count is None:
+        return gettext("not counted in time")
+    return (
+        gettext("more than {number}").format(number=exact_count(count)) if is_capped else exact_count(count)
+    )
+
+
+def preview_facts(
+    segment: Segment, preview: RulePreview, everybody: int, at: datetime, request: HttpRequest
+) -> list[Fact]:
+    """Return what the rule would do: whom it concerns, who joins and leaves, and what that opens to them."""
+    details = ""
+    if everybody and preview.count is not None and not preview.is_capped:
+        share = number_format(100 * preview.count / everybody, 1, use_l10n=True)
+        details = gettext("of {number} customers ({share} %)").format(
+            number=exact_count(everybody), share=share
+        )
+    facts = [Fact(capped(preview.count, preview.is_capped), gettext("belong"), "", details)]
+    for count, text, is_loss in (
+        (preview.joins, gettext("join"), False),
+        (preview.leaves, gettext("leave"), True),
+    ):
+        is_most = count is not None and count >= MOST_COUNTED
+        facts.append(Fact(capped(count, is_most), text, is_loss=is_loss and bool(count)))
+    held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
+    details = gettext("{products} products, {categories} categories").format(
+        products=exact_count(held.products), categories=exact_count(held.categories)
+    )
+    items = held.products + held.categories
+    facts.append(Fact(exact_count(items), gettext("items opened to them"), items_page([segment.pk]), details))
+    for each in visible_dependents(request):
+        number, names = each.opened_by(segment.tenant_id, segment.pk, at)
+        more = " …" if number > len(names[:3]) else ""
+        text = gettext("{names} opened to them").format(names=gettext(each.plural))
+        page = dependent_page(each, [segment.pk])
+        facts.append(Fact(exact_count(number), text, page, ", ".join(names[:3]) + more))
+    if preview.left_out:
+        facts.append(Fact(exact_count(preview.left_out), gettext("redemptions in other currencies left out")))
+    return facts
+
+
+def shown_groups(form: RuleForm) -> list[list[ShownRow]]:
+    return [
+        [
+            ShownRow(
+                row,
+                number,
+                place,
+                label_of(row.field),
+                gettext(form.fault) if form.faulty == (number, place) else "",
+            )
+            for place, row in enumerate(rows)
+        ]
+        for number, rows in enumerate(form.groups or [])
+    ]
+
+
+def label_of(field: str) -> str:
+    """Return what a field is in words; empty for one that has no other name."""
+    return str(LABELS.get(field, ""))
+
+
+def offered_fields(segment: Segment, membership: str) -> list[tuple[str, str]]:
+    """Return the fields that a rule may name, and what they are in words.
+
+    Members of own attributes are those of some customers.
+    """
+    names = [name for name in fact_names(membership) if not name.endswith("*")]
+    if membership == CUSTOMERS:
+        names += [name for name in LABELS if name.startswith("redemptions.365d")]
+    kind: Any = Customer if membership == CUSTOMERS else LegalEntity
+    rows = kind.objects.filter(tenant=segment.tenant_id, mixins__isnull=False).order_by("id")
+    attributes: set[str] = set()
+    for mixins in rows.values_list("mixins", flat=True)[:MOST_SAMPLED]:
+        for schema, members in mixins.items():
+            if isinstance(members, dict):
+                attributes |= {f"mixins.{schema}.{name}" for name in members}
+    named = sorted(set(names), key=lambda name: (name not in LABELS, name))
+    return [(name, label_of(name)) for name in [*named, *sorted(attributes)]]

@@ -1,0 +1,328 @@
+"""Before a rule is saved: how many it concerns, who joins and who leaves; and why somebody belongs or not."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+from django.db import DataError
+from msgspec import Meta
+
+from accounts.models import ContactAssignment, Site
+from core.bodies import Body, OptionalReference, Reference
+from core.errors import InvalidInput
+from core.representation.query_language import QuerySyntaxError
+from core.sql.composition import Sql, integer, param, sql
+from core.sql.fetching import fetch_rows
+from core.sql.time_limits import fetch_within
+from core.tenancy.callers import TenantRecord
+from core.tenancy.models import Tenant
+from segments.errors import UnknownCustomer, UnknownLegalEntity, UnknownSite
+from segments.models import Rule, Segment
+from segments.rules.compiler import CompiledRule, compile_rule, subject_rows, wanted_members
+from segments.rules.evaluation import scope_of
+from segments.rules.facts import Scope
+from segments.rules.operations import checked, rule_of_segment
+from segments.tallies import customers_of
+
+MOST_COUNTED: Final = 10_000
+SAMPLE: Final = 20
+LONGEST: Final = 2_000  # milliseconds, of a whole preview
+
+RuleText = Annotated[
+    str, Meta(max_length=4_000, description="Who belongs, in the language q over facts; see docs/rules.md.")
+]
+Mode = Annotated[
+    Literal["LIVE", "SNAPSHOT"],
+    Meta(description="LIVE: kept right. SNAPSHOT: evaluated once, then curated by hand."),
+]
+Membership = Annotated[
+    Literal["CUSTOMER", "LEGAL_ENTITY"],
+    Meta(
+        description="CUSTOMER: about customers, who become B2C members. LEGAL_ENTITY: about companies, whose"
+        " contacts become B2B members."
+    ),
+]
+
+
+class PreviewBody(Body, kw_only=True):
+    """A rule that is only looked at."""
+
+    q: RuleText
+    site_code: Annotated[
+        OptionalReference | None,
+        Meta(description="The site in whose time zone `today` begins; absent: the default site."),
+    ] = None
+    segment_id: Annotated[
+        Reference | None, Meta(description="The segment whose members it is compared with.")
+    ] = None
+    mode: Mode = "LIVE"
+    membership: Membership = "CUSTOMER"
+
+
+class TermCount(Body, kw_only=True, omit_defaults=True):
+    """A term of the rule."""
+
+    q: Annotated[str, Meta(description="The term.")]
+    count: Annotated[
+        int | None, Meta(description="For how many it holds; absent when counting took too long.")
+    ] = None
+
+
+class RuleFault(Body, kw_only=True):
+    """What is wrong with the rule."""
+
+    position: Annotated[int, Meta(description="At which character, from 1.")]
+    message: Annotated[str, Meta(description="What is wrong there.")]
+
+
+class SampledCustomer(Body, kw_only=True, omit_defaults=True):
+    """One of those who would belong."""
+
+    id: Annotated[str, Meta(description="The customer's number.")]
+    name: Annotated[str, Meta(description="The customer's name.")] = ""
+    email: Annotated[str | None, Meta(description="The customer's e-mail.")] = None
+    legal_entity_id: Annotated[str | None, Meta(description="The company that the customer acts for.")] = None
+
+
+class RulePreview(Body, kw_only=True, omit_defaults=True):
+    """What a rule would do. Numbers are absent when counting took too long."""
+
+    count: Annotated[int | None, Meta(description="How many would belong.")] = None
+    is_capped: Annotated[bool, Meta(description="Whether there are more than `count`.")] = False
+    share: Annotated[
+        float | None,
+        Meta(description="Which part of all customers that is, from 0 to 1."),
+    ] = None
+    terms: Annotated[list[TermCount], Meta(description="Each term by itself, in order.")] = []
+    joins: Annotated[int | None, Meta(description="How many would join.")] = None
+    leaves: Annotated[int | None, Meta(description="How many would leave.")] = None
+    sample: Annotated[list[SampledCustomer], Meta(description="Up to 20 of those who would belong.")] = []
+    left_out: Annotated[
+        int | None, Meta(description="Redemptions in other currencies, which totals leave out.")
+    ] = None
+    fault: Annotated[RuleFault | None, Meta(description="What is wrong; then nothing is counted.")] = None
+
+
+def preview_rule(*, tenant: Tenant | TenantRecord, body: PreviewBody, at: datetime) -> RulePreview:
+    """Say what the rule would do, in two seconds at most; what is not counted by then is absent.
+
+    Raises UnknownSite, and InvalidInput for an unknown segment.
+    """
+    rule = unsaved_rule(tenant, body)
+    scope = scope_of(rule, at)
+    try:
+        compiled = checked(rule, at)
+    except InvalidInput as error:
+        position = error.position if isinstance(error, QuerySyntaxError) else 1
+        message = error.message.partition(": ")[2] if isinstance(error, QuerySyntaxError) else error.message
+        return RulePreview(fault=RuleFault(position=position, message=message))
+    ends_at = time.monotonic() + LONGEST / 1_000
+
+    def fetched(statement: Sql, share: float = 1.0) -> list[tuple[Any, ...]] | None:
+        left = round((ends_at - time.monotonic()) * 1_000 * share)
+        return fetch_within(statement, milliseconds=left) if left > 0 else None
+
+    try:
+        return counted_preview(rule, compiled, scope, fetched)
+    except DataError:
+        message = "A value of a customer cannot be compared like this, such as a number that is too large."
+        return RulePreview(fault=RuleFault(position=1, message=message))
+
+
+Fetch = Callable[..., list[tuple[Any, ...]] | None]
+WHOLE, CAPPED, TERMS = 0.5, 0.3, 0.9
+"""Shares of the time that is left, for each of the statements."""
+
+
+def counted_preview(rule: Rule, compiled: CompiledRule, scope: Scope, fetched: Fetch) -> RulePreview:
+    """Count all who would belong, or 10,000 of them where that takes too long, and each term by itself."""
+    wanted = wanted_members(compiled, scope, param(rule.segment_id or 0))
+    preview = RulePreview(terms=[TermCount(q=term.text) for term in compiled.terms])
+    for limit, share in ((Sql(""), WHOLE), (sql(" LIMIT {most}", most=integer(MOST_COUNTED + 1)), CAPPED)):
+        if rows := fetched(summary_of(sql("{wanted}{limit}", wanted=wanted, limit=limit), rule), share):
+            is_capped = bool(limit.sql) and rows[0][0] > MOST_COUNTED
+            add_summary(preview, rows[0], is_capped=is_capped, is_compared=bool(rule.segment_id))
+            break
+    if rows := fetched(term_counts(compiled, scope), TERMS):
+        for term, count in zip(preview.terms, rows[0], strict=True):
+            term.count = count
+    left_out = [term.fact.left_out(scope) for term in compiled.terms if term.fact.left_out is not None]
+    if left_out and (rows := fetched(Sql.joined(" UNION ", left_out))):
+        preview.left_out = sum(number for (number,) in rows)
+    if preview.count is not None and (everybody := everybody_of(scope)):
+        preview.share = round(preview.count / everybody, 4)
+    return preview
+
+
+def add_summary(preview: RulePreview, row: tuple[Any, ...], *, is_capped: bool, is_compared: bool) -> None:
+    count, joins, leaves, sample = row
+    preview.count, preview.is_capped = (MOST_COUNTED if is_capped else count), is_capped
+    preview.sample = [SampledCustomer(**customer) for customer in orjson.loads(sample or "[]")]
+    if is_compared and not is_capped:
+        preview.joins, preview.leaves = joins, leaves
+
+
+def summary_of(wanted: Sql, rule: Rule) -> Sql:
+    """Count who would belong, who would join and who would leave, and show some of them."""
+    return sql(
+        "WITH wanted AS MATERIALIZED ({wanted}), held AS MATERIALIZED ("
+        "SELECT customer_id, legal_entity_id, assignment_type FROM segments_customerassignment"
+        " WHERE tenant_id = {tenant} AND segment_id = {segment}) SELECT (SELECT count(*) FROM wanted),"
+        " (SELECT count(*) FROM wanted LEFT JOIN held ON {same} WHERE held.customer_id IS NULL),"
+        " (SELECT count(*) FROM held LEFT JOIN wanted ON {same}"
+        " WHERE wanted.customer_id IS NULL AND held.assignment_type = 'AUTOMATIC'),"
+        " (SELECT jsonb_agg(jsonb_build_object('id', customer.external_id,"
+        " 'name', trim(customer.first_name || ' ' || customer.last_name), 'email', customer.email,"
+        " 'legal_entity_id', entity.external_id) ORDER BY customer.id, entity.id)"
+        " FROM (SELECT * FROM wanted LIMIT {most}) AS wanted"
+        " JOIN accounts_customer AS customer ON customer.id = wanted.customer_id"
+        " LEFT JOIN accounts_legalentity AS entity ON entity.id = wanted.legal_entity_id)",
+        wanted=wanted,
+        tenant=param(rule.tenant_id),
+        segment=param(rule.segment_id or 0),
+        same=Sql(
+            "held.customer_id = wanted.customer_id"
+            " AND coalesce(held.legal_entity_id, 0) = coalesce(wanted.legal_entity_id, 0)"
+        ),
+        most=integer(SAMPLE),
+    )
+
+
+def term_counts(compiled: CompiledRule, scope: Scope) -> Sql:
+    """Count for how many each term holds, in one pass."""
+    counts = [sql("count(*) FILTER (WHERE {holds})", holds=term.condition) for term in compiled.terms]
+    return subject_rows(scope, compiled.joins.values(), Sql("true"), Sql.joined(", ", counts))
+
+
+def everybody_of(scope: Scope) -> int:
+    """Return of how many those who would belong are a part."""
+    if scope.is_about_entities:
+        return ContactAssignment.objects.for_tenant(scope.tenant_id).count()
+    return customers_of(scope.tenant_id)
+
+
+def unsaved_rule(tenant: Tenant | TenantRecord, body: PreviewBody) -> Rule:
+    """Return the rule of a preview, with what it is compiled for."""
+    stored = Tenant.objects.get(pk=tenant.pk if isinstance(tenant, Tenant) else tenant.id)
+    segment = Segment(tenant=stored, external_id="")
+    if body.segment_id:
+        found = Segment.objects.for_tenant(stored).select_related("site").filter(external_id=body.segment_id)
+        segment = found.first()
+        if segment is None:
+            raise InvalidInput(f"There is no segment {body.segment_id}.", field="segmentId")
+    if body.site_code:
+        site = Site.objects.for_tenant(stored).filter(code=body.site_code).first()
+        if site is None:
+            raise UnknownSite(body.site_code)
+        segment.site = site
+    elif not segment.pk:
+        segment.site = Site(tenant=stored, code="")
+    return Rule(tenant=stored, segment=segment, q=body.q, mode=body.mode, membership=body.membership)
+
+
+# Why somebody belongs, or does not
+
+
+class ExplainedTerm(Body, kw_only=True):
+    """A term, and what it says of the customer."""
+
+    q: Annotated[str, Meta(description="The term.")]
+    value: Annotated[Any, Meta(description="The customer's value; null when there is none.")]
+    passes: Annotated[bool, Meta(description="Whether the term holds for the customer.")]
+
+
+class RuleExplanation(Body, kw_only=True):
+    """Why a customer belongs to a segment, or does not."""
+
+    is_member: Annotated[bool, Meta(description="Whether the customer is stored as a member.")]
+    assignment_type: Annotated[
+        Literal["MANUAL", "AUTOMATIC"] | None, Meta(description="MANUAL: by hand. AUTOMATIC: by the rule.")
+    ]
+    passes: Annotated[bool, Meta(description="Whether the rule holds for the customer now.")]
+    is_excluded: Annotated[
+        bool, Meta(description="Whether somebody took the customer out by hand, so that no rule adds them.")
+    ]
+    excluded_at: Annotated[str | None, Meta(description="When that was.")]
+    excluded_by: Annotated[str | None, Meta(description="Who did it.")]
+    terms: Annotated[list[ExplainedTerm], Meta(description="Each term of the rule, in order.")]
+
+
+def explain_rule(
+    *, tenant_id: int, segment_id: str, customer_id: str, legal_entity_id: str | None = None, at: datetime
+) -> RuleExplanation:
+    """Say of each term whether it holds for the customer, and whether they belong by hand or by the rule.
+
+    Of a rule about companies `legal_entity_id` names the company. Raises SegmentNotFound, RuleNotFound,
+    UnknownCustomer, UnknownLegalEntity, and InvalidInput without a company.
+    """
+    rule = rule_of_segment(tenant_id=tenant_id, segment_id=segment_id)
+    customer = key_of("accounts_customer", tenant_id, customer_id)
+    if customer is None:
+        raise UnknownCustomer(customer_id)
+    entity = None
+    if legal_entity_id:
+        entity = key_of("accounts_legalentity", tenant_id, legal_entity_id)
+        if entity is None:
+            raise UnknownLegalEntity(legal_entity_id)
+    scope = scope_of(rule, at, only=param([customer], "bigint[]"))
+    if scope.is_about_entities and entity is None:
+        raise InvalidInput("The rule is about companies: name one by legalEntityId.", field="legalEntityId")
+    compiled = compile_rule(rule.q, scope, rule.mode)
+    condition = Sql("true")
+    if scope.is_about_entities:
+        condition = sql("legal_entity.id = {entity}", entity=param(entity))
+    columns = [sql("coalesce({condition}, false)", condition=compiled.condition)]
+    for term in compiled.terms:
+        columns += [
+            sql("coalesce({condition}, false)", condition=term.condition),
+            sql("({value})::text", value=term.fact.value()),
+        ]
+    found = fetch_rows(subject_rows(scope, compiled.joins.values(), condition, Sql.joined(", ", columns)))
+    passes, *values = found[0] if found else (False, *(False, None) * len(compiled.terms))
+    [(assignment_type, excluded_at, excluded_by)] = fetch_rows(
+        membership_of(rule, customer, entity if scope.is_about_entities or legal_entity_id else None)
+    )
+    return RuleExplanation(
+        is_member=assignment_type is not None,
+        assignment_type=assignment_type,
+        passes=passes,
+        is_excluded=excluded_at is not None,
+        excluded_at=excluded_at,
+        excluded_by=excluded_by,
+        terms=[
+            ExplainedTerm(q=term.text, value=None if value is None else orjson.loads(value), passes=holds)
+            for term, holds, value in zip(compiled.terms, values[::2], values[1::2], strict=True)
+        ],
+    )
+
+
+def key_of(table: str, tenant_id: int, external_id: str) -> int | None:
+    rows = fetch_rows(
+        sql(
+            "SELECT id FROM {table} WHERE tenant_id = {tenant} AND external_id = {id}",
+            table=Sql(table),
+            tenant=param(tenant_id),
+            id=param(external_id),
+        )
+    )
+    return rows[0][0] if rows else None
+
+
+def membership_of(rule: Rule, customer: int, entity: int | None) -> Sql:
+    own = sql(
+        "tenant_id = {tenant} AND segment_id = {segment} AND customer_id = {customer}"
+        " AND legal_entity_id IS NOT DISTINCT FROM {entity}",
+        tenant=param(rule.tenant_id),
+        segment=param(rule.segment_id),
+        customer=param(customer),
+        entity=param(entity, "bigint"),
+    )
+    return sql(
+        "SELECT (SELECT assignment_type FROM segments_customerassignment WHERE {own}),"
+        " (SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+        " FROM segments_ruleexclusion WHERE {own}),"
+        " (SELECT trim(actor_type || ' ' || actor_id) FROM segments_ruleexclusion WHERE {own})",
+        own=own,
+    )

@@ -1,0 +1,44 @@
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from core.tenancy.models import Tenant
+from events.feed.reader import read_feeds, start_feed
+from events.feed.sources import made_types
+from events.feed.windows import BOUNDARIES
+from events.models import Event, Subscription
+
+
+@pytest.fixture(autouse=True)
+def committed(transactional_db: None, real_time: None) -> None:
+    """The feed reads what is committed, and compares instants of the database with its own."""
+
+
+def subscribe(tenant: Tenant, *types: str) -> None:
+    """Keep the feed of a tenant from now on; without types, of all."""
+    for name in types or (*made_types(), *BOUNDARIES):
+        Subscription.objects.create(tenant=tenant, event_type=name)
+    start_feed(tenant.pk, at=datetime.now(UTC))
+
+
+def drain() -> None:
+    while read_feeds(datetime.now(UTC)):
+        pass
+
+
+@pytest.fixture
+def feed() -> Callable[..., list[tuple[str, dict[str, Any]]]]:
+    """Read all that is committed; return type and payload of the events that are new since the last call."""
+    seen = 0
+
+    def read(tenant: Tenant) -> list[tuple[str, dict[str, Any]]]:
+        nonlocal seen
+        drain()
+        rows = Event.objects.filter(tenant=tenant, pk__gt=seen).order_by("pk")
+        found = list(rows.values_list("pk", "type", "payload"))
+        seen = max([seen, *[key for key, *_ in found]])
+        return [(name, payload) for _, name, payload in found]
+
+    return read
