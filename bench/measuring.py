@@ -89,7 +89,8 @@ def measure(prepared: Prepared, *, port: int, seconds: float) -> dict[str, Any]:
         checked(case, requests[0])
 
     def run_subject(seconds: float) -> Load:
-        return put_under_load(requests, port=port, seconds=seconds)
+        sent = list(case.requests()) if case.is_cold else requests
+        return put_under_load(sent, port=port, seconds=seconds)
 
     seconds = max(warm_up(run, seconds) for run in (run_subject, run_limit))
     pairs = []
