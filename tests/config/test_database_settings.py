@@ -174,7 +174,7 @@ def test_a_background_worker_waits_for_locks_as_web_processes_do_and_for_its_ser
 
 def test_limits_of_a_command_come_from_the_environment():
     found = settings(DATABASE_TEMPORARY_MB="0", DATABASE_COMMAND_LOCK_TIMEOUT_MS="0")
-    assert found["OPTIONS"] == {}
+    assert found["OPTIONS"] == {"options": "-c jit=off"}
     found = settings(DATABASE_TEMPORARY_MB="64", DATABASE_COMMAND_LOCK_TIMEOUT_MS="10")
     assert found["OPTIONS"] == {"options": "-c jit=off -c temp_buffers=64MB -c lock_timeout=10"}
 
