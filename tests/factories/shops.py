@@ -16,7 +16,7 @@ from core.journal.models import Change
 from core.revisions.models import Revision
 from core.tenancy.models import Tenant
 from coupons.models import CouponSettings
-from segments.models import Tally
+from segments.models import SegmentSet, Tally
 from tests.factories.accounts import (
     ApiClientFactory,
     ContactAssignmentFactory,
@@ -112,6 +112,9 @@ class Shop:
         self.keep(AttemptCounter.objects.create(subject=mark, attempts=1, resets_at=SOON))
         self.keep(Revision.objects.filter(tenant=tenant).first() or Revision(tenant=tenant))
         self.keep(Tally.objects.filter(tenant=tenant).first())
+        self.keep(
+            SegmentSet.objects.create(tenant=tenant, key=mark, segment_keys=[segment.pk], expires_at=SOON)
+        )
         self.keep(Group.objects.create(name=mark[::-1]))  # serves all tenants
         key = SigningKey(
             kid=mark, status="retired", private_key="", public_key={"kid": mark}, retired_at=SOON
