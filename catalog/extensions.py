@@ -33,6 +33,7 @@ class SegmentFilter(Protocol):
 
 _segment_filters: list[SegmentFilter] = []
 _category_actions: list[Callable[..., Any]] = []
+_product_actions: list[Callable[..., Any]] = []
 _category_effects: list[Callable[..., list[Any]]] = []
 
 
@@ -58,6 +59,17 @@ def register_category_action(action: Callable[..., Any]) -> None:
 def category_actions() -> tuple[Callable[..., Any], ...]:
     """Return the actions that other apps add to the list of categories in the admin."""
     return tuple(_category_actions)
+
+
+def register_product_action(action: Callable[..., Any]) -> None:
+    """Add an action to the list of products in the admin."""
+    if action not in _product_actions:
+        _product_actions.append(action)
+
+
+def product_actions() -> tuple[Callable[..., Any], ...]:
+    """Return the actions that other apps add to the list of products in the admin."""
+    return tuple(_product_actions)
 
 
 def register_category_effects(find: Callable[..., list[Any]]) -> None:

@@ -16,6 +16,7 @@ from core.admin.counts import exact_count
 from core.bodies import Name, Translations, read_body
 from core.search import translations_of
 from segments.admin.bulk_add import BulkAddPages
+from segments.admin.combine import CombinePages
 from segments.admin.effects import EffectPages
 from segments.admin.filters import EffectiveFilter
 from segments.admin.preview import PreviewPage
@@ -44,7 +45,7 @@ def assignments_page(model: str, segment: Segment) -> str:
 
 
 @admin.register(Segment)
-class SegmentAdmin(BulkAddPages, EffectPages, PreviewPage, RulePages, TenantAdmin):
+class SegmentAdmin(BulkAddPages, CombinePages, EffectPages, PreviewPage, RulePages, TenantAdmin):
     form = SegmentForm
     found_at = 2
     explanation = _("Groups of customers, and the products and categories that are meant for them.")
