@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.timesince import timeuntil
 from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext, npgettext
@@ -89,7 +90,7 @@ def held_numbers(segment: Segment) -> list[ShownNumber]:
     customers = customers_of(segment.tenant_id)
     share = ""
     if customers and held.members and not held.company_members:
-        share = gettext("{share} % of all customers").format(share=percentage(held.members, customers))
+        share = gettext("{share} of all customers").format(share=percentage(held.members, customers))
     found = [
         ShownNumber(
             exact_count(held.members),
@@ -126,9 +127,9 @@ def held_numbers(segment: Segment) -> list[ShownNumber]:
 
 
 def percentage(part: int, whole: int) -> str:
-    """Return the share with one decimal; never 100 where anybody is missing."""
+    """Return the share in percent with one decimal; never 100 where anybody is missing."""
     tenths = min(part * 1000 // whole, 1000)
-    return f"{tenths // 10}.{tenths % 10}" if tenths % 10 else str(tenths // 10)
+    return f"{number_format(tenths / 10, decimal_pos=1 if tenths % 10 else 0)} %"
 
 
 register_number(RecordNumber("held", 10, "segments.view_segment", held_numbers))
