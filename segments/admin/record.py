@@ -38,6 +38,7 @@ from segments.record_parts import (
     Tab,
     register_number,
     register_tab,
+    registered_actions,
     registered_numbers,
     registered_tabs,
 )
@@ -235,6 +236,11 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
             if user.has_perm(right):
                 page = reverse(f"admin:segments_segment_add_{name}", args=[segment.pk])
                 found.append({"text": label, "url": page})
+        found += [
+            {"text": action.label, "url": action.address(segment)}
+            for action in registered_actions()
+            if user.has_perm(action.right)
+        ]
         if user.has_perm("accounts.view_customer"):
             page = f"{reverse('admin:view_as_customer')}?segment={segment.pk}"
             found.append({"text": _("View as customer"), "url": page})
