@@ -48,6 +48,7 @@ DEMO_LOGINS = """\
   Staff      admin / admin, merchandiser / merchandiser
   Clients    demo-backend / demo-backend-secret (server side), demo-storefront (shoppers), tenant demo
   Customers  household-1@example.com, password demo
+  Data       The Complete Journey by 84.51°, for research and education (docs/demo-data.md)
 """
 
 
