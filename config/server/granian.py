@@ -205,6 +205,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     os.environ["SERVICE_ROLE"] = "web"
+    os.environ["WEB_WORKERS"] = str(arguments.workers)
     os.environ.setdefault(*LARGE_BLOCK)  # the workers are new processes, which read it when they start
     multiprocessing.set_start_method("spawn")  # a forked worker would inherit locks of our threads
     folder = make_metrics_folder(Path(Environment(os.environ).text("VAR_DIR", default=str(ROOT / "var"))))
