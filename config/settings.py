@@ -94,7 +94,10 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "libraries": {"console": "core.admin.template_tags"},
+            "libraries": {
+                "console": "core.admin.template_tags",
+                "segment_pages": "segments.admin.template_tags",
+            },
         },
     }
 ]

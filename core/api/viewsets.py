@@ -74,6 +74,7 @@ Instance = TypeVar("Instance")
 NO_DOCUMENTS = {"search", "match", "bulk_destroy"}  # their bodies only name documents
 WRITES_OF_DOCUMENTS = {"create", "update", "partial_update", "bulk_create", "bulk_update"}
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 NO_PARAMETERS = QueryDict("", mutable=False)
 
 _instances: dict[type, Any] = {}
@@ -279,9 +280,15 @@ class ContractViewSet(ViewSet):
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.is_strict:
             response["Preference-Applied"] = STRICT
+        if request.method not in SAFE and response.status_code < 400 and (groups := self.touched_groups()):
+            response["Cache-Group-Invalidation"] = ", ".join(f'"{group}"' for group in groups)
         if response.status_code == 201 and self.says_location(self.action or ""):
             response["Location"] = self.location_of(response)
         return response
+
+    def touched_groups(self) -> Sequence[str]:
+        """Return the groups of answers in shared caches that a write ends (RFC 9875)."""
+        return ()
 
     @classmethod
     def says_location(cls, action: str) -> bool:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('events', '0002_begin_of_feed'),
+        ("events", "0003_purge_position"),
         ('tenancy', '0001_initial'),
     ]
 
