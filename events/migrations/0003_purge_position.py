@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """How far the journal has been read for purging a cache."""
 
-    dependencies = [("events", "0003_lanes_of_targets"), ("tenancy", "0001_initial")]
+    dependencies = [("events", "0002_begin_of_feed"), ("tenancy", "0001_initial")]
 
     operations = [
         migrations.CreateModel(
