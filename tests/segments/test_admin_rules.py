@@ -141,7 +141,7 @@ def test_rows_come_and_go_without_a_script(
         ),
         (
             rows((0, "id", "is", "x"), (1, "lastLogin", "more", "soon")),
-            "the value must be an ISO 8601",
+            "The value must be an ISO 8601",
             (1, 0),
         ),
         (rows(text="id:(", shown=""), "Expected a value", None),
