@@ -103,6 +103,8 @@ TEMPLATES = [
 ]
 
 DATABASES = database_settings(os.environ, BASE_DIR)
+# How many seconds a replica of DATABASE_REPLICA_URLS may lag behind; beyond that the primary is read.
+REPLICA_MAX_LAG = env.number("REPLICA_MAX_LAG", default=5, least=1)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
