@@ -36,6 +36,8 @@ TouchedGroups = Callable[[str], Sequence[str]]
 _touched_groups: dict[str, TouchedGroups] = {}
 _segment_filters: list[SegmentFilter] = []
 _category_actions: list[Callable[..., Any]] = []
+_product_actions: list[Callable[..., Any]] = []
+_category_effects: list[Callable[..., list[Any]]] = []
 
 
 def register_segment_filter(segment_filter: SegmentFilter) -> None:
@@ -70,6 +72,32 @@ def register_category_action(action: Callable[..., Any]) -> None:
 def category_actions() -> tuple[Callable[..., Any], ...]:
     """Return the actions that other apps add to the list of categories in the admin."""
     return tuple(_category_actions)
+
+
+def register_product_action(action: Callable[..., Any]) -> None:
+    """Add an action to the list of products in the admin."""
+    if action not in _product_actions:
+        _product_actions.append(action)
+
+
+def product_actions() -> tuple[Callable[..., Any], ...]:
+    """Return the actions that other apps add to the list of products in the admin."""
+    return tuple(_product_actions)
+
+
+def register_category_effects(find: Callable[..., list[Any]]) -> None:
+    """Have the admin say what changes of categories do.
+
+    `find` gets the request, the categories, the change (PUBLISH, UNPUBLISH or MOVE) and the new parent, and
+    returns facts (core/admin/confirmation.py).
+    """
+    if find not in _category_effects:
+        _category_effects.append(find)
+
+
+def category_effects(*arguments: Any) -> list[Any]:
+    """Return the facts that other apps know of a change of categories."""
+    return [fact for find in _category_effects for fact in find(*arguments)]
 
 
 def register_product_field(

@@ -28,6 +28,7 @@ class PreviewForm(forms.Form):
             customers,
             CustomerAssignment._meta.get_field("customer"),
             admin_site,
+            label=_("Customer"),
             help_text=_("Search by number, or by the beginning of the e-mail or a name."),
         )
         self.fields["legal_entity"] = _choice(
@@ -48,6 +49,11 @@ class PreviewForm(forms.Form):
             help_text=_("Leave empty for all sites."),
         )
         self.fields["at"] = MomentField(label=_("At"), required=False, help_text=_("Leave empty for now."))
+        self.fields["than"] = MomentField(
+            label=_("Compared with"),
+            required=False,
+            help_text=_("Another time; the page says what is new and what is gone against it."),
+        )
 
 
 def _choice(rows: QuerySet, field: Any, admin_site: AdminSite, **options: Any) -> forms.ModelChoiceField:

@@ -35,6 +35,13 @@ from tests.factories.coupons import (
     RedemptionFactory,
     ReservationFactory,
 )
+from tests.factories.events import (
+    DeliveryFactory,
+    EventFactory,
+    SubscriptionFactory,
+    TargetFactory,
+    WebhookConfigFactory,
+)
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SOON = datetime(2100, 1, 1, tzinfo=UTC)
@@ -91,6 +98,11 @@ class Shop:
         self.keep(CouponCampaignFactory(tenant=tenant, external_id=mark, terms__name=mark))
         self.keep(ReservationFactory(coupon=coupon, customer_number=mark, order_code=mark))
         self.keep(CouponSettings.objects.create(tenant=tenant))
+        self.keep(WebhookConfigFactory(tenant=tenant))
+        target = self.keep(TargetFactory(tenant=tenant, name=mark, external_id=mark))
+        self.keep(SubscriptionFactory(tenant=tenant, excluded_fields=[mark]))
+        event = self.keep(EventFactory(tenant=tenant, external_id=mark, order_key=mark, occurred_at=SOON))
+        self.keep(DeliveryFactory(event=event, target=target, state="DELIVERED"))
         run = ImportRun(tenant=tenant, kind="segments", mode="upsert", started_by=mark, file_name=mark)
         self.keep(run)
         self.keep(ImportReject(run=run, line=2, reason="unknown_site", message=mark, source=mark))
