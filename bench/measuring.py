@@ -40,7 +40,6 @@ class Prepared:
     case: Case
     requests: list[Request]
     replays: list[Replay]
-    full: list[Request]
 
     @property
     def inserts(self) -> list[Statement]:
@@ -63,8 +62,7 @@ def prepare(case: Case) -> Prepared:
     replays = [checked(case, request) for request in requests[:replayed]]
     if case.writes and not case.writes_again:
         restore()
-    full = list(case.full()) if case.full else []
-    return Prepared(case, requests, replays, full)
+    return Prepared(case, requests, replays)
 
 
 def checked(case: Case, request: Request) -> Replay:
@@ -148,7 +146,8 @@ def limit_of(prepared: Prepared, *, port: int) -> Callable[[float], Load]:
         case Limit.BARE_INSERT:
             return lambda seconds: run_bare_inserts(prepared.inserts, seconds=seconds)
         case Limit.FULL_ANSWER:
-            requests = prepared.full
+            full = case.full or case.requests  # anew for each run, so that no process has the body
+            return lambda seconds: put_under_load(list(full()), port=port, seconds=seconds)
         case Limit.EMPTY_VIEW:
             requests = [Request("GET", f"{PREFIX}empty")]
         case Limit.SIGNATURE:
