@@ -85,8 +85,8 @@ def due_work(at: datetime, *, work: WorkKind = WorkKind.ALL) -> list[Due]:
     if work is WorkKind.PROMPT:
         return sorted(due, key=lambda one: (one.at, one.key))
     jobs = Job.objects.filter(state__in=OPEN_STATES, kind__in=registered_job_kinds(), due_at__lte=at)
-    for key, kind, due_at in jobs.order_by("due_at", "id").values_list("id", "kind", "due_at")[:JOBS_AT_ONCE]:
-        due.append(Due(due_at, "job", key, kind))
+    for key, name, due_at in jobs.order_by("due_at", "id").values_list("id", "kind", "due_at")[:JOBS_AT_ONCE]:
+        due.append(Due(due_at, "job", key, name))
     return sorted(due, key=lambda one: (one.at, one.kind, one.key))
 
 
