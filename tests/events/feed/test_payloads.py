@@ -449,3 +449,7 @@ def names_in(schema, fields):
 def test_a_payload_has_the_fields_of_its_schema(name):
     fields = names_of((made_types() | dict.fromkeys(BOUNDARIES, PAYLOAD))[name])
     assert fields == names_in(EVENT_TYPES[name].schema, fields)
+
+
+def test_every_type_that_one_can_subscribe_to_is_made():
+    assert set(EVENT_TYPES) == set(made_types()) | set(BOUNDARIES)
