@@ -26,6 +26,7 @@ RUNS = 3
 WARM_UP = 1.0  # seconds
 RUN_OF_SLOW_ANSWERS = 3  # times as long as it took until the first were there
 REPLAYED_REQUESTS = 400  # of a case with more requests than that
+REPLAYED_COLD = 10  # of a case whose requests ask for the same
 
 
 class UnexpectedAnswer(Exception):
@@ -58,7 +59,8 @@ def prepare(case: Case) -> Prepared:
     perform(requests[0])  # what the first request caches is not the operation's own
     if case.writes and not case.writes_again:
         restore()
-    replays = [checked(case, request) for request in requests[:REPLAYED_REQUESTS]]
+    replayed = REPLAYED_COLD if case.is_cold else REPLAYED_REQUESTS
+    replays = [checked(case, request) for request in requests[:replayed]]
     if case.writes and not case.writes_again:
         restore()
     full = list(case.full()) if case.full else []
@@ -89,7 +91,8 @@ def measure(prepared: Prepared, *, port: int, seconds: float) -> dict[str, Any]:
         checked(case, requests[0])
 
     def run_subject(seconds: float) -> Load:
-        return put_under_load(requests, port=port, seconds=seconds)
+        sent = list(case.requests()) if case.is_cold else requests
+        return put_under_load(sent, port=port, seconds=seconds)
 
     seconds = max(warm_up(run, seconds) for run in (run_subject, run_limit))
     pairs = []

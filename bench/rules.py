@@ -66,7 +66,9 @@ BARE = """
 INSERT INTO segments_customerassignment (tenant_id, segment_id, customer_id, assignment_type, version,
     created_at, modified_at)
 SELECT customer.tenant_id, %s, customer.id, 'AUTOMATIC', 1, now(), now() FROM accounts_customer AS customer
-WHERE customer.tenant_id = %s AND (customer.mixins ->> 'score')::numeric < 182 ORDER BY customer.id
+WHERE customer.tenant_id = %s AND CASE WHEN jsonb_typeof(customer.mixins #> '{score}') = 'number'
+    THEN (customer.mixins #>> '{score}')::numeric < 182 ELSE customer.mixins #>> '{score}' < '182' END
+ORDER BY customer.id
 """
 
 
