@@ -1,4 +1,7 @@
-"""Workers that are killed at any moment lose no event, and let none overtake another of its key."""
+"""Workers that are killed at any moment lose no event, and let none overtake another of its key.
+
+`WEBHOOK_KILLS=100 make test ARGS=tests/events/test_killed_workers.py` kills more often.
+"""
 
 import os
 import signal
@@ -10,12 +13,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from django.db import transaction
+from django.utils import timezone
 
 from core.tenancy.models import Tenant
+from events.feed.reader import start_feed
 from events.models import Delivery, Lane
 from tests.events.receiver import Receiver
 from tests.events.webhooks import Webhooks, ids
-from tests.factories.accounts import TenantFactory
+from tests.factories.accounts import SiteFactory, TenantFactory
+from tests.factories.events import SubscriptionFactory
+from tests.factories.segments import SegmentFactory
 from tests.faults.servers import PROJECT, database_url, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,3 +100,31 @@ def test_every_event_arrives_whenever_workers_are_killed(
         assert first_times == ids(events)
         places = [arrived.index(one) for one in first_times]
         assert all(earlier < later for earlier, later in pairwise(places))
+
+
+def test_every_committed_change_arrives_and_none_that_was_rolled_back(
+    start: Callable[[], subprocess.Popen[bytes]], shop: Webhooks, receiver: Receiver
+) -> None:
+    shop.target(f"{receiver.url}/hook")
+    SubscriptionFactory(tenant=shop.tenant)
+    start_feed(shop.tenant.pk, at=timezone.now())
+    site = SiteFactory(tenant=shop.tenant)
+    committed = []
+    for number in range(ROUNDS):
+        worker = start()
+        for place in range(10):
+            name = f"kept-{number}-{place}"
+            SegmentFactory(site=site, external_id=name)
+            committed.append(name)
+            with transaction.atomic():
+                SegmentFactory(site=site, external_id=f"undone-{number}-{place}")
+                transaction.set_rollback(True)
+        before = len(receiver.received)
+        wait_until(lambda before=before: len(receiver.received) > before)  # type: ignore[misc]
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.wait()
+        Lane.objects.update(leased_until=None)
+    start()
+    wait_until(lambda: {request.payload["id"] for request in receiver.received} >= set(committed))
+    wait_until(lambda: not Delivery.objects.filter(state="PENDING").exists())
+    assert {request.payload["id"] for request in receiver.received} == set(committed)
