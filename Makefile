@@ -12,7 +12,7 @@ INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo migrate shell schema test test-quick lint messages format bench faults clients stop reset clean
+.PHONY: help run demo migrate shell schema test test-quick lint messages format bench faults scale clients stop reset clean
 
 help: ## List what make can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,9 @@ faults: .venv/.dev ## Break the server in many ways for 15 minutes, print a tabl
 	$(MANAGE) migrate --verbosity 0
 	$(MANAGE) load_demo_data
 	$(PY) -m tests.faults $(ARGS)
+
+scale: .venv/.dev ## Kill replicas, web machines and the primary under load, print a table
+	$(PY) -m tests.scale
 
 clients: .venv/.dev ## Make TypeScript clients of the OpenAPI document and run them on the demo shop (needs Node)
 	$(MANAGE) migrate --verbosity 0

@@ -103,6 +103,7 @@ def subscribe(tenant: Tenant) -> None:
 
 def unsubscribe(tenant: Tenant) -> None:
     with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = 0")  # a reader that was killed ends its statement first
         cursor.execute("DELETE FROM events_subscription")
         cursor.execute("DELETE FROM events_feedposition")
         cursor.execute("TRUNCATE events_delivery, events_lane, events_event, events_target")

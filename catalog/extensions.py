@@ -31,6 +31,9 @@ class SegmentFilter(Protocol):
     ) -> HeldCategories: ...
 
 
+TouchedGroups = Callable[[str], Sequence[str]]
+"""Returns groups for the name of a tenant."""
+_touched_groups: dict[str, TouchedGroups] = {}
 _segment_filters: list[SegmentFilter] = []
 _category_actions: list[Callable[..., Any]] = []
 _product_actions: list[Callable[..., Any]] = []
@@ -48,6 +51,16 @@ def categories_of_segments(
     """Return the categories of these segments."""
     [segment_filter] = _segment_filters
     return segment_filter(caller=caller, segment_ids=segment_ids, at=at, subjects=subjects)
+
+
+def register_touched_groups(of_category: TouchedGroups, of_product: TouchedGroups) -> None:
+    """Say which groups of answers in shared caches a write of categories ends, and one of products."""
+    _touched_groups.update(category=of_category, product=of_product)
+
+
+def touched_groups(kind: str, tenant: str) -> Sequence[str]:
+    """Return the groups that a write of a category or a product of the tenant ends."""
+    return _touched_groups[kind](tenant)
 
 
 def register_category_action(action: Callable[..., Any]) -> None:

@@ -94,12 +94,17 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
-            "libraries": {"console": "core.admin.template_tags"},
+            "libraries": {
+                "console": "core.admin.template_tags",
+                "segment_pages": "segments.admin.template_tags",
+            },
         },
     }
 ]
 
 DATABASES = database_settings(os.environ, BASE_DIR)
+# How many seconds a replica of DATABASE_REPLICA_URLS may lag behind; beyond that the primary is read.
+REPLICA_MAX_LAG = env.number("REPLICA_MAX_LAG", default=5, least=1)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"

@@ -11,6 +11,7 @@ class CouponsConfig(AppConfig):
         """Fill the registries of the packages below; the models are loaded by now."""
         import_module("coupons.background_tasks")
         import_module("coupons.calendar")
+        import_module("coupons.customer_view")
         import_module("coupons.effects")
         import_module("coupons.explanations")
         import_module("coupons.facts")

@@ -3,10 +3,13 @@
 from datetime import datetime
 
 from django.utils.translation import gettext_noop
+from msgspec.structs import replace
 
 from accounts.identity.scopes import COUPON_READ
 from core.sql.composition import Sql, param, sql
-from segments.findings import Finding, live, register_findings
+from core.sql.fetching import fetch_rows
+from coupons.operations import revise_coupon
+from segments.findings import Finding, Remedy, live, register_findings
 
 
 def restricted(tenant_id: int, at: datetime, *, details: str, joined: Sql, condition: Sql) -> Sql:
@@ -72,6 +75,26 @@ def never_overlapping(tenant_id: int, at: datetime) -> Sql:
     )
 
 
+def align_end(tenant_id: int, code: str, at: datetime) -> None:
+    """Give the coupon the end of the last of its segments, if it is valid longer."""
+    rows = fetch_rows(
+        sql(
+            "SELECT details->>'segmentsEnd' FROM ({outliving}) AS found WHERE found.id = {code}",
+            outliving=outliving(tenant_id, at),
+            code=param(code),
+        )
+    )
+    if not rows:
+        return
+    ends_at = datetime.fromisoformat(rows[0][0])
+    revise_coupon(
+        tenant_id=tenant_id,
+        code=code,
+        revise=lambda body: replace(body, restrictions=replace(body.restrictions, valid_to=ends_at)),
+        at=at,
+    )
+
+
 register_findings(
     Finding(
         "coupon_without_live_segment",
@@ -93,6 +116,7 @@ register_findings(
         ),
         outliving,
         COUPON_READ,
+        Remedy(gettext_noop("Align the ends"), "coupons.change_coupon", align_end),
     ),
     Finding(
         "coupon_window_never_overlaps",

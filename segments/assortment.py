@@ -84,3 +84,24 @@ def categories_in_assortment(tenant_id: int, segments: Sql, *, at: datetime) -> 
         segments=segments,
         window=open_at(at, "assignment"),
     )
+
+
+def visible_products(tenant_id: int, segments: Sql, *, at: datetime) -> Sql:
+    """A SELECT of the keys of the published products that the segments hold at `at`, each once.
+
+    The rule is that of `products_in_assortment`; this looks from the segments to all that they hold.
+    """
+    return sql(
+        "SELECT product.id FROM catalog_product AS product WHERE product.tenant_id = {tenant}"
+        " AND product.is_published AND product.id IN (SELECT assignment.product_id"
+        " FROM segments_itemassignment AS assignment WHERE assignment.tenant_id = {tenant}"
+        " AND assignment.segment_id = ANY({segments}) AND assignment.product_id IS NOT NULL AND {window}"
+        " UNION SELECT place.product_id FROM catalog_categoryassignment AS place"
+        " JOIN (SELECT DISTINCT held.category_id FROM ({held}) AS held WHERE {is_shown}) AS shown"
+        " ON shown.category_id = place.category_id WHERE place.tenant_id = {tenant})",
+        tenant=param(tenant_id),
+        segments=segments,
+        window=open_at(at, "assignment"),
+        held=categories_in_assortment(tenant_id, segments, at=at),
+        is_shown=is_shown(Sql("held.category_id")),
+    )

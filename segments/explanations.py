@@ -274,6 +274,18 @@ def explained_other(question: Question, resolved: ResolvedSegments) -> tuple[boo
     return explained.is_usable, paths(anywhere, resolved, None, None, last, segments=explained.segments)
 
 
+def explain_memberships(question: Question, resolved: ResolvedSegments) -> list[ExplainedPath]:
+    """Return each segment that the customer is a member of, and why it does not count, in one statement."""
+    segments = bind(
+        "ARRAY(SELECT DISTINCT segment_id FROM segments_customerassignment"
+        " WHERE tenant_id = {tenant} AND customer_id = {customer:bigint})",
+        tenant=question.shopper.tenant_id,
+        customer=resolved.context.customer_id,
+    )
+    found = paths(question, resolved, None, None, None, segments=segments)
+    return sorted(found, key=lambda path: (not path.ok, path.segment_id or ""))
+
+
 def paths(
     question: Question,
     resolved: ResolvedSegments,

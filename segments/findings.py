@@ -21,6 +21,8 @@ from core.sql.composition import Sql, integer, param, sql
 from core.sql.time_limits import ONE_SECOND, fetch_within
 from core.windows import open_at
 from segments.counting import MOST_COUNTED, NO_LIMIT, Count
+from segments.models import Segment
+from segments.operations.statuses import set_segment_status
 
 MOST_OBJECTS: Final = 1_000
 SHOWN_OBJECTS: Final = 20
@@ -55,6 +57,18 @@ Query = Callable[[int, datetime], Sql]
 
 
 @dataclass(frozen=True, slots=True)
+class Remedy:
+    """What ends a finding of one object at once, for users with the right.
+
+    `apply` takes the tenant's key, the object's id and the instant, and raises DomainError where it cannot.
+    """
+
+    label: str
+    right: str
+    apply: Callable[[int, str, datetime], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A named query. `rows` returns a SELECT of `id`, `name` and `details`, both jsonb or NULL."""
 
@@ -64,6 +78,7 @@ class Finding:
     message: str
     rows: Query
     scope: str = SEGMENT_READ
+    remedy: Remedy | None = None
 
 
 _findings: dict[str, Finding] = {}
@@ -74,6 +89,12 @@ def register_findings(*findings: Finding) -> None:
     for finding in findings:
         if _findings.setdefault(finding.name, finding) is not finding:
             raise ValueError(f"There are two findings named {finding.name}.")
+
+
+def find_remedy(name: str) -> Remedy | None:
+    """Return what ends the findings of this name at once."""
+    finding = _findings.get(name)
+    return finding.remedy if finding else None
 
 
 def registered_findings() -> dict[str, Finding]:
@@ -90,12 +111,14 @@ def look_for(
     most: int = SHOWN_OBJECTS,
     languages: Languages = ALL_LANGUAGES,
     milliseconds: int = ONE_SECOND,
+    about_segment: str = "",
 ) -> list[FindingResult]:
     """Return what each finding (of these names, or all) is about, with the first `most` objects.
 
-    Findings for which the caller lacks the scope are left out; without `scopes` all are looked for. A query
-    that takes longer than `milliseconds` counts as many as it finds in the same time again. Raises
-    InvalidInput for a name that does not exist.
+    With `about_segment` only objects that are this segment, or name it in their details. Findings for which
+    the caller lacks the scope are left out; without `scopes` all are looked for. A query that takes longer
+    than `milliseconds` counts as many as it finds in the same time again. Raises InvalidInput for a name that
+    does not exist.
     """
     for name in names:
         if name not in _findings:
@@ -103,23 +126,36 @@ def look_for(
                 f"There is no finding {name[:60]}; there are {', '.join(sorted(_findings))}.", field="name"
             )
     return [
-        result_of(finding, tenant_id, at, most, languages, milliseconds)
+        result_of(finding, tenant_id, at, most, languages, milliseconds, about_segment)
         for finding in _findings.values()
         if (not names or finding.name in names) and (scopes is None or finding.scope in scopes)
     ]
 
 
 def result_of(
-    finding: Finding, tenant_id: int, at: datetime, most: int, languages: Languages, milliseconds: int
+    finding: Finding,
+    tenant_id: int,
+    at: datetime,
+    most: int,
+    languages: Languages,
+    milliseconds: int,
+    about_segment: str = "",
 ) -> FindingResult:
     count, objects = Count(value=0, exact=False), "[]"
+    about = sql(
+        " WHERE found.id = {segment}"
+        if finding.type == "segment"
+        else " WHERE found.details->'segments' ? {segment}",
+        segment=param(about_segment),
+    )
     for limit, is_exact in ((NO_LIMIT, True), (sql(" LIMIT {most}", most=integer(MOST_COUNTED)), False)):
         statement = sql(
-            "WITH found AS MATERIALIZED (SELECT * FROM ({rows}) AS found{limit})"
+            "WITH found AS MATERIALIZED (SELECT * FROM ({rows}) AS found{about}{limit})"
             " SELECT (SELECT count(*) FROM found), (SELECT coalesce(jsonb_agg(jsonb_build_object("
             "'id', shown.id, 'name', {name}::jsonb, 'details', shown.details) ORDER BY shown.id), '[]')"
             " FROM (SELECT id, name, details FROM found ORDER BY id LIMIT {most}) AS shown)",
             rows=finding.rows(tenant_id, at),
+            about=about if about_segment else NO_LIMIT,
             limit=limit,
             name=Localized("shown.name").json(languages),
             most=param(most),
@@ -267,6 +303,12 @@ def never_overlapping(tenant_id: int, at: datetime) -> Sql:
     )
 
 
+def deactivate(tenant_id: int, segment_id: str, at: datetime) -> None:
+    set_segment_status(
+        segments=Segment.objects.filter(tenant=tenant_id, external_id=segment_id), status="INACTIVE", at=at
+    )
+
+
 def no_such(table: str, condition: str = "TRUE") -> str:
     return (
         f"NOT EXISTS (SELECT FROM {table} AS assignment WHERE assignment.tenant_id = segment.tenant_id"
@@ -288,6 +330,7 @@ register_findings(
             "The segment is active, but its validity is over: deactivate it, or give it a later end."
         ),
         active_but_over,
+        remedy=Remedy(gettext_noop("Deactivate"), "segments.change_segment", deactivate),
     ),
     Finding(
         "segment_without_members",

@@ -44,3 +44,12 @@ def addresses(tenant_id: int, kind: str, ids: Iterable[str]) -> dict[str, str]:
     return {
         external_id: reverse(page, args=[key]) for external_id, key in rows.values_list(named.id_field, "pk")
     }
+
+
+def object_by_key(tenant_id: int, kind: str, key: int) -> tuple[str, models.Model] | None:
+    """Return the id and the row of a thing that pages know by its key; None when there is none."""
+    named = _objects.get(kind)
+    if named is None:
+        return None
+    row = named.model._default_manager.filter(tenant=tenant_id, pk=key).select_related("tenant").first()
+    return None if row is None else (getattr(row, named.id_field), row)

@@ -10,6 +10,7 @@ import orjson
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.time_limits import fetch_within
+from segments.assortment import categories_in_assortment
 from segments.visibility import effective, on_site
 
 LATELY: Final = timedelta(days=7)
@@ -91,10 +92,8 @@ def changes_of_members(tenant_id: int, keys: Sequence[int], *, since: datetime) 
     return None if rows is None else dict(rows)
 
 
-def members_by_day(
-    tenant_id: int, key: int, *, first: datetime, last: datetime, zone: str
-) -> list[tuple[Any, int]] | None:
-    """Return by how many memberships a segment grew on each day of the zone that saw a change.
+def members_by_day(tenant_id: int, key: int, *, first: datetime, zone: str) -> list[tuple[Any, int]] | None:
+    """Return by how many memberships a segment grew on each day of the zone, since `first`.
 
     From the journal, in one statement; None when that takes too long.
     """
@@ -102,12 +101,11 @@ def members_by_day(
         sql(
             "SELECT (change.at AT TIME ZONE {zone})::date, sum({signed})::bigint"
             " FROM journal_change AS change"
-            " WHERE {condition} AND change.at >= {first} AND change.at <= {last} GROUP BY 1 ORDER BY 1",
+            " WHERE {condition} AND change.at >= {first} GROUP BY 1 ORDER BY 1",
             zone=param(zone),
             signed=SIGNED,
             condition=of_members(tenant_id, [key]),
             first=param(first),
-            last=param(last),
         ),
         milliseconds=QUICKLY,
     )
@@ -121,3 +119,17 @@ def of_members(tenant_id: int, keys: Sequence[int]) -> Sql:
         tenant=param(tenant_id),
         keys=param(list(keys), "bigint[]"),
     )
+
+
+def products_in_categories(tenant_id: int, key: int, *, at: datetime) -> int:
+    """Return how many products are in categories that the segment holds now; 0 when that takes too long."""
+    rows = fetch_within(
+        sql(
+            "SELECT count(*) FROM (SELECT DISTINCT place.product_id FROM catalog_categoryassignment AS place"
+            " WHERE place.tenant_id = {tenant} AND place.category_id IN ({held})) AS found",
+            tenant=param(tenant_id),
+            held=categories_in_assortment(tenant_id, param([key], "bigint[]"), at=at),
+        ),
+        milliseconds=QUICKLY,
+    )
+    return rows[0][0] if rows else 0

@@ -26,9 +26,11 @@ from config.server.front import Front
 from config.server.gauges import measure
 from config.server.heartbeats import Heartbeats
 from config.server.limits import Limits
+from config.server.replicas import Watch, configure_replicas
 from core.actors import act_as_command
 from core.background.buffers import keep_flushing
 from core.observation.access_log import access_log
+from core.sql.replicas import replicas
 
 PAUSE = 0.1  # seconds between two looks at what may be overdue
 BETWEEN_MEASUREMENTS = 1.0  # seconds
@@ -72,6 +74,9 @@ def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[Any
     respond = import_string(APPLICATION).respond
     front = Front(respond, limits, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     access_log.start()
+    configure_replicas(settings.REPLICA_MAX_LAG)
+    if replicas.all:
+        Watch().start()
     gc.freeze()
     gc.set_threshold(COLLECTED_AFTER)
     gc.enable()

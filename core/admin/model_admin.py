@@ -28,6 +28,7 @@ from core.admin.filters import AutocompleteFilter, TenantRelatedFilter, filter_p
 from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField
 from core.admin.keys import key_of, usable_keys
 from core.admin.moments import MomentField, MomentInput
+from core.admin.pages import row_links
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
 from core.errors import DomainError
@@ -433,7 +434,7 @@ class TenantAdmin(DatabaseDeletion):
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None and not context.get("is_popup"):
-            context["related_links"] = self.related_links(request, obj)
+            context["related_links"] = [*self.related_links(request, obj), *row_links(request, obj)]
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _choose_tenant(self, request: HttpRequest) -> HttpResponse:

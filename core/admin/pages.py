@@ -1,7 +1,14 @@
-"""Pages of the admin that belong to no model: packages add them to the site's own."""
+"""Pages of the admin that belong to no model, and links on rows of others: packages add them."""
 
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
 from django.urls import URLPattern
 
+RowLink = Callable[[HttpRequest, Any], dict[str, Any] | None]
+
+_row_links: dict[str, list[RowLink]] = {}
 _pages: list[URLPattern] = []
 
 
@@ -13,3 +20,14 @@ def register_page(pattern: URLPattern) -> None:
 def registered_pages() -> list[URLPattern]:
     """Return the pages in the order in which they were added."""
     return list(_pages)
+
+
+def register_row_link(label: str, link: RowLink) -> None:
+    """Add a link to the pages of a model's rows: `url`, `text` and `note`, or None where there is none."""
+    _row_links.setdefault(label, []).append(link)
+
+
+def row_links(request: HttpRequest, row: Any) -> list[dict[str, Any]]:
+    """Return the links that packages have added to the page of a row."""
+    links = [link(request, row) for link in _row_links.get(row._meta.label, ())]
+    return [link for link in links if link is not None]

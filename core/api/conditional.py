@@ -82,6 +82,7 @@ def kept_response(
     answer: Callable[[], HttpResponse],
     *,
     cache_control: str = "private",
+    vary: str = "Authorization, Accept-Language, Accept-Encoding",
 ) -> HttpResponse:
     """Return 304 when the client holds the response that depends on `parts`, else its body.
 
@@ -96,7 +97,7 @@ def kept_response(
     else:
         response = body_of(tag, answer, meta.get("HTTP_ACCEPT_ENCODING", ""))
     response.headers["Cache-Control"] = cache_control
-    response.headers["Vary"] = "Authorization, Accept-Language, Accept-Encoding"
+    response.headers["Vary"] = vary
     return response
 
 

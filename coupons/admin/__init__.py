@@ -2,6 +2,7 @@ from coupons.admin.campaigns import CouponCampaignAdmin
 from coupons.admin.coupons import CouponAdmin
 from coupons.admin.redemptions import RedemptionAdmin
 from coupons.admin.reservations import ReservationAdmin
+from coupons.admin.segment_record import coupon_numbers
 from coupons.admin.settings import CouponSettingsAdmin
 from coupons.admin.start import redeemable, redemptions
 
@@ -11,6 +12,7 @@ __all__ = [
     "CouponSettingsAdmin",
     "RedemptionAdmin",
     "ReservationAdmin",
+    "coupon_numbers",
     "redeemable",
     "redemptions",
 ]

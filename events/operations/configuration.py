@@ -16,10 +16,12 @@ from core.errors import Conflict, InvalidBody, InvalidInput, Problem
 from core.tenancy.identifiers import generate_id
 from core.tenancy.models import Tenant
 from events.bodies import (
+    MOST_HEADERS,
     ConfigChange,
     ConfigCreation,
     ConfigUpdate,
     EventEntry,
+    HeaderValue,
     HttpConfiguration,
 )
 from events.errors import (
@@ -128,6 +130,18 @@ def patch_config(*, tenant: Tenant, code: str, changes: Sequence[ConfigChange], 
         config.modified_at = at
         config.save(update_fields=["is_active", "modified_at"])
         store_targets(tenant, configuration, at)
+
+
+@transaction.atomic
+def switch_config(*, tenant: Tenant, is_active: bool, at: datetime) -> WebhookConfig:
+    """Switch all webhooks of the tenant on or off; makes the configuration when there is none."""
+    lock_tenant(tenant)
+    config = WebhookConfig.objects.filter(tenant=tenant).first() or WebhookConfig(
+        tenant=tenant, created_at=at
+    )
+    config.is_active, config.modified_at = is_active, at
+    config.save()
+    return config
 
 
 def delete_config(*, tenant: Tenant, code: str, force: bool) -> None:
@@ -284,6 +298,44 @@ def switch_target(target: Target, *, is_active: bool) -> None:
     if is_active and not target.is_active:
         target.failures, target.failing_since, target.resume_at = 0, None, None
     target.is_active, target.turned_off_reason = is_active, ""
+
+
+def save_target(*, target: Target, secret: str | None, at: datetime) -> Target:
+    """Store a target that staff have entered, under the rules of the API.
+
+    A `secret` replaces the present one. Makes the tenant's configuration when there is none.
+    """
+    tenant = target.tenant
+    headers = {name: HeaderValue(value=str(value)) for name, value in target.headers.items()}
+    body = EventEntry(event_type=target.event_type, destination_url=target.destination_url, headers=headers)
+    faults = Faults([])
+    check_target(faults, body, "")
+    if len(headers) > MOST_HEADERS:
+        faults.add("headers", f"At most {MOST_HEADERS} headers.")
+    others = Target.objects.filter(tenant=tenant).exclude(pk=target.pk)
+    default = others.filter(event_type="").first()
+    if not target.event_type and default is not None:
+        faults.add("eventType", "There is a default target already. Choose a type of events, or change that.")
+    if not target.destination_url and not (target.event_type and default and default.destination_url):
+        faults.add("destinationUrl", "Name where to send events, here or in the default target.")
+    faults.refuse()
+    if target.filter:
+        check_filter(target.filter)
+    stored = Target.objects.filter(pk=target.pk).first()
+    asked = HttpConfiguration(destination_url=target.destination_url)
+    check_accessible(asked, {stored.destination_url} if stored else set())
+    with transaction.atomic():
+        lock_tenant(tenant)
+        WebhookConfig.objects.get_or_create(tenant=tenant, defaults={"created_at": at, "modified_at": at})
+        if stored is not None and target.is_active and not stored.is_active:
+            target.failures, target.failing_since, target.resume_at = 0, None, None
+            target.turned_off_reason = ""
+        if secret is not None:
+            rotate_secret(target, secret, at)
+        target.position = target.position or others.count() + 1
+        target.modified_at = at
+        target.save()
+    return target
 
 
 def rotate_secret(target: Target, secret: str, at: datetime) -> None:

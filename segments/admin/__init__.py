@@ -2,6 +2,7 @@ from catalog.extensions import register_category_action, register_category_effec
 from segments.admin.assignments import CustomerAssignmentAdmin, ItemAssignmentAdmin
 from segments.admin.categories import add_to_segment, assign_to_segment
 from segments.admin.category_effects import category_facts
+from segments.admin.customer_view import view_as_customer
 from segments.admin.segments import SegmentAdmin
 from segments.admin.start import calendar, findings, members, numbers
 
@@ -13,6 +14,7 @@ __all__ = [
     "findings",
     "members",
     "numbers",
+    "view_as_customer",
 ]
 
 register_category_action(assign_to_segment)

@@ -8,10 +8,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.keys import key_of
+from core.admin.undo import button
 from core.errors import DomainError
 from core.imports.models import ImportRun
 from core.imports.parts import apply_import
@@ -140,10 +142,17 @@ class BulkAddPages(admin.ModelAdmin):
         text = ngettext(
             "Added {number:,} to the segment.", "Added {number:,} to the segment.", run.created
         ).format(number=run.created)
-        self.message_user(request, text, messages.SUCCESS)
         model = "customerassignment" if what == "members" else "itemassignment"
-        page = reverse(f"admin:segments_{model}_changelist")
-        return HttpResponseRedirect(f"{page}?segment__id__exact={segment.pk}")
+        page = f"{reverse(f'admin:segments_{model}_changelist')}?segment__id__exact={segment.pk}"
+        undo = button(
+            request,
+            page=reverse("admin:imports_importrun_undo", args=[run.pk]),
+            text=gettext("Undo"),
+            back=page,
+        )
+        message = format_html("{} {}", text, undo) if run.created else text
+        self.message_user(request, message, messages.SUCCESS)
+        return HttpResponseRedirect(page)
 
     def _page(
         self,

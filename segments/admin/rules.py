@@ -54,15 +54,15 @@ MOST_SAMPLED = 200  # customers whose own attributes are offered as fields
 TESTS = {
     IS: _("is"),
     IS_NOT: _("is not"),
-    AT_LEAST: _("is at least, or since"),
-    MORE: _("is more than, or after"),
-    AT_MOST: _("is at most, or until"),
-    LESS: _("is less than, or before"),
-    BETWEEN: _("is between"),
-    KNOWN: _("is known"),
-    UNKNOWN: _("is not known"),
-    TOP: _("is among the highest"),
-    MATCHES: _("matches (regular expression)"),
+    AT_LEAST: _("at least / since"),
+    MORE: _("more than / after"),
+    AT_MOST: _("at most / until"),
+    LESS: _("less than / before"),
+    BETWEEN: _("between"),
+    KNOWN: _("known"),
+    UNKNOWN: _("not known"),
+    TOP: _("among the highest"),
+    MATCHES: _("matches (regex)"),
 }
 LABELS = {
     "id": _("Customer number"),
@@ -263,7 +263,8 @@ class RulePages(admin.ModelAdmin):
         )
         if preview.fault is None:
             return preview
-        form.blame(preview.fault.message, preview.fault.position)
+        message = preview.fault.message
+        form.blame(message[:1].upper() + message[1:], preview.fault.position)
         if form.groups:
             form.faulty = place_of(form.groups, form.text, preview.fault.position) if form.text else None
         return None

@@ -1,14 +1,11 @@
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt, window_text
@@ -17,10 +14,9 @@ from core.bodies import Name, Translations, read_body
 from core.search import translations_of
 from segments.admin.bulk_add import BulkAddPages
 from segments.admin.combine import CombinePages
-from segments.admin.effects import EffectPages
 from segments.admin.filters import EffectiveFilter
-from segments.admin.preview import PreviewPage
-from segments.admin.rules import RulePages, rule_address
+from segments.admin.record import SegmentRecord, list_page, state_of
+from segments.admin.rules import RulePages
 from segments.bodies import IdentifiedSegmentBody, expecting, segment_document
 from segments.forms.segments import SegmentForm
 from segments.models import Segment, Tally
@@ -28,24 +24,8 @@ from segments.operations.segments import create_segment, locked_segment, upsert_
 from segments.tallies import tallied
 
 
-def state_of(segment: Segment, at: datetime) -> tuple[str, str]:
-    """Return what the segment does at `at`, and the style of that."""
-    if segment.status != "ACTIVE":
-        return gettext("Inactive"), "off"
-    if segment.valid_from and at < segment.valid_from:
-        return gettext("Starts later"), "waiting"
-    if segment.valid_to and at > segment.valid_to:
-        return gettext("Over"), "over"
-    return gettext("Live"), "on"
-
-
-def assignments_page(model: str, segment: Segment) -> str:
-    """Return the address of the list of the segment's members or items."""
-    return reverse(f"admin:segments_{model}_changelist") + f"?segment__id__exact={segment.pk}"
-
-
 @admin.register(Segment)
-class SegmentAdmin(BulkAddPages, CombinePages, EffectPages, PreviewPage, RulePages, TenantAdmin):
+class SegmentAdmin(BulkAddPages, CombinePages, SegmentRecord, RulePages, TenantAdmin):
     form = SegmentForm
     found_at = 2
     explanation = _("Groups of customers, and the products and categories that are meant for them.")
@@ -101,7 +81,7 @@ class SegmentAdmin(BulkAddPages, CombinePages, EffectPages, PreviewPage, RulePag
 
     @admin.display(description=_("Members"))
     def members(self, segment: Any) -> SafeString:
-        page = assignments_page("customerassignment", segment)
+        page = list_page("customerassignment", segment)
         return format_html(
             '<a href="{}">{}</a>',
             page,
@@ -110,36 +90,13 @@ class SegmentAdmin(BulkAddPages, CombinePages, EffectPages, PreviewPage, RulePag
 
     @admin.display(description=_("Items"))
     def items(self, segment: Any) -> SafeString:
-        page = assignments_page("itemassignment", segment)
+        page = list_page("itemassignment", segment)
         return format_html('<a href="{}">{}</a>', page, exact_count(segment.item_count))
-
-    def related_links(self, request: HttpRequest, obj: Segment) -> list[dict[str, Any]]:
-        counted = self.annotated(Segment.objects.filter(pk=obj.pk)).get()
-        links = [
-            {
-                "url": assignments_page("customerassignment", obj),
-                "text": _("Members"),
-                "note": exact_count(counted.member_count),
-            },
-            {
-                "url": assignments_page("itemassignment", obj),
-                "text": _("Items"),
-                "note": exact_count(counted.item_count),
-            },
-        ]
-        links.append({"url": rule_address(obj), "text": _("Who belongs"), "note": ""})
-        if request.user.has_perm("segments.add_customerassignment"):
-            page = reverse("admin:segments_segment_add_members", args=(obj.pk,))
-            links.append({"url": page, "text": _("Add members"), "note": ""})
-        if request.user.has_perm("segments.add_itemassignment"):
-            page = reverse("admin:segments_segment_add_items", args=(obj.pk,))
-            links.append({"url": page, "text": _("Add items"), "note": ""})
-        page = reverse("admin:segments_segment_preview")
-        links.append({"url": page, "text": _("What does a customer see?"), "note": ""})
-        return links
 
     def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
         question = self.question_before_saving(request, obj, form) if change else None
+        if change:
+            self.note_effects(request, obj, form)
         row = read_body(IdentifiedSegmentBody, expecting(form.version_seen, segment_document(obj)))
         at = timezone.now()
         if change:

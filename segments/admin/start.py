@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.signing import BadSignature, Signer
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone, translation
 from django.utils.formats import date_format
@@ -22,13 +24,16 @@ from accounts.models import Site, User
 from core.admin.charts import share
 from core.admin.moments import read_date, shown_moment
 from core.admin.pages import register_page
-from core.admin.panels import Content, Panel, Place, register_panel
+from core.admin.panels import Content, Panel, Place, register_panel, shop_of
+from core.admin.undo import message_with_undo, page_after
+from core.errors import DomainError
 from core.names import name_for_reader
 from core.representation.fields import Languages
 from core.tenancy.models import Tenant
 from core.timestamps import parse_time
+from core.unavailability import contention_as_refusal
 from segments.calendar import USUAL_RANGE, Calendar, CalendarEntry, calendar_of, icalendar, range_of
-from segments.findings import FindingResult, look_for
+from segments.findings import FindingResult, find_remedy, look_for
 from segments.object_pages import addresses
 from segments.overview import LiveSegments, live_segments
 
@@ -252,6 +257,8 @@ class ShownFinding:
     count: str
     objects: list[Mapping[str, str]]
     more: int
+    remedy: str
+    back: str
 
 
 def findings(request: HttpRequest, shop: Tenant) -> Content:
@@ -263,30 +270,69 @@ def findings(request: HttpRequest, shop: Tenant) -> Content:
     found = look_for(
         tenant_id=shop.pk, at=timezone.now(), scopes=scopes, most=100 if is_whole else MOST_FOUND
     )
-    found = sorted(
-        (one for one in found if one.count.value or not one.count.exact), key=lambda one: one.severity
-    )
     return {
-        "findings": [shown_finding(one, shop) for one in found],
+        "findings": shown_findings(request, found, shop),
         "total": sum(one.count.value for one in found),
         "is_whole": is_whole,
         "state": "broken" if any(one.severity == "error" for one in found) else "waiting" if found else "on",
     }
 
 
-def shown_finding(found: FindingResult, shop: Tenant) -> ShownFinding:
-    urls = addresses(shop.pk, found.type, [one.id for one in found.objects])
-    return ShownFinding(
-        name=found.name,
-        message=gettext(found.message),
-        style="broken" if found.severity == "error" else "waiting",
-        count=str(found.count),
-        objects=[
-            {"text": name_for_reader(one.name, shop.default_language) or one.id, "url": urls.get(one.id, "")}
-            for one in found.objects
-        ],
-        more=found.count.value - len(found.objects),
+def shown_findings(
+    request: HttpRequest, found: Iterable[FindingResult], shop: Tenant, *, back: str = "/admin/"
+) -> list[ShownFinding]:
+    """Return findings in the reader's language, errors first, with the remedies that the reader may use."""
+    user: Any = request.user
+    there = sorted(
+        (one for one in found if one.count.value or not one.count.exact), key=lambda one: one.severity
     )
+    shown = []
+    for one in there:
+        urls = addresses(shop.pk, one.type, [each.id for each in one.objects])
+        remedy = find_remedy(one.name)
+        may_remedy = remedy is not None and user.has_perm(remedy.right)
+        shown.append(
+            ShownFinding(
+                name=one.name,
+                message=gettext(one.message),
+                style="broken" if one.severity == "error" else "waiting",
+                count=str(one.count),
+                objects=[
+                    {
+                        "id": each.id,
+                        "text": name_for_reader(each.name, shop.default_language) or each.id,
+                        "url": urls.get(each.id, ""),
+                    }
+                    for each in one.objects
+                ],
+                more=one.count.value - len(one.objects),
+                remedy=gettext(remedy.label) if remedy is not None and may_remedy else "",
+                back=back,
+            )
+        )
+    return shown
+
+
+def remedy_view(request: HttpRequest, name: str) -> HttpResponse:
+    """End a finding of one object at once; the message offers to take that back."""
+    remedy, shop = find_remedy(name), shop_of(request)
+    if remedy is None or shop is None or request.method != "POST":
+        raise Http404
+    user: Any = request.user
+    if not user.has_perm(remedy.right):
+        raise PermissionDenied
+    try:
+        with contention_as_refusal(), transaction.atomic():
+            remedy.apply(shop.pk, request.POST.get("id", "").replace("\0", ""), timezone.now())
+    except DomainError as refused:
+        messages.error(request, refused.message)
+    else:
+        message_with_undo(
+            request,
+            gettext("Done: {what}.").format(what=gettext(remedy.label)),
+            back=page_after(request, reverse("admin:index")),
+        )
+    return HttpResponseRedirect(page_after(request, reverse("admin:index")))
 
 
 # Members of live segments
@@ -323,4 +369,5 @@ panel("calendar", _("Calendar"), Place.WIDE, 10, calendar)
 panel("findings", _("Needs attention"), Place.MAIN, 10, findings, is_late=True)
 panel("members", _("Members of live segments"), Place.MAIN, 20, members)
 
+register_page(path("findings/<slug:name>/remedy/", admin.site.admin_view(remedy_view), name="finding_remedy"))
 register_page(path("calendar/<str:token>.ics", subscribed_calendar, name="calendar_subscription"))

@@ -48,6 +48,11 @@ class PreviewForm(forms.Form):
             help_text=_("Leave empty for all sites."),
         )
         self.fields["at"] = MomentField(label=_("At"), required=False, help_text=_("Leave empty for now."))
+        self.fields["than"] = MomentField(
+            label=_("Compared with"),
+            required=False,
+            help_text=_("Another time; the page says what is new and what is gone against it."),
+        )
 
 
 def _choice(rows: QuerySet, field: Any, admin_site: AdminSite, **options: Any) -> forms.ModelChoiceField:

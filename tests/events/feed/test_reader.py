@@ -241,7 +241,7 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_members(
         CustomerAssignment(tenant=tenant, segment=segment, customer=customer) for customer in customers
     )
     # which feeds wait, and one slice of one of them
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(11):
         read_feeds(now())
     assert (
         Event.objects.count()

@@ -1,0 +1,28 @@
+"""The coupons of a segment, on the segment's page."""
+
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from core.admin.counts import CappedCount, shown_count
+from coupons.models import Coupon
+from segments.models import Segment
+from segments.record_parts import RecordNumber, ShownNumber, Tab, register_number, register_tab
+
+
+def coupons_page(segment: Segment) -> str:
+    """Return the address of the list of the segment's coupons."""
+    return f"{reverse('admin:coupons_coupon_changelist')}?segment_restrictions__segment__in={segment.pk}"
+
+
+def coupon_numbers(segment: Segment) -> list[ShownNumber]:
+    coupons = Coupon.objects.live().filter(
+        segment_restrictions__segment=segment.pk, segment_restrictions__tenant=segment.tenant_id
+    )
+    rows = Segment.objects.filter(pk=segment.pk).values_list(CappedCount(coupons), flat=True)
+    count = rows[0]
+    return [ShownNumber(shown_count(count), ngettext("coupon", "coupons", count), coupons_page(segment))]
+
+
+register_number(RecordNumber("coupons", 50, "coupons.view_coupon", coupon_numbers))
+register_tab(Tab("coupons", _("Coupons"), 50, coupons_page, "coupons.view_coupon"))
