@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -118,6 +118,9 @@ class BulkAddPages(admin.ModelAdmin):
             )
         except UnicodeDecodeError:
             form.add_error("upload", _("The file is not UTF-8 text."))
+            return None
+        except ValidationError as refused:
+            form.add_error("upload", refused)
             return None
         except TooManyEntries:
             text = gettext("The list has more than {most:,} entries. Use the import commands for it.")
