@@ -70,16 +70,16 @@ def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch
 def test_members_are_added_from_a_spreadsheet_with_their_dates(staff_browser: Client, site: Site) -> None:
     segment = SegmentFactory(site=site)
     CustomerFactory(tenant=site.tenant, external_id="777")
-    file = workbook(
-        ["Kundennummer", "Gültig bis", "Bemerkung"], [777.0, datetime(2030, 12, 24), "treu"], [9, None]
-    )
+    headings = ["Kundennummer", "Gültig bis", "Bemerkung"]
+    row = [777.0, datetime.fromisoformat("2030-12-24"), "treu"]
+    file = workbook(headings, row, [9, None])
     upload = SimpleUploadedFile("members.xlsx", file.getvalue())
     page = reverse("admin:segments_segment_add_members", args=[segment.pk])
     preview = staff_browser.post(page, {"pasted": "", "upload": upload}).context["preview"]
     assert (preview.read, preview.new, preview.refused, preview.ignored) == (2, 1, 1, ["Bemerkung"])
     staff_browser.post(page, {"prepared": preview.run.pk, "_apply": ""})
-    row = CustomerAssignment.objects.get()
-    assert row.valid_to == datetime(2030, 12, 24, 23, 59, 59, 999_000, tzinfo=UTC)
+    member = CustomerAssignment.objects.get()
+    assert member.valid_to == datetime(2030, 12, 24, 23, 59, 59, 999_000, tzinfo=UTC)
 
 
 def test_a_broken_spreadsheet_is_an_error_of_the_form(staff_browser: Client, site: Site) -> None:
