@@ -206,6 +206,7 @@ def shown_at(
         "customer_page": reverse("admin:accounts_customer_change", args=[customer.pk]),
         "at": at,
         "than": than,
+        "is_dated": bool(request.GET.get("at_0")),
         "now_compared": changed(request, **moment_parameters("than", timezone.now())),
         "acting_for": LegalEntity.objects.filter(tenant=customer.tenant_id, external_id=entity_id).first()
         if entity_id

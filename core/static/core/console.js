@@ -21,3 +21,12 @@ document.addEventListener("fragment", (event) => {
         }
     }
 });
+// Names the search fields of select2 for screen readers, as their labels do, after the admin has made them.
+window.django?.jQuery?.(() => {
+    for (const field of document.querySelectorAll("select.select2-hidden-accessible")) {
+        const text = document.querySelector(`label[for="${field.id}"]`)?.textContent.replace(":", "").trim();
+        for (const part of field.nextElementSibling?.querySelectorAll("[role=combobox], [role=textbox]") ?? []) {
+            part.setAttribute("aria-label", text || field.name);
+        }
+    }
+});
