@@ -38,6 +38,10 @@ recovery_target_action = 'promote'
 Progress = Callable[[str], object]
 
 
+def silent(text: str) -> None:
+    """Tell nobody how far a backup is."""
+
+
 class BackupRefused(Exception):
     """The backup cannot be made, is broken, or cannot be restored there. The message says why."""
 

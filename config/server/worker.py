@@ -32,7 +32,7 @@ from core.actors import act_as_command
 from core.background.buffers import keep_flushing
 from core.observation.access_log import access_log
 from core.sql.replicas import replicas
-from core.tenancy.usage import rate_limits
+from core.tenancy.rate_limits import rate_limits
 
 PAUSE = 0.1  # seconds between two looks at what may be overdue
 BETWEEN_MEASUREMENTS = 1.0  # seconds

@@ -68,8 +68,8 @@ from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.replicas import REVISION, position_of, replicas, route_reads
 from core.tenancy.callers import Caller
+from core.tenancy.rate_limits import rate_limits
 from core.tenancy.time_zones import zone_of_tenant
-from core.tenancy.usage import rate_limits
 
 Instance = TypeVar("Instance")
 

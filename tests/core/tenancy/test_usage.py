@@ -12,8 +12,8 @@ from django.core.management.base import CommandError
 from accounts.identity.scopes import SEGMENT_MANAGE
 from config.environment import Environment
 from core.errors import TooManyAttempts
-from core.tenancy import usage
-from core.tenancy.usage import RateLimits, rate_limits
+from core.tenancy import rate_limits as limiting
+from core.tenancy.rate_limits import RateLimits, rate_limits
 from tests.factories.accounts import CustomerFactory
 
 
@@ -42,7 +42,7 @@ def test_usage_is_by_tenant_and_table(tenant, other_tenant) -> None:
 @pytest.fixture
 def time(monkeypatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(usage, "monotonic", lambda: now[0])
+    monkeypatch.setattr(limiting, "monotonic", lambda: now[0])
     return now
 
 
