@@ -25,10 +25,8 @@ from core.admin.keys import key_of
 from core.errors import DomainError
 from core.unavailability import contention_as_refusal
 from segments.admin.effects import dependent_page, items_page, members_page, visible_dependents
-from segments.admin.record import record_context
 from segments.forms.rules import RuleForm
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
-from segments.record_parts import Tab, register_tab
 from segments.rules.evaluation import SLOW
 from segments.rules.facts import fact_names
 from segments.rules.operations import ask_for_evaluation, lift_exclusion, save_rule, turn_off_rule
@@ -304,10 +302,10 @@ class RulePages(admin.ModelAdmin):
         excluded = self._exclusions(segment)
         context = {
             **self.admin_site.each_context(request),
-            **record_context(request, segment, current="rule"),
             "title": _("Who belongs"),
             "subtitle": str(segment),
             "opts": self.opts,
+            "segment": segment,
             "rule": rule,
             "rule_style": STATES[Rule.State(rule.state)] if rule else "",
             "is_slow": bool(rule and (rule.milliseconds or 0) > SLOW),
@@ -375,10 +373,10 @@ class RulePages(admin.ModelAdmin):
         companies = visible_rows(LegalEntity, request, self).filter(tenant=segment.tenant_id)
         context = {
             **self.admin_site.each_context(request),
-            **record_context(request, segment, current="rule"),
             "title": _("Why does a customer belong, or not?"),
             "subtitle": str(segment),
             "opts": self.opts,
+            "segment": segment,
             "number": number,
             "company": company,
             "customer": customers.filter(external_id=number).first() if explanation else None,
@@ -392,9 +390,6 @@ class RulePages(admin.ModelAdmin):
 
 def rule_address(segment: Segment) -> str:
     return reverse("admin:segments_segment_rule", args=[segment.pk])
-
-
-register_tab(Tab("rule", _("Who belongs"), 20, rule_address))
 
 
 def why_address(assignment: CustomerAssignment) -> str:
