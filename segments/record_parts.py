@@ -39,6 +39,17 @@ class RecordNumber:
     numbers: Callable[[Segment], list[ShownNumber]]
 
 
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A page that does something with a segment, as a button of its page, for users with the right."""
+
+    name: str
+    label: str | Promise
+    address: Callable[[Segment], str]
+    right: str
+
+
+_actions: dict[str, Action] = {}
 _tabs: dict[str, Tab] = {}
 _numbers: dict[str, RecordNumber] = {}
 
@@ -53,6 +64,16 @@ def register_number(number: RecordNumber) -> None:
     """Have the page of a segment show these numbers as well."""
     if _numbers.setdefault(number.name, number) is not number:
         raise ValueError(f"There are two numbers named {number.name}.")
+
+
+def register_action(action: Action) -> None:
+    """Have the page of a segment offer this as well."""
+    if _actions.setdefault(action.name, action) is not action:
+        raise ValueError(f"There are two actions named {action.name}.")
+
+
+def registered_actions() -> list[Action]:
+    return list(_actions.values())
 
 
 def registered_tabs() -> list[Tab]:

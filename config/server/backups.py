@@ -35,7 +35,7 @@ restore_command = 'cp "{wal}/%f" "%p"'
 recovery_target_action = 'promote'
 {target}"""
 
-Progress = Callable[[str], None]
+Progress = Callable[[str], object]
 
 
 class BackupRefused(Exception):

@@ -22,6 +22,7 @@ from granian._signals import set_sync_signals
 from granian.server.common import WORKERS_METHODS
 from granian.server.mp import WorkerProcess
 
+from config.environment import Environment
 from config.server.front import Front
 from config.server.gauges import measure
 from config.server.heartbeats import Heartbeats
@@ -31,6 +32,7 @@ from core.actors import act_as_command
 from core.background.buffers import keep_flushing
 from core.observation.access_log import access_log
 from core.sql.replicas import replicas
+from core.tenancy.usage import rate_limits
 
 PAUSE = 0.1  # seconds between two looks at what may be overdue
 BETWEEN_MEASUREMENTS = 1.0  # seconds
@@ -77,6 +79,8 @@ def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[Any
     configure_replicas(settings.REPLICA_MAX_LAG)
     if replicas.all:
         Watch().start()
+    processes = Environment(os.environ).number("WEB_WORKERS", default=1, least=1)
+    rate_limits.configure(settings.TENANT_REQUESTS_PER_SECOND, processes=processes)
     gc.freeze()
     gc.set_threshold(COLLECTED_AFTER)
     gc.enable()

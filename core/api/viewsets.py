@@ -69,6 +69,7 @@ from core.sql.fetching import fetch_rows
 from core.sql.replicas import REVISION, position_of, replicas, route_reads
 from core.tenancy.callers import Caller
 from core.tenancy.time_zones import zone_of_tenant
+from core.tenancy.usage import rate_limits
 
 Instance = TypeVar("Instance")
 
@@ -221,6 +222,8 @@ class ContractViewSet(ViewSet):
         caller: Any = request.user
         self.caller = caller
         if caller.is_authenticated:
+            if rate_limits.rates:
+                rate_limits.take(caller.tenant.name)
             set_actor(partial(actor_of, request._request, caller))  # ApiMiddleware ends it
         self.operation = self.declared_operation()
 

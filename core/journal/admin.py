@@ -32,6 +32,8 @@ from core.tenancy.models import Tenant
 from core.unavailability import contention_as_refusal
 
 MOST_RECENT = 8
+BY_SHOPPERS = ("redemption", "reservation")
+"""What shoppers change all the time, which would hide what people curate."""
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -282,7 +284,10 @@ def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
     model_admin = admin.site.get_model_admin(Change)
     assert isinstance(model_admin, ChangeAdmin)
     changes: list[Any] = list(
-        model_admin.get_queryset(request).filter(tenant=shop).order_by("-id")[:MOST_RECENT]
+        model_admin.get_queryset(request)
+        .filter(tenant=shop)
+        .exclude(object__in=BY_SHOPPERS)
+        .order_by("-id")[:MOST_RECENT]
     )
     add_sentences(changes)
     for change in changes:

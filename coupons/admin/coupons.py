@@ -15,6 +15,8 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt, window_text
+from core.admin.filters import visible_rows
+from core.admin.keys import key_of
 from coupons.admin.filters import OfSegmentsFilter, RestrictionFilter, StateFilter
 from coupons.admin.refusal import RefusalPage
 from coupons.codes import normalise_code
@@ -24,6 +26,7 @@ from coupons.models import Coupon, DiscountType
 from coupons.money import plain, stored_money
 from coupons.operations import create_coupon, delete_coupon, find_coupon, revise_coupon
 from coupons.usage import usage_of
+from segments.models import Segment
 
 STATES = {
     "VALID": (_("Can be redeemed"), "on"),
@@ -141,6 +144,15 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         for word in term.split()[:5]:
             words &= begins_code(word) | Q(name__icontains=word)
         return (queryset.filter(begins_code(term) | words) if term else queryset), False
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Begin with the segment that the address names, for a coupon that only its members may use."""
+        initial = super().get_changeform_initial_data(request)
+        key = key_of(request.GET.get("segment", ""))
+        segment = visible_rows(Segment, request, self).filter(pk=key).first() if key is not None else None
+        if segment is not None:
+            initial |= {"segments": [segment.pk], "is_segment_restricted": True}
+        return initial
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)

@@ -7,7 +7,15 @@ from django.utils.translation import ngettext
 from core.admin.counts import CappedCount, shown_count
 from coupons.models import Coupon
 from segments.models import Segment
-from segments.record_parts import RecordNumber, ShownNumber, Tab, register_number, register_tab
+from segments.record_parts import (
+    Action,
+    RecordNumber,
+    ShownNumber,
+    Tab,
+    register_action,
+    register_number,
+    register_tab,
+)
 
 
 def coupons_page(segment: Segment) -> str:
@@ -24,5 +32,11 @@ def coupon_numbers(segment: Segment) -> list[ShownNumber]:
     return [ShownNumber(shown_count(count), ngettext("coupon", "coupons", count), coupons_page(segment))]
 
 
+def new_coupon_page(segment: Segment) -> str:
+    """Return the address of the form for a coupon that only the segment's members may use."""
+    return f"{reverse('admin:coupons_coupon_add')}?segment={segment.pk}&tenant={segment.tenant_id}"
+
+
+register_action(Action("coupon", _("Add coupon"), new_coupon_page, "coupons.add_coupon"))
 register_number(RecordNumber("coupons", 50, "coupons.view_coupon", coupon_numbers))
 register_tab(Tab("coupons", _("Coupons"), 50, coupons_page, "coupons.view_coupon"))

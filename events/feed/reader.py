@@ -1,8 +1,9 @@
 """Reads the journal in the order of commits and writes the events of each tenant, each exactly once.
 
 Identities are given before commits: a reader that goes on behind the highest id that it saw misses whoever
-commits a lower one later. This one reads only transactions below the oldest one that is still running, in the
-order of (tx, id): nothing can appear before its position any more. Events and position are one transaction.
+commits a lower one later. This one reads only transactions below the oldest one that is still running in this
+database, in the order of (tx, id): nothing can appear before its position any more. Events and position are
+one transaction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ Targets = Mapping[str, tuple[int, ...]]
 
 UNREAD = Sql(
     "(change.tx, change.id) > (position.tx::text::xid8, position.journal_id)"
-    " AND change.tx < pg_snapshot_xmin(pg_current_snapshot())"
+    " AND change.tx < (SELECT oldest_running_here())"  # looked up once, as the index is searched by it
     # what was committed before the feed began is not in it
     " AND NOT pg_visible_in_snapshot(change.tx, position.began_in::pg_snapshot)"
 )

@@ -39,7 +39,6 @@ from events.sending.addresses import UnsafeDestination, split_url
 from events.sending.requests import is_accessible
 
 CODE = "http"
-INVALID = "There is a validation error. Please check the details."
 NOT_ACCESSIBLE = (
     "The resource specified by the URL is not accessible. For a webhook to be accessible, it needs to respond"
     " with any successful status for either `HEAD` or `OPTIONS` request."
@@ -64,7 +63,7 @@ class Faults:
 
     def refuse(self) -> None:
         if self.found:
-            raise InvalidBody(self.found, INVALID)
+            raise InvalidBody(self.found)
 
 
 def create_config(*, tenant: Tenant, body: ConfigCreation, at: datetime) -> WebhookConfig:
@@ -118,7 +117,7 @@ def patch_config(*, tenant: Tenant, code: str, changes: Sequence[ConfigChange], 
             apply_change(document, change)
         except InvalidInput as refused:
             raise InvalidBody(
-                [Problem(f"[{number}].{refused.field or 'path'}", "invalid", refused.message)], INVALID
+                [Problem(f"[{number}].{refused.field or 'path'}", "invalid", refused.message)]
             ) from refused
     configuration = read_body(HttpConfiguration, document["configuration"])
     check_configuration(configuration, known=known)
@@ -250,7 +249,7 @@ def check_accessible(configuration: HttpConfiguration, known_urls: set[str]) -> 
         if not answers.get(url, True)
     ]
     if silent:
-        raise TargetNotAccessible(silent, INVALID)
+        raise TargetNotAccessible(silent)
 
 
 def store_targets(tenant: Tenant, configuration: HttpConfiguration, at: datetime) -> None:

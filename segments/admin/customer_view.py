@@ -117,8 +117,16 @@ def view_as_customer(request: HttpRequest) -> HttpResponse:
                 return late_counts(request, form)
             context |= shown(request, form)
         except DomainError as refused:
-            form.add_error("legal_entity", refused.message)
+            form.add_error(field_of(refused, form), refused.message)
     return TemplateResponse(request, "admin/segments/customer_view.html", context)
+
+
+def field_of(refused: DomainError, form: PreviewForm) -> str:
+    """Return the field of the form that an error is about; of two times the earlier is before the history."""
+    if refused.field != "asOf":
+        return "legal_entity"
+    at, than = form.cleaned_data["at"], form.cleaned_data["than"]
+    return "than" if than is not None and (at is None or than < at) else "at"
 
 
 def kept_parameters(request: HttpRequest) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.timesince import timeuntil
 from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext, npgettext
@@ -37,6 +38,7 @@ from segments.record_parts import (
     Tab,
     register_number,
     register_tab,
+    registered_actions,
     registered_numbers,
     registered_tabs,
 )
@@ -89,7 +91,7 @@ def held_numbers(segment: Segment) -> list[ShownNumber]:
     customers = customers_of(segment.tenant_id)
     share = ""
     if customers and held.members and not held.company_members:
-        share = gettext("{share} % of all customers").format(share=percentage(held.members, customers))
+        share = gettext("{share} of all customers").format(share=percentage(held.members, customers))
     found = [
         ShownNumber(
             exact_count(held.members),
@@ -126,9 +128,9 @@ def held_numbers(segment: Segment) -> list[ShownNumber]:
 
 
 def percentage(part: int, whole: int) -> str:
-    """Return the share with one decimal; never 100 where anybody is missing."""
+    """Return the share in percent with one decimal; never 100 where anybody is missing."""
     tenths = min(part * 1000 // whole, 1000)
-    return f"{tenths // 10}.{tenths % 10}" if tenths % 10 else str(tenths // 10)
+    return f"{number_format(tenths / 10, decimal_pos=1 if tenths % 10 else 0)} %"
 
 
 register_number(RecordNumber("held", 10, "segments.view_segment", held_numbers))
@@ -234,6 +236,11 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
             if user.has_perm(right):
                 page = reverse(f"admin:segments_segment_add_{name}", args=[segment.pk])
                 found.append({"text": label, "url": page})
+        found += [
+            {"text": action.label, "url": action.address(segment)}
+            for action in registered_actions()
+            if user.has_perm(action.right)
+        ]
         if user.has_perm("accounts.view_customer"):
             page = f"{reverse('admin:view_as_customer')}?segment={segment.pk}"
             found.append({"text": _("View as customer"), "url": page})

@@ -13,6 +13,7 @@ from core.admin.counts import exact_count
 from core.bodies import Name, Translations, read_body
 from core.search import translations_of
 from segments.admin.bulk_add import BulkAddPages
+from segments.admin.combine import CombinePages
 from segments.admin.filters import EffectiveFilter
 from segments.admin.record import SegmentRecord, list_page, state_of
 from segments.admin.rules import RulePages
@@ -24,7 +25,7 @@ from segments.tallies import tallied
 
 
 @admin.register(Segment)
-class SegmentAdmin(BulkAddPages, SegmentRecord, RulePages, TenantAdmin):
+class SegmentAdmin(BulkAddPages, CombinePages, SegmentRecord, RulePages, TenantAdmin):
     form = SegmentForm
     found_at = 2
     explanation = _("Groups of customers, and the products and categories that are meant for them.")

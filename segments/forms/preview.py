@@ -28,6 +28,7 @@ class PreviewForm(forms.Form):
             customers,
             CustomerAssignment._meta.get_field("customer"),
             admin_site,
+            label=_("Customer"),
             help_text=_("Search by number, or by the beginning of the e-mail or a name."),
         )
         self.fields["legal_entity"] = _choice(

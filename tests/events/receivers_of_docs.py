@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from events.models import DeliveryState
 from events.sending.requests import is_accessible
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "events.md"
-COMMANDS = {"python": [sys.executable, "-c"], "js": ["node", "-e"]}
+COMMANDS = {"python": sys.executable, "js": "node"}
 SECRET = "s3cret-of-the-page"
 PAYLOAD = '{"name": {"en": "Gold", "de": "Größe"}, "id": "gold", "amount": 10.0}'
 
@@ -46,8 +47,11 @@ def running(language: str) -> Iterator[Shown]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    folder = tempfile.TemporaryDirectory()
+    file = Path(folder.name) / f"receiver.{language}"
+    file.write_text(code_of(language))
     process = subprocess.Popen(
-        [*COMMANDS[language], code_of(language), str(port)],
+        [COMMANDS[language], str(file), str(port)],
         env={**os.environ, "WEBHOOK_SECRET": SECRET},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -65,6 +69,7 @@ def running(language: str) -> Iterator[Shown]:
     finally:
         process.kill()
         process.wait()
+        folder.cleanup()
 
 
 def check(language: str) -> None:

@@ -82,7 +82,7 @@ def test_numbers_are_exact_and_lead_to_what_they_count(browser: Client, tenant: 
             assert page.status_code == 200
             assert page.context["cl"].result_count == int(one.number)
     labels = [str(tab["label"]) for tab in response.context["tabs"]]
-    assert labels == ["Overview", "Members", "Products & categories", "Coupons", "Activity"]
+    assert labels == ["Overview", "Who belongs", "Members", "Products & categories", "Coupons", "Activity"]
     for tab in response.context["tabs"]:
         assert browser.get(tab["url"]).status_code == 200
 

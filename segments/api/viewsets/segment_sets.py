@@ -44,7 +44,6 @@ class SegmentSetViewSet(ItemAssignmentViewSet):
 
     tag = "Segment sets"
     resource = ITEM_ASSIGNMENT
-    search_body = None
 
     @operation(
         "GET-customer-segment-retrieve-segment-set",

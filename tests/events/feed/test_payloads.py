@@ -18,6 +18,7 @@ from events.models import Event
 from tests.events.feed.conftest import subscribe
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.catalog import ProductFactory
+from tests.segments.rules.settling import make_rule
 
 SEGMENTS = "/customer-segment/acme/segments"
 
@@ -365,6 +366,26 @@ def test_an_import(tenant, site, feed, tmp_path):
         "finishedAt": "instant",
         "tenant": "acme",
     }
+
+
+def test_a_rule(tenant, feed, now):
+    CustomerFactory(tenant=tenant, external_id="C1")
+    subscribe(tenant, "rule.evaluated")
+    make_rule(tenant, "onHold:false", at=now)
+
+    assert without_times(feed(tenant)) == [
+        (
+            "rule.evaluated",
+            {
+                "segmentId": "ruled",
+                "added": 1,
+                "removed": 0,
+                "members": 1,
+                "evaluatedAt": "instant",
+                "tenant": "acme",
+            },
+        )
+    ]
 
 
 def test_a_row_is_shown_as_the_change_left_it_whatever_happened_since(api, tenant, feed, gold):

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.utils import timezone
 
-from config.server.backups import BackupRefused, make_backup, make_physical_backup, remove_old
+from config.server.backups import BackupRefused, Progress, make_backup, make_physical_backup, remove_old
 from config.server.postgres.programs import ProgramFailed
 
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
 
     def handle(self, *, folder: Path, keep: int, physical: bool, **options: Any) -> None:
         parameters, at = connection.get_connection_params(), timezone.now()
-        tell = self.stderr.write if options["verbosity"] > 1 else lambda text: None
+        tell: Progress = self.stderr.write if options["verbosity"] > 1 else lambda text: None
         try:
             if physical:
                 made = make_physical_backup(parameters, folder, at=at, tell=tell)

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.utils.dateparse import parse_datetime
 
-from config.server.backups import BackupRefused, restore_backup, restore_physical
+from config.server.backups import BackupRefused, Progress, restore_backup, restore_physical
 from config.server.postgres.programs import ProgramFailed
 
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, backup: Path, into: str, data: Path | None, **options: Any) -> None:
-        tell = self.stderr.write if options["verbosity"] > 1 else lambda text: None
+        tell: Progress = self.stderr.write if options["verbosity"] > 1 else lambda text: None
         try:
             if backup.is_dir():
                 self._restore_copy(backup, data, wal=options["wal"], until=options["until"])
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         except (BackupRefused, ProgramFailed, OSError, psycopg.Error) as failed:
             raise CommandError(str(failed)) from failed
 
-    def _restore_dump(self, backup: Path, into: str, tell: Any) -> None:
+    def _restore_dump(self, backup: Path, into: str, tell: Progress) -> None:
         if not into:
             raise BackupRefused("Say --into and the name of the new database.")
         description = restore_backup(connection.get_connection_params(), backup, into=into, tell=tell)
