@@ -1,6 +1,5 @@
 """The page "Who belongs" of a segment: its rule as rows and as text, what it would do, and its state."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -208,7 +207,8 @@ class RulePages(admin.ModelAdmin):
 
     def _act_on_rule(self, request: HttpRequest, segment: Segment, action: str, argument: str) -> bool:
         """Do what needs no rule to be read; say whether that was asked for."""
-        at, named = timezone.now(), {"tenant_id": segment.tenant_id, "segment_id": segment.external_id}
+        at = timezone.now()
+        named: Any = {"tenant_id": segment.tenant_id, "segment_id": segment.external_id}
         match action:
             case "evaluate":
                 ask_for_evaluation(**named, at=at)
@@ -329,9 +329,9 @@ class RulePages(admin.ModelAdmin):
         }
         return TemplateResponse(request, "admin/segments/rule.html", context)
 
-    def _exclusions(self, segment: Segment) -> Sequence[RuleExclusion]:
+    def _exclusions(self, segment: Segment) -> list[RuleExclusion]:
         rows: QuerySet = RuleExclusion.objects.filter(tenant=segment.tenant_id, segment=segment)
-        return rows.select_related("customer", "legal_entity").order_by("-id")[: MOST_EXCLUSIONS + 1]
+        return list(rows.select_related("customer", "legal_entity").order_by("-id")[: MOST_EXCLUSIONS + 1])
 
     def _shown_preview(
         self, request: HttpRequest, segment: Segment, form: RuleForm, preview: RulePreview
