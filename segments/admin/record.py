@@ -26,6 +26,7 @@ from core.journal.admin import activity_page
 from core.timestamps import parse_time
 from core.unavailability import contention_as_refusal
 from segments.admin.effects import DECISIVE, EffectPages, shown, visible_dependents
+from segments.admin.rules import rule_address
 from segments.admin.start import scopes_of, shown_findings
 from segments.effects import Effects, SegmentChangeBody
 from segments.findings import look_for
@@ -134,6 +135,7 @@ def percentage(part: int, whole: int) -> str:
 
 register_number(RecordNumber("held", 10, "segments.view_segment", held_numbers))
 register_tab(Tab("overview", _("Overview"), 10, record_page))
+register_tab(Tab("rule", _("Who belongs"), 20, rule_address))
 register_tab(
     Tab(
         "members",

@@ -1,6 +1,5 @@
 """The page "Who belongs" of a segment: its rule as rows and as text, what it would do, and its state."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,10 +24,8 @@ from core.admin.keys import key_of
 from core.errors import DomainError
 from core.unavailability import contention_as_refusal
 from segments.admin.effects import dependent_page, items_page, members_page, visible_dependents
-from segments.admin.record import record_context
 from segments.forms.rules import RuleForm
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
-from segments.record_parts import Tab, register_tab
 from segments.rules.evaluation import SLOW
 from segments.rules.facts import fact_names
 from segments.rules.operations import ask_for_evaluation, lift_exclusion, save_rule, turn_off_rule
@@ -210,7 +207,8 @@ class RulePages(admin.ModelAdmin):
 
     def _act_on_rule(self, request: HttpRequest, segment: Segment, action: str, argument: str) -> bool:
         """Do what needs no rule to be read; say whether that was asked for."""
-        at, named = timezone.now(), {"tenant_id": segment.tenant_id, "segment_id": segment.external_id}
+        at = timezone.now()
+        named: Any = {"tenant_id": segment.tenant_id, "segment_id": segment.external_id}
         match action:
             case "evaluate":
                 ask_for_evaluation(**named, at=at)
@@ -304,10 +302,10 @@ class RulePages(admin.ModelAdmin):
         excluded = self._exclusions(segment)
         context = {
             **self.admin_site.each_context(request),
-            **record_context(request, segment, current="rule"),
             "title": _("Who belongs"),
             "subtitle": str(segment),
             "opts": self.opts,
+            "segment": segment,
             "rule": rule,
             "rule_style": STATES[Rule.State(rule.state)] if rule else "",
             "is_slow": bool(rule and (rule.milliseconds or 0) > SLOW),
@@ -331,9 +329,9 @@ class RulePages(admin.ModelAdmin):
         }
         return TemplateResponse(request, "admin/segments/rule.html", context)
 
-    def _exclusions(self, segment: Segment) -> Sequence[RuleExclusion]:
+    def _exclusions(self, segment: Segment) -> list[RuleExclusion]:
         rows: QuerySet = RuleExclusion.objects.filter(tenant=segment.tenant_id, segment=segment)
-        return rows.select_related("customer", "legal_entity").order_by("-id")[: MOST_EXCLUSIONS + 1]
+        return list(rows.select_related("customer", "legal_entity").order_by("-id")[: MOST_EXCLUSIONS + 1])
 
     def _shown_preview(
         self, request: HttpRequest, segment: Segment, form: RuleForm, preview: RulePreview
@@ -375,10 +373,10 @@ class RulePages(admin.ModelAdmin):
         companies = visible_rows(LegalEntity, request, self).filter(tenant=segment.tenant_id)
         context = {
             **self.admin_site.each_context(request),
-            **record_context(request, segment, current="rule"),
             "title": _("Why does a customer belong, or not?"),
             "subtitle": str(segment),
             "opts": self.opts,
+            "segment": segment,
             "number": number,
             "company": company,
             "customer": customers.filter(external_id=number).first() if explanation else None,
@@ -392,9 +390,6 @@ class RulePages(admin.ModelAdmin):
 
 def rule_address(segment: Segment) -> str:
     return reverse("admin:segments_segment_rule", args=[segment.pk])
-
-
-register_tab(Tab("rule", _("Who belongs"), 20, rule_address))
 
 
 def why_address(assignment: CustomerAssignment) -> str:
