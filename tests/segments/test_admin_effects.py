@@ -264,7 +264,7 @@ def test_a_second_editor_sees_both_versions_and_loses_nothing(
     text = answer.content.decode()
     assert "Both versions" in text
     assert f'name="expected_version" value="{vip.version + 1}"' in text
-    again = {**values, "expected_version": vip.version + 1}
+    again = {**values, "expected_version": vip.version + 1, "_confirmed": "1"}  # it ends in 2040
     assert staff_browser.post(page, again).status_code == 302
     vip.refresh_from_db()
     assert vip.name == {"en": "Mine", "de": "Stamm"}
