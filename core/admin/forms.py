@@ -170,7 +170,8 @@ def shown_value(field: forms.Field, value: Any) -> str:
     if isinstance(field, forms.ModelChoiceField):
         found = field.queryset.filter(pk=value).first() if field.queryset is not None else None
         return str(found or value)
-    choices = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}
+    offered: Any = field.choices if isinstance(field, forms.ChoiceField) else ()
+    choices = dict(offered)
     return str(choices.get(value, value))
 
 
@@ -253,7 +254,8 @@ class DocumentForm(forms.ModelForm):
             if name != "expected_version"
         ]
         self.both_versions = [row for row in rows if row.entered != row.stored]
-        data: Any = self.data.copy()
+        entered: Any = self.data
+        data = entered.copy()
         data[self.add_prefix("expected_version")] = str(self.instance.version)
         self.data = data
 

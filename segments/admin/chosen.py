@@ -49,7 +49,7 @@ class Line:
 
 def csv_lines(rows: Iterator[list[Any]]) -> Iterator[str]:
     """Yield lines of CSV; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
-    writer = csv.writer(Line())  # type: ignore[arg-type]
+    writer = csv.writer(Line())
     for row in rows:
         yield writer.writerow([f"'{cell}" if str(cell).startswith(FORMULAS) else cell for cell in row])
 
@@ -74,7 +74,7 @@ class ChosenPages(admin.ModelAdmin):
 
     def get_actions(self, request: HttpRequest) -> Any:
         """Remove at once, with Undo, in place of the site's own deletion, which asks."""
-        found = super().get_actions(request)
+        found: Any = super().get_actions(request)
         if "delete_selected" in found:
             function = type(self).remove
             found["delete_selected"] = (function, "delete_selected", gettext("Remove from the segment"))
@@ -161,7 +161,7 @@ class ChosenPages(admin.ModelAdmin):
         return HttpResponseRedirect(page)
 
     def _add(self, segment: Segment, chosen: Any, entered: dict[str, Any]) -> bool:
-        common = {
+        common: dict[str, Any] = {
             "tenant_id": segment.tenant_id,
             "segment_id": segment.external_id,
             "at": timezone.now(),
@@ -177,7 +177,7 @@ class ChosenPages(admin.ModelAdmin):
 
     # --- export ---
 
-    def export(self, request: HttpRequest) -> HttpResponse:
+    def export(self, request: HttpRequest) -> StreamingHttpResponse:
         """Send what the list shows, all its pages, as CSV that the import reads."""
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -252,6 +252,7 @@ class ChosenPages(admin.ModelAdmin):
     def change_dates(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         segment = self.segment_of_list(request)
         form = WindowsForm(request.POST if APPLIED in request.POST else None)
+        field: Any
         for field in form.fields.values():
             if segment is not None and (zone := segment.site.time_zone) is not None:
                 field.use_zone(zone)

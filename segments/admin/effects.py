@@ -329,7 +329,7 @@ class EffectPages(admin.ModelAdmin):
 
     def get_actions(self, request: HttpRequest) -> Any:
         """Ask with the effects in place of the site's own deletion of selected rows."""
-        found = super().get_actions(request)
+        found: Any = super().get_actions(request)
         if "delete_selected" in found:
             _function, name, description = found["delete_selected"]
             found["delete_selected"] = (type(self).delete_segments, name, description)

@@ -15,9 +15,7 @@ from segments.models import ItemAssignment
 def segment_field(segments: QuerySet, admin_site: AdminSite, **options: Any) -> forms.ModelChoiceField:
     """Return a field that searches a segment as you type."""
     field = ItemAssignment._meta.get_field("segment")
-    choice = forms.ModelChoiceField(segments, widget=AutocompleteSelect(field, admin_site), **options)
-    choice.label_from_instance = str
-    return choice
+    return forms.ModelChoiceField(segments, widget=AutocompleteSelect(field, admin_site), **options)
 
 
 class TargetForm(forms.Form):
