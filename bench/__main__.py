@@ -44,9 +44,10 @@ def measure_imports(*, save: bool) -> int:
     return subprocess.run(words, check=False).returncode
 
 
-def measure_journal() -> int:
-    """Measure what the journal's triggers cost, in a database and a process of their own."""
-    return subprocess.run([sys.executable, "-m", "bench.journal"], check=False).returncode
+def measure_costs() -> int:
+    """Measure what the journal and feeds cost, each in a database and a process of its own."""
+    names = ("bench.journal", "bench.feed")
+    return max(subprocess.run([sys.executable, "-m", name], check=False).returncode for name in names)
 
 
 if __name__ == "__main__":
@@ -57,5 +58,5 @@ if __name__ == "__main__":
     django.setup()
     status = import_module("bench.running").run_benchmark(options)  # only now are there models
     if not (options.only or options.list or options.drop):
-        status = max(status, measure_imports(save=options.save), measure_journal())
+        status = max(status, measure_imports(save=options.save), measure_costs())
     sys.exit(status)

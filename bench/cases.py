@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import count
 
 import orjson
 
@@ -42,7 +43,7 @@ class Limit(Enum):
     EMPTY_VIEW = "an empty bare view"
     SIGNATURE = "a bare view that signs one token"
     BARE_INSERT = "the same rows by the bare INSERT from psycopg"
-    FULL_ANSWER = "the full answer of the same operation"
+    FULL_ANSWER = "the full answer of the same operation, read for the first time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,21 @@ class Case:
     alternative: float | None = None
     aim: float = 10
     writes_again: bool = False  # the rows are there already
+    is_cold: bool = False  # each request asks for what was not answered before
+
+
+turns = count(1)
+
+
+def never_read(path: str, headers: Callable[[], Headers], number: int) -> Callable[[], list[Request]]:
+    """Return what asks for the same again and again in words that no process has a body for."""
+
+    def requests() -> list[Request]:
+        sent = headers()
+        joined = "&" if "?" in path else "?"
+        return [Request("GET", f"{path}{joined}_={next(turns)}", sent) for _ in range(number)]
+
+    return requests
 
 
 def get(path: str, headers: Headers) -> list[Request]:
@@ -89,8 +105,17 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
         for place in range(CUSTOMER_SEGMENTS)
     ]
 
+    products_path = (
+        f"{SHOP_CATEGORIES}/categories/k000001/assignments"
+        f"?segmentsIds={','.join(segments_of_shopper)}&withSubcategories=true"
+    )
+    reads = int(seconds * 4_000)  # more than are answered in a run
+
     def shopper() -> Headers:
         return customer_headers(SHOPPER)
+
+    def in_single_segment() -> Headers:
+        return customer_headers(single_segment_customer(scale))
 
     def backend() -> Headers:
         return service_headers(SHOP)
@@ -199,9 +224,9 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
         Case(
             "segment items, nothing changed",
             conditional,
-            target=2.5,
+            target=3,
             limit=Limit.FULL_ANSWER,
-            full=lambda: get(items_path, shopper()),
+            full=never_read(items_path, shopper, reads),
             status=304,
         ),
         Case(
@@ -218,13 +243,25 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
         ),
         Case(
             "products of a category for segments",
-            lambda: get(
-                f"{SHOP_CATEGORIES}/categories/k000001/assignments"
-                f"?segmentsIds={','.join(segments_of_shopper)}&withSubcategories=true",
-                shopper(),
-            ),
+            lambda: get(products_path, shopper()),
             target=0.65,
             entries=PAGE,
+        ),
+        *[
+            Case(f"{name}, first read", never_read(path, headers, reads), target=0.65, is_cold=True)
+            for name, path, headers in (
+                ("segment items, a page", items_path, shopper),
+                ("tree of 20 categories", f"{items_path}/category-trees", in_single_segment),
+                ("products of a category for segments", products_path, shopper),
+                ("products of a category", f"{SHOP_CATEGORIES}/categories/k{shelf:06d}/assignments", shopper),
+                ("whole category tree", f"{SHOP_CATEGORIES}/category-trees", backend),
+                ("segments of a customer", SHOP_SEGMENTS, shopper),
+            )
+        ],
+        Case(
+            "whole category tree, compressed",
+            lambda: get(f"{SHOP_CATEGORIES}/category-trees", (*backend(), ("Accept-Encoding", "zstd"))),
+            target=0.65,
         ),
         Case("segments, a page", lambda: get(SHOP_SEGMENTS, backend()), target=0.65, entries=PAGE),
         Case("match 200 items in 20 segments", match, target=0.65),

@@ -26,6 +26,7 @@ RUNS = 3
 WARM_UP = 1.0  # seconds
 RUN_OF_SLOW_ANSWERS = 3  # times as long as it took until the first were there
 REPLAYED_REQUESTS = 400  # of a case with more requests than that
+REPLAYED_COLD = 10  # of a case whose requests ask for the same
 
 
 class UnexpectedAnswer(Exception):
@@ -39,7 +40,6 @@ class Prepared:
     case: Case
     requests: list[Request]
     replays: list[Replay]
-    full: list[Request]
 
     @property
     def inserts(self) -> list[Statement]:
@@ -58,11 +58,11 @@ def prepare(case: Case) -> Prepared:
     perform(requests[0])  # what the first request caches is not the operation's own
     if case.writes and not case.writes_again:
         restore()
-    replays = [checked(case, request) for request in requests[:REPLAYED_REQUESTS]]
+    replayed = REPLAYED_COLD if case.is_cold else REPLAYED_REQUESTS
+    replays = [checked(case, request) for request in requests[:replayed]]
     if case.writes and not case.writes_again:
         restore()
-    full = list(case.full()) if case.full else []
-    return Prepared(case, requests, replays, full)
+    return Prepared(case, requests, replays)
 
 
 def checked(case: Case, request: Request) -> Replay:
@@ -89,7 +89,8 @@ def measure(prepared: Prepared, *, port: int, seconds: float) -> dict[str, Any]:
         checked(case, requests[0])
 
     def run_subject(seconds: float) -> Load:
-        return put_under_load(requests, port=port, seconds=seconds)
+        sent = list(case.requests()) if case.is_cold else requests
+        return put_under_load(sent, port=port, seconds=seconds)
 
     seconds = max(warm_up(run, seconds) for run in (run_subject, run_limit))
     pairs = []
@@ -145,7 +146,8 @@ def limit_of(prepared: Prepared, *, port: int) -> Callable[[float], Load]:
         case Limit.BARE_INSERT:
             return lambda seconds: run_bare_inserts(prepared.inserts, seconds=seconds)
         case Limit.FULL_ANSWER:
-            requests = prepared.full
+            full = case.full or case.requests  # anew for each run, so that no process has the body
+            return lambda seconds: put_under_load(list(full()), port=port, seconds=seconds)
         case Limit.EMPTY_VIEW:
             requests = [Request("GET", f"{PREFIX}empty")]
         case Limit.SIGNATURE:

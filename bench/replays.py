@@ -8,9 +8,9 @@ import orjson
 from django.db import connection
 from django.test import Client
 from django.test.client import FakePayload
-from psycopg import Cursor
 
 from bench.load import Request
+from core.sql.attribution import AttributedServerCursor
 
 
 class FreshId:
@@ -56,7 +56,7 @@ def perform(request: Request) -> Replay:
     statements: list[Statement] = []
 
     def note(execute: Any, text: str, values: Any, many: bool, context: dict[str, Any]) -> Any:
-        prepared = type(context["cursor"].cursor) is Cursor  # one of psycopg's own: see fetch_rows
+        prepared = isinstance(context["cursor"].cursor, AttributedServerCursor)  # see fetch_rows
         statements.append(Statement(str(text), values, prepared))
         return execute(text, values, many, context)
 

@@ -31,8 +31,13 @@ class SegmentFilter(Protocol):
     ) -> HeldCategories: ...
 
 
+TouchedGroups = Callable[[str], Sequence[str]]
+"""Returns groups for the name of a tenant."""
+_touched_groups: dict[str, TouchedGroups] = {}
 _segment_filters: list[SegmentFilter] = []
 _category_actions: list[Callable[..., Any]] = []
+_product_actions: list[Callable[..., Any]] = []
+_category_effects: list[Callable[..., list[Any]]] = []
 
 
 def register_segment_filter(segment_filter: SegmentFilter) -> None:
@@ -48,6 +53,16 @@ def categories_of_segments(
     return segment_filter(caller=caller, segment_ids=segment_ids, at=at, subjects=subjects)
 
 
+def register_touched_groups(of_category: TouchedGroups, of_product: TouchedGroups) -> None:
+    """Say which groups of answers in shared caches a write of categories ends, and one of products."""
+    _touched_groups.update(category=of_category, product=of_product)
+
+
+def touched_groups(kind: str, tenant: str) -> Sequence[str]:
+    """Return the groups that a write of a category or a product of the tenant ends."""
+    return _touched_groups[kind](tenant)
+
+
 def register_category_action(action: Callable[..., Any]) -> None:
     """Add an action to the list of categories in the admin."""
     if action not in _category_actions:
@@ -57,6 +72,32 @@ def register_category_action(action: Callable[..., Any]) -> None:
 def category_actions() -> tuple[Callable[..., Any], ...]:
     """Return the actions that other apps add to the list of categories in the admin."""
     return tuple(_category_actions)
+
+
+def register_product_action(action: Callable[..., Any]) -> None:
+    """Add an action to the list of products in the admin."""
+    if action not in _product_actions:
+        _product_actions.append(action)
+
+
+def product_actions() -> tuple[Callable[..., Any], ...]:
+    """Return the actions that other apps add to the list of products in the admin."""
+    return tuple(_product_actions)
+
+
+def register_category_effects(find: Callable[..., list[Any]]) -> None:
+    """Have the admin say what changes of categories do.
+
+    `find` gets the request, the categories, the change (PUBLISH, UNPUBLISH or MOVE) and the new parent, and
+    returns facts (core/admin/confirmation.py).
+    """
+    if find not in _category_effects:
+        _category_effects.append(find)
+
+
+def category_effects(*arguments: Any) -> list[Any]:
+    """Return the facts that other apps know of a change of categories."""
+    return [fact for find in _category_effects for fact in find(*arguments)]
 
 
 def register_product_field(

@@ -21,6 +21,7 @@ DEAD_SERVERS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",  # milliseconds
 }
+WITHOUT_JIT = "-c jit=off"  # compiling a statement takes many times as long as running it
 PROFILES = {"production": "pg", "test": "pg-test"}
 
 
@@ -39,6 +40,7 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
     database = _named_server(url, env) if url else _embedded_server(env, base_dir)
     database["CONN_MAX_AGE"] = 0
     database["TEST"] = {"NAME": "_".join(filter(None, ["test_segments", env.text("TEST_DATABASE_SUFFIX")]))}
+    replicas = {}
     if env.text("SERVICE_ROLE") == "web":
         database["CONN_MAX_AGE"] = env.number("DATABASE_CONNECTION_MAX_AGE", default=600)
         _limit_web_process(database["OPTIONS"], env)
@@ -46,13 +48,31 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
             # for a server that cannot end the statement itself, as it is frozen or out of reach
             database["STATEMENT_DEADLINE"] = statement_timeout / 1_000 + GRACE
         database.pop("CONNECTION_WAIT", None)  # a request does not wait
+        replicas = _replicas(database, env)
     elif env.text("SERVICE_ROLE") == "background":
         database["OPTIONS"].setdefault("target_session_attrs", "read-write")
         _prepare_command(database["OPTIONS"], env, lock_timeout=("DATABASE_LOCK_TIMEOUT_MS", 3_000))
         database.pop("CONNECTION_WAIT", None)
     else:
         _prepare_command(database["OPTIONS"], env)
-    return {"default": database}
+    return {"default": database, **replicas}
+
+
+def _replicas(primary: dict[str, Any], env: Environment) -> dict[str, dict[str, Any]]:
+    """Return the databases of DATABASE_REPLICA_URLS, which web workers may read from."""
+    found = {}
+    for number, url in enumerate(env.words("DATABASE_REPLICA_URLS"), 1):
+        replica = _named_server(url, env, variable="DATABASE_REPLICA_URLS")
+        replica["OPTIONS"].setdefault("target_session_attrs", "any")
+        _limit_web_process(replica["OPTIONS"], env)
+        replica["OPTIONS"]["connect_timeout"] = min(2, replica["OPTIONS"]["connect_timeout"])
+        replica.pop("CONNECTION_WAIT")
+        replica["CONN_MAX_AGE"] = primary["CONN_MAX_AGE"]
+        replica["TEST"] = {"MIRROR": "default"}
+        if "STATEMENT_DEADLINE" in primary:
+            replica["STATEMENT_DEADLINE"] = primary["STATEMENT_DEADLINE"]
+        found[f"replica-{number}"] = replica
+    return found
 
 
 def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
@@ -60,7 +80,7 @@ def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
     # After a failover the former primary may still be reached, and would serve what it knew. The address of a
     # process that is to read from a replica says so: ?target_session_attrs=any
     options.setdefault("target_session_attrs", "read-write")
-    session = ["-c jit=off"]  # compiling a read takes many times as long as running it
+    session = [WITHOUT_JIT]
     statement_timeout = env.number("DATABASE_STATEMENT_TIMEOUT_MS", default=STATEMENT_TIMEOUT)
     if statement_timeout:
         session.append(f"-c statement_timeout={statement_timeout}")
@@ -80,7 +100,7 @@ def _prepare_command(
 ) -> None:
     # Only until a session has its first temporary table can it be set; the memory is taken when it is used.
     megabytes = env.number("DATABASE_TEMPORARY_MB", default=128)
-    session = [f"-c temp_buffers={megabytes}MB"] if megabytes else []
+    session = [WITHOUT_JIT, *([f"-c temp_buffers={megabytes}MB"] if megabytes else [])]
     variable, default = lock_timeout
     session += _lock_timeout(variable, env, default=default)
     _begin_sessions_with(session, options)
@@ -111,10 +131,10 @@ def _embedded_server(env: Environment, base_dir: Path) -> dict[str, Any]:
     }
 
 
-def _named_server(url: str, env: Environment) -> dict[str, Any]:
+def _named_server(url: str, env: Environment, *, variable: str = "DATABASE_URL") -> dict[str, Any]:
     if not url.startswith(("postgres://", "postgresql://")):
         raise ImproperlyConfigured(
-            f"DATABASE_URL does not name a PostgreSQL server; the form is {URL_FORM}. "
+            f"{variable} does not name a PostgreSQL server; the form is {URL_FORM}. "
             "Remove the variable to use the embedded server."
         )
     try:
@@ -122,13 +142,13 @@ def _named_server(url: str, env: Environment) -> dict[str, Any]:
     except psycopg.ProgrammingError as error:
         # libpq quotes the part that it stumbled over, and that part may be the password
         reason = str(error).split(': "')[0].split(' "')[0].strip()
-        raise ImproperlyConfigured(f"DATABASE_URL is malformed ({reason}); the form is {URL_FORM}.") from None
+        raise ImproperlyConfigured(f"{variable} is malformed ({reason}); the form is {URL_FORM}.") from None
     name, host, port = (str(parts.pop(key, "")) for key in ("dbname", "host", "port"))
     if not name:
-        raise ImproperlyConfigured(f"DATABASE_URL names no database; the form is {URL_FORM}.")
+        raise ImproperlyConfigured(f"{variable} names no database; the form is {URL_FORM}.")
     for one_port in filter(None, port.split(",")):
         if not one_port.isascii() or not one_port.isdigit() or not 0 < int(one_port) < 65_536:
-            raise ImproperlyConfigured(f"DATABASE_URL has a port that is not one; the form is {URL_FORM}.")
+            raise ImproperlyConfigured(f"{variable} has a port that is not one; the form is {URL_FORM}.")
     return {
         "ENGINE": "config.server.postgres",
         "NAME": name,

@@ -68,6 +68,22 @@ class Environment:
         except ValueError as error:
             raise ImproperlyConfigured(f"{name}: {error}. Name networks such as 10.1.0.0/16.") from error
 
+    def rates(self, name: str) -> dict[str, float]:
+        """Return a comma-separated list such as `*=200,acme=500` as numbers by name."""
+        found = {}
+        for word in self.words(name):
+            key, _, text = word.partition("=")
+            try:
+                number = float(text)
+            except ValueError:
+                number = 0.0
+            if not key.strip() or not 0 < number < float("inf"):
+                raise ImproperlyConfigured(
+                    f"{name} has the entry {word!r}; write it as name=number, such as *=200,acme=500."
+                )
+            found[key.strip()] = number
+        return found
+
     def required(self, name: str, *, remedy: str) -> str:
         """Return the variable's text, or say how to set it."""
         if text := self.text(name):

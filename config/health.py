@@ -2,13 +2,11 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Sum
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
@@ -17,7 +15,7 @@ from config.server.postgres.base import DatabaseWrapper
 from core.background.lag import background_lag
 from core.timestamps import format_time
 from segments.models import Rule
-from segments.rules.evaluation import due_since
+from segments.rules.readings import rule_lag
 
 SECONDS_BETWEEN_DEEP_CHECKS = 60
 
@@ -89,13 +87,12 @@ def background_state(at: datetime) -> dict[str, object]:
 
 def rules_state(at: datetime) -> dict[str, object]:
     """Return how far rules lag behind the changes of customers, and what their daily audits found."""
-    since = due_since()
-    states = Counter(Rule.objects.values_list("state", flat=True))
+    lag = rule_lag(at)
     return {
-        "lagSeconds": max(0, round((at - since).total_seconds())) if since else 0,
-        "failed": states[Rule.State.FAILED],
-        "evaluating": states[Rule.State.PENDING] + states[Rule.State.EVALUATING],
-        "drift": Rule.objects.aggregate(drift=Sum("drift"))["drift"] or 0,
+        "lagSeconds": round(lag.seconds),
+        "failed": lag.states[Rule.State.FAILED],
+        "evaluating": lag.states[Rule.State.PENDING] + lag.states[Rule.State.EVALUATING],
+        "drift": lag.drift,
     }
 
 

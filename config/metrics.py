@@ -51,7 +51,7 @@ def expositions() -> Iterator[bytes]:
     if folder := os.environ.get(VARIABLE):
         forget_ended_processes(Path(folder))
         summed = CollectorRegistry()
-        MultiProcessCollector(summed, folder)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(summed, folder)
         yield generate_latest(summed)
     else:
         yield generate_latest(REGISTRY)

@@ -103,6 +103,8 @@ TEMPLATES = [
 ]
 
 DATABASES = database_settings(os.environ, BASE_DIR)
+# How many seconds a replica of DATABASE_REPLICA_URLS may lag behind; beyond that the primary is read.
+REPLICA_MAX_LAG = env.number("REPLICA_MAX_LAG", default=5, least=1)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
@@ -332,6 +334,8 @@ EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=False)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", default="shop@localhost")
 EMAIL_IN_BACKGROUND = True
+# How many requests a second each tenant may send to a machine: `*=200,acme=500`. Empty: no limit.
+TENANT_REQUESTS_PER_SECOND = env.rates("TENANT_REQUESTS_PER_SECOND")
 # How often customers may sign up from one address within 15 minutes.
 SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 # How often a client at an address may fail to use a coupon, within so many seconds, until it must wait.

@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.utils.translation import gettext_noop
+
 from accounts.identity.scopes import COUPON_READ
 from catalog.subtrees import is_shown
 from core.sql.composition import Sql, param, sql
@@ -125,11 +127,11 @@ def opened_by(tenant_id: int, segment: int, at: datetime) -> tuple[int, list[str
 register_dependent(
     Dependent(
         type="coupon",
-        plural="Coupons",
+        plural=gettext_noop("Coupons"),
         scope=COUPON_READ,
         permission="coupons.{action}_coupon",
         page="admin:coupons_coupon_changelist",
-        page_parameter="segment_restrictions__segment__in",
+        page_parameter="segments",
         of_segments=of_segments,
         of_categories=of_categories,
         only_of=count_only_of,

@@ -18,6 +18,7 @@ MOMENTS = Moments(
     Sql("redemption.redeemed_at"),
     is_indexed=True,
 )
+NOW = RelativeInstant(from_today=False)
 NAMES = ("count", "total", "lastAt", "codes")
 
 
@@ -49,21 +50,27 @@ def fact_of_redemptions(scope: Scope, term: Term) -> Fact:
         watches=frozenset({"redemption.*"}),
         joins=(join,),
         moments=MOMENTS,
-        window=window,
+        limits=(NOW,) if window is None else (window, NOW),
         left_out=other_currencies if path[0] == "total" else None,
         rankable=path[0] if path[0] in ("count", "total") else "",
     )
 
 
 def redemptions_since(window: RelativeInstant | None, scope: Scope) -> Sql:
+    """The condition of redemptions since the beginning of a window, until now.
+
+    Those that are imported with a later instant count from then on.
+    """
     since = Sql("true")
     if window is not None:
         since = sql("redemption.redeemed_at > {begin}", begin=param(window.at(scope.clock), "timestamptz"))
     return sql(
-        "redemption.tenant_id = {tenant} AND redemption.customer_id IS NOT NULL AND {narrowed} AND {since}",
+        "redemption.tenant_id = {tenant} AND redemption.customer_id IS NOT NULL AND {narrowed} AND {since}"
+        " AND redemption.redeemed_at <= {now}",
         tenant=param(scope.tenant_id),
         narrowed=scope.narrowed("redemption.customer_id"),
         since=since,
+        now=param(scope.clock.at, "timestamptz"),
     )
 
 

@@ -12,5 +12,6 @@ class EventsConfig(AppConfig):
         import_module("events.background_tasks")
         import_module("events.journal")
         import_module("events.personal_data")
+        import_module("events.readings")
         for name in ("segments", "catalog", "coupons", "imports", "rules", "erasure", "background"):
             import_module(f"events.feed.{name}")

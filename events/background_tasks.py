@@ -3,20 +3,12 @@
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
 
 from core.background.retention import Retention, delete_some, register_retention
 from core.background.tasks import Task, register_task
 from events.delivering import dispatcher, due_since
-from events.models import Delivery, DeliveryState, Event, Lane
-
-
-def delete_events(before: datetime, most: int) -> int:
-    """Delete events with their deliveries, but for those that still wait to be sent."""
-    waiting = Delivery.objects.filter(
-        tenant=OuterRef("tenant"), event=OuterRef("pk"), state=DeliveryState.PENDING
-    )
-    return delete_some(Event.objects.filter(~Exists(waiting), occurred_at__lt=before).order_by("pk"), most)
+from events.feed.pages import delete_events
+from events.models import Lane
 
 
 def delete_lanes(before: datetime, most: int) -> int:

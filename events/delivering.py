@@ -262,7 +262,8 @@ def headers_of(route: Route, pending: Pending, body: bytes, at: datetime) -> dic
 def record(lanes: Sequence[LeasedLane]) -> None:
     """Record what became of deliveries, and let others have the lanes again."""
     keys = sorted(lane.key for lane in lanes)
-    locks = "SELECT id FROM events_lane WHERE id = ANY({keys}) ORDER BY id FOR UPDATE"
+    # in the order in which the feed locks them when it queues deliveries
+    locks = "SELECT id FROM events_lane WHERE id = ANY({keys}) ORDER BY target_id, order_key FOR UPDATE"
     fetch_rows(sql(locks, keys=param(keys, "bigint[]")))
     now = timezone.now()
     rows = []

@@ -15,4 +15,5 @@ class SegmentsConfig(AppConfig):
         import_module("segments.member_operations")
         import_module("segments.personal_data")
         import_module("segments.rules.findings")
+        import_module("segments.rules.readings")
         import_module("segments.undo")

@@ -1,8 +1,10 @@
-"""What is done for rules in the background: see segments/rules/evaluation.py."""
+"""What is done for rules in the background (segments/rules/evaluation.py), and what is deleted when over."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from core.background.retention import Retention, delete_some, register_retention
 from core.background.tasks import Task, register_task
+from segments.models import SegmentSet
 from segments.rules import evaluation
 
 JUDGE = Task(
@@ -25,3 +27,12 @@ for task in (JUDGE, TIME, REQUEST, AUDIT):
     register_task(task)
 NAMES = frozenset({JUDGE.name, TIME.name, REQUEST.name, evaluation.KIND})
 """The tasks and jobs that make members right."""
+
+
+def delete_segment_sets(before: datetime, most: int) -> int:
+    return delete_some(SegmentSet.objects.filter(expires_at__lt=before).order_by("expires_at"), most)
+
+
+register_retention(
+    Retention("segment-sets", "keys of sets of segments", timedelta(hours=1), delete_segment_sets)
+)

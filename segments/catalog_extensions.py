@@ -3,6 +3,7 @@
 from catalog import extensions
 from catalog.representations import RelatedIds
 from core.sql.composition import Sql
+from segments.cache_groups import TREE, tenant_group
 from segments.revisions import ITEMS
 from segments.visibility import categories_of_segments
 
@@ -17,6 +18,9 @@ SEGMENT_IDS = RelatedIds(
 )
 
 extensions.register_segment_filter(categories_of_segments)
+extensions.register_touched_groups(
+    of_category=lambda tenant: [TREE], of_product=lambda tenant: [tenant_group(tenant)]
+)
 extensions.register_product_field(
     "customerSegmentIds",
     SEGMENT_IDS,

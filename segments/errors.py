@@ -9,6 +9,15 @@ class SegmentNotFound(NotFound):
     code = "segment_not_found"
 
 
+class SegmentSetNotFound(NotFound):
+    """The key stands for no set of segments, or is over."""
+
+    code = "segment_set_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such set of segments, or its key is over. Ask for a new key.")
+
+
 class SegmentHasAssignments(InvalidInput):
     """The segment still holds customers or items, and its deletion was not forced.
 

@@ -140,6 +140,26 @@ class CustomerAssignment(Assignment):
         return f"{self.customer} in {self.segment}"
 
 
+class SegmentSet(models.Model):
+    """What the key of a set of segments stands for: these segments, as far as they are of the site.
+
+    Answers at the edge are shared by such a key (docs/caching.md). Nobody uses it after `expires_at`.
+    """
+
+    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=43)
+    site_code = models.TextField(blank=True)
+    segment_keys = ArrayField(models.BigIntegerField())
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["expires_at"], name="segment_set_expiry")]
+        constraints = [models.UniqueConstraint(fields=["tenant", "key"], name="segment_set_unique")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class ItemAssignment(Assignment):
     """A product or a category belonging to a segment.
 

@@ -13,7 +13,15 @@ from core.personal_data.customers import (
 from core.personal_data.declarations import ERASE, KEEP, declare, each
 from core.sql.composition import param, sql
 from core.sql.fetching import execute
-from segments.models import CustomerAssignment, ItemAssignment, Rule, RuleExclusion, Segment, Tally
+from segments.models import (
+    CustomerAssignment,
+    ItemAssignment,
+    Rule,
+    RuleExclusion,
+    Segment,
+    SegmentSet,
+    Tally,
+)
 
 SEGMENT = KEEP("describes a segment, not its members")
 
@@ -38,6 +46,7 @@ declare(
 )
 
 declare(Tally, {"kind": KEEP("one of a few words")})
+declare(SegmentSet, each(KEEP("names segments, and nobody who is in them"), "key", "site_code"))
 
 
 def erase(trace: CustomerTrace) -> dict[str, int]:

@@ -61,6 +61,7 @@ SLOW = (
     "core/journal/test_undo_model.py",
     "coupons/test_eligibility_model.py",
     "coupons/test_reservation_model.py",
+    "deploy/test_backups.py",
     "deploy/test_documentation.py",
     "events/feed/test_killed_worker.py",
     "segments/test_explanations_model.py",

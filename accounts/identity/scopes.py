@@ -5,6 +5,8 @@ from collections.abc import Iterable
 SEGMENT_MANAGE = "customersegment.segment_manage"
 SEGMENT_READ = "customersegment.segment_read"
 SEGMENT_READ_OWN = "customersegment.segment_read_own"
+SEGMENT_SET_READ = "customersegment.segmentset_read"
+SEGMENT_SET_READ_OWN = "customersegment.segmentset_read_own"
 COUPON_MANAGE = "coupon.coupon_manage"
 COUPON_READ = "coupon.coupon_read"
 COUPON_REDEEM = "coupon.coupon_redeem"
@@ -57,6 +59,8 @@ SERVICE_SCOPES = tuple(
 )
 CUSTOMER_SCOPES = (
     SEGMENT_READ_OWN,
+    SEGMENT_SET_READ,
+    SEGMENT_SET_READ_OWN,
     COUPON_REDEEM,
     CUSTOMER_READ_OWN,
     CUSTOMER_MANAGE_OWN,
@@ -64,7 +68,8 @@ CUSTOMER_SCOPES = (
     PROFILE_EDIT,
     LEGAL_ENTITY_READ_OWN,
 )
-ANONYMOUS_SCOPES = (COUPON_REDEEM,)  # for coupons that allow anonymous use
+# Coupons may allow anonymous use; answers for a set of segments are shared by whoever has its key.
+ANONYMOUS_SCOPES = (COUPON_REDEEM, SEGMENT_SET_READ)
 
 
 def with_implied(scopes: Iterable[str]) -> frozenset[str]:
@@ -79,6 +84,8 @@ MEANINGS = {
     SEGMENT_MANAGE: "Create, change and delete segments and their assignments.",
     SEGMENT_READ: "Read all segments, and preview what a customer sees.",
     SEGMENT_READ_OWN: "Read the segments that count for oneself.",
+    SEGMENT_SET_READ: "Read what is shown to a set of segments whose key one has.",
+    SEGMENT_SET_READ_OWN: "Read the key of the segments that count for oneself.",
     COUPON_MANAGE: "Create, change and delete coupons, and read and delete redemptions.",
     COUPON_READ: "Read coupons.",
     COUPON_REDEEM: "Redeem coupons for oneself.",

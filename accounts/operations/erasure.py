@@ -70,7 +70,7 @@ def erase_customer(*, tenant_id: int, external_id: str, requested_by: str, at: d
 
 
 def former_customers(tenant_id: int, **columns: str) -> list[Customer]:
-    """Return the deleted customers whom the journal still knows by these columns, not as rows; newest first."""
+    """Return the deleted customers whom the journal still knows by these columns, the newest first."""
     sought = {f"before__{name}": value for name, value in columns.items()}
     changes = Change.objects.filter(tenant=tenant_id, object="customer", kind="deleted", **sought)
     return [

@@ -5,7 +5,8 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -16,7 +17,7 @@ from js_asset import Script
 from mptt.admin import DraggableMPTTAdmin, MPTTModelAdmin
 
 from catalog.admin.search import NamedAdmin
-from catalog.extensions import category_actions
+from catalog.extensions import category_actions, category_effects
 from catalog.forms.categories import FORM_FIELDS, CategoryForm
 from catalog.models import Category, CategoryAssignment
 from catalog.operations.categories import (
@@ -27,10 +28,19 @@ from catalog.operations.categories import (
     publish_categories,
 )
 from core.admin import adopt
+from core.admin.confirmation import (
+    ConfirmationNeeded,
+    Fact,
+    confirmation_page,
+    is_confirmed,
+    read_versions,
+    repeated_values,
+)
 from core.admin.counts import CappedCount, shown_count
 from core.admin.keys import key_of
 from core.admin.model_admin import AnnotatedChangeList
 from core.admin.tenants import of_tenant
+from core.admin.undo import message_with_undo
 from core.errors import DomainError, Unavailable
 from core.unavailability import contention_as_refusal
 
@@ -38,6 +48,7 @@ LONGEST_NAME = 500
 LONGEST_DESCRIPTION = 10_000
 LARGEST_WHOLE_TREE = 2_000
 ROWS_OF_A_LEVEL = 200
+MOST_NAMED = 20
 PARENT = "parent__id__exact"
 CHANGELIST = "admin:catalog_category_changelist"
 
@@ -175,7 +186,12 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         )
         return forms.Media(
             css={"all": ["mptt/draggable-admin.css"]},
-            js=["admin/js/vendor/jquery/jquery.js", "admin/js/jquery.init.js", script],
+            js=[
+                "admin/js/vendor/jquery/jquery.js",
+                "admin/js/jquery.init.js",
+                script,
+                "catalog/category_tree.js",
+            ],
         )
 
     def move_dropped(self, request: HttpRequest) -> HttpResponse:
@@ -191,25 +207,52 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
             return self._refuse_move(request, _("Nothing was moved: the place is not clear."), 400)
         if not self.has_change_permission(request, cut):
             return self._refuse_move(request, _("You may not move categories."), 403)
+        parent = target if side == "last-child" else target.parent
         try:
             with contention_as_refusal():
+                if not is_confirmed(request) and cut.get_descendant_count() and parent.pk != cut.parent_id:
+                    return self._ask_before_move(request, cut, None if parent.level == 0 else parent)
                 moved = move_category_beside(
                     tenant_id=cut.tenant_id,
                     category_id=cut.external_id,
                     target_id=target.external_id,
                     side=side,
                     at=timezone.now(),
+                    expected_version=key_of(request.POST.get("version", "")),
                 )
         except Unavailable as busy:
             return self._refuse_move(request, busy.message, 503)
         except DomainError as refused:
             return self._refuse_move(request, refused.message, 400)
         self.log_change(request, moved, [{"changed": {"fields": ["parent", "position"]}}])
-        self.message_user(request, gettext("Moved {category}.").format(category=moved), messages.SUCCESS)
+        message_with_undo(request, gettext("Moved {category}.").format(category=moved))
+        if is_confirmed(request):
+            return HttpResponseRedirect(request.get_full_path())
         return HttpResponse("Moved.")
+
+    def _ask_before_move(
+        self, request: HttpRequest, category: Category, parent: Category | None
+    ) -> TemplateResponse:
+        """Return the question that the page shows before a whole subtree is moved."""
+        text = (
+            gettext("Move {category} below {parent}?").format(category=category, parent=parent)
+            if parent
+            else gettext("Make {category} a root category?").format(category=category)
+        )
+        context = {
+            "title": text,
+            "facts": category_effects(request, [category], "MOVE", parent),
+            "repeated": list(repeated_values(request)),
+            "version": category.version,
+        }
+        page = TemplateResponse(request, "admin/catalog/category/move_question.html", context)
+        page["X-Question"] = "1"
+        return page
 
     def _refuse_move(self, request: HttpRequest, text: Any, status: int) -> HttpResponse:
         self.message_user(request, text, messages.ERROR)
+        if is_confirmed(request):  # by the form of the question, and not by the script of the drop
+            return HttpResponseRedirect(request.get_full_path())
         return HttpResponse(text, status=status, content_type="text/plain")
 
     # --- columns ---
@@ -284,13 +327,30 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Category, form: Any, change: bool) -> None:
         at = timezone.now()
+        question = self._question(request, obj, form) if change and not is_confirmed(request) else None
         if change:
             saved = edit_category(
                 tenant_id=obj.tenant_id, external_id=obj.external_id, edit=lambda _: form.body, at=at
             )
         else:
             saved = create_category(tenant_id=obj.tenant_id, body=form.body, at=at)
+        if question is not None:  # only now: what is refused anyway needs no question
+            raise question
         adopt(obj, Category.objects.get(pk=saved.pk))
+
+    def _question(self, request: HttpRequest, obj: Category, form: Any) -> ConfirmationNeeded | None:
+        """Return the question before a subtree is moved, or something is taken from shoppers."""
+        stored = Category.objects.select_related("parent", "tenant").get(pk=obj.pk)
+        entered = form.cleaned_data
+        facts: list[Fact] = []
+        if "parent_category" in form.changed_data:
+            facts += category_effects(request, [stored], "MOVE", entered["parent_category"])
+        moves_subtree = bool(facts) and stored.get_descendant_count() > 0
+        if stored.is_published and entered.get("is_published") is False:
+            facts += category_effects(request, [stored], "UNPUBLISH", None)
+        if moves_subtree or any(fact.is_loss for fact in facts):
+            return ConfirmationNeeded(gettext("Save “{name}”?").format(name=stored), facts)
+        return None
 
     # --- deletion and actions ---
 
@@ -308,23 +368,32 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
             delete_categories(tenant_id=tenant_id, category_ids=list(keys))
 
     @admin.action(description=_("Publish selected categories"), permissions=["change"])
-    def publish(self, request: HttpRequest, queryset: QuerySet) -> None:
-        self._set_published(request, queryset, is_published=True)
+    def publish(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        return self._set_published(request, queryset, is_published=True)
 
     @admin.action(description=_("Unpublish selected categories"), permissions=["change"])
-    def unpublish(self, request: HttpRequest, queryset: QuerySet) -> None:
-        self._set_published(request, queryset, is_published=False)
+    def unpublish(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        return self._set_published(request, queryset, is_published=False)
 
-    def _set_published(self, request: HttpRequest, queryset: QuerySet, *, is_published: bool) -> None:
+    def _set_published(
+        self, request: HttpRequest, queryset: QuerySet, *, is_published: bool
+    ) -> HttpResponse | None:
+        """Ask before something is taken from shoppers, then publish or unpublish the categories."""
         done = "Published" if is_published else "Unpublished"
         changing = list(queryset.exclude(is_published=is_published))
+        tenants = {category.tenant_id for category in changing}
+        if changing and not is_confirmed(request) and len(tenants) == 1:
+            facts = category_effects(request, changing, "PUBLISH" if is_published else "UNPUBLISH", None)
+            if any(fact.is_loss for fact in facts):
+                return self._ask_before_publication(request, changing, facts)
         number = 0
-        for tenant_id in {category.tenant_id for category in changing}:
+        for tenant_id in tenants:
             number += publish_categories(
                 tenant_id=tenant_id,
                 category_ids=[category.pk for category in changing if category.tenant_id == tenant_id],
                 is_published=is_published,
                 at=timezone.now(),
+                versions=read_versions(request),
             )
         for category in changing:
             self.log_change(request, category, f"{done}.")
@@ -333,4 +402,27 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
             if is_published
             else ngettext("Unpublished {number:,} category.", "Unpublished {number:,} categories.", number)
         )
-        self.message_user(request, text.format(number=number), messages.SUCCESS)
+        if number:
+            message_with_undo(request, text.format(number=number))
+        else:
+            self.message_user(request, text.format(number=number), messages.SUCCESS)
+        return None
+
+    def _ask_before_publication(
+        self, request: HttpRequest, changing: list[Category], facts: list[Fact]
+    ) -> HttpResponse:
+        is_single = len(changing) == 1
+        named = str(changing[0]) if is_single else gettext("{number} categories").format(number=len(changing))
+        needed = ConfirmationNeeded(
+            gettext("Unpublish {named}?").format(named=named), facts, button=gettext("Unpublish")
+        )
+        return confirmation_page(
+            self,
+            request,
+            needed,
+            template="admin/catalog/category/confirm_publication.html",
+            categories=changing[:MOST_NAMED],
+            object=changing[0] if is_single else None,
+            versions={category.external_id: category.version for category in changing},
+            back=request.get_full_path(),
+        )

@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from catalog.admin.search import NamedAdmin
 from catalog.bodies import ProductBody
+from catalog.extensions import product_actions
 from catalog.forms.products import DETAIL_FIELDS, FORM_FIELDS, ProductForm
 from catalog.models import CategoryAssignment, Product
 from catalog.models.names import SEARCHED_FIELDS
@@ -35,13 +36,16 @@ class ProductAdmin(NamedAdmin):
     list_display = ("__str__", "code", "is_published", "modified_at")
     list_filter = ("is_published",)
     readonly_fields = ("version", "created_at", "modified_at")
-    actions = ("publish", "unpublish")
     fieldsets = (
         (None, {"fields": ("name", "description", "code", "is_published", "external_id")}),
         (_("Other attributes"), {"fields": DETAIL_FIELDS, "classes": ("collapse",)}),
         (_("Own attributes"), {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
         (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
     )
+
+    @property
+    def actions(self) -> tuple[Any, ...]:  # type: ignore[override]
+        return ("publish", "unpublish", *product_actions())
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str

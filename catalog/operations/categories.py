@@ -1,6 +1,6 @@
 """Writing categories. Every operation takes the tenant's tree lock first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -134,15 +134,22 @@ def delete_categories_only(*, tenant_id: int, external_ids: Sequence[str]) -> se
 
 @transaction.atomic
 def move_category_beside(
-    *, tenant_id: int, category_id: str, target_id: str, side: str, at: datetime
+    *,
+    tenant_id: int,
+    category_id: str,
+    target_id: str,
+    side: str,
+    at: datetime,
+    expected_version: int | None = None,
 ) -> Category:
     """Move the category to where a person dropped it: `side` is left, right, first-child or last-child.
 
     Positions of the siblings that follow are raised as far as its place needs. Raises CategoryNotFound,
-    and WouldCreateCycle for a target inside the category's own subtree.
+    VersionConflict, and WouldCreateCycle for a target inside the category's own subtree.
     """
     tree = locked_tree(tenant_id)
     category, target = tree.category(category_id), tree.category(target_id)
+    check_version(category, expected_version)
     if category.pk == target.pk:
         raise InvalidCategory("A category cannot be moved beside itself", field="target")
     if side in ("left", "right"):
@@ -168,10 +175,21 @@ def move_category_beside(
 
 @transaction.atomic
 def publish_categories(
-    *, tenant_id: int, category_ids: Sequence[int], is_published: bool, at: datetime
+    *,
+    tenant_id: int,
+    category_ids: Sequence[int],
+    is_published: bool,
+    at: datetime,
+    versions: Mapping[str, int] | None = None,
 ) -> int:
-    """Publish (or unpublish) the categories of these keys; say how many changed."""
+    """Publish (or unpublish) the categories of these keys; say how many changed.
+
+    Raises VersionConflict when one of them has another version than `versions` names, by id.
+    """
     locked_tree(tenant_id)
+    if versions:
+        for category in Category.objects.filter(tenant=tenant_id, pk__in=category_ids):
+            check_version(category, versions.get(category.external_id))
     return execute(
         sql(
             "UPDATE catalog_category AS category SET is_published = {is_published}, version = version + 1,"

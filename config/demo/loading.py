@@ -17,6 +17,7 @@ from config.demo.discounts import load_coupons, load_own_coupon
 from config.demo.people import contacts_of, load_companies, load_customers
 from config.demo.redemptions import load_redemptions
 from config.demo.rows import Load, Progress
+from config.demo.rules import load_rules
 from config.demo.shop import Names, make_clients, make_staff, make_tenant
 from config.demo.source import read_file, read_purchases
 from core.sql.locks import Lock, take_lock
@@ -86,6 +87,7 @@ def _load(source: Source, tenant_name: str, calendar: Calendar, at: datetime, pr
     load_coupons(load, source.coupons, campaigns, calendar)
     load_redemptions(load, source.redemptions, source.purchases, calendar)
     load_own_coupon(load)
+    load_rules(load)
     if load.has_changed:
         _gather_statistics()
     return load

@@ -60,10 +60,9 @@ def load_customers(
     """
     known = {row["household_id"]: row for row in demographics}
     password = make_password(CUSTOMER_PASSWORD)
-    last_days = {
-        household: last_day(days, calendar.day_of_data(load.at)) for household, days in purchases.items()
-    }
-    awake = calendar.day_of_data(load.at) - timedelta(days=SLEEPING_DAYS)
+    today = calendar.day_of_data(load.at)
+    last_days = {household: last_day(days, today) for household, days in purchases.items()}
+    awake = today - timedelta(days=SLEEPING_DAYS)
     rows = [
         row_of(
             CUSTOMERS,
@@ -82,7 +81,7 @@ def load_customers(
             type="CUSTOMER",
             photo_url="",
             is_active=True,
-            is_on_hold=last_days[household] is not None and last_days[household] < awake,
+            is_on_hold=(last_days[household] or today) < awake,
             mixins=json_text(mixins_of(known[household])) if household in known else NO_MIXINS,
             mixin_schemas=NO_MIXINS,
             password=password,

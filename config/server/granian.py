@@ -48,6 +48,7 @@ DEMO_LOGINS = """\
   Staff      admin / admin, merchandiser / merchandiser
   Clients    demo-backend / demo-backend-secret (server side), demo-storefront (shoppers), tenant demo
   Customers  household-1@example.com, password demo
+  Data       The Complete Journey by 84.51°, for research and education (docs/demo-data.md)
 """
 
 
@@ -204,6 +205,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     os.environ["SERVICE_ROLE"] = "web"
+    os.environ["WEB_WORKERS"] = str(arguments.workers)
     os.environ.setdefault(*LARGE_BLOCK)  # the workers are new processes, which read it when they start
     multiprocessing.set_start_method("spawn")  # a forked worker would inherit locks of our threads
     folder = make_metrics_folder(Path(Environment(os.environ).text("VAR_DIR", default=str(ROOT / "var"))))

@@ -8,9 +8,10 @@ from granian.server.mp import MPServer, WorkerProcess
 
 from config.server.background import BackgroundWorkers
 from config.server.heartbeats import Heartbeats
-from config.server.places import Place
+from config.server.places import LOADING, Place
 
 PAUSE = 0.5  # seconds between two looks at the workers
+BETWEEN_BEATS = 0.02  # seconds; a worker and its successor beat in turn
 
 logger = logging.getLogger("_granian")
 
@@ -36,7 +37,6 @@ class Parent(MPServer):
             self.main_loop_interrupt.clear()
             if self.reload_signal:
                 self._reload(spawn_target, target_loader)
-                self.places = [Place() for _ in range(self.workers)]  # all workers are new
                 self.background.restart(float(self.workers_kill_timeout or 0))
             now = time.monotonic()
             was_late = now - self.looked_at > 2 * PAUSE + 1
@@ -49,6 +49,39 @@ class Parent(MPServer):
                 if place.restart_at is not None and place.restart_at <= now and not self.interrupt_signal:
                     place.restart_at = place.last_beat = None
                     self._respawn_workers([number], spawn_target, target_loader)
+
+    def _reload(self, spawn_target: Any, target_loader: Any) -> None:
+        """Replace the workers one by one, each when its successor serves.
+
+        granian's own gives a successor 3.5 seconds, too few on a busy machine. One that cannot start,
+        as with broken code or settings, leaves its predecessor and all others where they are.
+        """
+        self.reload_signal = False
+        self.respawned_wrks.clear()
+        for number in range(self.workers):
+            former = self.wrks[number]
+            successor = self._spawn_worker(idx=number, target=spawn_target, callback_loader=target_loader)
+            successor.start()
+            if not self._serves(number, successor):
+                successor.kill()
+                logger.error(f"worker-{number + 1} cannot start anew; the former workers go on")
+                return
+            self.wrks[number] = successor
+            self.places[number] = Place()
+            former.terminate()
+            former.join(self.workers_kill_timeout)
+            if former.is_alive():
+                logger.warning(f"Killing the former worker-{number + 1} after it refused to stop")
+                former.kill()
+                former.join()
+
+    def _serves(self, number: int, worker: WorkerProcess) -> bool:
+        """Wait until the new worker beats; False when it ends, or takes longer than a worker may."""
+        while worker.is_alive() and time.monotonic() - worker.birth < LOADING and not self.interrupt_signal:
+            if self.heartbeats.last(number, worker.inner.pid) is not None:
+                return True
+            time.sleep(BETWEEN_BEATS)
+        return False
 
     def _stop_workers(self) -> None:
         """Stop all workers at the same time; those in the background lose nothing when they are killed."""

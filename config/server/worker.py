@@ -22,13 +22,17 @@ from granian._signals import set_sync_signals
 from granian.server.common import WORKERS_METHODS
 from granian.server.mp import WorkerProcess
 
+from config.environment import Environment
 from config.server.front import Front
 from config.server.gauges import measure
 from config.server.heartbeats import Heartbeats
 from config.server.limits import Limits
+from config.server.replicas import Watch, configure_replicas
 from core.actors import act_as_command
 from core.background.buffers import keep_flushing
 from core.observation.access_log import access_log
+from core.sql.replicas import replicas
+from core.tenancy.rate_limits import rate_limits
 
 PAUSE = 0.1  # seconds between two looks at what may be overdue
 BETWEEN_MEASUREMENTS = 1.0  # seconds
@@ -72,6 +76,11 @@ def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[Any
     respond = import_string(APPLICATION).respond
     front = Front(respond, limits, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     access_log.start()
+    configure_replicas(settings.REPLICA_MAX_LAG)
+    if replicas.all:
+        Watch().start()
+    processes = Environment(os.environ).number("WEB_WORKERS", default=1, least=1)
+    rate_limits.configure(settings.TENANT_REQUESTS_PER_SECOND, processes=processes)
     gc.freeze()
     gc.set_threshold(COLLECTED_AFTER)
     gc.enable()

@@ -41,6 +41,12 @@ def repeated_values(request: HttpRequest) -> Iterator[tuple[str, str]]:
             yield from ((name, value) for value in values)
 
 
+def read_versions(request: HttpRequest) -> dict[str, int]:
+    """Return the versions that were looked at, by the ids of rows."""
+    pairs = (text.rpartition("=") for text in request.POST.getlist("version"))
+    return {name: int(number) for name, _, number in pairs if number.isdecimal() and len(number) < 10}
+
+
 def confirmation_page(
     model_admin: Any, request: HttpRequest, needed: ConfirmationNeeded, **context: Any
 ) -> TemplateResponse:

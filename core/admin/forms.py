@@ -2,28 +2,32 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import tzinfo
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.admin import widgets
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.keys import usable_keys
-from core.admin.moments import MomentField
+from core.admin.moments import MomentField, in_words
 from core.document_sizes import check_document_size
 from core.errors import DomainError, InvalidInput, VersionConflict
 from core.tenancy.identifiers import check_client_id, generate_id
 from core.text import has_visible_character, normalized
 
 MAX_JSON_LENGTH = 100_000
+MOST_NAMED = 20
 
 CHANGED_IN_THE_MEANTIME = _(
-    "Somebody else changed this in the meantime, so nothing was saved. "
-    "Your entries are still below: open the page again to see the present ones, then enter yours anew."
+    "Somebody else changed this in the meantime, so nothing was saved. Your entries are still below, beside"
+    " what is stored now. Save again to keep yours, or enter what is stored."
 )
 
 
@@ -134,6 +138,42 @@ class AutocompleteSelect(widgets.AutocompleteSelect):
         return url if self.tenant_id is None else f"{url}?{urlencode({'tenant': self.tenant_id})}"
 
 
+@dataclass(frozen=True, slots=True)
+class BothVersions:
+    """A field that differs between what somebody entered and what somebody else has stored meanwhile."""
+
+    label: str
+    entered: str
+    stored: str
+
+
+def shown_value(field: forms.Field, value: Any) -> str:
+    """Return a value of a form field in words, as it was read or as it is stored."""
+    if value in (None, "", [], {}):
+        return gettext("empty")
+    match value:
+        case bool():
+            return gettext("yes") if value else gettext("no")
+        case datetime():
+            zone = getattr(field, "zone", None) or timezone.get_current_timezone()
+            return in_words(value, zone)
+        case Mapping() if isinstance(field, LocalizedField):
+            return " · ".join(f"{language}: {text}" for language, text in sorted(value.items()))
+        case models.Model():
+            return str(value)
+        case models.QuerySet():
+            return ", ".join(map(str, value[:MOST_NAMED]))
+        case Mapping() | list() if isinstance(field, forms.JSONField):
+            return json.dumps(value, ensure_ascii=False)
+        case list() | tuple():
+            return ", ".join(str(entry) for entry in value[:MOST_NAMED])
+    if isinstance(field, forms.ModelChoiceField):
+        found = field.queryset.filter(pk=value).first() if field.queryset is not None else None
+        return str(found or value)
+    choices = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}
+    return str(choices.get(value, value))
+
+
 class DocumentForm(forms.ModelForm):
     """The form of a tenant's row.
 
@@ -145,6 +185,7 @@ class DocumentForm(forms.ModelForm):
     tenant: Any = None
     refusal: DomainError | None = None
     refused_field: str | None = None
+    both_versions: Sequence[BothVersions] = ()
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -197,7 +238,24 @@ class DocumentForm(forms.ModelForm):
         expected = self.cleaned_data.get("expected_version")
         if expected is not None and expected != self.instance.version:
             self.add_error(None, ValidationError(CHANGED_IN_THE_MEANTIME, code="version_conflict"))
+            self._keep_both_versions()
         return cleaned
+
+    def _keep_both_versions(self) -> None:
+        """Note what was entered beside what is stored now, and let the next save be of the stored version."""
+        rows = [
+            BothVersions(
+                str(self.fields[name].label or name),
+                shown_value(self.fields[name], self.cleaned_data.get(name)),
+                shown_value(self.fields[name], self.get_initial_for_field(self.fields[name], name)),
+            )
+            for name in self.changed_data
+            if name != "expected_version"
+        ]
+        self.both_versions = [row for row in rows if row.entered != row.stored]
+        data: Any = self.data.copy()
+        data[self.add_prefix("expected_version")] = str(self.instance.version)
+        self.data = data
 
     def _get_validation_exclusions(self) -> set[str]:
         # A tenant that is no field of the form is known nevertheless: unique constraints are judged by it.

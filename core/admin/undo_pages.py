@@ -5,10 +5,10 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
-from django.views.decorators.http import require_POST
 
 from core.admin.tenants import staff_tenant_id
 from core.admin.undo import page_after
@@ -48,12 +48,16 @@ class OccasionUndo(admin.ModelAdmin):
     """Adds the page to the admin of the journal."""
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(self.undo_occasion))
+        view = self.admin_site.admin_view(self.undo_occasion)
         page = path("undo-occasion/", view, name="journal_change_undo_occasion")
         return [page, *super().get_urls()]
 
     def undo_occasion(self, request: HttpRequest) -> HttpResponse:
         """Take back what a request changed: one's own, or with the journal's permission anybody's."""
+        if request.method != "POST":
+            text = gettext("Nothing was taken back. Choose “Undo” beside a change.")
+            context = {**self.admin_site.each_context(request), "title": gettext("Undo"), "message": text}
+            return TemplateResponse(request, "admin/error.html", context)
         user: Any = request.user
         occasion = occasion_of_source(
             request.POST.get("type", "").replace("\0", ""),

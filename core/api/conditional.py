@@ -10,7 +10,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import parse_etags
 from rest_framework.request import Request
 
-from core.api.kept_bodies import CODINGS, accepted_coding, coded_tag, kept_bodies
+from core.api.kept_bodies import CODINGS, HELD, KEPT, MADE, accepted_coding, coded_tag, kept_bodies
 from core.errors import InvalidInput, PreconditionFailed
 
 LONGEST_HEADER = 4_000
@@ -82,6 +82,7 @@ def kept_response(
     answer: Callable[[], HttpResponse],
     *,
     cache_control: str = "private",
+    vary: str = "Authorization, Accept-Language, Accept-Encoding",
 ) -> HttpResponse:
     """Return 304 when the client holds the response that depends on `parts`, else its body.
 
@@ -93,10 +94,11 @@ def kept_response(
     if held := held_form(tag, meta.get("HTTP_IF_NONE_MATCH")):
         response: HttpResponse = HttpResponseNotModified()
         response.headers["ETag"] = held
+        HELD.inc()
     else:
         response = body_of(tag, answer, meta.get("HTTP_ACCEPT_ENCODING", ""))
     response.headers["Cache-Control"] = cache_control
-    response.headers["Vary"] = "Authorization, Accept-Language, Accept-Encoding"
+    response.headers["Vary"] = vary
     return response
 
 
@@ -104,6 +106,7 @@ def body_of(tag: str, answer: Callable[[], HttpResponse], accept_encoding: str) 
     """Return the response of this tag with its ETag: what is kept, else what `answer` makes."""
     bodies = kept_bodies()
     kept, response = bodies.get(tag), None
+    (MADE if kept is None else KEPT).inc()
     if kept is None:
         response = answer()
         kept = bodies.keep(tag, response)

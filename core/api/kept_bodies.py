@@ -15,6 +15,8 @@ from cachetools import LRUCache
 from django.conf import settings
 from django.http import HttpResponse
 
+from core.observation.metrics import counter, gauge
+
 MEGABYTE = 1_048_576
 OVERHEAD = 800  # bytes that an entry takes besides its bodies: tag, headers, objects
 LARGEST_SHARE = 4  # no body takes more than this part of the bound
@@ -51,6 +53,15 @@ def compressed(body: bytes, coding: str) -> bytes:
     if coding == "zstd":
         return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(body)
     return gzip.compress(body, GZIP_LEVEL, mtime=0)
+
+
+ANSWERS = counter(
+    "cache_answers",
+    "Responses by where their body was: held by the client (304), kept by the process, or made anew.",
+    ("body",),
+)
+HELD, KEPT, MADE = (ANSWERS.labels(body) for body in ("held", "kept", "made"))
+BYTES = gauge("cache_bytes", "Bytes of the bodies that web workers keep.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +115,7 @@ class KeptBodies:
         if kept.size * LARGEST_SHARE <= self.limit:
             with self.lock:
                 self.by_tag[tag] = kept
+                BYTES.set(self.by_tag.currsize)
 
     def in_coding(self, tag: str, kept: KeptBody, coding: str) -> KeptBody:
         """Return what is kept with the compressed form of this coding, made now if nobody asked before."""

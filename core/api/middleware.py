@@ -14,8 +14,10 @@ from core.actors import reset_actor, set_actor
 from core.api.actors import actor_of
 from core.api.errors import unknown_path_response, wrong_host_response
 from core.memory import LARGE_BODY, trim_soon
+from core.sql.replicas import begin_route, end_route, present_revision, replicas
 
 BROWSER_ROOTS = frozenset({"", "admin", "static", "docs", "shop"})
+READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LONGEST_REMEMBERED_PATH = 200
 REMEMBERED_PATHS = 4_096
 REMEMBERED_HOSTS = 1_000
@@ -97,12 +99,17 @@ class ApiMiddleware:
             return unknown_path_response(request, unknown)
         request.resolver_match = match
         token = set_actor(partial(actor_of, request))  # until the token of the request says more
+        route = begin_route() if replicas.all else None
         try:
             answer: Any = match.func(request, *match.args, **match.kwargs)
             if callable(render := getattr(answer, "render", None)):
                 answer = render()
         finally:
             reset_actor(token)
+            if route is not None:
+                end_route(route)
+        if route is not None and request.method not in READ_METHODS and 200 <= answer.status_code < 300:
+            answer.headers["X-Revision"] = present_revision()
         size = 0 if answer.streaming else len(answer.content)
         if not answer.streaming and "Content-Length" not in answer.headers:
             answer.headers["Content-Length"] = str(size)

@@ -66,7 +66,9 @@ from core.representation.representations import NO_SEARCH, Representation, SortK
 from core.revisions.counting import revision_of
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
+from core.sql.replicas import REVISION, position_of, replicas, route_reads
 from core.tenancy.callers import Caller
+from core.tenancy.rate_limits import rate_limits
 from core.tenancy.time_zones import zone_of_tenant
 
 Instance = TypeVar("Instance")
@@ -74,6 +76,7 @@ Instance = TypeVar("Instance")
 NO_DOCUMENTS = {"search", "match", "bulk_destroy"}  # their bodies only name documents
 WRITES_OF_DOCUMENTS = {"create", "update", "partial_update", "bulk_create", "bulk_update"}
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 NO_PARAMETERS = QueryDict("", mutable=False)
 
 _instances: dict[type, Any] = {}
@@ -126,6 +129,17 @@ def body_names(kind: "type[ContractViewSet]", action: str) -> Known:
     if action not in WRITES_OF_DOCUMENTS or resource is None:
         return known
     return known_fields(resource) if request is None else merged_fields(known, known_fields(resource))
+
+
+def least_revision(header: str) -> int:
+    """Return the position that the header If-Min-Revision names, 0 without one; raise InvalidInput."""
+    if not header:
+        return 0
+    if not REVISION.fullmatch(header):
+        raise InvalidInput(
+            "If-Min-Revision is not a revision; send the X-Revision of a response.", field="If-Min-Revision"
+        )
+    return position_of(header)
 
 
 class AlwaysJson(BaseContentNegotiation):
@@ -189,6 +203,8 @@ class ContractViewSet(ViewSet):
         super().initial(request, *args, **kwargs)
         plain = request._request
         query = plain.META.get("QUERY_STRING", "")
+        if replicas.all and plain.method in ("GET", "HEAD"):
+            route_reads(least_revision(plain.META.get("HTTP_IF_MIN_REVISION", "")))
         if not query:
             plain.GET = NO_PARAMETERS  # Django would make an empty one at the price of a full one
         if "\x00" in plain.path_info or "%00" in query:
@@ -206,6 +222,8 @@ class ContractViewSet(ViewSet):
         caller: Any = request.user
         self.caller = caller
         if caller.is_authenticated:
+            if rate_limits.rates:
+                rate_limits.take(caller.tenant.name)
             set_actor(partial(actor_of, request._request, caller))  # ApiMiddleware ends it
         self.operation = self.declared_operation()
 
@@ -279,9 +297,15 @@ class ContractViewSet(ViewSet):
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.is_strict:
             response["Preference-Applied"] = STRICT
+        if request.method not in SAFE and response.status_code < 400 and (groups := self.touched_groups()):
+            response["Cache-Group-Invalidation"] = ", ".join(f'"{group}"' for group in groups)
         if response.status_code == 201 and self.says_location(self.action or ""):
             response["Location"] = self.location_of(response)
         return response
+
+    def touched_groups(self) -> Sequence[str]:
+        """Return the groups of answers in shared caches that a write ends (RFC 9875)."""
+        return ()
 
     @classmethod
     def says_location(cls, action: str) -> bool:

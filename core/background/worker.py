@@ -72,9 +72,9 @@ class Summary:
         self.slices[name] = self.slices.get(name, 0) + 1
 
 
-def due_work(at: datetime, *, kind: WorkKind = WorkKind.ALL) -> list[Due]:
+def due_work(at: datetime, *, work: WorkKind = WorkKind.ALL) -> list[Due]:
     """Return the tasks and the first jobs that are due, what has waited longest first."""
-    tasks = {name: task for name, task in registered_tasks().items() if kind.includes(task)}
+    tasks = {name: task for name, task in registered_tasks().items() if work.includes(task)}
     due = []
     for key, name, due_at in TaskState.objects.filter(name__in=tasks, due_at__lte=at).values_list(
         "id", "name", "due_at"
@@ -82,11 +82,11 @@ def due_work(at: datetime, *, kind: WorkKind = WorkKind.ALL) -> list[Due]:
         since = waiting_since(tasks[name], due_at)
         if since is not None:
             due.append(Due(since, "task", key, name, is_shared=tasks[name].is_prompt))
-    if kind is WorkKind.PROMPT:
+    if work is WorkKind.PROMPT:
         return sorted(due, key=lambda one: (one.at, one.key))
     jobs = Job.objects.filter(state__in=OPEN_STATES, kind__in=registered_job_kinds(), due_at__lte=at)
-    for key, kind, due_at in jobs.order_by("due_at", "id").values_list("id", "kind", "due_at")[:JOBS_AT_ONCE]:
-        due.append(Due(due_at, "job", key, kind))
+    for key, name, due_at in jobs.order_by("due_at", "id").values_list("id", "kind", "due_at")[:JOBS_AT_ONCE]:
+        due.append(Due(due_at, "job", key, name))
     return sorted(due, key=lambda one: (one.at, one.kind, one.key))
 
 
@@ -161,7 +161,7 @@ class BackgroundWorker:
         reset_queries()  # with DEBUG, Django keeps statements until the end of a request
         self._beat()
         has_worked = False
-        for due in due_work(timezone.now(), kind=self.kind):
+        for due in due_work(timezone.now(), work=self.kind):
             if self.only is not None and due.name not in self.only:
                 continue
             if self.is_stopping:

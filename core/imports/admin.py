@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, ReadOnlyAdmin
+from core.admin.undo import page_after
 from core.admin.undo_pages import PERMISSIONS, may
 from core.errors import DomainError
 from core.imports.models import ImportReject, ImportRun, ImportState
@@ -101,7 +102,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
                 self.message_user(request, text.format(job=job.pk), messages.SUCCESS)
             except DomainError as refused:
                 self.message_user(request, refused.message, messages.ERROR)
-        return HttpResponseRedirect(reverse("admin:imports_importrun_change", args=[pk]))
+        return HttpResponseRedirect(page_after(request, reverse("admin:imports_importrun_change", args=[pk])))
 
 
 @admin.register(ImportReject)

@@ -7,7 +7,7 @@ from django.db import connection
 
 from core.journal.partitions import DEFAULT, NAME, months_from, partitions
 from core.observation.metrics import Reading, register_readings
-from core.sql.composition import sql
+from core.sql.composition import identifier, sql
 from core.sql.fetching import fetch_rows
 
 # A change becomes visible when its transaction commits; later ones may have been read before it.
@@ -32,7 +32,7 @@ def read_journal(at: datetime) -> Iterator[Reading]:
             break
         ahead += 1
     yield Reading.single("journal_months_ahead", "Months of the journal that are made ahead of time.", ahead)
-    [[is_used]] = fetch_rows(sql(f"SELECT EXISTS (SELECT FROM {DEFAULT})"))
+    [[is_used]] = fetch_rows(sql("SELECT EXISTS (SELECT FROM {table})", table=identifier(DEFAULT)))
     yield Reading.single(
         "journal_default_partition_used", "1 while changes lie in a month that has no partition.", is_used
     )

@@ -11,6 +11,7 @@ is a reading: see `register_readings`.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -26,9 +27,15 @@ def counter(name: str, description: str, labels: Sequence[str] = ()) -> Counter:
     return Counter(PREFIX + name, description, labels, registry=REGISTRY)
 
 
-def gauge(name: str, description: str, labels: Sequence[str] = ()) -> Gauge:
-    """Define a number of the present moment; those of all living processes are added up."""
-    return Gauge(PREFIX + name, description, labels, registry=REGISTRY, multiprocess_mode="livesum")
+def gauge(
+    name: str,
+    description: str,
+    labels: Sequence[str] = (),
+    *,
+    of_all: Literal["livesum", "livemax"] = "livesum",
+) -> Gauge:
+    """Define a number of the present moment; of all living processes the sum or the largest is shown."""
+    return Gauge(PREFIX + name, description, labels, registry=REGISTRY, multiprocess_mode=of_all)
 
 
 def histogram(

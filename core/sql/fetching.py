@@ -14,10 +14,11 @@ from itertools import count
 from typing import Any
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
 from core.sql.attribution import AttributedRawCursor, AttributedServerCursor
 from core.sql.composition import Sql
+from core.sql.replicas import has_failed, read_alias, read_from_primary
 
 LARGE_RESULT = 4_194_304  # bytes
 MOST_CURSORS = 64  # of one connection: as many statements as are sent all the time
@@ -30,17 +31,26 @@ class CursorsOfThread(threading.local):
     def __init__(self) -> None:
         self.connection: psycopg.Connection | None = None
         self.by_text: dict[str, tuple[psycopg.RawCursor, bytes]] = {}
+        # those of connections that this thread used before: reads may go to a replica
+        self.of_others: dict[psycopg.Connection, dict[str, tuple[psycopg.RawCursor, bytes]]] = {}
 
     def cursor_for(self, connection: psycopg.Connection, text: str) -> tuple[psycopg.RawCursor, bytes]:
         """Return the cursor for a statement, and the text to run: psycopg goes by that very object."""
         if connection is not self.connection:
-            self.connection, self.by_text = connection, {}
+            self._use(connection)
         if found := self.by_text.get(text):
             return found
         if len(self.by_text) == MOST_CURSORS:
             del self.by_text[next(iter(self.by_text))]
         found = self.by_text[text] = AttributedRawCursor(connection), numbered(text)
         return found
+
+    def _use(self, connection: psycopg.Connection) -> None:
+        if self.connection is not None:
+            self.of_others[self.connection] = self.by_text
+        self.by_text = self.of_others.pop(connection, {})
+        self.of_others = {other: kept for other, kept in self.of_others.items() if not other.closed}
+        self.connection = connection
 
     def forget(self, text: str) -> None:
         """Let go of the cursor for a statement, and of the rows that it fetched."""
@@ -68,14 +78,14 @@ def rewriting(rewrite: Rewriting | None) -> Iterator[None]:
         _rewriting.reset(token)
 
 
-def release_large_result(*, using: str = DEFAULT_DB_ALIAS) -> None:
+def release_large_result(*, using: str = "") -> None:
     """Give up what a result of more than LARGE_RESULT leaves behind.
 
     A cursor keeps the rows that it fetched last, and libpq never shrinks the buffer that it read them into:
     the connection is closed when the request ends, unless it is in a transaction.
     """
     cursors.by_text.clear()
-    connections[using].close_at = time.monotonic()
+    connections[using or read_alias()].close_at = time.monotonic()
 
 
 def execute(statement: Sql) -> int:
@@ -85,10 +95,8 @@ def execute(statement: Sql) -> int:
         return cursor.rowcount
 
 
-def fetch_rows(
-    statement: Sql, *, using: str = DEFAULT_DB_ALIAS, prepared: bool = False
-) -> list[tuple[Any, ...]]:
-    """Run one statement and return all its rows.
+def fetch_rows(statement: Sql, *, using: str = "", prepared: bool = False) -> list[tuple[Any, ...]]:
+    """Run one statement and return all its rows: on `using`, else where the reads of the request go.
 
     With `prepared`, a web worker's connection prepares the statement once it has sent the same text a few
     times, and PostgreSQL keeps one plan for all parameters: planning our statements takes as long as running
@@ -96,7 +104,20 @@ def fetch_rows(
     searches or long lists of ids. Parameters are sent apart from the text, and PostgreSQL must be able to
     infer their types from it. tests/bench/test_plans.py checks these plans.
     """
-    connection = connections[using]
+    alias = using or read_alias()
+    if alias == DEFAULT_DB_ALIAS or using:
+        return _fetch(statement, alias, prepared=prepared)
+    try:
+        return _fetch(statement, alias, prepared=prepared)
+    except OperationalError as error:
+        if not has_failed(error):
+            raise
+        read_from_primary()
+        return _fetch(statement, DEFAULT_DB_ALIAS, prepared=prepared)
+
+
+def _fetch(statement: Sql, alias: str, *, prepared: bool) -> list[tuple[Any, ...]]:
+    connection = connections[alias]
     if (rewrite := _rewriting.get()) is not None:
         statement, prepared = rewrite(statement), False
     if not prepared:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import TenantAdmin, adopt, window_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
-from coupons.admin.filters import RestrictionFilter, StateFilter
+from coupons.admin.filters import OfSegmentsFilter, RestrictionFilter, StateFilter
 from coupons.admin.refusal import RefusalPage
 from coupons.codes import normalise_code
 from coupons.diagnostics import CouponState, states_of
@@ -75,8 +75,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     error_fields = FORM_FIELDS
     sortable_by = ("title",)  # the orders that an index serves
     list_display = ("title", "state", "discount", "restriction", "window", "uses")
-    list_filter = (StateFilter, RestrictionFilter, "discount_type", "is_referral")
-    linked_lookups = ("segment_restrictions__segment__in",)
+    list_filter = (StateFilter, RestrictionFilter, OfSegmentsFilter, "discount_type", "is_referral")
     ordering = ("-id",)
     search_fields = ("code",)
     search_help_text = _("The beginning of a code or a part of a name.")

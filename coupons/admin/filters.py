@@ -7,8 +7,15 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.filters import visible_rows
+from core.admin.keys import usable_keys
 from coupons.diagnostics import keys_with_diagnostics
+from coupons.models import CouponSegment
 from coupons.models.coupons import CouponQuerySet
+from segments.models import Segment
+
+MOST_SEGMENTS = 200
+MOST_NAMED = 5
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -75,6 +82,28 @@ class ReservationStateFilter(admin.SimpleListFilter):
             case "released":
                 return queryset.filter(ended_at__isnull=False, redemption_id="")
         return queryset
+
+
+class OfSegmentsFilter(admin.SimpleListFilter):
+    """Coupons that name one of the segments that a link names by their keys, separated by commas."""
+
+    title = _("segments")
+    parameter_name = "segments"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        chosen = request.GET.get(self.parameter_name, "")
+        keys = usable_keys(Segment._meta.pk, chosen.split(",")[:MOST_SEGMENTS])
+        if not keys:
+            return []
+        segments = visible_rows(Segment, request, model_admin).filter(pk__in=keys)
+        return [(chosen, ", ".join(map(str, segments[:MOST_NAMED])))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        keys = usable_keys(Segment._meta.pk, (self.value() or "").split(",")[:MOST_SEGMENTS])
+        if not keys:
+            return queryset
+        named = CouponSegment.objects.filter(segment__in=keys)
+        return queryset.filter(pk__in=named.order_by().values("coupon"))
 
 
 class RestrictionFilter(admin.SimpleListFilter):

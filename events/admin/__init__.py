@@ -1,3 +1,4 @@
 from events.admin.deliveries import DeliveryAdmin
+from events.admin.targets import SubscriptionAdmin, TargetAdmin, WebhookConfigAdmin
 
-__all__ = ["DeliveryAdmin"]
+__all__ = ["DeliveryAdmin", "SubscriptionAdmin", "TargetAdmin", "WebhookConfigAdmin"]

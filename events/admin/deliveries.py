@@ -38,6 +38,7 @@ class DeliveryAdmin(TenantAdmin):
     search_fields = ("event__external_id__exact", "event__type__exact")
     search_help_text = _("The id of an event (webhook-id) or a type of events.")
     ordering = ("-id",)
+    sortable_by = ()  # there are millions
     actions = ("retry",)
     fieldsets = (
         (None, {"fields": ("event_name", "event_id_text", "target", "state_label", "occurred_at")}),
@@ -78,7 +79,7 @@ class DeliveryAdmin(TenantAdmin):
     def occurred_at(self, delivery: Delivery) -> Any:
         return delivery.event.occurred_at
 
-    @admin.display(description=_("State"), ordering="state")
+    @admin.display(description=_("State"))
     def state_label(self, delivery: Delivery) -> SafeString:
         state = DeliveryState(delivery.state)
         return format_html(

@@ -113,7 +113,7 @@ def purge_of(tenant_id: int, name: str) -> Purge:
             " UNION SELECT segment.external_id FROM product JOIN segments_itemassignment AS item"
             " ON item.tenant_id = {tenant} AND item.product_id = product.key"
             " JOIN segments_segment AS segment ON segment.id = item.segment_id)"
-            " SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1,"
+            " SELECT oldest_running_here()::text::bigint - 1,"
             " (SELECT count(*) FROM change),"
             " EXISTS (SELECT FROM change WHERE change.object = ANY({of_tenants})),"
             " EXISTS (SELECT FROM change WHERE change.object = ANY({of_trees}))"

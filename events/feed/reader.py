@@ -1,8 +1,9 @@
 """Reads the journal in the order of commits and writes the events of each tenant, each exactly once.
 
 Identities are given before commits: a reader that goes on behind the highest id that it saw misses whoever
-commits a lower one later. This one reads only transactions below the oldest one that is still running, in the
-order of (tx, id): nothing can appear before its position any more. Events and position are one transaction.
+commits a lower one later. This one reads only transactions below the oldest one that is still running in this
+database, in the order of (tx, id): nothing can appear before its position any more. Events and position are
+one transaction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ Targets = Mapping[str, tuple[int, ...]]
 
 UNREAD = Sql(
     "(change.tx, change.id) > (position.tx::text::xid8, position.journal_id)"
-    " AND change.tx < pg_snapshot_xmin(pg_current_snapshot())"
+    " AND change.tx < (SELECT oldest_running_here())"  # looked up once, as the index is searched by it
     # what was committed before the feed began is not in it
     " AND NOT pg_visible_in_snapshot(change.tx, position.began_in::pg_snapshot)"
 )
@@ -80,7 +81,13 @@ def start_feed(tenant_id: int, *, at: datetime) -> None:
 
 def keep_positions(at: datetime) -> None:
     """Begin the feeds of tenants that somebody subscribed by SQL, end those that nobody is subscribed to."""
-    execute(sql("DELETE FROM events_feedposition AS position WHERE {idle}", idle=Sql(IDLE)))
+    execute(
+        sql(
+            "DELETE FROM events_feedposition WHERE tenant_id IN (SELECT position.tenant_id"
+            " FROM events_feedposition AS position WHERE {idle} FOR UPDATE SKIP LOCKED)",
+            idle=Sql(IDLE),
+        )
+    )
     for (tenant_id,) in fetch_rows(Sql(f"SELECT DISTINCT one.tenant_id FROM {WITHOUT_FEED}")):
         start_feed(tenant_id, at=at)
 
@@ -100,73 +107,84 @@ def waiting_since(at: datetime) -> datetime | None:
     return since
 
 
-def waiting_tenants(at: datetime) -> list[int]:
-    """Return the tenants whose feed has something to do, those that wait longest first."""
+def waiting_tenants(at: datetime) -> tuple[list[int], list[int]]:
+    """Return the tenants with boundaries that passed, and those with changes to read; longest waits first."""
     statement = sql(
-        "SELECT position.tenant_id FROM events_feedposition AS position"
-        " CROSS JOIN LATERAL (SELECT least({unread}, {boundary}) AS since) AS waiting"
-        " WHERE waiting.since IS NOT NULL ORDER BY waiting.since",
+        "SELECT position.tenant_id, waiting.boundary IS NOT NULL, waiting.unread IS NOT NULL"
+        " FROM events_feedposition AS position"
+        " CROSS JOIN LATERAL (SELECT {unread} AS unread, {boundary} AS boundary) AS waiting"
+        " WHERE coalesce(waiting.unread, waiting.boundary) IS NOT NULL"
+        " ORDER BY least(waiting.unread, waiting.boundary)",
         unread=FIRST_UNREAD,
         boundary=boundaries_due("position", param(at, "timestamptz")),
     )
-    return [tenant_id for (tenant_id,) in fetch_rows(statement)]
+    rows = fetch_rows(statement)
+    return [tenant for tenant, passed, _ in rows if passed], [tenant for tenant, _, unread in rows if unread]
 
 
 def read_feeds(at: datetime) -> bool:
-    """Read for each tenant with something to do, as far as one slice goes; return whether there is more."""
+    """Read for each tenant with something to do, as far as one slice goes; return whether there is more.
+
+    Boundaries of windows come first, so that they do not wait for an import of another tenant.
+    """
     keep_positions(at)
-    more = [read_slice(tenant_id, at=at) for tenant_id in waiting_tenants(at)]
+    passed, unread = waiting_tenants(at)
+    for tenant_id in passed:
+        pass_boundaries(tenant_id, at=at)
+    more = [read_changes(tenant_id, at=at) for tenant_id in unread]
     return any(more)
 
 
 @transaction.atomic
-def read_slice(tenant_id: int, *, at: datetime) -> bool:
-    """Write the events of the next changes of a tenant; return whether there are more.
+def pass_boundaries(tenant_id: int, *, at: datetime) -> None:
+    """Write the events of the windows that opened or closed since the last time.
 
     Does nothing while another worker reads for the tenant: its position is locked.
     """
     position = hold_position(tenant_id)
+    if position is None or not position.windows_until or position.windows_until >= at:
+        return
+    targets = wanted(tenant_id)
+    if not BOUNDARIES.keys().isdisjoint(targets):
+        passed = boundaries(tenant_id, targets, since=position.windows_until, until=at)
+        add_events(tenant_id, passed, targets, at=at)
+    FeedPosition.objects.filter(pk=tenant_id).update(windows_until=at)
+
+
+@transaction.atomic
+def read_changes(tenant_id: int, *, at: datetime) -> bool:
+    """Write the events of the next changes of a tenant; return whether there are more.
+
+    Does nothing while another worker reads for the tenant.
+    """
+    position = hold_position(tenant_id)
     if position is None:
         return False
-    made = made_types().keys() | BOUNDARIES.keys()
-    targets = {name: keys for name, keys in receivers(tenant_id).items() if name in made}
-    is_done = read_changes(position, targets, at=at)
-    pass_boundaries(position, targets, at=at)
-    return not is_done
-
-
-def read_changes(position: FeedPosition, targets: Targets, *, at: datetime) -> bool:
-    """Write the events of the next changes; return whether these are all. Call it with the position held."""
-    batch = next_batch(position.tenant_id, objects_of(targets))
+    targets = wanted(tenant_id)
+    batch = next_batch(tenant_id, objects_of(targets))
     if batch is None:
-        return True
+        return False
     if batch.objects:
-        write_events(position.tenant_id, batch, targets, at=at)
+        write_events(tenant_id, batch, targets, at=at)
     if batch.segments and position.windows_until and not BOUNDARIES.keys().isdisjoint(targets):
         late = late_boundaries(
-            position.tenant_id,
+            tenant_id,
             targets,
             batch.segments,
             since=position.began_at or position.windows_until,
             until=position.windows_until,
         )
-        add_events(position.tenant_id, late, targets, at=at)
-    FeedPosition.objects.filter(pk=position.pk).update(
+        add_events(tenant_id, late, targets, at=at)
+    FeedPosition.objects.filter(pk=tenant_id).update(
         tx=int(batch.tx), journal_id=batch.journal_id, read_at=at
     )
-    return batch.is_last
+    return not batch.is_last
 
 
-def pass_boundaries(position: FeedPosition, targets: Targets, *, at: datetime) -> None:
-    """Write the events of the windows that opened or closed since the last time."""
-    since = position.windows_until or at
-    if since >= at:
-        return
-    if not BOUNDARIES.keys().isdisjoint(targets):
-        add_events(
-            position.tenant_id, boundaries(position.tenant_id, targets, since=since, until=at), targets, at=at
-        )
-    FeedPosition.objects.filter(pk=position.pk).update(windows_until=at)
+def wanted(tenant_id: int) -> Targets:
+    """Return the types of events that the tenant is subscribed to and that are made here."""
+    made = made_types().keys() | BOUNDARIES.keys()
+    return {name: keys for name, keys in receivers(tenant_id).items() if name in made}
 
 
 def hold_position(tenant_id: int) -> FeedPosition | None:

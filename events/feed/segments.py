@@ -1,7 +1,7 @@
 """Events of segments, their customers and their items, as the published service has them."""
 
 from core.journal.declarations import RecordedAssignments, RecordedDocument, recorded_as
-from core.representation.fields import Json, Localized, Nested, Text
+from core.representation.fields import Field, Json, Localized, Nested, Text
 from core.sql.composition import Sql, identifier, sql
 from events.feed.sources import EventSource, register_event_source
 from events.feed.states import assignment_after, document_after, known_id, members
@@ -13,7 +13,7 @@ TENANT = Text("change.tenant")
 
 # Segments
 
-SEGMENT = {
+SEGMENT: dict[str, Field] = {
     "id": Text("segment.external_id"),
     "name": Localized("segment.name", omit_empty=False),
     "description": Localized("segment.description"),

@@ -16,10 +16,12 @@ from core.errors import Conflict, InvalidBody, InvalidInput, Problem
 from core.tenancy.identifiers import generate_id
 from core.tenancy.models import Tenant
 from events.bodies import (
+    MOST_HEADERS,
     ConfigChange,
     ConfigCreation,
     ConfigUpdate,
     EventEntry,
+    HeaderValue,
     HttpConfiguration,
 )
 from events.errors import (
@@ -37,7 +39,6 @@ from events.sending.addresses import UnsafeDestination, split_url
 from events.sending.requests import is_accessible
 
 CODE = "http"
-INVALID = "There is a validation error. Please check the details."
 NOT_ACCESSIBLE = (
     "The resource specified by the URL is not accessible. For a webhook to be accessible, it needs to respond"
     " with any successful status for either `HEAD` or `OPTIONS` request."
@@ -62,7 +63,7 @@ class Faults:
 
     def refuse(self) -> None:
         if self.found:
-            raise InvalidBody(self.found, INVALID)
+            raise InvalidBody(self.found)
 
 
 def create_config(*, tenant: Tenant, body: ConfigCreation, at: datetime) -> WebhookConfig:
@@ -116,7 +117,7 @@ def patch_config(*, tenant: Tenant, code: str, changes: Sequence[ConfigChange], 
             apply_change(document, change)
         except InvalidInput as refused:
             raise InvalidBody(
-                [Problem(f"[{number}].{refused.field or 'path'}", "invalid", refused.message)], INVALID
+                [Problem(f"[{number}].{refused.field or 'path'}", "invalid", refused.message)]
             ) from refused
     configuration = read_body(HttpConfiguration, document["configuration"])
     check_configuration(configuration, known=known)
@@ -128,6 +129,18 @@ def patch_config(*, tenant: Tenant, code: str, changes: Sequence[ConfigChange], 
         config.modified_at = at
         config.save(update_fields=["is_active", "modified_at"])
         store_targets(tenant, configuration, at)
+
+
+@transaction.atomic
+def switch_config(*, tenant: Tenant, is_active: bool, at: datetime) -> WebhookConfig:
+    """Switch all webhooks of the tenant on or off; makes the configuration when there is none."""
+    lock_tenant(tenant)
+    config = WebhookConfig.objects.filter(tenant=tenant).first() or WebhookConfig(
+        tenant=tenant, created_at=at
+    )
+    config.is_active, config.modified_at = is_active, at
+    config.save()
+    return config
 
 
 def delete_config(*, tenant: Tenant, code: str, force: bool) -> None:
@@ -236,7 +249,7 @@ def check_accessible(configuration: HttpConfiguration, known_urls: set[str]) -> 
         if not answers.get(url, True)
     ]
     if silent:
-        raise TargetNotAccessible(silent, INVALID)
+        raise TargetNotAccessible(silent)
 
 
 def store_targets(tenant: Tenant, configuration: HttpConfiguration, at: datetime) -> None:
@@ -284,6 +297,44 @@ def switch_target(target: Target, *, is_active: bool) -> None:
     if is_active and not target.is_active:
         target.failures, target.failing_since, target.resume_at = 0, None, None
     target.is_active, target.turned_off_reason = is_active, ""
+
+
+def save_target(*, target: Target, secret: str | None, at: datetime) -> Target:
+    """Store a target that staff have entered, under the rules of the API.
+
+    A `secret` replaces the present one. Makes the tenant's configuration when there is none.
+    """
+    tenant = target.tenant
+    headers = {name: HeaderValue(value=str(value)) for name, value in target.headers.items()}
+    body = EventEntry(event_type=target.event_type, destination_url=target.destination_url, headers=headers)
+    faults = Faults([])
+    check_target(faults, body, "")
+    if len(headers) > MOST_HEADERS:
+        faults.add("headers", f"At most {MOST_HEADERS} headers.")
+    others = Target.objects.filter(tenant=tenant).exclude(pk=target.pk)
+    default = others.filter(event_type="").first()
+    if not target.event_type and default is not None:
+        faults.add("eventType", "There is a default target already. Choose a type of events, or change that.")
+    if not target.destination_url and not (target.event_type and default and default.destination_url):
+        faults.add("destinationUrl", "Name where to send events, here or in the default target.")
+    faults.refuse()
+    if target.filter:
+        check_filter(target.filter)
+    stored = Target.objects.filter(pk=target.pk).first()
+    asked = HttpConfiguration(destination_url=target.destination_url)
+    check_accessible(asked, {stored.destination_url} if stored else set())
+    with transaction.atomic():
+        lock_tenant(tenant)
+        WebhookConfig.objects.get_or_create(tenant=tenant, defaults={"created_at": at, "modified_at": at})
+        if stored is not None and target.is_active and not stored.is_active:
+            target.failures, target.failing_since, target.resume_at = 0, None, None
+            target.turned_off_reason = ""
+        if secret is not None:
+            rotate_secret(target, secret, at)
+        target.position = target.position or others.count() + 1
+        target.modified_at = at
+        target.save()
+    return target
 
 
 def rotate_secret(target: Target, secret: str, at: datetime) -> None:

@@ -62,7 +62,14 @@ def change_subscriptions(
     return outcomes
 
 
-def change_subscription(tenant: Tenant, change: SubscriptionChange, at: datetime) -> None:
+@transaction.atomic
+def store_subscription(*, tenant: Tenant, change: SubscriptionChange, at: datetime) -> Subscription:
+    """Make one change of a subscription; raises as `change_subscription`."""
+    lock_tenant(tenant)
+    return change_subscription(tenant, change, at)
+
+
+def change_subscription(tenant: Tenant, change: SubscriptionChange, at: datetime) -> Subscription:
     """Subscribe, unsubscribe or change which fields are left out.
 
     Raises UnknownEventType and SubscriptionConflict. Call it with the tenant locked.
@@ -95,3 +102,4 @@ def change_subscription(tenant: Tenant, change: SubscriptionChange, at: datetime
     subscription.save()
     if subscription.state == SubscriptionState.SUBSCRIBED:
         start_feed(tenant.pk, at=at)
+    return subscription

@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -11,12 +11,17 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer
+from accounts.models.customers import SEARCHED_FIELDS
 from catalog.models import Category, Product
-from core.admin import AutocompleteFilter, TenantAdmin, adopt, shown_moment, starting_with, window_text
+from catalog.models.names import SEARCHED_FIELDS as NAMES_OF_PRODUCTS
+from core.admin import AutocompleteFilter, TenantAdmin, adopt, shown_moment, window_text
 from core.admin.filters import visible_rows
 from core.bodies import read_body
 from core.errors import NotFound
-from core.search import translations_of
+from core.search import matching, translations_of
+from core.sql.composition import Sql
+from core.sql.time_limits import fetch_within
+from segments.admin.chosen import ChosenPages
 from segments.admin.filters import CountsNowFilter, ItemTypeFilter
 from segments.admin.rules import why_address
 from segments.bodies import (
@@ -33,15 +38,32 @@ from segments.operations.customers import upsert_customer_assignment
 from segments.operations.items import ItemType, upsert_item_assignment
 from segments.operations.removals import remove_assignments
 
+MOST_FOUND = 1_000
+SEARCH_MILLISECONDS = 100
+
+
+def limited_to(assignments: QuerySet, name: str, found: QuerySet) -> QuerySet:
+    """Keep the assignments whose `name` was found, by whichever way is quick.
+
+    Few rows that are found lead to their assignments by an index. Where very many are found, which takes
+    long, the list in its own order soon meets enough of them.
+    """
+    text, params = found.order_by().values("pk")[: MOST_FOUND + 1].query.sql_with_params()
+    rows = fetch_within(Sql(text, params), milliseconds=SEARCH_MILLISECONDS)
+    if rows is not None and len(rows) <= MOST_FOUND:
+        return assignments.filter(**{f"{name}__in": [key for (key,) in rows]})
+    return assignments.filter(Exists(found.order_by().filter(pk=OuterRef(f"{name}_id"))))
+
+
 RECORD: Any = (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
 
 
-class AssignmentAdmin(TenantAdmin):
+class AssignmentAdmin(ChosenPages, TenantAdmin):
     """What members and items share. The segment, customer or item of a stored row cannot be changed."""
 
     list_display_links = ("title",)
     ordering = ("-id",)
-    sortable_by = ("added",)  # the orders that an index over (segment, id) or (tenant, id) serves
+    sortable_by = ()  # pages are found by key, in the order of an index over (segment, id) or (tenant, id)
     error_fields = {
         "customerId": "customer",
         "legalEntityId": "legal_entity",
@@ -118,9 +140,8 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
     ) -> tuple[QuerySet, bool]:
         if not search_term.strip():
             return queryset, False
-        customers = self.admin_site.get_model_admin(Customer)
-        found, _ = customers.get_search_results(request, customers.get_queryset(request), search_term)
-        return queryset.filter(customer__in=found.order_by().values("pk")), False
+        customers = visible_rows(Customer, request, self)
+        return limited_to(queryset, "customer", matching(customers, search_term, SEARCHED_FIELDS)), False
 
     @admin.display(description=_("Customer"))
     def title(self, assignment: CustomerAssignment) -> str:
@@ -166,7 +187,7 @@ class ItemAssignmentAdmin(AssignmentAdmin):
         ("category", AutocompleteFilter),
     )
     search_fields = ("product__external_id",)
-    search_help_text = _("The beginning of an id or code, or part of a category's name.")
+    search_help_text = _("The beginnings of words of a name, id or code.")
     autocomplete_fields = ("segment", "product", "category")
     readonly_fields = ("version", "created_at", "modified_at")
     fieldsets = (
@@ -182,7 +203,7 @@ class ItemAssignmentAdmin(AssignmentAdmin):
         if not search_term.strip():
             return queryset, False
         term = search_term.strip()
-        products = starting_with(visible_rows(Product, request, self), term, exact=["external_id", "code"])
+        products = matching(visible_rows(Product, request, self), term, NAMES_OF_PRODUCTS)
         categories = (
             visible_rows(Category, request, self)
             .alias(names=translations_of("name"))

@@ -3,15 +3,17 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.keys import key_of
+from core.admin.undo import button
 from core.errors import DomainError
 from core.imports.models import ImportRun
 from core.imports.parts import apply_import
@@ -117,6 +119,9 @@ class BulkAddPages(admin.ModelAdmin):
         except UnicodeDecodeError:
             form.add_error("upload", _("The file is not UTF-8 text."))
             return None
+        except ValidationError as refused:
+            form.add_error("upload", refused)
+            return None
         except TooManyEntries:
             text = gettext("The list has more than {most:,} entries. Use the import commands for it.")
             form.add_error("upload", text.format(most=MOST_ENTRIES))
@@ -140,10 +145,17 @@ class BulkAddPages(admin.ModelAdmin):
         text = ngettext(
             "Added {number:,} to the segment.", "Added {number:,} to the segment.", run.created
         ).format(number=run.created)
-        self.message_user(request, text, messages.SUCCESS)
         model = "customerassignment" if what == "members" else "itemassignment"
-        page = reverse(f"admin:segments_{model}_changelist")
-        return HttpResponseRedirect(f"{page}?segment__id__exact={segment.pk}")
+        page = f"{reverse(f'admin:segments_{model}_changelist')}?segment__id__exact={segment.pk}"
+        undo = button(
+            request,
+            page=reverse("admin:imports_importrun_undo", args=[run.pk]),
+            text=gettext("Undo"),
+            back=page,
+        )
+        message = format_html("{} {}", text, undo) if run.created else text
+        self.message_user(request, message, messages.SUCCESS)
+        return HttpResponseRedirect(page)
 
     def _page(
         self,

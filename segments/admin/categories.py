@@ -1,4 +1,4 @@
-"""The action that assigns selected categories of the tree to a segment.
+"""The actions that assign selected categories and products to a segment.
 
 The catalogue knows nothing of segments: `catalog.extensions` takes the action into its list.
 """
@@ -13,16 +13,19 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from core.admin import AutocompleteSelect
+from core.admin.undo import message_with_undo
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
 from segments.bodies import ItemAssignmentBody
 from segments.bulk_add import Line, preview_items
 from segments.models import ItemAssignment, Segment
 from segments.operations.items import ItemType, upsert_item_assignments
+
+MOST_ITEMS = 10_000
 
 
 class SegmentForm(forms.Form):
@@ -46,30 +49,57 @@ class SegmentForm(forms.Form):
 @admin.action(description=_("Assign selected categories to a segment"))
 def assign_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> Any:
     """Ask for the segment, then assign the categories that are not in it yet."""
+    return ask_and_assign(model_admin, request, queryset, ItemType.CATEGORY)
+
+
+@admin.action(description=_("Add selected products to a segment"))
+def add_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> Any:
+    """Ask for the segment, then assign the products that are not in it yet."""
+    return ask_and_assign(model_admin, request, queryset, ItemType.PRODUCT)
+
+
+def ask_and_assign(model_admin: Any, request: HttpRequest, queryset: QuerySet, item_type: ItemType) -> Any:
     user: Any = request.user
     if not user.has_perm("segments.add_itemassignment"):
         raise PermissionDenied
+    is_category = item_type is ItemType.CATEGORY
     segments = model_admin.admin_site.get_model_admin(Segment).get_queryset(request)
     is_answer = "_assign" in request.POST
     form = SegmentForm(
         request.POST if is_answer else None, segments=segments, admin_site=model_admin.admin_site
     )
+    if not is_category:
+        del form.fields["includes_subcategories"]
+    keys = list(queryset.order_by().values_list("pk", flat=True)[: MOST_ITEMS + 1])
+    if len(keys) > MOST_ITEMS:
+        text = gettext("Select at most {most:,} at a time.").format(most=MOST_ITEMS)
+        model_admin.message_user(request, text, messages.ERROR)
+        return None
     assigned: tuple[int, int] | None = None
     if is_answer and form.is_valid():
         segment = form.cleaned_data["segment"]
         try:
             with contention_as_refusal():
-                assigned = assign(segment, queryset, form.cleaned_data["includes_subcategories"])
+                below = form.cleaned_data.get("includes_subcategories", False)
+                assigned = assign(segment, queryset, item_type, below)
         except Unavailable as busy:
             form.add_error(None, busy.message)
     if assigned is not None:
         added, present = assigned
-        noun = "category" if added == 1 else "categories"
         if added:
+            nouns = ("category", "categories") if is_category else ("product", "products")
             segment_admin = model_admin.admin_site.get_model_admin(Segment)
-            segment_admin.log_change(request, segment, f"Added {added:,} {noun}.")
-        text = ngettext(
-            "Assigned {added:,} category to {segment}.", "Assigned {added:,} categories to {segment}.", added
+            segment_admin.log_change(request, segment, f"Added {added:,} {nouns[added != 1]}.")
+        text = (
+            ngettext(
+                "Assigned {added:,} category to {segment}.",
+                "Assigned {added:,} categories to {segment}.",
+                added,
+            )
+            if is_category
+            else ngettext(
+                "Added {added:,} product to {segment}.", "Added {added:,} products to {segment}.", added
+            )
         ).format(added=added, segment=segment)
         if present:
             text += " " + ngettext(
@@ -77,15 +107,16 @@ def assign_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet
                 "{present:,} were assigned already and left unchanged.",
                 present,
             ).format(present=present)
-        model_admin.message_user(request, text, messages.SUCCESS)
+        message_with_undo(request, text)
         return None
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": _("Assign categories to a segment"),
+        "title": _("Assign categories to a segment") if is_category else _("Add products to a segment"),
         "opts": model_admin.opts,
         "form": form,
+        "action": request.POST.get("action", ""),
         "categories": queryset[:100],
-        "more": max(0, queryset.count() - 100),
+        "more": max(0, len(keys) - 100),
         "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
         "selected": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
         "select_across": request.POST.get("select_across") == "1",
@@ -94,18 +125,20 @@ def assign_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet
     return TemplateResponse(request, "admin/segments/assign_categories.html", context)
 
 
-def assign(segment: Segment, categories: QuerySet, includes_subcategories: bool) -> tuple[int, int]:
-    """Assign the categories of the segment's tenant; return how many, and how many were assigned already."""
-    named = categories.order_by().filter(tenant=segment.tenant_id).values_list("external_id", flat=True)
-    lines = [Line(number, category_id) for number, category_id in enumerate(named, start=1)]
-    preview = preview_items(segment=segment, item_type=ItemType.CATEGORY, lines=lines)
+def assign(
+    segment: Segment, items: QuerySet, item_type: ItemType, includes_subcategories: bool
+) -> tuple[int, int]:
+    """Assign the items of the segment's tenant; return how many, and how many were assigned already."""
+    named = items.order_by().filter(tenant=segment.tenant_id).values_list("external_id", flat=True)
+    lines = [Line(number, item_id) for number, item_id in enumerate(named, start=1)]
+    preview = preview_items(segment=segment, item_type=item_type, lines=lines)
     outcomes = upsert_item_assignments(
         tenant_id=segment.tenant_id,
         segment_id=segment.external_id,
-        item_type=ItemType.CATEGORY,
+        item_type=item_type,
         rows=[
-            ItemAssignmentBody(id=category_id, includes_subcategories=includes_subcategories)
-            for category_id in preview.new
+            ItemAssignmentBody(id=item_id, includes_subcategories=includes_subcategories)
+            for item_id in preview.new
         ],
         at=timezone.now(),
     )

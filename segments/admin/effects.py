@@ -23,6 +23,7 @@ from core.admin.confirmation import (
     Fact,
     confirmation_page,
     is_confirmed,
+    read_versions,
     repeated_values,
 )
 from core.admin.undo import message_with_undo
@@ -172,12 +173,6 @@ def as_of_text(effects: Effects, segments: Sequence[Segment]) -> str:
     return text
 
 
-def read_versions(request: HttpRequest) -> dict[str, int]:
-    """Return the versions that were looked at, by the ids of segments."""
-    pairs = (text.rpartition("=") for text in request.POST.getlist("version"))
-    return {name: int(number) for name, _, number in pairs if number.isdecimal() and len(number) < 10}
-
-
 @dataclass(frozen=True, slots=True)
 class AskedDependent:
     """What depends on the segments and could be deleted with them."""
@@ -192,10 +187,12 @@ class EffectPages(admin.ModelAdmin):
 
     # --- forms ---
 
-    def question_before_saving(self, request: HttpRequest, obj: Segment, form: Any) -> None:
-        """Raise ConfirmationNeeded where a new window, site or status takes something from shoppers."""
+    def question_before_saving(
+        self, request: HttpRequest, obj: Segment, form: Any
+    ) -> ConfirmationNeeded | None:
+        """Return the question where a new window, site or status takes something from shoppers."""
         if is_confirmed(request) or not DECISIVE & set(form.changed_data):
-            return
+            return None
         effects = self.effects(
             request,
             [obj],
@@ -206,12 +203,13 @@ class EffectPages(admin.ModelAdmin):
                 status=cast(Any, obj.status),
             ),
         )
-        if takes_away(effects):
-            raise ConfirmationNeeded(
-                gettext("Save “{segment}”?").format(segment=obj),
-                facts_of(effects, visible_dependents(request), [obj.pk]),
-                as_of=as_of_text(effects, [obj]),
-            )
+        if not takes_away(effects):
+            return None
+        return ConfirmationNeeded(
+            gettext("Save “{name}”?").format(name=obj),
+            facts_of(effects, visible_dependents(request), [obj.pk]),
+            as_of=as_of_text(effects, [obj]),
+        )
 
     def effects(self, request: HttpRequest, segments: Sequence[Segment], body: SegmentChangeBody) -> Effects:
         """Return what the change does, as far as the user may see it."""
@@ -444,8 +442,10 @@ class EffectPages(admin.ModelAdmin):
             number = remove_segments(
                 segments=chosen, versions=checked_versions(request, segments), before=delete_along
             )
-        text = ngettext("Deleted {named}.", "Deleted {number:,} segments.", number).format(
-            number=number, named=name_of(segments[0])
+        text = (
+            gettext("Deleted {named}.").format(named=name_of(segments[0]))
+            if len(segments) == 1
+            else gettext("Deleted {number:,} segments.").format(number=number)
         )
         for plural, count in deleted.items():
             text += " " + gettext("With it {number:,} {names}.").format(number=count, names=gettext(plural))

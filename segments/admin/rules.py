@@ -1,6 +1,5 @@
 """The page "Who belongs" of a segment: its rule as rows and as text, what it would do, and its state."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,15 +53,15 @@ MOST_SAMPLED = 200  # customers whose own attributes are offered as fields
 TESTS = {
     IS: _("is"),
     IS_NOT: _("is not"),
-    AT_LEAST: _("is at least, or since"),
-    MORE: _("is more than, or after"),
-    AT_MOST: _("is at most, or until"),
-    LESS: _("is less than, or before"),
-    BETWEEN: _("is between"),
-    KNOWN: _("is known"),
-    UNKNOWN: _("is not known"),
-    TOP: _("is among the highest"),
-    MATCHES: _("matches (regular expression)"),
+    AT_LEAST: _("at least / since"),
+    MORE: _("more than / after"),
+    AT_MOST: _("at most / until"),
+    LESS: _("less than / before"),
+    BETWEEN: _("between"),
+    KNOWN: _("known"),
+    UNKNOWN: _("not known"),
+    TOP: _("among the highest"),
+    MATCHES: _("matches (regex)"),
 }
 LABELS = {
     "id": _("Customer number"),
@@ -208,7 +207,8 @@ class RulePages(admin.ModelAdmin):
 
     def _act_on_rule(self, request: HttpRequest, segment: Segment, action: str, argument: str) -> bool:
         """Do what needs no rule to be read; say whether that was asked for."""
-        at, named = timezone.now(), {"tenant_id": segment.tenant_id, "segment_id": segment.external_id}
+        at = timezone.now()
+        named: Any = {"tenant_id": segment.tenant_id, "segment_id": segment.external_id}
         match action:
             case "evaluate":
                 ask_for_evaluation(**named, at=at)
@@ -263,7 +263,8 @@ class RulePages(admin.ModelAdmin):
         )
         if preview.fault is None:
             return preview
-        form.blame(preview.fault.message, preview.fault.position)
+        message = preview.fault.message
+        form.blame(message[:1].upper() + message[1:], preview.fault.position)
         if form.groups:
             form.faulty = place_of(form.groups, form.text, preview.fault.position) if form.text else None
         return None
@@ -328,9 +329,9 @@ class RulePages(admin.ModelAdmin):
         }
         return TemplateResponse(request, "admin/segments/rule.html", context)
 
-    def _exclusions(self, segment: Segment) -> Sequence[RuleExclusion]:
+    def _exclusions(self, segment: Segment) -> list[RuleExclusion]:
         rows: QuerySet = RuleExclusion.objects.filter(tenant=segment.tenant_id, segment=segment)
-        return rows.select_related("customer", "legal_entity").order_by("-id")[: MOST_EXCLUSIONS + 1]
+        return list(rows.select_related("customer", "legal_entity").order_by("-id")[: MOST_EXCLUSIONS + 1])
 
     def _shown_preview(
         self, request: HttpRequest, segment: Segment, form: RuleForm, preview: RulePreview

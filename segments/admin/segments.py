@@ -13,6 +13,7 @@ from core.admin.counts import exact_count
 from core.bodies import Name, Translations, read_body
 from core.search import translations_of
 from segments.admin.bulk_add import BulkAddPages
+from segments.admin.combine import CombinePages
 from segments.admin.filters import EffectiveFilter
 from segments.admin.record import SegmentRecord, list_page, state_of
 from segments.admin.rules import RulePages
@@ -24,7 +25,7 @@ from segments.tallies import tallied
 
 
 @admin.register(Segment)
-class SegmentAdmin(BulkAddPages, SegmentRecord, RulePages, TenantAdmin):
+class SegmentAdmin(BulkAddPages, CombinePages, SegmentRecord, RulePages, TenantAdmin):
     form = SegmentForm
     found_at = 2
     explanation = _("Groups of customers, and the products and categories that are meant for them.")
@@ -93,8 +94,8 @@ class SegmentAdmin(BulkAddPages, SegmentRecord, RulePages, TenantAdmin):
         return format_html('<a href="{}">{}</a>', page, exact_count(segment.item_count))
 
     def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
+        question = self.question_before_saving(request, obj, form) if change else None
         if change:
-            self.question_before_saving(request, obj, form)
             self.note_effects(request, obj, form)
         row = read_body(IdentifiedSegmentBody, expecting(form.version_seen, segment_document(obj)))
         at = timezone.now()
@@ -103,4 +104,6 @@ class SegmentAdmin(BulkAddPages, SegmentRecord, RulePages, TenantAdmin):
             upsert_segment(tenant_id=obj.tenant_id, row=row, at=at)
         else:
             create_segment(tenant_id=obj.tenant_id, row=row, at=at)
+        if question is not None:  # only now: what is refused anyway needs no question
+            raise question
         adopt(obj, Segment.objects.get(tenant=obj.tenant_id, external_id=obj.external_id))

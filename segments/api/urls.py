@@ -10,6 +10,7 @@ from segments.api.viewsets.findings import FindingViewSet
 from segments.api.viewsets.items import ItemAssignmentViewSet
 from segments.api.viewsets.member_operations import MemberOperationViewSet
 from segments.api.viewsets.rules import RuleViewSet
+from segments.api.viewsets.segment_sets import SegmentSetViewSet
 from segments.api.viewsets.segments import SegmentViewSet
 
 SEGMENTS = "customer-segment/<tenant>/segments"
@@ -18,7 +19,9 @@ CUSTOMERS = f"{SEGMENT}/customers"
 CUSTOMER = f"{CUSTOMERS}/<customer_id>"
 ITEMS = f"{SEGMENT}/items"
 ITEM = f"{ITEMS}/<item_type>/<item_id>"
+SEGMENT_SET = "customer-segment/<tenant>/segment-sets/<set_key>"
 
+describe_argument("set_key", "The key of the set, from `segment-set`.", wire_name="key")
 describe_argument("segment_id", "The segment's id.")
 describe_argument("customer_id", "The customer's number.")
 describe_argument("legal_entity_id", "The legal entity's id.")
@@ -56,6 +59,10 @@ urlpatterns = [
     route("customer-segment/<tenant>/calendar", CalendarViewSet, get="read"),
     route("customer-segment/<tenant>/calendar.ics", CalendarViewSet, get="export"),
     route("customer-segment/<tenant>/category-effects", EffectViewSet, post="of_category"),
+    route("customer-segment/<tenant>/segment-set", SegmentSetViewSet, get="own_set"),
+    route(f"{SEGMENT_SET}/items", SegmentSetViewSet, get="items"),
+    route(f"{SEGMENT_SET}/category-trees", SegmentSetViewSet, get="set_category_trees"),
+    route(f"{SEGMENT_SET}/products", SegmentSetViewSet, get="products"),
     route(CUSTOMERS, CustomerAssignmentViewSet, get="list"),
     route(f"{CUSTOMERS}/search", CustomerAssignmentViewSet, post="search"),
     route(f"{CUSTOMERS}/bulk", CustomerAssignmentViewSet, put="bulk_update", delete="bulk_destroy"),

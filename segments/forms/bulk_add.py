@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import MomentField
 from segments.forms.entries import PastedList
+from segments.forms.spreadsheets import is_spreadsheet, sheet_lines
 from segments.forms.windows import check_window
 from segments.operations.items import NO_SUBCATEGORIES, ItemType
 
@@ -35,7 +36,8 @@ class BulkAddForm(forms.Form):
         label=_("or choose a file"),
         required=False,
         help_text=_(
-            "CSV, JSON Lines or plain text in UTF-8, up to 20 MB. For more than that use the import commands."
+            "A spreadsheet (.xlsx, its first sheet), or CSV, JSON Lines or plain text in UTF-8, up to 20 MB."
+            " For more than that use the import commands."
         ),
     )
     valid_from = MomentField(
@@ -88,7 +90,9 @@ class BulkAddForm(forms.Form):
         """Return the lines of the file, else of the text; they are read while they are used."""
         upload = self.cleaned_data.get("upload")
         texts: Iterable[str] = self.text.splitlines(keepends=True)
-        if upload:
+        if upload and is_spreadsheet(upload.name):
+            texts = sheet_lines(upload.file)
+        elif upload:
             upload.seek(0)
             texts = io.TextIOWrapper(upload.file, "utf-8-sig", newline="")
         return PastedList(texts, zone=self.zone)

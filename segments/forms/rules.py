@@ -79,7 +79,8 @@ class RuleForm:
             self.groups = groups_of(self.text)
         except QuerySyntaxError as fault:
             self.groups = None
-            self.blame(fault.message.partition(": ")[2], fault.position)
+            reason = fault.message.partition(": ")[2]
+            self.blame(reason[:1].upper() + reason[1:], fault.position)
 
     def read_rows(self) -> None:
         """Make the text of the rows; keep the rows with their fault when one cannot be read."""

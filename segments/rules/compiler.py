@@ -126,7 +126,7 @@ def _term(term: Term, scope: Scope, mode: str, compiled: CompiledRule) -> Sql:
 
 def _relatives(term: Term, fact: Fact) -> set[RelativeInstant]:
     """Return the instants relative to now at which the term may turn true or false."""
-    found = {fact.window} if fact.window is not None else set()
+    found: set[RelativeInstant | None] = set(fact.limits)
     if isinstance(fact.field, Time) or compares_relative_instants(term):
         found |= {value.relative for value in _values(term)}
     return {one for one in found if one is not None}

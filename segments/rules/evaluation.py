@@ -411,7 +411,8 @@ def _evaluate_instead(tenant_id: int, at: datetime) -> bool:
     if due <= DUE_WITHOUT_LIMIT or due * 100 <= everybody * DUE_PERCENT:
         return False
     rules = rules_with_scope().filter(tenant=tenant_id, mode=Rule.Mode.LIVE).exclude(state=State.FAILED)
-    for rule in rules:
+    # an evaluation that has not begun will see the changes anyway
+    for rule in rules.exclude(state=State.PENDING, evaluation__in=open_evaluations()):
         request_evaluation(rule, requested_by="many changes", at=at)
     rules.filter(state=State.READY).update(state=State.PENDING)
     DueCustomer.objects.filter(tenant=tenant_id, is_deferred=False, id__lte=last).delete()

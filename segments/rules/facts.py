@@ -99,8 +99,9 @@ class Fact:
     """A fact: the field that a term tests, at the path below it, and what else follows from naming it.
 
     `watches` are the names of columns whose changes may change it (see triggers.py). `around` makes the
-    condition of the whole term of that of the field. `moments` are its instants, if it has any; `window`
-    begins the time that it looks at. `rankable` is the column of its join that `top(...)` ranks by.
+    condition of the whole term of that of the field. `moments` are its instants, if it has any; `limits`
+    are where the time that it looks at begins and ends. `rankable` is the column of its join that `top(...)`
+    ranks by.
     `left_out` makes a SELECT of how many rows it does not count, which a preview says.
     """
 
@@ -110,7 +111,7 @@ class Fact:
     joins: tuple[Join, ...] = ()
     around: Callable[[Sql], Sql] = itself
     moments: Moments | None = None
-    window: RelativeInstant | None = None
+    limits: tuple[RelativeInstant, ...] = ()
     used_segments: tuple[str, ...] = ()
     rankable: str = ""
     shown: Sql | None = None

@@ -9,7 +9,7 @@ import orjson
 from django.db import DataError
 from msgspec import Meta
 
-from accounts.models import Site
+from accounts.models import ContactAssignment, Site
 from core.bodies import Body, OptionalReference, Reference
 from core.errors import InvalidInput
 from core.representation.query_language import QuerySyntaxError
@@ -24,6 +24,7 @@ from segments.rules.compiler import CompiledRule, compile_rule, subject_rows, wa
 from segments.rules.evaluation import scope_of
 from segments.rules.facts import Scope
 from segments.rules.operations import checked, rule_of_segment
+from segments.tallies import customers_of
 
 MOST_COUNTED: Final = 10_000
 SAMPLE: Final = 20
@@ -96,8 +97,8 @@ class RulePreview(Body, kw_only=True, omit_defaults=True):
         Meta(description="Which part of all customers that is, from 0 to 1."),
     ] = None
     terms: Annotated[list[TermCount], Meta(description="Each term by itself, in order.")] = []
-    joins: Annotated[int | None, Meta(description="How many would join, 10,000 at most.")] = None
-    leaves: Annotated[int | None, Meta(description="How many would leave, 10,000 at most.")] = None
+    joins: Annotated[int | None, Meta(description="How many would join.")] = None
+    leaves: Annotated[int | None, Meta(description="How many would leave.")] = None
     sample: Annotated[list[SampledCustomer], Meta(description="Up to 20 of those who would belong.")] = []
     left_out: Annotated[
         int | None, Meta(description="Redemptions in other currencies, which totals leave out.")
@@ -120,8 +121,8 @@ def preview_rule(*, tenant: Tenant | TenantRecord, body: PreviewBody, at: dateti
         return RulePreview(fault=RuleFault(position=position, message=message))
     ends_at = time.monotonic() + LONGEST / 1_000
 
-    def fetched(statement: Sql) -> list[tuple[Any, ...]] | None:
-        left = round((ends_at - time.monotonic()) * 1_000)
+    def fetched(statement: Sql, share: float = 1.0) -> list[tuple[Any, ...]] | None:
+        left = round((ends_at - time.monotonic()) * 1_000 * share)
         return fetch_within(statement, milliseconds=left) if left > 0 else None
 
     try:
@@ -131,32 +132,68 @@ def preview_rule(*, tenant: Tenant | TenantRecord, body: PreviewBody, at: dateti
         return RulePreview(fault=RuleFault(position=1, message=message))
 
 
-Fetch = Callable[[Sql], list[tuple[Any, ...]] | None]
+Fetch = Callable[..., list[tuple[Any, ...]] | None]
+WHOLE, CAPPED, TERMS = 0.5, 0.3, 0.6
+"""Shares of the time that is left, for each of the statements."""
 
 
 def counted_preview(rule: Rule, compiled: CompiledRule, scope: Scope, fetched: Fetch) -> RulePreview:
+    """Count all who would belong, or 10,000 of them where that takes too long, and each term by itself."""
     wanted = wanted_members(compiled, scope, param(rule.segment_id or 0))
     preview = RulePreview(terms=[TermCount(q=term.text) for term in compiled.terms])
-    if rows := fetched(capped(wanted)):
-        preview.count, preview.is_capped = cut(rows[0][0])
-    if rows := fetched(sample_of(wanted)):
-        preview.sample = [
-            SampledCustomer(id=number, name=name, email=email, legal_entity_id=entity)
-            for number, name, email, entity in rows
-        ]
-    if rule.segment_id and (rows := fetched(differences(wanted, rule))):
-        [(joins, leaves)] = rows
-        preview.joins, preview.leaves = min(joins, MOST_COUNTED), min(leaves, MOST_COUNTED)
-    for term, shown in zip(compiled.terms, preview.terms, strict=True):
-        rows_of_term = subject_rows(scope, compiled.joins.values(), term.condition, Sql("1"))
-        if rows := fetched(capped(rows_of_term)):
-            shown.count, shown.is_capped = cut(rows[0][0])
+    for limit, share in ((Sql(""), WHOLE), (sql(" LIMIT {most}", most=integer(MOST_COUNTED + 1)), CAPPED)):
+        if rows := fetched(summary_of(sql("{wanted}{limit}", wanted=wanted, limit=limit), rule), share):
+            is_capped = bool(limit.sql) and rows[0][0] > MOST_COUNTED
+            add_summary(preview, rows[0], is_capped=is_capped, is_compared=bool(rule.segment_id))
+            break
+    if rows := fetched(term_counts(compiled, scope), TERMS):
+        for term, count in zip(preview.terms, rows[0], strict=True):
+            term.count = count
+    else:
+        for compiled_term, term in zip(compiled.terms, preview.terms, strict=True):
+            holding = subject_rows(scope, compiled.joins.values(), compiled_term.condition, Sql("1"))
+            if rows := fetched(capped(holding), TERMS / len(preview.terms)):
+                term.count, term.is_capped = min(rows[0][0], MOST_COUNTED), rows[0][0] > MOST_COUNTED
     left_out = [term.fact.left_out(scope) for term in compiled.terms if term.fact.left_out is not None]
     if left_out and (rows := fetched(Sql.joined(" UNION ", left_out))):
         preview.left_out = sum(number for (number,) in rows)
-    if preview.count is not None and (rows := fetched(everybody(scope))):
-        preview.share = round(preview.count / rows[0][0], 4) if rows[0][0] else 0.0
+    if preview.count is not None and (everybody := everybody_of(scope)):
+        preview.share = round(preview.count / everybody, 4)
     return preview
+
+
+def add_summary(preview: RulePreview, row: tuple[Any, ...], *, is_capped: bool, is_compared: bool) -> None:
+    count, joins, leaves, sample = row
+    preview.count, preview.is_capped = (MOST_COUNTED if is_capped else count), is_capped
+    preview.sample = [SampledCustomer(**customer) for customer in orjson.loads(sample or "[]")]
+    if is_compared and not is_capped:
+        preview.joins, preview.leaves = joins, leaves
+
+
+def summary_of(wanted: Sql, rule: Rule) -> Sql:
+    """Count who would belong, who would join and who would leave, and show some of them."""
+    return sql(
+        "WITH wanted AS MATERIALIZED ({wanted}), held AS MATERIALIZED ("
+        "SELECT customer_id, legal_entity_id, assignment_type FROM segments_customerassignment"
+        " WHERE tenant_id = {tenant} AND segment_id = {segment}) SELECT (SELECT count(*) FROM wanted),"
+        " (SELECT count(*) FROM wanted LEFT JOIN held ON {same} WHERE held.customer_id IS NULL),"
+        " (SELECT count(*) FROM held LEFT JOIN wanted ON {same}"
+        " WHERE wanted.customer_id IS NULL AND held.assignment_type = 'AUTOMATIC'),"
+        " (SELECT jsonb_agg(jsonb_build_object('id', customer.external_id,"
+        " 'name', trim(customer.first_name || ' ' || customer.last_name), 'email', customer.email,"
+        " 'legal_entity_id', entity.external_id) ORDER BY customer.id, entity.id)"
+        " FROM (SELECT * FROM wanted LIMIT {most}) AS wanted"
+        " JOIN accounts_customer AS customer ON customer.id = wanted.customer_id"
+        " LEFT JOIN accounts_legalentity AS entity ON entity.id = wanted.legal_entity_id)",
+        wanted=wanted,
+        tenant=param(rule.tenant_id),
+        segment=param(rule.segment_id or 0),
+        same=Sql(
+            "held.customer_id = wanted.customer_id"
+            " AND coalesce(held.legal_entity_id, 0) = coalesce(wanted.legal_entity_id, 0)"
+        ),
+        most=integer(SAMPLE),
+    )
 
 
 def capped(rows: Sql) -> Sql:
@@ -166,53 +203,17 @@ def capped(rows: Sql) -> Sql:
     )
 
 
-def cut(count: int) -> tuple[int, bool]:
-    return min(count, MOST_COUNTED), count > MOST_COUNTED
+def term_counts(compiled: CompiledRule, scope: Scope) -> Sql:
+    """Count for how many each term holds, in one pass."""
+    counts = [sql("count(*) FILTER (WHERE {holds})", holds=term.condition) for term in compiled.terms]
+    return subject_rows(scope, compiled.joins.values(), Sql("true"), Sql.joined(", ", counts))
 
 
-def sample_of(wanted: Sql) -> Sql:
-    return sql(
-        "SELECT customer.external_id, trim(customer.first_name || ' ' || customer.last_name), customer.email,"
-        " entity.external_id FROM ({wanted} LIMIT {most}) AS wanted"
-        " JOIN accounts_customer AS customer ON customer.id = wanted.customer_id"
-        " LEFT JOIN accounts_legalentity AS entity ON entity.id = wanted.legal_entity_id"
-        " ORDER BY customer.id, entity.id",
-        wanted=wanted,
-        most=integer(SAMPLE),
-    )
-
-
-def differences(wanted: Sql, rule: Rule) -> Sql:
-    """Count who would join and who would leave."""
-    held = sql(
-        "SELECT customer_id, legal_entity_id, assignment_type FROM segments_customerassignment"
-        " WHERE tenant_id = {tenant} AND segment_id = {segment}",
-        tenant=param(rule.tenant_id),
-        segment=param(rule.segment_id),
-    )
-    return sql(
-        "WITH wanted AS MATERIALIZED ({wanted}), held AS MATERIALIZED ({held}) SELECT"
-        " (SELECT count(*) FROM (SELECT 1 FROM wanted LEFT JOIN held ON {same}"
-        " WHERE held.customer_id IS NULL LIMIT {most}) AS joining),"
-        " (SELECT count(*) FROM (SELECT 1 FROM held LEFT JOIN wanted ON {same}"
-        " WHERE wanted.customer_id IS NULL AND held.assignment_type = 'AUTOMATIC' LIMIT {most}) AS leaving)",
-        wanted=wanted,
-        held=held,
-        same=Sql(
-            "held.customer_id = wanted.customer_id"
-            " AND coalesce(held.legal_entity_id, 0) = coalesce(wanted.legal_entity_id, 0)"
-        ),
-        most=integer(MOST_COUNTED + 1),
-    )
-
-
-def everybody(scope: Scope) -> Sql:
-    table = "accounts_contactassignment" if scope.is_about_entities else "accounts_customer"
-    return sql(
-        "SELECT count(*) FROM {table} WHERE tenant_id = {tenant}",
-        table=Sql(table),
-        tenant=param(scope.tenant_id),
-    )
+def everybody_of(scope: Scope) -> int:
+    """Return of how many those who would belong are a part."""
+    if scope.is_about_entities:
+        return ContactAssignment.objects.for_tenant(scope.tenant_id).count()
+    return customers_of(scope.tenant_id)
 
 
 def unsaved_rule(tenant: Tenant | TenantRecord, body: PreviewBody) -> Rule:
@@ -220,10 +221,11 @@ def unsaved_rule(tenant: Tenant | TenantRecord, body: PreviewBody) -> Rule:
     stored = Tenant.objects.get(pk=tenant.pk if isinstance(tenant, Tenant) else tenant.id)
     segment = Segment(tenant=stored, external_id="")
     if body.segment_id:
-        found = Segment.objects.for_tenant(stored).select_related("site").filter(external_id=body.segment_id)
-        segment = found.first()
-        if segment is None:
+        named = Segment.objects.for_tenant(stored).select_related("site").filter(external_id=body.segment_id)
+        found = named.first()
+        if found is None:
             raise InvalidInput(f"There is no segment {body.segment_id}.", field="segmentId")
+        segment = found
     if body.site_code:
         site = Site.objects.for_tenant(stored).filter(code=body.site_code).first()
         if site is None:

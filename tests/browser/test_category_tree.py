@@ -41,8 +41,8 @@ def outline(tenant: Tenant) -> list[str]:
     return ["." * (level - 1) + name for name, level in rows]
 
 
-def drag(page: Page, name: str, target: str, height: float) -> None:
-    """Drag a row by its handle onto another, to this part of its height, and wait for the new page."""
+def drag(page: Page, name: str, target: str, height: float, *, asks: bool = False) -> None:
+    """Drag a row by its handle onto another, to this part of its height; wait for the answer or new page."""
     start = page.locator("tr", has_text=f"({name})").locator(".drag-handle").bounding_box()
     row = page.locator("tr", has_text=f"({target})").bounding_box()
     assert start is not None
@@ -51,18 +51,33 @@ def drag(page: Page, name: str, target: str, height: float) -> None:
     page.mouse.down()
     page.mouse.move(row["x"] + 60, row["y"] + row["height"] / 2, steps=5)
     page.mouse.move(row["x"] + 60, row["y"] + row["height"] * height, steps=3)
-    with page.expect_navigation():
+    with page.expect_response("**/category/") if asks else page.expect_navigation():
         page.mouse.up()
 
 
-def test_a_row_is_dragged_below_and_beside_others(tree_page: Page, shop: Tenant) -> None:
-    drag(tree_page, "kids", "parts", 0.5)
-    expect(tree_page.locator(".messagelist")).to_have_text("Moved Category kids (kids).")
+def test_a_subtree_is_moved_after_a_question_and_put_back(tree_page: Page, shop: Tenant) -> None:
+    drag(tree_page, "kids", "parts", 0.5, asks=True)
+    question = tree_page.locator("dialog")
+    expect(question).to_contain_text("Move Category kids (kids) below Category parts (parts)?")
+    question.get_by_role("button", name="Leave it where it is").click()
+    expect(question).to_have_count(0)
+    drag(tree_page, "kids", "parts", 0.5, asks=True)
+    tree_page.get_by_role("button", name="Move", exact=True).click()
+    expect(tree_page.locator(".messagelist")).to_contain_text("Moved Category kids (kids).")
     assert outline(shop) == ["bikes", "parts", ".kids", "..balance"]
+    tree_page.locator(".messagelist").get_by_role("button", name="Undo").click()
+    expect(tree_page.locator(".messagelist")).to_contain_text("Taken back")
+    assert outline(shop) == ["bikes", ".kids", "..balance", "parts"]
+
+
+def test_a_row_is_dragged_below_and_beside_others(tree_page: Page, shop: Tenant) -> None:
+    drag(tree_page, "balance", "parts", 0.5)
+    expect(tree_page.locator(".messagelist")).to_contain_text("Moved Category balance (balance).")
+    assert outline(shop) == ["bikes", ".kids", "parts", ".balance"]
     drag(tree_page, "parts", "bikes", 0.15)
-    assert outline(shop) == ["parts", ".kids", "..balance", "bikes"]
-    drag(tree_page, "balance", "bikes", 0.9)
-    assert outline(shop) == ["parts", ".kids", "bikes", "balance"]
+    assert outline(shop) == ["parts", ".balance", "bikes", ".kids"]
+    drag(tree_page, "balance", "kids", 0.9)
+    assert outline(shop) == ["parts", "bikes", ".kids", ".balance"]
 
 
 def test_a_row_dragged_below_itself_stays_and_says_why(tree_page: Page, shop: Tenant) -> None:

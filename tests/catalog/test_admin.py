@@ -9,6 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from accounts.models import Site
 from catalog.admin import categories as category_admin
 from catalog.models import Category, CategoryAssignment, Product
 from catalog.models.names import SEARCHED_FIELDS
@@ -17,6 +18,7 @@ from core.search import matching
 from core.tenancy.models import Tenant
 from tests.factories.accounts import UserFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
+from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 CATEGORIES = "admin:catalog_category"
 PRODUCTS = "admin:catalog_product"
@@ -134,6 +136,16 @@ def test_the_tree_takes_the_same_statements_whatever_its_size(
 
 
 def drop(browser: Client, name: str, target: str, side: str) -> Any:
+    """Drop a category, and answer the question that comes before a subtree is moved."""
+    answer = ask_to_drop(browser, name, target, side)
+    if "X-Question" not in answer:
+        return answer
+    context = answer.context
+    body = {**dict(context["repeated"]), "version": context["version"], "_confirmed": "1"}
+    return browser.post(reverse(f"{CATEGORIES}_changelist"), body)
+
+
+def ask_to_drop(browser: Client, name: str, target: str, side: str) -> Any:
     body = {"cmd": "move_node", "cut_item": key(name), "pasted_on": key(target), "position": side}
     return browser.post(reverse(f"{CATEGORIES}_changelist"), body)
 
@@ -148,7 +160,7 @@ def drop(browser: Client, name: str, target: str, side: str) -> Any:
 def test_dragging_moves_the_subtree_and_is_logged(
     staff_browser: Client, shop: Tenant, side: str, expected: list[str]
 ) -> None:
-    assert drop(staff_browser, "kids", "bikes", side).status_code == 200
+    assert drop(staff_browser, "kids", "bikes", side).status_code == 302
     assert outline(shop) == expected
     entry = LogEntry.objects.get()
     assert (entry.object_id, entry.get_change_message()) == (str(key("kids")), "Changed parent and position.")
@@ -157,6 +169,44 @@ def test_dragging_moves_the_subtree_and_is_logged(
 def test_dragging_below_a_category_makes_a_child(staff_browser: Client, shop: Tenant) -> None:
     drop(staff_browser, "kids", "parts", "last-child")
     assert outline(shop) == ["bikes", ".road", "parts", ".kids", "..balance"]
+
+
+@pytest.mark.usefixtures("real_time")
+def test_a_drop_of_a_subtree_asks_with_its_effect_and_is_taken_back(
+    staff_browser: Client, shop: Tenant, site: Site
+) -> None:
+    before = outline(shop)
+    segment = SegmentFactory(site=site, external_id="riders")
+    CustomerAssignmentFactory(segment=segment)
+    ItemAssignmentFactory(
+        segment=segment,
+        product=None,
+        category=Category.objects.get(pk=key("bikes")),
+        includes_subcategories=True,
+    )
+    asked = ask_to_drop(staff_browser, "kids", "parts", "last-child")
+    assert outline(shop) == before
+    facts = [(fact.number, fact.text, fact.details) for fact in asked.context["facts"]]
+    assert facts == [
+        ("2", "categories, with those below them", ""),
+        ("1", "segment loses categories", "1 member: riders"),
+    ]
+    drop(staff_browser, "kids", "parts", "last-child")
+    assert outline(shop) == ["bikes", ".road", "parts", ".kids", "..balance"]
+    [message] = messages_of(staff_browser.get(reverse(f"{CATEGORIES}_changelist")))
+    source = message.split('name="id" value="')[1].split('"')[0]
+    staff_browser.post(reverse("admin:journal_change_undo_occasion"), {"type": "admin", "id": source})
+    assert outline(shop) == before
+
+
+def test_a_subtree_that_changed_since_the_question_is_not_moved(staff_browser: Client, shop: Tenant) -> None:
+    before = outline(shop)
+    body = dict(ask_to_drop(staff_browser, "kids", "parts", "last-child").context["repeated"])
+    Category.objects.filter(external_id="kids").update(version=7)
+    page = reverse(f"{CATEGORIES}_changelist")
+    answer = staff_browser.post(page, {**body, "version": "0", "_confirmed": "1"}, follow=True)
+    assert "version 0 was sent, version 7 is stored" in messages_of(answer)[0]
+    assert outline(shop) == before
 
 
 @pytest.mark.parametrize(
@@ -248,7 +298,9 @@ def test_a_category_is_changed_and_moved_by_its_form(staff_browser: Client, shop
     form = staff_browser.get(page).context["adminform"].form
     assert form.initial["parent_category"] == key("bikes")
     values = {**LEAST, "parent_category": "", "position": "0", "expected_version": "0"}
-    assert staff_browser.post(page, values).status_code == 302
+    asked = staff_browser.post(page, values)
+    assert [fact.number for fact in asked.context["facts"]] == ["2", "2", "2"]
+    assert staff_browser.post(page, {**dict(asked.context["repeated"]), "_confirmed": "1"}).status_code == 302
     assert outline(shop) == ["bikes", ".road", "kids", ".balance", "parts"]
     stored = Category.objects.get(external_id="kids")
     assert (stored.name, stored.version, stored.position) == ({"en": "Bikes"}, 1, 0)
@@ -326,7 +378,13 @@ def test_selected_categories_are_published_and_unpublished(staff_browser: Client
     ]:
         body = {"action": action, "_selected_action": chosen}
         page = staff_browser.post(reverse(f"{CATEGORIES}_changelist"), body, follow=True)
-        assert messages_of(page) == [message]
+        if action == "unpublish":
+            assert ("5", "categories are hidden from shoppers") in [
+                (fact.number, fact.text) for fact in page.context["facts"]
+            ]
+            body |= {"_confirmed": "1", "version": ["bikes=0", "parts=0"]}
+            page = staff_browser.post(reverse(f"{CATEGORIES}_changelist"), body, follow=True)
+        assert [text.split(" <")[0] for text in messages_of(page)] == [message]
         rows = Category.objects.filter(pk__in=chosen)
         assert set(rows.values_list("is_published", flat=True)) == {is_published}
     assert set(rows.values_list("version", flat=True)) == {2}

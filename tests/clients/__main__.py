@@ -1,5 +1,7 @@
 """Makes TypeScript clients of the OpenAPI document, compiles them, and runs them against the demo shop.
 
+Then runs the receiver of webhooks in JavaScript that docs/events.md shows.
+
 `make clients`. Needs Node 20 or newer; npm installs the packages that `typescript/package-lock.json` names.
 The customers that the clients assign to a segment stay assigned.
 """
@@ -20,6 +22,7 @@ django.setup()
 
 from drf_spectacular.generators import SchemaGenerator  # noqa: E402
 
+from tests.events.receivers_of_docs import check  # noqa: E402
 from tests.faults.servers import WebServer  # noqa: E402
 
 FOLDER = Path(__file__).parent / "typescript"
@@ -53,6 +56,8 @@ def main() -> None:
             run("node", "build/js/run.js", SHOP_URL=url)
         finally:
             server.kill()
+    check("js")
+    sys.stdout.write("The receiver of docs/events.md verifies what is sent.\n")
 
 
 if __name__ == "__main__":

@@ -48,12 +48,14 @@ PROJECT_COMMANDS = sorted(
     if Path(app.path).parent.is_relative_to(ROOT) and ".venv" not in app.path
     for name in find_commands(str(Path(app.path) / "management"))
 )
-NEED_NO_DATABASE = {"pg", "stop"}
+NEED_NO_DATABASE = {"pg", "stop", "import_tenant"}  # the last one first reads its archive
 OF_THEIR_OWN = {
     "serve",
     "work",
     "migrate",
     "reset_database",
+    "backup",
+    "restore",
 }  # which have to live with any state of the database
 FAILURES = [
     (OperationalError, postgres.LockNotAvailable, "did not let go of it in time"),

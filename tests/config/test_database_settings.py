@@ -26,7 +26,7 @@ def test_embedded_server_is_the_default():
     assert settings() == {
         "ENGINE": "config.server.embedded_postgres",
         "NAME": "segments",
-        "OPTIONS": {"options": "-c temp_buffers=128MB -c lock_timeout=60000"},
+        "OPTIONS": {"options": "-c jit=off -c temp_buffers=128MB -c lock_timeout=60000"},
         "EMBEDDED": {"data": "/shop/var/pg", "profile": "production"},
         "CONN_MAX_AGE": 0,
         "TEST": {"NAME": "test_segments"},
@@ -56,7 +56,7 @@ def test_url_is_decoded_and_its_options_reach_the_driver():
             "sslmode": "verify-full",
             "sslrootcert": "/etc/ca.pem",
             "connect_timeout": "3",
-            "options": "-c temp_buffers=128MB -c lock_timeout=60000",
+            "options": "-c jit=off -c temp_buffers=128MB -c lock_timeout=60000",
             **DEAD_SERVERS,
         },
         "CONNECTION_WAIT": 60,
@@ -99,7 +99,7 @@ def test_a_web_process_keeps_connections_and_bounds_statements_a_command_has_roo
     assert (command["CONN_MAX_AGE"], web["CONN_MAX_AGE"]) == (0, 600)
     named = DEAD_SERVERS if url else {}
     assert command["OPTIONS"] == {
-        "options": "-c temp_buffers=128MB -c lock_timeout=60000",
+        "options": "-c jit=off -c temp_buffers=128MB -c lock_timeout=60000",
         **({"connect_timeout": 5} if url else {}),
         **named,
     }
@@ -166,7 +166,7 @@ def test_a_command_waits_for_its_server_and_a_web_process_does_not():
 
 def test_a_background_worker_waits_for_locks_as_web_processes_do_and_for_its_server_by_itself():
     found = settings(DATABASE_URL="postgres://h/n", SERVICE_ROLE="background", DATABASE_LOCK_TIMEOUT_MS="700")
-    assert found["OPTIONS"]["options"] == "-c temp_buffers=128MB -c lock_timeout=700"
+    assert found["OPTIONS"]["options"] == "-c jit=off -c temp_buffers=128MB -c lock_timeout=700"
     assert found["OPTIONS"]["target_session_attrs"] == "read-write"
     assert "CONNECTION_WAIT" not in found
     assert "STATEMENT_DEADLINE" not in found
@@ -174,9 +174,9 @@ def test_a_background_worker_waits_for_locks_as_web_processes_do_and_for_its_ser
 
 def test_limits_of_a_command_come_from_the_environment():
     found = settings(DATABASE_TEMPORARY_MB="0", DATABASE_COMMAND_LOCK_TIMEOUT_MS="0")
-    assert found["OPTIONS"] == {}
+    assert found["OPTIONS"] == {"options": "-c jit=off"}
     found = settings(DATABASE_TEMPORARY_MB="64", DATABASE_COMMAND_LOCK_TIMEOUT_MS="10")
-    assert found["OPTIONS"] == {"options": "-c temp_buffers=64MB -c lock_timeout=10"}
+    assert found["OPTIONS"] == {"options": "-c jit=off -c temp_buffers=64MB -c lock_timeout=10"}
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,10 @@ from config.server.metrics_folder import VARIABLE, make_metrics_folder
 from core.background.models import Job, TaskState, Worker
 from core.imports.models import ImportRun, ImportState
 from core.observation.metrics import registered_readings
+from events.models import FeedPosition
+from segments.models import Rule
 from tests.factories.accounts import TenantFactory
+from tests.factories.segments import SegmentFactory
 
 TOKEN = "a-token-of-the-metrics"
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +90,25 @@ def test_readings_say_what_the_database_holds(db: None, now) -> None:
     assert of("journal_default_partition_used") in (0, 1)
     assert of("database_connections_limit") > of("database_connections", state="active") >= 1
     assert {value for (name, _), value in samples.items() if name == "segments_readings_failed"} == {0}
+
+
+def test_readings_of_rules_and_webhooks(db: None, now) -> None:
+    segment = SegmentFactory()
+    Rule.objects.create(
+        tenant=segment.tenant, segment=segment, q="x:1", state="FAILED", drift=3, milliseconds=45_000
+    )
+    FeedPosition.objects.create(tenant=segment.tenant, read_at=now - timedelta(seconds=40))
+    samples = scrape()
+    expected = {
+        "rule_drift_members": 3,
+        "rules_slow": 1,
+        "rule_slowest_seconds": 45,
+        "feed_lag_seconds": 40,
+        "delivery_lag_seconds": 0,
+        "deliveries_waiting": 0,
+    }
+    assert {name: samples[f"segments_{name}", ()] for name in expected} == expected
+    assert samples["segments_rules", (("state", "FAILED"),)] == 1
 
 
 def test_a_database_that_is_away_leaves_out_its_readings_only(db: None, monkeypatch) -> None:

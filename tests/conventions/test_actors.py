@@ -55,11 +55,15 @@ UNRECORDED = {
     "customer/<tenant>/socialLogin",
     "customer/<tenant>/password/reset",
     "category/<tenant>/category-trees/<root_category_id>/rebuild",
+    "webhook/<tenant>/deliveries/<delivery_id>/retry",
+    "webhook/<tenant>/targets/<target_id>/replays",
+    "webhook/<tenant>/targets/<target_id>/test-events",
 }
-# These take the token of an e-mail, or have a source of their own: tests of their own.
+# These take the token of an e-mail, have a source of their own, or need a tenant without a configuration.
 ELSEWHERE = {
     "customer/<tenant>/password/reset/update",
     "customer-segment/<tenant>/changes/<change_id>/undo",
+    "webhook/<tenant>/config",  # tests/events/test_configuration.py
 }
 
 
@@ -107,6 +111,7 @@ def route_of(path: str) -> str:
     path = path.partition("?")[0].replace("/references/spare", "/references/<reference_id>")
     path = path.replace("cart-reservations/cart-own", "cart-reservations/<cart_id>")
     path = path.replace("sites/spare", "sites/<site_code>").replace("segments/spare", "segments/<segment_id>")
+    path = path.replace("config/http", "config/<config_code>")
     return path.replace("coupons/SPARE", "coupons/<code>")
 
 

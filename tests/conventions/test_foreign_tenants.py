@@ -34,6 +34,7 @@ from tests.factories.coupons import (
     RedemptionFactory,
     ReservationFactory,
 )
+from tests.factories.events import DeliveryFactory, TargetFactory, WebhookConfigFactory
 from tests.factories.segments import (
     CustomerAssignmentFactory,
     ItemAssignmentFactory,
@@ -91,13 +92,16 @@ def make_world(tenant: Tenant, name: str, text: str) -> None:
     CouponCampaignFactory(tenant=tenant, external_id=name, terms__name=text)
     Subscription.objects.create(tenant=tenant, event_type="customer-segment.segment-created")
     start_feed(tenant.pk, at=timezone.now())
-    Event.objects.create(
+    event = Event.objects.create(
         tenant=tenant,
         type="customer-segment.segment-created",
         order_key=name,
         payload={"id": name, "name": words},
         occurred_at=timezone.now(),
     )
+    WebhookConfigFactory(tenant=tenant)
+    target = TargetFactory(tenant=tenant, external_id=name, name=text)
+    DeliveryFactory(event=event, target=target, last_answer=text)
 
 
 @pytest.fixture
@@ -200,6 +204,7 @@ def test_the_foreign_tenant_itself_reads_all_of_it(
     for method, path, _ in operations(schema):
         # of a customer, or of work in the background, whose id a test cannot choose
         apart = ("referral", "undo-jobs", "/me/", "{operationId}", "{evaluationId}")
+        apart += ("/config/{code}", "/deliveries/{id}")
         if method == "get" and not any(part in path for part in apart):
             name = "foreign-above" if "category-trees/" in path else "foreign"  # a tree is named by its root
             asked = {"customerId": name, "product": name} if "explanations" in path else {}

@@ -45,6 +45,9 @@ OTHERS = {
     "reservation_id",
     "cart_id",
     "campaign_id",
+    "config_code",
+    "delivery_id",
+    "target_id",
 }
 """Generated ids, words of a fixed list, and codes, whose addresses have no fixed words beside them."""
 PARENT_WORDS = {Category: {"root", "null"}}

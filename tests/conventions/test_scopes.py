@@ -127,7 +127,7 @@ def test_the_tenant_header_agrees_with_the_path(service_api):
     assert api.get(path, headers={"Emporix-Tenant": "globex"}).status_code == 400
 
 
-def test_tokens_of_anonymous_visitors_only_redeem_coupons(anonymous_api):
+def test_tokens_of_anonymous_visitors_only_redeem_coupons_and_read_shared_answers(anonymous_api):
     for method, path, scopes in GUARDED:
         is_open = not set(ANONYMOUS_SCOPES).isdisjoint(scopes)
         assert lacks_scope(anonymous_api.send(method, address(path))) != is_open, path

@@ -13,12 +13,14 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Customer, Site
+from catalog.models import Product
 from core.admin import CappedPaginator, JsonField, LocalizedField, starting_with
 from core.admin.moments import MomentInput
 from core.tenancy.models import Tenant
 from segments.models import Segment
 from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
-from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+from tests.factories.catalog import ProductFactory
+from tests.factories.segments import ItemAssignmentFactory, SegmentFactory
 
 # --- fields ---
 
@@ -341,11 +343,12 @@ def test_a_form_saved_unchanged_keeps_the_milliseconds_of_a_window(staff_browser
 def test_deletion_tells_counts_and_loads_nothing(
     staff_browser: Client, site: Site, django_assert_max_num_queries: Any
 ) -> None:
-    segment = SegmentFactory(site=site)
-    CustomerAssignmentFactory.create_batch(3, segment=segment)
-    page = reverse("admin:segments_segment_delete", args=[segment.pk])
+    product = ProductFactory(tenant=site.tenant)
+    for _ in range(3):
+        ItemAssignmentFactory(segment=SegmentFactory(site=site), product=product)
+    page = reverse("admin:catalog_product_delete", args=[product.pk])
     response = staff_browser.get(page)
-    assert response.context["model_count"] == {"segment": "1", "customer assignments": "3"}.items()
+    assert response.context["model_count"] == {"product": "1", "item assignments": "3"}.items()
     assert len(response.context["deleted_objects"]) == 1
 
 
@@ -369,37 +372,37 @@ def test_a_refusal_of_a_deletion_is_told_on_the_rows_page(staff_browser: Client,
 
 
 def test_selected_rows_are_deleted_after_a_question(staff_browser: Client, site: Site) -> None:
-    segments = SegmentFactory.create_batch(2, site=site)
-    kept = SegmentFactory(site=site)
-    CustomerAssignmentFactory(segment=segments[0])
-    page = reverse("admin:segments_segment_changelist")
-    selection = {"action": "delete_selected", "_selected_action": [segment.pk for segment in segments]}
+    products = ProductFactory.create_batch(2, tenant=site.tenant)
+    kept = ProductFactory(tenant=site.tenant)
+    ItemAssignmentFactory(segment=SegmentFactory(site=site), product=products[0])
+    page = reverse("admin:catalog_product_changelist")
+    selection = {"action": "delete_selected", "_selected_action": [product.pk for product in products]}
     question = staff_browser.post(page, selection)
-    assert question.context["counts"] == [("segments", "2"), ("customer assignment", "1")]
-    assert Segment.objects.count() == 3
+    assert question.context["counts"] == [("products", "2"), ("item assignment", "1")]
+    assert Product.objects.count() == 3
     response = staff_browser.post(page, {**selection, "post": "yes"}, follow=True)
-    assert [str(message) for message in response.context["messages"]] == ["Deleted 2 segments."]
-    assert list(Segment.objects.all()) == [kept]
+    assert [str(message) for message in response.context["messages"]] == ["Deleted 2 products."]
+    assert list(Product.objects.all()) == [kept]
 
 
 def test_all_rows_across_pages_are_deleted_without_naming_them(staff_browser: Client, site: Site) -> None:
-    segments = SegmentFactory.create_batch(3, site=site)
-    page = reverse("admin:segments_segment_changelist")
-    selection = {"action": "delete_selected", "_selected_action": [segments[0].pk], "select_across": "1"}
+    products = ProductFactory.create_batch(3, tenant=site.tenant)
+    page = reverse("admin:catalog_product_changelist")
+    selection = {"action": "delete_selected", "_selected_action": [products[0].pk], "select_across": "1"}
     question = staff_browser.post(page, selection)
-    assert question.context["selected"] == [str(segments[0].pk)]
+    assert question.context["selected"] == [str(products[0].pk)]
     staff_browser.post(page, {**selection, "post": "yes"})
-    assert not Segment.objects.exists()
+    assert not Product.objects.exists()
 
 
 def test_the_deletion_of_many_rows_is_one_entry_in_the_history(
     staff_browser: Client, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.admin.deletion.MAX_LOGGED_ROWS", 2)
-    segments = SegmentFactory.create_batch(3, site=site)
-    selection = {"action": "delete_selected", "_selected_action": [segment.pk for segment in segments]}
-    staff_browser.post(reverse("admin:segments_segment_changelist"), {**selection, "post": "yes"})
-    assert [entry.object_repr for entry in LogEntry.objects.all()] == ["3 segments"]
+    products = ProductFactory.create_batch(3, tenant=site.tenant)
+    selection = {"action": "delete_selected", "_selected_action": [product.pk for product in products]}
+    staff_browser.post(reverse("admin:catalog_product_changelist"), {**selection, "post": "yes"})
+    assert [entry.object_repr for entry in LogEntry.objects.all()] == ["3 products"]
 
 
 def test_every_registered_model_has_its_place_on_the_index(operator_browser: Client) -> None:

@@ -26,7 +26,7 @@ from config.server.embedded_postgres.places import binaries_folder
 from tests.deploy.documents import ROOT, Shell, bare_checkout, pages_with_runnable_blocks, runnable_blocks
 
 PATIENCE = 120.0
-PAGES = ["deploy.md"]
+PAGES = ["backups.md", "deploy.md", "tenants.md"]
 
 
 def unit(name: str) -> ConfigParser:

@@ -40,7 +40,7 @@ def commands() -> list[list[str]]:
 
 
 def test_what_is_started_are_commands_of_the_project() -> None:
-    assert {words[0] for words in commands()} == {"serve", "work", "migrate"}
+    assert {words[0] for words in commands()} == {"serve", "work", "migrate", "backup"}
     assert {words[0] for words in commands()} <= set(get_commands())
 
 

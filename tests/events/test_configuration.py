@@ -1,10 +1,12 @@
 """Configurations by the API: what is kept, what is refused, and what changes of parts do."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from core.journal.models import Change
 from core.tenancy.models import Tenant
 from events.models import Target, WebhookConfig
 from events.operations import configuration
@@ -181,3 +183,18 @@ def test_configurations_of_tenants_are_apart(webhooks, accessible, service_api, 
     assert other.get("/webhook/globex/config").json() == []
     assert other.delete("/webhook/globex/config/http", force="true").status_code == 204
     assert len(read(webhooks)["eventsConfiguration"]) == 1
+
+
+def test_what_is_configured_is_in_the_journal_without_secrets(webhooks, accessible):
+    make(webhooks, secretKey="hidden", headers={"Authorization": {"value": "Bearer hidden"}})
+    changes = {change.object: change for change in Change.objects.filter(object__startswith="webhook-")}
+    assert {change.actor_type for change in changes.values()} == {"client"}
+    assert changes["webhook-config"].after == {
+        "is_active": True,
+        "created_at": changes["webhook-config"].after["created_at"],
+        "modified_at": changes["webhook-config"].after["modified_at"],
+    }
+    target = changes["webhook-target"]
+    assert target.after["destination_url"] == PLACE
+    assert "hidden" not in json.dumps(target.after)
+    assert set(target.hidden) == {"secret_key", "headers"}

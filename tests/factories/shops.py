@@ -16,7 +16,7 @@ from core.journal.models import Change
 from core.revisions.models import Revision
 from core.tenancy.models import Tenant
 from coupons.models import CouponSettings
-from segments.models import Tally
+from segments.models import SegmentSet, Tally
 from tests.factories.accounts import (
     ApiClientFactory,
     ContactAssignmentFactory,
@@ -34,6 +34,13 @@ from tests.factories.coupons import (
     CouponSegmentFactory,
     RedemptionFactory,
     ReservationFactory,
+)
+from tests.factories.events import (
+    DeliveryFactory,
+    EventFactory,
+    SubscriptionFactory,
+    TargetFactory,
+    WebhookConfigFactory,
 )
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
@@ -91,6 +98,11 @@ class Shop:
         self.keep(CouponCampaignFactory(tenant=tenant, external_id=mark, terms__name=mark))
         self.keep(ReservationFactory(coupon=coupon, customer_number=mark, order_code=mark))
         self.keep(CouponSettings.objects.create(tenant=tenant))
+        self.keep(WebhookConfigFactory(tenant=tenant))
+        target = self.keep(TargetFactory(tenant=tenant, name=mark, external_id=mark))
+        self.keep(SubscriptionFactory(tenant=tenant, excluded_fields=[mark]))
+        event = self.keep(EventFactory(tenant=tenant, external_id=mark, order_key=mark, occurred_at=SOON))
+        self.keep(DeliveryFactory(event=event, target=target, state="DELIVERED"))
         run = ImportRun(tenant=tenant, kind="segments", mode="upsert", started_by=mark, file_name=mark)
         self.keep(run)
         self.keep(ImportReject(run=run, line=2, reason="unknown_site", message=mark, source=mark))
@@ -100,6 +112,9 @@ class Shop:
         self.keep(AttemptCounter.objects.create(subject=mark, attempts=1, resets_at=SOON))
         self.keep(Revision.objects.filter(tenant=tenant).first() or Revision(tenant=tenant))
         self.keep(Tally.objects.filter(tenant=tenant).first())
+        self.keep(
+            SegmentSet.objects.create(tenant=tenant, key=mark, segment_keys=[segment.pk], expires_at=SOON)
+        )
         self.keep(Group.objects.create(name=mark[::-1]))  # serves all tenants
         key = SigningKey(
             kid=mark, status="retired", private_key="", public_key={"kid": mark}, retired_at=SOON

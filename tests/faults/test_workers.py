@@ -106,3 +106,22 @@ def test_sigterm_ends_the_server_beside_clients_that_are_silent(serve):
     assert "refused to gracefully stop" not in server.log.read_text()
     for client in (*bodies, *headers, *silent):
         client.close()
+
+
+def test_a_reload_with_code_that_cannot_start_leaves_the_former_workers(serve, tmp_path):
+    """New processes of Python end at once while the file is there."""
+    broken = tmp_path / "broken"
+    server = serve(workers=2, PYTHONPATH=str(tmp_path))
+    before = server.pids()
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import os\nif os.path.exists({str(broken)!r}): os._exit(3)\n"
+    )
+    broken.touch()
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "cannot start anew" in server.log.read_text())
+    assert server.pids() == before
+    assert server.status_of("/healthz") == 200
+    broken.unlink()
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(server.pids()) == 2 and not set(server.pids()) & set(before))
+    assert server.status_of("/healthz") == 200

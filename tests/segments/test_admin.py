@@ -348,7 +348,7 @@ def test_selected_members_are_removed(staff_browser: Client, site: Site) -> None
     first, second, kept = CustomerAssignmentFactory.create_batch(3, segment=SegmentFactory(site=site))
     selection = {"action": "delete_selected", "_selected_action": [first.pk, second.pk], "post": "yes"}
     response = staff_browser.post(reverse(f"{MEMBERS}_changelist"), selection, follow=True)
-    assert messages_of(response) == ["Deleted 2 customer assignments."]
+    assert messages_of(response)[0].startswith("Removed 2 from the segment. ")
     assert list(CustomerAssignment.objects.all()) == [kept]
 
 
@@ -443,8 +443,8 @@ def test_applying_a_list_adds_the_new_and_leaves_the_present_as_they_are(
     )
     window = {"valid_from_0": "2024-01-01", "valid_from_1": "00:00"}
     response = add_members(staff_browser, segment, "C1\nC2,L1\nC9", _apply="", **window)
-    assert messages_of(response) == ["Added 1 to the segment."]
-    assert list(response.context["cl"].result_list.order_by("id")) == list(CustomerAssignment.objects.all())
+    assert messages_of(response)[0].startswith("Added 1 to the segment.")
+    assert response.context["cl"].result_list[::-1] == list(CustomerAssignment.objects.all())
     present.refresh_from_db()
     assert (present.version, present.mixins, present.valid_from) == (1, {"kept": True}, None)
     added = CustomerAssignment.objects.get(customer=contact.customer)
@@ -536,7 +536,7 @@ def test_lists_of_products_and_of_categories_are_added(
         {"pasted": "K1", "item_type": "CATEGORY", "includes_subcategories": "on", "_apply": ""},
         follow=True,
     )
-    assert messages_of(response)[-1] == "Added 1 to the segment."
+    assert messages_of(response)[-1].startswith("Added 1 to the segment.")
     rows = ItemAssignment.objects.values_list("product", "category", "includes_subcategories")
     assert list(rows) == [(product.pk, None, False), (None, category.pk, True)]
 

@@ -246,3 +246,25 @@ def test_somebody_elses_occasion_needs_the_journals_permission(
     assert answer.url == "/admin/"
     vip.refresh_from_db()
     assert vip.status == "ACTIVE"
+
+
+def test_a_second_editor_sees_both_versions_and_loses_nothing(
+    staff_browser: Client, vip: Segment, site: Site
+) -> None:
+    page = reverse("admin:segments_segment_change", args=[vip.pk])
+    values = form_values(vip, name_en="Mine", valid_to_0="2040-01-01", valid_to_1="12:00")
+    Segment.objects.filter(pk=vip.pk).update(name={"en": "Theirs", "de": "Stamm"}, version=vip.version + 1)
+    answer = staff_browser.post(page, values)
+    form = answer.context["adminform"].form
+    assert form.errors["__all__"][0].startswith("Somebody else changed this in the meantime")
+    assert [(row.label, row.entered, row.stored) for row in form.both_versions] == [
+        ("Name", "de: Stamm · en: Mine", "de: Stamm · en: Theirs"),
+        ("Valid to", "Sunday, 1 January 2040, 12:00 UTC", "empty"),
+    ]
+    text = answer.content.decode()
+    assert "Both versions" in text
+    assert f'name="expected_version" value="{vip.version + 1}"' in text
+    again = {**values, "expected_version": vip.version + 1, "_confirmed": "1"}  # it ends in 2040
+    assert staff_browser.post(page, again).status_code == 302
+    vip.refresh_from_db()
+    assert vip.name == {"en": "Mine", "de": "Stamm"}

@@ -136,15 +136,15 @@ def test_rows_come_and_go_without_a_script(
         (rows((0, "onHold", "is", "false"), (1, "id", "is", "")), "Enter a value.", (1, 0)),
         (
             rows((0, "colour", "is", "red")),
-            "there is no fact colour about customers; see docs/rules.md",
+            "There is no fact colour about customers; see docs/rules.md",
             (0, 0),
         ),
         (
             rows((0, "id", "is", "x"), (1, "lastLogin", "more", "soon")),
-            "the value must be an ISO 8601",
+            "The value must be an ISO 8601",
             (1, 0),
         ),
-        (rows(text="id:(", shown=""), "expected a value", None),
+        (rows(text="id:(", shown=""), "Expected a value", None),
         (rows(text="", shown=""), "The rule has no term", None),
     ],
 )

@@ -15,7 +15,8 @@ class Command(BaseCommand):
     help = (
         "Erase a customer: profile, sessions, contact and segment assignments are deleted; redemptions and"
         " coupons keep a pseudonym, so that limits still hold; refused rows of imports and the admin's log"
-        " lose what they say of the customer. Also a customer who was deleted before. Cannot be undone. Asks first. See docs/personal-data.md."
+        " lose what they say of the customer. Also a customer who was deleted before. Cannot be undone. Asks"
+        " first. See docs/personal-data.md."
         " Example: erase_customer acme ann@example.com"
     )
 

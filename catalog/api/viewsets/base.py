@@ -1,5 +1,6 @@
 """What all resources of the category service share: what the caller may see, and in which languages."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -7,6 +8,7 @@ from django.http import HttpResponse, QueryDict
 from rest_framework.request import Request
 
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
+from catalog import extensions
 from catalog.bodies import CategoryLanguages, category_languages
 from catalog.errors import InvalidLanguages
 from catalog.subtrees import is_category, is_shown
@@ -40,6 +42,11 @@ class CategoryServiceViewSet(ContractViewSet):
     def initial(self, request: Request, *args: Any, **path: Any) -> None:
         super().initial(request, *args, **path)
         self.query: QueryDict = request.query_params
+
+    def touched_groups(self) -> Sequence[str]:
+        if self.action in ("search", "rebuild"):
+            return ()
+        return extensions.touched_groups("category", self.caller.tenant.name)
 
     def languages(self) -> Languages:
         """Return how the caller wants localized fields; refuse languages that are not configured."""

@@ -13,6 +13,7 @@ from accounts.identity.scopes import (
     PRODUCT_READ_UNPUBLISHED,
     PRODUCT_UNPUBLISH,
 )
+from catalog import extensions
 from catalog.api.error_bodies import PRODUCT_ERRORS
 from catalog.api.viewsets.base import id_response
 from catalog.api.viewsets.categories import PROTECTED
@@ -219,6 +220,11 @@ class ProductViewSet(ContractViewSet):
             at=self.at,
         )
         return multi_status(outcomes, bulk_entry)
+
+    def touched_groups(self) -> Sequence[str]:
+        return (
+            () if self.action == "search" else extensions.touched_groups("product", self.caller.tenant.name)
+        )
 
     def representation(self) -> Representation:
         """Return what the caller may see: services segments too, and hidden categories with their scope."""

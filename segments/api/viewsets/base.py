@@ -17,11 +17,12 @@ from core.api.conditional import kept_response, private_response_from
 from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
 from core.bodies import LanguageContext
-from core.errors import MissingScope
+from core.errors import MissingScope, NotFound
 from core.journal.past import reading_past
 from core.sql.composition import Sql, equals, identifier, param, sql
 from core.sql.fetching import fetch_rows
 from core.timestamps import parse_time
+from segments.cache_groups import segment_group, tenant_group
 from segments.changes import keys_ever
 from segments.customer_context import Shopper, shopper_of
 from segments.errors import SegmentNotFound
@@ -53,6 +54,7 @@ class SegmentServiceViewSet(ContractViewSet):
     has_tagged_lists = True
     parameters_of_person = tuple(parameter.name for parameter in PREVIEW)
     reads_past = False
+    shows_what_it_writes = False  # answers for segments show it, so writes end what caches share of these
 
     @property
     def reads_all(self) -> bool:
@@ -135,6 +137,13 @@ class SegmentServiceViewSet(ContractViewSet):
             return private_response_from(self.request, response())
         return kept_response(self.request, [*state, *self.address()], response)
 
+    def touched_groups(self) -> Sequence[str]:
+        """Return the groups of shared answers that a write ends; memberships are in none of them."""
+        if not self.shows_what_it_writes or self.action in ("search", "match"):
+            return ()
+        segment_id = self.kwargs.get("segment_id")
+        return [segment_group(segment_id)] if segment_id else [tenant_group(self.caller.tenant.name)]
+
     def resolve_segment(self, shopper: Shopper, segment_id: str) -> ResolvedSegments:
         """Resolve one segment; raise SegmentNotFound unless it counts for the shopper."""
         resolved = resolve(shopper, at=self.at, segment_id=segment_id)
@@ -157,8 +166,12 @@ class SegmentServiceViewSet(ContractViewSet):
 
     def require_segment(self, segment_id: str) -> None:
         """Raise SegmentNotFound unless there is this segment."""
-        if fetch_rows(sql("SELECT {key}", key=self.segment_key(segment_id))) == [(None,)]:
-            raise SegmentNotFound(resource_id=segment_id)
+        self.require_key(self.segment_key(segment_id), SegmentNotFound(resource_id=segment_id))
+
+    def require_key(self, key: Sql, missing: NotFound) -> None:
+        """Raise `missing` when the expression of a key finds none."""
+        if fetch_rows(sql("SELECT {key}", key=key)) == [(None,)]:
+            raise missing
 
     def tenant_condition(self, alias: str) -> Sql:
         return equals(f"{alias}.tenant_id", self.caller.tenant.id)

@@ -99,6 +99,7 @@ class ChangeViewSet(SegmentServiceViewSet):
 
     tag = "History"
     resource = CHANGE
+    shows_what_it_writes = True
 
     @operation(
         "GET-customer-segment-retrieve-history",

@@ -54,6 +54,7 @@ class ItemAssignmentViewSet(SegmentServiceViewSet):
     bulk_result = BulkAssignmentResult
     search_body = SearchBody
     has_localized_fields = True
+    shows_what_it_writes = True
     entry_arguments = {"item_id": "id"}
 
     @operation(

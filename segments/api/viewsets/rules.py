@@ -291,8 +291,8 @@ def document_of(rule: Rule) -> RuleDocument:
         mode=rule.mode,  # type: ignore[arg-type]
         membership=rule.membership,  # type: ignore[arg-type]
         state=rule.state,  # type: ignore[arg-type]
-        evaluated_at=rule.evaluated_at and format_time(rule.evaluated_at),
-        next_due_at=rule.next_due_at and format_time(rule.next_due_at),
+        evaluated_at=format_time(rule.evaluated_at) if rule.evaluated_at else None,
+        next_due_at=format_time(rule.next_due_at) if rule.next_due_at else None,
         members=rule.members,
         milliseconds=rule.milliseconds,
         message=rule.message or None,

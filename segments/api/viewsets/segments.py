@@ -54,6 +54,7 @@ class SegmentViewSet(SegmentServiceViewSet):
     bulk_result = BulkSegmentResult
     search_body = SearchBody
     has_localized_fields = True
+    shows_what_it_writes = True
     entry_arguments = {"segment_id": "id"}
     reads_localized_fields = True
 

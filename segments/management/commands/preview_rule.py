@@ -67,7 +67,7 @@ class Command(BaseCommand):
         share = "" if preview.share is None else f" ({preview.share:.1%} of all)"
         self.stdout.write(f"{number(preview.count, preview.is_capped)} would belong{share}")
         for term in preview.terms:
-            self.stdout.write(f"  {number(term.count, term.is_capped)}  {term.q}")
+            self.stdout.write(f"  {number(term.count, False)}  {term.q}")
         if preview.joins is not None:
             self.stdout.write(f"{preview.joins:,} would join, {preview.leaves:,} would leave")
         if preview.left_out:

@@ -434,5 +434,65 @@ NEIGHBOURS = [
     Example("PATCH-site-settings-update-site", {"siteCode": "cafe"}, body={"name": "Coffee house"}),
     Example("DELETE-site-settings-remove-site", {"siteCode": "cafe"}),
 ]
+WEBHOOK = {"code": "http"}
+WEBHOOKS = [
+    Example(
+        "POST-webhook-create-config",
+        body={
+            **WEBHOOK,
+            "provider": "HTTP",
+            "active": True,
+            "configuration": {
+                "destinationUrl": "https://shop.example/webhook",
+                "secretKey": "a-long-random-text",
+                "headers": {"X-Shop": {"value": "demo"}},
+                "eventsConfiguration": [
+                    {
+                        "eventType": "coupon.created",
+                        "name": "ERP",
+                        "destinationUrl": "https://erp.example/coupons",
+                        "filter": "$[?(@.discountType == 'PERCENT')]",
+                        "excludedFields": ["mixins"],
+                    }
+                ],
+            },
+        },
+    ),
+    Example("GET-webhook-list-configs"),
+    Example(
+        "GET-webhook-retrieve-config", WEBHOOK, saves={"target": "configuration.eventsConfiguration.0.id"}
+    ),
+    Example("PUT-webhook-update-config", WEBHOOK, body={"provider": "HTTP", "active": True}),
+    Example(
+        "PATCH-webhook-update-config",
+        WEBHOOK,
+        body=[
+            {
+                "op": "UPSERT",
+                "path": "/configuration/http/eventsConfigurationEntry/{target}/name",
+                "value": "ERP of the shop",
+            }
+        ],
+    ),
+    Example(
+        "PATCH-webhook-manage-event-subscriptions",
+        body=[
+            {
+                "eventType": "coupon.created",
+                "action": "SUBSCRIBE",
+                "fieldsToUnsubscribe": ["description"],
+            }
+        ],
+    ),
+    Example("GET-webhook-list-all-event-subscriptions"),
+    Example("POST-webhook-send-test-event", {"id": "{target}"}, saves={"delivery": "deliveryId"}),
+    Example("GET-webhook-list-deliveries", query={**PAGE, "state": "PENDING"}),
+    Example("GET-webhook-retrieve-delivery", {"id": "{delivery}"}),
+    Example("POST-webhook-retry-delivery", {"id": "{delivery}"}),
+    Example("POST-webhook-replay-deliveries", {"id": "{target}"}, body={"since": "2026-03-01T08:00:00.000Z"}),
+    Example("GET-webhook-retrieve-statistics", query={"fromYearMonth": "2026-01", "toYearMonth": "2026-02"}),
+    Example("GET-webhook-access-tenant-svix"),
+    Example("DELETE-webhook-remove-config", WEBHOOK, query={"force": "true"}),
+]
 LAST = [Example("DELETE-customer-segment-remove-segment", OWN_SEGMENT, query={"forceDelete": "true"})]
-EXAMPLES = [*TOKENS, *SEGMENTS, *CATEGORIES, *COUPONS, *NEIGHBOURS, *LAST]
+EXAMPLES = [*TOKENS, *SEGMENTS, *CATEGORIES, *COUPONS, *NEIGHBOURS, *WEBHOOKS, *LAST]

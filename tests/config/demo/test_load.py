@@ -118,7 +118,7 @@ def test_campaigns_are_segments_from_their_first_to_the_end_of_their_last_day(sh
     stored = {
         external_id: (valid_from, valid_to)
         for external_id, valid_from, valid_to in of(shop, Segment)
-        .filter(status="ACTIVE", site__code="main")
+        .filter(status="ACTIVE", site__code="main", external_id__startswith="campaign-")
         .values_list("external_id", "valid_from", "valid_to")
     }
     assert stored == {
@@ -135,7 +135,8 @@ def test_on_the_day_of_the_load_the_campaigns_of_20_november_2017_are_effective(
     effective = set(
         Segment.objects.filter(tenant=shop.tenant).effective_at(AT).values_list("external_id", flat=True)
     )
-    assert effective == {"campaign-15", "campaign-18", "campaign-19"}
+    campaigns = {segment for segment in effective if segment.startswith("campaign-")}
+    assert campaigns == {"campaign-15", "campaign-18", "campaign-19"}
     name = Segment.objects.get(tenant=shop.tenant, external_id="campaign-18").name
     assert name == {"en": "Campaign 18 (Type A)", "de": "Kampagne 18 (Typ A)"}
 
@@ -301,7 +302,7 @@ def test_a_second_load_changes_nothing_and_reads_nothing_before_it_has_the_lock(
 
 
 def test_a_load_on_the_next_day_moves_the_windows_puts_back_what_was_removed_and_keeps_what_was_added(shop):
-    before = dict(of(shop, Segment).values_list("external_id", "valid_to"))
+    before = dict(of(shop, Segment).exclude(valid_to=None).values_list("external_id", "valid_to"))
     of(shop, CustomerAssignment).filter(segment__external_id="campaign-15", legal_entity=None).delete()
     added = Customer.objects.create(tenant=shop.tenant, external_id="somebody")
     again = shop.load_again(at=AT + timedelta(days=1))
@@ -309,6 +310,6 @@ def test_a_load_on_the_next_day_moves_the_windows_puts_back_what_was_removed_and
     assert changed == {"segments": 27, "coupons": 1_197, "visits": 2_469, "redemptions": 2_102}
     created = {label: tally.created for label, tally in again.tallies.items() if tally.created}
     assert created == {"B2C memberships": 17}
-    after = dict(of(shop, Segment).values_list("external_id", "valid_to"))
+    after = dict(of(shop, Segment).exclude(valid_to=None).values_list("external_id", "valid_to"))
     assert after == {segment: end + timedelta(days=1) for segment, end in before.items()}
     assert Customer.objects.filter(pk=added.pk).exists()

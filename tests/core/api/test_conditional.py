@@ -12,7 +12,8 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from accounts.identity import scopes
-from core.api.conditional import document_with_tag
+from core.api.conditional import document_with_tag, kept_response
+from core.observation.metrics import REGISTRY
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
 from coupons.api.viewsets import coupons as coupon_views
@@ -258,3 +259,24 @@ def test_what_was_created_is_found_at_its_location(api, site):
         assert api.get(created["Location"]).json()["id"] == created.json()["id"]
     coupon = {"code": "A/B", "name": "x", "discountType": "PERCENT", "discountPercentage": 5}
     assert api.post("/coupon/acme/coupons", coupon).get("Location") in (None, "/coupon/acme/coupons/A%2FB")
+
+
+def test_answers_are_counted_by_where_their_body_was(rf):
+    def counted():
+        return [
+            REGISTRY.get_sample_value("segments_cache_answers_total", {"body": body})
+            for body in ("held", "kept", "made")
+        ]
+
+    def ask(**headers):
+        return kept_response(
+            rf.get("/", headers=headers),
+            ["counted", 1],
+            lambda: HttpResponse(b"[]", content_type="application/json"),
+        )
+
+    before = counted()
+    first = ask()
+    ask()
+    ask(**{"If-None-Match": first["ETag"]})
+    assert [after - former for after, former in zip(counted(), before, strict=True)] == [1, 1, 1]

@@ -113,3 +113,11 @@ def test_an_idle_worker_begins_what_is_queued_later(start):
     wait_until(lambda: done(jobs) == 1)
     worker.terminate()
     assert worker.wait(30) == 0
+
+
+def test_prompt_tasks_do_not_wait_for_a_slow_slice(start):
+    jobs = enqueue(1, upto=1, seconds=60)
+    worker = start()
+    wait_until(lambda: AttemptCounter.objects.filter(subject="prompt").exists())
+    assert done(jobs) == 0
+    worker.kill()

@@ -8,7 +8,7 @@ from core.background.jobs import JobKind, enqueue_job
 from core.background.lag import background_lag
 from core.background.models import Job, JobState, TaskState, Worker
 from core.background.tasks import Task
-from core.background.worker import DELAYS, MOST_ATTEMPTS, BackgroundWorker
+from core.background.worker import DELAYS, MOST_ATTEMPTS, BackgroundWorker, WorkKind
 from core.errors import InvalidInput
 from core.tenancy.models import Tenant
 
@@ -281,3 +281,57 @@ def test_a_worker_outlives_its_database(register, monkeypatch, caplog):
         "The background worker waits for the database: OperationalError: the connection is lost"
     ]
     assert not Worker.objects.exists()
+
+
+def test_prompt_tasks_are_done_apart_from_all_other_work(register, now):
+    waiting = [now]
+    register(
+        Task(
+            "read",
+            run=lambda at: bool(waiting.clear()),
+            due_since=lambda: min(waiting, default=None),
+            is_prompt=True,
+        )
+    )
+    register(Task("tidy", run=lambda at: False, interval=HOUR))
+    register(JobKind("count", run=lambda job, at: False))
+    enqueue(now)
+    assert BackgroundWorker(WorkKind.OTHER).run_until_idle().slices == {"tidy": 1, "count": 1}
+    assert BackgroundWorker(WorkKind.PROMPT).run_until_idle().slices == {"read": 1}
+    waiting.append(now)
+    assert BackgroundWorker().run_until_idle().slices == {"read": 1}
+
+
+def test_several_workers_do_a_prompt_task_at_once(register, now):
+    other = BackgroundWorker(WorkKind.PROMPT)
+    ran = []
+
+    def run(at):
+        ran.append(at)
+        if len(ran) == 1:
+            other.work_once()  # while this slice is being done
+        return False
+
+    register(Task("read", run=run, due_since=lambda: now if len(ran) < 2 else None, is_prompt=True))
+    BackgroundWorker(WorkKind.PROMPT).run_until_idle()
+    assert len(ran) == 2
+
+
+def test_a_prompt_task_that_fails_is_tried_again_later(register, now, clock):
+    faults = [RuntimeError("broken"), RuntimeError("broken")]
+
+    def run(at):
+        if faults:
+            raise faults.pop()
+        return False
+
+    register(Task("read", run=run, due_since=lambda: now, is_prompt=True))
+    worker = BackgroundWorker(WorkKind.PROMPT)
+    worker.prepare()
+    for delay in DELAYS[:2]:
+        assert worker.work_once() is True
+        assert worker.work_once() is False
+        clock.advance(timedelta(seconds=delay))
+    worker.work_once()
+    state = TaskState.objects.get(name="read")
+    assert (state.failures, state.error, worker.summary.failures) == (0, "", 2)

@@ -105,6 +105,19 @@ def test_an_unreadable_line_of_one_segment_stops_the_removals_of_all(three_membe
     assert (run.state, run.removed, list(run.rejects.values_list("line", flat=True))) == ("failed", 0, [3])
 
 
+def test_a_replacement_leaves_members_by_rule_alone(three_members, upsert, write):
+    CustomerAssignment.objects.filter(customer__external_id__in=["C1", "C3"]).update(
+        assignment_type="AUTOMATIC"
+    )
+    path = write("rows.csv", HEADER, "S1,C1,")
+
+    answer = upsert("segment_customers", path, "--mode", "replace")
+
+    assert answer.counts == {"changed": 1, "removed": 1}
+    rows = CustomerAssignment.objects.values_list("customer__external_id", "assignment_type")
+    assert dict(rows) == {"C1": "MANUAL", "C3": "AUTOMATIC"}
+
+
 def test_a_corrected_file_is_applied(three_members, upsert, write):
     path = write("rows.csv", HEADER, "S1,C1,", "S1,C2,,")
     upsert("segment_customers", path, "--mode", "replace")

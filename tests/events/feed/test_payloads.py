@@ -18,6 +18,7 @@ from events.models import Event
 from tests.events.feed.conftest import subscribe
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.catalog import ProductFactory
+from tests.segments.rules.settling import make_rule
 
 SEGMENTS = "/customer-segment/acme/segments"
 
@@ -367,6 +368,26 @@ def test_an_import(tenant, site, feed, tmp_path):
     }
 
 
+def test_a_rule(tenant, feed, now):
+    CustomerFactory(tenant=tenant, external_id="C1")
+    subscribe(tenant, "rule.evaluated")
+    make_rule(tenant, "onHold:false", at=now)
+
+    assert without_times(feed(tenant)) == [
+        (
+            "rule.evaluated",
+            {
+                "segmentId": "ruled",
+                "added": 1,
+                "removed": 0,
+                "members": 1,
+                "evaluatedAt": "instant",
+                "tenant": "acme",
+            },
+        )
+    ]
+
+
 def test_a_row_is_shown_as_the_change_left_it_whatever_happened_since(api, tenant, feed, gold):
     CustomerFactory(tenant=tenant, external_id="C1")
     subscribe(tenant, "customer-segment.customer-assignment-created")
@@ -428,3 +449,7 @@ def names_in(schema, fields):
 def test_a_payload_has_the_fields_of_its_schema(name):
     fields = names_of((made_types() | dict.fromkeys(BOUNDARIES, PAYLOAD))[name])
     assert fields == names_in(EVENT_TYPES[name].schema, fields)
+
+
+def test_every_type_that_one_can_subscribe_to_is_made():
+    assert set(EVENT_TYPES) == set(made_types()) | set(BOUNDARIES)

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, transaction
 
+from core.sql.composition import param, sql
 from events.feed.reader import read_feeds, waiting_since
+from events.feed.windows import boundaries_due
 from events.models import Event
 from segments.models import Segment
 from tests.events.feed.conftest import subscribe
@@ -124,12 +126,19 @@ def test_a_window_that_is_committed_behind_its_boundary_fires_once(tenant, site)
 
 def test_the_search_for_boundaries_uses_the_index(gold, start):
     with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off")
         cursor.execute(
-            "EXPLAIN SELECT min(valid_from) FROM segments_segment AS segment WHERE segment.tenant_id = %s"
-            " AND %s < segment.valid_from AND segment.valid_from <= %s",
-            [gold.tenant_id, start, start + HOUR],
+            "INSERT INTO segments_segment (tenant_id, site_id, external_id, name, description, status,"
+            " valid_from, valid_to, version, created_at, modified_at)"
+            " SELECT tenant_id, site_id, 'S' || number, name, description, status,"
+            " valid_from + number * interval '1 hour', valid_to + number * interval '1 hour', 1, created_at,"
+            " modified_at FROM segments_segment, generate_series(1, 3000) AS number"
         )
+        cursor.execute("ANALYZE segments_segment")
+        statement = sql(
+            "EXPLAIN SELECT {due} FROM events_feedposition AS position",
+            due=boundaries_due("position", param(start, "timestamptz")),
+        )
+        cursor.execute(statement.sql, statement.params)
         plan = "\n".join(line for (line,) in cursor.fetchall())
-    connection.close()
     assert "segment_window_opens" in plan
+    assert "segment_window_closes" in plan

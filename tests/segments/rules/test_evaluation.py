@@ -7,6 +7,7 @@ import pytest
 
 from accounts.models import Customer
 from segments.models import CustomerAssignment, DueCustomer, Rule, RuleExclusion, Segment
+from segments.rules import evaluation
 from segments.rules.evaluation import request_audits
 from segments.rules.operations import turn_off_rule
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
@@ -215,6 +216,25 @@ def test_segments_that_are_inactive_or_over_wait(tenant):
     settle(datetime.now(UTC) + DAY)
 
     assert list(members()) == ["C1", "C2"]
+
+
+def test_many_changes_are_judged_by_whole_evaluations(tenant, monkeypatch):
+    rule = make_rule(tenant, "onHold:false", at=AT)
+    monkeypatch.setattr(evaluation, "DUE_WITHOUT_LIMIT", 2)
+    for number in range(3):
+        customer(tenant, f"C{number}")
+
+    assert evaluation.judge_due_customers(AT)
+
+    assert not DueCustomer.objects.exists()
+    asked = Rule.objects.get()
+    assert (asked.state, asked.evaluation > rule.evaluation) == ("PENDING", True)
+    for number in range(3, 6):
+        customer(tenant, f"C{number}")
+    assert evaluation.judge_due_customers(AT)
+    assert Rule.objects.get().evaluation == asked.evaluation  # it has not begun, so it will do
+    settle(AT)
+    assert list(members()) == [f"C{number}" for number in range(6)]
 
 
 def test_a_difference_that_no_change_explains_is_drift(tenant):

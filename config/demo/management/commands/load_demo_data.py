@@ -84,7 +84,8 @@ class Command(BaseCommand):
             f" {'was' if len(load.refused) == 1 else 'were'} refused.\n"
             f"Admin: admin/admin, {names.merchandiser}/{names.merchandiser}."
             f" API: {names.backend} with the secret {names.backend_secret}, {names.storefront}.\n"
-            f"Customers: household-1@example.com and so on, password {CUSTOMER_PASSWORD}."
+            f"Customers: household-1@example.com and so on, password {CUSTOMER_PASSWORD}.\n"
+            "Data: The Complete Journey by 84.51°, for research and education (docs/demo-data.md)."
         )
 
 

@@ -1,0 +1,56 @@
+"""Lists that page by key, in the order of an index: the last page is as quick as the first."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from core.admin.keys import key_of
+from core.admin.model_admin import AnnotatedChangeList
+from core.admin.paginator import CappedPaginator
+
+BEFORE, AFTER = "before", "after"
+
+
+class KeysetPaginator(CappedPaginator):
+    """Counts no further than a person looks."""
+
+    cap = 250
+
+
+class KeysetChangeList(AnnotatedChangeList):
+    """A list, the newest rows first, whose pages are found by the keys at their ends."""
+
+    older = newer = ""
+
+    def get_filters_params(self, params: Any = None) -> Any:
+        found = super().get_filters_params(params)
+        for name in (BEFORE, AFTER):
+            found.pop(name, None)
+        return found
+
+    def get_results(self, request: HttpRequest) -> None:
+        before, after = (key_of(request.GET.get(name, "")) for name in (BEFORE, AFTER))
+        rows: QuerySet = self.queryset
+        if after is not None and before is None:
+            found = list(rows.filter(pk__gt=after).order_by("pk")[: self.list_per_page + 1])
+            has_newer, has_older = len(found) > self.list_per_page, True
+            found = found[: self.list_per_page][::-1]
+        else:
+            rows = rows if before is None else rows.filter(pk__lt=before)
+            found = list(rows.order_by("-pk")[: self.list_per_page + 1])
+            has_older, has_newer = len(found) > self.list_per_page, before is not None
+            found = found[: self.list_per_page]
+        self.result_list = found
+        self.paginator = KeysetPaginator(self.queryset, self.list_per_page)
+        is_whole = before is None and after is None and not has_older
+        self.result_count = len(found) if is_whole else self.paginator.count
+        self.full_result_count = None
+        self.show_full_result_count = False
+        self.show_admin_actions = bool(found)
+        self.can_show_all = True
+        self.multi_page = False
+        if found and has_older:
+            self.older = self.get_query_string({BEFORE: found[-1].pk}, [AFTER])
+        if found and has_newer:
+            self.newer = self.get_query_string({AFTER: found[0].pk}, [BEFORE])

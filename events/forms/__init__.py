@@ -1,0 +1,3 @@
+from events.forms.targets import SubscriptionForm, TargetForm
+
+__all__ = ["SubscriptionForm", "TargetForm"]

@@ -1,0 +1,94 @@
+"""What a change of categories does to shoppers, for the pages of the catalogue that ask first."""
+
+from collections.abc import Sequence
+
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+
+from catalog.models import Category
+from core.admin.confirmation import Fact
+from segments.admin.effects import dependent_facts, shown, visible_dependents
+from segments.counting import Count
+from segments.effects import CategoryChangeBody, CategoryEffects, category_effects
+
+MOST_CATEGORIES = 20
+MOST_SEGMENTS_NAMED = 5
+
+
+def category_facts(
+    request: HttpRequest, categories: Sequence[Category], change: str, parent: Category | None
+) -> list[Fact]:
+    """Return what the change of these categories of one tenant would do, of the first 20 of them."""
+    dependents = visible_dependents(request)
+    at = timezone.now()
+    found = [
+        category_effects(
+            tenant_id=category.tenant_id,
+            body=CategoryChangeBody(
+                category_id=category.external_id,
+                change=change,  # type: ignore[arg-type]
+                parent_id=parent.external_id if parent else None,
+            ),
+            at=at,
+            scopes={each.scope for each in dependents},
+        )
+        for category in outermost(categories)[:MOST_CATEGORIES]
+    ]
+    facts = counts_of(found)
+    for one in found:
+        for each in dependents:
+            facts += dependent_facts(each, one.dependents[each.type], "")
+    if len(categories) > MOST_CATEGORIES:
+        text = gettext("categories are selected; the numbers are those of the first {most}")
+        facts.insert(0, Fact(f"{len(categories):,}", text.format(most=MOST_CATEGORIES)))
+    return facts
+
+
+def outermost(categories: Sequence[Category]) -> list[Category]:
+    """Leave out those that lie below another one, whose numbers are part of that one's."""
+    kept: list[Category] = []
+    for category in sorted(categories, key=lambda one: (one.tree_id, one.lft)):
+        if not kept or kept[-1].tree_id != category.tree_id or kept[-1].rght < category.lft:
+            kept.append(category)
+    return kept
+
+
+def total(counts: Sequence[Count]) -> Count:
+    return Count(value=sum(count.value for count in counts), exact=all(count.exact for count in counts))
+
+
+def counts_of(effects: Sequence[CategoryEffects]) -> list[Fact]:
+    categories = total([one.categories for one in effects])
+    hiding, showing = total([one.hiding for one in effects]), total([one.showing for one in effects])
+    losing_segments = sorted({name for one in effects for name in one.losing_segments})
+    gaining_segments = sorted({name for one in effects for name in one.gaining_segments})
+    losing, gaining = (
+        total([one.losing_members for one in effects]),
+        total([one.gaining_members for one in effects]),
+    )
+    text = ngettext("category, with those below it", "categories, with those below them", categories.value)
+    facts = [Fact(shown(categories), text)]
+    if hiding.value:
+        text = ngettext(
+            "category is hidden from shoppers", "categories are hidden from shoppers", hiding.value
+        )
+        products = total([one.products for one in effects])
+        details = ngettext("{number} product in it", "{number} products in them", products.value)
+        facts.append(Fact(shown(hiding), text, details=details.format(number=shown(products)), is_loss=True))
+    if showing.value:
+        text = ngettext("category is shown to shoppers", "categories are shown to shoppers", showing.value)
+        facts.append(Fact(shown(showing), text))
+    for names, members, is_loss in ((losing_segments, losing, True), (gaining_segments, gaining, False)):
+        if not names:
+            continue
+        text = (
+            ngettext("segment loses categories", "segments lose categories", len(names))
+            if is_loss
+            else ngettext("segment gets categories", "segments get categories", len(names))
+        )
+        listed = ", ".join(names[:MOST_SEGMENTS_NAMED]) + (" …" if len(names) > MOST_SEGMENTS_NAMED else "")
+        details = ngettext("{number} member: {names}", "{number} members: {names}", members.value)
+        details = details.format(number=shown(members), names=listed)
+        facts.append(Fact(f"{len(names):,}", text, details=details, is_loss=is_loss))
+    return facts

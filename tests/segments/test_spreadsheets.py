@@ -1,0 +1,89 @@
+"""Lists that are uploaded as .xlsx."""
+
+import io
+import zipfile
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from openpyxl import Workbook
+
+from accounts.models import Site
+from segments.forms import spreadsheets
+from segments.forms.spreadsheets import sheet_lines
+from segments.models import CustomerAssignment
+from tests.factories.accounts import CustomerFactory
+from tests.factories.segments import SegmentFactory
+
+
+def workbook(*rows: list[Any]) -> io.BytesIO:
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    file.seek(0)
+    return file
+
+
+def test_cells_are_written_as_people_write_them() -> None:
+    file = workbook(
+        ["number", "until", "note"],
+        [777.0, datetime.fromisoformat("2030-12-24"), "a\nb"],
+        [None, datetime.fromisoformat("2030-12-24T18:00"), 'with "quotes"'],
+    )
+    assert list(sheet_lines(file)) == [
+        "number\tuntil\tnote\n",
+        "777\t2030-12-24\ta b\n",
+        '\t2030-12-24 18:00\t"with ""quotes"""\n',
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive"])
+def test_what_is_no_spreadsheet_is_refused(content: bytes) -> None:
+    with pytest.raises(ValidationError, match="no readable"):
+        list(sheet_lines(io.BytesIO(content)))
+
+
+def test_an_archive_of_something_else_is_refused() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("hello.txt", "hello")
+    with pytest.raises(ValidationError, match="no readable"):
+        list(sheet_lines(file))
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreadsheets, "MOST_UNPACKED", 1_000_000)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", "0" * 1_000_001)
+    monkeypatch.setattr(spreadsheets, "load_workbook", lambda *arguments, **options: pytest.fail("unpacked"))
+    with pytest.raises(ValidationError, match="unpacks to more than 1 MB"):
+        list(sheet_lines(file))
+
+
+def test_members_are_added_from_a_spreadsheet_with_their_dates(staff_browser: Client, site: Site) -> None:
+    segment = SegmentFactory(site=site)
+    CustomerFactory(tenant=site.tenant, external_id="777")
+    headings = ["Kundennummer", "Gültig bis", "Bemerkung"]
+    row = [777.0, datetime.fromisoformat("2030-12-24"), "treu"]
+    file = workbook(headings, row, [9, None])
+    upload = SimpleUploadedFile("members.xlsx", file.getvalue())
+    page = reverse("admin:segments_segment_add_members", args=[segment.pk])
+    preview = staff_browser.post(page, {"pasted": "", "upload": upload}).context["preview"]
+    assert (preview.read, preview.new, preview.refused, preview.ignored) == (2, 1, 1, ["Bemerkung"])
+    staff_browser.post(page, {"prepared": preview.run.pk, "_apply": ""})
+    member = CustomerAssignment.objects.get()
+    assert member.valid_to == datetime(2030, 12, 24, 23, 59, 59, 999_000, tzinfo=UTC)
+
+
+def test_a_broken_spreadsheet_is_an_error_of_the_form(staff_browser: Client, site: Site) -> None:
+    page = reverse("admin:segments_segment_add_members", args=[SegmentFactory(site=site).pk])
+    upload = SimpleUploadedFile("members.xlsx", b"broken")
+    form = staff_browser.post(page, {"pasted": "", "upload": upload}).context["form"]
+    assert "upload" in form.errors
