@@ -69,7 +69,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
     def related_links(self, request: HttpRequest, obj: ImportRun) -> list[dict[str, Any]]:
         shown = gettext("the first of {number:,}") if obj.refused else gettext("none")
         rejects = reverse("admin:imports_importreject_changelist")
-        links = [
+        links: list[dict[str, Any]] = [
             {
                 "url": f"{rejects}?run__id__exact={obj.pk}",
                 "text": _("Refused rows"),

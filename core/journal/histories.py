@@ -25,7 +25,8 @@ def shown_changes(rows: QuerySet[Change]) -> QuerySet[Change]:
 
 def history_of(row: models.Model) -> QuerySet[Change]:
     """Return the changes of a row and its parts, of its members, and of what it is a member of."""
-    return Change.objects.filter(history_condition(row), tenant_id=getattr(row, "tenant_id", None))
+    tenant_id: Any = getattr(row, "tenant_id", None)
+    return Change.objects.filter(history_condition(row), tenant_id=tenant_id)
 
 
 def history_condition(row: models.Model) -> Q:

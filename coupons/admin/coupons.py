@@ -147,7 +147,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Begin with the segment that the address names, for a coupon that only its members may use."""
-        initial = super().get_changeform_initial_data(request)
+        initial: dict[str, Any] = dict(super().get_changeform_initial_data(request))
         key = key_of(request.GET.get("segment", ""))
         segment = visible_rows(Segment, request, self).filter(pk=key).first() if key is not None else None
         if segment is not None:

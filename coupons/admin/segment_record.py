@@ -20,7 +20,7 @@ from segments.record_parts import (
 
 def coupons_page(segment: Segment) -> str:
     """Return the address of the list of the segment's coupons."""
-    return f"{reverse('admin:coupons_coupon_changelist')}?segment_restrictions__segment__in={segment.pk}"
+    return f"{reverse('admin:coupons_coupon_changelist')}?segments={segment.pk}"
 
 
 def coupon_numbers(segment: Segment) -> list[ShownNumber]:

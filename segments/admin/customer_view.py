@@ -374,7 +374,7 @@ def usable_parts(request: HttpRequest, view: CustomerView) -> list[dict[str, Any
     for part in registered_usable():
         if not user.has_perm(part.right):
             continue
-        things = [
+        things: list[dict[str, Any]] = [
             {
                 "thing": one,
                 "words": reasons_in_words(one.reasons),

@@ -73,9 +73,9 @@ def state_in_words(segment: Segment, at: datetime) -> str:
     match state_of(segment, at)[1]:
         case "off":
             return gettext("Inactive: it counts for nobody")
-        case "waiting":
+        case "waiting" if segment.valid_from:
             return gettext("Starts in {time}").format(time=timeuntil(segment.valid_from, at, depth=1))
-        case "over":
+        case "over" if segment.valid_to:
             return gettext("Over for {time}").format(time=timeuntil(at, segment.valid_to, depth=1))
     if segment.valid_to:
         return gettext("Live, ends in {time}").format(time=timeuntil(segment.valid_to, at, depth=1))

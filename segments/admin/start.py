@@ -69,7 +69,7 @@ def live_for(request: HttpRequest, shop: Tenant) -> LiveSegments:
     if not hasattr(request, "_live_segments"):
         found = live_segments(shop.pk, at=timezone.now(), site_code=site_of(request, shop))
         request._live_segments = found  # type: ignore[attr-defined]
-    shown: LiveSegments = request._live_segments
+    shown: LiveSegments = request._live_segments  # type: ignore[attr-defined]
     return shown
 
 
@@ -124,7 +124,7 @@ def calendar_for(request: HttpRequest, shop: Tenant) -> Calendar:
         range_ = range_of(shop.pk, at=at, since=since, until=None, site_code=site_of(request, shop))
         found = calendar_of(range_, scopes=scopes_of(request.user), languages=Languages())
         request._shown_calendar = found  # type: ignore[attr-defined]
-    shown: Calendar = request._shown_calendar
+    shown: Calendar = request._shown_calendar  # type: ignore[attr-defined]
     return shown
 
 

@@ -31,7 +31,7 @@ def look(page: Page, folder: Path, name: str) -> None:
 
 def test_a_merchandiser_makes_a_segment(working_page: Page, site: Site, tmp_path: Path) -> None:
     page = working_page
-    expect(page.get_by_role("heading", name="Segments")).to_be_visible()
+    expect(page.get_by_role("heading", name="Segments", exact=True)).to_be_visible()
     look(page, tmp_path, "index")
     page.get_by_role("link", name="Segments", exact=True).click()
     expect(page.get_by_text("There are no segments yet.")).to_be_visible()
