@@ -33,8 +33,9 @@ def add_example(operation: dict[str, Any], example: dict[str, Any]) -> None:
         if parameter["in"] in ("path", "query") and parameter["name"] in values:
             parameter["example"] = values[parameter["name"]]
     if "request" in example:
-        for content in operation["requestBody"]["content"].values():
-            content["example"] = example["request"]
+        for media_type, content in operation["requestBody"]["content"].items():
+            if media_type == example.get("mediaType", media_type):
+                content["example"] = example["request"]
     if "response" in example:
         for content in operation["responses"][example["status"]]["content"].values():
             content["example"] = example["response"]

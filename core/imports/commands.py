@@ -1,10 +1,8 @@
 """The commands that import and export files; each app names its kinds in commands of a few lines."""
 
 import codecs
-import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from decimal import Decimal
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar, NoReturn
@@ -22,7 +20,13 @@ from core.imports.interrupts import StopRequest
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
 from core.imports.records import Format, format_of_name
-from core.imports.removals import PERCENT_WITHOUT_LIMIT, REMOVING_MODES, ROWS_WITHOUT_LIMIT, RemovalLimit
+from core.imports.removals import (
+    PERCENT_WITHOUT_LIMIT,
+    REMOVING_MODES,
+    ROWS_WITHOUT_LIMIT,
+    RemovalLimit,
+    read_removal_limit,
+)
 from core.imports.resources import ImportResource
 from core.imports.runner import Report, run_import
 from core.imports.runs import ImportOrder, NothingToResume
@@ -43,7 +47,6 @@ DELIMITER_HELP = (
     "of the values of a CSV file: a character, or tab (comma, semicolon or tab, as in the header);"
     " with several characters, such as ' - ', there are no quotes"
 )
-PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
 UPDATES = (
     " Of a row that exists an absent column keeps its value; an empty cell, or null in JSON Lines,"
     " empties it."
@@ -108,12 +111,10 @@ def column_list(text: str) -> tuple[str, ...]:
 
 def removal_limit(text: str) -> RemovalLimit:
     """Read a number of rows, or a share of them in percent."""
-    share = text.removesuffix("%").strip()
-    if share == text:
-        return RemovalLimit(rows=whole_number(text))
-    if not PERCENT.fullmatch(share) or Decimal(share) > 100:
+    limit = read_removal_limit(text)
+    if limit is None:
         raise ArgumentTypeError(f"{text!r} must be a number of rows, or a share from 0% to 100%")
-    return RemovalLimit(percent=Decimal(share))
+    return limit
 
 
 def tenant_named(name: str) -> TenantRecord:

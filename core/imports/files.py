@@ -49,6 +49,8 @@ Line = tuple[int, bytes, bool]
 class InputFile:
     """A file that is read once or several times. Standard input is kept on disk meanwhile.
 
+    With a `stream`, which can be searched, the path is only a name.
+
     Lines are UTF-8, whatever the encoding of the file: `encoding`, else the one of its byte order mark, else
     UTF-8. In a file without line feeds, carriage returns end the lines.
 
@@ -57,11 +59,11 @@ class InputFile:
     reading when its compression is broken or was cut off.
     """
 
-    def __init__(self, path: str, *, encoding: str | None = None) -> None:
+    def __init__(self, path: str, *, encoding: str | None = None, stream: BinaryIO | None = None) -> None:
         self.name = path
         self.encoding = encoding
         try:
-            self.raw = _opened(path)
+            self.raw = stream or _opened(path)
         except OSError as error:
             raise UnreadableFile(f"{path} cannot be read: {error.strerror}.") from error
         self.size = self.raw.seek(0, io.SEEK_END)

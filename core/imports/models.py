@@ -62,10 +62,26 @@ class ImportRun(TenantOwned):
         default=0, editable=False, help_text="Bytes of the file of rejects when the last batch was committed."
     )
     message = models.TextField(blank=True)
+    is_dry_run = models.BooleanField("dry run", default=False, db_default=False)
+    max_removed = models.CharField(
+        max_length=20,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Rows, or a share of them.",
+    )
+    request_key = models.CharField(
+        "Idempotency-Key", max_length=100, blank=True, default="", db_default="", editable=False
+    )
 
     class Meta:
         ordering = ("-id",)
         indexes = [models.Index(fields=["tenant", "kind", "file_digest"], name="import_of_file")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "request_key"], condition=~models.Q(request_key=""), name="import_request"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Import {self.pk}: {self.kind} from {self.file_name}"

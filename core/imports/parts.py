@@ -1,4 +1,4 @@
-"""Imports whose rows come from a page and not from a file: they are kept in parts, looked at, then applied.
+"""Imports whose rows come from a page or a request: they are kept in parts, and then applied.
 
 A prepared import has written nothing but its parts. It is applied part by part, each in one transaction:
 at once when it is short, else in the background, so that memory does not grow with the number of rows.
@@ -7,9 +7,10 @@ at once when it is short, else in the background, so that memory does not grow w
 import hashlib
 import socket
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from tempfile import TemporaryFile
 from typing import Any
@@ -20,29 +21,48 @@ from django.db import transaction
 from core.actors import Actor, ActorType, acting_as, with_source
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
 from core.background.models import Job
-from core.errors import Conflict
+from core.errors import Conflict, DomainError
+from core.imports.columns import Given
+from core.imports.exporting import stored_document
 from core.imports.merge import COUNTS, Refusal, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportPart, ImportReject, ImportRun, ImportState
 from core.imports.records import Record
+from core.imports.removals import (
+    REMOVING_MODES,
+    RemovalLimit,
+    check_removals,
+    count_stored,
+    read_removal_limit,
+)
 from core.imports.resources import Batch, ImportResource, registered_resources
+from core.imports.runner import KEPT_REJECTS, KEPT_SOURCE, UNKEPT
+from core.imports.runs import hold_replacement
+from core.journal.undo.jobs import actor_of
 from core.tenancy.callers import TenantRecord
 from core.tenancy.models import Tenant
 
 ROWS_OF_PART = 5_000
-KEPT_REJECTS = 1_000
 SHOWN_REFUSALS = 100
 STORED_ALREADY = "already_exists"
 JOB = "apply prepared import"
 
-PreparedRow = tuple[int, Mapping[str, Any]]
-"""The line that a row comes from, and its body."""
+MAX_REMOVED = "maxRemoved"
+
+PreparedRow = tuple[int, Mapping[str, Any]] | tuple[int, Mapping[str, Any], str, list[str], list[str]]
+"""The line that a row comes from, its body, and of a file its text and the columns given and emptied."""
 
 
 class NotPrepared(Conflict):
     """The import has been applied already, or was prepared too long ago."""
 
     code = "import_not_prepared"
+
+
+class ImportHasEnded(Conflict):
+    """Nothing is left of the import that could be cancelled."""
+
+    code = "import_has_ended"
 
 
 @dataclass(slots=True)
@@ -55,7 +75,13 @@ class Outlook:
 
 @transaction.atomic
 def prepare_import(
-    *, kind: ImportResource, mode: Mode, tenant_id: int, rows: Iterable[PreparedRow], name: str, by: str
+    *,
+    kind: ImportResource,
+    mode: Mode,
+    tenant_id: int,
+    rows: Iterable[PreparedRow],
+    name: str,
+    by: str,
 ) -> ImportRun:
     """Keep the rows as an import that has not begun, taking them part by part."""
     run = ImportRun.objects.create(
@@ -69,9 +95,7 @@ def prepare_import(
         file_digest="",
     )
     digest = hashlib.sha256()
-    remaining = iter(rows)
-    for number, part in enumerate(iter(lambda: list(islice(remaining, ROWS_OF_PART)), [])):
-        ImportPart.objects.create(run=run, number=number, rows=part, count=len(part))
+    for part in store_parts(run, rows, size=ROWS_OF_PART):
         content = orjson.dumps(part)
         digest.update(content)
         run.file_size += len(content)
@@ -80,26 +104,47 @@ def prepare_import(
     return run
 
 
+def store_parts(run: ImportRun, rows: Iterable[PreparedRow], *, size: int) -> Iterator[list[PreparedRow]]:
+    """Keep the rows in parts of so many; yield each part."""
+    remaining = iter(rows)
+    for number, part in enumerate(iter(lambda: list(islice(remaining, size)), [])):
+        ImportPart.objects.create(run=run, number=number, rows=part, count=len(part))
+        yield part
+
+
 def outlook_of(run: ImportRun, *, at: datetime) -> Outlook:
     """Say what applying the import would do; it locks and writes nothing."""
     outlook = Outlook(Tally())
 
     def refuse(refusal: Refusal) -> None:
         if refusal.code != STORED_ALREADY and len(outlook.refusals) < SHOWN_REFUSALS:
-            outlook.refusals.append(replace(refusal, line=lines[refusal.line]))
+            outlook.refusals.append(refusal)
 
+    outlook.tally = _try(run, refuse, at)
+    outlook.refusals.sort(key=lambda refusal: refusal.line)
+    return outlook
+
+
+def _try(run: ImportRun, refuse: Callable[[Refusal], None], at: datetime) -> Tally:
+    """Do a dry run of all that is left of the import."""
     lines = array("q")  # by the number of the row, which the engine takes for its line: lines have several
     kind = registered_resources()[run.kind]
     # The connection takes the rows by one COPY, during which it can read nothing: they wait in a file.
     with TemporaryFile() as spool:
         for part in run.parts.order_by("number").iterator(chunk_size=1):
-            spool.writelines(orjson.dumps(body) + b"\n" for _, body in part.rows)
-            lines.extend(line for line, _ in part.rows)
+            spool.writelines(orjson.dumps(row) + b"\n" for row in part.rows)
+            lines.extend(row[0] for row in part.rows)
         spool.seek(0)
-        rows = (orjson.loads(body) for body in spool)
-        outlook.tally = kind.writer.write(_batch(run, _records(rows), refuse, at, dry_run=True))
-    outlook.refusals.sort(key=lambda refusal: refusal.line)
-    return outlook
+        rows = (orjson.loads(row) for row in spool)
+        return kind.writer.write(
+            _batch(
+                run,
+                _records(rows),
+                lambda refusal: refuse(replace(refusal, line=lines[refusal.line])),
+                at,
+                dry_run=True,
+            )
+        )
 
 
 def apply_import(run: ImportRun, *, by: str, at: datetime) -> Job | None:
@@ -124,44 +169,113 @@ def apply_import(run: ImportRun, *, by: str, at: datetime) -> Job | None:
 
 @transaction.atomic
 def apply_part(run: ImportRun, *, at: datetime) -> bool:
-    """Apply the next part of the import and note what came of it; say whether more is left."""
-    part = run.parts.order_by("number").first()
+    """Apply the next part of the import and note what came of it; say whether more is left.
+
+    A replacement is one part. Raises TooManyRemovals before anything is removed.
+    """
+    part = run.parts.select_for_update().order_by("number").first()
+    tally, refused = Tally(), _Refused(run)
     if part is not None:
-        lines = [line for line, _ in part.rows]
-        refused: list[ImportReject] = []
-        kept = max(0, KEPT_REJECTS - run.refused)
-
-        def refuse(refusal: Refusal) -> None:
-            if len(refused) < kept:
-                refused.append(
-                    ImportReject(
-                        run=run,
-                        line=lines[refusal.line],
-                        reason=refusal.code,
-                        message=refusal.message,
-                        source="",
-                    )
-                )
-
+        if run.mode == Mode.REPLACE:
+            hold_replacement(run.kind, run.tenant_id)
+        elif run.mode == Mode.DELETE and part.number == 0:
+            _check_removals(run, _try(run, lambda refusal: None, at))
+        lines = [row[0] for row in part.rows]
         kind = registered_resources()[run.kind]
         tally = kind.writer.write(
-            _batch(run, _records(body for _, body in part.rows), refuse, at, dry_run=False)
+            _batch(
+                run,
+                _records(part.rows),
+                lambda refusal: refused.add(replace(refusal, line=lines[refusal.line])),
+                at,
+                dry_run=False,
+            )
         )
-        for name in COUNTS:
-            setattr(run, name, getattr(run, name) + getattr(tally, name))
-        for code, count in tally.reasons.items():
-            run.refused_by_reason[code] = run.refused_by_reason.get(code, 0) + count
-        ImportReject.objects.bulk_create(refused)
+        if run.mode == Mode.REPLACE:
+            _check_removals(run, tally)
         part.delete()
+    return _note(run, tally, refused, at)
+
+
+@transaction.atomic
+def try_import(run: ImportRun, *, at: datetime) -> bool:
+    """Note what applying the import would do, and drop its rows. Raises TooManyRemovals."""
+    refused = _Refused(run)
+    tally = _try(run, refused.add, at)
+    _check_removals(run, tally)
+    run.parts.all().delete()
+    return _note(run, tally, refused, at)
+
+
+@transaction.atomic
+def cancel_import(run: ImportRun, *, at: datetime) -> ImportRun:
+    """Drop what no worker has begun; the part that is being written is finished, and what is written stays.
+
+    It waits for no worker: parts that one holds are left out. Raises ImportHasEnded.
+    """
+    run = ImportRun.objects.select_for_update().get(pk=run.pk)
+    if run.state == ImportState.STOPPED:
+        return run
+    if run.state not in (ImportState.PREPARED, ImportState.RUNNING):
+        raise ImportHasEnded(f"Import {run.pk} has ended already: {run.state}. Undo it to take it back.")
+    parts = list(run.parts.select_for_update(skip_locked=True).values_list("pk", flat=True))
+    if parts:
+        run.parts.filter(pk__in=parts).delete()
+        run.state, run.finished_at = ImportState.STOPPED, at
+        run.save(update_fields=["state", "finished_at"])
+    return run
+
+
+@dataclass(slots=True)
+class _Refused:
+    """The refused rows that are kept: all of a file, whose size is bounded, else the first ones."""
+
+    run: ImportRun
+    rows: list[ImportReject] = field(default_factory=list)
+
+    def add(self, refusal: Refusal) -> None:
+        if self.run.mode != Mode.INSERT or self.run.refused + len(self.rows) < KEPT_REJECTS:
+            self.rows.append(kept_reject(self.run, refusal))
+
+
+def kept_reject(run: ImportRun, refusal: Refusal) -> ImportReject:
+    """Return what is kept of a refused row."""
+    source = "" if refusal.code in UNKEPT else refusal.source[:KEPT_SOURCE]
+    return ImportReject(
+        run=run, line=refusal.line, reason=refusal.code, message=refusal.message, source=source
+    )
+
+
+def _note(run: ImportRun, tally: Tally, refused: _Refused, at: datetime) -> bool:
+    """Add to the counts of the import, and end it when nothing is left; say whether more is left."""
+    run.refresh_from_db(from_queryset=ImportRun.objects.select_for_update())
+    for name in COUNTS:
+        setattr(run, name, getattr(run, name) + getattr(tally, name))
+    for code, count in tally.reasons.items():
+        run.refused_by_reason[code] = run.refused_by_reason.get(code, 0) + count
+    ImportReject.objects.bulk_create(refused.rows)
     has_more = run.parts.exists()
-    if not has_more:
+    if not has_more and run.state != ImportState.STOPPED:
         run.state, run.finished_at = ImportState.FINISHED, at
     run.save()
     return has_more
 
 
-def _records(bodies: Iterable[Mapping[str, Any]]) -> Iterator[Record]:
-    return (Record(number, "", body) for number, body in enumerate(bodies))
+def _check_removals(run: ImportRun, tally: Tally) -> None:
+    if run.mode in REMOVING_MODES:
+        check_removals(
+            tally,
+            read_removal_limit(run.max_removed) or RemovalLimit(),
+            removed_earlier=0,
+            noun=registered_resources()[run.kind].noun,
+            option=MAX_REMOVED,
+        )
+
+
+def _records(rows: Iterable[Sequence[Any]]) -> Iterator[Record]:
+    for number, (_, body, *said) in enumerate(rows):
+        source, names, emptied = said or ("", (), ())
+        yield Record(number, source, body, given=Given(frozenset(names), tuple(emptied)))
 
 
 def _batch(
@@ -172,28 +286,44 @@ def _batch(
     *,
     dry_run: bool,
 ) -> Batch:
-    tenant = Tenant.objects.get(pk=run.tenant_id)
+    row = Tenant.objects.get(pk=run.tenant_id)
+    tenant = TenantRecord(row.pk, row.name, row.default_language, tuple(row.languages), row.currency)
+    kind = registered_resources()[run.kind]
+    counts_stored = run.mode in REMOVING_MODES
     return Batch(
         records=records,
         header=(),
-        tenant=TenantRecord(
-            tenant.pk, tenant.name, tenant.default_language, tuple(tenant.languages), tenant.currency
-        ),
+        tenant=tenant,
         at=at,
         mode=Mode(run.mode),
         dry_run=dry_run,
         size=ROWS_OF_PART,
         refuse=refuse,
         unread=lambda line, reason: None,
-        count_stored=None,
+        count_stored=partial(count_stored, kind.export, tenant) if counts_stored else None,
+        stored=partial(stored_document, kind.export, tenant),
     )
+
+
+def fail_import(run: ImportRun, error: DomainError, *, at: datetime) -> bool:
+    """End the import; no row is left. What was written before stays."""
+    run.parts.all().delete()
+    run.refresh_from_db()
+    run.state, run.message, run.finished_at = ImportState.FAILED, error.message, at
+    run.save(update_fields=["state", "message", "finished_at"])
+    return False
 
 
 def _run_job(job: Job, at: datetime) -> bool:
     run = ImportRun.objects.get(pk=job.arguments["run"], tenant=job.tenant_id)
-    actor = Actor(ActorType.STAFF, job.requested_by, "", "import", str(run.pk))
-    with acting_as(actor):
-        has_more = apply_part(run, at=at)
+    actor = actor_of(job, "import", str(run.pk)) or Actor(
+        ActorType.STAFF, job.requested_by, "", "import", str(run.pk)
+    )
+    try:
+        with acting_as(actor), transaction.atomic():
+            has_more = try_import(run, at=at) if run.is_dry_run else apply_part(run, at=at)
+    except DomainError as refused:
+        has_more = fail_import(run, refused, at=at)
     job.progress = {"rows": run.rows, "left": sum(run.parts.values_list("count", flat=True))}
     job.result = {name: getattr(run, name) for name in COUNTS}
     return has_more

@@ -1,5 +1,6 @@
 """What an import may remove: nothing while a line cannot be read, and no more rows than allowed."""
 
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -15,6 +16,8 @@ REMOVING_MODES = (Mode.REPLACE, Mode.DELETE)
 ROWS_WITHOUT_LIMIT = 100
 PERCENT_WITHOUT_LIMIT = 20
 NAMED_LINES = 5
+MOST_ROWS = 2_147_483_647
+PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
 
 
 class UnreadableLines(DomainError):
@@ -79,17 +82,28 @@ class RemovalLimit:
     def allows_everything(self) -> bool:
         return self.percent is not None and self.percent >= 100
 
-    def __str__(self) -> str:
+    def in_words(self, option: str) -> str:
+        """Say what the limit forbids; `option` is how the caller sets it."""
         if self.rows is not None:
-            return f"--max-removed {self.rows} allows fewer"
+            return f"{option} {self.rows} allows fewer"
         if self.percent is not None:
-            return f"--max-removed {self.percent}% allows fewer"
-        return (
-            f"more than {ROWS_WITHOUT_LIMIT} rows and more than {PERCENT_WITHOUT_LIMIT} % need --max-removed"
-        )
+            return f"{option} {self.percent}% allows fewer"
+        return f"more than {ROWS_WITHOUT_LIMIT} rows and more than {PERCENT_WITHOUT_LIMIT} % need {option}"
 
 
-def check_removals(tally: Tally, limit: RemovalLimit, *, removed_earlier: int, noun: str) -> None:
+def read_removal_limit(text: str) -> RemovalLimit | None:
+    """Read a number of rows, or a share of them in percent; None for what is neither."""
+    share = text.removesuffix("%").strip()
+    if share == text:
+        is_number = text.isascii() and text.isdecimal() and int(text) <= MOST_ROWS
+        return RemovalLimit(rows=int(text)) if is_number else None
+    is_share = PERCENT.fullmatch(share) and Decimal(share) <= 100
+    return RemovalLimit(percent=Decimal(share)) if is_share else None
+
+
+def check_removals(
+    tally: Tally, limit: RemovalLimit, *, removed_earlier: int, noun: str, option: str = "--max-removed"
+) -> None:
     """Raise TooManyRemovals when the limit does not allow what an import removes.
 
     The tally is that of the whole file; `removed_earlier` were removed before the import was resumed.
@@ -100,8 +114,8 @@ def check_removals(tally: Tally, limit: RemovalLimit, *, removed_earlier: int, n
         return
     state = "No more rows were removed" if removed_earlier else "Nothing was removed or changed"
     raise TooManyRemovals(
-        f"{removed:,} of {stored:,} {noun} would be removed; {limit}. {state}."
-        f" If that is what you want, run the import again with --max-removed {removed}."
+        f"{removed:,} of {stored:,} {noun} would be removed; {limit.in_words(option)}. {state}."
+        f" If that is what you want, run the import again with {option} {removed}."
     )
 
 

@@ -162,10 +162,20 @@ def hold_run(run: ImportRun, waiting: Callable[[str], None] = lambda message: No
     raise ImportIsRunning(f"Import {run.pk} is at work in another process.")
 
 
+def replacement_key(kind: str, tenant_id: int) -> list[Any]:
+    return [int(Lock.REPLACEMENT), f"{kind} {tenant_id}"]
+
+
+def hold_replacement(kind: str, tenant_id: int) -> None:
+    """Wait for other replacements of the tenant's rows, and let them wait until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", replacement_key(kind, tenant_id))
+
+
 @contextmanager
 def only_replacement(order: ImportOrder, waiting: Callable[[str], None], stop: StopRequest) -> Iterator[None]:
     """Let one replacement of a kind of the tenant's rows wait for another: slices of two must not mix."""
-    key: list[Any] = [int(Lock.REPLACEMENT), f"{order.kind.name} {order.tenant.id}"]
+    key = replacement_key(order.kind.name, order.tenant.id)
     with connection.cursor() as cursor:
         is_first = True
         while True:

@@ -7,6 +7,7 @@ from segments.api.viewsets.customers import CustomerAssignmentViewSet, LegalEnti
 from segments.api.viewsets.effects import EffectViewSet
 from segments.api.viewsets.explanations import ExplanationViewSet
 from segments.api.viewsets.findings import FindingViewSet
+from segments.api.viewsets.imports import ImportViewSet
 from segments.api.viewsets.items import ItemAssignmentViewSet
 from segments.api.viewsets.member_operations import MemberOperationViewSet
 from segments.api.viewsets.rules import RuleViewSet
@@ -19,6 +20,7 @@ CUSTOMERS = f"{SEGMENT}/customers"
 CUSTOMER = f"{CUSTOMERS}/<customer_id>"
 ITEMS = f"{SEGMENT}/items"
 ITEM = f"{ITEMS}/<item_type>/<item_id>"
+IMPORTS = "customer-segment/<tenant>/imports"
 SEGMENT_SET = "customer-segment/<tenant>/segment-sets/<set_key>"
 
 describe_argument("set_key", "The key of the set, from `segment-set`.", wire_name="key")
@@ -29,6 +31,7 @@ describe_argument("item_type", "PRODUCT or CATEGORY, in any case.", wire_name="t
 describe_argument("change_id", "The id of the change, as a history shows it.")
 describe_argument("job_id", "The id of the job, as the undo of a large change returned it.")
 describe_argument("operation_id", "The operation's id.")
+describe_argument("import_id", "The import's id.")
 describe_argument("evaluation_id", "The evaluation's id.")
 describe_argument("item_id", "The id of the product or category.")
 
@@ -59,6 +62,9 @@ urlpatterns = [
     route("customer-segment/<tenant>/calendar", CalendarViewSet, get="read"),
     route("customer-segment/<tenant>/calendar.ics", CalendarViewSet, get="export"),
     route("customer-segment/<tenant>/category-effects", EffectViewSet, post="of_category"),
+    route(IMPORTS, ImportViewSet, post="submit"),
+    route(f"{IMPORTS}/<import_id>", ImportViewSet, get="read", delete="cancel"),
+    route(f"{IMPORTS}/<import_id>/rejects", ImportViewSet, get="rejects"),
     route("customer-segment/<tenant>/segment-set", SegmentSetViewSet, get="own_set"),
     route(f"{SEGMENT_SET}/items", SegmentSetViewSet, get="items"),
     route(f"{SEGMENT_SET}/category-trees", SegmentSetViewSet, get="set_category_trees"),

@@ -38,6 +38,7 @@ OTHERS = {
     "job_id",
     "operation_id",
     "evaluation_id",
+    "import_id",
     "item_type",
     "site_code",
     "code",

@@ -19,6 +19,7 @@ class Example:
     caller: str = "service"
     saves: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
 
 
 HOUSEHOLD, COMPANY, CATEGORY, PRODUCT = "1", "riverside-catering", "deli", "1000059"
@@ -233,6 +234,17 @@ SEGMENTS = [
         saves={"operation": "id"},
     ),
     Example("GET-customer-segment-retrieve-member-operation", {**OWN_SEGMENT, "operationId": "{operation}"}),
+    Example(
+        "POST-customer-segment-import",
+        query={"kind": "members"},
+        body='segmentId,customerId\ncoffee-lovers,2\ncoffee-lovers,"3\n',
+        media_type="text/csv",
+        headers={"Idempotency-Key": "members-of-today"},
+        saves={"import": "id"},
+    ),
+    Example("GET-customer-segment-retrieve-import", {"importId": "{import}"}),
+    Example("GET-customer-segment-retrieve-import-rejects", {"importId": "{import}"}),
+    Example("DELETE-customer-segment-cancel-import", {"importId": "{import}"}),
     Example("GET-customer-segment-retrieve-segment-items", SEGMENT, query=PAGE),
     Example("PUT-customer-segment-update-item", {**ITEM, "itemId": PRODUCT}, body={}),
     Example("GET-customer-segment-retrieve-item", {**ITEM, "itemId": PRODUCT}),

@@ -73,13 +73,16 @@ def send(example: Example, method: str, path: str, saved: dict[str, str]) -> tup
     if path == "/oauth/token":
         sent |= {"data": urlencode(body), "content_type": "application/x-www-form-urlencoded"}
     elif body is not None:
-        sent |= {"data": json.dumps(body), "content_type": "application/json"}
+        content = json.dumps(body) if example.media_type == "application/json" else body
+        sent |= {"data": content, "content_type": example.media_type}
     elif method == "post":
         sent |= {"data": b"", "content_type": "application/json"}
     answer = getattr(web_client(), method)(path.format(**arguments), **sent)
     shown = {"arguments": arguments, "query": shortened(query), "status": str(answer.status_code)}
     if example.body is not None:
         shown["request"] = shortened_body(body)
+    if example.media_type != "application/json":
+        shown["mediaType"] = example.media_type
     if answer.content:
         is_json = answer["Content-Type"].startswith("application/json")
         shown["response"] = shortened(answer.json()) if is_json else answer.content.decode()[:LONGEST_TEXT]
@@ -166,7 +169,8 @@ def test_every_operation_has_an_example(operations: dict[str, Any]) -> None:
         assert all("example" in described for described in content.values()), operation_id
         assert all(
             "example" in described
-            for described in operation.get("requestBody", {}).get("content", {}).values()
+            for media_type, described in operation.get("requestBody", {}).get("content", {}).items()
+            if media_type == example.get("mediaType", media_type)
         ), operation_id
         assert all(
             "example" in parameter
@@ -195,7 +199,9 @@ def as_json_schema(schema: Any) -> Any:
 def examples_with_schemas(operations: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     for operation_id, (_, _, operation) in operations.items():
         example = recorded_examples()[operation_id]
-        for content in operation.get("requestBody", {}).get("content", {}).values():
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            if media_type != example.get("mediaType", media_type):
+                continue
             yield f"{operation_id} request", example["request"], content["schema"]
         for content in operation["responses"][example["status"]].get("content", {}).values():
             yield f"{operation_id} response", example["response"], content["schema"]

@@ -256,6 +256,7 @@ def test_an_operation_is_in_the_schema_as_published(
 
 
 EXTENSIONS = {
+    "DELETE-customer-segment-cancel-import",
     "DELETE-customer-segment-lift-rule-exclusion",
     "DELETE-customer-segment-remove-rule",
     "GET-customer-segment-explain-rule",
@@ -271,6 +272,8 @@ EXTENSIONS = {
     "GET-customer-segment-retrieve-changes",
     "GET-customer-segment-retrieve-findings",
     "GET-customer-segment-retrieve-history",
+    "GET-customer-segment-retrieve-import",
+    "GET-customer-segment-retrieve-import-rejects",
     "GET-customer-segment-retrieve-member-operation",
     "GET-customer-segment-retrieve-segment-set",
     "GET-customer-segment-retrieve-segment-set-category-trees",
@@ -278,6 +281,7 @@ EXTENSIONS = {
     "GET-customer-segment-retrieve-segment-set-products",
     "GET-customer-segment-retrieve-undo-job",
     "POST-customer-segment-combine-members",
+    "POST-customer-segment-import",
     "POST-customer-segment-preview-category-change",
     "POST-customer-segment-preview-segment-change",
     "POST-customer-segment-undo-change",

@@ -1,0 +1,337 @@
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Annotated, Any, Literal
+
+import msgspec
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpResponse
+from django.http.multipartparser import MultiPartParser, MultiPartParserError
+from msgspec import Meta
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+
+from accounts.identity.scopes import CUSTOMER_READ, SEGMENT_MANAGE
+from core.api import parameters
+from core.api.parameters import header_parameter, query_parameter
+from core.api.schema import ANY_OBJECT, operation
+from core.bodies import Body
+from core.errors import InvalidInput, MalformedBody, NotFound
+from core.imports.merge_statements import Mode
+from core.imports.models import ImportReject, ImportRun
+from core.imports.parts import MAX_REMOVED, cancel_import
+from core.imports.records import Format
+from core.imports.resources import registered_resources
+from core.imports.uploads import Upload, submit_import
+from core.timestamps import format_time
+from segments.api.viewsets.base import SegmentServiceViewSet
+from segments.api.viewsets.changes import number_in
+from segments.api.viewsets.effects import body_response
+
+KINDS = {"members": "segment_customers", "items": "segment_items", "segments": "segments"}
+KIND_OF = {name: kind for kind, name in KINDS.items()}
+MODES = ("upsert", "replace", "delete")
+FORMATS = {
+    "text/csv": Format.CSV,
+    "application/x-ndjson": Format.JSONL,
+    "application/jsonl": Format.JSONL,
+    "application/json": Format.JSON,
+}
+FIRST_REFUSALS = 20
+REJECTS_OF_PAGE = 1_000
+LONGEST_KEY = 100
+MANAGE = (SEGMENT_MANAGE,)
+PERSONAL = frozenset({"segment_customers"})
+"""Kinds whose rows name people."""
+FILE = {"type": "string", "format": "binary"}
+FORM = {
+    "type": "object",
+    "properties": {
+        "file": {**FILE, "description": "CSV, JSON Lines or a JSON array; at most 2.5 MiB."},
+        "kind": {"type": "string", "enum": list(KINDS), "description": "What the rows are."},
+        "mode": {"type": "string", "enum": list(MODES), "description": "upsert when absent."},
+        "dryRun": {"type": "boolean", "description": "Count, and change nothing."},
+        MAX_REMOVED: {
+            "type": "string",
+            "description": "How many rows may go, or a share such as 20%.",
+        },
+    },
+    "required": ["file"],
+}
+PARAMETERS = (
+    query_parameter("kind", "What the rows are; may be a field of the form.", enum=list(KINDS)),
+    query_parameter(
+        "mode",
+        "upsert creates and changes, replace also removes what the file does not hold of each segment that it"
+        " names, delete removes what the file names. upsert when absent.",
+        enum=list(MODES),
+    ),
+    query_parameter("dryRun", "Count what would happen, and change nothing.", type=bool),
+    query_parameter(
+        MAX_REMOVED,
+        "How many rows the modes replace and delete may remove: a number, or a share such as 20%."
+        " When absent, 100 rows or 20 % of what is stored. Beyond it nothing is applied.",
+    ),
+    header_parameter("Idempotency-Key", "A repetition with the same key returns the first import."),
+)
+
+
+class ImportNotFound(NotFound):
+    """There is no such import."""
+
+    code = "import_not_found"
+
+
+class RefusedRow(Body, kw_only=True, omit_defaults=True):
+    """A refused row."""
+
+    line: Annotated[int, Meta(description="The line of the file, from 1, or the entry of a JSON array.")]
+    reason: Annotated[str, Meta(description="A stable code of the reason.")]
+    message: Annotated[
+        str | None, Meta(description="The reason in words. Of members only with customer.customer_read.")
+    ] = None
+    source: Annotated[
+        str | None,
+        Meta(description="The row as it was sent, up to 2,000 characters. Of members as the message."),
+    ] = None
+
+
+class ImportCounts(Body, kw_only=True):
+    """What became of the rows so far, or would in a dry run."""
+
+    rows: Annotated[int, Meta(description="Rows that are done.")]
+    created: Annotated[int, Meta(description="Rows that were created.")]
+    changed: Annotated[int, Meta(description="Rows that were changed.")]
+    unchanged: Annotated[int, Meta(description="Rows that were as in the file already.")]
+    repeated: Annotated[int, Meta(description="Rows that a later row of the same file overrides.")]
+    removed: Annotated[int, Meta(description="Stored rows that were removed.")]
+    refused: Annotated[int, Meta(description="Rows that were refused.")]
+
+
+class ImportStatus(Body, kw_only=True):
+    """An import: how far it is, and what it came to."""
+
+    id: Annotated[str, Meta(description="The import's id; also the `sourceId` of its changes.")]
+    kind: Annotated[Literal["members", "items", "segments"], Meta(description="What the rows are.")]
+    mode: Annotated[str, Meta(description="upsert, replace or delete; insert for a list of the console.")]
+    dry_run: Annotated[bool, Meta(description="Whether nothing is changed.")]
+    state: Annotated[
+        Literal["prepared", "running", "finished", "stopped", "failed", "undone"],
+        Meta(description="running until a worker has done the last row; stopped when it was cancelled."),
+    ]
+    counts: Annotated[ImportCounts, Meta(description="What became of the rows.")]
+    remaining: Annotated[int, Meta(description="Rows that are not done yet.")]
+    refused_by_reason: Annotated[dict[str, int], Meta(description="How many rows were refused for what.")]
+    first_refusals: Annotated[list[RefusedRow], Meta(description=f"The first {FIRST_REFUSALS} refused rows.")]
+    rejects: Annotated[str, Meta(description="Where all refused rows are read.")]
+    message: Annotated[str, Meta(description="Why it failed; empty while it has not.")]
+    started_at: Annotated[str, Meta(description="When it was asked for.")]
+    finished_at: Annotated[str | None, Meta(description="When it ended; null while it has not.")]
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """The file of a request, and the fields of the form that it came in."""
+
+    content: bytes
+    name: str
+    format: Format | None
+    fields: Mapping[str, str]
+
+
+NO_FILE = SentFile(b"", "the body", None, {})
+
+
+class FileParser(BaseParser):
+    """Reads a file: the field `file` of a form, or the body. Raises MalformedBody, RequestDataTooBig."""
+
+    media_type = "multipart/form-data"
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> SentFile:
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        content = stream.read(most + 1)
+        if len(content) > most:
+            raise RequestDataTooBig
+        name = (media_type or "").partition(";")[0].strip().lower()
+        if name != self.media_type:
+            return SentFile(content, "the body", FORMATS.get(name), {})
+        assert parser_context is not None
+        request = parser_context["request"]._request
+        try:
+            form, files = MultiPartParser(
+                {**request.META, "CONTENT_LENGTH": len(content)}, io.BytesIO(content), request.upload_handlers
+            ).parse()
+        except MultiPartParserError as error:
+            raise MalformedBody(f"The form cannot be read: {error}") from error
+        sent = files.get("file")
+        if sent is None:
+            raise InvalidInput("Send the file in the field file.", field="file")
+        kind = FORMATS.get((sent.content_type or "").lower())
+        return SentFile(sent.read(), sent.name or "file", kind, form.dict())
+
+
+class ImportViewSet(SegmentServiceViewSet):
+    """Imports of files: of members and items of segments, and of segments."""
+
+    tag = "Imports"
+    has_page_parameters = False
+    deletes_unknown = False
+    shows_what_it_writes = False
+    parser_classes = (FileParser,)
+
+    def check_document_sizes(self) -> None:
+        """A file is no document: the size of its rows is judged by the import."""
+
+    @operation(
+        "POST-customer-segment-import",
+        scopes=MANAGE,
+        parameters=PARAMETERS,
+        request={
+            "multipart/form-data": FORM,
+            "text/csv": FILE,
+            "application/x-ndjson": FILE,
+            "application/json": {"type": "array", "items": ANY_OBJECT},
+        },
+        responses={202: ImportStatus},
+        errors=(409,),
+    )
+    def submit(self, request: Request, tenant: str) -> HttpResponse:
+        """Import a file in the background.
+
+        The file is the field `file` of a form, or the body itself; a request has at most 2.5 MiB. The columns
+        are those of the import commands. The answer is 202; Location is where its progress is read.
+        """
+        sent = request.data if isinstance(request.data, SentFile) else NO_FILE  # an empty body is not parsed
+        given = {**request.query_params.dict(), **sent.fields}
+        kind = choice(given, "kind", tuple(KINDS))
+        mode = choice({"mode": "upsert", **given}, "mode", MODES)
+        resource = registered_resources()[KINDS[kind]]
+        if Mode(mode) not in resource.modes:
+            modes = " or ".join(each for each in MODES if Mode(each) in resource.modes)
+            raise InvalidInput(f"{kind} have no mode {mode}; send {modes}.", field="mode")
+        key = self.header("Idempotency-Key").strip()
+        if len(key) > LONGEST_KEY or not key.isprintable():
+            raise InvalidInput(
+                f"Idempotency-Key has at most {LONGEST_KEY} printable characters.", field="Idempotency-Key"
+            )
+        run = submit_import(
+            Upload(
+                kind=resource,
+                mode=Mode(mode),
+                tenant=self.caller.tenant,
+                content=sent.content,
+                name=sent.name.replace("\x00", ""),
+                format=sent.format,
+                is_dry_run=parameters.flag(given, "dryRun"),
+                max_removed=given.get(MAX_REMOVED, "").strip()[:20],
+                request_key=key,
+            ),
+            at=self.at,
+        )
+        response = body_response(self.status_of(run), status=202)
+        response["Location"] = self.address_of(run)
+        return response
+
+    @operation("GET-customer-segment-retrieve-import", scopes=MANAGE, responses={200: ImportStatus})
+    def read(self, request: Request, tenant: str, import_id: str) -> HttpResponse:
+        """Read how far an import is, and what became of its rows.
+
+        Once it has ended, its changes are in the history with the source `import` and its id, and are taken
+        back there.
+        """
+        return body_response(self.status_of(self.run_of(import_id)))
+
+    @operation(
+        "GET-customer-segment-retrieve-import-rejects",
+        scopes=MANAGE,
+        parameters=(
+            query_parameter("afterLine", "Read the refused rows behind this line.", type=int),
+            parameters.response_header("Link", "Where the list goes on, with rel=next.", 200),
+        ),
+        responses={(200, "application/x-ndjson"): RefusedRow},
+    )
+    def rejects(self, request: Request, tenant: str, import_id: str) -> HttpResponse:
+        """Read the refused rows of an import, 1,000 at a time, each a line of JSON.
+
+        They are kept for 30 days. Of members, `message` and `source` need customer.customer_read.
+        """
+        run = self.run_of(import_id)
+        after = parameters.whole_number(
+            request.query_params, "afterLine", default=-1, least=0, most=999_999_999_999
+        )
+        found = list(run.rejects.filter(line__gt=after).order_by("line", "id")[: REJECTS_OF_PAGE + 1])
+        page = found[:REJECTS_OF_PAGE]
+        lines = b"".join(msgspec.json.encode(self.shown(run, row)) + b"\n" for row in page)
+        response = HttpResponse(lines, content_type="application/x-ndjson")
+        if len(found) > REJECTS_OF_PAGE:
+            response["Link"] = f'<{self.address_of(run)}/rejects?afterLine={page[-1].line}>; rel="next"'
+        return response
+
+    @operation(
+        "DELETE-customer-segment-cancel-import",
+        scopes=MANAGE,
+        responses={200: ImportStatus},
+        errors=(404, 409),
+    )
+    def cancel(self, request: Request, tenant: str, import_id: str) -> HttpResponse:
+        """Cancel an import.
+
+        Rows that no worker has begun are left out; a batch that is being written is finished. What was
+        written stays, and is taken back by the history. An import that has ended is refused with 409.
+        """
+        return body_response(self.status_of(cancel_import(self.run_of(import_id), at=self.at)))
+
+    def run_of(self, import_id: str) -> ImportRun:
+        runs = ImportRun.objects.filter(tenant=self.caller.tenant.id, kind__in=KIND_OF)
+        run = runs.filter(pk=number_in(import_id) or 0).first()
+        if run is None:
+            raise ImportNotFound(resource_id=import_id)
+        return run
+
+    def address_of(self, run: ImportRun) -> str:
+        return f"/customer-segment/{self.caller.tenant.name}/imports/{run.pk}"
+
+    def shows_rows_of(self, run: ImportRun) -> bool:
+        """Say whether the caller may read what the rows of the import hold."""
+        return run.kind not in PERSONAL or CUSTOMER_READ in self.caller.scopes
+
+    def shown(self, run: ImportRun, row: ImportReject) -> RefusedRow:
+        if not self.shows_rows_of(run):
+            return RefusedRow(line=row.line, reason=row.reason)
+        return RefusedRow(line=row.line, reason=row.reason, message=row.message, source=row.source)
+
+    def status_of(self, run: ImportRun) -> ImportStatus:
+        names = ImportCounts.__struct_fields__
+        counts = ImportCounts(**{name: getattr(run, name) for name in names})
+        refusals = run.rejects.order_by("line", "id")[:FIRST_REFUSALS] if run.refused else ()
+        kind: Any = KIND_OF[run.kind]
+        state: Any = run.state
+        return ImportStatus(
+            id=str(run.pk),
+            kind=kind,
+            mode=run.mode,
+            dry_run=run.is_dry_run,
+            state=state,
+            counts=counts,
+            remaining=sum(run.parts.values_list("count", flat=True)),
+            refused_by_reason=run.refused_by_reason,
+            first_refusals=[self.shown(run, row) for row in refusals],
+            rejects=f"{self.address_of(run)}/rejects",
+            message=run.message,
+            started_at=format_time(run.started_at),
+            finished_at=format_time(run.finished_at) if run.finished_at else None,
+        )
+
+
+def choice(given: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    """Return a field that is one of some words."""
+    value = given.get(name, "").strip().lower()
+    if value not in allowed:
+        raise InvalidInput(f"{name} is one of {', '.join(allowed)}, not {value[:40]!r}.", field=name)
+    return value
