@@ -22,7 +22,7 @@ from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory
 from tests.factories.segments import ItemAssignmentFactory, SegmentFactory
 
-OPERATIONS = 155
+OPERATIONS = 184
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,10 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("client")
     document, settings = folder / "openapi.json", folder / "settings.yml"
     document.write_text(json.dumps(SchemaGenerator().get_schema(request=None, public=True)))
-    settings.write_text("package_name_override: generated_shop_client\npost_hooks: []\n")
+    settings.write_text(
+        "package_name_override: generated_shop_client\npost_hooks: []\ncontent_type_overrides:\n"
+        "  text/csv: application/octet-stream\n  application/x-ndjson: application/octet-stream\n"
+    )
     command = [
         sys.executable,
         "-m",

@@ -45,6 +45,10 @@ MANAGE = (SEGMENT_MANAGE,)
 PERSONAL = frozenset({"segment_customers"})
 """Kinds whose rows name people."""
 FILE = {"type": "string", "format": "binary"}
+LINES = {
+    "type": "string",
+    "description": "One JSON object a line, as in `firstRefusals`: `line`, `reason`, `message` and `source`.",
+}
 FORM = {
     "type": "object",
     "properties": {
@@ -254,7 +258,7 @@ class ImportViewSet(SegmentServiceViewSet):
             query_parameter("afterLine", "Read the refused rows behind this line.", type=int),
             parameters.response_header("Link", "Where the list goes on, with rel=next.", 200),
         ),
-        responses={(200, "application/x-ndjson"): RefusedRow},
+        responses={(200, "application/x-ndjson"): LINES},
     )
     def rejects(self, request: Request, tenant: str, import_id: str) -> HttpResponse:
         """Read the refused rows of an import, 1,000 at a time, each a line of JSON.
