@@ -148,7 +148,7 @@ NO_FILE = SentFile(b"", "the body", None, {})
 
 
 class FileParser(BaseParser):
-    """Reads a file: the field `file` of a form, or the body. Raises MalformedBody, RequestDataTooBig."""
+    """Reads a SentFile: the field `file` of a form, or the body. Raises MalformedBody, RequestDataTooBig."""
 
     media_type = "multipart/form-data"
 
@@ -157,7 +157,7 @@ class FileParser(BaseParser):
         stream: IO[Any],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> SentFile:
+    ) -> Any:
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         content = stream.read(most + 1)
         if len(content) > most:
@@ -177,7 +177,9 @@ class FileParser(BaseParser):
         if sent is None:
             raise InvalidInput("Send the file in the field file.", field="file")
         kind = FORMATS.get((sent.content_type or "").lower())
-        return SentFile(sent.read(), sent.name or "file", kind, form.dict())
+        return SentFile(
+            sent.read(), sent.name or "file", kind, {name: str(text) for name, text in form.items()}
+        )
 
 
 class ImportViewSet(SegmentServiceViewSet):
