@@ -14,7 +14,8 @@ WINDOW = timedelta(hours=24)
 
 def read_imports(at: datetime) -> Iterator[Reading]:
     """Read the runs of the last 24 hours: they also come from commands, which nobody scrapes."""
-    runs = ImportRun.objects.filter(started_at__gt=at - WINDOW).exclude(state=ImportState.PREPARED).order_by()
+    runs = ImportRun.objects.filter(started_at__gt=at - WINDOW, is_dry_run=False)
+    runs = runs.exclude(state=ImportState.PREPARED).order_by()
     sums = runs.values("kind").annotate(**{f"all_{name}": Sum(name) for name in OUTCOMES})
     yield Reading(
         "import_rows",

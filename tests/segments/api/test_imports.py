@@ -14,6 +14,7 @@ from core.background.models import Job
 from core.background.worker import BackgroundWorker
 from core.imports import parts, uploads
 from core.imports.models import ImportPart, ImportRun
+from core.imports.readings import read_imports
 from core.journal.models import Change
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.conftest import Api
@@ -136,6 +137,8 @@ def test_a_dry_run_counts_and_changes_nothing(manager, shop):
     assert counts(found) == {"rows": 3, "created": 2, "refused": 1}
     assert (members(), Change.objects.exclude(object="import-run").count()) == (before, changes)
     assert not ImportPart.objects.exists()
+    rows_by_outcome, _ = read_imports(ImportRun.objects.get().started_at)
+    assert rows_by_outcome.values == {}
 
 
 @pytest.mark.parametrize("is_dry", ["true", "false"])
