@@ -30,7 +30,7 @@ FieldNames = Annotated[
 class HeaderValue(Body):
     """The value of a header."""
 
-    value: Annotated[str, Meta(max_length=LONGEST_HEADER)] = ""
+    value: Annotated[str, Meta(max_length=LONGEST_HEADER, description="What the header says.")] = ""
 
 
 Headers = Annotated[
@@ -70,7 +70,10 @@ class HttpConfiguration(Body):
     destination_url: Url = ""
     secret_key: Secret | None = None
     headers: Headers = {}
-    events_configuration: Annotated[list[EventEntry], Meta(max_length=MOST_ENTRIES)] = []
+    events_configuration: Annotated[
+        list[EventEntry],
+        Meta(max_length=MOST_ENTRIES, description="Targets of their own for types of events."),
+    ] = []
 
 
 class ConfigUpdate(Body, kw_only=True):
@@ -82,7 +85,9 @@ class ConfigUpdate(Body, kw_only=True):
     is_active: Annotated[bool, Meta(description="Whether events are delivered.")] = msgspec.field(
         name="active", default=True
     )
-    configuration: HttpConfiguration | None = None
+    configuration: Annotated[
+        HttpConfiguration | None, Meta(description="Where events are sent, and how they are signed.")
+    ] = None
 
 
 class ConfigCreation(ConfigUpdate, kw_only=True):
@@ -94,7 +99,7 @@ class ConfigCreation(ConfigUpdate, kw_only=True):
 class ConfigChange(Body, kw_only=True):
     """One change of a configuration."""
 
-    op: Literal["UPSERT", "REMOVE"]
+    op: Annotated[Literal["UPSERT", "REMOVE"], Meta(description="What is done there.")]
     path: Annotated[str, Meta(min_length=1, max_length=300, description="What is changed.")]
     value: Annotated[Any, Meta(description="What it becomes.")] = None
 
@@ -103,8 +108,10 @@ class SubscriptionChange(Body, kw_only=True):
     """A change of one subscription."""
 
     event_type: Annotated[str, Meta(min_length=1, max_length=100, description="The type of events.")]
-    action: Literal["SUBSCRIBE", "UNSUBSCRIBE"] | None = None
-    metadata: Metadata | None = None
+    action: Annotated[
+        Literal["SUBSCRIBE", "UNSUBSCRIBE"] | None, Meta(description="Absent: only the fields change.")
+    ] = None
+    metadata: Annotated[Metadata | None, Meta(description="The version that was read.")] = None
     fields_to_unsubscribe: FieldNames = []
     fields_to_subscribe: FieldNames = []
 

@@ -14,7 +14,7 @@ from segments.models import Segment
 class NamedObject:
     """A type of things that the API knows by an id, the model's field `id_field`."""
 
-    type: str
+    kind: str
     model: type[models.Model]
     id_field: str = "external_id"
 
@@ -24,8 +24,8 @@ _objects: dict[str, NamedObject] = {}
 
 def register_object(named: NamedObject) -> None:
     """Have pages link to things of this type."""
-    if _objects.setdefault(named.type, named) is not named:
-        raise ValueError(f"There are two types of objects named {named.type}.")
+    if _objects.setdefault(named.kind, named) is not named:
+        raise ValueError(f"There are two types of objects named {named.kind}.")
 
 
 register_object(NamedObject("segment", Segment))

@@ -282,7 +282,7 @@ class BackgroundWorker:
 
     def _report_database(self, error: Exception) -> None:
         """Write one line, until the database has worked again."""
-        if not self.is_database_away:
+        if not self.is_database_away and self.kind is not WorkKind.PROMPT:  # the other thread says it
             logger.error("The background worker waits for the database: %s", in_one_line(error))
             self.is_database_away = True
 

@@ -23,7 +23,7 @@ SEGMENT: dict[str, Field] = {
     "metadata": metadata("segment"),
     "tenant": TENANT,
 }
-SEGMENT_PAYLOADS = {
+SEGMENT_PAYLOADS: dict[str, dict[str, Field]] = {
     f"{SERVICE}.segment-created": SEGMENT,
     f"{SERVICE}.segment-updated": {
         **SEGMENT,

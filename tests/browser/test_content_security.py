@@ -47,7 +47,7 @@ def all_pages(shop: Shop) -> list[str]:
         if model not in admin.site._registry:
             continue
         for pattern in admin.site.get_model_admin(model).get_urls():
-            if pattern.name is None:
+            if pattern.name is None or pattern.name.endswith("_export"):  # a file, no page
                 continue
             try:
                 pages.append(reverse(f"admin:{pattern.name}"))

@@ -154,8 +154,9 @@ def test_what_a_customer_sees(working_page: Page, tenant: Tenant, site: Site, tm
     expect(page.locator("#preview-segments")).to_contain_text("VIP")
     expect(page.locator("#preview-segments")).not_to_contain_text("Other")
     expect(page.locator("#preview-products")).to_contain_text("Apple (P1)")
-    expect(page.locator("#preview-categories .assigned")).to_have_text("Fruit")
     expect(page.locator("#preview-categories")).to_contain_text("Food")
+    page.locator("#preview-categories .toggle").click()
+    expect(page.locator("#preview-categories .assigned")).to_have_text("Fruit")
     look(page, tmp_path, "preview")
 
 

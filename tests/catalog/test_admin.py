@@ -128,7 +128,7 @@ def test_the_tree_takes_the_same_statements_whatever_its_size(
 ) -> None:
     for _ in range(size):
         CategoryFactory(parent=CategoryFactory(tenant=tenant))
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         assert len(shown(staff_browser)) == 2 * size
 
 

@@ -65,11 +65,15 @@ FAILURES = [
 ]
 
 
+NEEDED_TOGETHER = {"preview_rule": ("onHold:false", "--tenant", "acme")}
+"""Arguments that a command's parser takes for optional, and the command needs."""
+
+
 def words_for(name: str, file: Path) -> list[str]:
     """Return arguments that the command's parser takes."""
     command = load_command_class(get_commands()[name], name)
     parser = command.create_parser("manage.py", name)
-    words: list[str] = []
+    words = list(NEEDED_TOGETHER.get(name, ()))
     for action in parser._actions:
         if (action.option_strings and not action.required) or action.nargs in {"*", "?"}:
             continue

@@ -29,6 +29,8 @@ MEMBER = {**OWN_SEGMENT, "customerId": HOUSEHOLD}
 BUSINESS_MEMBER = {**OWN_SEGMENT, "customerId": "114", "legalEntityId": COMPANY}
 FOREIGN_HASH = "pbkdf2_sha256$1000000$c2FsdA$TMEdSZ2mzhTHmgEEuoFEHE/oVSZEs0DRHm/yXxhNcB8="
 PAGE = {"pageSize": "2"}
+SET = {"key": "{set}"}
+RULE = {"q": 'mixins.demographics.income:"50-74K" onHold:false', "mode": "LIVE"}
 ORDER = {
     "orderTotal": {"amount": 24.90, "currency": "USD"},
     "discount": {"amount": 2, "currency": "USD"},
@@ -138,6 +140,20 @@ TOKENS = [
         saves={"customer": "access_token"},
     ),
     Example("GET-coupon-list-own-coupons", caller="customer"),
+    Example(
+        "GET-customer-segment-retrieve-segment-set",
+        query={"siteCode": "main"},
+        caller="customer",
+        saves={"set": "key"},
+    ),
+    Example("GET-customer-segment-retrieve-segment-set-items", SET, query=PAGE, caller="customer"),
+    Example("GET-customer-segment-retrieve-segment-set-category-trees", SET, caller="customer"),
+    Example(
+        "GET-customer-segment-retrieve-segment-set-products",
+        SET,
+        query={"categoryId": "grocery.coffee", **PAGE},
+        caller="customer",
+    ),
     Example("GET-customer-validate-token", caller="customer"),
     Example("GET-customer-retrieve-customer-profile", caller="customer"),
     Example("PATCH-customer-update-customer", body={"lastName": "Miller"}, caller="customer"),
@@ -233,6 +249,16 @@ SEGMENTS = [
         saves={"operation": "id"},
     ),
     Example("GET-customer-segment-retrieve-member-operation", {**OWN_SEGMENT, "operationId": "{operation}"}),
+    Example("POST-customer-segment-preview-rule", body={"q": RULE["q"], "segmentId": "coffee-lovers"}),
+    Example("PUT-customer-segment-upsert-rule", OWN_SEGMENT, body=RULE),
+    Example("GET-customer-segment-retrieve-rule", OWN_SEGMENT),
+    Example("POST-customer-segment-evaluate-rule", OWN_SEGMENT, saves={"evaluation": "id"}),
+    Example("GET-customer-segment-retrieve-rule-evaluation", {**OWN_SEGMENT, "evaluationId": "{evaluation}"}),
+    Example("GET-customer-segment-explain-rule", OWN_SEGMENT, query={"customerId": HOUSEHOLD}),
+    Example("DELETE-customer-segment-remove-customer-by-customerId", MEMBER),
+    Example("GET-customer-segment-retrieve-rule-exclusions", OWN_SEGMENT),
+    Example("DELETE-customer-segment-lift-rule-exclusion", MEMBER),
+    Example("DELETE-customer-segment-remove-rule", OWN_SEGMENT, query={"keepMembers": "true"}),
     Example("GET-customer-segment-retrieve-segment-items", SEGMENT, query=PAGE),
     Example("PUT-customer-segment-update-item", {**ITEM, "itemId": PRODUCT}, body={}),
     Example("GET-customer-segment-retrieve-item", {**ITEM, "itemId": PRODUCT}),
@@ -491,6 +517,7 @@ WEBHOOKS = [
     Example("POST-webhook-retry-delivery", {"id": "{delivery}"}),
     Example("POST-webhook-replay-deliveries", {"id": "{target}"}, body={"since": "2026-03-01T08:00:00.000Z"}),
     Example("GET-webhook-retrieve-statistics", query={"fromYearMonth": "2026-01", "toYearMonth": "2026-02"}),
+    Example("GET-customer-segment-retrieve-events", query={"types": "coupon.created"}),
     Example("GET-webhook-access-tenant-svix"),
     Example("DELETE-webhook-remove-config", WEBHOOK, query={"force": "true"}),
 ]

@@ -43,6 +43,9 @@ def test_everything_has_a_task_of_its_own():
         "prepared": 1,
         "reservations": 30,
         "judgements": 732,
+        "events": 14,
+        "lanes": 0,
+        "segment-sets": 0,
     }
 
 

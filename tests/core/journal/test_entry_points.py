@@ -59,7 +59,7 @@ def test_every_deletion_in_the_admin_is_by_the_member_of_staff(operator_browser)
             continue
         last = last_change()
         with transaction.atomic():
-            operator_browser.post(address, {"post": "yes"}, headers={"X-Request-Id": "r-7"})
+            operator_browser.post(address, confirmed(shop.rows[model]), headers={"X-Request-Id": "r-7"})
             actors = actors_since(last)
             sources = set(Change.objects.filter(id__gt=last).values_list("source_id", flat=True))
             transaction.set_rollback(True)
@@ -67,6 +67,13 @@ def test_every_deletion_in_the_admin_is_by_the_member_of_staff(operator_browser)
             assert (actors, sources) == ({("staff", "operator", "", "admin")}, {"r-7"}), model
             writing.add(model._meta.label)
     assert writing >= {"segments.Segment", "accounts.Customer", "coupons.Coupon", "catalog.Category"}
+
+
+def confirmed(row):
+    """Return what confirms a deletion: a segment's page asks for its name, and for the version looked at."""
+    named = getattr(row, "external_id", "")
+    typed = {"_confirmed": "1", "typed_name": named, "version": f"{named}={getattr(row, 'version', 0)}"}
+    return {"post": "yes", **typed}
 
 
 def test_a_form_of_the_admin_is_saved_by_the_member_of_staff(staff_browser, tenant):

@@ -13,7 +13,7 @@ from accounts.models import ContactAssignment, Customer, Site
 from catalog.models import Category, Product
 from coupons.models import Coupon
 from segments.findings import registered_findings
-from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.models import CustomerAssignment, ItemAssignment, Rule, Segment
 from tests.conftest import Api
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.catalog import CategoryFactory, ProductFactory
@@ -57,6 +57,11 @@ def twin(now: Any) -> None:
             row.save()
 
 
+def rule(**columns: Any) -> None:
+    gold = Segment.objects.get()
+    Rule.objects.create(tenant=gold.tenant, segment=gold, q="onHold:false", **columns)
+
+
 FAULTS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
     "segment_active_but_over": (lambda now: Segment.objects.update(valid_to=now - DAY / 2), {"gold"}),
     "segment_without_members": (lambda now: CustomerAssignment.objects.all().delete(), {"gold"}),
@@ -79,6 +84,9 @@ FAULTS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
         lambda now: CustomerAssignment.objects.update(valid_from=now + 40 * DAY),
         {"gold"},
     ),
+    "rule_failed": (lambda now: rule(state="FAILED"), {"gold"}),
+    "rule_slow": (lambda now: rule(milliseconds=30_001), {"gold"}),
+    "rule_drifted": (lambda now: rule(drift=1), {"gold"}),
     "coupon_without_live_segment": (lambda now: Segment.objects.update(status="INACTIVE"), {"TEN"}),
     "coupon_outlives_segments": (lambda now: Coupon.objects.update(valid_to=None), {"TEN"}),
     "coupon_window_never_overlaps": (
