@@ -21,7 +21,7 @@ SECONDS_BETWEEN_DEEP_CHECKS = 60
 
 
 class OccasionalCheck:
-    """A check that anybody may ask for and that is too dear to run each time: at most once a minute."""
+    """A check that anybody may ask for and that is too costly to run each time: at most once a minute."""
 
     def __init__(self, check: Callable[[], list[str]]) -> None:
         self.check = check

@@ -1,11 +1,12 @@
 """What clients send to the Webhook Service. Fields are named like their columns."""
 
+from datetime import UTC
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from core.bodies import Body, Instant, Metadata
+from core.bodies import Body, Instant, Metadata, in_utc
 
 MOST_ENTRIES = 100
 MOST_HEADERS = 10
@@ -122,3 +123,6 @@ class Replay(Body, kw_only=True):
     since: Annotated[Instant, Meta(description="Events that happened at this instant or later.")]
     until: Annotated[Instant | None, Meta(description="Up to this instant; absent: up to now.")] = None
     only_failed: Annotated[bool, Meta(description="Only those that were given up.")] = False
+
+    def __post_init__(self) -> None:
+        self.since, self.until = self.since.astimezone(UTC), in_utc(self.until)

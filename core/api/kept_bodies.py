@@ -29,7 +29,7 @@ NOT_KEPT = frozenset({"ETag", "Cache-Control", "Vary"})  # said anew by each res
 
 @lru_cache(maxsize=1_024)
 def accepted_coding(header: str) -> str:
-    """Return the content coding of ours that an Accept-Encoding header likes best; empty for none."""
+    """Return the supported content coding that an Accept-Encoding header prefers; empty for none."""
     weights: dict[str, float] = {}
     for entry in header.lower().split(",")[:20]:
         name, _, weight = entry.partition(";")

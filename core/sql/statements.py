@@ -4,7 +4,7 @@ import threading
 
 
 class Statements(threading.local):
-    """Counts the statements of each thread; only grows. Every connection of ours adds to it."""
+    """Counts the statements of each thread; only grows. Every connection that Django makes adds to it."""
 
     sent = 0
 

@@ -9,7 +9,13 @@ from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -21,6 +27,7 @@ from core.admin.confirmation import repeated_values
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.keyset import KeysetChangeList
+from core.admin.model_admin import UnusableParameters
 from core.admin.undo import message_with_undo
 from core.bodies import read_body
 from core.errors import DomainError
@@ -177,11 +184,14 @@ class ChosenPages(admin.ModelAdmin):
 
     # --- export ---
 
-    def export(self, request: HttpRequest) -> StreamingHttpResponse:
+    def export(self, request: HttpRequest) -> HttpResponseBase:
         """Send what the list shows, all its pages, as CSV that the import reads."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        rows = self.get_changelist_instance(request).get_queryset(request)
+        try:
+            rows = self.get_changelist_instance(request).get_queryset(request)
+        except UnusableParameters:
+            return self.changelist_view(request)  # which says so
         response = StreamingHttpResponse(
             csv_lines(self.exported(rows)), content_type="text/csv; charset=utf-8"
         )

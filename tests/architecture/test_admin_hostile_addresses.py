@@ -72,7 +72,7 @@ def test_the_pages_of_the_site_are_these() -> None:
     named = {pattern.name for pattern in admin.site.get_urls() if getattr(pattern, "name", None)}
     assert named == {
         *("index", "login", "logout", "password_change", "password_change_done", "autocomplete", "jsi18n"),
-        "app_list",
+        *("app_list", "find", "panel", "view_as_customer", "finding_remedy", "calendar_subscription"),
     }
 
 
@@ -211,9 +211,12 @@ def test_pages_of_the_site(
         name = getattr(pattern, "name", None)
         if name in (None, "app_list", "logout"):  # these have no parameter, or end the session
             continue
+        address = reverse(f"admin:{name}", args=["findings"] if pattern.pattern.converters else [])
         for value in HOSTILE:
-            requests += [("get", reverse(f"admin:{name}"), {field: value}) for field in FIELDS_OF_THE_SITE]
-            requests += [("post", reverse(f"admin:{name}"), dict.fromkeys(FIELDS_OF_THE_SITE, value))]
+            requests += [("get", address, {field: value}) for field in FIELDS_OF_THE_SITE]
+            requests += [("post", address, dict.fromkeys(FIELDS_OF_THE_SITE, value))]
+            if pattern.pattern.converters:
+                requests += [("get", address.replace("findings/", f"{quote(value, safe='')}/", 1), {})]
     requests += [("get", f"/admin/{quote(value, safe='')}/", {}) for value in HOSTILE]
     requests += [("get", f"/admin/r/{quote(value, safe='')}/1/", {}) for value in HOSTILE]
     assert failing(browser_of(user_of_role(role)), requests) == []

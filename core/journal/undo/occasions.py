@@ -38,7 +38,9 @@ class Occasion:
 
 
 def occasion_of_source(source_type: str, source_id: str, *, tenant_id: int | None) -> Occasion:
-    """Return what the source changed, of this tenant where one is given."""
+    """Return what the source changed, of this tenant where one is given; nothing without a source."""
+    if not source_type or not source_id:
+        return Occasion(tenant_id, source_type, source_id, [])
     rows = Change.objects.filter(source_type=source_type, source_id=source_id)
     if tenant_id is not None:
         rows = rows.filter(tenant=tenant_id)
