@@ -121,6 +121,7 @@ def test_the_command_tells_counts_refused_rows_and_logins():
         "Admin: admin/admin, merchandiser/merchandiser."
         " API: demo-backend with the secret demo-backend-secret, demo-storefront.\n"
         "Customers: household-1@example.com and so on, password demo.\n"
+        "Data: The Complete Journey by 84.51°, for research and education (docs/demo-data.md).\n"
     )
 
 
