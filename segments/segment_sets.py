@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from django.utils.crypto import salted_hmac
 
 from catalog.revisions import PLACEMENTS
-from core.sql.composition import Sql, bind, param, sql
+from core.sql.composition import Sql, bind, identifier, param, sql
 from core.sql.fetching import execute, fetch_rows
 from segments.customer_context import CustomerContext, Shopper
 from segments.errors import SegmentSetNotFound
@@ -22,7 +22,7 @@ LONGEST = timedelta(minutes=15)  # that a customer uses a key before they ask ag
 LONGEST_SHARED = 300  # seconds that an answer is kept at the edge
 SHARED_SUBJECTS = (*SHOWN_SUBJECTS, PLACEMENTS)
 PURPOSE = "segments.segment_set"
-ENDS = ("valid_from > {at}", "valid_to >= {at}")
+ENDS = (("valid_from", ">"), ("valid_to", ">="))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +81,19 @@ def key_of(tenant_id: int, site_code: str, segment_keys: Sequence[int]) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+def when_it_comes(end: Sql, comparison: str, at: Sql) -> Sql:
+    """An expression: the end of a window when it is still to come, else NULL."""
+    return sql("CASE WHEN {end} {comparison} {at} THEN {end} END", end=end, comparison=Sql(comparison), at=at)
+
+
 def next_change(context: CustomerContext, *, at: datetime) -> datetime:
     """Return when other segments may count for the customer than now, at most 15 minutes from now."""
     boundaries = Sql.joined(
         ", ",
         [
-            sql(
-                f"CASE WHEN {alias}.{end} THEN {alias}.{end.partition(' ')[0]} END",
-                at=param(at, "timestamptz"),
-            )
+            when_it_comes(identifier(alias, column), comparison, param(at, "timestamptz"))
             for alias in ("membership", "segment")
-            for end in ENDS
+            for column, comparison in ENDS
         ],
     )
     statement = sql(
@@ -115,8 +117,8 @@ def shared_set(tenant_id: int, key: str, *, at: datetime) -> SharedSet:
     windows = Sql.joined(
         ", ",
         [
-            sql(f"CASE WHEN segment.{end} THEN segment.{end.partition(' ')[0]} END", at=Sql("asked.at"))
-            for end in ENDS
+            when_it_comes(identifier("segment", column), comparison, Sql("asked.at"))
+            for column, comparison in ENDS
         ],
     )
     statement = sql(

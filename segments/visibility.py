@@ -12,7 +12,7 @@ from accounts.identity.scopes import SEGMENT_READ
 from catalog.extensions import HeldCategories
 from catalog.revisions import PRODUCT_NAMES, TREE
 from core.revisions.counting import TABLE as REVISIONS
-from core.sql.composition import Sql, bind, composed_once, expression, identifier, param, sql
+from core.sql.composition import Sql, bind, composed_once, expression, identifier, integer, param, sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind
 from core.windows import open_at
@@ -81,11 +81,14 @@ def state_of(keys: Sql, tenant: Sql, at: Sql, subjects: Sequence[int] = SHOWN_SU
         " AS revisions, (SELECT least({of_categories}, (SELECT min(least({of_items}))"
         " FROM unnest({keys}) AS segment (id))))::text AS changes_at"
         " FROM {revisions} AS revision"
-        " WHERE revision.tenant_id = {tenant} AND revision.subject = ANY({keys} || '{subjects}'::bigint[])",
+        " WHERE revision.tenant_id = {tenant} AND revision.subject = ANY({keys} || ARRAY[{subjects}]::bigint[])",
         named=Sql.joined(
             ", ",
             [
-                Sql(f"coalesce(sum(revision.count) FILTER (WHERE revision.subject = {subject}), 0)::bigint")
+                sql(
+                    "coalesce(sum(revision.count) FILTER (WHERE revision.subject = {subject}), 0)::bigint",
+                    subject=integer(subject),
+                )
                 for subject in subjects
             ],
         ),
@@ -94,7 +97,7 @@ def state_of(keys: Sql, tenant: Sql, at: Sql, subjects: Sequence[int] = SHOWN_SU
         keys=keys,
         revisions=REVISIONS,
         tenant=tenant,
-        subjects=Sql(f"{{{','.join(map(str, subjects))}}}"),
+        subjects=Sql.joined(", ", [integer(subject) for subject in subjects]),
     )
 
 

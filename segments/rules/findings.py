@@ -4,16 +4,18 @@ from datetime import datetime
 
 from django.utils.translation import gettext_noop
 
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, integer, param, sql
 from segments.findings import Finding, register_findings
 from segments.rules.evaluation import SLOW
 
 
-def rules_where(condition: str, details: str) -> Sql:
-    return Sql(
+def rules_where(condition: Sql, details: Sql) -> Sql:
+    return sql(
         "SELECT segment.external_id AS id, segment.name AS name,"
-        f" {details} AS details FROM segments_rule AS rule JOIN segments_segment AS segment"
-        f" ON segment.tenant_id = rule.tenant_id AND segment.id = rule.segment_id WHERE {condition}"
+        " {details} AS details FROM segments_rule AS rule JOIN segments_segment AS segment"
+        " ON segment.tenant_id = rule.tenant_id AND segment.id = rule.segment_id WHERE {condition}",
+        details=details,
+        condition=condition,
     )
 
 
@@ -21,11 +23,12 @@ def of_tenant(rows: Sql, tenant_id: int) -> Sql:
     return sql("{rows} AND rule.tenant_id = {tenant}", rows=rows, tenant=param(tenant_id))
 
 
-FAILED = rules_where("rule.state = 'FAILED'", "jsonb_build_object('message', rule.message)")
+FAILED = rules_where(Sql("rule.state = 'FAILED'"), Sql("jsonb_build_object('message', rule.message)"))
 SLOW_RULES = rules_where(
-    f"rule.milliseconds > {SLOW}", "jsonb_build_object('milliseconds', rule.milliseconds)"
+    sql("rule.milliseconds > {slow}", slow=integer(SLOW)),
+    Sql("jsonb_build_object('milliseconds', rule.milliseconds)"),
 )
-DRIFTED = rules_where("rule.drift > 0", "jsonb_build_object('drift', rule.drift)")
+DRIFTED = rules_where(Sql("rule.drift > 0"), Sql("jsonb_build_object('drift', rule.drift)"))
 
 
 def failed(tenant_id: int, at: datetime) -> Sql:

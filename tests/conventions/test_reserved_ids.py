@@ -46,6 +46,7 @@ OTHERS = {
     "reservation_id",
     "cart_id",
     "campaign_id",
+    "set_key",
     "config_code",
     "delivery_id",
     "target_id",
