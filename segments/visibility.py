@@ -81,7 +81,8 @@ def state_of(keys: Sql, tenant: Sql, at: Sql, subjects: Sequence[int] = SHOWN_SU
         " AS revisions, (SELECT least({of_categories}, (SELECT min(least({of_items}))"
         " FROM unnest({keys}) AS segment (id))))::text AS changes_at"
         " FROM {revisions} AS revision"
-        " WHERE revision.tenant_id = {tenant} AND revision.subject = ANY({keys} || ARRAY[{subjects}]::bigint[])",
+        " WHERE revision.tenant_id = {tenant}"
+        " AND revision.subject = ANY({keys} || ARRAY[{subjects}]::bigint[])",
         named=Sql.joined(
             ", ",
             [
