@@ -4,6 +4,9 @@ Answers for a set of segments carry the group of the tenant, those of its segmen
 (docs/caching.md). A group of the same name in two tenants is purged for both.
 """
 
+from urllib.parse import quote
+
+SIGNS = "-._~:"
 TREE = "tree"
 """Of all answers that depend on categories."""
 
@@ -14,5 +17,9 @@ def tenant_group(name: str) -> str:
 
 
 def segment_group(segment_id: str) -> str:
-    """Return the group of the answers for sets that the segment is in."""
-    return f"seg:{segment_id}"
+    """Return the group of the answers for sets that the segment is in, as headers can name it.
+
+    Some caches divide groups at blanks or commas, and no header holds line breaks: all but letters, digits and
+    a few signs of ids are written as in addresses.
+    """
+    return f"seg:{quote(segment_id, safe=SIGNS)}"

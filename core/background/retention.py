@@ -49,9 +49,13 @@ def _purge_slice(retention: Retention, at: datetime) -> bool:
 def delete_some(rows: QuerySet, most: int) -> int:
     """Delete at most so many of the rows, in their order, without those that somebody has locked.
 
-    What refers to them must be deleted by the database itself.
+    What refers to them must be deleted by the database itself. The rows are chosen by a statement of their
+    own: a subquery that skips locked rows may be run more than once, and would choose others each time.
     """
-    chosen = rows.select_for_update(skip_locked=True, of=("self",)).values("pk")[:most]
+    locked = rows.select_for_update(skip_locked=True, of=("self",))
+    chosen = list(locked.values_list("pk", flat=True)[:most])
+    if not chosen:
+        return 0
     deleted = rows.model._default_manager.filter(pk__in=chosen).order_by()
     return deleted._raw_delete(rows.db)
 

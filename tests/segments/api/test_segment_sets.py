@@ -3,18 +3,19 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_PUBLISH, PRODUCT_MANAGE, PRODUCT_PUBLISH
-from accounts.models import Customer
+from accounts.models import Customer, Site
 from catalog.models import Category
 from core.background.retention import registered_retentions
 from segments.models import CustomerAssignment, Segment, SegmentSet
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
-from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory
+from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SET = "/customer-segment/acme/segment-set"
 SETS = "/customer-segment/acme/segment-sets"
@@ -186,3 +187,11 @@ def test_writes_say_which_shared_answers_end(
     assert product["Cache-Group-Invalidation"] == '"t:acme"'
     for answer in (member, refused, shopper.get(SEGMENTS), manager.post(f"{SEGMENTS}/search", {"q": ""})):
         assert not answer.has_header("Cache-Group-Invalidation")
+
+
+@pytest.mark.parametrize("segment_id", ["a b,c", "caf\u00e9", "new\r\nline", "per%cent"])
+def test_groups_of_any_id_are_one_word_of_a_header(manager: Api, site: Site, segment_id: str) -> None:
+    SegmentFactory(site=site, external_id=segment_id)
+    answer = manager.delete(f"/customer-segment/acme/segments/{quote(segment_id, safe='')}")
+    assert answer.status_code == 204
+    assert answer["Cache-Group-Invalidation"] == f'"seg:{quote(segment_id, safe="")}"'
