@@ -19,7 +19,7 @@ def tenant_group(name: str) -> str:
 def segment_group(segment_id: str) -> str:
     """Return the group of the answers for sets that the segment is in, as headers can name it.
 
-    Some caches divide groups at blanks or commas, and no header holds line breaks: all but letters, digits and
-    a few signs of ids are written as in addresses.
+    Some caches divide groups at blanks or commas, and no header holds line breaks: all but letters, digits
+    and a few signs of ids are written as in addresses.
     """
     return f"seg:{quote(segment_id, safe=SIGNS)}"
