@@ -111,6 +111,7 @@ def test_every_committed_change_arrives_and_none_that_was_rolled_back(
     site = SiteFactory(tenant=shop.tenant)
     committed = []
     for number in range(ROUNDS):
+        before = len(receiver.received)
         worker = start()
         for place in range(10):
             name = f"kept-{number}-{place}"
@@ -119,7 +120,6 @@ def test_every_committed_change_arrives_and_none_that_was_rolled_back(
             with transaction.atomic():
                 SegmentFactory(site=site, external_id=f"undone-{number}-{place}")
                 transaction.set_rollback(True)
-        before = len(receiver.received)
         wait_until(lambda before=before: len(receiver.received) > before)  # type: ignore[misc]
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait()
