@@ -12,7 +12,7 @@ INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo migrate shell schema pictures test test-quick lint messages format bench faults scale clients stop reset clean
+.PHONY: help run demo migrate shell schema pictures test test-quick lint messages format bench faults rolling scale clients stop reset clean
 
 help: ## List what make can do here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -66,6 +66,9 @@ faults: .venv/.dev ## Break the server in many ways for 15 minutes, print a tabl
 	$(MANAGE) migrate --verbosity 0
 	$(MANAGE) load_demo_data
 	$(PY) -m tests.faults $(ARGS)
+
+rolling: .venv/.dev ## Upgrade from the commit in tests/upgrade/FROM under traffic (needs the history)
+	@$(PY) -m pytest tests/upgrade/rolling.py $(ARGS)
 
 scale: .venv/.dev ## Kill replicas, web machines and the primary under load, print a table
 	$(PY) -m tests.scale
