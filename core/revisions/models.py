@@ -5,10 +5,9 @@ class Revision(models.Model):
     """A count of transactions that changed one subject of a tenant (docs/caching.md).
 
     A subject is a segment, by its key, or one of the negative numbers that packages name, such as the
-    category tree. The sum of its counts is its revision: it grows, by random steps, with every commit that
-    changed it. Triggers count, whichever entry point made the change, in any row that no other transaction
-    holds, so writers never wait for each other here. Rows outlive their segment, whose key comes back when
-    its deletion is undone.
+    category tree. The sum of its counts is its revision: it grows with every commit that changed it. Triggers
+    count, whichever entry point made the change, in any row that no other transaction holds, so writers never
+    wait for each other here. Rows outlive their segment, whose key comes back when its deletion is undone.
     """
 
     tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+")

@@ -17,9 +17,6 @@ INDEX_BACK = "DROP INDEX revision_of_subject"
 COUNT = """
 CREATE FUNCTION count_revisions(tenants bigint[], subjects bigint[], also bigint[] DEFAULT '{}')
 RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    -- no two servers come to the same number, when a failover or a restore has lost what one has counted
-    step bigint := 1 + floor(random() * 1000000000);
 BEGIN
     IF tenants IS NULL THEN
         RETURN;
@@ -40,11 +37,11 @@ BEGIN
             ORDER BY free.id LIMIT 1 FOR UPDATE SKIP LOCKED
         ) AS id FROM due
     ), raised AS (
-        UPDATE segments_assortmentrevision AS free SET count = free.count + step, tx = pg_current_xact_id()
+        UPDATE segments_assortmentrevision AS free SET count = free.count + 1, tx = pg_current_xact_id()
         FROM place WHERE free.id = place.id
     )
     INSERT INTO segments_assortmentrevision (tenant_id, subject, count, tx)
-    SELECT tenant_id, subject, step, pg_current_xact_id() FROM place WHERE id IS NULL;
+    SELECT tenant_id, subject, 1, pg_current_xact_id() FROM place WHERE id IS NULL;
 END
 $$
 """
