@@ -111,7 +111,7 @@ def _problems_of(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
     needed = connections_needed(os.environ)
     if needed > most:
         yield Warning(
-            f"This server alone may need {needed} connections; PostgreSQL permits {most} in all.",
+            f"This server by itself may need {needed} connections; PostgreSQL permits {most} in all.",
             hint="Raise max_connections, lower WEB_WORKERS or WEB_THREADS, or use PgBouncer.",
             id="config.W004",
         )

@@ -1,5 +1,6 @@
 """The query parameters and headers that many operations share: how they are read and described."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,6 +56,11 @@ def whole_number(query: Mapping[str, str], name: str, *, default: int, least: in
             f"{name} is a whole number from {least} to {most}, not {value[:40]!r}.", field=name
         )
     return int(value)
+
+
+def key_in(text: str) -> int:
+    """Return the key that a part of an address is; 0, which no row has, for what is no key."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0
 
 
 def words(query: Mapping[str, str], name: str, *, most: int = 100) -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin.charts import DayValue, line_chart
 from core.admin.panels import Content, Panel, Place, register_panel
-from core.sql.composition import Sql, bind, sql
+from core.sql.composition import integer, sql
 from core.sql.time_limits import fetch_within
 from core.tenancy.models import Tenant
+from coupons import effects
 from coupons.models import Coupon
 from coupons.reports import redemptions_by_day
 from segments.object_pages import NamedObject, register_object
@@ -26,17 +27,10 @@ def redeemable(request: HttpRequest, shop: Tenant) -> Content:
     if not request.user.has_perm("coupons.view_coupon"):
         return None
     statement = sql(
-        "SELECT count(*) FROM (SELECT FROM coupons_coupon AS coupon WHERE {condition}"
-        " AND (coupon.max_redemptions IS NULL OR coupon.redemption_count < coupon.max_redemptions)"
+        "SELECT count(*) FROM (SELECT FROM coupons_coupon AS coupon WHERE {redeemable}"
         " LIMIT {most}) AS found",
-        condition=bind(
-            "coupon.tenant_id = {tenant} AND NOT coupon.is_deleted"
-            " AND (coupon.valid_from IS NULL OR coupon.valid_from <= {at})"
-            " AND (coupon.valid_to IS NULL OR coupon.valid_to >= {at})",
-            tenant=shop.pk,
-            at=timezone.now(),
-        ),
-        most=Sql(str(MOST_COUNTED + 1)),
+        redeemable=effects.redeemable(shop.pk, timezone.now()),
+        most=integer(MOST_COUNTED + 1),
     )
     rows = fetch_within(statement, milliseconds=QUICKLY)
     count = rows[0][0] if rows else None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from accounts.representations import CUSTOMERS, LEGAL_ENTITIES
 from core.representation.fields import (
     DATED,
+    Computed,
     Field,
     Integer,
     Json,
@@ -240,7 +241,7 @@ def names_of(representation: Representation) -> dict[str, list[str]]:
                 yield from paths(part, f"{prefix}.{name}" if prefix else name)
         elif isinstance(field, Json):
             yield f"{prefix}.*"
-        elif type(field).__name__ != "Computed":
+        elif not isinstance(field, Computed):
             yield prefix
 
     return {name: list(paths(field, name)) for name, field in representation.fields.items()}

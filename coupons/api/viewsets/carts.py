@@ -90,7 +90,7 @@ class CartValidationViewSet(CountsUnknownCodes):
                 at=self.at,
             )
             document["suggestion"] = {"codes": best.codes, "discount": exact(best.discount)}
-        return HttpResponse(orjson.dumps(document), content_type="application/json")
+        return json_response(document)
 
 
 def exact(amount: Decimal) -> orjson.Fragment:

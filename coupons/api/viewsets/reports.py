@@ -7,6 +7,7 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE
 from core.api import parameters
+from core.api.errors import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.errors import InvalidInput
@@ -58,7 +59,7 @@ class ReportViewSet(CouponServiceViewSet):
             for line in lines
         ]
         document = {"from": first.isoformat(), "until": last.isoformat(), "lines": shown}
-        return HttpResponse(orjson.dumps(document), content_type="application/json")
+        return json_response(document)
 
     def day(self, name: str, *, default: date) -> date:
         text = parameters.text(self.request.query_params, name)

@@ -1,4 +1,3 @@
-import re
 from functools import partial
 
 from django.http import HttpResponse
@@ -6,7 +5,7 @@ from rest_framework.request import Request
 
 from core.api import parameters
 from core.api.errors import json_response
-from core.api.parameters import query_parameter
+from core.api.parameters import key_in, query_parameter
 from core.api.schema import operation
 from core.bodies import read_body
 from core.representation.representations import SortKey
@@ -51,7 +50,7 @@ class DeliveryViewSet(WebhookServiceViewSet):
         """Read a delivery."""
         return self.document_response(
             DELIVERY,
-            [self.tenant_condition(), sql("delivery.id = {id}", id=Sql(str(key_of(delivery_id))))],
+            [self.tenant_condition(), sql("delivery.id = {id}", id=Sql(str(key_in(delivery_id))))],
             missing=partial(DeliveryNotFound, resource_id=delivery_id),
             needs=("event", "target"),
         )
@@ -60,7 +59,7 @@ class DeliveryViewSet(WebhookServiceViewSet):
     def retry(self, request: Request, tenant: str, delivery_id: str) -> HttpResponse:
         """Send a delivery again, whatever became of it."""
         delivery = retry_delivery(
-            tenant_id=self.caller.tenant.id, delivery_id=key_of(delivery_id), at=self.at
+            tenant_id=self.caller.tenant.id, delivery_id=key_in(delivery_id), at=self.at
         )
         return json_response({"deliveryId": str(delivery.pk)}, 202)
 
@@ -98,8 +97,3 @@ class DeliveryViewSet(WebhookServiceViewSet):
 
     def tenant_condition(self) -> Sql:
         return equals("delivery.tenant_id", self.caller.tenant.id)
-
-
-def key_of(delivery_id: str) -> int:
-    """Return the key that an address names; 0, which no delivery has, for what is no key."""
-    return int(delivery_id) if re.fullmatch(r"[0-9]{1,18}", delivery_id) else 0

@@ -1,10 +1,7 @@
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
-import orjson
 from django.db import transaction
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -17,7 +14,8 @@ from accounts.identity.scopes import (
     SEGMENT_READ,
 )
 from core.api import parameters
-from core.api.parameters import query_parameter
+from core.api.errors import json_response
+from core.api.parameters import key_in, query_parameter
 from core.api.preferences import wants_async
 from core.api.schema import operation
 from core.background.models import Job
@@ -174,7 +172,7 @@ class ChangeViewSet(SegmentServiceViewSet):
         the scope that writes what changed. What is large, or asked for with `Prefer: respond-async`, is taken
         back in the background: the response is 202, and Location is where its progress is read.
         """
-        change = find_change(number_in(change_id) or 0, self.caller.tenant.id)
+        change = find_change(key_in(change_id), self.caller.tenant.id)
         for scope in scopes_to_undo(change.id, change.object):
             self.require_scope(scope)
         plan = plan_undo(change.id, tenant_id=self.caller.tenant.id, at=self.at)
@@ -191,7 +189,7 @@ class ChangeViewSet(SegmentServiceViewSet):
     def undo_job(self, request: Request, tenant: str, job_id: str) -> HttpResponse:
         """Say how far the undo of a large change is."""
         jobs = Job.objects.filter(tenant=self.caller.tenant.id, kind=UNDO_CHANGE)
-        job = jobs.filter(pk=number_in(job_id) or 0).first()
+        job = jobs.filter(pk=key_in(job_id)).first()
         if job is None:
             raise UndoJobNotFound(resource_id=job_id)
         return json_response(job_as_json(job))
@@ -223,12 +221,3 @@ class ChangeViewSet(SegmentServiceViewSet):
 def of_objects(names: Sequence[str]) -> KeyPartitions:
     """Return the partitions of changes by what changed."""
     return KeyPartitions("object", sql("unnest({names})", names=param(list(names), "text[]")))
-
-
-def number_in(text: str) -> int | None:
-    """Return the number that an address names; None for what is no key."""
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
-
-
-def json_response(document: Any, status: int = 200) -> HttpResponse:
-    return HttpResponse(orjson.dumps(document), status=status, content_type="application/json")

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import CUSTOMER_READ, SEGMENT_MANAGE
 from core.api import parameters
-from core.api.parameters import header_parameter, query_parameter
+from core.api.parameters import header_parameter, key_in, query_parameter
 from core.api.schema import ANY_OBJECT, operation
 from core.bodies import Body
 from core.errors import InvalidInput, MalformedBody, NotFound
@@ -26,7 +26,6 @@ from core.imports.resources import registered_resources
 from core.imports.uploads import Upload, submit_import
 from core.timestamps import format_time
 from segments.api.viewsets.base import SegmentServiceViewSet
-from segments.api.viewsets.changes import number_in
 from segments.api.viewsets.effects import body_response
 
 KINDS = {"members": "segment_customers", "items": "segment_items", "segments": "segments"}
@@ -295,7 +294,7 @@ class ImportViewSet(SegmentServiceViewSet):
 
     def run_of(self, import_id: str) -> ImportRun:
         runs = ImportRun.objects.filter(tenant=self.caller.tenant.id, kind__in=KIND_OF)
-        run = runs.filter(pk=number_in(import_id) or 0).first()
+        run = runs.filter(pk=key_in(import_id)).first()
         if run is None:
             raise ImportNotFound(resource_id=import_id)
         return run
