@@ -87,7 +87,11 @@ def receiving() -> Iterator[Receiver]:
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            length = self.headers["Content-Length"]
+            body = self.rfile.read(int(length or 0))
+            if length is None or len(body) < int(length):
+                self.close_connection = True  # the sender was killed while it sent: this is no request
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = Received(self.path, headers, body)
             receiver.received.append(request)
