@@ -1,7 +1,7 @@
 """A tenant as one archive: a ZIP of files that the imports take, in the order in which they go in.
 
-All files show one moment. What is personal to an installation stays there: passwords, API clients and webhooks
-with their secrets, sessions, staff, the journal, reservations, and the codes of campaigns and referrals.
+All files show one moment. What is personal to an installation stays there: passwords, API clients and
+webhooks with their secrets, sessions, staff, the journal, reservations, and codes of campaigns and referrals.
 """
 
 import hashlib
