@@ -74,12 +74,6 @@ class ArchiveRefused(DomainError):
     code = "archive_refused"
 
 
-def record_of(tenant: Tenant) -> TenantRecord:
-    return TenantRecord(
-        tenant.pk, tenant.name, tenant.default_language, tuple(tenant.languages), tenant.currency
-    )
-
-
 def documents_of(kind: str, tenant: TenantRecord) -> Iterator[str]:
     """Yield each row of the kind as JSON text."""
     if kind == "rules":
@@ -115,7 +109,7 @@ def write_archive(tenant: Tenant, path: Path, *, at: datetime, tell: Progress) -
     The file has its name only when it is whole.
     """
     unfinished = path.with_name(f"{path.name}.unfinished")
-    record, counts, digests = record_of(tenant), {}, {}
+    record, counts, digests = tenant.record, {}, {}
     try:
         with transaction.atomic(), zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
             with connection.cursor() as cursor:

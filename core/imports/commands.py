@@ -122,9 +122,7 @@ def tenant_named(name: str) -> TenantRecord:
     tenant = Tenant.objects.filter(name=name).first()
     if tenant is None:
         raise UnknownTenant(f"There is no tenant {name}.")
-    return TenantRecord(
-        tenant.pk, tenant.name, tenant.default_language, tuple(tenant.languages), tenant.currency
-    )
+    return tenant.record
 
 
 class ImportCommand(BaseCommand):

@@ -28,6 +28,7 @@ from core.imports.resources import ImportResource, refusal_of
 from core.imports.runs import WHOLE_FILE, ImportOrder
 from core.journal.undo.jobs import actor_as_json, requested_by
 from core.tenancy.callers import TenantRecord
+from core.tenancy.limits import require_room
 
 
 class RequestDiffers(Conflict):
@@ -54,9 +55,11 @@ class Upload:
 def submit_import(upload: Upload, *, at: datetime) -> ImportRun:
     """Queue the import; a request with the same key returns the import of the first one.
 
-    Raises InvalidInput for a file that cannot be read, or that has an unreadable line and is to remove rows;
-    and RequestDiffers.
+    Raises TenantIsFull, RequestDiffers, and InvalidInput for a file that cannot be read, or that has an
+    unreadable line and is to remove rows.
     """
+    if upload.mode is not Mode.DELETE:
+        require_room(upload.tenant)
     if upload.max_removed:
         if upload.mode not in REMOVING_MODES:
             raise InvalidInput(

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from accounts.models import ContactAssignment, Customer, Site
-from config.tenant_archives import MANIFEST, ORDER, documents_of, kinds, record_of
+from config.tenant_archives import MANIFEST, ORDER, documents_of, kinds
 from core.tenancy.models import Tenant
 from coupons.models import CouponSettings
 from segments.models import Rule
@@ -68,7 +68,7 @@ def shop(tenant: Tenant, site: Site) -> Tenant:
 
 def documents(name: str) -> dict[str, list[Any]]:
     """Return all documents of a tenant but for what an import makes anew."""
-    record = record_of(Tenant.objects.get(name=name))
+    record = Tenant.objects.get(name=name).record
     found = {}
     for kind in ORDER:
         found[kind] = sorted(
