@@ -29,6 +29,7 @@ def ask_for_usage(at: datetime) -> bool:
 
 def count_usage(job: Job, at: datetime) -> bool:
     """Count a table of the tenant; after the last one note whether a limit is reached."""
+    assert job.tenant_id is not None
     tenant = Tenant.objects.get(pk=job.tenant_id)
     left = [table for table in used_tables() if table > job.progress.get("table", "")]
     if left:
