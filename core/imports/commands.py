@@ -82,6 +82,7 @@ def delimiter(text: str) -> str:
 
 def encoding(text: str) -> str:
     try:
+        "".encode(text)  # refuses what is no encoding of texts, such as rot13
         return codecs.lookup(text).name
     except LookupError:
         raise ArgumentTypeError(
@@ -285,6 +286,7 @@ class ImportCommand(BaseCommand):
                         is_safe=options["spreadsheet_safe"],
                         ignores_unknown=options["ignore_unknown_columns"],
                         skipped_without=tuple(options["skip_rows_without"]),
+                        languages=record.languages,
                     ),
                 )
                 with ImportProgress(source, is_quiet=options["quiet"]) as progress:

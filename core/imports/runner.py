@@ -144,6 +144,8 @@ class ImportRunner:
                 self._apply_in_slices(chain([first], islice(records, self._rows_of_part() - 1)))
             else:
                 self._apply(chain([first], islice(records, size - 1)))
+        if self.report.unread.count and self.order.mode in REMOVING_MODES:
+            raise self.report.unread.error()  # the header was cut off, so there was nothing to apply
 
     def _warn_of_locks(self) -> None:
         """Say how long others may wait for rows that one transaction of the whole file locks."""
@@ -216,7 +218,7 @@ class ImportRunner:
     def _notice_unended_line(self) -> None:
         line = self.order.file.unended_line
         if line and self.order.mode in REMOVING_MODES and self.report.unread.last_line != line:
-            self.report.unread.add(line, "has no end of line, so the file may have been cut off there.")
+            self.report.unread.add(line, "The line has no end, so the file may have been cut off there.")
 
     def _require_readable_file(self) -> int:
         """Raise UnreadableLines when any line cannot be read, before the first batch; return the rows."""

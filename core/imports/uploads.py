@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 
 from core.background.jobs import enqueue_job
 from core.errors import Conflict, InvalidInput
+from core.imports.columns import ReadingOptions
 from core.imports.files import InputFile, UnreadableFile
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun
@@ -147,9 +148,10 @@ def _rows(upload: Upload, run: ImportRun, refused: list[ImportReject]) -> Iterat
             raise InvalidInput("The file is compressed; send it as it is.", field="file")
         kind = format_of(file, upload.format)
         order = ImportOrder(upload.kind, upload.tenant, file, kind, upload.mode)
-        header_of(file, kind, order.columns)
+        reading = ReadingOptions(languages=upload.tenant.languages)
+        header_of(file, kind, order.columns, reading)
         language = upload.tenant.default_language
-        for record in read_records(file, kind, order.columns, default_language=language):
+        for record in read_records(file, kind, order.columns, default_language=language, options=reading):
             if record.error is None and record.body is not None:
                 given = record.given
                 yield (record.line, record.body, record.source, sorted(given.names), list(given.emptied))
