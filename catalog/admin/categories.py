@@ -36,7 +36,7 @@ from core.admin.confirmation import (
     read_versions,
     repeated_values,
 )
-from core.admin.counts import CappedCount, shown_count
+from core.admin.counts import CappedCount, exact_count, shown_count
 from core.admin.keys import key_of
 from core.admin.model_admin import AnnotatedChangeList
 from core.admin.tenants import of_tenant
@@ -287,7 +287,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         number = category.get_descendant_count()
         if not number:
             return ""
-        return format_html('<a href="?{}={}">{}</a>', PARENT, category.pk, f"{number:,}")
+        return format_html('<a href="?{}={}">{}</a>', PARENT, category.pk, exact_count(number))
 
     @admin.display(description=_("Products"))
     def assigned(self, category: Any) -> SafeString:
@@ -322,7 +322,7 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         below = reverse(CHANGELIST) + f"?{PARENT}={obj.pk}"
         return [
             {"url": assignments_page(obj), "text": _("Products"), "note": shown_count(counted.number)},
-            {"url": below, "text": _("Subcategories"), "note": f"{obj.get_descendant_count():,}"},
+            {"url": below, "text": _("Subcategories"), "note": exact_count(obj.get_descendant_count())},
         ]
 
     def save_model(self, request: HttpRequest, obj: Category, form: Any, change: bool) -> None:
@@ -398,14 +398,14 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         for category in changing:
             self.log_change(request, category, f"{done}.")
         text = (
-            ngettext("Published {number:,} category.", "Published {number:,} categories.", number)
+            ngettext("Published {number} category.", "Published {number} categories.", number)
             if is_published
-            else ngettext("Unpublished {number:,} category.", "Unpublished {number:,} categories.", number)
+            else ngettext("Unpublished {number} category.", "Unpublished {number} categories.", number)
         )
         if number:
-            message_with_undo(request, text.format(number=number))
+            message_with_undo(request, text.format(number=exact_count(number)))
         else:
-            self.message_user(request, text.format(number=number), messages.SUCCESS)
+            self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)
         return None
 
     def _ask_before_publication(

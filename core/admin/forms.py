@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.counts import exact_count
 from core.admin.keys import usable_keys
 from core.admin.moments import MomentField, in_words
 from core.document_sizes import check_document_size
@@ -93,7 +94,9 @@ class JsonField(forms.JSONField):
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and len(value) > MAX_JSON_LENGTH:
             raise ValidationError(
-                gettext("Enter no more than {number:,} characters.").format(number=MAX_JSON_LENGTH),
+                gettext("Enter no more than {number} characters.").format(
+                    number=exact_count(MAX_JSON_LENGTH)
+                ),
                 code="too_long",
             )
         try:

@@ -28,7 +28,18 @@ NOUNS = {
     "segment-product": _("products of segments"),
     "segment-category": _("categories of segments"),
     "category-product": _("products of categories"),
+    "category-number": _("number of a category"),
+    "coupon-segment": _("segment of a coupon"),
+    "coupon-category": _("category of a coupon"),
+    "segment-rule": _("rule of a segment"),
+    "segment-rule-exclusion": _("exclusion from a rule"),
+    "staff-group-permission": _("permission of a group"),
+    "staff-user-group": _("group of a member of staff"),
+    "staff-user-permission": _("permission of a member of staff"),
+    "legacy-password": _("password of another system"),
+    "password-migration": _("migration of passwords"),
 }
+"""Of what has no page in the admin, whose names of models are translated."""
 MEMBERS = ngettext_lazy("{number} member", "{number} members")
 PRODUCTS = ngettext_lazy("{number} product", "{number} products")
 COUNTED = {

@@ -70,6 +70,11 @@ def objects_by_themselves() -> list[str]:
     )
 
 
+def objects_taken_back() -> list[str]:
+    """Return the names of what an undo of a whole source takes back by itself: no parts of documents."""
+    return sorted(name for name in undoable_objects() if not is_part(name))
+
+
 def undoable_condition() -> str:
     """An expression of SQL over `change`: whether taking it back would do anything.
 
