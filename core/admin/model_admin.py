@@ -244,7 +244,10 @@ class TenantAdmin(DatabaseDeletion):
         except FieldDoesNotExist:
             return False
 
-    def response_action(self, request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
+    def response_action(
+        self, request: HttpRequest, queryset: models.QuerySet, **location: Any
+    ) -> HttpResponse | None:
+        # Django 6.1 also says where the action was chosen
         selected = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
         if usable_keys(self.opts.pk, selected) != selected:
             message = "The selection holds something that is no row of this list. Nothing was changed."
@@ -252,7 +255,7 @@ class TenantAdmin(DatabaseDeletion):
             return HttpResponseRedirect(request.get_full_path())
         try:
             with contention_as_refusal():
-                return super().response_action(request, queryset)
+                return super().response_action(request, queryset, **location)
         except DomainError as refusal:
             self.message_user(request, refusal.message, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
