@@ -79,8 +79,11 @@ def refuse_unsupported_languages(
     translations: Mapping[str, str], languages: LanguageContext, *, noun: str, field: str
 ) -> None:
     allowed = languages.allowed if isinstance(languages, CategoryLanguages) else None
-    if allowed is not None and unconfigured_languages(translations, allowed):
-        raise InvalidCategory(f"Category {noun} contains unsupported languages", field=field)
+    if allowed is not None and (unknown := unconfigured_languages(translations, allowed)):
+        named, known = (", ".join(f"'{language}'" for language in each) for each in (unknown, allowed))
+        raise InvalidCategory(
+            f"Category {noun} contains unsupported languages: {named}. Supported are {known}.", field=field
+        )
 
 
 class CategoryName(Name):

@@ -222,7 +222,8 @@ class BulkSegmentResult(BulkAssignmentResult, kw_only=True):
 def read_segment(value: object, languages: LanguageContext, *, segment_id: str) -> IdentifiedSegmentBody:
     """Read a whole segment whose id the address names; an id in the body must be the same."""
     if isinstance(value, dict):
-        if value.get("id") not in (None, segment_id):
+        named = value.get("id")
+        if named is not None and (not isinstance(named, str) or trimmed(named) != trimmed(segment_id)):
             raise InvalidInput("The id in the body is not the one in the path.", field="id")
         value = {**value, "id": segment_id}
     return read_body(IdentifiedSegmentBody, value, languages=languages)

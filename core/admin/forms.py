@@ -244,17 +244,33 @@ class DocumentForm(forms.ModelForm):
 
     def clean(self) -> Any:
         cleaned = super().clean()
-        for name, field in self.fields.items():
-            if isinstance(field, forms.JSONField) and name in self.cleaned_data:
-                try:
-                    check_document_size(self.cleaned_data[name], stored=self.initial.get(name))
-                except InvalidInput as refused:
-                    self.add_error(name, ValidationError(refused.message, code=refused.code))
+        self._check_sizes()
         expected = self.cleaned_data.get("expected_version")
         if expected is not None and expected != self.instance.version:
             self.add_error(None, ValidationError(CHANGED_IN_THE_MEANTIME, code="version_conflict"))
             self._keep_both_versions()
         return cleaned
+
+    def _check_sizes(self) -> None:
+        """Refuse a part, or all parts together, that would be a larger document than one may be."""
+        parts = [
+            name
+            for name, field in self.fields.items()
+            if isinstance(field, forms.JSONField | LocalizedField) and name in self.cleaned_data
+        ]
+        for name in parts:
+            try:
+                check_document_size(self.cleaned_data[name], stored=self.initial.get(name))
+            except InvalidInput as refused:
+                self.add_error(name, ValidationError(refused.message, code=refused.code))
+                return
+        try:
+            check_document_size(
+                {name: self.cleaned_data[name] for name in parts},
+                stored={name: self.initial.get(name) for name in parts},
+            )
+        except InvalidInput as refused:
+            self.add_error(None, ValidationError(refused.message, code=refused.code))
 
     def _keep_both_versions(self) -> None:
         """Note what was entered beside what is stored now, and let the next save be of the stored version."""

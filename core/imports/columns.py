@@ -89,7 +89,7 @@ def read_number(text: str) -> Decimal | int:
 TRUE, FALSE = ("true", "1", "yes", "ja", "wahr"), ("false", "0", "no", "nein", "falsch")
 FLAGS = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
 LIST_SEPARATOR = "|"
-APOSTROPHED = re.compile(r"'[=+\-@\t\r0-9]")
+APOSTROPHED = re.compile(r"'+[=+\-@\t\r0-9]")
 
 
 def read_flag(text: str) -> bool:
@@ -184,8 +184,8 @@ class ReadingOptions:
     an empty value in one of the columns of `skipped_without` are left out.
 
     Of CSV files: `delimiter` is told from the header when it is empty; one of several characters knows no
-    quotes. `columns` are the names of a file that has no header. `emptied` are pairs of a name in the file
-    and a value that means an empty cell. Lines that begin with `comment` are left out. `is_safe` files have
+    quotes. `columns` are the names of a file that has no header. `replaced` are names in the file with a
+    value and the one that it is read as. Lines that begin with `comment` are left out. `is_safe` files have
     an apostrophe before values that a spreadsheet would take for a number or formula. `languages` are the
     tenant's, which a header may have in another case.
     """
@@ -196,7 +196,7 @@ class ReadingOptions:
     skipped_without: tuple[str, ...] = ()
     ignores_unknown: bool = False
     columns: tuple[str, ...] = ()
-    emptied: tuple[tuple[str, str], ...] = ()
+    replaced: tuple[tuple[str, str, str], ...] = ()
     comment: str = ""
     is_safe: bool = False
     languages: tuple[str, ...] = ()
@@ -237,10 +237,11 @@ class Header:
         self.constants = [value for _, value in options.constants]
         self.names += [_column_name(column, columns) for _, column in self.copied]
         self.names += [_column_name(column, columns) for column, _ in options.constants]
-        self.emptied = {
-            (given.index(_name_among(name, given, "--empty")), text) for name, text in options.emptied
+        self.replaced = {
+            (given.index(_name_among(name, given, "--empty or --value")), text): new
+            for name, text, new in options.replaced
         }
-        self.is_complete = not (self.copied or self.constants or self.emptied or self.is_safe)
+        self.is_complete = not (self.copied or self.constants or self.replaced or self.is_safe)
         self.names = [_language_in_case(name, self.names, columns, options) for name in self.names]
         self.width = len(self.names)
         known = {column.name: column for column in columns}
@@ -284,8 +285,8 @@ class Header:
             return row
         if self.is_safe:
             row = [cell[1:] if APOSTROPHED.match(cell) else cell for cell in row]
-        if self.emptied:
-            row = ["" if (index, cell.strip()) in self.emptied else cell for index, cell in enumerate(row)]
+        if self.replaced:
+            row = [self.replaced.get((index, cell.strip()), cell) for index, cell in enumerate(row)]
         return [*row, *(row[index] for index, _ in self.copied), *self.constants]
 
     def given_by(self, row: Sequence[str]) -> Given:
@@ -296,7 +297,11 @@ class Header:
     def body(self, row: Sequence[str]) -> dict[str, Any]:
         """Return the row as a body; raise InvalidInput naming the column that cannot be read."""
         if len(row) != self.width:
-            raise InvalidInput(f"The line has {len(row)} values, the header has {self.given_width} columns.")
+            values, columns = (
+                f"{count} {noun}{'' if count == 1 else 's'}"
+                for count, noun in ((len(row), "value"), (self.given_width, "column"))
+            )
+            raise InvalidInput(f"The line has {values}, the header has {columns}.")
         body: dict[str, Any] = {name: row[index] for index, name in self.flat if row[index] != ""}
         for name in self.id_names:
             if name in body:

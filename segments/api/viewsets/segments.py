@@ -114,7 +114,7 @@ class SegmentViewSet(SegmentServiceViewSet):
         """Create or replace a segment."""
         row = read_segment(request.data, self.language_context(request), segment_id=segment_id)
         created = operations.upsert_segment(tenant_id=self.caller.tenant.id, row=row, at=self.at)
-        return upsert_response(created=created, body=orjson.dumps({"id": segment_id}))
+        return upsert_response(created=created, body=orjson.dumps({"id": row.id}))
 
     @operation("PATCH-customer-segment-update-segment", scopes=MANAGE)
     def partial_update(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
