@@ -37,7 +37,7 @@ from core.tenancy.rate_limits import rate_limits
 PAUSE = 0.1  # seconds between two looks at what may be overdue
 BETWEEN_MEASUREMENTS = 1.0  # seconds
 LINGERING = 2.0  # seconds for the last responses to be sent, when the process is to end
-COLLECTED_AFTER = 3_000  # objects: about fifteen requests, each of which leaves circles with its body
+COLLECTED_AFTER = 3_000  # objects; requests of the API leave none, a page of the admin some thousand
 APPLICATION = "config.wsgi.application"
 
 
