@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.forms.staff import StaffAddForm, StaffForm, StaffLoginForm
 from accounts.models import User
 from core.admin import PlatformAdmin, TenantAdmin
+from core.admin.faults import fault_text
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
 
@@ -49,9 +50,9 @@ class StaffAdmin(TenantAdmin, UserAdmin):
             return [(None, {"fields": names})]
         return [
             (None, {"fields": ("username", "password", *tenant)}),
-            ("Person", {"fields": ("first_name", "last_name", "email")}),
-            ("Rights", {"fields": ("is_active", "is_staff", *rights, "groups")}),
-            ("Record", {"fields": ("last_login", "date_joined"), "classes": ("collapse",)}),
+            (_("Person"), {"fields": ("first_name", "last_name", "email")}),
+            (_("Rights"), {"fields": ("is_active", "is_staff", *rights, "groups")}),
+            (_("Record"), {"fields": ("last_login", "date_joined"), "classes": ("collapse",)}),
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -95,7 +96,7 @@ class StaffAdmin(TenantAdmin, UserAdmin):
             with contention_as_refusal():
                 return super().user_change_password(request, id, form_url)
         except Unavailable as busy:
-            self.message_user(request, busy.message, messages.ERROR)
+            self.message_user(request, fault_text(busy.message), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

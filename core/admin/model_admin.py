@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin.confirmation import BACK, ConfirmationNeeded, confirmation_page
 from core.admin.deletion import DatabaseDeletion
+from core.admin.faults import fault_text
 from core.admin.filters import AutocompleteFilter, TenantRelatedFilter, filter_parameters, visible_rows
 from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField
 from core.admin.keys import key_of, usable_keys
@@ -254,7 +255,7 @@ class TenantAdmin(DatabaseDeletion):
             with contention_as_refusal():
                 return super().response_action(request, queryset)
         except DomainError as refusal:
-            self.message_user(request, refusal.message, messages.ERROR)
+            self.message_user(request, fault_text(refusal.message), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     # --- forms ---
@@ -286,6 +287,9 @@ class TenantAdmin(DatabaseDeletion):
         tenant = self.tenant_of_form(request, obj)
         request.form_tenant, request.form_object = tenant, obj  # type: ignore[attr-defined]
         form: Any = super().get_form(request, obj, change=change, **kwargs)
+        # Whoever may only look is shown fields of the form under these labels.
+        declared = {name: field.label for name, field in form.declared_fields.items() if field.label}
+        form._meta.labels = {**declared, **(form._meta.labels or {})}
         refusal: DomainError | None = getattr(request, "refusal", None)
         attributes: dict[str, Any] = {"tenant": tenant, "refusal": refusal}
         if refusal is not None:
@@ -413,7 +417,7 @@ class TenantAdmin(DatabaseDeletion):
         add_sentences(shown)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"History of {row}",
+            "title": gettext("History of {row}").format(row=row),
             "module_name": capfirst(str(self.opts.verbose_name_plural)),
             "object": row,
             "opts": self.opts,

@@ -7,12 +7,13 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, TenantAdmin
 from coupons.admin.links import coupon_link
 from coupons.models import Redemption
-from coupons.money import stored_money
+from coupons.money import Money, stored_money
 from coupons.operations import delete_redemption
 
 
@@ -48,7 +49,7 @@ class RedemptionAdmin(TenantAdmin):
     @admin.display(description=_("Customer"), ordering="customer_number")
     def customer_link(self, redemption: Redemption) -> SafeString | str:
         if redemption.customer_id is None:
-            return redemption.customer_number or "anonymous"
+            return redemption.customer_number or gettext("anonymous")
         page = reverse("admin:accounts_customer_change", args=(redemption.customer_id,))
         return format_html('<a href="{}">{}</a>', page, redemption.customer_number)
 
@@ -61,12 +62,12 @@ class RedemptionAdmin(TenantAdmin):
         return redemption.order_code or None
 
     @admin.display(description=_("Total"), ordering="order_total_amount")
-    def total(self, redemption: Redemption) -> str:
-        return str(stored_money(redemption.order_total_amount, redemption.order_total_currency))
+    def total(self, redemption: Redemption) -> Money | None:
+        return stored_money(redemption.order_total_amount, redemption.order_total_currency)
 
     @admin.display(description=_("Discount"), ordering="discount_amount")
-    def discount(self, redemption: Redemption) -> str:
-        return str(stored_money(redemption.discount_amount, redemption.discount_currency))
+    def discount(self, redemption: Redemption) -> Money | None:
+        return stored_money(redemption.discount_amount, redemption.discount_currency)
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
