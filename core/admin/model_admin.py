@@ -113,6 +113,10 @@ class TenantAdmin(DatabaseDeletion):
     found_at = 0
     """Where the search of the start page lists the rows; 0: it does not find them."""
 
+    def shown(self, value: object) -> str:
+        """Return what a column computes as text; the sign of an empty value where there is none."""
+        return str(value) if value not in (None, "") else str(self.get_empty_value_display())
+
     # --- whose rows ---
 
     def limited(self, queryset: models.QuerySet, tenant_id: int | None) -> models.QuerySet:
@@ -287,11 +291,11 @@ class TenantAdmin(DatabaseDeletion):
         tenant = self.tenant_of_form(request, obj)
         request.form_tenant, request.form_object = tenant, obj  # type: ignore[attr-defined]
         form: Any = super().get_form(request, obj, change=change, **kwargs)
-        # Whoever may only look is shown fields of the form under these labels.
-        declared = {name: field.label for name, field in form.declared_fields.items() if field.label}
-        form._meta.labels = {**declared, **(form._meta.labels or {})}
         refusal: DomainError | None = getattr(request, "refusal", None)
-        attributes: dict[str, Any] = {"tenant": tenant, "refusal": refusal}
+        # Whoever may only look is shown the fields that the form declares under these labels.
+        labels = {name: field.label for name, field in self.form.declared_fields.items() if field.label}
+        meta = type("Meta", (form.Meta,), {"labels": {**labels, **(form._meta.labels or {})}})
+        attributes: dict[str, Any] = {"tenant": tenant, "refusal": refusal, "Meta": meta}
         if refusal is not None:
             attributes["refused_field"] = self.error_fields.get(refusal.field, refusal.field)
         return type(form.__name__, (form,), attributes)

@@ -13,7 +13,6 @@ NAMES = (
         " still be able to authenticate using other backends, such as Single Sign-On or LDAP."
     ),
     _("Raw passwords are not stored, so there is no way to see the user’s password."),
-    _("If disabled, the current password for this user will be lost."),
     _("API client"),
     _("API clients"),
     _("Access"),

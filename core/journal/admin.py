@@ -188,6 +188,8 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
         found = super().get_changelist_instance(request)
         rows = list(found.result_list)
         add_sentences(rows)
+        for change in rows:
+            change.may_undo = may_undo(request, change)
         found.result_list = rows
         return found
 
@@ -219,7 +221,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
     @admin.display(description="")
     def undo_link(self, change: Any) -> str:
         """A button that takes the change back at once: an undo is itself a change that can be undone."""
-        if not change.undoable:
+        if not change.may_undo:
             return ""
         return format_html(
             '<button type="submit" class="link-button" form="changelist-form" formmethod="post"'
@@ -284,6 +286,11 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
             self.message_user(request, text, messages.WARNING)
 
 
+def may_undo(request: HttpRequest, change: Any) -> bool:
+    """Say whether taking the change back would do anything, and whether the user may."""
+    return change.undoable and may(request, PERMISSIONS[change.kind], recorded_as(change.object).model)
+
+
 def undo_label(change: Change) -> str:
     """Return what the button that takes a change back says."""
     is_document = not isinstance(recorded_as(change.object), RecordedAssignments)
@@ -306,9 +313,7 @@ def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
     for change in changes:
         change.url = address_of(change.subject_row)
         change.undo_label = undo_label(change)
-        change.may_undo = change.undoable and may(
-            request, PERMISSIONS[change.kind], recorded_as(change.object).model
-        )
+        change.may_undo = may_undo(request, change)
     return {"changes": changes}
 
 

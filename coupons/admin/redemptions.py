@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import AutocompleteFilter, TenantAdmin
 from coupons.admin.links import coupon_link
 from coupons.models import Redemption
-from coupons.money import Money, stored_money
+from coupons.money import stored_money
 from coupons.operations import delete_redemption
 
 
@@ -54,20 +54,20 @@ class RedemptionAdmin(TenantAdmin):
         return format_html('<a href="{}">{}</a>', page, redemption.customer_number)
 
     @admin.display(description=_("Acting for"))
-    def acting_for(self, redemption: Redemption) -> str | None:
-        return redemption.legal_entity_id or None
+    def acting_for(self, redemption: Redemption) -> str:
+        return self.shown(redemption.legal_entity_id)
 
     @admin.display(description=_("Order"))
-    def order(self, redemption: Redemption) -> str | None:
-        return redemption.order_code or None
+    def order(self, redemption: Redemption) -> str:
+        return self.shown(redemption.order_code)
 
     @admin.display(description=_("Total"), ordering="order_total_amount")
-    def total(self, redemption: Redemption) -> Money | None:
-        return stored_money(redemption.order_total_amount, redemption.order_total_currency)
+    def total(self, redemption: Redemption) -> str:
+        return self.shown(stored_money(redemption.order_total_amount, redemption.order_total_currency))
 
     @admin.display(description=_("Discount"), ordering="discount_amount")
-    def discount(self, redemption: Redemption) -> Money | None:
-        return stored_money(redemption.discount_amount, redemption.discount_currency)
+    def discount(self, redemption: Redemption) -> str:
+        return self.shown(stored_money(redemption.discount_amount, redemption.discount_currency))
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

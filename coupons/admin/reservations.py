@@ -14,7 +14,7 @@ from core.admin import AutocompleteFilter, TenantAdmin
 from coupons.admin.filters import ReservationStateFilter
 from coupons.admin.links import coupon_link
 from coupons.models import Coupon, Reservation
-from coupons.money import Money, stored_money
+from coupons.money import stored_money
 from coupons.operations import release_cart, release_reservation
 
 
@@ -72,12 +72,12 @@ class ReservationAdmin(TenantAdmin):
         return coupon_link(reservation.coupon)
 
     @admin.display(description=_("Total"), ordering="order_total_amount")
-    def total(self, reservation: Reservation) -> Money | None:
-        return stored_money(reservation.order_total_amount, reservation.order_total_currency)
+    def total(self, reservation: Reservation) -> str:
+        return self.shown(stored_money(reservation.order_total_amount, reservation.order_total_currency))
 
     @admin.display(description=_("Discount"), ordering="discount_amount")
-    def discount(self, reservation: Reservation) -> Money | None:
-        return stored_money(reservation.discount_amount, reservation.discount_currency)
+    def discount(self, reservation: Reservation) -> str:
+        return self.shown(stored_money(reservation.discount_amount, reservation.discount_currency))
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
