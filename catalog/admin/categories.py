@@ -16,13 +16,13 @@ from django.utils.translation import gettext_lazy as _
 from js_asset import Script
 from mptt.admin import DraggableMPTTAdmin, MPTTModelAdmin
 
+from catalog.admin.category_deletion import CategoryDeletion
 from catalog.admin.search import NamedAdmin
 from catalog.extensions import category_actions, category_effects
 from catalog.forms.categories import FORM_FIELDS, CategoryForm
 from catalog.models import Category, CategoryAssignment
 from catalog.operations.categories import (
     create_category,
-    delete_categories,
     edit_category,
     move_category_beside,
     publish_categories,
@@ -40,7 +40,6 @@ from core.admin.counts import CappedCount, exact_count, shown_count
 from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.model_admin import AnnotatedChangeList
-from core.admin.tenants import of_tenant
 from core.admin.undo import message_with_undo
 from core.errors import DomainError, Unavailable
 from core.unavailability import contention_as_refusal
@@ -86,7 +85,7 @@ def ways_up(category: Category | None) -> list[tuple[str, str]]:
 
 
 @admin.register(Category)
-class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
+class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
     """Categories as a tree that rows are dragged in; every move goes through the operation."""
 
     form = CategoryForm
@@ -142,10 +141,6 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
     @property
     def actions(self) -> tuple[Any, ...]:  # type: ignore[override]
         return ("publish", "unpublish", *category_actions())
-
-    def get_actions(self, request: HttpRequest) -> Any:
-        # Past mptt's deletion, which loads and saves every category.
-        return super(MPTTModelAdmin, self).get_actions(request)
 
     def annotated(self, queryset: QuerySet) -> QuerySet:
         return queryset.annotate(assigned_count=CappedCount(assignments_of_row()))
@@ -362,11 +357,6 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         names, counts, lacking, protected = super().get_deleted_objects(whole, request)
         noun = str(self.opts.verbose_name_plural)  # what hangs below goes too, and protects nothing
         return names, counts, lacking, [text for text in protected if not text.endswith(noun)]
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
-        for tenant_id in set(queryset.order_by().values_list("tenant_id", flat=True)):
-            keys = of_tenant(queryset, "tenant", tenant_id).order_by().values_list("pk", flat=True)
-            delete_categories(tenant_id=tenant_id, category_ids=list(keys))
 
     @admin.action(description=_("Publish selected categories"), permissions=["change"])
     def publish(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:

@@ -16,7 +16,7 @@ from core.admin.tenants import staff_tenant_id
 from core.admin.undo import page_after
 from core.background.models import Job
 from core.errors import DomainError
-from core.journal.declarations import recorded_as
+from core.journal.declarations import recorded, recorded_as
 from core.journal.undo.changes import Undone
 from core.journal.undo.occasions import Occasion, occasion_of_source, undo_occasion
 from core.unavailability import contention_as_refusal
@@ -25,8 +25,11 @@ PERMISSIONS = {"created": "delete", "updated": "change", "deleted": "add"}
 
 
 def may(request: HttpRequest, action: str, model: Any) -> bool:
+    """Say whether the user may do this with rows of a model, and see or take back their changes."""
     user: Any = request.user
-    return user.has_perm(f"{model._meta.app_label}.{action}_{model._meta.model_name}")
+    declared = next((one for one in recorded() if one.model is model), None)
+    own = getattr(declared, "permissions", ())
+    return user.has_perms(own or (f"{model._meta.app_label}.{action}_{model._meta.model_name}",))
 
 
 def say_undone(request: HttpRequest, undone: Undone) -> None:

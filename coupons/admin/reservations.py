@@ -88,7 +88,7 @@ class ReservationAdmin(TenantAdmin):
         ).order_by("coupon_id", "id")
         carts = list(chosen.exclude(cart_id="").order_by().values_list("tenant_id", "cart_id").distinct())
         held = Reservation.objects.filter(
-            Q(pk__in=chosen.order_by().values("pk")) | Q(cart_id__in=[cart for _, cart in carts])
+            Q(pk__in=chosen.order_by().values("pk")) | Q(cart_id__in=[cart for _tenant, cart in carts])
         )
         coupons = Coupon.objects.select_for_update(of=("self",)).order_by("pk")
         list(coupons.filter(pk__in=held.order_by().values("coupon")))

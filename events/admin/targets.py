@@ -6,9 +6,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as translated
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from core.admin import TenantAdmin, adopt
 from core.admin.counts import MOST_COUNTED, shown_count
@@ -52,18 +51,18 @@ class TargetAdmin(TenantAdmin):
     def title(self, target: Target) -> str:
         if target.name or target.event_type:
             return target.name or target.event_type
-        return translated("Default target")
+        return gettext("Default target")
 
     @admin.display(description=_("State"))
     def state(self, target: Target) -> SafeString | str:
         if target._state.adding:
             return "-"
         if not target.is_active:
-            text, style = target.turned_off_reason or translated("Switched off"), "off"
+            text, style = target.turned_off_reason or gettext("Switched off"), "off"
         elif target.failing_since:
-            text, style = translated("Does not answer"), "waiting"
+            text, style = gettext("Does not answer"), "waiting"
         else:
-            text, style = translated("Active"), "on"
+            text, style = gettext("Active"), "on"
         return format_html('<span class="status status-{}">{}</span>', style, text)
 
     @admin.display(description=_("Has a secret"), boolean=True)
@@ -146,7 +145,7 @@ class WebhookConfigAdmin(TenantAdmin):
 
     @admin.display(description=_("Webhook configuration"))
     def title(self, config: WebhookConfig) -> str:
-        return translated("Webhooks of %(tenant)s") % {"tenant": config.tenant}
+        return gettext("Webhooks of %(tenant)s") % {"tenant": config.tenant}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         tenant_id = staff_tenant_id(request)

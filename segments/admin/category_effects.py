@@ -30,6 +30,7 @@ def category_facts(
                 category_id=category.external_id,
                 change=change,  # type: ignore[arg-type]
                 parent_id=parent.external_id if parent else None,
+                with_subcategories=change == "DELETE",  # as the admin deletes
             ),
             at=at,
             scopes={each.scope for each in dependents},

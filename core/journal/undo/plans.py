@@ -49,7 +49,7 @@ def undo_batch(changes: Sequence[ChangeRow], at: datetime, undone: Undone) -> li
             later += group
         else:
             undo_documents(list(group), at, undone)
-    return later
+    return [*later, *(member for change in accepted for member in rule.members(change))]
 
 
 def steps_of(change: ChangeRow) -> tuple[list[list[ChangeRow]], list[ChangeRow]]:
@@ -66,6 +66,7 @@ def steps_of(change: ChangeRow) -> tuple[list[list[ChangeRow]], list[ChangeRow]]
         for follower in followers_of(main)
         if isinstance(recorded_as(follower.object), RecordedAssignments)
     ]
+    members += [member for main in same for member in rule_of(change.object).members(main)]
     return batches, members
 
 
@@ -157,5 +158,6 @@ def undo_slice_of_source(
     changes = next(slices_of(ChangeRow(*row) for row in rows), [])
     for _, group in groupby(changes, key=lambda one: (one.tx, one.object, one.kind)):
         for change in undo_batch(list(group), at, undone):
-            undo_members(change, at, undone)
+            if change.is_cascade or (change.source_type, change.source_id) != (source_type, source_id):
+                undo_members(change, at, undone)  # others of the source have a turn of their own
     return changes[-1].id if changes else None
