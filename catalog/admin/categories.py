@@ -37,6 +37,7 @@ from core.admin.confirmation import (
     repeated_values,
 )
 from core.admin.counts import CappedCount, exact_count, shown_count
+from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.model_admin import AnnotatedChangeList
 from core.admin.undo import message_with_undo
@@ -216,9 +217,9 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
                     expected_version=key_of(request.POST.get("version", "")),
                 )
         except Unavailable as busy:
-            return self._refuse_move(request, busy.message, 503)
+            return self._refuse_move(request, fault_text(busy.message), 503)
         except DomainError as refused:
-            return self._refuse_move(request, refused.message, 400)
+            return self._refuse_move(request, fault_text(refused.message), 400)
         self.log_change(request, moved, [{"changed": {"fields": ["parent", "position"]}}])
         message_with_undo(request, gettext("Moved {category}.").format(category=moved))
         if is_confirmed(request):

@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin.confirmation import BACK, ConfirmationNeeded, confirmation_page
 from core.admin.deletion import DatabaseDeletion
+from core.admin.faults import fault_text
 from core.admin.filters import AutocompleteFilter, TenantRelatedFilter, filter_parameters, visible_rows
 from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField
 from core.admin.keys import key_of, usable_keys
@@ -111,6 +112,10 @@ class TenantAdmin(DatabaseDeletion):
 
     found_at = 0
     """Where the search of the start page lists the rows; 0: it does not find them."""
+
+    def shown(self, value: object) -> str:
+        """Return what a column computes as text; the sign of an empty value where there is none."""
+        return str(value) if value not in (None, "") else str(self.get_empty_value_display())
 
     # --- whose rows ---
 
@@ -257,7 +262,7 @@ class TenantAdmin(DatabaseDeletion):
             with contention_as_refusal():
                 return super().response_action(request, queryset, **location)
         except DomainError as refusal:
-            self.message_user(request, refusal.message, messages.ERROR)
+            self.message_user(request, fault_text(refusal.message), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     # --- forms ---
@@ -290,7 +295,10 @@ class TenantAdmin(DatabaseDeletion):
         request.form_tenant, request.form_object = tenant, obj  # type: ignore[attr-defined]
         form: Any = super().get_form(request, obj, change=change, **kwargs)
         refusal: DomainError | None = getattr(request, "refusal", None)
-        attributes: dict[str, Any] = {"tenant": tenant, "refusal": refusal}
+        # Whoever may only look is shown the fields that the form declares under these labels.
+        labels = {name: field.label for name, field in self.form.declared_fields.items() if field.label}
+        meta = type("Meta", (form.Meta,), {"labels": {**labels, **(form._meta.labels or {})}})
+        attributes: dict[str, Any] = {"tenant": tenant, "refusal": refusal, "Meta": meta}
         if refusal is not None:
             attributes["refused_field"] = self.error_fields.get(refusal.field, refusal.field)
         return type(form.__name__, (form,), attributes)
@@ -416,7 +424,7 @@ class TenantAdmin(DatabaseDeletion):
         add_sentences(shown)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"History of {row}",
+            "title": gettext("History of {row}").format(row=row),
             "module_name": capfirst(str(self.opts.verbose_name_plural)),
             "object": row,
             "opts": self.opts,

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, ReadOnlyAdmin
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.undo import page_after
 from core.admin.undo_pages import PERMISSIONS, may, say_undone
 from core.errors import DomainError
@@ -109,7 +110,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
                 with contention_as_refusal():
                     self._undo(request, run)
             except DomainError as refused:
-                self.message_user(request, refused.message, messages.ERROR)
+                self.message_user(request, fault_text(refused.message), messages.ERROR)
         return HttpResponseRedirect(page_after(request, reverse("admin:imports_importrun_change", args=[pk])))
 
     def _undo(self, request: HttpRequest, run: ImportRun) -> None:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin, shown_moment
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.panels import Content, Panel, Place, register_panel
 from core.admin.undo import page_after
@@ -187,6 +188,8 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
         found = super().get_changelist_instance(request)
         rows = list(found.result_list)
         add_sentences(rows)
+        for change in rows:
+            change.may_undo = may_undo(request, change)
         found.result_list = rows
         return found
 
@@ -218,7 +221,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
     @admin.display(description="")
     def undo_link(self, change: Any) -> str:
         """A button that takes the change back at once: an undo is itself a change that can be undone."""
-        if not change.undoable:
+        if not change.may_undo:
             return ""
         return format_html(
             '<button type="submit" class="link-button" form="changelist-form" formmethod="post"'
@@ -267,7 +270,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
                     return
                 undone = undo_change(plan, at=at)
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, fault_text(refused.message), messages.ERROR)
             return
         if undone.total:
             text = ngettext("{number} row was taken back.", "{number} rows were taken back.", undone.total)
@@ -281,6 +284,11 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
             )
             text = text.format(number=exact_count(undone.total_left), reasons=reasons)
             self.message_user(request, text, messages.WARNING)
+
+
+def may_undo(request: HttpRequest, change: Any) -> bool:
+    """Say whether taking the change back would do anything, and whether the user may."""
+    return change.undoable and may(request, PERMISSIONS[change.kind], recorded_as(change.object).model)
 
 
 def undo_label(change: Change) -> str:
@@ -305,9 +313,7 @@ def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
     for change in changes:
         change.url = address_of(change.subject_row)
         change.undo_label = undo_label(change)
-        change.may_undo = change.undoable and may(
-            request, PERMISSIONS[change.kind], recorded_as(change.object).model
-        )
+        change.may_undo = may_undo(request, change)
     return {"changes": changes}
 
 

@@ -73,11 +73,11 @@ class ReservationAdmin(TenantAdmin):
 
     @admin.display(description=_("Total"), ordering="order_total_amount")
     def total(self, reservation: Reservation) -> str:
-        return str(stored_money(reservation.order_total_amount, reservation.order_total_currency))
+        return self.shown(stored_money(reservation.order_total_amount, reservation.order_total_currency))
 
     @admin.display(description=_("Discount"), ordering="discount_amount")
     def discount(self, reservation: Reservation) -> str:
-        return str(stored_money(reservation.discount_amount, reservation.discount_currency))
+        return self.shown(stored_money(reservation.discount_amount, reservation.discount_currency))
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

@@ -27,6 +27,7 @@ from core.admin.confirmation import (
     repeated_values,
 )
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.undo import message_with_undo
 from core.bodies import Validity
 from core.errors import DomainError, VersionConflict
@@ -361,7 +362,7 @@ class EffectPages(admin.ModelAdmin):
                     )
                     self.message_user(request, text, messages.ERROR)
                 except DomainError as refused:
-                    self.message_user(request, refused.message, messages.ERROR)
+                    self.message_user(request, fault_text(refused.message), messages.ERROR)
                 keys = [segment.pk for segment in segments]
                 segments = list(Segment.objects.filter(pk__in=keys).select_related("site", "tenant"))
                 if not segments:

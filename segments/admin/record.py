@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin.charts import DayValue, LineChart, line_chart
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.moments import in_words, window_text
 from core.admin.undo import message_with_undo
 from core.bodies import Validity
@@ -271,7 +272,7 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
                 with contention_as_refusal():
                     answer = self._set_status(request, Segment.objects.filter(pk=pk), status)
             except DomainError as refused:
-                self.message_user(request, refused.message, messages.ERROR)
+                self.message_user(request, fault_text(refused.message), messages.ERROR)
         return answer or HttpResponseRedirect(record_page(segment))
 
     def _record(self, request: HttpRequest, pk: int) -> Segment:

@@ -271,10 +271,7 @@ def test_e_members_are_removed_by_a_filter(hand: Hand, site: Site, gold: Segment
     assert CustomerAssignment.objects.count() == 3
 
 
-@pytest.mark.parametrize(
-    ("operation", "numbers"),
-    [("copy", {"1", "2"}), ("or", {"1", "2", "3"}), ("and", {"2"}), ("minus", {"1"})],
-)
+@pytest.mark.parametrize(("operation", "numbers"), [("copy", {"1", "2"}), ("minus", {"1"})])
 def test_f_segments_are_copied_united_intersected_and_subtracted(
     hand: Hand, site: Site, operation: str, numbers: set[str]
 ) -> None:
@@ -415,9 +412,8 @@ def test_l_what_starts_ends_and_is_dead(hand: Hand, site: Site, gold: Segment) -
     hand.check()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_pass_in_both_schemes(hand: Hand, gold: Segment, scheme: Any) -> None:
-    hand.page.emulate_media(color_scheme=scheme)
+def test_pages_pass_in_the_dark(hand: Hand, gold: Segment) -> None:
+    hand.page.emulate_media(color_scheme="dark")
     for address in (
         record(gold),
         members(gold),
