@@ -224,8 +224,14 @@ CHANGE = Representation(
         "actor.id": {"description": "The client's id, customer's number, user's or command's name."},
         "actor.name": {"description": "The name, or the operating system's user of a command."},
         "source": {"description": "On what occasion."},
-        "source.type": {"description": "request, admin, import, undo-import, paste or member-operation."},
-        "source.id": {"description": "The id of the request or import."},
+        "source.type": {
+            "description": "request, admin, filter (a page of the admin acted on all rows of a filtered"
+            " list), import, undo, undo-import or member-operation."
+        },
+        "source.id": {
+            "description": "The id of the request or import; of a filter the request's id and the filter in"
+            " words."
+        },
         "cascade": {"description": "Whether it followed from the deletion of something else."},
         "count": {"description": "How many rows: of members and items one entry stands for many."},
         "members": {"description": f"Up to {SHOWN_MEMBERS} of the customers, products or categories."},

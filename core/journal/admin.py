@@ -23,6 +23,7 @@ from core.admin.panels import Content, Panel, Place, register_panel
 from core.admin.undo import page_after
 from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may
 from core.errors import DomainError
+from core.filter_sources import FILTERED
 from core.journal.declarations import RecordedAssignments, recorded, recorded_as
 from core.journal.histories import history_condition, shown_changes
 from core.journal.models import Change
@@ -72,7 +73,7 @@ class SourceFilter(ChoiceFilter):
         ("admin", _("Page of the admin")),
         ("request", _("API request")),
         ("import", _("Import")),
-        ("paste", _("Pasted list")),
+        (FILTERED, _("Filtered list")),
         ("undo", _("Undo")),
         ("undo-import", _("Undo of an import")),
     )

@@ -23,11 +23,24 @@ from core.unavailability import contention_as_refusal
 from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
 from segments.models import Segment
 from segments.operations.items import ItemType
-from segments.pasted_lists import MOST_ENTRIES, ListPreview, Resolver, TooManyEntries, prepare_list
+from segments.pasted_lists import (
+    MOST_ENTRIES,
+    ListPreview,
+    Resolver,
+    TooManyEntries,
+    accept_suggestions,
+    prepare_list,
+)
 
 MOST_SHOWN = 100
 TITLES = {"members": _("Add members"), "items": _("Add products or categories")}
-KINDS = {"members": "segment_customers", "items": "segment_items"}
+KINDS = {"members": MembersForm.kind, "items": ItemsForm.kind}
+
+
+def accepted_suggestions(request: HttpRequest) -> dict[str, str]:
+    """Return the ids that entries are to mean, by the entries: an id has no blank, an entry may."""
+    pairs = (text.partition(" ") for text in request.POST.getlist("suggestion")[:MOST_SHOWN])
+    return {entry: found_id for found_id, _, entry in pairs if entry}
 
 
 class BulkAddPages(admin.ModelAdmin):
@@ -60,6 +73,8 @@ class BulkAddPages(admin.ModelAdmin):
         try:
             with contention_as_refusal():
                 if prepared is not None:
+                    if accepted := accepted_suggestions(request):
+                        accept_suggestions(prepared, accepted)
                     return self._apply(request, segment, prepared, what)
                 if form.is_bound and form.is_valid():
                     preview = self._prepare(request, segment, form)

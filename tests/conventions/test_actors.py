@@ -64,6 +64,7 @@ UNRECORDED = {
 ELSEWHERE = {
     "customer/<tenant>/password/reset/update",
     "customer-segment/<tenant>/changes/<change_id>/undo",
+    "customer-segment/<tenant>/imports/<import_id>/undo",  # tests/segments/api/test_imports.py
     "customer-segment/<tenant>/imports/<import_id>",  # tests/segments/api/test_imports.py
     "webhook/<tenant>/config",  # tests/events/test_configuration.py
 }
