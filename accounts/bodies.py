@@ -346,7 +346,7 @@ class RetentionConfiguration(Body, kw_only=True):
     """Until when password hashes of another system are kept, and whether customers get e-mails about it."""
 
     retention_end_date: Annotated[
-        date, Meta(description="The last day on which hashes of another system are accepted.")
+        date, Meta(description="After today; from then on no hash of another system is accepted.")
     ]
     email_reminder_date: Annotated[date | None, Meta(description="The day of a reminder by e-mail.")] = None
     email_notifications_enabled: Annotated[bool | None, Meta(description="Whether reminders are sent.")] = (

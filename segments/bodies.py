@@ -204,10 +204,19 @@ class BulkAssignmentResult(Body, kw_only=True):
     message: Annotated[str | None, Meta(description="Why the entry was refused.")] = None
 
 
+class RefusalDetails(Body, kw_only=True):
+    """More about a refusal."""
+
+    more_info: Annotated[str, Meta(description="What the deletion would do, without forceDelete.")]
+
+
 class BulkSegmentResult(BulkAssignmentResult, kw_only=True):
     """What became of one segment of a bulk body."""
 
     id: Annotated[str | None, Meta(description="The segment's id.")] = None
+    details: Annotated[
+        RefusalDetails | None, Meta(description="Of segments that are not empty, and not forced to go.")
+    ] = None
 
 
 def read_segment(value: object, languages: LanguageContext, *, segment_id: str) -> IdentifiedSegmentBody:

@@ -318,6 +318,8 @@ class Rule(TenantOwned):
 
     class Meta:
         ordering = ("id",)
+        verbose_name = _("rule")
+        verbose_name_plural = _("rules")
         indexes = [
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="rule_due"),
             models.Index(
@@ -348,6 +350,8 @@ class RuleExclusion(TenantOwned):
 
     class Meta:
         ordering = ("id",)
+        verbose_name = _("exclusion from the rule")
+        verbose_name_plural = _("exclusions from rules")
         indexes = [
             models.Index(fields=["tenant", "customer"], name="exclusions_of_customer"),
             models.Index(

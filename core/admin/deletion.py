@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext
 
+from core.admin.counts import exact_count
 from core.admin.paginator import CappedPaginator
 from core.errors import Conflict, DomainError
 from core.tenancy.foreign_keys import SameTenantReference
@@ -63,9 +64,9 @@ class DatabaseDeletion(admin.ModelAdmin):
 
     def _shown_count(self, number: int) -> str:
         return (
-            gettext("more than {number:,}").format(number=CappedPaginator.cap)
+            gettext("more than {number}").format(number=exact_count(CappedPaginator.cap))
             if number > CappedPaginator.cap
-            else f"{number:,}"
+            else exact_count(number)
         )
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:

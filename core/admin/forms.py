@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 from django import forms
 from django.contrib.admin import widgets
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -15,10 +16,12 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.counts import exact_count
 from core.admin.keys import usable_keys
 from core.admin.moments import MomentField, in_words
 from core.document_sizes import check_document_size
 from core.errors import DomainError, InvalidInput, VersionConflict
+from core.json_values import DEEPEST, flat_text, is_deeper_than
 from core.tenancy.identifiers import check_client_id, generate_id
 from core.text import has_visible_character, normalized
 
@@ -91,7 +94,9 @@ class JsonField(forms.JSONField):
     def to_python(self, value: Any) -> Any:
         if isinstance(value, str) and len(value) > MAX_JSON_LENGTH:
             raise ValidationError(
-                gettext("Enter no more than {number:,} characters.").format(number=MAX_JSON_LENGTH),
+                gettext("Enter no more than {number} characters.").format(
+                    number=exact_count(MAX_JSON_LENGTH)
+                ),
                 code="too_long",
             )
         try:
@@ -105,9 +110,18 @@ class JsonField(forms.JSONField):
         if not isinstance(found, self.kind):
             wanted = _("Enter an object such as {}.") if self.kind is dict else _("Enter a list such as [].")
             raise ValidationError(wanted, code="invalid")
-        if "\\u0000" in json.dumps(found):
+        if is_deeper_than(found, DEEPEST):
+            raise ValidationError(_("This is nested too deeply."), code="invalid")
+        if "\x00" in flat_text(found):
             raise ValidationError(_("The character U+0000 cannot be stored."), code="invalid")
-        return found
+        return found if value is found else self.as_of_the_api(value)
+
+    def as_of_the_api(self, text: str) -> Any:
+        """Return the value as the API reads it: larger numbers as doubles, no NaN, no half of a character."""
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from None
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         """Return what the form shows again; what Python cannot read is shown as it was entered."""

@@ -35,7 +35,10 @@ def segment_entry(outcome: RowResult) -> dict[str, object]:
         entry["code"], entry["status"] = CREATED if outcome.created else UPDATED
         return entry
     status = status_of(outcome.error)
-    return {**entry, "code": status.value, "status": status.phrase, "message": outcome.error.message}
+    entry |= {"code": status.value, "status": status.phrase, "message": outcome.error.message}
+    if more_info := getattr(outcome.error, "more_info", ""):
+        entry["details"] = {"moreInfo": more_info}
+    return entry
 
 
 def result_status(outcome: RowResult) -> HTTPStatus:

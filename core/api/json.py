@@ -10,9 +10,8 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
 from core.errors import MalformedBody
+from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply
 from core.text import normalized_json
-
-DEEPEST_BODY = 30
 
 
 class JsonParser(BaseParser):
@@ -41,41 +40,13 @@ class JsonParser(BaseParser):
             body = orjson.loads(content)
         except orjson.JSONDecodeError as error:
             raise MalformedBody(f"The body is not valid JSON: {error}") from error
-        if content.count(b"{") + content.count(b"[") > DEEPEST_BODY and is_deeper_than(body, DEEPEST_BODY):
-            raise MalformedBody(f"The body is nested more than {DEEPEST_BODY} levels deep.")
-        if b"\\u0000" in content and "\x00" in flat_text(body):
+        if is_nested_too_deeply(body, content):
+            raise MalformedBody(f"The body is nested more than {DEEPEST} levels deep.")
+        if holds_nul(body, content):
             raise MalformedBody("The body holds the character NUL (\\u0000), which cannot be stored.")
         if not content.isascii() or b"\\u" in content:
             return normalized_json(body)
         return body
-
-
-def is_deeper_than(value: object, levels: int) -> bool:
-    """Say whether objects and lists are nested deeper than so many levels."""
-    nested = [value]  # all values of one level
-    for _ in range(levels):
-        inner: list[object] = []
-        for entry in nested:
-            if isinstance(entry, dict):
-                inner += entry.values()
-            elif isinstance(entry, list):
-                inner += entry
-        if not inner:
-            return False
-        nested = inner
-    return any(isinstance(entry, dict | list) for entry in nested)
-
-
-def flat_text(value: object) -> str:
-    """Return every text in a JSON value, member names included, as one."""
-    match value:
-        case str():
-            return value
-        case dict():
-            return "".join(key + flat_text(entry) for key, entry in value.items())
-        case list():
-            return "".join(flat_text(entry) for entry in value)
-    return ""
 
 
 class JsonRenderer(BaseRenderer):

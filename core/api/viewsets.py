@@ -67,13 +67,15 @@ from core.revisions.counting import revision_of
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.replicas import REVISION, position_of, replicas, route_reads
-from core.tenancy.callers import Caller
+from core.tenancy.callers import Caller, CallerKind
+from core.tenancy.limits import require_room
 from core.tenancy.rate_limits import rate_limits
 from core.tenancy.time_zones import zone_of_tenant
 
 Instance = TypeVar("Instance")
 
 NO_DOCUMENTS = {"search", "match", "bulk_destroy"}  # their bodies only name documents
+ADDING_ACTIONS = {"create", "update", "bulk_create", "bulk_update"}
 WRITES_OF_DOCUMENTS = {"create", "update", "partial_update", "bulk_create", "bulk_update"}
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -167,6 +169,7 @@ class ContractViewSet(ViewSet):
     created: ClassVar[type[Serializer] | type[Body] | None] = None  # the body of a 201
     bulk_result: ClassVar[type[Serializer] | type[Body]]  # one entry of a 207
     search_body: ClassVar[type[Serializer] | type[Body] | None] = None
+    is_limited: ClassVar[bool] = True  # what it adds counts towards the limits of a tenant's rows
     has_page_parameters: ClassVar[bool] = True  # lists are paged and sorted, documents cut to `fields`
     has_localized_fields: ClassVar[bool] = False  # reads take Accept-Language
     reads_localized_fields: ClassVar[bool] = False  # writes take Content-Language
@@ -225,7 +228,17 @@ class ContractViewSet(ViewSet):
             if rate_limits.rates:
                 rate_limits.take(caller.tenant.name)
             set_actor(partial(actor_of, request._request, caller))  # ApiMiddleware ends it
+            if caller.tenant.limit_reached and self.adds_rows():
+                require_room(caller.tenant)
         self.operation = self.declared_operation()
+
+    def adds_rows(self) -> bool:
+        """Say whether this request would add rows that count towards the tenant's limits.
+
+        What shoppers do goes on, and so do orders that a service sends for them.
+        """
+        is_service = self.caller.kind is CallerKind.SERVICE
+        return is_service and self.is_limited and self.action in ADDING_ACTIONS
 
     def permission_denied(
         self, request: Request, message: str | None = None, code: str | None = None

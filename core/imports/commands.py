@@ -82,6 +82,7 @@ def delimiter(text: str) -> str:
 
 def encoding(text: str) -> str:
     try:
+        "".encode(text)  # refuses what is no encoding of texts, such as rot13
         return codecs.lookup(text).name
     except LookupError:
         raise ArgumentTypeError(
@@ -122,9 +123,7 @@ def tenant_named(name: str) -> TenantRecord:
     tenant = Tenant.objects.filter(name=name).first()
     if tenant is None:
         raise UnknownTenant(f"There is no tenant {name}.")
-    return TenantRecord(
-        tenant.pk, tenant.name, tenant.default_language, tuple(tenant.languages), tenant.currency
-    )
+    return tenant.record
 
 
 class ImportCommand(BaseCommand):
@@ -287,6 +286,7 @@ class ImportCommand(BaseCommand):
                         is_safe=options["spreadsheet_safe"],
                         ignores_unknown=options["ignore_unknown_columns"],
                         skipped_without=tuple(options["skip_rows_without"]),
+                        languages=record.languages,
                     ),
                 )
                 with ImportProgress(source, is_quiet=options["quiet"]) as progress:

@@ -83,7 +83,9 @@ class ObjectFilter(ChoiceFilter):
     column = "object"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return all_nouns()
+        """Offer the kinds whose changes the user may see."""
+        seen = set(visible_objects(request))
+        return [pair for pair in all_nouns() if pair[0] in seen]
 
 
 class TimeFilter(admin.SimpleListFilter):
@@ -120,6 +122,16 @@ class SubjectFilter(admin.SimpleListFilter):
         if not self.value():
             return queryset
         return queryset.none() if self.row is None else queryset.filter(history_condition(self.row))
+
+
+def visible_objects(request: HttpRequest) -> list[str]:
+    """Return the objects of the journal whose changes the user may see."""
+    return [
+        name
+        for one in recorded()
+        if may(request, "view", one.model)
+        for name in (one.members if isinstance(one, RecordedAssignments) else (one.object,))
+    ]
 
 
 def chosen_row(request: HttpRequest) -> Any:
@@ -169,13 +181,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Keep the changes of what the user may see."""
-        seen = [
-            name
-            for one in recorded()
-            if may(request, "view", one.model)
-            for name in (one.members if isinstance(one, RecordedAssignments) else (one.object,))
-        ]
-        return shown_changes(super().get_queryset(request).filter(object__in=seen))
+        return shown_changes(super().get_queryset(request).filter(object__in=visible_objects(request)))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         found = super().get_changelist_instance(request)
@@ -219,7 +225,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
             ' formaction="{}" name="next" value="{}">{}</button>',
             reverse("admin:journal_change_undo", args=[change.pk]),
             reverse("admin:journal_change_changelist"),
-            gettext("Undo"),
+            undo_label(change),
         )
 
     def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -277,6 +283,12 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
             self.message_user(request, text, messages.WARNING)
 
 
+def undo_label(change: Change) -> str:
+    """Return what the button that takes a change back says."""
+    is_document = not isinstance(recorded_as(change.object), RecordedAssignments)
+    return gettext("Restore") if is_document and change.kind == "deleted" else gettext("Undo")
+
+
 def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
     """What everybody changed last, each with its undo."""
     if not request.user.has_perm("journal.view_change"):
@@ -292,6 +304,7 @@ def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
     add_sentences(changes)
     for change in changes:
         change.url = address_of(change.subject_row)
+        change.undo_label = undo_label(change)
         change.may_undo = change.undoable and may(
             request, PERMISSIONS[change.kind], recorded_as(change.object).model
         )

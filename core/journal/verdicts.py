@@ -11,7 +11,7 @@ import orjson
 from django.db import models
 from django.db.models.fields import NOT_PROVIDED
 
-from core.journal.declarations import RecordedAssignments, RecordedDocument, all_columns, recorded
+from core.journal.declarations import RecordedAssignments, RecordedDocument, recorded
 from core.journal.triggers import plain_value, quoted
 from core.sql.composition import identifier
 from core.tenancy.foreign_keys import SameTenantReference
@@ -20,6 +20,7 @@ UNCOMPARED = "ARRAY['version', 'modified_at']"
 AGAIN = "it was made anew since"
 GONE = "it was deleted since"
 CHANGED = "it was changed since"
+OUTCOME = "it says what the service did, which follows from other changes"
 NOT_KEPT = "the history does not keep its secrets"
 ERASED = "its data have been erased"
 
@@ -27,11 +28,18 @@ ERASED = "its data have been erased"
 def document_refusal(one: RecordedDocument) -> str:
     """An expression: why the change of a document is not taken back; NULL when nothing is in the way."""
     table, pk = identifier(one.table).sql, quoted(one.primary_key)
+    names = ", ".join(f"'{column}'" for column in one.outcomes)
+    outcomes = f"ARRAY[{names}]::text[]"
     cases = [
         f"WHEN change.kind = 'deleted' AND present.{pk} IS NOT NULL THEN '{AGAIN}'",
         f"WHEN change.kind <> 'deleted' AND present.{pk} IS NULL THEN '{GONE}'",
         f"WHEN change.kind <> 'created' AND change.hidden IS NOT NULL THEN '{NOT_KEPT}'",
         f"WHEN change.kind <> 'created' AND change.before = '{{}}' THEN '{ERASED}'",
+        *(
+            [f"WHEN change.kind = 'updated' AND change.before - {outcomes} = '{{}}' THEN '{OUTCOME}'"]
+            if one.outcomes
+            else []
+        ),
         "WHEN change.kind <> 'deleted' AND (later.kind = 'created' OR later.is_secret OR"
         f" to_jsonb(jsonb_populate_record(present, later.before)) <> to_jsonb(present)) THEN '{CHANGED}'",
         *(
@@ -53,7 +61,7 @@ def document_refusal(one: RecordedDocument) -> str:
         SELECT (array_agg(later.kind ORDER BY later.id))[1] AS kind,
             bool_or(later.hidden IS NOT NULL) AS is_secret,
             coalesce(jsonb_object_agg(part.key, part.value ORDER BY later.id DESC)
-                FILTER (WHERE part.key <> ALL ({UNCOMPARED})), '{{}}') AS before
+                FILTER (WHERE part.key <> ALL ({UNCOMPARED} || {outcomes})), '{{}}') AS before
         FROM journal_change AS later LEFT JOIN LATERAL jsonb_each(later.before) AS part ON TRUE
         WHERE later.tenant_id = change.tenant_id AND later.object = change.object AND later.key = change.key
             AND later.id > change.id
@@ -131,12 +139,17 @@ def plain_json(one: RecordedAssignments) -> str:
 def plain_document(one: RecordedDocument) -> str:
     """The values of columns that `before` may lack: derived and secret ones, and those that came later."""
     values = {
-        name: value
-        for name in all_columns(one.model)
-        if name not in (one.primary_key, "tenant_id")
-        and (value := plain_value(one.model, name)) not in (None, NOT_PROVIDED)
+        field.column: value
+        for field in one.model._meta.concrete_fields
+        if field.column not in (one.primary_key, "tenant_id")
+        and (value := plain_value(one.model, field.column)) is not None
     }
-    return literal_of(values)
+    texts = {
+        field.column: ""
+        for field in one.model._meta.concrete_fields
+        if isinstance(field, models.CharField | models.TextField) and field.column not in one.columns
+    }
+    return literal_of(texts | {name: value for name, value in values.items() if value is not NOT_PROVIDED})
 
 
 def literal_of(values: dict[str, object]) -> str:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin
+from core.admin.counts import exact_count
 from coupons.campaigns import CampaignState, states_of_campaigns
 from coupons.models import CouponCampaign
 from coupons.operations import deactivate_campaign
@@ -73,29 +74,27 @@ class CouponCampaignAdmin(TenantAdmin):
         elif counts.generated < campaign.code_count:
             text, style = gettext("Codes are being made"), "waiting"
         else:
-            text, style = gettext("Can be redeemed"), "on"
-            if not counts.open:
-                text, style = gettext("Nothing left"), "off"
+            text, style = (
+                (gettext("Can be redeemed"), "on") if counts.open else (gettext("Nothing left"), "over")
+            )
         return format_html('<span class="status status-{}">{}</span>', style, text)
 
     @admin.display(description=_("Codes"))
     def codes(self, campaign: CouponCampaign) -> str:
-        return gettext("%(made)s of %(wanted)s") % {
-            "made": f"{counts_of(campaign).generated:,}",
-            "wanted": f"{campaign.code_count:,}",
-        }
+        made, wanted = counts_of(campaign).generated, campaign.code_count
+        return gettext("{made} of {wanted}").format(made=exact_count(made), wanted=exact_count(wanted))
 
     @admin.display(description=_("Redeemed"))
     def redeemed(self, campaign: CouponCampaign) -> str:
-        return f"{counts_of(campaign).redeemed:,}"
+        return exact_count(counts_of(campaign).redeemed)
 
     @admin.display(description=_("Open"))
     def open_codes(self, campaign: CouponCampaign) -> str:
-        return f"{counts_of(campaign).open:,}"
+        return exact_count(counts_of(campaign).open)
 
     @admin.display(description=_("Over"))
     def over(self, campaign: CouponCampaign) -> str:
-        return f"{counts_of(campaign).over:,}"
+        return exact_count(counts_of(campaign).over)
 
     @admin.action(description=_("Deactivate all codes of the selected campaigns"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet) -> None:
@@ -104,9 +103,9 @@ class CouponCampaignAdmin(TenantAdmin):
         for tenant_id, campaign_id in chosen:
             deactivate_campaign(tenant_id=tenant_id, campaign_id=campaign_id, at=at)
         text = ngettext(
-            "%(count)d campaign is deactivated.", "%(count)d campaigns are deactivated.", len(chosen)
+            "{number} campaign is deactivated.", "{number} campaigns are deactivated.", len(chosen)
         )
-        self.message_user(request, text % {"count": len(chosen)}, messages.SUCCESS)
+        self.message_user(request, text.format(number=exact_count(len(chosen))), messages.SUCCESS)
 
 
 def counts_of(campaign: CouponCampaign) -> CampaignState:

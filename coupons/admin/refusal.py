@@ -39,13 +39,7 @@ class RefusalPage(admin.ModelAdmin):
         coupon = self.get_queryset(request).filter(pk=key).select_related("tenant").first()
         if coupon is None:
             raise Http404(_("There is no such coupon."))
-        form = RefusalForm(
-            request.GET if "customer" in request.GET else None,
-            admin_site=self.admin_site,
-            tenant=coupon.tenant,
-            customers=visible_rows(Customer, request, self).filter(tenant=coupon.tenant),
-            legal_entities=visible_rows(LegalEntity, request, self).filter(tenant=coupon.tenant),
-        )
+        form = self.refusal_form(request, coupon)
         verdict = None
         at = timezone.now()
         if form.is_bound and form.is_valid():
@@ -67,6 +61,16 @@ class RefusalPage(admin.ModelAdmin):
             "media": self.media + form.media,
         }
         return TemplateResponse(request, "admin/coupons/refusal.html", context)
+
+    def refusal_form(self, request: HttpRequest, coupon: Coupon) -> RefusalForm:
+        """Return the form that asks for whom the coupon is judged, with what the address has of it."""
+        return RefusalForm(
+            request.GET if "customer" in request.GET else None,
+            admin_site=self.admin_site,
+            tenant=coupon.tenant,
+            customers=visible_rows(Customer, request, self).filter(tenant=coupon.tenant),
+            legal_entities=visible_rows(LegalEntity, request, self).filter(tenant=coupon.tenant),
+        )
 
     def _verdict(self, coupon: Coupon, form: RefusalForm, at: Any) -> Verdict:
         """Return the verdict of the API; raises NotAllowed when the customer cannot act for the entity."""

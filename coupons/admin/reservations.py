@@ -58,13 +58,13 @@ class ReservationAdmin(TenantAdmin):
     @admin.display(description=_("State"))
     def state(self, reservation: Reservation) -> SafeString:
         if reservation.redemption_id:
-            text, style = gettext("Confirmed"), "off"
+            text, style = gettext("Confirmed"), "over"
         elif reservation.ended_at:
             text, style = gettext("Released"), "off"
         elif reservation.expires_at > timezone.now():
             text, style = gettext("Counts"), "on"
         else:
-            text, style = gettext("Over"), "off"
+            text, style = gettext("Over"), "over"
         return format_html('<span class="status status-{}">{}</span>', style, text)
 
     @admin.display(description=_("Coupon"), ordering="coupon")

@@ -10,6 +10,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt
+from core.admin.counts import MOST_COUNTED, shown_count
 from core.admin.tenants import staff_tenant_id
 from core.bodies import Metadata
 from events.bodies import SubscriptionChange
@@ -70,10 +71,8 @@ class TargetAdmin(TenantAdmin):
 
     @admin.display(description=_("Waiting"))
     def waiting(self, target: Target) -> str:
-        most = 1_000
         rows = Delivery.objects.filter(target=target, state=DeliveryState.PENDING).order_by()
-        count = rows[: most + 1].count()
-        return f"{most:,}+" if count > most else f"{count:,}"
+        return shown_count(rows[: MOST_COUNTED + 1].count())
 
     def save_model(self, request: HttpRequest, obj: Target, form: Any, change: bool) -> None:
         secret = form.cleaned_data.get("new_secret") or None

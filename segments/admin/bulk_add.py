@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.counts import exact_count
 from core.admin.keys import key_of
 from core.admin.undo import button
 from core.errors import DomainError
@@ -24,7 +25,7 @@ from segments.operations.items import ItemType
 from segments.pasted_lists import MOST_ENTRIES, ListPreview, Resolver, TooManyEntries, prepare_list
 
 MOST_SHOWN = 100
-TITLES = {"members": _("Add members"), "items": _("Add items")}
+TITLES = {"members": _("Add members"), "items": _("Add products or categories")}
 KINDS = {"members": "segment_customers", "items": "segment_items"}
 
 
@@ -123,8 +124,8 @@ class BulkAddPages(admin.ModelAdmin):
             form.add_error("upload", refused)
             return None
         except TooManyEntries:
-            text = gettext("The list has more than {most:,} entries. Use the import commands for it.")
-            form.add_error("upload", text.format(most=MOST_ENTRIES))
+            text = gettext("The list has more than {most} entries. Use the import commands for it.")
+            form.add_error("upload", text.format(most=exact_count(MOST_ENTRIES)))
             return None
         preview.ignored = lines.ignored
         return preview
@@ -143,8 +144,8 @@ class BulkAddPages(admin.ModelAdmin):
             noun = what.removesuffix("s") if run.created == 1 else what
             self.log_change(request, segment, f"Added {run.created:,} {noun} (import {run.pk}).")
         text = ngettext(
-            "Added {number:,} to the segment.", "Added {number:,} to the segment.", run.created
-        ).format(number=run.created)
+            "Added {number} to the segment.", "Added {number} to the segment.", run.created
+        ).format(number=exact_count(run.created))
         model = "customerassignment" if what == "members" else "itemassignment"
         page = f"{reverse(f'admin:segments_{model}_changelist')}?segment__id__exact={segment.pk}"
         undo = button(

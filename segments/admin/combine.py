@@ -16,7 +16,7 @@ from core.errors import DomainError
 from core.tenancy.identifiers import generate_id
 from core.unavailability import contention_as_refusal
 from segments.bodies import SegmentBody
-from segments.forms.chosen import CombineForm
+from segments.forms.chosen import OPERATIONS, CombineForm
 from segments.member_operations import MemberOperationBody, MemberOperationResult, operate
 from segments.models import Segment
 
@@ -69,6 +69,7 @@ class CombinePages(admin.ModelAdmin):
             "segment": segment,
             "form": form,
             "counted": counted,
+            "counted_in_words": OPERATIONS[form.cleaned_data["operation"]] if counted else "",
             "media": self.media + form.media,
         }
         return TemplateResponse(request, "admin/segments/combine.html", context)

@@ -61,6 +61,7 @@ urlpatterns = [
     route("customer-segment/<tenant>/findings", FindingViewSet, get="look"),
     route("customer-segment/<tenant>/calendar", CalendarViewSet, get="read"),
     route("customer-segment/<tenant>/calendar.ics", CalendarViewSet, get="export"),
+    route("customer-segment/<tenant>/segment-effects", EffectViewSet, post="of_segments"),
     route("customer-segment/<tenant>/category-effects", EffectViewSet, post="of_category"),
     route(IMPORTS, ImportViewSet, post="submit"),
     route(f"{IMPORTS}/<import_id>", ImportViewSet, get="read", delete="cancel"),

@@ -40,6 +40,7 @@ OF_CUSTOMERS = {"POST customer/<tenant>/password/change", "PATCH customer/<tenan
 UNRECORDED = {
     "customer-segment/<tenant>/segments/match",
     "customer-segment/<tenant>/segments/<segment_id>/effects",
+    "customer-segment/<tenant>/segment-effects",
     "customer-segment/<tenant>/category-effects",
     "customer-segment/<tenant>/rule-previews",
     "customer-segment/<tenant>/segments/<segment_id>/rule/evaluations",

@@ -15,6 +15,7 @@ from accounts.identity.models import AttemptCounter, RefreshToken, Session, Sign
 from accounts.identity.operations.session_revocations import end_sessions
 from accounts.identity.operations.signing_keys import rotate_signing_keys
 from core.admin import AutocompleteFilter, PlatformAdmin, ReadOnlyAdmin
+from core.admin.counts import exact_count
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
 
@@ -90,8 +91,8 @@ class SessionAdmin(ReadOnlyAdmin):
         number = end_sessions(sessions=queryset, at=timezone.now())
         self.message_user(
             request,
-            ngettext("Revoked {number:,} session.", "Revoked {number:,} sessions.", number).format(
-                number=number
+            ngettext("Revoked {number} session.", "Revoked {number} sessions.", number).format(
+                number=exact_count(number)
             ),
             messages.SUCCESS,
         )

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from accounts.identity.scopes import CUSTOMER_READ, SEGMENT_MANAGE
 from core.api import parameters
 from core.api.parameters import header_parameter, key_in, query_parameter
-from core.api.schema import ANY_OBJECT, operation
+from core.api.schema import operation
 from core.bodies import Body
 from core.errors import InvalidInput, MalformedBody, NotFound
 from core.imports.merge_statements import Mode
@@ -197,20 +197,16 @@ class ImportViewSet(SegmentServiceViewSet):
         "POST-customer-segment-import",
         scopes=MANAGE,
         parameters=PARAMETERS,
-        request={
-            "multipart/form-data": FORM,
-            "text/csv": FILE,
-            "application/x-ndjson": FILE,
-            "application/json": {"type": "array", "items": ANY_OBJECT},
-        },
+        request={"multipart/form-data": FORM},  # generated clients cannot choose between a form and others
         responses={202: ImportStatus},
         errors=(409,),
     )
     def submit(self, request: Request, tenant: str) -> HttpResponse:
         """Import a file in the background.
 
-        The file is the field `file` of a form, or the body itself; a request has at most 2.5 MiB. The columns
-        are those of the import commands. The answer is 202; Location is where its progress is read.
+        The file is the field `file` of a form, or the body itself: text/csv, application/x-ndjson or, for an
+        array, application/json. A request has at most 2.5 MiB. The columns are those of the import commands.
+        The answer is 202; Location is where its progress is read.
         """
         sent = request.data if isinstance(request.data, SentFile) else NO_FILE  # an empty body is not parsed
         given = {**request.query_params.dict(), **sent.fields}

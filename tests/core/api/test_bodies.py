@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from core.api.json import DEEPEST_BODY, JsonParser, is_deeper_than
+from core.api.json import JsonParser
 from core.errors import MalformedBody
+from core.json_values import DEEPEST, is_deeper_than
 
 
 @pytest.mark.parametrize(
@@ -30,8 +31,8 @@ def parsed(text: str) -> Any:
 
 
 def test_a_body_may_be_nested_30_levels_deep() -> None:
-    text = "[" * DEEPEST_BODY + "]" * DEEPEST_BODY
-    assert not is_deeper_than(parsed(text), DEEPEST_BODY)
+    text = "[" * DEEPEST + "]" * DEEPEST
+    assert not is_deeper_than(parsed(text), DEEPEST)
     with pytest.raises(MalformedBody, match="nested more than 30 levels deep"):
         parsed(f"[{text}]")
 
