@@ -24,18 +24,9 @@ from accounts.representations import (
     LEGAL_ENTITIES,
     SITES,
 )
-from core.bodies import (
-    IS_ID,
-    MESSAGE,
-    Body,
-    ClientId,
-    DocumentBody,
-    JsonObject,
-    LanguageContext,
-    OptionalReference,
-    Reference,
-)
+from core.bodies import IS_ID, MESSAGE, Body, ClientId, DocumentBody, JsonObject, OptionalReference, Reference
 from core.errors import InvalidInput
+from core.representation.languages import LanguageContext
 from core.tenancy.documents import Document, metadata_of
 from core.text import has_visible_character, normalized, trimmed
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.client import FakePayload
 
 from bench.load import Request
-from core.sql.attribution import AttributedServerCursor
+from core.sql.fetching import AttributedServerCursor
 
 
 class FreshId:

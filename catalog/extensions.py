@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from catalog.representations import PRODUCT, PRODUCT_IN_SHOWN_CATEGORIES
@@ -58,6 +59,7 @@ def register_touched_groups(of_category: TouchedGroups, of_product: TouchedGroup
     _touched_groups.update(category=of_category, product=of_product)
 
 
+@lru_cache(maxsize=1_024)
 def touched_groups(kind: str, tenant: str) -> Sequence[str]:
     """Return the groups that a write of a category or a product of the tenant ends."""
     return _touched_groups[kind](tenant)

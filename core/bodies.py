@@ -10,19 +10,18 @@ are ignored, since clients send back what they read.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache, partial
-from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, inspect
 
 from core.errors import DomainError, InvalidBody, InvalidInput, Problem
-from core.representation.languages import read_translations
+from core.representation.languages import NO_LANGUAGES, LanguageContext
 from core.tenancy.identifiers import CLIENT_ID
-from core.text import ID_AS_STORED, fault_of_id, has_visible_character, trimmed
+from core.text import ID_AS_STORED, fault_of_id, trimmed
 from core.timestamps import parse_time
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -62,17 +61,6 @@ JsonObject = dict[str, Any]
 BodyType = TypeVar("BodyType", bound="Body")
 
 
-@dataclass(frozen=True, slots=True)
-class LanguageContext:
-    """The language of a localized field that is written as a plain text."""
-
-    content_language: str | None
-    default_language: str
-
-
-NO_LANGUAGES: Final = LanguageContext(None, "en")
-
-
 class Body(Struct, rename="camel", kw_only=True):
     """The base of every body. Members are camelCase on the wire.
 
@@ -85,44 +73,6 @@ class Body(Struct, rename="camel", kw_only=True):
 
     parts: ClassVar[Mapping[str, str]] = {}
     documented: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-
-
-class Translations(dict[str, str]):
-    """A localized field: a map of language to text, or a text in the language of Content-Language."""
-
-    max_length: ClassVar[int] = 10_000
-
-    @classmethod
-    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
-        """Return the texts by language; raise InvalidInput naming the field that is wrong."""
-        return cls(
-            read_translations(
-                value,
-                languages.content_language,
-                languages.default_language,
-                field=field,
-                max_length=cls.max_length,
-            )
-        )
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """Return the JSON Schema."""
-        text = {"type": "string", "maxLength": cls.max_length}
-        return {"oneOf": [{"type": "object", "additionalProperties": text}, text]}
-
-
-class Name(Translations):
-    """The localized name of a thing: at least one of its texts can be seen."""
-
-    max_length = 500
-
-    @classmethod
-    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
-        name = super().read(value, languages, field=field)
-        if not any(map(has_visible_character, name.values())):
-            raise InvalidInput(f"{field} needs a text in at least one language.", field=field)
-        return name
 
 
 class Validity(Body):

@@ -177,11 +177,6 @@ class ValidationBody(Order, kw_only=True):
         Id, Meta(description="The id of the legal entity that the customer acts for.")
     ] = ""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.customer_number = trimmed(self.customer_number)
-        self.legal_entity_id = trimmed(self.legal_entity_id)
-
 
 class RedemptionBody(ValidationBody, kw_only=True):
     """An order and its customer, for which a coupon is redeemed."""

@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar, Self
 
 from msgspec import Meta, Struct, field
 
-from core.bodies import MESSAGE, LanguageContext, as_number
+from core.bodies import MESSAGE, as_number
 from core.errors import InvalidInput
+from core.representation.languages import LanguageContext
 
 FINEST = Decimal("0.000001")
 """The precision of stored amounts: six decimal places, more than any currency has."""

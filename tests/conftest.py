@@ -22,8 +22,7 @@ from accounts.identity.tokens.keys import new_signing_key, signing_keys
 from accounts.identity.tokens.verification import forget_accepted_tokens
 from accounts.models import Customer, LegalEntity, Site
 from core.api import conditional
-from core.api.conditional import body_of
-from core.api.kept_bodies import NOT_KEPT, kept_bodies
+from core.api.conditional import NOT_KEPT, body_of, kept_bodies
 from core.tenancy.callers import CallerKind
 from core.tenancy.models import Tenant
 from coupons.judgements import JUDGEMENTS

@@ -11,7 +11,7 @@ from catalog.imports.products import PRODUCTS
 from catalog.models import Product
 from catalog.operations.product_sets import delete_products
 from catalog.representations import PRODUCT as ANSWER
-from core.bodies import LanguageContext, read_body
+from core.bodies import read_body
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.handovers import UniqueValues, texts_of
@@ -19,6 +19,7 @@ from core.imports.resources import Export, ImportResource, Removal, TableWriter
 from core.imports.shadows import Rows
 from core.imports.stages import nullable_json
 from core.representation.fields import Json, Nested
+from core.representation.languages import LanguageContext
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord

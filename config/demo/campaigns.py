@@ -10,7 +10,8 @@ from config.demo.people import COMPANIES
 from config.demo.rows import Load, numbered
 from config.demo.shop import SITE
 from config.demo.source import SourceRow, file_name
-from core.bodies import Name, Translations, Validity
+from core.bodies import Validity
+from core.representation.languages import Name, Translations
 from segments.imports.assignment_files import staged_item, staged_member
 from segments.imports.assignments import (
     SEGMENT_CUSTOMERS,

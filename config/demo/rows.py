@@ -9,7 +9,7 @@ from core.imports.merge import Merge, Refusal, Tally
 from core.imports.merge_specs import MergeSpec
 from core.sql.upserts import RowResult
 
-NO_MIXINS = None
+NO_MIXINS: None = None
 
 
 class Progress(Protocol):

@@ -10,9 +10,8 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from core.actors import Actor, ActorType, acting_as
+from core.actors import Actor, ActorType, acting_as, request_id
 from core.admin.error_pages import error_page, is_admin, not_allowed, not_found
-from core.requests import request_id
 from core.tenancy.time_zones import zone_of_tenant
 from core.unavailability import unavailable_from
 

@@ -4,7 +4,6 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
 from django.db import DataError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -12,40 +11,18 @@ from psycopg import errors as postgres
 from rest_framework import exceptions as rest
 
 from core import errors
-from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat, fault_body, segment_error_body
+from core.api.error_bodies import (
+    SEGMENT_ERRORS,
+    ErrorFormat,
+    HttpRefusal,
+    fault_body,
+    segment_error_body,
+    status_of,
+)
+from core.api.json import json_response
 from core.unavailability import unavailable_from
 
 logger = logging.getLogger(__name__)
-
-STATUSES: tuple[tuple[type[errors.DomainError], HTTPStatus], ...] = (
-    (errors.InvalidInput, HTTPStatus.BAD_REQUEST),
-    (errors.NotAuthenticated, HTTPStatus.UNAUTHORIZED),
-    (errors.NotAllowed, HTTPStatus.FORBIDDEN),
-    (errors.NotFound, HTTPStatus.NOT_FOUND),
-    (errors.Conflict, HTTPStatus.CONFLICT),
-    (errors.Gone, HTTPStatus.GONE),
-    (errors.PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
-    (errors.TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
-    (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
-)
-
-
-class HttpRefusal(errors.DomainError):
-    """A refusal that only HTTP knows, such as a method, media type or version that is not served."""
-
-    code = "http_refusal"
-
-    def __init__(self, message: str, status: HTTPStatus) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-def status_of(error: errors.DomainError) -> HTTPStatus:
-    """Return the HTTP status that says what kind of error this is."""
-    for kind, status in STATUSES:
-        if isinstance(error, kind):
-            return status
-    return error.status if isinstance(error, HttpRefusal) else HTTPStatus.BAD_REQUEST
 
 
 def flatten(detail: Any, path: str = "") -> list[tuple[str, str, str]]:
@@ -114,10 +91,6 @@ def data_error(exception: DataError) -> errors.DomainError | None:
     if isinstance(cause, postgres.NumericValueOutOfRange | postgres.DatetimeFieldOverflow):
         return errors.InvalidInput("A number or a time is out of range.")
     return None
-
-
-def json_response(body: object, status: int = 200) -> HttpResponse:
-    return HttpResponse(orjson.dumps(body), status=status, content_type="application/json")
 
 
 def error_response(exception: Exception, context: dict[str, Any]) -> HttpResponse | None:

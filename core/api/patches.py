@@ -11,8 +11,7 @@ from typing import Any
 from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointer, JsonPointerException
 
-from core.api.json import is_deeper_than
-from core.document_sizes import check_document_size
+from core.document_sizes import check_document_size, is_deeper_than
 from core.errors import InvalidInput
 
 MAX_OPERATIONS = 1_000

@@ -103,9 +103,8 @@ def end_route(token: Token[str]) -> None:
     _route.reset(token)
 
 
-def read_alias() -> str:
-    """Return where reads go now."""
-    return _route.get()
+read_alias = _route.get
+"""Returns where reads go now."""
 
 
 def has_failed(error: OperationalError) -> bool:

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from core.bodies import LanguageContext, read_body
+from core.bodies import read_body
 from core.imports.resources import Export, ImportResource, Removal, TableWriter
 from core.imports.shadows import Rows
 from core.representation.fields import Json, Nested
+from core.representation.languages import LanguageContext
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord

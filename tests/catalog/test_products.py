@@ -15,7 +15,7 @@ from catalog.operations.products import (
     upsert_product,
     write_products_in_bulk,
 )
-from catalog.operations.publication import ANY_PUBLICATION, Publication
+from catalog.operations.values import ANY_PUBLICATION, Publication
 from core.errors import InvalidInput, MissingScope, VersionConflict
 from segments.models import ItemAssignment
 from tests.factories.catalog import CategoryAssignmentFactory, ProductFactory, product_body

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_PUBLISH, CATEGORY_UNPUBLISH, SEGMENT_MANAGE
 from accounts.models import Customer, Site
 from catalog.models import Category, CategoryAssignment, Product
-from core.api.kept_bodies import KeptBodies
+from core.api.conditional import KeptBodies
 from core.sql.composition import bind
 from core.sql.fetching import execute
 from core.tenancy.models import Tenant

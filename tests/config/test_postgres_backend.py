@@ -12,7 +12,8 @@ from django.db import OperationalError, connection, transaction
 from config.server.connections import close_if_unusable
 from config.server.management.commands import migrate
 from config.server.postgres import base
-from config.server.postgres.base import DatabaseUnavailable, DatabaseWrapper, ServerSilent
+from config.server.postgres.base import DatabaseUnavailable, DatabaseWrapper
+from core.sql.fetching import ServerSilent
 
 
 @pytest.fixture

@@ -14,15 +14,14 @@ from core.bodies import (
     ClientId,
     DocumentBody,
     Instant,
-    LanguageContext,
     Reference,
-    Translations,
     Validity,
     read_bodies,
     read_body,
     schema_components,
 )
 from core.errors import DomainError, InvalidBody
+from core.representation.languages import LanguageContext, Translations
 
 GERMAN = LanguageContext("de", "en")
 

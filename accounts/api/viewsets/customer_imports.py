@@ -10,9 +10,8 @@ from accounts.identity.models import PasswordMigration
 from accounts.identity.operations import password_migrations
 from accounts.identity.operations.customer_imports import ImportedCustomer, LegacyHash, import_customers
 from accounts.identity.scopes import CUSTOMER_IMPORT_MANAGE, CUSTOMER_IMPORT_READ
-from core.api.bulk import multi_status, read_batch, result_status
 from core.api.error_bodies import TYPED_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response, multi_status, read_batch, result_status
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import read_bodies, read_body

@@ -16,7 +16,7 @@ from accounts.operations.erasure import erase_customer, personal_data_of
 from accounts.representations import CUSTOMERS
 from core.api import parameters
 from core.api.error_bodies import TYPED_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation

@@ -15,7 +15,7 @@ from accounts.operations.documents import Change, locked_version
 from accounts.representations import PROFILES
 from core.addresses import client_address
 from core.api.error_bodies import TYPED_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet

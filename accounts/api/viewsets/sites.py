@@ -15,7 +15,7 @@ from accounts.operations.documents import Change
 from accounts.representations import SITES
 from core.api import parameters
 from core.api.error_bodies import TYPED_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation

@@ -11,6 +11,9 @@ from typing import Any
 
 import jwt
 from django.conf import settings
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
 
 from accounts.errors import AccessTokenExpired, AccessTokenRevoked, InvalidAccessToken
 from accounts.identity.scopes import with_implied
@@ -43,6 +46,24 @@ class AcceptedToken:
 
 
 _accepted: dict[str, AcceptedToken] = {}
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <access token>`; without the header `request.user` is DRF's AnonymousUser.
+
+    Otherwise `request.user` is the caller, and `request.auth` the accepted token with its claims.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Caller, AcceptedToken] | None:
+        header = request._request.META.get("HTTP_AUTHORIZATION", "")
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        accepted = accept_token(token.strip(), at=timezone.now())
+        return accepted.caller, accepted
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
 
 
 def verify_access_token(token: str, *, at: datetime) -> Caller:

@@ -32,7 +32,7 @@ from catalog.representations import ASSIGNMENT, CATEGORY, CATEGORY_OF_REFERENCE
 from catalog.revisions import OF_PLACEMENTS, OF_REFERENCES, PRODUCTS
 from catalog.subtrees import descendants, descendants_among
 from core.api import parameters
-from core.api.bulk import multi_status, read_batch, result_status
+from core.api.json import multi_status, read_batch, result_status
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.bodies import Body

@@ -18,7 +18,7 @@ from catalog.bodies import CategoryBody, CreatedId, read_category
 from catalog.errors import CategoryNotFound, InvalidCategory, RelativesNotFound
 from catalog.models import Category
 from catalog.operations import categories as operations
-from catalog.operations.publication import Publication
+from catalog.operations.values import Publication
 from catalog.representations import CATEGORY
 from catalog.revisions import OF_CATEGORIES
 from catalog.subtrees import ancestors, descendants

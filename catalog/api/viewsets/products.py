@@ -21,16 +21,17 @@ from catalog.bodies import CreatedId, ProductBody
 from catalog.errors import InvalidProduct, ProductNotFound
 from catalog.models import Product
 from catalog.operations import products as operations
-from catalog.operations.publication import Publication
+from catalog.operations.values import Publication
 from catalog.representations import PRODUCT, PRODUCT_FOR_SHOPPERS, PRODUCT_IN_SHOWN_CATEGORIES, products_of
 from catalog.revisions import OF_PRODUCTS
 from core.api import parameters
-from core.api.bulk import multi_status, read_batch, result_status
+from core.api.json import multi_status, read_batch, result_status
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
-from core.bodies import Body, LanguageContext, SearchBody, read_bodies, read_body
+from core.bodies import Body, SearchBody, read_bodies, read_body
+from core.representation.languages import LanguageContext
 from core.representation.representations import Representation
 from core.sql.composition import Sql, equals
 from core.sql.upserts import RowResult

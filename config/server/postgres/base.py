@@ -11,14 +11,12 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 from django.db.utils import OperationalError
-from psycopg import pq, waiting
+from psycopg import pq
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import _WaitTimeout  # tests/config/test_postgres_backend.py notices when it is renamed
 
-from core.sql.attribution import AttributedClientCursor, AttributedConnection
+from core.sql.fetching import AttributedClientCursor, AttributedConnection
 
 PAUSE = 0.5  # seconds between two attempts to connect
-INTERVAL = 0.1  # seconds between two looks at the clock
 READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
 LIBPQ_PARAMETERS = frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
 
@@ -29,27 +27,6 @@ class DatabaseUnavailable(OperationalError):
     """No connection can be made. The message says where and why."""
 
 
-class ServerSilent(psycopg.OperationalError):
-    """The server did not answer a statement within the deadline; the connection is closed."""
-
-
-class Connection(AttributedConnection):
-    """A connection whose statements end after `statement_deadline` seconds, whatever the server does."""
-
-    statement_deadline: float | None = None
-
-    def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
-        deadline = self.statement_deadline
-        if deadline is None or arguments or named:
-            return super().wait(gen, *arguments, **named)
-        try:
-            # as the class above does, but for Ctrl-C, which no thread of a worker gets
-            return waiting.wait(gen, self.pgconn.socket, interval=INTERVAL, timeout=deadline)
-        except _WaitTimeout:
-            self.close()
-            raise ServerSilent(f"PostgreSQL did not answer within {deadline:g} s.") from None
-
-
 class Cursor(AttributedClientCursor, base.Cursor):  # type: ignore[name-defined]
     """Django's cursor, whose writes bring along who acts."""
 
@@ -57,7 +34,7 @@ class Cursor(AttributedClientCursor, base.Cursor):  # type: ignore[name-defined]
 class _Driver:
     """psycopg as Django sees it, with our connections."""
 
-    connect = staticmethod(Connection.connect)
+    connect = staticmethod(AttributedConnection.connect)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(psycopg, name)
@@ -66,8 +43,8 @@ class _Driver:
 class DatabaseWrapper(base.DatabaseWrapper):
     """The backend. Beside Django's settings it knows two, both in seconds.
 
-    `STATEMENT_DEADLINE`: see Connection. `CONNECTION_WAIT`: how long to wait for a server that is not there;
-    then, or when the server refuses the connection, DatabaseUnavailable is raised.
+    `STATEMENT_DEADLINE`: see AttributedConnection. `CONNECTION_WAIT`: how long to wait for a server that is
+    not there; then, or when the server refuses the connection, DatabaseUnavailable is raised.
     """
 
     Database = _Driver()

@@ -6,15 +6,15 @@ import orjson
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.identity.operations.attempts import count_attempt
+from accounts.identity.operations.attempts import count_attempt, refuse_exhausted
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
-from core.addresses import client_address
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.schema import operation
 from core.bodies import read_body
 from core.timestamps import format_time
 from coupons.api.viewsets import IDEMPOTENCY_KEY, CouponServiceViewSet
 from coupons.api.viewsets.reservations import ReservingViewSet
+from coupons.attempts import attempt_limits, counted_redemption
 from coupons.bodies import (
     CartRedemption,
     CartReservationBody,
@@ -29,9 +29,7 @@ from coupons.errors import CartNotRedeemable
 from coupons.judgements import JUDGEMENTS
 from coupons.money import plain
 from coupons.operations import confirm_cart, release_cart, reserve_cart
-from coupons.outcomes import counted_redemption
 from coupons.reasons import Reason, ReasonType
-from coupons.throttling import attempt_limits, refuse_exhausted
 from segments.visibility import resolve
 
 
@@ -43,7 +41,7 @@ class CountsUnknownCodes(CouponServiceViewSet):
         self.limits = attempt_limits(
             self.caller,
             customer_number=customer_number,
-            address=client_address(self.request._request),
+            request=self.request._request,
         )
         refuse_exhausted(self.limits, at=self.at)
 

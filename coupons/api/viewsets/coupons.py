@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_READ, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
 from core.api import parameters
 from core.api.conditional import check_if_match
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
@@ -17,6 +17,7 @@ from core.errors import MalformedBody
 from core.sql.composition import Sql, param, sql
 from core.tenancy.callers import CallerKind
 from coupons.api.viewsets import CUSTOMER_NUMBER, SHOW_DELETED, CouponServiceViewSet
+from coupons.attempts import limited_attempt
 from coupons.bodies import CouponBody, ResourceLocation, patched_document
 from coupons.codes import has_code
 from coupons.errors import CouponNotFound
@@ -92,7 +93,9 @@ class CouponViewSet(CouponServiceViewSet):
                 missing=partial(CouponNotFound, code),
                 needs=("terms",),
             )
-        with self.attempt(code, customer_number=customer_number):
+        with limited_attempt(
+            self.caller, request._request, code, customer_number=customer_number, at=self.at
+        ):
             shown = RepresentationAt(COUPONS_FOR_SHOPPERS, self.at)
             answer = self.document_response(
                 shown, conditions, missing=partial(CouponNotFound, code), needs=("terms",)

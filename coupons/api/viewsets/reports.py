@@ -7,7 +7,7 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE
 from core.api import parameters
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.errors import InvalidInput

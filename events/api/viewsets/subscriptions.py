@@ -3,7 +3,8 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from core.api.errors import json_response, status_of
+from core.api.error_bodies import status_of
+from core.api.json import json_response
 from core.api.parameters import ACCEPT_LANGUAGE
 from core.api.schema import operation
 from core.bodies import read_bodies

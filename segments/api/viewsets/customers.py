@@ -5,10 +5,10 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_OWN
-from core.api.bulk import multi_status, read_batch
 from core.api.conditional import private_response_from
+from core.api.document_checks import document_in
+from core.api.json import multi_status, read_batch
 from core.api.schema import operation
-from core.api.viewsets import document_in
 from core.bodies import SearchBody, read_bodies
 from core.errors import DomainError, NotFound
 from core.sql.composition import Sql, param, sql

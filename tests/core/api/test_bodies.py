@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from core.api.json import DEEPEST_BODY, JsonParser, is_deeper_than
+from core.api.json import DEEPEST_BODY, JsonParser
+from core.document_sizes import is_deeper_than
 from core.errors import MalformedBody
 
 

@@ -10,8 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, OperationalError
 from psycopg import errors as postgres
 
-from accounts.identity.api import authentication
 from accounts.identity.scopes import SEGMENT_MANAGE
+from accounts.identity.tokens import verification
 from config.database import database_settings
 from config.server import replicas as watching
 from config.server.replicas import Beat, Watch
@@ -112,13 +112,13 @@ def test_a_read_after_a_write_goes_to_the_primary_until_a_replica_has_it(
 def test_the_token_is_looked_up_on_the_primary(two: None, api: Api, asked: list[str], monkeypatch) -> None:
     """So a token that was revoked is refused, however far the replicas lag."""
     where: list[str] = []
-    original = authentication.accept_token
+    original = verification.accept_token
 
     def accept(*arguments: Any, **named: Any) -> Any:
         where.append(read_alias())
         return original(*arguments, **named)
 
-    monkeypatch.setattr(authentication, "accept_token", accept)
+    monkeypatch.setattr(verification, "accept_token", accept)
     assert api.get(SEGMENTS).status_code == 200
     assert where == [DEFAULT_DB_ALIAS]
     assert asked[-1].startswith("replica")

@@ -19,7 +19,7 @@ from accounts.identity.operations.sessions import GrantedSession
 from accounts.models import Customer
 from core.addresses import client_address
 from core.api.error_bodies import TYPED_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet

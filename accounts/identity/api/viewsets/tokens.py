@@ -17,7 +17,7 @@ from accounts.identity.operations.clients import grant_service_token
 from accounts.identity.tokens.keys import published_keys
 from core.addresses import client_address
 from core.api.error_bodies import ErrorFormat
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import DomainError, TooManyAttempts, Unavailable
