@@ -5,6 +5,7 @@ from http import HTTPStatus
 from operator import attrgetter
 from typing import IO, Any
 
+import msgspec
 import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -38,7 +39,7 @@ class JsonParser(BaseParser):
         self,
         stream: IO[Any],
         media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
+        parser_context: Mapping[str, object] | None = None,
     ) -> Any:
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         content = stream.read(most + 1)
@@ -80,9 +81,9 @@ class JsonRenderer(BaseRenderer):
 
     def render(
         self,
-        data: Any,
+        data: object,
         accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
+        renderer_context: Mapping[str, object] | None = None,
     ) -> bytes:
         if data is None:
             return b""
@@ -90,7 +91,9 @@ class JsonRenderer(BaseRenderer):
 
 
 def json_response(body: object, status: int = 200) -> HttpResponse:
-    return HttpResponse(orjson.dumps(body), status=status, content_type="application/json")
+    """Return the body, of which parts may be bodies of core.bodies, as JSON."""
+    content = orjson.dumps(body, default=msgspec.to_builtins)
+    return HttpResponse(content, status=status, content_type="application/json")
 
 
 def read_batch(body: object) -> list[Any]:

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import CUSTOMER_READ, SEGMENT_MANAGE
 from core.api import parameters
+from core.api.json import json_response
 from core.api.parameters import header_parameter, key_in, query_parameter
 from core.api.schema import ANY_OBJECT, operation
 from core.bodies import Body
@@ -26,7 +27,6 @@ from core.imports.resources import registered_resources
 from core.imports.uploads import Upload, submit_import
 from core.timestamps import format_time
 from segments.api.viewsets.base import SegmentServiceViewSet
-from segments.api.viewsets.effects import body_response
 
 KINDS = {"members": "segment_customers", "items": "segment_items", "segments": "segments"}
 KIND_OF = {name: kind for kind, name in KINDS.items()}
@@ -239,7 +239,7 @@ class ImportViewSet(SegmentServiceViewSet):
             ),
             at=self.at,
         )
-        response = body_response(self.status_of(run), status=202)
+        response = json_response(self.status_of(run), status=202)
         response["Location"] = self.address_of(run)
         return response
 
@@ -250,7 +250,7 @@ class ImportViewSet(SegmentServiceViewSet):
         Once it has ended, its changes are in the history with the source `import` and its id, and are taken
         back there.
         """
-        return body_response(self.status_of(self.run_of(import_id)))
+        return json_response(self.status_of(self.run_of(import_id)))
 
     @operation(
         "GET-customer-segment-retrieve-import-rejects",
@@ -290,7 +290,7 @@ class ImportViewSet(SegmentServiceViewSet):
         Rows that no worker has begun are left out; a batch that is being written is finished. What was
         written stays, and is taken back by the history. An import that has ended is refused with 409.
         """
-        return body_response(self.status_of(cancel_import(self.run_of(import_id), at=self.at)))
+        return json_response(self.status_of(cancel_import(self.run_of(import_id), at=self.at)))
 
     def run_of(self, import_id: str) -> ImportRun:
         runs = ImportRun.objects.filter(tenant=self.caller.tenant.id, kind__in=KIND_OF)
