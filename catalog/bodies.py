@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Meta, inspect
@@ -20,7 +20,6 @@ from core.bodies import (
     Body,
     ClientId,
     DocumentBody,
-    JsonObject,
     OptionalReference,
     Reference,
     SchemaMetadata,
@@ -30,6 +29,7 @@ from core.bodies import (
     read_body,
 )
 from core.errors import DomainError, InvalidBody
+from core.json_types import JsonObject
 from core.representation.languages import (
     NO_LANGUAGES,
     LanguageContext,
@@ -217,7 +217,7 @@ class CategoryBody(CatalogDocument, kw_only=True):
         return in_utc(self.validity.ends_at) if self.validity and self.validity.ends_at else None
 
     @property
-    def own_classification_mixins(self) -> list[dict[str, Any]] | None:
+    def own_classification_mixins(self) -> list[JsonObject] | None:
         """The classification mixins as they are stored."""
         return None if self.own_mixins is None else msgspec.to_builtins(self.own_mixins)
 
@@ -344,7 +344,7 @@ def read_assignment(kind: type[AssignmentUpsertBody], value: object) -> str:
         raise InvalidReferenceBody(refused.problems) from refused
 
 
-def read_assignments(kind: type[AssignmentUpsertBody], values: list[Any]) -> list[str | DomainError]:
+def read_assignments(kind: type[AssignmentUpsertBody], values: list[object]) -> list[str | DomainError]:
     """Return the product's id of each entry of a bulk body, or the error that names what is wrong."""
     return [
         read.ref.id if isinstance(read, AssignmentUpsertBody) else read for read in read_bodies(kind, values)

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta, Struct, inspect
 
 from core.errors import DomainError, InvalidBody, InvalidInput, Problem
+from core.json_types import JsonObject
 from core.representation.languages import NO_LANGUAGES, LanguageContext
 from core.tenancy.identifiers import CLIENT_ID
 from core.text import ID_AS_STORED, fault_of_id, trimmed
@@ -57,7 +58,6 @@ OptionalReference = Annotated[
 Reference = Annotated[OptionalReference, Meta(min_length=1)]
 """The id of something that exists already; whether it does, the operation finds out."""
 
-JsonObject = dict[str, Any]
 BodyType = TypeVar("BodyType", bound="Body")
 
 
@@ -391,7 +391,7 @@ def in_utc(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC) if moment else None
 
 
-def schema_components(*kinds: type[Body]) -> dict[str, dict[str, Any]]:
+def schema_components(*kinds: type[Body]) -> dict[str, JsonObject]:
     """Return the OpenAPI 3.0 schemas of the bodies and of what they hold, by the name of their class."""
     _, components = msgspec.json.schema_components(
         kinds, schema_hook=_custom_schema, ref_template="#/components/schemas/{name}"
@@ -410,17 +410,17 @@ def _subclasses(kind: type[Body]) -> Iterator[type[Body]]:
         yield from _subclasses(below)
 
 
-def _described_as(schema: dict[str, Any], description: str) -> dict[str, Any]:
+def _described_as(schema: JsonObject, description: str) -> JsonObject:
     """Return the schema with a description; nothing counts beside a reference."""
     return {**({"allOf": [schema]} if "$ref" in schema else schema), "description": description}
 
 
-def _custom_schema(kind: type[Any]) -> dict[str, Any]:
-    schema: dict[str, Any] = kind.schema()
+def _custom_schema(kind: type[Any]) -> JsonObject:
+    schema: JsonObject = kind.schema()
     return schema
 
 
-def _in_openapi(schema: Any) -> Any:
+def _in_openapi(schema: object) -> Any:
     """Return a JSON Schema as OpenAPI 3.0 has it: `nullable` for a union with null, no titles."""
     if isinstance(schema, list):
         return [_in_openapi(entry) for entry in schema]

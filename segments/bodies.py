@@ -7,7 +7,7 @@ The attributes of a body have the names of the columns that they are written to;
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -24,6 +24,7 @@ from core.bodies import (
     read_body,
 )
 from core.errors import DomainError, InvalidInput
+from core.json_types import JsonObject
 from core.representation.languages import LanguageContext, Name, Translations
 from core.tenancy.documents import metadata_of
 from core.tenancy.identifiers import CLIENT_ID
@@ -251,12 +252,12 @@ def read_ids(entries: Sequence[object]) -> list[str | DomainError]:
     ]
 
 
-def segment_document(segment: Segment) -> dict[str, Any]:
+def segment_document(segment: Segment) -> JsonObject:
     """Return the segment as its body says it; this is what a patch changes."""
     return document_of(segment, IdentifiedSegmentBody, id=segment.external_id, siteCode=segment.site.code)
 
 
-def customer_assignment_document(assignment: CustomerAssignment) -> dict[str, Any]:
+def customer_assignment_document(assignment: CustomerAssignment) -> JsonObject:
     entity = assignment.legal_entity
     return document_of(
         assignment,
@@ -266,15 +267,15 @@ def customer_assignment_document(assignment: CustomerAssignment) -> dict[str, An
     )
 
 
-def item_assignment_document(assignment: ItemAssignment) -> dict[str, Any]:
+def item_assignment_document(assignment: ItemAssignment) -> JsonObject:
     item = assignment.product or assignment.category
     assert item is not None
     return document_of(assignment, ItemAssignmentBody, id=item.external_id)
 
 
 def document_of(
-    row: Segment | CustomerAssignment | ItemAssignment, kind: type[WindowedBody], **known: Any
-) -> dict[str, Any]:
+    row: Segment | CustomerAssignment | ItemAssignment, kind: type[WindowedBody], **known: object
+) -> JsonObject:
     """Return a row as a body of the kind says it, with the members that are `known`.
 
     The window is exact to the microsecond, which responses are not.
@@ -289,6 +290,6 @@ def document_of(
     return {name: value for name, value in said if value is not None}
 
 
-def expecting(version: int | None, document: dict[str, Any]) -> dict[str, Any]:
+def expecting(version: int | None, document: JsonObject) -> JsonObject:
     """Return the document as a write that expects this version of it; None expects any."""
     return {**document, "metadata": {**document["metadata"], "version": version}}

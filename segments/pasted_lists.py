@@ -16,6 +16,7 @@ from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun
 from core.imports.parts import STORED_ALREADY, PreparedRow, outlook_of, prepare_import
 from core.imports.resources import registered_resources
+from core.json_types import JsonObject
 from segments.models import Segment
 from segments.operations.items import ItemType
 
@@ -144,7 +145,7 @@ class Resolver:
             self.repeated += 1
             return
         self.seen.add(key)
-        body: dict[str, Any] = {"segmentId": self.segment.external_id}
+        body: JsonObject = {"segmentId": self.segment.external_id}
         if self.item_type is None:
             body["customerId"] = found
             if company:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from catalog.bodies import DETAILS as OWN_ATTRIBUTES
 from catalog.bodies import ProductBody
@@ -31,7 +30,7 @@ STAND_IN = "-"
 """Read in place of a code or name that a row lacks, and never written: PRODUCTS keeps the stored one."""
 
 
-def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
+def read_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, ...]:
     """Return the row as PRODUCTS takes it, behind the version that it expects."""
     absent = [name for name in ("code", "name") if not body.get(name)]
     row = read_body(

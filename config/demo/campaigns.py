@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from config.demo.assortment import Path
 from config.demo.calendar import Calendar
@@ -101,7 +101,7 @@ def load_items(
     load.merge("segment categories", SEGMENT_ITEMS, numbered(assigned))
 
 
-def member(campaign: int, household: int, company: str | None = None) -> tuple[Any, ...]:
+def member(campaign: int, household: int, company: str | None = None) -> tuple[object, ...]:
     """Return the staged membership of a household in a campaign's segment."""
     row = SegmentCustomerRow(
         segment_id=segment_id(campaign), customer_id=str(household), legal_entity_id=company
@@ -111,7 +111,7 @@ def member(campaign: int, household: int, company: str | None = None) -> tuple[A
 
 def item(
     campaign: int, item_type: Literal["PRODUCT", "CATEGORY"], item_id: str, *, includes: bool = False
-) -> tuple[Any, ...]:
+) -> tuple[object, ...]:
     """Return the staged assignment of an item to a campaign's segment."""
     row = SegmentItemRow(
         segment_id=segment_id(campaign), type=item_type, id=item_id, includes_subcategories=includes

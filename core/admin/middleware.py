@@ -67,7 +67,7 @@ class SiteTime:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        user: Any = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+        user = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
         with timezone.override(zone_of_tenant(getattr(user, "tenant_id", None))):
             return self.get_response(request)
 
@@ -84,7 +84,7 @@ class StaffActs:
 
     def actor_of(self, request: HttpRequest) -> Actor:
         source = {"source_type": "admin", "source_id": request_id(request)}
-        user: Any = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+        user = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
         if user is None or not user.is_authenticated:
             return Actor(ActorType.ANONYMOUS, "", **source)
         return Actor(ActorType.STAFF, user.get_username(), user.get_full_name(), **source)

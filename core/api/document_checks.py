@@ -52,7 +52,7 @@ def body_names(kind: type[ViewSet], action: str) -> Known:
     return known_fields(resource) if request is None else merged_fields(known, known_fields(resource))
 
 
-def document_in(respond: Callable[[], HttpResponse]) -> Any:
+def document_in(respond: Callable[[], HttpResponse]) -> object:
     """Return the document of a response; None when there is none, or none that the caller may read."""
     try:
         return orjson.loads(respond().content or b"null")
@@ -84,14 +84,14 @@ class DocumentChecks(ViewSet):
         elif document_size(body) > LARGEST_DOCUMENT:
             check_document_size(body, stored=self.stored_document())
 
-    def stored_document(self) -> Any:
+    def stored_document(self) -> object:
         """Return the document that a PUT replaces, as the caller reads it; None when there is none."""
         retrieve = getattr(self, "retrieve", None)
         if self.action != "update" or retrieve is None:
             return None
         return document_in(partial(retrieve, self.request, **self.kwargs))
 
-    def stored_entry(self, entry: Any) -> Any:
+    def stored_entry(self, entry: object) -> object:
         """Return the document that an entry of a bulk body replaces; None when there is none."""
         if self.action != "bulk_update" or not isinstance(entry, dict):
             return None
@@ -102,7 +102,7 @@ class DocumentChecks(ViewSet):
         }
         if not named:
             return None
-        retrieve: Any = getattr(self, "retrieve")  # noqa: B009 -- not every viewset has one
+        retrieve = getattr(self, "retrieve")  # noqa: B009 -- not every viewset has one
         return document_in(partial(retrieve, self.request, **self.kwargs, **named))
 
     def refuse_unknown_names(self) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 from http import HTTPStatus
-from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
 from django.db import DataError, InternalError, OperationalError
@@ -20,12 +19,13 @@ from core.api.error_bodies import (
     status_of,
 )
 from core.api.json import json_response
+from core.json_types import JsonObject
 from core.unavailability import unavailable_from
 
 logger = logging.getLogger(__name__)
 
 
-def flatten(detail: Any, path: str = "") -> list[tuple[str, str, str]]:
+def flatten(detail: object, path: str = "") -> list[tuple[str, str, str]]:
     """Return the problems that serializers found, as (field, type, message), paths dotted."""
     if isinstance(detail, dict):
         return [problem for key, value in detail.items() for problem in flatten(value, path_below(path, key))]
@@ -93,7 +93,7 @@ def data_error(exception: DataError) -> errors.DomainError | None:
     return None
 
 
-def error_response(exception: Exception, context: dict[str, Any]) -> HttpResponse | None:
+def error_response(exception: Exception, context: JsonObject) -> HttpResponse | None:
     """Return the response to an exception in the format of the view's service; None for an internal error."""
     error = as_domain_error(exception)
     if error is None:

@@ -48,7 +48,7 @@ class AllowedHosts:
                 self.remembered.add(host)
         return self.get_response(request)
 
-    def forget(self, **signal: Any) -> None:
+    def forget(self, **signal: object) -> None:
         """Take nothing for right that was so under other settings."""
         self.remembered.clear()
 
@@ -100,7 +100,7 @@ class ApiMiddleware:
         token = claimed.set(partial(actor_of, request))  # until the token of the request says more
         route = begin_route() if replicas.all else None
         try:
-            answer: Any = match.func(request, *match.args, **match.kwargs)
+            answer = match.func(request, *match.args, **match.kwargs)
             if callable(render := getattr(answer, "render", None)):
                 answer = render()
         finally:

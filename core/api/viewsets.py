@@ -135,7 +135,7 @@ class AlwaysJson(BaseContentNegotiation):
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[Any, str]:
+    ) -> tuple[object, str]:
         return renderers[0], renderers[0].media_type
 
 
@@ -213,7 +213,7 @@ class ContractViewSet(DocumentChecks):
     query: QueryDict
     is_strict = False
 
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: object) -> Request:
         method = str(request.method).lower()
         action: Any = "metadata" if method == "options" else self.action_map.get(method)
         self.action = action
@@ -227,7 +227,7 @@ class ContractViewSet(DocumentChecks):
         api_request.method = request.method
         return api_request
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         self.at = timezone.now()
         super().initial(request, *args, **kwargs)
         plain = request._request
@@ -272,7 +272,7 @@ class ContractViewSet(DocumentChecks):
             raise MissingScope(self.operation.scopes)
         super().permission_denied(request, message, code)
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+    def finalize_response(self, request: Request, response: Any, *args: object, **kwargs: object) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.is_strict:
             response["Preference-Applied"] = STRICT
@@ -318,7 +318,7 @@ class ContractViewSet(DocumentChecks):
         raise NotImplementedError
 
     def handle_if_match(
-        self, handler: Callable[..., HttpResponse], request: Request, *args: Any, **kwargs: Any
+        self, handler: Callable[..., HttpResponse], request: Request, *args: object, **kwargs: object
     ) -> HttpResponse:
         """Run the handler in one transaction with the comparison of the header If-Match."""
         header = request._request.META["HTTP_IF_MATCH"]
@@ -550,7 +550,7 @@ class ContractViewSet(DocumentChecks):
         covers_all = representation.derived.isdisjoint(representation.fields if names is None else names)
         return document_with_tag(plain, response, version_tag(version), covers_all=covers_all)
 
-    def filter_conditions(self, **facts: Any) -> tuple[list[Sql], set[str]]:
+    def filter_conditions(self, **facts: object) -> tuple[list[Sql], set[str]]:
         """Return the conditions of the operation's filters that the request names, and the joins they need.
 
         `facts` become attributes of the FilterSet, for its methods.

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import current_thread, main_thread
-from typing import Any, Self
+from typing import Self
 
 import psycopg
 from django.db import connection
@@ -56,11 +56,11 @@ class StopRequest:
             self.is_pending = False
             raise KeyboardInterrupt
 
-    def _before_statement(self, execute: Callable[..., Any], *arguments: Any) -> Any:
+    def _before_statement(self, execute: Callable[..., object], *arguments: object) -> object:
         self.check()
         return execute(*arguments)
 
-    def _notice(self, number: int, frame: Any) -> None:
+    def _notice(self, number: int, frame: object) -> None:
         self.is_made = self.is_pending = True
         if not self.is_guarded:
             self.check()

@@ -42,7 +42,7 @@ class ChoiceFilter(admin.SimpleListFilter):
     column = ""
     choices_of_filter: tuple[tuple[str, Any], ...] = ()
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return self.choices_of_filter
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -82,7 +82,7 @@ class ObjectFilter(ChoiceFilter):
     parameter_name = "what"
     column = "object"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return all_nouns()
 
 
@@ -90,7 +90,7 @@ class TimeFilter(admin.SimpleListFilter):
     title = _("time")
     parameter_name = "when"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return [("1", _("Last 24 hours")), ("7", _("Last 7 days")), ("30", _("Last 30 days"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

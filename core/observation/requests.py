@@ -6,11 +6,11 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import lru_cache
 from random import getrandbits
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from core.json_types import JsonObject
 from core.observation.access_log import AccessLine, access_log
 from core.observation.metrics import REQUEST_SECONDS, REQUEST_STATEMENTS
 from core.sql.statements import statements
@@ -43,7 +43,7 @@ def trace_id_of(request: HttpRequest) -> str:
     return found[1] if found else ""
 
 
-def given_id(meta: dict[str, Any]) -> str:
+def given_id(meta: JsonObject) -> str:
     """Return the id that the client or a proxy gave a request, else its trace id, else a new one."""
     given = meta.get("HTTP_X_REQUEST_ID")
     if given is not None and REQUEST_ID.fullmatch(given):

@@ -28,7 +28,7 @@ from psycopg.errors import (
 from psycopg.generators import execute as results_of
 
 from core.actors import Actor, claimed, current_actor
-from core.sql.composition import Sql
+from core.sql.composition import Sql, SqlValues
 from core.sql.replicas import has_failed, read_alias, read_from_primary
 from core.sql.statements import statements
 
@@ -101,7 +101,7 @@ class AttributedConnection(psycopg.Connection[Any]):
         """Return the text as a literal of SQL."""
         return pq.Escaping(self.pgconn).escape_literal(text.encode(self.pgconn._encoding))
 
-    def setting_for(self, statement: Any) -> str | None:
+    def setting_for(self, statement: object) -> str | None:
         """Return the setting that a statement has to bring along; None when it needs none."""
         if not isinstance(statement, str | bytes) or not is_write(statement):
             return None
@@ -122,7 +122,7 @@ class AttributedClientCursor(psycopg.ClientCursor[Any]):
     """A cursor that writes values into the statement: the setting comes before it, in the same message."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
-        connection: Any = self.connection
+        connection: object = self.connection
         if (
             not isinstance(connection, AttributedConnection)
             or (setting := connection.setting_for(query)) is None
@@ -142,7 +142,7 @@ class SettingFirst:
 
     __slots__ = ()
 
-    def execute(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
+    def execute(self: Any, query: Any, params: Any = None, **options: object) -> Any:
         connection = self.connection
         if (
             not isinstance(connection, AttributedConnection)
@@ -238,7 +238,7 @@ def execute(statement: Sql) -> int:
         return cursor.rowcount
 
 
-def fetch_rows(statement: Sql, *, using: str = "", prepared: bool = False) -> list[tuple[Any, ...]]:
+def fetch_rows(statement: Sql, *, using: str = "", prepared: bool = False) -> list[SqlValues]:
     """Run one statement and return all its rows: on `using`, else where the reads of the request go.
 
     With `prepared`, a web worker's connection prepares the statement once it has sent the same text a few
@@ -259,7 +259,7 @@ def fetch_rows(statement: Sql, *, using: str = "", prepared: bool = False) -> li
         return _fetch(statement, DEFAULT_DB_ALIAS, prepared=prepared)
 
 
-def _fetch(statement: Sql, alias: str, *, prepared: bool) -> list[tuple[Any, ...]]:
+def _fetch(statement: Sql, alias: str, *, prepared: bool) -> list[SqlValues]:
     connection = connections[alias]
     if (rewrite := _rewriting.get()) is not None:
         statement, prepared = rewrite(statement), False

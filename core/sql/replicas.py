@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from time import monotonic
-from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
@@ -109,7 +108,7 @@ read_alias = _route.get
 
 def has_failed(error: OperationalError) -> bool:
     """Say whether an error means that this server cannot answer, though the primary may."""
-    state: Any = getattr(error.__cause__, "sqlstate", None)
+    state = getattr(error.__cause__, "sqlstate", None)
     return state is None or GONE.fullmatch(state) is not None
 
 

@@ -18,7 +18,7 @@ from django.db import connection, models
 from psycopg.types.json import Jsonb
 
 from core.errors import DomainError, VersionConflict
-from core.sql.composition import Sql, identifier, identifiers, integer, param, sql, type_of
+from core.sql.composition import Sql, SqlValues, identifier, identifiers, integer, param, sql, type_of
 from core.sql.fetching import fetch_rows
 
 Key = TypeVar("Key", bound=Hashable)
@@ -93,7 +93,7 @@ class BodyColumns:
         parts: Mapping[str, str],
     ) -> None:
         fields = {field.column: field for field in model._meta.concrete_fields}
-        self.defaults: dict[str, Any] = {name: default_of(fields[name]) for name in columns}
+        self.defaults: dict[str, object] = {name: default_of(fields[name]) for name in columns}
         self.readers = {name: attrgetter(name) for name in self.defaults if hasattr(kind, name)}
         self.parts = {name: attrgetter(part) for name, part in parts.items()}
 
@@ -242,8 +242,8 @@ def only_outcome(outcomes: Sequence[RowResult]) -> RowResult:
 
 
 def upsert_rows(
-    target: UpsertTarget, rows: Iterable[tuple[Sequence[Any], int]]
-) -> dict[tuple[Any, ...], UpsertResult]:
+    target: UpsertTarget, rows: Iterable[tuple[Sequence[object], int]]
+) -> dict[SqlValues, UpsertResult]:
     """Insert or update all rows in one statement and return the result of each key.
 
     Each row is its values in the order of `target.columns`, dictionaries and lists for jsonb columns, and
@@ -258,7 +258,7 @@ def upsert_rows(
     return {found[:width]: UpsertResult(*found[width:]) for found in fetch_rows(statement, prepared=True)}
 
 
-def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[Any]], writes: Sequence[int]) -> Sql:
+def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[object]], writes: Sequence[int]) -> Sql:
     """Return the statement of `upsert_rows`."""
     lists, shared = given_columns(target.columns, [*zip(*rows, strict=True)], writes, listed=target.key[-1:])
     key = identifiers(target.key)
@@ -302,7 +302,7 @@ def version_of_new(target: UpsertTarget) -> Sql:
     return sql("{before_first} + writes", before_first=integer(target.first_version - 1))
 
 
-def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tuple[Any, ...], int]:
+def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[object]]) -> dict[SqlValues, int]:
     """Insert the rows whose key is free, in one statement, and return the `id` that each of these keys got.
 
     A key that is missing in the answer was taken, perhaps by a writer who came in between. Rows and keys
@@ -330,7 +330,7 @@ def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tup
 
 def given_columns(
     columns: Mapping[str, str],
-    values: Sequence[Sequence[Any]],
+    values: Sequence[Sequence[object]],
     writes: Sequence[int] = (),
     *,
     listed: Collection[str],
@@ -381,7 +381,7 @@ def given_texts(kinds: tuple[tuple[str, str, str], ...]) -> tuple[str, str]:
     return given.sql, sql("(SELECT {values}) AS shared", values=Sql.joined(", ", shared)).sql
 
 
-def are_the_same(values: Sequence[Any], type_name: str) -> bool:
+def are_the_same(values: Sequence[object], type_name: str) -> bool:
     """Say whether the values of a column need to be sent only once.
 
     In JSON only empty objects and NULL count as the same, since Python takes 1 for 1.0 and for true.
@@ -392,7 +392,7 @@ def are_the_same(values: Sequence[Any], type_name: str) -> bool:
     return values.count(first) == len(values)
 
 
-def as_list(values: Sequence[Any], type_name: str) -> tuple[str, str, Any]:
+def as_list(values: Sequence[object], type_name: str) -> tuple[str, str, Any]:
     """Return how a column's values are sent: the function that makes rows, its parameter's type and value.
 
     Texts, jsonb and lists are one JSON list: quoting each text within an array takes longer than writing
@@ -407,7 +407,7 @@ def as_list(values: Sequence[Any], type_name: str) -> tuple[str, str, Any]:
     return "unnest", f"{type_name}[]", list(values)
 
 
-def as_jsonb(value: Any) -> Jsonb | None:
+def as_jsonb(value: object) -> Jsonb | None:
     """Return a value as a parameter of type jsonb; None is NULL, not JSON's null."""
     return None if value is None else Jsonb(value)
 

@@ -16,7 +16,7 @@ class EffectiveFilter(admin.SimpleListFilter):
     title = _("effect")
     parameter_name = "effect"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [
             ("now", _("Live now")),
             ("later", _("Starts later")),
@@ -44,7 +44,7 @@ class CountsNowFilter(admin.SimpleListFilter):
     title = _("counts now")
     parameter_name = "counts"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [("yes", _("Yes")), ("no", _("No"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -63,7 +63,7 @@ class ItemTypeFilter(admin.SimpleListFilter):
     title = _("type")
     parameter_name = "type"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [("PRODUCT", _("Products")), ("CATEGORY", _("Categories"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

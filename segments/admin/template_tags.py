@@ -1,5 +1,3 @@
-from typing import Any
-
 from django import template
 from django.contrib import admin
 from django.http import HttpRequest
@@ -13,12 +11,12 @@ register = template.Library()
 
 
 @register.inclusion_tag("admin/segments/head.html", takes_context=True)
-def segment_head(context: Context, current: str, segment: Segment | None = None) -> dict[str, Any]:
+def segment_head(context: Context, current: str, segment: Segment | None = None) -> dict[str, object]:
     """Show state and tabs of a segment: the one that is named, or the one that a list is filtered by."""
     request: HttpRequest = context["request"]
     if segment is None:
         key = key_of(request.GET.get("segment__id__exact", ""))
-        rows: Any = admin.site.get_model_admin(Segment).get_queryset(request)
+        rows = admin.site.get_model_admin(Segment).get_queryset(request)
         segment = rows.select_related("site").filter(pk=key).first() if key is not None else None
     if segment is None or not request.user.has_perm("segments.view_segment"):
         return {}

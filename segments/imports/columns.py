@@ -115,7 +115,7 @@ class StagedValues:
         self.columns = BodyColumns(model, kind, types, parts=kind.parts)
         self.jsonb = [index for index, type_name in enumerate(types.values()) if type_name == "jsonb"]
 
-    def __call__(self, body: Body, **known: Any) -> list[Any]:
+    def __call__(self, body: Body, **known: object) -> list[Any]:
         """Return the values; `known` are those that the body does not say."""
         values = self.columns.values(body, **known)
         for index in self.jsonb:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from django.db import models, transaction
 
 from core.errors import DomainError
-from core.sql.composition import Sql, composed_once, identifier, identifiers, param, sql
+from core.sql.composition import Sql, SqlValues, composed_once, identifier, identifiers, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.upserts import (
     BatchPlan,
@@ -100,7 +100,7 @@ class AssignmentStatements:
         found = fetch_rows(statement, prepared=True)
         return {named[ordinality - 1]: version for ordinality, version in found}
 
-    def preview(self, named: Sequence[WireIds]) -> list[tuple[Any, ...]]:
+    def preview(self, named: Sequence[WireIds]) -> list[SqlValues]:
         """Return what writing would meet, in one statement that locks nothing.
 
         A result, in order, says whether the row can be assigned and whether it is stored already; then come
@@ -114,7 +114,7 @@ class AssignmentStatements:
             raise SegmentNotFound(resource_id=self.segment_id)
         return found
 
-    def write(self, plan: BatchPlan[WireIds, Row], *, at: datetime) -> list[tuple[Any, ...]]:
+    def write(self, plan: BatchPlan[WireIds, Row], *, at: datetime) -> list[SqlValues]:
         """Create or replace the plan's assignments in one statement; return for each whether it was created.
 
         A result, in order, begins with None when the row cannot be assigned; then come the keys of its wire

@@ -14,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Site, User
 from coupons.models import Coupon
@@ -90,7 +91,9 @@ def staff(site: Site) -> User:
 
 
 @pytest.fixture(params=["en-1280", "de-390"])
-def hand(request: pytest.FixtureRequest, browser: Browser, live_server: Any, staff: User) -> Iterator[Hand]:
+def hand(
+    request: pytest.FixtureRequest, browser: Browser, live_server: LiveServer, staff: User
+) -> Iterator[Hand]:
     """Both languages and both widths, logged in, on the start page."""
     language, _dash, width = request.param.partition("-")
     viewport: Any = {"width": int(width), "height": 900}

@@ -1,7 +1,5 @@
 """Customers from another system, with the password hashes that they had there."""
 
-from typing import Any
-
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -16,6 +14,7 @@ from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import read_bodies, read_body
 from core.errors import DomainError, InvalidInput
+from core.json_types import JsonObject
 from core.sql.upserts import RowResult
 
 
@@ -111,16 +110,16 @@ def imported_customer(body: CustomerImport | DomainError) -> ImportedCustomer | 
     )
 
 
-def import_entry(result: RowResult) -> dict[str, Any]:
+def import_entry(result: RowResult) -> JsonObject:
     """Say what became of one customer, counted from 0."""
     status = result_status(result)
-    entry: dict[str, Any] = {"index": result.position, "code": status.value, "status": status.phrase}
+    entry: JsonObject = {"index": result.position, "code": status.value, "status": status.phrase}
     if result.error:
         return {**entry, "message": result.error.message}
     return {**entry, "id": result.id}
 
 
-def configuration(migration: PasswordMigration) -> dict[str, Any]:
+def configuration(migration: PasswordMigration) -> JsonObject:
     return {
         "retentionEndDate": migration.retention_end_date.isoformat(),
         "emailReminderDate": migration.email_reminder_date.isoformat(),

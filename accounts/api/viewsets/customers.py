@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -185,7 +184,7 @@ class CustomerViewSet(ContractViewSet):
         return True
 
 
-def patched_customer(customer: Customer, patch: Any) -> Change:
+def patched_customer(customer: Customer, patch: object) -> Change:
     """Return what the patch makes of a customer."""
     refuse_password(patch)
     document = apply_patch(CustomerBody.document(customer), patch, protected=PROTECTED)

@@ -1,7 +1,6 @@
 """Signing up, and a customer's own profile."""
 
 from functools import partial
-from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -117,7 +116,7 @@ def private(answer: HttpResponse) -> HttpResponse:
     return answer
 
 
-def patched_profile(customer: Customer, patch: Any) -> Change:
+def patched_profile(customer: Customer, patch: object) -> Change:
     """Return what the patch makes of a customer's own profile."""
     refuse_password(patch)
     document = apply_patch(CustomerBody.document(customer), patch, protected=PROTECTED)

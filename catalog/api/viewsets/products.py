@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from django.http import HttpResponse
 from msgspec import Meta
@@ -31,6 +31,7 @@ from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import Body, SearchBody, read_bodies, read_body
+from core.json_types import JsonObject
 from core.representation.languages import LanguageContext
 from core.representation.representations import Representation
 from core.sql.composition import Sql, equals
@@ -165,7 +166,7 @@ class ProductViewSet(ContractViewSet):
         """
         return self.change(product_id, request.data)
 
-    def change(self, product_id: str, patch: Any) -> HttpResponse:
+    def change(self, product_id: str, patch: object) -> HttpResponse:
         def edit(product: Product) -> ProductBody:
             return self.read(apply_patch(product_document(product), patch, protected=PROTECTED))
 
@@ -252,10 +253,10 @@ class ProductViewSet(ContractViewSet):
         )
 
 
-def bulk_entry(outcome: RowResult) -> dict[str, Any]:
+def bulk_entry(outcome: RowResult) -> JsonObject:
     """One row's result as the product service says it: counted from 0, statuses in capitals on success."""
     status = result_status(outcome)
-    entry: dict[str, Any] = {"index": outcome.position}
+    entry: JsonObject = {"index": outcome.position}
     if outcome.id:
         entry["id"] = outcome.id
     entry["code"] = status.value
@@ -265,7 +266,7 @@ def bulk_entry(outcome: RowResult) -> dict[str, Any]:
     return entry
 
 
-def product_document(product: Product) -> dict[str, Any]:
+def product_document(product: Product) -> JsonObject:
     """Return what clients see of the product, as a patch changes it."""
     return {
         "id": product.external_id,

@@ -36,7 +36,7 @@ class _Driver:
 
     connect = staticmethod(AttributedConnection.connect)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(psycopg, name)
 
 
@@ -58,7 +58,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super()._savepoint_rollback(sid)  # type: ignore[misc]
         self.connection.attributed = None  # what was set since the savepoint is undone
 
-    def get_new_connection(self, conn_params: dict[str, Any]) -> psycopg.Connection[Any]:
+    def get_new_connection(self, conn_params: dict[str, object]) -> psycopg.Connection[object]:
         patience = self.settings_dict.get("CONNECTION_WAIT", 0)
         connection = self._wait_for_server(conn_params, patience) if patience else self._connect(conn_params)
         connection.statement_deadline = self.settings_dict.get("STATEMENT_DEADLINE")
@@ -76,12 +76,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             cursor.execute(READ_ONLY)
             return cursor.fetchone()[0]
 
-    def _connect(self, conn_params: dict[str, Any]) -> Any:
+    def _connect(self, conn_params: dict[str, object]) -> Any:
         connection = super().get_new_connection(conn_params)
         connection.cursor_factory = Cursor
         return connection
 
-    def _wait_for_server(self, conn_params: dict[str, Any], patience: float) -> Any:
+    def _wait_for_server(self, conn_params: dict[str, object], patience: float) -> Any:
         """Connect as soon as the server accepts connections; refusals are final."""
         deadline = time.monotonic() + patience
         where = " ".join(

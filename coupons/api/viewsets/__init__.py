@@ -1,7 +1,5 @@
 """What all resources of this service share: the customer of a request."""
 
-from typing import Any
-
 from django.http import HttpResponse
 
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM_ON_BEHALF
@@ -33,7 +31,7 @@ class CouponServiceViewSet(ContractViewSet):
     counts_by_parameter = True
     count_header = "Items-Count"
 
-    def sent_body(self) -> Any:
+    def sent_body(self) -> object:
         """Return the body of the request; raise InvalidBody when there is none."""
         if self.request.stream is None or self.request.data is None:
             raise InvalidBody([Problem("", "missing_payload", "The request has no body.")])

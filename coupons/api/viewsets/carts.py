@@ -1,6 +1,5 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 import orjson
 from django.http import HttpResponse
@@ -11,6 +10,7 @@ from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM
 from core.api.json import json_response
 from core.api.schema import operation
 from core.bodies import read_body
+from core.json_types import JsonObject
 from core.timestamps import format_time
 from coupons.api.viewsets import IDEMPOTENCY_KEY, CouponServiceViewSet
 from coupons.api.viewsets.reservations import ReservingViewSet
@@ -95,11 +95,11 @@ def exact(amount: Decimal) -> orjson.Fragment:
     return orjson.Fragment(plain(amount))
 
 
-def discounted(amount: Decimal, discount: Decimal) -> dict[str, Any]:
+def discounted(amount: Decimal, discount: Decimal) -> JsonObject:
     return {"amount": exact(amount), "discount": exact(discount), "total": exact(amount - discount)}
 
 
-def cart_document(judged: JudgedCart) -> dict[str, Any]:
+def cart_document(judged: JudgedCart) -> JsonObject:
     """Return what the codes of a cart do; amounts are exact to the digit."""
     body, taken = judged.body, judged.taken
     discount = sum(taken, judged.shipping_taken)
@@ -120,15 +120,15 @@ def cart_document(judged: JudgedCart) -> dict[str, Any]:
     }
 
 
-def code_document(code: JudgedCode) -> dict[str, Any]:
+def code_document(code: JudgedCode) -> JsonObject:
     shown = {"code": code.code, "accepted": code.is_accepted, "discount": exact(code.discount)}
     if code.reasons:
         shown["reasons"] = [reason_document(reason) for reason in code.reasons]
     return shown
 
 
-def reason_document(reason: Reason) -> dict[str, Any]:
-    shown: dict[str, Any] = {"type": reason.type.value, "message": reason.message}
+def reason_document(reason: Reason) -> JsonObject:
+    shown: JsonObject = {"type": reason.type.value, "message": reason.message}
     if reason.remedy:
         shown["remedy"] = reason.remedy
     if reason.missing:

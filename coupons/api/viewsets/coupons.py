@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -106,7 +105,7 @@ class CouponViewSet(CouponServiceViewSet):
         return locked_version(tenant_id=self.caller.tenant.id, code=self.kwargs["code"])
 
     def handle_if_match(
-        self, handler: Callable[..., HttpResponse], request: Request, *args: Any, **kwargs: Any
+        self, handler: Callable[..., HttpResponse], request: Request, *args: object, **kwargs: object
     ) -> HttpResponse:
         """Compare the version once before the body is read, and again by the operation, on the locked coupon.
 
@@ -159,7 +158,7 @@ class CouponViewSet(CouponServiceViewSet):
         delete_coupon(tenant_id=self.caller.tenant.id, code=code, at=self.at)
         return HttpResponse(status=204)
 
-    def patched_response(self, code: str, change: Any) -> HttpResponse:
+    def patched_response(self, code: str, change: object) -> HttpResponse:
         """Apply a patch to the stored coupon. A version that it does not name is the stored one."""
 
         def revise(stored: CouponBody) -> CouponBody:

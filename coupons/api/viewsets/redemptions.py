@@ -1,6 +1,5 @@
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import orjson
 from django.http import HttpResponse
@@ -12,6 +11,7 @@ from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.bodies import read_body
+from core.json_types import JsonObject
 from core.sql.composition import equals
 from core.timestamps import parse_time
 from coupons.api.viewsets import CUSTOMER_NUMBER, IDEMPOTENCY_KEY, CouponServiceViewSet
@@ -80,7 +80,7 @@ def verdict_document(verdict: Verdict, *, has_items: bool) -> bytes:
     """Return what the coupon applies to and grants; amounts are exact to the digit."""
     assert verdict.eligible_amount is not None
     assert verdict.discount is not None
-    document: dict[str, Any] = {
+    document: JsonObject = {
         "eligibleAmount": orjson.Fragment(plain(verdict.eligible_amount)),
         "discount": orjson.Fragment(plain(verdict.discount)),
     }

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from django.db.models import Model
 from django.http import HttpResponse
@@ -94,7 +93,7 @@ class SegmentServiceViewSet(ContractViewSet):
             setattr(self, method, partial(self.handle_past, getattr(self, method)))
 
     def handle_past(
-        self, handler: Callable[..., HttpResponse], request: Request, *args: Any, **kwargs: Any
+        self, handler: Callable[..., HttpResponse], request: Request, *args: object, **kwargs: object
     ) -> HttpResponse:
         """Run the handler on the data of the instant `asOf`, if that is over; else it previews."""
         _, instant = self.previewed()

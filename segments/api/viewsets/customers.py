@@ -1,5 +1,4 @@
 from functools import partial
-from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -76,7 +75,7 @@ class MemberViewSet(SegmentServiceViewSet):
 class CustomerAssignmentViewSet(MemberViewSet):
     """Customers of a segment, by themselves (B2C) or for a legal entity (B2B)."""
 
-    def stored_entry(self, entry: Any) -> Any:
+    def stored_entry(self, entry: object) -> object:
         if self.action != "bulk_update" or not isinstance(entry, dict):
             return None
         member = Member(str(entry.get("customerId")), entry.get("legalEntityId"))

@@ -59,7 +59,7 @@ def call(
     client: str = "shop echo.read",
     tenant: str = "acme",
     path: str = "/echo",
-    **extra: Any,
+    **extra: object,
 ) -> Any:
     if client:
         extra["HTTP_AUTHORIZATION"] = client
