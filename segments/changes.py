@@ -32,6 +32,7 @@ from accounts.identity.scopes import (
 from core.journal.declarations import recorded
 from core.journal.lookups import holds
 from core.journal.undo.rules import undoable_condition
+from core.json_types import JsonObject
 from core.representation.fields import Boolean, Integer, Json, Nested, Text, Texts, Time
 from core.representation.representations import Representation
 from core.representation.schema import field_schema
@@ -174,7 +175,7 @@ class ShownRow(Json):
 
 
 @field_schema.register
-def _(field: ShownRow) -> dict[str, Any]:
+def _(field: ShownRow) -> JsonObject:
     row = {"type": "object", "additionalProperties": True}
     return {"oneOf": [row, {"type": "array", "items": row}]}
 

@@ -88,7 +88,7 @@ class AutocompleteFilter(admin.FieldListFilter):
         }
 
 
-def filter_parameters(entry: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> set[str]:
+def filter_parameters(entry: object, request: HttpRequest, model_admin: admin.ModelAdmin) -> set[str]:
     """Return the parameters that an entry of `list_filter` reads, as the filter itself names them."""
     model = model_admin.model
     if callable(entry):

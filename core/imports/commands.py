@@ -388,9 +388,9 @@ def exit_status(report: Report) -> int:
     return SOME_REFUSED if report.total.refused or report.error else ALL_APPLIED
 
 
-def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, Any]:
+def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, object]:
     total = report.total
-    answer: dict[str, Any] = {
+    answer: dict[str, object] = {
         "run": report.run.pk if report.run else None,
         "kind": order.kind.name,
         "file": order.file.name,

@@ -44,7 +44,7 @@ class ChoiceFilter(admin.SimpleListFilter):
     column = ""
     choices_of_filter: tuple[tuple[str, Any], ...] = ()
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return self.choices_of_filter
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -84,7 +84,7 @@ class ObjectFilter(ChoiceFilter):
     parameter_name = "what"
     column = "object"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         """Offer the kinds whose changes the user may see."""
         seen = set(visible_objects(request))
         return [pair for pair in all_nouns() if pair[0] in seen]
@@ -94,7 +94,7 @@ class TimeFilter(admin.SimpleListFilter):
     title = _("time")
     parameter_name = "when"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return [("1", _("Last 24 hours")), ("7", _("Last 7 days")), ("30", _("Last 30 days"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

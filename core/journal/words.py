@@ -160,8 +160,8 @@ def differences_of(change: Change, declared: Recorded, references: Mapping[tuple
 def differences(
     model: type[models.Model],
     column: str,
-    before: Any,
-    after: Any,
+    before: object,
+    after: object,
     references: Mapping[tuple[str, Any], str],
 ) -> list[str]:
     """Say how a value changed: a localized one language by language."""
@@ -194,7 +194,7 @@ def label_of(model: type[models.Model], column: str) -> str:
     return str(field.verbose_name) if field is not None else gettext("a former field")
 
 
-def instant(model: type[models.Model], column: str, value: Any) -> datetime | None:
+def instant(model: type[models.Model], column: str, value: object) -> datetime | None:
     field = next((one for one in model._meta.concrete_fields if one.column == column), None)
     if isinstance(field, models.DateTimeField) and isinstance(value, str):
         read = parse_datetime(value)
@@ -202,7 +202,7 @@ def instant(model: type[models.Model], column: str, value: Any) -> datetime | No
     return None
 
 
-def text_of(value: Any) -> str:
+def text_of(value: object) -> str:
     if value is None or value in ("", [], {}):
         return gettext("none")
     if isinstance(value, bool):

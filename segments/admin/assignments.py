@@ -88,7 +88,7 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
         shown.result_list = rows
         return shown
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "segment", *self.assigned] if obj is not None else fields
 

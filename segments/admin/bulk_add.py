@@ -1,7 +1,5 @@
 """The pages of a segment that add whole lists of customers or items, after a look at what would happen."""
 
-from typing import Any
-
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -101,7 +99,7 @@ class BulkAddPages(admin.ModelAdmin):
         key = key_of(request.POST.get("prepared", ""))
         if key is None or "_apply" not in request.POST:
             return None
-        user: Any = request.user
+        user = request.user
         runs = ImportRun.objects.filter(tenant=segment.tenant_id, kind=KINDS[what])
         run = runs.filter(pk=key, started_by=user.get_username()).first()
         first = run.parts.order_by("number").first() if run else None
@@ -110,7 +108,7 @@ class BulkAddPages(admin.ModelAdmin):
         return run
 
     def _segment(self, request: HttpRequest, key: int, permission: str) -> Segment:
-        user: Any = request.user
+        user = request.user
         if not user.has_perm(permission) or not self.has_view_permission(request):
             raise PermissionDenied
         segment = self.get_queryset(request).select_related("site").filter(pk=key).first()
@@ -127,7 +125,7 @@ class BulkAddPages(admin.ModelAdmin):
             ItemType(item_type) if item_type else None,
             form.cleaned_data.get("includes_subcategories", False),
         )
-        user: Any = request.user
+        user = request.user
         lines = form.lines()
         try:
             preview = prepare_list(
@@ -148,7 +146,7 @@ class BulkAddPages(admin.ModelAdmin):
 
     def _apply(self, request: HttpRequest, segment: Segment, run: ImportRun, what: str) -> HttpResponse:
         """Add the list, and say and log what was done; a long one is added in the background."""
-        user: Any = request.user
+        user = request.user
         job = apply_import(run, by=user.get_username(), at=timezone.now())
         if job is not None:
             self.log_change(request, segment, f"Began import {run.pk}.")

@@ -56,7 +56,7 @@ DECISIVE = {"valid_from", "valid_to", "site", "status"}
 
 
 def may(request: HttpRequest, dependent: Dependent, action: str) -> bool:
-    user: Any = request.user
+    user = request.user
     return bool(user.has_perm(dependent.permission.format(action=action)))
 
 
@@ -321,7 +321,7 @@ class EffectPages(admin.ModelAdmin):
     # --- deletion ---
 
     def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Say what the deletion of a segment does, and delete it once its name was typed."""
         segment = self.get_object(request, unquote(object_id))

@@ -21,7 +21,7 @@ class EffectiveFilter(admin.SimpleListFilter):
     title = _("effect")
     parameter_name = "effect"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [
             ("now", _("Live now")),
             ("later", _("Starts later")),
@@ -53,7 +53,7 @@ class CountsNowFilter(admin.SimpleListFilter):
         self.segment: Segment | None = model_admin.segment_of_list(request)
         super().__init__(request, params, model, model_admin)
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [("yes", _("Yes")), ("no", _("No"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -77,7 +77,7 @@ class ItemTypeFilter(admin.SimpleListFilter):
     title = _("type")
     parameter_name = "type"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [("PRODUCT", _("Products")), ("CATEGORY", _("Categories"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

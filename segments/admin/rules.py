@@ -336,7 +336,7 @@ class RulePages(admin.ModelAdmin):
 
     def _shown_preview(
         self, request: HttpRequest, segment: Segment, form: RuleForm, preview: RulePreview
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         at = timezone.now()
         of_customers = form.membership == CUSTOMERS
         everybody = customers_of(segment.tenant_id) if of_customers else 0
@@ -403,7 +403,7 @@ def why_address(assignment: CustomerAssignment) -> str:
 
 
 def sees_customers(request: HttpRequest) -> bool:
-    user: Any = request.user
+    user = request.user
     return bool(user.has_perm("accounts.view_customer"))
 
 
@@ -484,7 +484,7 @@ def offered_fields(segment: Segment, membership: str) -> list[tuple[str, str]]:
     names = [name for name in fact_names(membership) if not name.endswith("*")]
     if membership == CUSTOMERS:
         names += [name for name in LABELS if name.startswith("redemptions.365d")]
-    kind: Any = Customer if membership == CUSTOMERS else LegalEntity
+    kind = Customer if membership == CUSTOMERS else LegalEntity
     rows = kind.objects.filter(tenant=segment.tenant_id, mixins__isnull=False).order_by("id")
     attributes: set[str] = set()
     for mixins in rows.values_list("mixins", flat=True)[:MOST_SAMPLED]:

@@ -121,7 +121,7 @@ def test_errors_of_the_admin_are_in_the_readers_language(staff_browser: Client) 
         ("en", None, "en", ""),
     ],
 )
-def test_names_are_in_the_readers_language(reader: str, texts: Any, default: str, expected: str) -> None:
+def test_names_are_in_the_readers_language(reader: str, texts: object, default: str, expected: str) -> None:
     with translation.override(reader):
         assert name_for_reader(texts, default) == expected
 

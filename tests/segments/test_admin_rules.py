@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Customer, User
+from accounts.models import Customer, Site, User
 from core.background.models import Job
+from core.json_types import JsonObject
+from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
-from tests.conftest import web_client
+from tests.conftest import Clock, web_client
 from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
 from tests.factories.catalog import ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
@@ -20,7 +22,7 @@ from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFa
 
 
 @pytest.fixture
-def gold(site: Any) -> Segment:
+def gold(site: Site) -> Segment:
     for number in range(4):
         CustomerFactory(
             tenant=site.tenant,
@@ -36,7 +38,9 @@ def page_of(segment: Segment) -> str:
     return reverse("admin:segments_segment_rule", args=[segment.pk])
 
 
-def rows(*listed: tuple[int, str, str, str], text: str = "", shown: str | None = None, **more: str) -> Any:
+def rows(
+    *listed: tuple[int, str, str, str], text: str = "", shown: str | None = None, **more: str
+) -> JsonObject:
     """Return what the form sends: rows of group, field, test and value; the text as it was shown."""
     return {
         "row_group": [group for group, *_ in listed],
@@ -52,11 +56,11 @@ def rows(*listed: tuple[int, str, str, str], text: str = "", shown: str | None =
     }
 
 
-def text_in(response: Any) -> str:
+def text_in(response: HttpResponse) -> str:
     return response.context["form"].text
 
 
-def facts_in(response: Any) -> dict[str, str]:
+def facts_in(response: HttpResponse) -> dict[str, str]:
     return {str(fact.text): fact.number for fact in response.context["facts"]}
 
 
@@ -149,7 +153,7 @@ def test_rows_come_and_go_without_a_script(
     ],
 )
 def test_a_fault_is_shown_at_its_row_or_character(
-    staff_browser: Client, gold: Segment, sent: Any, fault: str, place: tuple[int, int] | None
+    staff_browser: Client, gold: Segment, sent: object, fault: str, place: tuple[int, int] | None
 ) -> None:
     response = staff_browser.post(page_of(gold), {**sent, "do": "preview"})
     form = response.context["form"]
@@ -180,7 +184,7 @@ def test_a_rule_is_saved_only_after_a_look_at_what_it_does(staff_browser: Client
     assert "Waits for its evaluation" in shown
 
 
-def saved_rule(segment: Segment, **values: Any) -> Rule:
+def saved_rule(segment: Segment, **values: object) -> Rule:
     return Rule.objects.create(tenant=segment.tenant, segment=segment, q="onHold:false", **values)
 
 
@@ -199,7 +203,7 @@ def test_another_editor_s_rule_is_not_overwritten(staff_browser: Client, gold: S
 
 
 def test_the_state_is_shown_and_an_evaluation_can_be_asked_for(
-    staff_browser: Client, gold: Segment, clock: Any
+    staff_browser: Client, gold: Segment, clock: type[Clock]
 ) -> None:
     saved_rule(
         gold,
@@ -320,7 +324,7 @@ def test_coupons_are_counted_only_for_whoever_may_see_them(
 
 
 def test_a_segment_of_another_tenant_is_not_there(
-    member_with: Callable[..., Client], other_tenant: Any
+    member_with: Callable[..., Client], other_tenant: Tenant
 ) -> None:
     theirs = SegmentFactory(site=SiteFactory(tenant=other_tenant))
     browser = member_with("view_segment", "change_segment", "view_customer")

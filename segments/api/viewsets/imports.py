@@ -16,6 +16,7 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import CUSTOMER_READ, SEGMENT_MANAGE
 from core.api import parameters
+from core.api.json import json_response
 from core.api.parameters import header_parameter, key_in, query_parameter
 from core.api.schema import operation
 from core.bodies import Body
@@ -32,7 +33,6 @@ from core.imports.uploads import Upload, submit_import
 from core.journal.undo.changes import Undone
 from core.timestamps import format_time
 from segments.api.viewsets.base import SegmentServiceViewSet
-from segments.api.viewsets.effects import body_response
 
 KINDS = {"members": "segment_customers", "items": "segment_items", "segments": "segments"}
 KIND_OF = {name: kind for kind, name in KINDS.items()}
@@ -262,7 +262,7 @@ class ImportViewSet(SegmentServiceViewSet):
             ),
             at=self.at,
         )
-        response = body_response(self.status_of(run), status=202)
+        response = json_response(self.status_of(run), status=202)
         response["Location"] = self.address_of(run)
         return response
 
@@ -273,7 +273,7 @@ class ImportViewSet(SegmentServiceViewSet):
         Its changes are in the history with the source `import` and its id. It can be undone once it has
         ended.
         """
-        return body_response(self.status_of(self.run_of(import_id)))
+        return json_response(self.status_of(self.run_of(import_id)))
 
     @operation(
         "GET-customer-segment-retrieve-import-rejects",
@@ -320,7 +320,7 @@ class ImportViewSet(SegmentServiceViewSet):
         Rows that no worker has begun are left out; a batch that is being written is finished. What was
         written stays, and can be undone. An import that has ended is refused with 409.
         """
-        return body_response(self.status_of(cancel_import(self.run_of(import_id), at=self.at)))
+        return json_response(self.status_of(cancel_import(self.run_of(import_id), at=self.at)))
 
     @operation(
         "POST-customer-segment-undo-import",
@@ -338,7 +338,7 @@ class ImportViewSet(SegmentServiceViewSet):
         if run.state != ImportState.UNDONE:
             with transaction.atomic():
                 job_of(run, self.at)
-        response = body_response(self.status_of(run), status=202)
+        response = json_response(self.status_of(run), status=202)
         response["Location"] = self.address_of(run)
         return response
 
