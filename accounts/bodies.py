@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self
-from zoneinfo import available_timezones
 
 import msgspec
 from django.core.exceptions import ValidationError
@@ -38,6 +37,7 @@ from core.bodies import (
 from core.errors import InvalidInput
 from core.tenancy.documents import Document, metadata_of
 from core.text import has_visible_character, normalized, trimmed
+from core.timestamps import time_zones
 
 LARGEST_AMOUNT = 1_000_000_000_000
 SHORTEST_PASSWORD = 6
@@ -166,7 +166,7 @@ class TimeZone(ReadText):
 
     @classmethod
     def check(cls, value: str, *, field: str) -> str:
-        if value not in available_timezones():
+        if value not in time_zones():
             raise InvalidInput(f"{field} must be an IANA time zone such as Europe/Berlin.", field=field)
         return value
 

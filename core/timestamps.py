@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
+from zoneinfo import available_timezones
 
 from core.errors import InvalidInput
 
@@ -73,3 +75,9 @@ def parse_validity(value: object, *, field: str = "validity") -> tuple[datetime 
     if starts_at is not None and ends_at is not None and starts_at > ends_at:
         raise InvalidInput(f"{field}.from must not be later than {field}.to.", field=field)
     return starts_at, ends_at
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """Return the names of all time zones; finding them walks through the file system, so it is done once."""
+    return frozenset(available_timezones())

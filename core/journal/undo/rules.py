@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.journal.declarations import RecordedAssignments, RecordedDocument, recorded, recorded_as
+from core.journal.triggers import quoted
 from core.journal.undo.changes import ChangeRow, NotUndoable
 from core.journal.verdicts import document_refusal, member_verdicts, members_of_change
+from core.sql.composition import identifier
 
 VERDICTS = 500  # members of a change that a history looks at
 RESTORED_WITHIN = timedelta(days=30)
