@@ -1,6 +1,6 @@
 """The report on coupons: of all of them, of one campaign or segment, or compared by campaign or segment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -27,7 +27,7 @@ from core.tenancy.models import Tenant
 from coupons.models import Coupon, CouponCampaign
 from coupons.money import Money
 from coupons.reasons import ReasonType
-from coupons.reports import Grouping, ReportLine, ReportTotal, report
+from coupons.reports import Grouping, ReportLine, ReportTotal, report, totals
 from segments.models import Segment
 from segments.record_parts import Tab, register_tab
 
@@ -151,8 +151,9 @@ def report_view(request: HttpRequest) -> HttpResponse:
     first = (form.is_valid() and form.cleaned_data["first"]) or last - timedelta(PERIODS[0] - 1)
     wanted = request.GET.get("by", "")
     compared = Grouping(wanted) if row is None and wanted in ("campaign", "segment") else Grouping.NONE
-    of_row = {CouponCampaign: Grouping.CAMPAIGN, Segment: Grouping.SEGMENT}.get(type(row), compared)
+    of_row = {CouponCampaign: Grouping.CAMPAIGN, Segment: Grouping.SEGMENT}.get(type(row), Grouping.NONE)
     lines: list[ReportLine] = []
+    groups: dict[str, ReportTotal] = {}
     error = " ".join(text for texts in form.errors.values() for text in texts)
     if tenant is not None and not error:
         try:
@@ -163,6 +164,8 @@ def report_view(request: HttpRequest) -> HttpResponse:
                 by=of_row,
                 only="" if row is None else row.external_id,
             )
+            if compared:
+                groups = totals(tenant_id=tenant.pk, first=first, last=last, by=compared)
         except InvalidInput as refused:
             error = refused.message
     if error:
@@ -196,7 +199,7 @@ def report_view(request: HttpRequest) -> HttpResponse:
             if each != ReportTotal()
         ],
         "compared": compared,
-        "groups": group_rows(request, lines, compared, tenant) if compared else [],
+        "groups": group_rows(request, groups, compared, tenant) if compared else [],
         "periods": [
             (days_back, f"?{urlencode({**own, 'first': last - timedelta(days_back - 1), 'last': last})}")
             for days_back in PERIODS
@@ -228,23 +231,20 @@ def wording(reason: str) -> str:
 
 
 def group_rows(
-    request: HttpRequest, lines: Sequence[ReportLine], by: Grouping, tenant: Tenant | None
+    request: HttpRequest, groups: Mapping[str, ReportTotal], by: Grouping, tenant: Tenant | None
 ) -> list[GroupRow]:
     """Return the campaigns or segments with most redemptions first, each with a link to its own report."""
-    totals: dict[str, ReportTotal] = {}
-    for line in lines:
-        totals.setdefault(line.group, ReportTotal()).add(line)
-    ids = sorted(totals, key=lambda name: (-totals[name].redeemed, name))[:MOST_COMPARED]
+    ids = sorted(groups, key=lambda name: (-groups[name].redeemed, name))[:MOST_COMPARED]
     model: Any = CouponCampaign if by is Grouping.CAMPAIGN else Segment
     rows = visible_rows(model, request, admin.site.get_model_admin(Coupon)).filter(
         tenant=tenant, external_id__in=ids
     )
     related = "terms" if by is Grouping.CAMPAIGN else "tenant"
     known = {row.external_id: row for row in rows.select_related(related)}
-    most = max((totals[name].redeemed for name in ids), default=0)
+    most = max((groups[name].redeemed for name in ids), default=0)
     found = []
     for name in ids:
-        row, total = known.get(name), totals[name]
+        row, total = known.get(name), groups[name]
         url = "" if row is None else report_page(**{by.value: row})
         shown = name if row is None else name_of(row)
         found.append(GroupRow(shown, url, total, money_of(total), share(total.redeemed, most)))

@@ -213,9 +213,13 @@ def test_the_report_of_a_segment_says_what_the_api_says(
     of_campaign = staff_browser.get(report_page(campaign=campaign))
     assert totals(of_campaign) == (2, 0, 0, 1, ["5 EUR"])
     assert totals(staff_browser.get(report_page())) == (3, 1, 1, 4, ["8.5 EUR", "3 USD"])
+    other = SegmentFactory(site=vip.site, external_id="other")
+    CouponSegmentFactory(coupon=coupon, segment=other)
     by_segment = staff_browser.get(report_page(), {"by": "segment"})
+    assert totals(by_segment)[3] == 4  # of all coupons, each of which counts for both of its segments below
     assert [(row.name, row.url) for row in by_segment.context["groups"]] == [
-        (str(vip), report_page(segment=vip))
+        (str(other), report_page(segment=other)),
+        (str(vip), report_page(segment=vip)),
     ]
     by_campaign = staff_browser.get(report_page(), {"by": "campaign"})
     assert [row.total.redeemed for row in by_campaign.context["groups"]] == [1]
