@@ -24,7 +24,7 @@ from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.errors import DomainError
 from core.unavailability import contention_as_refusal
-from segments.admin.effects import dependent_page, items_page, members_page, visible_dependents
+from segments.admin.effects import members_page, opened_facts
 from segments.forms.rules import RuleForm
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from segments.rules.evaluation import SLOW
@@ -47,7 +47,7 @@ from segments.rules.rows import (
     Row,
     place_of,
 )
-from segments.tallies import NOTHING, customers_of, held_by
+from segments.tallies import customers_of
 
 MOST_EXCLUSIONS = 100
 MOST_SAMPLED = 200  # customers whose own attributes are offered as fields
@@ -438,18 +438,7 @@ def preview_facts(
     ):
         is_most = count is not None and count >= MOST_COUNTED
         facts.append(Fact(capped(count, is_most), text, is_loss=is_loss and bool(count)))
-    held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
-    details = gettext("{products} products, {categories} categories").format(
-        products=exact_count(held.products), categories=exact_count(held.categories)
-    )
-    items = held.products + held.categories
-    facts.append(Fact(exact_count(items), gettext("items opened to them"), items_page([segment.pk]), details))
-    for each in visible_dependents(request):
-        number, names = each.opened_by(segment.tenant_id, segment.pk, at)
-        more = " …" if number > len(names[:3]) else ""
-        text = gettext("{names} opened to them").format(names=gettext(each.plural))
-        page = dependent_page(each, [segment.pk])
-        facts.append(Fact(exact_count(number), text, page, ", ".join(names[:3]) + more))
+    facts += opened_facts(request, segment, at)
     if preview.left_out:
         facts.append(Fact(exact_count(preview.left_out), gettext("redemptions in other currencies left out")))
     return facts
