@@ -21,13 +21,16 @@ from core.admin.confirmation import Fact
 from core.admin.counts import exact_count
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
+from core.admin.undo import message_with_undo
 from core.errors import DomainError
+from core.representation.query_language import QuerySyntaxError
 from core.unavailability import contention_as_refusal
 from segments.admin.effects import dependent_page, items_page, members_page, visible_dependents
 from segments.forms.rules import RuleForm
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from segments.rules.evaluation import SLOW
 from segments.rules.facts import fact_names
+from segments.rules.fault_words import fault_in_words
 from segments.rules.operations import ask_for_evaluation, lift_exclusion, save_rule, turn_off_rule
 from segments.rules.previews import MOST_COUNTED, PreviewBody, RulePreview, explain_rule, preview_rule
 from segments.rules.rows import (
@@ -170,7 +173,7 @@ class RulePages(admin.ModelAdmin):
                 if self._act_on_rule(request, segment, action, argument):
                     return HttpResponseRedirect(rule_address(segment))
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, fault_in_words(refused.message), messages.ERROR)
             return HttpResponseRedirect(rule_address(segment))
         form = RuleForm.sent(request.POST)
         self._edit_rows(form, action, argument)
@@ -234,7 +237,10 @@ class RulePages(admin.ModelAdmin):
                 )
             case _:
                 return False
-        self.message_user(request, text, messages.SUCCESS)
+        if action == "evaluate":
+            self.message_user(request, text, messages.SUCCESS)
+        else:
+            message_with_undo(request, text, back=rule_address(segment))
         return True
 
     def _edit_rows(self, form: RuleForm, action: str, argument: str) -> None:
@@ -283,12 +289,15 @@ class RulePages(admin.ModelAdmin):
                     expected_version=0 if seen is None and rule is not None else seen,
                     at=timezone.now(),
                 )
+        except QuerySyntaxError as fault:
+            form.blame(fault.message.partition(": ")[2], fault.position)
+            return False
         except DomainError as refused:
             form.fault = refused.message
             return False
         self.log_change(request, segment, f"Saved the rule {form.text[:500]}")
         text = gettext("Saved. The members follow in the background; this page shows how far that is.")
-        self.message_user(request, text, messages.SUCCESS)
+        message_with_undo(request, text, back=rule_address(segment))
         return True
 
     def _rule_response(
@@ -312,6 +321,8 @@ class RulePages(admin.ModelAdmin):
             "rule_members": exact_count(rule.members) if rule and rule.members is not None else "",
             "members_url": members_page([segment.pk]),
             "form": form,
+            "fault": fault_in_words(form.fault),
+            "last_fault": fault_in_words(rule.message) if rule else "",
             "groups": shown_groups(form),
             "tests": TESTS.items(),
             "fields": offered_fields(segment, form.membership) if sees_customers(request) else [],
@@ -368,7 +379,7 @@ class RulePages(admin.ModelAdmin):
                     at=timezone.now(),
                 )
             except DomainError as refused:
-                fault = refused.message
+                fault = fault_in_words(refused.message)
         customers = visible_rows(Customer, request, self).filter(tenant=segment.tenant_id)
         companies = visible_rows(LegalEntity, request, self).filter(tenant=segment.tenant_id)
         context = {
@@ -462,7 +473,7 @@ def shown_groups(form: RuleForm) -> list[list[ShownRow]]:
                 number,
                 place,
                 label_of(row.field),
-                gettext(form.fault) if form.faulty == (number, place) else "",
+                fault_in_words(form.fault) if form.faulty == (number, place) else "",
             )
             for place, row in enumerate(rows)
         ]
