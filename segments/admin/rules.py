@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import number_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -22,7 +23,9 @@ from core.admin.counts import exact_count
 from core.admin.faults import fault_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
+from core.admin.undo import message_with_undo
 from core.errors import DomainError
+from core.representation.query_language import QuerySyntaxError
 from core.unavailability import contention_as_refusal
 from segments.admin.effects import members_page, opened_facts
 from segments.forms.rules import RuleForm
@@ -235,7 +238,10 @@ class RulePages(admin.ModelAdmin):
                 )
             case _:
                 return False
-        self.message_user(request, text, messages.SUCCESS)
+        if action == "evaluate":
+            self.message_user(request, text, messages.SUCCESS)
+        else:
+            message_with_undo(request, text, back=rule_address(segment))
         return True
 
     def _edit_rows(self, form: RuleForm, action: str, argument: str) -> None:
@@ -284,12 +290,15 @@ class RulePages(admin.ModelAdmin):
                     expected_version=0 if seen is None and rule is not None else seen,
                     at=timezone.now(),
                 )
+        except QuerySyntaxError as fault:
+            form.blame(fault.message.partition(": ")[2], fault.position)
+            return False
         except DomainError as refused:
             form.fault = fault_text(refused.message)
             return False
         self.log_change(request, segment, f"Saved the rule {form.text[:500]}")
         text = gettext("Saved. The members follow in the background; this page shows how far that is.")
-        self.message_user(request, text, messages.SUCCESS)
+        message_with_undo(request, text, back=rule_address(segment))
         return True
 
     def _rule_response(
@@ -313,6 +322,8 @@ class RulePages(admin.ModelAdmin):
             "rule_members": exact_count(rule.members) if rule and rule.members is not None else "",
             "members_url": members_page([segment.pk]),
             "form": form,
+            "fault": capfirst(fault_text(form.fault)),
+            "last_fault": capfirst(fault_text(rule.message)) if rule else "",
             "groups": shown_groups(form),
             "tests": TESTS.items(),
             "fields": offered_fields(segment, form.membership) if sees_customers(request) else [],
@@ -452,7 +463,7 @@ def shown_groups(form: RuleForm) -> list[list[ShownRow]]:
                 number,
                 place,
                 label_of(row.field),
-                fault_text(form.fault) if form.faulty == (number, place) else "",
+                capfirst(fault_text(form.fault)) if form.faulty == (number, place) else "",
             )
             for place, row in enumerate(rows)
         ]
