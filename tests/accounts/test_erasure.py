@@ -115,7 +115,7 @@ def make_customer(tenant: Tenant, site: Site, now: datetime) -> Customer:
     return customer
 
 
-def leave_traces_on_the_way(customer: Customer, now: Any) -> None:
+def leave_traces_on_the_way(customer: Customer, now: datetime) -> None:
     """Leave traces in what is about to be read or sent: events, deliveries, parts of imports, rules."""
     tenant = customer.tenant
     target = TargetFactory(tenant=tenant)
