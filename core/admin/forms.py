@@ -115,7 +115,7 @@ class JsonField(forms.JSONField):
             raise ValidationError(_("This is nested too deeply."), code="invalid")
         if "\x00" in flat_text(found):
             raise ValidationError(_("The character U+0000 cannot be stored."), code="invalid")
-        return found if value is found else self.as_of_the_api(value)
+        return found if value is found else self.as_of_the_api(str(value))
 
     def as_of_the_api(self, text: str) -> Any:
         """Return the value as the API reads it: larger numbers as doubles, no NaN, no half of a character."""

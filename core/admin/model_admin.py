@@ -195,7 +195,7 @@ class TenantAdmin(DatabaseDeletion):
             raise UnusableParameters  # PostgreSQL has no text with it
         try:
             request.shown_list = super().get_changelist_instance(request)  # type: ignore[attr-defined]
-            return request.shown_list  # type: ignore[attr-defined,no-any-return]
+            return request.shown_list  # type: ignore[attr-defined]
         except DisallowedModelAdminLookup as refused:
             logger.warning("The admin refused to filter %s: %s", self.opts.label, refused)
             raise UnusableParameters from refused
@@ -321,7 +321,7 @@ class TenantAdmin(DatabaseDeletion):
     ) -> Any:
         tenant = self.tenant_of_form(request, obj)
         request.form_tenant, request.form_object = tenant, obj  # type: ignore[attr-defined]
-        form = super().get_form(request, obj, change=change, **kwargs)
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
         refusal: DomainError | None = getattr(request, "refusal", None)
         # Whoever may only look is shown the fields that the form declares under these labels.
         labels = {name: field.label for name, field in self.form.declared_fields.items() if field.label}

@@ -45,7 +45,7 @@ class CampaignTermsAdmin(CouponAdmin):
     """The form of a new campaign, which is that of a coupon; it saves a campaign."""
 
     form = CampaignForm
-    fieldsets = (
+    fieldsets: Any = (
         (None, {"fields": ("name", "code_count", "prefix", "description")}),
         *(
             (

@@ -94,7 +94,9 @@ class PeriodForm(forms.Form):
 
 def money_of(total: ReportTotal) -> list[str]:
     """Return the discounts in words, a currency each."""
-    return [str(Money(amount=amount, currency=name)) for name, amount in sorted(total.discounts.items())]
+    return [
+        str(Money(amount=Amount(amount), currency=name)) for name, amount in sorted(total.discounts.items())
+    ]
 
 
 def by_day(lines: Sequence[ReportLine], first: date, last: date) -> list[tuple[date, ReportTotal]]:
@@ -154,7 +156,7 @@ def report_view(request: HttpRequest) -> HttpResponse:
     of_row = {CouponCampaign: Grouping.CAMPAIGN, Segment: Grouping.SEGMENT}.get(type(row), Grouping.NONE)
     lines: list[ReportLine] = []
     groups: dict[str, ReportTotal] = {}
-    error = " ".join(text for texts in form.errors.values() for text in texts)
+    error = " ".join(str(text) for texts in form.errors.values() for text in texts)
     if tenant is not None and not error:
         try:
             lines = report(
@@ -201,7 +203,10 @@ def report_view(request: HttpRequest) -> HttpResponse:
         "compared": compared,
         "groups": group_rows(request, groups, compared, tenant) if compared else [],
         "periods": [
-            (days_back, f"?{urlencode({**own, 'first': last - timedelta(days_back - 1), 'last': last})}")
+            (
+                days_back,
+                f"?{urlencode({**own, 'first': str(last - timedelta(days_back - 1)), 'last': str(last)})}",
+            )
             for days_back in PERIODS
         ],
         "ways": [
