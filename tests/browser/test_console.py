@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 from accounts.models import Site, User
 from coupons.models import Coupon
 from segments.models import CustomerAssignment, Segment
-from tests.browser.conftest import PASSWORD, PATIENCE
+from tests.browser.conftest import PASSWORD, PATIENCE, log_in
 from tests.factories.accounts import CustomerFactory, UserFactory
 from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
@@ -107,11 +107,7 @@ def hand(request: pytest.FixtureRequest, browser: Browser, live_server: Any, sta
 
     page.on("console", note)
     page.on("response", lambda got: faults.append(f"{got.status} {got.url}") if got.status >= 400 else None)
-    page.goto("/admin/")
-    page.locator("#id_username").fill(staff.username)
-    page.locator("#id_password").fill(PASSWORD)
-    page.locator("#id_password").press("Enter")
-    page.wait_for_url("/admin/")
+    log_in(page, staff.username)
     yield found
     context.close()
     assert faults == []

@@ -47,11 +47,6 @@ STEPS = 30
 REFUSALS = (CategoryNotFound, ParentNotFound, WouldCreateCycle)
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return TenantFactory(name="racing")
-
-
 def run_together(works: list[Callable[[], Any]]) -> list[Any]:
     """Run each in a thread with a connection of its own; an error of any is raised here."""
 

@@ -4,10 +4,7 @@ from typing import Any
 import pytest
 
 from accounts.identity import scopes
-from accounts.models import Customer
-from core.tenancy.models import Tenant
 from tests.conftest import Api
-from tests.factories.accounts import CustomerFactory
 
 COUPONS = "/coupon/acme/coupons"
 
@@ -22,11 +19,6 @@ def manager(service_api: Callable[..., Api]) -> Api:
 def shop(service_api: Callable[..., Api]) -> Api:
     """A service that redeems coupons for customers."""
     return service_api(scopes.COUPON_REDEEM, scopes.COUPON_REDEEM_ON_BEHALF)
-
-
-@pytest.fixture
-def customer(tenant: Tenant) -> Customer:
-    return CustomerFactory(tenant=tenant, external_id="C1", first_name="Jo", last_name="Doe")
 
 
 def euros(amount: float) -> dict[str, Any]:

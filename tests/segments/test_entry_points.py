@@ -1,6 +1,5 @@
 """Rules that hold by every entry point of segments: the API, its patches, files and the admin's form."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
@@ -12,7 +11,6 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from accounts.identity.scopes import SEGMENT_MANAGE
 from accounts.models import Site
 from segments.api.urls import urlpatterns
 from segments.bodies import RESERVED_IDS
@@ -24,11 +22,6 @@ from tests.factories.segments import SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
 NAMELESS = [{}, "", " ", {"en": ""}, {"en": " \t"}, {"en": "\u200b", "de": "\u00ad"}]
-
-
-@pytest.fixture
-def manager(service_api: Callable[..., Api], site: Site) -> Api:
-    return service_api(SEGMENT_MANAGE)
 
 
 def upsert(path: Path) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from events.models import Event
 from segments.models import Segment
 from tests.events.feed.conftest import subscribe
 from tests.factories.segments import SegmentFactory
-from tests.faults.servers import PROJECT, database_url, wait_until
+from tests.faults.servers import PROJECT, database_url
+from tests.waiting import wait_until
 
-ROUNDS = 25
+ROUNDS = 14
 TYPES = ("customer-segment.segment-created", "customer-segment.segment-deleted")
 
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Customer
 from catalog.models import Category, Product
 from segments.models import Segment
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory
-from tests.factories.catalog import CategoryFactory, ProductFactory
+from tests.factories.catalog import CategoryFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
@@ -29,23 +28,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def product(customer: Customer) -> Product:
-    return ProductFactory(tenant=customer.tenant, external_id="P1")
-
-
-@pytest.fixture
-def category(customer: Customer) -> Category:
-    return CategoryFactory(tenant=customer.tenant, external_id="K1")
-
-
-@pytest.fixture
-def shopper(
-    gold: Segment, customer: Customer, product: Product, category: Category, customer_api: Callable[..., Api]
-) -> Api:
-    CustomerAssignmentFactory(segment=gold, customer=customer)
-    ItemAssignmentFactory(segment=gold, product=product)
-    ItemAssignmentFactory(segment=gold, product=None, category=category)
-    return customer_api(customer)
+def shopper(shopper: Api, items_of_gold: None) -> Api:
+    return shopper
 
 
 def again(api: Api, path: str, answer: Any, **headers: str) -> Any:
