@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self
-from zoneinfo import available_timezones
 
 import msgspec
 from django.core.exceptions import ValidationError
@@ -30,6 +29,7 @@ from core.json_types import JsonObject
 from core.representation.languages import LanguageContext
 from core.tenancy.documents import Document, metadata_of
 from core.text import has_visible_character, normalized, trimmed
+from core.timestamps import time_zone_names
 
 LARGEST_AMOUNT = 1_000_000_000_000
 SHORTEST_PASSWORD = 6
@@ -158,7 +158,7 @@ class TimeZone(ReadText):
 
     @classmethod
     def check(cls, value: str, *, field: str) -> str:
-        if value not in available_timezones():
+        if value not in time_zone_names():
             raise InvalidInput(f"{field} must be an IANA time zone such as Europe/Berlin.", field=field)
         return value
 
@@ -338,7 +338,7 @@ class RetentionConfiguration(Body, kw_only=True):
     """Until when password hashes of another system are kept, and whether customers get e-mails about it."""
 
     retention_end_date: Annotated[
-        date, Meta(description="The last day on which hashes of another system are accepted.")
+        date, Meta(description="After today; from then on no hash of another system is accepted.")
     ]
     email_reminder_date: Annotated[date | None, Meta(description="The day of a reminder by e-mail.")] = None
     email_notifications_enabled: Annotated[bool | None, Meta(description="Whether reminders are sent.")] = (

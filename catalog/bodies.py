@@ -74,16 +74,16 @@ class CategoryName(Name):
     """The name of a category, in languages of the tenant."""
 
     @classmethod
-    def unsupported(cls, field: str) -> InvalidCategory:
-        return InvalidCategory("Category name contains unsupported languages", field=field)
+    def unsupported(cls, what: str, *, field: str) -> InvalidCategory:
+        return InvalidCategory(f"Category name contains {what}", field=field)
 
 
 class CategoryDescription(Translations):
     """The description of a category, in languages of the tenant."""
 
     @classmethod
-    def unsupported(cls, field: str) -> InvalidCategory:
-        return InvalidCategory("Category description contains unsupported languages", field=field)
+    def unsupported(cls, what: str, *, field: str) -> InvalidCategory:
+        return InvalidCategory(f"Category description contains {what}", field=field)
 
 
 class CategorySlug(Translations):
@@ -92,8 +92,8 @@ class CategorySlug(Translations):
     max_length: ClassVar[int] = 500
 
     @classmethod
-    def unsupported(cls, field: str) -> InvalidCategory:
-        return InvalidCategory("Category slug contains unsupported languages", field=field)
+    def unsupported(cls, what: str, *, field: str) -> InvalidCategory:
+        return InvalidCategory(f"Category slug contains {what}", field=field)
 
     def check(self, field: str) -> None:
         for language, text in self.items():

@@ -90,8 +90,8 @@ def product_actions() -> tuple[Callable[..., object], ...]:
 def register_category_effects(find: Callable[..., list[Any]]) -> None:
     """Have the admin say what changes of categories do.
 
-    `find` gets the request, the categories, the change (PUBLISH, UNPUBLISH or MOVE) and the new parent, and
-    returns facts (core/admin/confirmation.py).
+    `find` gets the request, the categories, the change (PUBLISH, UNPUBLISH, MOVE or DELETE) and the new
+    parent, and returns facts (core/admin/confirmation.py).
     """
     if find not in _category_effects:
         _category_effects.append(find)

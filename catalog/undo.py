@@ -27,7 +27,7 @@ def write_categories(changes: Sequence[ChangeRow], at: datetime) -> Written:
     """Write the opposite of each change by the tree, which keeps its numbers and refuses cycles."""
     tree = locked_tree(changes[0].tenant_id)
     former = Sql("change.before") if changes[0].kind == "updated" else former_document(CATEGORY)
-    rows = dict(
+    rows: dict[int, str] = dict(
         fetch_rows(
             sql(
                 "SELECT change.id, ({former})::text FROM journal_change AS change WHERE {chosen}",

@@ -336,6 +336,9 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", default="shop@localhost")
 EMAIL_IN_BACKGROUND = True
 # How many requests a second each tenant may send to a machine: `*=200,acme=500`. Empty: no limit.
 TENANT_REQUESTS_PER_SECOND = env.rates("TENANT_REQUESTS_PER_SECOND")
+# How many rows and bytes each tenant may store, in the same form; counted once an hour.
+TENANT_MAX_ROWS = env.rates("TENANT_MAX_ROWS")
+TENANT_MAX_BYTES = env.rates("TENANT_MAX_BYTES")
 # How often customers may sign up from one address within 15 minutes.
 SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 # How often a client at an address may fail to use a coupon, within so many seconds, until it must wait.

@@ -39,7 +39,7 @@ class Actor:
 
     `id` is what others know them by: the id of an API client, a customer number, a user name, a command's
     name. `source_type` and `source_id` name the occasion: a `request` and its id, an `import` and the key of
-    its run, a `paste`.
+    its run, a `filter` (core/filter_sources.py).
     """
 
     type: ActorType

@@ -1,4 +1,8 @@
-"""How large one document may be, and how deep, for every entry point."""
+"""How large one document may be, for every entry point.
+
+No constraint repeats this in the database: it would refuse every update of a document that was stored when
+larger ones were allowed, and such a document may be written as long as it does not grow.
+"""
 
 import orjson
 
@@ -27,19 +31,3 @@ def check_document_size(document: object, *, stored: object = None, field: str =
             " Keep large contents elsewhere, and their addresses here.",
             field=field,
         )
-
-
-def is_deeper_than(value: object, levels: int) -> bool:
-    """Say whether objects and lists are nested deeper than so many levels."""
-    nested = [value]  # all values of one level
-    for _ in range(levels):
-        inner: list[object] = []
-        for entry in nested:
-            if isinstance(entry, dict):
-                inner += entry.values()
-            elif isinstance(entry, list):
-                inner += entry
-        if not inner:
-            return False
-        nested = inner
-    return any(isinstance(entry, dict | list) for entry in nested)

@@ -187,25 +187,28 @@ def coupon_statement(lock: bool, *, condition: Sql) -> Sql:
 class CouponsOfCart:
     """The coupons of the codes given, in their order and each once; None for a code that no coupon has.
 
-    `most` is how many of them one cart takes.
+    `others` are those that were asked for besides. `most` is how many of them one cart takes.
     """
 
     by_code: Mapping[str, CouponSnapshot | None]
     most: int = MOST_COUPONS_PER_CART
+    others: Sequence[CouponSnapshot] = ()
 
     @property
     def found(self) -> list[CouponSnapshot]:
-        return [coupon for coupon in self.by_code.values() if coupon is not None]
+        return [*(coupon for coupon in self.by_code.values() if coupon is not None), *self.others]
 
 
-def read_coupons(tenant_id: int, codes: Sequence[str], *, lock: bool = False) -> CouponsOfCart:
+def read_coupons(
+    tenant_id: int, codes: Sequence[str], *, also: Sequence[str] = (), lock: bool = False
+) -> CouponsOfCart:
     """Return the tenant's coupons of these codes, deleted ones too, in one statement.
 
-    With `lock` they are locked until commit, in the order of their keys; the terms of campaigns then take
-    another statement.
+    `also` are further codes, as they are stored. With `lock` they are locked until commit, in the order of
+    their keys; the terms of campaigns then take another statement.
     """
     as_written, folded = (
-        [normalise_code(code, case_sensitive=case_sensitive) for code in codes]
+        [*(normalise_code(code, case_sensitive=case_sensitive) for code in codes), *also]
         for case_sensitive in (True, False)
     )
     named = bind(
@@ -238,8 +241,10 @@ def read_coupons(tenant_id: int, codes: Sequence[str], *, lock: bool = False) ->
         for coupon in found
         if coupon.terms_id != coupon.id
     }
-    names = as_written if case_sensitive else folded
-    return CouponsOfCart({name: coupons.get(name) for name in names}, most or MOST_COUPONS_PER_CART)
+    names = (as_written if case_sensitive else folded)[: len(codes)]
+    by_code = {name: coupons.get(name) for name in names}
+    others = [coupons[code] for code in also if code in coupons and code not in by_code]
+    return CouponsOfCart(by_code, most or MOST_COUPONS_PER_CART, others)
 
 
 def code_is_taken(tenant_id: int, code: str) -> bool:

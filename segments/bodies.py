@@ -202,16 +202,26 @@ class BulkAssignmentResult(Body, kw_only=True):
     message: Annotated[str | None, Meta(description="Why the entry was refused.")] = None
 
 
+class RefusalDetails(Body, kw_only=True):
+    """More about a refusal."""
+
+    more_info: Annotated[str, Meta(description="What the deletion would do, without forceDelete.")]
+
+
 class BulkSegmentResult(BulkAssignmentResult, kw_only=True):
     """What became of one segment of a bulk body."""
 
     id: Annotated[str | None, Meta(description="The segment's id.")] = None
+    details: Annotated[
+        RefusalDetails | None, Meta(description="Of segments that are not empty, and not forced to go.")
+    ] = None
 
 
 def read_segment(value: object, languages: LanguageContext, *, segment_id: str) -> IdentifiedSegmentBody:
     """Read a whole segment whose id the address names; an id in the body must be the same."""
     if isinstance(value, dict):
-        if value.get("id") not in (None, segment_id):
+        named = value.get("id")
+        if named is not None and (not isinstance(named, str) or trimmed(named) != trimmed(segment_id)):
             raise InvalidInput("The id in the body is not the one in the path.", field="id")
         value = {**value, "id": segment_id}
     return read_body(IdentifiedSegmentBody, value, languages=languages)

@@ -1,5 +1,3 @@
-from zoneinfo import available_timezones
-
 from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
 from django.utils.translation import gettext
@@ -13,6 +11,7 @@ from core.errors import InvalidInput
 from core.tenancy.identifiers import UNREACHABLE_IDS
 from core.tenancy.models import Tenant
 from core.text import has_visible_character, normalized
+from core.timestamps import time_zone_names
 
 LIST_HELP = _("Separated by commas.")
 TWO_LETTERS_HELP = _("Two letters each, separated by commas.")
@@ -45,7 +44,7 @@ class SiteForm(DocumentForm):
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         required=False,
-        choices=[("", _("UTC")), *((name, name) for name in sorted(available_timezones()))],
+        choices=[("", _("UTC")), *((name, name) for name in sorted(time_zone_names()))],
         help_text=_("Times of its segments are entered and shown in it."),
     )
 

@@ -112,9 +112,16 @@ def delete_category(*, tenant_id: int, external_id: str, with_subcategories: boo
 
 
 @transaction.atomic
-def delete_categories(*, tenant_id: int, category_ids: Sequence[int]) -> None:
-    """Delete the categories of these keys with all their descendants, and what refers to them."""
-    locked_tree(tenant_id).delete_all(category_ids)
+def delete_categories(
+    *, tenant_id: int, category_ids: Sequence[int], versions: Mapping[str, int] | None = None
+) -> None:
+    """Delete the categories of these keys with all their descendants, and what refers to them.
+
+    Raises VersionConflict when one of them has another version than `versions` names, by id.
+    """
+    tree = locked_tree(tenant_id)
+    _check_versions(tenant_id, category_ids, versions)
+    tree.delete_all(category_ids)
 
 
 @transaction.atomic
@@ -186,9 +193,7 @@ def publish_categories(
     Raises VersionConflict when one of them has another version than `versions` names, by id.
     """
     locked_tree(tenant_id)
-    if versions:
-        for category in Category.objects.filter(tenant=tenant_id, pk__in=category_ids):
-            check_version(category, versions.get(category.external_id))
+    _check_versions(tenant_id, category_ids, versions)
     return execute(
         sql(
             "UPDATE catalog_category AS category SET is_published = {is_published}, version = version + 1,"
@@ -214,6 +219,12 @@ def rebuild_tree(*, tenant_id: int, root_id: str) -> int:
     if not Category.objects.filter(tenant=tenant_id, external_id=root_id, parent=tree.root.pk).exists():
         raise TreeNotFound(root_id)
     return tree.place_forest()
+
+
+def _check_versions(tenant_id: int, category_ids: Sequence[int], versions: Mapping[str, int] | None) -> None:
+    if versions:
+        for category in Category.objects.filter(tenant=tenant_id, pk__in=category_ids):
+            check_version(category, versions.get(category.external_id))
 
 
 def _insert(tree: LockedTree, body: CategoryBody, *, publication: Publication, at: datetime) -> Category:

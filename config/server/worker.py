@@ -37,7 +37,7 @@ from core.tenancy.rate_limits import rate_limits
 PAUSE = 0.1  # seconds between two looks at what may be overdue
 BETWEEN_MEASUREMENTS = 1.0  # seconds
 LINGERING = 2.0  # seconds for the last responses to be sent, when the process is to end
-COLLECTED_AFTER = 3_000  # objects: about fifteen requests, each of which leaves circles with its body
+COLLECTED_AFTER = 3_000  # objects; requests of the API leave none, a page of the admin some thousand
 APPLICATION = "config.wsgi.application"
 
 
@@ -126,6 +126,14 @@ def run_worker(
     ended = threading.Event()
     shutdown = set_sync_signals()
     shutdown.add_cb(ended.set)
+
+    def stop(*_: Any) -> None:
+        front.stop()
+        shutdown.set()
+
+    # before the first request is taken: granian's own handlers would leave the front waiting for bodies
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     worker_class: Any = ASGIWorker  # its type stub is older than the class
     worker = worker_class(
         worker_id,
@@ -151,13 +159,6 @@ def run_worker(
     stopped = threading.Event()
     flushing = threading.Thread(target=keep_flushing, args=(stopped,), daemon=True)
     flushing.start()
-
-    def stop(*_: object) -> None:
-        front.stop()
-        shutdown.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
     _wait_for_end(front, ended)
     stopped.set()
     flushing.join(LINGERING)

@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 from django import forms
 from django.contrib.admin import widgets
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -15,10 +16,13 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.keys import usable_keys
 from core.admin.moments import MomentField, in_words
 from core.document_sizes import check_document_size
 from core.errors import DomainError, InvalidInput, VersionConflict
+from core.json_values import DEEPEST, flat_text, is_deeper_than
 from core.tenancy.identifiers import check_client_id, generate_id
 from core.text import has_visible_character, normalized
 
@@ -91,7 +95,9 @@ class JsonField(forms.JSONField):
     def to_python(self, value: object) -> Any:
         if isinstance(value, str) and len(value) > MAX_JSON_LENGTH:
             raise ValidationError(
-                gettext("Enter no more than {number:,} characters.").format(number=MAX_JSON_LENGTH),
+                gettext("Enter no more than {number} characters.").format(
+                    number=exact_count(MAX_JSON_LENGTH)
+                ),
                 code="too_long",
             )
         try:
@@ -105,9 +111,18 @@ class JsonField(forms.JSONField):
         if not isinstance(found, self.kind):
             wanted = _("Enter an object such as {}.") if self.kind is dict else _("Enter a list such as [].")
             raise ValidationError(wanted, code="invalid")
-        if "\\u0000" in json.dumps(found):
+        if is_deeper_than(found, DEEPEST):
+            raise ValidationError(_("This is nested too deeply."), code="invalid")
+        if "\x00" in flat_text(found):
             raise ValidationError(_("The character U+0000 cannot be stored."), code="invalid")
-        return found
+        return found if value is found else self.as_of_the_api(str(value))
+
+    def as_of_the_api(self, text: str) -> Any:
+        """Return the value as the API reads it: larger numbers as doubles, no NaN, no half of a character."""
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from None
 
     def bound_data(self, data: object, initial: object) -> object:
         """Return what the form shows again; what Python cannot read is shown as it was entered."""
@@ -221,7 +236,7 @@ class DocumentForm(forms.ModelForm):
                 reserved=self.instance.reserved_ids,
             )
         except InvalidInput as refused:
-            raise ValidationError(refused.message, code=refused.code) from None
+            raise ValidationError(fault_text(refused.message), code=refused.code) from None
 
     @property
     def version_seen(self) -> int | None:
@@ -230,17 +245,33 @@ class DocumentForm(forms.ModelForm):
 
     def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
-        for name, field in self.fields.items():
-            if isinstance(field, forms.JSONField) and name in self.cleaned_data:
-                try:
-                    check_document_size(self.cleaned_data[name], stored=self.initial.get(name))
-                except InvalidInput as refused:
-                    self.add_error(name, ValidationError(refused.message, code=refused.code))
+        self._check_sizes()
         expected = self.cleaned_data.get("expected_version")
         if expected is not None and expected != self.instance.version:
             self.add_error(None, ValidationError(CHANGED_IN_THE_MEANTIME, code="version_conflict"))
             self._keep_both_versions()
         return cleaned
+
+    def _check_sizes(self) -> None:
+        """Refuse a part, or all parts together, that would be a larger document than one may be."""
+        parts = [
+            name
+            for name, field in self.fields.items()
+            if isinstance(field, forms.JSONField | LocalizedField) and name in self.cleaned_data
+        ]
+        for name in parts:
+            try:
+                check_document_size(self.cleaned_data[name], stored=self.initial.get(name))
+            except InvalidInput as refused:
+                self.add_error(name, ValidationError(fault_text(refused.message), code=refused.code))
+                return
+        try:
+            check_document_size(
+                {name: self.cleaned_data[name] for name in parts},
+                stored={name: self.initial.get(name) for name in parts},
+            )
+        except InvalidInput as refused:
+            self.add_error(None, ValidationError(fault_text(refused.message), code=refused.code))
 
     def _keep_both_versions(self) -> None:
         """Note what was entered beside what is stored now, and let the next save be of the stored version."""
@@ -292,6 +323,6 @@ class DocumentForm(forms.ModelForm):
         super()._post_clean()  # type: ignore[misc]
         if self.refusal is not None and not self.errors:
             is_stale = isinstance(self.refusal, VersionConflict)
-            message = CHANGED_IN_THE_MEANTIME if is_stale else self.refusal.message
+            message = CHANGED_IN_THE_MEANTIME if is_stale else fault_text(self.refusal.message)
             field = self.refused_field if self.refused_field in self.fields else None
             self.add_error(field, ValidationError(message, code=self.refusal.code))

@@ -1,7 +1,8 @@
 """What every admin page of this service shares."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django import forms
@@ -22,9 +23,17 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.actors import current_actor, with_source
 from core.admin.confirmation import BACK, ConfirmationNeeded, confirmation_page
 from core.admin.deletion import DatabaseDeletion
-from core.admin.filters import AutocompleteFilter, TenantRelatedFilter, filter_parameters, visible_rows
+from core.admin.faults import fault_text
+from core.admin.filters import (
+    AutocompleteFilter,
+    TenantRelatedFilter,
+    filter_parameters,
+    filter_parts,
+    visible_rows,
+)
 from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField
 from core.admin.keys import key_of, usable_keys
 from core.admin.moments import MomentField, MomentInput
@@ -32,6 +41,7 @@ from core.admin.pages import row_links
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
 from core.errors import DomainError
+from core.filter_sources import FILTERED, filter_source
 from core.journal.histories import history_of, shown_changes
 from core.journal.words import add_sentences
 from core.unavailability import contention_as_refusal
@@ -109,8 +119,15 @@ class TenantAdmin(DatabaseDeletion):
     linked_lookups: tuple[str, ...] = ()
     """Parameters of links to the list that no filter in `list_filter` reads."""
 
+    owner_parameter = ""
+    """The parameter that limits the list to the parts of one row, such as the members of a segment."""
+
     found_at = 0
     """Where the search of the start page lists the rows; 0: it does not find them."""
+
+    def shown(self, value: object) -> str:
+        """Return what a column computes as text; the sign of an empty value where there is none."""
+        return str(value) if value not in (None, "") else str(self.get_empty_value_display())
 
     # --- whose rows ---
 
@@ -177,7 +194,8 @@ class TenantAdmin(DatabaseDeletion):
         if any("\0" in text for name, values in request.GET.lists() for text in (name, *values)):
             raise UnusableParameters  # PostgreSQL has no text with it
         try:
-            return super().get_changelist_instance(request)
+            request.shown_list = super().get_changelist_instance(request)  # type: ignore[attr-defined]
+            return request.shown_list  # type: ignore[attr-defined]
         except DisallowedModelAdminLookup as refused:
             logger.warning("The admin refused to filter %s: %s", self.opts.label, refused)
             raise UnusableParameters from refused
@@ -244,18 +262,34 @@ class TenantAdmin(DatabaseDeletion):
         except FieldDoesNotExist:
             return False
 
-    def response_action(self, request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
+    def response_action(
+        self, request: HttpRequest, queryset: models.QuerySet, **location: Any
+    ) -> HttpResponse | None:
+        # Django 6.1 also says where the action was chosen
         selected = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
         if usable_keys(self.opts.pk, selected) != selected:
             message = "The selection holds something that is no row of this list. Nothing was changed."
             self.message_user(request, message, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
         try:
-            with contention_as_refusal():
-                return super().response_action(request, queryset)
+            with contention_as_refusal(), self._filter_as_source(request, len(selected)):
+                return super().response_action(request, queryset, **location)
         except DomainError as refusal:
-            self.message_user(request, refusal.message, messages.ERROR)
+            self.message_user(request, fault_text(refusal.message), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
+
+    @contextmanager
+    def _filter_as_source(self, request: HttpRequest, number: int) -> Iterator[None]:
+        """Name the filter of the list as the occasion of an action on all rows that it matches."""
+        shown: Any = getattr(request, "shown_list", None)
+        actor = current_actor()
+        parts = filter_parts(shown) if shown is not None and actor is not None else []
+        acts_on_all = request.POST.get("select_across") == "1" or (parts and number >= shown.result_count)
+        if actor is None or not parts or not acts_on_all:
+            yield
+            return
+        with with_source(FILTERED, filter_source(actor.source_id, parts)):
+            yield
 
     # --- forms ---
 
@@ -287,9 +321,12 @@ class TenantAdmin(DatabaseDeletion):
     ) -> Any:
         tenant = self.tenant_of_form(request, obj)
         request.form_tenant, request.form_object = tenant, obj  # type: ignore[attr-defined]
-        form = super().get_form(request, obj, change=change, **kwargs)
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
         refusal: DomainError | None = getattr(request, "refusal", None)
-        attributes: dict[str, object] = {"tenant": tenant, "refusal": refusal}
+        # Whoever may only look is shown the fields that the form declares under these labels.
+        labels = {name: field.label for name, field in self.form.declared_fields.items() if field.label}
+        meta = type("Meta", (form.Meta,), {"labels": {**labels, **(form._meta.labels or {})}})
+        attributes: dict[str, object] = {"tenant": tenant, "refusal": refusal, "Meta": meta}
         if refusal is not None:
             attributes["refused_field"] = self.error_fields.get(refusal.field, refusal.field)
         return type(form.__name__, (form,), attributes)
@@ -415,7 +452,7 @@ class TenantAdmin(DatabaseDeletion):
         add_sentences(shown)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"History of {row}",
+            "title": gettext("History of {row}").format(row=row),
             "module_name": capfirst(str(self.opts.verbose_name_plural)),
             "object": row,
             "opts": self.opts,

@@ -5,7 +5,6 @@ from functools import partial, wraps
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from django.apps import apps
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
@@ -19,6 +18,7 @@ from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.actions import delete_selected
+from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.pages import registered_pages
 from core.admin.panels import registered_panels, render_panel, shop_of, shown_panels
@@ -57,7 +57,7 @@ def overload_as_message(view: Callable[..., object]) -> Callable[..., Any]:
         try:
             return view(request, *arguments, **options)
         except Overloaded as refused:
-            messages.error(request, refused.message)
+            messages.error(request, fault_text(refused.message))
             return HttpResponseRedirect(request.get_full_path())
 
     return guarded
@@ -217,6 +217,8 @@ class Console(admin.AdminSite):
         Models that are not named there follow in the group of their app.
         """
         found = super().get_app_list(request, app_label)
+        for app in found:
+            app["name"] = gettext(str(app["name"]))
         if app_label is not None:
             return found
         by_label = {model["model"]._meta.label: model for app in found for model in app["models"]}
@@ -232,9 +234,7 @@ class Console(admin.AdminSite):
         for app in found:
             rest = [model for model in app["models"] if model["model"]._meta.label in by_label]
             if rest:
-                groups.append(
-                    {**app, "name": apps.get_app_config(app["app_label"]).verbose_name, "models": rest}
-                )
+                groups.append({**app, "models": rest})
         for group in groups:
             for model in group["models"]:
                 model["explanation"] = getattr(self.get_model_admin(model["model"]), "explanation", "")

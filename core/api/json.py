@@ -14,12 +14,11 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
 from core.api.error_bodies import status_of
-from core.document_sizes import is_deeper_than
 from core.errors import MalformedBody
+from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply
 from core.sql.upserts import RowResult
 from core.text import normalized_json
 
-DEEPEST_BODY = 30
 LARGEST_BATCH = 200
 CREATED = 201, "Created"
 UPDATED = 204, "OK"
@@ -51,25 +50,13 @@ class JsonParser(BaseParser):
             body = orjson.loads(content)
         except orjson.JSONDecodeError as error:
             raise MalformedBody(f"The body is not valid JSON: {error}") from error
-        if content.count(b"{") + content.count(b"[") > DEEPEST_BODY and is_deeper_than(body, DEEPEST_BODY):
-            raise MalformedBody(f"The body is nested more than {DEEPEST_BODY} levels deep.")
-        if b"\\u0000" in content and "\x00" in flat_text(body):
+        if is_nested_too_deeply(body, content):
+            raise MalformedBody(f"The body is nested more than {DEEPEST} levels deep.")
+        if holds_nul(body, content):
             raise MalformedBody("The body holds the character NUL (\\u0000), which cannot be stored.")
         if not content.isascii() or b"\\u" in content:
             return normalized_json(body)
         return body
-
-
-def flat_text(value: object) -> str:
-    """Return every text in a JSON value, member names included, as one."""
-    match value:
-        case str():
-            return value
-        case dict():
-            return "".join(key + flat_text(entry) for key, entry in value.items())
-        case list():
-            return "".join(flat_text(entry) for entry in value)
-    return ""
 
 
 class JsonRenderer(BaseRenderer):
@@ -114,7 +101,10 @@ def segment_entry(outcome: RowResult) -> dict[str, object]:
         entry["code"], entry["status"] = CREATED if outcome.created else UPDATED
         return entry
     status = status_of(outcome.error)
-    return {**entry, "code": status.value, "status": status.phrase, "message": outcome.error.message}
+    entry |= {"code": status.value, "status": status.phrase, "message": outcome.error.message}
+    if more_info := getattr(outcome.error, "more_info", ""):
+        entry["details"] = {"moreInfo": more_info}
+    return entry
 
 
 def result_status(outcome: RowResult) -> HTTPStatus:

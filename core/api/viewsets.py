@@ -60,11 +60,14 @@ from core.revisions.counting import revision_of
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.replicas import REVISION, position_of, replicas, route_reads
-from core.tenancy.callers import Caller
+from core.tenancy.callers import Caller, CallerKind
+from core.tenancy.limits import require_room
 from core.tenancy.rate_limits import rate_limits
 from core.tenancy.time_zones import zone_of_tenant
 
 Instance = TypeVar("Instance")
+
+ADDING_ACTIONS = {"create", "update", "bulk_create", "bulk_update"}
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
@@ -193,6 +196,7 @@ class ContractViewSet(DocumentChecks):
     created: ClassVar[type[Serializer] | type[Body] | None] = None  # the body of a 201
     bulk_result: ClassVar[type[Serializer] | type[Body]]  # one entry of a 207
     search_body: ClassVar[type[Serializer] | type[Body] | None] = None
+    is_limited: ClassVar[bool] = True  # what it adds counts towards the limits of a tenant's rows
     has_page_parameters: ClassVar[bool] = True  # lists are paged and sorted, documents cut to `fields`
     has_localized_fields: ClassVar[bool] = False  # reads take Accept-Language
     reads_localized_fields: ClassVar[bool] = False  # writes take Content-Language
@@ -212,6 +216,19 @@ class ContractViewSet(DocumentChecks):
     operation: Operation
     query: QueryDict
     is_strict = False
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: object) -> Any:
+        """Answer the request, and keep nothing of it.
+
+        The view refers to its own methods and to the request, and the request to itself: such circles hold
+        the body until Python looks for garbage, which took a twentieth of a small request.
+        """
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        finally:
+            if context := getattr(self.request, "parser_context", None):
+                context.clear()
+            vars(self).clear()
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: object) -> Request:
         method = str(request.method).lower()
@@ -260,7 +277,17 @@ class ContractViewSet(DocumentChecks):
             if rate_limits.rates:
                 rate_limits.take(caller.tenant.name)
             claimed.set(partial(actor_of, request._request, caller))  # ApiMiddleware ends it
+            if caller.tenant.limit_reached and self.adds_rows():
+                require_room(caller.tenant)
         self.operation = self.declared_operation()
+
+    def adds_rows(self) -> bool:
+        """Say whether this request would add rows that count towards the tenant's limits.
+
+        What shoppers do goes on, and so do orders that a service sends for them.
+        """
+        is_service = self.caller.kind is CallerKind.SERVICE
+        return is_service and self.is_limited and self.action in ADDING_ACTIONS
 
     def permission_denied(
         self, request: Request, message: str | None = None, code: str | None = None

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
@@ -13,6 +13,7 @@ import orjson
 from core.errors import InvalidInput
 from core.imports.files import UnreadableFile
 from core.json_types import JsonObject
+from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply
 from core.text import FREE_FIELD, trimmed
 
 REJECTED = "rejected"
@@ -69,27 +70,27 @@ EXPECTED_VERSION = Column(
 )
 
 
+WHOLE = re.compile(r"[+-]?[0-9]{1,100}")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+
+
 def read_whole(text: str) -> int:
+    if not WHOLE.fullmatch(text.strip()):  # int() takes 1_000 and the digits of every script
+        raise ValueError(text)
     return int(text)
 
 
 def read_number(text: str) -> Decimal | int:
     """Return the number exactly as it is written."""
-    if text.lstrip("-").isdecimal():
-        return int(text)
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(text) from None
-    if not number.is_finite():
+    if not NUMBER.fullmatch(text.strip()):
         raise ValueError(text)
-    return number
+    return int(text) if WHOLE.fullmatch(text) else Decimal(text)
 
 
 TRUE, FALSE = ("true", "1", "yes", "ja", "wahr"), ("false", "0", "no", "nein", "falsch")
 FLAGS = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
 LIST_SEPARATOR = "|"
-APOSTROPHED = re.compile(r"'[=+\-@\t\r0-9]")
+APOSTROPHED = re.compile(r"'+[=+\-@\t\r0-9]")
 
 
 def read_flag(text: str) -> bool:
@@ -137,6 +138,23 @@ READERS: dict[ColumnType, Callable[[str], Any] | None] = {
 }
 
 
+def read_cell(name: str, kind: ColumnType, text: str) -> Any:
+    """Return what the text of a column says; raise InvalidInput naming the column when it cannot be read."""
+    reader = READERS[kind]
+    if reader is None:
+        return text
+    try:
+        value = reader(text)
+    except (ValueError, KeyError):
+        raise InvalidInput(f"{name} is no {kind.value}: {text[:100]!r}.", field=name) from None
+    source = text.encode()
+    if is_nested_too_deeply(value, source):
+        raise InvalidInput(f"{name} is nested more than {DEEPEST} levels deep.", field=name)
+    if holds_nul(value, source):
+        raise InvalidInput(f"{name} has a character that cannot be stored.", field=name)
+    return value
+
+
 class UnknownField(InvalidInput):
     """A row has a member that is no column."""
 
@@ -167,9 +185,10 @@ class ReadingOptions:
     an empty value in one of the columns of `skipped_without` are left out.
 
     Of CSV files: `delimiter` is told from the header when it is empty; one of several characters knows no
-    quotes. `columns` are the names of a file that has no header. `emptied` are pairs of a name in the file
-    and a value that means an empty cell. Lines that begin with `comment` are left out. `is_safe` files have
-    an apostrophe before values that a spreadsheet would take for a number or formula.
+    quotes. `columns` are the names of a file that has no header. `replaced` are names in the file with a
+    value and the one that it is read as. Lines that begin with `comment` are left out. `is_safe` files have
+    an apostrophe before values that a spreadsheet would take for a number or formula. `languages` are the
+    tenant's, which a header may have in another case.
     """
 
     delimiter: str = ""
@@ -178,9 +197,10 @@ class ReadingOptions:
     skipped_without: tuple[str, ...] = ()
     ignores_unknown: bool = False
     columns: tuple[str, ...] = ()
-    emptied: tuple[tuple[str, str], ...] = ()
+    replaced: tuple[tuple[str, str, str], ...] = ()
     comment: str = ""
     is_safe: bool = False
+    languages: tuple[str, ...] = ()
 
 
 DEFAULT_OPTIONS = ReadingOptions()
@@ -206,7 +226,7 @@ class Header:
     def __init__(
         self, names: Sequence[str], columns: Sequence[Column], options: ReadingOptions = DEFAULT_OPTIONS
     ) -> None:
-        given = [name.strip() for name in names]
+        given = [trimmed(name) for name in names]
         renamed: dict[str, list[str]] = {}
         for name, target in options.renamed:
             renamed.setdefault(_name_among(name, given, "--map"), []).append(target)
@@ -218,10 +238,12 @@ class Header:
         self.constants = [value for _, value in options.constants]
         self.names += [_column_name(column, columns) for _, column in self.copied]
         self.names += [_column_name(column, columns) for column, _ in options.constants]
-        self.emptied = {
-            (given.index(_name_among(name, given, "--empty")), text) for name, text in options.emptied
+        self.replaced = {
+            (given.index(_name_among(name, given, "--empty or --value")), text): new
+            for name, text, new in options.replaced
         }
-        self.is_complete = not (self.copied or self.constants or self.emptied or self.is_safe)
+        self.is_complete = not (self.copied or self.constants or self.replaced or self.is_safe)
+        self.names = [_language_in_case(name, self.names, columns, options) for name in self.names]
         self.width = len(self.names)
         known = {column.name: column for column in columns}
         if options.ignores_unknown:
@@ -264,8 +286,8 @@ class Header:
             return row
         if self.is_safe:
             row = [cell[1:] if APOSTROPHED.match(cell) else cell for cell in row]
-        if self.emptied:
-            row = ["" if (index, cell.strip()) in self.emptied else cell for index, cell in enumerate(row)]
+        if self.replaced:
+            row = [self.replaced.get((index, cell.strip()), cell) for index, cell in enumerate(row)]
         return [*row, *(row[index] for index, _ in self.copied), *self.constants]
 
     def given_by(self, row: Sequence[str]) -> Given:
@@ -276,7 +298,11 @@ class Header:
     def body(self, row: Sequence[str]) -> JsonObject:
         """Return the row as a body; raise InvalidInput naming the column that cannot be read."""
         if len(row) != self.width:
-            raise InvalidInput(f"The line has {len(row)} values, the header has {self.given_width} columns.")
+            values, columns = (
+                f"{count} {noun}{'' if count == 1 else 's'}"
+                for count, noun in ((len(row), "value"), (self.given_width, "column"))
+            )
+            raise InvalidInput(f"The line has {values}, the header has {columns}.")
         body: JsonObject = {name: row[index] for index, name in self.flat if row[index] != ""}
         for name in self.id_names:
             if name in body:
@@ -285,11 +311,9 @@ class Header:
             text = row[index]
             if text == "":
                 continue
-            reader = READERS[kind]
-            try:
-                value = reader(text) if reader else trimmed(text) if index in self.ids else text
-            except (ValueError, KeyError):
-                raise InvalidInput(f"{name} is no {kind.value}: {text[:100]!r}.", field=name) from None
+            value = read_cell(name, kind, text)
+            if READERS[kind] is None and index in self.ids:
+                value = trimmed(text)
             place = body
             for part in path[:-1]:
                 place = place.setdefault(part, {})
@@ -454,11 +478,10 @@ def constant_values(columns: Sequence[Column], options: ReadingOptions) -> list[
         column = _localized(name, columns)
         if name not in types and column is None:
             raise UnreadableFile(f"--set: {unknown_column(name, columns)}")
-        reader = READERS[column.type if column else types[name]]
         try:
-            values.append((name, reader(text) if reader else text))
-        except (ValueError, KeyError):
-            raise UnreadableFile(f"--set: {name} is no {types[name].value}: {text[:100]!r}.") from None
+            values.append((name, read_cell(name, column.type if column else types[name], text)))
+        except InvalidInput as error:
+            raise UnreadableFile(f"--set: {error.message}") from None
     return values
 
 
@@ -483,6 +506,20 @@ def _column_name(name: str, columns: Sequence[Column]) -> str:
                 return f"{column.name}.{language}"
         elif name.lower() == column.name.lower():
             return column.name
+    return name
+
+
+def _language_in_case(
+    name: str, names: Sequence[str], columns: Sequence[Column], options: ReadingOptions
+) -> str:
+    """Return the name with its language as the tenant has it, unless another column has that already."""
+    column = _localized(name, columns)
+    if column is None:
+        return name
+    for language in options.languages:
+        meant = f"{column.name}.{language}"
+        if meant.lower() == name.lower() and meant not in names:
+            return meant
     return name
 
 

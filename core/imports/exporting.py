@@ -16,7 +16,7 @@ import orjson
 import zstandard
 from django.db import connection, transaction
 
-from core.imports.columns import Column, ColumnType, written_list
+from core.imports.columns import APOSTROPHED, Column, ColumnType, written_list
 from core.imports.files import BYTE_ORDER_MARK, STANDARD_INPUT, UnwritableFile
 from core.imports.records import Format
 from core.imports.resources import Export
@@ -154,7 +154,9 @@ def write_documents(
 
 
 def _without_formula(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(text) else text
+    """Put an apostrophe before a formula, and before what an import of the file would take it from."""
+    is_formula = text.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(text)
+    return f"'{text}" if is_formula or APOSTROPHED.match(text) else text
 
 
 def column_names(column: Column, languages: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ declare(
     {
         **each(KEEP("a name in the code"), "kind", "mode", "state", "refused_by_reason"),
         **each(KEEP("an account and a host of the operator"), "started_by", "host"),
-        **each(KEEP("the file, not a row of it"), "file_name", "file_digest"),
+        **each(KEEP("the file, not a row of it"), "file_name", "file_digest", "file_header"),
         **each(KEEP("how the import was asked for"), "max_removed", "request_key"),
         **each(KEEP("numbers of lines and keys of rows"), "committed_slice", "committed_ahead"),
         "message": ERASE,

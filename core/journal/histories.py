@@ -40,7 +40,7 @@ def history_condition(row: models.Model) -> Q:
         assert isinstance(one, RecordedDocument)
         condition |= Q(object=one.object, key=row.pk)
         for other in recorded():
-            if isinstance(other, RecordedDocument) and other.part_of == one.object:
+            if isinstance(other, RecordedDocument) and one.object in (other.part_of, other.shown_with):
                 condition |= Q(object=other.object, owner_key=row.pk)
             elif isinstance(other, RecordedAssignments):
                 condition |= held_by(other, row) | holding(other, row)

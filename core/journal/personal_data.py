@@ -25,7 +25,7 @@ declare(
         **each(KEEP("a name in the code"), "kind", "object", "hidden", "actor_type", "source_type"),
         **each(PSEUDONYM, "external_id", "actor_id"),
         **each(ERASE, "before", "after", "actor_name"),
-        "source_id": KEEP("the id of a request, an import or a paste"),
+        "source_id": ERASE,  # the words of a filter may name somebody; ids of requests and imports stay
     },
 )
 
@@ -123,7 +123,15 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
             pseudonym=slots["pseudonym"],
         )
     )
-    return {"changes": own + memberships + redemptions + coupons + acts}
+    filters = execute(
+        sql(
+            "UPDATE journal_change AS change SET source_id = split_part(change.source_id, ' ', 1)"
+            " WHERE change.source_type = 'filter' AND change.tenant_id = {tenant} AND {mentioned}",
+            tenant=slots["tenant"],
+            mentioned=trace.clearly_mentioned_in(Sql("change.source_id")),
+        )
+    )
+    return {"changes": own + memberships + redemptions + coupons + acts + filters}
 
 
 def redemption_without_number(document: Sql, trace: CustomerTrace) -> Sql:

@@ -6,8 +6,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin
+from core.admin.counts import exact_count
 from coupons.campaigns import CampaignState, states_of_campaigns
 from coupons.models import CouponCampaign
 from coupons.operations import deactivate_campaign
@@ -17,18 +20,23 @@ from coupons.operations import deactivate_campaign
 class CouponCampaignAdmin(TenantAdmin):
     """Campaigns are made by the API or by `generate_coupons`, and deactivated here."""
 
-    explanation = "Many single-use codes with the same terms. Select campaigns to deactivate all their codes."
-    empty_state = "The API (coupon-campaigns) and the command generate_coupons make campaigns."
+    explanation = _(
+        "Many single-use codes with the same terms. Select campaigns to deactivate all their codes."
+    )
+    empty_state = _("The API (coupon-campaigns) and the command generate_coupons make campaigns.")
     chooses_tenant = False
     list_display = ("external_id", "name", "state", "codes", "redeemed", "open_codes", "over", "created_at")
     list_select_related = ("terms",)
     search_fields = ("external_id__startswith", "terms__name__icontains")
-    search_help_text = "The beginning of an id or a part of a name."
+    search_help_text = _("The beginning of an id or a part of a name.")
     ordering = ("-id",)
     actions = ("deactivate",)
     fieldsets = (
         (None, {"fields": ("external_id", "name", "prefix", "state", "created_at")}),
-        ("Codes", {"fields": ("codes", "redeemed", "open_codes", "over", "exported_at", "deactivated_at")}),
+        (
+            _("Codes"),
+            {"fields": ("codes", "redeemed", "open_codes", "over", "exported_at", "deactivated_at")},
+        ),
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -54,44 +62,50 @@ class CouponCampaignAdmin(TenantAdmin):
             campaign.counts = states_of_campaigns([campaign.pk], at=timezone.now())[campaign.pk]
         return campaign
 
-    @admin.display(description="Name")
+    @admin.display(description=_("Name"))
     def name(self, campaign: CouponCampaign) -> str:
         return campaign.terms.name
 
-    @admin.display(description="State")
+    @admin.display(description=_("State"))
     def state(self, campaign: CouponCampaign) -> SafeString:
         counts = counts_of(campaign)
         if campaign.deactivated_at:
-            text, style = "Deactivated", "off"
+            text, style = gettext("Deactivated"), "off"
         elif counts.generated < campaign.code_count:
-            text, style = "Codes are being made", "waiting"
+            text, style = gettext("Codes are being made"), "waiting"
         else:
-            text, style = ("Can be redeemed", "on") if counts.open else ("Nothing left", "off")
+            text, style = (
+                (gettext("Can be redeemed"), "on") if counts.open else (gettext("Nothing left"), "over")
+            )
         return format_html('<span class="status status-{}">{}</span>', style, text)
 
-    @admin.display(description="Codes")
+    @admin.display(description=_("Codes"))
     def codes(self, campaign: CouponCampaign) -> str:
-        return f"{counts_of(campaign).generated:,} of {campaign.code_count:,}"
+        made, wanted = counts_of(campaign).generated, campaign.code_count
+        return gettext("{made} of {wanted}").format(made=exact_count(made), wanted=exact_count(wanted))
 
-    @admin.display(description="Redeemed")
+    @admin.display(description=_("Redeemed"))
     def redeemed(self, campaign: CouponCampaign) -> str:
-        return f"{counts_of(campaign).redeemed:,}"
+        return exact_count(counts_of(campaign).redeemed)
 
-    @admin.display(description="Open")
+    @admin.display(description=_("Open"))
     def open_codes(self, campaign: CouponCampaign) -> str:
-        return f"{counts_of(campaign).open:,}"
+        return exact_count(counts_of(campaign).open)
 
-    @admin.display(description="Over")
+    @admin.display(description=_("Over"))
     def over(self, campaign: CouponCampaign) -> str:
-        return f"{counts_of(campaign).over:,}"
+        return exact_count(counts_of(campaign).over)
 
-    @admin.action(description="Deactivate all codes of the selected campaigns", permissions=["change"])
+    @admin.action(description=_("Deactivate all codes of the selected campaigns"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet) -> None:
         at = timezone.now()
         chosen = list(queryset.order_by("pk").values_list("tenant_id", "external_id"))
         for tenant_id, campaign_id in chosen:
             deactivate_campaign(tenant_id=tenant_id, campaign_id=campaign_id, at=at)
-        self.message_user(request, f"{len(chosen)} campaigns are deactivated.", messages.SUCCESS)
+        text = ngettext(
+            "{number} campaign is deactivated.", "{number} campaigns are deactivated.", len(chosen)
+        )
+        self.message_user(request, text.format(number=exact_count(len(chosen))), messages.SUCCESS)
 
 
 def counts_of(campaign: CouponCampaign) -> CampaignState:

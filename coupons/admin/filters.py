@@ -59,15 +59,15 @@ class StateFilter(admin.SimpleListFilter):
 class ReservationStateFilter(admin.SimpleListFilter):
     """Reservations by what has become of them by now."""
 
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [
-            ("live", "Counts"),
-            ("over", "Over"),
-            ("confirmed", "Confirmed"),
-            ("released", "Released"),
+            ("live", _("Counts")),
+            ("over", _("Over")),
+            ("confirmed", _("Confirmed")),
+            ("released", _("Released")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

@@ -37,6 +37,10 @@ FORM_FIELDS = {
 class AutocompleteSelectMultiple(widgets.AutocompleteSelectMultiple, AutocompleteSelect):
     """The admin's search-as-you-type select of several rows, limited to one tenant's."""
 
+    def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
+        """Leave out the button that clears all: it is no entry of the list that screen readers are read."""
+        return super().build_attrs(base_attrs, extra_attrs) | {"data-allow-clear": "false"}
+
 
 class CustomersField(SimpleArrayField):
     """Customer numbers, one a line."""
@@ -68,6 +72,7 @@ class CouponForm(DocumentForm):
     )
     segments = forms.ModelMultipleChoiceField(
         Segment.objects.none(),
+        label=_("Segments"),
         required=False,
         help_text=_(
             "Members of any of these may redeem the coupon, for the items of the segments they are in."
@@ -75,11 +80,13 @@ class CouponForm(DocumentForm):
     )
     included_categories = forms.ModelMultipleChoiceField(
         Category.objects.none(),
+        label=_("Included categories"),
         required=False,
         help_text=_("The coupon is for products in or below these. Leave empty for all products."),
     )
     excluded_categories = forms.ModelMultipleChoiceField(
         Category.objects.none(),
+        label=_("Excluded categories"),
         required=False,
         help_text=_("The coupon is not for products in or below these."),
     )

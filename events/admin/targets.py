@@ -6,11 +6,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as translated
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from core.admin import TenantAdmin, adopt
+from core.admin.counts import MOST_COUNTED, shown_count
 from core.admin.tenants import staff_tenant_id
 from core.bodies import Metadata
 from events.bodies import SubscriptionChange
@@ -51,18 +51,18 @@ class TargetAdmin(TenantAdmin):
     def title(self, target: Target) -> str:
         if target.name or target.event_type:
             return target.name or target.event_type
-        return translated("Default target")
+        return gettext("Default target")
 
     @admin.display(description=_("State"))
     def state(self, target: Target) -> SafeString | str:
         if target._state.adding:
             return "-"
         if not target.is_active:
-            text, style = target.turned_off_reason or translated("Switched off"), "off"
+            text, style = target.turned_off_reason or gettext("Switched off"), "off"
         elif target.failing_since:
-            text, style = translated("Does not answer"), "waiting"
+            text, style = gettext("Does not answer"), "waiting"
         else:
-            text, style = translated("Active"), "on"
+            text, style = gettext("Active"), "on"
         return format_html('<span class="status status-{}">{}</span>', style, text)
 
     @admin.display(description=_("Has a secret"), boolean=True)
@@ -71,10 +71,8 @@ class TargetAdmin(TenantAdmin):
 
     @admin.display(description=_("Waiting"))
     def waiting(self, target: Target) -> str:
-        most = 1_000
         rows = Delivery.objects.filter(target=target, state=DeliveryState.PENDING).order_by()
-        count = rows[: most + 1].count()
-        return f"{most:,}+" if count > most else f"{count:,}"
+        return shown_count(rows[: MOST_COUNTED + 1].count())
 
     def save_model(self, request: HttpRequest, obj: Target, form: Any, change: bool) -> None:
         secret = form.cleaned_data.get("new_secret") or None
@@ -147,7 +145,7 @@ class WebhookConfigAdmin(TenantAdmin):
 
     @admin.display(description=_("Webhook configuration"))
     def title(self, config: WebhookConfig) -> str:
-        return translated("Webhooks of %(tenant)s") % {"tenant": config.tenant}
+        return gettext("Webhooks of %(tenant)s") % {"tenant": config.tenant}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         tenant_id = staff_tenant_id(request)

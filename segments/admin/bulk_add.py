@@ -10,6 +10,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.undo import button
 from core.errors import DomainError
@@ -19,11 +21,24 @@ from core.unavailability import contention_as_refusal
 from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
 from segments.models import Segment
 from segments.operations.items import ItemType
-from segments.pasted_lists import MOST_ENTRIES, ListPreview, Resolver, TooManyEntries, prepare_list
+from segments.pasted_lists import (
+    MOST_ENTRIES,
+    ListPreview,
+    Resolver,
+    TooManyEntries,
+    accept_suggestions,
+    prepare_list,
+)
 
 MOST_SHOWN = 100
-TITLES = {"members": _("Add members"), "items": _("Add items")}
-KINDS = {"members": "segment_customers", "items": "segment_items"}
+TITLES = {"members": _("Add members"), "items": _("Add products or categories")}
+KINDS = {"members": MembersForm.kind, "items": ItemsForm.kind}
+
+
+def accepted_suggestions(request: HttpRequest) -> dict[str, str]:
+    """Return the ids that entries are to mean, by the entries: an id has no blank, an entry may."""
+    pairs = (text.partition(" ") for text in request.POST.getlist("suggestion")[:MOST_SHOWN])
+    return {entry: found_id for found_id, _, entry in pairs if entry}
 
 
 class BulkAddPages(admin.ModelAdmin):
@@ -56,13 +71,15 @@ class BulkAddPages(admin.ModelAdmin):
         try:
             with contention_as_refusal():
                 if prepared is not None:
+                    if accepted := accepted_suggestions(request):
+                        accept_suggestions(prepared, accepted)
                     return self._apply(request, segment, prepared, what)
                 if form.is_bound and form.is_valid():
                     preview = self._prepare(request, segment, form)
                     if preview is not None and "_apply" in request.POST:
                         return self._apply(request, segment, preview.run, what)
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, fault_text(refused.message), messages.ERROR)
             if preview is None:
                 return HttpResponseRedirect(request.get_full_path())
         return self._page(request, segment, form, preview, what)
@@ -121,8 +138,8 @@ class BulkAddPages(admin.ModelAdmin):
             form.add_error("upload", refused)
             return None
         except TooManyEntries:
-            text = gettext("The list has more than {most:,} entries. Use the import commands for it.")
-            form.add_error("upload", text.format(most=MOST_ENTRIES))
+            text = gettext("The list has more than {most} entries. Use the import commands for it.")
+            form.add_error("upload", text.format(most=exact_count(MOST_ENTRIES)))
             return None
         preview.ignored = lines.ignored
         return preview
@@ -141,8 +158,8 @@ class BulkAddPages(admin.ModelAdmin):
             noun = what.removesuffix("s") if run.created == 1 else what
             self.log_change(request, segment, f"Added {run.created:,} {noun} (import {run.pk}).")
         text = ngettext(
-            "Added {number:,} to the segment.", "Added {number:,} to the segment.", run.created
-        ).format(number=run.created)
+            "Added {number} to the segment.", "Added {number} to the segment.", run.created
+        ).format(number=exact_count(run.created))
         model = "customerassignment" if what == "members" else "itemassignment"
         page = f"{reverse(f'admin:segments_{model}_changelist')}?segment__id__exact={segment.pk}"
         undo = button(

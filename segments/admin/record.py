@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin.charts import DayValue, LineChart, line_chart
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.moments import in_words, window_text
 from core.admin.undo import message_with_undo
 from core.bodies import Validity
@@ -30,6 +31,7 @@ from segments.admin.rules import rule_address
 from segments.admin.start import scopes_of, shown_findings
 from segments.effects import Effects, SegmentChangeBody
 from segments.findings import look_for
+from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
 from segments.models import Segment
 from segments.overview import members_by_day, products_in_categories
 from segments.record_parts import (
@@ -235,7 +237,8 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
         ):
             if user.has_perm(right):
                 page = reverse(f"admin:segments_segment_add_{name}", args=[segment.pk])
-                found.append({"text": label, "url": page})
+                form = quick_form(segment, name)
+                found.append({"text": label, "url": page, "name": name, "form": form})
         found += [
             {"text": action.label, "url": action.address(segment)}
             for action in registered_actions()
@@ -269,7 +272,7 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
                 with contention_as_refusal():
                     answer = self._set_status(request, Segment.objects.filter(pk=pk), status)
             except DomainError as refused:
-                self.message_user(request, refused.message, messages.ERROR)
+                self.message_user(request, fault_text(refused.message), messages.ERROR)
         return answer or HttpResponseRedirect(record_page(segment))
 
     def _record(self, request: HttpRequest, pk: int) -> Segment:
@@ -345,6 +348,16 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
 
     def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
         return HttpResponseRedirect(record_page(obj))
+
+
+def quick_form(segment: Segment, name: str) -> BulkAddForm:
+    """Return the form of a pasted or uploaded list for the segment's page; dates are on its own page."""
+    kind = MembersForm if name == "members" else ItemsForm
+    zone = segment.site.time_zone or timezone.get_current_timezone()
+    form: BulkAddForm = kind(zone=zone, auto_id=f"{name}_%s")
+    for field in ("valid_from", "valid_to"):
+        del form.fields[field]
+    return form
 
 
 def saved_in_words(segment: Segment, effects: Effects | None, dependents: Any) -> str:

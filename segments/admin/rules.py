@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Customer, LegalEntity
 from core.admin.confirmation import Fact
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.errors import DomainError
@@ -170,7 +171,7 @@ class RulePages(admin.ModelAdmin):
                 if self._act_on_rule(request, segment, action, argument):
                     return HttpResponseRedirect(rule_address(segment))
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, fault_text(refused.message), messages.ERROR)
             return HttpResponseRedirect(rule_address(segment))
         form = RuleForm.sent(request.POST)
         self._edit_rows(form, action, argument)
@@ -264,7 +265,7 @@ class RulePages(admin.ModelAdmin):
         if preview.fault is None:
             return preview
         message = preview.fault.message
-        form.blame(message[:1].upper() + message[1:], preview.fault.position)
+        form.blame(fault_text(f"{message[:1].upper()}{message[1:]}"), preview.fault.position)
         if form.groups:
             form.faulty = place_of(form.groups, form.text, preview.fault.position) if form.text else None
         return None
@@ -284,7 +285,7 @@ class RulePages(admin.ModelAdmin):
                     at=timezone.now(),
                 )
         except DomainError as refused:
-            form.fault = refused.message
+            form.fault = fault_text(refused.message)
             return False
         self.log_change(request, segment, f"Saved the rule {form.text[:500]}")
         text = gettext("Saved. The members follow in the background; this page shows how far that is.")
@@ -368,7 +369,7 @@ class RulePages(admin.ModelAdmin):
                     at=timezone.now(),
                 )
             except DomainError as refused:
-                fault = refused.message
+                fault = fault_text(refused.message)
         customers = visible_rows(Customer, request, self).filter(tenant=segment.tenant_id)
         companies = visible_rows(LegalEntity, request, self).filter(tenant=segment.tenant_id)
         context = {
@@ -462,7 +463,7 @@ def shown_groups(form: RuleForm) -> list[list[ShownRow]]:
                 number,
                 place,
                 label_of(row.field),
-                gettext(form.fault) if form.faulty == (number, place) else "",
+                fault_text(form.fault) if form.faulty == (number, place) else "",
             )
             for place, row in enumerate(rows)
         ]

@@ -30,7 +30,7 @@ class SegmentAdmin(BulkAddPages, CombinePages, SegmentRecord, RulePages, TenantA
     form = SegmentForm
     found_at = 2
     explanation = _("Groups of customers, and the products and categories that are meant for them.")
-    empty_state = _("Add one, put customers and items into it, and activate it.")
+    empty_state = _("Add one, put customers, products and categories into it, and activate it.")
     localized_fields = {"name": Name.max_length, "description": Translations.max_length}
     error_fields = {
         "siteCode": "site",

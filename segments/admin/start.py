@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.identity.scopes import COUPON_READ, SEGMENT_READ
 from accounts.models import Site, User
 from core.admin.charts import share
+from core.admin.faults import fault_text
 from core.admin.moments import read_date, shown_moment
 from core.admin.pages import register_page
 from core.admin.panels import Content, Panel, Place, register_panel, shop_of
@@ -325,7 +326,7 @@ def remedy_view(request: HttpRequest, name: str) -> HttpResponse:
         with contention_as_refusal(), transaction.atomic():
             remedy.apply(shop.pk, request.POST.get("id", "").replace("\0", ""), timezone.now())
     except DomainError as refused:
-        messages.error(request, refused.message)
+        messages.error(request, fault_text(refused.message))
     else:
         message_with_undo(
             request,

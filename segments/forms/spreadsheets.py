@@ -14,6 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
+from core.admin.counts import exact_count
+
 MOST_UNPACKED: Final = 200_000_000  # bytes; a file of 20 MB may claim to hold any number
 MOST_FILES: Final = 1_000
 MOST_COLUMNS: Final = 50
@@ -72,8 +74,8 @@ def _refuse_bombs(file: Any) -> None:
     finally:
         file.seek(0)
     if len(entries) > MOST_FILES or sum(entry.file_size for entry in entries) > MOST_UNPACKED:
-        text = gettext("The file unpacks to more than {most:,} MB. Save it as CSV, or divide it.")
-        raise ValidationError(text.format(most=MOST_UNPACKED // 1_000_000), code="too_long")
+        text = gettext("The file unpacks to more than {most} MB. Save it as CSV, or divide it.")
+        raise ValidationError(text.format(most=exact_count(MOST_UNPACKED // 1_000_000)), code="too_long")
 
 
 def _text(cell: object) -> str:

@@ -18,6 +18,7 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.identity.models import ClientSecret
 from accounts.identity.tokens.opaque import digest_of
 from accounts.models import Customer, Site
+from catalog.models import Product
 from config.demo.shop_page import PAGE
 from coupons.models import Redemption, Reservation
 from segments.models import Segment
@@ -170,7 +171,9 @@ def test_the_demo_shop_serves_the_page_and_shows_another_date(page: Page) -> Non
     site = SiteFactory(tenant=TenantFactory(name="demo"), code="main", is_default=True)
     ApiClientFactory(tenant=site.tenant, client_id="demo-storefront", may_start_sessions=True)
     backend: Any = ApiClientFactory(
-        tenant=site.tenant, client_id="demo-backend", scopes=["customersegment.segment_read"]
+        tenant=site.tenant,
+        client_id="demo-backend",
+        scopes=["customersegment.segment_read", "coupon.coupon_manage", "coupon.coupon_redeem_on_behalf"],
     )
     ClientSecret.objects.create(
         client=backend, slot=1, digest=digest_of("demo-backend-secret"), created_at=datetime.now(UTC)
@@ -181,17 +184,33 @@ def test_the_demo_shop_serves_the_page_and_shows_another_date(page: Page) -> Non
     CustomerAssignmentFactory(segment=gold, customer=household)
     shopper_of(site, "1010", "household-1010@example.com", "Household")
 
+    silver = SegmentFactory(site=site, name={"en": "Silver", "de": "Silber"}, status="ACTIVE")
+    CustomerAssignmentFactory(segment=silver, customer=household)
+    ItemAssignmentFactory(segment=silver, product=Product.objects.get(external_id="500"))
+
     page.goto("/shop/?language=de")
     first, second = page.locator("#shopper-1"), page.locator("#shopper-2")
-    for panel in (first, second):
-        expect(panel.get_by_text("Kein Segment zählt.")).to_be_visible()
+    expect(second.get_by_text("Kein Segment zählt.")).to_be_visible()
+    expect(first.locator(".segments")).to_have_text("Silber")
+    first.get_by_role("button", name="In den Warenkorb: Apfel").click()
+    first.get_by_label("Gutschein", exact=True).fill("GOLD")
+    first.locator(".codes").get_by_role("button", name="Hinzufügen").click()
+    refusal = first.locator(".verdicts .refused")
+    expect(refusal).to_contain_text("Er ist für Mitglieder eines Segments, zu dem Sie nicht gehören.")
+    expect(refusal).to_contain_text("Nur Mitglieder seiner Segmente können ihn nutzen.")
+
     page.get_by_label("Ansehen am").fill(f"{NEXT_YEAR + timedelta(days=2):%Y-%m-%d}")
     page.get_by_label("Ansehen am").press("Enter")
     expect(first.locator(".segments")).to_contain_text("Gold")
     expect(first.get_by_role("button", name="Essen")).to_be_visible()
     expect(first.get_by_text("So wäre es an diesem Tag.")).to_be_visible()
+    expect(first.locator(".products")).to_have_text("Apfel")
+    expect(first.locator(".verdicts-then")).to_have_text("GOLD erlässt 0,58\xa0$")
     expect(first.get_by_text("Warenkorb", exact=True)).to_be_hidden()
     expect(second.get_by_text("Kein Segment zählt.")).to_be_visible()
+    expect(second.locator(".verdicts-then")).to_have_text(
+        "Im Warenkorb ist kein Gutschein oder kein Produkt."
+    )
 
 
 @pytest.mark.django_db

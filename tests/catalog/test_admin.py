@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -13,9 +14,11 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Site
 from catalog.admin import categories as category_admin
+from catalog.admin import category_deletion
 from catalog.models import Category, CategoryAssignment, Product
 from catalog.models.names import SEARCHED_FIELDS
 from catalog.tree_checks import tree_problems
+from core.json_types import JsonObject
 from core.search import matching
 from core.tenancy.models import Tenant
 from tests.factories.accounts import UserFactory
@@ -340,6 +343,10 @@ def test_what_breaks_a_rule_is_shown_beside_its_field(
     assert Category.objects.get(external_id="kids").version == 0
 
 
+def facts_of(page: Any) -> dict[str, str]:
+    return {fact.text: fact.number for fact in page.context["facts"]}
+
+
 def test_another_tenants_category_has_no_page(staff_browser: Client, shop: Tenant) -> None:
     page = reverse(f"{CATEGORIES}_change", args=(key("theirs"),))
     assert staff_browser.get(page).status_code == 302
@@ -354,21 +361,60 @@ def test_deleting_tells_what_goes_along_and_takes_the_subtree(staff_browser: Cli
     )
     page = reverse(f"{CATEGORIES}_delete", args=(key("bikes"),))
     asked = staff_browser.get(page)
-    assert dict(asked.context["model_count"]) == {"categories": "4", "category assignment": "1"}
-    assert asked.context["protected"] == []
-    assert staff_browser.post(page, {"post": "yes"}).status_code == 302
+    assert facts_of(asked) == {
+        "categories, with those below them": "4",
+        "categories are hidden from shoppers": "4",
+        "category assignment": "1",
+    }
+    assert "version 0" in asked.context["as_of"]
+    assert len(outline(shop)) == 5
+    answer = staff_browser.post(page, {"_confirmed": "1", "version": "bikes=0"}, follow=True)
+    [message] = messages_of(answer)
+    assert message.startswith("Deleted Bikes (bikes). ")
     assert outline(shop) == ["parts"]
     assert not CategoryAssignment.objects.exists()
+    source = message.split('name="id" value="')[1].split('"')[0]
+    staff_browser.post(
+        reverse("admin:journal_change_undo_occasion"), {"type": "admin", "id": source, "next": "/admin/"}
+    )
+    assert len(outline(shop)) == 5
+    assert CategoryAssignment.objects.count() == 1
+
+
+@pytest.mark.parametrize("version", ["bikes=1", "parts=0", ""])
+def test_a_category_that_changed_since_is_not_deleted(
+    staff_browser: Client, shop: Tenant, version: str
+) -> None:
+    page = reverse(f"{CATEGORIES}_delete", args=(key("bikes"),))
+    answer = staff_browser.post(page, {"_confirmed": "1", "version": version})
+    assert messages_of(answer) == [
+        "A category was changed in the meantime, so nothing was deleted. Look at the present numbers."
+    ]
+    assert answer.context["versions"] == {"bikes": 0}
+    assert len(outline(shop)) == 5
 
 
 def test_deleting_selected_categories_takes_nested_ones_once(staff_browser: Client, shop: Tenant) -> None:
-    body = {
+    body: JsonObject = {
         "action": "delete_selected",
         "_selected_action": [key("bikes"), key("kids")],
-        "post": "yes",
     }
-    staff_browser.post(reverse(f"{CATEGORIES}_changelist"), body)
+    page = reverse(f"{CATEGORIES}_changelist")
+    asked = staff_browser.post(page, body)
+    assert facts_of(asked)["categories, with those below them"] == "4"
+    body |= {"_confirmed": "1", "version": [f"{name}={n}" for name, n in asked.context["versions"].items()]}
+    answer = staff_browser.post(page, body, follow=True)
+    assert messages_of(answer)[0].startswith("Deleted 2 categories. ")
     assert outline(shop) == ["parts"]
+
+
+def test_too_many_selected_categories_are_refused(
+    staff_browser: Client, shop: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(category_deletion, "MOST_DELETED", 1)
+    body = {"action": "delete_selected", "_selected_action": [key("bikes"), key("kids")]}
+    answer = staff_browser.post(reverse(f"{CATEGORIES}_changelist"), body, follow=True)
+    assert messages_of(answer) == ["Select at most 1 categories at a time."]
 
 
 def test_selected_categories_are_published_and_unpublished(staff_browser: Client, shop: Tenant) -> None:

@@ -126,8 +126,9 @@ def test_deleting_selected_rows_that_are_locked_is_refused_and_not_logged(
     lock_tree(holder, tenant)
     page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
+    confirmed = {"post": "yes", "_confirmed": "1", "version": f"{getattr(row, 'external_id', '')}=0"}
     response = staff_browser.post(
-        page, {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}, follow=True
+        page, {"action": "delete_selected", "_selected_action": [row.pk], **confirmed}, follow=True
     )
 
     assert messages_of(response) == [BUSY]

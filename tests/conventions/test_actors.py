@@ -40,6 +40,7 @@ OF_CUSTOMERS = {"POST customer/<tenant>/password/change", "PATCH customer/<tenan
 UNRECORDED = {
     "customer-segment/<tenant>/segments/match",
     "customer-segment/<tenant>/segments/<segment_id>/effects",
+    "customer-segment/<tenant>/segment-effects",
     "customer-segment/<tenant>/category-effects",
     "customer-segment/<tenant>/rule-previews",
     "customer-segment/<tenant>/segments/<segment_id>/rule/evaluations",
@@ -63,6 +64,7 @@ UNRECORDED = {
 ELSEWHERE = {
     "customer/<tenant>/password/reset/update",
     "customer-segment/<tenant>/changes/<change_id>/undo",
+    "customer-segment/<tenant>/imports/<import_id>/undo",  # tests/segments/api/test_imports.py
     "customer-segment/<tenant>/imports/<import_id>",  # tests/segments/api/test_imports.py
     "webhook/<tenant>/config",  # tests/events/test_configuration.py
 }

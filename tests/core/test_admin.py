@@ -62,6 +62,9 @@ def test_a_localized_field_shows_one_input_for_each_language() -> None:
         (dict, "", {}),
         (list, "[1]", [1]),
         (list, "", []),
+        (dict, '{"path": "C:\\\\u0000"}', {"path": "C:\\u0000"}),
+        (dict, '{"a": 18446744073709551616}', {"a": 2.0**64}),
+        (list, "[" * 30 + "]" * 30, json.loads("[" * 30 + "]" * 30)),
     ],
 )
 def test_json_of_the_right_kind_is_taken(kind: type, text: str, value: object) -> None:
@@ -77,6 +80,10 @@ def test_json_of_the_right_kind_is_taken(kind: type, text: str, value: object) -
         (dict, '{"a": "\\u0000"}', "U\\+0000 cannot be stored"),
         (dict, json.dumps({"a": "x" * 100_000}), "no more than 100,000 characters"),
         (dict, "[" * 50_000, "nested too deeply"),
+        (list, "[" * 31 + "]" * 31, "nested too deeply"),
+        (dict, '{"a": NaN}', "Enter a valid JSON"),
+        (dict, '{"a": 1e400}', "Enter a valid JSON"),
+        (dict, '{"a": "\\ud800"}', "Enter a valid JSON"),
         (dict, '{"a": ' + "9" * 5_000 + "}", "too many digits"),
     ],
 )

@@ -19,10 +19,11 @@ from core.background.models import Job
 from core.imports import parts
 from core.imports.models import ImportPart, ImportRun, ImportState
 from core.imports.undo import undo_import
+from core.tenancy.models import Tenant
 from segments.forms.entries import PastedList
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.factories.accounts import CustomerFactory
-from tests.factories.catalog import ProductFactory
+from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -190,3 +191,96 @@ def test_items_are_named_by_ids_and_codes(staff_browser: Client, segment: Segmen
     assert set(ItemAssignment.objects.values_list("product", flat=True)) == {by_id.pk, by_code.pk}
     run = ImportRun.objects.get()
     assert (run.rows, run.created, run.refused, run.refused_by_reason) == (3, 2, 1, {"unknown_product": 1})
+
+
+def test_columns_of_the_import_are_read_and_unknown_ones_named(
+    send: Callable[..., HttpResponse], site: Site, segment: Segment
+) -> None:
+    CustomerFactory(tenant=site.tenant, external_id="7")
+    CustomerFactory(tenant=site.tenant, external_id="8")
+    text = (
+        "segmentId;customerId;MIXINS;metadata.mixins;metadata.version;note\n"
+        'x;7;"{""a"": 1}";"{""a"": ""https://x.example/a.json""}";3;hello\n'
+        "x;8;no json;;;\n"
+    )
+    page = send(text, _preview="")
+    preview = page.context["preview"]
+    assert counts(preview) == (2, 1, 0, 0, 1)
+    assert preview.ignored == ["segmentId", "note"]
+    assert [(entry.line, entry.reason) for entry in preview.unusable] == [(3, "mixins is not JSON: no json")]
+    send(_apply="", prepared=preview.run.pk)
+    member = CustomerAssignment.objects.get()
+    assert (member.customer.external_id, member.segment) == ("7", segment)
+    assert (member.mixins, member.mixin_schemas) == ({"a": 1}, {"a": "https://x.example/a.json"})
+
+
+def test_json_lines_keep_what_the_import_knows(send: Callable[..., Any], site: Site) -> None:
+    CustomerFactory(tenant=site.tenant, external_id="7")
+    CustomerFactory(tenant=site.tenant, external_id="8")
+    text = '{"customerId": "7", "mixins": {"a": 1}, "note": "x"}\n{"customerId": "8", "mixins": 5}\n[1]'
+    preview = send(text, _preview="").context["preview"]
+    assert counts(preview) == (3, 1, 0, 0, 2)
+    assert preview.ignored == ["note"]
+    send(_apply="", prepared=preview.run.pk)
+    assert CustomerAssignment.objects.get().mixins == {"a": 1}
+
+
+def test_items_name_their_type_and_subcategories_by_row(
+    staff_browser: Client, site: Site, segment: Segment
+) -> None:
+    ProductFactory(tenant=site.tenant, external_id="same", code="P-1")
+    CategoryFactory(tenant=site.tenant, external_id="same", code="K-1")
+    CategoryFactory(tenant=site.tenant, external_id="other")
+    page = reverse("admin:segments_segment_add_items", args=[segment.pk])
+    text = "type,code,includeSubcategories\ncategory,k-1,yes\nPRODUCT,P-1,\nCATEGORY,other,\nSTORE,x,"
+    values = {"pasted": text, "item_type": "PRODUCT", "_preview": ""}
+    preview = staff_browser.post(page, values).context["preview"]
+    assert counts(preview) == (4, 3, 0, 0, 1)
+    staff_browser.post(page, {"_apply": "", "prepared": preview.run.pk, "item_type": "PRODUCT"})
+    rows = ItemAssignment.objects.order_by("category__external_id").select_related("product", "category")
+    assert [
+        (row.type, (row.product or row.category).external_id, row.includes_subcategories) for row in rows
+    ] == [("CATEGORY", "other", False), ("CATEGORY", "same", True), ("PRODUCT", "same", False)]
+
+
+def test_what_is_not_found_comes_with_the_closest_name(
+    send: Callable[..., HttpResponse], site: Site, other_tenant: Tenant, segment: Segment
+) -> None:
+    for number in range(20):
+        CustomerFactory(tenant=site.tenant, external_id=f"C{1000 + number}", email=f"shopper{number}@x.org")
+    anna = CustomerFactory(tenant=site.tenant, external_id="77", email="Anna.Meier@example.org")
+    CustomerFactory(tenant=other_tenant, external_id="99", email="bert.braun@example.org")
+    text = "anna.meier@exmaple.org\nnna.meier@example.org\nC10033\nbert.braun@exampel.org\nqq\nC1003"
+    page = send(text, _preview="")
+    preview = page.context["preview"]
+    assert counts(preview) == (6, 1, 0, 0, 5)
+    found = {
+        entry.name: entry.suggestion and (entry.suggestion.id, entry.suggestion.name)
+        for entry in preview.unusable
+    }
+    assert found == {
+        "anna.meier@exmaple.org": ("77", "Anna.Meier@example.org"),
+        "nna.meier@example.org": ("77", "Anna.Meier@example.org"),
+        "C10033": ("C1003", "C1003"),
+        "bert.braun@exampel.org": None,
+        "qq": None,
+    }
+    assert 'value="77 anna.meier@exmaple.org"' in page.content.decode()
+    send(_apply="", prepared=preview.run.pk, suggestion=["77 anna.meier@exmaple.org", "C1003 C10033", "bad"])
+    assert set(CustomerAssignment.objects.values_list("customer", flat=True)) == {
+        anna.pk,
+        Customer.objects.get(external_id="C1003").pk,
+    }
+    preview.run.refresh_from_db()
+    assert (preview.run.created, preview.run.rows) == (2, 6)
+
+
+@pytest.mark.parametrize(("kind", "make"), [("PRODUCT", ProductFactory), ("CATEGORY", CategoryFactory)])
+def test_items_that_are_not_found_come_with_the_closest_code(
+    staff_browser: Client, site: Site, segment: Segment, kind: str, make: Any
+) -> None:
+    make(tenant=site.tenant, external_id="id-1", code="COFFEE-500")
+    page = reverse("admin:segments_segment_add_items", args=[segment.pk])
+    values = {"pasted": "COFFEE-50\nTEA", "item_type": kind, "_preview": ""}
+    preview = staff_browser.post(page, values).context["preview"]
+    assert [entry.suggestion and entry.suggestion.id for entry in preview.unusable] == ["id-1", None]

@@ -1,5 +1,7 @@
 """Customers from another system, with the password hashes that they had there."""
 
+from typing import Any
+
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -32,10 +34,10 @@ class CustomerImportViewSet(ContractViewSet):
         `passwordHash` is in one of Django's encodings. `legacyAuth` is a hash of another system: its customer
         logs in with the same password, which is then hashed anew.
         """
-        bodies = read_bodies(CustomerImport, read_batch(request.data))
-        results = import_customers(
-            tenant_id=self.caller.tenant.id, rows=[imported_customer(body) for body in bodies], at=self.at
-        )
+        sent = read_batch(request.data)
+        bodies = read_bodies(CustomerImport, sent)
+        rows = [imported_customer(body, entry) for body, entry in zip(bodies, sent, strict=True)]
+        results = import_customers(tenant_id=self.caller.tenant.id, rows=rows, at=self.at)
         return multi_status(results, import_entry)
 
 
@@ -89,10 +91,16 @@ class RetentionViewSet(ContractViewSet):
         return HttpResponse(status=204)
 
 
-def imported_customer(body: CustomerImport | DomainError) -> ImportedCustomer | DomainError:
+def imported_customer(body: CustomerImport | DomainError, sent: Any) -> ImportedCustomer | DomainError:
     """Return what the body says, or what is wrong with it."""
     if isinstance(body, DomainError):
         return body
+    for field, part in (("password", sent), ("account.password", sent["account"])):
+        if part.get("password") is not None:
+            return InvalidInput(
+                f"{field} is not imported: send its hash as account.passwordHash or account.legacyAuth.",
+                field=field,
+            )
     account = body.account
     email = str(account.email)
     if body.email and body.email.lower() != email.lower():

@@ -46,6 +46,11 @@ class SignupViewSet(ContractViewSet):
         """
         require_kind(self.caller, CallerKind.ANONYMOUS)
         body = read_body(SignUp, request.data)
+        if (request.data.get("customerDetails") or {}).get("password") is not None:
+            raise InvalidInput(
+                "customerDetails.password is not read: send password beside customerDetails.",
+                field="customerDetails.password",
+            )
         password_field, password = body.chosen_password
         customer = customers.sign_up(
             tenant_id=self.caller.tenant.id,

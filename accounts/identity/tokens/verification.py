@@ -145,7 +145,8 @@ def read_claims(token: str, *, at: datetime, expired_for: int = 0) -> JsonObject
 
 
 STATE = """
-SELECT tenant.id, tenant.name, tenant.default_language, tenant.languages, tenant.currency
+SELECT tenant.id, tenant.name, tenant.default_language, tenant.languages, tenant.currency,
+  tenant.limit_reached
 FROM tenancy_tenant AS tenant
 JOIN identity_apiclient AS client ON client.tenant_id = tenant.id
 WHERE tenant.name = {tenant} AND tenant.is_active
@@ -196,8 +197,8 @@ def tenant_of_live_token(claims: JsonObject, *, at: datetime) -> TenantRecord | 
     row = rows[0] if rows else None
     if row is None:
         return None
-    key, name, default_language, languages, currency = row
-    return TenantRecord(key, name, default_language, tuple(languages), currency)
+    key, name, default_language, languages, currency, limit_reached = row
+    return TenantRecord(key, name, default_language, tuple(languages), currency, limit_reached)
 
 
 def caller_of(claims: JsonObject, tenant: TenantRecord) -> Caller:

@@ -23,14 +23,13 @@ from coupons.bodies import (
     CartVerdict,
     ConfirmationBody,
 )
-from coupons.carts import JudgedCart, JudgedCode, assess_cart, suggest_codes
+from coupons.carts import JudgedCart, JudgedCode, assess_cart, codes_to_suggest, suggest_codes
 from coupons.eligibility_queries import code_is_taken
 from coupons.errors import CartNotRedeemable
 from coupons.judgements import JUDGEMENTS
 from coupons.money import plain
 from coupons.operations import confirm_cart, release_cart, reserve_cart
 from coupons.reasons import Reason, ReasonType
-from segments.visibility import resolve
 
 
 class CountsUnknownCodes(CouponServiceViewSet):
@@ -73,20 +72,20 @@ class CartValidationViewSet(CountsUnknownCodes):
         body = read_body(CartValidationBody, self.sent_body())
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
         self.refuse_guessing(buyer.customer_number)
-        judged = assess_cart(tenant_id=self.caller.tenant.id, body=body, buyer=buyer, at=self.at)
+        judged = assess_cart(
+            tenant_id=self.caller.tenant.id,
+            body=body,
+            buyer=buyer,
+            at=self.at,
+            also=codes_to_suggest(body, buyer, at=self.at) if body.suggest else (),
+        )
         self.count_unknown({code.code: code.reasons for code in judged.codes})
         for code in judged.codes:
             if code.coupon is not None:
                 JUDGEMENTS.add(code.coupon.restricted_as, code.reasons, at=self.at)
         document = cart_document(judged)
         if body.suggest:
-            best = suggest_codes(
-                tenant_id=self.caller.tenant.id,
-                body=body,
-                buyer=buyer,
-                found=resolve(buyer.shopper, at=self.at),
-                at=self.at,
-            )
+            best = suggest_codes(judged)
             document["suggestion"] = {"codes": best.codes, "discount": exact(best.discount)}
         return json_response(document)
 

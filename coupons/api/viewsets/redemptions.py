@@ -94,6 +94,7 @@ def verdict_document(verdict: Verdict, *, has_items: bool) -> bytes:
 
 class RedemptionViewSet(CouponServiceViewSet):
     tag = "Coupon Redemption"
+    is_limited = False  # an order goes on
     resource = REDEMPTIONS
     created = ResourceLocation
 

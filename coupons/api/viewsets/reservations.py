@@ -24,6 +24,7 @@ class ReservingViewSet(CouponServiceViewSet):
     """Whoever reserves: a customer for themselves, a service for the customer it names."""
 
     tag = "Coupon Reservation"
+    is_limited = False  # an order goes on
 
     def refuse_anonymous(self) -> None:
         """Raise NotAllowed for an anonymous session: a use is held for a customer."""

@@ -11,6 +11,7 @@ from segments.effects import (
     CategoryEffects,
     Effects,
     SegmentChangeBody,
+    SegmentsChangeBody,
     category_effects,
     effects_of,
 )
@@ -39,6 +40,29 @@ class EffectViewSet(SegmentServiceViewSet):
             tenant_id=self.caller.tenant.id,
             segment_ids=[segment_id],
             body=read_body(SegmentChangeBody, request.data),
+            at=self.at,
+            scopes=self.caller.scopes,
+        )
+        return json_response(found)
+
+    @operation(
+        "POST-customer-segment-preview-segments-change",
+        scopes=READ,
+        request=SegmentsChangeBody,
+        responses={200: Effects},
+        errors=(404,),
+    )
+    def of_segments(self, request: Request, tenant: str) -> HttpResponse:
+        """Read what a change of up to 200 segments together would do.
+
+        Customers are counted once, whatever number of the segments they lose. Coupons are among `dependents`
+        with coupon.coupon_read. Nothing is changed.
+        """
+        body = read_body(SegmentsChangeBody, request.data)
+        found = effects_of(
+            tenant_id=self.caller.tenant.id,
+            segment_ids=body.segment_ids,
+            body=body,
             at=self.at,
             scopes=self.caller.scopes,
         )

@@ -4,9 +4,9 @@ from io import BytesIO
 
 import pytest
 
-from core.api.json import DEEPEST_BODY, JsonParser
-from core.document_sizes import is_deeper_than
+from core.api.json import JsonParser
 from core.errors import MalformedBody
+from core.json_values import DEEPEST, is_deeper_than
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def parsed(text: str) -> object:
 
 
 def test_a_body_may_be_nested_30_levels_deep() -> None:
-    text = "[" * DEEPEST_BODY + "]" * DEEPEST_BODY
-    assert not is_deeper_than(parsed(text), DEEPEST_BODY)
+    text = "[" * DEEPEST + "]" * DEEPEST
+    assert not is_deeper_than(parsed(text), DEEPEST)
     with pytest.raises(MalformedBody, match="nested more than 30 levels deep"):
         parsed(f"[{text}]")
 

@@ -177,6 +177,14 @@ def test_bodies_of_bulk_deletions_are_described(operations):
     assert deleted["required"] is True
 
 
+def test_a_body_is_a_form_or_json_and_never_either(operations):
+    # Generators of clients write one call for all media types of an operation, which then fits none of them.
+    for operation_id, operation in operations.items():
+        sent = set(operation.get("requestBody", {}).get("content", {}))
+        forms = {media_type for media_type in sent if "json" not in media_type}
+        assert len(forms) + bool(sent - forms) <= 1, operation_id
+
+
 def test_bodies_are_required_where_a_request_without_one_is_refused(operations):
     needed = {
         operation: described["requestBody"].get("required", False)
