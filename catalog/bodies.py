@@ -70,20 +70,29 @@ def category_languages(
     return LanguageContext(content_language, default, configured if named is None else named)
 
 
+def refused_languages(
+    noun: str, unknown: Collection[str], allowed: Collection[str], field: str
+) -> InvalidCategory:
+    named, known = (", ".join(f"'{language}'" for language in each) for each in (unknown, allowed))
+    return InvalidCategory(
+        f"Category {noun} contains unsupported languages: {named}. Supported are {known}.", field=field
+    )
+
+
 class CategoryName(Name):
     """The name of a category, in languages of the tenant."""
 
     @classmethod
-    def unsupported(cls, what: str, *, field: str) -> InvalidCategory:
-        return InvalidCategory(f"Category name contains {what}", field=field)
+    def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
+        return refused_languages("name", unknown, allowed, field)
 
 
 class CategoryDescription(Translations):
     """The description of a category, in languages of the tenant."""
 
     @classmethod
-    def unsupported(cls, what: str, *, field: str) -> InvalidCategory:
-        return InvalidCategory(f"Category description contains {what}", field=field)
+    def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
+        return refused_languages("description", unknown, allowed, field)
 
 
 class CategorySlug(Translations):
@@ -92,8 +101,8 @@ class CategorySlug(Translations):
     max_length: ClassVar[int] = 500
 
     @classmethod
-    def unsupported(cls, what: str, *, field: str) -> InvalidCategory:
-        return InvalidCategory(f"Category slug contains {what}", field=field)
+    def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
+        return refused_languages("slug", unknown, allowed, field)
 
     def check(self, field: str) -> None:
         for language, text in self.items():

@@ -127,7 +127,7 @@ def opened_by(tenant_id: int, segment: int, at: datetime) -> tuple[int, list[str
 register_dependent(
     Dependent(
         type="coupon",
-        plural=gettext_noop("Coupons"),
+        plural=gettext_noop("coupons"),
         scope=COUPON_READ,
         permission="coupons.{action}_coupon",
         page="admin:coupons_coupon_changelist",

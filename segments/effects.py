@@ -374,7 +374,7 @@ def deletion_summary(
         f" (for {found.items.affected_customers} customers).",
     ]
     sentences += [
-        f"{_dependents[kind].plural} that would stop working: {effect.stopping}."
+        f"{_dependents[kind].plural.capitalize()} that would stop working: {effect.stopping}."
         for kind, effect in found.dependents.items()
     ]
     return " ".join(sentences)

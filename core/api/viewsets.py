@@ -68,7 +68,6 @@ from core.tenancy.time_zones import zone_of_tenant
 Instance = TypeVar("Instance")
 
 ADDING_ACTIONS = {"create", "update", "bulk_create", "bulk_update"}
-
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
 NO_PARAMETERS = QueryDict("", mutable=False)
@@ -217,7 +216,7 @@ class ContractViewSet(DocumentChecks):
     query: QueryDict
     is_strict = False
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: object) -> Any:
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Answer the request, and keep nothing of it.
 
         The view refers to its own methods and to the request, and the request to itself: such circles hold

@@ -84,7 +84,7 @@ class ObjectFilter(ChoiceFilter):
     parameter_name = "what"
     column = "object"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         """Offer the kinds whose changes the user may see."""
         seen = set(visible_objects(request))
         return [pair for pair in all_nouns() if pair[0] in seen]

@@ -93,8 +93,11 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
     redemptions = execute(
         sql(
             "UPDATE journal_change AS change SET before = {before}, after = {after}"
-            " WHERE change.tenant_id = {tenant} AND change.object = 'redemption'"
-            " AND {number} IN (change.before ->> 'customer_number', change.after ->> 'customer_number')",
+            " WHERE change.tenant_id = {tenant} AND change.object = 'redemption' AND change.key IN ("
+            # a change of other columns does not name the customer
+            "SELECT named.key FROM journal_change AS named"
+            " WHERE named.tenant_id = {tenant} AND named.object = 'redemption'"
+            " AND {number} IN (named.before ->> 'customer_number', named.after ->> 'customer_number'))",
             tenant=slots["tenant"],
             number=slots["number"],
             before=redemption_without_number(Sql("change.before"), trace),

@@ -56,18 +56,18 @@ class Translations(dict[str, str]):
                 max_length=cls.max_length,
             )
         )
-        if languages.allowed is not None and (
-            unknown := unconfigured_languages(translations, languages.allowed)
-        ):
-            named, known = (", ".join(f"'{each}'" for each in some) for some in (unknown, languages.allowed))
-            raise cls.unsupported(f"unsupported languages: {named}. Supported are {known}.", field=field)
+        allowed = languages.allowed
+        if allowed is not None and (unknown := unconfigured_languages(translations, allowed)):
+            raise cls.unsupported(unknown, allowed, field)
         translations.check(field)
         return translations
 
     @classmethod
-    def unsupported(cls, what: str, *, field: str) -> InvalidInput:
-        """Return the error of texts in languages that are not allowed; `what` names them."""
-        return InvalidInput(f"{field} contains {what}", field=field)
+    def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidInput:
+        """Return the error of texts in languages that are not allowed."""
+        return InvalidInput(
+            f"{field} has {', '.join(unknown)}; the languages are {', '.join(allowed)}.", field=field
+        )
 
     def check(self, field: str) -> None:
         """Raise InvalidInput when the texts break a rule of the class."""

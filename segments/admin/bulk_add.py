@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.confirmation import Fact
 from core.admin.counts import exact_count
 from core.admin.faults import fault_text
 from core.admin.keys import key_of
@@ -18,6 +19,7 @@ from core.errors import DomainError
 from core.imports.models import ImportRun
 from core.imports.parts import apply_import
 from core.unavailability import contention_as_refusal
+from segments.admin.effects import opened_facts, viewers_fact
 from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
 from segments.models import Segment
 from segments.operations.items import ItemType
@@ -172,6 +174,13 @@ class BulkAddPages(admin.ModelAdmin):
         self.message_user(request, message, messages.SUCCESS)
         return HttpResponseRedirect(page)
 
+    def _effect(self, request: HttpRequest, segment: Segment, what: str) -> list[Fact]:
+        """Return what adding the list does to shoppers; nothing while the segment does not count."""
+        at = timezone.now()
+        if not Segment.objects.effective_at(at).filter(pk=segment.pk).exists():
+            return []
+        return opened_facts(request, segment, at) if what == "members" else [viewers_fact(segment)]
+
     def _page(
         self,
         request: HttpRequest,
@@ -188,6 +197,7 @@ class BulkAddPages(admin.ModelAdmin):
             "segment": segment,
             "form": form,
             "preview": preview,
+            "facts": self._effect(request, segment, what) if preview is not None and preview.new else [],
             "most_shown": MOST_SHOWN,
             "media": self.media + form.media,
         }

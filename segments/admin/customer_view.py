@@ -48,6 +48,7 @@ from segments.explanations import (
     ExplainedLink,
     ExplainedPath,
     Explanation,
+    Failing,
     Question,
     entity_id_of,
     explain,
@@ -261,6 +262,15 @@ def moment_parameters(name: str, moment: datetime) -> dict[str, str]:
 # Memberships
 
 
+STYLES = {
+    Failing.MEMBERSHIP_NOT_STARTED: "waiting",
+    Failing.SEGMENT_NOT_STARTED: "waiting",
+    Failing.MEMBERSHIP_OVER: "over",
+    Failing.SEGMENT_OVER: "over",
+}
+"""How a membership that does not count looks, as states do everywhere; of other reasons as inactive."""
+
+
 def shown_memberships(view: CustomerView, default: str) -> list[dict[str, object]]:
     tenant_id = view.question.shopper.tenant_id
     pages = addresses(tenant_id, "segment", [path.segment_id or "" for path in view.memberships])
@@ -270,6 +280,7 @@ def shown_memberships(view: CustomerView, default: str) -> list[dict[str, object
             "url": pages.get(path.segment_id or "", ""),
             "ok": path.ok,
             "reasons": reasons_in_words(path.reasons),
+            "style": "on" if path.ok else STYLES.get(path.reasons[0], "off"),
             "until": until_of(path),
         }
         for path in view.memberships

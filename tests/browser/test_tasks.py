@@ -31,6 +31,7 @@ from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFa
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("real_time")]
 make_groups = import_module("accounts.migrations.0009_staff_groups").make_groups
 show_activity = import_module("accounts.migrations.0010_groups_see_activity").show_activity
+extend_groups = import_module("accounts.migrations.0012_groups_of_webhooks_and_campaigns").extend_groups
 WCAG = {
     "preload": False,
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
@@ -124,6 +125,7 @@ def staff(site: Site) -> User:
     """A merchandiser who may keep categories, too."""
     make_groups(apps)
     show_activity(apps)
+    extend_groups(apps)
     user = UserFactory(username="merchandiser", tenant=site.tenant)
     user.groups.set(Group.objects.filter(name__in=["Merchandiser", "Catalogue manager"]))
     return user

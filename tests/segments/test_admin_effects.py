@@ -65,7 +65,7 @@ def test_the_delete_page_says_what_goes_and_where_it_is_listed(staff_browser: Cl
         ("2", "customers lose it"),
         ("2", "memberships go with it"),
         ("1", "product or category in it"),
-        ("1", "Coupons stop working"),
+        ("1", "coupons stop working"),
     ]
     losing, _, items, coupons = page.context["facts"]
     assert losing.details == "1 keep another segment, 1 see nothing special any more"
@@ -220,7 +220,7 @@ def test_who_may_not_see_coupons_is_told_nothing_of_them(vip: Segment, tenant: T
     browser = web_client()
     browser.force_login(user)
     page = browser.get(delete_page(vip))
-    assert "Coupons stop working" not in [text for _, text in facts(page)]
+    assert "coupons stop working" not in [text for _, text in facts(page)]
     assert page.context["dependents"] == []
     values = confirmed(page, typed_name="vip", **{"dependent-coupon": "delete"})
     browser.post(delete_page(vip), values)

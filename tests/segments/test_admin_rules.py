@@ -1,5 +1,6 @@
 """The page "Who belongs": rows and text, a look before saving, saving, state, exclusions and reasons."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -8,8 +9,10 @@ from django.contrib.auth.models import Permission
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils.translation import gettext, override
 
 from accounts.models import Customer, Site, User
+from core.admin.faults import FAULTS, fault_text
 from core.background.models import Job
 from core.json_types import JsonObject
 from core.tenancy.models import Tenant
@@ -85,7 +88,7 @@ def test_rows_make_the_text_and_show_what_would_happen(staff_browser: Client, go
         "join": "2",
         "leave": "1",
         "items opened to them": "1",
-        "Coupons opened to them": "1",
+        "coupons opened to them": "1",
     }
     [belong] = [fact for fact in response.context["facts"] if fact.text == "belong"]
     assert belong.details == "of 5 customers (40.0 %)"
@@ -320,7 +323,7 @@ def test_coupons_are_counted_only_for_whoever_may_see_them(
 ) -> None:
     browser = member_with("view_segment", "change_segment", "view_customer")
     response = browser.post(page_of(gold), rows((0, "onHold", "is", "false"), do="preview"))
-    assert "Coupons opened to them" not in facts_in(response)
+    assert "coupons opened to them" not in facts_in(response)
 
 
 def test_a_segment_of_another_tenant_is_not_there(
@@ -330,3 +333,57 @@ def test_a_segment_of_another_tenant_is_not_there(
     browser = member_with("view_segment", "change_segment", "view_customer")
     assert browser.get(page_of(theirs)).status_code == 404
     assert browser.post(page_of(theirs), {"do": "evaluate"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (rows((0, "nope", "is", "1")), "Ein Merkmal nope von Kunden gibt es nicht"),
+        (rows((0, "onHold", "is", "maybe")), "Erwartet wird true oder false"),
+        (rows((0, "bucket", "between", "1")), "Schreiben Sie zwei Werte mit einem Komma dazwischen."),
+        (rows(text="(", shown=""), "An Zeichen"),
+        (rows(text="segments:(a", shown=""), "Diese Klammer ist nicht geschlossen"),
+        (rows(text="segments:nosuch", shown=""), "Ein Segment nosuch gibt es nicht"),
+        (rows(text="segments:gold", shown=""), "im Kreis: gold -&gt; gold"),
+        (rows(text="lastName:~a", shown=""), "Eine LIVE-Regel hat keine regulären Ausdrücke"),
+    ],
+)
+def test_faults_are_said_in_german(staff_browser: Client, gold: Segment, sent: object, said: str) -> None:
+    staff_browser.cookies["django_language"] = "de"
+    sent = {**sent, "do": "preview"}
+    first = staff_browser.post(page_of(gold), sent)
+    if first.context["previewed"]:  # only saving it finds the fault
+        sent = {**sent, "do": "save", "previewed": first.context["previewed"]}
+    assert said in staff_browser.post(page_of(gold), sent).content.decode()
+
+
+def test_sentences_of_faults_have_german_ones() -> None:
+    with override("de"):
+        same = [sentence for sentence in FAULTS if gettext(sentence) == sentence]
+    assert same == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("there is no fact a.b about customers; see docs/rules.md", "a.b"),
+        ("Rules that name segments with rules would be 4 deep; 3 is the most.", "4 tief; erlaubt sind 3"),
+        ("It took longer than 60 seconds. Make the rule simpler.", "60 Sekunden"),
+        ("q has at most 4000 characters", "4000 Zeichen"),
+    ],
+)
+def test_what_a_fault_names_is_kept(fault: str, words: str) -> None:
+    with override("de"):
+        assert words in fault_text(fault)
+    assert fault_text(fault) == fault
+
+
+def test_saving_and_turning_off_offer_to_take_it_back(staff_browser: Client, gold: Segment) -> None:
+    sent = rows((0, "onHold", "is", "false"))
+    seen = staff_browser.post(page_of(gold), {**sent, "do": "preview"}).context["previewed"]
+    page = staff_browser.post(page_of(gold), {**sent, "do": "save", "previewed": seen}, follow=True)
+    fields = dict(
+        re.findall(r'<input type="hidden" name="(type|id|next)" value="([^"]+)"', page.content.decode())
+    )
+    staff_browser.post(reverse("admin:journal_change_undo_occasion"), fields)
+    assert not Rule.objects.exists()

@@ -24,7 +24,8 @@ from segments.forms.entries import PastedList
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.factories.accounts import CustomerFactory
 from tests.factories.catalog import CategoryFactory, ProductFactory
-from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+from tests.factories.coupons import CouponFactory, CouponSegmentFactory
+from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -284,3 +285,26 @@ def test_items_that_are_not_found_come_with_the_closest_code(
     values = {"pasted": "COFFEE-50\nTEA", "item_type": kind, "_preview": ""}
     preview = staff_browser.post(page, values).context["preview"]
     assert [entry.suggestion and entry.suggestion.id for entry in preview.unusable] == ["id-1", None]
+
+
+def test_the_preview_says_what_the_list_opens_to_them(
+    send: Callable[..., HttpResponse], staff_browser: Client, site: Site, segment: Segment
+) -> None:
+    CustomerFactory(tenant=site.tenant, external_id="7")
+    ItemAssignmentFactory(segment=segment)
+    CustomerAssignmentFactory(segment=segment)
+    coupon = CouponFactory(tenant=site.tenant, code="VIP10", is_segment_restricted=True)
+    CouponSegmentFactory(coupon=coupon, segment=segment)
+    page = send("7", _preview="")
+    assert [(fact.number, fact.text, fact.details) for fact in page.context["facts"]] == [
+        ("1", "items opened to them", "1 products, 0 categories"),
+        ("1", "Coupons opened to them", "VIP10"),
+    ]
+    assert send("nobody", _preview="").context["facts"] == []
+    product = ProductFactory(tenant=site.tenant)
+    items = reverse("admin:segments_segment_add_items", args=[segment.pk])
+    values = {"pasted": product.external_id, "item_type": "PRODUCT", "_preview": ""}
+    found = staff_browser.post(items, values)
+    assert [(fact.number, fact.text) for fact in found.context["facts"]] == [("1", "member sees them")]
+    Segment.objects.update(status="INACTIVE")
+    assert "does not count now" in send("7", _preview="").content.decode()
