@@ -348,7 +348,9 @@ def test_a_segment_of_another_tenant_is_not_there(
         (rows(text="lastName:~a", shown=""), "Eine LIVE-Regel hat keine regulären Ausdrücke"),
     ],
 )
-def test_faults_are_said_in_german(staff_browser: Client, gold: Segment, sent: object, said: str) -> None:
+def test_faults_are_said_in_german(
+    staff_browser: Client, gold: Segment, sent: dict[str, str], said: str
+) -> None:
     staff_browser.cookies["django_language"] = "de"
     sent = {**sent, "do": "preview"}
     first = staff_browser.post(page_of(gold), sent)
