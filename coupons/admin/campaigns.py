@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -45,7 +45,7 @@ class CampaignTermsAdmin(CouponAdmin):
     """The form of a new campaign, which is that of a coupon; it saves a campaign."""
 
     form = CampaignForm
-    fieldsets = (
+    fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "code_count", "prefix", "description")}),
         *(
             (

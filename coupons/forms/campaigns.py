@@ -23,7 +23,7 @@ class CampaignForm(CouponForm):
         max_value=MOST_CODES_OF_CAMPAIGN,
         help_text=_("Each can be used once. More than 1,000 are made in the background."),
     )
-    prefix = forms.CharField(
+    prefix: Any = forms.CharField(  # of the codes; Django's own `prefix` is that of the fields' names
         label=_("Codes begin with"),
         max_length=32,
         required=False,

@@ -262,7 +262,7 @@ def moment_parameters(name: str, moment: datetime) -> dict[str, str]:
 # Memberships
 
 
-STYLES = {
+STYLES: dict[str, str] = {
     Failing.MEMBERSHIP_NOT_STARTED: "waiting",
     Failing.SEGMENT_NOT_STARTED: "waiting",
     Failing.MEMBERSHIP_OVER: "over",
