@@ -263,7 +263,7 @@ class TenantAdmin(DatabaseDeletion):
             return False
 
     def response_action(
-        self, request: HttpRequest, queryset: models.QuerySet, **location: Any
+        self, request: HttpRequest, queryset: models.QuerySet, **location: object
     ) -> HttpResponse | None:
         # Django 6.1 also says where the action was chosen
         selected = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)

@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from django.apps import apps
@@ -12,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import translation
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Site
 from core.admin.counts import exact_count
@@ -89,7 +89,7 @@ def test_the_page_before_a_deletion_takes_as_many_statements_for_many_as_for_one
 
 
 def test_members_at_an_instant_are_those_kept_without_those_whose_time_is_not_now(
-    vip: Segment, now: datetime, django_assert_max_num_queries: Any
+    vip: Segment, now: datetime, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     CustomerAssignmentFactory.create_batch(3, segment=vip)
     CustomerAssignmentFactory(segment=vip, valid_from=now + DAY)
