@@ -18,6 +18,7 @@ from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
 from catalog.models import Category
 from catalog.subtrees import descendants, is_shown
 from core.bodies import Body, Reference, Validity, in_utc
+from core.json_types import JsonObject
 from core.sql.composition import Sql, integer, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.time_limits import fetch_within
@@ -392,7 +393,7 @@ def state_change(tenant_id: int, body: SegmentChangeBody) -> Mapping[str, Any]:
             return {"status": "INACTIVE"}
         case SegmentChange.ACTIVATE:
             return {"status": "ACTIVE"}
-    change: dict[str, Any] = {} if body.status is None else {"status": body.status}
+    change: JsonObject = {} if body.status is None else {"status": body.status}
     if body.validity is not None:
         change["valid_from"] = in_utc(body.validity.starts_at)
         change["valid_to"] = in_utc(body.validity.ends_at)

@@ -109,7 +109,7 @@ class CustomerAdmin(TenantAdmin):
         )
         return [page, *super().get_urls()]
 
-    def related_links(self, request: HttpRequest, obj: Customer) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: Customer) -> list[dict[str, object]]:
         links = super().related_links(request, obj)
         if self.has_change_permission(request, obj):
             page = reverse("admin:accounts_customer_password", args=(obj.pk,))

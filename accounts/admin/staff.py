@@ -58,7 +58,7 @@ class StaffAdmin(TenantAdmin, UserAdmin):
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        user: Any = request.user
+        user = request.user
         staff = super().get_queryset(request)
         return staff if user.is_superuser else staff.filter(is_superuser=False)
 
@@ -69,17 +69,17 @@ class StaffAdmin(TenantAdmin, UserAdmin):
         return super().has_delete_permission(request, obj) and self._may_manage(request, obj)
 
     def _may_manage(self, request: HttpRequest, obj: User | None) -> bool:
-        user: Any = request.user
+        user = request.user
         return user.is_superuser or obj is None or obj.get_all_permissions() <= user.get_all_permissions()
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: object) -> Any:
         if db_field.name == "groups":
             kwargs["queryset"] = self._groups_to_give(request)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def _groups_to_give(self, request: HttpRequest) -> QuerySet[Group]:
         """Return the groups whose rights the user has too."""
-        user: Any = request.user
+        user = request.user
         if user.is_superuser:
             return Group.objects.all()
         held = user.get_all_permissions()

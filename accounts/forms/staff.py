@@ -23,7 +23,7 @@ from core.errors import Overloaded, TooManyAttempts
 class StaffLoginForm(AdminAuthenticationForm):
     """The login of the admin, whose failures are limited as those of customers' logins are."""
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         username, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
         if not username or not password:
             return super().clean()
@@ -38,7 +38,7 @@ class StaffLoginForm(AdminAuthenticationForm):
 class BelongingForm(DocumentForm):
     """Keeps the rule that staff belong to a tenant."""
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         tenant = self.cleaned_data.get("tenant") or self.instance.tenant
         is_staff, is_superuser = self.cleaned_data.get("is_staff"), self.cleaned_data.get("is_superuser")
@@ -49,7 +49,7 @@ class BelongingForm(DocumentForm):
 
 
 class StaffAddForm(BelongingForm, AdminUserCreationForm):
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         self.initial.setdefault("is_staff", True)
 

@@ -1,5 +1,3 @@
-from typing import Any
-
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
@@ -28,7 +26,7 @@ class ApiClientForm(DocumentForm):
         fields = ("client_id", "name", "may_start_sessions", "is_active", "scopes")
         help_texts = {"client_id": _("Leave empty to have one generated. Fixed once saved.")}
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         if self.instance.pk is not None:
             del self.fields["has_secret"]

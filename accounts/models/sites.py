@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from core.tenancy.documents import Document, DocumentQuerySet, TenantOwned
 from core.tenancy.models import CURRENCY, default_languages
-from core.timestamps import time_zones
+from core.timestamps import time_zone_names
 
 
 class Site(TenantOwned, Document):
@@ -56,4 +56,4 @@ class Site(TenantOwned, Document):
     def time_zone(self) -> ZoneInfo | None:
         """The zone that the site is at home in; None when it names none."""
         name = (self.home_base or {}).get("timezone")
-        return ZoneInfo(name) if name in time_zones() else None
+        return ZoneInfo(name) if name in time_zone_names() else None

@@ -57,7 +57,7 @@ def is_right(request: HttpRequest, form: TokenForm, device: TOTPDevice | None = 
     return True
 
 
-def shown(request: HttpRequest, name: str, title: str, **context: Any) -> HttpResponse:
+def shown(request: HttpRequest, name: str, title: str, **context: object) -> HttpResponse:
     context = {**admin.site.each_context(request), "title": title, **context}
     return TemplateResponse(request, f"admin/totp/{name}.html", context)
 
@@ -87,7 +87,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
 
     The devices and codes of before end then.
     """
-    user: Any = request.user
+    user = request.user
     device, _ = TOTPDevice.objects.get_or_create(user=user, confirmed=False, defaults={"name": "phone"})
     form = TokenForm(request.POST or None)
     if is_right(request, form, device):
@@ -109,7 +109,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
 @admin.site.admin_view
 def recovery_codes(request: HttpRequest) -> HttpResponse:
     """Say how many codes are left; a POST replaces them."""
-    user: Any = request.user
+    user = request.user
     if not TOTPDevice.objects.filter(user=user, confirmed=True).exists():
         return HttpResponseRedirect(reverse("totp_set_up"))
     if request.method == "POST":

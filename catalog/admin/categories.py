@@ -139,7 +139,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         return CategoryChangeList
 
     @property
-    def actions(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def actions(self) -> tuple[object, ...]:  # type: ignore[override]
         return ("publish", "unpublish", *category_actions())
 
     def annotated(self, queryset: QuerySet) -> QuerySet:
@@ -278,7 +278,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         return format_html("<div>{}{}</div>", indents, category)
 
     @admin.display(description=_("Below"))
-    def below(self, category: Category) -> Any:
+    def below(self, category: Category) -> object:
         """How many categories are below, as a link to the next level."""
         number = category.get_descendant_count()
         if not number:
@@ -313,7 +313,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         """The numbers as users without the change permission see them; for others they are a form field."""
         return self.shown("\n".join(number.value for number in category.numbers.all()))
 
-    def related_links(self, request: HttpRequest, obj: Category) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: Category) -> list[dict[str, object]]:
         counted = Category.objects.filter(pk=obj.pk).annotate(number=CappedCount(assignments_of_row())).get()
         below = reverse(CHANGELIST) + f"?{PARENT}={obj.pk}"
         return [

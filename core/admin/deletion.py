@@ -97,7 +97,7 @@ class DatabaseDeletion(admin.ModelAdmin):
             raise Conflict(gettext("Something still refers to this, so it was not deleted.")) from None
 
     def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         try:
             with contention_as_refusal():

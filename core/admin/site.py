@@ -49,11 +49,11 @@ class TenantAutocompleteView(AutocompleteJsonView):
         return {**option, "text": model_admin.autocomplete_text(obj)}
 
 
-def overload_as_message(view: Callable[..., Any]) -> Callable[..., Any]:
+def overload_as_message(view: Callable[..., object]) -> Callable[..., Any]:
     """Show the page again with a message when the service is too busy for what was sent from it."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *arguments: Any, **options: Any) -> Any:
+    def guarded(request: HttpRequest, *arguments: object, **options: object) -> Any:
         try:
             return view(request, *arguments, **options)
         except Overloaded as refused:
@@ -77,7 +77,7 @@ class Console(admin.AdminSite):
         self.disable_action("delete_selected")
         self.add_action(delete_selected, "delete_selected")
 
-    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: object) -> None:
         """Register models, whose names and those of their fields are looked up in the reader's language.
 
         The models themselves say them in English: they know of no reader, and migrations record them.
@@ -95,7 +95,7 @@ class Console(admin.AdminSite):
                 if getattr(field, "choices", None):
                     field.choices = [(value, gettext_lazy(str(label))) for value, label in field.choices]
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+    def admin_view(self, view: Callable[..., object], cacheable: bool = False) -> Any:
         return super().admin_view(overload_as_message(view), cacheable)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -204,7 +204,7 @@ class Console(admin.AdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
-        user: Any = request.user
+        user = request.user
         if user.is_active and user.is_staff:
             context["console_tenant"] = (
                 gettext("all tenants") if sees_all_tenants(request) else str(user.tenant)

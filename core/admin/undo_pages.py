@@ -68,7 +68,7 @@ class OccasionUndo(admin.ModelAdmin):
             text = gettext("Nothing was taken back. Choose “Undo” beside a change.")
             context = {**self.admin_site.each_context(request), "title": gettext("Undo"), "message": text}
             return TemplateResponse(request, "admin/error.html", context)
-        user: Any = request.user
+        user = request.user
         occasion = occasion_of_source(
             request.POST.get("type", "").replace("\0", ""),
             request.POST.get("id", "").replace("\0", ""),

@@ -76,10 +76,10 @@ class ImportRunAdmin(ReadOnlyAdmin):
         (_("Run"), {"fields": ("started_by", "host", "started_at", "finished_at", "undone_at")}),
     )
 
-    def related_links(self, request: HttpRequest, obj: ImportRun) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: ImportRun) -> list[dict[str, object]]:
         shown = gettext("the first of {number}") if obj.refused else gettext("none")
         rejects = reverse("admin:imports_importreject_changelist")
-        links: list[dict[str, Any]] = [
+        links: list[dict[str, object]] = [
             {
                 "url": f"{rejects}?run__id__exact={obj.pk}",
                 "text": _("Refused rows"),

@@ -35,6 +35,12 @@ class ImportRun(TenantOwned):
     file_name = models.CharField(max_length=1_000)
     file_size = models.BigIntegerField("bytes", default=0)
     file_digest = models.CharField("SHA-256", max_length=64)
+    file_header = models.JSONField(
+        default=dict,
+        db_default={},
+        editable=False,
+        help_text="The names and the delimiter of a CSV file that was sent, for the file of refused rows.",
+    )
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
     undone_at = models.DateTimeField(null=True, blank=True)

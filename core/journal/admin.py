@@ -23,6 +23,7 @@ from core.admin.panels import Content, Panel, Place, register_panel
 from core.admin.undo import page_after
 from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may, may_undo
 from core.errors import DomainError
+from core.filter_sources import FILTERED
 from core.journal.declarations import RecordedAssignments, recorded, recorded_as
 from core.journal.histories import history_condition, shown_changes
 from core.journal.models import Change
@@ -43,7 +44,7 @@ class ChoiceFilter(admin.SimpleListFilter):
     column = ""
     choices_of_filter: tuple[tuple[str, Any], ...] = ()
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return self.choices_of_filter
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -72,7 +73,7 @@ class SourceFilter(ChoiceFilter):
         ("admin", _("Page of the admin")),
         ("request", _("API request")),
         ("import", _("Import")),
-        ("paste", _("Pasted list")),
+        (FILTERED, _("Filtered list")),
         ("undo", _("Undo")),
         ("undo-import", _("Undo of an import")),
     )
@@ -83,7 +84,7 @@ class ObjectFilter(ChoiceFilter):
     parameter_name = "what"
     column = "object"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         """Offer the kinds whose changes the user may see."""
         seen = set(visible_objects(request))
         return [pair for pair in all_nouns() if pair[0] in seen]
@@ -93,7 +94,7 @@ class TimeFilter(admin.SimpleListFilter):
     title = _("time")
     parameter_name = "when"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return [("1", _("Last 24 hours")), ("7", _("Last 7 days")), ("30", _("Last 30 days"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

@@ -34,7 +34,7 @@ class RefusalPage(admin.ModelAdmin):
 
     def refusal(self, request: HttpRequest, key: int) -> HttpResponse:
         """Ask for a customer and an order, and show every reason against the coupon."""
-        user: Any = request.user
+        user = request.user
         if not self.has_view_permission(request) or not user.has_perm("accounts.view_customer"):
             raise PermissionDenied
         coupon = self.get_queryset(request).filter(pk=key).select_related("tenant").first()

@@ -54,7 +54,7 @@ class CustomersField(SimpleArrayField):
             **options,
         )
 
-    def to_python(self, value: Any) -> Any:
+    def to_python(self, value: object) -> Any:
         lines = value.replace(",", "\n") if isinstance(value, str) else value
         entries = (str(entry).strip() for entry in super().to_python(lines))
         return list(dict.fromkeys(entry for entry in entries if entry))
@@ -133,7 +133,7 @@ class CouponForm(DocumentForm):
             "mixin_schemas": _("The address of each mixin's schema, by the mixin's name."),
         }
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         is_new = self.instance._state.adding
         self.stored = None if is_new else stored_body(self.instance).restrictions

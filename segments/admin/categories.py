@@ -49,13 +49,13 @@ class SegmentForm(forms.Form):
 
 
 @admin.action(description=_("Assign selected categories to a segment"))
-def assign_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> Any:
+def assign_to_segment(model_admin: object, request: HttpRequest, queryset: QuerySet) -> Any:
     """Ask for the segment, then assign the categories that are not in it yet."""
     return ask_and_assign(model_admin, request, queryset, ItemType.CATEGORY)
 
 
 @admin.action(description=_("Add selected products to a segment"))
-def add_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> Any:
+def add_to_segment(model_admin: object, request: HttpRequest, queryset: QuerySet) -> Any:
     """Ask for the segment, then assign the products that are not in it yet."""
     return ask_and_assign(model_admin, request, queryset, ItemType.PRODUCT)
 

@@ -33,7 +33,7 @@ class CombinePages(admin.ModelAdmin):
 
     def combine(self, request: HttpRequest, key: int) -> HttpResponse:
         """Count first what the combination holds, then add it to a new or another segment."""
-        user: Any = request.user
+        user = request.user
         if not self.has_view_permission(request) or not user.has_perm("segments.add_customerassignment"):
             raise PermissionDenied
         segment = self.get_queryset(request).select_related("site", "tenant").filter(pk=key).first()

@@ -16,7 +16,7 @@ from django.utils import translation
 from accounts.models import Site
 from core.journal.words import all_nouns
 from core.names import is_generated, name_for_reader
-from core.timestamps import time_zones
+from core.timestamps import time_zone_names
 from tests.factories.catalog import CategoryFactory
 from tests.factories.segments import SegmentFactory
 
@@ -124,7 +124,7 @@ def test_errors_of_the_admin_are_in_the_readers_language(staff_browser: Client) 
         ("en", None, "en", ""),
     ],
 )
-def test_names_are_in_the_readers_language(reader: str, texts: Any, default: str, expected: str) -> None:
+def test_names_are_in_the_readers_language(reader: str, texts: object, default: str, expected: str) -> None:
     with translation.override(reader):
         assert name_for_reader(texts, default) == expected
 
@@ -157,6 +157,6 @@ def test_what_the_journal_knows_is_called_in_german() -> None:
 
 
 def test_time_zones_are_looked_up_once() -> None:
-    assert time_zones() is time_zones()
+    assert time_zone_names() is time_zone_names()
     assert Site(home_base={"timezone": "Europe/Berlin"}).time_zone == ZoneInfo("Europe/Berlin")
     assert Site(home_base={"timezone": "Europe/Nowhere"}).time_zone is None

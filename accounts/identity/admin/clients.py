@@ -40,11 +40,11 @@ class ApiClientAdmin(TenantAdmin):
     search_fields = ("client_id", "name")
     readonly_fields = ("tokens_not_before", "created_at")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "client_id"] if obj is not None else fields
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Any:
         tenant = ["tenant"] if obj is not None and self._shows_tenant(request) else []
         if obj is None:
             return [
@@ -93,7 +93,7 @@ class ApiClientAdmin(TenantAdmin):
             return super().response_add(request, obj, post_url_continue)
         return self._show_secret(request, obj, secret)
 
-    def related_links(self, request: HttpRequest, obj: ApiClient) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: ApiClient) -> list[dict[str, object]]:
         links = super().related_links(request, obj)
         if self.has_change_permission(request, obj):
             links += [

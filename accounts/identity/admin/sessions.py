@@ -27,7 +27,7 @@ class LiveFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [("live", _("Live")), ("revoked", _("Revoked")), ("over", _("Over"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

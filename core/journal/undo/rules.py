@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.journal.declarations import RecordedAssignments, RecordedDocument, recorded, recorded_as
-from core.journal.triggers import quoted
 from core.journal.undo.changes import ChangeRow, NotUndoable
 from core.journal.verdicts import document_refusal, member_verdicts, members_of_change
-from core.sql.composition import identifier
 
 VERDICTS = 500  # members of a change that a history looks at
 RESTORED_WITHIN = timedelta(days=30)
@@ -74,27 +72,13 @@ def objects_by_themselves() -> list[str]:
     )
 
 
-def some_are_as_left(one: RecordedAssignments, name: str) -> str:
-    """An expression: whether one of the first members of a change is there still, or gone still."""
-    entity = f"present.{quoted(one.legal_entity)}" if one.legal_entity else "NULL::bigint"
-    return f"""EXISTS (SELECT FROM ({members_of_change(VERDICTS)}) AS member
-        LEFT JOIN {identifier(one.table).sql} AS present ON present.tenant_id = change.tenant_id
-            AND present.{quoted(one.owner)} = change.key AND present.{quoted(one.members[name])} = member.key
-            AND {entity} IS NOT DISTINCT FROM change.legal_entity_id
-        WHERE (present.id IS NULL) = (change.kind = 'deleted'))"""
-
-
 def objects_taken_back() -> list[str]:
     """Return the names of what an undo of a whole source takes back by itself: no parts of documents."""
     return sorted(name for name in undoable_objects() if not is_part(name))
 
 
 def undoable_condition() -> str:
-    """An expression of SQL over `change`: whether taking it back would do anything.
-
-    Of many members and items only whether some of the first are there, or gone, as the change left them:
-    later changes of as many are too much to compare for a list.
-    """
+    """An expression of SQL over `change`: whether taking it back would do anything."""
     whens = []
     for name in objects_by_themselves():
         declared = recorded_as(name)
@@ -102,11 +86,8 @@ def undoable_condition() -> str:
             verdict = f"{document_refusal(declared)} IS NULL"
         else:
             assert isinstance(declared, RecordedAssignments)
-            verdicts = member_verdicts(declared, name, members_of_change(VERDICTS))
-            verdict = (
-                f"CASE WHEN change.count > {VERDICTS} THEN {some_are_as_left(declared, name)}"
-                f" ELSE EXISTS (SELECT FROM ({verdicts}) AS verdict WHERE verdict.refusal IS NULL) END"
-            )
+            verdicts = member_verdicts(declared, name, members_of_change(VERDICTS), are_few=True)
+            verdict = f"EXISTS (SELECT FROM ({verdicts}) AS verdict WHERE verdict.refusal IS NULL)"
         whens.append(f"WHEN '{name}' THEN {verdict}")
     return f"""CASE WHEN change.is_cascade OR change.tenant_id IS NULL OR change.external_id = '/' THEN FALSE
         WHEN change.object = 'segment' AND change.kind = 'deleted'
