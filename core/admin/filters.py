@@ -69,7 +69,8 @@ class AutocompleteFilter(admin.FieldListFilter):
 
     def chosen_text(self) -> str:
         """Return what the chosen row is called; empty without one."""
-        row = self.choice.queryset.filter(pk=self.value).first() if self.value else None
+        rows: Any = self.choice.queryset
+        row = rows.filter(pk=self.value).first() if self.value else None
         return "" if row is None else str(row)
 
     def has_output(self) -> bool:

@@ -190,7 +190,7 @@ class TenantAdmin(DatabaseDeletion):
             raise UnusableParameters  # PostgreSQL has no text with it
         try:
             request.shown_list = super().get_changelist_instance(request)  # type: ignore[attr-defined]
-            return request.shown_list  # type: ignore[attr-defined,no-any-return]
+            return request.shown_list  # type: ignore[attr-defined]
         except DisallowedModelAdminLookup as refused:
             logger.warning("The admin refused to filter %s: %s", self.opts.label, refused)
             raise UnusableParameters from refused

@@ -45,7 +45,7 @@ class CampaignTermsAdmin(CouponAdmin):
 
     form = CampaignForm
     fieldsets = (
-        (None, {"fields": ("name", "code_count", "prefix", "description")}),
+        (None, {"fields": ("name", "code_count", "code_prefix", "description")}),
         *(
             (
                 title,

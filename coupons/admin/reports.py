@@ -25,7 +25,7 @@ from core.admin.tenants import staff_tenant_id
 from core.errors import InvalidInput
 from core.tenancy.models import Tenant
 from coupons.models import Coupon, CouponCampaign
-from coupons.money import Money
+from coupons.money import stored_money
 from coupons.reasons import ReasonType
 from coupons.reports import Grouping, ReportLine, ReportTotal, report, totals
 from segments.models import Segment
@@ -94,7 +94,7 @@ class PeriodForm(forms.Form):
 
 def money_of(total: ReportTotal) -> list[str]:
     """Return the discounts in words, a currency each."""
-    return [str(Money(amount=amount, currency=name)) for name, amount in sorted(total.discounts.items())]
+    return [str(stored_money(amount, name)) for name, amount in sorted(total.discounts.items())]
 
 
 def by_day(lines: Sequence[ReportLine], first: date, last: date) -> list[tuple[date, ReportTotal]]:
@@ -154,7 +154,7 @@ def report_view(request: HttpRequest) -> HttpResponse:
     of_row = {CouponCampaign: Grouping.CAMPAIGN, Segment: Grouping.SEGMENT}.get(type(row), Grouping.NONE)
     lines: list[ReportLine] = []
     groups: dict[str, ReportTotal] = {}
-    error = " ".join(text for texts in form.errors.values() for text in texts)
+    error = " ".join(str(text) for texts in form.errors.values() for text in texts)
     if tenant is not None and not error:
         try:
             lines = report(
@@ -201,7 +201,10 @@ def report_view(request: HttpRequest) -> HttpResponse:
         "compared": compared,
         "groups": group_rows(request, groups, compared, tenant) if compared else [],
         "periods": [
-            (days_back, f"?{urlencode({**own, 'first': last - timedelta(days_back - 1), 'last': last})}")
+            (
+                days_back,
+                f"?{urlencode({**own, 'first': str(last - timedelta(days_back - 1)), 'last': str(last)})}",
+            )
             for days_back in PERIODS
         ],
         "ways": [
