@@ -37,7 +37,8 @@ class JudgementBuffer:
         outcomes = [JudgementCount.REFUSED, *types] if types else [JudgementCount.VALID]
         with self._lock:
             if len(self._counts) < MOST_GATHERED:
-                self._counts.update((at.date(), coupon_id, outcome) for outcome in outcomes)
+                for outcome in outcomes:
+                    self._counts[at.date(), coupon_id, outcome] += 1
 
     def clear(self) -> None:
         """Forget what was counted."""

@@ -15,6 +15,7 @@ from core.imports.models import ImportRun
 from core.imports.other_names import ids_of
 from core.imports.parts import STORED_ALREADY, PreparedRow, outlook_of, prepare_import
 from core.imports.resources import registered_resources
+from core.json_types import JsonObject
 from segments.imports.assignments import SEGMENT_CUSTOMERS, SEGMENT_ITEMS
 from segments.models import Segment
 from segments.operations.items import ItemType
@@ -157,7 +158,7 @@ class Resolver:
             self.repeated += 1
             return
         self.seen.add(key)
-        body: dict[str, Any] = {**line.more, "segmentId": self.segment.external_id}
+        body: JsonObject = {**line.more, "segmentId": self.segment.external_id}
         if self.item_type is None:
             body["customerId"] = found
             if company:

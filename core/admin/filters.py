@@ -69,8 +69,8 @@ class AutocompleteFilter(admin.FieldListFilter):
 
     def chosen_text(self) -> str:
         """Return what the chosen row is called; empty without one."""
-        rows: Any = self.choice.queryset
-        row = rows.filter(pk=self.value).first() if self.value else None
+        rows = self.choice.queryset
+        row = rows.filter(pk=self.value).first() if self.value and rows is not None else None
         return "" if row is None else str(row)
 
     def has_output(self) -> bool:
@@ -89,7 +89,7 @@ class AutocompleteFilter(admin.FieldListFilter):
         }
 
 
-def filter_parameters(entry: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> set[str]:
+def filter_parameters(entry: object, request: HttpRequest, model_admin: admin.ModelAdmin) -> set[str]:
     """Return the parameters that an entry of `list_filter` reads, as the filter itself names them."""
     model = model_admin.model
     if callable(entry):

@@ -1,5 +1,6 @@
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from core.key_ranges import KeyRanges
 from core.tenancy.documents import TenantOwned
@@ -90,7 +91,8 @@ class ImportRun(TenantOwned):
         ]
 
     def __str__(self) -> str:
-        return f"Import {self.pk}: {self.kind} from {self.file_name}"
+        text = gettext("Import {number}: {kind} from {file}")
+        return text.format(number=self.pk, kind=self.kind, file=self.file_name)
 
 
 class ImportReject(models.Model):

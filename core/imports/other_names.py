@@ -1,7 +1,6 @@
 """Rows of files that name something by an e-mail address or a code instead of its id."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from core.errors import InvalidInput
 from core.imports.merge_specs import MergeSpec
@@ -13,7 +12,7 @@ STAND_IN = "-"
 """Read in place of an id that a row lacks, and never used."""
 
 
-def other_name(body: Mapping[str, Any], member: str, *, instead_of: str) -> str | None:
+def other_name(body: Mapping[str, object], member: str, *, instead_of: str) -> str | None:
     """Return the other name of a row, as it is stored; None when it has the id. Refuses both of them."""
     value = body.get(member)
     if value is None:

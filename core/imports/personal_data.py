@@ -1,15 +1,13 @@
 """What the columns of imports hold, and how a customer is erased there."""
 
-from typing import Any
-
 from core.imports.models import ImportChange, ImportPart, ImportReject, ImportRun
 from core.personal_data.customers import (
     CustomerTrace,
     Eraser,
     Exporter,
+    exported,
     register_eraser,
     register_exporter,
-    rows_as_json,
 )
 from core.personal_data.declarations import ERASE, KEEP, declare, each
 from core.sql.composition import Sql, param, sql
@@ -83,14 +81,14 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
     }
 
 
-def export(trace: CustomerTrace) -> dict[str, Any]:
-    statement = sql(
-        "SELECT run_id, line, reason, message, source FROM imports_importreject"
-        " WHERE {tenant} AND {mentioned} ORDER BY run_id, line",
+def export(trace: CustomerTrace) -> dict[str, object]:
+    columns = {name: name for name in ("line", "reason", "message", "source")}
+    rejects = sql(
+        "FROM imports_importreject WHERE {tenant} AND {mentioned} ORDER BY run_id, line",
         tenant=of_tenant(trace),
         mentioned=trace.mentioned_in(Sql("source || ' ' || message")),
     )
-    return {"importRejects": rows_as_json(("import", "line", "reason", "message", "source"), statement)}
+    return {"importRejects": exported({"import": "run_id", **columns}, rejects)}
 
 
 register_eraser(Eraser("imports", erase))

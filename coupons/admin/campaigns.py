@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -20,6 +20,7 @@ from core.admin.confirmation import (
     is_confirmed,
     repeated_values,
 )
+from core.admin.counts import exact_count
 from core.errors import DomainError
 from core.journal.undo.jobs import requested_by
 from core.unavailability import contention_as_refusal
@@ -44,7 +45,7 @@ class CampaignTermsAdmin(CouponAdmin):
     """The form of a new campaign, which is that of a coupon; it saves a campaign."""
 
     form = CampaignForm
-    fieldsets = (
+    fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "code_count", "code_prefix", "description")}),
         *(
             (
@@ -78,11 +79,11 @@ class CampaignTermsAdmin(CouponAdmin):
         assert self.campaign is not None
         number = self.campaign.code_count
         text = (
-            ngettext("Made {number:,} code.", "Made {number:,} codes.", number)
+            ngettext("Made {number} code.", "Made {number} codes.", number)
             if number <= MADE_AT_ONCE
-            else gettext("{number:,} codes are being made. This page shows how far it is.")
+            else gettext("{number} codes are being made. This page shows how far it is.")
         )
-        self.message_user(request, text.format(number=number), messages.SUCCESS)
+        self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)
         return HttpResponseRedirect(page_of(self.campaign))
 
 
@@ -94,7 +95,9 @@ def page_of(campaign: CouponCampaign) -> str:
 class CouponCampaignAdmin(TenantAdmin):
     """Campaigns are added, exported once and deactivated here; their terms never change."""
 
-    explanation = _("Many single-use codes with the same terms.")
+    explanation = _(
+        "Many single-use codes with the same terms. Select campaigns to deactivate all their codes."
+    )
     empty_state = _(
         "Add one here; the API (coupon-campaigns) and the command generate_coupons make them too."
     )
@@ -113,10 +116,10 @@ class CouponCampaignAdmin(TenantAdmin):
         ),
     )
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return super().has_change_permission(request, obj) and obj is None  # for the action of the list
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
     def may_change(self, request: HttpRequest) -> bool:
@@ -191,14 +194,13 @@ class CouponCampaignAdmin(TenantAdmin):
         elif counts_of(campaign).open:
             text, style = gettext("Can be redeemed"), "on"
         else:
-            text, style = gettext("Nothing left"), "off"
+            text, style = gettext("Nothing left"), "over"
         return format_html('<span class="status status-{}">{}</span>', style, text)
 
     @admin.display(description=_("Codes"))
     def codes(self, campaign: CouponCampaign) -> str:
-        return gettext("{made:,} of {wanted:,}").format(
-            made=counts_of(campaign).generated, wanted=campaign.code_count
-        )
+        made, wanted = counts_of(campaign).generated, campaign.code_count
+        return gettext("{made} of {wanted}").format(made=exact_count(made), wanted=exact_count(wanted))
 
     @admin.display(description=_("Codes"))
     def progress(self, campaign: CouponCampaign) -> Any:
@@ -215,15 +217,15 @@ class CouponCampaignAdmin(TenantAdmin):
 
     @admin.display(description=_("Redeemed"))
     def redeemed(self, campaign: CouponCampaign) -> str:
-        return f"{counts_of(campaign).redeemed:,}"
+        return exact_count(counts_of(campaign).redeemed)
 
     @admin.display(description=_("Open"))
     def open_codes(self, campaign: CouponCampaign) -> str:
-        return f"{counts_of(campaign).open:,}"
+        return exact_count(counts_of(campaign).open)
 
     @admin.display(description=_("Over"))
     def over(self, campaign: CouponCampaign) -> str:
-        return f"{counts_of(campaign).over:,}"
+        return exact_count(counts_of(campaign).over)
 
     # --- export and deactivation ---
 
@@ -275,16 +277,16 @@ class CouponCampaignAdmin(TenantAdmin):
             lost, used = sum(one.open for one in found.values()), sum(one.redeemed for one in found.values())
             facts = [
                 Fact(
-                    f"{lost:,}",
+                    exact_count(lost),
                     ngettext("code can be redeemed no more", "codes can be redeemed no more", lost),
                     is_loss=bool(lost),
                 ),
-                Fact(f"{used:,}", ngettext("redeemed code stays so", "redeemed codes stay so", used)),
+                Fact(exact_count(used), ngettext("redeemed code stays so", "redeemed codes stay so", used)),
             ]
             named = (
                 str(campaigns[0].terms.name)
                 if is_single
-                else gettext("{number} campaigns").format(number=len(campaigns))
+                else gettext("{number} campaigns").format(number=exact_count(len(campaigns)))
             )
             needed = ConfirmationNeeded(
                 gettext("Deactivate all codes of {named}?").format(named=named),
@@ -305,11 +307,11 @@ class CouponCampaignAdmin(TenantAdmin):
                 deactivate_campaign(tenant_id=campaign.tenant_id, campaign_id=campaign.external_id, at=at)
                 self.log_change(request, campaign, "Deactivated all codes.")
         text = ngettext(
-            "Deactivated the codes of {number:,} campaign.",
-            "Deactivated the codes of {number:,} campaigns.",
+            "Deactivated the codes of {number} campaign.",
+            "Deactivated the codes of {number} campaigns.",
             len(campaigns),
         )
-        self.message_user(request, text.format(number=len(campaigns)), messages.SUCCESS)
+        self.message_user(request, text.format(number=exact_count(len(campaigns))), messages.SUCCESS)
         return None
 
 

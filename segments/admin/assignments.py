@@ -88,7 +88,7 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
         shown.result_list = rows
         return shown
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "segment", *self.assigned] if obj is not None else fields
 
@@ -201,7 +201,9 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
 class ItemAssignmentAdmin(AssignmentAdmin):
     form = ItemAssignmentForm
     explanation = _("Which products and categories are in which segment.")
-    empty_state = _("Add one here, or open a segment and choose “Add items” for a whole list.")
+    empty_state = _(
+        "Add one here, or open a segment and choose “Add products or categories” for a whole list."
+    )
     assigned = ("product", "category")
     list_display = ("title", "type_name", "segment_link", "includes_subcategories", "window", "added")
     list_select_related = ("product__tenant", "category__tenant", "segment__tenant", "segment__site")

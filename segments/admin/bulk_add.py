@@ -1,7 +1,5 @@
 """The pages of a segment that add whole lists of customers or items, after a look at what would happen."""
 
-from typing import Any
-
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -13,6 +11,8 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.confirmation import Fact
+from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.undo import button
 from core.errors import DomainError
@@ -33,7 +33,7 @@ from segments.pasted_lists import (
 )
 
 MOST_SHOWN = 100
-TITLES = {"members": _("Add members"), "items": _("Add items")}
+TITLES = {"members": _("Add members"), "items": _("Add products or categories")}
 KINDS = {"members": MembersForm.kind, "items": ItemsForm.kind}
 
 
@@ -81,7 +81,7 @@ class BulkAddPages(admin.ModelAdmin):
                     if preview is not None and "_apply" in request.POST:
                         return self._apply(request, segment, preview.run, what)
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, fault_text(refused.message), messages.ERROR)
             if preview is None:
                 return HttpResponseRedirect(request.get_full_path())
         return self._page(request, segment, form, preview, what)
@@ -101,7 +101,7 @@ class BulkAddPages(admin.ModelAdmin):
         key = key_of(request.POST.get("prepared", ""))
         if key is None or "_apply" not in request.POST:
             return None
-        user: Any = request.user
+        user = request.user
         runs = ImportRun.objects.filter(tenant=segment.tenant_id, kind=KINDS[what])
         run = runs.filter(pk=key, started_by=user.get_username()).first()
         first = run.parts.order_by("number").first() if run else None
@@ -110,7 +110,7 @@ class BulkAddPages(admin.ModelAdmin):
         return run
 
     def _segment(self, request: HttpRequest, key: int, permission: str) -> Segment:
-        user: Any = request.user
+        user = request.user
         if not user.has_perm(permission) or not self.has_view_permission(request):
             raise PermissionDenied
         segment = self.get_queryset(request).select_related("site").filter(pk=key).first()
@@ -127,7 +127,7 @@ class BulkAddPages(admin.ModelAdmin):
             ItemType(item_type) if item_type else None,
             form.cleaned_data.get("includes_subcategories", False),
         )
-        user: Any = request.user
+        user = request.user
         lines = form.lines()
         try:
             preview = prepare_list(
@@ -140,15 +140,15 @@ class BulkAddPages(admin.ModelAdmin):
             form.add_error("upload", refused)
             return None
         except TooManyEntries:
-            text = gettext("The list has more than {most:,} entries. Use the import commands for it.")
-            form.add_error("upload", text.format(most=MOST_ENTRIES))
+            text = gettext("The list has more than {most} entries. Use the import commands for it.")
+            form.add_error("upload", text.format(most=exact_count(MOST_ENTRIES)))
             return None
         preview.ignored = lines.ignored
         return preview
 
     def _apply(self, request: HttpRequest, segment: Segment, run: ImportRun, what: str) -> HttpResponse:
         """Add the list, and say and log what was done; a long one is added in the background."""
-        user: Any = request.user
+        user = request.user
         job = apply_import(run, by=user.get_username(), at=timezone.now())
         if job is not None:
             self.log_change(request, segment, f"Began import {run.pk}.")
@@ -160,8 +160,8 @@ class BulkAddPages(admin.ModelAdmin):
             noun = what.removesuffix("s") if run.created == 1 else what
             self.log_change(request, segment, f"Added {run.created:,} {noun} (import {run.pk}).")
         text = ngettext(
-            "Added {number:,} to the segment.", "Added {number:,} to the segment.", run.created
-        ).format(number=run.created)
+            "Added {number} to the segment.", "Added {number} to the segment.", run.created
+        ).format(number=exact_count(run.created))
         model = "customerassignment" if what == "members" else "itemassignment"
         page = f"{reverse(f'admin:segments_{model}_changelist')}?segment__id__exact={segment.pk}"
         undo = button(

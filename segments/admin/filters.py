@@ -21,7 +21,7 @@ class EffectiveFilter(admin.SimpleListFilter):
     title = _("effect")
     parameter_name = "effect"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [
             ("now", _("Live now")),
             ("later", _("Starts later")),
@@ -49,17 +49,26 @@ class CountsNowFilter(admin.SimpleListFilter):
     title = _("counts now")
     parameter_name = "counts"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def __init__(self, request: HttpRequest, params: Any, model: type[Any], model_admin: Any) -> None:
+        self.segment: Segment | None = model_admin.segment_of_list(request)
+        super().__init__(request, params, model, model_admin)
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [("yes", _("Yes")), ("no", _("No"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         now = timezone.now()
+        is_closed = Q(valid_from__gt=now) | Q(valid_to__lt=now)
+        if self.segment is not None and self.value() in ("yes", "no"):
+            # Of one segment it is known whether it counts, which spares asking so of each member.
+            if not Segment.objects.effective_at(now).filter(pk=self.segment.pk).exists():
+                return queryset.none() if self.value() == "yes" else queryset
+            return queryset.filter(window_contains(now) if self.value() == "yes" else is_closed)
         effective = Segment.objects.effective_at(now).values("pk")
         match self.value():
             case "yes":
                 return queryset.filter(window_contains(now), segment__in=effective)
             case "no":
-                is_closed = Q(valid_from__gt=now) | Q(valid_to__lt=now)
                 return queryset.filter(is_closed | ~Q(segment__in=effective))
         return queryset
 
@@ -68,7 +77,7 @@ class ItemTypeFilter(admin.SimpleListFilter):
     title = _("type")
     parameter_name = "type"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [("PRODUCT", _("Products")), ("CATEGORY", _("Categories"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Customer, Site
 from core.background.models import Job
@@ -28,7 +30,7 @@ from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFa
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def read(text: str) -> list[Any]:
+def read(text: str) -> list[object]:
     return [line.names for line in PastedList(text.splitlines(keepends=True), zone=BERLIN)]
 
 
@@ -51,7 +53,7 @@ def read(text: str) -> list[Any]:
         ("", []),
     ],
 )
-def test_entries_are_read_however_they_are_separated(text: str, names: list[Any]) -> None:
+def test_entries_are_read_however_they_are_separated(text: str, names: list[object]) -> None:
     assert read(text) == names
 
 
@@ -76,7 +78,7 @@ def segment(site: Site) -> Segment:
 def send(staff_browser: Client, segment: Segment) -> Callable[..., Any]:
     """Post to the page that adds members."""
 
-    def post(text: str = "", **values: Any) -> Any:
+    def post(text: str = "", **values: object) -> HttpResponse:
         page = reverse("admin:segments_segment_add_members", args=[segment.pk])
         return staff_browser.post(page, {"pasted": text, **values}, follow=True)
 
@@ -88,7 +90,7 @@ def counts(preview: Any) -> tuple[int, ...]:
     return preview.read, preview.new, preview.present, preview.repeated, preview.refused
 
 
-def test_pasted_emails_are_found_in_any_case(send: Callable[..., Any], site: Site) -> None:
+def test_pasted_emails_are_found_in_any_case(send: Callable[..., HttpResponse], site: Site) -> None:
     for number in range(50):
         CustomerFactory(tenant=site.tenant, email=f"c{number}@x.org")
     text = "; ".join(f"C{number}@X.org" for number in range(50))
@@ -96,7 +98,7 @@ def test_pasted_emails_are_found_in_any_case(send: Callable[..., Any], site: Sit
 
 
 def test_the_counts_sum_up_to_the_entries_read(
-    send: Callable[..., Any], site: Site, segment: Segment
+    send: Callable[..., HttpResponse], site: Site, segment: Segment
 ) -> None:
     shuffled = random.Random(16)  # noqa: S311 -- the same list in every run
     customers = [CustomerFactory(tenant=site.tenant, email=f"m{n}@x.org") for n in range(30)]
@@ -112,7 +114,7 @@ def test_the_counts_sum_up_to_the_entries_read(
     assert CustomerAssignment.objects.count() == 10
 
 
-def test_a_file_with_windows_keeps_them(send: Callable[..., Any], site: Site) -> None:
+def test_a_file_with_windows_keeps_them(send: Callable[..., HttpResponse], site: Site) -> None:
     customer = CustomerFactory(tenant=site.tenant, external_id="7")
     content = b"customerId,validity.from,validity.to\n7,2026-12-01,2026-12-24\n"
     send(upload=SimpleUploadedFile("members.csv", content), _apply="")
@@ -121,7 +123,7 @@ def test_a_file_with_windows_keeps_them(send: Callable[..., Any], site: Site) ->
     assert member.valid_to == datetime(2026, 12, 24, 23, 59, 59, 999_000, tzinfo=UTC)
 
 
-def test_what_was_previewed_is_what_is_added_once(send: Callable[..., Any], site: Site) -> None:
+def test_what_was_previewed_is_what_is_added_once(send: Callable[..., HttpResponse], site: Site) -> None:
     CustomerFactory(tenant=site.tenant, external_id="7")
     run = send(upload=SimpleUploadedFile("a.csv", b"7"), _preview="").context["preview"].run
     assert run.state == ImportState.PREPARED
@@ -137,7 +139,9 @@ def test_what_was_previewed_is_what_is_added_once(send: Callable[..., Any], site
     assert not ImportPart.objects.exists()
 
 
-def test_a_list_that_somebody_else_prepared_is_not_added(send: Callable[..., Any], site: Site) -> None:
+def test_a_list_that_somebody_else_prepared_is_not_added(
+    send: Callable[..., HttpResponse], site: Site
+) -> None:
     CustomerFactory(tenant=site.tenant, external_id="7")
     run = send("7", _preview="").context["preview"].run
     ImportRun.objects.update(started_by="somebody")
@@ -147,7 +151,7 @@ def test_a_list_that_somebody_else_prepared_is_not_added(send: Callable[..., Any
 
 @pytest.mark.usefixtures("real_time")
 def test_a_long_list_is_added_in_the_background_part_by_part(
-    send: Callable[..., Any], site: Site, monkeypatch: pytest.MonkeyPatch
+    send: Callable[..., HttpResponse], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "ROWS_OF_PART", 10)
     customers = CustomerFactory.create_batch(25, tenant=site.tenant)
@@ -171,7 +175,7 @@ def test_a_long_list_is_added_in_the_background_part_by_part(
 
 
 def test_a_long_list_takes_as_many_statements_as_a_short_one(
-    staff_browser: Client, segment: Segment, django_assert_max_num_queries: Any
+    staff_browser: Client, segment: Segment, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     page = reverse("admin:segments_segment_add_members", args=[segment.pk])
     for size in (1, 2_000):

@@ -1,5 +1,4 @@
 from datetime import date, timedelta
-from typing import Any
 
 import orjson
 from django.http import HttpResponse
@@ -7,10 +6,11 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE
 from core.api import parameters
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.errors import InvalidInput
+from core.json_types import JsonObject
 from coupons.api.viewsets import CouponServiceViewSet
 from coupons.bodies import CouponReport
 from coupons.money import plain
@@ -85,6 +85,6 @@ class ReportViewSet(CouponServiceViewSet):
             ) from None
 
 
-def judgements_document(line: ReportLine) -> dict[str, Any]:
+def judgements_document(line: ReportLine) -> JsonObject:
     valid, refused, reasons = judged(line.outcomes)
     return {"validated": valid, "refused": refused, "refusals": reasons}

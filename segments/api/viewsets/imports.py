@@ -16,8 +16,9 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import CUSTOMER_READ, SEGMENT_MANAGE
 from core.api import parameters
+from core.api.json import json_response
 from core.api.parameters import header_parameter, key_in, query_parameter
-from core.api.schema import ANY_OBJECT, operation
+from core.api.schema import operation
 from core.bodies import Body
 from core.errors import InvalidInput, MalformedBody, NotFound
 from core.imports.merge import Refusal
@@ -32,7 +33,6 @@ from core.imports.uploads import Upload, submit_import
 from core.journal.undo.changes import Undone
 from core.timestamps import format_time
 from segments.api.viewsets.base import SegmentServiceViewSet
-from segments.api.viewsets.effects import body_response
 
 KINDS = {"members": "segment_customers", "items": "segment_items", "segments": "segments"}
 KIND_OF = {name: kind for kind, name in KINDS.items()}
@@ -224,20 +224,16 @@ class ImportViewSet(SegmentServiceViewSet):
         "POST-customer-segment-import",
         scopes=MANAGE,
         parameters=PARAMETERS,
-        request={
-            "multipart/form-data": FORM,
-            "text/csv": FILE,
-            "application/x-ndjson": FILE,
-            "application/json": {"type": "array", "items": ANY_OBJECT},
-        },
+        request={"multipart/form-data": FORM},  # generated clients cannot choose between a form and others
         responses={202: ImportStatus},
         errors=(409,),
     )
     def submit(self, request: Request, tenant: str) -> HttpResponse:
         """Import a file in the background.
 
-        The file is the field `file` of a form, or the body itself; a request has at most 2.5 MiB. The columns
-        are those of the import commands. The answer is 202; Location is where its progress is read.
+        The file is the field `file` of a form, or the body itself: text/csv, application/x-ndjson or, for an
+        array, application/json. A request has at most 2.5 MiB. The columns are those of the import commands.
+        The answer is 202; Location is where its progress is read.
         """
         sent = request.data if isinstance(request.data, SentFile) else NO_FILE  # an empty body is not parsed
         given = {**request.query_params.dict(), **sent.fields}
@@ -266,7 +262,7 @@ class ImportViewSet(SegmentServiceViewSet):
             ),
             at=self.at,
         )
-        response = body_response(self.status_of(run), status=202)
+        response = json_response(self.status_of(run), status=202)
         response["Location"] = self.address_of(run)
         return response
 
@@ -277,7 +273,7 @@ class ImportViewSet(SegmentServiceViewSet):
         Its changes are in the history with the source `import` and its id. It can be undone once it has
         ended.
         """
-        return body_response(self.status_of(self.run_of(import_id)))
+        return json_response(self.status_of(self.run_of(import_id)))
 
     @operation(
         "GET-customer-segment-retrieve-import-rejects",
@@ -324,7 +320,7 @@ class ImportViewSet(SegmentServiceViewSet):
         Rows that no worker has begun are left out; a batch that is being written is finished. What was
         written stays, and can be undone. An import that has ended is refused with 409.
         """
-        return body_response(self.status_of(cancel_import(self.run_of(import_id), at=self.at)))
+        return json_response(self.status_of(cancel_import(self.run_of(import_id), at=self.at)))
 
     @operation(
         "POST-customer-segment-undo-import",
@@ -342,7 +338,7 @@ class ImportViewSet(SegmentServiceViewSet):
         if run.state != ImportState.UNDONE:
             with transaction.atomic():
                 job_of(run, self.at)
-        response = body_response(self.status_of(run), status=202)
+        response = json_response(self.status_of(run), status=202)
         response["Location"] = self.address_of(run)
         return response
 

@@ -17,6 +17,8 @@ from core.imports import parts, uploads
 from core.imports.models import ImportPart, ImportRun
 from core.imports.readings import read_imports
 from core.journal.models import Change
+from core.json_types import JsonObject
+from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory
@@ -44,7 +46,7 @@ def send(
     key: str = "",
     status: int = 202,
     **query: str,
-) -> dict[str, Any]:
+) -> JsonObject:
     headers = {**api.headers, **({"Idempotency-Key": key} if key else {})}
     answer = api.client.post(
         IMPORTS,
@@ -65,19 +67,19 @@ def work() -> None:
     worker.run_until_idle()
 
 
-def read(api: Api, submitted: dict[str, Any]) -> dict[str, Any]:
+def read(api: Api, submitted: JsonObject) -> JsonObject:
     answer = api.get(f"{IMPORTS}/{submitted['id']}")
     assert answer.status_code == 200, answer.content
     return answer.json()
 
 
-def run(api: Api, content: str, **arguments: Any) -> dict[str, Any]:
+def run(api: Api, content: str, **arguments: object) -> JsonObject:
     submitted = send(api, content, **arguments)
     work()
     return read(api, submitted)
 
 
-def counts(found: dict[str, Any]) -> dict[str, int]:
+def counts(found: JsonObject) -> dict[str, int]:
     return {name: count for name, count in found["counts"].items() if count}
 
 
@@ -249,7 +251,7 @@ def test_a_worker_that_is_killed_between_parts_leaves_the_rest_to_the_next(manag
 
 
 def test_a_part_that_fails_is_tried_again_and_counted_once(manager, shop, monkeypatch):
-    def broken(*arguments: Any) -> bool:
+    def broken(*arguments: object) -> bool:
         connection.cursor().execute("SELECT 1 / 0")
         raise AssertionError
 
@@ -301,7 +303,7 @@ def test_a_large_file_is_no_document_but_has_a_bound(manager, shop, settings):
 
 
 def test_imports_are_those_of_the_tenant_and_need_the_scope(
-    manager: Api, service_api: Callable[..., Api], shop: Segment, other_tenant: Any
+    manager: Api, service_api: Callable[..., Api], shop: Segment, other_tenant: Tenant
 ) -> None:
     queued = send(manager, rows("C1"))
     reader = service_api(SEGMENT_READ)
