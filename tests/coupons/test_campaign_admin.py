@@ -34,7 +34,7 @@ ADD = "admin:coupons_couponcampaign_add"
 TERMS = {
     "name": "Welcome",
     "code_count": "3",
-    "prefix": "hi-",
+    "code_prefix": "hi-",
     "description": "",
     "discount_type": "PERCENT",
     "discount_percentage": "10",
@@ -105,7 +105,7 @@ def test_many_codes_are_made_in_the_background_with_progress(
     [
         ({"code_count": "100001"}, "code_count"),
         ({"code_count": "0"}, "code_count"),
-        ({"prefix": "a/b"}, "prefix"),
+        ({"code_prefix": "a/b"}, "code_prefix"),
         ({"discount_percentage": ""}, "discount_percentage"),
         ({"is_segment_restricted": "on"}, "segments"),
     ],
