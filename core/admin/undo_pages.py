@@ -10,6 +10,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
+from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.tenants import staff_tenant_id
 from core.admin.undo import page_after
 from core.background.models import Job
@@ -33,16 +35,16 @@ def may(request: HttpRequest, action: str, model: Any) -> bool:
 def say_undone(request: HttpRequest, undone: Undone) -> None:
     """Say how much was taken back, and what was left alone and why."""
     if undone.total:
-        text = ngettext("Taken back: {number:,} row.", "Taken back: {number:,} rows.", undone.total)
-        messages.success(request, text.format(number=undone.total))
+        text = ngettext("Taken back: {number} row.", "Taken back: {number} rows.", undone.total)
+        messages.success(request, text.format(number=exact_count(undone.total)))
     if undone.total_left:
         reasons = "; ".join(sorted({entry["reason"] for entry in undone.left_alone}))
         text = ngettext(
-            "{number:,} row was left alone: {reasons}.",
-            "{number:,} rows were left alone: {reasons}.",
+            "{number} row was left alone: {reasons}.",
+            "{number} rows were left alone: {reasons}.",
             undone.total_left,
         )
-        messages.warning(request, text.format(number=undone.total_left, reasons=reasons))
+        messages.warning(request, text.format(number=exact_count(undone.total_left), reasons=reasons))
     if not undone.total and not undone.total_left:
         messages.warning(request, gettext("There was nothing left to take back."))
 
@@ -61,7 +63,7 @@ class OccasionUndo(admin.ModelAdmin):
             text = gettext("Nothing was taken back. Choose “Undo” beside a change.")
             context = {**self.admin_site.each_context(request), "title": gettext("Undo"), "message": text}
             return TemplateResponse(request, "admin/error.html", context)
-        user: Any = request.user
+        user = request.user
         occasion = occasion_of_source(
             request.POST.get("type", "").replace("\0", ""),
             request.POST.get("id", "").replace("\0", ""),
@@ -84,10 +86,10 @@ class OccasionUndo(admin.ModelAdmin):
             with contention_as_refusal():
                 found = undo_occasion(occasion, at=timezone.now())
         except DomainError as refused:
-            messages.error(request, refused.message)
+            messages.error(request, fault_text(refused.message))
             return
         if isinstance(found, Job):
-            text = gettext("{number:,} rows are taken back in the background: see job {job}.")
-            messages.success(request, text.format(number=occasion.rows, job=found.pk))
+            text = gettext("{number} rows are taken back in the background: see job {job}.")
+            messages.success(request, text.format(number=exact_count(occasion.rows), job=found.pk))
         else:
             say_undone(request, found)

@@ -24,11 +24,13 @@ from core.imports.columns import (
 from core.imports.files import STANDARD_INPUT, InputFile, Line, UnreadableFile
 from core.imports.json_arrays import array_entries
 from core.imports.plain_rows import PlainRow
+from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply
 
 LONGEST_FIELD = 1_048_576
 LONGEST_QUOTED_ROW = 1_048_576  # bytes of a row that goes over several lines
 NUL = "\0"
-DELIMITERS = ",;\t"
+EMPTY_CELLS = b',;\t|" \r'  # all that a row without values has
+DELIMITERS = ",;\t|"
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 ENCODING_HINT = "A file of a spreadsheet may need --encoding cp1252."
 UNEXPECTED_END = "unexpected end of data"  # what the csv module says of a quote that is open at the end
@@ -219,7 +221,7 @@ def _open_csv(file: InputFile, options: ReadingOptions) -> _CsvFile:
     """Read the header. A line `sep=;` above it, as spreadsheets write, names the delimiter."""
     csv.field_size_limit(LONGEST_FIELD)
     lines = _CsvLines(file, options.comment)
-    first = next(lines.lines, None)
+    first = next((line for line in lines.lines if line[1].strip(EMPTY_CELLS)), None)
     delimiter = options.delimiter
     if first is not None:
         text = first[1].decode(errors="replace").removesuffix("\r")
@@ -373,7 +375,9 @@ def _json_record(
         record.error = BrokenLine(f"{unit} {number} is longer than 4 MiB.")
     elif not isinstance(body, dict):
         record.error = BrokenLine(f"{unit} {number} is no JSON object.")
-    elif b"\\u0000" in content:
+    elif is_nested_too_deeply(body, content):
+        record.error = BrokenLine(f"{unit} {number} is nested more than {DEEPEST} levels deep.")
+    elif holds_nul(body, content):
         record.error = WrongEncoding(f"{unit} {number} has a character that cannot be stored.")
     else:
         try:
@@ -383,7 +387,7 @@ def _json_record(
     return record
 
 
-def _has_all(body: Mapping[str, Any], options: ReadingOptions) -> bool:
+def _has_all(body: Mapping[str, object], options: ReadingOptions) -> bool:
     """Say whether a body has something in each of the columns without which it is left out."""
     return not any(member_at(body, name) in (None, "", {}, []) for name in options.skipped_without)
 

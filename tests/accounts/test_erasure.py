@@ -3,8 +3,9 @@
 import os
 import re
 import subprocess
+from datetime import datetime
 from io import StringIO
-from typing import Any
+from pathlib import Path
 
 import orjson
 import pytest
@@ -15,13 +16,15 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from accounts.identity.models import LegacyPassword, Session
-from accounts.models import ContactAssignment, Customer, Erasure
+from accounts.models import ContactAssignment, Customer, Erasure, Site
 from accounts.operations.erasure import erase_customer, personal_data_of
 from config.server.embedded_postgres.places import binaries_folder
 from core.actors import Actor, ActorType, acting_as
 from core.background.models import Job
 from core.imports.models import ImportChange, ImportPart, ImportReject, ImportRun
+from core.json_types import JsonObject
 from core.personal_data.pseudonyms import pseudonym_of
+from core.tenancy.models import Tenant
 from coupons.models import Coupon, Redemption
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from tests.core.imports.conftest import run_command
@@ -43,7 +46,7 @@ REDEEM = "coupon.coupon_redeem_on_behalf"
 ORDER = {"orderTotal": {"amount": 50, "currency": "EUR"}, "discount": {"amount": 5, "currency": "EUR"}}
 
 
-def make_customer(tenant: Any, site: Any, now: Any) -> Customer:
+def make_customer(tenant: Tenant, site: Site, now: datetime) -> Customer:
     """Make a customer who has left traces in every table that can have them."""
     customer = CustomerFactory(
         tenant=tenant,
@@ -112,7 +115,7 @@ def make_customer(tenant: Any, site: Any, now: Any) -> Customer:
     return customer
 
 
-def leave_traces_on_the_way(customer: Customer, now: Any) -> None:
+def leave_traces_on_the_way(customer: Customer, now: datetime) -> None:
     """Leave traces in what is about to be read or sent: events, deliveries, parts of imports, rules."""
     tenant = customer.tenant
     target = TargetFactory(tenant=tenant)
@@ -360,8 +363,8 @@ def test_the_command_exports(customer):
 
 
 def import_row(
-    tmp_path: Any, *words: str, number: str = NUMBER, email: str = "new@example.com"
-) -> dict[str, Any]:
+    tmp_path: Path, *words: str, number: str = NUMBER, email: str = "new@example.com"
+) -> JsonObject:
     path = tmp_path / "customers.jsonl"
     path.write_bytes(orjson.dumps({"id": number, "contactEmail": email, "firstName": FIRST}) + b"\n")
     answer = run_command("upsert_customers", path, "--tenant", "acme", "--json", *words)

@@ -19,7 +19,7 @@ from core.journal.undo.changes import COLUMNS, ChangeRow, Undone, find_change, s
 from core.journal.undo.documents import undo_documents
 from core.journal.undo.followers import followers_of
 from core.journal.undo.members import undo_members
-from core.journal.undo.rules import is_part, refuse_impossible, rule_of, undoable_objects
+from core.journal.undo.rules import objects_taken_back, refuse_impossible, rule_of
 from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
 
@@ -139,7 +139,6 @@ def undo_slice_of_source(
     Returns where the next slice ends; None when nothing is left. Call it in a transaction. What followed from
     a deletion, and parts of documents, are taken back with what they belong to.
     """
-    taken = sorted(name for name in undoable_objects() if not is_part(name))
     rows = fetch_rows(
         sql(
             "SELECT {columns} FROM journal_change AS change WHERE change.source_type = {type}"
@@ -152,7 +151,7 @@ def undo_slice_of_source(
             id=param(source_id),
             tenant=param(tenant_id),
             below=param(2**63 - 1 if below is None else below),
-            objects=param(taken, "text[]"),
+            objects=param(objects_taken_back(), "text[]"),
             most=param(DOCUMENTS_AT_ONCE),
         )
     )

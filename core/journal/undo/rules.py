@@ -72,11 +72,13 @@ def objects_by_themselves() -> list[str]:
     )
 
 
-def undoable_condition() -> str:
-    """An expression of SQL over `change`: whether taking it back would do anything.
+def objects_taken_back() -> list[str]:
+    """Return the names of what an undo of a whole source takes back by itself: no parts of documents."""
+    return sorted(name for name in undoable_objects() if not is_part(name))
 
-    Of many members and items the first ones are looked at.
-    """
+
+def undoable_condition() -> str:
+    """An expression of SQL over `change`: whether taking it back would do anything."""
     whens = []
     for name in objects_by_themselves():
         declared = recorded_as(name)

@@ -1,7 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import msgspec
 from django.http import HttpResponse
@@ -10,10 +9,10 @@ from rest_framework.request import Request
 from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_OWN
 from accounts.models import Customer, LegalEntity
 from core.api import parameters
-from core.api.bulk import multi_status, read_batch
 from core.api.conditional import private_response_from
+from core.api.document_checks import document_in
+from core.api.json import multi_status, read_batch
 from core.api.schema import operation
-from core.api.viewsets import document_in
 from core.bodies import SearchBody, read_bodies
 from core.errors import DomainError, NotFound
 from core.journal.past import reading_past
@@ -102,7 +101,7 @@ class MemberViewSet(SegmentServiceViewSet):
 class CustomerAssignmentViewSet(MemberViewSet):
     """Customers of a segment, by themselves (B2C) or for a legal entity (B2B)."""
 
-    def stored_entry(self, entry: Any) -> Any:
+    def stored_entry(self, entry: object) -> object:
         if self.action != "bulk_update" or not isinstance(entry, dict):
             return None
         member = Member(str(entry.get("customerId")), entry.get("legalEntityId"))

@@ -24,6 +24,7 @@ from tests.factories.coupons import (
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
+SEGMENT_EFFECTS = "/customer-segment/acme/segment-effects"
 CATEGORY_EFFECTS = "/customer-segment/acme/category-effects"
 DAY = timedelta(days=1)
 
@@ -165,6 +166,46 @@ def test_an_unforced_deletion_says_what_it_would_do(service_api, shop):
     )
 
 
+def test_segments_are_looked_at_together(reader, shop):
+    body = {"segmentIds": ["gold", "silver", "gold"], "change": "DEACTIVATE"}
+    answer = reader.post(SEGMENT_EFFECTS, body)
+    assert answer.status_code == 200, answer.content
+    found = answer.json()
+    assert found["versions"] == {"gold": 1, "silver": 1}
+    assert values(found["members"]) == {
+        "total": 4,
+        "losing": 3,
+        "keepingAnother": 0,
+        "losingAll": 3,
+        "gaining": 0,
+    }
+    missing = reader.post(SEGMENT_EFFECTS, {"segmentIds": ["gold", "none"], "change": "DELETE"})
+    assert (missing.status_code, missing.json()["resourceId"]) == (404, "none")
+    assert Segment.objects.filter(status="ACTIVE").count() == 2
+
+
+@pytest.mark.parametrize("ids", [None, [], ["gold"] * 201], ids=["none", "empty", "many"])
+def test_a_change_of_several_segments_names_1_to_200(reader, shop, ids):
+    answer = reader.post(
+        SEGMENT_EFFECTS, {"change": "DELETE", **({} if ids is None else {"segmentIds": ids})}
+    )
+    assert answer.status_code == 400
+    assert "segmentIds" in answer.json()["message"]
+
+
+def test_an_unforced_bulk_deletion_says_what_it_would_do_together(service_api, shop):
+    SegmentFactory(site=shop["gold"].site, external_id="empty")
+    ids = ["gold", "empty", "silver", "gone"]
+    entries = service_api(SEGMENT_MANAGE).delete(f"{SEGMENTS}/bulk", ids).json()
+    assert [entry["code"] for entry in entries] == [400, 204, 400, 204]
+    said = {entry["id"]: entry["details"]["moreInfo"] for entry in entries if entry["code"] == 400}
+    assert said == dict.fromkeys(
+        ("gold", "silver"),
+        "Customers who would lose one of the 2 segments: 3 (3 of them would see nothing special any more)."
+        " Categories that would disappear: 2 (for 3 customers).",
+    )
+
+
 def test_a_count_that_takes_too_long_is_at_least_what_was_counted(db):
     def slow(limit: Sql) -> Sql:
         rows = Sql("SELECT generate_series(1, 20000)")
@@ -227,3 +268,28 @@ def test_a_moved_category_loses_what_it_inherited(reader, shop):
     cycle = reader.post(CATEGORY_EFFECTS, {"categoryId": "coffee", "change": "MOVE", "parentId": "ground"})
     assert cycle.status_code == 400
     assert reader.post(CATEGORY_EFFECTS, {"categoryId": "x", "change": "PUBLISH"}).status_code == 404
+
+
+def test_a_deleted_category_lifts_those_below_or_takes_them_along(reader, shop):
+    found = category_effects(reader, categoryId="coffee", change="DELETE", withSubcategories=True)
+    assert (found["hiding"]["value"], found["losingSegments"]) == (2, ["gold", "silver"])
+    found = category_effects(reader, categoryId="coffee", change="DELETE")
+    assert (found["hiding"]["value"], found["losingSegments"]) == (1, ["gold"])
+    wrong = reader.post(
+        CATEGORY_EFFECTS, {"categoryId": "coffee", "change": "MOVE", "withSubcategories": True}
+    )
+    assert wrong.status_code == 400
+    assert "withSubcategories" in wrong.json()["message"]
+
+
+def test_a_move_says_what_is_lost_although_a_part_is_kept(reader, shop):
+    """Silver is assigned a category below the one that moves, and keeps only that."""
+    beans = CategoryFactory(parent=shop["coffee"], external_id="beans")
+    espresso = CategoryFactory(parent=beans, external_id="espresso")
+    silver = shop["silver"]
+    ItemAssignmentFactory(segment=silver, product=None, category=shop["coffee"], includes_subcategories=True)
+    ItemAssignmentFactory(segment=silver, product=None, category=espresso)
+    found = category_effects(reader, categoryId="beans", change="MOVE")
+    assert found["losingSegments"] == ["gold", "silver"]
+    ItemAssignmentFactory(segment=silver, product=None, category=beans)
+    assert category_effects(reader, categoryId="beans", change="MOVE")["losingSegments"] == ["gold"]
