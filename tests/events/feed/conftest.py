@@ -29,7 +29,7 @@ def subscribe(tenant: Tenant, *types: str) -> None:
 def drain() -> None:
     """Read all that is committed; an autovacuum may hold that up for a moment."""
     held_up = Sql("SELECT 1 FROM journal_change WHERE tx >= (SELECT oldest_running_here()) LIMIT 1")
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while fetch_rows(held_up) and time.monotonic() < end:
         time.sleep(0.01)
     while read_feeds(datetime.now(UTC)):
