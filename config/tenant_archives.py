@@ -30,6 +30,7 @@ from core.bodies import read_body
 from core.errors import DomainError, InvalidInput
 from core.imports.exporting import exported_documents
 from core.imports.resources import Export, registered_resources
+from core.json_types import JsonObject
 from core.tenancy.callers import TenantRecord
 from core.tenancy.models import Tenant
 from core.timestamps import format_time
@@ -149,10 +150,10 @@ def write_archive(tenant: Tenant, path: Path, *, at: datetime, tell: Progress) -
     return counts
 
 
-def read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
+def read_manifest(archive: zipfile.ZipFile) -> JsonObject:
     """Return the manifest of an archive whose files are all there and unchanged; raise ArchiveRefused."""
     try:
-        manifest: dict[str, Any] = json.loads(archive.read(MANIFEST))
+        manifest: JsonObject = json.loads(archive.read(MANIFEST))
         if manifest["format"] not in READ_FORMATS:
             raise ArchiveRefused(
                 f"The archive has the format {manifest['format']}; this version reads up to {FORMAT}."
@@ -208,7 +209,7 @@ def read_archive(path: Path, *, name: str, resume: bool, at: datetime, tell: Pro
 
 
 @transaction.atomic
-def tenant_of(manifest: dict[str, Any], name: str, *, at: datetime) -> Tenant:
+def tenant_of(manifest: JsonObject, name: str, *, at: datetime) -> Tenant:
     described = manifest["tenant"]
     tenant = create_tenant(
         name=name,
@@ -226,13 +227,13 @@ def tenant_of(manifest: dict[str, Any], name: str, *, at: datetime) -> Tenant:
     return tenant
 
 
-def documents_in(file: Path) -> Iterator[dict[str, Any]]:
+def documents_in(file: Path) -> Iterator[dict[str, object]]:
     with file.open(encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)
 
 
-def write_site(tenant: Tenant, document: dict[str, Any], at: datetime) -> None:
+def write_site(tenant: Tenant, document: JsonObject, at: datetime) -> None:
     """Make the site, or change it to what the document says."""
     document.pop("metadata", None)
     home = document.pop("homeBase", None) or {}
@@ -246,7 +247,7 @@ def write_site(tenant: Tenant, document: dict[str, Any], at: datetime) -> None:
         create_site(tenant_id=tenant.pk, code=document["code"], change=change, at=at)
 
 
-def write_contact(tenant: Tenant, document: dict[str, Any], at: datetime) -> None:
+def write_contact(tenant: Tenant, document: JsonObject, at: datetime) -> None:
     document.pop("metadata", None)
     body = read_body(ContactAssignmentCreation, document)
     upsert_contact_assignment(

@@ -99,7 +99,7 @@ class CategoryDeletion(admin.ModelAdmin):
         facts = category_effects(request, categories, "DELETE", None)
         _names, counts, _lacking, _protected = self.get_deleted_objects(categories, request)
         own = {str(self.opts.verbose_name), str(self.opts.verbose_name_plural)}
-        facts += [Fact(number, name) for name, number in counts.items() if name not in own]
+        facts += [Fact(str(number), name) for name, number in counts.items() if name not in own]
         as_of = gettext("As of {time}").format(time=time_format(localtime(timezone.now()), "TIME_FORMAT"))
         if is_single:
             as_of += f" ({gettext('version {number}').format(number=category.version)})"

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.tenants import staff_tenant_id
 from core.admin.undo import page_after
 from core.background.models import Job
@@ -62,7 +63,7 @@ class OccasionUndo(admin.ModelAdmin):
             text = gettext("Nothing was taken back. Choose “Undo” beside a change.")
             context = {**self.admin_site.each_context(request), "title": gettext("Undo"), "message": text}
             return TemplateResponse(request, "admin/error.html", context)
-        user: Any = request.user
+        user = request.user
         occasion = occasion_of_source(
             request.POST.get("type", "").replace("\0", ""),
             request.POST.get("id", "").replace("\0", ""),
@@ -85,7 +86,7 @@ class OccasionUndo(admin.ModelAdmin):
             with contention_as_refusal():
                 found = undo_occasion(occasion, at=timezone.now())
         except DomainError as refused:
-            messages.error(request, refused.message)
+            messages.error(request, fault_text(refused.message))
             return
         if isinstance(found, Job):
             text = gettext("{number} rows are taken back in the background: see job {job}.")

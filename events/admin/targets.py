@@ -158,11 +158,11 @@ class SubscriptionAdmin(TenantAdmin):
     ordering = ("event_type", "id")
     fields = ("event_type", "state", "excluded_fields")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
         fields = list(super().get_readonly_fields(request, obj))
         return [*fields, "event_type"] if obj is not None else fields
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
@@ -196,8 +196,8 @@ class WebhookConfigAdmin(TenantAdmin):
         stored = WebhookConfig.objects.filter(tenant=tenant_id).exists() if tenant_id else False
         return super().has_add_permission(request) and not stored
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: WebhookConfig, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: WebhookConfig, form: object, change: bool) -> None:
         adopt(obj, switch_config(tenant=obj.tenant, is_active=obj.is_active, at=timezone.now()))

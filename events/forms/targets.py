@@ -10,7 +10,7 @@ from events.bodies import LONGEST_SECRET
 from events.event_types import EVENT_TYPES, normalized
 
 
-def event_type_choices(*, empty: Any = None, stored: str = "") -> list[tuple[str, Any]]:
+def event_type_choices(*, empty: object = None, stored: str = "") -> list[tuple[str, object]]:
     """Return all types of events with their titles in the reader's language, and the stored one."""
     language = (get_language() or "en").partition("-")[0]
     choices: list[tuple[str, Any]] = [

@@ -16,7 +16,7 @@ NAMED_BY = {"coupons": ("segments", ""), "activity": ("of", "segments.segment-")
 
 
 @register.inclusion_tag("admin/segments/head.html", takes_context=True)
-def segment_head(context: Context, current: str, segment: Segment | None = None) -> dict[str, Any]:
+def segment_head(context: Context, current: str, segment: Segment | None = None) -> dict[str, object]:
     """Show state and tabs of a segment: the one that is named, or the one that a list is filtered by."""
     request: HttpRequest = context["request"]
     is_named = segment is not None

@@ -13,10 +13,11 @@ from django.conf import LazySettings
 from django.contrib.auth.hashers import make_password
 from django.test import Client
 from playwright.sync_api import Locator, Page, Route, expect
+from pytest_django.live_server_helper import LiveServer
 
 from accounts.identity.models import ClientSecret
 from accounts.identity.tokens.opaque import digest_of
-from accounts.models import Site
+from accounts.models import Customer, Site
 from catalog.models import Product
 from config.demo.shop_page import PAGE
 from coupons.models import Redemption, Reservation
@@ -30,7 +31,7 @@ NEXT_YEAR = datetime.now(UTC) + timedelta(days=365)
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *args: Any) -> None:
+    def log_message(self, *args: object) -> None:
         pass
 
 
@@ -48,7 +49,7 @@ def origin(settings: LazySettings) -> Iterator[str]:
     server.server_close()
 
 
-def shopper_of(site: Any, number: str, email: str, name: str) -> Any:
+def shopper_of(site: Site, number: str, email: str, name: str) -> Customer:
     return CustomerFactory(
         tenant=site.tenant,
         external_id=number,
@@ -59,7 +60,7 @@ def shopper_of(site: Any, number: str, email: str, name: str) -> Any:
     )
 
 
-def assortment_of(site: Any) -> Any:
+def assortment_of(site: Site) -> Segment:
     """Make a segment with a category that holds an apple, and two coupons; return it."""
     tenant = site.tenant
     gold = SegmentFactory(site=site, external_id="gold", name={"en": "Gold", "de": "Gold"}, status="ACTIVE")
@@ -92,7 +93,7 @@ def enter(panel: Locator, code: str) -> None:
 
 
 def test_two_shoppers_of_a_shop_see_what_their_segments_give_them(
-    page: Page, origin: str, live_server: Any, site: Site
+    page: Page, origin: str, live_server: LiveServer, site: Site
 ) -> None:
     ApiClientFactory(tenant=site.tenant, client_id="shop", may_start_sessions=True)
     gold = assortment_of(site)
@@ -144,7 +145,9 @@ def test_two_shoppers_of_a_shop_see_what_their_segments_give_them(
     assert 304 in [status for url, status in statuses if "category-trees" in url]
 
 
-def test_a_token_that_expired_is_refreshed(page: Page, origin: str, live_server: Any, site: Site) -> None:
+def test_a_token_that_expired_is_refreshed(
+    page: Page, origin: str, live_server: LiveServer, site: Site
+) -> None:
     ApiClientFactory(tenant=site.tenant, client_id="shop", may_start_sessions=True)
     shopper_of(site, "C1", "ann@example.com", "Ann")
     statuses: list[tuple[str, int]] = []

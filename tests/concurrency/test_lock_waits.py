@@ -7,6 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection, connections
+from django.db.models import Model
+from django.http import HttpResponse
 
 from accounts.identity import scopes
 from accounts.models import Customer, LegalEntity
@@ -53,7 +55,7 @@ def rows(tenant: Tenant) -> None:
     LegalEntityFactory(tenant=tenant, external_id="L1", name="Acme")
 
 
-def lock_rows(session: psycopg.Connection, model: Any) -> None:
+def lock_rows(session: psycopg.Connection, model: type[Model]) -> None:
     session.execute(f"SELECT FROM {model._meta.db_table} FOR UPDATE")
 
 
@@ -61,7 +63,7 @@ def lock_tree(session: psycopg.Connection, tenant: Tenant) -> None:
     session.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(Lock.CATEGORY_TREE), tenant.pk])
 
 
-def stored() -> list[Any]:
+def stored() -> list[object]:
     """What the rows of the test look like, whoever wrote them."""
     return [
         *Segment.objects.values_list("name", "version"),
@@ -144,10 +146,10 @@ def test_reads_do_not_wait_for_the_rows_that_somebody_changes(rows, api, tenant,
         assert api.get(path).status_code == 200, path
 
 
-def in_thread(work: Callable[[], Any]) -> Any:
+def in_thread(work: Callable[[], object]) -> object:
     """Start the work in a thread with a connection of its own."""
 
-    def run() -> Any:
+    def run() -> object:
         try:
             return work()
         finally:
@@ -179,7 +181,7 @@ def test_the_victim_of_a_deadlock_is_503_and_writes_nothing(rows, api, holder):
     holder.execute("SET deadlock_timeout = '1h'")  # so it is the other one that looks for the deadlock
     holder.execute("SELECT FROM segments_segment WHERE external_id = 'silver' FOR UPDATE")
 
-    def write_both() -> Any:
+    def write_both() -> HttpResponse:
         with connection.cursor() as cursor:
             cursor.execute("SET deadlock_timeout = '1s'")
         body = [
@@ -201,7 +203,7 @@ def test_the_victim_of_a_deadlock_is_503_and_writes_nothing(rows, api, holder):
 def test_a_serialization_failure_is_503_and_writes_nothing(rows, api, holder):
     holder.execute("UPDATE coupons_coupon SET name = 'Theirs'")
 
-    def redeem() -> Any:
+    def redeem() -> HttpResponse:
         with connection.cursor() as cursor:
             cursor.execute("SET default_transaction_isolation = 'repeatable read'")
         return api.post("/coupon/acme/coupons/A/redemptions", ORDER)

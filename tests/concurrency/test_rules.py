@@ -38,7 +38,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "BATCH", 3)
 
 
-def in_thread(work: Callable[[], Any]) -> threading.Thread:
+def in_thread(work: Callable[[], object]) -> threading.Thread:
     def run() -> None:
         try:
             work()

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from threading import Barrier, Event
-from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -45,10 +44,10 @@ def gold(committed_site: Site) -> Segment:
     return SegmentFactory(site=committed_site, external_id="gold")
 
 
-def in_thread(pool: ThreadPoolExecutor, work: Callable[[], Any]) -> Future[Any]:
+def in_thread(pool: ThreadPoolExecutor, work: Callable[[], object]) -> Future[object]:
     """Run the work in a thread with a connection of its own, closed afterwards."""
 
-    def run() -> Any:
+    def run() -> object:
         try:
             return work()
         finally:

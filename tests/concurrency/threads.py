@@ -3,18 +3,17 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from django.db import connection
 
 from core.errors import DomainError
 
 
-def at_once(count: int, act: Callable[[], Any]) -> list[Any]:
+def at_once(count: int, act: Callable[[], object]) -> list[object]:
     """Let so many threads act at the same instant; return their results, or the refusals they met."""
     barrier = threading.Barrier(count)
 
-    def run(_: int) -> Any:
+    def run(_: int) -> object:
         try:
             connection.ensure_connection()
             barrier.wait(timeout=30)

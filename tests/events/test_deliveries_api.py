@@ -1,7 +1,6 @@
 """Deliveries by the API and in the admin: looked up, and sent again."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -96,7 +95,7 @@ def console(admin_client: Client) -> Client:
     return admin_client
 
 
-def action(console: Client, page: str, name: str, key: Any) -> str:
+def action(console: Client, page: str, name: str, key: object) -> str:
     url = reverse(f"admin:events_{page}_changelist")
     data = {"action": name, "_selected_action": [key]}
     return str(console.post(url, data, follow=True).content.decode())

@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from django.db import connection
@@ -87,7 +87,7 @@ class WebServer:
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
-    def send(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
+    def send(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, bytes]:
         """Send a request over a new connection; the status is 0 when there was no response."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         named = {name.replace("_", "-"): text for name, text in headers.items()}
@@ -104,7 +104,7 @@ class WebServer:
         return self.send("GET", path)[0]
 
 
-def wait_until(holds: Any, patience: float = PATIENCE) -> None:
+def wait_until(holds: Callable[[], object], patience: float = PATIENCE) -> None:
     deadline = time.monotonic() + patience
     while not holds():
         assert time.monotonic() < deadline, "it did not come to that in time"

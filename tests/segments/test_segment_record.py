@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Site
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from segments.models import Segment
 from tests.conftest import web_client
@@ -44,7 +45,7 @@ def record(browser: Client, segment: Segment) -> Any:
     return response
 
 
-def form_values(segment: Segment, **changes: Any) -> dict[str, Any]:
+def form_values(segment: Segment, **changes: object) -> JsonObject:
     return {
         "site": segment.site_id,
         "name_en": segment.name["en"],
@@ -105,7 +106,7 @@ def test_the_share_of_all_customers_is_said(browser: Client, tenant: Tenant, sit
     ],
 )
 def test_the_state_is_said_in_words(
-    browser: Client, site: Site, status: str, starts: Any, ends: Any, words: str, style: str
+    browser: Client, site: Site, status: str, starts: object, ends: object, words: str, style: str
 ) -> None:
     now = timezone.now()
     gold = SegmentFactory(

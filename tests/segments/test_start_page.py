@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -40,7 +40,7 @@ def browser(tenant: Tenant) -> Client:
     return browser_with(tenant)
 
 
-def text_of(response: Any) -> str:
+def text_of(response: HttpResponse) -> str:
     assert response.status_code == 200, response
     text: str = response.content.decode()
     return text

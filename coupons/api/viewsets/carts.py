@@ -1,20 +1,20 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 import orjson
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.identity.operations.attempts import count_attempt
+from accounts.identity.operations.attempts import count_attempt, refuse_exhausted
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
-from core.addresses import client_address
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.schema import operation
 from core.bodies import read_body
+from core.json_types import JsonObject
 from core.timestamps import format_time
 from coupons.api.viewsets import IDEMPOTENCY_KEY, CouponServiceViewSet
 from coupons.api.viewsets.reservations import ReservingViewSet
+from coupons.attempts import attempt_limits, counted_redemption
 from coupons.bodies import (
     CartRedemption,
     CartReservationBody,
@@ -29,9 +29,7 @@ from coupons.errors import CartNotRedeemable
 from coupons.judgements import JUDGEMENTS
 from coupons.money import plain
 from coupons.operations import confirm_cart, release_cart, reserve_cart
-from coupons.outcomes import counted_redemption
 from coupons.reasons import Reason, ReasonType
-from coupons.throttling import attempt_limits, refuse_exhausted
 
 
 class CountsUnknownCodes(CouponServiceViewSet):
@@ -42,7 +40,7 @@ class CountsUnknownCodes(CouponServiceViewSet):
         self.limits = attempt_limits(
             self.caller,
             customer_number=customer_number,
-            address=client_address(self.request._request),
+            request=self.request._request,
         )
         refuse_exhausted(self.limits, at=self.at)
 
@@ -96,11 +94,11 @@ def exact(amount: Decimal) -> orjson.Fragment:
     return orjson.Fragment(plain(amount))
 
 
-def discounted(amount: Decimal, discount: Decimal) -> dict[str, Any]:
+def discounted(amount: Decimal, discount: Decimal) -> JsonObject:
     return {"amount": exact(amount), "discount": exact(discount), "total": exact(amount - discount)}
 
 
-def cart_document(judged: JudgedCart) -> dict[str, Any]:
+def cart_document(judged: JudgedCart) -> JsonObject:
     """Return what the codes of a cart do; amounts are exact to the digit."""
     body, taken = judged.body, judged.taken
     discount = sum(taken, judged.shipping_taken)
@@ -121,15 +119,15 @@ def cart_document(judged: JudgedCart) -> dict[str, Any]:
     }
 
 
-def code_document(code: JudgedCode) -> dict[str, Any]:
+def code_document(code: JudgedCode) -> JsonObject:
     shown = {"code": code.code, "accepted": code.is_accepted, "discount": exact(code.discount)}
     if code.reasons:
         shown["reasons"] = [reason_document(reason) for reason in code.reasons]
     return shown
 
 
-def reason_document(reason: Reason) -> dict[str, Any]:
-    shown: dict[str, Any] = {"type": reason.type.value, "message": reason.message}
+def reason_document(reason: Reason) -> JsonObject:
+    shown: JsonObject = {"type": reason.type.value, "message": reason.message}
     if reason.remedy:
         shown["remedy"] = reason.remedy
     if reason.missing:

@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from typing import Any
 
 import psycopg
 import pytest
@@ -226,7 +225,7 @@ def test_the_version_is_compared_under_the_lock(service_api, site, holder: psyco
     SegmentFactory(site=site, external_id="gold")
     api = service_api(*ALL_SCOPES)
 
-    def write() -> Any:
+    def write() -> HttpResponse:
         try:
             body = {"name": {"en": "Late"}, "siteCode": "main"}
             return api.put(f"{SEGMENTS}/gold", body, headers={"If-Match": '"1"'})

@@ -1,8 +1,7 @@
 """What starts and ends when, as JSON and as iCalendar."""
 
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -10,6 +9,7 @@ from accounts.identity.scopes import COUPON_READ, SEGMENT_READ
 from accounts.models import Site
 from segments import calendar
 from segments.calendar import folded
+from segments.models import Segment
 from tests.conftest import Api
 from tests.factories.accounts import SiteFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
@@ -25,8 +25,8 @@ def reader(service_api: Callable[..., Api]) -> Api:
 
 
 @pytest.fixture
-def shop(site: Site, now: Any) -> Site:
-    def segment(segment_id: str, start: int | None, end: int | None, **facts: Any) -> Any:
+def shop(site: Site, now: datetime) -> Site:
+    def segment(segment_id: str, start: int | None, end: int | None, **facts: object) -> Segment:
         ends = {"valid_from": start, "valid_to": end}
         window = {column: now + day * DAY for column, day in ends.items() if day is not None}
         return SegmentFactory(**{"site": site, "external_id": segment_id, **window, **facts})
@@ -47,7 +47,7 @@ def shop(site: Site, now: Any) -> Site:
     return site
 
 
-def entries(api: Api, **query: Any) -> list[tuple[str, bool, bool]]:
+def entries(api: Api, **query: object) -> list[tuple[str, bool, bool]]:
     answer = api.get(CALENDAR, **query)
     assert answer.status_code == 200, answer.content
     return [(entry["id"], entry["starts"], entry["ends"]) for entry in answer.json()["entries"]]

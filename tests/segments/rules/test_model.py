@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from accounts.models import ContactAssignment, Customer, LegalEntity
 from core.background.worker import run_slice
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from coupons.models import Redemption
 from segments.bodies import CustomerAssignmentBody, Member
@@ -60,7 +61,7 @@ class World:
     types: dict[str, str] = field(default_factory=dict)
     manual: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
     excluded: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
-    rules: dict[str, Any] = field(default_factory=dict)
+    rules: JsonObject = field(default_factory=dict)
 
     def members(self, segment: str, at: datetime) -> dict[tuple[str, str | None], str]:
         """Return the members of a segment: who belongs by hand, and who by its rule."""
@@ -78,7 +79,7 @@ class World:
             }
         return {(name, None) for name, person in self.people.items() if self.holds(tree, name, person, at)}
 
-    def holds(self, tree: Any, name: str, person: Person, at: datetime) -> bool:
+    def holds(self, tree: tuple[object, ...], name: str, person: Person, at: datetime) -> bool:
         match tree:
             case ("and", parts):
                 return all(self.holds(part, name, person, at) for part in parts)
@@ -104,18 +105,18 @@ def within(person: Person, days: int | None, at: datetime) -> list[tuple[datetim
     return [one for one in person.redemptions if days is None or one[0] > at - days * DAY]
 
 
-def on_hold(value: bool) -> Any:
+def on_hold(value: bool) -> tuple[object, ...]:
     return "term", f"onHold:{str(value).lower()}", lambda world, name, person, at: person.is_on_hold is value
 
 
-def kids(operator: str, number: int) -> Any:
+def kids(operator: str, number: int) -> tuple[object, ...]:
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
         return person.kids is not None and ORDER[operator](person.kids, number)
 
     return "term", f"mixins.home.kids:{operator}{number}", test
 
 
-def city(names: list[str]) -> Any:
+def city(names: list[str]) -> tuple[object, ...]:
     return (
         "term",
         f"mixins.home.city:({','.join(names)})",
@@ -123,18 +124,18 @@ def city(names: list[str]) -> Any:
     )
 
 
-def no_city() -> Any:
+def no_city() -> tuple[object, ...]:
     return "term", "mixins.home.city:missing", lambda world, name, person, at: person.city is None
 
 
-def created(operator: str, days: int) -> Any:
+def created(operator: str, days: int) -> tuple[object, ...]:
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
         return ORDER[operator](person.created_at, at - days * DAY)
 
     return "term", f"metadata.createdAt:{operator}now-{days}d", test
 
 
-def counted(days: int | None, operator: str, number: int) -> Any:
+def counted(days: int | None, operator: str, number: int) -> tuple[object, ...]:
     window = f"{days}d." if days else ""
 
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
@@ -143,7 +144,7 @@ def counted(days: int | None, operator: str, number: int) -> Any:
     return "term", f"redemptions.{window}count:{operator}{number}", test
 
 
-def total(days: int | None, operator: str, number: int) -> Any:
+def total(days: int | None, operator: str, number: int) -> tuple[object, ...]:
     window = f"{days}d." if days else ""
 
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
@@ -153,7 +154,7 @@ def total(days: int | None, operator: str, number: int) -> Any:
     return "term", f"redemptions.{window}total:{operator}{number}", test
 
 
-def last(operator: str, days: int) -> Any:
+def last(operator: str, days: int) -> tuple[object, ...]:
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
         times = [one for one, *_ in person.redemptions]
         return bool(times) and ORDER[operator](max(times), at - days * DAY)
@@ -161,21 +162,21 @@ def last(operator: str, days: int) -> Any:
     return "term", f"redemptions.lastAt:{operator}now-{days}d", test
 
 
-def used(code: str) -> Any:
+def used(code: str) -> tuple[object, ...]:
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
         return any(code == other for *_, other in person.redemptions)
 
     return "term", f"redemptions.codes:{code}", test
 
 
-def of_company(kind: str) -> Any:
+def of_company(kind: str) -> tuple[object, ...]:
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
         return any(world.types[company] == kind for company in person.companies)
 
     return "term", f"legalEntities.type:{kind}", test
 
 
-def in_live() -> Any:
+def in_live() -> tuple[object, ...]:
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
         return (name, None) in world.members("live", at)
 
@@ -198,7 +199,7 @@ TERMS = st.one_of(
 )
 
 
-def trees(terms: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def trees(terms: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     return st.recursive(
         terms,
         lambda inner: st.one_of(
@@ -209,12 +210,12 @@ def trees(terms: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-def written(tree: Any) -> str:
+def written(tree: tuple[object, ...]) -> str:
     """Return a tree as the text of a rule."""
     return tree[1] if tree[0] == "term" else f"compoundLogicalQuery:({part(tree)})"
 
 
-def part(tree: Any) -> str:
+def part(tree: tuple[object, ...]) -> str:
     match tree:
         case ("term", text, _):
             return f"({text})"
@@ -225,7 +226,7 @@ def part(tree: Any) -> str:
     raise AssertionError(tree)
 
 
-def is_shallow(tree: Any) -> bool:
+def is_shallow(tree: tuple[object, ...]) -> bool:
     """Say whether the text of a tree nests no deeper than rules may."""
     text, depth, deepest = written(tree), 0, 0
     for character in text.replace("NOT ", "("):
@@ -266,7 +267,7 @@ STEPS = st.one_of(
 class Machine:
     """Does each step to the database and to the oracle, and compares them."""
 
-    def __init__(self, rules: dict[str, Any]) -> None:
+    def __init__(self, rules: JsonObject) -> None:
         self.at = BEGIN
         self.world = World(
             manual={name: set() for name in SEGMENTS}, excluded={name: set() for name in SEGMENTS}
@@ -285,7 +286,7 @@ class Machine:
         for name, tree in rules.items():
             self.do_change(name, tree)
 
-    def do(self, step: tuple[Any, ...]) -> None:
+    def do(self, step: tuple[object, ...]) -> None:
         name, *arguments = step
         getattr(self, f"do_{name.replace(' ', '_')}")(*arguments)
 
@@ -388,7 +389,7 @@ class Machine:
         lift_exclusion(tenant_id=self.tenant.pk, segment_id=segment, customer_id=name)
         self.world.excluded[segment].discard((name, None))
 
-    def do_change(self, segment: str, tree: Any) -> None:
+    def do_change(self, segment: str, tree: tuple[object, ...]) -> None:
         self.world.rules[segment] = tree
         is_companies = segment == "companies"
         save_rule(
