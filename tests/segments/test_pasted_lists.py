@@ -298,7 +298,7 @@ def test_the_preview_says_what_the_list_opens_to_them(
     page = send("7", _preview="")
     assert [(fact.number, fact.text, fact.details) for fact in page.context["facts"]] == [
         ("1", "items opened to them", "1 products, 0 categories"),
-        ("1", "Coupons opened to them", "VIP10"),
+        ("1", "coupons opened to them", "VIP10"),
     ]
     assert send("nobody", _preview="").context["facts"] == []
     product = ProductFactory(tenant=site.tenant)

@@ -71,7 +71,15 @@ def test_numbers_are_exact_and_lead_to_what_they_count(
             assert page.status_code == 200
             assert page.context["cl"].result_count == int(one.number)
     labels = [str(tab["label"]) for tab in response.context["tabs"]]
-    assert labels == ["Overview", "Who belongs", "Members", "Products & categories", "Coupons", "Activity"]
+    assert labels == [
+        "Overview",
+        "Who belongs",
+        "Members",
+        "Products & categories",
+        "Coupons",
+        "Report",
+        "Activity",
+    ]
     for tab in response.context["tabs"]:
         assert staff_browser.get(tab["url"]).status_code == 200
 

@@ -144,7 +144,7 @@ def test_a_business_membership_is_kept_by_what_counts_beside_it(
 def test_effects_take_a_bounded_number_of_statements(coupon_reader, shop, django_assert_num_queries):
     for customer in CustomerFactory.create_batch(5, tenant=shop["gold"].tenant):
         CustomerAssignmentFactory(segment=shop["gold"], customer=customer)
-    with django_assert_num_queries(12):  # the segment, coupons; members and losses with their time limits
+    with django_assert_num_queries(9):  # the segment, coupons; members and losses with their time limits
         effects(coupon_reader, "gold", change="DELETE")
 
 
