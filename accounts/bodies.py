@@ -23,18 +23,10 @@ from accounts.representations import (
     LEGAL_ENTITIES,
     SITES,
 )
-from core.bodies import (
-    IS_ID,
-    MESSAGE,
-    Body,
-    ClientId,
-    DocumentBody,
-    JsonObject,
-    LanguageContext,
-    OptionalReference,
-    Reference,
-)
+from core.bodies import IS_ID, MESSAGE, Body, ClientId, DocumentBody, OptionalReference, Reference
 from core.errors import InvalidInput
+from core.json_types import JsonObject
+from core.representation.languages import LanguageContext
 from core.tenancy.documents import Document, metadata_of
 from core.text import has_visible_character, normalized, trimmed
 from core.timestamps import time_zone_names
@@ -104,9 +96,9 @@ class ReadText(str):
         raise NotImplementedError
 
     @classmethod
-    def schema(cls) -> dict[str, Any]:
+    def schema(cls) -> JsonObject:
         """Return the JSON Schema."""
-        described: dict[str, Any] = {"type": "string", "maxLength": cls.max_length}
+        described: JsonObject = {"type": "string", "maxLength": cls.max_length}
         return {**described, "format": cls.schema_format} if cls.schema_format else described
 
 
@@ -198,9 +190,9 @@ class RowBody(DocumentBody):
         values["mixin_schemas"] = self.mixin_schemas
         return Change(values, self.expected_version)
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> JsonObject:
         """Return the values of the model's own columns."""
-        values: dict[str, Any] = {}
+        values: JsonObject = {}
         for name in self.columns():
             value = getattr(self, name)
             if value is not None:
@@ -211,16 +203,16 @@ class RowBody(DocumentBody):
         return values
 
     @classmethod
-    def document(cls, row: Document) -> dict[str, Any]:
+    def document(cls, row: Document) -> JsonObject:
         """Return the row as a patch sees it: what clients write of it, under the names on the wire."""
         names = dict(zip(cls.__struct_fields__, cls.__struct_encode_fields__, strict=True))
-        found: dict[str, Any] = {names[column]: getattr(row, column) for column in cls.columns()}
+        found: JsonObject = {names[column]: getattr(row, column) for column in cls.columns()}
         found["mixins"] = row.mixins
         found["metadata"] = metadata_of(row)
         return {name: value for name, value in found.items() if value is not None}
 
 
-def json_value(value: Any) -> Any:
+def json_value(value: object) -> object:
     """Return a member as its column takes it: texts trimmed and in NFC, objects without absent members."""
     if isinstance(value, str):
         return normalized(str(value).strip())
@@ -267,12 +259,12 @@ class ProfileBody(RowBody, kw_only=True):
     preferred_site: Reference | None = None
     photo_url: WebAddress | None = None
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> JsonObject:
         registration = self.b2b.company_registration_id if self.b2b else None
         return {**super().values(), "company_registration_id": json_value(registration or "")}
 
     @classmethod
-    def document(cls, row: Document) -> dict[str, Any]:
+    def document(cls, row: Document) -> JsonObject:
         found = super().document(row)
         number, registration = row.external_id, row.company_registration_id  # type: ignore[attr-defined]
         unset = [name for name in PREFERENCES if not found[name]]
@@ -346,7 +338,7 @@ class RetentionConfiguration(Body, kw_only=True):
     """Until when password hashes of another system are kept, and whether customers get e-mails about it."""
 
     retention_end_date: Annotated[
-        date, Meta(description="The last day on which hashes of another system are accepted.")
+        date, Meta(description="After today; from then on no hash of another system is accepted.")
     ]
     email_reminder_date: Annotated[date | None, Meta(description="The day of a reminder by e-mail.")] = None
     email_notifications_enabled: Annotated[bool | None, Meta(description="Whether reminders are sent.")] = (
@@ -572,14 +564,14 @@ class PatchedSite(RowBody, kw_only=True):
     assisted_buying: AssistedBuying | None = None
     cart_calculation_scale: Annotated[int, Meta(ge=0, le=20)] | None = None
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> JsonObject:
         names = dict(zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True))
         given = {names[name]: json_value(getattr(self, name)) for name in self.settings}
         settings = {name: value for name, value in given.items() if value is not None}
         return {**super().values(), "settings": settings}
 
     @classmethod
-    def document(cls, row: Document) -> dict[str, Any]:
+    def document(cls, row: Document) -> JsonObject:
         found = super().document(row)
         home_base, settings = row.home_base, row.settings  # type: ignore[attr-defined]
         if not home_base:

@@ -2,7 +2,6 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import psycopg
@@ -24,8 +23,8 @@ from accounts.identity.tokens.keys import new_signing_key, signing_keys
 from accounts.identity.tokens.verification import forget_accepted_tokens
 from accounts.models import Customer, LegalEntity, Site
 from core.api import conditional
-from core.api.conditional import body_of
-from core.api.kept_bodies import NOT_KEPT, kept_bodies
+from core.api.conditional import NOT_KEPT, body_of, kept_bodies
+from core.json_types import JsonObject
 from core.tenancy.callers import CallerKind
 from core.tenancy.models import Tenant
 from coupons.judgements import JUDGEMENTS
@@ -150,10 +149,16 @@ class Api:
         self.headers.update(headers or {})
 
     def send(
-        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, **query: Any
-    ) -> Any:
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: dict[str, str] | None = None,
+        **query: object,
+    ) -> HttpResponse:
         """Send a request; keyword arguments become the query string."""
-        arguments: dict[str, Any] = {"headers": {**self.headers, **(headers or {})}}
+        arguments: JsonObject = {"headers": {**self.headers, **(headers or {})}}
         if query:
             arguments["query_params"] = query
         if body is not None:
@@ -162,19 +167,19 @@ class Api:
             arguments.update(data=b"", content_type="application/json")
         return getattr(self.client, method.lower())(path, **arguments)
 
-    def get(self, path: str, **arguments: Any) -> Any:
+    def get(self, path: str, **arguments: object) -> HttpResponse:
         return self.send("get", path, **arguments)
 
-    def post(self, path: str, body: Any = None, **arguments: Any) -> Any:
+    def post(self, path: str, body: object = None, **arguments: object) -> HttpResponse:
         return self.send("post", path, body, **arguments)
 
-    def put(self, path: str, body: Any = None, **arguments: Any) -> Any:
+    def put(self, path: str, body: object = None, **arguments: object) -> HttpResponse:
         return self.send("put", path, body, **arguments)
 
-    def patch(self, path: str, body: Any = None, **arguments: Any) -> Any:
+    def patch(self, path: str, body: object = None, **arguments: object) -> HttpResponse:
         return self.send("patch", path, body, **arguments)
 
-    def delete(self, path: str, body: Any = None, **arguments: Any) -> Any:
+    def delete(self, path: str, body: object = None, **arguments: object) -> HttpResponse:
         return self.send("delete", path, body, **arguments)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
@@ -12,6 +12,8 @@ import orjson
 
 from core.errors import InvalidInput
 from core.imports.files import UnreadableFile
+from core.json_types import JsonObject
+from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply
 from core.text import FREE_FIELD, trimmed
 
 REJECTED = "rejected"
@@ -68,27 +70,27 @@ EXPECTED_VERSION = Column(
 )
 
 
+WHOLE = re.compile(r"[+-]?[0-9]{1,100}")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+
+
 def read_whole(text: str) -> int:
+    if not WHOLE.fullmatch(text.strip()):  # int() takes 1_000 and the digits of every script
+        raise ValueError(text)
     return int(text)
 
 
 def read_number(text: str) -> Decimal | int:
     """Return the number exactly as it is written."""
-    if text.lstrip("-").isdecimal():
-        return int(text)
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(text) from None
-    if not number.is_finite():
+    if not NUMBER.fullmatch(text.strip()):
         raise ValueError(text)
-    return number
+    return int(text) if WHOLE.fullmatch(text) else Decimal(text)
 
 
 TRUE, FALSE = ("true", "1", "yes", "ja", "wahr"), ("false", "0", "no", "nein", "falsch")
 FLAGS = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
 LIST_SEPARATOR = "|"
-APOSTROPHED = re.compile(r"'[=+\-@\t\r0-9]")
+APOSTROPHED = re.compile(r"'+[=+\-@\t\r0-9]")
 
 
 def read_flag(text: str) -> bool:
@@ -136,6 +138,23 @@ READERS: dict[ColumnType, Callable[[str], Any] | None] = {
 }
 
 
+def read_cell(name: str, kind: ColumnType, text: str) -> Any:
+    """Return what the text of a column says; raise InvalidInput naming the column when it cannot be read."""
+    reader = READERS[kind]
+    if reader is None:
+        return text
+    try:
+        value = reader(text)
+    except (ValueError, KeyError):
+        raise InvalidInput(f"{name} is no {kind.value}: {text[:100]!r}.", field=name) from None
+    source = text.encode()
+    if is_nested_too_deeply(value, source):
+        raise InvalidInput(f"{name} is nested more than {DEEPEST} levels deep.", field=name)
+    if holds_nul(value, source):
+        raise InvalidInput(f"{name} has a character that cannot be stored.", field=name)
+    return value
+
+
 class UnknownField(InvalidInput):
     """A row has a member that is no column."""
 
@@ -166,9 +185,10 @@ class ReadingOptions:
     an empty value in one of the columns of `skipped_without` are left out.
 
     Of CSV files: `delimiter` is told from the header when it is empty; one of several characters knows no
-    quotes. `columns` are the names of a file that has no header. `emptied` are pairs of a name in the file
-    and a value that means an empty cell. Lines that begin with `comment` are left out. `is_safe` files have
-    an apostrophe before values that a spreadsheet would take for a number or formula.
+    quotes. `columns` are the names of a file that has no header. `replaced` are names in the file with a
+    value and the one that it is read as. Lines that begin with `comment` are left out. `is_safe` files have
+    an apostrophe before values that a spreadsheet would take for a number or formula. `languages` are the
+    tenant's, which a header may have in another case.
     """
 
     delimiter: str = ""
@@ -177,9 +197,10 @@ class ReadingOptions:
     skipped_without: tuple[str, ...] = ()
     ignores_unknown: bool = False
     columns: tuple[str, ...] = ()
-    emptied: tuple[tuple[str, str], ...] = ()
+    replaced: tuple[tuple[str, str, str], ...] = ()
     comment: str = ""
     is_safe: bool = False
+    languages: tuple[str, ...] = ()
 
 
 DEFAULT_OPTIONS = ReadingOptions()
@@ -205,7 +226,7 @@ class Header:
     def __init__(
         self, names: Sequence[str], columns: Sequence[Column], options: ReadingOptions = DEFAULT_OPTIONS
     ) -> None:
-        given = [name.strip() for name in names]
+        given = [trimmed(name) for name in names]
         renamed: dict[str, list[str]] = {}
         for name, target in options.renamed:
             renamed.setdefault(_name_among(name, given, "--map"), []).append(target)
@@ -217,10 +238,12 @@ class Header:
         self.constants = [value for _, value in options.constants]
         self.names += [_column_name(column, columns) for _, column in self.copied]
         self.names += [_column_name(column, columns) for column, _ in options.constants]
-        self.emptied = {
-            (given.index(_name_among(name, given, "--empty")), text) for name, text in options.emptied
+        self.replaced = {
+            (given.index(_name_among(name, given, "--empty or --value")), text): new
+            for name, text, new in options.replaced
         }
-        self.is_complete = not (self.copied or self.constants or self.emptied or self.is_safe)
+        self.is_complete = not (self.copied or self.constants or self.replaced or self.is_safe)
+        self.names = [_language_in_case(name, self.names, columns, options) for name in self.names]
         self.width = len(self.names)
         known = {column.name: column for column in columns}
         if options.ignores_unknown:
@@ -263,8 +286,8 @@ class Header:
             return row
         if self.is_safe:
             row = [cell[1:] if APOSTROPHED.match(cell) else cell for cell in row]
-        if self.emptied:
-            row = ["" if (index, cell.strip()) in self.emptied else cell for index, cell in enumerate(row)]
+        if self.replaced:
+            row = [self.replaced.get((index, cell.strip()), cell) for index, cell in enumerate(row)]
         return [*row, *(row[index] for index, _ in self.copied), *self.constants]
 
     def given_by(self, row: Sequence[str]) -> Given:
@@ -272,11 +295,15 @@ class Header:
         emptied = tuple([name for index, name in self.named if row[index] == ""])
         return Given(self.given.names, emptied) if emptied else self.given
 
-    def body(self, row: Sequence[str]) -> dict[str, Any]:
+    def body(self, row: Sequence[str]) -> JsonObject:
         """Return the row as a body; raise InvalidInput naming the column that cannot be read."""
         if len(row) != self.width:
-            raise InvalidInput(f"The line has {len(row)} values, the header has {self.given_width} columns.")
-        body: dict[str, Any] = {name: row[index] for index, name in self.flat if row[index] != ""}
+            values, columns = (
+                f"{count} {noun}{'' if count == 1 else 's'}"
+                for count, noun in ((len(row), "value"), (self.given_width, "column"))
+            )
+            raise InvalidInput(f"The line has {values}, the header has {columns}.")
+        body: JsonObject = {name: row[index] for index, name in self.flat if row[index] != ""}
         for name in self.id_names:
             if name in body:
                 body[name] = trimmed(body[name])
@@ -284,11 +311,9 @@ class Header:
             text = row[index]
             if text == "":
                 continue
-            reader = READERS[kind]
-            try:
-                value = reader(text) if reader else trimmed(text) if index in self.ids else text
-            except (ValueError, KeyError):
-                raise InvalidInput(f"{name} is no {kind.value}: {text[:100]!r}.", field=name) from None
+            value = read_cell(name, kind, text)
+            if READERS[kind] is None and index in self.ids:
+                value = trimmed(text)
             place = body
             for part in path[:-1]:
                 place = place.setdefault(part, {})
@@ -324,7 +349,7 @@ class BodyColumns:
             for column in columns
         ]
 
-    def __call__(self, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], Given]:
+    def __call__(self, body: Mapping[str, object]) -> tuple[Mapping[str, Any], Given]:
         """Return the body, its localized members as maps without nulls, and what it says.
 
         Raises UnknownField.
@@ -336,11 +361,11 @@ class BodyColumns:
             put(body, place, value)
         names: list[str] = []
         emptied: list[str] = []
-        maps: dict[str, Any] = {}
+        maps: JsonObject = {}
         for name, path, is_localized in self.columns:
             if path[0] not in body:
                 continue
-            found: Any = body
+            found = body
             for part in path:
                 if not isinstance(found, Mapping) or part not in found:
                     break
@@ -363,7 +388,7 @@ class BodyColumns:
                     emptied.append(name)
         return ({**body, **maps} if maps else body), Given(frozenset(names), tuple(emptied))
 
-    def _known(self, body: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    def _known(self, body: Mapping[str, object], above: str = "") -> JsonObject:
         """Return the body with the members that are columns; raise UnknownField for another one."""
         kept = {}
         for name, value in body.items():
@@ -376,7 +401,7 @@ class BodyColumns:
                 raise UnknownField(path, self.listed)
         return kept
 
-    def _renamed(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _renamed(self, body: Mapping[str, object]) -> JsonObject:
         """Return the body with the members of `renamed` in the places of their columns."""
         found = [(column, member_at(body, name)) for name, column in self.options.renamed]
         moved = {name.partition(".")[0] for name, _ in self.options.renamed}
@@ -387,7 +412,7 @@ class BodyColumns:
         return whole
 
 
-def put(body: dict[str, Any], path: Sequence[str], value: Any) -> None:
+def put(body: JsonObject, path: Sequence[str], value: object) -> None:
     """Set the member that the path leads to."""
     for part in path[:-1]:
         inner = body.get(part)
@@ -397,8 +422,8 @@ def put(body: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def completed(
-    body: Mapping[str, Any], given: Given, stored: Mapping[str, Any], columns: Sequence[Column]
-) -> dict[str, Any]:
+    body: Mapping[str, object], given: Given, stored: Mapping[str, object], columns: Sequence[Column]
+) -> JsonObject:
     """Return the body with what it does not say as it is stored. Members without a column come as given."""
     whole = _copied(stored)
     for name, value in body.items():
@@ -424,9 +449,9 @@ def completed(
     return _without_empty_objects(whole, columns)
 
 
-def member_at(body: Mapping[str, Any], name: str) -> Any:
+def member_at(body: Mapping[str, object], name: str) -> Any:
     """Return the member that a column's name leads to, None when there is none."""
-    found: Any = body
+    found: object = body
     for part in name.split("."):
         if not isinstance(found, Mapping):
             return None
@@ -434,13 +459,13 @@ def member_at(body: Mapping[str, Any], name: str) -> Any:
     return found
 
 
-def _without_empty_objects(body: dict[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
+def _without_empty_objects(body: JsonObject, columns: Sequence[Column]) -> JsonObject:
     """Leave out objects whose members are columns when none of these is left, as an absent part is."""
     above = {column.name.partition(".")[0] for column in columns if "." in column.name}
     return {name: value for name, value in body.items() if not (name in above and value == {})}
 
 
-def _copied(value: Mapping[str, Any]) -> dict[str, Any]:
+def _copied(value: Mapping[str, object]) -> JsonObject:
     return {name: _copied(part) if isinstance(part, dict) else part for name, part in value.items()}
 
 
@@ -453,11 +478,10 @@ def constant_values(columns: Sequence[Column], options: ReadingOptions) -> list[
         column = _localized(name, columns)
         if name not in types and column is None:
             raise UnreadableFile(f"--set: {unknown_column(name, columns)}")
-        reader = READERS[column.type if column else types[name]]
         try:
-            values.append((name, reader(text) if reader else text))
-        except (ValueError, KeyError):
-            raise UnreadableFile(f"--set: {name} is no {types[name].value}: {text[:100]!r}.") from None
+            values.append((name, read_cell(name, column.type if column else types[name], text)))
+        except InvalidInput as error:
+            raise UnreadableFile(f"--set: {error.message}") from None
     return values
 
 
@@ -482,6 +506,20 @@ def _column_name(name: str, columns: Sequence[Column]) -> str:
                 return f"{column.name}.{language}"
         elif name.lower() == column.name.lower():
             return column.name
+    return name
+
+
+def _language_in_case(
+    name: str, names: Sequence[str], columns: Sequence[Column], options: ReadingOptions
+) -> str:
+    """Return the name with its language as the tenant has it, unless another column has that already."""
+    column = _localized(name, columns)
+    if column is None:
+        return name
+    for language in options.languages:
+        meant = f"{column.name}.{language}"
+        if meant.lower() == name.lower() and meant not in names:
+            return meant
     return name
 
 

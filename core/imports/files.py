@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,14 @@ from core.errors import DomainError
 STANDARD_INPUT = "-"
 URL = re.compile(r"[a-z][a-z0-9+]*://", re.IGNORECASE)
 GZIP = b"\x1f\x8b"
+UNREAD = {
+    b"PK\x03\x04": "a workbook of a spreadsheet or a ZIP archive: save it as CSV, or unpack it",
+    b"\xd0\xcf\x11\xe0": "a workbook of a spreadsheet: save it as CSV",
+    b"BZh": "compressed by bzip2: unpack it, or compress it by gzip or zstd",
+    b"\xfd7zX": "compressed by xz: unpack it, or compress it by gzip or zstd",
+    b"%PDF": "a PDF: export its data as CSV",
+}
+"""The beginnings of files that people take for CSV, and what these are."""
 ZSTD = b"\x28\xb5\x2f\xfd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_LINE = 4_194_304  # bytes
@@ -99,6 +108,12 @@ class InputFile:
         self.raw.seek(0)
         return next((mark for mark in (GZIP, ZSTD) if start.startswith(mark)), b"")
 
+    def unread_kind(self) -> str:
+        """Say what the file is when it is of a kind that is not read, and what to do; else return nothing."""
+        start = self.raw.read(4)
+        self.raw.seek(0)
+        return next((what for mark, what in UNREAD.items() if start.startswith(mark)), "")
+
     def lines(self) -> Iterator[Line]:
         """Yield the lines from the first one on, without a byte order mark and without their line feed.
 
@@ -148,13 +163,14 @@ class InputFile:
         encoding = self.encoding or _encoding_of(stream.peek(4)[:4])
         if encoding:
             stream = io.BufferedReader(_Recoded(stream, encoding), CHUNK)
-        start = stream.peek(CHUNK)
-        if b"\r" in start and b"\n" not in start:
+        if _ends_lines_by_returns(stream.peek(CHUNK)):
             stream = io.BufferedReader(_LineFeeds(stream), CHUNK)
         return stream
 
     def _decompressed(self) -> io.BufferedReader:
         mark = self.is_compressed()
+        if what := self.unread_kind():
+            raise UnreadableFile(f"{self.name} is {what}.")
         kept_open = _Unclosed(self.raw)
         self.plain = None
         if mark == GZIP:
@@ -184,8 +200,16 @@ class _Unclosed(io.RawIOBase):
         return self.stream.readinto(buffer)  # type: ignore[attr-defined]
 
 
+def _ends_lines_by_returns(start: bytes) -> bool:
+    """Say whether carriage returns alone end the lines; quoted cells may hold line feeds then."""
+    unquoted = b"".join(start.split(b'"')[::2])
+    return any(b"\r" in text and b"\n" not in text for text in (start, unquoted))
+
+
 def _encoding_of(start: bytes) -> str:
     """Return the encoding that a byte order mark, or the zeros of UTF-16, show; empty for UTF-8."""
+    if start in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        return "utf-32"
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     if len(start) == 4 and start[1] == start[3] == 0 and start[0] and start[2]:
@@ -285,7 +309,7 @@ def _opened(path: str) -> BinaryIO:
     """Open the file. The caller closes it."""
     if URL.match(path):
         raise UnreadableFile(
-            f"{path} is an address, not a file. Pipe what it answers: curl -fsS '{path}' | ... -"
+            f"{path} is an address, not a file. Pipe what it answers: curl -fsS {shlex.quote(path)} | ... -"
         )
     if path != STANDARD_INPUT:
         return Path(path).open("rb")

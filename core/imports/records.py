@@ -24,11 +24,13 @@ from core.imports.columns import (
 from core.imports.files import STANDARD_INPUT, InputFile, Line, UnreadableFile
 from core.imports.json_arrays import array_entries
 from core.imports.plain_rows import PlainRow
+from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply
 
 LONGEST_FIELD = 1_048_576
 LONGEST_QUOTED_ROW = 1_048_576  # bytes of a row that goes over several lines
 NUL = "\0"
-DELIMITERS = ",;\t"
+EMPTY_CELLS = b',;\t|" \r'  # all that a row without values has
+DELIMITERS = ",;\t|"
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 ENCODING_HINT = "A file of a spreadsheet may need --encoding cp1252."
 UNEXPECTED_END = "unexpected end of data"  # what the csv module says of a quote that is open at the end
@@ -100,10 +102,24 @@ def format_of(file: InputFile, named: Format | None = None) -> Format:
     named = named or format_of_name(file.name)
     if named is Format.CSV:
         return named
-    start = next((content.lstrip()[:1] for _, content, _ in file.lines() if content.strip()), b"")
+    first = next((content.strip() for _, content, _ in file.lines() if content.strip()), b"")
+    start = first[:1]
+    if start == b"{" and named is Format.JSON and not is_json(first):
+        raise UnreadableFile(
+            "The file is one JSON object, not a list of rows: take the list out of it,"
+            " for instance by jq '.customers'."
+        )
     if start == b"[" and (named or file.name == STANDARD_INPUT):
         return Format.JSON
     return Format.JSONL if named or start == b"{" else Format.CSV
+
+
+def is_json(text: bytes) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def read_records(
@@ -219,7 +235,7 @@ def _open_csv(file: InputFile, options: ReadingOptions) -> _CsvFile:
     """Read the header. A line `sep=;` above it, as spreadsheets write, names the delimiter."""
     csv.field_size_limit(LONGEST_FIELD)
     lines = _CsvLines(file, options.comment)
-    first = next(lines.lines, None)
+    first = next((line for line in lines.lines if line[1].strip(EMPTY_CELLS)), None)
     delimiter = options.delimiter
     if first is not None:
         text = first[1].decode(errors="replace").removesuffix("\r")
@@ -289,7 +305,7 @@ def _header_names(lines: _CsvLines, reader: Iterator[list[str]]) -> list[str]:
     except StopIteration:
         raise UnreadableFile("The file is empty; it begins with a header line.") from None
     except csv.Error as error:
-        raise UnreadableFile(f"Line 1 is no CSV header: {error}.") from error
+        raise UnreadableFile(f"Line 1 is no CSV header: {fault_of_csv(error)}.") from error
     except UnclosedQuote as error:
         raise UnreadableFile(f"Line 1 is no CSV header. {error.message}") from error
     if lines.error:
@@ -326,12 +342,17 @@ def _read_row(
         return Record(lines.first, source, error=error)
 
 
+def fault_of_csv(error: csv.Error) -> str:
+    """Return what the csv module says, without its advice to programmers."""
+    return "it has a line break outside of quotes" if "new-line character" in str(error) else str(error)
+
+
 def _refused_line(lines: _CsvLines, error: csv.Error | UnclosedQuote) -> Record:
     refusal: DomainError
     if isinstance(error, UnclosedQuote) or len(lines.taken) > 1 or str(error) == UNEXPECTED_END:
         refusal = UnclosedQuote(lines.first)
     else:
-        refusal = lines.error or BrokenLine(f"Line {lines.first} is no CSV: {error}.")
+        refusal = lines.error or BrokenLine(f"Line {lines.first} is no CSV: {fault_of_csv(error)}.")
     lines.put_back()
     return Record(lines.first, lines.texts[0].removesuffix("\r")[:LONGEST_FIELD], error=refusal)
 
@@ -373,7 +394,9 @@ def _json_record(
         record.error = BrokenLine(f"{unit} {number} is longer than 4 MiB.")
     elif not isinstance(body, dict):
         record.error = BrokenLine(f"{unit} {number} is no JSON object.")
-    elif b"\\u0000" in content:
+    elif is_nested_too_deeply(body, content):
+        record.error = BrokenLine(f"{unit} {number} is nested more than {DEEPEST} levels deep.")
+    elif holds_nul(body, content):
         record.error = WrongEncoding(f"{unit} {number} has a character that cannot be stored.")
     else:
         try:
@@ -383,7 +406,7 @@ def _json_record(
     return record
 
 
-def _has_all(body: Mapping[str, Any], options: ReadingOptions) -> bool:
+def _has_all(body: Mapping[str, object], options: ReadingOptions) -> bool:
     """Say whether a body has something in each of the columns without which it is left out."""
     return not any(member_at(body, name) in (None, "", {}, []) for name in options.skipped_without)
 

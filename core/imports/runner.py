@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
@@ -35,6 +35,8 @@ from core.imports.removals import (
 )
 from core.imports.resources import Batch, TableWriter, refusal_of
 from core.imports.runs import ImportOrder, counted, end_run, new_run, only_replacement, unfinished_run
+from core.json_types import JsonObject
+from core.tenancy.limits import require_room
 from core.unavailability import CONTENTION, failure_in_words
 
 KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
@@ -143,6 +145,8 @@ class ImportRunner:
                 self._apply_in_slices(chain([first], islice(records, self._rows_of_part() - 1)))
             else:
                 self._apply(chain([first], islice(records, size - 1)))
+        if self.report.unread.count and self.order.mode in REMOVING_MODES:
+            raise self.report.unread.error()  # the header was cut off, so there was nothing to apply
 
     def _warn_of_locks(self) -> None:
         """Say how long others may wait for rows that one transaction of the whole file locks."""
@@ -215,7 +219,7 @@ class ImportRunner:
     def _notice_unended_line(self) -> None:
         line = self.order.file.unended_line
         if line and self.order.mode in REMOVING_MODES and self.report.unread.last_line != line:
-            self.report.unread.add(line, "has no end of line, so the file may have been cut off there.")
+            self.report.unread.add(line, "The line has no end, so the file may have been cut off there.")
 
     def _require_readable_file(self) -> int:
         """Raise UnreadableLines when any line cannot be read, before the first batch; return the rows."""
@@ -437,7 +441,7 @@ class ImportRunner:
         written: int,
         *,
         line: int,
-        unfinished: dict[str, Any] | None = None,
+        unfinished: JsonObject | None = None,
     ) -> None:
         """Add the counts to the run. All lines up to `line` are committed.
 
@@ -473,10 +477,12 @@ def is_whole_file(order: ImportOrder) -> bool:
 def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Report:
     """Import the file and say what became of its rows.
 
-    Raises UnreadableFile for a file or header that cannot be read, before anything is written; and
-    UnwritableFile, NothingToResume and ImportIsRunning. What ends an import early comes back as the report's
-    `error`, beside what had been committed: the run can be resumed then.
+    Raises TenantIsFull, and UnreadableFile for a file or header that cannot be read, before anything is
+    written; and UnwritableFile, NothingToResume and ImportIsRunning. What ends an import early comes back as
+    the report's `error`, beside what had been committed: the run can be resumed then.
     """
+    if order.mode is not Mode.DELETE:
+        require_room(order.tenant)
     kind = format_of(order.file, order.format)
     header = header_of(order.file, kind, order.columns, order.reading)
     check_rejects_path(order)

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 
 from core.background.jobs import enqueue_job
 from core.errors import Conflict, InvalidInput
+from core.imports.columns import ReadingOptions
 from core.imports.files import InputFile, UnreadableFile
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun
@@ -28,6 +29,7 @@ from core.imports.resources import ImportResource, refusal_of
 from core.imports.runs import WHOLE_FILE, ImportOrder
 from core.journal.undo.jobs import actor_as_json, requested_by
 from core.tenancy.callers import TenantRecord
+from core.tenancy.limits import require_room
 
 
 class RequestDiffers(Conflict):
@@ -54,9 +56,11 @@ class Upload:
 def submit_import(upload: Upload, *, at: datetime) -> ImportRun:
     """Queue the import; a request with the same key returns the import of the first one.
 
-    Raises InvalidInput for a file that cannot be read, or that has an unreadable line and is to remove rows;
-    and RequestDiffers.
+    Raises TenantIsFull, RequestDiffers, and InvalidInput for a file that cannot be read, or that has an
+    unreadable line and is to remove rows.
     """
+    if upload.mode is not Mode.DELETE:
+        require_room(upload.tenant)
     if upload.max_removed:
         if upload.mode not in REMOVING_MODES:
             raise InvalidInput(
@@ -122,7 +126,7 @@ def _queue(upload: Upload, digest: str, at: datetime) -> ImportRun:
     run.rows = run.refused = len(refused)
     for reject in refused:
         run.refused_by_reason[reject.reason] = run.refused_by_reason.get(reject.reason, 0) + 1
-    run.save(update_fields=["rows", "refused", "refused_by_reason"])
+    run.save(update_fields=["rows", "refused", "refused_by_reason", "file_header"])
     enqueue_job(
         JOB,
         tenant_id=run.tenant_id,
@@ -144,9 +148,12 @@ def _rows(upload: Upload, run: ImportRun, refused: list[ImportReject]) -> Iterat
             raise InvalidInput("The file is compressed; send it as it is.", field="file")
         kind = format_of(file, upload.format)
         order = ImportOrder(upload.kind, upload.tenant, file, kind, upload.mode)
-        header_of(file, kind, order.columns)
+        reading = ReadingOptions(languages=upload.tenant.languages)
+        header = header_of(file, kind, order.columns, reading)
+        if kind is Format.CSV:
+            run.file_header = {"names": header.given_names, "delimiter": header.delimiter}
         language = upload.tenant.default_language
-        for record in read_records(file, kind, order.columns, default_language=language):
+        for record in read_records(file, kind, order.columns, default_language=language, options=reading):
             if record.error is None and record.body is not None:
                 given = record.given
                 yield (record.line, record.body, record.source, sorted(given.names), list(given.emptied))

@@ -4,14 +4,13 @@ Generated over everything that is registered: a model that is new in the admin f
 made in tests/factories/shops.py.
 """
 
-from typing import Any
-
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.contrib.auth.models import Permission
 from django.db import models
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -34,11 +33,11 @@ def client(request: pytest.FixtureRequest, mine: Shop, theirs: Shop) -> Client:
     return browser
 
 
-def page(model: type[models.Model], name: str, *arguments: Any) -> str:
+def page(model: type[models.Model], name: str, *arguments: object) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=arguments)
 
 
-def shows_nothing_of(response: Any, shop: Shop, asked: str = "") -> bool:
+def shows_nothing_of(response: HttpResponse, shop: Shop, asked: str = "") -> bool:
     """Say so; the address that was asked for may be repeated, where the choice of a language leads back."""
     text = b"".join(response.streaming_content) if response.streaming else response.content
     return shop.mark not in text.decode().lower().replace(asked.lower() or "\0", "")
@@ -116,7 +115,7 @@ def test_forms_offer_nothing_of_another_tenant(
         assert shows_nothing_of(response, theirs), query
 
 
-def _related(model: type[models.Model]) -> list[tuple[str, Any]]:
+def _related(model: type[models.Model]) -> list[tuple[str, object]]:
     return [(name, model._meta.get_field(name).related_model) for name in relations(model)]
 
 

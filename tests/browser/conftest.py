@@ -3,11 +3,11 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
 from core.tenancy.models import Tenant
@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, live_server: Any, tmp_path: Path) -> Iterator[Page]:
+def page(browser: Browser, live_server: LiveServer, tmp_path: Path) -> Iterator[Page]:
     """A page of a fresh browser profile, whose addresses begin at the server.
 
     Fails on errors of scripts, and on what the Content-Security-Policy has blocked.

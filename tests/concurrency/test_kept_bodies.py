@@ -11,6 +11,7 @@ from unittest import mock
 
 import pytest
 from django.db import transaction
+from django.db.models import Model
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -24,7 +25,7 @@ from hypothesis.stateful import (
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_PUBLISH, CATEGORY_UNPUBLISH, SEGMENT_MANAGE
 from accounts.models import Customer, Site
 from catalog.models import Category, CategoryAssignment, Product
-from core.api.kept_bodies import KeptBodies
+from core.api.conditional import KeptBodies
 from core.sql.composition import bind
 from core.sql.fetching import execute
 from core.tenancy.models import Tenant
@@ -173,7 +174,7 @@ class Storefronts(RuleBasedStateMachine):
         opens=MOMENTS,
         closes=MOMENTS,
     )
-    def set_windows(self, model: Any, opens: int | None, closes: int | None) -> None:
+    def set_windows(self, model: type[Model], opens: int | None, closes: int | None) -> None:
         if opens is not None and closes is not None and opens > closes:
             opens, closes = closes, opens
         ends = [

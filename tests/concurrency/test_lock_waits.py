@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection
+from django.db.models import Model
+from django.http import HttpResponse
 
 from accounts.identity import scopes
 from accounts.models import Customer, LegalEntity
@@ -55,7 +56,7 @@ def rows(tenant: Tenant) -> None:
     LegalEntityFactory(tenant=tenant, external_id="L1", name="Acme")
 
 
-def lock_rows(session: psycopg.Connection, model: Any) -> None:
+def lock_rows(session: psycopg.Connection, model: type[Model]) -> None:
     session.execute(f"SELECT FROM {model._meta.db_table} FOR UPDATE")
 
 
@@ -63,7 +64,7 @@ def lock_tree(session: psycopg.Connection, tenant: Tenant) -> None:
     session.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(Lock.CATEGORY_TREE), tenant.pk])
 
 
-def stored() -> list[Any]:
+def stored() -> list[object]:
     """What the rows of the test look like, whoever wrote them."""
     return [
         *Segment.objects.values_list("name", "version"),
@@ -152,7 +153,7 @@ def test_the_victim_of_a_deadlock_is_503_and_writes_nothing(rows, api, holder):
     holder.execute("SET deadlock_timeout = '1h'")  # so it is the other one that looks for the deadlock
     holder.execute("SELECT FROM segments_segment WHERE external_id = 'silver' FOR UPDATE")
 
-    def write_both() -> Any:
+    def write_both() -> HttpResponse:
         with connection.cursor() as cursor:
             cursor.execute("SET deadlock_timeout = '1s'")
         body = [
@@ -174,7 +175,7 @@ def test_the_victim_of_a_deadlock_is_503_and_writes_nothing(rows, api, holder):
 def test_a_serialization_failure_is_503_and_writes_nothing(rows, api, holder):
     holder.execute("UPDATE coupons_coupon SET name = 'Theirs'")
 
-    def redeem() -> Any:
+    def redeem() -> HttpResponse:
         with connection.cursor() as cursor:
             cursor.execute("SET default_transaction_isolation = 'repeatable read'")
         return api.post("/coupon/acme/coupons/A/redemptions", ORDER)

@@ -16,7 +16,9 @@ from coupons.money import Amount
 from coupons.operations import (
     confirm_cart,
     confirm_reservation,
+    delete_redemption,
     redeem_coupon,
+    release_cart,
     release_reservation,
     reserve_cart,
     reserve_coupon,
@@ -204,11 +206,15 @@ def cart_of(*codes) -> CartBody:
     return CartBody(currency="EUR", items=[OrderItem("P1", Amount(100))], codes=list(codes))
 
 
-def reserve_whole(tenant_id, customer, *codes) -> str:
-    buyer = Buyer.named(tenant_id, customer)
+def reserve_whole(tenant_id, customer, *codes, at=None, seconds=900) -> str:
+    body, buyer = cart_of(*codes), Buyer.named(tenant_id, customer)
     return attempt(
-        lambda: reserve_cart(tenant_id=tenant_id, body=cart_of(*codes), buyer=buyer, seconds=900, at=now()).id
+        lambda: reserve_cart(tenant_id=tenant_id, body=body, buyer=buyer, seconds=seconds, at=at or now()).id
     )
+
+
+def release_whole(tenant_id, cart_id) -> str:
+    return attempt(partial(release_cart, tenant_id=tenant_id, cart_id=cart_id, at=now()))
 
 
 def test_carts_that_name_the_same_coupons_in_any_order(tenant):
@@ -252,3 +258,101 @@ def test_one_customer_with_many_carts_at_once_holds_one(tenant):
     assert outcomes(results_of(calls)) == {"done": 24}
     carts = Counter(Reservation.objects.live_at(now()).values_list("cart_id", flat=True))
     assert [*carts.values()] == [2]
+
+
+def confirm_whole(tenant_id, cart_id, at=None) -> str:
+    return attempt(
+        lambda: ",".join(
+            one.id for one in confirm_cart(tenant_id=tenant_id, cart_id=cart_id, at=at or now()).values()
+        )
+    )
+
+
+def refuse_broken_limits(limits: dict[str, int], at: datetime) -> None:
+    """Counters are the numbers of rows, no limit is exceeded, and carts are confirmed whole or not at all."""
+    for code, most in limits.items():
+        coupon = Coupon.objects.get(code=code)
+        assert coupon.redemption_count == coupon.redemptions.count(), code
+        assert coupon.redemption_count + coupon.reservations.live_at(at).count() <= most, code
+    confirmed: dict[str, set[bool]] = {}
+    for cart_id, redemption_id in Reservation.objects.exclude(cart_id="").values_list(
+        "cart_id", "redemption_id"
+    ):
+        confirmed.setdefault(cart_id, set()).add(bool(redemption_id))
+    assert {len(parts) for parts in confirmed.values()} <= {1}
+    made = Reservation.objects.exclude(redemption_id="").values_list("redemption_id", flat=True)
+    assert len(set(made)) == len(made)
+
+
+def test_limits_hold_while_the_clock_passes_the_ends_of_carts(tenant):
+    numbers = customers(tenant, 40)
+    limits = {"A": 8, "B": 5, "C": 6}
+    for code, most in limits.items():
+        CouponFactory(tenant=tenant, code=code, max_redemptions=most)
+    chance = random.Random(8)
+
+    def pair() -> list[str]:
+        return chance.sample("ABC", 2)
+
+    ids = made([reserve_whole(tenant.pk, number, *pair(), at=START, seconds=10) for number in numbers[:12]])
+    assert ids
+
+    def around() -> datetime:
+        return START + timedelta(seconds=10, milliseconds=chance.choice([-2, -1, 0, 1, 2]))
+
+    calls: list[Callable[[], object]] = [partial(confirm_whole, tenant.pk, id, at=around()) for id in ids * 2]
+    calls += [
+        partial(reserve_whole, tenant.pk, number, *pair(), at=around(), seconds=10)
+        for number in numbers[12:32]
+    ]
+    calls += [partial(redeem, tenant.pk, number, at=around()) for number in numbers[32:]]
+    chance.shuffle(calls)
+    assert set(outcomes(results_of(calls))) <= {"done", "coupon_not_redeemable", "coupon_used_up"}
+    later = START + timedelta(seconds=15)  # the first carts are over, the second ones live
+    held = {one.cart_id for one in Reservation.objects.live_at(later)}
+    assert outcomes([confirm_whole(tenant.pk, id, at=later) for id in held]) == Counter({"done": len(held)})
+    refuse_broken_limits(limits, later)
+
+
+def test_killed_processes_keep_the_limits_of_carts(tenant):
+    """Carts and single uses of few coupons: reserved, confirmed, released or left to end, and killed."""
+    numbers = customers(tenant, 8)
+    limits = {"A": 3, "B": 2, "C": 2}
+    for code, most in limits.items():
+        CouponFactory(tenant=tenant, code=code, max_redemptions=most)
+
+    def take_back(reservations) -> None:
+        for code, id in reservations.exclude(redemption_id="").values_list("coupon__code", "redemption_id"):
+            attempt(partial(delete_redemption, tenant_id=tenant.pk, code=code, redemption_id=id))
+
+    def work() -> None:
+        chance = random.Random(os.getpid())
+        while True:
+            number = chance.choice(numbers)
+            if chance.random() < 0.3:
+                confirm(tenant.pk, reserve(tenant.pk, number, seconds=1))
+            else:
+                cart_id = reserve_whole(tenant.pk, number, *chance.sample("ABC", 2), seconds=1)
+                end = chance.choice([confirm_whole, confirm_whole, release_whole, lambda *_: ""])
+                end(tenant.pk, cart_id)
+            if chance.random() < 0.7:
+                take_back(Reservation.objects.filter(customer_number=number))
+
+    chance = random.Random(9)
+    for _ in range(3):
+        before = Reservation.objects.count()
+        processes = in_processes(3, work)
+        deadline = time.monotonic() + 120
+        while Reservation.objects.count() < before + 10 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for process in processes:
+            time.sleep(chance.random() / 50)
+            os.kill(process.pid, signal.SIGKILL)
+        for process in processes:
+            process.join(60)
+        assert Reservation.objects.count() >= before + 10
+        refuse_broken_limits(limits, now())
+        take_back(Reservation.objects.all())
+        for cart_id in set(Reservation.objects.live_at(now()).values_list("cart_id", flat=True)) - {""}:
+            release_whole(tenant.pk, cart_id)
+        refuse_broken_limits(limits, now())

@@ -29,7 +29,7 @@ def in_thread(work: Callable[[], Any]) -> Future[Any]:
     return future
 
 
-def at_once(count: int, act: Callable[[], Any]) -> list[Any]:
+def at_once(count: int, act: Callable[[], object]) -> list[object]:
     """Let so many threads act at the same instant; return their results, or the refusals they met."""
     barrier = threading.Barrier(count)
 

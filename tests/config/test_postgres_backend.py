@@ -11,7 +11,9 @@ from django.db import OperationalError, connection, transaction
 from config.server.connections import close_if_unusable
 from config.server.management.commands import migrate
 from config.server.postgres import base
-from config.server.postgres.base import DatabaseUnavailable, DatabaseWrapper, ServerSilent
+from config.server.postgres.base import DatabaseUnavailable, DatabaseWrapper
+from core.json_types import JsonObject
+from core.sql.fetching import ServerSilent
 from tests.ports import reserved_port
 from tests.waiting import PATIENCE
 
@@ -35,7 +37,7 @@ def needs_primary(other_wrapper: DatabaseWrapper) -> DatabaseWrapper:
     return other_wrapper
 
 
-def ask(wrapper: DatabaseWrapper, sql: str = "SELECT 1") -> Any:
+def ask(wrapper: DatabaseWrapper, sql: str = "SELECT 1") -> object:
     with wrapper.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchone() if cursor.description else None
@@ -139,7 +141,7 @@ def test_a_command_connects_as_soon_as_the_server_is_there(other_wrapper, monkey
     attempts = []
     connect = other_wrapper._connect
 
-    def connect_at_third(parameters: dict[str, Any]) -> Any:
+    def connect_at_third(parameters: JsonObject) -> Any:
         attempts.append(parameters)
         if len(attempts) < 3:
             raise psycopg.OperationalError("connection refused")
@@ -172,7 +174,7 @@ def test_migrate_gives_up_its_lock_and_tries_again(monkeypatch):
     release = threading.Event()
     monkeypatch.setenv("MIGRATION_LOCK_TIMEOUT_MS", "100")
 
-    def apply(self: Any, *arguments: Any, **options: Any) -> None:
+    def apply(self: Any, *arguments: object, **options: object) -> None:
         ask(connection, "LOCK TABLE django_migrations")
 
     def wait(delay: float) -> None:

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from django.db import connection
@@ -99,7 +98,7 @@ class WebServer:
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
-    def send(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
+    def send(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, bytes]:
         """Send a request over a new connection; the status is 0 when there was no response."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         named = {name.replace("_", "-"): text for name, text in headers.items()}

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -52,7 +51,7 @@ class Database:
     def url(self) -> str:
         return f"postgres://{USER}@/{DATABASE}?host={quote(self.sockets, safe='')}&port={PORT}"
 
-    def ask(self, statement: str) -> list[tuple[Any, ...]]:
+    def ask(self, statement: str) -> list[tuple[object, ...]]:
         with psycopg.connect(
             host=self.sockets, port=PORT, user=USER, dbname=DATABASE, autocommit=True
         ) as session:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.identity.scopes import COUPON_READ, SEGMENT_READ
 from accounts.models import Customer, Site
 from catalog.models import Category, Product
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from coupons.models import Coupon
 from segments.models import Segment
@@ -41,7 +42,7 @@ def random_shop(site: Site, chance: random.Random) -> Customer:
     tenant, now = site.tenant, timezone.now()
     customer = CustomerFactory(tenant=tenant, external_id="C1")
 
-    def window() -> dict[str, Any]:
+    def window() -> JsonObject:
         return chance.choice(
             [{}, {"valid_to": now - DAY}, {"valid_from": now + DAY}, {"valid_to": now + 30 * DAY}]
         )
@@ -86,7 +87,7 @@ def test_the_page_says_what_the_api_answers(
     base = "/customer-segment/acme"
     asked = {"customerId": "C1", "asOf": at.isoformat()}
 
-    def explanation(kind: str, name: str) -> Any:
+    def explanation(kind: str, name: str) -> object:
         answer = api.get(f"{base}/explanations?{urlencode({**asked, kind: name})}")
         assert answer.status_code == 200, answer.content
         return answer.json()

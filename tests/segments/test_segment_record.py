@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Site
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from segments.models import Segment
 from tests.conftest import browser_with
@@ -30,7 +31,7 @@ def record(browser: Client, segment: Segment) -> Any:
     return response
 
 
-def form_values(segment: Segment, **changes: Any) -> dict[str, Any]:
+def form_values(segment: Segment, **changes: object) -> JsonObject:
     return {
         "site": segment.site_id,
         "name_en": segment.name["en"],
@@ -70,7 +71,15 @@ def test_numbers_are_exact_and_lead_to_what_they_count(
             assert page.status_code == 200
             assert page.context["cl"].result_count == int(one.number)
     labels = [str(tab["label"]) for tab in response.context["tabs"]]
-    assert labels == ["Overview", "Who belongs", "Members", "Products & categories", "Coupons", "Activity"]
+    assert labels == [
+        "Overview",
+        "Who belongs",
+        "Members",
+        "Products & categories",
+        "Coupons",
+        "Report",
+        "Activity",
+    ]
     for tab in response.context["tabs"]:
         assert staff_browser.get(tab["url"]).status_code == 200
 

@@ -17,7 +17,6 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -110,7 +109,7 @@ class Traffic:
             self.ask("POST", "/coupon/acme/coupons/TEN/redemptions", order)
             time.sleep(0.02)
 
-    def ask(self, method: str, path: str, body: Any = None) -> int:
+    def ask(self, method: str, path: str, body: object = None) -> int:
         status, content = self.machine.send(
             method, path, None if body is None else json.dumps(body), **self.headers
         )

@@ -10,13 +10,13 @@ from accounts.identity.models import PasswordMigration
 from accounts.identity.operations import password_migrations
 from accounts.identity.operations.customer_imports import ImportedCustomer, LegacyHash, import_customers
 from accounts.identity.scopes import CUSTOMER_IMPORT_MANAGE, CUSTOMER_IMPORT_READ
-from core.api.bulk import multi_status, read_batch, result_status
 from core.api.error_bodies import TYPED_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response, multi_status, read_batch, result_status
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import read_bodies, read_body
 from core.errors import DomainError, InvalidInput
+from core.json_types import JsonObject
 from core.sql.upserts import RowResult
 
 
@@ -34,10 +34,10 @@ class CustomerImportViewSet(ContractViewSet):
         `passwordHash` is in one of Django's encodings. `legacyAuth` is a hash of another system: its customer
         logs in with the same password, which is then hashed anew.
         """
-        bodies = read_bodies(CustomerImport, read_batch(request.data))
-        results = import_customers(
-            tenant_id=self.caller.tenant.id, rows=[imported_customer(body) for body in bodies], at=self.at
-        )
+        sent = read_batch(request.data)
+        bodies = read_bodies(CustomerImport, sent)
+        rows = [imported_customer(body, entry) for body, entry in zip(bodies, sent, strict=True)]
+        results = import_customers(tenant_id=self.caller.tenant.id, rows=rows, at=self.at)
         return multi_status(results, import_entry)
 
 
@@ -91,10 +91,16 @@ class RetentionViewSet(ContractViewSet):
         return HttpResponse(status=204)
 
 
-def imported_customer(body: CustomerImport | DomainError) -> ImportedCustomer | DomainError:
+def imported_customer(body: CustomerImport | DomainError, sent: Any) -> ImportedCustomer | DomainError:
     """Return what the body says, or what is wrong with it."""
     if isinstance(body, DomainError):
         return body
+    for field, part in (("password", sent), ("account.password", sent["account"])):
+        if part.get("password") is not None:
+            return InvalidInput(
+                f"{field} is not imported: send its hash as account.passwordHash or account.legacyAuth.",
+                field=field,
+            )
     account = body.account
     email = str(account.email)
     if body.email and body.email.lower() != email.lower():
@@ -112,16 +118,16 @@ def imported_customer(body: CustomerImport | DomainError) -> ImportedCustomer | 
     )
 
 
-def import_entry(result: RowResult) -> dict[str, Any]:
+def import_entry(result: RowResult) -> JsonObject:
     """Say what became of one customer, counted from 0."""
     status = result_status(result)
-    entry: dict[str, Any] = {"index": result.position, "code": status.value, "status": status.phrase}
+    entry: JsonObject = {"index": result.position, "code": status.value, "status": status.phrase}
     if result.error:
         return {**entry, "message": result.error.message}
     return {**entry, "id": result.id}
 
 
-def configuration(migration: PasswordMigration) -> dict[str, Any]:
+def configuration(migration: PasswordMigration) -> JsonObject:
     return {
         "retentionEndDate": migration.retention_end_date.isoformat(),
         "emailReminderDate": migration.email_reminder_date.isoformat(),

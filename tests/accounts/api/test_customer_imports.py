@@ -125,6 +125,8 @@ def test_import_with_a_legacy_hash_needs_a_retention_period(staff, tenant):
         (row(legacyAuth={**PHPASS, "algorithm": "hybris-sha512-uid-salt"}), 400, "There is no verifier"),
         (row(legacyAuth={**PHPASS, "hash": "x"}), 400, "A hash of phpass"),
         (row("nobody", passwordHash="x"), 400, "account.email must be an e-mail address."),
+        ({**row(passwordHash="md5$a$b"), "password": "secret"}, 400, "password is not imported: send"),
+        (row(passwordHash="md5$a$b", password="secret"), 400, "account.password is not imported"),
         ({"firstName": "x"}, 400, "account is missing."),
         ({**row(passwordHash="x"), "contactEmail": "x@example.com"}, 400, "contactEmail must be the e-mail"),
         (row("TAKEN@example.com", passwordHash="md5$a$b"), 409, "exists already"),

@@ -78,6 +78,7 @@ def test_password_of_the_separate_login_is_the_one_that_counts(anonymous_api):
         ({"customerDetails": {"contactEmail": "other@x.io"}}, "customerDetails.contactEmail"),
         ({"signup": {"email": "other@x.io", "password": GOOD}}, "signup.email"),
         ({"customerDetails": {"preferredCurrency": "x"}}, "customerDetails.preferredCurrency"),
+        ({"customerDetails": {"password": GOOD}}, "customerDetails.password"),
     ],
     ids=str,
 )

@@ -65,3 +65,9 @@ const withOrval: Client = {
 
 await tryOut("openapi-typescript", withOpenapiTypescript, code, member);
 await tryOut("orval", withOrval, code, member);
+
+// A file is sent as a form.
+const file = new Blob([`segmentId,customerId\ncampaign-18,${member}\n`], { type: "text/csv" });
+const sent = await orval.pOSTCustomerSegmentImport(tenant, { file, kind: "members", dryRun: true }, {}, { headers });
+assert.equal(sent.status, 202, "a file is taken");
+console.log("orval sends a file");

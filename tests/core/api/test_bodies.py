@@ -1,12 +1,12 @@
 """How deeply the JSON of a body may be nested."""
 
 from io import BytesIO
-from typing import Any
 
 import pytest
 
-from core.api.json import DEEPEST_BODY, JsonParser, is_deeper_than
+from core.api.json import JsonParser
 from core.errors import MalformedBody
+from core.json_values import DEEPEST, is_deeper_than
 
 
 @pytest.mark.parametrize(
@@ -21,17 +21,17 @@ from core.errors import MalformedBody
     ],
     ids=["text", "empty list", "empty object", "object in a list", "uneven object", "uneven list"],
 )
-def test_a_value_is_as_deep_as_its_deepest_list_or_object(value: Any, depth: int) -> None:
+def test_a_value_is_as_deep_as_its_deepest_list_or_object(value: object, depth: int) -> None:
     assert [is_deeper_than(value, levels) for levels in range(depth + 2)] == [True] * depth + [False] * 2
 
 
-def parsed(text: str) -> Any:
+def parsed(text: str) -> object:
     return JsonParser().parse(BytesIO(text.encode()))
 
 
 def test_a_body_may_be_nested_30_levels_deep() -> None:
-    text = "[" * DEEPEST_BODY + "]" * DEEPEST_BODY
-    assert not is_deeper_than(parsed(text), DEEPEST_BODY)
+    text = "[" * DEEPEST + "]" * DEEPEST
+    assert not is_deeper_than(parsed(text), DEEPEST)
     with pytest.raises(MalformedBody, match="nested more than 30 levels deep"):
         parsed(f"[{text}]")
 

@@ -91,6 +91,20 @@ def test_forms_of_the_admin_have_the_same_bound(site):
     assert "the limit is 256 KB" in form.errors["mixins"][0]
 
 
+def test_parts_of_a_form_do_not_add_up_to_a_large_document(site):
+    class SegmentForm(DocumentForm):
+        class Meta:
+            model = Segment
+            fields = ("mixins", "mixin_schemas")
+
+    half = {"text": "x" * (LARGEST_DOCUMENT // 2)}
+    entered = {"mixins": json.dumps(half), "mixin_schemas": json.dumps(half)}
+    form = SegmentForm(entered, instance=SegmentFactory(site=site))
+    assert "the limit is 256 KB" in form.non_field_errors()[0]
+    stored = SegmentFactory(site=site, mixins=half, mixin_schemas=half)
+    assert SegmentForm(entered, instance=stored).is_valid() is True
+
+
 @pytest.mark.parametrize("size", [100, 200])
 def test_a_page_that_is_too_large_is_refused_and_never_short(api, site, size):
     SegmentFactory.create_batch(10, site=site, mixins={"text": "x" * 1_000})

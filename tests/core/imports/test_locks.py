@@ -51,7 +51,7 @@ AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
 NAMED = (Category, Coupon, Customer, LegalEntity, Product, Redemption, Segment)
 
 
-def elsewhere(work: Callable[[], Any]) -> Any:
+def elsewhere(work: Callable[[], object]) -> Any:
     """Do the work over another connection, which waits for no lock, and return what it comes to."""
 
     def run() -> Any:
@@ -74,7 +74,7 @@ def shop(tenant: Tenant) -> None:
     CategoryAssignmentFactory(category=bikes, product=ProductFactory(tenant=tenant, external_id="P1"))
 
 
-def stored() -> list[Any]:
+def stored() -> list[object]:
     return [row for model in NAMED for row in model.objects.order_by("pk").values()]
 
 
@@ -147,12 +147,12 @@ def test_others_write_while_a_dry_run_is_at_work_and_it_foresees_what_the_import
     assert (done.counts, done.json["refusedByReason"]) == (counts, foreseen.json["refusedByReason"])
 
 
-def but_places(rows: list[Any]) -> list[Any]:
+def but_places(rows: list[object]) -> list[object]:
     """Leave out where categories are, which the write in between has changed."""
     return [{name: value for name, value in row.items() if name not in ("lft", "rght")} for row in rows]
 
 
-def stored_but_places() -> list[Any]:
+def stored_but_places() -> list[object]:
     return but_places(stored())
 
 
@@ -315,7 +315,7 @@ def test_an_import_plans_while_another_session_holds_the_tree(shop, tenant, hold
     plans: list[int] = []
     plan, lock = category_imports.planned_write, category_imports.locked_tree
 
-    def counted(*arguments: Any) -> Any:
+    def counted(*arguments: object) -> Any:
         plans.append(1)
         return plan(*arguments)
 

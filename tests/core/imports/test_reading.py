@@ -3,6 +3,7 @@
 import gzip
 import io
 import sys
+from decimal import Decimal
 
 import pytest
 import zstandard
@@ -270,7 +271,12 @@ def bodies(path, options=DEFAULT_OPTIONS, encoding=None):
         "id,position\na,1\nb,2\n".encode("utf-16-le"),
         "id,position\na,1\nb,2\n".encode("utf-16-be"),
         b"id,position\ra,1\rb,2\r",
+        b'id,position,\ra,1,"x\ny"\rb,2,\r',
         b"ID,Position,,\na,1,,\n,,,\n\nb,2,,\n",
+        b',,\n\n"",,\nid,position,\na,1,\nb,2,\n',
+        b"id|position\na|1\nb|2\n",
+        "id,position\na,1\nb,2\n".encode("utf-32"),
+        "\ufeff\ufeff\u200bid\u00a0,position\na,1\nb,2\n".encode(),
     ],
 )
 def test_files_are_read_as_spreadsheets_save_them(tmp_path, content):
@@ -286,6 +292,98 @@ def test_an_encoding_can_be_named(tmp_path):
     assert bodies(path) == [
         "Line 2 is not UTF-8 at its byte 4. A file of a spreadsheet may need --encoding cp1252."
     ]
+
+
+@pytest.mark.parametrize(
+    ("beginning", "kind"),
+    [
+        (b"PK\x03\x04\x14\x00", "a workbook of a spreadsheet or a ZIP archive"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a workbook of a spreadsheet"),
+        (b"BZh91AY&SY", "compressed by bzip2"),
+        (b"\xfd7zXZ\x00", "compressed by xz"),
+        (b"%PDF-1.7\n", "a PDF"),
+    ],
+)
+def test_a_file_that_is_no_table_is_named(tmp_path, beginning, kind):
+    assert f"rows is {kind}: " in refusal(beginning + bytes(range(256)), tmp_path)
+
+
+def test_a_carriage_return_in_a_cell_ends_no_line(tmp_path):
+    path = tmp_path / "rows"
+    path.write_bytes(b'"id",position,name.en\na,1,"x\ry"\nb,2,x\ry\nc,3,\n')
+    assert bodies(path) == [
+        {"id": "a", "position": 1, "name": {"en": "x\ry"}},
+        "Line 3 is no CSV: it has a line break outside of quotes.",
+        {"id": "c", "position": 3},
+    ]
+
+
+def test_a_list_within_an_object_is_no_file_of_rows(tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_text('{\n "rows": [\n  {"id": "a"}\n ]\n}\n')
+    with InputFile(str(path)) as file, pytest.raises(UnreadableFile, match="one JSON object, not a list"):
+        format_of(file)
+    path.write_text('{"id": "a"}\n{"id": "b"}\n')  # JSON Lines under the other name
+    with InputFile(str(path)) as file:
+        assert format_of(file) is Format.JSONL
+
+
+DEEP = "[" * 31 + "]" * 31
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"mixins": '{"a": "x\\u0000"}'}, "mixins has a character that cannot be stored."),
+        ({"mixins": '{"\\u0000": 1}'}, "mixins has a character that cannot be stored."),
+        ({"numbers": '["\\u0000"]'}, "numbers has a character that cannot be stored."),
+        ({"mixins": DEEP}, "mixins is nested more than 30 levels deep."),
+        ({"mixins": '{"a": "\\ud800"}'}, 'mixins is no JSON: \'{"a": "\\\\ud800"}\'.'),
+        ({"position": "1_000"}, "position is no whole number: '1_000'."),
+        ({"position": "\u0663"}, "position is no whole number: '\u0663'."),
+        ({"position": "1e3"}, "position is no whole number: '1e3'."),
+        ({"amount.value": "5_0"}, "amount.value is no number: '5_0'."),
+        ({"amount.value": "\uff15"}, "amount.value is no number: '\uff15'."),
+        ({"amount.value": "5,5"}, "amount.value is no number: '5,5'."),
+        ({"amount.value": "Infinity"}, "amount.value is no number: 'Infinity'."),
+    ],
+)
+def test_a_cell_that_cannot_be_stored_or_means_no_number_is_refused(cells, message):
+    header = Header(["id", *cells], COLUMNS)
+    with pytest.raises(InvalidInput) as refused:
+        header.body(["a", *cells.values()])
+    assert refused.value.message == message
+
+
+def test_what_only_looks_like_a_character_that_cannot_be_stored_is_read(tmp_path):
+    path = tmp_path / "rows"
+    path.write_text('{"id": "a", "mixins": {"path": "C:\\\\u0000"}}\n')
+    assert records(path, Format.JSONL)[0][2] == {"id": "a", "mixins": {"path": "C:\\u0000"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("5", 5), (" 5 ", 5), ("+5", 5), ("-0.5", Decimal("-0.5")), (".5", Decimal("0.5"))]
+)
+def test_numbers_are_read_exactly(text, number):
+    header = Header(["id", "amount.value"], COLUMNS)
+    assert header.body(["a", text])["amount"] == {"value": number}
+
+
+def test_a_constant_is_read_as_a_cell_is(tmp_path):
+    path = tmp_path / "rows"
+    path.write_text("id\na\n")
+    assert bodies(path, ReadingOptions(constants=(("mixins", DEEP),))) == [
+        "mixins is nested more than 30 levels deep."
+    ]
+
+
+def test_languages_of_a_header_are_the_tenants_in_any_case(tmp_path):
+    path = tmp_path / "rows"
+    options = ReadingOptions(languages=("en", "de-CH"))
+    path.write_text("ID,NAME.EN,NAME.DE-CH,Name.FR\na,A,B,C\n")
+    assert bodies(path, options) == [{"id": "a", "name": {"en": "A", "de-CH": "B", "FR": "C"}}]
+    path.write_text("id,name.en,name.EN\na,A,B\n")  # an export of texts that have both
+    assert bodies(path, options) == [{"id": "a", "name": {"en": "A", "EN": "B"}}]
 
 
 @pytest.mark.parametrize(

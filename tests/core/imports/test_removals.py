@@ -137,9 +137,22 @@ def test_a_last_line_without_its_end_removes_nothing(three_members, upsert, tmp_
     path.write_text(f"{HEADER}\n{row}" if name == "rows.csv" else row)
     answer = upsert("segment_customers", path, "--mode", mode)
     assert (answer.status, answer.json["error"]) == (2, "unreadable_lines")
-    assert "has no end of line" in answer.message
+    assert "The line has no end, so" in answer.message
     assert customers_of_s1() == {"C1", "C2", "C3"}
     assert upsert("segment_customers", path).counts == {"unchanged": 1}
+
+
+@pytest.mark.parametrize("mode", ["replace", "delete"])
+def test_a_header_without_its_end_is_no_empty_file(three_members, upsert, tmp_path, mode):
+    path = tmp_path / "rows.csv"
+    path.write_text(HEADER)
+    answer = upsert("segment_customers", path, "--mode", mode)
+    assert (answer.status, answer.json["error"], answer.json["firstUnreadLines"]) == (
+        2,
+        "unreadable_lines",
+        [1],
+    )
+    assert customers_of_s1() == {"C1", "C2", "C3"}
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.ZstdCompressor().compress], ids=["gzip", "zstd"])

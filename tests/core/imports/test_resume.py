@@ -17,6 +17,7 @@ from django.db import connection, connections
 from accounts.models import Customer
 from core.imports import runs
 from core.imports.models import ImportRun
+from core.json_types import JsonObject
 from core.sql.locks import Lock
 from segments.models import CustomerAssignment
 from tests.concurrency.threads import at_once, in_processes
@@ -60,7 +61,7 @@ def resident_peak(process_id: int) -> int:
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
-def finish(file: Path, *arguments: str) -> dict[str, Any]:
+def finish(file: Path, *arguments: str) -> JsonObject:
     """Run the import to its end, with less than 300 MB of memory, and return what it tells."""
     process = start(file, *arguments)
     peak = 0

@@ -15,7 +15,8 @@ from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, 
 from tests.factories.coupons import CouponFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
-HOSTILE = st.text(alphabet="a|,;\"'\r\n\t =+-@[]{}\\\u00e9\U0001f600\ufeff\u2028", max_size=12)
+ESCAPES = st.sampled_from(["\\u0000", "\\\\u0000", "\\ud800", "\\n"])  # texts of so many characters
+HOSTILE = ESCAPES | st.text(alphabet="a|,;\"'\r\n\t =+-@[]{}\\\u00e9\U0001f600\ufeff\u2028", max_size=12)
 TEXTS = HOSTILE.map(lambda text: f"x{text}x")
 TRANSLATIONS = st.fixed_dictionaries({"en": TEXTS}, optional={"de": TEXTS | st.just("")})
 INSTANTS = st.integers(1_577_836_800_000_000, 1_735_689_600_000_000).map(
@@ -24,7 +25,11 @@ INSTANTS = st.integers(1_577_836_800_000_000, 1_735_689_600_000_000).map(
 WINDOWS = st.tuples(
     st.none() | INSTANTS, st.none() | INSTANTS.map(lambda moment: moment.replace(year=2030, day=1))
 )
-DOCUMENTS = st.dictionaries(TEXTS, st.none() | HOSTILE | st.lists(HOSTILE, max_size=2), max_size=2)
+NUMBERS = st.sampled_from([0, -1, 1.5, 1e-7, 1e300, 0.1 + 0.2, 2**53 + 1, 2**63, -(2**63), 2.0**64, 1e30])
+LEAVES = st.none() | st.booleans() | NUMBERS | HOSTILE
+DOCUMENTS = st.dictionaries(
+    TEXTS, LEAVES | st.lists(LEAVES, max_size=2) | st.dictionaries(HOSTILE, LEAVES, max_size=2), max_size=2
+)
 SCHEMAS = st.dictionaries(st.just("look"), st.just("https://example.com/look.json"))
 LISTS = st.lists(TEXTS, max_size=3, unique=True)
 

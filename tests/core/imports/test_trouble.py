@@ -102,6 +102,15 @@ def test_exports_for_spreadsheets_run_no_formulas(shop, run, tmp_path):
     assert b",-5," in content
 
 
+@pytest.mark.parametrize("text", ["=1+1", "'=1+1", "''-x", "'5", "-5", "+49 30", "'", "'a", "@x", "O'Neil"])
+def test_an_export_for_spreadsheets_is_imported_without_a_change(shop, run, upsert, tmp_path, text):
+    CustomerFactory(tenant=shop.tenant, external_id="F", company=text)
+    path = tmp_path / "rows.csv"
+    run("export_customers", path, "--tenant", "acme", "--spreadsheet-safe")
+    answer = upsert("customers", path, "--spreadsheet-safe")
+    assert answer.counts == {"unchanged": answer.json["rows"]}
+
+
 @pytest.mark.parametrize("format", ["csv", "jsonl"])
 @pytest.mark.django_db(transaction=True)
 def test_an_export_whose_reader_has_gone_ends_as_quietly_as_other_programs(shop, format):
@@ -131,10 +140,22 @@ def test_a_file_in_another_encoding_is_named_so(shop, upsert, tmp_path):
     assert upsert("segment_customers", path, "--encoding", "utf-16").status == 2
 
 
+@pytest.mark.parametrize("encoding", ["rot13", "base64", "undefined", "klingon"])
+def test_what_is_no_encoding_of_texts_is_refused(shop, upsert, write, encoding):
+    path = write("rows.csv", HEADER, "S1,C1")
+    answer = upsert("segment_customers", path, "--encoding", encoding)
+    assert answer.status in (1, 2)  # of call_command and of the command line
+    assert "encoding" in answer.message
+
+
 def test_an_address_is_no_file(upsert):
     answer = upsert("segment_customers", "https://example.com/rows.csv")
     assert answer.status == 2
-    assert "curl" in answer.message
+    assert "curl -fsS https://example.com/rows.csv |" in answer.message
+    assert (
+        "curl -fsS 'https://example.com/?a=1&b=2' |"
+        in upsert("segment_customers", "https://example.com/?a=1&b=2").message
+    )
 
 
 def test_a_file_that_changed_is_not_resumed(shop, upsert, write):

@@ -1,9 +1,9 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
+from core.json_types import JsonObject
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.models import Tenant
@@ -45,11 +45,11 @@ def drain() -> None:
 
 
 @pytest.fixture
-def feed() -> Callable[..., list[tuple[str, dict[str, Any]]]]:
+def feed() -> Callable[..., list[tuple[str, JsonObject]]]:
     """Read all that is committed; return type and payload of the events that are new since the last call."""
     seen = 0
 
-    def read(tenant: Tenant) -> list[tuple[str, dict[str, Any]]]:
+    def read(tenant: Tenant) -> list[tuple[str, JsonObject]]:
         nonlocal seen
         drain()
         rows = Event.objects.filter(tenant=tenant, pk__gt=seen).order_by("pk")

@@ -1,4 +1,7 @@
-"""kill -9 at any moment, of workers and of the database's backends: each commit is in the feed once."""
+"""kill -9 at any moment, of workers and of the database's backends: each commit is in the feed once.
+
+`WEBHOOK_KILLS=100 make test ARGS=tests/events/feed/test_killed_worker.py` kills more often.
+"""
 
 import os
 import random
@@ -19,7 +22,7 @@ from tests.factories.segments import SegmentFactory
 from tests.faults.servers import PROJECT, database_url
 from tests.waiting import wait_until
 
-ROUNDS = 14
+ROUNDS = int(os.environ.get("WEBHOOK_KILLS", "14"))
 TYPES = ("customer-segment.segment-created", "customer-segment.segment-deleted")
 
 

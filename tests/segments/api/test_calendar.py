@@ -41,7 +41,7 @@ def shop(site: Site, now: Any) -> Site:
     return site
 
 
-def entries(api: Api, **query: Any) -> list[tuple[str, bool, bool]]:
+def entries(api: Api, **query: object) -> list[tuple[str, bool, bool]]:
     answer = api.get(CALENDAR, **query)
     assert answer.status_code == 200, answer.content
     return [(entry["id"], entry["starts"], entry["ends"]) for entry in answer.json()["entries"]]

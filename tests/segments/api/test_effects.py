@@ -23,6 +23,7 @@ from tests.factories.coupons import (
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
+SEGMENT_EFFECTS = "/customer-segment/acme/segment-effects"
 CATEGORY_EFFECTS = "/customer-segment/acme/category-effects"
 DAY = timedelta(days=1)
 
@@ -143,7 +144,7 @@ def test_a_business_membership_is_kept_by_what_counts_beside_it(
 def test_effects_take_a_bounded_number_of_statements(coupon_reader, shop, django_assert_num_queries):
     for customer in CustomerFactory.create_batch(5, tenant=shop["gold"].tenant):
         CustomerAssignmentFactory(segment=shop["gold"], customer=customer)
-    with django_assert_num_queries(12):  # the segment, coupons; members and losses with their time limits
+    with django_assert_num_queries(9):  # the segment, coupons; members and losses with their time limits
         effects(coupon_reader, "gold", change="DELETE")
 
 
@@ -156,6 +157,46 @@ def test_an_unforced_deletion_says_what_it_would_do(service_api, shop):
     assert answer.json()["details"]["moreInfo"] == (
         "Customers who would lose the segment: 3 (2 of them would see nothing special any more)."
         " Categories that would disappear: 2 (for 3 customers). Coupons that would stop working: 1."
+    )
+
+
+def test_segments_are_looked_at_together(reader, shop):
+    body = {"segmentIds": ["gold", "silver", "gold"], "change": "DEACTIVATE"}
+    answer = reader.post(SEGMENT_EFFECTS, body)
+    assert answer.status_code == 200, answer.content
+    found = answer.json()
+    assert found["versions"] == {"gold": 1, "silver": 1}
+    assert values(found["members"]) == {
+        "total": 4,
+        "losing": 3,
+        "keepingAnother": 0,
+        "losingAll": 3,
+        "gaining": 0,
+    }
+    missing = reader.post(SEGMENT_EFFECTS, {"segmentIds": ["gold", "none"], "change": "DELETE"})
+    assert (missing.status_code, missing.json()["resourceId"]) == (404, "none")
+    assert Segment.objects.filter(status="ACTIVE").count() == 2
+
+
+@pytest.mark.parametrize("ids", [None, [], ["gold"] * 201], ids=["none", "empty", "many"])
+def test_a_change_of_several_segments_names_1_to_200(reader, shop, ids):
+    answer = reader.post(
+        SEGMENT_EFFECTS, {"change": "DELETE", **({} if ids is None else {"segmentIds": ids})}
+    )
+    assert answer.status_code == 400
+    assert "segmentIds" in answer.json()["message"]
+
+
+def test_an_unforced_bulk_deletion_says_what_it_would_do_together(service_api, shop):
+    SegmentFactory(site=shop["gold"].site, external_id="empty")
+    ids = ["gold", "empty", "silver", "gone"]
+    entries = service_api(SEGMENT_MANAGE).delete(f"{SEGMENTS}/bulk", ids).json()
+    assert [entry["code"] for entry in entries] == [400, 204, 400, 204]
+    said = {entry["id"]: entry["details"]["moreInfo"] for entry in entries if entry["code"] == 400}
+    assert said == dict.fromkeys(
+        ("gold", "silver"),
+        "Customers who would lose one of the 2 segments: 3 (3 of them would see nothing special any more)."
+        " Categories that would disappear: 2 (for 3 customers).",
     )
 
 
@@ -223,3 +264,28 @@ def test_a_moved_category_loses_what_it_inherited(coupon_reader, shop):
     )
     assert cycle.status_code == 400
     assert coupon_reader.post(CATEGORY_EFFECTS, {"categoryId": "x", "change": "PUBLISH"}).status_code == 404
+
+
+def test_a_deleted_category_lifts_those_below_or_takes_them_along(coupon_reader, shop):
+    found = category_effects(coupon_reader, categoryId="coffee", change="DELETE", withSubcategories=True)
+    assert (found["hiding"]["value"], found["losingSegments"]) == (2, ["gold", "silver"])
+    found = category_effects(coupon_reader, categoryId="coffee", change="DELETE")
+    assert (found["hiding"]["value"], found["losingSegments"]) == (1, ["gold"])
+    wrong = coupon_reader.post(
+        CATEGORY_EFFECTS, {"categoryId": "coffee", "change": "MOVE", "withSubcategories": True}
+    )
+    assert wrong.status_code == 400
+    assert "withSubcategories" in wrong.json()["message"]
+
+
+def test_a_move_says_what_is_lost_although_a_part_is_kept(coupon_reader, shop):
+    """Silver is assigned a category below the one that moves, and keeps only that."""
+    beans = CategoryFactory(parent=shop["coffee"], external_id="beans")
+    espresso = CategoryFactory(parent=beans, external_id="espresso")
+    silver = shop["silver"]
+    ItemAssignmentFactory(segment=silver, product=None, category=shop["coffee"], includes_subcategories=True)
+    ItemAssignmentFactory(segment=silver, product=None, category=espresso)
+    found = category_effects(coupon_reader, categoryId="beans", change="MOVE")
+    assert found["losingSegments"] == ["gold", "silver"]
+    ItemAssignmentFactory(segment=silver, product=None, category=beans)
+    assert category_effects(coupon_reader, categoryId="beans", change="MOVE")["losingSegments"] == ["gold"]

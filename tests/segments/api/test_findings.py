@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -43,7 +43,7 @@ def shop(site: Site, now: Any) -> Segment:
     return gold
 
 
-def twin(now: Any) -> None:
+def twin(now: datetime) -> None:
     gold = Segment.objects.get()
     silver = SegmentFactory(site=gold.site, external_id="silver")
     for model in (CustomerAssignment, ItemAssignment):
@@ -52,7 +52,7 @@ def twin(now: Any) -> None:
             row.save()
 
 
-def rule(**columns: Any) -> None:
+def rule(**columns: object) -> None:
     gold = Segment.objects.get()
     Rule.objects.create(tenant=gold.tenant, segment=gold, q="onHold:false", **columns)
 
@@ -95,7 +95,7 @@ FOLLOWS = {  # what else is found in these shops, since it is true there as well
 }
 
 
-def found(api: Api, **query: Any) -> dict[str, set[str]]:
+def found(api: Api, **query: object) -> dict[str, set[str]]:
     answer = api.get(FINDINGS, **query)
     assert answer.status_code == 200, answer.content
     assert all(row["count"] == {"value": len(row["objects"]), "exact": True} for row in answer.json())
@@ -147,7 +147,7 @@ def test_each_finding_takes_one_statement(coupon_reader, shop, django_assert_num
         coupon_reader.get(FINDINGS)
 
 
-def check(capsys: Any, *arguments: str) -> str:
+def check(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     call_command("check_shop", "acme", *arguments)
     return capsys.readouterr().out
 
