@@ -15,6 +15,10 @@ os.environ.setdefault("EMBEDDED_POSTGRES_PROFILE", "test")
 
 from config.settings import *  # noqa: E402, F403
 
+# Data sets stay in transactions that are open for as long as their tests take, on a busy machine for minutes.
+_options = DATABASES["default"]["OPTIONS"]  # noqa: F405
+_options["options"] = f"{_options.get('options', '')} -c idle_in_transaction_session_timeout=0"
+
 DEBUG = False
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
