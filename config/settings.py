@@ -213,8 +213,8 @@ if not DEBUG:
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440  # bytes of one request's body
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.identity.api.authentication.BearerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["core.api.permissions.HasScope"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.identity.tokens.verification.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["core.api.json.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["core.api.json.JsonRenderer"],
     "DEFAULT_SCHEMA_CLASS": "core.api.schema.AutoSchema",
@@ -336,6 +336,9 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", default="shop@localhost")
 EMAIL_IN_BACKGROUND = True
 # How many requests a second each tenant may send to a machine: `*=200,acme=500`. Empty: no limit.
 TENANT_REQUESTS_PER_SECOND = env.rates("TENANT_REQUESTS_PER_SECOND")
+# How many rows and bytes each tenant may store, in the same form; counted once an hour.
+TENANT_MAX_ROWS = env.rates("TENANT_MAX_ROWS")
+TENANT_MAX_BYTES = env.rates("TENANT_MAX_BYTES")
 # How often customers may sign up from one address within 15 minutes.
 SIGN_UPS_OF_ADDRESS = env.number("SIGN_UPS_OF_ADDRESS", default=100, least=1)
 # How often a client at an address may fail to use a coupon, within so many seconds, until it must wait.

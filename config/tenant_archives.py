@@ -1,7 +1,7 @@
 """A tenant as one archive: a ZIP of files that the imports take, in the order in which they go in.
 
-All files show one moment. What is personal to an installation stays there: passwords, API clients and their
-secrets, sessions, staff, the journal, reservations, and the codes of campaigns and referrals.
+All files show one moment. What is personal to an installation stays there: passwords, API clients and
+webhooks with their secrets, sessions, staff, the journal, reservations, and codes of campaigns and referrals.
 """
 
 import hashlib
@@ -12,29 +12,33 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection, transaction
+from django.db.models import F
 
 from accounts.bodies import ContactAssignmentCreation, PatchedSite
-from accounts.models import Site
+from accounts.models import Customer, LegalEntity, Site
 from accounts.operations.contact_assignments import upsert_contact_assignment
 from accounts.operations.sites import change_site, create_site
 from accounts.operations.tenants import create_tenant
 from accounts.representations import CONTACT_ASSIGNMENTS, SITES
 from config.command_line import VERSION
 from core.bodies import read_body
-from core.errors import DomainError
+from core.errors import DomainError, InvalidInput
 from core.imports.exporting import exported_documents
 from core.imports.resources import Export, registered_resources
+from core.json_types import JsonObject
 from core.tenancy.callers import TenantRecord
 from core.tenancy.models import Tenant
 from core.timestamps import format_time
 from coupons.models import CouponSettings
+from segments.models import Rule, RuleExclusion, Segment
+from segments.rules.operations import save_rule
 
-FORMAT = 1
+FORMAT = 2
+READ_FORMATS = (1, FORMAT)  # 1 has no rules and exclusions
 MANIFEST = "manifest.json"
 # Each after those that it names.
 ORDER = (
@@ -50,7 +54,10 @@ ORDER = (
     "segment_items",
     "coupons",
     "redemptions",
+    "rule_exclusions",
+    "rules",  # the last, because each is evaluated as soon as it is there
 )
+SINCE_FORMAT_2 = ("rule_exclusions", "rules")
 OF_THEIR_OWN = {
     "sites": Export(SITES, order="site.is_default DESC, site.id", key=("code",)),
     "contacts": Export(CONTACT_ASSIGNMENTS, order="contact.id"),
@@ -67,9 +74,32 @@ class ArchiveRefused(DomainError):
     code = "archive_refused"
 
 
-def record_of(tenant: Tenant) -> TenantRecord:
-    return TenantRecord(
-        tenant.pk, tenant.name, tenant.default_language, tuple(tenant.languages), tenant.currency
+def documents_of(kind: str, tenant: TenantRecord) -> Iterator[str]:
+    """Yield each row of the kind as JSON text."""
+    if kind == "rules":
+        yield from map(json.dumps, rule_documents(tenant))
+    elif kind == "rule_exclusions":
+        yield from map(json.dumps, exclusion_documents(tenant))
+    else:
+        export = OF_THEIR_OWN[kind] if kind in OF_THEIR_OWN else registered_resources()[kind].export
+        yield from exported_documents(export, tenant)
+
+
+def rule_documents(tenant: TenantRecord) -> Iterator[dict[str, str]]:
+    rules = Rule.objects.for_tenant(tenant.id).order_by("id")
+    return rules.values("q", "mode", "membership", segmentId=F("segment__external_id")).iterator()
+
+
+def exclusion_documents(tenant: TenantRecord) -> Iterator[dict[str, str | None]]:
+    return (
+        RuleExclusion.objects.for_tenant(tenant.id)
+        .order_by("id")
+        .values(
+            segmentId=F("segment__external_id"),
+            customerId=F("customer__external_id"),
+            legalEntityId=F("legal_entity__external_id"),
+        )
+        .iterator()
     )
 
 
@@ -79,17 +109,16 @@ def write_archive(tenant: Tenant, path: Path, *, at: datetime, tell: Progress) -
     The file has its name only when it is whole.
     """
     unfinished = path.with_name(f"{path.name}.unfinished")
-    record, counts, digests = record_of(tenant), {}, {}
+    record, counts, digests = tenant.record, {}, {}
     try:
         with transaction.atomic(), zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             for kind in ORDER:
-                export = OF_THEIR_OWN[kind] if kind in OF_THEIR_OWN else registered_resources()[kind].export
                 digest = hashlib.sha256()
                 counts[kind] = 0
                 with archive.open(f"{kind}.jsonl", "w", force_zip64=True) as file:
-                    for document in exported_documents(export, record):
+                    for document in documents_of(kind, record):
                         line = document.encode() + b"\n"
                         file.write(line)
                         digest.update(line)
@@ -120,15 +149,15 @@ def write_archive(tenant: Tenant, path: Path, *, at: datetime, tell: Progress) -
     return counts
 
 
-def read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
+def read_manifest(archive: zipfile.ZipFile) -> JsonObject:
     """Return the manifest of an archive whose files are all there and unchanged; raise ArchiveRefused."""
     try:
-        manifest: dict[str, Any] = json.loads(archive.read(MANIFEST))
-        if manifest["format"] != FORMAT:
+        manifest: JsonObject = json.loads(archive.read(MANIFEST))
+        if manifest["format"] not in READ_FORMATS:
             raise ArchiveRefused(
-                f"The archive has the format {manifest['format']}; this version reads {FORMAT}."
+                f"The archive has the format {manifest['format']}; this version reads up to {FORMAT}."
             )
-        for kind in ORDER:
+        for kind in kinds_in(manifest):
             digest = hashlib.sha256()
             with archive.open(f"{kind}.jsonl") as file:
                 while chunk := file.read(1 << 20):
@@ -138,6 +167,11 @@ def read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
     except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as fault:
         raise ArchiveRefused(f"The archive is broken: {fault}") from fault
     return manifest
+
+
+def kinds_in(manifest: JsonObject) -> list[str]:
+    """Return the kinds that an archive of this format has, in the order in which they go in."""
+    return [kind for kind in ORDER if manifest["format"] != 1 or kind not in SINCE_FORMAT_2]
 
 
 def read_archive(path: Path, *, name: str, resume: bool, at: datetime, tell: Progress) -> dict[str, int]:
@@ -159,12 +193,12 @@ def read_archive(path: Path, *, name: str, resume: bool, at: datetime, tell: Pro
                 f"There is a tenant {name} already. Choose another name by --as, or go on with --resume."
             )
         tenant = tenant or tenant_of(manifest, name, at=at)
-        for kind in ORDER:
+        for kind in kinds_in(manifest):
             file = Path(archive.extract(f"{kind}.jsonl", folder))
-            if kind in OF_THEIR_OWN:
-                write = write_site if kind == "sites" else write_contact
+            if write := WRITERS.get(kind):
                 for document in documents_in(file):
-                    write(tenant, document, at)
+                    if left_out := write(tenant, document, at):
+                        tell(left_out)
             elif manifest["rows"][kind]:
                 import_file(kind, file, name)
             file.unlink()
@@ -174,7 +208,7 @@ def read_archive(path: Path, *, name: str, resume: bool, at: datetime, tell: Pro
 
 
 @transaction.atomic
-def tenant_of(manifest: dict[str, Any], name: str, *, at: datetime) -> Tenant:
+def tenant_of(manifest: JsonObject, name: str, *, at: datetime) -> Tenant:
     described = manifest["tenant"]
     tenant = create_tenant(
         name=name,
@@ -192,13 +226,13 @@ def tenant_of(manifest: dict[str, Any], name: str, *, at: datetime) -> Tenant:
     return tenant
 
 
-def documents_in(file: Path) -> Iterator[dict[str, Any]]:
+def documents_in(file: Path) -> Iterator[dict[str, object]]:
     with file.open(encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)
 
 
-def write_site(tenant: Tenant, document: dict[str, Any], at: datetime) -> None:
+def write_site(tenant: Tenant, document: JsonObject, at: datetime) -> None:
     """Make the site, or change it to what the document says."""
     document.pop("metadata", None)
     home = document.pop("homeBase", None) or {}
@@ -212,7 +246,7 @@ def write_site(tenant: Tenant, document: dict[str, Any], at: datetime) -> None:
         create_site(tenant_id=tenant.pk, code=document["code"], change=change, at=at)
 
 
-def write_contact(tenant: Tenant, document: dict[str, Any], at: datetime) -> None:
+def write_contact(tenant: Tenant, document: JsonObject, at: datetime) -> None:
     document.pop("metadata", None)
     body = read_body(ContactAssignmentCreation, document)
     upsert_contact_assignment(
@@ -223,6 +257,42 @@ def write_contact(tenant: Tenant, document: dict[str, Any], at: datetime) -> Non
         change=body.change(),
         at=at,
     )
+
+
+def write_exclusion(tenant: Tenant, document: JsonObject, at: datetime) -> None:
+    segments, customers = Segment.objects.for_tenant(tenant.pk), Customer.objects.for_tenant(tenant.pk)
+    companies = LegalEntity.objects.for_tenant(tenant.pk)
+    RuleExclusion.objects.get_or_create(
+        tenant=tenant,
+        segment=segments.get(external_id=document["segmentId"]),
+        customer=customers.get(external_id=document["customerId"]),
+        legal_entity=companies.filter(external_id=document["legalEntityId"]).first(),
+        defaults={"created_at": at},
+    )
+
+
+def write_rule(tenant: Tenant, document: JsonObject, at: datetime) -> str | None:
+    """Give the segment its rule; return why not, for one that failed where it comes from as well."""
+    try:
+        save_rule(
+            tenant_id=tenant.pk,
+            segment_id=document["segmentId"],
+            q=document["q"],
+            mode=document["mode"],
+            membership=document["membership"],
+            at=at,
+        )
+    except InvalidInput as refused:
+        return f"The rule of segment {document['segmentId']} was left out: {refused}"
+    return None
+
+
+WRITERS: dict[str, Callable[[Tenant, JsonObject, datetime], str | None]] = {
+    "sites": write_site,
+    "contacts": write_contact,
+    "rule_exclusions": write_exclusion,
+    "rules": write_rule,
+}
 
 
 def import_file(kind: str, file: Path, tenant: str) -> None:
@@ -237,5 +307,5 @@ def import_file(kind: str, file: Path, tenant: str) -> None:
 
 
 def kinds() -> Iterable[str]:
-    """Return the kinds that an archive has to have: those of the imports, sites and contacts."""
-    return {*registered_resources(), *OF_THEIR_OWN}
+    """Return the kinds that an archive has to have: those of the imports, and those written here."""
+    return {*registered_resources(), *WRITERS}

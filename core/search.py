@@ -4,7 +4,7 @@ A model that is searched has `GinIndex(search_words(...))` among its indexes; `m
 fields. Words are letters and digits between anything else, so that an e-mail is several of them.
 """
 
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from django.contrib.postgres.search import SearchQueryField, SearchVectorField
 from django.db.models import BooleanField, Case, Expression, F, Func, Model, QuerySet, TextField, Value, When
@@ -80,7 +80,7 @@ def in_order(
     return queryset.order_by(_out_of_index_order(first, keys), *queryset.query.order_by)
 
 
-def _out_of_index_order(*groups: list[Any]) -> Case:
+def _out_of_index_order(*groups: list[object]) -> Case:
     """Return what puts the keys first, one group after the other, and is computed for each row."""
     whens = [When(pk__in=keys or [0], then=place) for place, keys in enumerate(groups)]
     return Case(*whens, default=len(groups))

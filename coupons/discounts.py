@@ -84,10 +84,15 @@ def spread(total: int, weights: Mapping[int, int]) -> dict[int, int]:
     the next. The total is at most the sum of the weights.
     """
     whole = sum(weights.values())
-    shares = {place: total * weight // whole if whole else 0 for place, weight in weights.items()}
+    if total == whole:
+        return dict(weights)
+    shares = {place: total * weight // whole for place, weight in weights.items()}
     left = total - sum(shares.values())
-    for place in sorted(weights, key=lambda place: (shares[place] - weights[place], place)):
-        more = min(left, weights[place] - shares[place])
-        shares[place] += more
-        left -= more
+    if left:
+        for place in sorted(weights, key=lambda place: (shares[place] - weights[place], place)):
+            more = min(left, weights[place] - shares[place])
+            shares[place] += more
+            left -= more
+            if not left:
+                break
     return shares

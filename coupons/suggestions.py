@@ -1,7 +1,10 @@
-"""The set of codes that takes most off a cart: exact for eight candidates, and of more for the best eight.
+"""The codes that take most off a cart, in the order to send them: exact for eight candidates, and of more for
+the best eight.
 
-Codes are applied as they always are. The order of the set is free shipping, percentages, which commute, and
-then amounts, those for the fewest lines first: they find least room elsewhere.
+Codes are applied as they always are. All sets are compared in the usual order: free shipping, percentages,
+which commute, and then amounts, those for the fewest lines first, which find least room elsewhere. Where
+coupons overlap and the lines are nearly used up, another order may take more off; then all orders are
+compared, as far as MOST_WORK goes.
 """
 
 from collections.abc import Sequence
@@ -12,6 +15,9 @@ from coupons.eligibility_queries import CouponSnapshot
 from coupons.models import DiscountType
 
 EXACT = 8
+MOST_WORK = 60_000
+"""How much all orders may cost, in lines that are looked at: some 25 ms."""
+WORK_OF_STEP = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,7 @@ class Candidate:
 
 @dataclass(slots=True)
 class Search:
-    """Looks through the sets depth first, and leaves out what cannot be better than the best so far."""
+    """Looks through sets and orders depth first; leaves out what cannot be better than the best so far."""
 
     cart: Cart
     candidates: Sequence[Candidate]
@@ -33,6 +39,7 @@ class Search:
     alone: list[int] = field(default_factory=list)
     best: tuple[int, ...] = ()
     best_total: int = 0
+    work: int = 0
 
     def __post_init__(self) -> None:
         for one in self.candidates:
@@ -41,27 +48,73 @@ class Search:
             self.alone.append(sum(self.taken_by(len(self.alone), self.cart.room(one.places)).values()))
 
     def run(self) -> tuple[int, ...]:
-        """Return the positions of the best set's candidates, in the order in which they are applied."""
-        self.visit(0, (), list(self.cart.prices), 0)
+        """Return the positions of the best candidates, in the order in which they are applied."""
+        covered = sorted({place for one in self.candidates for place in one.places})
+        room = {place: self.cart.prices[place] for place in covered}
+        self.visit_sets(0, (), room, 0)
+        self.visit_orders((), room, 0)
         return self.best
 
-    def visit(self, position: int, chosen: tuple[int, ...], room: list[int], total: int) -> None:
+    def visit_sets(self, position: int, chosen: tuple[int, ...], room: dict[int, int], total: int) -> None:
+        """Try all sets of the candidates from this position on, in their order."""
+        self.keep(chosen, total)
+        rest = range(position, len(self.candidates))
+        if total + self.hope(rest, room, self.most - len(chosen)) <= self.best_total:
+            return
+        if after := self.room_after(position, chosen, room):
+            left, taken = after
+            self.visit_sets(position + 1, (*chosen, position), left, total + taken)
+        self.visit_sets(position + 1, chosen, room, total)
+
+    def visit_orders(self, chosen: tuple[int, ...], room: dict[int, int], total: int) -> None:
+        """Try all candidates that are left as the next one, as long as there is work left."""
+        self.keep(chosen, total)
+        rest = [position for position in range(len(self.candidates)) if position not in chosen]
+        if self.work > MOST_WORK or total + self.hope(rest, room, self.most - len(chosen)) <= self.best_total:
+            return
+        for position in rest:
+            if chosen and position < chosen[-1] and self.commute(position, chosen[-1]):
+                continue  # the same as the other way round
+            self.work += len(self.candidates[position].places) + WORK_OF_STEP
+            if after := self.room_after(position, chosen, room):
+                left, taken = after
+                self.visit_orders((*chosen, position), left, total + taken)
+
+    def keep(self, chosen: tuple[int, ...], total: int) -> None:
         if (total, -len(chosen)) > (self.best_total, -len(self.best)):
             self.best, self.best_total = chosen, total
-        left = self.most - len(chosen)
-        hope = sum(sorted(self.alone[position:], reverse=True)[:left])
-        if position == len(self.candidates) or total + hope <= self.best_total:
-            return
-        if self.has_room(position, chosen):
-            places = self.candidates[position].places
-            taken = self.taken_by(position, {place: room[place] for place in places})
-            if any(taken.values()):
-                after = room.copy()
-                for place, units in taken.items():
-                    if place >= 0:
-                        after[place] -= units
-                self.visit(position + 1, (*chosen, position), after, total + sum(taken.values()))
-        self.visit(position + 1, chosen, room, total)
+
+    def room_after(
+        self, position: int, chosen: tuple[int, ...], room: dict[int, int]
+    ) -> tuple[dict[int, int], int] | None:
+        """Return what the candidate leaves of the lines and how much it takes; None if it takes nothing."""
+        if not self.has_room(position, chosen):
+            return None
+        taken = self.taken_by(position, {place: room[place] for place in self.candidates[position].places})
+        total = sum(taken.values())
+        if not total:
+            return None
+        return room | {place: room[place] - units for place, units in taken.items() if place >= 0}, total
+
+    def hope(self, rest: Sequence[int], room: dict[int, int], count: int) -> int:
+        """Return what no `count` of these candidates take more than."""
+        most = []
+        shipping = 0
+        for position in rest:
+            one = self.candidates[position]
+            if one.coupon.discount_type == DiscountType.FREE_SHIPPING:
+                shipping = self.cart.shipping
+                most.append(shipping)
+            else:
+                most.append(min(self.alone[position], sum(map(room.__getitem__, one.places))))
+        return min(sum(sorted(most, reverse=True)[:count]), shipping + sum(room.values()))
+
+    def commute(self, one: int, other: int) -> bool:
+        """Say whether the two take the same off each line in either order."""
+        first, second = self.candidates[one], self.candidates[other]
+        if DiscountType.ABSOLUTE not in (first.coupon.discount_type, second.coupon.discount_type):
+            return True
+        return set(first.places).isdisjoint(second.places)
 
     def has_room(self, position: int, chosen: tuple[int, ...]) -> bool:
         """Say whether the candidate can still take something: shipping is free only once."""

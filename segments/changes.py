@@ -32,6 +32,7 @@ from accounts.identity.scopes import (
 from core.journal.declarations import recorded
 from core.journal.lookups import holds
 from core.journal.undo.rules import undoable_condition
+from core.json_types import JsonObject
 from core.representation.fields import Boolean, Integer, Json, Nested, Text, Texts, Time
 from core.representation.representations import Representation
 from core.representation.schema import field_schema
@@ -50,6 +51,9 @@ READERS = {
     SITE_READ: ("site",),
 }
 """What is shown of all changes, by the scope that reads it. Clients, keys and staff are for the admin."""
+OF_RULES = ("segment-rule", "segment-rule-exclusion")
+FOR_RULES = (SEGMENT_MANAGE, CUSTOMER_READ)
+"""Both scopes are needed to read changes of rules and to take them back, as for the rules themselves."""
 WRITERS = {
     SEGMENT_MANAGE: OF_SEGMENT,
     COUPON_MANAGE: ("coupon",),
@@ -67,6 +71,8 @@ OWN_NAMES = {
     "external_id": "id",
     "site_id": "siteCode",
     "parent_id": "parentId",
+    "customer_id": "customerId",
+    "legal_entity_id": "legalEntityId",
     "mixin_schemas": "metadata.mixins",
     "version": "metadata.version",
     "created_at": "metadata.createdAt",
@@ -119,6 +125,10 @@ def on_the_wire(row: str) -> str:
             WHERE site.id = part.value::bigint))
         WHEN part.key = 'parent_id' THEN to_jsonb((SELECT above.external_id FROM catalog_category AS above
             WHERE above.id = part.value::bigint AND above.parent_id IS NOT NULL))
+        WHEN part.key = 'customer_id' AND jsonb_typeof(part.value) = 'number' THEN to_jsonb((
+            SELECT one.external_id FROM accounts_customer AS one WHERE one.id = part.value::bigint))
+        WHEN part.key = 'legal_entity_id' AND jsonb_typeof(part.value) = 'number' THEN to_jsonb((
+            SELECT one.external_id FROM accounts_legalentity AS one WHERE one.id = part.value::bigint))
         WHEN part.key IN ({instants}) THEN to_jsonb(to_char((part.value #>> '{{}}')::timestamptz
             AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
         ELSE part.value END) FROM jsonb_each({row}) AS part WHERE '{names}'::jsonb ? part.key)"""
@@ -165,7 +175,7 @@ class ShownRow(Json):
 
 
 @field_schema.register
-def _(field: ShownRow) -> dict[str, Any]:
+def _(field: ShownRow) -> JsonObject:
     row = {"type": "object", "additionalProperties": True}
     return {"oneOf": [row, {"type": "array", "items": row}]}
 
@@ -215,8 +225,14 @@ CHANGE = Representation(
         "actor.id": {"description": "The client's id, customer's number, user's or command's name."},
         "actor.name": {"description": "The name, or the operating system's user of a command."},
         "source": {"description": "On what occasion."},
-        "source.type": {"description": "request, admin, import, undo-import, paste or member-operation."},
-        "source.id": {"description": "The id of the request or import."},
+        "source.type": {
+            "description": "request, admin, filter (a page of the admin acted on all rows of a filtered"
+            " list), import, undo, undo-import or member-operation."
+        },
+        "source.id": {
+            "description": "The id of the request or import; of a filter the request's id and the filter in"
+            " words."
+        },
         "cascade": {"description": "Whether it followed from the deletion of something else."},
         "count": {"description": "How many rows: of members and items one entry stands for many."},
         "members": {"description": f"Up to {SHOWN_MEMBERS} of the customers, products or categories."},
@@ -274,11 +290,14 @@ def of_member(tenant_id: int, segments: Sql, customers: Sql, entities: Sql | Non
 
 def shown_objects(scopes: Sequence[str] | frozenset[str]) -> list[Any]:
     """Return what a caller with these scopes may read changes of."""
-    return [name for scope, names in READERS.items() if scope in scopes for name in names]
+    shown = [name for scope, names in READERS.items() if scope in scopes for name in names]
+    return [*shown, *OF_RULES] if all(scope in scopes for scope in FOR_RULES) else shown
 
 
 def scopes_to_undo(change_id: int, object_name: str) -> list[str]:
     """Return the scopes that taking the change back needs, each of them."""
+    if object_name in OF_RULES:
+        return list(FOR_RULES)
     scopes = [scope for scope, names in WRITERS.items() if object_name in names]
     if object_name in PUBLISHERS:
         rows = fetch_rows(

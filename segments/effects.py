@@ -1,7 +1,7 @@
 """What a change of segments or of a category would do to shoppers, before anybody makes it.
 
 Used before deleting, deactivating, and changing window, site or status of segments, and before moving,
-publishing and unpublishing a category. Packages above register what else depends on segments.
+deleting, publishing and unpublishing a category. Packages above register what else depends on segments.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,16 +18,21 @@ from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
 from catalog.models import Category
 from catalog.subtrees import descendants, is_shown
 from core.bodies import Body, Reference, Validity, in_utc
-from core.sql.composition import Sql, param, sql
+from core.json_types import JsonObject
+from core.sql.composition import Sql, integer, param, sql
 from core.sql.fetching import fetch_rows
+from core.sql.time_limits import fetch_within
 from core.timestamps import format_time
 from core.windows import open_at
 from segments.counting import Count, counted
 from segments.errors import SegmentNotFound, UnknownSite
 from segments.models import Segment
+from segments.tallies import held_by
 from segments.visibility import effective
 
 MOST_SEGMENTS: Final = 200
+MOST_MEMBERS_COMPARED: Final = 200_000  # with what else they have, within about a second
+MEMBERS_LOOKED_AT: Final = 2_000  # of more than that
 INSTANT: Final = timedelta(microseconds=1)  # windows include their ends
 
 
@@ -46,6 +51,7 @@ class CategoryChange(StrEnum):
     PUBLISH = "PUBLISH"
     UNPUBLISH = "UNPUBLISH"
     MOVE = "MOVE"
+    DELETE = "DELETE"
 
 
 class SegmentChangeBody(Body, kw_only=True):
@@ -71,12 +77,21 @@ class SegmentChangeBody(Body, kw_only=True):
             )
 
 
+class SegmentsChangeBody(SegmentChangeBody, kw_only=True):
+    """A change of several segments that is only thought of."""
+
+    segment_ids: Annotated[
+        list[Reference],
+        Meta(min_length=1, max_length=MOST_SEGMENTS, description="The ids of the segments; at most 200."),
+    ]
+
+
 class CategoryChangeBody(Body, kw_only=True):
     """A change of a category that is only thought of."""
 
     category_id: Annotated[Reference, Meta(description="The category's id.")]
     change: Annotated[
-        Literal["PUBLISH", "UNPUBLISH", "MOVE"],
+        Literal["PUBLISH", "UNPUBLISH", "MOVE", "DELETE"],
         Meta(
             description="What would be done. MOVE takes the parentId; without it the category becomes a root."
         ),
@@ -84,10 +99,19 @@ class CategoryChangeBody(Body, kw_only=True):
     parent_id: Annotated[
         Reference | None, Meta(description="MOVE only: the category that it would be put below.")
     ] = None
+    with_subcategories: Annotated[
+        bool,
+        Meta(
+            description="DELETE only: all categories below it are deleted too. Otherwise those directly below"
+            " it become roots."
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         if self.parent_id is not None and self.change != CategoryChange.MOVE:
             raise ValueError("Send parentId together with the change MOVE only.")
+        if self.with_subcategories and self.change != CategoryChange.DELETE:
+            raise ValueError("Send withSubcategories together with the change DELETE only.")
 
 
 class DependentEffect(Body, kw_only=True):
@@ -311,7 +335,7 @@ def effects_of(
         losing=[key for key in differing if before[key].place_at(moment)],
         gaining=[key for key in differing if after[key].place_at(moment)],
     )
-    members, products, categories = totals(tenant_id, list(before))
+    held = held_by(tenant_id, list(before)).values()
     losing, losing_all, disappearing, affected = lost_by_members(difference)
     return Effects(
         change=body.change,
@@ -319,7 +343,7 @@ def effects_of(
         makes_difference=instant is not None,
         versions={segment_id: segment.version for segment_id, segment in stored.items()},
         members=MemberEffect(
-            total=members,
+            total=Count(value=sum(one.members for one in held)),
             # counting them is quicker than finding out what else they have
             losing=losing if losing.exact else members_of(tenant_id, difference.losing, moment),
             keeping_another=Count(value=losing.value - losing_all.value, exact=losing.exact),
@@ -327,8 +351,8 @@ def effects_of(
             gaining=members_of(tenant_id, difference.gaining, moment),
         ),
         items=ItemEffect(
-            products=products,
-            categories=categories,
+            products=Count(value=sum(one.products for one in held)),
+            categories=Count(value=sum(one.categories for one in held)),
             disappearing_categories=disappearing,
             affected_customers=affected,
         ),
@@ -336,18 +360,21 @@ def effects_of(
     )
 
 
-def deletion_summary(tenant_id: int, segment_id: str, *, at: datetime, scopes: Collection[str]) -> str:
-    """Return in a sentence what the deletion of a segment would do."""
+def deletion_summary(
+    tenant_id: int, segment_ids: Sequence[str], *, at: datetime, scopes: Collection[str]
+) -> str:
+    """Return in sentences what the deletion of these segments would do."""
     body = SegmentChangeBody(change="DELETE")
-    found = effects_of(tenant_id=tenant_id, segment_ids=[segment_id], body=body, at=at, scopes=scopes)
+    found = effects_of(tenant_id=tenant_id, segment_ids=segment_ids, body=body, at=at, scopes=scopes)
+    named = "the segment" if len(segment_ids) == 1 else f"one of the {len(segment_ids)} segments"
     sentences = [
-        f"Customers who would lose the segment: {found.members.losing}"
+        f"Customers who would lose {named}: {found.members.losing}"
         f" ({found.members.losing_all} of them would see nothing special any more).",
         f"Categories that would disappear: {found.items.disappearing_categories}"
         f" (for {found.items.affected_customers} customers).",
     ]
     sentences += [
-        f"{_dependents[kind].plural} that would stop working: {effect.stopping}."
+        f"{_dependents[kind].plural.capitalize()} that would stop working: {effect.stopping}."
         for kind, effect in found.dependents.items()
     ]
     return " ".join(sentences)
@@ -366,7 +393,7 @@ def state_change(tenant_id: int, body: SegmentChangeBody) -> Mapping[str, Any]:
             return {"status": "INACTIVE"}
         case SegmentChange.ACTIVATE:
             return {"status": "ACTIVE"}
-    change: dict[str, Any] = {} if body.status is None else {"status": body.status}
+    change: JsonObject = {} if body.status is None else {"status": body.status}
     if body.validity is not None:
         change["valid_from"] = in_utc(body.validity.starts_at)
         change["valid_to"] = in_utc(body.validity.ends_at)
@@ -391,41 +418,16 @@ def first_difference(
     return None
 
 
-def totals(tenant_id: int, keys: Sequence[int]) -> list[Count]:
-    """Return how many memberships, products and categories the segments have, in one statement."""
-
-    def statement(limit: Sql) -> Sql:
-        members, products, categories = (
-            sql(
-                "(SELECT count(*) FROM (SELECT FROM {table} AS assignment"
-                " WHERE assignment.tenant_id = {tenant} AND assignment.segment_id = ANY({keys})"
-                " AND {condition}{limit}) AS found)",
-                table=Sql(table),
-                tenant=param(tenant_id),
-                keys=param(list(keys), "bigint[]"),
-                condition=Sql(condition),
-                limit=limit,
-            )
-            for table, condition in (
-                ("segments_customerassignment", "TRUE"),
-                ("segments_itemassignment", "assignment.product_id IS NOT NULL"),
-                ("segments_itemassignment", "assignment.category_id IS NOT NULL"),
-            )
-        )
-        return sql(
-            "SELECT {members}, {products}, {categories}",
-            members=members,
-            products=products,
-            categories=categories,
-        )
-
-    return counted(statement, 3)
-
-
 def members_of(tenant_id: int, keys: Sequence[int], at: datetime) -> Count:
-    """Return how many customers are members of one of the segments at `at`, in one statement."""
+    """Return how many customers are members of one of the segments at `at`, in at most two statements."""
     if not keys:
         return Count(value=0)
+    held = held_by(tenant_id, keys) if len(keys) == 1 else {}
+    if held and not (one := held[keys[0]]).company_members:
+        # Each customer is a member once, so it takes only those to count whose time is not now.
+        [closed] = counted(lambda limit: closed_members(tenant_id, keys[0], at, limit), 1)
+        if closed.exact:
+            return Count(value=max(0, one.members - closed.value))
     [count] = counted(
         lambda limit: sql(
             # a group for each customer is hashed; count(DISTINCT) would sort them
@@ -443,15 +445,34 @@ def members_of(tenant_id: int, keys: Sequence[int], at: datetime) -> Count:
     return count
 
 
+def closed_members(tenant_id: int, key: int, at: datetime, limit: Sql) -> Sql:
+    """Count the memberships of a segment that have not begun or are over at `at`, by two small indexes."""
+    return sql(
+        "SELECT count(*) FROM (SELECT FROM segments_customerassignment AS membership"
+        " WHERE membership.tenant_id = {tenant} AND membership.segment_id = {key}"
+        " AND (membership.valid_from > {at} OR membership.valid_to < {at}){limit}) AS closed",
+        tenant=param(tenant_id),
+        key=param(key),
+        at=param(at),
+        limit=limit,
+    )
+
+
 def lost_by_members(difference: Difference) -> list[Count]:
     """Return how many customers lose a segment, how many of them all, and what disappears for how many.
 
     That are published categories that no other segment of the same site shows to the customer. Customers
-    whose other segments are the same are looked at together, in one statement.
+    whose other segments are the same are looked at together, in one statement. Of very many members only the
+    first are looked at: all would take longer than anybody waits.
     """
     if not difference.losing:
         return [Count(value=0) for _ in range(4)]
-    return counted(lambda limit: loss_statement(difference, limit), 4)
+    held = held_by(difference.tenant_id, difference.losing)
+    if sum(one.members for one in held.values()) <= MOST_MEMBERS_COMPARED:
+        return counted(lambda limit: loss_statement(difference, limit), 4)
+    first = sql(" LIMIT {most}", most=integer(MEMBERS_LOOKED_AT))
+    rows = fetch_within(loss_statement(difference, first))
+    return [Count(value=value, exact=False) for value in (rows[0] if rows else (0, 0, 0, 0))]
 
 
 def loss_statement(difference: Difference, limit: Sql) -> Sql:
@@ -536,26 +557,34 @@ def category_effects(
     if category is None:
         raise CategoryNotFound(body.category_id)
     old_line, new_line = lines_of(category, body)
-    was_open = all(each.is_published for each in old_line)
-    is_open = all(each.is_published for each in new_line)
-    was_shown = was_open and category.is_published
-    is_published = {
-        CategoryChange.PUBLISH: True,
-        CategoryChange.UNPUBLISH: False,
-        CategoryChange.MOVE: category.is_published,
-    }[CategoryChange(body.change)]
-    will_be_shown = is_open and is_published
+    was_shown = category.is_published and all(each.is_published for each in old_line)
+    goes = body.change == CategoryChange.DELETE
+    is_published = category.is_published if body.change == CategoryChange.MOVE else not goes
+    if body.change == CategoryChange.UNPUBLISH:
+        is_published = False
+    will_be_shown = is_published and all(each.is_published for each in new_line)
     whole = descendants(param(category.pk), shows_unpublished=True, with_itself=True)
     open_below = open_subtree(category.pk)
     nothing = Sql("SELECT NULL::bigint WHERE FALSE")
     hidden = open_below if was_shown and not will_be_shown else nothing
     shown = open_below if will_be_shown and not was_shown else nothing
+    if goes and not body.with_subcategories:  # those below it become roots, and are shown by themselves
+        itself = param(category.pk, "bigint")
+        hidden = sql("SELECT {itself}", itself=itself) if was_shown else nothing
+        shown = (
+            nothing
+            if was_shown
+            else sql("SELECT id FROM ({below}) AS open WHERE id <> {itself}", below=open_below, itself=itself)
+        )
     categories, hiding, showing, products = counted(
         lambda limit: subtree_statement(tenant_id, whole, hidden, shown, limit), 4
     )
-    before = holders(tenant_id, category, old_line, at) if was_shown else {}
-    after = holders(tenant_id, category, new_line, at) if will_be_shown else {}
-    losing, gaining = (sorted(one.keys() - other.keys()) for one, other in ((before, after), (after, before)))
+    keys_above = [each.pk for each in old_line]
+    if body.change == CategoryChange.MOVE and was_shown and will_be_shown:
+        losing, gaining = holders_that_differ(tenant_id, category, old_line, new_line, at)
+    else:
+        losing = holders(tenant_id, hidden, keys_above, at)
+        gaining = holders(tenant_id, shown, [] if goes else [each.pk for each in new_line], at)
     return CategoryEffects(
         change=body.change,
         as_of=format_time(at),
@@ -564,10 +593,10 @@ def category_effects(
         hiding=hiding,
         showing=showing,
         products=products,
-        losing_segments=losing[:MOST_SEGMENTS],
-        gaining_segments=gaining[:MOST_SEGMENTS],
-        losing_members=members_of(tenant_id, [before[name] for name in losing], at),
-        gaining_members=members_of(tenant_id, [after[name] for name in gaining], at),
+        losing_segments=sorted(losing)[:MOST_SEGMENTS],
+        gaining_segments=sorted(gaining)[:MOST_SEGMENTS],
+        losing_members=members_of(tenant_id, list(losing.values()), at),
+        gaining_members=members_of(tenant_id, list(gaining.values()), at),
         dependents={
             each.type: each.of_categories(tenant_id, hidden, shown, at)
             for each in readable_dependents(scopes)
@@ -621,10 +650,11 @@ def subtree_statement(tenant_id: int, whole: Sql, hidden: Sql, shown: Sql, limit
     )
 
 
-def holders(tenant_id: int, category: Category, line: Sequence[Category], at: datetime) -> dict[str, int]:
-    """Return the effective segments that hold the category or one below it, by their ids, in one statement.
+def holders(tenant_id: int, categories: Sql, above: Sequence[int], at: datetime) -> dict[str, int]:
+    """Return the effective segments that hold one of the categories, by their ids, in one statement.
 
-    `line` are the categories above it, from which it inherits assignments that include subcategories.
+    `above` are the keys of the categories above them all, from which they inherit assignments that include
+    subcategories; without any category nothing is inherited.
     """
     rows = fetch_rows(
         sql(
@@ -632,13 +662,59 @@ def holders(tenant_id: int, category: Category, line: Sequence[Category], at: da
             " JOIN segments_segment AS segment"
             " ON segment.tenant_id = assignment.tenant_id AND segment.id = assignment.segment_id"
             " WHERE assignment.tenant_id = {tenant} AND {is_item} AND {is_effective}"
-            " AND (assignment.category_id IN ({below})"
-            " OR assignment.includes_subcategories AND assignment.category_id = ANY({above}))",
+            " AND (assignment.category_id IN ({categories})"
+            " OR assignment.includes_subcategories AND assignment.category_id = ANY({above})"
+            " AND EXISTS ({categories}))",
             tenant=param(tenant_id),
             is_item=open_at(at, "assignment"),
             is_effective=effective(at),
-            below=open_subtree(category.pk),
-            above=param([each.pk for each in line], "bigint[]"),
+            categories=categories,
+            above=param(list(above), "bigint[]"),
         )
     )
     return dict(rows)
+
+
+def holders_that_differ(
+    tenant_id: int,
+    category: Category,
+    old_line: Sequence[Category],
+    new_line: Sequence[Category],
+    at: datetime,
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the effective segments that lose and that gain a category of a subtree that moves.
+
+    Only what is inherited from above differs, and only where nothing inside the subtree is assigned to the
+    segment in its place.
+    """
+    old, new = ([each.pk for each in line] for line in (old_line, new_line))
+    rows = fetch_rows(
+        sql(
+            "WITH heir AS MATERIALIZED (SELECT assignment.segment_id,"
+            " bool_or(assignment.category_id = ANY({old})) AS inherits_before,"
+            " bool_or(assignment.category_id = ANY({new})) AS inherits_after"
+            " FROM segments_itemassignment AS assignment WHERE assignment.tenant_id = {tenant}"
+            " AND assignment.includes_subcategories AND assignment.category_id = ANY({both}) AND {is_item}"
+            " GROUP BY assignment.segment_id)"
+            " SELECT segment.external_id, segment.id, heir.inherits_before"
+            " FROM heir JOIN segments_segment AS segment"
+            " ON segment.tenant_id = {tenant} AND segment.id = heir.segment_id"
+            " WHERE heir.inherits_before <> heir.inherits_after AND {is_effective}"
+            " AND EXISTS (SELECT FROM catalog_category AS node WHERE node.id IN ({inside}) AND NOT EXISTS ("
+            "SELECT FROM segments_itemassignment AS assignment JOIN catalog_category AS held"
+            " ON held.id = assignment.category_id WHERE assignment.tenant_id = {tenant}"
+            " AND assignment.segment_id = segment.id AND {is_item} AND (held.id = node.id"
+            " OR assignment.includes_subcategories AND held.tree_id = node.tree_id"
+            " AND held.lft >= {first} AND held.lft < node.lft AND held.rght > node.rght)))",
+            tenant=param(tenant_id),
+            old=param(old, "bigint[]"),
+            new=param(new, "bigint[]"),
+            both=param([*old, *new], "bigint[]"),
+            is_item=open_at(at, "assignment"),
+            is_effective=effective(at),
+            inside=open_subtree(category.pk),
+            first=param(category.lft),
+        )
+    )
+    losing = {name: key for name, key, inherits_before in rows if inherits_before}
+    return losing, {name: key for name, key, inherits_before in rows if not inherits_before}

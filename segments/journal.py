@@ -25,6 +25,8 @@ from segments.rules import triggers
 EXTERNAL_ID_OF_SEGMENT = (
     "(SELECT owner.external_id FROM segments_segment AS owner WHERE owner.id = it.segment_id)"
 )
+PERMISSIONS_FOR_RULES = ("segments.change_segment", "accounts.view_customer")
+"""A rule says something of customers, as the page "Who belongs" does."""
 WITH_ID = counting_where("it.external_id IS DISTINCT FROM was.external_id", ITEMS)
 
 record(
@@ -65,6 +67,9 @@ record(
         object="segment-rule",
         external_id=EXTERNAL_ID_OF_SEGMENT,
         owner="it.segment_id",
+        shown_with="segment",
+        permissions=PERMISSIONS_FOR_RULES,
+        outcomes=("evaluated_at", "added", "removed"),
         derived=(
             "watched",
             "used_segments",
@@ -84,6 +89,8 @@ record(
         object="segment-rule-exclusion",
         external_id=EXTERNAL_ID_OF_SEGMENT,
         owner="it.segment_id",
+        shown_with="segment",
+        permissions=PERMISSIONS_FOR_RULES,
         follow=triggers.OF_EXCLUSIONS,
     ),
     replace(

@@ -126,6 +126,16 @@ class CustomerAssignment(Assignment):
                 condition=Q(legal_entity__isnull=False),
                 name="segments_of_legal_entity",
             ),
+            models.Index(
+                fields=["segment", "valid_from"],
+                condition=Q(valid_from__isnull=False),
+                name="segment_member_opens",
+            ),
+            models.Index(
+                fields=["segment", "valid_to"],
+                condition=Q(valid_to__isnull=False),
+                name="segment_member_closes",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -318,6 +328,8 @@ class Rule(TenantOwned):
 
     class Meta:
         ordering = ("id",)
+        verbose_name = _("rule")
+        verbose_name_plural = _("rules")
         indexes = [
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="rule_due"),
             models.Index(
@@ -348,6 +360,8 @@ class RuleExclusion(TenantOwned):
 
     class Meta:
         ordering = ("id",)
+        verbose_name = _("exclusion from the rule")
+        verbose_name_plural = _("exclusions from rules")
         indexes = [
             models.Index(fields=["tenant", "customer"], name="exclusions_of_customer"),
             models.Index(

@@ -1,9 +1,15 @@
 """The project's settings for tests: a database that may forget, passwords that hash quickly."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
+# Tests start Python a hundred times: what is compiled once is kept, whatever the environment says.
+sys.dont_write_bytecode = False
+sys.pycache_prefix = str(Path(__file__).resolve().parents[1] / "var" / "bytecode")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("EMBEDDED_POSTGRES_PROFILE", "test")
 

@@ -16,13 +16,13 @@ from django.utils.translation import gettext_lazy as _
 from js_asset import Script
 from mptt.admin import DraggableMPTTAdmin, MPTTModelAdmin
 
+from catalog.admin.category_deletion import CategoryDeletion
 from catalog.admin.search import NamedAdmin
 from catalog.extensions import category_actions, category_effects
 from catalog.forms.categories import FORM_FIELDS, CategoryForm
 from catalog.models import Category, CategoryAssignment
 from catalog.operations.categories import (
     create_category,
-    delete_categories,
     edit_category,
     move_category_beside,
     publish_categories,
@@ -36,10 +36,10 @@ from core.admin.confirmation import (
     read_versions,
     repeated_values,
 )
-from core.admin.counts import CappedCount, shown_count
+from core.admin.counts import CappedCount, exact_count, shown_count
+from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.model_admin import AnnotatedChangeList
-from core.admin.tenants import of_tenant
 from core.admin.undo import message_with_undo
 from core.errors import DomainError, Unavailable
 from core.unavailability import contention_as_refusal
@@ -85,7 +85,7 @@ def ways_up(category: Category | None) -> list[tuple[str, str]]:
 
 
 @admin.register(Category)
-class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
+class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
     """Categories as a tree that rows are dragged in; every move goes through the operation."""
 
     form = CategoryForm
@@ -139,12 +139,8 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         return CategoryChangeList
 
     @property
-    def actions(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def actions(self) -> tuple[object, ...]:  # type: ignore[override]
         return ("publish", "unpublish", *category_actions())
-
-    def get_actions(self, request: HttpRequest) -> Any:
-        # Past mptt's deletion, which loads and saves every category.
-        return super(MPTTModelAdmin, self).get_actions(request)
 
     def annotated(self, queryset: QuerySet) -> QuerySet:
         return queryset.annotate(assigned_count=CappedCount(assignments_of_row()))
@@ -221,9 +217,9 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
                     expected_version=key_of(request.POST.get("version", "")),
                 )
         except Unavailable as busy:
-            return self._refuse_move(request, busy.message, 503)
+            return self._refuse_move(request, fault_text(busy.message), 503)
         except DomainError as refused:
-            return self._refuse_move(request, refused.message, 400)
+            return self._refuse_move(request, fault_text(refused.message), 400)
         self.log_change(request, moved, [{"changed": {"fields": ["parent", "position"]}}])
         message_with_undo(request, gettext("Moved {category}.").format(category=moved))
         if is_confirmed(request):
@@ -282,12 +278,12 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         return format_html("<div>{}{}</div>", indents, category)
 
     @admin.display(description=_("Below"))
-    def below(self, category: Category) -> Any:
+    def below(self, category: Category) -> object:
         """How many categories are below, as a link to the next level."""
         number = category.get_descendant_count()
         if not number:
             return ""
-        return format_html('<a href="?{}={}">{}</a>', PARENT, category.pk, f"{number:,}")
+        return format_html('<a href="?{}={}">{}</a>', PARENT, category.pk, exact_count(number))
 
     @admin.display(description=_("Products"))
     def assigned(self, category: Any) -> SafeString:
@@ -308,21 +304,21 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         return [*fields, "type"] if obj is not None else fields
 
     @admin.display(description=_("Parent"))
-    def parent_category(self, category: Category) -> str | None:
+    def parent_category(self, category: Category) -> str:
         """The parent as users without the change permission see it; for others it is a field of the form."""
-        return None if category.parent is None or category.is_root else category.parent.path_text
+        return self.shown("" if category.parent is None or category.is_root else category.parent.path_text)
 
     @admin.display(description=_("External numbers"))
-    def numbers(self, category: Category) -> str | None:
+    def numbers(self, category: Category) -> str:
         """The numbers as users without the change permission see them; for others they are a form field."""
-        return "\n".join(number.value for number in category.numbers.all()) or None
+        return self.shown("\n".join(number.value for number in category.numbers.all()))
 
-    def related_links(self, request: HttpRequest, obj: Category) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: Category) -> list[dict[str, object]]:
         counted = Category.objects.filter(pk=obj.pk).annotate(number=CappedCount(assignments_of_row())).get()
         below = reverse(CHANGELIST) + f"?{PARENT}={obj.pk}"
         return [
             {"url": assignments_page(obj), "text": _("Products"), "note": shown_count(counted.number)},
-            {"url": below, "text": _("Subcategories"), "note": f"{obj.get_descendant_count():,}"},
+            {"url": below, "text": _("Subcategories"), "note": exact_count(obj.get_descendant_count())},
         ]
 
     def save_model(self, request: HttpRequest, obj: Category, form: Any, change: bool) -> None:
@@ -362,11 +358,6 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         noun = str(self.opts.verbose_name_plural)  # what hangs below goes too, and protects nothing
         return names, counts, lacking, [text for text in protected if not text.endswith(noun)]
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
-        for tenant_id in set(queryset.order_by().values_list("tenant_id", flat=True)):
-            keys = of_tenant(queryset, "tenant", tenant_id).order_by().values_list("pk", flat=True)
-            delete_categories(tenant_id=tenant_id, category_ids=list(keys))
-
     @admin.action(description=_("Publish selected categories"), permissions=["change"])
     def publish(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         return self._set_published(request, queryset, is_published=True)
@@ -398,14 +389,14 @@ class CategoryAdmin(DraggableMPTTAdmin, NamedAdmin):
         for category in changing:
             self.log_change(request, category, f"{done}.")
         text = (
-            ngettext("Published {number:,} category.", "Published {number:,} categories.", number)
+            ngettext("Published {number} category.", "Published {number} categories.", number)
             if is_published
-            else ngettext("Unpublished {number:,} category.", "Unpublished {number:,} categories.", number)
+            else ngettext("Unpublished {number} category.", "Unpublished {number} categories.", number)
         )
         if number:
-            message_with_undo(request, text.format(number=number))
+            message_with_undo(request, text.format(number=exact_count(number)))
         else:
-            self.message_user(request, text.format(number=number), messages.SUCCESS)
+            self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)
         return None
 
     def _ask_before_publication(

@@ -17,7 +17,7 @@ from catalog.models.names import SEARCHED_FIELDS
 from catalog.operations.product_sets import delete_products, publish_products
 from catalog.operations.products import create_product, edit_product
 from core.admin import adopt
-from core.admin.counts import CappedCount, shown_count
+from core.admin.counts import CappedCount, exact_count, shown_count
 from core.search import in_order
 
 LONGEST_NAME = 500
@@ -44,7 +44,7 @@ class ProductAdmin(NamedAdmin):
     )
 
     @property
-    def actions(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def actions(self) -> tuple[object, ...]:  # type: ignore[override]
         return ("publish", "unpublish", *product_actions())
 
     def get_search_results(
@@ -53,7 +53,7 @@ class ProductAdmin(NamedAdmin):
         found, _ = super().get_search_results(request, queryset, search_term)
         return in_order(found, search_term, SEARCHED_FIELDS, exact_first="o" not in request.GET), False
 
-    def related_links(self, request: HttpRequest, obj: Product) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: Product) -> list[dict[str, object]]:
         counted = Product.objects.filter(pk=obj.pk).annotate(
             number=CappedCount(CategoryAssignment.objects.filter(tenant=obj.tenant_id, product=obj.pk))
         )
@@ -84,8 +84,8 @@ class ProductAdmin(NamedAdmin):
     def _set_published(self, request: HttpRequest, queryset: QuerySet, *, is_published: bool) -> None:
         number = publish_products(products=queryset, is_published=is_published, at=timezone.now())
         text = (
-            ngettext("Published {number:,} product.", "Published {number:,} products.", number)
+            ngettext("Published {number} product.", "Published {number} products.", number)
             if is_published
-            else ngettext("Unpublished {number:,} product.", "Unpublished {number:,} products.", number)
+            else ngettext("Unpublished {number} product.", "Unpublished {number} products.", number)
         )
-        self.message_user(request, text.format(number=number), messages.SUCCESS)
+        self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)

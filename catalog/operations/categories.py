@@ -16,8 +16,7 @@ from catalog.errors import (
 )
 from catalog.models import Category, CategoryNumber
 from catalog.operations.category_imports import OWN_COLUMNS, write_numbers
-from catalog.operations.publication import ANY_PUBLICATION, Publication
-from catalog.operations.values import check_code, check_new_id, check_type
+from catalog.operations.values import ANY_PUBLICATION, Publication, check_code, check_new_id, check_type
 from catalog.subtrees import is_category
 from catalog.tree import LockedTree, locked_tree
 from core.sql.composition import param, sql
@@ -113,9 +112,16 @@ def delete_category(*, tenant_id: int, external_id: str, with_subcategories: boo
 
 
 @transaction.atomic
-def delete_categories(*, tenant_id: int, category_ids: Sequence[int]) -> None:
-    """Delete the categories of these keys with all their descendants, and what refers to them."""
-    locked_tree(tenant_id).delete_all(category_ids)
+def delete_categories(
+    *, tenant_id: int, category_ids: Sequence[int], versions: Mapping[str, int] | None = None
+) -> None:
+    """Delete the categories of these keys with all their descendants, and what refers to them.
+
+    Raises VersionConflict when one of them has another version than `versions` names, by id.
+    """
+    tree = locked_tree(tenant_id)
+    _check_versions(tenant_id, category_ids, versions)
+    tree.delete_all(category_ids)
 
 
 @transaction.atomic
@@ -187,9 +193,7 @@ def publish_categories(
     Raises VersionConflict when one of them has another version than `versions` names, by id.
     """
     locked_tree(tenant_id)
-    if versions:
-        for category in Category.objects.filter(tenant=tenant_id, pk__in=category_ids):
-            check_version(category, versions.get(category.external_id))
+    _check_versions(tenant_id, category_ids, versions)
     return execute(
         sql(
             "UPDATE catalog_category AS category SET is_published = {is_published}, version = version + 1,"
@@ -217,6 +221,12 @@ def rebuild_tree(*, tenant_id: int, root_id: str) -> int:
     return tree.place_forest()
 
 
+def _check_versions(tenant_id: int, category_ids: Sequence[int], versions: Mapping[str, int] | None) -> None:
+    if versions:
+        for category in Category.objects.filter(tenant=tenant_id, pk__in=category_ids):
+            check_version(category, versions.get(category.external_id))
+
+
 def _insert(tree: LockedTree, body: CategoryBody, *, publication: Publication, at: datetime) -> Category:
     parent = tree.parent(body.parent)
     category = Category(tenant_id=tree.tenant_id, type=body.type or "STANDARD", version=0, created_at=at)
@@ -235,7 +245,7 @@ def _replace(
     tree: LockedTree, category: Category, body: CategoryBody, *, publication: Publication, at: datetime
 ) -> None:
     check_version(category, body.expected_version)
-    parent = category if body.parent == category.external_id else tree.parent(body.parent)
+    parent = category if body.parent == category.external_id else tree.parent(body.parent, child=category)
     check_type(body.type, stored=category.type)
     if body.position is not None:
         category.position = body.position
@@ -265,14 +275,15 @@ def _apply(category: Category, body: CategoryBody, *, publication: Publication, 
 
 def _check_uniqueness(category: Category, numbers: Sequence[str]) -> None:
     """Raise DuplicatedCode or DuplicatedNumber. The tree lock keeps the answer true until commit."""
-    others = Category.objects.filter(tenant=category.tenant_id).exclude(pk=category.pk)
-    if category.code and others.filter(code__iexact=category.code).exists():
-        raise DuplicatedCode(category.code)
-    taken = CategoryNumber.objects.filter(tenant=category.tenant_id, value__in=numbers).exclude(
-        category=category.pk
-    )
-    if numbers and (found := sorted(taken.values_list("value", flat=True))):
-        raise DuplicatedNumber(found)
+    tenant_id = category.tenant_id
+    if category.code:
+        others = Category.objects.filter(tenant=tenant_id, code__iexact=category.code)
+        if others.exclude(pk=category.pk).exists():
+            raise DuplicatedCode(category.code)
+    if numbers:
+        taken = CategoryNumber.objects.filter(tenant=tenant_id, value__in=numbers)
+        if found := sorted(taken.exclude(category=category.pk).values_list("value", flat=True)):
+            raise DuplicatedNumber(found)
 
 
 def _count_versions_up(keys: Sequence[int], at: datetime) -> None:

@@ -11,6 +11,8 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 
+from core.admin.counts import exact_count
+
 
 @admin.action(permissions=["delete"], description="Delete selected %(verbose_name_plural)s")
 def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> TemplateResponse | None:
@@ -28,7 +30,7 @@ def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet) 
                 model_admin.log_deletions(request, queryset)
                 model_admin.delete_queryset(request, queryset)
             name = model_admin.opts.verbose_name if number == 1 else model_admin.opts.verbose_name_plural
-            text = gettext("Deleted {number:,} {name}.").format(number=number, name=name)
+            text = gettext("Deleted {number} {name}.").format(number=exact_count(number), name=name)
             model_admin.message_user(request, text, messages.SUCCESS)
         return None
     across = request.POST.get("select_across") == "1"

@@ -18,7 +18,7 @@ class CappedCount(Subquery):
 
 def shown_count(count: int) -> str:
     """Return a capped count as people read it."""
-    return f"{MOST_COUNTED:,}+" if count > MOST_COUNTED else f"{count:,}"
+    return f"{exact_count(MOST_COUNTED)}+" if count > MOST_COUNTED else exact_count(count)
 
 
 def exact_count(count: int) -> str:

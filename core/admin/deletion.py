@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext
 
+from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.paginator import CappedPaginator
 from core.errors import Conflict, DomainError
 from core.tenancy.foreign_keys import SameTenantReference
@@ -63,9 +65,9 @@ class DatabaseDeletion(admin.ModelAdmin):
 
     def _shown_count(self, number: int) -> str:
         return (
-            gettext("more than {number:,}").format(number=CappedPaginator.cap)
+            gettext("more than {number}").format(number=exact_count(CappedPaginator.cap))
             if number > CappedPaginator.cap
-            else f"{number:,}"
+            else exact_count(number)
         )
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
@@ -95,12 +97,12 @@ class DatabaseDeletion(admin.ModelAdmin):
             raise Conflict(gettext("Something still refers to this, so it was not deleted.")) from None
 
     def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         try:
             with contention_as_refusal():
                 return super().delete_view(request, object_id, extra_context)
         except DomainError as refusal:
-            self.message_user(request, refusal.message, messages.ERROR)
+            self.message_user(request, fault_text(refusal.message), messages.ERROR)
             page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
             return HttpResponseRedirect(reverse(page, args=(unquote(object_id),)))

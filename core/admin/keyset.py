@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 
 from core.admin.keys import key_of
 from core.admin.model_admin import AnnotatedChangeList
@@ -13,15 +14,29 @@ BEFORE, AFTER = "before", "after"
 
 
 class KeysetPaginator(CappedPaginator):
-    """Counts no further than a person looks."""
+    """Counts no further than a person looks, and not at all where the number of rows is known."""
 
     cap = 250
+
+    def __init__(self, rows: QuerySet, per_page: int, known: int | None) -> None:
+        super().__init__(rows, per_page)
+        self.known = known
+
+    @cached_property
+    def count(self) -> int:
+        return min(self._counted, self.cap) if self.known is None else self.known
+
+    @property
+    def is_capped(self) -> bool:
+        return self.known is None and super().is_capped
 
 
 class KeysetChangeList(AnnotatedChangeList):
     """A list, the newest rows first, whose pages are found by the keys at their ends."""
 
     older = newer = ""
+    is_whole = False
+    """Whether the list is of all rows of something, and not of those that a filter or search left."""
 
     def get_filters_params(self, params: Any = None) -> Any:
         found = super().get_filters_params(params)
@@ -42,9 +57,12 @@ class KeysetChangeList(AnnotatedChangeList):
             has_older, has_newer = len(found) > self.list_per_page, before is not None
             found = found[: self.list_per_page]
         self.result_list = found
-        self.paginator = KeysetPaginator(self.queryset, self.list_per_page)
-        is_whole = before is None and after is None and not has_older
-        self.result_count = len(found) if is_whole else self.paginator.count
+        model_admin: Any = self.model_admin
+        known = model_admin.known_total(request, self)
+        self.is_whole = known is not None
+        self.paginator = KeysetPaginator(self.queryset, self.list_per_page, known)
+        is_one_page = before is None and after is None and not has_older
+        self.result_count = len(found) if is_one_page else self.paginator.count
         self.full_result_count = None
         self.show_full_result_count = False
         self.show_admin_actions = bool(found)

@@ -10,11 +10,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
+from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.tenants import staff_tenant_id
 from core.admin.undo import page_after
 from core.background.models import Job
 from core.errors import DomainError
-from core.journal.declarations import recorded_as
+from core.journal.declarations import recorded, recorded_as
 from core.journal.undo.changes import Undone
 from core.journal.undo.occasions import Occasion, occasion_of_source, undo_occasion
 from core.unavailability import contention_as_refusal
@@ -23,23 +25,31 @@ PERMISSIONS = {"created": "delete", "updated": "change", "deleted": "add"}
 
 
 def may(request: HttpRequest, action: str, model: Any) -> bool:
+    """Say whether the user may do this with rows of a model, and see or take back their changes."""
     user: Any = request.user
-    return user.has_perm(f"{model._meta.app_label}.{action}_{model._meta.model_name}")
+    declared = next((one for one in recorded() if one.model is model), None)
+    own = getattr(declared, "permissions", ())
+    return user.has_perms(own or (f"{model._meta.app_label}.{action}_{model._meta.model_name}",))
+
+
+def may_undo(request: HttpRequest, change: Any) -> bool:
+    """Say whether taking a change that a page shows back would do anything, and whether the user may."""
+    return bool(change.undoable) and may(request, PERMISSIONS[change.kind], recorded_as(change.object).model)
 
 
 def say_undone(request: HttpRequest, undone: Undone) -> None:
     """Say how much was taken back, and what was left alone and why."""
     if undone.total:
-        text = ngettext("Taken back: {number:,} row.", "Taken back: {number:,} rows.", undone.total)
-        messages.success(request, text.format(number=undone.total))
+        text = ngettext("Taken back: {number} row.", "Taken back: {number} rows.", undone.total)
+        messages.success(request, text.format(number=exact_count(undone.total)))
     if undone.total_left:
         reasons = "; ".join(sorted({entry["reason"] for entry in undone.left_alone}))
         text = ngettext(
-            "{number:,} row was left alone: {reasons}.",
-            "{number:,} rows were left alone: {reasons}.",
+            "{number} row was left alone: {reasons}.",
+            "{number} rows were left alone: {reasons}.",
             undone.total_left,
         )
-        messages.warning(request, text.format(number=undone.total_left, reasons=reasons))
+        messages.warning(request, text.format(number=exact_count(undone.total_left), reasons=reasons))
     if not undone.total and not undone.total_left:
         messages.warning(request, gettext("There was nothing left to take back."))
 
@@ -58,7 +68,7 @@ class OccasionUndo(admin.ModelAdmin):
             text = gettext("Nothing was taken back. Choose “Undo” beside a change.")
             context = {**self.admin_site.each_context(request), "title": gettext("Undo"), "message": text}
             return TemplateResponse(request, "admin/error.html", context)
-        user: Any = request.user
+        user = request.user
         occasion = occasion_of_source(
             request.POST.get("type", "").replace("\0", ""),
             request.POST.get("id", "").replace("\0", ""),
@@ -81,10 +91,10 @@ class OccasionUndo(admin.ModelAdmin):
             with contention_as_refusal():
                 found = undo_occasion(occasion, at=timezone.now())
         except DomainError as refused:
-            messages.error(request, refused.message)
+            messages.error(request, fault_text(refused.message))
             return
         if isinstance(found, Job):
-            text = gettext("{number:,} rows are taken back in the background: see job {job}.")
-            messages.success(request, text.format(number=occasion.rows, job=found.pk))
+            text = gettext("{number} rows are taken back in the background: see job {job}.")
+            messages.success(request, text.format(number=exact_count(occasion.rows), job=found.pk))
         else:
             say_undone(request, found)

@@ -11,13 +11,17 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, ReadOnlyAdmin
+from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.undo import page_after
-from core.admin.undo_pages import PERMISSIONS, may
+from core.admin.undo_pages import PERMISSIONS, may, say_undone
 from core.errors import DomainError
 from core.imports.models import ImportReject, ImportRun, ImportState
-from core.imports.undo import job_of
+from core.imports.undo import job_of, undo_import
 from core.journal.declarations import recorded_as
 from core.journal.models import Change
+from core.journal.undo.plans import LARGEST_AT_ONCE
+from core.journal.undo.rules import objects_taken_back
 from core.unavailability import contention_as_refusal
 
 COUNTS = ("rows", "created", "changed", "unchanged", "repeated", "removed", "refused")
@@ -26,7 +30,13 @@ UNDOABLE = (ImportState.FINISHED, ImportState.STOPPED, ImportState.FAILED)
 
 def may_undo(request: HttpRequest, run: ImportRun) -> bool:
     """Say whether the user may write the opposite of everything that the import did, if it did anything."""
-    done = Change.objects.filter(tenant=run.tenant_id, source_type="import", source_id=str(run.pk))
+    done = Change.objects.filter(
+        tenant=run.tenant_id,
+        source_type="import",
+        source_id=str(run.pk),
+        is_cascade=False,
+        object__in=objects_taken_back(),
+    )
     kinds = set(done.order_by().values_list("object", "kind").distinct())
     return bool(kinds) and all(
         may(request, PERMISSIONS[kind], recorded_as(name).model) for name, kind in kinds
@@ -66,14 +76,14 @@ class ImportRunAdmin(ReadOnlyAdmin):
         (_("Run"), {"fields": ("started_by", "host", "started_at", "finished_at", "undone_at")}),
     )
 
-    def related_links(self, request: HttpRequest, obj: ImportRun) -> list[dict[str, Any]]:
-        shown = gettext("the first of {number:,}") if obj.refused else gettext("none")
+    def related_links(self, request: HttpRequest, obj: ImportRun) -> list[dict[str, object]]:
+        shown = gettext("the first of {number}") if obj.refused else gettext("none")
         rejects = reverse("admin:imports_importreject_changelist")
-        links: list[dict[str, Any]] = [
+        links: list[dict[str, object]] = [
             {
                 "url": f"{rejects}?run__id__exact={obj.pk}",
                 "text": _("Refused rows"),
-                "note": shown.format(number=obj.refused),
+                "note": shown.format(number=exact_count(obj.refused)),
             }
         ]
         if obj.state in UNDOABLE and may_undo(request, obj):
@@ -88,21 +98,29 @@ class ImportRunAdmin(ReadOnlyAdmin):
         return [page, *super().get_urls()]
 
     def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Have the import taken back in the background, where nobody has touched its rows since."""
+        """Take the import back, where nobody has touched its rows since; a large one in the background."""
         run = self.get_queryset(request).filter(pk=pk).first() if pk < 2**63 else None
         if run is None:
             raise Http404
-        if not self.has_view_permission(request, run) or not may_undo(request, run):
+        is_own = run.started_by == request.user.get_username()
+        if not (is_own or self.has_view_permission(request, run)) or not may_undo(request, run):
             raise PermissionDenied
         if request.method == "POST":
             try:
-                with contention_as_refusal(), transaction.atomic():
-                    job = job_of(run, timezone.now())
-                text = gettext("The import is taken back in the background: see job {job}.")
-                self.message_user(request, text.format(job=job.pk), messages.SUCCESS)
+                with contention_as_refusal():
+                    self._undo(request, run)
             except DomainError as refused:
-                self.message_user(request, refused.message, messages.ERROR)
+                self.message_user(request, fault_text(refused.message), messages.ERROR)
         return HttpResponseRedirect(page_after(request, reverse("admin:imports_importrun_change", args=[pk])))
+
+    def _undo(self, request: HttpRequest, run: ImportRun) -> None:
+        if run.created + run.changed + run.removed <= LARGEST_AT_ONCE:
+            say_undone(request, undo_import(run=run, clock=timezone.now))
+            return
+        with transaction.atomic():
+            job = job_of(run, timezone.now())
+        text = gettext("The import is taken back in the background: see job {job}.")
+        self.message_user(request, text.format(job=job.pk), messages.SUCCESS)
 
 
 @admin.register(ImportReject)

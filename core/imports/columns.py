@@ -12,6 +12,7 @@ import orjson
 
 from core.errors import InvalidInput
 from core.imports.files import UnreadableFile
+from core.json_types import JsonObject
 from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply
 from core.text import FREE_FIELD, trimmed
 
@@ -294,7 +295,7 @@ class Header:
         emptied = tuple([name for index, name in self.named if row[index] == ""])
         return Given(self.given.names, emptied) if emptied else self.given
 
-    def body(self, row: Sequence[str]) -> dict[str, Any]:
+    def body(self, row: Sequence[str]) -> JsonObject:
         """Return the row as a body; raise InvalidInput naming the column that cannot be read."""
         if len(row) != self.width:
             values, columns = (
@@ -302,7 +303,7 @@ class Header:
                 for count, noun in ((len(row), "value"), (self.given_width, "column"))
             )
             raise InvalidInput(f"The line has {values}, the header has {columns}.")
-        body: dict[str, Any] = {name: row[index] for index, name in self.flat if row[index] != ""}
+        body: JsonObject = {name: row[index] for index, name in self.flat if row[index] != ""}
         for name in self.id_names:
             if name in body:
                 body[name] = trimmed(body[name])
@@ -348,7 +349,7 @@ class BodyColumns:
             for column in columns
         ]
 
-    def __call__(self, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], Given]:
+    def __call__(self, body: Mapping[str, object]) -> tuple[Mapping[str, Any], Given]:
         """Return the body, its localized members as maps without nulls, and what it says.
 
         Raises UnknownField.
@@ -360,11 +361,11 @@ class BodyColumns:
             put(body, place, value)
         names: list[str] = []
         emptied: list[str] = []
-        maps: dict[str, Any] = {}
+        maps: JsonObject = {}
         for name, path, is_localized in self.columns:
             if path[0] not in body:
                 continue
-            found: Any = body
+            found = body
             for part in path:
                 if not isinstance(found, Mapping) or part not in found:
                     break
@@ -387,7 +388,7 @@ class BodyColumns:
                     emptied.append(name)
         return ({**body, **maps} if maps else body), Given(frozenset(names), tuple(emptied))
 
-    def _known(self, body: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    def _known(self, body: Mapping[str, object], above: str = "") -> JsonObject:
         """Return the body with the members that are columns; raise UnknownField for another one."""
         kept = {}
         for name, value in body.items():
@@ -400,7 +401,7 @@ class BodyColumns:
                 raise UnknownField(path, self.listed)
         return kept
 
-    def _renamed(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _renamed(self, body: Mapping[str, object]) -> JsonObject:
         """Return the body with the members of `renamed` in the places of their columns."""
         found = [(column, member_at(body, name)) for name, column in self.options.renamed]
         moved = {name.partition(".")[0] for name, _ in self.options.renamed}
@@ -411,7 +412,7 @@ class BodyColumns:
         return whole
 
 
-def put(body: dict[str, Any], path: Sequence[str], value: Any) -> None:
+def put(body: JsonObject, path: Sequence[str], value: object) -> None:
     """Set the member that the path leads to."""
     for part in path[:-1]:
         inner = body.get(part)
@@ -421,8 +422,8 @@ def put(body: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def completed(
-    body: Mapping[str, Any], given: Given, stored: Mapping[str, Any], columns: Sequence[Column]
-) -> dict[str, Any]:
+    body: Mapping[str, object], given: Given, stored: Mapping[str, object], columns: Sequence[Column]
+) -> JsonObject:
     """Return the body with what it does not say as it is stored. Members without a column come as given."""
     whole = _copied(stored)
     for name, value in body.items():
@@ -448,9 +449,9 @@ def completed(
     return _without_empty_objects(whole, columns)
 
 
-def member_at(body: Mapping[str, Any], name: str) -> Any:
+def member_at(body: Mapping[str, object], name: str) -> Any:
     """Return the member that a column's name leads to, None when there is none."""
-    found: Any = body
+    found: object = body
     for part in name.split("."):
         if not isinstance(found, Mapping):
             return None
@@ -458,13 +459,13 @@ def member_at(body: Mapping[str, Any], name: str) -> Any:
     return found
 
 
-def _without_empty_objects(body: dict[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
+def _without_empty_objects(body: JsonObject, columns: Sequence[Column]) -> JsonObject:
     """Leave out objects whose members are columns when none of these is left, as an absent part is."""
     above = {column.name.partition(".")[0] for column in columns if "." in column.name}
     return {name: value for name, value in body.items() if not (name in above and value == {})}
 
 
-def _copied(value: Mapping[str, Any]) -> dict[str, Any]:
+def _copied(value: Mapping[str, object]) -> JsonObject:
     return {name: _copied(part) if isinstance(part, dict) else part for name, part in value.items()}
 
 

@@ -132,9 +132,7 @@ def tenant_named(name: str) -> TenantRecord:
     tenant = Tenant.objects.filter(name=name).first()
     if tenant is None:
         raise UnknownTenant(f"There is no tenant {name}.")
-    return TenantRecord(
-        tenant.pk, tenant.name, tenant.default_language, tuple(tenant.languages), tenant.currency
-    )
+    return tenant.record
 
 
 class ImportCommand(BaseCommand):
@@ -390,9 +388,9 @@ def exit_status(report: Report) -> int:
     return SOME_REFUSED if report.total.refused or report.error else ALL_APPLIED
 
 
-def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, Any]:
+def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, object]:
     total = report.total
-    answer: dict[str, Any] = {
+    answer: dict[str, object] = {
         "run": report.run.pk if report.run else None,
         "kind": order.kind.name,
         "file": order.file.name,

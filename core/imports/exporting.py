@@ -166,9 +166,9 @@ def column_names(column: Column, languages: Sequence[str]) -> list[str]:
     return [column.name]
 
 
-def find(body: Mapping[str, Any], path: Sequence[str]) -> Any:
+def find(body: Mapping[str, object], path: Sequence[str]) -> object:
     """Return what is at the path, None when nothing does."""
-    found: Any = body
+    found: object = body
     for part in path:
         if not isinstance(found, Mapping):
             return None
@@ -217,7 +217,7 @@ def exported_documents(export: Export, tenant: TenantRecord) -> Iterator[str]:
 
 def stored_bodies(
     export: Export, tenant: TenantRecord, ids: Sequence[str], *, id_column: str = "external_id"
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, object]]:
     """Return the documents of those rows that exist, by their ids."""
     shape = export.representation
     document = shape.document(None, Languages(default=tenant.default_language))
@@ -231,7 +231,7 @@ def stored_bodies(
         return {name: orjson.loads(text) for name, text in cursor.fetchall()}
 
 
-def stored_document(export: Export, tenant: TenantRecord, body: Mapping[str, Any]) -> Any:
+def stored_document(export: Export, tenant: TenantRecord, body: Mapping[str, Any]) -> object:
     """Return the document of the row that a body names by its key; None when there is none."""
     shape = export.representation
     document = shape.document(None, Languages(default=tenant.default_language))

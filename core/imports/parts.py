@@ -39,7 +39,6 @@ from core.imports.resources import Batch, ImportResource, registered_resources
 from core.imports.runner import KEPT_REJECTS, KEPT_SOURCE, UNKEPT
 from core.imports.runs import hold_replacement
 from core.journal.undo.jobs import actor_of
-from core.tenancy.callers import TenantRecord
 from core.tenancy.models import Tenant
 
 ROWS_OF_PART = 5_000
@@ -286,8 +285,7 @@ def _batch(
     *,
     dry_run: bool,
 ) -> Batch:
-    row = Tenant.objects.get(pk=run.tenant_id)
-    tenant = TenantRecord(row.pk, row.name, row.default_language, tuple(row.languages), row.currency)
+    tenant = Tenant.objects.get(pk=run.tenant_id).record
     kind = registered_resources()[run.kind]
     counts_stored = run.mode in REMOVING_MODES
     return Batch(

@@ -406,7 +406,7 @@ def _json_record(
     return record
 
 
-def _has_all(body: Mapping[str, Any], options: ReadingOptions) -> bool:
+def _has_all(body: Mapping[str, object], options: ReadingOptions) -> bool:
     """Say whether a body has something in each of the columns without which it is left out."""
     return not any(member_at(body, name) in (None, "", {}, []) for name in options.skipped_without)
 

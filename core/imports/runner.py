@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
@@ -35,6 +35,8 @@ from core.imports.removals import (
 )
 from core.imports.resources import Batch, TableWriter, refusal_of
 from core.imports.runs import ImportOrder, counted, end_run, new_run, only_replacement, unfinished_run
+from core.json_types import JsonObject
+from core.tenancy.limits import require_room
 from core.unavailability import CONTENTION, failure_in_words
 
 KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
@@ -438,7 +440,7 @@ class ImportRunner:
         written: int,
         *,
         line: int,
-        unfinished: dict[str, Any] | None = None,
+        unfinished: JsonObject | None = None,
     ) -> None:
         """Add the counts to the run. All lines up to `line` are committed.
 
@@ -474,10 +476,12 @@ def is_whole_file(order: ImportOrder) -> bool:
 def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Report:
     """Import the file and say what became of its rows.
 
-    Raises UnreadableFile for a file or header that cannot be read, before anything is written; and
-    UnwritableFile, NothingToResume and ImportIsRunning. What ends an import early comes back as the report's
-    `error`, beside what had been committed: the run can be resumed then.
+    Raises TenantIsFull, and UnreadableFile for a file or header that cannot be read, before anything is
+    written; and UnwritableFile, NothingToResume and ImportIsRunning. What ends an import early comes back as
+    the report's `error`, beside what had been committed: the run can be resumed then.
     """
+    if order.mode is not Mode.DELETE:
+        require_room(order.tenant)
     kind = format_of(order.file, order.format)
     header = header_of(order.file, kind, order.columns, order.reading)
     check_rejects_path(order)

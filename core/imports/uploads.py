@@ -29,6 +29,7 @@ from core.imports.resources import ImportResource, refusal_of
 from core.imports.runs import WHOLE_FILE, ImportOrder
 from core.journal.undo.jobs import actor_as_json, requested_by
 from core.tenancy.callers import TenantRecord
+from core.tenancy.limits import require_room
 
 
 class RequestDiffers(Conflict):
@@ -55,9 +56,11 @@ class Upload:
 def submit_import(upload: Upload, *, at: datetime) -> ImportRun:
     """Queue the import; a request with the same key returns the import of the first one.
 
-    Raises InvalidInput for a file that cannot be read, or that has an unreadable line and is to remove rows;
-    and RequestDiffers.
+    Raises TenantIsFull, RequestDiffers, and InvalidInput for a file that cannot be read, or that has an
+    unreadable line and is to remove rows.
     """
+    if upload.mode is not Mode.DELETE:
+        require_room(upload.tenant)
     if upload.max_removed:
         if upload.mode not in REMOVING_MODES:
             raise InvalidInput(
@@ -123,7 +126,7 @@ def _queue(upload: Upload, digest: str, at: datetime) -> ImportRun:
     run.rows = run.refused = len(refused)
     for reject in refused:
         run.refused_by_reason[reject.reason] = run.refused_by_reason.get(reject.reason, 0) + 1
-    run.save(update_fields=["rows", "refused", "refused_by_reason"])
+    run.save(update_fields=["rows", "refused", "refused_by_reason", "file_header"])
     enqueue_job(
         JOB,
         tenant_id=run.tenant_id,
@@ -146,7 +149,9 @@ def _rows(upload: Upload, run: ImportRun, refused: list[ImportReject]) -> Iterat
         kind = format_of(file, upload.format)
         order = ImportOrder(upload.kind, upload.tenant, file, kind, upload.mode)
         reading = ReadingOptions(languages=upload.tenant.languages)
-        header_of(file, kind, order.columns, reading)
+        header = header_of(file, kind, order.columns, reading)
+        if kind is Format.CSV:
+            run.file_header = {"names": header.given_names, "delimiter": header.delimiter}
         language = upload.tenant.default_language
         for record in read_records(file, kind, order.columns, default_language=language, options=reading):
             if record.error is None and record.body is not None:

@@ -17,11 +17,13 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin, shown_moment
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.panels import Content, Panel, Place, register_panel
 from core.admin.undo import page_after
-from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may
+from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may, may_undo
 from core.errors import DomainError
+from core.filter_sources import FILTERED
 from core.journal.declarations import RecordedAssignments, recorded, recorded_as
 from core.journal.histories import history_condition, shown_changes
 from core.journal.models import Change
@@ -42,7 +44,7 @@ class ChoiceFilter(admin.SimpleListFilter):
     column = ""
     choices_of_filter: tuple[tuple[str, Any], ...] = ()
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return self.choices_of_filter
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -71,7 +73,7 @@ class SourceFilter(ChoiceFilter):
         ("admin", _("Page of the admin")),
         ("request", _("API request")),
         ("import", _("Import")),
-        ("paste", _("Pasted list")),
+        (FILTERED, _("Filtered list")),
         ("undo", _("Undo")),
         ("undo-import", _("Undo of an import")),
     )
@@ -82,15 +84,17 @@ class ObjectFilter(ChoiceFilter):
     parameter_name = "what"
     column = "object"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return all_nouns()
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
+        """Offer the kinds whose changes the user may see."""
+        seen = set(visible_objects(request))
+        return [pair for pair in all_nouns() if pair[0] in seen]
 
 
 class TimeFilter(admin.SimpleListFilter):
     title = _("time")
     parameter_name = "when"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return [("1", _("Last 24 hours")), ("7", _("Last 7 days")), ("30", _("Last 30 days"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -120,6 +124,16 @@ class SubjectFilter(admin.SimpleListFilter):
         if not self.value():
             return queryset
         return queryset.none() if self.row is None else queryset.filter(history_condition(self.row))
+
+
+def visible_objects(request: HttpRequest) -> list[str]:
+    """Return the objects of the journal whose changes the user may see."""
+    return [
+        name
+        for one in recorded()
+        if may(request, "view", one.model)
+        for name in (one.members if isinstance(one, RecordedAssignments) else (one.object,))
+    ]
 
 
 def chosen_row(request: HttpRequest) -> Any:
@@ -169,19 +183,16 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Keep the changes of what the user may see."""
-        seen = [
-            name
-            for one in recorded()
-            if may(request, "view", one.model)
-            for name in (one.members if isinstance(one, RecordedAssignments) else (one.object,))
-        ]
-        return shown_changes(super().get_queryset(request).filter(object__in=seen))
+        return shown_changes(super().get_queryset(request).filter(object__in=visible_objects(request)))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         found = super().get_changelist_instance(request)
         rows = list(found.result_list)
         add_sentences(rows)
+        for change in rows:
+            change.may_undo = may_undo(request, change)
         found.result_list = rows
+        found.title = gettext("Activity")
         return found
 
     @admin.display(description=_("Who"))
@@ -212,14 +223,14 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
     @admin.display(description="")
     def undo_link(self, change: Any) -> str:
         """A button that takes the change back at once: an undo is itself a change that can be undone."""
-        if not change.undoable:
+        if not change.may_undo:
             return ""
         return format_html(
             '<button type="submit" class="link-button" form="changelist-form" formmethod="post"'
             ' formaction="{}" name="next" value="{}">{}</button>',
             reverse("admin:journal_change_undo", args=[change.pk]),
             reverse("admin:journal_change_changelist"),
-            gettext("Undo"),
+            undo_label(change),
         )
 
     def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -261,7 +272,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
                     return
                 undone = undo_change(plan, at=at)
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, fault_text(refused.message), messages.ERROR)
             return
         if undone.total:
             text = ngettext("{number} row was taken back.", "{number} rows were taken back.", undone.total)
@@ -275,6 +286,12 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
             )
             text = text.format(number=exact_count(undone.total_left), reasons=reasons)
             self.message_user(request, text, messages.WARNING)
+
+
+def undo_label(change: Change) -> str:
+    """Return what the button that takes a change back says."""
+    is_document = not isinstance(recorded_as(change.object), RecordedAssignments)
+    return gettext("Restore") if is_document and change.kind == "deleted" else gettext("Undo")
 
 
 def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
@@ -292,9 +309,8 @@ def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
     add_sentences(changes)
     for change in changes:
         change.url = address_of(change.subject_row)
-        change.may_undo = change.undoable and may(
-            request, PERMISSIONS[change.kind], recorded_as(change.object).model
-        )
+        change.undo_label = undo_label(change)
+        change.may_undo = may_undo(request, change)
     return {"changes": changes}
 
 

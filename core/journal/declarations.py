@@ -42,7 +42,7 @@ class Recorded:
 
     @property
     def primary_key(self) -> str:
-        key: Any = self.model._meta.pk
+        key = self.model._meta.pk
         return key.column
 
     @property
@@ -57,13 +57,24 @@ class RecordedDocument(Recorded):
     """A model of which each changed row is one row of the journal.
 
     Expressions of SQL over the row `it` say the id that clients know (`external_id`), its tenant, and the key
-    of the document that it is a part of (`owner`), whose object is `part_of` where both are written together.
+    of the document that it is a part of (`owner`), whose object is `part_of` where both are written together,
+    and `shown_with` where it is written by itself and shown with its owner. `outcomes` are columns that say
+    what the service did with the document: recorded, but nothing to take back. `permissions` are what staff
+    need to see its changes and to take them back, in place of those of its model.
     """
 
     external_id: str = "it.external_id"
     tenant: str = "it.tenant_id"
     owner: str = "NULL::bigint"
     part_of: str = ""
+    shown_with: str = ""
+    outcomes: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+
+    @property
+    def taken_back(self) -> list[str]:
+        """The columns whose former values an undo writes."""
+        return [column for column in self.columns if column not in self.outcomes]
 
 
 @dataclass(frozen=True, kw_only=True)

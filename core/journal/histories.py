@@ -40,7 +40,7 @@ def history_condition(row: models.Model) -> Q:
         assert isinstance(one, RecordedDocument)
         condition |= Q(object=one.object, key=row.pk)
         for other in recorded():
-            if isinstance(other, RecordedDocument) and other.part_of == one.object:
+            if isinstance(other, RecordedDocument) and one.object in (other.part_of, other.shown_with):
                 condition |= Q(object=other.object, owner_key=row.pk)
             elif isinstance(other, RecordedAssignments):
                 condition |= held_by(other, row) | holding(other, row)
@@ -48,7 +48,7 @@ def history_condition(row: models.Model) -> Q:
 
 
 def refers_to(one: RecordedAssignments, column: str, row: models.Model) -> bool:
-    field: Any = next(each for each in one.model._meta.concrete_fields if each.column == column)
+    field = next(each for each in one.model._meta.concrete_fields if each.column == column)
     return field.related_model is type(row)
 
 
@@ -62,7 +62,7 @@ def holding(one: RecordedAssignments, row: models.Model) -> Q:
     return Q(object__in=names) & Q(keys__contains_key=row.pk) if names else Q(pk__in=[])
 
 
-def membership(one: RecordedAssignments, row: Any) -> Q:
+def membership(one: RecordedAssignments, row: object) -> Q:
     """The changes of one member of one owner."""
     found = Q(pk__in=[])
     for name, column in one.members.items():

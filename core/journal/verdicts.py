@@ -11,7 +11,7 @@ import orjson
 from django.db import models
 from django.db.models.fields import NOT_PROVIDED
 
-from core.journal.declarations import RecordedAssignments, RecordedDocument, all_columns, recorded
+from core.journal.declarations import RecordedAssignments, RecordedDocument, recorded
 from core.journal.triggers import plain_value, quoted
 from core.sql.composition import identifier
 from core.tenancy.foreign_keys import SameTenantReference
@@ -20,18 +20,32 @@ UNCOMPARED = "ARRAY['version', 'modified_at']"
 AGAIN = "it was made anew since"
 GONE = "it was deleted since"
 CHANGED = "it was changed since"
+OUTCOME = "it says what the service did, which follows from other changes"
 NOT_KEPT = "the history does not keep its secrets"
 ERASED = "its data have been erased"
+
+
+OF_OWNER = """held.tenant_id = change.tenant_id AND held.object = change.object AND held.key = change.key
+            AND held.id > change.id AND held.keys && change.keys"""
+AROUND_MEMBERS = """held.keys IS NOT NULL AND journal_blocks(held.keys) && ARRAY(
+                SELECT DISTINCT unnest(journal_blocks_around(member.key)) FROM member)"""
 
 
 def document_refusal(one: RecordedDocument) -> str:
     """An expression: why the change of a document is not taken back; NULL when nothing is in the way."""
     table, pk = identifier(one.table).sql, quoted(one.primary_key)
+    names = ", ".join(f"'{column}'" for column in one.outcomes)
+    outcomes = f"ARRAY[{names}]::text[]"
     cases = [
         f"WHEN change.kind = 'deleted' AND present.{pk} IS NOT NULL THEN '{AGAIN}'",
         f"WHEN change.kind <> 'deleted' AND present.{pk} IS NULL THEN '{GONE}'",
         f"WHEN change.kind <> 'created' AND change.hidden IS NOT NULL THEN '{NOT_KEPT}'",
         f"WHEN change.kind <> 'created' AND change.before = '{{}}' THEN '{ERASED}'",
+        *(
+            [f"WHEN change.kind = 'updated' AND change.before - {outcomes} = '{{}}' THEN '{OUTCOME}'"]
+            if one.outcomes
+            else []
+        ),
         "WHEN change.kind <> 'deleted' AND (later.kind = 'created' OR later.is_secret OR"
         f" to_jsonb(jsonb_populate_record(present, later.before)) <> to_jsonb(present)) THEN '{CHANGED}'",
         *(
@@ -53,18 +67,19 @@ def document_refusal(one: RecordedDocument) -> str:
         SELECT (array_agg(later.kind ORDER BY later.id))[1] AS kind,
             bool_or(later.hidden IS NOT NULL) AS is_secret,
             coalesce(jsonb_object_agg(part.key, part.value ORDER BY later.id DESC)
-                FILTER (WHERE part.key <> ALL ({UNCOMPARED})), '{{}}') AS before
+                FILTER (WHERE part.key <> ALL ({UNCOMPARED} || {outcomes})), '{{}}') AS before
         FROM journal_change AS later LEFT JOIN LATERAL jsonb_each(later.before) AS part ON TRUE
         WHERE later.tenant_id = change.tenant_id AND later.object = change.object AND later.key = change.key
             AND later.id > change.id
     ) AS later)"""
 
 
-def member_verdicts(one: RecordedAssignments, object_name: str, members: str) -> str:
+def member_verdicts(one: RecordedAssignments, object_name: str, members: str, *, are_few: bool) -> str:
     """A SELECT of (key, present_id, refusal) for members of the change, given as a SELECT of their keys.
 
-    Looks later changes up by owner and members first: the index knows which of them may overlap.
+    Later changes are looked up by the members where these are few, otherwise by the owner.
     """
+    found_by = AROUND_MEMBERS if are_few else OF_OWNER
     table, column = identifier(one.table).sql, quoted(one.members[object_name])
     entity = f"present.{quoted(one.legal_entity)}" if one.legal_entity else "NULL::bigint"
     compared = "- ARRAY['id', 'version', 'modified_at']"
@@ -93,17 +108,16 @@ def member_verdicts(one: RecordedAssignments, object_name: str, members: str) ->
     ]
     return f"""WITH member AS MATERIALIZED ({members}), later AS MATERIALIZED (
         SELECT DISTINCT ON (touched.key) touched.key, found.kind, entry.row
-        FROM (SELECT held.* FROM journal_change AS held
-            WHERE held.tenant_id = change.tenant_id AND held.object = change.object
-                AND held.key = change.key AND held.id > change.id
-                AND held.keys && change.keys OFFSET 0) AS found
+        FROM (SELECT held.* FROM journal_change AS held WHERE {found_by}
+            OFFSET 0) AS found
         CROSS JOIN LATERAL (
             SELECT found.keys AS keys, NULL::jsonb AS row WHERE found.before IS NULL
             UNION ALL SELECT (part.value ->> 'keys')::int8multirange, part.value
             FROM jsonb_array_elements(found.before) AS part) AS entry
         CROSS JOIN LATERAL (SELECT generate_series(lower(span), upper(span) - 1) AS key
             FROM unnest(entry.keys * change.keys) AS span) AS touched
-        WHERE change.kind <> 'deleted'
+        WHERE change.kind <> 'deleted' AND found.tenant_id = change.tenant_id
+            AND found.object = change.object AND found.key = change.key AND found.id > change.id
             AND found.legal_entity_id IS NOT DISTINCT FROM change.legal_entity_id
         ORDER BY touched.key, found.id
     ) SELECT member.key, present.id AS present_id, CASE {" ".join(cases)} END AS refusal
@@ -131,12 +145,17 @@ def plain_json(one: RecordedAssignments) -> str:
 def plain_document(one: RecordedDocument) -> str:
     """The values of columns that `before` may lack: derived and secret ones, and those that came later."""
     values = {
-        name: value
-        for name in all_columns(one.model)
-        if name not in (one.primary_key, "tenant_id")
-        and (value := plain_value(one.model, name)) not in (None, NOT_PROVIDED)
+        field.column: value
+        for field in one.model._meta.concrete_fields
+        if field.column not in (one.primary_key, "tenant_id")
+        and (value := plain_value(one.model, field.column)) is not None
     }
-    return literal_of(values)
+    texts = {
+        field.column: ""
+        for field in one.model._meta.concrete_fields
+        if isinstance(field, models.CharField | models.TextField) and field.column not in one.columns
+    }
+    return literal_of(texts | {name: value for name, value in values.items() if value is not NOT_PROVIDED})
 
 
 def literal_of(values: dict[str, object]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import models
 from django.utils.dateparse import parse_datetime
@@ -11,9 +11,11 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from core.journal.declarations import Recorded, RecordedAssignments, recorded, recorded_as
+from core.filter_sources import FILTERED, filter_in_words
+from core.journal.declarations import Recorded, RecordedAssignments, RecordedDocument, recorded, recorded_as
 from core.journal.models import Change
 from core.names import is_generated, name_for_reader
+from core.tenancy.models import Tenant
 
 LABELS = {
     "valid_from": _("start"),
@@ -21,6 +23,10 @@ LABELS = {
     "mixins": _("own attributes"),
     "external_id": _("id"),
     "is_deleted": _("deleted"),
+    "q": _("rule"),
+    "evaluated_at": _("evaluated"),
+    "added": _("joined"),
+    "removed": _("left"),
 }
 UNSPOKEN = {"version", "created_at", "modified_at", "mixin_schemas", "keys", "is_referral"}
 NOUNS = {
@@ -28,7 +34,18 @@ NOUNS = {
     "segment-product": _("products of segments"),
     "segment-category": _("categories of segments"),
     "category-product": _("products of categories"),
+    "category-number": _("number of a category"),
+    "coupon-segment": _("segment of a coupon"),
+    "coupon-category": _("category of a coupon"),
+    "segment-rule": _("rule of a segment"),
+    "segment-rule-exclusion": _("exclusion from a rule"),
+    "staff-group-permission": _("permission of a group"),
+    "staff-user-group": _("group of a member of staff"),
+    "staff-user-permission": _("permission of a member of staff"),
+    "legacy-password": _("password of another system"),
+    "password-migration": _("migration of passwords"),
 }
+"""Of what has no page in the admin, whose names of models are translated."""
 MEMBERS = ngettext_lazy("{number} member", "{number} members")
 PRODUCTS = ngettext_lazy("{number} product", "{number} products")
 COUNTED = {
@@ -55,8 +72,10 @@ OCCASIONS = {
     "import": _("import"),
     "undo-import": _("undo of import"),
     "undo": _("undo of change"),
-    "paste": _("pasted list"),
-    "filter": _("filter"),
+    FILTERED: _("filtered list"),
+    "member-operation": _("combination of segments"),
+    "evaluation": _("evaluation of rules"),
+    "changes": _("change of customers"),
 }
 ACTORS = {
     "staff": _("staff"),
@@ -67,8 +86,6 @@ ACTORS = {
     "anonymous": _("anonymous"),
     "sql": _("SQL by hand"),
 }
-FILTERED = "filter"
-"""The occasion of what was done to all rows that a filter matched; its id says the filter in words."""
 UNNAMED_OCCASIONS = {"request", "admin", FILTERED}
 MOST_PARTS = 12
 LONGEST_VALUE = 80
@@ -101,13 +118,24 @@ def sentence_of(change: Change, references: Mapping[tuple[str, Any], str]) -> st
         said = str(VERBS[change.kind]).format(what=what)
     elif change.kind != "updated":
         said = str(DOCUMENT_VERBS[change.kind]).format(what=noun_of_object(change.object))
+        if named := named_by(change, declared, references):
+            said = f"{said} ({named})"
     else:
         said = differences_of(change, declared, references)
     if change.is_cascade:
         said = gettext("{said}, along with a deletion").format(said=said)
-    if change.source_type == FILTERED and change.source_id:
-        said = gettext("{said} (filter: {filter})").format(said=said, filter=change.source_id)
+    if change.source_type == FILTERED and (words := filter_in_words(change.source_id)):
+        said = gettext("{said} (filter: {filter})").format(said=said, filter=words)
     return said
+
+
+def named_by(change: Change, declared: Recorded, references: Mapping[tuple[str, Any], str]) -> str:
+    """Return what says which part of its owner a document is: its text, or what it refers to."""
+    if not (isinstance(declared, RecordedDocument) and declared.shown_with):
+        return ""
+    row = change.before or change.after or {}
+    names = [references[pair] for pair in row.items() if isinstance(pair[1], int) and pair in references]
+    return text_of(row["q"]) if row.get("q") else ", ".join(names)
 
 
 def differences_of(change: Change, declared: Recorded, references: Mapping[tuple[str, Any], str]) -> str:
@@ -132,8 +160,8 @@ def differences_of(change: Change, declared: Recorded, references: Mapping[tuple
 def differences(
     model: type[models.Model],
     column: str,
-    before: Any,
-    after: Any,
+    before: object,
+    after: object,
     references: Mapping[tuple[str, Any], str],
 ) -> list[str]:
     """Say how a value changed: a localized one language by language."""
@@ -166,7 +194,7 @@ def label_of(model: type[models.Model], column: str) -> str:
     return str(field.verbose_name) if field is not None else gettext("a former field")
 
 
-def instant(model: type[models.Model], column: str, value: Any) -> datetime | None:
+def instant(model: type[models.Model], column: str, value: object) -> datetime | None:
     field = next((one for one in model._meta.concrete_fields if one.column == column), None)
     if isinstance(field, models.DateTimeField) and isinstance(value, str):
         read = parse_datetime(value)
@@ -174,7 +202,7 @@ def instant(model: type[models.Model], column: str, value: Any) -> datetime | No
     return None
 
 
-def text_of(value: Any) -> str:
+def text_of(value: object) -> str:
     if value is None or value in ("", [], {}):
         return gettext("none")
     if isinstance(value, bool):
@@ -191,7 +219,7 @@ def references_of(changes: Iterable[Change]) -> dict[tuple[str, Any], str]:
         if isinstance(declared, RecordedAssignments):
             continue
         for field in declared.model._meta.concrete_fields:
-            if field.is_relation and change.kind == "updated":
+            if field.is_relation and (change.kind == "updated" or shows_references(declared, field)):
                 values = [row.get(field.column) for row in (change.before or {}, change.after or {})]
                 keys = {value for value in values if isinstance(value, int)}
                 if keys:
@@ -203,13 +231,35 @@ def references_of(changes: Iterable[Change]) -> dict[tuple[str, Any], str]:
     }
 
 
-def occasion_of(change: Change) -> str:
+def shows_references(declared: Recorded, field: Any) -> bool:
+    """Say whether a document that is shown with its owner is told from others by what the field refers to."""
+    if not isinstance(declared, RecordedDocument) or not declared.shown_with:
+        return False
+    return field.related_model not in (Tenant, recorded_as(declared.shown_with).model)
+
+
+class Attributed(Protocol):
+    """Says who did something and on what occasion, as a change does."""
+
+    @property
+    def actor_type(self) -> str: ...
+    @property
+    def actor_id(self) -> str: ...
+    @property
+    def actor_name(self) -> str: ...
+    @property
+    def source_type(self) -> str: ...
+    @property
+    def source_id(self) -> str: ...
+
+
+def occasion_of(change: Attributed) -> str:
     noun = OCCASIONS.get(change.source_type, change.source_type)
     shown_id = "" if change.source_type in UNNAMED_OCCASIONS else change.source_id
     return f"{noun} {shown_id}".strip()
 
 
-def person_of(change: Change) -> str:
+def person_of(change: Attributed) -> str:
     """Say who made a change."""
     name, kind = change.actor_name or change.actor_id, ACTORS.get(change.actor_type, change.actor_type)
     return f"{name} ({kind})" if name else str(kind)
@@ -222,7 +272,11 @@ def subjects_of(changes: Iterable[Change]) -> dict[int, models.Model]:
     """
     wanted: dict[type[models.Model], dict[int, list[int]]] = {}
     for change in changes:
-        wanted.setdefault(subject_model(change.object), {}).setdefault(change.key, []).append(change.pk)
+        declared = recorded_as(change.object)
+        is_of_owner = isinstance(declared, RecordedDocument) and declared.shown_with
+        key = change.owner_key if is_of_owner else change.key
+        if key is not None:
+            wanted.setdefault(subject_model(change.object), {}).setdefault(key, []).append(change.pk)
     found = {}
     for model, keys in wanted.items():
         has_tenant = any(field.name == "tenant" for field in model._meta.concrete_fields)
@@ -238,6 +292,8 @@ def subject_model(object_name: str) -> type[models.Model]:
         fields: Any = declared.model._meta.concrete_fields
         owner: type[models.Model] = next(one for one in fields if one.column == declared.owner).related_model
         return owner
+    if isinstance(declared, RecordedDocument) and declared.shown_with:
+        return recorded_as(declared.shown_with).model
     return declared.model
 
 

@@ -25,6 +25,7 @@ class TenantRecord:
     default_language: str
     languages: tuple[str, ...]
     currency: str
+    limit_reached: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from core.tenancy.callers import TenantRecord
+
 LANGUAGE = RegexValidator(r"\A[a-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z", "Name a language such as en or de-CH.")
 CURRENCY = RegexValidator(r"\A[A-Z]{3}\Z", "Name a currency by its three ISO 4217 letters, such as EUR.")
 
@@ -24,6 +26,13 @@ class Tenant(models.Model):
     languages = ArrayField(models.CharField(max_length=35, validators=[LANGUAGE]), default=default_languages)
     currency = models.CharField(max_length=3, default="EUR", validators=[CURRENCY])
     is_active = models.BooleanField(default=True)
+    limit_reached = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Why nothing may be added at present.",
+    )
 
     class Meta:
         ordering = ("name",)
@@ -39,3 +48,15 @@ class Tenant(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def record(self) -> TenantRecord:
+        """The tenant as requests and imports know it."""
+        return TenantRecord(
+            self.pk,
+            self.name,
+            self.default_language,
+            tuple(self.languages),
+            self.currency,
+            self.limit_reached,
+        )

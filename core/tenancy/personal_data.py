@@ -5,5 +5,7 @@ from core.tenancy.models import Tenant
 
 declare(
     Tenant,
-    each(KEEP("the shop's own"), "name", "title", "default_language", "languages", "currency"),
+    each(
+        KEEP("the shop's own"), "name", "title", "default_language", "languages", "currency", "limit_reached"
+    ),
 )

@@ -20,15 +20,29 @@ class Usage:
 
 def usage_of(tenant: Tenant) -> Iterator[Usage]:
     """Yield what the tenant has in each table, by its name; reads all its rows."""
-    for model, condition in sorted(tenant_tables(), key=lambda one: one[0]._meta.db_table):
-        table = model._meta.db_table
-        own = sql(condition, tenant=param(tenant.pk))
-        [[rows, size]] = fetch_rows(
-            sql(
-                "SELECT count(*), coalesce(sum(pg_column_size({table}.*)), 0) FROM {table} WHERE {own}",
-                table=identifier(table),
-                own=own,
-            )
+    for table in used_tables():
+        usage = usage_in(table, tenant)
+        if usage.rows:
+            yield usage
+
+
+def used_tables() -> list[str]:
+    """Return the tables with rows of tenants, by name."""
+    return sorted(_conditions())
+
+
+def usage_in(table: str, tenant: Tenant) -> Usage:
+    """Return what the tenant has in the table; reads all its rows there."""
+    [[rows, size]] = fetch_rows(
+        sql(
+            "SELECT count(*), coalesce(sum(pg_column_size({table}.*)), 0) FROM {table} WHERE {own}",
+            table=identifier(table),
+            own=sql(_conditions()[table], tenant=param(tenant.pk)),
         )
-        if rows:
-            yield Usage(table, rows, int(size))
+    )
+    return Usage(table, rows, int(size))
+
+
+def _conditions() -> dict[str, str]:
+    """Return by table which of its rows are a tenant's: a template with the slot `tenant`."""
+    return {model._meta.db_table: condition for model, condition in tenant_tables()}

@@ -1,8 +1,9 @@
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +16,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt, window_text
+from core.admin.counts import exact_count
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from coupons.admin.filters import OfSegmentsFilter, RestrictionFilter, StateFilter
@@ -27,6 +29,7 @@ from coupons.money import plain, stored_money
 from coupons.operations import create_coupon, delete_coupon, find_coupon, revise_coupon
 from coupons.usage import usage_of
 from segments.models import Segment
+from segments.tallies import NOTHING, held_by
 
 STATES = {
     "VALID": (_("Can be redeemed"), "on"),
@@ -34,6 +37,7 @@ STATES = {
     "EXPIRED": (_("Over"), "over"),
     "USED": (_("All uses spent"), "over"),
 }
+MOST_SEGMENTS_SHOWN = 50
 RECORD = ("redemption_count", "version", "created_at", "modified_at")
 
 
@@ -80,7 +84,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     search_fields = ("code",)
     search_help_text = _("The beginning of a code or a part of a name.")
     readonly_fields = RECORD
-    fieldsets = (
+    fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "code", "description")}),
         (
             _("What it gives"),
@@ -182,7 +186,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj is not None and obj.is_deleted)
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Read the state of all coupons of the page in one statement."""
         changelist = super().get_changelist_instance(request)
         found = states_of([coupon.pk for coupon in changelist.result_list], at=timezone.now())
@@ -246,21 +250,25 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         limit = (
             ""
             if coupon.max_redemptions is None
-            else " " + gettext("of {limit:,}").format(limit=coupon.max_redemptions)
+            else " " + gettext("of {limit}").format(limit=exact_count(coupon.max_redemptions))
         )
         return format_html(
-            '<a href="{}">{}{}</a>', redemptions_page(coupon), f"{coupon.redemption_count:,}", limit
+            '<a href="{}">{}{}</a>', redemptions_page(coupon), exact_count(coupon.redemption_count), limit
         )
 
     # --- the page of one coupon ---
 
     def related_links(self, request: HttpRequest, obj: Coupon) -> list[dict[str, Any]]:
         return [
-            {"url": redemptions_page(obj), "text": _("Redemptions"), "note": f"{obj.redemption_count:,}"},
+            {
+                "url": redemptions_page(obj),
+                "text": _("Redemptions"),
+                "note": exact_count(obj.redemption_count),
+            },
             {
                 "url": reverse("admin:coupons_reservation_changelist") + f"?coupon__id__exact={obj.pk}",
-                "text": "Reservations",
-                "note": f"{obj.reservations.live_at(timezone.now()).count():,}",
+                "text": _("Reservations"),
+                "note": exact_count(obj.reservations.live_at(timezone.now()).count()),
             },
             {
                 "url": reverse("admin:coupons_coupon_refusal", args=(obj.pk,)),
@@ -279,8 +287,31 @@ class CouponAdmin(RefusalPage, TenantAdmin):
                 **(extra_context or {}),
                 "usage": usage_of(coupon, until=now),
                 "warnings": warnings_about(coupon, at=now),
+                "redeemers": self.redeemers(request, coupon),
+                "restriction": self.restriction(coupon),
             }
+            user: Any = request.user
+            if user.has_perm("accounts.view_customer"):
+                extra_context["asked_customer"] = self.refusal_form(request, coupon)["customer"]
         return super().change_view(request, object_id, form_url, extra_context)
+
+    def redeemers(self, request: HttpRequest, coupon: Coupon) -> list[dict[str, Any]]:
+        """Return the segments whose members could redeem the coupon, with how many they have."""
+        named = coupon.segment_restrictions.filter(segment__isnull=False).values("segment")
+        rows = visible_rows(Segment, request, self).filter(pk__in=named)
+        segments = list(rows.select_related("tenant").order_by("pk")[:MOST_SEGMENTS_SHOWN])
+        held = held_by(coupon.tenant_id, [segment.pk for segment in segments])
+        user: Any = request.user
+        page = reverse("admin:segments_customerassignment_changelist")
+        is_linked = user.has_perm("segments.view_customerassignment")
+        return [
+            {
+                "segment": segment,
+                "members": held.get(segment.pk, NOTHING).members,
+                "url": f"{page}?segment__id__exact={segment.pk}" if is_linked else "",
+            }
+            for segment in segments
+        ]
 
     # --- writes ---
 

@@ -24,7 +24,7 @@ class StateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [
             ("valid", _("Can be redeemed")),
             ("waiting", _("Starts later")),
@@ -59,15 +59,15 @@ class StateFilter(admin.SimpleListFilter):
 class ReservationStateFilter(admin.SimpleListFilter):
     """Reservations by what has become of them by now."""
 
-    title = "state"
+    title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [
-            ("live", "Counts"),
-            ("over", "Over"),
-            ("confirmed", "Confirmed"),
-            ("released", "Released"),
+            ("live", _("Counts")),
+            ("over", _("Over")),
+            ("confirmed", _("Confirmed")),
+            ("released", _("Released")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -112,7 +112,7 @@ class RestrictionFilter(admin.SimpleListFilter):
     title = _("restriction")
     parameter_name = "restriction"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [
             ("segments", _("Segments")),
             ("categories", _("Categories")),

@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer, LegalEntity
+from core.admin.faults import fault_text
 from core.admin.filters import visible_rows
 from core.errors import NotAllowed
 from coupons.eligibility import Verdict, assess_coupon
@@ -33,19 +34,13 @@ class RefusalPage(admin.ModelAdmin):
 
     def refusal(self, request: HttpRequest, key: int) -> HttpResponse:
         """Ask for a customer and an order, and show every reason against the coupon."""
-        user: Any = request.user
+        user = request.user
         if not self.has_view_permission(request) or not user.has_perm("accounts.view_customer"):
             raise PermissionDenied
         coupon = self.get_queryset(request).filter(pk=key).select_related("tenant").first()
         if coupon is None:
             raise Http404(_("There is no such coupon."))
-        form = RefusalForm(
-            request.GET if "customer" in request.GET else None,
-            admin_site=self.admin_site,
-            tenant=coupon.tenant,
-            customers=visible_rows(Customer, request, self).filter(tenant=coupon.tenant),
-            legal_entities=visible_rows(LegalEntity, request, self).filter(tenant=coupon.tenant),
-        )
+        form = self.refusal_form(request, coupon)
         verdict = None
         at = timezone.now()
         if form.is_bound and form.is_valid():
@@ -53,9 +48,9 @@ class RefusalPage(admin.ModelAdmin):
             try:
                 verdict = self._verdict(coupon, form, at)
             except NotAllowed as refused:
-                form.add_error("legal_entity", refused.message)
+                form.add_error("legal_entity", fault_text(refused.message))
             except CouponNotFound as missing:
-                form.add_error(None, missing.message)
+                form.add_error(None, fault_text(missing.message))
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Why would {code} be refused?").format(code=coupon.code),
@@ -67,6 +62,16 @@ class RefusalPage(admin.ModelAdmin):
             "media": self.media + form.media,
         }
         return TemplateResponse(request, "admin/coupons/refusal.html", context)
+
+    def refusal_form(self, request: HttpRequest, coupon: Coupon) -> RefusalForm:
+        """Return the form that asks for whom the coupon is judged, with what the address has of it."""
+        return RefusalForm(
+            request.GET if "customer" in request.GET else None,
+            admin_site=self.admin_site,
+            tenant=coupon.tenant,
+            customers=visible_rows(Customer, request, self).filter(tenant=coupon.tenant),
+            legal_entities=visible_rows(LegalEntity, request, self).filter(tenant=coupon.tenant),
+        )
 
     def _verdict(self, coupon: Coupon, form: RefusalForm, at: Any) -> Verdict:
         """Return the verdict of the API; raises NotAllowed when the customer cannot act for the entity."""

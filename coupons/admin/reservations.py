@@ -7,6 +7,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, TenantAdmin
 from coupons.admin.filters import ReservationStateFilter
@@ -20,8 +22,8 @@ from coupons.operations import release_cart, release_reservation
 class ReservationAdmin(TenantAdmin):
     """Reservations are only made by the API. Deleting one releases it."""
 
-    explanation = "Uses of coupons that are held while an order may still fail. Delete one to release it."
-    empty_state = "Nothing has been reserved."
+    explanation = _("Uses of coupons that are held while an order may still fail. Delete one to release it.")
+    empty_state = _("Nothing has been reserved.")
     chooses_tenant = False
     list_display = (
         "reserved_at",
@@ -36,46 +38,46 @@ class ReservationAdmin(TenantAdmin):
     list_select_related = ("coupon",)
     list_filter = (ReservationStateFilter, ("coupon", AutocompleteFilter))
     search_fields = ("customer_number__exact", "external_id__exact")
-    search_help_text = "A customer number or the id of a reservation."
+    search_help_text = _("A customer number or the id of a reservation.")
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("external_id", "state", "coupon_link", "reserved_at", "expires_at", "ended_at")}),
-        ("Customer", {"fields": ("customer_number", "legal_entity_id")}),
-        ("Order", {"fields": ("order_code", "total", "discount", "cart_id", "redemption_id")}),
+        (_("Customer"), {"fields": ("customer_number", "legal_entity_id")}),
+        (_("Order"), {"fields": ("order_code", "total", "discount", "cart_id", "redemption_id")}),
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj is not None and obj.ended_at)
 
-    @admin.display(description="State")
+    @admin.display(description=_("State"))
     def state(self, reservation: Reservation) -> SafeString:
         if reservation.redemption_id:
-            text, style = "Confirmed", "off"
+            text, style = gettext("Confirmed"), "over"
         elif reservation.ended_at:
-            text, style = "Released", "off"
+            text, style = gettext("Released"), "off"
         elif reservation.expires_at > timezone.now():
-            text, style = "Counts", "on"
+            text, style = gettext("Counts"), "on"
         else:
-            text, style = "Over", "off"
+            text, style = gettext("Over"), "over"
         return format_html('<span class="status status-{}">{}</span>', style, text)
 
-    @admin.display(description="Coupon", ordering="coupon")
+    @admin.display(description=_("Coupon"), ordering="coupon")
     def coupon_link(self, reservation: Reservation) -> SafeString | str:
         return coupon_link(reservation.coupon)
 
-    @admin.display(description="Total", ordering="order_total_amount")
+    @admin.display(description=_("Total"), ordering="order_total_amount")
     def total(self, reservation: Reservation) -> str:
-        return str(stored_money(reservation.order_total_amount, reservation.order_total_currency))
+        return self.shown(stored_money(reservation.order_total_amount, reservation.order_total_currency))
 
-    @admin.display(description="Discount", ordering="discount_amount")
+    @admin.display(description=_("Discount"), ordering="discount_amount")
     def discount(self, reservation: Reservation) -> str:
-        return str(stored_money(reservation.discount_amount, reservation.discount_currency))
+        return self.shown(stored_money(reservation.discount_amount, reservation.discount_currency))
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
@@ -86,7 +88,7 @@ class ReservationAdmin(TenantAdmin):
         ).order_by("coupon_id", "id")
         carts = list(chosen.exclude(cart_id="").order_by().values_list("tenant_id", "cart_id").distinct())
         held = Reservation.objects.filter(
-            Q(pk__in=chosen.order_by().values("pk")) | Q(cart_id__in=[cart for _, cart in carts])
+            Q(pk__in=chosen.order_by().values("pk")) | Q(cart_id__in=[cart for _tenant, cart in carts])
         )
         coupons = Coupon.objects.select_for_update(of=("self",)).order_by("pk")
         list(coupons.filter(pk__in=held.order_by().values("coupon")))

@@ -6,7 +6,7 @@ from core.journal.declarations import RecordedAssignments, RecordedDocument, rec
 from core.representation.fields import Boolean, Computed, Integer, Json, Localized, Nested, Text, Texts, Time
 from core.sql.composition import Sql, integer, param, sql
 from events.feed.sources import ALL_LANGUAGES, EventSource, register_event_source
-from events.feed.states import assignment_after, document_after, known_id, members
+from events.feed.states import assignment_after, document_after, known_id, members, rewriting
 
 ASSIGNMENTS_OF_EVENT = 500  # more than that are several events
 
@@ -90,7 +90,8 @@ register_event_source(
             }
         },
         tables=sql(
-            "change{members}{assignment}{product}",
+            "change{rewriting}{members}{assignment}{product}",
+            rewriting=rewriting(),
             members=members(),
             assignment=assignment_after(products, "category-product", "assignment"),
             product=Sql(PRODUCTS),

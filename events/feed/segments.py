@@ -4,7 +4,7 @@ from core.journal.declarations import RecordedAssignments, RecordedDocument, rec
 from core.representation.fields import Field, Json, Localized, Nested, Text
 from core.sql.composition import Sql, identifier, sql
 from events.feed.sources import EventSource, register_event_source
-from events.feed.states import assignment_after, document_after, known_id, members
+from events.feed.states import assignment_after, document_after, known_id, members, rewriting
 from segments.representations import metadata, validity
 
 SERVICE = "customer-segment"
@@ -97,7 +97,8 @@ register_event_source(
         kinds={kind: f"{SERVICE}.customer-assignment-{kind}" for kind in WRITTEN},
         payloads={f"{SERVICE}.customer-assignment-{kind}": CUSTOMER_ASSIGNMENT for kind in WRITTEN},
         tables=sql(
-            "change{members}{assignment}{shown}",
+            "change{rewriting}{members}{assignment}{shown}",
+            rewriting=rewriting(),
             members=members(),
             assignment=assignment_after(customers, "segment-customer", "assignment"),
             shown=Sql(CUSTOMER_TABLES),
@@ -148,7 +149,8 @@ for noun, table in {"product": "catalog_product", "category": "catalog_category"
             kinds={kind: f"{SERVICE}.item-assignment-{kind}" for kind in WRITTEN},
             payloads={f"{SERVICE}.item-assignment-{kind}": ITEM_ASSIGNMENT for kind in WRITTEN},
             tables=sql(
-                "change{members}{assignment}{shown}",
+                "change{rewriting}{members}{assignment}{shown}",
+                rewriting=rewriting(),
                 members=members(),
                 assignment=assignment_after(items, name, "assignment"),
                 shown=shown,

@@ -37,6 +37,18 @@ def document_after(declared: RecordedDocument, alias: str) -> Sql:
     )
 
 
+def rewriting() -> Sql:
+    """A join, before `members`: whether the change's members may have been changed or taken out since.
+
+    It is looked up once for each change, and not for each of its thousands of members.
+    """
+    return sql(
+        " CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM journal_change AS later WHERE {later}"
+        " AND later.id > change.id AND later.kind <> 'created') AS is_possible OFFSET 0) AS rewriting",
+        later=Sql(LATER),
+    )
+
+
 def members() -> Sql:
     """A join: each member of a change of assignments (`member.key`), and its row before (`entry.row`)."""
     return sql(
@@ -47,7 +59,7 @@ def members() -> Sql:
 
 
 def assignment_after(declared: RecordedAssignments, object_name: str, alias: str) -> Sql:
-    """A join, behind `members`: the member's row as the change left it.
+    """A join, behind `rewriting` and `members`: the member's row as the change left it.
 
     The row in the table is that, if it has the version that the change gave it, and either the change's
     transaction wrote it or no member of the segment was changed or taken out since. For others the next
@@ -55,8 +67,6 @@ def assignment_after(declared: RecordedAssignments, object_name: str, alias: str
     """
     entity = declared.legal_entity
     return sql(
-        " CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM journal_change AS later WHERE {later}"
-        " AND later.id > change.id AND later.kind <> 'created') AS is_possible) AS rewriting"
         " LEFT JOIN {table} AS present ON present.tenant_id = change.tenant_id"
         " AND present.{owner} = change.key AND present.{member} = member.key{same_entity}"
         " CROSS JOIN LATERAL (SELECT present.* WHERE {is_same} UNION ALL"
@@ -77,7 +87,6 @@ def assignment_after(declared: RecordedAssignments, object_name: str, alias: str
             "{version}(present.xmin = change.tx::xid OR NOT rewriting.is_possible)",
             version=Sql(VERSION if "version" in declared.attributes else ""),
         ),
-        later=Sql(LATER),
         next_row=next_row_of_member(),
         plain=param(orjson.dumps(plain_row(declared)).decode(), "jsonb"),
         alias=identifier(alias),

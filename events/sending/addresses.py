@@ -22,8 +22,9 @@ MOST_RESOLVED = 1_000
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 NOT_PUBLIC = [  # which Python's lists do not know in all its versions
     ipaddress.ip_network(text)
-    for text in ("100.64.0.0/10", "192.0.0.0/24", "64:ff9b:1::/48", "2001:db8::/32", "3fff::/20", "5f00::/16")
+    for text in ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "2001:db8::/32", "3ffe::/16", "3fff::/20")
 ]
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # of IPv6 nothing else is given out; fec0:: was for sites
 IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
 
 
@@ -90,6 +91,8 @@ def is_public(address: Address) -> bool:
     inner = embedded_ipv4(address)
     if inner is not None:
         return is_public(inner)
+    if address.version == 6 and address not in GLOBAL_UNICAST:
+        return False
     if any(address in network for network in NOT_PUBLIC):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved

@@ -17,6 +17,8 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteSelect
+from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.undo import message_with_undo
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
@@ -47,13 +49,13 @@ class SegmentForm(forms.Form):
 
 
 @admin.action(description=_("Assign selected categories to a segment"))
-def assign_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> Any:
+def assign_to_segment(model_admin: object, request: HttpRequest, queryset: QuerySet) -> Any:
     """Ask for the segment, then assign the categories that are not in it yet."""
     return ask_and_assign(model_admin, request, queryset, ItemType.CATEGORY)
 
 
 @admin.action(description=_("Add selected products to a segment"))
-def add_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> Any:
+def add_to_segment(model_admin: object, request: HttpRequest, queryset: QuerySet) -> Any:
     """Ask for the segment, then assign the products that are not in it yet."""
     return ask_and_assign(model_admin, request, queryset, ItemType.PRODUCT)
 
@@ -72,7 +74,7 @@ def ask_and_assign(model_admin: Any, request: HttpRequest, queryset: QuerySet, i
         del form.fields["includes_subcategories"]
     keys = list(queryset.order_by().values_list("pk", flat=True)[: MOST_ITEMS + 1])
     if len(keys) > MOST_ITEMS:
-        text = gettext("Select at most {most:,} at a time.").format(most=MOST_ITEMS)
+        text = gettext("Select at most {most} at a time.").format(most=exact_count(MOST_ITEMS))
         model_admin.message_user(request, text, messages.ERROR)
         return None
     assigned: tuple[int, int] | None = None
@@ -83,7 +85,7 @@ def ask_and_assign(model_admin: Any, request: HttpRequest, queryset: QuerySet, i
                 below = form.cleaned_data.get("includes_subcategories", False)
                 assigned = assign(segment, queryset, item_type, below)
         except Unavailable as busy:
-            form.add_error(None, busy.message)
+            form.add_error(None, fault_text(busy.message))
     if assigned is not None:
         added, present = assigned
         if added:
@@ -92,21 +94,21 @@ def ask_and_assign(model_admin: Any, request: HttpRequest, queryset: QuerySet, i
             segment_admin.log_change(request, segment, f"Added {added:,} {nouns[added != 1]}.")
         text = (
             ngettext(
-                "Assigned {added:,} category to {segment}.",
-                "Assigned {added:,} categories to {segment}.",
+                "Assigned {added} category to {segment}.",
+                "Assigned {added} categories to {segment}.",
                 added,
             )
             if is_category
             else ngettext(
-                "Added {added:,} product to {segment}.", "Added {added:,} products to {segment}.", added
+                "Added {added} product to {segment}.", "Added {added} products to {segment}.", added
             )
-        ).format(added=added, segment=segment)
+        ).format(added=exact_count(added), segment=segment)
         if present:
             text += " " + ngettext(
-                "{present:,} was assigned already and left unchanged.",
-                "{present:,} were assigned already and left unchanged.",
+                "{present} was assigned already and left unchanged.",
+                "{present} were assigned already and left unchanged.",
                 present,
-            ).format(present=present)
+            ).format(present=exact_count(present))
         message_with_undo(request, text)
         return None
     context = {

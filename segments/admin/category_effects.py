@@ -8,6 +8,7 @@ from django.utils.translation import gettext, ngettext
 
 from catalog.models import Category
 from core.admin.confirmation import Fact
+from core.admin.counts import exact_count
 from segments.admin.effects import dependent_facts, shown, visible_dependents
 from segments.counting import Count
 from segments.effects import CategoryChangeBody, CategoryEffects, category_effects
@@ -29,6 +30,7 @@ def category_facts(
                 category_id=category.external_id,
                 change=change,  # type: ignore[arg-type]
                 parent_id=parent.external_id if parent else None,
+                with_subcategories=change == "DELETE",  # as the admin deletes
             ),
             at=at,
             scopes={each.scope for each in dependents},
@@ -41,7 +43,7 @@ def category_facts(
             facts += dependent_facts(each, one.dependents[each.type], "")
     if len(categories) > MOST_CATEGORIES:
         text = gettext("categories are selected; the numbers are those of the first {most}")
-        facts.insert(0, Fact(f"{len(categories):,}", text.format(most=MOST_CATEGORIES)))
+        facts.insert(0, Fact(exact_count(len(categories)), text.format(most=MOST_CATEGORIES)))
     return facts
 
 
@@ -90,5 +92,5 @@ def counts_of(effects: Sequence[CategoryEffects]) -> list[Fact]:
         listed = ", ".join(names[:MOST_SEGMENTS_NAMED]) + (" …" if len(names) > MOST_SEGMENTS_NAMED else "")
         details = ngettext("{number} member: {names}", "{number} members: {names}", members.value)
         details = details.format(number=shown(members), names=listed)
-        facts.append(Fact(f"{len(names):,}", text, details=details, is_loss=is_loss))
+        facts.append(Fact(exact_count(len(names)), text, details=details, is_loss=is_loss))
     return facts

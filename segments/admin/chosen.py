@@ -24,6 +24,8 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteSelect
 from core.admin.confirmation import repeated_values
+from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.keyset import KeysetChangeList
@@ -41,6 +43,7 @@ from segments.operations.chosen_assignments import copy_assignments, move_assign
 from segments.operations.customers import upsert_customer_assignment
 from segments.operations.items import ItemType, upsert_item_assignment
 from segments.operations.removals import remove_assignments
+from segments.tallies import NOTHING, held_by
 
 SEGMENT = "segment__id__exact"
 APPLIED = "_apply"
@@ -67,7 +70,7 @@ class ChosenPages(admin.ModelAdmin):
     change_list_template = "admin/segments/assignments.html"
     actions = ("copy_to", "move_to", "change_dates")
 
-    def get_changelist(self, request: HttpRequest, **options: Any) -> type[KeysetChangeList]:
+    def get_changelist(self, request: HttpRequest, **options: object) -> type[KeysetChangeList]:
         return KeysetChangeList
 
     def get_urls(self) -> list[URLPattern]:
@@ -89,16 +92,36 @@ class ChosenPages(admin.ModelAdmin):
 
     # --- the list of one segment ---
 
+    def known_total(self, request: HttpRequest, changelist: KeysetChangeList) -> int | None:
+        """Return how many rows the list of one whole segment has, from the kept counts."""
+        if changelist.query or set(changelist.filter_params) != {SEGMENT}:
+            return None
+        if (segment := self.segment_of_list(request)) is None:
+            return None
+        held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
+        return held.members if self.model is CustomerAssignment else held.items
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Leave out the segment in the list of one segment."""
+        columns = super().get_list_display(request)
+        is_of_one = self.segment_of_list(request) is not None
+        return [name for name in columns if not (is_of_one and name == "segment_link")]
+
     def segment_of_list(self, request: HttpRequest) -> Segment | None:
-        key = key_of(request.GET.get(SEGMENT, ""))
-        rows = visible_rows(Segment, request, self).select_related("site", "tenant")
-        return None if key is None else rows.filter(pk=key).first()
+        """Return the segment whose list the address names; it is read once for each request."""
+        if not hasattr(request, "_segment_of_list"):
+            key = key_of(request.GET.get(SEGMENT, ""))
+            rows = visible_rows(Segment, request, self).select_related("site", "tenant")
+            found = None if key is None else rows.filter(pk=key).first()
+            request._segment_of_list = found  # type: ignore[attr-defined]
+        segment: Segment | None = request._segment_of_list  # type: ignore[attr-defined]
+        return segment
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the list; of one segment with the tools that add to it."""
-        context: dict[str, Any] = {"export_query": request.GET.urlencode()}
+        context: dict[str, object] = {"export_query": request.GET.urlencode()}
         if (segment := self.segment_of_list(request)) is not None:
-            context |= {"segment": segment, "title": self.title_of_list(segment)}
+            context |= {"segment": segment, "title": self.title_of_list(segment), "noun": self.noun}
             if self.has_add_permission(request):
                 form = MembersForm if self.model is CustomerAssignment else ItemsForm
                 context |= {
@@ -126,7 +149,7 @@ class ChosenPages(admin.ModelAdmin):
         form = forms.Form(request.POST or None, prefix="one")
         names = ("customer",) if self.model is CustomerAssignment else ("product", "category")
         for name in names:
-            field: Any = self.model._meta.get_field(name)
+            field = self.model._meta.get_field(name)
             rows = visible_rows(field.related_model, request, self).filter(tenant=segment.tenant_id)
             widget = AutocompleteSelect(field, self.admin_site, tenant_id=segment.tenant_id)
             form.fields[name] = forms.ModelChoiceField(
@@ -161,7 +184,7 @@ class ChosenPages(admin.ModelAdmin):
             with contention_as_refusal():
                 is_new = self._add(segment, chosen[0], form.cleaned_data)
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, fault_text(refused.message), messages.ERROR)
             return HttpResponseRedirect(page)
         text = gettext("Added {name}.") if is_new else gettext("{name} was in the segment already.")
         message_with_undo(request, text.format(name=chosen[0]), back=page)
@@ -217,7 +240,9 @@ class ChosenPages(admin.ModelAdmin):
     def remove(self, request: HttpRequest, queryset: QuerySet) -> None:
         """Take the chosen out of their segments, with Undo."""
         number = remove_assignments(assignments=queryset)
-        message_with_undo(request, gettext("Removed {number:,} from the segment.").format(number=number))
+        message_with_undo(
+            request, gettext("Removed {number} from the segment.").format(number=exact_count(number))
+        )
 
     @admin.action(description=_("Copy to another segment …"), permissions=["add"])
     def copy_to(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
@@ -247,13 +272,13 @@ class ChosenPages(admin.ModelAdmin):
         at = timezone.now()
         if moves:
             added, removed = move_assignments(assignments=rows, target=target, at=at)
-            text = gettext("Moved {removed:,} to {segment}; {added:,} are new there.").format(
-                removed=removed, segment=target, added=added
+            text = gettext("Moved {removed} to {segment}; {added} are new there.").format(
+                removed=exact_count(removed), segment=target, added=exact_count(added)
             )
         else:
             added = copy_assignments(assignments=rows, target=target, at=at)
-            text = gettext("Copied to {segment}: {added:,} are new there.").format(
-                segment=target, added=added
+            text = gettext("Copied to {segment}: {added} are new there.").format(
+                segment=target, added=exact_count(added)
             )
         message_with_undo(request, text)
         return None
@@ -269,7 +294,9 @@ class ChosenPages(admin.ModelAdmin):
         if not (form.is_bound and form.is_valid()):
             return self._ask(request, queryset, form, gettext("Set dates"), gettext("Set dates"))
         number = set_windows(assignments=queryset, at=timezone.now(), **form.cleaned_data)
-        message_with_undo(request, gettext("Changed the dates of {number:,}.").format(number=number))
+        message_with_undo(
+            request, gettext("Changed the dates of {number}.").format(number=exact_count(number))
+        )
         return None
 
     def _ask(
@@ -284,7 +311,7 @@ class ChosenPages(admin.ModelAdmin):
             "opts": self.opts,
             "form": form,
             "button": button,
-            "number": gettext("all that match") if across else f"{number:,}",
+            "number": gettext("all that match") if across else exact_count(number),
             "rows": list(queryset[:10]),
             "repeated": [pair for pair in repeated_values(request) if pair[0] not in entered],
             "back": request.get_full_path(),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -26,6 +27,8 @@ from core.admin.confirmation import (
     read_versions,
     repeated_values,
 )
+from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.undo import message_with_undo
 from core.bodies import Validity
 from core.errors import DomainError, VersionConflict
@@ -48,13 +51,14 @@ from segments.effects import (
 from segments.models import Segment
 from segments.operations.removals import remove_segments
 from segments.operations.statuses import set_segment_status
+from segments.tallies import NOTHING, held_by
 
 DECISIVE = {"valid_from", "valid_to", "site", "status"}
 """The fields of a segment that decide when and where it counts."""
 
 
 def may(request: HttpRequest, dependent: Dependent, action: str) -> bool:
-    user: Any = request.user
+    user = request.user
     return bool(user.has_perm(dependent.permission.format(action=action)))
 
 
@@ -64,7 +68,11 @@ def visible_dependents(request: HttpRequest) -> list[Dependent]:
 
 def shown(count: Count) -> str:
     """Return a count as people read it."""
-    return f"{count.value:,}" if count.exact else gettext("more than {number:,}").format(number=count.value)
+    return (
+        exact_count(count.value)
+        if count.exact
+        else gettext("more than {number}").format(number=exact_count(count.value))
+    )
 
 
 def members_page(keys: Sequence[int]) -> str:
@@ -146,6 +154,31 @@ def dependent_facts(dependent: Dependent, effect: DependentEffect, page: str) ->
         text = gettext("{names} begin to work").format(names=names)
         facts.append(Fact(shown(effect.starting), text, page))
     return facts
+
+
+def opened_facts(request: HttpRequest, segment: Segment, at: datetime) -> list[Fact]:
+    """Return what the segment opens to its members: its items, and what else is for them."""
+    held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
+    details = gettext("{products} products, {categories} categories").format(
+        products=exact_count(held.products), categories=exact_count(held.categories)
+    )
+    facts = [
+        Fact(exact_count(held.items), gettext("items opened to them"), items_page([segment.pk]), details)
+    ]
+    for each in visible_dependents(request):
+        number, names = each.opened_by(segment.tenant_id, segment.pk, at)
+        more = " …" if number > len(names[:3]) else ""
+        text = gettext("{names} opened to them").format(names=gettext(each.plural))
+        page = dependent_page(each, [segment.pk])
+        facts.append(Fact(exact_count(number), text, page, ", ".join(names[:3]) + more))
+    return facts
+
+
+def viewers_fact(segment: Segment) -> Fact:
+    """Return how many members see what is added to the segment."""
+    held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
+    text = ngettext("member sees them", "members see them", held.members)
+    return Fact(exact_count(held.members), text, members_page([segment.pk]))
 
 
 def takes_away(effects: Effects) -> bool:
@@ -272,14 +305,14 @@ class EffectPages(admin.ModelAdmin):
         for segment in changing:
             self.log_change(request, segment, "Activated." if is_active else "Deactivated.")
         text = (
-            ngettext("Activated {number:,} segment.", "Activated {number:,} segments.", number)
+            ngettext("Activated {number} segment.", "Activated {number} segments.", number)
             if is_active
-            else ngettext("Deactivated {number:,} segment.", "Deactivated {number:,} segments.", number)
+            else ngettext("Deactivated {number} segment.", "Deactivated {number} segments.", number)
         )
         if number:
-            message_with_undo(request, text.format(number=number))
+            message_with_undo(request, text.format(number=exact_count(number)))
         else:
-            self.message_user(request, text.format(number=number), messages.SUCCESS)
+            self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)
         return None
 
     def _ask_again(
@@ -315,7 +348,7 @@ class EffectPages(admin.ModelAdmin):
     # --- deletion ---
 
     def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Say what the deletion of a segment does, and delete it once its name was typed."""
         segment = self.get_object(request, unquote(object_id))
@@ -356,7 +389,7 @@ class EffectPages(admin.ModelAdmin):
                     )
                     self.message_user(request, text, messages.ERROR)
                 except DomainError as refused:
-                    self.message_user(request, refused.message, messages.ERROR)
+                    self.message_user(request, fault_text(refused.message), messages.ERROR)
                 keys = [segment.pk for segment in segments]
                 segments = list(Segment.objects.filter(pk__in=keys).select_related("site", "tenant"))
                 if not segments:
@@ -373,7 +406,7 @@ class EffectPages(admin.ModelAdmin):
         title = (
             gettext("Delete “{segment}”?").format(segment=name_of(segment))
             if is_single
-            else gettext("Delete {number} segments?").format(number=len(segments))
+            else gettext("Delete {number} segments?").format(number=exact_count(len(segments)))
         )
         typing = (
             gettext("Type the name to delete it: {name}").format(name=name_of(segment))
@@ -402,6 +435,7 @@ class EffectPages(admin.ModelAdmin):
             typing_error=error,
             instead=is_single and self.has_change_permission(request, segment),
             may_deactivate=segment.status == "ACTIVE",
+            is_dangerous=True,
             days=RESTORED_WITHIN.days,
             back=reverse("admin:segments_segment_change", args=[segment.pk])
             if is_single
@@ -412,8 +446,8 @@ class EffectPages(admin.ModelAdmin):
         found = []
         for each in visible_dependents(request):
             if may(request, each, "delete") and (number := each.only_of(tenant_id, keys)):
-                question = gettext("{number:,} {names} name no other segment").format(
-                    number=number, names=gettext(each.plural)
+                question = gettext("{number} {names} name no other segment").format(
+                    number=exact_count(number), names=gettext(each.plural)
                 )
                 found.append(AskedDependent(each.type, question, self._deletes(request, each)))
         return found
@@ -445,10 +479,12 @@ class EffectPages(admin.ModelAdmin):
         text = (
             gettext("Deleted {named}.").format(named=name_of(segments[0]))
             if len(segments) == 1
-            else gettext("Deleted {number:,} segments.").format(number=number)
+            else gettext("Deleted {number} segments.").format(number=exact_count(number))
         )
         for plural, count in deleted.items():
-            text += " " + gettext("With it {number:,} {names}.").format(number=count, names=gettext(plural))
+            text += " " + gettext("With it {number} {names}.").format(
+                number=exact_count(count), names=gettext(plural)
+            )
         message_with_undo(
             request, text, back=reverse("admin:segments_segment_changelist"), label=gettext("Restore")
         )

@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt, window_text
 from core.admin.counts import exact_count
-from core.bodies import Name, Translations, read_body
+from core.bodies import read_body
+from core.representation.languages import Name, Translations
 from core.search import translations_of
 from segments.admin.bulk_add import BulkAddPages
 from segments.admin.combine import CombinePages
@@ -29,7 +30,7 @@ class SegmentAdmin(BulkAddPages, CombinePages, SegmentRecord, RulePages, TenantA
     form = SegmentForm
     found_at = 2
     explanation = _("Groups of customers, and the products and categories that are meant for them.")
-    empty_state = _("Add one, put customers and items into it, and activate it.")
+    empty_state = _("Add one, put customers, products and categories into it, and activate it.")
     localized_fields = {"name": Name.max_length, "description": Translations.max_length}
     error_fields = {
         "siteCode": "site",

@@ -59,9 +59,8 @@ class CombineForm(forms.Form):
 
     required_css_class = "required"
 
-    operation = forms.ChoiceField(
-        label=_("Take"), choices=list(OPERATIONS.items()), initial="or", widget=forms.RadioSelect
-    )
+    operation = forms.ChoiceField(choices=list(OPERATIONS.items()), widget=forms.HiddenInput)
+    """Sent by the button that counts, so that counting takes no click of its own."""
 
     def __init__(self, *arguments: Any, segments: QuerySet, admin_site: AdminSite, **options: Any) -> None:
         super().__init__(*arguments, **options)

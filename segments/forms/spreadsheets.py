@@ -4,19 +4,27 @@ import csv
 from collections.abc import Iterator
 from datetime import date, datetime
 from itertools import islice
-from typing import Any, Final
+from typing import IO, Any, Final
 from xml.etree.ElementTree import ParseError
-from zipfile import BadZipFile, ZipFile
+from xml.parsers import expat
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from openpyxl import load_workbook
+from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.exceptions import InvalidFileException
 
-MOST_UNPACKED: Final = 200_000_000  # bytes; a file of 20 MB may claim to hold any number
+from core.admin.counts import exact_count
+
+MOST_UNPACKED: Final = 100_000_000  # bytes; a file of 20 MB may claim to hold any number
 MOST_FILES: Final = 1_000
+MOST_ROWS: Final = 500_000  # of a sheet, and texts that its cells share
 MOST_COLUMNS: Final = 50
+# Bytes of a row, and of all that is not in rows: openpyxl makes objects of thirty times their size of them.
+LONGEST_ROW: Final = 1_000_000
+ENDS_OF_ROWS: Final = frozenset({"row", "si"})
+BLOCK: Final = 65_536
 UNREADABLE = _("This is no readable .xlsx file. Save it again as .xlsx or as CSV.")
 
 
@@ -33,17 +41,28 @@ def is_spreadsheet(name: str) -> bool:
     return name.lower().endswith(".xlsx")
 
 
-def sheet_lines(file: Any) -> Iterator[str]:
+def sheet_lines(file: object) -> Iterator[str]:
     """Yield the rows of the first sheet as lines of CSV, read while they are used.
 
-    Raises ValidationError for what is no such file, and for one that unpacks to more than 200 MB: what the
+    Raises ValidationError for what is no such file, and for one that unpacks to more than 100 MB: what the
     archive says of itself is looked at before anything is unpacked, and no more than that is.
     """
     _refuse_bombs(file)
     try:
-        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-        sheet = book.worksheets[0]
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, IndexError, OSError) as unreadable:
+        reader = ExcelReader(file, read_only=True, data_only=True, keep_links=False)
+        reader.archive = _BoundedArchive(file)
+        reader.read()
+        sheet = reader.wb.worksheets[0]
+    except (
+        BadZipFile,
+        InvalidFileException,
+        ParseError,
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+        OSError,
+    ) as unreadable:
         raise ValidationError(UNREADABLE, code="invalid") from unreadable
     sheet.reset_dimensions()  # what the file says of its size may be anything
     line = _Line()
@@ -56,11 +75,57 @@ def sheet_lines(file: Any) -> Iterator[str]:
         yield line.text
 
 
-def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
+def _rows(sheet: Any) -> Iterator[tuple[object, ...]]:
     try:
         yield from sheet.iter_rows(max_col=MOST_COLUMNS, values_only=True)
     except (BadZipFile, ParseError, KeyError, ValueError) as unreadable:
         raise ValidationError(UNREADABLE, code="invalid") from unreadable
+
+
+class _BoundedArchive(ZipFile):
+    """Opens a large part only when it consists of rows: of anything else openpyxl keeps all in memory."""
+
+    def __init__(self, file: Any) -> None:
+        super().__init__(file)
+        self._checked: set[str] = set()
+
+    def open(self, name: str | ZipInfo, *arguments: Any, **options: Any) -> IO[bytes]:
+        part = name if isinstance(name, ZipInfo) else self.getinfo(name)
+        if part.file_size > LONGEST_ROW and part.filename not in self._checked:
+            with super().open(part) as content:
+                _check_rows(content)
+            self._checked.add(part.filename)
+        return super().open(name, *arguments, **options)
+
+
+def _check_rows(part: IO[bytes]) -> None:
+    """Raise ValidationError when the part has too many rows, or one that is too long."""
+    rows = row_began_at = read = 0
+    parser = expat.ParserCreate(namespace_separator=" ")
+
+    def end(name: str) -> None:
+        nonlocal rows, row_began_at
+        if name.rpartition(" ")[2] in ENDS_OF_ROWS:
+            rows += 1
+            row_began_at = parser.CurrentByteIndex
+
+    def refuse(*_: object) -> None:
+        raise ValidationError(UNREADABLE, code="invalid")
+
+    parser.EndElementHandler = end
+    parser.EntityDeclHandler = refuse  # a text may be billions of times as long as its declaration
+    while block := part.read(BLOCK):
+        try:
+            parser.Parse(block)
+        except expat.ExpatError as unreadable:
+            raise ValidationError(UNREADABLE, code="invalid") from unreadable
+        read += len(block)
+        if rows > MOST_ROWS or read - row_began_at > LONGEST_ROW + BLOCK:
+            text = gettext(
+                "The file has more than {most} rows, or more in a row than a list of customers or items has."
+                " Save it as CSV, or divide it."
+            )
+            raise ValidationError(text.format(most=exact_count(MOST_ROWS)), code="too_long")
 
 
 def _refuse_bombs(file: Any) -> None:
@@ -72,11 +137,11 @@ def _refuse_bombs(file: Any) -> None:
     finally:
         file.seek(0)
     if len(entries) > MOST_FILES or sum(entry.file_size for entry in entries) > MOST_UNPACKED:
-        text = gettext("The file unpacks to more than {most:,} MB. Save it as CSV, or divide it.")
-        raise ValidationError(text.format(most=MOST_UNPACKED // 1_000_000), code="too_long")
+        text = gettext("The file unpacks to more than {most} MB. Save it as CSV, or divide it.")
+        raise ValidationError(text.format(most=exact_count(MOST_UNPACKED // 1_000_000)), code="too_long")
 
 
-def _text(cell: Any) -> str:
+def _text(cell: object) -> str:
     """Return a cell as a person would write it into a list."""
     if cell is None:
         return ""

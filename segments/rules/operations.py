@@ -89,14 +89,19 @@ def save_rule(
             return False
         rule.version += 1
     rule.q, rule.mode, rule.membership, rule.modified_at = q, mode, membership, at
+    store_rule(rule, at)
+    request_evaluation(rule, requested_by=requester(), at=at)
+    return is_new
+
+
+def store_rule(rule: Rule, at: datetime) -> None:
+    """Check a rule and store it, with what follows from its text; its evaluation is to be requested."""
     compiled = checked(rule, at)
     rule.watched, rule.used_segments = sorted(compiled.watched), sorted(compiled.used_segments)
     require_room(rule)
     require_no_circle(rule)
     rule.state, rule.message, rule.next_due_at, rule.due_at = Rule.State.PENDING, "", None, None
     rule.save()
-    request_evaluation(rule, requested_by=requester(), at=at)
-    return is_new
 
 
 def checked(rule: Rule, at: datetime) -> CompiledRule:

@@ -6,14 +6,19 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connection
+from django.db.models import Model
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Site
 from catalog.admin import categories as category_admin
+from catalog.admin import category_deletion
 from catalog.models import Category, CategoryAssignment, Product
 from catalog.models.names import SEARCHED_FIELDS
 from catalog.tree_checks import tree_problems
+from core.json_types import JsonObject
 from core.search import matching
 from core.tenancy.models import Tenant
 from tests.factories.accounts import UserFactory
@@ -32,18 +37,18 @@ LEAST = {
 }
 
 
-def shown(browser: Client, page: str = CATEGORIES, **query: Any) -> list[str]:
+def shown(browser: Client, page: str = CATEGORIES, **query: object) -> list[str]:
     response = browser.get(reverse(f"{page}_changelist"), query)
     assert response.status_code == 200
     return [row.external_id for row in response.context["cl"].result_list]
 
 
-def errors_of(response: Any) -> dict[str, list[str]]:
+def errors_of(response: HttpResponse) -> dict[str, list[str]]:
     assert response.status_code == 200
     return response.context["adminform"].form.errors
 
 
-def messages_of(response: Any) -> list[str]:
+def messages_of(response: HttpResponse) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
@@ -124,7 +129,7 @@ def test_levels_of_another_tenant_stay_closed(
 
 @pytest.mark.parametrize("size", [1, 20])
 def test_the_tree_takes_the_same_statements_whatever_its_size(
-    staff_browser: Client, tenant: Tenant, size: int, django_assert_max_num_queries: Any
+    staff_browser: Client, tenant: Tenant, size: int, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     for _ in range(size):
         CategoryFactory(parent=CategoryFactory(tenant=tenant))
@@ -135,7 +140,7 @@ def test_the_tree_takes_the_same_statements_whatever_its_size(
 # --- dragging ---
 
 
-def drop(browser: Client, name: str, target: str, side: str) -> Any:
+def drop(browser: Client, name: str, target: str, side: str) -> HttpResponse:
     """Drop a category, and answer the question that comes before a subtree is moved."""
     answer = ask_to_drop(browser, name, target, side)
     if "X-Question" not in answer:
@@ -145,7 +150,7 @@ def drop(browser: Client, name: str, target: str, side: str) -> Any:
     return browser.post(reverse(f"{CATEGORIES}_changelist"), body)
 
 
-def ask_to_drop(browser: Client, name: str, target: str, side: str) -> Any:
+def ask_to_drop(browser: Client, name: str, target: str, side: str) -> HttpResponse:
     body = {"cmd": "move_node", "cut_item": key(name), "pasted_on": key(target), "position": side}
     return browser.post(reverse(f"{CATEGORIES}_changelist"), body)
 
@@ -338,6 +343,10 @@ def test_what_breaks_a_rule_is_shown_beside_its_field(
     assert Category.objects.get(external_id="kids").version == 0
 
 
+def facts_of(page: Any) -> dict[str, str]:
+    return {fact.text: fact.number for fact in page.context["facts"]}
+
+
 def test_another_tenants_category_has_no_page(staff_browser: Client, shop: Tenant) -> None:
     page = reverse(f"{CATEGORIES}_change", args=(key("theirs"),))
     assert staff_browser.get(page).status_code == 302
@@ -352,21 +361,60 @@ def test_deleting_tells_what_goes_along_and_takes_the_subtree(staff_browser: Cli
     )
     page = reverse(f"{CATEGORIES}_delete", args=(key("bikes"),))
     asked = staff_browser.get(page)
-    assert dict(asked.context["model_count"]) == {"categories": "4", "category assignment": "1"}
-    assert asked.context["protected"] == []
-    assert staff_browser.post(page, {"post": "yes"}).status_code == 302
+    assert facts_of(asked) == {
+        "categories, with those below them": "4",
+        "categories are hidden from shoppers": "4",
+        "category assignment": "1",
+    }
+    assert "version 0" in asked.context["as_of"]
+    assert len(outline(shop)) == 5
+    answer = staff_browser.post(page, {"_confirmed": "1", "version": "bikes=0"}, follow=True)
+    [message] = messages_of(answer)
+    assert message.startswith("Deleted Bikes (bikes). ")
     assert outline(shop) == ["parts"]
     assert not CategoryAssignment.objects.exists()
+    source = message.split('name="id" value="')[1].split('"')[0]
+    staff_browser.post(
+        reverse("admin:journal_change_undo_occasion"), {"type": "admin", "id": source, "next": "/admin/"}
+    )
+    assert len(outline(shop)) == 5
+    assert CategoryAssignment.objects.count() == 1
+
+
+@pytest.mark.parametrize("version", ["bikes=1", "parts=0", ""])
+def test_a_category_that_changed_since_is_not_deleted(
+    staff_browser: Client, shop: Tenant, version: str
+) -> None:
+    page = reverse(f"{CATEGORIES}_delete", args=(key("bikes"),))
+    answer = staff_browser.post(page, {"_confirmed": "1", "version": version})
+    assert messages_of(answer) == [
+        "A category was changed in the meantime, so nothing was deleted. Look at the present numbers."
+    ]
+    assert answer.context["versions"] == {"bikes": 0}
+    assert len(outline(shop)) == 5
 
 
 def test_deleting_selected_categories_takes_nested_ones_once(staff_browser: Client, shop: Tenant) -> None:
-    body = {
+    body: JsonObject = {
         "action": "delete_selected",
         "_selected_action": [key("bikes"), key("kids")],
-        "post": "yes",
     }
-    staff_browser.post(reverse(f"{CATEGORIES}_changelist"), body)
+    page = reverse(f"{CATEGORIES}_changelist")
+    asked = staff_browser.post(page, body)
+    assert facts_of(asked)["categories, with those below them"] == "4"
+    body |= {"_confirmed": "1", "version": [f"{name}={n}" for name, n in asked.context["versions"].items()]}
+    answer = staff_browser.post(page, body, follow=True)
+    assert messages_of(answer)[0].startswith("Deleted 2 categories. ")
     assert outline(shop) == ["parts"]
+
+
+def test_too_many_selected_categories_are_refused(
+    staff_browser: Client, shop: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(category_deletion, "MOST_DELETED", 1)
+    body = {"action": "delete_selected", "_selected_action": [key("bikes"), key("kids")]}
+    answer = staff_browser.post(reverse(f"{CATEGORIES}_changelist"), body, follow=True)
+    assert messages_of(answer) == ["Select at most 1 categories at a time."]
 
 
 def test_selected_categories_are_published_and_unpublished(staff_browser: Client, shop: Tenant) -> None:
@@ -551,7 +599,7 @@ def test_a_category_is_picked_by_its_path(staff_browser: Client, tenant: Tenant)
 
 
 @pytest.mark.parametrize(("model", "index"), [(Product, "product_words"), (Category, "category_words")])
-def test_the_search_by_words_goes_through_an_index(model: Any, index: str, shop: Tenant) -> None:
+def test_the_search_by_words_goes_through_an_index(model: type[Model], index: str, shop: Tenant) -> None:
     with connection.cursor() as cursor:  # few rows are read in another way
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_indexscan = off")

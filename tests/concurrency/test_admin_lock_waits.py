@@ -5,12 +5,15 @@ from typing import Any
 import psycopg
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db.models import Model
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
 from accounts.identity.models import ApiClient, ClientSecret, SigningKey
 from accounts.models import Customer, User
 from catalog.models import Category, Product
+from core.json_types import JsonObject
 from core.sql.locks import Lock
 from core.tenancy.models import Tenant
 from coupons.models import Coupon
@@ -25,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BUSY = "Someone else is changing this; nothing was changed. Try again in a moment."
 
 
-def lock_rows(session: psycopg.Connection, model: Any) -> None:
+def lock_rows(session: psycopg.Connection, model: type[Model]) -> None:
     session.execute(f"SELECT FROM {model._meta.db_table} FOR UPDATE")
 
 
@@ -33,13 +36,13 @@ def lock_tree(session: psycopg.Connection, tenant: Tenant) -> None:
     session.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(Lock.CATEGORY_TREE), tenant.pk])
 
 
-def messages_of(response: Any) -> list[str]:
+def messages_of(response: HttpResponse) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
-def entered(form: Any) -> dict[str, Any]:
+def entered(form: Any) -> JsonObject:
     """Return what a browser would send for the form as it is shown."""
-    values: dict[str, Any] = {}
+    values: JsonObject = {}
     for bound in form:
         widget = getattr(bound.field.widget, "widget", bound.field.widget)
         shown = widget.get_context(bound.html_name, bound.value(), {})["widget"]
@@ -123,8 +126,9 @@ def test_deleting_selected_rows_that_are_locked_is_refused_and_not_logged(
     lock_tree(holder, tenant)
     page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
+    confirmed = {"post": "yes", "_confirmed": "1", "version": f"{getattr(row, 'external_id', '')}=0"}
     response = staff_browser.post(
-        page, {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}, follow=True
+        page, {"action": "delete_selected", "_selected_action": [row.pk], **confirmed}, follow=True
     )
 
     assert messages_of(response) == [BUSY]

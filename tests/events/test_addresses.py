@@ -25,7 +25,7 @@ def names(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
     asked: list[str] = []
     original = socket.getaddrinfo
 
-    def getaddrinfo(host: str, port: Any, *arguments: Any, **options: Any) -> list[Any]:
+    def getaddrinfo(host: str, port: Any, *arguments: object, **options: object) -> list[object]:
         if host[0].isdigit():
             return original(host, port, *arguments, **options)
         found = answers[min(len(asked), len(answers) - 1)]
@@ -43,7 +43,9 @@ def names(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
         "169.254.169.254", "100.64.0.1", "100.127.255.255", "192.0.0.8", "198.18.0.1", "224.0.0.1",
         "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fc00::1", "fd12:3456::1", "ff02::1",
         "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "2002:7f00:1::",
-        "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2001:db8::1",
+        "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2001:db8::1", "fec0::1", "feb0::1", "3ffe::1", "3fff::1",
+        "5f00::1", "64:ff9b:1::1", "100::1", "4000::1", "::ffff:0:7f00:1", "2001:0:4136:e378::80ff:fffe",
+        "0.1.2.3", "192.0.2.1", "192.88.99.1", "198.51.100.1", "203.0.113.1", "::ffff:100.64.0.1",
     ],
 )  # fmt: skip
 def test_private_addresses_are_refused(address):
@@ -68,8 +70,15 @@ def test_what_is_no_address_to_send_to_is_refused(url):
         split_url(url)
 
 
-@pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "017700000001", "127.1", "localhost", "[::1]"])
-def test_other_ways_to_write_loopback_are_refused(host):
+@pytest.mark.parametrize(
+    "host",
+    [
+        "2130706433", "0x7f.1", "0x7f000001", "017700000001", "0177.0.0.1", "127.1", "0", "localhost",
+        "2852039166", "0xa9fea9fe", "169.254.169.254", "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]",
+        "[::1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]", "[64:ff9b::127.0.0.1]", "[fe80::1%25lo]",
+    ],
+)  # fmt: skip
+def test_other_ways_to_write_private_addresses_are_refused(host):
     with pytest.raises(UnsafeDestination, match=r"no public address|cannot be resolved"):
         resolve(f"https://{host}/")
 

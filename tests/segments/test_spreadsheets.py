@@ -3,7 +3,6 @@
 import io
 import zipfile
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -20,7 +19,7 @@ from tests.factories.accounts import CustomerFactory
 from tests.factories.segments import SegmentFactory
 
 
-def workbook(*rows: list[Any]) -> io.BytesIO:
+def workbook(*rows: list[object]) -> io.BytesIO:
     book = Workbook()
     for row in rows:
         book.active.append(row)
@@ -62,7 +61,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", "0" * 1_000_001)
-    monkeypatch.setattr(spreadsheets, "load_workbook", lambda *arguments, **options: pytest.fail("unpacked"))
+    monkeypatch.setattr(spreadsheets, "ExcelReader", lambda *arguments, **options: pytest.fail("unpacked"))
     with pytest.raises(ValidationError, match="unpacks to more than 1 MB"):
         list(sheet_lines(file))
 
@@ -87,3 +86,61 @@ def test_a_broken_spreadsheet_is_an_error_of_the_form(staff_browser: Client, sit
     upload = SimpleUploadedFile("members.xlsx", b"broken")
     form = staff_browser.post(page, {"pasted": "", "upload": upload}).context["form"]
     assert "upload" in form.errors
+
+
+SHARED = "xl/sharedStrings.xml"
+SHARED_TEXTS = (
+    b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><si><t>777</t></si></sst>'
+)
+SHARED_TYPE = (
+    b'<Override PartName="/xl/sharedStrings.xml" ContentType="application/'
+    b'vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"/></Types>'
+)
+
+
+def rewritten(part: str, before: bytes, inserted: bytes) -> io.BytesIO:
+    """Return a spreadsheet with something inserted into one of its parts."""
+    file, source = io.BytesIO(), zipfile.ZipFile(workbook(["777", "treu"]))
+    parts = {name: source.read(name) for name in source.namelist()} | {SHARED: SHARED_TEXTS}
+    parts["[Content_Types].xml"] = parts["[Content_Types].xml"].replace(b"</Types>", SHARED_TYPE)
+    assert before in parts[part]
+    parts[part] = parts[part].replace(before, inserted + before)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert file.tell() < 100_000
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("part", "before", "piece"),
+    [
+        ("xl/worksheets/sheet1.xml", "</row>", "<c><v>1</v></c>"),
+        ("xl/worksheets/sheet1.xml", "</sheetData>", "<row/>"),
+        ("xl/worksheets/sheet1.xml", "<pageMargins", "<hyperlinks/>"),
+        ("xl/sharedStrings.xml", "<si>", "<si/>"),
+        ("xl/sharedStrings.xml", "<t>", "<r/>"),
+        ("xl/styles.xml", "</fonts>", "<font/>"),
+        ("xl/workbook.xml", "</sheets>", "<sheet/>"),
+    ],
+)
+def test_a_small_file_that_would_take_all_memory_is_refused(
+    monkeypatch: pytest.MonkeyPatch, part: str, before: str, piece: str
+) -> None:
+    monkeypatch.setattr(spreadsheets, "MOST_ROWS", 50_000)
+    with pytest.raises(ValidationError, match="more than 50.000 rows, or more in a row"):
+        list(sheet_lines(rewritten(part, before.encode(), piece.encode() * (3_000_000 // len(piece)))))
+
+
+def test_texts_that_grow_when_they_are_read_are_refused() -> None:
+    entities = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+    with pytest.raises(ValidationError, match="no readable"):
+        list(sheet_lines(rewritten("xl/worksheets/sheet1.xml", b"<worksheet", entities + b" " * 1_100_000)))
+
+
+def test_a_large_sheet_of_ordinary_rows_is_read() -> None:
+    rows = [[f"customer-{number}", "a note that is long enough"] for number in range(15_000)]
+    file = workbook(*rows)
+    assert max(entry.file_size for entry in zipfile.ZipFile(file).infolist()) > spreadsheets.LONGEST_ROW
+    assert list(sheet_lines(file)) == ["\t".join(row) + "\n" for row in rows]

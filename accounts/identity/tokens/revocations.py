@@ -11,11 +11,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+
+from core.json_types import JsonObject
 
 STAMP_LENGTH = 8
 Value = TypeVar("Value")
@@ -28,17 +30,18 @@ class RevocationStamp:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                if os.fstat(descriptor).st_size < STAMP_LENGTH:
+                    # written, not only made longer: where the disk has no room, the mapping would be fatal
+                    os.pwrite(descriptor, bytes(STAMP_LENGTH), 0)
+                self.shared = mmap.mmap(descriptor, STAMP_LENGTH)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise ImproperlyConfigured(
                 f"The file {path} cannot be written ({error.strerror}). Revocations go through it: run all "
-                "processes of the service as one user, in a VAR_DIR that belongs to it."
+                "processes of the service as one user, in a VAR_DIR that belongs to it and has room."
             ) from error
-        try:
-            if os.fstat(descriptor).st_size < STAMP_LENGTH:
-                os.ftruncate(descriptor, STAMP_LENGTH)
-            self.shared = mmap.mmap(descriptor, STAMP_LENGTH)
-        finally:
-            os.close(descriptor)
 
     def read(self) -> bytes:
         return self.shared[:STAMP_LENGTH]
@@ -78,7 +81,7 @@ class RecentlyRead(Generic[Value]):
         self._values.clear()
 
 
-def make_room(values: dict[str, Any], most: int) -> None:
+def make_room(values: JsonObject, most: int) -> None:
     """Drop the oldest quarter of more than `most` values."""
     if len(values) > most:
         for oldest in list(values)[: max(1, most // 4)]:

@@ -101,7 +101,7 @@ def write_documents(changes: Sequence[ChangeRow], at: datetime) -> Written:
         sets = [
             sql("{name} = {value}", name=identifier(name), value=restored_value(declared, name, "stored", at))
             for name in columns
-            if name in declared.columns
+            if name in declared.taken_back
         ]
         statement = sql(
             "UPDATE {table} AS stored SET {sets} FROM journal_change AS change, {table} AS present,"

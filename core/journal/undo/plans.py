@@ -19,7 +19,7 @@ from core.journal.undo.changes import COLUMNS, ChangeRow, Undone, find_change, s
 from core.journal.undo.documents import undo_documents
 from core.journal.undo.followers import followers_of
 from core.journal.undo.members import undo_members
-from core.journal.undo.rules import is_part, refuse_impossible, rule_of, undoable_objects
+from core.journal.undo.rules import objects_taken_back, refuse_impossible, rule_of
 from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
 
@@ -49,7 +49,7 @@ def undo_batch(changes: Sequence[ChangeRow], at: datetime, undone: Undone) -> li
             later += group
         else:
             undo_documents(list(group), at, undone)
-    return later
+    return [*later, *(member for change in accepted for member in rule.members(change))]
 
 
 def steps_of(change: ChangeRow) -> tuple[list[list[ChangeRow]], list[ChangeRow]]:
@@ -66,6 +66,7 @@ def steps_of(change: ChangeRow) -> tuple[list[list[ChangeRow]], list[ChangeRow]]
         for follower in followers_of(main)
         if isinstance(recorded_as(follower.object), RecordedAssignments)
     ]
+    members += [member for main in same for member in rule_of(change.object).members(main)]
     return batches, members
 
 
@@ -138,7 +139,6 @@ def undo_slice_of_source(
     Returns where the next slice ends; None when nothing is left. Call it in a transaction. What followed from
     a deletion, and parts of documents, are taken back with what they belong to.
     """
-    taken = sorted(name for name in undoable_objects() if not is_part(name))
     rows = fetch_rows(
         sql(
             "SELECT {columns} FROM journal_change AS change WHERE change.source_type = {type}"
@@ -151,12 +151,13 @@ def undo_slice_of_source(
             id=param(source_id),
             tenant=param(tenant_id),
             below=param(2**63 - 1 if below is None else below),
-            objects=param(taken, "text[]"),
+            objects=param(objects_taken_back(), "text[]"),
             most=param(DOCUMENTS_AT_ONCE),
         )
     )
     changes = next(slices_of(ChangeRow(*row) for row in rows), [])
     for _, group in groupby(changes, key=lambda one: (one.tx, one.object, one.kind)):
         for change in undo_batch(list(group), at, undone):
-            undo_members(change, at, undone)
+            if change.is_cascade or (change.source_type, change.source_id) != (source_type, source_id):
+                undo_members(change, at, undone)  # others of the source have a turn of their own
     return changes[-1].id if changes else None

@@ -26,7 +26,8 @@ class UndoRule:
     `prepare` takes the locks that come before the rows' own, given the tenant and the changes. `write` writes
     the opposite of changes of one kind that nothing is in the way of; absent it is plain SQL. `companions`
     are changes of other documents of the kind that one operation made together. `finish` is called with all
-    changes that were taken back. Not `by_itself` means: only as a part of an import.
+    changes that were taken back. `members` are changes of members that followed from a change of the
+    document, and are taken back with it. Not `by_itself` means: only as a part of an import.
     """
 
     object: str
@@ -35,6 +36,7 @@ class UndoRule:
     write: Callable[[Sequence[ChangeRow], datetime], Written] | None = None
     companions: Callable[[ChangeRow], list[ChangeRow]] = no_companions
     finish: Callable[[Sequence[ChangeRow]], None] | None = None
+    members: Callable[[ChangeRow], list[ChangeRow]] = no_companions
 
 
 _rules: dict[str, UndoRule] = {}
@@ -70,11 +72,13 @@ def objects_by_themselves() -> list[str]:
     )
 
 
-def undoable_condition() -> str:
-    """An expression of SQL over `change`: whether taking it back would do anything.
+def objects_taken_back() -> list[str]:
+    """Return the names of what an undo of a whole source takes back by itself: no parts of documents."""
+    return sorted(name for name in undoable_objects() if not is_part(name))
 
-    Of many members and items the first ones are looked at.
-    """
+
+def undoable_condition() -> str:
+    """An expression of SQL over `change`: whether taking it back would do anything."""
     whens = []
     for name in objects_by_themselves():
         declared = recorded_as(name)
@@ -82,7 +86,7 @@ def undoable_condition() -> str:
             verdict = f"{document_refusal(declared)} IS NULL"
         else:
             assert isinstance(declared, RecordedAssignments)
-            verdicts = member_verdicts(declared, name, members_of_change(VERDICTS))
+            verdicts = member_verdicts(declared, name, members_of_change(VERDICTS), are_few=True)
             verdict = f"EXISTS (SELECT FROM ({verdicts}) AS verdict WHERE verdict.refusal IS NULL)"
         whens.append(f"WHEN '{name}' THEN {verdict}")
     return f"""CASE WHEN change.is_cascade OR change.tenant_id IS NULL OR change.external_id = '/' THEN FALSE

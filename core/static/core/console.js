@@ -21,11 +21,30 @@ document.addEventListener("fragment", (event) => {
         }
     }
 });
+// Opens and closes the dialog that a link stands for; without scripts the link leads to its page.
+document.addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-dialog]");
+    const dialog = opener && document.getElementById(opener.dataset.dialog);
+    if (dialog && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+        event.preventDefault();
+        dialog.showModal();
+        dialog.querySelector("textarea")?.focus();
+    }
+    if (event.target.closest("[data-close]")) {
+        event.target.closest("dialog")?.close();
+    }
+});
+// A list can be pasted as soon as its form is unfolded.
+document.addEventListener("toggle", (event) => {
+    if (event.target.matches("details.paste[open]")) {
+        event.target.querySelector("textarea")?.focus();
+    }
+}, true);
 // Names the search fields of select2 for screen readers, as their labels do, after the admin has made them.
 window.django?.jQuery?.(() => {
     for (const field of document.querySelectorAll("select.select2-hidden-accessible")) {
         const text = document.querySelector(`label[for="${field.id}"]`)?.textContent.replace(":", "").trim();
-        for (const part of field.nextElementSibling?.querySelectorAll("[role=combobox], [role=textbox]") ?? []) {
+        for (const part of field.nextElementSibling?.querySelectorAll("[role=combobox], [role=textbox], .select2-search__field") ?? []) {
             part.setAttribute("aria-label", text || field.name);
         }
     }

@@ -1,10 +1,8 @@
-from typing import Any
-
-import msgspec
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import SEGMENT_READ
+from core.api.json import json_response
 from core.api.schema import operation
 from core.bodies import read_body
 from segments.api.viewsets.base import SegmentServiceViewSet
@@ -13,16 +11,12 @@ from segments.effects import (
     CategoryEffects,
     Effects,
     SegmentChangeBody,
+    SegmentsChangeBody,
     category_effects,
     effects_of,
 )
 
 READ = (SEGMENT_READ,)
-
-
-def body_response(body: msgspec.Struct | list[Any], *, status: int = 200) -> HttpResponse:
-    """Return the body as JSON."""
-    return HttpResponse(msgspec.json.encode(body), status=status, content_type="application/json")
 
 
 class EffectViewSet(SegmentServiceViewSet):
@@ -49,7 +43,30 @@ class EffectViewSet(SegmentServiceViewSet):
             at=self.at,
             scopes=self.caller.scopes,
         )
-        return body_response(found)
+        return json_response(found)
+
+    @operation(
+        "POST-customer-segment-preview-segments-change",
+        scopes=READ,
+        request=SegmentsChangeBody,
+        responses={200: Effects},
+        errors=(404,),
+    )
+    def of_segments(self, request: Request, tenant: str) -> HttpResponse:
+        """Read what a change of up to 200 segments together would do.
+
+        Customers are counted once, whatever number of the segments they lose. Coupons are among `dependents`
+        with coupon.coupon_read. Nothing is changed.
+        """
+        body = read_body(SegmentsChangeBody, request.data)
+        found = effects_of(
+            tenant_id=self.caller.tenant.id,
+            segment_ids=body.segment_ids,
+            body=body,
+            at=self.at,
+            scopes=self.caller.scopes,
+        )
+        return json_response(found)
 
     @operation(
         "POST-customer-segment-preview-category-change",
@@ -69,4 +86,4 @@ class EffectViewSet(SegmentServiceViewSet):
             at=self.at,
             scopes=self.caller.scopes,
         )
-        return body_response(found)
+        return json_response(found)

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_OWN
 from core.api import parameters
-from core.api.bulk import multi_status, read_batch
+from core.api.json import multi_status, read_batch
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.bodies import SearchBody, read_bodies, read_body
@@ -144,7 +144,9 @@ class SegmentViewSet(SegmentServiceViewSet):
         try:
             operations.delete_segment(tenant_id=tenant_id, segment_id=segment_id, forces=forces)
         except SegmentHasAssignments as refusal:
-            refusal.more_info = deletion_summary(tenant_id, segment_id, at=self.at, scopes=self.caller.scopes)
+            refusal.more_info = deletion_summary(
+                tenant_id, [segment_id], at=self.at, scopes=self.caller.scopes
+            )
             raise
         return HttpResponse(status=204)
 
@@ -181,13 +183,22 @@ class SegmentViewSet(SegmentServiceViewSet):
     def bulk_destroy(self, request: Request, tenant: str) -> HttpResponse:
         """Delete up to 200 segments.
 
-        The body lists the ids.
+        The body lists the ids. Without `forceDelete` segments that have customers or items stay, and
+        `details.moreInfo` of their entries says what the deletion of these segments together would do.
         """
+        tenant_id = self.caller.tenant.id
         deleted = operations.delete_segments(
-            tenant_id=self.caller.tenant.id,
+            tenant_id=tenant_id,
             segment_ids=read_ids(read_batch(request.data)),
             forces=parameters.flag(request.query_params, "forceDelete"),
         )
+        refused = {
+            result.id: result.error for result in deleted if isinstance(result.error, SegmentHasAssignments)
+        }
+        if refused:
+            summary = deletion_summary(tenant_id, list(refused), at=self.at, scopes=self.caller.scopes)
+            for refusal in refused.values():
+                refusal.more_info = summary
         return multi_status(deleted)
 
     @operation(

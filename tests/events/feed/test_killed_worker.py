@@ -1,4 +1,7 @@
-"""kill -9 at any moment, of workers and of the database's backends: each commit is in the feed once."""
+"""kill -9 at any moment, of workers and of the database's backends: each commit is in the feed once.
+
+`WEBHOOK_KILLS=100 make test ARGS=tests/events/feed/test_killed_worker.py` kills more often.
+"""
 
 import os
 import random
@@ -16,9 +19,10 @@ from events.models import Event
 from segments.models import Segment
 from tests.events.feed.conftest import subscribe
 from tests.factories.segments import SegmentFactory
-from tests.faults.servers import PROJECT, database_url, wait_until
+from tests.faults.servers import PROJECT, database_url
+from tests.waiting import wait_until
 
-ROUNDS = 25
+ROUNDS = int(os.environ.get("WEBHOOK_KILLS", "14"))
 TYPES = ("customer-segment.segment-created", "customer-segment.segment-deleted")
 
 
