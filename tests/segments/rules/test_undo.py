@@ -251,9 +251,9 @@ def test_activity_says_what_was_done_to_rules_and_takes_it_back(
         reverse("admin:segments_segment_history", args=[gold.pk]),
     ):
         text = browser.get(page).content.decode().replace("-&gt;", "->")
-        assert "created the rule of a segment (onHold:false)" in text
+        assert "created the rule (onHold:false)" in text
         assert "rule onHold:false -> onHold:true" in text
-        assert "created the exclusion from a rule (Zoe Ray" in text
+        assert "created the exclusion from the rule (Zoe Ray" in text
     german = staff_without(tenant, language="de").get(reverse("admin:journal_change_changelist"))
     assert "Ausschluss von der Regel" in german.content.decode()
 
