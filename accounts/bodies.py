@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self
-from zoneinfo import available_timezones
 
 import msgspec
 from django.core.exceptions import ValidationError
@@ -24,20 +23,13 @@ from accounts.representations import (
     LEGAL_ENTITIES,
     SITES,
 )
-from core.bodies import (
-    IS_ID,
-    MESSAGE,
-    Body,
-    ClientId,
-    DocumentBody,
-    JsonObject,
-    LanguageContext,
-    OptionalReference,
-    Reference,
-)
+from core.bodies import IS_ID, MESSAGE, Body, ClientId, DocumentBody, OptionalReference, Reference
 from core.errors import InvalidInput
+from core.json_types import JsonObject
+from core.representation.languages import LanguageContext
 from core.tenancy.documents import Document, metadata_of
 from core.text import has_visible_character, normalized, trimmed
+from core.timestamps import time_zone_names
 
 LARGEST_AMOUNT = 1_000_000_000_000
 SHORTEST_PASSWORD = 6
@@ -104,9 +96,9 @@ class ReadText(str):
         raise NotImplementedError
 
     @classmethod
-    def schema(cls) -> dict[str, Any]:
+    def schema(cls) -> JsonObject:
         """Return the JSON Schema."""
-        described: dict[str, Any] = {"type": "string", "maxLength": cls.max_length}
+        described: JsonObject = {"type": "string", "maxLength": cls.max_length}
         return {**described, "format": cls.schema_format} if cls.schema_format else described
 
 
@@ -166,7 +158,7 @@ class TimeZone(ReadText):
 
     @classmethod
     def check(cls, value: str, *, field: str) -> str:
-        if value not in available_timezones():
+        if value not in time_zone_names():
             raise InvalidInput(f"{field} must be an IANA time zone such as Europe/Berlin.", field=field)
         return value
 
@@ -198,9 +190,9 @@ class RowBody(DocumentBody):
         values["mixin_schemas"] = self.mixin_schemas
         return Change(values, self.expected_version)
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> JsonObject:
         """Return the values of the model's own columns."""
-        values: dict[str, Any] = {}
+        values: JsonObject = {}
         for name in self.columns():
             value = getattr(self, name)
             if value is not None:
@@ -211,16 +203,16 @@ class RowBody(DocumentBody):
         return values
 
     @classmethod
-    def document(cls, row: Document) -> dict[str, Any]:
+    def document(cls, row: Document) -> JsonObject:
         """Return the row as a patch sees it: what clients write of it, under the names on the wire."""
         names = dict(zip(cls.__struct_fields__, cls.__struct_encode_fields__, strict=True))
-        found: dict[str, Any] = {names[column]: getattr(row, column) for column in cls.columns()}
+        found: JsonObject = {names[column]: getattr(row, column) for column in cls.columns()}
         found["mixins"] = row.mixins
         found["metadata"] = metadata_of(row)
         return {name: value for name, value in found.items() if value is not None}
 
 
-def json_value(value: Any) -> Any:
+def json_value(value: object) -> object:
     """Return a member as its column takes it: texts trimmed and in NFC, objects without absent members."""
     if isinstance(value, str):
         return normalized(str(value).strip())
@@ -267,12 +259,12 @@ class ProfileBody(RowBody, kw_only=True):
     preferred_site: Reference | None = None
     photo_url: WebAddress | None = None
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> JsonObject:
         registration = self.b2b.company_registration_id if self.b2b else None
         return {**super().values(), "company_registration_id": json_value(registration or "")}
 
     @classmethod
-    def document(cls, row: Document) -> dict[str, Any]:
+    def document(cls, row: Document) -> JsonObject:
         found = super().document(row)
         number, registration = row.external_id, row.company_registration_id  # type: ignore[attr-defined]
         unset = [name for name in PREFERENCES if not found[name]]
@@ -572,14 +564,14 @@ class PatchedSite(RowBody, kw_only=True):
     assisted_buying: AssistedBuying | None = None
     cart_calculation_scale: Annotated[int, Meta(ge=0, le=20)] | None = None
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> JsonObject:
         names = dict(zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True))
         given = {names[name]: json_value(getattr(self, name)) for name in self.settings}
         settings = {name: value for name, value in given.items() if value is not None}
         return {**super().values(), "settings": settings}
 
     @classmethod
-    def document(cls, row: Document) -> dict[str, Any]:
+    def document(cls, row: Document) -> JsonObject:
         found = super().document(row)
         home_base, settings = row.home_base, row.settings  # type: ignore[attr-defined]
         if not home_base:

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -18,7 +17,7 @@ logger = logging.getLogger(__name__)
 executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail")  # starts its thread at the first mail
 
 
-def make_email(to: str, *, subject: str, template: str, context: Mapping[str, Any]) -> EmailMessage:
+def make_email(to: str, *, subject: str, template: str, context: Mapping[str, object]) -> EmailMessage:
     """Return an e-mail with the text of the template."""
     return EmailMessage(subject, render_to_string(f"mail/{template}.txt", dict(context)), to=[to])
 

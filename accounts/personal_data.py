@@ -1,16 +1,16 @@
 """What the columns of accounts and of Django hold, and how a customer is erased and exported there."""
 
 import re
-from typing import Any
 
 from accounts.models import ContactAssignment, Customer, Erasure, LegalEntity, Site, User
+from core.json_types import JsonObject
 from core.personal_data.customers import (
     CustomerTrace,
     Eraser,
     Exporter,
+    exported,
     register_eraser,
     register_exporter,
-    rows_as_json,
 )
 from core.personal_data.declarations import ERASE, KEEP, declare, each
 from core.sql.composition import Sql, param, sql
@@ -146,31 +146,36 @@ CONTACT_COLUMNS = {
 }
 
 
-def export(trace: CustomerTrace) -> dict[str, Any]:
+LOG_COLUMNS = {
+    "at": "entry.action_time",
+    "user": "staff.username",
+    "object": "entry.object_repr",
+    "change": "entry.change_message",
+}
+
+
+def export(trace: CustomerTrace) -> JsonObject:
     slots = {"tenant": param(trace.tenant_id), "customer": param(trace.customer_id)}
     profile = sql(
-        "SELECT {columns} FROM accounts_customer WHERE tenant_id = {tenant} AND id = {customer}",
-        columns=Sql(", ".join(PROFILE_COLUMNS.values())),
+        "FROM accounts_customer WHERE tenant_id = {tenant} AND id = {customer}",
         **slots,
     )
     contacts = sql(
-        "SELECT {columns} FROM accounts_contactassignment AS contact"
+        "FROM accounts_contactassignment AS contact"
         " JOIN accounts_legalentity AS entity ON entity.id = contact.legal_entity_id"
         " WHERE contact.tenant_id = {tenant} AND contact.customer_id = {customer} ORDER BY contact.id",
-        columns=Sql(", ".join(CONTACT_COLUMNS.values())),
         **slots,
     )
     entries = sql(
-        "SELECT entry.action_time, staff.username, entry.object_repr, entry.change_message"
-        " FROM django_admin_log AS entry JOIN accounts_user AS staff ON staff.id = entry.user_id"
+        "FROM django_admin_log AS entry JOIN accounts_user AS staff ON staff.id = entry.user_id"
         " WHERE {about} ORDER BY entry.id",
         about=of_tenants_log(trace),
     )
-    [customer] = rows_as_json(tuple(PROFILE_COLUMNS), profile, documents=["mixins", "mixinSchemas"])
+    [customer] = exported(PROFILE_COLUMNS, profile, documents=["mixins", "mixinSchemas"])
     return {
         "customer": customer,
-        "contactAssignments": rows_as_json(tuple(CONTACT_COLUMNS), contacts, documents=["mixins"]),
-        "adminLog": rows_as_json(("at", "user", "object", "change"), entries),
+        "contactAssignments": exported(CONTACT_COLUMNS, contacts, documents=["mixins"]),
+        "adminLog": exported(LOG_COLUMNS, entries),
     }
 
 

@@ -1,7 +1,6 @@
 """What clients read of customers, legal entities, contact assignments and sites."""
 
-from typing import Any
-
+from core.json_types import JsonObject
 from core.representation.fields import Boolean, Computed, Field, Integer, Json, Nested, Text, Texts, Time
 from core.representation.representations import Representation
 
@@ -16,7 +15,7 @@ def metadata(alias: str) -> dict[str, Field]:
     }
 
 
-DOCUMENTED_METADATA: dict[str, dict[str, Any]] = {
+DOCUMENTED_METADATA: dict[str, JsonObject] = {
     "metadata": {"description": "Its version, its instants, and the addresses of its mixins' schemas."},
     "metadata.version": {"description": "Grows by one with every write."},
     "metadata.createdAt": {"description": "When the document was made."},
@@ -27,13 +26,13 @@ DOCUMENTED_METADATA: dict[str, dict[str, Any]] = {
 CONTACT_TYPES = ["PRIMARY", "BILLING", "LOGISTICS", "CONTACT"]
 
 
-def entity_documentation(prefix: str = "") -> dict[str, dict[str, Any]]:
+def entity_documentation(prefix: str = "") -> dict[str, JsonObject]:
     """Describe the fields of a legal entity, below the prefix."""
     ids = {
         "type": "array",
         "items": {"type": "object", "properties": {"id": {"type": "string", "description": "The id."}}},
     }
-    described: dict[str, dict[str, Any]] = {
+    described: dict[str, JsonObject] = {
         "id": {"description": "The legal entity's id."},
         "name": {"description": "The legal entity's name."},
         "type": {"enum": ["COMPANY", "SUBSIDIARY"], "description": "Whether it belongs to another company."},
@@ -95,7 +94,7 @@ PROFILE: dict[str, Field] = {
     "metadata": Nested(metadata("customer")),
 }
 DERIVED = ("businessModel", "b2b", "lastLogin")
-DOCUMENTED_PROFILE: dict[str, dict[str, Any]] = {
+DOCUMENTED_PROFILE: dict[str, JsonObject] = {
     **DOCUMENTED_METADATA,
     "id": {"description": "The customer's number."},
     "customerNumber": {"description": "The customer's number, which is the id."},

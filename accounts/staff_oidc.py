@@ -27,7 +27,7 @@ REFUSED = (
 class StaffBackend(OIDCAuthenticationBackend):
     """Finds the member of staff with the verified e-mail address of the provider. Creates nobody."""
 
-    def authenticate(self, request: Any, **options: Any) -> Any:
+    def authenticate(self, request: object, **options: object) -> object:
         """Return the user; None, after a line in the log, for whatever the provider sent that is wrong."""
         try:
             return super().authenticate(request, **options)
@@ -35,7 +35,7 @@ class StaffBackend(OIDCAuthenticationBackend):
             logger.warning("A login through the OpenID provider failed: %s", fault)
             return None
 
-    def verify_token(self, token: str, **options: Any) -> Any:
+    def verify_token(self, token: str, **options: object) -> object:
         """Check issuer and audience too, which the base class leaves out."""
         payload = super().verify_token(token, **options)
         audience = payload.get("aud")
@@ -46,7 +46,7 @@ class StaffBackend(OIDCAuthenticationBackend):
             raise SuspiciousOperation("The token is for another client than OIDC_CLIENT_ID.")
         return payload
 
-    def get_userinfo(self, access_token: str, id_token: str, payload: Any) -> Any:
+    def get_userinfo(self, access_token: str, id_token: str, payload: Any) -> object:
         claims = super().get_userinfo(access_token, id_token, payload)
         if claims.get("sub") != payload.get("sub"):
             raise SuspiciousOperation("The provider described another user than the token's.")

@@ -22,10 +22,11 @@ from psycopg.rows import tuple_row
 from bench.load import Load
 from bench.replays import Statement
 from config.server.granian import threads_per_worker
+from core.json_types import JsonObject
 
 
 def send_in_turn(
-    statements: Sequence[Statement], *, connection_parameters: dict[str, Any], seconds: float
+    statements: Sequence[Statement], *, connection_parameters: JsonObject, seconds: float
 ) -> Load:
     """Send the statements in turn until the time is over, each in a transaction of its own."""
     turns, latencies = count(), list[float]()

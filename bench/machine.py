@@ -7,9 +7,10 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from django.db import connection
+
+from core.json_types import JsonObject
 
 WORKER_CORE = 0
 SETTINGS_THAT_MATTER = (
@@ -53,7 +54,7 @@ def cpu_model() -> str:
     return f"{facts.get('model name', platform.machine())}, {float(facts.get('cpu MHz', 0)):.0f} MHz"
 
 
-def describe_machine() -> dict[str, Any]:
+def describe_machine() -> JsonObject:
     """Return processor, versions and the settings of PostgreSQL, as results.json keeps them."""
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import orjson
 from django.db import connection
@@ -21,6 +20,7 @@ from bench.load import LONGEST_WAIT, Load, Request, put_under_load
 from bench.machine import pin_to_worker_core
 from bench.replays import Replay, Statement, perform
 from bench.restoring import restore
+from core.json_types import JsonObject
 
 RUNS = 3
 WARM_UP = 1.0  # seconds
@@ -76,7 +76,7 @@ def checked(case: Case, request: Request) -> Replay:
     return replay
 
 
-def measure(prepared: Prepared, *, port: int, seconds: float) -> dict[str, Any]:
+def measure(prepared: Prepared, *, port: int, seconds: float) -> JsonObject:
     """Run subject and limit in turn, three times each; return medians, and the ratio pair by pair.
 
     Raises UnexpectedAnswer.

@@ -10,7 +10,8 @@ from django.test import Client
 from django.test.client import FakePayload
 
 from bench.load import Request
-from core.sql.attribution import AttributedServerCursor
+from core.json_types import JsonObject
+from core.sql.fetching import AttributedServerCursor
 
 
 class FreshId:
@@ -55,7 +56,7 @@ def perform(request: Request) -> Replay:
     """Send the request through the whole project in this process, and note its statements."""
     statements: list[Statement] = []
 
-    def note(execute: Any, text: str, values: Any, many: bool, context: dict[str, Any]) -> Any:
+    def note(execute: Any, text: str, values: Any, many: bool, context: JsonObject) -> Any:
         prepared = isinstance(context["cursor"].cursor, AttributedServerCursor)  # see fetch_rows
         statements.append(Statement(str(text), values, prepared))
         return execute(text, values, many, context)

@@ -6,18 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.json_types import JsonObject
+
 FILE = Path(__file__).with_name("results.json")
 NOTICEABLE = 0.2
 GROWING = "whole category tree"  # its answer is the whole tree
 FIRST_PAGE, LAST_PAGE = ", a page", ", the last page"
 
 
-def load_results() -> dict[str, Any]:
+def load_results() -> JsonObject:
     """Return all kept results by scale; an empty mapping when nothing was ever measured."""
     return json.loads(FILE.read_text()) if FILE.exists() else {}
 
 
-def committed_results() -> dict[str, Any]:
+def committed_results() -> JsonObject:
     """Return the results of the last commit; outside a repository, those of the file."""
     shown = subprocess.run(
         ["git", "show", f"HEAD:./{FILE.name}"], cwd=FILE.parent, capture_output=True, text=True, check=False

@@ -27,22 +27,27 @@ from django.utils import timezone  # noqa: E402
 from accounts.models import Site  # noqa: E402
 from bench.dataset.building import create_database, drop_database  # noqa: E402
 from bench.dataset.rows import indexes_built_afterwards  # noqa: E402
+from bench.journal import Api  # noqa: E402
+from catalog.models import Product  # noqa: E402
 from core.background.models import OPEN_STATES, Job  # noqa: E402
 from core.background.worker import run_slice  # noqa: E402
 from core.tenancy.models import Tenant  # noqa: E402
 from coupons.models import Coupon  # noqa: E402
-from segments.models import CustomerAssignment, DueCustomer, Rule, Segment  # noqa: E402
+from segments.models import CustomerAssignment, DueCustomer, ItemAssignment, Rule, Segment  # noqa: E402
 from segments.rules.evaluation import request_evaluation, rules_with_scope  # noqa: E402
 from segments.rules.operations import save_rule  # noqa: E402
 from segments.rules.previews import PreviewBody, preview_rule  # noqa: E402
 
 TENANT = "bench"
 RULE = "mixins.score:<182"  # of 1,000
+ANOTHER_RULE = "mixins.score:>=818"
 THREE_TERMS = "onHold:false mixins.score:>=500 redemptions.90d.count:>=2"
 LIVE_RULES = 200
 CHANGES = 100  # a second
 SECONDS = 20
 FIRST, AGAIN, FRESH, CORES, PREVIEW = 1.3, 0.25, 5.0, 0.5, 1.0
+BESIDE = 1 / 0.8  # of the undisturbed time
+READERS_SECONDS = 15
 ROUNDS = 3
 CUSTOMERS = """
 INSERT INTO accounts_customer (tenant_id, external_id, email, first_name, last_name, mixins, created_at,
@@ -150,6 +155,57 @@ def previews(tenant: Tenant) -> list[tuple[str, float, float]]:
     return [("preview of three terms, seconds", median(taken[1:]), PREVIEW)]
 
 
+EVALUATOR = """
+import os
+os.environ.update(DJANGO_SETTINGS_MODULE="bench.settings", BENCH_SCALE="rules")
+import django
+django.setup()
+from core.tenancy.models import Tenant
+from bench.rules import ANOTHER_RULE, RULE, TENANT, evaluate, save
+tenant = Tenant.objects.get(name=TENANT)
+while True:
+    for q in (ANOTHER_RULE, RULE):
+        save(tenant, "ruled", q)
+        evaluate()
+        print("evaluated", flush=True)
+"""
+
+
+def reads_beside(tenant: Tenant) -> list[tuple[str, float, float]]:
+    """Read what shoppers see, alone and beside evaluations that exchange all members of a segment."""
+    Rule.objects.all().delete()
+    remove_members()
+    product = Product.objects.create(tenant=tenant, external_id="P1", code="P1", name={"en": "P"})
+    segment = Segment.objects.get(external_id="ruled")
+    ItemAssignment.objects.create(tenant=tenant, segment=segment, product=product)
+    api = Api(tenant)
+    seconds_of_reads(api)  # warms up
+    alone = seconds_of_reads(api)
+    evaluator = subprocess.Popen([sys.executable, "-c", EVALUATOR], stdout=subprocess.PIPE)
+    try:
+        assert evaluator.stdout is not None
+        evaluator.stdout.readline()  # the first one is over
+        beside = seconds_of_reads(api)
+    finally:
+        evaluator.kill()
+        evaluator.wait()
+    tell(f"a read takes {1e3 * alone:.2f} ms alone, {1e3 * beside:.2f} ms beside evaluations")
+    return [("storefront reads beside evaluations, of the undisturbed", beside / alone, BESIDE)]
+
+
+def seconds_of_reads(api: Api) -> float:
+    """Return the mean time of a read of a shopper's items."""
+    began, number = time.monotonic(), 0
+    while (elapsed := time.monotonic() - began) < READERS_SECONDS:
+        number += 1
+        answer = api.client.get(
+            f"/customer-segment/{TENANT}/segments/items?customerId=C{number * 37 % 1_000 + 1}"
+        )
+        if answer.status_code != 200:
+            raise RuntimeError(f"{answer.status_code} {answer.content[:500]!r}")
+    return elapsed / number
+
+
 WORKER = """
 import os
 os.environ.update(DJANGO_SETTINGS_MODULE="bench.settings", BENCH_SCALE="rules")
@@ -250,6 +306,7 @@ def main() -> int:
         for measure in (
             lambda: evaluations(tenant),
             lambda: previews(tenant),
+            lambda: reads_beside(tenant),
             lambda: freshness(tenant, options.customers),
         ):
             for name, figure, most in measure():

@@ -4,7 +4,6 @@ import argparse
 import sys
 from datetime import UTC, datetime
 from statistics import median
-from typing import Any
 
 from django.conf import settings
 
@@ -20,6 +19,7 @@ from bench.measuring import Prepared, UnexpectedAnswer, measure, prepare, slug
 from bench.results import committed_results, depth, differences, growth, load_results, save_results, table
 from bench.scales import SCALES
 from bench.server import Server
+from core.json_types import JsonObject
 
 COLD_STARTS = 3
 
@@ -46,7 +46,7 @@ def run_benchmark(options: argparse.Namespace) -> int:
     for ready in prepared:
         if ready.case.limit is Limit.SAME_SQL:
             write_replays(slug(ready.case.name), ready.replays)
-    operations: dict[str, Any] = {}
+    operations: JsonObject = {}
     cold_start = measure_cold_start()
     with Server(settings.VAR_DIR) as server:
         start = {"seconds_to_ready": round(server.seconds_to_ready, 2), "cold_start_seconds": cold_start}
@@ -118,7 +118,7 @@ def soak(server: Server, prepared: list[Prepared], wanted: int) -> int:
     return sent
 
 
-def report(scale: str, measured: dict[str, Any], failures: dict[str, str]) -> None:
+def report(scale: str, measured: JsonObject, failures: dict[str, str]) -> None:
     start, memory = measured["start"], measured["memory"]
     print("\n".join(table(measured["operations"])))
     print(

@@ -3,9 +3,8 @@
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Meta, inspect
@@ -18,24 +17,27 @@ from catalog.errors import (
     MissingCategoryIds,
 )
 from core.bodies import (
-    NO_LANGUAGES,
     Body,
     ClientId,
     DocumentBody,
-    JsonObject,
-    LanguageContext,
-    Name,
     OptionalReference,
     Reference,
     SchemaMetadata,
-    Translations,
     Validity,
     in_utc,
     read_bodies,
     read_body,
 )
 from core.errors import DomainError, InvalidBody
-from core.representation.languages import accepted_languages, unconfigured_languages
+from core.json_types import JsonObject
+from core.representation.languages import (
+    NO_LANGUAGES,
+    LanguageContext,
+    Name,
+    Translations,
+    accepted_languages,
+    unconfigured_languages,
+)
 
 LARGEST_POSITION: Final = 2_147_483_647
 LONGEST_NUMBER: Final = 128
@@ -55,16 +57,9 @@ ParentId = Annotated[
 Code = Annotated[str, Meta(max_length=200)]
 
 
-@dataclass(frozen=True, slots=True)
-class CategoryLanguages(LanguageContext):
-    """The languages of a write to categories: the body may hold only the `allowed` ones (None: any)."""
-
-    allowed: Collection[str] | None = None
-
-
 def category_languages(
     content_language: str, *, default: str, configured: Collection[str]
-) -> CategoryLanguages:
+) -> LanguageContext:
     """Return the languages that a body may hold: those of Content-Language, else all that are configured.
 
     Raises InvalidLanguages when the header names one that is not configured.
@@ -72,35 +67,24 @@ def category_languages(
     named = accepted_languages(content_language)
     if unknown := unconfigured_languages(named or (), configured):
         raise InvalidLanguages("Content-Language", unknown)
-    return CategoryLanguages(content_language, default, configured if named is None else named)
-
-
-def refuse_unsupported_languages(
-    translations: Mapping[str, str], languages: LanguageContext, *, noun: str, field: str
-) -> None:
-    allowed = languages.allowed if isinstance(languages, CategoryLanguages) else None
-    if allowed is not None and unconfigured_languages(translations, allowed):
-        raise InvalidCategory(f"Category {noun} contains unsupported languages", field=field)
+    return LanguageContext(content_language, default, configured if named is None else named)
 
 
 class CategoryName(Name):
     """The name of a category, in languages of the tenant."""
 
+    # The published texts of these errors name no languages.
     @classmethod
-    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
-        name = super().read(value, languages, field=field)
-        refuse_unsupported_languages(name, languages, noun="name", field=field)
-        return name
+    def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
+        return InvalidCategory("Category name contains unsupported languages", field=field)
 
 
 class CategoryDescription(Translations):
     """The description of a category, in languages of the tenant."""
 
     @classmethod
-    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
-        description = super().read(value, languages, field=field)
-        refuse_unsupported_languages(description, languages, noun="description", field=field)
-        return description
+    def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
+        return InvalidCategory("Category description contains unsupported languages", field=field)
 
 
 class CategorySlug(Translations):
@@ -109,17 +93,19 @@ class CategorySlug(Translations):
     max_length: ClassVar[int] = 500
 
     @classmethod
-    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
-        slug = super().read(value, languages, field=field)
-        refuse_unsupported_languages(slug, languages, noun="slug", field=field)
-        for language, text in slug.items():
+    def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
+        return InvalidCategory("Category slug contains unsupported languages", field=field)
+
+    def check(self, field: str) -> None:
+        for language, text in self.items():
+            if text.isascii():
+                continue
             for character in text:
                 if has_diacritic(character):
                     raise InvalidCategory(
                         f"Category slug contains diacritics: {field}.{language} has '{character}'",
                         field=f"{field}.{language}",
                     )
-        return slug
 
 
 def has_diacritic(character: str) -> bool:
@@ -225,14 +211,14 @@ class CategoryBody(CatalogDocument, kw_only=True):
 
     @property
     def valid_from(self) -> datetime | None:
-        return in_utc(self.validity.starts_at) if self.validity else None
+        return in_utc(self.validity.starts_at) if self.validity and self.validity.starts_at else None
 
     @property
     def valid_to(self) -> datetime | None:
-        return in_utc(self.validity.ends_at) if self.validity else None
+        return in_utc(self.validity.ends_at) if self.validity and self.validity.ends_at else None
 
     @property
-    def own_classification_mixins(self) -> list[dict[str, Any]] | None:
+    def own_classification_mixins(self) -> list[JsonObject] | None:
         """The classification mixins as they are stored."""
         return None if self.own_mixins is None else msgspec.to_builtins(self.own_mixins)
 
@@ -359,7 +345,7 @@ def read_assignment(kind: type[AssignmentUpsertBody], value: object) -> str:
         raise InvalidReferenceBody(refused.problems) from refused
 
 
-def read_assignments(kind: type[AssignmentUpsertBody], values: list[Any]) -> list[str | DomainError]:
+def read_assignments(kind: type[AssignmentUpsertBody], values: list[object]) -> list[str | DomainError]:
     """Return the product's id of each entry of a bulk body, or the error that names what is wrong."""
     return [
         read.ref.id if isinstance(read, AssignmentUpsertBody) else read for read in read_bodies(kind, values)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from catalog.representations import PRODUCT, PRODUCT_IN_SHOWN_CATEGORIES
@@ -35,9 +36,9 @@ TouchedGroups = Callable[[str], Sequence[str]]
 """Returns groups for the name of a tenant."""
 _touched_groups: dict[str, TouchedGroups] = {}
 _segment_filters: list[SegmentFilter] = []
-_category_actions: list[Callable[..., Any]] = []
-_product_actions: list[Callable[..., Any]] = []
-_category_effects: list[Callable[..., list[Any]]] = []
+_category_actions: list[Callable[..., object]] = []
+_product_actions: list[Callable[..., object]] = []
+_category_effects: list[Callable[..., list[object]]] = []
 
 
 def register_segment_filter(segment_filter: SegmentFilter) -> None:
@@ -58,29 +59,30 @@ def register_touched_groups(of_category: TouchedGroups, of_product: TouchedGroup
     _touched_groups.update(category=of_category, product=of_product)
 
 
+@lru_cache(maxsize=1_024)
 def touched_groups(kind: str, tenant: str) -> Sequence[str]:
     """Return the groups that a write of a category or a product of the tenant ends."""
     return _touched_groups[kind](tenant)
 
 
-def register_category_action(action: Callable[..., Any]) -> None:
+def register_category_action(action: Callable[..., object]) -> None:
     """Add an action to the list of categories in the admin."""
     if action not in _category_actions:
         _category_actions.append(action)
 
 
-def category_actions() -> tuple[Callable[..., Any], ...]:
+def category_actions() -> tuple[Callable[..., object], ...]:
     """Return the actions that other apps add to the list of categories in the admin."""
     return tuple(_category_actions)
 
 
-def register_product_action(action: Callable[..., Any]) -> None:
+def register_product_action(action: Callable[..., object]) -> None:
     """Add an action to the list of products in the admin."""
     if action not in _product_actions:
         _product_actions.append(action)
 
 
-def product_actions() -> tuple[Callable[..., Any], ...]:
+def product_actions() -> tuple[Callable[..., object], ...]:
     """Return the actions that other apps add to the list of products in the admin."""
     return tuple(_product_actions)
 
@@ -95,13 +97,13 @@ def register_category_effects(find: Callable[..., list[Any]]) -> None:
         _category_effects.append(find)
 
 
-def category_effects(*arguments: Any) -> list[Any]:
+def category_effects(*arguments: object) -> list[Any]:
     """Return the facts that other apps know of a change of categories."""
     return [fact for find in _category_effects for fact in find(*arguments)]
 
 
 def register_product_field(
-    name: str, field: Field, description: Mapping[str, Any], *, subjects: Collection[int]
+    name: str, field: Field, description: Mapping[str, object], *, subjects: Collection[int]
 ) -> None:
     """Add a field to the products that services read, and say what it is in the OpenAPI document.
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Any
 
 from catalog.bodies import DETAILS
 from catalog.subtrees import is_category, is_shown
 from core.errors import InvalidInput
+from core.json_types import JsonObject
 from core.representation.fields import (
     Boolean,
     Computed,
@@ -34,7 +34,7 @@ ALIASES = {
 }
 
 
-DESCRIBED: Mapping[str, Mapping[str, Any]] = {
+DESCRIBED: Mapping[str, Mapping[str, object]] = {
     "metadata": {"description": "Its version, its instants, and the addresses of its mixins' schemas."},
     "validity": {"description": "When it is shown."},
     "metadata.createdAt": {"description": "When it was created."},
@@ -48,12 +48,12 @@ DESCRIBED: Mapping[str, Mapping[str, Any]] = {
     "validity.from": {"description": "The first instant at which it is shown; absent: no start."},
     "validity.to": {"description": "The last instant at which it is shown; absent: no end."},
 }
-OWN_MIXIN: Mapping[str, Any] = {
+OWN_MIXIN: Mapping[str, object] = {
     "name": {"type": "string", "description": "The name of the mixin."},
     "schemaUrl": {"type": "string", "description": "The address of the mixin's JSON Schema."},
     "required": {"type": "boolean", "description": "Whether products must have it."},
 }
-INHERITED_MIXIN: Mapping[str, Any] = {
+INHERITED_MIXIN: Mapping[str, object] = {
     **OWN_MIXIN,
     "mixinPath": {
         "type": "string",
@@ -61,7 +61,7 @@ INHERITED_MIXIN: Mapping[str, Any] = {
     },
     "sourceCategoryId": {"type": "string", "description": "The category itself or one above it."},
 }
-CATEGORY_DESCRIBED: Mapping[str, Mapping[str, Any]] = {
+CATEGORY_DESCRIBED: Mapping[str, Mapping[str, object]] = {
     **DESCRIBED,
     "id": {"description": "The category's id."},
     "parentId": {"description": "The category above. Absent for a root category."},
@@ -102,7 +102,7 @@ CATEGORY_DESCRIBED: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def described(fields: Mapping[str, Any], meanings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def described(fields: Mapping[str, object], meanings: Mapping[str, Mapping[str, object]]) -> JsonObject:
     """Return the descriptions of these fields and of what is inside them."""
     return {path: meaning for path, meaning in meanings.items() if path.partition(".")[0] in fields}
 

@@ -102,15 +102,23 @@ class LockedTree:
 
     def category(self, external_id: str) -> Category:
         """Return the category; raise CategoryNotFound."""
-        found = Category.objects.filter(tenant=self.tenant_id, external_id=external_id).first()
-        if found is None:
+        found = Category.objects.filter(tenant=self.tenant_id, external_id=external_id)
+        category = found.select_related("parent").first()
+        if category is None:
             raise CategoryNotFound(external_id)
-        return found
+        return category
 
-    def parent(self, external_id: str | None) -> Category:
-        """Return the category that may become a parent, the hidden root for None; raise ParentNotFound."""
+    def parent(self, external_id: str | None, *, child: Category | None = None) -> Category:
+        """Return the category that may become a parent, the hidden root for None; raise ParentNotFound.
+
+        The present parent of the `child` is not read again.
+        """
         if external_id is None:
             return self.root
+        if child is not None and "parent" in child._state.fields_cache:
+            present: Category = child.parent
+            if present.external_id == external_id:
+                return present
         found = Category.objects.filter(tenant=self.tenant_id, external_id=external_id).first()
         if found is None:
             raise ParentNotFound(external_id)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import orjson
 
@@ -13,6 +12,7 @@ from core.journal.undo.changes import ChangeRow, changes_where, chosen
 from core.journal.undo.documents import former_document
 from core.journal.undo.followers import neighbours_of_statement
 from core.journal.undo.rules import UndoRule, Written, register_undo
+from core.json_types import JsonObject
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 
@@ -27,7 +27,7 @@ def write_categories(changes: Sequence[ChangeRow], at: datetime) -> Written:
     """Write the opposite of each change by the tree, which keeps its numbers and refuses cycles."""
     tree = locked_tree(changes[0].tenant_id)
     former = Sql("change.before") if changes[0].kind == "updated" else former_document(CATEGORY)
-    rows = dict(
+    rows: dict[int, str] = dict(
         fetch_rows(
             sql(
                 "SELECT change.id, ({former})::text FROM journal_change AS change WHERE {chosen}",
@@ -40,7 +40,7 @@ def write_categories(changes: Sequence[ChangeRow], at: datetime) -> Written:
         if change.kind == "created":
             tree.delete(Category.objects.get(pk=change.key))
             continue
-        values: dict[str, Any] = orjson.loads(rows[change.id])
+        values: JsonObject = orjson.loads(rows[change.id])
         category = (
             Category.objects.get(pk=change.key)
             if change.kind == "updated"

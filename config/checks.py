@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
@@ -33,7 +32,7 @@ FORMER_LAYOUT_REMEDY = (
 )
 
 
-def check_server_version(*, databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
+def check_server_version(*, databases: Sequence[str] | None = None, **options: object) -> list[CheckMessage]:
     """Refuse a PostgreSQL that lacks what the migrations use (NULLS NOT DISTINCT came with 15)."""
     messages: list[CheckMessage] = []
     for alias in databases or ():
@@ -50,7 +49,7 @@ def check_server_version(*, databases: Sequence[str] | None = None, **options: A
     return messages
 
 
-def check_layout(*, databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
+def check_layout(*, databases: Sequence[str] | None = None, **options: object) -> list[CheckMessage]:
     """Refuse a database of before the migrations were made anew."""
     return [
         Error(FORMER_LAYOUT, hint=FORMER_LAYOUT_REMEDY, id="config.E003")
@@ -63,7 +62,7 @@ def has_former_layout(connection: BaseDatabaseWrapper) -> bool:
     return FORMER_MIGRATION in MigrationRecorder(connection).applied_migrations()
 
 
-def check_server_of_its_own(**options: Any) -> list[CheckMessage]:
+def check_server_of_its_own(**options: object) -> list[CheckMessage]:
     """Warn of the embedded PostgreSQL: it is made for development, and its role is a superuser by trust."""
     if Environment(os.environ).text("DATABASE_URL"):
         return []
@@ -76,7 +75,7 @@ def check_server_of_its_own(**options: Any) -> list[CheckMessage]:
     ]
 
 
-def check_writable_folder(**options: Any) -> list[CheckMessage]:
+def check_writable_folder(**options: object) -> list[CheckMessage]:
     """Refuse a VAR_DIR that this user cannot write: the server keeps its process file there, and more."""
     folder = Path(settings.VAR_DIR)
     there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
@@ -92,7 +91,7 @@ def check_writable_folder(**options: Any) -> list[CheckMessage]:
 
 
 def check_database_for_production(
-    *, databases: Sequence[str] | None = None, **options: Any
+    *, databases: Sequence[str] | None = None, **options: object
 ) -> list[CheckMessage]:
     """Look at the role, the room for connections, the clock and the migrations of a database."""
     return [message for alias in databases or () for message in _problems_of(connections[alias])]
@@ -131,7 +130,7 @@ def _problems_of(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
         )
 
 
-def check_trusted_proxies(**options: Any) -> list[CheckMessage]:
+def check_trusted_proxies(**options: object) -> list[CheckMessage]:
     """Warn where nobody has said how many proxies there are: production has one, which ends TLS."""
     if Environment(os.environ).text("TRUSTED_PROXIES"):
         return []

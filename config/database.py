@@ -25,7 +25,7 @@ WITHOUT_JIT = "-c jit=off"  # compiling a statement takes many times as long as 
 PROFILES = {"production": "pg", "test": "pg-test"}
 
 
-def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, dict[str, Any]]:
+def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, dict[str, object]]:
     """Return Django's DATABASES.
 
     Only a web process (SERVICE_ROLE=web) keeps its connections and gets a statement timeout: the statements
@@ -58,7 +58,7 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
     return {"default": database, **replicas}
 
 
-def _replicas(primary: dict[str, Any], env: Environment) -> dict[str, dict[str, Any]]:
+def _replicas(primary: dict[str, Any], env: Environment) -> dict[str, dict[str, object]]:
     """Return the databases of DATABASE_REPLICA_URLS, which web workers may read from."""
     found = {}
     for number, url in enumerate(env.words("DATABASE_REPLICA_URLS"), 1):

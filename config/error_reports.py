@@ -14,7 +14,7 @@ from core.observation.log_lines import without_secrets
 from core.observation.requests import current_request, names_of_caller, route_of
 
 
-def cleaned(event: Any, hint: dict[str, Any]) -> Any:
+def cleaned(event: Any, hint: dict[str, object]) -> Any:
     """Return what is sent of an error: the stack without values, and the request as the access log has it."""
     event.pop("request", None)
     event.pop("user", None)

@@ -6,19 +6,20 @@
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+
+from core.json_types import JsonObject
 
 FILE = Path(__file__).with_suffix(".json")
 
 
 @cache
-def recorded_examples() -> dict[str, Any]:
+def recorded_examples() -> JsonObject:
     """Return what was sent and answered, by the id of the operation."""
-    examples: dict[str, Any] = json.loads(FILE.read_text())
+    examples: JsonObject = json.loads(FILE.read_text())
     return examples
 
 
-def add_examples(result: dict[str, Any], generator: Any, **options: Any) -> dict[str, Any]:
+def add_examples(result: JsonObject, generator: object, **options: object) -> dict[str, object]:
     """Add the examples to arguments, bodies and responses (a postprocessing hook of drf-spectacular)."""
     for methods in result["paths"].values():
         for operation in methods.values():
@@ -27,7 +28,7 @@ def add_examples(result: dict[str, Any], generator: Any, **options: Any) -> dict
     return result
 
 
-def add_example(operation: dict[str, Any], example: dict[str, Any]) -> None:
+def add_example(operation: JsonObject, example: JsonObject) -> None:
     for parameter in operation.get("parameters", []):
         values = example["arguments"] if parameter["in"] == "path" else example["query"]
         if parameter["in"] in ("path", "query") and parameter["name"] in values:

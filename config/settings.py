@@ -213,8 +213,8 @@ if not DEBUG:
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440  # bytes of one request's body
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.identity.api.authentication.BearerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["core.api.permissions.HasScope"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.identity.tokens.verification.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["core.api.json.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["core.api.json.JsonRenderer"],
     "DEFAULT_SCHEMA_CLASS": "core.api.schema.AutoSchema",

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -30,6 +29,7 @@ from core.bodies import read_body
 from core.errors import DomainError, InvalidInput
 from core.imports.exporting import exported_documents
 from core.imports.resources import Export, registered_resources
+from core.json_types import JsonObject
 from core.tenancy.callers import TenantRecord
 from core.tenancy.models import Tenant
 from core.timestamps import format_time
@@ -149,10 +149,10 @@ def write_archive(tenant: Tenant, path: Path, *, at: datetime, tell: Progress) -
     return counts
 
 
-def read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
+def read_manifest(archive: zipfile.ZipFile) -> JsonObject:
     """Return the manifest of an archive whose files are all there and unchanged; raise ArchiveRefused."""
     try:
-        manifest: dict[str, Any] = json.loads(archive.read(MANIFEST))
+        manifest: JsonObject = json.loads(archive.read(MANIFEST))
         if manifest["format"] not in READ_FORMATS:
             raise ArchiveRefused(
                 f"The archive has the format {manifest['format']}; this version reads up to {FORMAT}."
@@ -169,7 +169,7 @@ def read_manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
     return manifest
 
 
-def kinds_in(manifest: dict[str, Any]) -> list[str]:
+def kinds_in(manifest: JsonObject) -> list[str]:
     """Return the kinds that an archive of this format has, in the order in which they go in."""
     return [kind for kind in ORDER if manifest["format"] != 1 or kind not in SINCE_FORMAT_2]
 
@@ -208,7 +208,7 @@ def read_archive(path: Path, *, name: str, resume: bool, at: datetime, tell: Pro
 
 
 @transaction.atomic
-def tenant_of(manifest: dict[str, Any], name: str, *, at: datetime) -> Tenant:
+def tenant_of(manifest: JsonObject, name: str, *, at: datetime) -> Tenant:
     described = manifest["tenant"]
     tenant = create_tenant(
         name=name,
@@ -226,13 +226,13 @@ def tenant_of(manifest: dict[str, Any], name: str, *, at: datetime) -> Tenant:
     return tenant
 
 
-def documents_in(file: Path) -> Iterator[dict[str, Any]]:
+def documents_in(file: Path) -> Iterator[dict[str, object]]:
     with file.open(encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)
 
 
-def write_site(tenant: Tenant, document: dict[str, Any], at: datetime) -> None:
+def write_site(tenant: Tenant, document: JsonObject, at: datetime) -> None:
     """Make the site, or change it to what the document says."""
     document.pop("metadata", None)
     home = document.pop("homeBase", None) or {}
@@ -246,7 +246,7 @@ def write_site(tenant: Tenant, document: dict[str, Any], at: datetime) -> None:
         create_site(tenant_id=tenant.pk, code=document["code"], change=change, at=at)
 
 
-def write_contact(tenant: Tenant, document: dict[str, Any], at: datetime) -> None:
+def write_contact(tenant: Tenant, document: JsonObject, at: datetime) -> None:
     document.pop("metadata", None)
     body = read_body(ContactAssignmentCreation, document)
     upsert_contact_assignment(
@@ -259,7 +259,7 @@ def write_contact(tenant: Tenant, document: dict[str, Any], at: datetime) -> Non
     )
 
 
-def write_exclusion(tenant: Tenant, document: dict[str, Any], at: datetime) -> None:
+def write_exclusion(tenant: Tenant, document: JsonObject, at: datetime) -> None:
     segments, customers = Segment.objects.for_tenant(tenant.pk), Customer.objects.for_tenant(tenant.pk)
     companies = LegalEntity.objects.for_tenant(tenant.pk)
     RuleExclusion.objects.get_or_create(
@@ -271,7 +271,7 @@ def write_exclusion(tenant: Tenant, document: dict[str, Any], at: datetime) -> N
     )
 
 
-def write_rule(tenant: Tenant, document: dict[str, Any], at: datetime) -> str | None:
+def write_rule(tenant: Tenant, document: JsonObject, at: datetime) -> str | None:
     """Give the segment its rule; return why not, for one that failed where it comes from as well."""
     try:
         save_rule(
@@ -287,7 +287,7 @@ def write_rule(tenant: Tenant, document: dict[str, Any], at: datetime) -> str | 
     return None
 
 
-WRITERS: dict[str, Callable[[Tenant, dict[str, Any], datetime], str | None]] = {
+WRITERS: dict[str, Callable[[Tenant, JsonObject, datetime], str | None]] = {
     "sites": write_site,
     "contacts": write_contact,
     "rule_exclusions": write_exclusion,

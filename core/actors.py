@@ -2,18 +2,21 @@
 
 An entry point says so before it writes: a request after authentication, a command when it begins. The
 connection hands it to PostgreSQL together with the beginning of a transaction, or with the statement that
-writes (core/sql/attribution.py), so that it costs no round trip.
+writes (core/sql/fetching.py), so that it costs no round trip.
 """
 
 import getpass
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
 import orjson
+from django.http import HttpRequest
+
+from core.tenancy.callers import Caller, CallerKind
 
 LONGEST_TEXT = 200
 
@@ -36,7 +39,7 @@ class Actor:
 
     `id` is what others know them by: the id of an API client, a customer number, a user name, a command's
     name. `source_type` and `source_id` name the occasion: a `request` and its id, an `import` and the key of
-    its run, a `paste`.
+    its run, a `filter` (core/filter_sources.py).
     """
 
     type: ActorType
@@ -57,42 +60,50 @@ Claim = Actor | Callable[[], Actor] | None
 """Who acts, or how to find out when something is written: most requests only read."""
 
 _process_actor: list[Actor] = []  # at most one: who acts where nobody says otherwise
-_actor: ContextVar[Claim] = ContextVar("actor", default=None)
+claimed: ContextVar[Claim] = ContextVar("actor", default=None)
+"""Who acts in this thread. Finding out must not read the database."""
 
 
 def current_actor() -> Actor | None:
     """Return who acts now; None when nobody has said so."""
-    claim = _actor.get()
+    claim = claimed.get()
     if claim is None:
         return _process_actor[0] if _process_actor else None
     if isinstance(claim, Actor):
         return claim
     actor = claim()
-    _actor.set(actor)
+    claimed.set(actor)
     return actor
 
 
-def set_actor(claim: Claim) -> Token[Claim]:
-    """Say who acts from now on in this thread, until `reset_actor`.
+def actor_of(request: HttpRequest, caller: Caller | None = None) -> Actor:
+    """Return who acts in a request of the API: the customer or the program that the token names.
 
-    Finding out must not read the database.
+    Without one it is an anonymous visitor.
     """
-    return _actor.set(claim)
+    kind, name = ActorType.ANONYMOUS, ""
+    if caller is not None and caller.customer is not None:
+        kind, name = ActorType.CUSTOMER, caller.customer.external_id
+    elif caller is not None and caller.kind is CallerKind.SERVICE:
+        kind, name = ActorType.CLIENT, caller.client_id
+    elif caller is not None:
+        name = caller.session_id
+    return Actor(kind, name, source_type="request", source_id=request_id(request))
 
 
-def reset_actor(token: Token[Claim]) -> None:
-    """Let the one act again who did before."""
-    _actor.reset(token)
+def request_id(request: HttpRequest) -> str:
+    """Return the id that core.observation.requests has given the request; empty outside of a server."""
+    return request.META.get("HTTP_X_REQUEST_ID", "")
 
 
 @contextmanager
 def acting_as(claim: Claim) -> Iterator[None]:
     """Say who acts, meanwhile."""
-    token = _actor.set(claim)
+    token = claimed.set(claim)
     try:
         yield
     finally:
-        _actor.reset(token)
+        claimed.reset(token)
 
 
 @contextmanager

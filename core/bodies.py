@@ -10,19 +10,19 @@ are ignored, since clients send back what they read.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache, partial
-from typing import Annotated, Any, ClassVar, Final, Self, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, inspect
 
 from core.errors import DomainError, InvalidBody, InvalidInput, Problem
-from core.representation.languages import read_translations
+from core.json_types import JsonObject
+from core.representation.languages import NO_LANGUAGES, LanguageContext
 from core.tenancy.identifiers import CLIENT_ID
-from core.text import ID_AS_STORED, fault_of_id, has_visible_character, trimmed
+from core.text import ID_AS_STORED, fault_of_id, trimmed
 from core.timestamps import parse_time
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -58,19 +58,7 @@ OptionalReference = Annotated[
 Reference = Annotated[OptionalReference, Meta(min_length=1)]
 """The id of something that exists already; whether it does, the operation finds out."""
 
-JsonObject = dict[str, Any]
 BodyType = TypeVar("BodyType", bound="Body")
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageContext:
-    """The language of a localized field that is written as a plain text."""
-
-    content_language: str | None
-    default_language: str
-
-
-NO_LANGUAGES: Final = LanguageContext(None, "en")
 
 
 class Body(Struct, rename="camel", kw_only=True):
@@ -85,44 +73,6 @@ class Body(Struct, rename="camel", kw_only=True):
 
     parts: ClassVar[Mapping[str, str]] = {}
     documented: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-
-
-class Translations(dict[str, str]):
-    """A localized field: a map of language to text, or a text in the language of Content-Language."""
-
-    max_length: ClassVar[int] = 10_000
-
-    @classmethod
-    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
-        """Return the texts by language; raise InvalidInput naming the field that is wrong."""
-        return cls(
-            read_translations(
-                value,
-                languages.content_language,
-                languages.default_language,
-                field=field,
-                max_length=cls.max_length,
-            )
-        )
-
-    @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """Return the JSON Schema."""
-        text = {"type": "string", "maxLength": cls.max_length}
-        return {"oneOf": [{"type": "object", "additionalProperties": text}, text]}
-
-
-class Name(Translations):
-    """The localized name of a thing: at least one of its texts can be seen."""
-
-    max_length = 500
-
-    @classmethod
-    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
-        name = super().read(value, languages, field=field)
-        if not any(map(has_visible_character, name.values())):
-            raise InvalidInput(f"{field} needs a text in at least one language.", field=field)
-        return name
 
 
 class Validity(Body):
@@ -441,7 +391,7 @@ def in_utc(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC) if moment else None
 
 
-def schema_components(*kinds: type[Body]) -> dict[str, dict[str, Any]]:
+def schema_components(*kinds: type[Body]) -> dict[str, JsonObject]:
     """Return the OpenAPI 3.0 schemas of the bodies and of what they hold, by the name of their class."""
     _, components = msgspec.json.schema_components(
         kinds, schema_hook=_custom_schema, ref_template="#/components/schemas/{name}"
@@ -460,17 +410,17 @@ def _subclasses(kind: type[Body]) -> Iterator[type[Body]]:
         yield from _subclasses(below)
 
 
-def _described_as(schema: dict[str, Any], description: str) -> dict[str, Any]:
+def _described_as(schema: JsonObject, description: str) -> JsonObject:
     """Return the schema with a description; nothing counts beside a reference."""
     return {**({"allOf": [schema]} if "$ref" in schema else schema), "description": description}
 
 
-def _custom_schema(kind: type[Any]) -> dict[str, Any]:
-    schema: dict[str, Any] = kind.schema()
+def _custom_schema(kind: type[Any]) -> JsonObject:
+    schema: JsonObject = kind.schema()
     return schema
 
 
-def _in_openapi(schema: Any) -> Any:
+def _in_openapi(schema: object) -> Any:
     """Return a JSON Schema as OpenAPI 3.0 has it: `nullable` for a union with null, no titles."""
     if isinstance(schema, list):
         return [_in_openapi(entry) for entry in schema]

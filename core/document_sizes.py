@@ -1,4 +1,8 @@
-"""How large one document may be, for every entry point."""
+"""How large one document may be, for every entry point.
+
+No constraint repeats this in the database: it would refuse every update of a document that was stored when
+larger ones were allowed, and such a document may be written as long as it does not grow.
+"""
 
 import orjson
 

@@ -4,11 +4,13 @@ A model that is searched has `GinIndex(search_words(...))` among its indexes; `m
 fields. Words are letters and digits between anything else, so that an e-mail is several of them.
 """
 
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from django.contrib.postgres.search import SearchQueryField, SearchVectorField
 from django.db.models import BooleanField, Case, Expression, F, Func, Model, QuerySet, TextField, Value, When
 from django.db.models.functions import Concat
+
+from core.text import without_marks
 
 Row = TypeVar("Row", bound=Model)
 
@@ -44,8 +46,13 @@ def matches(words: Func, query: Func) -> Func:
 
 def matching(queryset: QuerySet[Row], term: str, fields: tuple[SearchedField, ...]) -> QuerySet[Row]:
     """Keep the rows in which each word of the term begins a word of the fields; all for an empty term."""
-    term = term.strip()[:LONGEST_TERM]
+    term = searched(term)
     return queryset.filter(matches(search_words(*fields), search_query(term, ":*"))) if term else queryset
+
+
+def searched(term: str) -> str:
+    """Return the term without the marks that nobody sees; they come with pasting."""
+    return without_marks(term).strip()[:LONGEST_TERM]
 
 
 def in_order(
@@ -63,7 +70,7 @@ def in_order(
     The order never is an index's own: PostgreSQL takes the beginnings of rare words for frequent ones, and
     would walk along that index through the whole table instead of asking the index of words.
     """
-    term = term.strip()[:LONGEST_TERM]
+    term = searched(term)
     if not term:
         return queryset
     whole = queryset.filter(matches(search_words(*fields), search_query(term, "")))
@@ -73,7 +80,7 @@ def in_order(
     return queryset.order_by(_out_of_index_order(first, keys), *queryset.query.order_by)
 
 
-def _out_of_index_order(*groups: list[Any]) -> Case:
+def _out_of_index_order(*groups: list[object]) -> Case:
     """Return what puts the keys first, one group after the other, and is computed for each row."""
     whens = [When(pk__in=keys or [0], then=place) for place, keys in enumerate(groups)]
     return Case(*whens, default=len(groups))

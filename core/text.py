@@ -31,9 +31,28 @@ def normalized_json(value: object) -> object:
     return value
 
 
+UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that show nothing by themselves: fillers, the blank of Braille, variation selectors."""
+
+
 def has_visible_character(text: str) -> bool:
     """Say whether anything of the text can be seen: it is more than blanks, controls and invisible marks."""
-    return any(unicodedata.category(character)[0] not in "ZC" for character in text)
+    return any(not is_blank(character) and not UNSEEN.match(character) for character in text)
+
+
+def is_blank(character: str) -> bool:
+    """Say whether the character is a blank, a control or a mark of formatting."""
+    return unicodedata.category(character)[0] in "ZC"
+
+
+def without_marks(text: str) -> str:
+    """Return the text without marks of formatting, such as soft hyphens; a blank without width is a blank."""
+    if text.isascii():
+        return text
+    spaced = text.replace("\u200b", " ")
+    return "".join(character for character in spaced if unicodedata.category(character) != "Cf")
 
 
 def invisible_character(text: str) -> str:
@@ -66,7 +85,7 @@ def trimmed(text: str) -> str:
 
 
 def is_added_by_pasting(character: str) -> bool:
-    return character in TYPOGRAPHIC_QUOTES or not has_visible_character(character)
+    return character in TYPOGRAPHIC_QUOTES or is_blank(character)
 
 
 _ADDED = (

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
+from zoneinfo import available_timezones
 
 from core.errors import InvalidInput
 
@@ -18,6 +20,12 @@ _TIME = re.compile(
     re.ASCII | re.VERBOSE,
 )
 _EXAMPLE = "2024-01-31T12:00:00.000Z"
+
+
+@cache
+def time_zone_names() -> frozenset[str]:
+    """The names of all IANA time zones, found once: Python looks through 600 files whenever it is asked."""
+    return frozenset(available_timezones())
 
 
 def parse_time(text: object, *, field: str = "") -> datetime:

@@ -1,9 +1,11 @@
-"""What is deleted of coupons in the background. Nothing waits for it: an end is an instant."""
+"""What is deleted and merged of coupons in the background. Nothing waits for it: an end is an instant."""
 
 from datetime import datetime, timedelta
 
 from core.background.retention import Retention, delete_some, register_retention
-from coupons.models import JudgementCount, Reservation
+from core.background.tasks import Task, register_task
+from coupons.models import JudgementCount, ReportCount, Reservation
+from coupons.report_counts import merge_counts
 
 
 def delete_reservations(before: datetime, most: int) -> int:
@@ -11,7 +13,9 @@ def delete_reservations(before: datetime, most: int) -> int:
 
 
 def delete_judgements(before: datetime, most: int) -> int:
-    return delete_some(JudgementCount.objects.filter(day__lt=before.date()).order_by("day"), most)
+    old = JudgementCount.objects.filter(day__lt=before.date()).order_by("day")
+    counted = ReportCount.objects.filter(day__lt=before.date()).exclude(kind__in=ReportCount.Kind.values)
+    return delete_some(old, most) or delete_some(counted.order_by("id"), most)
 
 
 register_retention(
@@ -20,3 +24,4 @@ register_retention(
         "reservations", "reservations of coupons that are over", timedelta(days=30), delete_reservations
     ),
 )
+register_task(Task("merge report counts", run=merge_counts, interval=timedelta(minutes=1)))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
@@ -20,6 +20,7 @@ from core.bodies import (
     read_body,
 )
 from core.errors import InvalidBody, Problem
+from core.json_types import JsonObject
 from core.tenancy.identifiers import UNREACHABLE_IDS
 from core.text import trimmed
 from core.timestamps import format_time
@@ -176,11 +177,6 @@ class ValidationBody(Order, kw_only=True):
     legal_entity_id: Annotated[
         Id, Meta(description="The id of the legal entity that the customer acts for.")
     ] = ""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.customer_number = trimmed(self.customer_number)
-        self.legal_entity_id = trimmed(self.legal_entity_id)
 
 
 class RedemptionBody(ValidationBody, kw_only=True):
@@ -432,12 +428,12 @@ COLUMNS = frozenset(field.column for field in Coupon._meta.concrete_fields)
 LIMITS = ("max_redemptions", "max_redemptions_per_customer")
 
 
-def columns_of(body: CouponBody) -> dict[str, Any]:
+def columns_of(body: CouponBody) -> JsonObject:
     """Return the body as columns of the coupon's row, all but its code.
 
     Segments and categories have tables of their own.
     """
-    columns: dict[str, Any] = {}
+    columns: JsonObject = {}
     for part in (body, body.restrictions):
         for name, value in msgspec.structs.asdict(part).items():
             if prefix := MONEY_COLUMNS.get(name):
@@ -454,7 +450,7 @@ def columns_of(body: CouponBody) -> dict[str, Any]:
 def stored_body(coupon: Coupon) -> CouponBody:
     """Return a stored coupon as a client would send it, with restrictions to what was deleted meanwhile."""
     categories = list(coupon.category_restrictions.values_list("category_external_id", "is_excluded"))
-    named: dict[str, Any] = {
+    named: JsonObject = {
         "segments": list(coupon.segment_restrictions.values_list("segment_external_id", flat=True)),
         "included_categories": [category for category, is_excluded in categories if not is_excluded],
         "excluded_categories": [category for category, is_excluded in categories if is_excluded],
@@ -465,9 +461,9 @@ def stored_body(coupon: Coupon) -> CouponBody:
     return CouponBody(**body, restrictions=Restrictions(**values_of(coupon, Restrictions), **named))
 
 
-def values_of(coupon: Coupon, kind: type[Body]) -> dict[str, Any]:
+def values_of(coupon: Coupon, kind: type[Body]) -> JsonObject:
     """Return those fields of the body that are columns of the coupon."""
-    values: dict[str, Any] = {}
+    values: JsonObject = {}
     for name in kind.__struct_fields__:
         if prefix := MONEY_COLUMNS.get(name):
             values[name] = stored_money(
@@ -479,7 +475,7 @@ def values_of(coupon: Coupon, kind: type[Body]) -> dict[str, Any]:
     return values
 
 
-def patched_document(body: CouponBody) -> dict[str, Any]:
+def patched_document(body: CouponBody) -> JsonObject:
     """Return the coupon as the JSON document that patches change; the code is not part of it."""
     document = without_nulls(msgspec.to_builtins(body, builtin_types=(Decimal, datetime), enc_hook=Decimal))
     del document["code"]
@@ -492,9 +488,9 @@ def patched_document(body: CouponBody) -> dict[str, Any]:
     return document
 
 
-def without_nulls(members: Mapping[str, Any]) -> dict[str, Any]:
+def without_nulls(members: Mapping[str, object]) -> JsonObject:
     """Return the members that are present, times as they are written."""
-    written: dict[str, Any] = {}
+    written: JsonObject = {}
     for name, value in members.items():
         if name == "mixins":
             if value is not None:

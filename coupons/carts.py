@@ -4,7 +4,7 @@ The coupons are read in one statement, the customer in another, the items in a t
 for the arithmetic.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -29,7 +29,7 @@ from coupons.orders import Buyer, CartBody, Order
 from coupons.own_coupons import own_codes
 from coupons.reasons import Reason, ReasonType
 from coupons.suggestions import Candidate, best_set
-from segments.visibility import ResolvedSegments
+from segments.visibility import resolve
 
 
 @dataclass(slots=True)
@@ -50,11 +50,16 @@ class JudgedCode:
 
 @dataclass(frozen=True, slots=True)
 class JudgedCart:
-    """A cart with its codes in the order given, each once, and what they take off it."""
+    """A cart with its codes in the order given, each once, and what they take off it.
+
+    `candidates` are codes of which a better set may be found: only other codes may speak against them.
+    """
 
     body: CartBody
     codes: Sequence[JudgedCode]
     cart: Cart
+    most: int
+    candidates: Mapping[Candidate, str]
 
     @property
     def taken(self) -> list[Decimal]:
@@ -79,37 +84,32 @@ class Suggestion:
     discount: Decimal
 
 
-def suggest_codes(
-    *, tenant_id: int, body: CartBody, buyer: Buyer, found: ResolvedSegments, at: datetime
-) -> Suggestion:
-    """Return the best set of the codes of the cart and of the customer's own, in four statements at most.
+def codes_to_suggest(body: CartBody, buyer: Buyer, *, at: datetime) -> list[str]:
+    """Return the customer's own codes, the soonest end first, as many as are looked at beside the cart's."""
+    if not buyer.customer_number:
+        return []
+    own = own_codes(buyer, resolve(buyer.shopper, at=at), currency=body.currency, at=at)
+    return [code for code in own if code not in body.codes][: MOST_CODES - len(body.codes)]
 
-    At most 20 are looked at: those of the cart, then the customer's, the soonest end first. `found` are the
-    segments that count for the customer.
-    """
-    own = own_codes(buyer, found, currency=body.currency, at=at) if buyer.customer_number else []
-    codes = list(dict.fromkeys([*body.codes, *own]))[:MOST_CODES]
-    if not codes:
-        return Suggestion((), Decimal(0))
-    coupons = read_coupons(tenant_id, codes)
-    cart = cart_of(body)
-    candidates = {
-        Candidate(judged.coupon, judged.places): judged.code
-        for judged in judge_codes(tenant_id, coupons, body, buyer, at=at)
-        if judged.coupon is not None and not judged.reasons
-    }
-    best = best_set(cart, list(candidates), most=coupons.most)
+
+def suggest_codes(judged: JudgedCart) -> Suggestion:
+    """Return the best set of the candidates, in the order in which it is best."""
+    cart = cart_of(judged.body)
+    best = best_set(cart, list(judged.candidates), most=judged.most)
     units = sum(cart.apply(one.coupon, one.places) for one in best)
-    return Suggestion([candidates[one] for one in best], of_minor_units(units, body.currency))
+    return Suggestion([judged.candidates[one] for one in best], of_minor_units(units, judged.body.currency))
 
 
-def assess_cart(*, tenant_id: int, body: CartBody, buyer: Buyer, at: datetime) -> JudgedCart:
+def assess_cart(
+    *, tenant_id: int, body: CartBody, buyer: Buyer, at: datetime, also: Sequence[str] = ()
+) -> JudgedCart:
     """Return what the codes of a cart do, in three statements at most.
 
-    Reservations of the customer do not count: reserving the cart would take their place. Raises NotAllowed
-    when the buyer names a legal entity that is not theirs.
+    `also` are codes to be suggested, which are judged and take nothing off. Reservations of the customer do
+    not count: reserving the cart would take their place. Raises NotAllowed when the buyer names a legal
+    entity that is not theirs.
     """
-    coupons = read_coupons(tenant_id, body.codes) if body.codes else CouponsOfCart({})
+    coupons = read_coupons(tenant_id, body.codes, also=also) if body.codes or also else CouponsOfCart({})
     return judge_cart(tenant_id, coupons, body, buyer, at=at)
 
 
@@ -117,10 +117,15 @@ def judge_cart(
     tenant_id: int, coupons: CouponsOfCart, body: CartBody, buyer: Buyer, *, at: datetime
 ) -> JudgedCart:
     """Return what the coupons, which were read (and perhaps locked) already, do for the cart."""
-    codes = judge_codes(tenant_id, coupons, body, buyer, at=at)
-    cart = cart_of(body)
+    judged = judge_codes(tenant_id, coupons, body, buyer, at=at)
+    candidates = {
+        Candidate(one.coupon, one.places): one.code
+        for one in judged
+        if one.coupon is not None and one.is_accepted
+    }
+    cart, codes = cart_of(body), judged[: len(coupons.by_code)]
     apply_all(codes, cart, most=coupons.most)
-    return JudgedCart(body, codes, cart)
+    return JudgedCart(body, codes, cart, coupons.most, candidates)
 
 
 def cart_of(body: CartBody) -> Cart:
@@ -135,7 +140,7 @@ def cart_of(body: CartBody) -> Cart:
 def judge_codes(
     tenant_id: int, coupons: CouponsOfCart, body: CartBody, buyer: Buyer, *, at: datetime
 ) -> list[JudgedCode]:
-    """Return each code with the reasons against it that do not depend on the others."""
+    """Return each code, then each of the others, with the reasons that do not depend on other codes."""
     usable = [coupon for coupon in coupons.found if not coupon.is_deleted]
     states = (
         read_customer_states(usable, buyer, at=at, counted=held_by_others(buyer.customer_number))
@@ -152,7 +157,7 @@ def judge_codes(
     }
     return [
         judged_code(code, coupon, verdicts.get(coupon.id) if coupon else None, eligible, order)
-        for code, coupon in coupons.by_code.items()
+        for code, coupon in [*coupons.by_code.items(), *((one.code, one) for one in coupons.others)]
     ]
 
 

@@ -15,7 +15,7 @@ CAMPAIGN_LENGTH = 13  # of 31 characters: 64 bits, as a guesser may hit any of 1
 def normalise_code(text: str, *, case_sensitive: bool) -> str:
     """Return the code as it is stored and compared: in NFC, trimmed, in upper case unless case matters."""
     if text.isascii():
-        code = trimmed(text)
+        code = text.strip() if text.isprintable() else trimmed(text)
         return code if case_sensitive else code.upper()
     code = trimmed(normalized(text))
     return code if case_sensitive else normalized(code.upper())

@@ -1,13 +1,13 @@
 """What a change of segments or categories does to coupons."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from django.utils.translation import gettext_noop
 
 from accounts.identity.scopes import COUPON_READ
 from catalog.subtrees import is_shown
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, SqlValues, param, sql
 from core.sql.fetching import fetch_rows
 from core.windows import open_at
 from coupons.operations.of_segments import count_only_of, delete_coupons_only_of
@@ -30,7 +30,7 @@ def redeemable(tenant_id: int, at: datetime) -> Sql:
 
 def effect(judged: Sql, at: datetime) -> DependentEffect:
     """Return what becomes of coupons: `judged` selects id, code, works_before and works_after."""
-    rows: list[tuple[Any, ...]] = fetch_rows(
+    rows: list[SqlValues] = fetch_rows(
         sql(
             "WITH judged AS MATERIALIZED ({judged}),"
             " stopping AS MATERIALIZED (SELECT id, code FROM judged WHERE works_before AND NOT works_after),"
@@ -106,7 +106,7 @@ def of_categories(tenant_id: int, hidden: Sql, shown: Sql, at: datetime) -> Depe
 
 def opened_by(tenant_id: int, segment: int, at: datetime) -> tuple[int, list[str]]:
     """Return how many coupons members of the segment may redeem, and the codes of some."""
-    rows: list[tuple[Any, ...]] = fetch_rows(
+    rows: list[SqlValues] = fetch_rows(
         sql(
             "WITH opened AS MATERIALIZED (SELECT coupon.code FROM coupons_couponsegment AS restriction"
             " JOIN coupons_coupon AS coupon"
@@ -127,7 +127,7 @@ def opened_by(tenant_id: int, segment: int, at: datetime) -> tuple[int, list[str
 register_dependent(
     Dependent(
         type="coupon",
-        plural=gettext_noop("Coupons"),
+        plural=gettext_noop("coupons"),
         scope=COUPON_READ,
         permission="coupons.{action}_coupon",
         page="admin:coupons_coupon_changelist",

@@ -52,7 +52,8 @@ class CouponSnapshot:
 class CustomerState:
     """What eligibility depends on in the customer, for one coupon at one instant.
 
-    `customer_id` is None for an unknown customer. `legal_entity_id` is the wire id of the entity that the
+    `customer_id` is None for an unknown customer. The `pseudonym` takes the place of the number once the
+    customer is erased. `legal_entity_id` is the wire id of the entity that the
     customer acts for, empty when there is none. `uses` counts the redemptions and live reservations by the
     customer for that entity, `reserved` the coupon's live reservations of everybody (each only if the coupon
     limits them). `segment_ids` are the keys of those of the coupon's segments that are effective and that the
@@ -61,6 +62,7 @@ class CustomerState:
 
     customer_number: str = ""
     customer_id: int | None = None
+    pseudonym: str = ""
     legal_entity_id: str = ""
     uses: int = 0
     segment_ids: tuple[int, ...] = ()
@@ -108,7 +110,9 @@ def snapshot_of(row: Sequence[Any]) -> CouponSnapshot:
         is_deleted=is_deleted,
         discount_type=discount_type,
         discount_percentage=percentage,
-        discount_absolute=stored_money(discount_amount, discount_currency),
+        discount_absolute=None
+        if discount_amount is None
+        else stored_money(discount_amount, discount_currency),
         allows_anonymous=allows_anonymous,
         max_redemptions=max_redemptions,
         max_redemptions_per_customer=max_redemptions_per_customer,
@@ -117,7 +121,9 @@ def snapshot_of(row: Sequence[Any]) -> CouponSnapshot:
         valid_for=tuple(valid_for),
         valid_from=valid_from,
         valid_to=valid_to,
-        min_order_value=stored_money(min_order_amount, min_order_currency),
+        min_order_value=None
+        if min_order_amount is None
+        else stored_money(min_order_amount, min_order_currency),
         redemption_count=redemption_count,
         terms_id=terms_id,
     )
@@ -181,25 +187,28 @@ def coupon_statement(lock: bool, *, condition: Sql) -> Sql:
 class CouponsOfCart:
     """The coupons of the codes given, in their order and each once; None for a code that no coupon has.
 
-    `most` is how many of them one cart takes.
+    `others` are those that were asked for besides. `most` is how many of them one cart takes.
     """
 
     by_code: Mapping[str, CouponSnapshot | None]
     most: int = MOST_COUPONS_PER_CART
+    others: Sequence[CouponSnapshot] = ()
 
     @property
     def found(self) -> list[CouponSnapshot]:
-        return [coupon for coupon in self.by_code.values() if coupon is not None]
+        return [*(coupon for coupon in self.by_code.values() if coupon is not None), *self.others]
 
 
-def read_coupons(tenant_id: int, codes: Sequence[str], *, lock: bool = False) -> CouponsOfCart:
+def read_coupons(
+    tenant_id: int, codes: Sequence[str], *, also: Sequence[str] = (), lock: bool = False
+) -> CouponsOfCart:
     """Return the tenant's coupons of these codes, deleted ones too, in one statement.
 
-    With `lock` they are locked until commit, in the order of their keys; the terms of campaigns then take
-    another statement.
+    `also` are further codes, as they are stored. With `lock` they are locked until commit, in the order of
+    their keys; the terms of campaigns then take another statement.
     """
     as_written, folded = (
-        [normalise_code(code, case_sensitive=case_sensitive) for code in codes]
+        [*(normalise_code(code, case_sensitive=case_sensitive) for code in codes), *also]
         for case_sensitive in (True, False)
     )
     named = bind(
@@ -232,8 +241,10 @@ def read_coupons(tenant_id: int, codes: Sequence[str], *, lock: bool = False) ->
         for coupon in found
         if coupon.terms_id != coupon.id
     }
-    names = as_written if case_sensitive else folded
-    return CouponsOfCart({name: coupons.get(name) for name in names}, most or MOST_COUPONS_PER_CART)
+    names = (as_written if case_sensitive else folded)[: len(codes)]
+    by_code = {name: coupons.get(name) for name in names}
+    others = [coupons[code] for code in also if code in coupons and code not in by_code]
+    return CouponsOfCart(by_code, most or MOST_COUPONS_PER_CART, others)
 
 
 def code_is_taken(tenant_id: int, code: str) -> bool:
@@ -310,36 +321,32 @@ def read_customer_states(
     contact of the legal entity that is named, or the token acts for another one.
     """
     shopper = buyer.shopper
-    keys = {f"coupon_{place}": param(coupon.id) for place, coupon in enumerate(coupons)}
-    terms = {f"terms_{place}": param(coupon.restricted_as) for place, coupon in enumerate(coupons)}
     if not shopper.is_known:
         limited = tuple([coupon.max_redemptions is not None for coupon in coupons])
         if not any(limited):
             return [CustomerState()] * len(coupons)
-        statement = reservations_statement(limited, at=param(at), counted=counted, **keys)
+        pieces = {f"coupon_{place}": param(coupon.id) for place, coupon in enumerate(coupons)}
+        statement = reservations_statement(limited, at=param(at), counted=counted, **pieces)
         [row] = fetch_rows(statement, prepared=True)
         return [CustomerState(reserved=count) for count in row]
+    shapes: list[tuple[bool, bool, bool]] = []
+    keys: dict[str, int] = {}
+    for place, coupon in enumerate(coupons):
+        limits_customer = coupon.max_redemptions_per_customer is not None
+        shapes.append((limits_customer, coupon.is_segment_restricted, coupon.max_redemptions is not None))
+        keys[f"coupon_{place}"], keys[f"terms_{place}"] = coupon.id, coupon.restricted_as
+    pseudonym = pseudonym_of(shopper.tenant_id, buyer.customer_number)
     customer, legal_entity = shopper.keys()
     statement = customer_statement(
-        tuple(
-            [
-                (
-                    coupon.max_redemptions_per_customer is not None,
-                    coupon.is_segment_restricted,
-                    coupon.max_redemptions is not None,
-                )
-                for coupon in coupons
-            ]
-        ),
+        tuple(shapes),
         customer=customer,
         legal_entity=legal_entity,
         tenant=param(shopper.tenant_id),
         customer_number=param(buyer.customer_number),
-        pseudonym=param(pseudonym_of(shopper.tenant_id, buyer.customer_number)),
+        pseudonym=param(pseudonym),
         at=param(at),
         counted=counted,
-        **keys,
-        **terms,
+        **dict(zip(keys, map(param, keys.values()), strict=True)),
     )
     [(customer_id, acting_key, legal_entity_id, *facts)] = fetch_rows(statement, prepared=True)
     checked_customer_context(shopper, customer_id, acting_key)
@@ -347,6 +354,7 @@ def read_customer_states(
         CustomerState(
             customer_number=buyer.customer_number,
             customer_id=customer_id,
+            pseudonym=pseudonym,
             legal_entity_id=legal_entity_id or "",
             uses=facts[place],
             segment_ids=tuple(facts[place + 1]),

@@ -2,16 +2,23 @@
 
 from core.journal.declarations import RecordedDocument, following, leave_out, record
 from coupons.models import Coupon, CouponCampaign, CouponCategory, CouponSegment, CouponSettings, Redemption
+from coupons.report_counts import OF_COUPONS, OF_REDEMPTIONS, OF_RESTRICTIONS
 from segments.rules.triggers import on_rows
 
 record(
-    RecordedDocument(model=Coupon, object="coupon", external_id="it.code", derived=("redemption_count",)),
-    RecordedDocument(
-        model=CouponSegment,
-        object="coupon-segment",
-        external_id="it.segment_external_id",
-        owner="it.coupon_id",
-        part_of="coupon",
+    following(
+        RecordedDocument(model=Coupon, object="coupon", external_id="it.code", derived=("redemption_count",)),
+        OF_COUPONS,
+    ),
+    following(
+        RecordedDocument(
+            model=CouponSegment,
+            object="coupon-segment",
+            external_id="it.segment_external_id",
+            owner="it.coupon_id",
+            part_of="coupon",
+        ),
+        OF_RESTRICTIONS,
     ),
     RecordedDocument(
         model=CouponCategory,
@@ -25,11 +32,13 @@ record(
     following(
         RecordedDocument(model=Redemption, object="redemption", owner="it.coupon_id"),
         on_rows("redemption", events=("INSERT", "UPDATE", "DELETE")),
+        OF_REDEMPTIONS,
     ),
 )
 leave_out(
     {
         "coupons.Reservation": "lives for minutes; what comes of it is a redemption, which is recorded",
+        "coupons.ReportCount": "sums of coupons and redemptions, which are recorded",
         "coupons.JudgementCount": "counts what was asked; nothing of the shop depends on it",
     }
 )

@@ -12,10 +12,11 @@ from datetime import date, datetime
 from django.db import transaction
 
 from core.background.buffers import register_buffer
-from core.sql.composition import param, sql
+from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute
 from coupons.models import JudgementCount
 from coupons.reasons import Reason
+from coupons.report_counts import COLUMNS, LEVELS
 
 MOST_GATHERED = 100_000
 """Counts that are kept while the database is away; more are dropped."""
@@ -36,7 +37,8 @@ class JudgementBuffer:
         outcomes = [JudgementCount.REFUSED, *types] if types else [JudgementCount.VALID]
         with self._lock:
             if len(self._counts) < MOST_GATHERED:
-                self._counts.update((at.date(), coupon_id, outcome) for outcome in outcomes)
+                for outcome in outcomes:
+                    self._counts[at.date(), coupon_id, outcome] += 1
 
     def clear(self) -> None:
         """Forget what was counted."""
@@ -61,15 +63,25 @@ class JudgementBuffer:
 def write_counts(counts: Counter[Key]) -> None:
     """Add the counts to those stored; coupons that are gone are left out."""
     rows = sorted(counts.items())  # workers lock the same rows in the same order
+    keys = param(sorted({key[1] for key, _ in rows}), "bigint[]")
+    # no segment of them changes until the end, so that their counts are those of the segments that are read
+    execute(sql("SELECT FROM coupons_coupon WHERE id = ANY({keys}) ORDER BY id FOR KEY SHARE", keys=keys))
     execute(
         sql(
-            "INSERT INTO coupons_judgementcount AS stored (tenant_id, coupon_id, day, outcome, count)"
-            " SELECT coupon.tenant_id, coupon.id, given.day, given.outcome, given.count"
+            "WITH given AS MATERIALIZED ("
+            "SELECT coupon.tenant_id, given.coupon_id, given.day, given.outcome, given.count"
             " FROM unnest({days}, {coupons}, {outcomes}, {counts}) AS given (day, coupon_id, outcome, count)"
             " JOIN coupons_coupon AS coupon ON coupon.id = given.coupon_id"
-            " ORDER BY coupon.tenant_id, given.day, coupon.id, given.outcome"
+            "), counted AS (SELECT tenant_id, coupon_id, day, outcome AS kind, '' AS currency,"
+            " count AS number, 0 AS amount FROM given"
+            "), reported AS (INSERT INTO coupons_reportcount ({columns}) {levels})"
+            " INSERT INTO coupons_judgementcount AS stored (tenant_id, coupon_id, day, outcome, count)"
+            " SELECT tenant_id, coupon_id, day, outcome, count FROM given"
+            " ORDER BY tenant_id, day, coupon_id, outcome"
             " ON CONFLICT (tenant_id, day, coupon_id, outcome)"
             " DO UPDATE SET count = stored.count + EXCLUDED.count",
+            columns=Sql(COLUMNS),
+            levels=Sql(LEVELS),
             days=param([key[0] for key, _ in rows], "date[]"),
             coupons=param([key[1] for key, _ in rows], "bigint[]"),
             outcomes=param([key[2] for key, _ in rows], "text[]"),

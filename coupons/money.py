@@ -2,12 +2,14 @@
 
 import re
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from msgspec import Meta, Struct, field
 
-from core.bodies import MESSAGE, LanguageContext, as_number
+from core.bodies import MESSAGE, as_number
 from core.errors import InvalidInput
+from core.json_types import JsonObject
+from core.representation.languages import LanguageContext
 
 FINEST = Decimal("0.000001")
 """The precision of stored amounts: six decimal places, more than any currency has."""
@@ -44,7 +46,7 @@ class Amount(Decimal):
         return cls(number.quantize(FINEST, rounding=ROUND_HALF_UP))
 
     @classmethod
-    def schema(cls) -> dict[str, Any]:
+    def schema(cls) -> JsonObject:
         """Return the JSON Schema."""
         return {"type": "number", "minimum": 0, "maximum": int(cls.largest)}
 

@@ -9,7 +9,6 @@ from msgspec import Meta, Struct, field
 from core.bodies import MESSAGE, Body, OptionalReference, Reference
 from core.errors import NotAllowed
 from core.tenancy.callers import Caller
-from core.text import trimmed
 from coupons.models.settings import MOST_CODES
 from coupons.money import CURRENCY, Amount, Money, round_to_minor_unit
 from segments.customer_context import Shopper, shopper_of
@@ -87,8 +86,6 @@ class CartBody(Body):
     ] = ""
 
     def __post_init__(self) -> None:
-        self.customer_number = trimmed(self.customer_number)
-        self.legal_entity_id = trimmed(self.legal_entity_id)
         named = [("shipping", self.shipping)]
         named += [(f"items[{place}].amount", item.amount) for place, item in enumerate(self.items)]
         for name, amount in named:

@@ -1,14 +1,13 @@
 """What the columns of coupons hold, and how a customer is erased and exported there."""
 
-from typing import Any
-
+from core.json_types import JsonObject
 from core.personal_data.customers import (
     CustomerTrace,
     Eraser,
     Exporter,
+    exported,
     register_eraser,
     register_exporter,
-    rows_as_json,
 )
 from core.personal_data.declarations import ERASE, KEEP, PSEUDONYM, declare, each
 from core.sql.composition import Sql, param, sql
@@ -21,6 +20,7 @@ from coupons.models import (
     CouponSettings,
     JudgementCount,
     Redemption,
+    ReportCount,
     Reservation,
 )
 from coupons.operations.reservations import lock_reservations
@@ -42,6 +42,7 @@ declare(CouponCampaign, each(CAMPAIGN, "external_id", "prefix"))
 declare(CouponSegment, each(CAMPAIGN, "segment_external_id"))
 declare(CouponCategory, each(CAMPAIGN, "category_external_id"))
 declare(CouponSettings, each(KEEP("the shop's own"), "referral_prefix", "referral_currency"))
+declare(ReportCount, each(KEEP("a name in the code, a currency or a segment"), "kind", "currency", "segment"))
 declare(JudgementCount, each(KEEP("valid, refused or the type of a reason"), "outcome"))
 declare(
     Redemption,
@@ -152,33 +153,34 @@ RESERVATION_COLUMNS = {
 }
 
 
-def export(trace: CustomerTrace) -> dict[str, Any]:
+COUPON_COLUMNS = {"code": "code", "isReferral": "is_referral", "createdAt": "created_at"}
+
+
+def export(trace: CustomerTrace) -> JsonObject:
     slots = {"tenant": param(trace.tenant_id), "number": param(trace.number)}
     redemptions = sql(
-        "SELECT {columns} FROM coupons_redemption AS redemption"
+        "FROM coupons_redemption AS redemption"
         " JOIN coupons_coupon AS coupon ON coupon.id = redemption.coupon_id"
         " WHERE redemption.tenant_id = {tenant} AND redemption.customer_number = {number}"
         " ORDER BY redemption.id",
-        columns=Sql(", ".join(REDEMPTION_COLUMNS.values())),
         **slots,
     )
     reservations = sql(
-        "SELECT {columns} FROM coupons_reservation AS reservation"
+        "FROM coupons_reservation AS reservation"
         " JOIN coupons_coupon AS coupon ON coupon.id = reservation.coupon_id"
         " WHERE reservation.tenant_id = {tenant} AND reservation.customer_number = {number}"
         " ORDER BY reservation.id",
-        columns=Sql(", ".join(RESERVATION_COLUMNS.values())),
         **slots,
     )
     coupons = sql(
-        "SELECT code, is_referral, created_at FROM coupons_coupon WHERE tenant_id = {tenant}"
+        "FROM coupons_coupon WHERE tenant_id = {tenant}"
         " AND ({number} = ANY(valid_for) OR issued_to = {number}) ORDER BY id",
         **slots,
     )
     return {
-        "redemptions": rows_as_json(tuple(REDEMPTION_COLUMNS), redemptions),
-        "reservations": rows_as_json(tuple(RESERVATION_COLUMNS), reservations, documents=("items",)),
-        "coupons": rows_as_json(("code", "isReferral", "createdAt"), coupons),
+        "redemptions": exported(REDEMPTION_COLUMNS, redemptions),
+        "reservations": exported(RESERVATION_COLUMNS, reservations, documents=("items",)),
+        "coupons": exported(COUPON_COLUMNS, coupons),
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from core.bodies import Body, schema_components
+from core.json_types import JsonObject
 from core.representation.fields import (
     Boolean,
     Computed,
@@ -59,11 +60,11 @@ class RepresentationAt(Representation):
         return Sql(piece.sql, tuple([self.at if value is NOW else value for value in piece.params]))
 
 
-def descriptions(kind: type[Body]) -> dict[str, dict[str, Any]]:
+def descriptions(kind: type[Body]) -> dict[str, JsonObject]:
     """Return the description of each field that the body has too, by its path."""
     components = schema_components(kind)
 
-    def walk(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def walk(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, JsonObject]]:
         reference = schema.get("$ref") or next((part["$ref"] for part in schema.get("allOf", ())), "")
         inner = components[reference.rpartition("/")[2]] if reference else schema
         if path and "description" in schema:
@@ -128,7 +129,7 @@ DOCUMENT_FIELDS: dict[str, Field] = {
     ),
 }
 
-COUPON_DOCUMENTED: dict[str, dict[str, Any]] = {
+COUPON_DOCUMENTED: dict[str, JsonObject] = {
     **descriptions(CouponBody),
     "code": {"description": "What customers enter."},
     "status": {

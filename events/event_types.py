@@ -4,7 +4,6 @@ Names are the published ones where there are any; the others are extensions.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from accounts.identity.scopes import (
     CATEGORY_READ_UNPUBLISHED,
@@ -13,6 +12,7 @@ from accounts.identity.scopes import (
     PRODUCT_READ_UNPUBLISHED,
     SEGMENT_READ,
 )
+from core.json_types import JsonObject
 
 LOCALIZED = "LocalizedString"
 STRING, NUMBER, BOOLEAN, OBJECT, DATE = "String", "Number", "Boolean", "Object", "Date"
@@ -28,7 +28,7 @@ class EventType:
     group: dict[str, str]
     title: dict[str, str]
     description: dict[str, str]
-    schema: dict[str, Any]
+    schema: JsonObject
     scopes: tuple[str, ...]
 
 
@@ -172,7 +172,7 @@ def event_type(
     name: str,
     group: dict[str, str],
     noun: tuple[str, str],
-    schema: dict[str, Any],
+    schema: JsonObject,
     *scopes: str,
 ) -> EventType:
     """Return the type; what happens is the last word of its name, to what the noun in English and German."""
@@ -193,7 +193,7 @@ def article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" else "a"
 
 
-def named(*names: str, of: dict[str, Any]) -> dict[str, Any]:
+def named(*names: str, of: JsonObject) -> JsonObject:
     return {name: of[name] for name in names}
 
 

@@ -2,12 +2,12 @@
 
 import re
 from functools import lru_cache
-from typing import Any
 
 from jsonpath import CompoundJSONPath, JSONPath, JSONPathEnvironment
 from jsonpath.exceptions import JSONPathError
 
 from core.errors import InvalidInput
+from core.json_types import JsonObject
 
 LONGEST_FILTER = 1_000
 LITERAL = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
@@ -39,7 +39,7 @@ def compiled(expression: str) -> JSONPath | CompoundJSONPath:
     return _environment.compile(expression)
 
 
-def matches(expression: str, payload: dict[str, Any]) -> bool:
+def matches(expression: str, payload: JsonObject) -> bool:
     """Say whether the payload meets the filter, which is evaluated over a list that holds it."""
     if not expression:
         return True

@@ -35,17 +35,21 @@ def take_all(page: Page) -> None:
     page.get_by_label("Password").fill("merchandiser")
     page.get_by_role("button", name="Log in").click()
     take(page, "start", 1000)
-    page.locator("#panel-members a").first.click()
+    page.locator("#panel-members a", has_text="Campaign 18").click()
     take(page, "segment", 900)
     segment = page.url
     follow(page, "Members")
     take(page, "members", 620)
     page.goto(segment)
     follow(page, "Add members")
+    page.locator("dialog[open] textarea").fill(
+        "household-2@example.com, household-3@example.com, household-4@example.com, 5, 6, 7, 8\n4711"
+    )
+    page.locator("dialog[open] [name=_preview]").click()
     take(page, "paste", 620)
     page.goto(segment)
     follow(page, "View as customer")
-    page.locator("#content-main p a").first.click()
+    page.locator("#content-main p:not(.datetime) a").first.click()
     take(page, "customer", 1000)
     page.goto(segment)
     follow(page, "Delete")

@@ -1,16 +1,15 @@
 """What clients send of segments and their assignments, by the API, files and forms alike.
 
-The attributes of a body have the names of the columns that they are written to; `BodyColumns` relies on that.
+The attributes of a body have the names of the columns that they are written to; `BodyColumns`
+(core/sql/upserts.py) relies on that.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from operator import attrgetter
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
-from django.db import models
 from msgspec import Meta
 
 from core.bodies import (
@@ -19,15 +18,14 @@ from core.bodies import (
     MESSAGE,
     Body,
     DocumentBody,
-    LanguageContext,
-    Name,
     Reference,
-    Translations,
     Validity,
     in_utc,
     read_body,
 )
 from core.errors import DomainError, InvalidInput
+from core.json_types import JsonObject
+from core.representation.languages import LanguageContext, Name, Translations
 from core.tenancy.documents import metadata_of
 from core.tenancy.identifiers import CLIENT_ID
 from core.text import trimmed
@@ -222,7 +220,8 @@ class BulkSegmentResult(BulkAssignmentResult, kw_only=True):
 def read_segment(value: object, languages: LanguageContext, *, segment_id: str) -> IdentifiedSegmentBody:
     """Read a whole segment whose id the address names; an id in the body must be the same."""
     if isinstance(value, dict):
-        if value.get("id") not in (None, segment_id):
+        named = value.get("id")
+        if named is not None and (not isinstance(named, str) or trimmed(named) != trimmed(segment_id)):
             raise InvalidInput("The id in the body is not the one in the path.", field="id")
         value = {**value, "id": segment_id}
     return read_body(IdentifiedSegmentBody, value, languages=languages)
@@ -263,12 +262,12 @@ def read_ids(entries: Sequence[object]) -> list[str | DomainError]:
     ]
 
 
-def segment_document(segment: Segment) -> dict[str, Any]:
+def segment_document(segment: Segment) -> JsonObject:
     """Return the segment as its body says it; this is what a patch changes."""
     return document_of(segment, IdentifiedSegmentBody, id=segment.external_id, siteCode=segment.site.code)
 
 
-def customer_assignment_document(assignment: CustomerAssignment) -> dict[str, Any]:
+def customer_assignment_document(assignment: CustomerAssignment) -> JsonObject:
     entity = assignment.legal_entity
     return document_of(
         assignment,
@@ -278,15 +277,15 @@ def customer_assignment_document(assignment: CustomerAssignment) -> dict[str, An
     )
 
 
-def item_assignment_document(assignment: ItemAssignment) -> dict[str, Any]:
+def item_assignment_document(assignment: ItemAssignment) -> JsonObject:
     item = assignment.product or assignment.category
     assert item is not None
     return document_of(assignment, ItemAssignmentBody, id=item.external_id)
 
 
 def document_of(
-    row: Segment | CustomerAssignment | ItemAssignment, kind: type[WindowedBody], **known: Any
-) -> dict[str, Any]:
+    row: Segment | CustomerAssignment | ItemAssignment, kind: type[WindowedBody], **known: object
+) -> JsonObject:
     """Return a row as a body of the kind says it, with the members that are `known`.
 
     The window is exact to the microsecond, which responses are not.
@@ -301,46 +300,6 @@ def document_of(
     return {name: value for name, value in said if value is not None}
 
 
-def expecting(version: int | None, document: dict[str, Any]) -> dict[str, Any]:
+def expecting(version: int | None, document: JsonObject) -> JsonObject:
     """Return the document as a write that expects this version of it; None expects any."""
     return {**document, "metadata": {**document["metadata"], "version": version}}
-
-
-class BodyColumns:
-    """Reads rows of a table from bodies of a kind: each column is the body's attribute of the same name.
-
-    A column that the body does not have, or that it leaves out, gets the model's default, so a new field
-    needs no code here.
-    """
-
-    def __init__(self, model: type[models.Model], kind: type[Body], columns: Iterable[str]) -> None:
-        fields = {field.column: field for field in model._meta.concrete_fields}
-        self.defaults: dict[str, Any] = {name: default_of(fields[name]) for name in columns}
-        self.readers = {name: attrgetter(name) for name in self.defaults if hasattr(kind, name)}
-        self.parts = {name: attrgetter(part) for name, part in kind.parts.items()}
-
-    def values(self, body: Body, **known: Any) -> list[Any]:
-        """Return the values of the columns, in their order; `known` are those that the body does not say."""
-        return [value for [value] in self.read([body], **known)]
-
-    def read(self, bodies: Sequence[Body], **known: Any) -> list[list[Any]]:
-        """Return each column's values in all bodies; `known` are the same for all."""
-        columns = []
-        for name, default in {**self.defaults, **known}.items():
-            reader, part = self.readers.get(name), self.parts.get(name)
-            # Most bodies leave most parts out: to ask each for what is in them takes ten times as long.
-            if reader is None or (part is not None and not any(map(part, bodies))):
-                columns.append([default] * len(bodies))
-                continue
-            values = list(map(reader, bodies))
-            if None in values and default is not None:
-                values = [default if value is None else value for value in values]
-            columns.append(values)
-        return columns
-
-
-def default_of(field: models.Field) -> Any:
-    """Return the default of a column; None for one that has none, or is an instant that the write says."""
-    if not field.has_default() or isinstance(field, models.DateTimeField):
-        return None
-    return field.get_default()

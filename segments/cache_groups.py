@@ -4,6 +4,7 @@ Answers for a set of segments carry the group of the tenant, those of its segmen
 (docs/caching.md). A group of the same name in two tenants is purged for both.
 """
 
+from functools import lru_cache
 from urllib.parse import quote
 
 SIGNS = "-._~:"
@@ -16,6 +17,7 @@ def tenant_group(name: str) -> str:
     return f"t:{name}"
 
 
+@lru_cache(maxsize=1_024)
 def segment_group(segment_id: str) -> str:
     """Return the group of the answers for sets that the segment is in, as headers can name it.
 

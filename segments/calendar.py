@@ -13,7 +13,7 @@ from accounts.identity.scopes import SEGMENT_READ
 from core.bodies import Body
 from core.errors import InvalidInput
 from core.representation.fields import Languages, Localized
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, SqlValues, param, sql
 from core.sql.fetching import fetch_rows
 from core.timestamps import format_time
 from segments.visibility import on_site, require_site
@@ -116,7 +116,7 @@ def range_of(
 
 def calendar_of(range_: Range, *, scopes: Collection[str] | None = None, languages: Languages) -> Calendar:
     """Return the calendar, in one statement for each type that the caller may read."""
-    found: list[tuple[tuple[Any, ...], CalendarEntry]] = []
+    found: list[tuple[SqlValues, CalendarEntry]] = []
     is_complete = True
     for place, source in enumerate(_sources.values()):
         if scopes is not None and source.scope not in scopes:
@@ -152,7 +152,7 @@ def entries_statement(rows: Sql, range_: Range, languages: Languages) -> Sql:
     )
 
 
-def entry_of(kind: str, place: int, row: Sequence[Any]) -> tuple[tuple[Any, ...], CalendarEntry]:
+def entry_of(kind: str, place: int, row: Sequence[Any]) -> tuple[tuple[object, ...], CalendarEntry]:
     """Return the entry of a row, and what it is sorted by; `place` is that of its type."""
     moment, external_id, name, site_code, status, starts, ends, valid_from, valid_to = row
     entry = CalendarEntry(

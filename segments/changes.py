@@ -32,6 +32,7 @@ from accounts.identity.scopes import (
 from core.journal.declarations import recorded
 from core.journal.lookups import holds
 from core.journal.undo.rules import undoable_condition
+from core.json_types import JsonObject
 from core.representation.fields import Boolean, Integer, Json, Nested, Text, Texts, Time
 from core.representation.representations import Representation
 from core.representation.schema import field_schema
@@ -174,7 +175,7 @@ class ShownRow(Json):
 
 
 @field_schema.register
-def _(field: ShownRow) -> dict[str, Any]:
+def _(field: ShownRow) -> JsonObject:
     row = {"type": "object", "additionalProperties": True}
     return {"oneOf": [row, {"type": "array", "items": row}]}
 
@@ -224,8 +225,14 @@ CHANGE = Representation(
         "actor.id": {"description": "The client's id, customer's number, user's or command's name."},
         "actor.name": {"description": "The name, or the operating system's user of a command."},
         "source": {"description": "On what occasion."},
-        "source.type": {"description": "request, admin, import, undo-import, paste or member-operation."},
-        "source.id": {"description": "The id of the request or import."},
+        "source.type": {
+            "description": "request, admin, filter (a page of the admin acted on all rows of a filtered"
+            " list), import, undo, undo-import or member-operation."
+        },
+        "source.id": {
+            "description": "The id of the request or import; of a filter the request's id and the filter in"
+            " words."
+        },
         "cascade": {"description": "Whether it followed from the deletion of something else."},
         "count": {"description": "How many rows: of members and items one entry stands for many."},
         "members": {"description": f"Up to {SHOWN_MEMBERS} of the customers, products or categories."},

@@ -1,12 +1,12 @@
 """Counts as the merchandiser's tools show them: exact, or "at least" where counting takes too long."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from msgspec import Meta
 
 from core.bodies import Body
-from core.sql.composition import Sql, integer, sql
+from core.sql.composition import Sql, SqlValues, integer, sql
 from core.sql.time_limits import fetch_within
 
 MOST_COUNTED: Final = 10_000
@@ -34,6 +34,6 @@ def counted(statement: Callable[[Sql], Sql], columns: int) -> list[Count]:
     """
     for limit, is_exact in ((NO_LIMIT, True), (sql(" LIMIT {most}", most=integer(MOST_COUNTED)), False)):
         if (rows := fetch_within(statement(limit))) is not None:
-            values: tuple[Any, ...] = rows[0]
+            values: SqlValues = rows[0]
             return [Count(value=value, exact=is_exact) for value in values]
     return [Count(value=0, exact=False) for _ in range(columns)]

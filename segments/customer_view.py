@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from django.db.models import Model
 
 from accounts.models import Customer
 from core.journal.past import reading_past
+from core.json_types import JsonObject
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.time_limits import fetch_within
@@ -31,8 +32,8 @@ class CustomerView:
     question: Question
     resolved: ResolvedSegments
     memberships: list[ExplainedPath]
-    forest: list[dict[str, Any]]
-    nodes: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    forest: list[JsonObject]
+    nodes: Mapping[str, JsonObject] = field(default_factory=dict)
 
     @property
     def products(self) -> Sql:
@@ -72,7 +73,7 @@ def products_view(question: Question) -> CustomerView:
     return CustomerView(question, resolved, [], [])
 
 
-def assigned_nodes(forest: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def assigned_nodes(forest: list[JsonObject]) -> Iterator[JsonObject]:
     """Yield the categories of the forest that segments hold, not those that only lead there."""
     waiting = [*forest]
     while waiting:
@@ -126,7 +127,7 @@ class Difference:
 
 
 def categories_beyond(
-    view: CustomerView, other: CustomerView, name_of: Callable[[dict[str, Any]], str]
+    view: CustomerView, other: CustomerView, name_of: Callable[[JsonObject], str]
 ) -> Difference:
     """Return the categories that `view` shows and `other` does not."""
     found = sorted(view.nodes.keys() - other.nodes.keys())
@@ -149,7 +150,7 @@ def all_products(view: CustomerView) -> dict[int, tuple[str, str]] | None:
 def products_beyond(
     here: Mapping[int, tuple[str, str]],
     there: Mapping[int, tuple[str, str]],
-    name_of: Callable[[dict[str, Any]], str],
+    name_of: Callable[[JsonObject], str],
 ) -> Difference:
     """Return the products of the one that the other has not."""
     found = sorted(here.keys() - there.keys())

@@ -18,16 +18,21 @@ from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
 from catalog.models import Category
 from catalog.subtrees import descendants, is_shown
 from core.bodies import Body, Reference, Validity, in_utc
-from core.sql.composition import Sql, param, sql
+from core.json_types import JsonObject
+from core.sql.composition import Sql, integer, param, sql
 from core.sql.fetching import fetch_rows
+from core.sql.time_limits import fetch_within
 from core.timestamps import format_time
 from core.windows import open_at
 from segments.counting import Count, counted
 from segments.errors import SegmentNotFound, UnknownSite
 from segments.models import Segment
+from segments.tallies import held_by
 from segments.visibility import effective
 
 MOST_SEGMENTS: Final = 200
+MOST_MEMBERS_COMPARED: Final = 200_000  # with what else they have, within about a second
+MEMBERS_LOOKED_AT: Final = 2_000  # of more than that
 INSTANT: Final = timedelta(microseconds=1)  # windows include their ends
 
 
@@ -330,7 +335,7 @@ def effects_of(
         losing=[key for key in differing if before[key].place_at(moment)],
         gaining=[key for key in differing if after[key].place_at(moment)],
     )
-    members, products, categories = totals(tenant_id, list(before))
+    held = held_by(tenant_id, list(before)).values()
     losing, losing_all, disappearing, affected = lost_by_members(difference)
     return Effects(
         change=body.change,
@@ -338,7 +343,7 @@ def effects_of(
         makes_difference=instant is not None,
         versions={segment_id: segment.version for segment_id, segment in stored.items()},
         members=MemberEffect(
-            total=members,
+            total=Count(value=sum(one.members for one in held)),
             # counting them is quicker than finding out what else they have
             losing=losing if losing.exact else members_of(tenant_id, difference.losing, moment),
             keeping_another=Count(value=losing.value - losing_all.value, exact=losing.exact),
@@ -346,8 +351,8 @@ def effects_of(
             gaining=members_of(tenant_id, difference.gaining, moment),
         ),
         items=ItemEffect(
-            products=products,
-            categories=categories,
+            products=Count(value=sum(one.products for one in held)),
+            categories=Count(value=sum(one.categories for one in held)),
             disappearing_categories=disappearing,
             affected_customers=affected,
         ),
@@ -369,7 +374,7 @@ def deletion_summary(
         f" (for {found.items.affected_customers} customers).",
     ]
     sentences += [
-        f"{_dependents[kind].plural} that would stop working: {effect.stopping}."
+        f"{_dependents[kind].plural.capitalize()} that would stop working: {effect.stopping}."
         for kind, effect in found.dependents.items()
     ]
     return " ".join(sentences)
@@ -388,7 +393,7 @@ def state_change(tenant_id: int, body: SegmentChangeBody) -> Mapping[str, Any]:
             return {"status": "INACTIVE"}
         case SegmentChange.ACTIVATE:
             return {"status": "ACTIVE"}
-    change: dict[str, Any] = {} if body.status is None else {"status": body.status}
+    change: JsonObject = {} if body.status is None else {"status": body.status}
     if body.validity is not None:
         change["valid_from"] = in_utc(body.validity.starts_at)
         change["valid_to"] = in_utc(body.validity.ends_at)
@@ -413,41 +418,16 @@ def first_difference(
     return None
 
 
-def totals(tenant_id: int, keys: Sequence[int]) -> list[Count]:
-    """Return how many memberships, products and categories the segments have, in one statement."""
-
-    def statement(limit: Sql) -> Sql:
-        members, products, categories = (
-            sql(
-                "(SELECT count(*) FROM (SELECT FROM {table} AS assignment"
-                " WHERE assignment.tenant_id = {tenant} AND assignment.segment_id = ANY({keys})"
-                " AND {condition}{limit}) AS found)",
-                table=Sql(table),
-                tenant=param(tenant_id),
-                keys=param(list(keys), "bigint[]"),
-                condition=Sql(condition),
-                limit=limit,
-            )
-            for table, condition in (
-                ("segments_customerassignment", "TRUE"),
-                ("segments_itemassignment", "assignment.product_id IS NOT NULL"),
-                ("segments_itemassignment", "assignment.category_id IS NOT NULL"),
-            )
-        )
-        return sql(
-            "SELECT {members}, {products}, {categories}",
-            members=members,
-            products=products,
-            categories=categories,
-        )
-
-    return counted(statement, 3)
-
-
 def members_of(tenant_id: int, keys: Sequence[int], at: datetime) -> Count:
-    """Return how many customers are members of one of the segments at `at`, in one statement."""
+    """Return how many customers are members of one of the segments at `at`, in at most two statements."""
     if not keys:
         return Count(value=0)
+    held = held_by(tenant_id, keys) if len(keys) == 1 else {}
+    if held and not (one := held[keys[0]]).company_members:
+        # Each customer is a member once, so it takes only those to count whose time is not now.
+        [closed] = counted(lambda limit: closed_members(tenant_id, keys[0], at, limit), 1)
+        if closed.exact:
+            return Count(value=max(0, one.members - closed.value))
     [count] = counted(
         lambda limit: sql(
             # a group for each customer is hashed; count(DISTINCT) would sort them
@@ -465,15 +445,34 @@ def members_of(tenant_id: int, keys: Sequence[int], at: datetime) -> Count:
     return count
 
 
+def closed_members(tenant_id: int, key: int, at: datetime, limit: Sql) -> Sql:
+    """Count the memberships of a segment that have not begun or are over at `at`, by two small indexes."""
+    return sql(
+        "SELECT count(*) FROM (SELECT FROM segments_customerassignment AS membership"
+        " WHERE membership.tenant_id = {tenant} AND membership.segment_id = {key}"
+        " AND (membership.valid_from > {at} OR membership.valid_to < {at}){limit}) AS closed",
+        tenant=param(tenant_id),
+        key=param(key),
+        at=param(at),
+        limit=limit,
+    )
+
+
 def lost_by_members(difference: Difference) -> list[Count]:
     """Return how many customers lose a segment, how many of them all, and what disappears for how many.
 
     That are published categories that no other segment of the same site shows to the customer. Customers
-    whose other segments are the same are looked at together, in one statement.
+    whose other segments are the same are looked at together, in one statement. Of very many members only the
+    first are looked at: all would take longer than anybody waits.
     """
     if not difference.losing:
         return [Count(value=0) for _ in range(4)]
-    return counted(lambda limit: loss_statement(difference, limit), 4)
+    held = held_by(difference.tenant_id, difference.losing)
+    if sum(one.members for one in held.values()) <= MOST_MEMBERS_COMPARED:
+        return counted(lambda limit: loss_statement(difference, limit), 4)
+    first = sql(" LIMIT {most}", most=integer(MEMBERS_LOOKED_AT))
+    rows = fetch_within(loss_statement(difference, first))
+    return [Count(value=value, exact=False) for value in (rows[0] if rows else (0, 0, 0, 0))]
 
 
 def loss_statement(difference: Difference, limit: Sql) -> Sql:

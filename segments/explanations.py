@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import orjson
 from msgspec import Meta
@@ -16,6 +16,7 @@ from msgspec import Meta
 from accounts.models import LegalEntity
 from catalog.subtrees import is_shown
 from core.bodies import Body
+from core.json_types import JsonObject
 from core.representation.fields import Languages, Localized
 from core.sql.composition import Sql, bind, param, sql
 from core.sql.fetching import fetch_rows
@@ -329,14 +330,14 @@ def closest(chains: Iterator[list[ExplainedLink]]) -> list[ExplainedLink]:
     return min(chains, key=lambda chain: sum(len(link.reasons) for link in chain))
 
 
-def membership_links(rows: Sequence[dict[str, Any]]) -> Iterator[list[ExplainedLink]]:
+def membership_links(rows: Sequence[JsonObject]) -> Iterator[list[ExplainedLink]]:
     for row in rows:
         yield [ExplainedLink(type="membership", ok=not row["reasons"], **link_members(row))]
     if not rows:
         yield [ExplainedLink(type="membership", ok=False, reasons=[Failing.NOT_A_MEMBER])]
 
 
-def route_links(rows: Sequence[dict[str, Any]]) -> Iterator[list[ExplainedLink]]:
+def route_links(rows: Sequence[JsonObject]) -> Iterator[list[ExplainedLink]]:
     for row in rows:
         category = row.pop("category")
         chain = [ExplainedLink(type="assignment", ok=not row["reasons"], **link_members(row))]
@@ -347,7 +348,7 @@ def route_links(rows: Sequence[dict[str, Any]]) -> Iterator[list[ExplainedLink]]
         yield [ExplainedLink(type="assignment", ok=False, reasons=[Failing.ITEM_NOT_ASSIGNED])]
 
 
-def link_members(row: dict[str, Any]) -> dict[str, Any]:
+def link_members(row: JsonObject) -> JsonObject:
     """Return the members of a row of the statement as those of a link; times as the wire has them."""
     for end in ("valid_from", "valid_to"):
         if row.get(end):

@@ -6,7 +6,7 @@ Packages above add queries of their own.
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import orjson
 from django.utils.translation import gettext_noop
@@ -16,6 +16,7 @@ from accounts.identity.scopes import SEGMENT_READ
 from catalog.subtrees import is_shown
 from core.bodies import Body
 from core.errors import InvalidInput
+from core.json_types import JsonObject
 from core.representation.fields import Languages, Localized
 from core.sql.composition import Sql, integer, param, sql
 from core.sql.time_limits import ONE_SECOND, fetch_within
@@ -34,9 +35,9 @@ class FoundObject(Body, kw_only=True, omit_defaults=True):
 
     id: Annotated[str, Meta(description="Its id; of a coupon the code.")]
     name: Annotated[dict[str, str] | None, Meta(description="Its name by language.")] = None
-    details: Annotated[
-        dict[str, Any] | None, Meta(description="Numbers, times and other ids that say more.")
-    ] = None
+    details: Annotated[JsonObject | None, Meta(description="Numbers, times and other ids that say more.")] = (
+        None
+    )
 
 
 class FindingResult(Body, kw_only=True):

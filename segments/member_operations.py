@@ -18,6 +18,7 @@ from core.background.jobs import JobKind, enqueue_job, register_job_kind
 from core.background.models import Job, JobState
 from core.bodies import Body, Reference
 from core.errors import InvalidInput, NotFound
+from core.json_types import JsonObject
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from segments.bodies import SegmentBody
@@ -209,9 +210,7 @@ def numbers(choice: Choice) -> list[Count]:
     return counted(statement, 2)
 
 
-def add_slice(
-    choice: Choice, source: int, progress: dict[str, Any], at: datetime, *, limit: int = SLICE
-) -> int:
+def add_slice(choice: Choice, source: int, progress: JsonObject, at: datetime, *, limit: int = SLICE) -> int:
     """Add the next memberships of a source to the target and return how many were new; reads `limit`.
 
     `progress["after"]` is the key of the last one that was read; None when all have been. Locks what the new

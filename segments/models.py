@@ -126,6 +126,16 @@ class CustomerAssignment(Assignment):
                 condition=Q(legal_entity__isnull=False),
                 name="segments_of_legal_entity",
             ),
+            models.Index(
+                fields=["segment", "valid_from"],
+                condition=Q(valid_from__isnull=False),
+                name="segment_member_opens",
+            ),
+            models.Index(
+                fields=["segment", "valid_to"],
+                condition=Q(valid_to__isnull=False),
+                name="segment_member_closes",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -6,18 +6,20 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol
 
-from django.db.models import F
-from django.db.models.functions import Lower
+from django.db import transaction
 
-from accounts.models import Customer, LegalEntity
-from accounts.models.customers import canonical_email
-from catalog.models import Category, Product
+from accounts.models import LegalEntity
+from core.imports.merge_specs import MergeSpec
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun
+from core.imports.other_names import ids_of
 from core.imports.parts import STORED_ALREADY, PreparedRow, outlook_of, prepare_import
 from core.imports.resources import registered_resources
+from core.json_types import JsonObject
+from segments.imports.assignments import SEGMENT_CUSTOMERS, SEGMENT_ITEMS
 from segments.models import Segment
 from segments.operations.items import ItemType
+from segments.suggestions import Suggestion, closest
 
 LINES_AT_ONCE = 5_000
 MOST_ENTRIES = 500_000
@@ -36,16 +38,19 @@ class ListedLine(Protocol):
     @property
     def validity(self) -> Any: ...
     @property
+    def more(self) -> Mapping[str, Any]: ...
+    @property
     def fault(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """An entry that cannot be added, and why."""
+    """An entry that cannot be added, why, and what may be meant instead."""
 
     line: int
     name: str
     reason: str
+    suggestion: Suggestion | None = None
 
 
 @dataclass(slots=True)
@@ -60,6 +65,11 @@ class ListPreview:
     refused: int = 0
     unusable: list[Unusable] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+
+    @property
+    def suggested(self) -> bool:
+        """Whether something else may be meant by an entry that was not found."""
+        return any(entry.suggestion for entry in self.unusable)
 
 
 class TooManyEntries(Exception):
@@ -78,14 +88,13 @@ class Resolver:
     repeated: int = 0
     unusable: list[Unusable] = field(default_factory=list)
     unusable_count: int = 0
-    seen: set[tuple[str, str | None]] = field(default_factory=set)
+    seen: set[tuple[str, str, str | None]] = field(default_factory=set)
 
     def rows(self, lines: Iterable[ListedLine]) -> Iterator[PreparedRow]:
         """Yield the rows; raise TooManyEntries beyond `MOST_ENTRIES`."""
         remaining = iter(lines)
         while chunk := list(islice(remaining, LINES_AT_ONCE)):
-            named = {name for line in chunk for name in line.names if "\0" not in name}
-            known = self._ids(named)
+            known = self._ids(chunk)
             companies = self._companies(chunk, known)
             for line in chunk:
                 names: Any = line.names
@@ -95,39 +104,43 @@ class Resolver:
                 for name in names:
                     yield from self._row(line, name, company, known)
 
-    def _ids(self, names: set[str]) -> dict[str, str]:
-        """Return the ids that the names mean: an id comes before an e-mail address or a code."""
-        model: Any = Customer
-        if self.item_type is not None:
-            model = Product if self.item_type == ItemType.PRODUCT else Category
-        rows = model._default_manager.filter(tenant=self.segment.tenant_id)
-        ids: Any = rows.filter(external_id__in=names).values_list("external_id", flat=True)
-        found = {external_id: external_id for external_id in ids}
-        if not (others := names - found.keys()):
-            return found
-        folds = self.item_type != ItemType.PRODUCT  # codes of products are compared as they are
-        folded = {name: canonical_email(name) if folds else name for name in others}
-        field = "email" if self.item_type is None else "code"
-        other = Lower(field) if folds else F(field)
-        pairs = (
-            rows.alias(other=other).filter(other__in=set(folded.values())).values_list(other, "external_id")
-        )
-        by_other = dict(pairs)
-        return found | {name: by_other[text] for name, text in folded.items() if text in by_other}
+    def kind_of(self, line: ListedLine) -> str:
+        """Return what a line names, as the import calls it: customer, product or category."""
+        if self.item_type is None:
+            return "customer"
+        named = str(line.more.get("type") or self.item_type).lower()
+        return named if named in ("product", "category") else self.item_type.lower()
 
-    def _companies(self, chunk: Sequence[ListedLine], known: Mapping[str, str]) -> set[str]:
+    def _ids(self, chunk: Sequence[ListedLine]) -> dict[tuple[str, str], str]:
+        """Return the ids that the names of the lines mean, by what they name."""
+        named: dict[str, set[str]] = {}
+        for line in chunk:
+            named.setdefault(self.kind_of(line), set()).update(
+                name for name in line.names if "\0" not in name
+            )
+        return {
+            (kind, text): found
+            for kind, texts in named.items()
+            for text, found in ids_of(self.spec, kind, tenant_id=self.segment.tenant_id, texts=texts).items()
+        }
+
+    @property
+    def spec(self) -> MergeSpec:
+        return SEGMENT_CUSTOMERS if self.item_type is None else SEGMENT_ITEMS
+
+    def _companies(self, chunk: Sequence[ListedLine], known: Mapping[tuple[str, str], str]) -> set[str]:
         """Return the second entries of lines of two that name no customer and a legal entity."""
         if self.item_type is not None:
             return set()
-        seconds = {line.names[1] for line in chunk if len(line.names) == 2} - known.keys()
-        seconds = {name for name in seconds if "\0" not in name}
+        seconds = {line.names[1] for line in chunk if len(line.names) == 2}
+        seconds = {name for name in seconds if ("customer", name) not in known and "\0" not in name}
         if not seconds:
             return set()
         entities = LegalEntity.objects.filter(tenant=self.segment.tenant_id, external_id__in=seconds)
         return set(entities.values_list("external_id", flat=True))
 
     def _row(
-        self, line: ListedLine, name: str, company: str | None, known: Mapping[str, str]
+        self, line: ListedLine, name: str, company: str | None, known: Mapping[tuple[str, str], str]
     ) -> Iterator[PreparedRow]:
         self.read += 1
         if self.read > MOST_ENTRIES:
@@ -138,25 +151,26 @@ class Resolver:
             if len(self.unusable) < LINES_AT_ONCE:
                 self.unusable.append(Unusable(line.number, name, fault))
             return
-        found = known.get(name, name)
-        key = (found, company)
+        kind = self.kind_of(line)
+        found = known.get((kind, name), name)
+        key = (kind, found, company)
         if key in self.seen:
             self.repeated += 1
             return
         self.seen.add(key)
-        body: dict[str, Any] = {"segmentId": self.segment.external_id}
+        body: JsonObject = {**line.more, "segmentId": self.segment.external_id}
         if self.item_type is None:
             body["customerId"] = found
             if company:
                 body["legalEntityId"] = company
         else:
-            body["type"] = str(self.item_type.value)
+            body.setdefault("type", str(self.item_type.value))
             body["id"] = found
-            if self.item_type == ItemType.CATEGORY:
-                body["includeSubcategories"] = self.includes_subcategories
+            if kind == "category":
+                body.setdefault("includeSubcategories", self.includes_subcategories)
         if validity := {end: text for end, text in {**self.validity, **line.validity}.items() if text}:
             body["validity"] = validity
-        yield line.number, body
+        yield line.number, body, name, [], []
 
 
 def fault_of(name: str) -> str:
@@ -183,7 +197,27 @@ def prepare_list(
     )
     outlook = outlook_of(run, at=at)
     present = outlook.tally.reasons.get(STORED_ALREADY, 0)
-    missing = [Unusable(refusal.line, "", refusal.message) for refusal in outlook.refusals]
+    unknown = {f"unknown_{alias}": alias for alias in ("customer", "product", "category")}
+    sought: dict[str, list[str]] = {}
+    for refusal in outlook.refusals:
+        if refusal.code in unknown and refusal.source:
+            sought.setdefault(unknown[refusal.code], []).append(refusal.source)
+    close = {
+        (alias, text): suggestion
+        for alias, texts in sought.items()
+        for text, suggestion in closest(
+            resolver.spec, alias, tenant_id=resolver.segment.tenant_id, texts=texts
+        ).items()
+    }
+    missing = [
+        Unusable(
+            refusal.line,
+            refusal.source,
+            refusal.message,
+            close.get((unknown.get(refusal.code, ""), refusal.source)),
+        )
+        for refusal in outlook.refusals
+    ]
     return ListPreview(
         run=run,
         read=resolver.read,
@@ -193,3 +227,17 @@ def prepare_list(
         refused=outlook.tally.refused - present + resolver.unusable_count,
         unusable=sorted([*resolver.unusable, *missing], key=lambda entry: entry.line),
     )
+
+
+@transaction.atomic
+def accept_suggestions(run: ImportRun, accepted: Mapping[str, str]) -> None:
+    """Let entries of a prepared list that were not found mean these ids, before it is applied."""
+    for part in run.parts.select_for_update().order_by("number"):
+        changed = False
+        for _, body, *said in part.rows:
+            member = "customerId" if "customerId" in body else "id"
+            if said and said[0] == body[member] and said[0] in accepted:
+                body[member] = accepted[said[0]]
+                changed = True
+        if changed:
+            part.save(update_fields=["rows"])

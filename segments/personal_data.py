@@ -1,14 +1,13 @@
 """What the columns of segments hold, and how a customer is erased and exported there."""
 
-from typing import Any
-
+from core.json_types import JsonObject
 from core.personal_data.customers import (
     CustomerTrace,
     Eraser,
     Exporter,
+    exported,
     register_eraser,
     register_exporter,
-    rows_as_json,
 )
 from core.personal_data.declarations import ERASE, KEEP, declare, each
 from core.sql.composition import param, sql
@@ -62,11 +61,18 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
     return {"segmentAssignments": deleted}
 
 
-def export(trace: CustomerTrace) -> dict[str, Any]:
-    statement = sql(
-        "SELECT segment.external_id, entity.external_id, assignment.valid_from, assignment.valid_to,"
-        " assignment.mixins, assignment.created_at, assignment.modified_at"
-        " FROM segments_customerassignment AS assignment"
+def export(trace: CustomerTrace) -> JsonObject:
+    columns = {
+        "segmentId": "segment.external_id",
+        "legalEntityId": "entity.external_id",
+        "validFrom": "assignment.valid_from",
+        "validTo": "assignment.valid_to",
+        "mixins": "assignment.mixins",
+        "createdAt": "assignment.created_at",
+        "modifiedAt": "assignment.modified_at",
+    }
+    assignments = sql(
+        "FROM segments_customerassignment AS assignment"
         " JOIN segments_segment AS segment ON segment.id = assignment.segment_id"
         " LEFT JOIN accounts_legalentity AS entity ON entity.id = assignment.legal_entity_id"
         " WHERE assignment.tenant_id = {tenant} AND assignment.customer_id = {customer}"
@@ -74,8 +80,7 @@ def export(trace: CustomerTrace) -> dict[str, Any]:
         tenant=param(trace.tenant_id),
         customer=param(trace.customer_id),
     )
-    names = ("segmentId", "legalEntityId", "validFrom", "validTo", "mixins", "createdAt", "modifiedAt")
-    return {"segmentAssignments": rows_as_json(names, statement, documents=["mixins"])}
+    return {"segmentAssignments": exported(columns, assignments, documents=["mixins"])}
 
 
 register_eraser(Eraser("segments", erase))

@@ -1,7 +1,6 @@
 """What clients read of segments and their assignments."""
 
-from typing import Any
-
+from core.json_types import JsonObject
 from core.representation.fields import Boolean, Field, Integer, Json, Localized, Nested, Text, Time
 from core.representation.query_language import Equals, Term
 from core.representation.representations import Representation
@@ -19,7 +18,7 @@ VALIDITY_TEXTS = {
     "validity.from": {"description": "The first instant; absent: no start."},
     "validity.to": {"description": "The last instant; absent: no end."},
 }
-DOCUMENT_TEXTS: dict[str, dict[str, Any]] = {
+DOCUMENT_TEXTS: dict[str, JsonObject] = {
     **VALIDITY_TEXTS,
     "mixins": {"description": "Free attributes, as they were written."},
     "metadata": {"description": "What the service knows about the document."},

@@ -22,6 +22,7 @@ from accounts.models.customers import SEARCHED_FIELDS, canonical_email
 from accounts.operations.customers import change_customer, create_customer, set_customer_password
 from accounts.operations.erasure import erase_customer
 from core.admin import TenantAdmin, adopt
+from core.admin.faults import fault_text
 from core.errors import DomainError, Unavailable
 from core.search import in_order, matching
 from core.unavailability import contention_as_refusal
@@ -108,7 +109,7 @@ class CustomerAdmin(TenantAdmin):
         )
         return [page, *super().get_urls()]
 
-    def related_links(self, request: HttpRequest, obj: Customer) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: Customer) -> list[dict[str, object]]:
         links = super().related_links(request, obj)
         if self.has_change_permission(request, obj):
             page = reverse("admin:accounts_customer_password", args=(obj.pk,))
@@ -133,7 +134,7 @@ class CustomerAdmin(TenantAdmin):
                         at=timezone.now(),
                     )
             except Unavailable as busy:
-                self.message_user(request, busy.message, messages.ERROR)
+                self.message_user(request, fault_text(busy.message), messages.ERROR)
             else:
                 self.log_change(request, customer, "Set the password.")
                 self.message_user(request, _("The password is set, and all sessions have ended."))
@@ -199,7 +200,7 @@ class CustomerAdmin(TenantAdmin):
             self.message_user(
                 request,
                 gettext("Erased {erased} of {number}: {reason}").format(
-                    erased=erased, number=len(selected), reason=refused.message
+                    erased=erased, number=len(selected), reason=fault_text(refused.message)
                 ),
                 messages.ERROR,
             )

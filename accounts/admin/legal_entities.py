@@ -62,7 +62,7 @@ class LegalEntityAdmin(TenantAdmin):
         fields = ("external_id", "name")
         return in_order(matching(queryset, search_term, fields), search_term, fields), False
 
-    def related_links(self, request: HttpRequest, obj: LegalEntity) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: LegalEntity) -> list[dict[str, object]]:
         links = super().related_links(request, obj)
         if request.user.has_perm("accounts.add_contactassignment"):
             add = reverse("admin:accounts_contactassignment_add")
@@ -70,12 +70,12 @@ class LegalEntityAdmin(TenantAdmin):
             links.append({"url": page, "text": _("Add a contact"), "note": ""})
         return links
 
-    def _references(self) -> Iterable[tuple[Any, str]]:
+    def _references(self) -> Iterable[tuple[object, str]]:
         # Subsidiaries go with their company: the operation deletes from the leaves up.
         for relation, action in super()._references():
             yield relation, "CASCADE" if relation.related_model is LegalEntity else action
 
-    def save_model(self, request: HttpRequest, obj: LegalEntity, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: LegalEntity, form: object, change: bool) -> None:
         stored, _ = upsert_legal_entity(
             tenant_id=obj.tenant_id,
             external_id=obj.external_id,
@@ -126,7 +126,7 @@ class ContactAssignmentAdmin(TenantAdmin):
         customers = matching(Customer.objects.all(), search_term, SEARCHED_FIELDS)
         return queryset.filter(customer__in=customers.order_by().values("pk")), False
 
-    def save_model(self, request: HttpRequest, obj: ContactAssignment, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: ContactAssignment, form: object, change: bool) -> None:
         wanted = change_of(form, apart=("customer", "customer_id", "legal_entity", "legal_entity_id"))
         arguments: dict[str, Any] = {
             "tenant_id": obj.tenant_id,

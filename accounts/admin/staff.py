@@ -8,9 +8,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 
-from accounts.forms.staff import StaffAddForm, StaffForm, StaffLoginForm
+from accounts.forms.staff import StaffAddForm, StaffForm, StaffLoginForm, StaffPasswordForm
 from accounts.models import User
 from core.admin import PlatformAdmin, TenantAdmin
+from core.admin.faults import fault_text
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
 
@@ -22,6 +23,7 @@ class StaffAdmin(TenantAdmin, UserAdmin):
     """Members of staff. Nobody gives rights that they lack, or changes somebody who may do more than they."""
 
     form = StaffForm
+    change_password_form = StaffPasswordForm
     add_form = StaffAddForm
     chooses_tenant = False
     explanation = _("Who works in this admin, for which tenant, and what they may do.")
@@ -47,15 +49,16 @@ class StaffAdmin(TenantAdmin, UserAdmin):
                 "groups",
             )
             return [(None, {"fields": names})]
+        password = ("password",) if self.has_change_permission(request, obj) else ()  # it links to its change
         return [
-            (None, {"fields": ("username", "password", *tenant)}),
-            ("Person", {"fields": ("first_name", "last_name", "email")}),
-            ("Rights", {"fields": ("is_active", "is_staff", *rights, "groups")}),
-            ("Record", {"fields": ("last_login", "date_joined"), "classes": ("collapse",)}),
+            (None, {"fields": ("username", *password, *tenant)}),
+            (_("Person"), {"fields": ("first_name", "last_name", "email")}),
+            (_("Rights"), {"fields": ("is_active", "is_staff", *rights, "groups")}),
+            (_("Record"), {"fields": ("last_login", "date_joined"), "classes": ("collapse",)}),
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        user: Any = request.user
+        user = request.user
         staff = super().get_queryset(request)
         return staff if user.is_superuser else staff.filter(is_superuser=False)
 
@@ -66,17 +69,17 @@ class StaffAdmin(TenantAdmin, UserAdmin):
         return super().has_delete_permission(request, obj) and self._may_manage(request, obj)
 
     def _may_manage(self, request: HttpRequest, obj: User | None) -> bool:
-        user: Any = request.user
+        user = request.user
         return user.is_superuser or obj is None or obj.get_all_permissions() <= user.get_all_permissions()
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: object) -> Any:
         if db_field.name == "groups":
             kwargs["queryset"] = self._groups_to_give(request)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def _groups_to_give(self, request: HttpRequest) -> QuerySet[Group]:
         """Return the groups whose rights the user has too."""
-        user: Any = request.user
+        user = request.user
         if user.is_superuser:
             return Group.objects.all()
         held = user.get_all_permissions()
@@ -95,7 +98,7 @@ class StaffAdmin(TenantAdmin, UserAdmin):
             with contention_as_refusal():
                 return super().user_change_password(request, id, form_url)
         except Unavailable as busy:
-            self.message_user(request, busy.message, messages.ERROR)
+            self.message_user(request, fault_text(busy.message), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

@@ -28,21 +28,21 @@ class ShopAdmin(TenantAdmin):
     list_filter = ("is_active",)
     search_fields = ("name", "title")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
         fields = list(super().get_readonly_fields(request, obj))
         fields += ["name"] if obj is not None else []
         return fields if sees_all_tenants(request) else [*fields, "is_active"]
 
-    def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_exclude(self, request: HttpRequest, obj: object = None) -> Any:
         return ["is_active"] if obj is None else []
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return sees_all_tenants(request) and super().has_add_permission(request)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Tenant, form: object, change: bool) -> None:
         if change:
             stored = change_tenant(tenant=obj)
         else:
@@ -84,11 +84,11 @@ class SiteAdmin(TenantAdmin):
         (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
     )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "code"] if obj is not None else fields
 
-    def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Site, form: object, change: bool) -> None:
         wanted = change_of(form, apart=("code",))
         if change:
             stored = change_site(

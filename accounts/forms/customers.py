@@ -27,7 +27,7 @@ class CustomerForm(DocumentForm):
     def clean_email(self) -> str | None:
         return normalized(trimmed(self.cleaned_data["email"] or "")) or None
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         for name in ("title", "first_name", "middle_name", "last_name", "company"):
             if text := self.cleaned_data.get(name):
@@ -54,7 +54,7 @@ class CustomerPasswordForm(forms.Form):
         super().__init__(*arguments, **options)
         self.customer = customer
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         password, again = self.cleaned_data.get("password"), self.cleaned_data.get("again")
         if password and again and password != again:
@@ -86,7 +86,7 @@ class ContactForm(DocumentForm):
         fields = "__all__"
         help_texts = {"customer": _("May act for this company from then on.")}
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         customer, entity = self.cleaned_data.get("customer"), self.cleaned_data.get("legal_entity")
         if customer and entity:

@@ -1,6 +1,3 @@
-from typing import Any
-from zoneinfo import available_timezones
-
 from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
 from django.utils.translation import gettext
@@ -14,6 +11,7 @@ from core.errors import InvalidInput
 from core.tenancy.identifiers import UNREACHABLE_IDS
 from core.tenancy.models import Tenant
 from core.text import has_visible_character, normalized
+from core.timestamps import time_zone_names
 
 LIST_HELP = _("Separated by commas.")
 TWO_LETTERS_HELP = _("Two letters each, separated by commas.")
@@ -30,7 +28,7 @@ class TenantForm(DocumentForm):
             "is_active": _("Without it all tokens of the tenant are refused."),
         }
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         default, languages = self.cleaned_data.get("default_language"), self.cleaned_data.get("languages")
         if default and languages and default not in languages:
@@ -46,7 +44,7 @@ class SiteForm(DocumentForm):
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         required=False,
-        choices=[("", _("UTC")), *((name, name) for name in sorted(available_timezones()))],
+        choices=[("", _("UTC")), *((name, name) for name in sorted(time_zone_names()))],
         help_text=_("Times of its segments are entered and shown in it."),
     )
 
@@ -60,11 +58,11 @@ class SiteForm(DocumentForm):
             "ship_to_countries": TWO_LETTERS_HELP,
         }
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         self.initial.setdefault("time_zone", (self.instance.home_base or {}).get("timezone", ""))
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         """Keep the time zone where clients read it."""
         cleaned = super().clean()
         if "time_zone" in self.changed_data and "home_base" in self.cleaned_data:
@@ -81,7 +79,7 @@ class SiteForm(DocumentForm):
             raise forms.ValidationError(_("A site code has no slash, and is not . or .."), code="invalid")
         return code
 
-    def clean_home_base(self) -> Any:
+    def clean_home_base(self) -> object:
         """Accept nothing, or what clients may send; a site may have no more than a time zone."""
         home_base = self.cleaned_data["home_base"]
         if home_base.keys() - {"timezone"}:

@@ -1,9 +1,14 @@
-from typing import Any
-
 from django.contrib.admin.forms import AdminAuthenticationForm
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import (
+    AdminPasswordChangeForm,
+    AdminUserCreationForm,
+    SetUnusablePasswordMixin,
+    UserChangeForm,
+)
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.identity.operations.attempts import counted_login
@@ -16,7 +21,7 @@ from core.errors import Overloaded, TooManyAttempts
 class StaffLoginForm(AdminAuthenticationForm):
     """The login of the admin, whose failures are limited as those of customers' logins are."""
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         username, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
         if not username or not password:
             return super().clean()
@@ -31,7 +36,7 @@ class StaffLoginForm(AdminAuthenticationForm):
 class BelongingForm(DocumentForm):
     """Keeps the rule that staff belong to a tenant."""
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         tenant = self.cleaned_data.get("tenant") or self.instance.tenant
         is_staff, is_superuser = self.cleaned_data.get("is_staff"), self.cleaned_data.get("is_superuser")
@@ -42,7 +47,7 @@ class BelongingForm(DocumentForm):
 
 
 class StaffAddForm(BelongingForm, AdminUserCreationForm):
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         self.initial.setdefault("is_staff", True)
 
@@ -55,3 +60,16 @@ class StaffForm(BelongingForm, UserChangeForm):
     class Meta:
         model = User
         fields = "__all__"
+
+
+class StaffPasswordForm(AdminPasswordChangeForm):
+    """Django's form, whose hint is in the reader's language: Django's own is fixed when it is imported."""
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)
+        if "usable_password" in self.fields:
+            self.fields["usable_password"].help_text = format_html(
+                '{}<ul id="id_unusable_warning" class="messagelist"><li class="warning">{}</li></ul>',
+                SetUnusablePasswordMixin.usable_password_help_text,
+                gettext("If disabled, the current password for this user will be lost."),
+            )

@@ -1,6 +1,5 @@
-from typing import Any
-
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from accounts.identity.models import ApiClient
 from accounts.identity.scopes import SERVICE_SCOPES
@@ -12,21 +11,22 @@ class ApiClientForm(DocumentForm):
         choices=[(scope, scope) for scope in SERVICE_SCOPES],
         widget=forms.CheckboxSelectMultiple,
         required=False,
-        help_text="What its service tokens may do. Tokens that it has already keep theirs until revoked.",
+        label=_("Scopes"),
+        help_text=_("What its service tokens may do. Tokens that it has already keep theirs until revoked."),
     )
     has_secret = forms.BooleanField(
-        label="Gets a secret",
+        label=_("Gets a secret"),
         required=False,
         initial=True,
-        help_text="A storefront in a browser needs none: it cannot keep one.",
+        help_text=_("A storefront in a browser needs none: it cannot keep one."),
     )
 
     class Meta:
         model = ApiClient
         fields = ("client_id", "name", "may_start_sessions", "is_active", "scopes")
-        help_texts = {"client_id": "Leave empty to have one generated. Fixed once saved."}
+        help_texts = {"client_id": _("Leave empty to have one generated. Fixed once saved.")}
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         if self.instance.pk is not None:
             del self.fields["has_secret"]

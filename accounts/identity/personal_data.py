@@ -1,7 +1,5 @@
 """What the columns of sessions, tokens and API clients hold, and how a customer is erased and exported."""
 
-from typing import Any
-
 from accounts.identity.models import (
     ApiClient,
     AttemptCounter,
@@ -11,13 +9,14 @@ from accounts.identity.models import (
     Session,
     SigningKey,
 )
+from core.json_types import JsonObject
 from core.personal_data.customers import (
     CustomerTrace,
     Eraser,
     Exporter,
+    exported,
     register_eraser,
     register_exporter,
-    rows_as_json,
 )
 from core.personal_data.declarations import ERASE, KEEP, declare, each
 from core.sql.composition import identifier, param, sql
@@ -52,24 +51,31 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
     }
 
 
-def export(trace: CustomerTrace) -> dict[str, Any]:
+SESSION_COLUMNS = {
+    "id": "session.session_id::text",
+    "clientId": "client.client_id",
+    "context": "session.context",
+    "createdAt": "session.created_at",
+    "expiresAt": "session.expires_at",
+    "revokedAt": "session.revoked_at",
+}
+
+
+def export(trace: CustomerTrace) -> JsonObject:
     slots = {"tenant": param(trace.tenant_id), "customer": param(trace.customer_id)}
     sessions = sql(
-        "SELECT session.session_id::text, client.client_id, session.context, session.created_at,"
-        " session.expires_at, session.revoked_at FROM identity_session AS session"
+        "FROM identity_session AS session"
         " JOIN identity_apiclient AS client ON client.id = session.client_id"
         " WHERE session.tenant_id = {tenant} AND session.customer_id = {customer} ORDER BY session.id",
         **slots,
     )
     passwords = sql(
-        "SELECT algorithm, created_at FROM identity_legacypassword"
-        " WHERE tenant_id = {tenant} AND customer_id = {customer}",
+        "FROM identity_legacypassword WHERE tenant_id = {tenant} AND customer_id = {customer}",
         **slots,
     )
-    names = ("id", "clientId", "context", "createdAt", "expiresAt", "revokedAt")
     return {
-        "sessions": rows_as_json(names, sessions, documents=["context"]),
-        "legacyPasswords": rows_as_json(("algorithm", "createdAt"), passwords),
+        "sessions": exported(SESSION_COLUMNS, sessions, documents=["context"]),
+        "legacyPasswords": exported({"algorithm": "algorithm", "createdAt": "created_at"}, passwords),
     }
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from accounts.bodies import CustomerBody
 from accounts.identity.tokens.revocations import announce_revocation
@@ -27,8 +26,8 @@ from core.tenancy.identifiers import check_client_id
 
 
 def read_customer(
-    body: Mapping[str, Any], tenant: TenantRecord, *, allows_erased: bool = False
-) -> tuple[Any, ...]:
+    body: Mapping[str, object], tenant: TenantRecord, *, allows_erased: bool = False
+) -> tuple[object, ...]:
     """Return the row as CUSTOMERS takes it, behind the version that it expects."""
     change = read_body(CustomerBody, body).change()
     values = {

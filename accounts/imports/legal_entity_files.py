@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from accounts.bodies import LegalEntityBody
 from accounts.models import LegalEntity
@@ -65,7 +64,7 @@ EXPORT = Export(
 )
 
 
-def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> LegalEntityRow:
+def read_row(body: Mapping[str, object], tenant: TenantRecord) -> LegalEntityRow:
     entity = read_body(LegalEntityBody, body)
     return LegalEntityRow(
         check_client_id(body.get("id"), field="id", reserved=LegalEntity.reserved_ids),
@@ -75,7 +74,7 @@ def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> LegalEntityRow:
 
 
 def changed_rows(
-    tenant: TenantRecord, rows: Sequence[LegalEntityRow], stored: Mapping[str, Mapping[str, Any]]
+    tenant: TenantRecord, rows: Sequence[LegalEntityRow], stored: Mapping[str, Mapping[str, object]]
 ) -> list[LegalEntityRow]:
     """Return the rows that are new, differ from what is stored, or expect a version."""
     return [
@@ -87,7 +86,7 @@ def changed_rows(
     ]
 
 
-def stored_entities(tenant: TenantRecord, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+def stored_entities(tenant: TenantRecord, ids: Sequence[str]) -> dict[str, dict[str, object]]:
     return stored_bodies(EXPORT, tenant, ids)
 
 

@@ -1,5 +1,6 @@
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.utils.translation import gettext
 
 from core.search import search_words
 from core.tenancy.documents import TenantDocument
@@ -79,4 +80,4 @@ class ContactAssignment(TenantDocument):
         ]
 
     def __str__(self) -> str:
-        return f"{self.customer} for {self.legal_entity}"
+        return gettext("{customer} for {company}").format(customer=self.customer, company=self.legal_entity)

@@ -1,4 +1,4 @@
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from core.tenancy.documents import Document, DocumentQuerySet, TenantOwned
 from core.tenancy.models import CURRENCY, default_languages
+from core.timestamps import time_zone_names
 
 
 class Site(TenantOwned, Document):
@@ -55,4 +56,4 @@ class Site(TenantOwned, Document):
     def time_zone(self) -> ZoneInfo | None:
         """The zone that the site is at home in; None when it names none."""
         name = (self.home_base or {}).get("timezone")
-        return ZoneInfo(name) if name in available_timezones() else None
+        return ZoneInfo(name) if name in time_zone_names() else None

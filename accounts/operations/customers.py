@@ -40,7 +40,7 @@ KNOWN_EMAILS_OF_ADDRESS = 20
 def create_customer(
     *,
     tenant_id: int,
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     external_id: str = "",
     password: str = "",
     encoded_password: str = "",

@@ -3,7 +3,6 @@
 from collections import Counter
 from datetime import datetime
 from itertools import product
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -83,13 +82,13 @@ def former_customers(tenant_id: int, **columns: str) -> list[Customer]:
     ]
 
 
-def personal_data_of(*, tenant_id: int, external_id: str) -> dict[str, Any]:
+def personal_data_of(*, tenant_id: int, external_id: str) -> dict[str, object]:
     """Return everything that is held of the customer, ready for JSON. Raises NotFound."""
     customer = Customer.objects.for_tenant(tenant_id).filter(external_id=external_id).first()
     if customer is None:
         raise NotFound(resource_id=external_id)
     trace = trace_of(customer)
-    held: dict[str, Any] = {}
+    held: dict[str, object] = {}
     for exporter in registered_exporters():
         held.update(exporter.export(trace))
     return held

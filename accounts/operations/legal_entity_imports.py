@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
@@ -99,7 +98,7 @@ def upsert_legal_entities(
 
 def column_values(
     row: LegalEntityRow, *, tenant_id: int, stored: Mapping[str, Stored], at: datetime
-) -> list[Any]:
+) -> list[object]:
     """Return the row as TARGET takes it; a parent that is not stored yet is set afterwards."""
     values = {
         **row.change.values,

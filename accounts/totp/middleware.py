@@ -29,7 +29,7 @@ class SecondFactor:
                 return HttpResponseRedirect(f"{page}?{urlencode({'next': request.get_full_path()})}")
         return self.get_response(request)
 
-    def next_step(self, request: HttpRequest, user: Any) -> str:
+    def next_step(self, request: HttpRequest, user: object) -> str:
         """Return the page that comes before the one asked for; empty when that one may be opened."""
         if request.path in [reverse(f"admin:{name}") for name in OPEN_PAGES]:
             return ""

@@ -9,13 +9,14 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext, gettext_lazy
 from django_otp import login, match_token
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathImage
 
 from accounts.totp.models import RecoveryCodes
 
-WRONG = (
+WRONG = gettext_lazy(
     "This is neither the present one-time password nor a recovery code that is left. Wait for the next one"
     " and enter it at once; after several wrong ones you must wait a while. Check that the clock of your"
     " device is right."
@@ -24,7 +25,7 @@ WRONG = (
 
 class TokenForm(forms.Form):
     token = forms.CharField(
-        label="One-time password",
+        label=gettext_lazy("One-time password"),
         max_length=24,  # a recovery code has 19
         widget=forms.TextInput(
             attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True}
@@ -56,7 +57,7 @@ def is_right(request: HttpRequest, form: TokenForm, device: TOTPDevice | None = 
     return True
 
 
-def shown(request: HttpRequest, name: str, title: str, **context: Any) -> HttpResponse:
+def shown(request: HttpRequest, name: str, title: str, **context: object) -> HttpResponse:
     context = {**admin.site.each_context(request), "title": title, **context}
     return TemplateResponse(request, f"admin/totp/{name}.html", context)
 
@@ -69,11 +70,15 @@ def verify(request: HttpRequest) -> HttpResponse:
         if isinstance(user.otp_device, RecoveryCodes):
             messages.warning(
                 request,
-                f"You used a recovery code; {len(user.otp_device.hashes)} are left. If you have lost your"
-                " device, set up another one (One-time passwords, above).",
+                gettext(
+                    "You used a recovery code; {number} are left. If you have lost your device, set up"
+                    " another one (One-time passwords, above)."
+                ).format(number=len(user.otp_device.hashes)),
             )
         return HttpResponseRedirect(page_wanted(request))
-    return shown(request, "verify", "Enter your one-time password", form=form, is_nav_sidebar_enabled=False)
+    return shown(
+        request, "verify", gettext("Enter your one-time password"), form=form, is_nav_sidebar_enabled=False
+    )
 
 
 @admin.site.admin_view
@@ -82,18 +87,18 @@ def set_up(request: HttpRequest) -> HttpResponse:
 
     The devices and codes of before end then.
     """
-    user: Any = request.user
+    user = request.user
     device, _ = TOTPDevice.objects.get_or_create(user=user, confirmed=False, defaults={"name": "phone"})
     form = TokenForm(request.POST or None)
     if is_right(request, form, device):
         TOTPDevice.objects.filter(user=user).exclude(pk=device.pk).delete()
-        messages.success(request, "From now on a one-time password is asked for at each login.")
+        messages.success(request, gettext("From now on a one-time password is asked for at each login."))
         return shown_codes(request)
     image = qrcode.make(device.config_url, image_factory=SvgPathImage).to_string()
     return shown(
         request,
         "set_up",
-        "Set up one-time passwords",
+        gettext("Set up one-time passwords"),
         form=form,
         image=f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}",
         secret=base64.b32encode(device.bin_key).decode(),
@@ -104,13 +109,15 @@ def set_up(request: HttpRequest) -> HttpResponse:
 @admin.site.admin_view
 def recovery_codes(request: HttpRequest) -> HttpResponse:
     """Say how many codes are left; a POST replaces them."""
-    user: Any = request.user
+    user = request.user
     if not TOTPDevice.objects.filter(user=user, confirmed=True).exists():
         return HttpResponseRedirect(reverse("totp_set_up"))
     if request.method == "POST":
         return shown_codes(request)
     held = RecoveryCodes.objects.filter(user=user).first()
-    return shown(request, "recovery_codes", "One-time passwords", left=len(held.hashes) if held else 0)
+    return shown(
+        request, "recovery_codes", gettext("One-time passwords"), left=len(held.hashes) if held else 0
+    )
 
 
 def shown_codes(request: HttpRequest) -> HttpResponse:
@@ -119,7 +126,7 @@ def shown_codes(request: HttpRequest) -> HttpResponse:
     return shown(
         request,
         "new_codes",
-        "Your recovery codes",
+        gettext("Your recovery codes"),
         codes=RecoveryCodes.issue(user),
         page_wanted=page_wanted(request),
         is_nav_sidebar_enabled=False,

@@ -1,7 +1,6 @@
 """Makes the database of a data set, or finds that it is there already."""
 
 import sys
-from typing import Any
 
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -16,6 +15,7 @@ from bench.dataset.rows import continue_numbering, indexes_built_afterwards
 from bench.dataset.segments import write_segments
 from bench.restoring import keep_last_keys
 from bench.scales import Scale
+from core.json_types import JsonObject
 
 
 def ensure_dataset(scale: Scale, *, rebuild: bool = False) -> None:
@@ -61,7 +61,7 @@ def migration_names() -> list[str]:
     return sorted(f"{app}.{name}" for app, name in loader.graph.leaf_nodes())
 
 
-def is_there(wanted: dict[str, Any]) -> bool:
+def is_there(wanted: JsonObject) -> bool:
     """Say whether the database holds the whole data set of these parameters."""
     if not database_exists():
         return False

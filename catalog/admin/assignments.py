@@ -28,7 +28,7 @@ class CategoryAssignmentAdmin(TenantAdmin):
     error_fields = {"ref.id": "product"}
     fields = ("category", "product")
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """An assignment is made or deleted; there is nothing in it to change."""
         return False
 
@@ -47,7 +47,7 @@ class CategoryAssignmentAdmin(TenantAdmin):
         found, _ = products.get_search_results(request, products.get_queryset(request), search_term)
         return queryset.filter(product__in=found.order_by().values("pk")), False
 
-    def save_model(self, request: HttpRequest, obj: CategoryAssignment, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: CategoryAssignment, form: object, change: bool) -> None:
         assignment_id, _ = upsert_assignment(
             tenant_id=obj.tenant_id,
             category_id=obj.category.external_id,

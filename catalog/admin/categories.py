@@ -37,6 +37,7 @@ from core.admin.confirmation import (
     repeated_values,
 )
 from core.admin.counts import CappedCount, exact_count, shown_count
+from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.model_admin import AnnotatedChangeList
 from core.admin.undo import message_with_undo
@@ -138,7 +139,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         return CategoryChangeList
 
     @property
-    def actions(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def actions(self) -> tuple[object, ...]:  # type: ignore[override]
         return ("publish", "unpublish", *category_actions())
 
     def annotated(self, queryset: QuerySet) -> QuerySet:
@@ -216,9 +217,9 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
                     expected_version=key_of(request.POST.get("version", "")),
                 )
         except Unavailable as busy:
-            return self._refuse_move(request, busy.message, 503)
+            return self._refuse_move(request, fault_text(busy.message), 503)
         except DomainError as refused:
-            return self._refuse_move(request, refused.message, 400)
+            return self._refuse_move(request, fault_text(refused.message), 400)
         self.log_change(request, moved, [{"changed": {"fields": ["parent", "position"]}}])
         message_with_undo(request, gettext("Moved {category}.").format(category=moved))
         if is_confirmed(request):
@@ -277,7 +278,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         return format_html("<div>{}{}</div>", indents, category)
 
     @admin.display(description=_("Below"))
-    def below(self, category: Category) -> Any:
+    def below(self, category: Category) -> object:
         """How many categories are below, as a link to the next level."""
         number = category.get_descendant_count()
         if not number:
@@ -303,16 +304,16 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         return [*fields, "type"] if obj is not None else fields
 
     @admin.display(description=_("Parent"))
-    def parent_category(self, category: Category) -> str | None:
+    def parent_category(self, category: Category) -> str:
         """The parent as users without the change permission see it; for others it is a field of the form."""
-        return None if category.parent is None or category.is_root else category.parent.path_text
+        return self.shown("" if category.parent is None or category.is_root else category.parent.path_text)
 
     @admin.display(description=_("External numbers"))
-    def numbers(self, category: Category) -> str | None:
+    def numbers(self, category: Category) -> str:
         """The numbers as users without the change permission see them; for others they are a form field."""
-        return "\n".join(number.value for number in category.numbers.all()) or None
+        return self.shown("\n".join(number.value for number in category.numbers.all()))
 
-    def related_links(self, request: HttpRequest, obj: Category) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: Category) -> list[dict[str, object]]:
         counted = Category.objects.filter(pk=obj.pk).annotate(number=CappedCount(assignments_of_row())).get()
         below = reverse(CHANGELIST) + f"?{PARENT}={obj.pk}"
         return [

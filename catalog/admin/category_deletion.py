@@ -26,6 +26,7 @@ from core.admin.confirmation import (
     read_versions,
     repeated_values,
 )
+from core.admin.counts import exact_count
 from core.admin.undo import message_with_undo
 from core.errors import DomainError, VersionConflict
 from core.unavailability import contention_as_refusal
@@ -99,7 +100,7 @@ class CategoryDeletion(admin.ModelAdmin):
         facts = category_effects(request, categories, "DELETE", None)
         _names, counts, _lacking, _protected = self.get_deleted_objects(categories, request)
         own = {str(self.opts.verbose_name), str(self.opts.verbose_name_plural)}
-        facts += [Fact(number, name) for name, number in counts.items() if name not in own]
+        facts += [Fact(str(number), name) for name, number in counts.items() if name not in own]
         as_of = gettext("As of {time}").format(time=time_format(localtime(timezone.now()), "TIME_FORMAT"))
         if is_single:
             as_of += f" ({gettext('version {number}').format(number=category.version)})"
@@ -137,7 +138,7 @@ class CategoryDeletion(admin.ModelAdmin):
             gettext("Deleted {category}.").format(category=categories[0])
             if len(categories) == 1
             else ngettext(
-                "Deleted {number:,} category.", "Deleted {number:,} categories.", len(categories)
-            ).format(number=len(categories))
+                "Deleted {number} category.", "Deleted {number} categories.", len(categories)
+            ).format(number=exact_count(len(categories)))
         )
         message_with_undo(request, text, back=self._list(), label=gettext("Restore"))

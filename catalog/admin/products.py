@@ -44,7 +44,7 @@ class ProductAdmin(NamedAdmin):
     )
 
     @property
-    def actions(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def actions(self) -> tuple[object, ...]:  # type: ignore[override]
         return ("publish", "unpublish", *product_actions())
 
     def get_search_results(
@@ -53,7 +53,7 @@ class ProductAdmin(NamedAdmin):
         found, _ = super().get_search_results(request, queryset, search_term)
         return in_order(found, search_term, SEARCHED_FIELDS, exact_first="o" not in request.GET), False
 
-    def related_links(self, request: HttpRequest, obj: Product) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: Product) -> list[dict[str, object]]:
         counted = Product.objects.filter(pk=obj.pk).annotate(
             number=CappedCount(CategoryAssignment.objects.filter(tenant=obj.tenant_id, product=obj.pk))
         )

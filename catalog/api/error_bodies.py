@@ -1,12 +1,12 @@
 """The error bodies of the product service; those of the category service are in `core.api.error_bodies`."""
 
 from http import HTTPStatus
-from typing import Any
 
 from rest_framework import serializers
 
 from core.api.error_bodies import ErrorFormat, problems_of
 from core.errors import DomainError
+from core.json_types import JsonObject
 
 
 class ProductErrorDetail(serializers.Serializer):
@@ -23,9 +23,9 @@ class ProductError(serializers.Serializer):
     details = ProductErrorDetail(many=True, required=False, help_text="Every fault that was found.")
 
 
-def product_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+def product_error_body(error: DomainError, status: HTTPStatus) -> JsonObject:
     """`{code, status, message[, productId][, details: [{field, type, message}]]}`: products."""
-    body: dict[str, Any] = {"code": status.value, "status": status.phrase, "message": error.message}
+    body: JsonObject = {"code": status.value, "status": status.phrase, "message": error.message}
     if error.resource_id:
         body["productId"] = error.resource_id
     if problems := problems_of(error):

@@ -83,7 +83,7 @@ class CategoryForm(DocumentForm):
             "mixin_schemas": _("The address of each mixin's schema, by the mixin's name."),
         }
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         if (parent := self.fields.get("parent_category")) is not None:
             self._offer_parents(parent)
@@ -102,7 +102,7 @@ class CategoryForm(DocumentForm):
         )
         field.widget.choices = field.choices
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         try:
             self.body = read_category(self.document())
@@ -130,7 +130,7 @@ class CategoryForm(DocumentForm):
         """Leave it to the operation to find a taken code: it looks under the lock and says it better."""
         return super()._get_validation_exclusions() | {"code"}
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return the entries as a body of the API."""
         entered = self.cleaned_data
         parent = entered.get("parent_category")

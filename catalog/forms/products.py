@@ -43,10 +43,10 @@ class LinesField(forms.CharField):
         widget = forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"})
         super().__init__(required=False, max_length=LONGEST_LINES, widget=widget, **options)
 
-    def prepare_value(self, value: Any) -> Any:
+    def prepare_value(self, value: Any) -> object:
         return "\n".join(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
-    def clean(self, value: Any) -> Any:
+    def clean(self, value: object) -> Any:
         lines = (line.strip() for line in super().clean(value).splitlines())
         return [line for line in lines if line]
 
@@ -54,12 +54,12 @@ class LinesField(forms.CharField):
 class PairsField(LinesField):
     """A map of text to text, one `name = value` a line."""
 
-    def prepare_value(self, value: Any) -> Any:
+    def prepare_value(self, value: object) -> object:
         if isinstance(value, Mapping):
             return "\n".join(f"{name} = {text}" for name, text in value.items())
         return value
 
-    def clean(self, value: Any) -> Any:
+    def clean(self, value: object) -> object:
         pairs = {}
         for line in super().clean(value):
             name, separator, text = (part.strip() for part in line.partition("="))
@@ -102,9 +102,9 @@ class MembersField(forms.MultiValueField):
         return dict(zip(self.names, data_list or [""] * len(self.names), strict=True))
 
 
-def with_members(stored: object, entered: Mapping[str, str]) -> dict[str, Any]:
+def with_members(stored: object, entered: Mapping[str, str]) -> dict[str, object]:
     """Return the stored object with the members as entered; those that were not changed keep their type."""
-    whole: dict[str, Any] = dict(stored) if isinstance(stored, Mapping) else {}
+    whole: dict[str, object] = dict(stored) if isinstance(stored, Mapping) else {}
     for name, text in entered.items():
         if not text:
             whole.pop(name, None)
@@ -155,13 +155,13 @@ class ProductForm(DocumentForm):
             "mixins": _("Attributes of your own, as a JSON object."),
         }
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         for name, value in (self.instance.details or {}).items():
             if name in DETAILS:
                 self.initial.setdefault(FORM_FIELDS[name], value)
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         try:
             self.body = read_body(ProductBody, self.document())
@@ -176,11 +176,11 @@ class ProductForm(DocumentForm):
             self.instance.details = self.body.details
         return cleaned
 
-    def clean_mixin_schemas(self) -> Any:
+    def clean_mixin_schemas(self) -> object:
         """Nothing entered leaves an empty map that is stored, and means no map otherwise."""
         return self.cleaned_data["mixin_schemas"] or ({} if self.instance.mixin_schemas == {} else None)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return the entries as a body of the API; what is empty is absent."""
         entered = self.cleaned_data
         others = {name: entered.get(field) for name, field in FORM_FIELDS.items() if name in DETAILS}
@@ -206,7 +206,7 @@ class CategoryAssignmentForm(DocumentForm):
         model = CategoryAssignment
         fields = ("category", "product")
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         category, product = self.cleaned_data.get("category"), self.cleaned_data.get("product")
         if category and product:

@@ -1,7 +1,6 @@
 """Categories as rows of an import."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from catalog.bodies import CategoryBody
 from catalog.models import Category, CategoryNumber
@@ -36,7 +35,7 @@ def changed_categories(*, tenant_id: int, rows: Sequence[CategoryBody]) -> list[
     ]
 
 
-def differs(row: CategoryBody, stored: Mapping[str, Any], numbers: Sequence[str]) -> bool:
+def differs(row: CategoryBody, stored: Mapping[str, object], numbers: Sequence[str]) -> bool:
     """Say whether writing the row would change the stored category."""
     is_root = stored["parent__parent_id"] is None  # the parent is the tenant's hidden root
     parent_id = None if is_root else stored["parent__external_id"]

@@ -1,7 +1,6 @@
 """Files of products in categories. A row is a body of the API's bulk upsert, and names its category too."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from catalog.bodies import AssignmentUpsertBody
 from catalog.imports.category_assignments import CATEGORY_ASSIGNMENTS
@@ -23,7 +22,7 @@ class AssignmentRow(AssignmentUpsertBody, kw_only=True):
     category_id: Reference
 
 
-def read_category_assignment(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
+def read_category_assignment(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, ...]:
     """Return the row as CATEGORY_ASSIGNMENTS takes it; no version is expected, as there are none."""
     reference = body.get("ref")
     code = other_name(reference, "code", instead_of="id") if isinstance(reference, Mapping) else None
@@ -33,7 +32,7 @@ def read_category_assignment(body: Mapping[str, Any], tenant: TenantRecord) -> t
     return (None, generate_id(), row.category_id, None if code else row.ref.id, code)
 
 
-def key_of(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
+def key_of(body: Mapping[str, object]) -> Mapping[str, str | None] | None:
     """Return what names the assignment of a refused row; None when a part of it cannot be read."""
     reference = body.get("ref")
     category, name, product = body.get("categoryId"), "product", None

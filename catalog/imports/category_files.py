@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from catalog.bodies import CategoryBody, category_languages, read_category
 from catalog.imports.categories import changed_categories
@@ -83,7 +82,7 @@ EXPORT = Export(
 )
 
 
-def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> CategoryBody:
+def read_row(body: Mapping[str, object], tenant: TenantRecord) -> CategoryBody:
     languages = category_languages("", default=tenant.default_language, configured=tenant.languages)
     row = read_category(body, languages)
     if row.external_id is None:

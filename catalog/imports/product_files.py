@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from catalog.bodies import DETAILS as OWN_ATTRIBUTES
 from catalog.bodies import ProductBody
@@ -11,7 +10,7 @@ from catalog.imports.products import PRODUCTS
 from catalog.models import Product
 from catalog.operations.product_sets import delete_products
 from catalog.representations import PRODUCT as ANSWER
-from core.bodies import LanguageContext, read_body
+from core.bodies import read_body
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.handovers import UniqueValues, texts_of
@@ -19,6 +18,7 @@ from core.imports.resources import Export, ImportResource, Removal, TableWriter
 from core.imports.shadows import Rows
 from core.imports.stages import nullable_json
 from core.representation.fields import Json, Nested
+from core.representation.languages import LanguageContext
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
@@ -30,7 +30,7 @@ STAND_IN = "-"
 """Read in place of a code or name that a row lacks, and never written: PRODUCTS keeps the stored one."""
 
 
-def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
+def read_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, ...]:
     """Return the row as PRODUCTS takes it, behind the version that it expects."""
     absent = [name for name in ("code", "name") if not body.get(name)]
     row = read_body(

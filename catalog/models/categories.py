@@ -44,7 +44,7 @@ class CategoryQuerySet(DocumentQuerySet, TreeQuerySet):
         """Keep the root categories: the children of their tenant's hidden root."""
         return self.filter(parent__parent__isnull=True, parent__tenant=F("tenant"))
 
-    def update(self, **changes: Any) -> int:
+    def update(self, **changes: object) -> int:
         if STRUCTURE & changes.keys():
             raise DirectTreeWriteError
         return super().update(**changes)
@@ -54,10 +54,12 @@ class CategoryQuerySet(DocumentQuerySet, TreeQuerySet):
 
     delete.queryset_only = True  # type: ignore[attr-defined]
 
-    def bulk_create(self, *rows: Any, **options: Any) -> NoReturn:
+    def bulk_create(self, *rows: object, **options: object) -> NoReturn:
         raise DirectTreeWriteError
 
-    def bulk_update(self, objs: Iterable[Any], fields: Iterable[str], batch_size: int | None = None) -> int:
+    def bulk_update(
+        self, objs: Iterable[object], fields: Iterable[str], batch_size: int | None = None
+    ) -> int:
         fields = list(fields)
         if STRUCTURE & set(fields):
             raise DirectTreeWriteError
@@ -67,7 +69,7 @@ class CategoryQuerySet(DocumentQuerySet, TreeQuerySet):
 class AllNodesManager(TreeManager.from_queryset(CategoryQuerySet)):  # type: ignore[misc]
     """Every node, the hidden roots included. What mptt would write by itself is refused."""
 
-    def refuse(self, *arguments: Any, **options: Any) -> NoReturn:
+    def refuse(self, *arguments: object, **options: object) -> NoReturn:
         raise DirectTreeWriteError
 
     insert_node = move_node = rebuild = partial_rebuild = build_tree_nodes = refuse

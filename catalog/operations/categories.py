@@ -16,8 +16,7 @@ from catalog.errors import (
 )
 from catalog.models import Category, CategoryNumber
 from catalog.operations.category_imports import OWN_COLUMNS, write_numbers
-from catalog.operations.publication import ANY_PUBLICATION, Publication
-from catalog.operations.values import check_code, check_new_id, check_type
+from catalog.operations.values import ANY_PUBLICATION, Publication, check_code, check_new_id, check_type
 from catalog.subtrees import is_category
 from catalog.tree import LockedTree, locked_tree
 from core.sql.composition import param, sql
@@ -246,7 +245,7 @@ def _replace(
     tree: LockedTree, category: Category, body: CategoryBody, *, publication: Publication, at: datetime
 ) -> None:
     check_version(category, body.expected_version)
-    parent = category if body.parent == category.external_id else tree.parent(body.parent)
+    parent = category if body.parent == category.external_id else tree.parent(body.parent, child=category)
     check_type(body.type, stored=category.type)
     if body.position is not None:
         category.position = body.position
@@ -276,14 +275,15 @@ def _apply(category: Category, body: CategoryBody, *, publication: Publication, 
 
 def _check_uniqueness(category: Category, numbers: Sequence[str]) -> None:
     """Raise DuplicatedCode or DuplicatedNumber. The tree lock keeps the answer true until commit."""
-    others = Category.objects.filter(tenant=category.tenant_id).exclude(pk=category.pk)
-    if category.code and others.filter(code__iexact=category.code).exists():
-        raise DuplicatedCode(category.code)
-    taken = CategoryNumber.objects.filter(tenant=category.tenant_id, value__in=numbers).exclude(
-        category=category.pk
-    )
-    if numbers and (found := sorted(taken.values_list("value", flat=True))):
-        raise DuplicatedNumber(found)
+    tenant_id = category.tenant_id
+    if category.code:
+        others = Category.objects.filter(tenant=tenant_id, code__iexact=category.code)
+        if others.exclude(pk=category.pk).exists():
+            raise DuplicatedCode(category.code)
+    if numbers:
+        taken = CategoryNumber.objects.filter(tenant=tenant_id, value__in=numbers)
+        if found := sorted(taken.exclude(category=category.pk).values_list("value", flat=True)):
+            raise DuplicatedNumber(found)
 
 
 def _count_versions_up(keys: Sequence[int], at: datetime) -> None:

@@ -22,7 +22,7 @@ from catalog.subtrees import is_category
 from catalog.tree import hash_joins, locked_tree
 from core.cycles import find_cycles
 from core.errors import DomainError
-from core.sql.composition import Sql, bind, param, sql
+from core.sql.composition import Sql, SqlValues, bind, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertResult, UpsertTarget, upsert_rows
 from core.unique_claims import Claim, refused_claims
@@ -62,7 +62,7 @@ class ForestWrite:
     `given_up` are the keys of categories whose codes go to others.
     """
 
-    state: tuple[Any, ...]
+    state: SqlValues
     plan: BatchPlan[str, CategoryBody]
     values: Sequence[tuple[list[Any], int]]
     numbers: Sequence[tuple[int, Sequence[str]]]
@@ -171,7 +171,7 @@ def release_codes(keys: Sequence[int]) -> None:
         execute(sql("UPDATE catalog_category SET code = NULL WHERE id = ANY({keys})", keys=param(list(keys))))
 
 
-def forest_state(tenant_id: int) -> tuple[Any, ...]:
+def forest_state(tenant_id: int) -> SqlValues:
     """Return what differs as soon as anybody has written a category of the tenant, or its numbers.
 
     Every write gives a row another transaction (xmin) and place (ctid). A false difference costs a second
@@ -205,7 +205,7 @@ def parents_first(rows: Sequence[CategoryBody]) -> list[CategoryBody]:
     return ordered
 
 
-def write_rows(values: Sequence[tuple[list[Any], int]]) -> dict[tuple[Any, ...], UpsertResult]:
+def write_rows(values: Sequence[tuple[list[Any], int]]) -> dict[SqlValues, UpsertResult]:
     """Write the rows, given parents first.
 
     Each row's reference to its parent is checked with a plan that PostgreSQL makes once. Where it believes
@@ -412,7 +412,7 @@ def new_keys(count: int) -> list[int]:
 
 def column_values(
     tenant_id: int, row: CategoryBody, *, key: int, parent: int | None, position: int, at: datetime
-) -> list[Any]:
+) -> list[object]:
     """Return the row in the order of TARGET's columns; the tree columns are placed afterwards."""
     values = {name: getattr(row, name) for name in OWN_COLUMNS}
     values["type"] = values["type"] or "STANDARD"

@@ -11,7 +11,7 @@ from accounts.identity.scopes import PRODUCT_PUBLISH, PRODUCT_UNPUBLISH
 from catalog.bodies import ProductBody
 from catalog.errors import InvalidProduct, ProductCodeTaken, ProductExists, ProductNotFound
 from catalog.models import Product
-from catalog.operations.publication import ANY_PUBLICATION, Publication
+from catalog.operations.values import ANY_PUBLICATION, Publication
 from core.errors import DomainError
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute, fetch_rows
@@ -275,7 +275,7 @@ def _holders_of_codes(tenant_id: int, codes: Sequence[str]) -> dict[str, str]:
     return {code: product_id for code, product_id in rows.values_list("code", "external_id") if code}
 
 
-def _values(key: tuple[int, str], row: ProductBody, is_published: bool, at: datetime) -> list[Any]:
+def _values(key: tuple[int, str], row: ProductBody, is_published: bool, at: datetime) -> list[object]:
     """Return the row in the order of TARGET's columns."""
     values = {name: getattr(row, name) for name in OWN_COLUMNS}
     values |= {"is_published": is_published, "product_type": "BASIC", "created_at": at, "modified_at": at}

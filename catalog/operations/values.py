@@ -1,9 +1,30 @@
-"""Rules over the values of one category that hold whichever entry point wrote them."""
+"""Rules over the values of one category or product that hold whichever entry point wrote them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from catalog.errors import InvalidCategory
 from catalog.models import Category
+from core.errors import MissingScope
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Whether the writer may turn `published` on, and off."""
+
+    may_publish: bool = True
+    may_unpublish: bool = True
+
+    def refusal(self, was: bool, becomes: bool, *, publish: str, unpublish: str) -> MissingScope | None:
+        """Return the error of a change that the writer may not make, naming the scope that it needs."""
+        if becomes and not was and not self.may_publish:
+            return MissingScope((publish,))
+        if was and not becomes and not self.may_unpublish:
+            return MissingScope((unpublish,))
+        return None
+
+
+ANY_PUBLICATION = Publication()
 
 
 def check_new_id(category_id: str) -> None:

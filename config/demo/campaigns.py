@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from config.demo.assortment import Path
 from config.demo.calendar import Calendar
@@ -10,7 +10,8 @@ from config.demo.people import COMPANIES
 from config.demo.rows import Load, numbered
 from config.demo.shop import SITE
 from config.demo.source import SourceRow, file_name
-from core.bodies import Name, Translations, Validity
+from core.bodies import Validity
+from core.representation.languages import Name, Translations
 from segments.imports.assignment_files import staged_item, staged_member
 from segments.imports.assignments import (
     SEGMENT_CUSTOMERS,
@@ -100,7 +101,7 @@ def load_items(
     load.merge("segment categories", SEGMENT_ITEMS, numbered(assigned))
 
 
-def member(campaign: int, household: int, company: str | None = None) -> tuple[Any, ...]:
+def member(campaign: int, household: int, company: str | None = None) -> tuple[object, ...]:
     """Return the staged membership of a household in a campaign's segment."""
     row = SegmentCustomerRow(
         segment_id=segment_id(campaign), customer_id=str(household), legal_entity_id=company
@@ -110,7 +111,7 @@ def member(campaign: int, household: int, company: str | None = None) -> tuple[A
 
 def item(
     campaign: int, item_type: Literal["PRODUCT", "CATEGORY"], item_id: str, *, includes: bool = False
-) -> tuple[Any, ...]:
+) -> tuple[object, ...]:
     """Return the staged assignment of an item to a campaign's segment."""
     row = SegmentItemRow(
         segment_id=segment_id(campaign), type=item_type, id=item_id, includes_subcategories=includes

@@ -1,7 +1,6 @@
 """What must be true of the demo shop in production."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
@@ -12,7 +11,9 @@ from accounts.models import User
 from config.demo.logins import published_logins
 
 
-def check_published_logins(*, databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
+def check_published_logins(
+    *, databases: Sequence[str] | None = None, **options: object
+) -> list[CheckMessage]:
     """Refuse a database in which the demo shop's published logins work, unless DEBUG is on."""
     if settings.DEBUG or DEFAULT_DB_ALIAS not in (databases or ()):
         return []

@@ -9,13 +9,13 @@ from core.imports.merge import Merge, Refusal, Tally
 from core.imports.merge_specs import MergeSpec
 from core.sql.upserts import RowResult
 
-NO_MIXINS = None
+NO_MIXINS: None = None
 
 
 class Progress(Protocol):
     """Tells somebody how far the load is."""
 
-    def counted(self, label: str, rows: Iterable[Any], total: int) -> Iterator[Any]:
+    def counted(self, label: str, rows: Iterable[object], total: int) -> Iterator[Any]:
         """Pass the rows on, telling how many of `total` have passed."""
         ...
 
@@ -44,7 +44,7 @@ class Load:
     tallies: dict[str, Tally] = field(default_factory=dict)
     refused: list[RefusedRow] = field(default_factory=list)
 
-    def merge(self, label: str, kind: MergeSpec, rows: Sequence[Sequence[Any]], *, file: str = "") -> None:
+    def merge(self, label: str, kind: MergeSpec, rows: Sequence[Sequence[object]], *, file: str = "") -> None:
         """Merge rows, each beginning with its row number in the file, under a label."""
 
         def refuse(refusal: Refusal) -> None:
@@ -90,6 +90,6 @@ class Load:
         return any(tally.created or tally.changed for tally in self.tallies.values())
 
 
-def numbered(rows: Iterable[Sequence[Any]], *, start: int = 1) -> list[tuple[Any, ...]]:
+def numbered(rows: Iterable[Sequence[object]], *, start: int = 1) -> list[tuple[object, ...]]:
     """Put a number in front of rows that are in no file."""
     return [(number, *row) for number, row in enumerate(rows, start=start)]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from config.demo.rows import Load, numbered
 from config.demo.shop import SITE
-from core.bodies import Name, Translations
 from core.imports.merge import Tally
+from core.representation.languages import Name, Translations
 from segments.imports.segment_files import staged_segment
 from segments.imports.segments import SEGMENTS, SegmentRow
 from segments.models import Rule

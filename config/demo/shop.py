@@ -154,7 +154,7 @@ def merchandiser_permissions() -> list[Permission]:
     return list(Permission.objects.filter(wanted))
 
 
-def _make_user(name: str, tally: Tally, **rights: Any) -> User:
+def _make_user(name: str, tally: Tally, **rights: object) -> User:
     tally.rows += 1
     user = User.objects.filter(username=name).first()
     if user is not None:
@@ -166,7 +166,7 @@ def _make_user(name: str, tally: Tally, **rights: Any) -> User:
 
 
 def _settled(
-    model: type[Model], key: Mapping[str, Any], values: Mapping[str, Any], tally: Tally, *, at: datetime
+    model: type[Model], key: Mapping[str, object], values: Mapping[str, object], tally: Tally, *, at: datetime
 ) -> Any:
     """Return the row of this key with these values, written only when that changes something."""
     tally.rows += 1

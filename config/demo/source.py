@@ -27,7 +27,7 @@ class SourceRow:
     """A row of a file: `row` counts from 1."""
 
     row: int
-    values: dict[str, Any]
+    values: dict[str, object]
 
     def __getitem__(self, column: str) -> Any:
         return self.values[column]

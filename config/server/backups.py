@@ -21,6 +21,7 @@ from psycopg import sql
 
 from config.command_line import VERSION
 from config.server.postgres.programs import conninfo, program, run
+from core.json_types import JsonObject
 from core.timestamps import format_time
 
 PREFIX = "segments-"
@@ -84,7 +85,7 @@ def count_rows(connection: psycopg.Connection[Any]) -> dict[str, int]:
     }
 
 
-def make_backup(parameters: dict[str, Any], folder: Path, *, at: datetime, tell: Progress) -> Path:
+def make_backup(parameters: dict[str, object], folder: Path, *, at: datetime, tell: Progress) -> Path:
     """Dump the database into the folder, read the file back, and return its path.
 
     The file has its name only when it is whole, and on the disk. Raises BackupRefused and ProgramFailed.
@@ -174,7 +175,7 @@ def check_version(description: Description) -> None:
         )
 
 
-def restore_backup(parameters: dict[str, Any], archive: Path, *, into: str, tell: Progress) -> Description:
+def restore_backup(parameters: dict[str, object], archive: Path, *, into: str, tell: Progress) -> Description:
     """Restore the backup into the database `into` of the same server, which is made, or has to be empty.
 
     Nothing is written before the file has been found whole and known. Afterwards the rows of each table are
@@ -228,7 +229,9 @@ def remove_old(folder: Path, *, keep: int) -> list[Path]:
     return old
 
 
-def make_physical_backup(parameters: dict[str, Any], folder: Path, *, at: datetime, tell: Progress) -> Path:
+def make_physical_backup(
+    parameters: dict[str, object], folder: Path, *, at: datetime, tell: Progress
+) -> Path:
     """Copy the whole server by pg_basebackup and verify the copy; return its folder.
 
     The role needs the right of replication. Together with archived WAL the copy leads to any moment after it.
@@ -277,7 +280,7 @@ def verify_physical(copy: Path) -> None:
         raise BackupRefused(f"{copy} is broken: pg_wal is empty.")
 
 
-def path_of(entry: dict[str, Any]) -> str:
+def path_of(entry: JsonObject) -> str:
     encoded = entry.get("Encoded-Path")
     return entry["Path"] if encoded is None else os.fsdecode(bytes.fromhex(encoded))
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
+from wsgiref.types import WSGIEnvironment
 
 from config.server.budget import ByteBudget
 from config.server.refusals import refuse
 from config.server.responses import BUSY, LATE_BODY, LONG_BODY, STOPPING, Response
 
-Complete = Callable[[dict[str, Any], Any, bytes, int], None]
+Complete = Callable[[dict[str, object], Any, bytes, int], None]
 
 
 class BodyCollector:
@@ -25,7 +26,7 @@ class BodyCollector:
         self.receiving: set[Body] = set()
         self.is_stopping = False
 
-    def collect(self, environ: dict[str, Any], protocol: Any) -> None:
+    def collect(self, environ: dict[str, object], protocol: Any) -> None:
         """Call `complete` once the whole body is there, or send the refusal."""
         body = Body(self, environ, protocol)
         self.receiving.add(body)
@@ -57,7 +58,7 @@ class Body:
         "is_busy",
     )
 
-    def __init__(self, collector: BodyCollector, environ: dict[str, Any], protocol: Any) -> None:
+    def __init__(self, collector: BodyCollector, environ: WSGIEnvironment, protocol: Any) -> None:
         self.collector = collector
         self.environ = environ
         self.protocol = protocol

@@ -6,7 +6,6 @@ fixed number of threads anyway.
 
 import threading
 import weakref
-from typing import Any
 
 import psycopg
 from django.conf import settings
@@ -67,7 +66,7 @@ def close_if_unusable(wrapper: DatabaseWrapper) -> None:
         wrapper.close()
 
 
-def has_ended(connection: psycopg.Connection[Any]) -> bool:
+def has_ended(connection: psycopg.Connection[object]) -> bool:
     """Say whether an idle connection is closed; what the server said before it went is read first.
 
     Python's own ways to look at a socket would let another thread go first, and wait for it.
@@ -80,13 +79,13 @@ def has_ended(connection: psycopg.Connection[Any]) -> bool:
     return False
 
 
-def has_become_read_only(connection: psycopg.Connection[Any]) -> bool:
+def has_become_read_only(connection: psycopg.Connection[object]) -> bool:
     """Say whether the server has reported that it only reads; PostgreSQL before 14 reports nothing."""
     status = connection.pgconn.parameter_status
     return status(b"in_hot_standby") == b"on" or status(b"default_transaction_read_only") == b"on"
 
 
-def close_with_thread(connection: DatabaseWrapper, **signal: Any) -> None:
+def close_with_thread(connection: DatabaseWrapper, **signal: object) -> None:
     """Have the new connection that a thread keeps closed when the thread ends.
 
     Django's wrapper is garbage by then, which a quiet worker may not look for in a long time.

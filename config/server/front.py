@@ -9,6 +9,7 @@ from collections.abc import Callable
 from io import BytesIO
 from time import monotonic, perf_counter
 from typing import Any
+from wsgiref.types import WSGIEnvironment
 
 from django.http import HttpResponse, StreamingHttpResponse
 
@@ -23,7 +24,7 @@ from config.server.wsgi_environ import environ_of
 from core.memory import LARGE_BODY, trim_soon
 from core.observation.requests import ARRIVED_AT
 
-Respond = Callable[[dict[str, Any]], HttpResponse | StreamingHttpResponse]
+Respond = Callable[[dict[str, object]], HttpResponse | StreamingHttpResponse]
 
 HEALTH = ("/healthz", "/healthz/")
 # What the lane of probes answers, and after how many seconds a 503 takes the response's place.
@@ -52,7 +53,7 @@ class Front:
         self.probes = Lane(
             "probes", self._answer_probe, self._refuse, granian=granian, threads=1, most_threads=2, waiting=16
         )
-        self.unanswered_probes: dict[Any, float] = {}  # protocol -> deadline
+        self.unanswered_probes: dict[object, float] = {}  # protocol -> deadline
         self.body_budget = ByteBudget(limits.bodies_bytes)
         self.bodies = BodyCollector(
             self._take_complete,
@@ -106,7 +107,7 @@ class Front:
         reads_can_work = self.reads.look_after()
         return self.writes.look_after() and reads_can_work
 
-    def _take_complete(self, environ: dict[str, Any], protocol: Any, body: bytes, body_size: int) -> None:
+    def _take_complete(self, environ: WSGIEnvironment, protocol: object, body: bytes, body_size: int) -> None:
         """Put a complete request into its lane, or refuse it."""
         path = environ["PATH_INFO"]
         if path in HEALTH:
@@ -152,7 +153,7 @@ class Front:
             response = FAILED
         self._send_probe(job.protocol, response)
 
-    def _send_probe(self, protocol: Any, response: Response) -> None:
+    def _send_probe(self, protocol: object, response: Response) -> None:
         """Send the response unless one was sent: the lane and the deadline may come at the same time."""
         if self.unanswered_probes.pop(protocol, None) is not None:
             send(protocol, response)
@@ -164,7 +165,7 @@ class Front:
         else:
             refuse(job.environ, job.protocol, BUSY, "busy")
 
-    def _call_django(self, environ: dict[str, Any], protocol: Any) -> Response | None:
+    def _call_django(self, environ: dict[str, object], protocol: object) -> Response | None:
         """Return Django's response; None when it was sent piece by piece."""
         response = self.respond(environ)
         try:
@@ -180,7 +181,7 @@ class Front:
             response.close()
 
 
-def _send_failure(protocol: Any) -> None:
+def _send_failure(protocol: object) -> None:
     """Send a 500, unless a response was begun; the connection is closed then."""
     try:
         send(protocol, FAILED)

@@ -19,17 +19,17 @@ class DirectHandler(WSGIHandler):
 
     _middleware_chain: Any  # Django's private name
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+    def __call__(self, environ: dict[str, object], start_response: Any) -> Any:
         """Answer another server than ours."""
         close_unusable_connection()
         return super().__call__(environ, start_response)
 
-    def respond(self, environ: dict[str, Any]) -> HttpResponse | StreamingHttpResponse:
+    def respond(self, environ: dict[str, object]) -> HttpResponse | StreamingHttpResponse:
         """Return the response; it has to be closed once it was sent."""
         close_unusable_connection()
         request_started.send(sender=type(self), environ=environ)
         request = self.request_class(environ)
-        response: Any = self._middleware_chain(request)
+        response = self._middleware_chain(request)
         response._resource_closers.append(request.close)
         if response.status_code >= 500:
             log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)

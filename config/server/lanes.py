@@ -27,8 +27,8 @@ class Job:
 
     def __init__(
         self,
-        environ: dict[str, Any],
-        protocol: Any,
+        environ: dict[str, object],
+        protocol: object,
         body_size: int,
         due: float,
         resources: tuple[str, ...] = (),

@@ -31,7 +31,7 @@ class Parent(MPServer):
         self.has_served = False
         self.looked_at = time.monotonic()
 
-    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
+    def _serve_loop(self, spawn_target: object, target_loader: object) -> None:
         while not self.interrupt_signal:
             self.main_loop_interrupt.wait(PAUSE)
             self.main_loop_interrupt.clear()
@@ -50,7 +50,7 @@ class Parent(MPServer):
                     place.restart_at = place.last_beat = None
                     self._respawn_workers([number], spawn_target, target_loader)
 
-    def _reload(self, spawn_target: Any, target_loader: Any) -> None:
+    def _reload(self, spawn_target: object, target_loader: object) -> None:
         """Replace the workers one by one, each when its successor serves.
 
         granian's own gives a successor 3.5 seconds, too few on a busy machine. One that cannot start,

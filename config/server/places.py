@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 HUNG_AFTER = 6.0  # seconds without a heartbeat
-LOADING = 60.0  # seconds that a new worker may take until its first heartbeat
+LOADING = 120.0  # seconds that a new worker may take until its first heartbeat
 DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # seconds before a worker that ended early is started again
 STEADY_AFTER = 60.0  # seconds after which the end of a worker counts as its first
 

@@ -1,7 +1,7 @@
 """Requests that the server refuses itself: they also have an id, a log line and a counter."""
 
 from time import perf_counter, time
-from typing import Any
+from wsgiref.types import WSGIEnvironment
 
 from django.conf import settings
 
@@ -11,7 +11,7 @@ from core.observation.metrics import REQUESTS_REFUSED
 from core.observation.requests import ARRIVED_AT, METHODS, NO_ROUTE, given_id
 
 
-def refuse(environ: dict[str, Any], protocol: Any, response: Response, reason: str) -> None:
+def refuse(environ: WSGIEnvironment, protocol: object, response: Response, reason: str) -> None:
     """Send the response with the request's id, and record the refusal."""
     identifier = given_id(environ)
     header = (b"x-request-id", identifier.encode())

@@ -14,7 +14,7 @@ class Response(NamedTuple):
     body: bytes
 
 
-def json_response(status: int, body: dict[str, Any], *headers: tuple[bytes, bytes]) -> Response:
+def json_response(status: int, body: dict[str, object], *headers: tuple[bytes, bytes]) -> Response:
     content = json.dumps(body).encode()
     fixed = [
         (b"content-type", b"application/json"),

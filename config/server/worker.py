@@ -44,7 +44,7 @@ APPLICATION = "config.wsgi.application"
 class CallbackLoop:
     """What granian takes for an event loop: it calls back at once, on the thread that has the result."""
 
-    def call_soon(self, callback: Callable[..., Any], *arguments: Any, context: Any = None) -> None:
+    def call_soon(self, callback: Callable[..., object], *arguments: object, context: object = None) -> None:
         callback(*arguments)
 
     call_soon_threadsafe = call_soon
@@ -53,18 +53,18 @@ class CallbackLoop:
 class FrontScheduler(CallbackScheduler):
     """Has granian call the front for each request, where it would else create a task."""
 
-    def __new__(cls, front: Any, loop: CallbackLoop) -> "FrontScheduler":
+    def __new__(cls, front: object, loop: CallbackLoop) -> "FrontScheduler":
         return super().__new__(cls, loop, front, None, _nothing, _nothing)  # type: ignore[call-arg]
 
-    def __init__(self, front: Any, loop: CallbackLoop) -> None:
+    def __init__(self, front: object, loop: CallbackLoop) -> None:
         self._schedule_fn = front
 
 
-def _nothing(*arguments: Any) -> None:
+def _nothing(*arguments: object) -> None:
     """For the hooks of asyncio's tasks."""
 
 
-def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[Any, Heartbeats]:
+def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[object, Heartbeats]:
     """Return the front with Django loaded, in a worker that will not outlive the server process `parent`.
 
     Nearly all that is loaded stays. Python would look through it for garbage again and again while it
@@ -102,23 +102,23 @@ def run_worker(
     worker_id: int,
     loaded: tuple[Front, Heartbeats],
     sock: Any,
-    ipc: Any,
-    loop: Any,
+    ipc: object,
+    loop: object,
     runtime_mode: Any,
     runtime_threads: int,
     runtime_blocking_threads: int,
     blocking_threads: int,
     blocking_threads_idle_timeout: int,
     backpressure: int,
-    task_impl: Any,
-    http_mode: Any,
+    task_impl: object,
+    http_mode: object,
     http1_settings: Any,
     http2_settings: Any,
     websockets: bool,
     static_path: Any,
     log_access_format: Any,
     ssl_context: tuple[Any, ...],
-    scope_options: dict[str, Any],
+    scope_options: dict[str, object],
     metrics: Any,
 ) -> None:
     """Serve until a signal comes, then end after the requests at work. granian chose the parameters."""
@@ -126,6 +126,14 @@ def run_worker(
     ended = threading.Event()
     shutdown = set_sync_signals()
     shutdown.add_cb(ended.set)
+
+    def stop(*_: object) -> None:
+        front.stop()
+        shutdown.set()
+
+    # before the first request is taken: granian's own handlers would leave the front waiting for bodies
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     worker_class: Any = ASGIWorker  # its type stub is older than the class
     worker = worker_class(
         worker_id,
@@ -151,13 +159,6 @@ def run_worker(
     stopped = threading.Event()
     flushing = threading.Thread(target=keep_flushing, args=(stopped,), daemon=True)
     flushing.start()
-
-    def stop(*_: Any) -> None:
-        front.stop()
-        shutdown.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
     _wait_for_end(front, ended)
     stopped.set()
     flushing.join(LINGERING)

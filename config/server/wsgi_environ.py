@@ -8,7 +8,7 @@ VERSIONS = {"1": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2"}
 IGNORED = "ignored"
 MOST_KEYS = 500  # names of headers that are remembered; clients choose them
 
-COMMON: dict[str, Any] = {
+COMMON: dict[str, object] = {
     "GATEWAY_INTERFACE": "CGI/1.1",
     "SCRIPT_NAME": "",
     "SERVER_SOFTWARE": "Granian",
@@ -23,7 +23,7 @@ COMMON: dict[str, Any] = {
 _keys = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 
 
-def environ_of(scope: dict[str, Any]) -> dict[str, Any]:
+def environ_of(scope: dict[str, Any]) -> dict[str, object]:
     """Return the environ, without a body yet.
 
     A header whose name has an underscore is left out: it would have the key of the one with a hyphen, so a

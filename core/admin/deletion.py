@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.paginator import CappedPaginator
 from core.errors import Conflict, DomainError
 from core.tenancy.foreign_keys import SameTenantReference
@@ -96,12 +97,12 @@ class DatabaseDeletion(admin.ModelAdmin):
             raise Conflict(gettext("Something still refers to this, so it was not deleted.")) from None
 
     def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         try:
             with contention_as_refusal():
                 return super().delete_view(request, object_id, extra_context)
         except DomainError as refusal:
-            self.message_user(request, refusal.message, messages.ERROR)
+            self.message_user(request, fault_text(refusal.message), messages.ERROR)
             page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
             return HttpResponseRedirect(reverse(page, args=(unquote(object_id),)))

@@ -1,7 +1,6 @@
 """Error pages in the look of the admin. They need no database, so that they can say that it is away."""
 
 from http import HTTPStatus
-from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -51,7 +50,7 @@ def not_allowed(request: HttpRequest, reason: str = "") -> HttpResponse:
             " you into a group that has it."
         ).format(names=names)
     title = gettext("Not allowed")
-    user: Any = request.user
+    user = request.user
     if not (user.is_active and user.is_staff):
         return error_page(title, reason or NOT_ALLOWED, HTTPStatus.FORBIDDEN)
     context = {**admin.site.each_context(request), "title": title, "message": reason or NOT_ALLOWED}
@@ -78,6 +77,6 @@ def failed() -> HttpResponse:
     return error_page(gettext("Something went wrong"), FAILED, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def forged(request: HttpRequest, reason: str = "", **options: Any) -> HttpResponse:
+def forged(request: HttpRequest, reason: str = "", **options: object) -> HttpResponse:
     """Answer a form without a valid token; see CSRF_FAILURE_VIEW in Django's documentation."""
     return error_page(gettext("The form was not accepted"), FORGED, HTTPStatus.FORBIDDEN)

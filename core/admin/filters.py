@@ -9,6 +9,8 @@ from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.forms import ModelChoiceField
 from django.http import HttpRequest
+from django.utils import translation
+from django.utils.translation import gettext
 
 from core.admin.forms import AutocompleteSelect
 from core.admin.keys import key_of
@@ -65,6 +67,12 @@ class AutocompleteFilter(admin.FieldListFilter):
     def expected_parameters(self) -> list[str | None]:
         return [self.parameter]
 
+    def chosen_text(self) -> str:
+        """Return what the chosen row is called; empty without one."""
+        rows = self.choice.queryset
+        row = rows.filter(pk=self.value).first() if self.value and rows is not None else None
+        return "" if row is None else str(row)
+
     def has_output(self) -> bool:
         return True
 
@@ -81,7 +89,7 @@ class AutocompleteFilter(admin.FieldListFilter):
         }
 
 
-def filter_parameters(entry: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> set[str]:
+def filter_parameters(entry: object, request: HttpRequest, model_admin: admin.ModelAdmin) -> set[str]:
     """Return the parameters that an entry of `list_filter` reads, as the filter itself names them."""
     model = model_admin.model
     if callable(entry):
@@ -91,3 +99,22 @@ def filter_parameters(entry: Any, request: HttpRequest, model_admin: admin.Model
         path = field if isinstance(field, str) else field.name
         made = make(get_fields_from_path(model, path)[-1], request, {}, model, model_admin, field_path=path)
     return set(filter(None, made.expected_parameters()))
+
+
+def filter_parts(shown: Any) -> list[tuple[str, str]]:
+    """Return what a list is filtered by, each with the value in English; without the owner of its rows."""
+    found = []
+    with translation.override("en"):
+        if shown.query:
+            found.append((gettext("search"), shown.query))
+        for one in shown.filter_specs:
+            if shown.model_admin.owner_parameter in one.expected_parameters():
+                continue
+            if isinstance(one, AutocompleteFilter):
+                text = one.chosen_text()
+            else:
+                chosen = [choice for choice in one.choices(shown) if choice.get("selected")]
+                text = ", ".join(str(choice["display"]) for choice in chosen) if one.used_parameters else ""
+            if text:
+                found.append((str(one.title), text))
+    return found

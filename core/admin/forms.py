@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.keys import usable_keys
 from core.admin.moments import MomentField, in_words
 from core.document_sizes import check_document_size
@@ -40,18 +41,18 @@ class LocalizedInput(forms.MultiWidget):
     template_name = "core/localized_input.html"
 
     def __init__(
-        self, languages: Sequence[str], *, is_long: bool, attrs: dict[str, Any] | None = None
+        self, languages: Sequence[str], *, is_long: bool, attrs: dict[str, object] | None = None
     ) -> None:
         self.languages = tuple(languages)
         kind: type[forms.Widget] = forms.Textarea if is_long else forms.TextInput
         style = {"rows": 3, "class": "localized-text"} if is_long else {"class": "localized-text vTextField"}
         super().__init__({language: kind(attrs={**style, "lang": language}) for language in languages}, attrs)
 
-    def decompress(self, value: Any) -> list[str]:
+    def decompress(self, value: object) -> list[str]:
         translations = value if isinstance(value, Mapping) else {}
         return [translations.get(language, "") for language in self.languages]
 
-    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+    def get_context(self, name: str, value: object, attrs: dict[str, object] | None) -> dict[str, object]:
         context = super().get_context(name, value, attrs)
         rows = zip(self.languages, context["widget"]["subwidgets"], strict=True)
         context["widget"]["rows"] = [{"language": language, "input": part} for language, part in rows]
@@ -83,7 +84,7 @@ class LocalizedField(forms.MultiValueField):
 class JsonField(forms.JSONField):
     """JSON of one kind (an object or a list), shown indented. No text means None if nullable."""
 
-    def __init__(self, *, kind: type = dict, is_nullable: bool = False, **arguments: Any) -> None:
+    def __init__(self, *, kind: type = dict, is_nullable: bool = False, **arguments: object) -> None:
         self.kind = kind
         self.is_nullable = is_nullable
         arguments["widget"] = forms.Textarea(
@@ -91,7 +92,7 @@ class JsonField(forms.JSONField):
         )
         super().__init__(**arguments)
 
-    def to_python(self, value: Any) -> Any:
+    def to_python(self, value: object) -> Any:
         if isinstance(value, str) and len(value) > MAX_JSON_LENGTH:
             raise ValidationError(
                 gettext("Enter no more than {number} characters.").format(
@@ -114,7 +115,7 @@ class JsonField(forms.JSONField):
             raise ValidationError(_("This is nested too deeply."), code="invalid")
         if "\x00" in flat_text(found):
             raise ValidationError(_("The character U+0000 cannot be stored."), code="invalid")
-        return found if value is found else self.as_of_the_api(value)
+        return found if value is found else self.as_of_the_api(str(value))
 
     def as_of_the_api(self, text: str) -> Any:
         """Return the value as the API reads it: larger numbers as doubles, no NaN, no half of a character."""
@@ -123,14 +124,14 @@ class JsonField(forms.JSONField):
         except orjson.JSONDecodeError:
             raise ValidationError(self.error_messages["invalid"], code="invalid") from None
 
-    def bound_data(self, data: Any, initial: Any) -> Any:
+    def bound_data(self, data: object, initial: object) -> object:
         """Return what the form shows again; what Python cannot read is shown as it was entered."""
         try:
             return super().bound_data(data, initial)
         except (RecursionError, ValueError):
             return forms.fields.InvalidJSONInput(data)
 
-    def prepare_value(self, value: Any) -> Any:
+    def prepare_value(self, value: object) -> Any:
         if isinstance(value, str | forms.fields.InvalidJSONInput):
             return value
         return "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
@@ -143,7 +144,7 @@ class AutocompleteSelect(widgets.AutocompleteSelect):
         super().__init__(*arguments, **options)
         self.tenant_id = tenant_id
 
-    def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None) -> Any:
+    def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, object] | None = None) -> Any:
         """Show what is selected, without values that can be no key: they come from addresses and forms."""
         return super().optgroups(name, usable_keys(self.field.target_field, value), attrs)
 
@@ -235,26 +236,42 @@ class DocumentForm(forms.ModelForm):
                 reserved=self.instance.reserved_ids,
             )
         except InvalidInput as refused:
-            raise ValidationError(refused.message, code=refused.code) from None
+            raise ValidationError(fault_text(refused.message), code=refused.code) from None
 
     @property
     def version_seen(self) -> int | None:
         """The version that the user saw; None for a new row."""
         return self.cleaned_data.get("expected_version")
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
-        for name, field in self.fields.items():
-            if isinstance(field, forms.JSONField) and name in self.cleaned_data:
-                try:
-                    check_document_size(self.cleaned_data[name], stored=self.initial.get(name))
-                except InvalidInput as refused:
-                    self.add_error(name, ValidationError(refused.message, code=refused.code))
+        self._check_sizes()
         expected = self.cleaned_data.get("expected_version")
         if expected is not None and expected != self.instance.version:
             self.add_error(None, ValidationError(CHANGED_IN_THE_MEANTIME, code="version_conflict"))
             self._keep_both_versions()
         return cleaned
+
+    def _check_sizes(self) -> None:
+        """Refuse a part, or all parts together, that would be a larger document than one may be."""
+        parts = [
+            name
+            for name, field in self.fields.items()
+            if isinstance(field, forms.JSONField | LocalizedField) and name in self.cleaned_data
+        ]
+        for name in parts:
+            try:
+                check_document_size(self.cleaned_data[name], stored=self.initial.get(name))
+            except InvalidInput as refused:
+                self.add_error(name, ValidationError(fault_text(refused.message), code=refused.code))
+                return
+        try:
+            check_document_size(
+                {name: self.cleaned_data[name] for name in parts},
+                stored={name: self.initial.get(name) for name in parts},
+            )
+        except InvalidInput as refused:
+            self.add_error(None, ValidationError(fault_text(refused.message), code=refused.code))
 
     def _keep_both_versions(self) -> None:
         """Note what was entered beside what is stored now, and let the next save be of the stored version."""
@@ -306,6 +323,6 @@ class DocumentForm(forms.ModelForm):
         super()._post_clean()  # type: ignore[misc]
         if self.refusal is not None and not self.errors:
             is_stale = isinstance(self.refusal, VersionConflict)
-            message = CHANGED_IN_THE_MEANTIME if is_stale else self.refusal.message
+            message = CHANGED_IN_THE_MEANTIME if is_stale else fault_text(self.refusal.message)
             field = self.refused_field if self.refused_field in self.fields else None
             self.add_error(field, ValidationError(message, code=self.refusal.code))

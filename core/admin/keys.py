@@ -22,7 +22,7 @@ def usable_keys(field: Any, values: Iterable[Any]) -> list[Any]:
     return [value for value in values if _is_usable(field, value)]
 
 
-def _is_usable(field: models.Field, value: Any) -> bool:
+def _is_usable(field: models.Field, value: object) -> bool:
     if isinstance(value, str) and "\0" in value:  # PostgreSQL has no text with it
         return False
     try:

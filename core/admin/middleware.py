@@ -10,9 +10,8 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from core.actors import Actor, ActorType, acting_as
+from core.actors import Actor, ActorType, acting_as, request_id
 from core.admin.error_pages import error_page, is_admin, not_allowed, not_found
-from core.requests import request_id
 from core.tenancy.time_zones import zone_of_tenant
 from core.unavailability import unavailable_from
 
@@ -68,7 +67,7 @@ class SiteTime:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        user: Any = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+        user = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
         with timezone.override(zone_of_tenant(getattr(user, "tenant_id", None))):
             return self.get_response(request)
 
@@ -85,7 +84,7 @@ class StaffActs:
 
     def actor_of(self, request: HttpRequest) -> Actor:
         source = {"source_type": "admin", "source_id": request_id(request)}
-        user: Any = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+        user = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
         if user is None or not user.is_authenticated:
             return Actor(ActorType.ANONYMOUS, "", **source)
         return Actor(ActorType.STAFF, user.get_username(), user.get_full_name(), **source)

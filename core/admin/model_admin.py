@@ -1,7 +1,8 @@
 """What every admin page of this service shares."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from django import forms
@@ -22,16 +23,26 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.actors import current_actor, with_source
 from core.admin.confirmation import BACK, ConfirmationNeeded, confirmation_page
 from core.admin.deletion import DatabaseDeletion
-from core.admin.filters import AutocompleteFilter, TenantRelatedFilter, filter_parameters, visible_rows
+from core.admin.faults import fault_text
+from core.admin.filters import (
+    AutocompleteFilter,
+    TenantRelatedFilter,
+    filter_parameters,
+    filter_parts,
+    visible_rows,
+)
 from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField
 from core.admin.keys import key_of, usable_keys
 from core.admin.moments import MomentField, MomentInput
 from core.admin.pages import row_links
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
+from core.admin.undo_pages import may_undo
 from core.errors import DomainError
+from core.filter_sources import FILTERED, filter_source
 from core.journal.histories import history_of, shown_changes
 from core.journal.words import add_sentences
 from core.unavailability import contention_as_refusal
@@ -109,8 +120,15 @@ class TenantAdmin(DatabaseDeletion):
     linked_lookups: tuple[str, ...] = ()
     """Parameters of links to the list that no filter in `list_filter` reads."""
 
+    owner_parameter = ""
+    """The parameter that limits the list to the parts of one row, such as the members of a segment."""
+
     found_at = 0
     """Where the search of the start page lists the rows; 0: it does not find them."""
+
+    def shown(self, value: object) -> str:
+        """Return what a column computes as text; the sign of an empty value where there is none."""
+        return str(value) if value not in (None, "") else str(self.get_empty_value_display())
 
     # --- whose rows ---
 
@@ -127,7 +145,7 @@ class TenantAdmin(DatabaseDeletion):
         rows = self.limited(super().get_queryset(request), staff_tenant_id(request))
         return rows.select_related("tenant") if has_tenant(self.model) else rows
 
-    def tenant_of_form(self, request: HttpRequest, obj: Any = None) -> Any:
+    def tenant_of_form(self, request: HttpRequest, obj: Any = None) -> object:
         """Return the tenant whose rows a form may offer: the row's own, the staff's, or the one chosen."""
         if not has_tenant(self.model):
             return None
@@ -136,7 +154,7 @@ class TenantAdmin(DatabaseDeletion):
         user: Any = request.user
         return user.tenant if user.tenant_id is not None else self._chosen_tenant(request)
 
-    def _chosen_tenant(self, request: HttpRequest) -> Any:
+    def _chosen_tenant(self, request: HttpRequest) -> object:
         chosen = request.POST.get("_tenant") or request.GET.get("tenant") or ""
         tenants = tenant_model(self.model)._default_manager.all()
         if (key := key_of(chosen)) is not None:
@@ -177,7 +195,8 @@ class TenantAdmin(DatabaseDeletion):
         if any("\0" in text for name, values in request.GET.lists() for text in (name, *values)):
             raise UnusableParameters  # PostgreSQL has no text with it
         try:
-            return super().get_changelist_instance(request)
+            request.shown_list = super().get_changelist_instance(request)  # type: ignore[attr-defined]
+            return request.shown_list  # type: ignore[attr-defined]
         except DisallowedModelAdminLookup as refused:
             logger.warning("The admin refused to filter %s: %s", self.opts.label, refused)
             raise UnusableParameters from refused
@@ -185,7 +204,7 @@ class TenantAdmin(DatabaseDeletion):
             raise UnusableParameters from refused
 
     def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Show the list. Parameters that it cannot be filtered by lead to the whole list, which says so."""
         try:
@@ -201,7 +220,7 @@ class TenantAdmin(DatabaseDeletion):
             )
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return AnnotatedChangeList
 
     @property
@@ -244,34 +263,50 @@ class TenantAdmin(DatabaseDeletion):
         except FieldDoesNotExist:
             return False
 
-    def response_action(self, request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
+    def response_action(
+        self, request: HttpRequest, queryset: models.QuerySet, **location: object
+    ) -> HttpResponse | None:
+        # Django 6.1 also says where the action was chosen
         selected = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
         if usable_keys(self.opts.pk, selected) != selected:
             message = "The selection holds something that is no row of this list. Nothing was changed."
             self.message_user(request, message, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
         try:
-            with contention_as_refusal():
-                return super().response_action(request, queryset)
+            with contention_as_refusal(), self._filter_as_source(request, len(selected)):
+                return super().response_action(request, queryset, **location)
         except DomainError as refusal:
-            self.message_user(request, refusal.message, messages.ERROR)
+            self.message_user(request, fault_text(refusal.message), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
+
+    @contextmanager
+    def _filter_as_source(self, request: HttpRequest, number: int) -> Iterator[None]:
+        """Name the filter of the list as the occasion of an action on all rows that it matches."""
+        shown: Any = getattr(request, "shown_list", None)
+        actor = current_actor()
+        parts = filter_parts(shown) if shown is not None and actor is not None else []
+        acts_on_all = request.POST.get("select_across") == "1" or (parts and number >= shown.result_count)
+        if actor is None or not parts or not acts_on_all:
+            yield
+            return
+        with with_source(FILTERED, filter_source(actor.source_id, parts)):
+            yield
 
     # --- forms ---
 
-    def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_exclude(self, request: HttpRequest, obj: object = None) -> Any:
         excluded = list(super().get_exclude(request, obj) or ())
         offered = not self.chooses_tenant and obj is None and sees_all_tenants(request)
         return [*excluded, "tenant"] if has_tenant(self.model) and not offered else excluded
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
         fields = list(super().get_readonly_fields(request, obj))
         if obj is not None:
             fields += ["external_id"] if hasattr(self.model, "external_id") else []
             fields += ["tenant"] if self._shows_tenant(request) else []
         return fields
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Any:
         fieldsets = list(super().get_fieldsets(request, obj))
         if obj is None:  # what only a stored row has
             fieldsets = [entry for entry in fieldsets if "version" not in entry[1]["fields"]]
@@ -282,12 +317,17 @@ class TenantAdmin(DatabaseDeletion):
                 fieldsets[0] = (title, {**options, "fields": ("tenant", *options["fields"])})
         return fieldsets
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(
+        self, request: HttpRequest, obj: object = None, change: bool = False, **kwargs: object
+    ) -> Any:
         tenant = self.tenant_of_form(request, obj)
         request.form_tenant, request.form_object = tenant, obj  # type: ignore[attr-defined]
         form: Any = super().get_form(request, obj, change=change, **kwargs)
         refusal: DomainError | None = getattr(request, "refusal", None)
-        attributes: dict[str, Any] = {"tenant": tenant, "refusal": refusal}
+        # Whoever may only look is shown the fields that the form declares under these labels.
+        labels = {name: field.label for name, field in self.form.declared_fields.items() if field.label}
+        meta = type("Meta", (form.Meta,), {"labels": {**labels, **(form._meta.labels or {})}})
+        attributes: dict[str, object] = {"tenant": tenant, "refusal": refusal, "Meta": meta}
         if refusal is not None:
             attributes["refused_field"] = self.error_fields.get(refusal.field, refusal.field)
         return type(form.__name__, (form,), attributes)
@@ -350,7 +390,7 @@ class TenantAdmin(DatabaseDeletion):
         request: HttpRequest,
         object_id: str | None = None,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        extra_context: dict[str, object] | None = None,
     ) -> HttpResponse:
         """Show or save a form. What an operation refuses is rolled back and shown beside its field.
 
@@ -398,7 +438,7 @@ class TenantAdmin(DatabaseDeletion):
         return links
 
     def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Show what the journal knows of the row, in words, newest first."""
         row = self.get_object(request, unquote(object_id))
@@ -408,18 +448,20 @@ class TenantAdmin(DatabaseDeletion):
             raise PermissionDenied
         before = key_of(request.GET.get("before", ""))
         rows = history_of(row) if before is None else history_of(row).filter(pk__lt=before)
-        changes = list(shown_changes(rows.order_by("-id"))[: self.list_per_page + 1])
+        changes: list[Any] = list(shown_changes(rows.order_by("-id"))[: self.list_per_page + 1])
         shown = changes[: self.list_per_page]
         add_sentences(shown)
+        user: Any = request.user
+        for change in shown:
+            change.may_undo = user.has_perm("journal.view_change") and may_undo(request, change)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"History of {row}",
+            "title": gettext("History of {row}").format(row=row),
             "module_name": capfirst(str(self.opts.verbose_name_plural)),
             "object": row,
             "opts": self.opts,
             "changes": shown,
             "older": shown[-1].pk if len(changes) > len(shown) else None,
-            "links_to_undo": request.user.has_perm("journal.view_change"),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/object_history.html", context)
@@ -455,10 +497,10 @@ class ReadOnlyAdmin(TenantAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
 
@@ -471,18 +513,18 @@ class PlatformAdmin(TenantAdmin):
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self._is_open(request) and super().has_module_permission(request)
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return self._is_open(request) and super().has_view_permission(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self._is_open(request) and super().has_add_permission(request)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return self._is_open(request) and super().has_change_permission(request, obj)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return self._is_open(request) and super().has_delete_permission(request, obj)
 
     def _is_open(self, request: HttpRequest) -> bool:
-        user: Any = request.user
+        user = request.user
         return bool(user.is_active and user.is_staff and sees_all_tenants(request))

@@ -6,6 +6,15 @@ Models say them in plain English (`Console.register` looks them up), so `makemes
 from django.utils.translation import gettext_noop as _
 
 NAMES = (
+    _("limit reached"),
+    _("Why nothing may be added at present."),
+    # Django's own, which its German leaves out.
+    _("After you’ve created a user, you’ll be able to edit more user options."),
+    _(
+        "Whether the user will be able to authenticate using a password or not. If disabled, they may"
+        " still be able to authenticate using other backends, such as Single Sign-On or LDAP."
+    ),
+    _("Raw passwords are not stored, so there is no way to see the user’s password."),
     _("API client"),
     _("API clients"),
     _("Access"),

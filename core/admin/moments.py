@@ -164,16 +164,16 @@ class MomentInput(widgets.AdminSplitDateTime):
     zone: tzinfo | None = None
     is_end = False
 
-    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+    def __init__(self, attrs: dict[str, object] | None = None) -> None:
         forms.MultiWidget.__init__(self, [widgets.BaseAdminDateWidget, _TimeInput], attrs)
 
-    def decompress(self, value: Any) -> Any:
+    def decompress(self, value: object) -> Any:
         if not isinstance(value, datetime):
             return [None, None]
         moment = localtime(value, self.zone) if is_aware(value) else value
         return [moment.date(), moment.time()]
 
-    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+    def get_context(self, name: str, value: object, attrs: dict[str, object] | None) -> dict[str, object]:
         context = super().get_context(name, value, attrs)
         zone = self.zone or timezone.get_current_timezone()
         moment = self._read(value, zone)
@@ -182,7 +182,7 @@ class MomentInput(widgets.AdminSplitDateTime):
         context["widget"]["utc"] = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if moment else ""
         return context
 
-    def _read(self, value: Any, zone: tzinfo) -> datetime | None:
+    def _read(self, value: object, zone: tzinfo) -> datetime | None:
         if not isinstance(value, list):
             return value if isinstance(value, datetime) and is_aware(value) else None
         try:
@@ -219,7 +219,7 @@ class MomentField(forms.MultiValueField):
         zone = self.zone or timezone.get_current_timezone()
         return read_moment(day, clock, zone=zone, is_end=self.is_end)
 
-    def has_changed(self, initial: Any, data: Any) -> bool:
+    def has_changed(self, initial: object, data: object) -> bool:
         try:
             return bool(self.clean(data) != initial)
         except ValidationError:

@@ -5,7 +5,6 @@ from functools import partial, wraps
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from django.apps import apps
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
@@ -19,6 +18,7 @@ from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.actions import delete_selected
+from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.pages import registered_pages
 from core.admin.panels import registered_panels, render_panel, shop_of, shown_panels
@@ -49,15 +49,15 @@ class TenantAutocompleteView(AutocompleteJsonView):
         return {**option, "text": model_admin.autocomplete_text(obj)}
 
 
-def overload_as_message(view: Callable[..., Any]) -> Callable[..., Any]:
+def overload_as_message(view: Callable[..., object]) -> Callable[..., Any]:
     """Show the page again with a message when the service is too busy for what was sent from it."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *arguments: Any, **options: Any) -> Any:
+    def guarded(request: HttpRequest, *arguments: object, **options: object) -> Any:
         try:
             return view(request, *arguments, **options)
         except Overloaded as refused:
-            messages.error(request, refused.message)
+            messages.error(request, fault_text(refused.message))
             return HttpResponseRedirect(request.get_full_path())
 
     return guarded
@@ -77,7 +77,7 @@ class Console(admin.AdminSite):
         self.disable_action("delete_selected")
         self.add_action(delete_selected, "delete_selected")
 
-    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: object) -> None:
         """Register models, whose names and those of their fields are looked up in the reader's language.
 
         The models themselves say them in English: they know of no reader, and migrations record them.
@@ -95,7 +95,7 @@ class Console(admin.AdminSite):
                 if getattr(field, "choices", None):
                     field.choices = [(value, gettext_lazy(str(label))) for value, label in field.choices]
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+    def admin_view(self, view: Callable[..., object], cacheable: bool = False) -> Any:
         return super().admin_view(overload_as_message(view), cacheable)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -204,7 +204,7 @@ class Console(admin.AdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)
-        user: Any = request.user
+        user = request.user
         if user.is_active and user.is_staff:
             context["console_tenant"] = (
                 gettext("all tenants") if sees_all_tenants(request) else str(user.tenant)
@@ -217,6 +217,8 @@ class Console(admin.AdminSite):
         Models that are not named there follow in the group of their app.
         """
         found = super().get_app_list(request, app_label)
+        for app in found:
+            app["name"] = gettext(str(app["name"]))
         if app_label is not None:
             return found
         by_label = {model["model"]._meta.label: model for app in found for model in app["models"]}
@@ -232,9 +234,7 @@ class Console(admin.AdminSite):
         for app in found:
             rest = [model for model in app["models"] if model["model"]._meta.label in by_label]
             if rest:
-                groups.append(
-                    {**app, "name": apps.get_app_config(app["app_label"]).verbose_name, "models": rest}
-                )
+                groups.append({**app, "models": rest})
         for group in groups:
             for model in group["models"]:
                 model["explanation"] = getattr(self.get_model_admin(model["model"]), "explanation", "")

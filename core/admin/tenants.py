@@ -12,7 +12,7 @@ Row = TypeVar("Row", bound=models.Model)
 
 def sees_all_tenants(request: HttpRequest) -> bool:
     """Say whether this is a superuser who belongs to no tenant."""
-    user: Any = request.user
+    user = request.user
     return bool(user.is_superuser and user.tenant_id is None)
 
 

@@ -1,6 +1,5 @@
 """Success messages with a button that takes back what the page has just done."""
 
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib import messages
@@ -14,7 +13,7 @@ from django.utils.translation import gettext
 from core.actors import current_actor
 
 
-def button(request: HttpRequest, *, page: str, text: str, back: str = "", **values: Any) -> SafeString:
+def button(request: HttpRequest, *, page: str, text: str, back: str = "", **values: object) -> SafeString:
     """Return a form of one button that posts the values and comes back to the address `back`."""
     fields = format_html_join(
         "",

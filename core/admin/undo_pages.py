@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.tenants import staff_tenant_id
 from core.admin.undo import page_after
 from core.background.models import Job
@@ -29,6 +30,11 @@ def may(request: HttpRequest, action: str, model: Any) -> bool:
     declared = next((one for one in recorded() if one.model is model), None)
     own = getattr(declared, "permissions", ())
     return user.has_perms(own or (f"{model._meta.app_label}.{action}_{model._meta.model_name}",))
+
+
+def may_undo(request: HttpRequest, change: Any) -> bool:
+    """Say whether taking a change that a page shows back would do anything, and whether the user may."""
+    return bool(change.undoable) and may(request, PERMISSIONS[change.kind], recorded_as(change.object).model)
 
 
 def say_undone(request: HttpRequest, undone: Undone) -> None:
@@ -62,7 +68,7 @@ class OccasionUndo(admin.ModelAdmin):
             text = gettext("Nothing was taken back. Choose “Undo” beside a change.")
             context = {**self.admin_site.each_context(request), "title": gettext("Undo"), "message": text}
             return TemplateResponse(request, "admin/error.html", context)
-        user: Any = request.user
+        user = request.user
         occasion = occasion_of_source(
             request.POST.get("type", "").replace("\0", ""),
             request.POST.get("id", "").replace("\0", ""),
@@ -85,7 +91,7 @@ class OccasionUndo(admin.ModelAdmin):
             with contention_as_refusal():
                 found = undo_occasion(occasion, at=timezone.now())
         except DomainError as refused:
-            messages.error(request, refused.message)
+            messages.error(request, fault_text(refused.message))
             return
         if isinstance(found, Job):
             text = gettext("{number} rows are taken back in the background: see job {job}.")

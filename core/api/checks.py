@@ -1,14 +1,12 @@
 """What a Django user would trip over in the settings."""
 
-from typing import Any
-
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 
 API_MIDDLEWARE = "core.api.middleware.ApiMiddleware"
 
 
-def check_middleware_below_api(**options: Any) -> list[CheckMessage]:
+def check_middleware_below_api(**options: object) -> list[CheckMessage]:
     """Name every middleware below ApiMiddleware that is not declared to be for browsers only."""
     names = list(settings.MIDDLEWARE)
     if API_MIDDLEWARE not in names:

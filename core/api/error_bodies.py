@@ -7,7 +7,21 @@ from http import HTTPStatus
 from rest_framework import serializers
 
 from core.bodies import Body
-from core.errors import DomainError, InvalidBody, InvalidInput, MissingScope, Problem
+from core.errors import (
+    Conflict,
+    DomainError,
+    Gone,
+    InvalidBody,
+    InvalidInput,
+    MissingScope,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    PreconditionFailed,
+    Problem,
+    TooManyAttempts,
+    Unavailable,
+)
 
 TYPES = {
     HTTPStatus.BAD_REQUEST: "validation_violation",
@@ -16,6 +30,37 @@ TYPES = {
     HTTPStatus.CONFLICT: "conflict_resource",
     HTTPStatus.PRECONDITION_FAILED: "precondition_failed",
 }
+
+
+STATUSES: tuple[tuple[type[DomainError], HTTPStatus], ...] = (
+    (InvalidInput, HTTPStatus.BAD_REQUEST),
+    (NotAuthenticated, HTTPStatus.UNAUTHORIZED),
+    (NotAllowed, HTTPStatus.FORBIDDEN),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Conflict, HTTPStatus.CONFLICT),
+    (Gone, HTTPStatus.GONE),
+    (PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
+    (TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+class HttpRefusal(DomainError):
+    """A refusal that only HTTP knows, such as a method, media type or version that is not served."""
+
+    code = "http_refusal"
+
+    def __init__(self, message: str, status: HTTPStatus) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def status_of(error: DomainError) -> HTTPStatus:
+    """Return the HTTP status that says what kind of error this is."""
+    for kind, status in STATUSES:
+        if isinstance(error, kind):
+            return status
+    return error.status if isinstance(error, HttpRefusal) else HTTPStatus.BAD_REQUEST
 
 
 class SegmentErrorDetail(serializers.Serializer):

@@ -2,9 +2,7 @@
 
 import logging
 from http import HTTPStatus
-from typing import Any
 
-import orjson
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
 from django.db import DataError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -12,43 +10,22 @@ from psycopg import errors as postgres
 from rest_framework import exceptions as rest
 
 from core import errors
-from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat, fault_body, segment_error_body
+from core.api.error_bodies import (
+    SEGMENT_ERRORS,
+    ErrorFormat,
+    HttpRefusal,
+    fault_body,
+    segment_error_body,
+    status_of,
+)
+from core.api.json import json_response
+from core.json_types import JsonObject
 from core.unavailability import unavailable_from
 
 logger = logging.getLogger(__name__)
 
-STATUSES: tuple[tuple[type[errors.DomainError], HTTPStatus], ...] = (
-    (errors.InvalidInput, HTTPStatus.BAD_REQUEST),
-    (errors.NotAuthenticated, HTTPStatus.UNAUTHORIZED),
-    (errors.NotAllowed, HTTPStatus.FORBIDDEN),
-    (errors.NotFound, HTTPStatus.NOT_FOUND),
-    (errors.Conflict, HTTPStatus.CONFLICT),
-    (errors.Gone, HTTPStatus.GONE),
-    (errors.PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
-    (errors.TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
-    (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
-)
 
-
-class HttpRefusal(errors.DomainError):
-    """A refusal that only HTTP knows, such as a method, media type or version that is not served."""
-
-    code = "http_refusal"
-
-    def __init__(self, message: str, status: HTTPStatus) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-def status_of(error: errors.DomainError) -> HTTPStatus:
-    """Return the HTTP status that says what kind of error this is."""
-    for kind, status in STATUSES:
-        if isinstance(error, kind):
-            return status
-    return error.status if isinstance(error, HttpRefusal) else HTTPStatus.BAD_REQUEST
-
-
-def flatten(detail: Any, path: str = "") -> list[tuple[str, str, str]]:
+def flatten(detail: object, path: str = "") -> list[tuple[str, str, str]]:
     """Return the problems that serializers found, as (field, type, message), paths dotted."""
     if isinstance(detail, dict):
         return [problem for key, value in detail.items() for problem in flatten(value, path_below(path, key))]
@@ -116,11 +93,7 @@ def data_error(exception: DataError) -> errors.DomainError | None:
     return None
 
 
-def json_response(body: object, status: int = 200) -> HttpResponse:
-    return HttpResponse(orjson.dumps(body), status=status, content_type="application/json")
-
-
-def error_response(exception: Exception, context: dict[str, Any]) -> HttpResponse | None:
+def error_response(exception: Exception, context: JsonObject) -> HttpResponse | None:
     """Return the response to an exception in the format of the view's service; None for an internal error."""
     error = as_domain_error(exception)
     if error is None:

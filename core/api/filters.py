@@ -29,6 +29,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from core.api import parameters
 from core.errors import InvalidInput
+from core.json_types import JsonObject
 from core.sql.composition import Sql, in_queryset
 from core.tenancy.callers import TenantRecord
 from core.timestamps import parse_time
@@ -44,7 +45,7 @@ class TextField(forms.CharField):
 class DayField(forms.CharField):
     """A day (`2022-11-01`, its first instant in UTC) or an instant."""
 
-    def to_python(self, value: Any) -> Any:
+    def to_python(self, value: object) -> Any:
         text = super().to_python(value)
         if not text:
             return None
@@ -62,7 +63,7 @@ class DayField(forms.CharField):
 class FlagField(forms.CharField):
     """`true` or `false`, in any case; empty asks for nothing."""
 
-    def to_python(self, value: Any) -> Any:
+    def to_python(self, value: object) -> Any:
         text = str(value or "").strip()
         if not text:
             return None
@@ -88,7 +89,7 @@ class ListFilter(django_filters.Filter):
         parameter: str = "",
         condition: str = "",
         needs: tuple[str, ...] = (),
-        **options: Any,
+        **options: object,
     ) -> None:
         super().__init__(**options)
         self.description = description
@@ -116,7 +117,7 @@ class FlagFilter(ListFilter):
 class ReferenceFilter(TextFilter):
     """Keeps the rows whose foreign key names the tenant's document of this wire id."""
 
-    def filter(self, queryset: QuerySet, value: Any) -> QuerySet:
+    def filter(self, queryset: QuerySet, value: object) -> QuerySet:
         if not value:
             return queryset
         assert self.field_name is not None
@@ -130,13 +131,13 @@ class ListFilterSet(django_filters.FilterSet):
     """The filters of a list, read from the query. `Meta.alias` is the table's name in the statement."""
 
     tenant: TenantRecord
-    base_filters: dict[str, Any]
+    base_filters: JsonObject
 
     class Meta:
         model: Any = None
         alias = ""
 
-    def __init__(self, query: QueryDict, *, tenant: TenantRecord, **facts: Any) -> None:
+    def __init__(self, query: QueryDict, *, tenant: TenantRecord, **facts: object) -> None:
         self.tenant = tenant
         for name, fact in facts.items():
             setattr(self, name, fact)
@@ -146,7 +147,7 @@ class ListFilterSet(django_filters.FilterSet):
         super().__init__(data=query, queryset=model._base_manager.all() if model else None)
 
     @classmethod
-    def get_filters(cls) -> dict[str, Any]:
+    def get_filters(cls) -> JsonObject:
         declared = super().get_filters().items()
         return {each.parameter or wire_name(name): each for name, each in declared}
 
@@ -169,7 +170,7 @@ class ListFilterSet(django_filters.FilterSet):
             for name, declared in cls.base_filters.items()
         )
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> JsonObject:
         """Return the value of each parameter that was sent; raise InvalidInput for a faulty one."""
         if not self.is_valid():
             name, [message, *_] = next(iter(self.errors.items()))

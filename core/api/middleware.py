@@ -10,8 +10,7 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, ResolverMatch, get_resolver
 
-from core.actors import reset_actor, set_actor
-from core.api.actors import actor_of
+from core.actors import actor_of, claimed
 from core.api.errors import unknown_path_response, wrong_host_response
 from core.memory import LARGE_BODY, trim_soon
 from core.sql.replicas import begin_route, end_route, present_revision, replicas
@@ -49,7 +48,7 @@ class AllowedHosts:
                 self.remembered.add(host)
         return self.get_response(request)
 
-    def forget(self, **signal: Any) -> None:
+    def forget(self, **signal: object) -> None:
         """Take nothing for right that was so under other settings."""
         self.remembered.clear()
 
@@ -98,14 +97,14 @@ class ApiMiddleware:
         except Resolver404 as unknown:
             return unknown_path_response(request, unknown)
         request.resolver_match = match
-        token = set_actor(partial(actor_of, request))  # until the token of the request says more
+        token = claimed.set(partial(actor_of, request))  # until the token of the request says more
         route = begin_route() if replicas.all else None
         try:
-            answer: Any = match.func(request, *match.args, **match.kwargs)
+            answer = match.func(request, *match.args, **match.kwargs)
             if callable(render := getattr(answer, "render", None)):
                 answer = render()
         finally:
-            reset_actor(token)
+            claimed.reset(token)
             if route is not None:
                 end_route(route)
         if route is not None and request.method not in READ_METHODS and 200 <= answer.status_code < 300:

@@ -13,6 +13,7 @@ from jsonpointer import JsonPointer, JsonPointerException
 
 from core.document_sizes import check_document_size
 from core.errors import InvalidInput
+from core.json_types import JsonObject
 from core.json_values import is_deeper_than
 
 MAX_OPERATIONS = 1_000
@@ -25,7 +26,7 @@ FREE = "mixins"
 SCHEMAS = ["metadata", "mixins"]
 _ABSENT = object()
 
-Document = dict[str, Any]
+Document = JsonObject
 
 
 class FaultyPatch(InvalidInput):
@@ -113,7 +114,7 @@ def parse_path(path: str) -> list[str]:
 
 def makes_objects(document: Document, parts: Sequence[str]) -> bool:
     """Make the objects that are missing on the way to a path; say whether the path ends in an object."""
-    value: Any = document
+    value = document
     for part in parts:
         if isinstance(value, dict):
             value = value.setdefault(part, {})
@@ -137,7 +138,7 @@ def check_depth(value: object, levels: int, *, path: str = "") -> None:
         raise FaultyPatch(f"{path or 'The patch or what it changes'} is nested too deeply.", field=path)
 
 
-def merged(target: Any, patch: Any) -> Any:
+def merged(target: object, patch: object) -> Any:
     """Merge in place, as RFC 7396 defines it, and return the result; both are copies made for this."""
     if not isinstance(patch, dict):
         return patch

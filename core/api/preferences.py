@@ -6,7 +6,7 @@ develops a client sends the preference and finds misspelt names at once.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from rest_framework import serializers
@@ -39,7 +39,7 @@ def wants_async(header: str) -> bool:
     )
 
 
-def known_fields(kind: Any) -> Known:
+def known_fields(kind: object) -> Known:
     """Return the fields that a declared body or document has; `[kind]` is a list of them."""
     if isinstance(kind, list):
         return known_fields(kind[0])
@@ -75,7 +75,7 @@ def fields_of_type(kind: msgspec.inspect.Type) -> Known:
     return None
 
 
-def fields_of_serializer(serializer: Any) -> Known:
+def fields_of_serializer(serializer: object) -> Known:
     if isinstance(serializer, serializers.ListSerializer | serializers.ListField):
         return fields_of_serializer(serializer.child)
     if isinstance(serializer, serializers.Serializer):

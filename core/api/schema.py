@@ -21,6 +21,7 @@ from core.api.filters import ListFilterSet
 from core.api.preferences import Known, known_fields
 from core.api.routes import PATH_PARAMETERS
 from core.bodies import Body, schema_components
+from core.json_types import JsonObject
 from core.representation.fields import Computed, Field, Nested
 from core.representation.representations import Representation
 from core.representation.schema import representation_schema
@@ -72,7 +73,7 @@ class Operation:
     is_public: bool = False
     parameters: tuple[OpenApiParameter, ...] = ()
     request: Any = None
-    responses: Mapping[Any, Any] = field(default_factory=dict)
+    responses: Mapping[Any, object] = field(default_factory=dict)
     errors: tuple[int, ...] = ()
     reads: str = ""
     is_deprecated: bool = False
@@ -89,8 +90,8 @@ def operation(
     scopes: Sequence[str] = (),
     is_public: bool = False,
     parameters: Sequence[OpenApiParameter] = (),
-    request: Any = None,
-    responses: Mapping[Any, Any] | None = None,
+    request: object = None,
+    responses: Mapping[Any, object] | None = None,
     errors: Sequence[int] = (),
     reads: str = "",
     is_deprecated: bool = False,
@@ -120,7 +121,7 @@ def operation(
     return mark
 
 
-def searched_fields(kind: Any) -> list[str]:
+def searched_fields(kind: object) -> list[str]:
     """Return the paths that `q` knows of a document: of a representation, or of a serializer for it."""
     if isinstance(kind, Representation):
         return [path for path, each in field_paths(kind.fields) if not isinstance(each, Computed)]
@@ -143,7 +144,7 @@ def name_paths(known: Known, above: str = "") -> Iterator[tuple[str, None]]:
             yield from name_paths(inner, f"{above}{name}.")
 
 
-def is_schema(described: Any) -> bool:
+def is_schema(described: object) -> bool:
     """Say whether this is a schema, and not a serializer that drf-spectacular makes one of."""
     return isinstance(described, dict)
 
@@ -214,7 +215,9 @@ class AutoSchema(openapi.AutoSchema):
         by_client = [{"OAuth2": [scope]} for scope in self.declared.scopes] or [{"OAuth2": []}]
         return [*by_client, {"AccessToken": []}]
 
-    def _get_serializer_name(self, serializer: Any, direction: Any, bypass_extensions: bool = False) -> str:
+    def _get_serializer_name(
+        self, serializer: object, direction: object, bypass_extensions: bool = False
+    ) -> str:
         name: str = super()._get_serializer_name(serializer, direction, bypass_extensions)
         return name.removesuffix("Request") if name.endswith("RequestRequest") else name
 
@@ -307,7 +310,7 @@ class AutoSchema(openapi.AutoSchema):
             return self.described_request(self.declared.request)
         return self.described_request(self.viewset.search_body) if self.action == "search" else None
 
-    def described_request(self, body: Any) -> Any:
+    def described_request(self, body: object) -> Any:
         """Return a request body as drf-spectacular takes it: a schema by media type, or a serializer.
 
         A dictionary maps media types to bodies.
@@ -319,7 +322,7 @@ class AutoSchema(openapi.AutoSchema):
             {"application/json": described} if is_schema(described) and described is not body else described
         )
 
-    def described_changes(self) -> dict[str, Any]:
+    def described_changes(self) -> JsonObject:
         """Return the schema of a JSON Merge Patch: the declared body, of which every member may be absent."""
         assert self.declared is not None
         body = self.declared.request
@@ -330,7 +333,7 @@ class AutoSchema(openapi.AutoSchema):
         changes = {name: value for name, value in schema.items() if name != "required"}
         return self.reference(f"{body.__name__.removesuffix('Body')}Changes", changes)
 
-    def described(self, body: Any) -> Any:
+    def described(self, body: object) -> Any:
         """Return the reference to a Body or Representation; `[body]` is a list of them.
 
         What drf-spectacular knows itself (serializers, schemas) is returned as it is.
@@ -347,7 +350,7 @@ class AutoSchema(openapi.AutoSchema):
             return self.reference(body.__name__, schema_components(body)[body.__name__])
         return body
 
-    def reference(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    def reference(self, name: str, schema: JsonObject) -> JsonObject:
         """Add the schema to the document's components and return the reference to it.
 
         Raises DoubledSchema when the name is taken by another schema: clients would get the wrong one.
@@ -358,7 +361,7 @@ class AutoSchema(openapi.AutoSchema):
         self.registry.register_on_missing(component)
         return component.ref
 
-    def _get_request_body(self, direction: Any = "request") -> Any:
+    def _get_request_body(self, direction: Any = "request") -> object:
         """Describe the bodies of bulk deletions too, and say which operations need a body."""
         if self.declared is None:
             return super()._get_request_body(direction)
@@ -389,7 +392,7 @@ class AutoSchema(openapi.AutoSchema):
         if self.declared is None:
             return super().get_response_serializers()
         view = self.viewset
-        documented: dict[Any, Any] = {
+        documented: dict[object, object] = {
             status: OpenApiResponse(description="No content.") if body is None else self.described(body)
             for status, body in self.successes().items()
         }
@@ -401,7 +404,7 @@ class AutoSchema(openapi.AutoSchema):
                 documented[status] = OpenApiResponse(self.described(schema), description=MEANINGS[status])
         return documented
 
-    def successes(self) -> Mapping[Any, Any]:
+    def successes(self) -> Mapping[Any, object]:
         """Return what each status of success answers: as declared, or as usual for this kind of operation."""
         assert self.declared is not None
         if self.declared.responses:
@@ -436,7 +439,7 @@ class AutoSchema(openapi.AutoSchema):
         return errors
 
 
-def complete_document(result: dict[str, Any], generator: Any, **options: Any) -> dict[str, Any]:
+def complete_document(result: JsonObject, generator: object, **options: object) -> JsonObject:
     """List the tags of all operations (a postprocessing hook of drf-spectacular)."""
     operations = (operation for methods in result["paths"].values() for operation in methods.values())
     result["tags"] = [{"name": name} for name in sorted({tag for each in operations for tag in each["tags"]})]

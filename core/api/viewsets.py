@@ -1,6 +1,7 @@
 """The base of every viewset: who calls, for which tenant, with which scopes; lists and single rows."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from functools import cache, lru_cache, partial
@@ -17,14 +18,14 @@ from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
-from core.actors import set_actor
+from core.actors import actor_of, claimed
 from core.api import parameters
-from core.api.actors import actor_of
 from core.api.conditional import (
     check_if_match,
     document_with_tag,
@@ -32,26 +33,18 @@ from core.api.conditional import (
     kept_response,
     version_tag,
 )
+from core.api.document_checks import DocumentChecks
 from core.api.error_bodies import SEGMENT_ERRORS, ErrorFormat
 from core.api.errors import failure_response, logger
-from core.api.permissions import HasScope
 from core.api.preferences import (
     STRICT,
-    Known,
-    known_fields,
-    merged_fields,
-    unknown_fields,
-    unknown_fields_of_patch,
-    unknown_parameters,
     wants_strict,
 )
-from core.api.requests import ApiRequest
-from core.api.schema import WRITES_OF_ONE, AutoSchema, Operation
+from core.api.schema import WRITES_OF_ONE, Operation
 from core.api.searches import limits_of, refuse_long_search
 from core.bodies import Body
-from core.document_sizes import LARGEST_DOCUMENT, DocumentTooLarge, check_document_size, document_size
+from core.document_sizes import LARGEST_DOCUMENT
 from core.errors import (
-    InvalidBody,
     InvalidInput,
     MissingAccessToken,
     MissingScope,
@@ -74,11 +67,9 @@ from core.tenancy.time_zones import zone_of_tenant
 
 Instance = TypeVar("Instance")
 
-NO_DOCUMENTS = {"search", "match", "bulk_destroy"}  # their bodies only name documents
 ADDING_ACTIONS = {"create", "update", "bulk_create", "bulk_update"}
-WRITES_OF_DOCUMENTS = {"create", "update", "partial_update", "bulk_create", "bulk_update"}
-
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+TENANT_NAME = re.compile(r"[a-z][a-z0-9]{2,15}")
 NO_PARAMETERS = QueryDict("", mutable=False)
 
 _instances: dict[type, Any] = {}
@@ -105,34 +96,6 @@ def languages_of(header: str, default: str) -> Languages:
     return Languages(accepted_languages(header), default)
 
 
-@cache
-def query_names(kind: "type[ContractViewSet]", action: str) -> frozenset[str]:
-    """Return the query parameters that an action reads, as the OpenAPI document shows them."""
-    view = kind()
-    view.action = action
-    described = AutoSchema.of(view).query_parameters()
-    return frozenset(parameter.name for parameter in described)
-
-
-@cache
-def body_names(kind: "type[ContractViewSet]", action: str) -> Known:
-    """Return the fields that an action's body may have: those that are declared, and those that are read.
-
-    Clients send back the documents that they read, with fields that nobody can write.
-    """
-    declared: Operation = getattr(kind, action).operation
-    request = declared.request
-    if request is None and action == "search":
-        request = kind.search_body
-    if request is None and action == "partial_update" and hasattr(kind, "update"):
-        request = kind.update.operation.request
-    known = known_fields(request)
-    resource = getattr(kind, "resource", None)
-    if action not in WRITES_OF_DOCUMENTS or resource is None:
-        return known
-    return known_fields(resource) if request is None else merged_fields(known, known_fields(resource))
-
-
 def least_revision(header: str) -> int:
     """Return the position that the header If-Min-Revision names, 0 without one; raise InvalidInput."""
     if not header:
@@ -144,6 +107,28 @@ def least_revision(header: str) -> int:
     return position_of(header)
 
 
+class ApiRequest(Request):
+    """DRF's request. What every request is asked for takes no detour.
+
+    DRF's own looks for each attribute on itself first, which fails by an exception, and asks three times
+    whether the caller is known yet: as long as all else that a view does before the handler.
+    """
+
+    _user: Any = None
+    _authenticate: Any  # of DRF's, whose type stubs leave it out
+
+    @property
+    def user(self) -> Any:
+        if self._user is None:
+            self._authenticate()
+        return self._user
+
+    @user.setter
+    def user(self, value: Any) -> None:
+        self._user = value
+        self._request.user = value
+
+
 class AlwaysJson(BaseContentNegotiation):
     """These services answer JSON whatever the client accepts."""
 
@@ -152,11 +137,52 @@ class AlwaysJson(BaseContentNegotiation):
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[Any, str]:
+    ) -> tuple[object, str]:
         return renderers[0], renderers[0].media_type
 
 
-class ContractViewSet(ViewSet):
+class TokenOfTenant(BasePermission):
+    """The request has a valid token, and its path and headers name the token's tenant or none."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return self.is_of_tenant(view.caller, request, view)
+
+    def is_of_tenant(self, caller: Any, request: Request, view: Any) -> bool:
+        if not caller or not caller.is_authenticated:
+            return False
+        name = caller.tenant.name
+        tenant = view.kwargs.get("tenant")
+        if tenant is not None and tenant != name:
+            if not TENANT_NAME.fullmatch(tenant):
+                raise InvalidInput(
+                    "A tenant's name is 3 to 16 lower-case letters and digits, the first a letter.",
+                    field="tenant",
+                )
+            raise NotAllowed("The token belongs to another tenant.")
+        header = request._request.META.get("HTTP_EMPORIX_TENANT")
+        if header and header != name:
+            raise InvalidInput("The header Emporix-Tenant names another tenant.", field="Emporix-Tenant")
+        return True
+
+
+class HasScope(TokenOfTenant):
+    """The token also grants one of the scopes that the handler's `@operation` declares.
+
+    An operation without scopes needs only the token; a public one needs none.
+    """
+
+    code = "missing_scope"  # `ContractViewSet.permission_denied` turns it into MissingScope
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        operation, caller = view.operation, view.caller
+        if operation.is_public:
+            return True
+        if not self.is_of_tenant(caller, request, view):
+            return False
+        return not operation.scopes or not caller.scopes.isdisjoint(operation.scopes)
+
+
+class ContractViewSet(DocumentChecks):
     """A resource of the wire contract: a DRF viewset whose handlers are marked with `@operation`.
 
     All hooks of APIView run. The clock is read once for each request, into `at`; `caller` is `request.user`,
@@ -178,15 +204,16 @@ class ContractViewSet(ViewSet):
     deletes_unknown: ClassVar[bool] = False  # deleting what does not exist is 204 rather than 404
 
     content_negotiation_class = AlwaysJson
+    permission_classes: Sequence[type[BasePermission]] = [HasScope]
     error_format: ClassVar[ErrorFormat] = SEGMENT_ERRORS
     default_page_size: ClassVar[int] = 60
     counts_by_parameter: ClassVar[bool] = False  # asks with totalCount=true instead of the header
     count_header: ClassVar[str] = "X-Total-Count"
-    entry_arguments: ClassVar[Mapping[str, str]] = {}  # of `retrieve`, by the members of a bulk entry
 
     at: datetime
     caller: Caller
     operation: Operation
+    query: QueryDict
     is_strict = False
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -202,27 +229,30 @@ class ContractViewSet(ViewSet):
                 context.clear()
             vars(self).clear()
 
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: object) -> Request:
         method = str(request.method).lower()
         action: Any = "metadata" if method == "options" else self.action_map.get(method)
         self.action = action
-        return ApiRequest(
+        api_request = ApiRequest(
             request,
             parsers=self.get_parsers(),
             authenticators=self.get_authenticators(),
             negotiator=self.get_content_negotiator(),
             parser_context=self.get_parser_context(request),
         )
+        api_request.method = request.method
+        return api_request
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         self.at = timezone.now()
         super().initial(request, *args, **kwargs)
         plain = request._request
         query = plain.META.get("QUERY_STRING", "")
-        if replicas.all and plain.method in ("GET", "HEAD"):
-            route_reads(least_revision(plain.META.get("HTTP_IF_MIN_REVISION", "")))
         if not query:
             plain.GET = NO_PARAMETERS  # Django would make an empty one at the price of a full one
+        self.query = plain.GET
+        if replicas.all and plain.method in ("GET", "HEAD"):
+            route_reads(least_revision(plain.META.get("HTTP_IF_MIN_REVISION", "")))
         if "\x00" in plain.path_info or "%00" in query:
             raise InvalidInput("The address holds the character NUL.")
         if int(plain.META.get("CONTENT_LENGTH") or 0) > LARGEST_DOCUMENT:
@@ -233,6 +263,11 @@ class ContractViewSet(ViewSet):
         if "HTTP_IF_MATCH" in plain.META and self.compares_version():
             method = str(plain.method).lower()
             setattr(self, method, partial(self.handle_if_match, getattr(self, method)))
+        if query:
+            self.prepare_parameters()
+
+    def prepare_parameters(self) -> None:
+        """Do what parameters ask for beside the handler; called for requests that have some."""
 
     def perform_authentication(self, request: Request) -> None:
         caller: Any = request.user
@@ -240,7 +275,7 @@ class ContractViewSet(ViewSet):
         if caller.is_authenticated:
             if rate_limits.rates:
                 rate_limits.take(caller.tenant.name)
-            set_actor(partial(actor_of, request._request, caller))  # ApiMiddleware ends it
+            claimed.set(partial(actor_of, request._request, caller))  # ApiMiddleware ends it
             if caller.tenant.limit_reached and self.adds_rows():
                 require_room(caller.tenant)
         self.operation = self.declared_operation()
@@ -263,63 +298,7 @@ class ContractViewSet(ViewSet):
             raise MissingScope(self.operation.scopes)
         super().permission_denied(request, message, code)
 
-    # Sizes
-
-    def check_document_sizes(self) -> None:
-        """Raise DocumentTooLarge when the body is larger than a document may be.
-
-        An entry of a bulk body that is too large becomes its error, which `read_bodies` reports. A document
-        that is stored may be replaced by one of the same size, in bulk too. Patches are judged when applied.
-        """
-        body = self.request.data
-        if self.action == "partial_update" or self.action in NO_DOCUMENTS:
-            return
-        if isinstance(body, list):
-            for index, entry in enumerate(body):
-                try:
-                    if document_size(entry) > LARGEST_DOCUMENT:
-                        check_document_size(entry, stored=self.stored_entry(entry))
-                except DocumentTooLarge as refused:
-                    body[index] = refused
-        elif document_size(body) > LARGEST_DOCUMENT:
-            check_document_size(body, stored=self.stored_document())
-
-    def stored_document(self) -> Any:
-        """Return the document that a PUT replaces, as the caller reads it; None when there is none."""
-        retrieve = getattr(self, "retrieve", None)
-        if self.action != "update" or retrieve is None:
-            return None
-        return document_in(partial(retrieve, self.request, **self.kwargs))
-
-    def stored_entry(self, entry: Any) -> Any:
-        """Return the document that an entry of a bulk body replaces; None when there is none."""
-        if self.action != "bulk_update" or not isinstance(entry, dict):
-            return None
-        named = {
-            argument: entry[member]
-            for argument, member in self.entry_arguments.items()
-            if isinstance(entry.get(member), str)
-        }
-        if not named:
-            return None
-        retrieve: Any = getattr(self, "retrieve")  # noqa: B009 -- not every viewset has one
-        return document_in(partial(retrieve, self.request, **self.kwargs, **named))
-
-    # Strict handling
-
-    def refuse_unknown_names(self) -> None:
-        """Raise InvalidBody when the request has parameters or fields that the operation does not read."""
-        action, body = self.action or "", self.request.data
-        kind: Any = type(self)
-        problems = [*unknown_parameters(self.request.query_params, query_names(kind, action))]
-        if isinstance(body, list) and action == "partial_update":
-            problems += unknown_fields_of_patch(body, body_names(kind, action))
-        elif type(body) in (dict, list):
-            problems += unknown_fields(body, body_names(kind, action))
-        if problems:
-            raise InvalidBody(problems, " ".join(problem.message for problem in problems[:10]))
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+    def finalize_response(self, request: Request, response: Any, *args: object, **kwargs: object) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.is_strict:
             response["Preference-Applied"] = STRICT
@@ -365,7 +344,7 @@ class ContractViewSet(ViewSet):
         raise NotImplementedError
 
     def handle_if_match(
-        self, handler: Callable[..., HttpResponse], request: Request, *args: Any, **kwargs: Any
+        self, handler: Callable[..., HttpResponse], request: Request, *args: object, **kwargs: object
     ) -> HttpResponse:
         """Run the handler in one transaction with the comparison of the header If-Match."""
         header = request._request.META["HTTP_IF_MATCH"]
@@ -597,7 +576,7 @@ class ContractViewSet(ViewSet):
         covers_all = representation.derived.isdisjoint(representation.fields if names is None else names)
         return document_with_tag(plain, response, version_tag(version), covers_all=covers_all)
 
-    def filter_conditions(self, **facts: Any) -> tuple[list[Sql], set[str]]:
+    def filter_conditions(self, **facts: object) -> tuple[list[Sql], set[str]]:
         """Return the conditions of the operation's filters that the request names, and the joins they need.
 
         `facts` become attributes of the FilterSet, for its methods.
@@ -618,11 +597,3 @@ class ContractViewSet(ViewSet):
         if not isinstance(q, str):
             raise InvalidInput('The body is an object such as {"q": "name.en:Gold"}.', field="q")
         return q
-
-
-def document_in(respond: Callable[[], HttpResponse]) -> Any:
-    """Return the document of a response; None when there is none, or none that the caller may read."""
-    try:
-        return orjson.loads(respond().content or b"null")
-    except (NotFound, NotAllowed):
-        return None

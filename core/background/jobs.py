@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from core.background.models import Job
 
@@ -36,7 +35,7 @@ def registered_job_kinds() -> dict[str, JobKind]:
 
 
 def enqueue_job(
-    kind: str, *, tenant_id: int | None, arguments: Mapping[str, Any], requested_by: str, at: datetime
+    kind: str, *, tenant_id: int | None, arguments: Mapping[str, object], requested_by: str, at: datetime
 ) -> Job:
     """Queue a job; a worker begins it within about a second of the commit of the present transaction."""
     if kind not in _kinds:

@@ -1,6 +1,7 @@
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 
 class TaskState(models.Model):
@@ -69,7 +70,7 @@ class Job(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Job {self.pk}: {self.kind}"
+        return gettext("Job {number}: {kind}").format(number=self.pk, kind=self.kind)
 
 
 class Worker(models.Model):

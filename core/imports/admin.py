@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, ReadOnlyAdmin
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.undo import page_after
 from core.admin.undo_pages import PERMISSIONS, may, say_undone
 from core.errors import DomainError
@@ -75,10 +76,10 @@ class ImportRunAdmin(ReadOnlyAdmin):
         (_("Run"), {"fields": ("started_by", "host", "started_at", "finished_at", "undone_at")}),
     )
 
-    def related_links(self, request: HttpRequest, obj: ImportRun) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: ImportRun) -> list[dict[str, object]]:
         shown = gettext("the first of {number}") if obj.refused else gettext("none")
         rejects = reverse("admin:imports_importreject_changelist")
-        links: list[dict[str, Any]] = [
+        links: list[dict[str, object]] = [
             {
                 "url": f"{rejects}?run__id__exact={obj.pk}",
                 "text": _("Refused rows"),
@@ -109,7 +110,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
                 with contention_as_refusal():
                     self._undo(request, run)
             except DomainError as refused:
-                self.message_user(request, refused.message, messages.ERROR)
+                self.message_user(request, fault_text(refused.message), messages.ERROR)
         return HttpResponseRedirect(page_after(request, reverse("admin:imports_importrun_change", args=[pk])))
 
     def _undo(self, request: HttpRequest, run: ImportRun) -> None:

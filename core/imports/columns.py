@@ -12,6 +12,7 @@ import orjson
 
 from core.errors import InvalidInput
 from core.imports.files import UnreadableFile
+from core.json_types import JsonObject
 from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply
 from core.text import FREE_FIELD, trimmed
 
@@ -89,7 +90,7 @@ def read_number(text: str) -> Decimal | int:
 TRUE, FALSE = ("true", "1", "yes", "ja", "wahr"), ("false", "0", "no", "nein", "falsch")
 FLAGS = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
 LIST_SEPARATOR = "|"
-APOSTROPHED = re.compile(r"'[=+\-@\t\r0-9]")
+APOSTROPHED = re.compile(r"'+[=+\-@\t\r0-9]")
 
 
 def read_flag(text: str) -> bool:
@@ -184,8 +185,8 @@ class ReadingOptions:
     an empty value in one of the columns of `skipped_without` are left out.
 
     Of CSV files: `delimiter` is told from the header when it is empty; one of several characters knows no
-    quotes. `columns` are the names of a file that has no header. `emptied` are pairs of a name in the file
-    and a value that means an empty cell. Lines that begin with `comment` are left out. `is_safe` files have
+    quotes. `columns` are the names of a file that has no header. `replaced` are names in the file with a
+    value and the one that it is read as. Lines that begin with `comment` are left out. `is_safe` files have
     an apostrophe before values that a spreadsheet would take for a number or formula. `languages` are the
     tenant's, which a header may have in another case.
     """
@@ -196,7 +197,7 @@ class ReadingOptions:
     skipped_without: tuple[str, ...] = ()
     ignores_unknown: bool = False
     columns: tuple[str, ...] = ()
-    emptied: tuple[tuple[str, str], ...] = ()
+    replaced: tuple[tuple[str, str, str], ...] = ()
     comment: str = ""
     is_safe: bool = False
     languages: tuple[str, ...] = ()
@@ -237,10 +238,11 @@ class Header:
         self.constants = [value for _, value in options.constants]
         self.names += [_column_name(column, columns) for _, column in self.copied]
         self.names += [_column_name(column, columns) for column, _ in options.constants]
-        self.emptied = {
-            (given.index(_name_among(name, given, "--empty")), text) for name, text in options.emptied
+        self.replaced = {
+            (given.index(_name_among(name, given, "--empty or --value")), text): new
+            for name, text, new in options.replaced
         }
-        self.is_complete = not (self.copied or self.constants or self.emptied or self.is_safe)
+        self.is_complete = not (self.copied or self.constants or self.replaced or self.is_safe)
         self.names = [_language_in_case(name, self.names, columns, options) for name in self.names]
         self.width = len(self.names)
         known = {column.name: column for column in columns}
@@ -284,8 +286,8 @@ class Header:
             return row
         if self.is_safe:
             row = [cell[1:] if APOSTROPHED.match(cell) else cell for cell in row]
-        if self.emptied:
-            row = ["" if (index, cell.strip()) in self.emptied else cell for index, cell in enumerate(row)]
+        if self.replaced:
+            row = [self.replaced.get((index, cell.strip()), cell) for index, cell in enumerate(row)]
         return [*row, *(row[index] for index, _ in self.copied), *self.constants]
 
     def given_by(self, row: Sequence[str]) -> Given:
@@ -293,11 +295,15 @@ class Header:
         emptied = tuple([name for index, name in self.named if row[index] == ""])
         return Given(self.given.names, emptied) if emptied else self.given
 
-    def body(self, row: Sequence[str]) -> dict[str, Any]:
+    def body(self, row: Sequence[str]) -> JsonObject:
         """Return the row as a body; raise InvalidInput naming the column that cannot be read."""
         if len(row) != self.width:
-            raise InvalidInput(f"The line has {len(row)} values, the header has {self.given_width} columns.")
-        body: dict[str, Any] = {name: row[index] for index, name in self.flat if row[index] != ""}
+            values, columns = (
+                f"{count} {noun}{'' if count == 1 else 's'}"
+                for count, noun in ((len(row), "value"), (self.given_width, "column"))
+            )
+            raise InvalidInput(f"The line has {values}, the header has {columns}.")
+        body: JsonObject = {name: row[index] for index, name in self.flat if row[index] != ""}
         for name in self.id_names:
             if name in body:
                 body[name] = trimmed(body[name])
@@ -343,7 +349,7 @@ class BodyColumns:
             for column in columns
         ]
 
-    def __call__(self, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], Given]:
+    def __call__(self, body: Mapping[str, object]) -> tuple[Mapping[str, Any], Given]:
         """Return the body, its localized members as maps without nulls, and what it says.
 
         Raises UnknownField.
@@ -355,11 +361,11 @@ class BodyColumns:
             put(body, place, value)
         names: list[str] = []
         emptied: list[str] = []
-        maps: dict[str, Any] = {}
+        maps: JsonObject = {}
         for name, path, is_localized in self.columns:
             if path[0] not in body:
                 continue
-            found: Any = body
+            found = body
             for part in path:
                 if not isinstance(found, Mapping) or part not in found:
                     break
@@ -382,7 +388,7 @@ class BodyColumns:
                     emptied.append(name)
         return ({**body, **maps} if maps else body), Given(frozenset(names), tuple(emptied))
 
-    def _known(self, body: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    def _known(self, body: Mapping[str, object], above: str = "") -> JsonObject:
         """Return the body with the members that are columns; raise UnknownField for another one."""
         kept = {}
         for name, value in body.items():
@@ -395,7 +401,7 @@ class BodyColumns:
                 raise UnknownField(path, self.listed)
         return kept
 
-    def _renamed(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _renamed(self, body: Mapping[str, object]) -> JsonObject:
         """Return the body with the members of `renamed` in the places of their columns."""
         found = [(column, member_at(body, name)) for name, column in self.options.renamed]
         moved = {name.partition(".")[0] for name, _ in self.options.renamed}
@@ -406,7 +412,7 @@ class BodyColumns:
         return whole
 
 
-def put(body: dict[str, Any], path: Sequence[str], value: Any) -> None:
+def put(body: JsonObject, path: Sequence[str], value: object) -> None:
     """Set the member that the path leads to."""
     for part in path[:-1]:
         inner = body.get(part)
@@ -416,8 +422,8 @@ def put(body: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def completed(
-    body: Mapping[str, Any], given: Given, stored: Mapping[str, Any], columns: Sequence[Column]
-) -> dict[str, Any]:
+    body: Mapping[str, object], given: Given, stored: Mapping[str, object], columns: Sequence[Column]
+) -> JsonObject:
     """Return the body with what it does not say as it is stored. Members without a column come as given."""
     whole = _copied(stored)
     for name, value in body.items():
@@ -443,9 +449,9 @@ def completed(
     return _without_empty_objects(whole, columns)
 
 
-def member_at(body: Mapping[str, Any], name: str) -> Any:
+def member_at(body: Mapping[str, object], name: str) -> Any:
     """Return the member that a column's name leads to, None when there is none."""
-    found: Any = body
+    found: object = body
     for part in name.split("."):
         if not isinstance(found, Mapping):
             return None
@@ -453,13 +459,13 @@ def member_at(body: Mapping[str, Any], name: str) -> Any:
     return found
 
 
-def _without_empty_objects(body: dict[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
+def _without_empty_objects(body: JsonObject, columns: Sequence[Column]) -> JsonObject:
     """Leave out objects whose members are columns when none of these is left, as an absent part is."""
     above = {column.name.partition(".")[0] for column in columns if "." in column.name}
     return {name: value for name, value in body.items() if not (name in above and value == {})}
 
 
-def _copied(value: Mapping[str, Any]) -> dict[str, Any]:
+def _copied(value: Mapping[str, object]) -> JsonObject:
     return {name: _copied(part) if isinstance(part, dict) else part for name, part in value.items()}
 
 

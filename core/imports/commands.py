@@ -106,6 +106,15 @@ def named_value(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def replaced_value(text: str) -> tuple[str, str, str]:
+    """Read `NAME=VALUE=NEW`."""
+    name, separator, values = text.partition("=")
+    value, second, new = values.rpartition("=")
+    if not (separator and second and name.strip() and value.strip()):
+        raise ArgumentTypeError(f"{text!r} must be NAME=VALUE=NEW, such as Published=-1=false")
+    return name.strip(), value.strip(), new.strip()
+
+
 def column_list(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
@@ -219,6 +228,14 @@ class ImportCommand(BaseCommand):
             help="take VALUE in the CSV file's column NAME for an empty cell; may be given several times",
         )
         parser.add_argument(
+            "--value",
+            type=replaced_value,
+            action="append",
+            default=[],
+            metavar="NAME=VALUE=NEW",
+            help="take NEW for VALUE in the CSV file's column NAME; may be given several times",
+        )
+        parser.add_argument(
             "--columns",
             type=column_list,
             default=(),
@@ -280,7 +297,10 @@ class ImportCommand(BaseCommand):
                         delimiter=options["delimiter"] or "",
                         renamed=tuple(options["map"]),
                         constants=tuple(options["set"]),
-                        emptied=tuple(options["empty"]),
+                        replaced=(
+                            *((name, value, "") for name, value in options["empty"]),
+                            *options["value"],
+                        ),
                         columns=options["columns"],
                         comment=options["comment"],
                         is_safe=options["spreadsheet_safe"],
@@ -368,9 +388,9 @@ def exit_status(report: Report) -> int:
     return SOME_REFUSED if report.total.refused or report.error else ALL_APPLIED
 
 
-def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, Any]:
+def _as_json(order: ImportOrder, report: Report, seconds: float) -> dict[str, object]:
     total = report.total
-    answer: dict[str, Any] = {
+    answer: dict[str, object] = {
         "run": report.run.pk if report.run else None,
         "kind": order.kind.name,
         "file": order.file.name,
@@ -420,8 +440,8 @@ class ExportCommand(BaseCommand):
         parser.add_argument(
             "--spreadsheet-safe",
             action="store_true",
-            help="put ' before CSV values that a spreadsheet takes for formulas; an import of such a file"
-            " changes these values",
+            help="put ' before CSV values that a spreadsheet takes for formulas; the import of such a file"
+            " takes the same flag",
         )
 
     def handle(self, *, file: str, tenant: str, **options: Any) -> None:

@@ -16,7 +16,7 @@ import orjson
 import zstandard
 from django.db import connection, transaction
 
-from core.imports.columns import Column, ColumnType, written_list
+from core.imports.columns import APOSTROPHED, Column, ColumnType, written_list
 from core.imports.files import BYTE_ORDER_MARK, STANDARD_INPUT, UnwritableFile
 from core.imports.records import Format
 from core.imports.resources import Export
@@ -154,7 +154,9 @@ def write_documents(
 
 
 def _without_formula(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(text) else text
+    """Put an apostrophe before a formula, and before what an import of the file would take it from."""
+    is_formula = text.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(text)
+    return f"'{text}" if is_formula or APOSTROPHED.match(text) else text
 
 
 def column_names(column: Column, languages: Sequence[str]) -> list[str]:
@@ -164,9 +166,9 @@ def column_names(column: Column, languages: Sequence[str]) -> list[str]:
     return [column.name]
 
 
-def find(body: Mapping[str, Any], path: Sequence[str]) -> Any:
+def find(body: Mapping[str, object], path: Sequence[str]) -> object:
     """Return what is at the path, None when nothing does."""
-    found: Any = body
+    found: object = body
     for part in path:
         if not isinstance(found, Mapping):
             return None
@@ -215,7 +217,7 @@ def exported_documents(export: Export, tenant: TenantRecord) -> Iterator[str]:
 
 def stored_bodies(
     export: Export, tenant: TenantRecord, ids: Sequence[str], *, id_column: str = "external_id"
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, object]]:
     """Return the documents of those rows that exist, by their ids."""
     shape = export.representation
     document = shape.document(None, Languages(default=tenant.default_language))
@@ -229,7 +231,7 @@ def stored_bodies(
         return {name: orjson.loads(text) for name, text in cursor.fetchall()}
 
 
-def stored_document(export: Export, tenant: TenantRecord, body: Mapping[str, Any]) -> Any:
+def stored_document(export: Export, tenant: TenantRecord, body: Mapping[str, Any]) -> object:
     """Return the document of the row that a body names by its key; None when there is none."""
     shape = export.representation
     document = shape.document(None, Languages(default=tenant.default_language))

@@ -71,7 +71,7 @@ def lines_to_apply_together(
         return [line for (line,) in cursor.fetchall()]
 
 
-def _claims(records: Iterable[Record], unique: UniqueValues) -> Iterator[Sequence[Any]]:
+def _claims(records: Iterable[Record], unique: UniqueValues) -> Iterator[Sequence[object]]:
     for record in records:
         name = (record.body or {}).get("id")
         if record.body is not None and isinstance(name, str):

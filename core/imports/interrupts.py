@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import current_thread, main_thread
-from typing import Any, Self
+from typing import Self
 
 import psycopg
 from django.db import connection
@@ -44,10 +44,11 @@ class StopRequest:
         """Raise KeyboardInterrupt only at statements and checks. Signals after the block are ignored."""
         self.is_guarded = self.is_cancelling = True
         try:
-            with connection.execute_wrapper(self._before_statement):
-                yield
+            yield
         finally:
             self.is_cancelling = False
+            if self._before_statement in connection.execute_wrappers:
+                connection.execute_wrappers.remove(self._before_statement)
 
     def check(self) -> None:
         """Raise KeyboardInterrupt when a signal came."""
@@ -55,14 +56,16 @@ class StopRequest:
             self.is_pending = False
             raise KeyboardInterrupt
 
-    def _before_statement(self, execute: Callable[..., Any], *arguments: Any) -> Any:
+    def _before_statement(self, execute: Callable[..., object], *arguments: object) -> object:
         self.check()
         return execute(*arguments)
 
-    def _notice(self, number: int, frame: Any) -> None:
+    def _notice(self, number: int, frame: object) -> None:
         self.is_made = self.is_pending = True
         if not self.is_guarded:
             self.check()
+        elif self.is_cancelling and self._before_statement not in connection.execute_wrappers:
+            connection.execute_wrappers.insert(0, self._before_statement)
         server = connection.connection
         if self.is_cancelling and server is not None:
             with suppress(psycopg.Error):  # then the request is noticed when the statement has ended

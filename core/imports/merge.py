@@ -137,7 +137,7 @@ class Merge:
     changed: Callable[[], None] | None = None
     refused_later: Callable[[], Iterable[Refusal]] = tuple
 
-    def run(self, rows: Iterable[Sequence[Any] | CopiedRows]) -> Tally:
+    def run(self, rows: Iterable[Sequence[object] | CopiedRows]) -> Tally:
         """Apply rows (see `MergeSpec.stage`) and count what became of them, in one transaction."""
         with (
             transaction.atomic(),
@@ -151,7 +151,7 @@ class Merge:
 
     @contextmanager
     def in_slices(
-        self, rows: Iterable[Sequence[Any] | CopiedRows], *, after: Sequence[int] | None
+        self, rows: Iterable[Sequence[object] | CopiedRows], *, after: Sequence[int] | None
     ) -> Iterator["SlicedMerge"]:
         """Copy the rows and look up what they name, without a lock; each slice is then written by itself.
 
@@ -302,7 +302,7 @@ class Merge:
             )
         return True
 
-    def _write_judged(self, cursor: Any, survey: "Survey", tally: Tally, may_move: bool) -> None:
+    def _write_judged(self, cursor: object, survey: "Survey", tally: Tally, may_move: bool) -> None:
         """Write as `_write` does; judge again when others have taken unique values meanwhile."""
         if self.kind.unique is None:
             self._write(cursor, survey, tally, may_move)

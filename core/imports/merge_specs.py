@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from core.sql.upserts import UpsertTarget
 from core.unique_claims import Taken
@@ -101,7 +102,7 @@ WINDOW_CHECK = Check(
 """A window of which a row gives one end, and the other is stored."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MergeSpec:
     """A kind of row that is merged into one table by statements over all rows at once.
 
@@ -137,7 +138,7 @@ class MergeSpec:
     left_alone: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def stage(self) -> dict[str, str]:
         """The columns of the temporary table that rows of this kind are copied into."""
         return {**ROW_COLUMNS, **self.given, **dict.fromkeys(self.notes, "text[]")}
@@ -145,12 +146,12 @@ class MergeSpec:
     def reference(self, alias: str) -> Reference:
         return next(reference for reference in self.references if reference.alias == alias)
 
-    @property
+    @cached_property
     def merged(self) -> frozenset[str]:
         """The jsonb columns of which rows have single members."""
         return frozenset(part.partition(".")[0] for part in self.parts.values() if "." in part)
 
-    @property
+    @cached_property
     def depends_on_stored(self) -> bool:
         """Whether a value that is written may depend on the stored row, so that this must be locked first."""
         return self.spoken == SPOKEN_BY_ROW or bool(self.spoken and self.merged)
@@ -189,13 +190,13 @@ class MergeSpec:
         """Return the kind of rows of which each says itself which columns it has."""
         return replace(self, spoken=SPOKEN_BY_ROW, notes=(SPOKEN, EMPTIED) if counts_emptied else (SPOKEN,))
 
-    @property
+    @cached_property
     def compared(self) -> tuple[str, ...]:
         """The columns whose difference makes a stored row a changed one."""
         apart = {*self.target.key, *self.target.created_only, *self.stamps, *self.left_alone}
         return tuple(name for name in self.target.columns if name not in apart)
 
-    @property
+    @cached_property
     def varying(self) -> tuple[str, ...]:
         """The columns whose values differ from row to row; the others are the same for a whole import."""
         return tuple(name for name in self.target.columns if "." in self.values[name])

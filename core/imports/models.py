@@ -1,5 +1,6 @@
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from core.key_ranges import KeyRanges
 from core.tenancy.documents import TenantOwned
@@ -34,6 +35,12 @@ class ImportRun(TenantOwned):
     file_name = models.CharField(max_length=1_000)
     file_size = models.BigIntegerField("bytes", default=0)
     file_digest = models.CharField("SHA-256", max_length=64)
+    file_header = models.JSONField(
+        default=dict,
+        db_default={},
+        editable=False,
+        help_text="The names and the delimiter of a CSV file that was sent, for the file of refused rows.",
+    )
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
     undone_at = models.DateTimeField(null=True, blank=True)
@@ -84,7 +91,8 @@ class ImportRun(TenantOwned):
         ]
 
     def __str__(self) -> str:
-        return f"Import {self.pk}: {self.kind} from {self.file_name}"
+        text = gettext("Import {number}: {kind} from {file}")
+        return text.format(number=self.pk, kind=self.kind, file=self.file_name)
 
 
 class ImportReject(models.Model):

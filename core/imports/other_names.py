@@ -1,16 +1,18 @@
 """Rows of files that name something by an e-mail address or a code instead of its id."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
 from core.errors import InvalidInput
+from core.imports.merge_specs import MergeSpec
+from core.sql.composition import Sql, identifier, param, sql
+from core.sql.fetching import fetch_rows
 from core.text import normalized, trimmed
 
 STAND_IN = "-"
 """Read in place of an id that a row lacks, and never used."""
 
 
-def other_name(body: Mapping[str, Any], member: str, *, instead_of: str) -> str | None:
+def other_name(body: Mapping[str, object], member: str, *, instead_of: str) -> str | None:
     """Return the other name of a row, as it is stored; None when it has the id. Refuses both of them."""
     value = body.get(member)
     if value is None:
@@ -25,3 +27,35 @@ def other_name(body: Mapping[str, Any], member: str, *, instead_of: str) -> str 
 def as_stored(value: object) -> str | None:
     """Return a text in the form in which texts are stored; None for what is no text."""
     return normalized(trimmed(value)) if isinstance(value, str) else None
+
+
+def ids_of(spec: MergeSpec, alias: str, *, tenant_id: int, texts: Collection[str]) -> dict[str, str]:
+    """Return the ids that texts mean of what a row of this kind names: an id comes before another name.
+
+    Resolves by the declarations that the import itself resolves by, in a statement for each of them.
+    """
+    [reference] = [one for one in spec.references if one.alias == alias]
+    ways = [(reference.identifier, "{value}")]
+    ways += [(one.identifier, one.folded) for one in spec.other_names if one.reference == alias]
+    found: dict[str, str] = {}
+    for name, folded in ways:
+        if not (left := [text for text in texts if text not in found]):
+            break
+        stored = f"{identifier(alias, name).sql}"
+        rows = fetch_rows(
+            sql(
+                "SELECT given.text, {alias}.external_id"
+                " FROM unnest({texts}, {values}) AS given (text, value) JOIN {table} AS {alias}"
+                " ON {alias}.tenant_id = {tenant} AND {stored} = {value} AND {condition}",
+                alias=identifier(alias),
+                table=identifier(reference.table),
+                texts=param(left, "text[]"),
+                values=param([as_stored(text) for text in left], "text[]"),
+                tenant=param(tenant_id),
+                stored=Sql(folded.format(value=stored)),
+                value=Sql(folded.format(value="given.value")),
+                condition=Sql(reference.condition),
+            )
+        )
+        found |= dict(rows)
+    return found

@@ -1,15 +1,13 @@
 """What the columns of imports hold, and how a customer is erased there."""
 
-from typing import Any
-
 from core.imports.models import ImportChange, ImportPart, ImportReject, ImportRun
 from core.personal_data.customers import (
     CustomerTrace,
     Eraser,
     Exporter,
+    exported,
     register_eraser,
     register_exporter,
-    rows_as_json,
 )
 from core.personal_data.declarations import ERASE, KEEP, declare, each
 from core.sql.composition import Sql, param, sql
@@ -22,7 +20,7 @@ declare(
     {
         **each(KEEP("a name in the code"), "kind", "mode", "state", "refused_by_reason"),
         **each(KEEP("an account and a host of the operator"), "started_by", "host"),
-        **each(KEEP("the file, not a row of it"), "file_name", "file_digest"),
+        **each(KEEP("the file, not a row of it"), "file_name", "file_digest", "file_header"),
         **each(KEEP("how the import was asked for"), "max_removed", "request_key"),
         **each(KEEP("numbers of lines and keys of rows"), "committed_slice", "committed_ahead"),
         "message": ERASE,
@@ -83,14 +81,14 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
     }
 
 
-def export(trace: CustomerTrace) -> dict[str, Any]:
-    statement = sql(
-        "SELECT run_id, line, reason, message, source FROM imports_importreject"
-        " WHERE {tenant} AND {mentioned} ORDER BY run_id, line",
+def export(trace: CustomerTrace) -> dict[str, object]:
+    columns = {name: name for name in ("line", "reason", "message", "source")}
+    rejects = sql(
+        "FROM imports_importreject WHERE {tenant} AND {mentioned} ORDER BY run_id, line",
         tenant=of_tenant(trace),
         mentioned=trace.mentioned_in(Sql("source || ' ' || message")),
     )
-    return {"importRejects": rows_as_json(("import", "line", "reason", "message", "source"), statement)}
+    return {"importRejects": exported({"import": "run_id", **columns}, rejects)}
 
 
 register_eraser(Eraser("imports", erase))

@@ -15,7 +15,7 @@ class RowProgress:
         self.stream = stream
         self.shows_bars = stream.isatty()
 
-    def counted(self, label: str, rows: Iterable[Any], total: int) -> Iterator[Any]:
+    def counted(self, label: str, rows: Iterable[object], total: int) -> Iterator[Any]:
         """Pass the rows on, telling how many of `total` have passed."""
         bar = tqdm(
             total=total,

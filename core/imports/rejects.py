@@ -17,75 +17,28 @@ from core.imports.records import FileHeader, Format
 BYTES_AT_ONCE = 65_536
 
 
-class RejectsFile:
-    """Writes refused rows in the format of the source, so that it can be corrected and imported again.
+class RejectLines:
+    """Refused rows as lines in the format of the source, so that they can be corrected and imported again.
 
-    Entries of a JSON array are written as JSON Lines.
-
-    Nothing is written without a path, and no file is left without a refused row. `resume_at` cuts the file
-    to what the committed batches wrote. Raises UnwritableFile, which leaves the batch in which it happens
-    unapplied.
+    Entries of a JSON array become JSON Lines.
     """
 
-    def __init__(self, path: Path | None, kind: Format, header: FileHeader, *, resume_at: int) -> None:
+    def __init__(self, kind: Format, header: FileHeader) -> None:
         self.kind = kind
-        names = header.given_names
+        self.names = header.given_names
         self.separator = header.delimiter if len(header.delimiter) > 1 else ""
         self.delimiter = "," if self.separator else header.delimiter
-        self.width = len(names)
-        self.kept = [index for index, name in enumerate(names) if name not in REJECT_COLUMNS]
-        self.waiting = bytearray()
-        self.size = resume_at
-        self.path = path
-        self.stream: FileIO | None = None
-        if path is None:
-            return
-        try:
-            # Without a buffer of its own nothing is left to be written, and to fail, when it is closed.
-            self.stream = FileIO(path, "r+" if resume_at else "w")
-        except OSError as error:
-            raise UnwritableFile(f"{path} cannot be written: {error.strerror}.") from error
-        self.header = b""
-        if not resume_at:
-            if kind is Format.CSV:
-                self.header = self._csv_line([*(names[index] for index in self.kept), *REJECT_COLUMNS])
-        elif self.stream.seek(0, SEEK_END) < resume_at:
-            self.stream.close()
-            raise UnwritableFile(f"{path} is not the file that the import has written refused rows to.")
-        else:
-            self.stream.truncate(resume_at)
-            self.stream.seek(resume_at)
+        self.width = len(self.names)
+        self.kept = [index for index, name in enumerate(self.names) if name not in REJECT_COLUMNS]
 
-    def __enter__(self) -> Self:
-        return self
+    def first_line(self) -> bytes:
+        """Return the header line of CSV; nothing for JSON Lines."""
+        if self.kind is not Format.CSV:
+            return b""
+        return self._csv_line([*(self.names[index] for index in self.kept), *REJECT_COLUMNS])
 
-    def __exit__(self, *error: object) -> None:
-        if self.stream is not None and self.path is not None:
-            self.stream.close()
-            if self.size == 0 and not self.waiting:
-                self.path.unlink(missing_ok=True)
-
-    def add(self, refusal: Refusal) -> None:
-        """Write one row."""
-        if self.stream is not None:
-            self.waiting += self.header
-            self.header = b""
-            self.waiting += self._as_csv(refusal) if self.kind is Format.CSV else self._as_json(refusal)
-            if len(self.waiting) > BYTES_AT_ONCE:
-                self.flush()
-
-    def flush(self) -> int:
-        """Hand all to the operating system, where no kill loses it; return the file's length."""
-        if self.stream is None:
-            return 0
-        try:
-            while self.waiting:
-                written = self.stream.write(self.waiting)
-                del self.waiting[:written]
-                self.size += written
-        except OSError as error:
-            raise UnwritableFile(f"{self.path} cannot be written: {error.strerror}.") from error
-        return self.size
+    def line(self, refusal: Refusal) -> bytes:
+        return self._as_csv(refusal) if self.kind is Format.CSV else self._as_json(refusal)
 
     def _as_csv(self, refusal: Refusal) -> bytes:
         try:
@@ -116,3 +69,65 @@ class RejectsFile:
             row = {"rejectedText": refusal.source}
         row["rejected"] = {"line": refusal.line, "reason": refusal.code, "message": refusal.message}
         return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+
+class RejectsFile:
+    """Writes refused rows to a file, as RejectLines makes them.
+
+    Nothing is written without a path, and no file is left without a refused row. `resume_at` cuts the file
+    to what the committed batches wrote. Raises UnwritableFile, which leaves the batch in which it happens
+    unapplied.
+    """
+
+    def __init__(self, path: Path | None, kind: Format, header: FileHeader, *, resume_at: int) -> None:
+        self.lines = RejectLines(kind, header)
+        self.waiting = bytearray()
+        self.size = resume_at
+        self.path = path
+        self.stream: FileIO | None = None
+        if path is None:
+            return
+        try:
+            # Without a buffer of its own nothing is left to be written, and to fail, when it is closed.
+            self.stream = FileIO(path, "r+" if resume_at else "w")
+        except OSError as error:
+            raise UnwritableFile(f"{path} cannot be written: {error.strerror}.") from error
+        self.header = b"" if resume_at else self.lines.first_line()
+        if not resume_at:
+            return
+        if self.stream.seek(0, SEEK_END) < resume_at:
+            self.stream.close()
+            raise UnwritableFile(f"{path} is not the file that the import has written refused rows to.")
+        self.stream.truncate(resume_at)
+        self.stream.seek(resume_at)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.stream is not None and self.path is not None:
+            self.stream.close()
+            if self.size == 0 and not self.waiting:
+                self.path.unlink(missing_ok=True)
+
+    def add(self, refusal: Refusal) -> None:
+        """Write one row."""
+        if self.stream is not None:
+            self.waiting += self.header
+            self.header = b""
+            self.waiting += self.lines.line(refusal)
+            if len(self.waiting) > BYTES_AT_ONCE:
+                self.flush()
+
+    def flush(self) -> int:
+        """Hand all to the operating system, where no kill loses it; return the file's length."""
+        if self.stream is None:
+            return 0
+        try:
+            while self.waiting:
+                written = self.stream.write(self.waiting)
+                del self.waiting[:written]
+                self.size += written
+        except OSError as error:
+            raise UnwritableFile(f"{self.path} cannot be written: {error.strerror}.") from error
+        return self.size

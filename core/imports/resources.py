@@ -146,7 +146,7 @@ class TableWriter:
     """
 
     table: MergeSpec
-    read: Callable[[Mapping[str, Any], TenantRecord], Sequence[Any]]
+    read: Callable[[Mapping[str, object], TenantRecord], Sequence[Any]]
     key_of: Callable[[Mapping[str, Any]], Mapping[str, str | None] | None] = lambda body: None
     remove: "Removal | None" = None
     changed: Callable[[], None] | None = None
@@ -194,7 +194,7 @@ class TableWriter:
 
     def _rows(
         self, batch: Batch, table: MergeSpec, large: list[Record]
-    ) -> Iterator[Sequence[Any] | CopiedRows]:
+    ) -> Iterator[Sequence[object] | CopiedRows]:
         read, tenant = self.read, batch.tenant
         lines: list[str] = []
         copied: Callable[[int, str], str] | None = None
@@ -224,7 +224,7 @@ class TableWriter:
         if lines:
             yield CopiedRows("".join(lines), len(lines))
 
-    def _refused(self, record: Record, error: DomainError, batch: Batch) -> Sequence[Any]:
+    def _refused(self, record: Record, error: DomainError, batch: Batch) -> Sequence[object]:
         key = self.key_of(record.body) if record.body else None
         if key is None:
             batch.unread(record.line, error.message)
@@ -353,7 +353,7 @@ class OperationWriter(Generic[Row]):
     identify: Callable[[Row], str]
     changed: Callable[[TenantRecord, Sequence[Row], Mapping[str, Mapping[str, Any]]], list[Row]]
     columns: Sequence[Column]
-    stored: Callable[[TenantRecord, Sequence[str]], dict[str, dict[str, Any]]]
+    stored: Callable[[TenantRecord, Sequence[str]], dict[str, dict[str, object]]]
     hold: Callable[[TenantRecord, Sequence[str]], None]
     existing: Callable[[TenantRecord, Sequence[str]], set[str]]
     upsert: Callable[[TenantRecord, Sequence[Row], datetime, Callable[[], None]], list[RowResult]]
@@ -482,7 +482,9 @@ class OperationWriter(Generic[Row]):
                 if batch.dry_run:
                     self._count_emptied(record, plan.stored, tally)
 
-    def _count_emptied(self, record: Record, stored: Mapping[str, Mapping[str, Any]], tally: Tally) -> None:
+    def _count_emptied(
+        self, record: Record, stored: Mapping[str, Mapping[str, object]], tally: Tally
+    ) -> None:
         body = stored.get(str((record.body or {}).get(self.id)), {})
         for name in record.given.emptied:
             if member_at(body, name) not in (None, "", {}, []):

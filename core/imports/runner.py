@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
@@ -35,6 +35,7 @@ from core.imports.removals import (
 )
 from core.imports.resources import Batch, TableWriter, refusal_of
 from core.imports.runs import ImportOrder, counted, end_run, new_run, only_replacement, unfinished_run
+from core.json_types import JsonObject
 from core.tenancy.limits import require_room
 from core.unavailability import CONTENTION, failure_in_words
 
@@ -216,9 +217,8 @@ class ImportRunner:
         self.untold = 0
 
     def _notice_unended_line(self) -> None:
-        line = self.order.file.unended_line
-        if line and self.order.mode in REMOVING_MODES and self.report.unread.last_line != line:
-            self.report.unread.add(line, "The line has no end, so the file may have been cut off there.")
+        if self.order.mode in REMOVING_MODES:
+            self.report.unread.add_cut_off(self.order.file)
 
     def _require_readable_file(self) -> int:
         """Raise UnreadableLines when any line cannot be read, before the first batch; return the rows."""
@@ -440,7 +440,7 @@ class ImportRunner:
         written: int,
         *,
         line: int,
-        unfinished: dict[str, Any] | None = None,
+        unfinished: JsonObject | None = None,
     ) -> None:
         """Add the counts to the run. All lines up to `line` are committed.
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 from django.db import connection, transaction
@@ -23,7 +22,7 @@ class CopiedRows:
 def staged(
     name: str,
     columns: Mapping[str, str],
-    rows: Iterable[Sequence[Any] | CopiedRows],
+    rows: Iterable[Sequence[object] | CopiedRows],
     *,
     analyze: bool = True,
     is_kept: bool = False,

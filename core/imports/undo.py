@@ -42,8 +42,20 @@ class UndoIsRunning(Conflict):
     code = "undo_is_running"
 
 
+class ImportHasNotEnded(Conflict):
+    """A worker is still to write rows of the import."""
+
+    code = "import_has_not_ended"
+
+
 def refuse_undo(run: ImportRun) -> None:
-    """Raise AlreadyUndone or NotUndoable."""
+    """Raise AlreadyUndone, ImportHasNotEnded or NotUndoable."""
+    if run.is_dry_run:
+        raise NotUndoable(f"Import {run.pk} was a dry run, so there is nothing to undo.")
+    if run.parts.exists():
+        raise ImportHasNotEnded(
+            f"Import {run.pk} has not ended. Wait for its end or cancel it, then undo it."
+        )
     if run.state == ImportState.UNDONE:
         raise AlreadyUndone(f"Import {run.pk} has been undone before.")
     if run.started_at < journal_beginning():
@@ -53,7 +65,7 @@ def refuse_undo(run: ImportRun) -> None:
 def job_of(run: ImportRun, at: datetime) -> Job:
     """Return the open job that undoes the import, a new one if there is none. Call it in a transaction.
 
-    Raises AlreadyUndone and NotUndoable.
+    Raises what `refuse_undo` raises.
     """
     run = ImportRun.objects.select_for_update(of=("self",)).get(pk=run.pk)
     refuse_undo(run)
@@ -67,12 +79,21 @@ def job_of(run: ImportRun, at: datetime) -> Job:
     )
 
 
+def last_undo(run: ImportRun) -> Job | None:
+    """Return the last job that undoes the import, or did; None when nobody has asked for it."""
+    return (
+        Job.objects.filter(kind=UNDO_IMPORT, tenant=run.tenant_id, arguments__run=run.pk)
+        .order_by("pk")
+        .last()
+    )
+
+
 def undo_import(
     *, run: ImportRun, clock: Callable[[], datetime], report: Callable[[Undone], None] = lambda undone: None
 ) -> Undone:
     """Undo the import batch by batch, each in a transaction of its own; `report` is called after each.
 
-    What an earlier attempt has taken back is counted as well. Raises AlreadyUndone, NotUndoable,
+    What an earlier attempt has taken back is counted as well. Raises what `refuse_undo` raises,
     UndoIsRunning, and ImportIsRunning while the import itself is at work.
     """
     hold_run(run)

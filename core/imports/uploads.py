@@ -126,7 +126,7 @@ def _queue(upload: Upload, digest: str, at: datetime) -> ImportRun:
     run.rows = run.refused = len(refused)
     for reject in refused:
         run.refused_by_reason[reject.reason] = run.refused_by_reason.get(reject.reason, 0) + 1
-    run.save(update_fields=["rows", "refused", "refused_by_reason"])
+    run.save(update_fields=["rows", "refused", "refused_by_reason", "file_header"])
     enqueue_job(
         JOB,
         tenant_id=run.tenant_id,
@@ -149,7 +149,9 @@ def _rows(upload: Upload, run: ImportRun, refused: list[ImportReject]) -> Iterat
         kind = format_of(file, upload.format)
         order = ImportOrder(upload.kind, upload.tenant, file, kind, upload.mode)
         reading = ReadingOptions(languages=upload.tenant.languages)
-        header_of(file, kind, order.columns, reading)
+        header = header_of(file, kind, order.columns, reading)
+        if kind is Format.CSV:
+            run.file_header = {"names": header.given_names, "delimiter": header.delimiter}
         language = upload.tenant.default_language
         for record in read_records(file, kind, order.columns, default_language=language, options=reading):
             if record.error is None and record.body is not None:
@@ -159,5 +161,6 @@ def _rows(upload: Upload, run: ImportRun, refused: list[ImportReject]) -> Iterat
             assert record.error is not None
             unread.add(record.line, record.error.message)
             refused.append(kept_reject(run, refusal_of(record, record.error)))
+        unread.add_cut_off(file)
     if unread.count and upload.mode in REMOVING_MODES:
         raise InvalidInput(unread.error().message, field="file")

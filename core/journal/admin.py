@@ -17,11 +17,13 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin, shown_moment
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.panels import Content, Panel, Place, register_panel
 from core.admin.undo import page_after
-from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may
+from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may, may_undo
 from core.errors import DomainError
+from core.filter_sources import FILTERED
 from core.journal.declarations import RecordedAssignments, recorded, recorded_as
 from core.journal.histories import history_condition, shown_changes
 from core.journal.models import Change
@@ -42,7 +44,7 @@ class ChoiceFilter(admin.SimpleListFilter):
     column = ""
     choices_of_filter: tuple[tuple[str, Any], ...] = ()
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return self.choices_of_filter
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -71,7 +73,7 @@ class SourceFilter(ChoiceFilter):
         ("admin", _("Page of the admin")),
         ("request", _("API request")),
         ("import", _("Import")),
-        ("paste", _("Pasted list")),
+        (FILTERED, _("Filtered list")),
         ("undo", _("Undo")),
         ("undo-import", _("Undo of an import")),
     )
@@ -82,7 +84,7 @@ class ObjectFilter(ChoiceFilter):
     parameter_name = "what"
     column = "object"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         """Offer the kinds whose changes the user may see."""
         seen = set(visible_objects(request))
         return [pair for pair in all_nouns() if pair[0] in seen]
@@ -92,7 +94,7 @@ class TimeFilter(admin.SimpleListFilter):
     title = _("time")
     parameter_name = "when"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return [("1", _("Last 24 hours")), ("7", _("Last 7 days")), ("30", _("Last 30 days"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -187,7 +189,10 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
         found = super().get_changelist_instance(request)
         rows = list(found.result_list)
         add_sentences(rows)
+        for change in rows:
+            change.may_undo = may_undo(request, change)
         found.result_list = rows
+        found.title = gettext("Activity")
         return found
 
     @admin.display(description=_("Who"))
@@ -218,7 +223,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
     @admin.display(description="")
     def undo_link(self, change: Any) -> str:
         """A button that takes the change back at once: an undo is itself a change that can be undone."""
-        if not change.undoable:
+        if not change.may_undo:
             return ""
         return format_html(
             '<button type="submit" class="link-button" form="changelist-form" formmethod="post"'
@@ -267,7 +272,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
                     return
                 undone = undo_change(plan, at=at)
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, fault_text(refused.message), messages.ERROR)
             return
         if undone.total:
             text = ngettext("{number} row was taken back.", "{number} rows were taken back.", undone.total)
@@ -305,9 +310,7 @@ def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
     for change in changes:
         change.url = address_of(change.subject_row)
         change.undo_label = undo_label(change)
-        change.may_undo = change.undoable and may(
-            request, PERMISSIONS[change.kind], recorded_as(change.object).model
-        )
+        change.may_undo = may_undo(request, change)
     return {"changes": changes}
 
 

@@ -42,7 +42,7 @@ class Recorded:
 
     @property
     def primary_key(self) -> str:
-        key: Any = self.model._meta.pk
+        key = self.model._meta.pk
         return key.column
 
     @property

@@ -48,7 +48,7 @@ def history_condition(row: models.Model) -> Q:
 
 
 def refers_to(one: RecordedAssignments, column: str, row: models.Model) -> bool:
-    field: Any = next(each for each in one.model._meta.concrete_fields if each.column == column)
+    field = next(each for each in one.model._meta.concrete_fields if each.column == column)
     return field.related_model is type(row)
 
 
@@ -62,7 +62,7 @@ def holding(one: RecordedAssignments, row: models.Model) -> Q:
     return Q(object__in=names) & Q(keys__contains_key=row.pk) if names else Q(pk__in=[])
 
 
-def membership(one: RecordedAssignments, row: Any) -> Q:
+def membership(one: RecordedAssignments, row: object) -> Q:
     """The changes of one member of one owner."""
     found = Q(pk__in=[])
     for name, column in one.members.items():

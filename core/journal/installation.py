@@ -21,7 +21,7 @@ FROM pg_trigger WHERE NOT tgisinternal AND tgname LIKE 'journal\\_%'
 """
 
 
-def install_after_migrate(**signal: Any) -> None:
+def install_after_migrate(**signal: object) -> None:
     """Install what is missing; receives Django's signal `post_migrate`."""
     if signal["using"] != connection.alias or not is_migrated():
         return

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import orjson
-from django.db import models
+from django.db import connection, models
 from django.db.models.fields import NOT_PROVIDED
 
 from core.errors import InvalidInput
@@ -133,7 +134,11 @@ def later_changes(tenant_id: int, objects: Iterable[str], at: datetime) -> Sql:
 
 
 def past_assignments(one: RecordedAssignments, tenant_id: int, at: datetime, needed: Needed) -> Sql:
-    """As `past_rows`. The keys of former rows are negative numbers, the same whenever they are read."""
+    """As `past_rows`. The keys of former rows are negative numbers, the same whenever they are read.
+
+    Each column of a former row is an expression of its own, so that a statement which cuts a page by keys
+    computes nothing else of the rows beside it.
+    """
     entity = one.legal_entity
     same_entity = (
         sql(" AND touched.legal_entity_id IS NOT DISTINCT FROM present.{entity}", entity=identifier(entity))
@@ -157,80 +162,109 @@ def past_assignments(one: RecordedAssignments, tenant_id: int, at: datetime, nee
     members = Sql.joined(
         ", ", [sql("present.{name}", name=identifier(name)) for name in one.members.values()]
     )
-    filled = Sql.joined(
-        " || ",
-        [
-            sql(
-                "CASE WHEN touched.object = {name} THEN jsonb_build_object({column}, touched.member)"
-                " ELSE '{{}}'::jsonb END",
-                name=param(name),
-                column=param(column, "text"),
-            )
-            for name, column in one.members.items()
-        ],
-    )
+    fields = one.model._meta.concrete_fields
     return sql(
         "WITH touched AS MATERIALIZED ({touched})"
-        " SELECT present.* FROM {table} AS present WHERE present.tenant_id = {tenant}{is_needed}"
+        " SELECT {present} FROM {table} AS present WHERE present.tenant_id = {tenant}{is_needed}"
         " AND NOT EXISTS (SELECT FROM touched WHERE touched.object = {object_of_present}"
         " AND touched.key = present.{owner} AND touched.member = coalesce({members}){same_entity})"
-        " UNION ALL SELECT former.* FROM touched CROSS JOIN LATERAL jsonb_populate_record(NULL::{table},"
-        " {plain} || (touched.row - 'keys')"
-        " || {filled} || jsonb_strip_nulls(jsonb_build_object('tenant_id', {tenant}::bigint,"
-        " {owner_name}, touched.key{entity}, 'id', -1 - abs(hashtextextended(concat_ws('/',"
-        " touched.object, touched.key, touched.member, touched.legal_entity_id), 0) / 2)))) AS former"
-        " WHERE touched.kind <> 'created'",
+        " UNION ALL SELECT {former} FROM touched WHERE touched.kind <> 'created'",
         touched=touched_assignments(one, tenant_id, at, needed),
+        present=Sql.joined(", ", [identifier("present", field.column) for field in fields]),
         table=identifier(one.table),
         tenant=param(tenant_id),
         is_needed=and_needed("present", needed),
         object_of_present=object_of_present,
         owner=identifier(one.owner),
-        owner_name=param(one.owner, "text"),
         members=members,
         same_entity=same_entity,
-        plain=param(orjson.dumps(plain_row(one)).decode(), "jsonb"),
-        filled=filled,
-        entity=sql(", {name}, touched.legal_entity_id", name=param(entity, "text")) if entity else Sql(""),
+        former=Sql.joined(", ", [former_value(one, tenant_id, field) for field in fields]),
+    )
+
+
+KEY_OF_FORMER = Sql(
+    "-1 - abs(hashtextextended(concat_ws('/', touched.object, touched.key, touched.member,"
+    " touched.legal_entity_id), 0) / 2)"
+)
+
+
+def former_value(one: RecordedAssignments, tenant_id: int, field: Any) -> Sql:
+    """The value of a column of an assignment as `touched` has it: where it belongs, or from `row`."""
+    column = field.column
+    if column == one.primary_key:
+        return KEY_OF_FORMER
+    if column == "tenant_id":
+        return param(tenant_id, "bigint")
+    if column == one.owner:
+        return Sql("touched.key")
+    if column == one.legal_entity:
+        return Sql("touched.legal_entity_id")
+    for name, member in one.members.items():
+        if column == member:
+            return sql("CASE WHEN touched.object = {name} THEN touched.member END", name=param(name, "text"))
+    kind = field.db_type(connection).partition("(")[0]
+    arrow = "->" if kind == "jsonb" else "->>"
+    value = sql(
+        "(touched.row {arrow} {name})::{kind}", arrow=Sql(arrow), name=param(column, "text"), kind=Sql(kind)
+    )
+    plain = plain_value(one.model, column)
+    if plain in (None, NOT_PROVIDED):
+        return value
+    if isinstance(plain, dict | list):
+        plain = orjson.dumps(plain).decode()
+    return sql(
+        "CASE WHEN touched.row ? {name} THEN {value} ELSE {plain} END",
+        name=param(column, "text"),
+        value=value,
+        plain=param(plain, kind),
     )
 
 
 def touched_assignments(one: RecordedAssignments, tenant_id: int, at: datetime, needed: Needed) -> Sql:
     """Return a SELECT of the first change of each member since `at`, with the member's row before it.
 
-    Of one member whose keys are needed only, the changes are looked up by the member.
+    Of members whose keys are needed only, the changes are looked up by the member.
     """
     member_columns = set(one.members.values())
     member_keys = [keys for column, keys in needed.items() if column in member_columns]
     conditions = [later_changes(tenant_id, one.members, at)]
     if one.owner in needed:
         conditions.append(is_one_of("later", "key", needed[one.owner]))
+    condition = Sql.joined(" AND ", conditions)
     if member_keys:
         [keys] = member_keys
-        source = sql(
-            "unnest({keys}) AS member (key)"
+        changes = sql(
+            "SELECT later.*, member.key AS member, entry.row FROM unnest({keys}) AS member (key)"
             # OFFSET keeps the planner from any other index than that of members
             " CROSS JOIN LATERAL (SELECT held.* FROM journal_change AS held WHERE {holds} OFFSET 0) AS later"
-            " CROSS JOIN LATERAL ({entries}) AS entry",
+            " CROSS JOIN LATERAL ({entries}) AS entry WHERE {condition} AND entry.keys @> member.key",
             keys=param(list(keys), "bigint[]"),
             holds=holds("held", Sql("member.key")),
             entries=Sql(ENTRIES),
+            condition=condition,
         )
-        conditions.append(Sql("entry.keys @> member.key"))
-    else:
-        source = sql(
-            "journal_change AS later CROSS JOIN LATERAL ({entries}) AS entry"
-            " CROSS JOIN LATERAL unnest(entry.keys) AS span"
-            " CROSS JOIN LATERAL generate_series(lower(span), upper(span) - 1) AS member (key)",
-            entries=Sql(ENTRIES),
+    else:  # sets of keys in the list of columns: as items of FROM they take three times as long
+        changes = sql(
+            "SELECT span.*, generate_series(lower(span.keys), upper(span.keys) - 1) AS member FROM ("
+            "SELECT {columns}, NULL::jsonb AS row, unnest(later.keys) AS keys FROM journal_change AS later"
+            " WHERE {condition} AND later.before IS NULL"
+            " UNION ALL SELECT {columns}, part.value, unnest((part.value ->> 'keys')::int8multirange)"
+            " FROM journal_change AS later CROSS JOIN LATERAL jsonb_array_elements(later.before) AS part"
+            " WHERE {condition}) AS span",
+            columns=Sql("later.id, later.object, later.key, later.legal_entity_id, later.kind"),
+            condition=condition,
         )
+    identity = [
+        *(["object"] if len(one.members) > 1 else []),
+        "key",
+        *(["legal_entity_id"] if one.legal_entity else []),
+        "member",
+    ]
     return sql(
-        "SELECT DISTINCT ON (later.object, later.key, later.legal_entity_id, member.key) later.object,"
-        " later.key, later.legal_entity_id, member.key AS member, later.kind, entry.row"
-        " FROM {source} WHERE {condition}"
-        " ORDER BY later.object, later.key, later.legal_entity_id, member.key, later.id",
-        source=source,
-        condition=Sql.joined(" AND ", conditions),
+        "SELECT DISTINCT ON ({identity}) change.object, change.key, change.legal_entity_id, change.member,"
+        " change.kind, change.row FROM ({changes}) AS change ORDER BY {identity}, change.id",
+        identity=Sql.joined(", ", [identifier("change", name) for name in identity]),
+        changes=changes,
     )
 
 

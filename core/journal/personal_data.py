@@ -4,17 +4,16 @@ Only this erasure changes rows of the journal: that something was changed, when 
 say of the customer goes.
 """
 
-from typing import Any
-
 from core.journal.lookups import holds
 from core.journal.models import Change
+from core.json_types import JsonObject
 from core.personal_data.customers import (
     CustomerTrace,
     Eraser,
     Exporter,
+    exported,
     register_eraser,
     register_exporter,
-    rows_as_json,
 )
 from core.personal_data.declarations import ERASE, KEEP, PSEUDONYM, declare, each
 from core.sql.composition import Sql, param, sql
@@ -26,7 +25,7 @@ declare(
         **each(KEEP("a name in the code"), "kind", "object", "hidden", "actor_type", "source_type"),
         **each(PSEUDONYM, "external_id", "actor_id"),
         **each(ERASE, "before", "after", "actor_name"),
-        "source_id": KEEP("the id of a request, an import or a paste"),
+        "source_id": ERASE,  # the words of a filter may name somebody; ids of requests and imports stay
     },
 )
 
@@ -94,8 +93,11 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
     redemptions = execute(
         sql(
             "UPDATE journal_change AS change SET before = {before}, after = {after}"
-            " WHERE change.tenant_id = {tenant} AND change.object = 'redemption'"
-            " AND {number} IN (change.before ->> 'customer_number', change.after ->> 'customer_number')",
+            " WHERE change.tenant_id = {tenant} AND change.object = 'redemption' AND change.key IN ("
+            # a change of other columns does not name the customer
+            "SELECT named.key FROM journal_change AS named"
+            " WHERE named.tenant_id = {tenant} AND named.object = 'redemption'"
+            " AND {number} IN (named.before ->> 'customer_number', named.after ->> 'customer_number'))",
             tenant=slots["tenant"],
             number=slots["number"],
             before=redemption_without_number(Sql("change.before"), trace),
@@ -124,7 +126,15 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
             pseudonym=slots["pseudonym"],
         )
     )
-    return {"changes": own + memberships + redemptions + coupons + acts}
+    filters = execute(
+        sql(
+            "UPDATE journal_change AS change SET source_id = split_part(change.source_id, ' ', 1)"
+            " WHERE change.source_type = 'filter' AND change.tenant_id = {tenant} AND {mentioned}",
+            tenant=slots["tenant"],
+            mentioned=trace.clearly_mentioned_in(Sql("change.source_id")),
+        )
+    )
+    return {"changes": own + memberships + redemptions + coupons + acts + filters}
 
 
 def redemption_without_number(document: Sql, trace: CustomerTrace) -> Sql:
@@ -153,12 +163,20 @@ def coupon_without_number(document: Sql, trace: CustomerTrace) -> Sql:
     )
 
 
-def export(trace: CustomerTrace) -> dict[str, Any]:
+def export(trace: CustomerTrace) -> JsonObject:
     """Tell what the journal says of the customer's own documents, and what the customer changed."""
-    statement = sql(
-        "SELECT change.at, change.kind, change.object, change.external_id,"
-        " CASE WHEN change.object = 'segment-customer' THEN NULL ELSE change.before END, change.after,"
-        " change.actor_type, change.actor_id FROM journal_change AS change WHERE change.tenant_id = {tenant}"
+    columns = {
+        "at": "change.at",
+        "kind": "change.kind",
+        "object": "change.object",
+        "id": "change.external_id",
+        "before": "CASE WHEN change.object = 'segment-customer' THEN NULL ELSE change.before END",
+        "after": "change.after",
+        "actorType": "change.actor_type",
+        "actorId": "change.actor_id",
+    }
+    changes = sql(
+        "FROM journal_change AS change WHERE change.tenant_id = {tenant}"
         " AND ({own_objects} OR change.object = 'segment-customer' AND {is_held}"
         " OR change.actor_type = 'customer' AND change.actor_id = {number}) ORDER BY change.id",
         tenant=param(trace.tenant_id),
@@ -166,8 +184,7 @@ def export(trace: CustomerTrace) -> dict[str, Any]:
         number=param(trace.number),
         own_objects=own_objects(trace),
     )
-    names = ("at", "kind", "object", "id", "before", "after", "actorType", "actorId")
-    return {"changes": rows_as_json(names, statement, documents=["before", "after"])}
+    return {"changes": exported(columns, changes, documents=["before", "after"])}
 
 
 register_eraser(Eraser("journal", erase, is_last=True))

@@ -232,7 +232,7 @@ def attribute_of(model: type[models.Model], column: str) -> str:
 
 def plain_value(model: type[models.Model], column: str) -> Any:
     """Return the value that a plain row has in the column; NOT_PROVIDED where each row has its own."""
-    field: Any = next(one for one in model._meta.concrete_fields if one.column == column)
+    field = next(one for one in model._meta.concrete_fields if one.column == column)
     if field.null:
         return None
     if field.default in (dict, list):
@@ -240,7 +240,7 @@ def plain_value(model: type[models.Model], column: str) -> Any:
     return NOT_PROVIDED if callable(field.default) else field.default
 
 
-def literal(value: Any) -> str:
+def literal(value: object) -> str:
     if value == {}:
         return "jsonb_build_object()"
     if value == []:

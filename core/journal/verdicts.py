@@ -25,6 +25,12 @@ NOT_KEPT = "the history does not keep its secrets"
 ERASED = "its data have been erased"
 
 
+OF_OWNER = """held.tenant_id = change.tenant_id AND held.object = change.object AND held.key = change.key
+            AND held.id > change.id AND held.keys && change.keys"""
+AROUND_MEMBERS = """held.keys IS NOT NULL AND journal_blocks(held.keys) && ARRAY(
+                SELECT DISTINCT unnest(journal_blocks_around(member.key)) FROM member)"""
+
+
 def document_refusal(one: RecordedDocument) -> str:
     """An expression: why the change of a document is not taken back; NULL when nothing is in the way."""
     table, pk = identifier(one.table).sql, quoted(one.primary_key)
@@ -68,11 +74,12 @@ def document_refusal(one: RecordedDocument) -> str:
     ) AS later)"""
 
 
-def member_verdicts(one: RecordedAssignments, object_name: str, members: str) -> str:
+def member_verdicts(one: RecordedAssignments, object_name: str, members: str, *, are_few: bool) -> str:
     """A SELECT of (key, present_id, refusal) for members of the change, given as a SELECT of their keys.
 
-    Looks later changes up by owner and members first: the index knows which of them may overlap.
+    Later changes are looked up by the members where these are few, otherwise by the owner.
     """
+    found_by = AROUND_MEMBERS if are_few else OF_OWNER
     table, column = identifier(one.table).sql, quoted(one.members[object_name])
     entity = f"present.{quoted(one.legal_entity)}" if one.legal_entity else "NULL::bigint"
     compared = "- ARRAY['id', 'version', 'modified_at']"
@@ -101,17 +108,16 @@ def member_verdicts(one: RecordedAssignments, object_name: str, members: str) ->
     ]
     return f"""WITH member AS MATERIALIZED ({members}), later AS MATERIALIZED (
         SELECT DISTINCT ON (touched.key) touched.key, found.kind, entry.row
-        FROM (SELECT held.* FROM journal_change AS held
-            WHERE held.tenant_id = change.tenant_id AND held.object = change.object
-                AND held.key = change.key AND held.id > change.id
-                AND held.keys && change.keys OFFSET 0) AS found
+        FROM (SELECT held.* FROM journal_change AS held WHERE {found_by}
+            OFFSET 0) AS found
         CROSS JOIN LATERAL (
             SELECT found.keys AS keys, NULL::jsonb AS row WHERE found.before IS NULL
             UNION ALL SELECT (part.value ->> 'keys')::int8multirange, part.value
             FROM jsonb_array_elements(found.before) AS part) AS entry
         CROSS JOIN LATERAL (SELECT generate_series(lower(span), upper(span) - 1) AS key
             FROM unnest(entry.keys * change.keys) AS span) AS touched
-        WHERE change.kind <> 'deleted'
+        WHERE change.kind <> 'deleted' AND found.tenant_id = change.tenant_id
+            AND found.object = change.object AND found.key = change.key AND found.id > change.id
             AND found.legal_entity_id IS NOT DISTINCT FROM change.legal_entity_id
         ORDER BY touched.key, found.id
     ) SELECT member.key, present.id AS present_id, CASE {" ".join(cases)} END AS refusal

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import models
 from django.utils.dateparse import parse_datetime
@@ -11,6 +11,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from core.filter_sources import FILTERED, filter_in_words
 from core.journal.declarations import Recorded, RecordedAssignments, RecordedDocument, recorded, recorded_as
 from core.journal.models import Change
 from core.names import is_generated, name_for_reader
@@ -36,8 +37,6 @@ NOUNS = {
     "category-number": _("number of a category"),
     "coupon-segment": _("segment of a coupon"),
     "coupon-category": _("category of a coupon"),
-    "segment-rule": _("rule of a segment"),
-    "segment-rule-exclusion": _("exclusion from a rule"),
     "staff-group-permission": _("permission of a group"),
     "staff-user-group": _("group of a member of staff"),
     "staff-user-permission": _("permission of a member of staff"),
@@ -71,8 +70,10 @@ OCCASIONS = {
     "import": _("import"),
     "undo-import": _("undo of import"),
     "undo": _("undo of change"),
-    "paste": _("pasted list"),
-    "filter": _("filter"),
+    FILTERED: _("filtered list"),
+    "member-operation": _("combination of segments"),
+    "evaluation": _("evaluation of rules"),
+    "changes": _("change of customers"),
 }
 ACTORS = {
     "staff": _("staff"),
@@ -83,8 +84,6 @@ ACTORS = {
     "anonymous": _("anonymous"),
     "sql": _("SQL by hand"),
 }
-FILTERED = "filter"
-"""The occasion of what was done to all rows that a filter matched; its id says the filter in words."""
 UNNAMED_OCCASIONS = {"request", "admin", FILTERED}
 MOST_PARTS = 12
 LONGEST_VALUE = 80
@@ -123,8 +122,8 @@ def sentence_of(change: Change, references: Mapping[tuple[str, Any], str]) -> st
         said = differences_of(change, declared, references)
     if change.is_cascade:
         said = gettext("{said}, along with a deletion").format(said=said)
-    if change.source_type == FILTERED and change.source_id:
-        said = gettext("{said} (filter: {filter})").format(said=said, filter=change.source_id)
+    if change.source_type == FILTERED and (words := filter_in_words(change.source_id)):
+        said = gettext("{said} (filter: {filter})").format(said=said, filter=words)
     return said
 
 
@@ -159,8 +158,8 @@ def differences_of(change: Change, declared: Recorded, references: Mapping[tuple
 def differences(
     model: type[models.Model],
     column: str,
-    before: Any,
-    after: Any,
+    before: object,
+    after: object,
     references: Mapping[tuple[str, Any], str],
 ) -> list[str]:
     """Say how a value changed: a localized one language by language."""
@@ -193,7 +192,7 @@ def label_of(model: type[models.Model], column: str) -> str:
     return str(field.verbose_name) if field is not None else gettext("a former field")
 
 
-def instant(model: type[models.Model], column: str, value: Any) -> datetime | None:
+def instant(model: type[models.Model], column: str, value: object) -> datetime | None:
     field = next((one for one in model._meta.concrete_fields if one.column == column), None)
     if isinstance(field, models.DateTimeField) and isinstance(value, str):
         read = parse_datetime(value)
@@ -201,7 +200,7 @@ def instant(model: type[models.Model], column: str, value: Any) -> datetime | No
     return None
 
 
-def text_of(value: Any) -> str:
+def text_of(value: object) -> str:
     if value is None or value in ("", [], {}):
         return gettext("none")
     if isinstance(value, bool):
@@ -237,13 +236,28 @@ def shows_references(declared: Recorded, field: Any) -> bool:
     return field.related_model not in (Tenant, recorded_as(declared.shown_with).model)
 
 
-def occasion_of(change: Change) -> str:
+class Attributed(Protocol):
+    """Says who did something and on what occasion, as a change does."""
+
+    @property
+    def actor_type(self) -> str: ...
+    @property
+    def actor_id(self) -> str: ...
+    @property
+    def actor_name(self) -> str: ...
+    @property
+    def source_type(self) -> str: ...
+    @property
+    def source_id(self) -> str: ...
+
+
+def occasion_of(change: Attributed) -> str:
     noun = OCCASIONS.get(change.source_type, change.source_type)
     shown_id = "" if change.source_type in UNNAMED_OCCASIONS else change.source_id
     return f"{noun} {shown_id}".strip()
 
 
-def person_of(change: Change) -> str:
+def person_of(change: Attributed) -> str:
     """Say who made a change."""
     name, kind = change.actor_name or change.actor_id, ACTORS.get(change.actor_type, change.actor_type)
     return f"{name} ({kind})" if name else str(kind)

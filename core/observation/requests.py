@@ -6,16 +6,17 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import lru_cache
 from random import getrandbits
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from core.json_types import JsonObject
 from core.observation.access_log import AccessLine, access_log
 from core.observation.metrics import REQUEST_SECONDS, REQUEST_STATEMENTS
-from core.requests import REQUEST_ID
 from core.sql.statements import statements
+from core.tenancy.callers import Caller
 
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:~@-]{1,64}")
 ARRIVED_AT = "segments.arrived_at"  # of environ: when the web server had the headers, by time.perf_counter
 TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
@@ -27,7 +28,7 @@ ARGUMENT = re.compile(r"\(\?P<(\w+)>[^()]*\)|<(?:\w+:)?(\w+)>|[\^$]")
 
 
 _request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
-_metrics: dict[tuple[str, str, int], tuple[Callable[[float], None], Callable[[float], None]]] = {}
+_metrics: dict[tuple[str, str, int], tuple[Callable[[float], None], Callable[[float], None], bool]] = {}
 
 
 def current_request() -> HttpRequest | None:
@@ -42,7 +43,7 @@ def trace_id_of(request: HttpRequest) -> str:
     return found[1] if found else ""
 
 
-def given_id(meta: dict[str, Any]) -> str:
+def given_id(meta: JsonObject) -> str:
     """Return the id that the client or a proxy gave a request, else its trace id, else a new one."""
     given = meta.get("HTTP_X_REQUEST_ID")
     if given is not None and REQUEST_ID.fullmatch(given):
@@ -82,9 +83,8 @@ def names_of_caller(request: HttpRequest) -> tuple[str, str, str]:
     """
     known = request.__dict__
     caller = known.get("user")
-    kind = getattr(caller, "kind", None) if "_wrapped" not in getattr(caller, "__dict__", ()) else None
-    if caller is not None and kind is not None:
-        return caller.tenant.name, caller.client_id, kind.value
+    if type(caller) is Caller:  # isinstance would make Django look up who is logged in
+        return caller.tenant.name, caller.client_id, caller.kind
     staff = known.get("_cached_user")  # where Django's authentication keeps who is logged in
     return ("", str(staff.pk), "staff") if staff is not None and staff.pk else ("", "", "")
 
@@ -137,8 +137,9 @@ def record(request: HttpRequest, line: AccessLine) -> None:
         observe = _metrics[key] = (
             REQUEST_SECONDS.labels(*map(str, key)).observe,
             REQUEST_STATEMENTS.labels(line.route).observe,
+            line.route in settings.PROBE_PATHS,
         )
     observe[0](line.seconds)
     observe[1](line.statements)
-    if settings.ACCESS_LOG and line.route not in settings.PROBE_PATHS:
+    if not observe[2] and settings.ACCESS_LOG:
         access_log.add(line)

@@ -1,13 +1,13 @@
 """What belongs to one customer: apps register how it is erased, and how it is exported."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import orjson
 
+from core.json_types import JsonObject
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.timestamps import format_time
@@ -100,16 +100,18 @@ class Exporter:
     """Tells what one app holds of a customer, as JSON values by name."""
 
     name: str
-    export: Callable[[CustomerTrace], dict[str, Any]]
+    export: Callable[[CustomerTrace], JsonObject]
 
 
-def rows_as_json(
-    names: Sequence[str], statement: Sql, *, documents: Sequence[str] = ()
-) -> list[dict[str, Any]]:
-    """Return a statement's rows as JSON objects with these names; `documents` are those that are JSON."""
+def exported(columns: Mapping[str, str], source: Sql, *, documents: Sequence[str] = ()) -> list[JsonObject]:
+    """Return the rows of a FROM, with all that follows it, as JSON objects.
+
+    `columns` maps the names of their members to expressions; `documents` are those that are JSON.
+    """
     rows = []
-    for row in fetch_rows(statement):
-        values = dict(zip(names, row, strict=True))
+    chosen = Sql(", ".join(columns.values()))
+    for row in fetch_rows(sql("SELECT {columns} {source}", columns=chosen, source=source)):
+        values = dict(zip(columns, row, strict=True))
         for name in documents:
             values[name] = values[name] and orjson.loads(values[name])
         rows.append(

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from core.errors import InvalidInput
 from core.representation.languages import unsupported_languages, with_bases
@@ -77,7 +76,7 @@ class Scalar(Field):
         self.needs = needs
 
     @abstractmethod
-    def typed(self, value: Value) -> Any:
+    def typed(self, value: Value) -> object:
         """Return the value as the column's type, or raise QuerySyntaxError."""
 
     def condition(self, term: Term, path: tuple[str, ...]) -> Sql:
@@ -404,7 +403,7 @@ def presence_condition(expression: Sql, term: Term) -> Sql | None:
     return None
 
 
-def compare(expression: Sql, type_name: str, term: Term, typed: Callable[[Value], Any]) -> Sql:
+def compare(expression: Sql, type_name: str, term: Term, typed: Callable[[Value], object]) -> Sql:
     """Return the term as a condition on an expression of the type."""
     match term.test:
         case Equals(value):
@@ -426,7 +425,9 @@ def compare(expression: Sql, type_name: str, term: Term, typed: Callable[[Value]
 OPERATORS = {operator: Sql(operator) for operator in ("<", "<=", ">", ">=")}
 
 
-def one_comparison(expression: Sql, type_name: str, item: Comparison, typed: Callable[[Value], Any]) -> Sql:
+def one_comparison(
+    expression: Sql, type_name: str, item: Comparison, typed: Callable[[Value], object]
+) -> Sql:
     return sql(
         "{left} {operator} {right}",
         left=expression,

@@ -7,9 +7,12 @@ what is read.
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar, Final, Self
 
 from core.errors import InvalidInput
+from core.text import has_visible_character
 
 MAX_HEADER_LENGTH = 500
 MAX_HEADER_ENTRIES = 50
@@ -22,6 +25,68 @@ _TAG = re.compile(r"[a-zA-Z]{2,3}(?:[-_][a-zA-Z0-9]{2,8})*")
 _SEPARATOR = re.compile("[-_]")
 _QUALITY = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL has no text with these
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageContext:
+    """The language of a localized field that is written as a plain text; `allowed` ones, or None for any."""
+
+    content_language: str | None
+    default_language: str
+    allowed: Collection[str] | None = None
+
+
+NO_LANGUAGES: Final = LanguageContext(None, "en")
+
+
+class Translations(dict[str, str]):
+    """A localized field: a map of language to text, or a text in the language of Content-Language."""
+
+    max_length: ClassVar[int] = 10_000
+
+    @classmethod
+    def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
+        """Return the texts by language; raise InvalidInput naming the field that is wrong."""
+        translations = cls(
+            read_translations(
+                value,
+                languages.content_language,
+                languages.default_language,
+                field=field,
+                max_length=cls.max_length,
+            )
+        )
+        allowed = languages.allowed
+        if allowed is not None and (unknown := unconfigured_languages(translations, allowed)):
+            raise cls.unsupported(unknown, allowed, field)
+        translations.check(field)
+        return translations
+
+    @classmethod
+    def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidInput:
+        """Return the error of texts in languages that are not allowed."""
+        return InvalidInput(
+            f"{field} has {', '.join(unknown)}; the languages are {', '.join(allowed)}.", field=field
+        )
+
+    def check(self, field: str) -> None:
+        """Raise InvalidInput when the texts break a rule of the class."""
+
+    @classmethod
+    def schema(cls) -> dict[str, object]:
+        """Return the JSON Schema."""
+        text = {"type": "string", "maxLength": cls.max_length}
+        return {"oneOf": [{"type": "object", "additionalProperties": text}, text]}
+
+
+class Name(Translations):
+    """The localized name of a thing: at least one of its texts can be seen."""
+
+    max_length = 500
+
+    def check(self, field: str) -> None:
+        if not any(map(has_visible_character, self.values())):
+            raise InvalidInput(f"{field} needs a text in at least one language.", field=field)
 
 
 def accepted_languages(header: str | None) -> tuple[str, ...] | None:

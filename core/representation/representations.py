@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from core.errors import InvalidInput
 from core.representation.fields import Field, Languages, Nested, Scalar, json_members, unknown_field
@@ -65,7 +64,7 @@ class Representation:
         joins: Mapping[str, str] | None = None,
         aliases: Mapping[str, str] | None = None,
         name: str = "",
-        documented: Mapping[str, Mapping[str, Any]] | None = None,
+        documented: Mapping[str, Mapping[str, object]] | None = None,
         derived: Collection[str] = (),
     ) -> None:
         self.name = name

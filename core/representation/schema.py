@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from functools import singledispatch
-from typing import Any
 
+from core.json_types import JsonObject
 from core.representation import fields
 from core.representation.representations import Representation
 
-Schema = dict[str, Any]
+Schema = JsonObject
 
 
 def representation_schema(representation: Representation) -> Schema:

@@ -19,6 +19,9 @@ from typing import Any, Self
 import orjson
 from django.db.models import QuerySet
 
+SqlValues = tuple[Any, ...]
+"""Parameters of a statement, or a row of its result: their types are known to the statement only."""
+
 IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
 REMEMBERED_SHAPES = 256  # of one builder
 LONGEST_SHAPE = 16_384  # characters of its pieces
@@ -33,9 +36,9 @@ class Sql:
     """
 
     sql: str
-    params: tuple[Any, ...]
+    params: SqlValues
 
-    def __init__(self, sql: str, params: tuple[Any, ...] = ()) -> None:
+    def __init__(self, sql: str, params: tuple[object, ...] = ()) -> None:
         # Dozens are made per request, and a frozen dataclass's own __init__ takes twice as long.
         set_sql(self, sql)
         set_params(self, params)
@@ -62,7 +65,7 @@ def sql(template: str, /, **slots: Sql) -> Sql:
     text, following, slot_count = parsed_template(template)
     if len(slots) != slot_count:
         raise wrong_slots(template, slots)
-    params: tuple[Any, ...] = ()
+    params: SqlValues = ()
     try:
         for name, literal in following:
             piece = slots[name]
@@ -91,7 +94,7 @@ def parsed_template(template: str) -> tuple[str, tuple[tuple[str, str], ...], in
     return texts[0], tuple(zip(names, texts[1:], strict=True)), len(set(names))
 
 
-def bind(template: str, /, **values: Any) -> Sql:
+def bind(template: str, /, **values: object) -> Sql:
     """Fill the template's named slots with parameters; `{at:timestamptz}` casts one to that type.
 
     Does what `sql` does with a param() in each slot, in less time. Raises TypeError as `sql` does.
@@ -130,7 +133,7 @@ def composed_once(build: Callable[..., Sql]) -> Callable[..., Sql]:
 
     def compose(
         facts: tuple[Hashable, ...], names: tuple[str, ...], texts: tuple[str, ...]
-    ) -> tuple[str, Callable[[tuple[Any, ...]], tuple[Any, ...]]]:
+    ) -> tuple[str, Callable[[tuple[object, ...]], SqlValues]]:
         pieces, count = {}, 0
         for name, text in zip(names, texts, strict=True):
             first, count = count, count + text.replace("%%", "").count("%s")
@@ -148,12 +151,12 @@ def composed_once(build: Callable[..., Sql]) -> Callable[..., Sql]:
                 next_own += 1
         if len(places) < 2:  # itemgetter returns a tuple only of several
             return statement.sql, lambda params: tuple([(*params, *own)[place] for place in places])
-        chosen: Callable[[tuple[Any, ...]], tuple[Any, ...]] = itemgetter(*places)
+        chosen: Callable[[SqlValues], SqlValues] = itemgetter(*places)
         return statement.sql, (lambda params: chosen(params + own)) if own else chosen
 
     @wraps(build)
     def composed(*facts: Hashable, **pieces: Sql) -> Sql:
-        params: tuple[Any, ...] = ()
+        params: SqlValues = ()
         for piece in pieces.values():
             if piece.params:
                 params += piece.params
@@ -188,7 +191,7 @@ def wrong_slots(template: str, slots: dict[str, Any]) -> TypeError:
     )
 
 
-def param(value: Any, type_name: str = "") -> Sql:
+def param(value: object, type_name: str = "") -> Sql:
     """Return a placeholder for the value, cast to the PostgreSQL type if one is given."""
     return Sql(placeholder(type_name) if type_name else "%s", (value,))
 
@@ -206,7 +209,7 @@ def type_of(name: str) -> Sql:
     return Sql(name)
 
 
-def equals(column: str, value: Any) -> Sql:
+def equals(column: str, value: object) -> Sql:
     """The condition that a column, as in "segment.external_id", has the value."""
     return Sql(equality(column), (value,))
 
@@ -238,7 +241,7 @@ def identifiers(names: Iterable[str]) -> Sql:
     return Sql.joined(", ", map(identifier, names))
 
 
-def expression(value: Any) -> Sql:
+def expression(value: object) -> Sql:
     """Return a piece of SQL as it is, and of anything else a placeholder with that value."""
     return value if isinstance(value, Sql) else Sql("%s", (value,))
 

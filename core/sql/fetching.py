@@ -1,4 +1,8 @@
-"""Running composed statements, with cursors that are used again.
+"""How statements reach PostgreSQL: who acts goes along, and cursors are used again.
+
+Triggers read the actor (core/actors.py) from the setting `app.actor`. It is local to a transaction and is set
+with its BEGIN, in one message. A statement that writes outside a transaction, or after the actor has changed,
+brings the setting along.
 
 A cursor of psycopg that runs the same statement again knows already how to write its values and to read its
 columns; to find that out takes it as long as all else that it does. Placeholders are numbered once as well.
@@ -7,22 +11,161 @@ columns; to find that out takes it as long as all else that it does. Placeholder
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from psycopg import pq, waiting
+from psycopg.errors import (
+    _WaitTimeout,  # tests/config/test_postgres_backend.py notices when it is renamed
+    error_from_result,
+)
+from psycopg.generators import execute as results_of
 
-from core.sql.attribution import AttributedRawCursor, AttributedServerCursor
-from core.sql.composition import Sql
+from core.actors import Actor, claimed, current_actor
+from core.sql.composition import Sql, SqlValues
 from core.sql.replicas import has_failed, read_alias, read_from_primary
+from core.sql.statements import statements
 
 LARGE_RESULT = 4_194_304  # bytes
 MOST_CURSORS = 64  # of one connection: as many statements as are sent all the time
 MOST_ROWS = 200  # a cursor holds on to the rows that it fetched last
+INTERVAL = 0.1  # seconds between two looks at the clock
+WRITES = re.compile(r"\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO)\b", re.IGNORECASE)
+SET_ACTOR = "SELECT pg_catalog.set_config('app.actor', %s, true)"
+
+
+@lru_cache(maxsize=512)
+def is_write(statement: str | bytes) -> bool:
+    """Say whether a statement may write rows."""
+    if isinstance(statement, bytes):
+        statement = statement.decode()
+    return statement[:6].upper() != "SELECT" and WRITES.search(statement) is not None
+
+
+def wanted_setting() -> str:
+    """Return what `app.actor` has to be for whoever acts now; empty for nobody."""
+    actor = claimed.get()
+    if not isinstance(actor, Actor):
+        actor = current_actor()
+    return actor.setting if actor is not None else ""
+
+
+class ServerSilent(psycopg.OperationalError):
+    """The server did not answer a statement within the deadline; the connection is closed."""
+
+
+class AttributedConnection(psycopg.Connection[Any]):
+    """A connection whose transactions begin with the setting of the actor.
+
+    `attributed` is what the present transaction has set; None when it is not known. Statements end after
+    `statement_deadline` seconds, whatever the server does.
+    """
+
+    attributed: str | None = None
+    statement_deadline: float | None = None
+
+    def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
+        deadline = self.statement_deadline
+        if deadline is None or arguments or named:
+            return super().wait(gen, *arguments, **named)
+        try:
+            # as the class above does, but for Ctrl-C, which no thread of a worker gets
+            return waiting.wait(gen, self.pgconn.socket, interval=INTERVAL, timeout=deadline)
+        except _WaitTimeout:
+            self.close()
+            raise ServerSilent(f"PostgreSQL did not answer within {deadline:g} s.") from None
+
+    def _start_query(self) -> Generator[Any, Any, None]:
+        statements.sent += 1
+        if self._autocommit or self.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+            return
+        wanted = wanted_setting()
+        if not wanted or self._pipeline:
+            self.attributed = None if wanted else ""
+            yield from super()._start_query()
+            return
+        begin = self._get_tx_start_command()
+        self.pgconn.send_query(begin + b"; SET LOCAL app.actor = " + self.literal(wanted))
+        for result in (yield from results_of(self.pgconn)):
+            if result.status != pq.ExecStatus.COMMAND_OK:
+                raise error_from_result(result, encoding=self.pgconn._encoding)
+        self.attributed = wanted
+
+    def literal(self, text: str) -> bytes:
+        """Return the text as a literal of SQL."""
+        return pq.Escaping(self.pgconn).escape_literal(text.encode(self.pgconn._encoding))
+
+    def setting_for(self, statement: object) -> str | None:
+        """Return the setting that a statement has to bring along; None when it needs none."""
+        if not isinstance(statement, str | bytes) or not is_write(statement):
+            return None
+        wanted = wanted_setting()
+        if self._autocommit:
+            return wanted or None
+        if self.pgconn.transaction_status == pq.TransactionStatus.IDLE:
+            return None  # BEGIN brings it
+        return None if wanted == self.attributed else wanted
+
+    def note_setting(self, setting: str) -> None:
+        """Remember what the transaction has set, if there is one."""
+        if not self._autocommit:
+            self.attributed = setting
+
+
+class AttributedClientCursor(psycopg.ClientCursor[Any]):
+    """A cursor that writes values into the statement: the setting comes before it, in the same message."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        connection: object = self.connection
+        if (
+            not isinstance(connection, AttributedConnection)
+            or (setting := connection.setting_for(query)) is None
+        ):
+            return super().execute(query, params, **options)
+        literal = connection.literal(setting).decode(connection.pgconn._encoding)
+        if params is not None:
+            literal = literal.replace("%", "%%")
+        super().execute(f"SET LOCAL app.actor = {literal}; {query}", params, **options)
+        self.nextset()
+        connection.note_setting(setting)
+        return self
+
+
+class SettingFirst:
+    """Of cursors that send values apart: the setting is sent before the statement, in one pipeline."""
+
+    __slots__ = ()
+
+    def execute(self: Any, query: Any, params: Any = None, **options: object) -> Any:
+        connection = self.connection
+        if (
+            not isinstance(connection, AttributedConnection)
+            or (setting := connection.setting_for(query)) is None
+        ):
+            return super().execute(query, params, **options)  # type: ignore[misc]
+        with connection.pipeline():  # up to its end it is one transaction
+            psycopg.Cursor(connection).execute(SET_ACTOR, [setting], prepare=False)
+            super().execute(query, params, **options)  # type: ignore[misc]
+        connection.note_setting(setting)
+        return self
+
+
+class AttributedServerCursor(SettingFirst, psycopg.Cursor[Any]):
+    """For statements with placeholders as %s."""
+
+    __slots__ = ()
+
+
+class AttributedRawCursor(SettingFirst, psycopg.RawCursor[Any]):
+    """For statements with PostgreSQL's own placeholders, $1 and so on."""
+
+    __slots__ = ()
 
 
 class CursorsOfThread(threading.local):
@@ -95,7 +238,7 @@ def execute(statement: Sql) -> int:
         return cursor.rowcount
 
 
-def fetch_rows(statement: Sql, *, using: str = "", prepared: bool = False) -> list[tuple[Any, ...]]:
+def fetch_rows(statement: Sql, *, using: str = "", prepared: bool = False) -> list[SqlValues]:
     """Run one statement and return all its rows: on `using`, else where the reads of the request go.
 
     With `prepared`, a web worker's connection prepares the statement once it has sent the same text a few
@@ -116,7 +259,7 @@ def fetch_rows(statement: Sql, *, using: str = "", prepared: bool = False) -> li
         return _fetch(statement, DEFAULT_DB_ALIAS, prepared=prepared)
 
 
-def _fetch(statement: Sql, alias: str, *, prepared: bool) -> list[tuple[Any, ...]]:
+def _fetch(statement: Sql, alias: str, *, prepared: bool) -> list[SqlValues]:
     connection = connections[alias]
     if (rewrite := _rewriting.get()) is not None:
         statement, prepared = rewrite(statement), False

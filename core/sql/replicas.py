@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from time import monotonic
-from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
@@ -103,14 +102,13 @@ def end_route(token: Token[str]) -> None:
     _route.reset(token)
 
 
-def read_alias() -> str:
-    """Return where reads go now."""
-    return _route.get()
+read_alias = _route.get
+"""Returns where reads go now."""
 
 
 def has_failed(error: OperationalError) -> bool:
     """Say whether an error means that this server cannot answer, though the primary may."""
-    state: Any = getattr(error.__cause__, "sqlstate", None)
+    state = getattr(error.__cause__, "sqlstate", None)
     return state is None or GONE.fullmatch(state) is not None
 
 

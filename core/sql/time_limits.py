@@ -1,17 +1,15 @@
 """Reads that give up after some time, so that a page shows "more than" rather than wait."""
 
-from typing import Any
-
 from django.db import OperationalError, transaction
 from psycopg import errors as postgres
 
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, SqlValues, param, sql
 from core.sql.fetching import fetch_rows
 
 ONE_SECOND = 1_000  # milliseconds
 
 
-def fetch_within(statement: Sql, *, milliseconds: int = ONE_SECOND) -> list[tuple[Any, ...]] | None:
+def fetch_within(statement: Sql, *, milliseconds: int = ONE_SECOND) -> list[SqlValues] | None:
     """Run one statement that only reads and return all its rows; None when it takes longer than that.
 
     The statement timeout is afterwards what it was, also inside a transaction.

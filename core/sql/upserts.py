@@ -7,7 +7,7 @@ each other instead of deadlocking.
 
 import json
 import re
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import attrgetter
@@ -18,7 +18,7 @@ from django.db import connection, models
 from psycopg.types.json import Jsonb
 
 from core.errors import DomainError, VersionConflict
-from core.sql.composition import Sql, identifier, identifiers, integer, param, sql, type_of
+from core.sql.composition import Sql, SqlValues, identifier, identifiers, integer, param, sql, type_of
 from core.sql.fetching import fetch_rows
 
 Key = TypeVar("Key", bound=Hashable)
@@ -75,6 +75,53 @@ def column_type(field: models.Field) -> str:
         bare, bare
     )
     return f"{type_name}[]" if isinstance(field, ArrayField) else type_name
+
+
+class BodyColumns:
+    """Reads rows of a table from bodies of a kind: each column is the body's attribute of the same name.
+
+    A column that the body does not have, or that it leaves out, gets the model's default, so a new field
+    needs no code here. `parts` are those of the bodies (core.bodies.Body).
+    """
+
+    def __init__(
+        self,
+        model: type[models.Model],
+        kind: type[object],
+        columns: Iterable[str],
+        *,
+        parts: Mapping[str, str],
+    ) -> None:
+        fields = {field.column: field for field in model._meta.concrete_fields}
+        self.defaults: dict[str, object] = {name: default_of(fields[name]) for name in columns}
+        self.readers = {name: attrgetter(name) for name in self.defaults if hasattr(kind, name)}
+        self.parts = {name: attrgetter(part) for name, part in parts.items()}
+
+    def values(self, body: object, **known: object) -> list[Any]:
+        """Return the values of the columns, in their order; `known` are those that the body does not say."""
+        return [value for [value] in self.read([body], **known)]
+
+    def read(self, bodies: Sequence[object], **known: object) -> list[list[Any]]:
+        """Return each column's values in all bodies; `known` are the same for all."""
+        columns = []
+        for name, default in {**self.defaults, **known}.items():
+            reader, part = self.readers.get(name), self.parts.get(name)
+            # Most bodies leave most parts out: to ask each for what is in them takes ten times as long.
+            if reader is None or (part is not None and not any(map(part, bodies))):
+                columns.append([default] * len(bodies))
+                continue
+            values = list(map(reader, bodies))
+            if None in values and default is not None:
+                values = [default if value is None else value for value in values]
+            columns.append(values)
+        return columns
+
+
+def default_of(field: models.Field) -> Any:
+    """Return the default of a column; None for one that has none, or is an instant that the write says."""
+    if not field.has_default() or isinstance(field, models.DateTimeField):
+        return None
+    return field.get_default()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +197,17 @@ class BatchPlan(Generic[Key, Row]):
         self.results.append(result)
         self.results_of.setdefault(key, []).append(result)
 
-    def add_all(self, rows: Iterable[tuple[int, Key, Row]]) -> None:
-        """Add rows, each with its position and key, that expect no version.
+    def add_all(self, rows: Sequence[Row | DomainError], names: Sequence[str]) -> None:
+        """Add rows that expect no version, and reject the errors among them.
 
-        `record_in_order()` fills in created or updated afterwards.
+        The key of a row are its attributes of these names. `record_in_order()` fills in created or updated
+        afterwards.
         """
         results, results_of, writes = self.results, self.results_of, self.writes
-        for position, key, row in rows:
+        accepted = self.accepted(rows)
+        columns = [[getattr(row, name) for _, row in accepted] for name in names]
+        keys: Iterator[Any] = zip(*columns, strict=True)
+        for (position, row), key in zip(accepted, keys, strict=True):
             result = RowResult(position)
             results.append(result)
             if key in results_of:
@@ -191,8 +242,8 @@ def only_outcome(outcomes: Sequence[RowResult]) -> RowResult:
 
 
 def upsert_rows(
-    target: UpsertTarget, rows: Iterable[tuple[Sequence[Any], int]]
-) -> dict[tuple[Any, ...], UpsertResult]:
+    target: UpsertTarget, rows: Iterable[tuple[Sequence[object], int]]
+) -> dict[SqlValues, UpsertResult]:
     """Insert or update all rows in one statement and return the result of each key.
 
     Each row is its values in the order of `target.columns`, dictionaries and lists for jsonb columns, and
@@ -207,7 +258,7 @@ def upsert_rows(
     return {found[:width]: UpsertResult(*found[width:]) for found in fetch_rows(statement, prepared=True)}
 
 
-def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[Any]], writes: Sequence[int]) -> Sql:
+def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[object]], writes: Sequence[int]) -> Sql:
     """Return the statement of `upsert_rows`."""
     lists, shared = given_columns(target.columns, [*zip(*rows, strict=True)], writes, listed=target.key[-1:])
     key = identifiers(target.key)
@@ -251,7 +302,7 @@ def version_of_new(target: UpsertTarget) -> Sql:
     return sql("{before_first} + writes", before_first=integer(target.first_version - 1))
 
 
-def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tuple[Any, ...], int]:
+def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[object]]) -> dict[SqlValues, int]:
     """Insert the rows whose key is free, in one statement, and return the `id` that each of these keys got.
 
     A key that is missing in the answer was taken, perhaps by a writer who came in between. Rows and keys
@@ -279,7 +330,7 @@ def insert_rows(target: UpsertTarget, rows: Sequence[Sequence[Any]]) -> dict[tup
 
 def given_columns(
     columns: Mapping[str, str],
-    values: Sequence[Sequence[Any]],
+    values: Sequence[Sequence[object]],
     writes: Sequence[int] = (),
     *,
     listed: Collection[str],
@@ -330,7 +381,7 @@ def given_texts(kinds: tuple[tuple[str, str, str], ...]) -> tuple[str, str]:
     return given.sql, sql("(SELECT {values}) AS shared", values=Sql.joined(", ", shared)).sql
 
 
-def are_the_same(values: Sequence[Any], type_name: str) -> bool:
+def are_the_same(values: Sequence[object], type_name: str) -> bool:
     """Say whether the values of a column need to be sent only once.
 
     In JSON only empty objects and NULL count as the same, since Python takes 1 for 1.0 and for true.
@@ -341,7 +392,7 @@ def are_the_same(values: Sequence[Any], type_name: str) -> bool:
     return values.count(first) == len(values)
 
 
-def as_list(values: Sequence[Any], type_name: str) -> tuple[str, str, Any]:
+def as_list(values: Sequence[object], type_name: str) -> tuple[str, str, Any]:
     """Return how a column's values are sent: the function that makes rows, its parameter's type and value.
 
     Texts, jsonb and lists are one JSON list: quoting each text within an array takes longer than writing
@@ -356,7 +407,7 @@ def as_list(values: Sequence[Any], type_name: str) -> tuple[str, str, Any]:
     return "unnest", f"{type_name}[]", list(values)
 
 
-def as_jsonb(value: Any) -> Jsonb | None:
+def as_jsonb(value: object) -> Jsonb | None:
     """Return a value as a parameter of type jsonb; None is NULL, not JSON's null."""
     return None if value is None else Jsonb(value)
 

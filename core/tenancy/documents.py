@@ -1,12 +1,13 @@
 """Base classes of models: rows of a tenant, versioned documents, and both."""
 
 from collections.abc import Collection
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from django.db import models
 from django.utils import timezone
 
 from core.errors import VersionConflict
+from core.json_types import JsonObject
 from core.names import is_generated, name_for_reader
 from core.tenancy.identifiers import UNREACHABLE_IDS, generate_id
 from core.timestamps import format_time
@@ -43,7 +44,7 @@ class Document(models.Model):
         abstract = True
 
 
-def metadata_of(row: Document) -> dict[str, Any]:
+def metadata_of(row: Document) -> JsonObject:
     """Return the metadata of a document as clients read it, and as patches change it."""
     metadata = {
         "createdAt": format_time(row.created_at),
@@ -97,7 +98,7 @@ class TenantDocument(TenantOwned, Document):
         The name is in the reader's language, else in the tenant's default language when the tenant has been
         loaded along: it is not worth a statement of its own.
         """
-        tenant: Any = self._state.fields_cache.get("tenant")
+        tenant = self._state.fields_cache.get("tenant")
         name = name_for_reader(translations, tenant.default_language if tenant else None)
         if name and is_generated(self.external_id):
             return name

@@ -1,29 +1,106 @@
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from core.admin import TenantAdmin
+from core.admin import TenantAdmin, adopt
+from core.admin.confirmation import (
+    ConfirmationNeeded,
+    Fact,
+    confirmation_page,
+    is_confirmed,
+    repeated_values,
+)
 from core.admin.counts import exact_count
+from core.errors import DomainError
+from core.journal.undo.jobs import requested_by
+from core.unavailability import contention_as_refusal
+from coupons.admin.coupons import CouponAdmin
+from coupons.admin.reports import report_page
 from coupons.campaigns import CampaignState, states_of_campaigns
-from coupons.models import CouponCampaign
-from coupons.operations import deactivate_campaign
+from coupons.forms.campaigns import CampaignForm
+from coupons.models import Coupon, CouponCampaign
+from coupons.operations import (
+    create_campaign,
+    deactivate_campaign,
+    export_codes,
+    generate_codes,
+    queue_codes,
+)
+
+MADE_AT_ONCE = 1_000
+SECONDS_BETWEEN_LOOKS = 3
+
+
+class CampaignTermsAdmin(CouponAdmin):
+    """The form of a new campaign, which is that of a coupon; it saves a campaign."""
+
+    form = CampaignForm
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": ("name", "code_count", "code_prefix", "description")}),
+        *(
+            (
+                title,
+                {**options, "fields": [name for name in options["fields"] if name != "max_redemptions"]},
+            )
+            for title, options in CouponAdmin.fieldsets[1:]
+        ),
+    )
+
+    def __init__(self, admin_site: Any) -> None:
+        super().__init__(Coupon, admin_site)
+        self.opts: Any = CouponCampaign._meta  # whose permissions it takes
+        self.campaign: CouponCampaign | None = None
+
+    def save_model(self, request: HttpRequest, obj: Coupon, form: Any, change: bool) -> None:
+        at = timezone.now()
+        body = form.campaign
+        campaign = create_campaign(tenant_id=obj.tenant_id, body=body, at=at)
+        if body.count <= MADE_AT_ONCE:
+            generate_codes(tenant_id=obj.tenant_id, campaign_id=campaign.external_id, at=at)
+        else:
+            queue_codes(campaign, requested_by=requested_by(), at=at)
+        self.campaign = campaign
+        adopt(obj, Coupon.objects.get(pk=campaign.terms_id))
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return super().log_addition(request, self.campaign, message)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
+        assert self.campaign is not None
+        number = self.campaign.code_count
+        text = (
+            ngettext("Made {number} code.", "Made {number} codes.", number)
+            if number <= MADE_AT_ONCE
+            else gettext("{number} codes are being made. This page shows how far it is.")
+        )
+        self.message_user(request, text.format(number=exact_count(number)), messages.SUCCESS)
+        return HttpResponseRedirect(page_of(self.campaign))
+
+
+def page_of(campaign: CouponCampaign) -> str:
+    return reverse("admin:coupons_couponcampaign_change", args=[campaign.pk])
 
 
 @admin.register(CouponCampaign)
 class CouponCampaignAdmin(TenantAdmin):
-    """Campaigns are made by the API or by `generate_coupons`, and deactivated here."""
+    """Campaigns are added, exported once and deactivated here; their terms never change."""
 
     explanation = _(
         "Many single-use codes with the same terms. Select campaigns to deactivate all their codes."
     )
-    empty_state = _("The API (coupon-campaigns) and the command generate_coupons make campaigns.")
+    empty_state = _(
+        "Add one here; the API (coupon-campaigns) and the command generate_coupons make them too."
+    )
     chooses_tenant = False
     list_display = ("external_id", "name", "state", "codes", "redeemed", "open_codes", "over", "created_at")
     list_select_related = ("terms",)
@@ -35,18 +112,34 @@ class CouponCampaignAdmin(TenantAdmin):
         (None, {"fields": ("external_id", "name", "prefix", "state", "created_at")}),
         (
             _("Codes"),
-            {"fields": ("codes", "redeemed", "open_codes", "over", "exported_at", "deactivated_at")},
+            {"fields": ("progress", "redeemed", "open_codes", "over", "exported_at", "deactivated_at")},
         ),
     )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return super().has_change_permission(request, obj) and obj is None  # for the action of the list
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
+
+    def may_change(self, request: HttpRequest) -> bool:
+        """Say whether the user may export and deactivate codes."""
+        return self.has_change_permission(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/export/", view(self.export_view), name="coupons_couponcampaign_export"),
+            path(
+                "<int:pk>/deactivate/", view(self.deactivate_view), name="coupons_couponcampaign_deactivate"
+            ),
+            *super().get_urls(),
+        ]
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Show the form of a coupon's terms, and make a campaign of it."""
+        context = {"title": gettext("Add campaign"), **(extra_context or {})}
+        return CampaignTermsAdmin(self.admin_site).add_view(request, form_url, context)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Count the codes of all campaigns of the page in one statement."""
@@ -62,27 +155,65 @@ class CouponCampaignAdmin(TenantAdmin):
             campaign.counts = states_of_campaigns([campaign.pk], at=timezone.now())[campaign.pk]
         return campaign
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the campaign; the page is loaded again while codes are being made."""
+        response = super().change_view(request, object_id, form_url, extra_context)
+        campaign = (getattr(response, "context_data", None) or {}).get("original")
+        if campaign is not None and not is_complete(campaign):
+            response["Refresh"] = str(SECONDS_BETWEEN_LOOKS)
+        return response
+
+    def related_links(self, request: HttpRequest, obj: CouponCampaign) -> list[dict[str, Any]]:
+        user: Any = request.user
+        links: list[dict[str, Any]] = []
+        if user.has_perm("coupons.view_redemption"):
+            links.append({"url": report_page(campaign=obj), "text": _("Report"), "note": ""})
+        if self.may_change(request) and is_complete(obj) and obj.exported_at is None:
+            page = reverse("admin:coupons_couponcampaign_export", args=[obj.pk])
+            note = gettext("once, as CSV")
+            links.append({"url": page, "text": _("Export the codes"), "note": note, "posts": True})
+        if self.may_change(request) and obj.deactivated_at is None:
+            page = reverse("admin:coupons_couponcampaign_deactivate", args=[obj.pk])
+            links.append({"url": page, "text": _("Deactivate all codes"), "note": ""})
+        return links
+
+    # --- columns ---
+
     @admin.display(description=_("Name"))
     def name(self, campaign: CouponCampaign) -> str:
         return campaign.terms.name
 
     @admin.display(description=_("State"))
     def state(self, campaign: CouponCampaign) -> SafeString:
-        counts = counts_of(campaign)
         if campaign.deactivated_at:
             text, style = gettext("Deactivated"), "off"
-        elif counts.generated < campaign.code_count:
+        elif not is_complete(campaign):
             text, style = gettext("Codes are being made"), "waiting"
+        elif counts_of(campaign).open:
+            text, style = gettext("Can be redeemed"), "on"
         else:
-            text, style = (
-                (gettext("Can be redeemed"), "on") if counts.open else (gettext("Nothing left"), "over")
-            )
+            text, style = gettext("Nothing left"), "over"
         return format_html('<span class="status status-{}">{}</span>', style, text)
 
     @admin.display(description=_("Codes"))
     def codes(self, campaign: CouponCampaign) -> str:
         made, wanted = counts_of(campaign).generated, campaign.code_count
         return gettext("{made} of {wanted}").format(made=exact_count(made), wanted=exact_count(wanted))
+
+    @admin.display(description=_("Codes"))
+    def progress(self, campaign: CouponCampaign) -> Any:
+        """How many codes there are, with a bar while they are being made."""
+        if is_complete(campaign):
+            return self.codes(campaign)
+        return format_html(
+            '<progress value="{}" max="{}" aria-label="{}"></progress> {}',
+            counts_of(campaign).generated,
+            campaign.code_count,
+            gettext("Codes are being made"),
+            self.codes(campaign),
+        )
 
     @admin.display(description=_("Redeemed"))
     def redeemed(self, campaign: CouponCampaign) -> str:
@@ -96,18 +227,98 @@ class CouponCampaignAdmin(TenantAdmin):
     def over(self, campaign: CouponCampaign) -> str:
         return exact_count(counts_of(campaign).over)
 
+    # --- export and deactivation ---
+
+    def _campaign(self, request: HttpRequest, pk: int) -> CouponCampaign:
+        if not self.may_change(request):
+            raise PermissionDenied
+        campaign: CouponCampaign | None = self.get_object(request, str(pk)) if pk < 2**63 else None
+        if campaign is None:
+            raise Http404("There is no such campaign.")
+        return campaign
+
+    def export_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Hand out the codes as CSV, once."""
+        campaign = self._campaign(request, pk)
+        if request.method != "POST":
+            return HttpResponseRedirect(page_of(campaign))
+        try:
+            with contention_as_refusal():
+                codes = export_codes(
+                    tenant_id=campaign.tenant_id, campaign_id=campaign.external_id, at=timezone.now()
+                )
+        except DomainError as refused:
+            self.message_user(request, refused.message, messages.ERROR)
+            return HttpResponseRedirect(page_of(campaign))
+        self.log_change(request, campaign, "Exported the codes.")
+        response = HttpResponse("".join(f"{code}\n" for code in ("code", *codes)), content_type="text/csv")
+        response["Content-Disposition"] = f'attachment; filename="{campaign.external_id}.csv"'
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def deactivate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say what the deactivation of all codes does, and do it once that is confirmed."""
+        campaign = self._campaign(request, pk)
+        answer = self._deactivate(request, [campaign], back=page_of(campaign))
+        return answer or HttpResponseRedirect(page_of(campaign))
+
     @admin.action(description=_("Deactivate all codes of the selected campaigns"), permissions=["change"])
-    def deactivate(self, request: HttpRequest, queryset: QuerySet) -> None:
+    def deactivate(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        campaigns = list(queryset.order_by("pk"))
+        return self._deactivate(request, campaigns, back=request.get_full_path())
+
+    def _deactivate(
+        self, request: HttpRequest, campaigns: list[CouponCampaign], *, back: str
+    ) -> HttpResponse | None:
         at = timezone.now()
-        chosen = list(queryset.order_by("pk").values_list("tenant_id", "external_id"))
-        for tenant_id, campaign_id in chosen:
-            deactivate_campaign(tenant_id=tenant_id, campaign_id=campaign_id, at=at)
+        is_single = len(campaigns) == 1
+        if not is_confirmed(request):
+            found = states_of_campaigns([campaign.pk for campaign in campaigns], at=at)
+            lost, used = sum(one.open for one in found.values()), sum(one.redeemed for one in found.values())
+            facts = [
+                Fact(
+                    exact_count(lost),
+                    ngettext("code can be redeemed no more", "codes can be redeemed no more", lost),
+                    is_loss=bool(lost),
+                ),
+                Fact(exact_count(used), ngettext("redeemed code stays so", "redeemed codes stay so", used)),
+            ]
+            named = (
+                str(campaigns[0].terms.name)
+                if is_single
+                else gettext("{number} campaigns").format(number=exact_count(len(campaigns)))
+            )
+            needed = ConfirmationNeeded(
+                gettext("Deactivate all codes of {named}?").format(named=named),
+                facts,
+                button=gettext("Deactivate"),
+            )
+            return confirmation_page(
+                self,
+                request,
+                needed,
+                template="admin/segments/confirm_action.html",
+                repeated=list(repeated_values(request)),
+                object=campaigns[0] if is_single else None,
+                back=back,
+            )
+        with transaction.atomic():
+            for campaign in campaigns:
+                deactivate_campaign(tenant_id=campaign.tenant_id, campaign_id=campaign.external_id, at=at)
+                self.log_change(request, campaign, "Deactivated all codes.")
         text = ngettext(
-            "{number} campaign is deactivated.", "{number} campaigns are deactivated.", len(chosen)
+            "Deactivated the codes of {number} campaign.",
+            "Deactivated the codes of {number} campaigns.",
+            len(campaigns),
         )
-        self.message_user(request, text.format(number=exact_count(len(chosen))), messages.SUCCESS)
+        self.message_user(request, text.format(number=exact_count(len(campaigns))), messages.SUCCESS)
+        return None
 
 
 def counts_of(campaign: CouponCampaign) -> CampaignState:
     counts: CampaignState = campaign.counts  # type: ignore[attr-defined]  # see get_changelist_instance
     return counts
+
+
+def is_complete(campaign: CouponCampaign) -> bool:
+    return counts_of(campaign).generated >= campaign.code_count

@@ -1,8 +1,9 @@
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -83,7 +84,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     search_fields = ("code",)
     search_help_text = _("The beginning of a code or a part of a name.")
     readonly_fields = RECORD
-    fieldsets = (
+    fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "code", "description")}),
         (
             _("What it gives"),
@@ -185,7 +186,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj is not None and obj.is_deleted)
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Read the state of all coupons of the page in one statement."""
         changelist = super().get_changelist_instance(request)
         found = states_of([coupon.pk for coupon in changelist.result_list], at=timezone.now())

@@ -24,7 +24,7 @@ class StateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [
             ("valid", _("Can be redeemed")),
             ("waiting", _("Starts later")),
@@ -62,7 +62,7 @@ class ReservationStateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [
             ("live", _("Counts")),
             ("over", _("Over")),
@@ -112,7 +112,7 @@ class RestrictionFilter(admin.SimpleListFilter):
     title = _("restriction")
     parameter_name = "restriction"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [
             ("segments", _("Segments")),
             ("categories", _("Categories")),

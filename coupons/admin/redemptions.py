@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
@@ -7,6 +5,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, TenantAdmin
@@ -38,7 +37,7 @@ class RedemptionAdmin(TenantAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
     @admin.display(description=_("Coupon"), ordering="coupon")
@@ -48,25 +47,25 @@ class RedemptionAdmin(TenantAdmin):
     @admin.display(description=_("Customer"), ordering="customer_number")
     def customer_link(self, redemption: Redemption) -> SafeString | str:
         if redemption.customer_id is None:
-            return redemption.customer_number or "anonymous"
+            return redemption.customer_number or gettext("anonymous")
         page = reverse("admin:accounts_customer_change", args=(redemption.customer_id,))
         return format_html('<a href="{}">{}</a>', page, redemption.customer_number)
 
     @admin.display(description=_("Acting for"))
-    def acting_for(self, redemption: Redemption) -> str | None:
-        return redemption.legal_entity_id or None
+    def acting_for(self, redemption: Redemption) -> str:
+        return self.shown(redemption.legal_entity_id)
 
     @admin.display(description=_("Order"))
-    def order(self, redemption: Redemption) -> str | None:
-        return redemption.order_code or None
+    def order(self, redemption: Redemption) -> str:
+        return self.shown(redemption.order_code)
 
     @admin.display(description=_("Total"), ordering="order_total_amount")
     def total(self, redemption: Redemption) -> str:
-        return str(stored_money(redemption.order_total_amount, redemption.order_total_currency))
+        return self.shown(stored_money(redemption.order_total_amount, redemption.order_total_currency))
 
     @admin.display(description=_("Discount"), ordering="discount_amount")
     def discount(self, redemption: Redemption) -> str:
-        return str(stored_money(redemption.discount_amount, redemption.discount_currency))
+        return self.shown(stored_money(redemption.discount_amount, redemption.discount_currency))
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

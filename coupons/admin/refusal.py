@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer, LegalEntity
+from core.admin.faults import fault_text
 from core.admin.filters import visible_rows
 from core.errors import NotAllowed
 from coupons.eligibility import Verdict, assess_coupon
@@ -33,7 +34,7 @@ class RefusalPage(admin.ModelAdmin):
 
     def refusal(self, request: HttpRequest, key: int) -> HttpResponse:
         """Ask for a customer and an order, and show every reason against the coupon."""
-        user: Any = request.user
+        user = request.user
         if not self.has_view_permission(request) or not user.has_perm("accounts.view_customer"):
             raise PermissionDenied
         coupon = self.get_queryset(request).filter(pk=key).select_related("tenant").first()
@@ -47,9 +48,9 @@ class RefusalPage(admin.ModelAdmin):
             try:
                 verdict = self._verdict(coupon, form, at)
             except NotAllowed as refused:
-                form.add_error("legal_entity", refused.message)
+                form.add_error("legal_entity", fault_text(refused.message))
             except CouponNotFound as missing:
-                form.add_error(None, missing.message)
+                form.add_error(None, fault_text(missing.message))
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Why would {code} be refused?").format(code=coupon.code),

@@ -49,7 +49,7 @@ class ReservationAdmin(TenantAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -73,11 +73,11 @@ class ReservationAdmin(TenantAdmin):
 
     @admin.display(description=_("Total"), ordering="order_total_amount")
     def total(self, reservation: Reservation) -> str:
-        return str(stored_money(reservation.order_total_amount, reservation.order_total_currency))
+        return self.shown(stored_money(reservation.order_total_amount, reservation.order_total_currency))
 
     @admin.display(description=_("Discount"), ordering="discount_amount")
     def discount(self, reservation: Reservation) -> str:
-        return str(stored_money(reservation.discount_amount, reservation.discount_currency))
+        return self.shown(stored_money(reservation.discount_amount, reservation.discount_currency))
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

@@ -37,6 +37,12 @@ def new_coupon_page(segment: Segment) -> str:
     return f"{reverse('admin:coupons_coupon_add')}?segment={segment.pk}&tenant={segment.tenant_id}"
 
 
+def new_campaign_page(segment: Segment) -> str:
+    """Return the address of the form for many codes that only the segment's members may use."""
+    return f"{reverse('admin:coupons_couponcampaign_add')}?segment={segment.pk}&tenant={segment.tenant_id}"
+
+
 register_action(Action("coupon", _("Add coupon"), new_coupon_page, "coupons.add_coupon"))
+register_action(Action("campaign", _("Add coupon codes"), new_campaign_page, "coupons.add_couponcampaign"))
 register_number(RecordNumber("coupons", 50, "coupons.view_coupon", coupon_numbers))
 register_tab(Tab("coupons", _("Coupons"), 50, coupons_page, "coupons.view_coupon"))

@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -34,10 +32,10 @@ class CouponSettingsAdmin(TenantAdmin):
         stored = CouponSettings.objects.filter(tenant=tenant_id).exists() if tenant_id else False
         return super().has_add_permission(request) and not stored
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: CouponSettings, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: CouponSettings, form: object, change: bool) -> None:
         adopt(
             obj,
             change_settings(

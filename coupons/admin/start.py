@@ -13,6 +13,7 @@ from core.sql.composition import integer, sql
 from core.sql.time_limits import fetch_within
 from core.tenancy.models import Tenant
 from coupons import effects
+from coupons.admin.reports import report_page
 from coupons.models import Coupon
 from coupons.reports import redemptions_by_day
 from segments.object_pages import NamedObject, register_object
@@ -54,6 +55,7 @@ def redemptions(request: HttpRequest, shop: Tenant) -> Content:
         "total": sum(counted.values()),
         "days": DAYS_SHOWN,
         "page": reverse("admin:coupons_redemption_changelist"),
+        "report": report_page(),
     }
 
 

@@ -1,14 +1,14 @@
 """The error bodies of the coupon service."""
 
 from http import HTTPStatus
-from typing import Any
 
 from core.api.error_bodies import ErrorFormat, TypedError, typed_error_body
 from core.errors import DomainError
+from core.json_types import JsonObject
 from coupons.errors import CartNotRedeemable, CouponNotRedeemable
 
 
-def coupon_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+def coupon_error_body(error: DomainError, status: HTTPStatus) -> JsonObject:
     """The typed body; `details` lists every broken rule and every reason of a refusal, of a cart by code."""
     body = typed_error_body(error, status)
     if isinstance(error, CouponNotRedeemable):

@@ -37,6 +37,10 @@ FORM_FIELDS = {
 class AutocompleteSelectMultiple(widgets.AutocompleteSelectMultiple, AutocompleteSelect):
     """The admin's search-as-you-type select of several rows, limited to one tenant's."""
 
+    def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
+        """Leave out the button that clears all: it is no entry of the list that screen readers are read."""
+        return super().build_attrs(base_attrs, extra_attrs) | {"data-allow-clear": "false"}
+
 
 class CustomersField(SimpleArrayField):
     """Customer numbers, one a line."""
@@ -50,7 +54,7 @@ class CustomersField(SimpleArrayField):
             **options,
         )
 
-    def to_python(self, value: Any) -> Any:
+    def to_python(self, value: object) -> Any:
         lines = value.replace(",", "\n") if isinstance(value, str) else value
         entries = (str(entry).strip() for entry in super().to_python(lines))
         return list(dict.fromkeys(entry for entry in entries if entry))
@@ -68,6 +72,7 @@ class CouponForm(DocumentForm):
     )
     segments = forms.ModelMultipleChoiceField(
         Segment.objects.none(),
+        label=_("Segments"),
         required=False,
         help_text=_(
             "Members of any of these may redeem the coupon, for the items of the segments they are in."
@@ -75,11 +80,13 @@ class CouponForm(DocumentForm):
     )
     included_categories = forms.ModelMultipleChoiceField(
         Category.objects.none(),
+        label=_("Included categories"),
         required=False,
         help_text=_("The coupon is for products in or below these. Leave empty for all products."),
     )
     excluded_categories = forms.ModelMultipleChoiceField(
         Category.objects.none(),
+        label=_("Excluded categories"),
         required=False,
         help_text=_("The coupon is not for products in or below these."),
     )
@@ -126,7 +133,7 @@ class CouponForm(DocumentForm):
             "mixin_schemas": _("The address of each mixin's schema, by the mixin's name."),
         }
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         is_new = self.instance._state.adding
         self.stored = None if is_new else stored_body(self.instance).restrictions

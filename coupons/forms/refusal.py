@@ -28,6 +28,7 @@ class RefusalForm(forms.Form):
         super().__init__(*arguments, **options)
         self.fields["customer"] = forms.ModelChoiceField(
             customers,
+            label=_("Customer"),
             required=False,
             widget=AutocompleteSelect(
                 Redemption._meta.get_field("customer"), admin_site, tenant_id=tenant.pk
@@ -52,7 +53,11 @@ class RefusalForm(forms.Form):
             help_text=_("Leave empty to judge without an order."),
         )
         self.fields["currency"] = forms.CharField(
-            max_length=3, required=False, initial=tenant.currency, validators=[CURRENCY]
+            label=_("Currency"),
+            max_length=3,
+            required=False,
+            initial=tenant.currency,
+            validators=[CURRENCY],
         )
         self.fields["at"] = MomentField(label=_("At"), required=False, help_text=_("Leave empty for now."))
 

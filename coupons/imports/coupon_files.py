@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from core.bodies import read_body
 from core.errors import InvalidInput
@@ -78,7 +77,7 @@ EXPORT = Export(
 )
 
 
-def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> CouponBody:
+def read_row(body: Mapping[str, object], tenant: TenantRecord) -> CouponBody:
     coupon = read_body(CouponBody, body)
     if not code_of(coupon):
         raise InvalidInput("code is missing.", field="code")
@@ -97,7 +96,7 @@ def existing_codes(tenant: TenantRecord, codes: Sequence[str]) -> set[str]:
     return {stored[code] for code in coupons.values_list("code", flat=True)}
 
 
-def stored_coupons(tenant: TenantRecord, codes: Sequence[str]) -> dict[str, dict[str, Any]]:
+def stored_coupons(tenant: TenantRecord, codes: Sequence[str]) -> dict[str, dict[str, object]]:
     """Return the bodies of the coupons by their codes as they are given, whatever their case."""
     case_sensitive = settings_of(tenant.id).codes_are_case_sensitive
     stored = {code: normalise_code(code, case_sensitive=case_sensitive) for code in codes}

@@ -2,6 +2,7 @@ from coupons.models.campaigns import CouponCampaign
 from coupons.models.coupons import Coupon, CouponCategory, CouponSegment, DiscountCalculation, DiscountType
 from coupons.models.judgements import JudgementCount
 from coupons.models.redemptions import Redemption
+from coupons.models.reports import ReportCount
 from coupons.models.reservations import Reservation
 from coupons.models.settings import CouponSettings
 
@@ -15,5 +16,6 @@ __all__ = [
     "DiscountType",
     "JudgementCount",
     "Redemption",
+    "ReportCount",
     "Reservation",
 ]

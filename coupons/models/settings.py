@@ -1,6 +1,7 @@
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from core.tenancy.models import CURRENCY
 from coupons.models.coupons import amount_field
@@ -50,4 +51,4 @@ class CouponSettings(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Coupon settings of {self.tenant}"
+        return gettext("Coupon settings of {tenant}").format(tenant=self.tenant)

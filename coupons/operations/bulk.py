@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
@@ -96,7 +95,7 @@ def upsert_coupons(
     return plan.results
 
 
-def values_in_order(columns: Mapping[str, Any]) -> tuple[Any, ...]:
+def values_in_order(columns: Mapping[str, object]) -> tuple[object, ...]:
     """Return the values of a coupon's row in the order of the columns of COUPONS."""
     return tuple([columns[name] for name in COUPONS.columns])
 

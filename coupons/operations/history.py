@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from django.db import transaction
 
@@ -57,7 +56,7 @@ def import_redemptions(*, tenant_id: int, rows: Sequence[PastRedemption]) -> lis
         )
     )
     results = []
-    accepted: dict[str, dict[str, Any]] = {}
+    accepted: dict[str, dict[str, object]] = {}
     first: dict[str, RowResult] = {}
     for position, (code, row) in enumerate(zip(codes, rows, strict=True)):
         result = RowResult(position, id=row.external_id)
@@ -108,7 +107,7 @@ def missing_reference(
     return None
 
 
-def insert_history(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def insert_history(rows: Sequence[Mapping[str, object]]) -> list[str]:
     """Insert what is not stored yet and count it; return the ids of the inserted rows."""
     arrays = [
         param([row[name] for row in rows], f"{type_name}[]")

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from django.db import transaction
 
-from core.personal_data.pseudonyms import pseudonym_of
 from core.sql.composition import Sql, bind, sql
 from core.sql.fetching import execute, fetch_rows
 from core.tenancy.identifiers import generate_id
@@ -116,7 +115,7 @@ def record_use(
             customer=customer.customer_id,
             is_unknown=customer.customer_id is None,
             customer_number=customer.customer_number,
-            pseudonym=pseudonym_of(tenant_id, customer.customer_number),
+            pseudonym=customer.pseudonym,
             legal_entity=customer.legal_entity_id,
             order_code=order.order_code,
             idempotency_key=idempotency_key,

@@ -308,11 +308,12 @@ def read_holder(coupon: CouponSnapshot, reservation: Reservation, *, at: datetim
     key, now = param(coupon.id), param(at)
     later = bind("reservation.reserved_at >= {end}", end=reservation.expires_at)
     uses, reserved = Sql("0"), Sql("0")
+    pseudonym = pseudonym_of(reservation.tenant_id, reservation.customer_number)
     if coupon.max_redemptions_per_customer is not None:
         uses = uses_of_customer(
             key,
             customer_number=param(reservation.customer_number),
-            pseudonym=param(pseudonym_of(reservation.tenant_id, reservation.customer_number)),
+            pseudonym=param(pseudonym),
             legal_entity=param(reservation.legal_entity_id),
             at=now,
             counted=later,
@@ -332,6 +333,7 @@ def read_holder(coupon: CouponSnapshot, reservation: Reservation, *, at: datetim
     return CustomerState(
         customer_number=reservation.customer_number,
         customer_id=customer_id,
+        pseudonym=pseudonym,
         legal_entity_id=reservation.legal_entity_id,
         uses=use_count,
         reserved=reserved_count,

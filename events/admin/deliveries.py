@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -61,10 +59,10 @@ class DeliveryAdmin(TenantAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return super().has_change_permission(request, obj) and obj is None  # for the action of the list
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
     @admin.display(description=_("Event"))
@@ -76,7 +74,7 @@ class DeliveryAdmin(TenantAdmin):
         return delivery.event.external_id
 
     @admin.display(description=_("Happened"))
-    def occurred_at(self, delivery: Delivery) -> Any:
+    def occurred_at(self, delivery: Delivery) -> object:
         return delivery.event.occurred_at
 
     @admin.display(description=_("State"))

@@ -1,8 +1,11 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -13,11 +16,12 @@ from core.admin import TenantAdmin, adopt
 from core.admin.counts import MOST_COUNTED, shown_count
 from core.admin.tenants import staff_tenant_id
 from core.bodies import Metadata
+from core.errors import DomainError
 from events.bodies import SubscriptionChange
-from events.forms import SubscriptionForm, TargetForm
+from events.forms import ReplayForm, SubscriptionForm, TargetForm
 from events.models import Delivery, DeliveryState, Subscription, SubscriptionState, Target, WebhookConfig
 from events.operations.configuration import save_target, switch_config
-from events.operations.deliveries import MOST_REPLAYED, send_again, send_test_event
+from events.operations.deliveries import MOST_REPLAYED, replay_deliveries, send_again, send_test_event
 from events.operations.subscriptions import store_subscription
 
 ACTIONS = {SubscriptionState.SUBSCRIBED: "SUBSCRIBE", SubscriptionState.UNSUBSCRIBED: "UNSUBSCRIBE"}
@@ -46,6 +50,16 @@ class TargetAdmin(TenantAdmin):
         (_("What is sent"), {"fields": ("filter", "excluded_fields", "headers")}),
         (_("Failures"), {"fields": ("failing_since", "resume_at")}),
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave out the field of a new secret for whoever may only look: there is nothing in it to see."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name != "new_secret"]})
+            for title, options in fieldsets
+        ]
 
     @admin.display(description=_("Target"))
     def title(self, target: Target) -> str:
@@ -101,6 +115,46 @@ class TargetAdmin(TenantAdmin):
         text = ngettext("%(count)d delivery is sent again.", "%(count)d deliveries are sent again.", count)
         self.message_user(request, text % {"count": count}, messages.SUCCESS)
 
+    def get_urls(self) -> list[URLPattern]:
+        page = path("<int:key>/replay/", self.admin_site.admin_view(self.replay), name="events_target_replay")
+        return [page, *super().get_urls()]
+
+    def related_links(self, request: HttpRequest, obj: Target) -> list[dict[str, Any]]:
+        links = super().related_links(request, obj)
+        if self.has_change_permission(request, obj):
+            page = reverse("admin:events_target_replay", args=(obj.pk,))
+            links.append({"url": page, "text": _("Send events again"), "note": ""})
+        return links
+
+    def replay(self, request: HttpRequest, key: int) -> HttpResponse:
+        """Send the target once more what happened since an instant."""
+        target = self.get_queryset(request).filter(pk=key).first()
+        if target is None:
+            raise Http404(_("There is no such target."))
+        if not self.has_change_permission(request, target):
+            raise PermissionDenied
+        form = ReplayForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                count = replay_deliveries(target=target, **form.cleaned_data, at=timezone.now())
+            except DomainError as refused:
+                form.add_error(None, refused.message)
+            else:
+                text = ngettext("%(count)d event is sent again.", "%(count)d events are sent again.", count)
+                self.message_user(request, text % {"count": count}, messages.SUCCESS)
+                page = reverse("admin:events_delivery_changelist")
+                return HttpResponseRedirect(f"{page}?target__id__exact={target.pk}")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Send events again"),
+            "subtitle": str(target),
+            "opts": self.opts,
+            "target": target,
+            "form": form,
+            "media": self.media + form.media,
+        }
+        return TemplateResponse(request, "admin/events/replay.html", context)
+
 
 @admin.register(Subscription)
 class SubscriptionAdmin(TenantAdmin):
@@ -114,11 +168,11 @@ class SubscriptionAdmin(TenantAdmin):
     ordering = ("event_type", "id")
     fields = ("event_type", "state", "excluded_fields")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
         fields = list(super().get_readonly_fields(request, obj))
         return [*fields, "event_type"] if obj is not None else fields
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
@@ -152,8 +206,8 @@ class WebhookConfigAdmin(TenantAdmin):
         stored = WebhookConfig.objects.filter(tenant=tenant_id).exists() if tenant_id else False
         return super().has_add_permission(request) and not stored
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: WebhookConfig, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: WebhookConfig, form: object, change: bool) -> None:
         adopt(obj, switch_config(tenant=obj.tenant, is_active=obj.is_active, at=timezone.now()))

@@ -1,12 +1,12 @@
 """The error bodies of the Webhook Service."""
 
 from http import HTTPStatus
-from typing import Any
 
 from rest_framework import serializers
 
 from core.api.error_bodies import ErrorFormat, problems_of
 from core.errors import DomainError, InvalidInput, MissingScope
+from core.json_types import JsonObject
 
 FORBIDDEN = "The access to the requested resource has been forbidden by the server."
 INVALID = "There is a validation error. Please check the details."
@@ -23,9 +23,9 @@ class WebhookError(serializers.Serializer):
     )
 
 
-def webhook_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+def webhook_error_body(error: DomainError, status: HTTPStatus) -> JsonObject:
     """`{code, status, message[, details: [text]]}`."""
-    body: dict[str, Any] = {"code": status.value, "status": status.phrase, "message": error.message}
+    body: JsonObject = {"code": status.value, "status": status.phrase, "message": error.message}
     if isinstance(error, MissingScope):
         return {**body, "message": FORBIDDEN, "details": [f"Required scope(s): {', '.join(error.scopes)}"]}
     if isinstance(error, InvalidInput) and (problems := problems_of(error)):

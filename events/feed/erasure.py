@@ -1,14 +1,13 @@
 """How a customer is erased in the events that are kept, and exported from them."""
 
-from typing import Any
-
+from core.json_types import JsonObject
 from core.personal_data.customers import (
     CustomerTrace,
     Eraser,
     Exporter,
+    exported,
     register_eraser,
     register_exporter,
-    rows_as_json,
 )
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute, fetch_rows
@@ -53,15 +52,15 @@ def erase(trace: CustomerTrace) -> dict[str, int]:
     return {"events": erased}
 
 
-def export(trace: CustomerTrace) -> dict[str, Any]:
+def export(trace: CustomerTrace) -> JsonObject:
     """Return the events about the customer that are kept."""
-    statement = sql(
-        "SELECT external_id, type, occurred_at, payload FROM events_event"
-        " WHERE tenant_id = {tenant} AND customer_number = {number} ORDER BY id",
+    columns = {"id": "external_id", "type": "type", "at": "occurred_at", "payload": "payload"}
+    events = sql(
+        "FROM events_event WHERE tenant_id = {tenant} AND customer_number = {number} ORDER BY id",
         tenant=param(trace.tenant_id),
         number=param(trace.number),
     )
-    return {"events": rows_as_json(("id", "type", "at", "payload"), statement, documents=["payload"])}
+    return {"events": exported(columns, events, documents=["payload"])}
 
 
 register_eraser(Eraser("events", erase))

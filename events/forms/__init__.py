@@ -1,3 +1,3 @@
-from events.forms.targets import SubscriptionForm, TargetForm
+from events.forms.targets import ReplayForm, SubscriptionForm, TargetForm
 
-__all__ = ["SubscriptionForm", "TargetForm"]
+__all__ = ["ReplayForm", "SubscriptionForm", "TargetForm"]

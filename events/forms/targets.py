@@ -4,12 +4,13 @@ from django import forms
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from core.admin import MomentField
 from core.admin.forms import DocumentForm
 from events.bodies import LONGEST_SECRET
 from events.event_types import EVENT_TYPES, normalized
 
 
-def event_type_choices(*, empty: Any = None, stored: str = "") -> list[tuple[str, Any]]:
+def event_type_choices(*, empty: object = None, stored: str = "") -> list[tuple[str, object]]:
     """Return all types of events with their titles in the reader's language, and the stored one."""
     language = (get_language() or "en").partition("-")[0]
     choices: list[tuple[str, Any]] = [
@@ -53,3 +54,16 @@ class SubscriptionForm(DocumentForm):
         if "event_type" in self.fields:
             field: Any = self.fields["event_type"]
             field.choices = event_type_choices(stored=self.instance.event_type)
+
+
+class ReplayForm(forms.Form):
+    """Which events a target is sent once more."""
+
+    required_css_class = "required"
+    since = MomentField(label=_("Since"), help_text=_("Events that happened at this instant or later."))
+    until = MomentField(label=_("Until"), required=False, is_end=True, help_text=_("Leave empty for now."))
+    only_failed = forms.BooleanField(
+        label=_("Only failed ones"),
+        required=False,
+        help_text=_("Only deliveries that were given up after three days, or refused for good."),
+    )

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
 from core.bodies import read_body
 from core.errors import Conflict, InvalidBody, InvalidInput, Problem
+from core.json_types import JsonObject
 from core.tenancy.identifiers import generate_id
 from core.tenancy.models import Tenant
 from events.bodies import (
@@ -348,7 +348,7 @@ def rotate_secret(target: Target, secret: str, at: datetime) -> None:
     target.secret_key = secret
 
 
-def document_of(config: WebhookConfig, targets: Sequence[Target], *, for_clients: bool) -> dict[str, Any]:
+def document_of(config: WebhookConfig, targets: Sequence[Target], *, for_clients: bool) -> JsonObject:
     """Return the configuration as JSON; for clients it says whether there is a secret, but not which."""
     default = next((target for target in targets if not target.event_type), None)
     configuration = target_document(default or Target(), for_clients=for_clients)
@@ -373,8 +373,8 @@ def document_of(config: WebhookConfig, targets: Sequence[Target], *, for_clients
     }
 
 
-def target_document(target: Target, *, for_clients: bool) -> dict[str, Any]:
-    document: dict[str, Any] = {}
+def target_document(target: Target, *, for_clients: bool) -> JsonObject:
+    document: dict[str, object] = {}
     if target.destination_url:
         document["destinationUrl"] = target.destination_url
     if for_clients:
@@ -384,10 +384,10 @@ def target_document(target: Target, *, for_clients: bool) -> dict[str, Any]:
     return document
 
 
-def apply_change(document: dict[str, Any], change: ConfigChange) -> None:
+def apply_change(document: JsonObject, change: ConfigChange) -> None:
     """Apply one change to the document; raise InvalidInput or AmbiguousEventType."""
     configuration = document["configuration"]
-    entries: list[dict[str, Any]] = configuration.setdefault("eventsConfiguration", [])
+    entries: list[dict[str, object]] = configuration.setdefault("eventsConfiguration", [])
     removes = change.op == "REMOVE"
     if not removes and change.value is None:
         raise InvalidInput("UPSERT needs a value.", field="value")
@@ -447,8 +447,8 @@ ENTRY_MEMBERS = (*TYPE_MEMBERS, "filter", "excludedFields", "name", "active")
 
 
 def change_entry(
-    entries: list[dict[str, Any]],
-    entry: dict[str, Any],
+    entries: list[JsonObject],
+    entry: dict[str, object],
     member: str,
     change: ConfigChange,
     *,
@@ -470,7 +470,7 @@ def change_entry(
         entries[entries.index(entry)] = {"eventType": entry["eventType"], **sent, **kept}
 
 
-def set_member(document: dict[str, Any], name: str, change: ConfigChange) -> None:
+def set_member(document: JsonObject, name: str, change: ConfigChange) -> None:
     if change.op == "UPSERT":
         document[name] = change.value
     elif name == "secretKey":
@@ -479,19 +479,19 @@ def set_member(document: dict[str, Any], name: str, change: ConfigChange) -> Non
         document.pop(name, None)
 
 
-def as_object(value: object) -> dict[str, Any]:
+def as_object(value: object) -> JsonObject:
     if not isinstance(value, dict):
         raise InvalidInput("The value is an object.", field="value")
     return dict(value)
 
 
-def without_id(entry: dict[str, Any]) -> dict[str, Any]:
+def without_id(entry: JsonObject) -> dict[str, object]:
     if "id" in entry:
         raise InvalidInput("Entries get their ids from the service. Leave out id.", field="value.id")
     return entry
 
 
-def without_new_ids(value: object, entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_new_ids(value: object, entries: Sequence[JsonObject]) -> list[dict[str, object]]:
     """Return the entries of a list; raise InvalidInput for an id that no entry has."""
     if not isinstance(value, list):
         raise InvalidInput("The value is a list of entries.", field="value")

@@ -5,16 +5,17 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
+
+from core.json_types import JsonObject
 
 LARGEST_BODY = 262_144  # bytes
 LONGEST_THIN = 200  # characters of a text in a thin event
 STANDARD_PREFIX = "whsec_"
 
 
-def canonical_json(value: Any) -> bytes:
+def canonical_json(value: object) -> bytes:
     """Return JSON with keys sorted at every level and no blanks.
 
     Numbers are written as JavaScript does, so that receivers who sort and write it again get the same bytes.
@@ -22,7 +23,7 @@ def canonical_json(value: Any) -> bytes:
     return orjson.dumps(_with_plain_numbers(value), option=orjson.OPT_SORT_KEYS)
 
 
-def _with_plain_numbers(value: Any) -> Any:
+def _with_plain_numbers(value: object) -> object:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     if isinstance(value, dict):
@@ -32,7 +33,7 @@ def _with_plain_numbers(value: Any) -> Any:
     return value
 
 
-def event_body(event_type: str, payload: dict[str, Any]) -> bytes:
+def event_body(event_type: str, payload: JsonObject) -> bytes:
     """Return the body of an event; of one that is too large, a thin one."""
     body = canonical_json({"type": event_type, "payload": payload})
     if len(body) > LARGEST_BODY:
@@ -40,16 +41,16 @@ def event_body(event_type: str, payload: dict[str, Any]) -> bytes:
     return body
 
 
-def thin(payload: dict[str, Any]) -> dict[str, Any]:
+def thin(payload: JsonObject) -> JsonObject:
     """Return only what says which resources an event is about: short values, and ids of objects."""
-    kept: dict[str, Any] = {name: value for name, value in payload.items() if is_short(value)}
+    kept: JsonObject = {name: value for name, value in payload.items() if is_short(value)}
     for name, value in payload.items():
         if isinstance(value, dict) and is_short(value.get("id")) and value.get("id") is not None:
             kept[name] = {"id": value["id"]}
     return {**dict(list(kept.items())[:100]), "truncated": True}
 
 
-def is_short(value: Any) -> bool:
+def is_short(value: object) -> bool:
     return len(value) <= LONGEST_THIN if isinstance(value, str) else not isinstance(value, dict | list)
 
 

@@ -18,11 +18,13 @@ from core.admin import AutocompleteFilter, TenantAdmin, adopt, shown_moment, win
 from core.admin.filters import visible_rows
 from core.bodies import read_body
 from core.errors import NotFound
+from core.journal.words import occasion_of
 from core.search import matching, translations_of
 from core.sql.composition import Sql
 from core.sql.time_limits import fetch_within
-from segments.admin.chosen import ChosenPages
-from segments.admin.filters import CountsNowFilter, ItemTypeFilter
+from segments.additions import additions_of
+from segments.admin.chosen import SEGMENT, ChosenPages
+from segments.admin.filters import AddedByFilter, CountsNowFilter, ItemTypeFilter, SourceFilter, adder_of
 from segments.admin.rules import why_address
 from segments.bodies import (
     CustomerAssignmentBody,
@@ -71,8 +73,22 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
         "validity": "valid_to",
     }
     assigned: tuple[str, ...] = ()
+    owner_parameter = SEGMENT
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Say of the rows of a page who added them, in one statement, to whoever may see the journal."""
+        shown = super().get_changelist_instance(request)
+        user = request.user
+        rows = list(shown.result_list)
+        if user.has_perm("journal.view_change"):
+            found = additions_of(rows)
+            for row in rows:
+                if (addition := found.get(row.pk)) is not None:
+                    row.added_by = (adder_of(addition, request), occasion_of(addition))
+        shown.result_list = rows
+        return shown
+
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "segment", *self.assigned] if obj is not None else fields
 
@@ -106,7 +122,15 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
 
     @admin.display(description=_("Added"), ordering="id")
     def added(self, assignment: Any) -> SafeString:
-        return shown_moment(assignment.created_at)
+        """When it was added, and by whom and on what occasion where the list has looked that up."""
+        moment = shown_moment(assignment.created_at)
+        if not (known := getattr(assignment, "added_by", None)):
+            return moment
+        person, occasion = known
+        by = gettext("by {person}").format(person=person)
+        return format_html(
+            '{} <span class="quiet">{}</span>', moment, f"{by}, {occasion}" if occasion else by
+        )
 
 
 @admin.register(CustomerAssignment)
@@ -122,6 +146,8 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
         ("customer", AutocompleteFilter),
         ("legal_entity", AutocompleteFilter),
         CountsNowFilter,
+        AddedByFilter,
+        SourceFilter,
         "assignment_type",
     )
     search_fields = ("customer__external_id",)
@@ -185,6 +211,8 @@ class ItemAssignmentAdmin(AssignmentAdmin):
         ("segment", AutocompleteFilter),
         ItemTypeFilter,
         CountsNowFilter,
+        AddedByFilter,
+        SourceFilter,
         ("product", AutocompleteFilter),
         ("category", AutocompleteFilter),
     )

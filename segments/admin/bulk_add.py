@@ -1,7 +1,5 @@
 """The pages of a segment that add whole lists of customers or items, after a look at what would happen."""
 
-from typing import Any
-
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,21 +10,37 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from core.admin.confirmation import Fact
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.undo import button
 from core.errors import DomainError
 from core.imports.models import ImportRun
 from core.imports.parts import apply_import
 from core.unavailability import contention_as_refusal
+from segments.admin.effects import opened_facts, viewers_fact
 from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
 from segments.models import Segment
 from segments.operations.items import ItemType
-from segments.pasted_lists import MOST_ENTRIES, ListPreview, Resolver, TooManyEntries, prepare_list
+from segments.pasted_lists import (
+    MOST_ENTRIES,
+    ListPreview,
+    Resolver,
+    TooManyEntries,
+    accept_suggestions,
+    prepare_list,
+)
 
 MOST_SHOWN = 100
 TITLES = {"members": _("Add members"), "items": _("Add products or categories")}
-KINDS = {"members": "segment_customers", "items": "segment_items"}
+KINDS = {"members": MembersForm.kind, "items": ItemsForm.kind}
+
+
+def accepted_suggestions(request: HttpRequest) -> dict[str, str]:
+    """Return the ids that entries are to mean, by the entries: an id has no blank, an entry may."""
+    pairs = (text.partition(" ") for text in request.POST.getlist("suggestion")[:MOST_SHOWN])
+    return {entry: found_id for found_id, _, entry in pairs if entry}
 
 
 class BulkAddPages(admin.ModelAdmin):
@@ -59,13 +73,15 @@ class BulkAddPages(admin.ModelAdmin):
         try:
             with contention_as_refusal():
                 if prepared is not None:
+                    if accepted := accepted_suggestions(request):
+                        accept_suggestions(prepared, accepted)
                     return self._apply(request, segment, prepared, what)
                 if form.is_bound and form.is_valid():
                     preview = self._prepare(request, segment, form)
                     if preview is not None and "_apply" in request.POST:
                         return self._apply(request, segment, preview.run, what)
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, fault_text(refused.message), messages.ERROR)
             if preview is None:
                 return HttpResponseRedirect(request.get_full_path())
         return self._page(request, segment, form, preview, what)
@@ -85,7 +101,7 @@ class BulkAddPages(admin.ModelAdmin):
         key = key_of(request.POST.get("prepared", ""))
         if key is None or "_apply" not in request.POST:
             return None
-        user: Any = request.user
+        user = request.user
         runs = ImportRun.objects.filter(tenant=segment.tenant_id, kind=KINDS[what])
         run = runs.filter(pk=key, started_by=user.get_username()).first()
         first = run.parts.order_by("number").first() if run else None
@@ -94,7 +110,7 @@ class BulkAddPages(admin.ModelAdmin):
         return run
 
     def _segment(self, request: HttpRequest, key: int, permission: str) -> Segment:
-        user: Any = request.user
+        user = request.user
         if not user.has_perm(permission) or not self.has_view_permission(request):
             raise PermissionDenied
         segment = self.get_queryset(request).select_related("site").filter(pk=key).first()
@@ -111,7 +127,7 @@ class BulkAddPages(admin.ModelAdmin):
             ItemType(item_type) if item_type else None,
             form.cleaned_data.get("includes_subcategories", False),
         )
-        user: Any = request.user
+        user = request.user
         lines = form.lines()
         try:
             preview = prepare_list(
@@ -132,7 +148,7 @@ class BulkAddPages(admin.ModelAdmin):
 
     def _apply(self, request: HttpRequest, segment: Segment, run: ImportRun, what: str) -> HttpResponse:
         """Add the list, and say and log what was done; a long one is added in the background."""
-        user: Any = request.user
+        user = request.user
         job = apply_import(run, by=user.get_username(), at=timezone.now())
         if job is not None:
             self.log_change(request, segment, f"Began import {run.pk}.")
@@ -158,6 +174,13 @@ class BulkAddPages(admin.ModelAdmin):
         self.message_user(request, message, messages.SUCCESS)
         return HttpResponseRedirect(page)
 
+    def _effect(self, request: HttpRequest, segment: Segment, what: str) -> list[Fact]:
+        """Return what adding the list does to shoppers; nothing while the segment does not count."""
+        at = timezone.now()
+        if not Segment.objects.effective_at(at).filter(pk=segment.pk).exists():
+            return []
+        return opened_facts(request, segment, at) if what == "members" else [viewers_fact(segment)]
+
     def _page(
         self,
         request: HttpRequest,
@@ -174,6 +197,7 @@ class BulkAddPages(admin.ModelAdmin):
             "segment": segment,
             "form": form,
             "preview": preview,
+            "facts": self._effect(request, segment, what) if preview is not None and preview.new else [],
             "most_shown": MOST_SHOWN,
             "media": self.media + form.media,
         }

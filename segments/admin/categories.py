@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteSelect
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.undo import message_with_undo
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
@@ -48,13 +49,13 @@ class SegmentForm(forms.Form):
 
 
 @admin.action(description=_("Assign selected categories to a segment"))
-def assign_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> Any:
+def assign_to_segment(model_admin: object, request: HttpRequest, queryset: QuerySet) -> Any:
     """Ask for the segment, then assign the categories that are not in it yet."""
     return ask_and_assign(model_admin, request, queryset, ItemType.CATEGORY)
 
 
 @admin.action(description=_("Add selected products to a segment"))
-def add_to_segment(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> Any:
+def add_to_segment(model_admin: object, request: HttpRequest, queryset: QuerySet) -> Any:
     """Ask for the segment, then assign the products that are not in it yet."""
     return ask_and_assign(model_admin, request, queryset, ItemType.PRODUCT)
 
@@ -84,7 +85,7 @@ def ask_and_assign(model_admin: Any, request: HttpRequest, queryset: QuerySet, i
                 below = form.cleaned_data.get("includes_subcategories", False)
                 assigned = assign(segment, queryset, item_type, below)
         except Unavailable as busy:
-            form.add_error(None, busy.message)
+            form.add_error(None, fault_text(busy.message))
     if assigned is not None:
         added, present = assigned
         if added:

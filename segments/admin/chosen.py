@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import AutocompleteSelect
 from core.admin.confirmation import repeated_values
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.keyset import KeysetChangeList
@@ -69,7 +70,7 @@ class ChosenPages(admin.ModelAdmin):
     change_list_template = "admin/segments/assignments.html"
     actions = ("copy_to", "move_to", "change_dates")
 
-    def get_changelist(self, request: HttpRequest, **options: Any) -> type[KeysetChangeList]:
+    def get_changelist(self, request: HttpRequest, **options: object) -> type[KeysetChangeList]:
         return KeysetChangeList
 
     def get_urls(self) -> list[URLPattern]:
@@ -118,7 +119,7 @@ class ChosenPages(admin.ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the list; of one segment with the tools that add to it."""
-        context: dict[str, Any] = {"export_query": request.GET.urlencode()}
+        context: dict[str, object] = {"export_query": request.GET.urlencode()}
         if (segment := self.segment_of_list(request)) is not None:
             context |= {"segment": segment, "title": self.title_of_list(segment), "noun": self.noun}
             if self.has_add_permission(request):
@@ -148,7 +149,7 @@ class ChosenPages(admin.ModelAdmin):
         form = forms.Form(request.POST or None, prefix="one")
         names = ("customer",) if self.model is CustomerAssignment else ("product", "category")
         for name in names:
-            field: Any = self.model._meta.get_field(name)
+            field = self.model._meta.get_field(name)
             rows = visible_rows(field.related_model, request, self).filter(tenant=segment.tenant_id)
             widget = AutocompleteSelect(field, self.admin_site, tenant_id=segment.tenant_id)
             form.fields[name] = forms.ModelChoiceField(
@@ -183,7 +184,7 @@ class ChosenPages(admin.ModelAdmin):
             with contention_as_refusal():
                 is_new = self._add(segment, chosen[0], form.cleaned_data)
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, fault_text(refused.message), messages.ERROR)
             return HttpResponseRedirect(page)
         text = gettext("Added {name}.") if is_new else gettext("{name} was in the segment already.")
         message_with_undo(request, text.format(name=chosen[0]), back=page)

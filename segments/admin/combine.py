@@ -10,6 +10,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from core.admin.faults import fault_text
 from core.admin.undo import message_with_undo
 from core.bodies import read_body
 from core.errors import DomainError
@@ -32,7 +33,7 @@ class CombinePages(admin.ModelAdmin):
 
     def combine(self, request: HttpRequest, key: int) -> HttpResponse:
         """Count first what the combination holds, then add it to a new or another segment."""
-        user: Any = request.user
+        user = request.user
         if not self.has_view_permission(request) or not user.has_perm("segments.add_customerassignment"):
             raise PermissionDenied
         segment = self.get_queryset(request).select_related("site", "tenant").filter(pk=key).first()
@@ -58,7 +59,7 @@ class CombinePages(admin.ModelAdmin):
                         at=timezone.now(),
                     )
             except DomainError as refused:
-                form.add_error(None, refused.message)
+                form.add_error(None, fault_text(refused.message))
             else:
                 if applies:
                     return self._done(request, segment, target_id, counted)

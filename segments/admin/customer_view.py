@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Category, Product
+from core.admin.faults import fault_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.moments import shown_moment
@@ -26,6 +27,7 @@ from core.admin.pages import register_page, register_row_link
 from core.errors import DomainError
 from core.journal.models import Change
 from core.journal.words import person_of
+from core.json_types import JsonObject
 from core.names import name_for_reader
 from core.representation.fields import Languages
 from core.timestamps import parse_time
@@ -46,6 +48,7 @@ from segments.explanations import (
     ExplainedLink,
     ExplainedPath,
     Explanation,
+    Failing,
     Question,
     entity_id_of,
     explain,
@@ -86,13 +89,13 @@ def changed(request: HttpRequest, **changes: Any) -> str:
 
 def asking(request: HttpRequest, kind: str, key: int) -> str:
     """Return this page's address with the question why something is visible."""
-    others: dict[str, Any] = dict.fromkeys(ASKED)
+    others: dict[str, object] = dict.fromkeys(ASKED)
     return f"{changed(request, why=None, **{**others, kind: key})}#why"
 
 
 def view_as_customer(request: HttpRequest) -> HttpResponse:
     """Ask for a customer and a time, and show what they see, what they do not, and why."""
-    user: Any = request.user
+    user = request.user
     if not (user.has_perm("segments.view_segment") and user.has_perm("accounts.view_customer")):
         raise PermissionDenied
     model_admin = admin.site.get_model_admin(Segment)
@@ -103,7 +106,7 @@ def view_as_customer(request: HttpRequest) -> HttpResponse:
         legal_entities=visible_rows(LegalEntity, request, model_admin),
         sites=visible_rows(Site, request, model_admin),
     )
-    context: dict[str, Any] = {
+    context: dict[str, object] = {
         **admin.site.each_context(request),
         "title": _("View as customer"),
         "form": form,
@@ -117,7 +120,7 @@ def view_as_customer(request: HttpRequest) -> HttpResponse:
                 return late_counts(request, form)
             context |= shown(request, form)
         except DomainError as refused:
-            form.add_error(field_of(refused, form), refused.message)
+            form.add_error(field_of(refused, form), fault_text(refused.message))
     return TemplateResponse(request, "admin/segments/customer_view.html", context)
 
 
@@ -168,7 +171,7 @@ def question_of(form: PreviewForm, at: datetime) -> Question:
     )
 
 
-def shown(request: HttpRequest, form: PreviewForm) -> dict[str, Any]:
+def shown(request: HttpRequest, form: PreviewForm) -> dict[str, object]:
     """Return what the template shows of the customer's view."""
     customer: Customer = form.cleaned_data["customer"]
     at = form.cleaned_data["at"] or timezone.now()
@@ -191,11 +194,11 @@ def shown_at(
     customer: Customer,
     at: datetime,
     than: datetime | None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     default = customer.tenant.default_language
     opened = [part for part in request.GET.get("open", "").split(",") if part][:MOST_OPEN]
 
-    def named(node: Mapping[str, Any]) -> str:
+    def named(node: Mapping[str, object]) -> str:
         return name_for_reader(node["name"], default) or str(node["id"])
 
     entity_id = entity_id_of(view.resolved)
@@ -240,11 +243,11 @@ def late_counts(request: HttpRequest, form: PreviewForm) -> HttpResponse:
         with at_its_time(question, now=now):
             shown.append(all_products(products_view(question)))
 
-    def named(node: Mapping[str, Any]) -> str:
+    def named(node: Mapping[str, object]) -> str:
         return name_for_reader(node["name"], default) or str(node["id"])
 
     here, there = shown[0], shown[-1]
-    context: dict[str, Any] = {"total": None if here is None else len(here)}
+    context: dict[str, object] = {"total": None if here is None else len(here)}
     if len(moments) == 2 and here is not None and there is not None:
         context["new"] = products_beyond(here, there, named)
         context["gone"] = products_beyond(there, here, named)
@@ -259,7 +262,16 @@ def moment_parameters(name: str, moment: datetime) -> dict[str, str]:
 # Memberships
 
 
-def shown_memberships(view: CustomerView, default: str) -> list[dict[str, Any]]:
+STYLES: dict[str, str] = {
+    Failing.MEMBERSHIP_NOT_STARTED: "waiting",
+    Failing.SEGMENT_NOT_STARTED: "waiting",
+    Failing.MEMBERSHIP_OVER: "over",
+    Failing.SEGMENT_OVER: "over",
+}
+"""How a membership that does not count looks, as states do everywhere; of other reasons as inactive."""
+
+
+def shown_memberships(view: CustomerView, default: str) -> list[dict[str, object]]:
     tenant_id = view.question.shopper.tenant_id
     pages = addresses(tenant_id, "segment", [path.segment_id or "" for path in view.memberships])
     return [
@@ -268,6 +280,7 @@ def shown_memberships(view: CustomerView, default: str) -> list[dict[str, Any]]:
             "url": pages.get(path.segment_id or "", ""),
             "ok": path.ok,
             "reasons": reasons_in_words(path.reasons),
+            "style": "on" if path.ok else STYLES.get(path.reasons[0], "off"),
             "until": until_of(path),
         }
         for path in view.memberships
@@ -307,7 +320,7 @@ class Branch:
 
 def branches(
     request: HttpRequest,
-    nodes: Iterable[dict[str, Any]],
+    nodes: Iterable[JsonObject],
     opened: list[str],
     named: Any,
     known: set[str] | None,
@@ -330,14 +343,14 @@ def branches(
         )
 
 
-def count_below(nodes: list[dict[str, Any]]) -> int:
+def count_below(nodes: list[JsonObject]) -> int:
     return sum(node["isSegmentAssigned"] + count_below(node.get("subcategories", [])) for node in nodes)
 
 
 # Products
 
 
-def shown_products(request: HttpRequest, view: CustomerView) -> dict[str, Any]:
+def shown_products(request: HttpRequest, view: CustomerView) -> dict[str, object]:
     """Return a page of the products, in the order of their keys, as the search narrows them."""
     term = request.GET.get("q", "").replace("\0", "")[:200]
     after = key_of(request.GET.get("after", ""))
@@ -368,13 +381,13 @@ def shown_products(request: HttpRequest, view: CustomerView) -> dict[str, Any]:
 # What others register
 
 
-def usable_parts(request: HttpRequest, view: CustomerView) -> list[dict[str, Any]]:
-    user: Any = request.user
+def usable_parts(request: HttpRequest, view: CustomerView) -> list[JsonObject]:
+    user = request.user
     found = []
     for part in registered_usable():
         if not user.has_perm(part.right):
             continue
-        things: list[dict[str, Any]] = [
+        things: list[JsonObject] = [
             {
                 "thing": one,
                 "words": reasons_in_words(one.reasons),
@@ -398,7 +411,7 @@ def usable_parts(request: HttpRequest, view: CustomerView) -> list[dict[str, Any
 def hits(request: HttpRequest) -> list[dict[str, str]]:
     """Return what a question in words may mean: products, categories and coupons that it finds."""
     term = request.GET.get("why", "").replace("\0", "").strip()[:200]
-    user: Any = request.user
+    user = request.user
     found: list[dict[str, str]] = []
     if not term:
         return found
@@ -408,7 +421,7 @@ def hits(request: HttpRequest) -> list[dict[str, str]]:
         model = next((one for one in admin.site._registry if one._meta.model_name == kind), None)
         if model is None:
             continue
-        model_admin: Any = admin.site.get_model_admin(model)
+        model_admin = admin.site.get_model_admin(model)
         rows, _may_repeat = model_admin.get_search_results(request, model_admin.get_queryset(request), term)
         for row in rows[:MOST_HITS]:
             kind_name = str(model._meta.verbose_name)
@@ -416,9 +429,9 @@ def hits(request: HttpRequest) -> list[dict[str, str]]:
     return found
 
 
-def explained(request: HttpRequest, question: Question, default: str) -> dict[str, Any] | None:
+def explained(request: HttpRequest, question: Question, default: str) -> dict[str, object] | None:
     """Return the chain of what the address asks about."""
-    user: Any = request.user
+    user = request.user
     kind = next((name for name in ASKED if key_of(request.GET.get(name, "")) is not None), None)
     if kind is None or not user.has_perm(RIGHTS[kind]):
         return None
@@ -460,7 +473,7 @@ def verdict_of(found: Explanation) -> str:
     return gettext("Yes: it is shown.") if found.visible else gettext("No: it is not shown.")
 
 
-def shown_link(link: ExplainedLink, tenant_id: int, default: str) -> dict[str, Any]:
+def shown_link(link: ExplainedLink, tenant_id: int, default: str) -> dict[str, object]:
     """Return a link of the chain in words, and where to change what fails."""
     kind = {"membership": "", "assignment": ""}.get(link.type, link.type)
     page = addresses(tenant_id, kind, [link.id]).get(link.id, "") if kind and link.id else ""
@@ -529,7 +542,7 @@ register_page(path("view-as-customer/", admin.site.admin_view(view_as_customer),
 def link_from(parameter: str) -> Any:
     """Return the link to this page from the page of a row."""
 
-    def link(request: HttpRequest, row: Any) -> dict[str, Any] | None:
+    def link(request: HttpRequest, row: Any) -> dict[str, object] | None:
         user: Any = request.user
         if not (user.has_perm("segments.view_segment") and user.has_perm("accounts.view_customer")):
             return None

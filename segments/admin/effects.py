@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -27,6 +28,7 @@ from core.admin.confirmation import (
     repeated_values,
 )
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.undo import message_with_undo
 from core.bodies import Validity
 from core.errors import DomainError, VersionConflict
@@ -49,13 +51,14 @@ from segments.effects import (
 from segments.models import Segment
 from segments.operations.removals import remove_segments
 from segments.operations.statuses import set_segment_status
+from segments.tallies import NOTHING, held_by
 
 DECISIVE = {"valid_from", "valid_to", "site", "status"}
 """The fields of a segment that decide when and where it counts."""
 
 
 def may(request: HttpRequest, dependent: Dependent, action: str) -> bool:
-    user: Any = request.user
+    user = request.user
     return bool(user.has_perm(dependent.permission.format(action=action)))
 
 
@@ -151,6 +154,31 @@ def dependent_facts(dependent: Dependent, effect: DependentEffect, page: str) ->
         text = gettext("{names} begin to work").format(names=names)
         facts.append(Fact(shown(effect.starting), text, page))
     return facts
+
+
+def opened_facts(request: HttpRequest, segment: Segment, at: datetime) -> list[Fact]:
+    """Return what the segment opens to its members: its items, and what else is for them."""
+    held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
+    details = gettext("{products} products, {categories} categories").format(
+        products=exact_count(held.products), categories=exact_count(held.categories)
+    )
+    facts = [
+        Fact(exact_count(held.items), gettext("items opened to them"), items_page([segment.pk]), details)
+    ]
+    for each in visible_dependents(request):
+        number, names = each.opened_by(segment.tenant_id, segment.pk, at)
+        more = " …" if number > len(names[:3]) else ""
+        text = gettext("{names} opened to them").format(names=gettext(each.plural))
+        page = dependent_page(each, [segment.pk])
+        facts.append(Fact(exact_count(number), text, page, ", ".join(names[:3]) + more))
+    return facts
+
+
+def viewers_fact(segment: Segment) -> Fact:
+    """Return how many members see what is added to the segment."""
+    held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
+    text = ngettext("member sees them", "members see them", held.members)
+    return Fact(exact_count(held.members), text, members_page([segment.pk]))
 
 
 def takes_away(effects: Effects) -> bool:
@@ -320,7 +348,7 @@ class EffectPages(admin.ModelAdmin):
     # --- deletion ---
 
     def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Say what the deletion of a segment does, and delete it once its name was typed."""
         segment = self.get_object(request, unquote(object_id))
@@ -361,7 +389,7 @@ class EffectPages(admin.ModelAdmin):
                     )
                     self.message_user(request, text, messages.ERROR)
                 except DomainError as refused:
-                    self.message_user(request, refused.message, messages.ERROR)
+                    self.message_user(request, fault_text(refused.message), messages.ERROR)
                 keys = [segment.pk for segment in segments]
                 segments = list(Segment.objects.filter(pk__in=keys).select_related("site", "tenant"))
                 if not segments:

@@ -4,9 +4,14 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.imports.models import ImportRun
+from core.journal.words import occasion_of, person_of
+from core.sql.composition import Sql
 from core.windows import window_contains
+from segments.additions import NAMELESS, Addition, added_by, added_on, keep_added, recent_additions
 from segments.models import Segment
 
 
@@ -16,7 +21,7 @@ class EffectiveFilter(admin.SimpleListFilter):
     title = _("effect")
     parameter_name = "effect"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [
             ("now", _("Live now")),
             ("later", _("Starts later")),
@@ -44,17 +49,26 @@ class CountsNowFilter(admin.SimpleListFilter):
     title = _("counts now")
     parameter_name = "counts"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def __init__(self, request: HttpRequest, params: Any, model: type[Any], model_admin: Any) -> None:
+        self.segment: Segment | None = model_admin.segment_of_list(request)
+        super().__init__(request, params, model, model_admin)
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [("yes", _("Yes")), ("no", _("No"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         now = timezone.now()
+        is_closed = Q(valid_from__gt=now) | Q(valid_to__lt=now)
+        if self.segment is not None and self.value() in ("yes", "no"):
+            # Of one segment it is known whether it counts, which spares asking so of each member.
+            if not Segment.objects.effective_at(now).filter(pk=self.segment.pk).exists():
+                return queryset.none() if self.value() == "yes" else queryset
+            return queryset.filter(window_contains(now) if self.value() == "yes" else is_closed)
         effective = Segment.objects.effective_at(now).values("pk")
         match self.value():
             case "yes":
                 return queryset.filter(window_contains(now), segment__in=effective)
             case "no":
-                is_closed = Q(valid_from__gt=now) | Q(valid_to__lt=now)
                 return queryset.filter(is_closed | ~Q(segment__in=effective))
         return queryset
 
@@ -63,7 +77,7 @@ class ItemTypeFilter(admin.SimpleListFilter):
     title = _("type")
     parameter_name = "type"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         return [("PRODUCT", _("Products")), ("CATEGORY", _("Categories"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -73,3 +87,86 @@ class ItemTypeFilter(admin.SimpleListFilter):
             case "CATEGORY":
                 return queryset.filter(category__isnull=False)
         return queryset
+
+
+def adder_of(addition: Any, request: HttpRequest) -> str:
+    """Say who added something: the reader is "you"."""
+    user: Any = request.user
+    if addition.actor_type == "staff" and addition.actor_id == user.get_username():
+        return gettext("you")
+    return person_of(addition)
+
+
+class AdditionFilter(admin.SimpleListFilter):
+    """Members or items of one segment by how they came in; offered to whoever may see the journal."""
+
+    def __init__(self, request: HttpRequest, params: Any, model: type[Any], model_admin: Any) -> None:
+        user: Any = request.user
+        self.segment: Segment | None = None
+        if user.has_perm("journal.view_change") and hasattr(model_admin, "segment_of_list"):
+            self.segment = model_admin.segment_of_list(request)
+        super().__init__(request, params, model, model_admin)
+
+    def recent(self, request: HttpRequest, model_admin: Any) -> list[Addition]:
+        """Return what was added lately to the segment of the list; read once for a request."""
+        if self.segment is None:
+            return []
+        known: Any = getattr(request, "recent_additions", None)
+        if known is None:
+            known = recent_additions(model_admin.model, self.segment.tenant_id, self.segment.pk)
+            request.recent_additions = known  # type: ignore[attr-defined]
+        return list(known)
+
+    def has_output(self) -> bool:
+        return self.segment is not None or bool(self.value())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> Any:
+        value = self.value()
+        if not value:
+            return queryset
+        if self.segment is None:
+            return queryset.none()
+        return keep_added(
+            queryset,
+            tenant_id=self.segment.tenant_id,
+            segment_id=self.segment.pk,
+            chosen=self.condition(*value.partition(":")[::2]),
+        )
+
+    def condition(self, kind: str, name: str) -> Sql:
+        raise NotImplementedError
+
+
+class AddedByFilter(AdditionFilter):
+    title = _("added by")
+    parameter_name = "by"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+        found = {
+            f"{one.actor_type}:{one.actor_id}": adder_of(one, request)
+            for one in self.recent(request, model_admin)
+        }
+        return list(found.items())
+
+    def condition(self, kind: str, name: str) -> Sql:
+        return added_by(kind, name)
+
+
+class SourceFilter(AdditionFilter):
+    title = _("source")
+    parameter_name = "source"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+        recent = self.recent(request, model_admin)
+        keys = [one.import_key for one in recent if one.import_key is not None]
+        files = dict(ImportRun.objects.filter(pk__in=keys).values_list("pk", "file_name")) if keys else {}
+        found = {}
+        for one in recent:
+            text = occasion_of(one) or gettext("unknown")
+            if file_name := files.get(one.import_key or 0):
+                text = f"{text}: {file_name}"
+            found[f"{one.source_type}:{one.source_id}"] = text
+        return list(found.items())
+
+    def condition(self, kind: str, name: str) -> Sql:
+        return added_on(kind, "" if kind in NAMELESS else name)

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin.charts import DayValue, LineChart, line_chart
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.moments import in_words, window_text
 from core.admin.undo import message_with_undo
 from core.bodies import Validity
@@ -48,7 +49,7 @@ from segments.tallies import NOTHING, customers_of, held_by
 DAYS_SHOWN = 30
 
 
-def list_page(model: str, segment: Segment, **query: Any) -> str:
+def list_page(model: str, segment: Segment, **query: object) -> str:
     """Return the address of the list of the segment's members or items."""
     more = "".join(f"&{name}={value}" for name, value in query.items())
     return f"{reverse(f'admin:segments_{model}_changelist')}?segment__id__exact={segment.pk}{more}"
@@ -158,9 +159,9 @@ register_tab(
 register_tab(Tab("activity", _("Activity"), 90, activity_page, "journal.view_change"))
 
 
-def record_context(request: HttpRequest, segment: Segment, *, current: str) -> dict[str, Any]:
+def record_context(request: HttpRequest, segment: Segment, *, current: str) -> dict[str, object]:
     """Return what the head of every page about a segment shows."""
-    user: Any = request.user
+    user = request.user
     at = timezone.now()
     return {
         "segment": segment,
@@ -193,7 +194,7 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    def related_links(self, request: HttpRequest, obj: Segment) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: Segment) -> list[dict[str, object]]:
         return []  # the tabs and the numbers lead everywhere
 
     def render_change_form(
@@ -222,7 +223,7 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
 
     def record_actions(self, request: HttpRequest, segment: Segment) -> list[Mapping[str, Any]]:
         """Return the buttons of the head: what posts, and what leads to a page."""
-        user: Any = request.user
+        user = request.user
         found: list[Mapping[str, Any]] = []
         if user.has_perm("segments.change_segment"):
             name, label = (
@@ -271,11 +272,11 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
                 with contention_as_refusal():
                     answer = self._set_status(request, Segment.objects.filter(pk=pk), status)
             except DomainError as refused:
-                self.message_user(request, refused.message, messages.ERROR)
+                self.message_user(request, fault_text(refused.message), messages.ERROR)
         return answer or HttpResponseRedirect(record_page(segment))
 
     def _record(self, request: HttpRequest, pk: int) -> Segment:
-        rows: Any = self.get_queryset(request)
+        rows = self.get_queryset(request)
         segment: Segment | None = (
             rows.select_related("site", "tenant").filter(pk=pk).first() if pk < 2**63 else None
         )
@@ -338,7 +339,7 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
             request, saved_in_words(saved, effects, visible_dependents(request)), back=record_page(saved)
         )
 
-    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+    def response_change(self, request: HttpRequest, obj: object) -> HttpResponse:
         request._saved_segment = obj  # type: ignore[attr-defined]
         return super().response_change(request, obj)
 

@@ -13,17 +13,21 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import number_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer, LegalEntity
 from core.admin.confirmation import Fact
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
+from core.admin.undo import message_with_undo
 from core.errors import DomainError
+from core.representation.query_language import QuerySyntaxError
 from core.unavailability import contention_as_refusal
-from segments.admin.effects import dependent_page, items_page, members_page, visible_dependents
+from segments.admin.effects import members_page, opened_facts
 from segments.forms.rules import RuleForm
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from segments.rules.evaluation import SLOW
@@ -46,7 +50,7 @@ from segments.rules.rows import (
     Row,
     place_of,
 )
-from segments.tallies import NOTHING, customers_of, held_by
+from segments.tallies import customers_of
 
 MOST_EXCLUSIONS = 100
 MOST_SAMPLED = 200  # customers whose own attributes are offered as fields
@@ -170,7 +174,7 @@ class RulePages(admin.ModelAdmin):
                 if self._act_on_rule(request, segment, action, argument):
                     return HttpResponseRedirect(rule_address(segment))
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, fault_text(refused.message), messages.ERROR)
             return HttpResponseRedirect(rule_address(segment))
         form = RuleForm.sent(request.POST)
         self._edit_rows(form, action, argument)
@@ -234,7 +238,10 @@ class RulePages(admin.ModelAdmin):
                 )
             case _:
                 return False
-        self.message_user(request, text, messages.SUCCESS)
+        if action == "evaluate":
+            self.message_user(request, text, messages.SUCCESS)
+        else:
+            message_with_undo(request, text, back=rule_address(segment))
         return True
 
     def _edit_rows(self, form: RuleForm, action: str, argument: str) -> None:
@@ -264,7 +271,7 @@ class RulePages(admin.ModelAdmin):
         if preview.fault is None:
             return preview
         message = preview.fault.message
-        form.blame(message[:1].upper() + message[1:], preview.fault.position)
+        form.blame(fault_text(f"{message[:1].upper()}{message[1:]}"), preview.fault.position)
         if form.groups:
             form.faulty = place_of(form.groups, form.text, preview.fault.position) if form.text else None
         return None
@@ -283,12 +290,15 @@ class RulePages(admin.ModelAdmin):
                     expected_version=0 if seen is None and rule is not None else seen,
                     at=timezone.now(),
                 )
+        except QuerySyntaxError as fault:
+            form.blame(fault.message.partition(": ")[2], fault.position)
+            return False
         except DomainError as refused:
-            form.fault = refused.message
+            form.fault = fault_text(refused.message)
             return False
         self.log_change(request, segment, f"Saved the rule {form.text[:500]}")
         text = gettext("Saved. The members follow in the background; this page shows how far that is.")
-        self.message_user(request, text, messages.SUCCESS)
+        message_with_undo(request, text, back=rule_address(segment))
         return True
 
     def _rule_response(
@@ -312,6 +322,8 @@ class RulePages(admin.ModelAdmin):
             "rule_members": exact_count(rule.members) if rule and rule.members is not None else "",
             "members_url": members_page([segment.pk]),
             "form": form,
+            "fault": capfirst(fault_text(form.fault)),
+            "last_fault": capfirst(fault_text(rule.message)) if rule else "",
             "groups": shown_groups(form),
             "tests": TESTS.items(),
             "fields": offered_fields(segment, form.membership) if sees_customers(request) else [],
@@ -335,7 +347,7 @@ class RulePages(admin.ModelAdmin):
 
     def _shown_preview(
         self, request: HttpRequest, segment: Segment, form: RuleForm, preview: RulePreview
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         at = timezone.now()
         of_customers = form.membership == CUSTOMERS
         everybody = customers_of(segment.tenant_id) if of_customers else 0
@@ -368,7 +380,7 @@ class RulePages(admin.ModelAdmin):
                     at=timezone.now(),
                 )
             except DomainError as refused:
-                fault = refused.message
+                fault = fault_text(refused.message)
         customers = visible_rows(Customer, request, self).filter(tenant=segment.tenant_id)
         companies = visible_rows(LegalEntity, request, self).filter(tenant=segment.tenant_id)
         context = {
@@ -402,7 +414,7 @@ def why_address(assignment: CustomerAssignment) -> str:
 
 
 def sees_customers(request: HttpRequest) -> bool:
-    user: Any = request.user
+    user = request.user
     return bool(user.has_perm("accounts.view_customer"))
 
 
@@ -437,18 +449,7 @@ def preview_facts(
     ):
         is_most = count is not None and count >= MOST_COUNTED
         facts.append(Fact(capped(count, is_most), text, is_loss=is_loss and bool(count)))
-    held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
-    details = gettext("{products} products, {categories} categories").format(
-        products=exact_count(held.products), categories=exact_count(held.categories)
-    )
-    items = held.products + held.categories
-    facts.append(Fact(exact_count(items), gettext("items opened to them"), items_page([segment.pk]), details))
-    for each in visible_dependents(request):
-        number, names = each.opened_by(segment.tenant_id, segment.pk, at)
-        more = " …" if number > len(names[:3]) else ""
-        text = gettext("{names} opened to them").format(names=gettext(each.plural))
-        page = dependent_page(each, [segment.pk])
-        facts.append(Fact(exact_count(number), text, page, ", ".join(names[:3]) + more))
+    facts += opened_facts(request, segment, at)
     if preview.left_out:
         facts.append(Fact(exact_count(preview.left_out), gettext("redemptions in other currencies left out")))
     return facts
@@ -462,7 +463,7 @@ def shown_groups(form: RuleForm) -> list[list[ShownRow]]:
                 number,
                 place,
                 label_of(row.field),
-                gettext(form.fault) if form.faulty == (number, place) else "",
+                capfirst(fault_text(form.fault)) if form.faulty == (number, place) else "",
             )
             for place, row in enumerate(rows)
         ]
@@ -483,7 +484,7 @@ def offered_fields(segment: Segment, membership: str) -> list[tuple[str, str]]:
     names = [name for name in fact_names(membership) if not name.endswith("*")]
     if membership == CUSTOMERS:
         names += [name for name in LABELS if name.startswith("redemptions.365d")]
-    kind: Any = Customer if membership == CUSTOMERS else LegalEntity
+    kind = Customer if membership == CUSTOMERS else LegalEntity
     rows = kind.objects.filter(tenant=segment.tenant_id, mixins__isnull=False).order_by("id")
     attributes: set[str] = set()
     for mixins in rows.values_list("mixins", flat=True)[:MOST_SAMPLED]:

@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt, window_text
 from core.admin.counts import exact_count
-from core.bodies import Name, Translations, read_body
+from core.bodies import read_body
+from core.representation.languages import Name, Translations
 from core.search import translations_of
 from segments.admin.bulk_add import BulkAddPages
 from segments.admin.combine import CombinePages

@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.identity.scopes import COUPON_READ, SEGMENT_READ
 from accounts.models import Site, User
 from core.admin.charts import share
+from core.admin.faults import fault_text
 from core.admin.moments import read_date, shown_moment
 from core.admin.pages import register_page
 from core.admin.panels import Content, Panel, Place, register_panel, shop_of
@@ -170,9 +171,9 @@ def calendar(request: HttpRequest, shop: Tenant) -> Content:
     }
 
 
-def alike_entries(entries: Iterable[CalendarEntry]) -> dict[tuple[Any, ...], list[CalendarEntry]]:
+def alike_entries(entries: Iterable[CalendarEntry]) -> dict[tuple[object, ...], list[CalendarEntry]]:
     """Return the entries in their order; coupons of the same window are one row, as they come in hundreds."""
-    found: dict[tuple[Any, ...], list[CalendarEntry]] = {}
+    found: dict[tuple[object, ...], list[CalendarEntry]] = {}
     for entry in entries:
         own = entry.id if entry.type == "segment" else ""
         found.setdefault((entry.type, own, entry.valid_from, entry.valid_to), []).append(entry)
@@ -228,7 +229,7 @@ def subscribed_calendar(request: HttpRequest, token: str) -> HttpResponse:
         user_key, shop_key, digest, language = signer.unsign(token).split("-", 3)
     except (BadSignature, ValueError):
         raise Http404 from None
-    user: Any = User.objects.filter(pk=user_key, is_active=True, is_staff=True).first()
+    user = User.objects.filter(pk=user_key, is_active=True, is_staff=True).first()
     shop = Tenant.objects.filter(pk=shop_key).first()
     if user is None or shop is None or user.get_session_auth_hash()[:16] != digest:
         raise Http404
@@ -282,7 +283,7 @@ def shown_findings(
     request: HttpRequest, found: Iterable[FindingResult], shop: Tenant, *, back: str = "/admin/"
 ) -> list[ShownFinding]:
     """Return findings in the reader's language, errors first, with the remedies that the reader may use."""
-    user: Any = request.user
+    user = request.user
     there = sorted(
         (one for one in found if one.count.value or not one.count.exact), key=lambda one: one.severity
     )
@@ -318,14 +319,14 @@ def remedy_view(request: HttpRequest, name: str) -> HttpResponse:
     remedy, shop = find_remedy(name), shop_of(request)
     if remedy is None or shop is None or request.method != "POST":
         raise Http404
-    user: Any = request.user
+    user = request.user
     if not user.has_perm(remedy.right):
         raise PermissionDenied
     try:
         with contention_as_refusal(), transaction.atomic():
             remedy.apply(shop.pk, request.POST.get("id", "").replace("\0", ""), timezone.now())
     except DomainError as refused:
-        messages.error(request, refused.message)
+        messages.error(request, fault_text(refused.message))
     else:
         message_with_undo(
             request,

@@ -12,8 +12,8 @@ class ChangeFilters(ListFilterSet):
     )
     actor_id = TextFilter(description="Only changes by this client, customer, member of staff or command.")
     source_type = TextFilter(
-        description="Only changes on this kind of occasion: request, admin, import, undo-import, paste,"
-        " member-operation."
+        description="Only changes on this kind of occasion: request, admin, filter, import,"
+        " undo, undo-import, member-operation."
     )
     source_id = TextFilter(description="Only changes of this request or import.")
     object_id = TextFilter(

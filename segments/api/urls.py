@@ -65,6 +65,7 @@ urlpatterns = [
     route("customer-segment/<tenant>/category-effects", EffectViewSet, post="of_category"),
     route(IMPORTS, ImportViewSet, post="submit"),
     route(f"{IMPORTS}/<import_id>", ImportViewSet, get="read", delete="cancel"),
+    route(f"{IMPORTS}/<import_id>/undo", ImportViewSet, post="undo"),
     route(f"{IMPORTS}/<import_id>/rejects", ImportViewSet, get="rejects"),
     route("customer-segment/<tenant>/segment-set", SegmentSetViewSet, get="own_set"),
     route(f"{SEGMENT_SET}/items", SegmentSetViewSet, get="items"),

@@ -71,7 +71,7 @@ class ItemAssignmentForm(AssignmentForm):
             self.add_error("includes_subcategories", NO_SUBCATEGORIES)
         return cleaned
 
-    def _category(self) -> Any:
+    def _category(self) -> object:
         return self.instance.category if self.instance.pk else self.cleaned_data.get("category")
 
     def _judge_item(self) -> None:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import MomentField
+from core.imports.resources import registered_resources
 from segments.forms.entries import PastedList
 from segments.forms.spreadsheets import is_spreadsheet, sheet_lines
 from segments.forms.windows import check_window
@@ -24,6 +25,8 @@ class BulkAddForm(forms.Form):
     """A list, one entry a line, pasted or uploaded; and the window that all its entries get."""
 
     required_css_class = "required"
+    kind = ""
+    """The kind of row of the import that the list becomes."""
 
     pasted = forms.CharField(
         label=_("Paste here"),
@@ -95,7 +98,8 @@ class BulkAddForm(forms.Form):
         elif upload:
             upload.seek(0)
             texts = io.TextIOWrapper(upload.file, "utf-8-sig", newline="")
-        return PastedList(texts, zone=self.zone)
+        columns = registered_resources()[self.kind].columns
+        return PastedList(texts, zone=self.zone, columns=columns)
 
     def validity(self) -> dict[str, str | None]:
         """Return the window of entries that name none of their own."""
@@ -104,15 +108,20 @@ class BulkAddForm(forms.Form):
 
 
 class MembersForm(BulkAddForm):
+    kind = "segment_customers"
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.fields["pasted"].help_text = _(
             "Customer numbers or e-mail addresses, separated by line ends, commas, semicolons or tabs. With a"
-            " first line of headings a table: customerId or email, legalEntityId, validity.from, validity.to."
+            " first line of headings a table: customerId or email, legalEntityId, validity.from, validity.to,"
+            " mixins, as the import has them."
         )
 
 
 class ItemsForm(BulkAddForm):
+    kind = "segment_items"
+
     item_type = forms.ChoiceField(
         label=_("These are"),
         choices=[(ItemType.PRODUCT.value, _("Products")), (ItemType.CATEGORY.value, _("Categories"))],
@@ -128,7 +137,8 @@ class ItemsForm(BulkAddForm):
         super().__init__(*arguments, **options)
         self.fields["pasted"].help_text = _(
             "Ids or codes, separated by line ends, commas, semicolons or tabs. With a first line of headings"
-            " a table: id or code, validity.from, validity.to."
+            " a table: id or code, type, includeSubcategories, validity.from, validity.to, mixins, as the"
+            " import has them."
         )
 
     def clean(self) -> Any:

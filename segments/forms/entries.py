@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from itertools import chain
@@ -10,13 +10,16 @@ from typing import Any
 
 import orjson
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 from core.admin.moments import read_moment
+from core.imports.columns import READERS, Column
 from core.text import trimmed
 
 SEPARATORS = "\t;,|"
 BETWEEN_WORDS = re.compile(rf"[\s{SEPARATORS}]+")
 NAMES = "name"
+MOST_IGNORED = 20
 HEADINGS = {
     **dict.fromkeys(("customerid", "customernumber", "customer", "number", "kundennummer", "kunde"), NAMES),
     **dict.fromkeys(("id", "item", "productid", "product", "categoryid", "category", "produkt"), NAMES),
@@ -27,6 +30,9 @@ HEADINGS = {
     **dict.fromkeys(("validity.to", "validto", "to", "until", "gültigbis", "bis"), "to"),
 }
 """What the columns of a list mean, by their headings in lower case without blanks and hyphens."""
+NAMING = ("customerId", "contactEmail", "id", "code")
+SPOKEN_FOR = {"segmentId", "legalEntityId", "validity.from", "validity.to", *NAMING}
+"""The columns of the import that HEADINGS means already, and the segment, which is the page's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +43,23 @@ class Line:
     names: tuple[str, ...]
     company: str | None = None
     validity: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
     fault: str = ""
 
 
 class PastedList:
-    """The lines of a text. `ignored` names the columns that mean nothing here, once the first line is read.
+    """The lines of a text. `ignored` names the columns that mean nothing here, as far as it has been read.
+
+    Besides the headings above, a table has the `columns` of the import, whose values are read as there.
 
     Entries are separated by line ends, tabs, semicolons, commas or bars, and quoted as in CSV. A first line
     of known headings makes it a table, of one entry a row. A line that begins with { is a JSON object.
     """
 
-    def __init__(self, lines: Iterable[str], *, zone: tzinfo) -> None:
+    def __init__(self, lines: Iterable[str], *, zone: tzinfo, columns: Sequence[Column] = ()) -> None:
         self.zone = zone
         self.ignored: list[str] = []
+        self.columns = {one.name: one for one in columns if one.name not in SPOKEN_FOR}
         self._lines = lines
 
     def __iter__(self) -> Iterator[Line]:
@@ -63,7 +73,7 @@ class PastedList:
             return
         separator = next((mark for mark in SEPARATORS if mark in first), None)
         header = cells_of(first, separator or ",")
-        columns = [heading(cell) for cell in header]
+        columns = [heading(cell) or self._column(cell) for cell in header]
         if NAMES in columns:
             self.ignored = [cell for cell, meaning in zip(header, columns, strict=True) if not meaning]
             yield from self._table(csv.reader(lines, delimiter=separator or ","), columns, number)
@@ -81,12 +91,40 @@ class PastedList:
             if not any(cell.strip() for cell in cells):
                 continue
             number = rows.line_num + above
-            fault, validity = "", {}
+            fault, validity, more = "", {}, {}
             try:
                 validity = self._window(row)
+                more = self._more(row)
             except ValidationError as refused:
                 fault = " ".join(refused.messages)
-            yield Line(number, (row.get(NAMES, ""),), row.get("company"), validity, fault)
+            yield Line(number, (row.get(NAMES, ""),), row.get("company"), validity, more, fault)
+
+    def _column(self, cell: str) -> str:
+        """Return the column of the import that a heading names, whatever its case; empty for none."""
+        wanted = trimmed(cell).lower()
+        return next((name for name in self.columns if name.lower() == wanted), "")
+
+    def _more(self, row: Mapping[str, str]) -> dict[str, Any]:
+        """Return what the other columns say, as a part of the body of a row of the import."""
+        body: dict[str, Any] = {}
+        for name, text in row.items():
+            if (column := self.columns.get(name)) is None:
+                continue
+            read = READERS[column.type]
+            try:
+                value = text if read is None else read(text)
+            except (ValueError, KeyError, orjson.JSONDecodeError):
+                raise ValidationError(
+                    gettext("{column} is not {kind}: {text}").format(
+                        column=name, kind=column.type.value, text=text[:40]
+                    )
+                ) from None
+            *path, last = name.split(".")
+            place = body
+            for part in path:
+                place = place.setdefault(part, {})
+            place[last] = value
+        return body
 
     def _window(self, row: Mapping[str, str]) -> dict[str, str]:
         return {
@@ -113,11 +151,21 @@ class PastedList:
             except orjson.JSONDecodeError:
                 yield Line(number, (text[:100],), fault="This line is no JSON object.")
                 continue
-            name = next(
-                (body[key] for key in ("customerId", "contactEmail", "id", "code") if body.get(key)), ""
-            )
+            if not isinstance(body, dict):
+                yield Line(number, (text[:100],), fault="This line is no JSON object.")
+                continue
+            name = next((body[key] for key in NAMING if body.get(key)), "")
             company, validity = body.get("legalEntityId"), body.get("validity")
-            yield Line(number, (str(name),), company, validity if isinstance(validity, dict) else {})
+            more = {key: value for key, value in body.items() if key in self._members}
+            used = {*more, *NAMING, "segmentId", "legalEntityId", "validity"}
+            self.ignored += [key for key in body if key not in used and key not in self.ignored][
+                :MOST_IGNORED
+            ]
+            yield Line(number, (str(name),), company, validity if isinstance(validity, dict) else {}, more)
+
+    @property
+    def _members(self) -> set[str]:
+        return {name.partition(".")[0] for name in self.columns}
 
 
 def heading(cell: str) -> str:

@@ -6,6 +6,7 @@ from typing import Self
 
 from django.http import QueryDict
 
+from core.admin.faults import fault_text
 from core.representation.query_language import QuerySyntaxError
 from segments.models import Rule
 from segments.rules.rows import Groups, Row, RowFault, groups_of, text_of
@@ -80,14 +81,14 @@ class RuleForm:
         except QuerySyntaxError as fault:
             self.groups = None
             reason = fault.message.partition(": ")[2]
-            self.blame(reason[:1].upper() + reason[1:], fault.position)
+            self.blame(fault_text(f"{reason[:1].upper()}{reason[1:]}"), fault.position)
 
     def read_rows(self) -> None:
         """Make the text of the rows; keep the rows with their fault when one cannot be read."""
         try:
             self.text = text_of(self.groups or [])
         except RowFault as fault:
-            self.fault, self.faulty = fault.message, (fault.group, fault.row)
+            self.fault, self.faulty = fault_text(fault.message), (fault.group, fault.row)
 
     def blame(self, fault: str, position: int) -> None:
         self.fault, self.position = fault, position

@@ -19,7 +19,7 @@ class WindowForm(DocumentForm):
 
 
 class SegmentForm(WindowForm):
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         if self.instance._state.adding and "site" in self.fields and self.tenant is not None:
             sites = list(Site.objects.filter(tenant=self.tenant, is_active=True)[:2])

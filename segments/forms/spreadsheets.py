@@ -41,7 +41,7 @@ def is_spreadsheet(name: str) -> bool:
     return name.lower().endswith(".xlsx")
 
 
-def sheet_lines(file: Any) -> Iterator[str]:
+def sheet_lines(file: object) -> Iterator[str]:
     """Yield the rows of the first sheet as lines of CSV, read while they are used.
 
     Raises ValidationError for what is no such file, and for one that unpacks to more than 200 MB: what the
@@ -75,7 +75,7 @@ def sheet_lines(file: Any) -> Iterator[str]:
         yield line.text
 
 
-def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
+def _rows(sheet: Any) -> Iterator[tuple[object, ...]]:
     try:
         yield from sheet.iter_rows(max_col=MOST_COLUMNS, values_only=True)
     except (BadZipFile, ParseError, KeyError, ValueError) as unreadable:
@@ -111,7 +111,7 @@ def _check_rows(part: IO[bytes]) -> None:
             left[kind] -= 1
             ended_at = parser.CurrentByteIndex
 
-    def refuse(*_: Any) -> None:
+    def refuse(*_: object) -> None:
         raise ValidationError(UNREADABLE, code="invalid")
 
     parser.EndElementHandler = end
@@ -143,7 +143,7 @@ def _refuse_bombs(file: Any) -> None:
         raise ValidationError(text.format(most=exact_count(MOST_UNPACKED // 1_000_000)), code="too_long")
 
 
-def _text(cell: Any) -> str:
+def _text(cell: object) -> str:
     """Return a cell as a person would write it into a list."""
     if cell is None:
         return ""

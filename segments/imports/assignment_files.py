@@ -32,20 +32,20 @@ member_values = StagedValues(CustomerAssignment, SegmentCustomerRow, MEMBER_DETA
 item_values = StagedValues(ItemAssignment, SegmentItemRow, ITEM_DETAILS)
 
 
-def read_member_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
+def read_member_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, ...]:
     """Return the row as SEGMENT_CUSTOMERS takes it, behind the version that it expects."""
     email = other_name(body, "contactEmail", instead_of="customerId")
     row = read_body(SegmentCustomerRow, {**body, "customerId": STAND_IN} if email else body)
     return (row.expected_version, *staged_member(row, email=email))
 
 
-def staged_member(row: SegmentCustomerRow, *, email: str | None = None) -> tuple[Any, ...]:
+def staged_member(row: SegmentCustomerRow, *, email: str | None = None) -> tuple[object, ...]:
     """Return the values of `SEGMENT_CUSTOMERS.given`; an e-mail address names the customer, if given."""
     customer = None if email else row.customer_id
     return (row.segment_id, customer, row.legal_entity_id, *member_values(row), email)
 
 
-def read_item_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
+def read_item_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, ...]:
     """Return the row as SEGMENT_ITEMS takes it, behind the version that it expects."""
     item_type = body.get("type")
     if isinstance(item_type, str):
@@ -57,7 +57,7 @@ def read_item_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, .
     return (row.expected_version, *staged_item(row, code=code))
 
 
-def staged_item(row: SegmentItemRow, *, code: str | None = None) -> tuple[Any, ...]:
+def staged_item(row: SegmentItemRow, *, code: str | None = None) -> tuple[object, ...]:
     """Return the values of `SEGMENT_ITEMS.given`; a code names the product or category, if given."""
     name = None if code else row.id
     is_product = row.type == ItemType.PRODUCT

@@ -7,10 +7,11 @@ import msgspec
 from django.db import models
 from msgspec import inspect
 
-from core.bodies import Body, Translations
+from core.bodies import Body
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.stages import nullable_json
-from segments.bodies import BodyColumns
+from core.representation.languages import Translations
+from core.sql.upserts import BodyColumns
 
 STORED_AS = {
     "validity.from": "valid_from",
@@ -111,10 +112,10 @@ class StagedValues:
     """
 
     def __init__(self, model: type[models.Model], kind: type[Body], types: Mapping[str, str]) -> None:
-        self.columns = BodyColumns(model, kind, types)
+        self.columns = BodyColumns(model, kind, types, parts=kind.parts)
         self.jsonb = [index for index, type_name in enumerate(types.values()) if type_name == "jsonb"]
 
-    def __call__(self, body: Body, **known: Any) -> list[Any]:
+    def __call__(self, body: Body, **known: object) -> list[Any]:
         """Return the values; `known` are those that the body does not say."""
         values = self.columns.values(body, **known)
         for index in self.jsonb:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from core.bodies import LanguageContext, read_body
+from core.bodies import read_body
 from core.imports.resources import Export, ImportResource, Removal, TableWriter
 from core.imports.shadows import Rows
 from core.representation.fields import Json, Nested
+from core.representation.languages import LanguageContext
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
@@ -21,13 +21,13 @@ from segments.representations import SEGMENT
 details_of = StagedValues(Segment, SegmentRow, DETAILS)
 
 
-def read_row(body: Mapping[str, Any], tenant: TenantRecord) -> tuple[Any, ...]:
+def read_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, ...]:
     """Return the row as SEGMENTS takes it, behind the version that it expects."""
     row = read_body(SegmentRow, body, languages=LanguageContext(None, tenant.default_language))
     return (row.expected_version, *staged_segment(row))
 
 
-def staged_segment(row: SegmentRow) -> tuple[Any, ...]:
+def staged_segment(row: SegmentRow) -> tuple[object, ...]:
     """Return the values of `SEGMENTS.given`."""
     return (*details_of(row, external_id=row.id), row.site_code)
 

@@ -9,16 +9,23 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from django.db import models, transaction
 
 from core.errors import DomainError
-from core.sql.composition import Sql, composed_once, identifier, identifiers, param, sql
+from core.sql.composition import Sql, SqlValues, composed_once, identifier, identifiers, param, sql
 from core.sql.fetching import fetch_rows
-from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, given_columns, upsert, version_of_new
-from segments.bodies import AssignmentBody, BodyColumns, WireIds
+from core.sql.upserts import (
+    BatchPlan,
+    BodyColumns,
+    RowResult,
+    UpsertTarget,
+    given_columns,
+    upsert,
+    version_of_new,
+)
+from segments.bodies import AssignmentBody, WireIds
 from segments.errors import SegmentNotFound
 
 Row = TypeVar("Row", bound=AssignmentBody)
@@ -57,7 +64,7 @@ class AssignmentKind:
     @cached_property
     def columns(self) -> BodyColumns:
         """Reads the `values` of bodies."""
-        return BodyColumns(self.model, self.body, self.values)
+        return BodyColumns(self.model, self.body, self.values, parts=self.body.parts)
 
     def named(self, names: Collection[str]) -> list[Reference]:
         """Return the references of these names."""
@@ -93,7 +100,7 @@ class AssignmentStatements:
         found = fetch_rows(statement, prepared=True)
         return {named[ordinality - 1]: version for ordinality, version in found}
 
-    def preview(self, named: Sequence[WireIds]) -> list[tuple[Any, ...]]:
+    def preview(self, named: Sequence[WireIds]) -> list[SqlValues]:
         """Return what writing would meet, in one statement that locks nothing.
 
         A result, in order, says whether the row can be assigned and whether it is stored already; then come
@@ -107,21 +114,17 @@ class AssignmentStatements:
             raise SegmentNotFound(resource_id=self.segment_id)
         return found
 
-    def write(
-        self, named: Sequence[WireIds], values: Sequence[Sequence[Any]], writes: Sequence[int]
-    ) -> list[tuple[Any, ...]]:
-        """Create or replace assignments in one statement; return for each whether it was created.
+    def write(self, plan: BatchPlan[WireIds, Row], *, at: datetime) -> list[SqlValues]:
+        """Create or replace the plan's assignments in one statement; return for each whether it was created.
 
-        `values` are those of each column of the kind; `writes` counts the writes that a row combines. A
-        result, in order, begins with None when the row cannot be assigned; then come the keys of its wire
+        A result, in order, begins with None when the row cannot be assigned; then come the keys of its wire
         ids, None where there is none, except those of references that no row has. Raises SegmentNotFound.
         """
-        references = self._named_references(named)
+        references = self._named_references([*plan.rows])
+        columns = self.kind.wire_ids | self.kind.values
+        values = self.kind.columns.read([*plan.rows.values()], created_at=at, modified_at=at)
         given, shared = given_columns(
-            self.kind.wire_ids | self.kind.values,
-            [*zip(*named, strict=True), *values],
-            writes,
-            listed=references,
+            columns, [*zip(*plan.rows, strict=True), *values], [*plan.writes.values()], listed=references
         )
         statement = write_statement(
             self.kind,
@@ -162,14 +165,12 @@ def upsert_batch(
     row expects a version, whatever the number of rows.
     """
     plan: BatchPlan[WireIds, Row] = BatchPlan()
-    accepted = plan.accepted(rows)
-    if not any(row.metadata and row.metadata.version is not None for _, row in accepted):
-        bodies = [row for _, row in accepted]
-        named = zip(
-            *[map(attrgetter(name), bodies) for name in statements.kind.body.wire_id_names], strict=True
-        )
-        plan.add_all((position, ids, row) for (position, row), ids in zip(accepted, named, strict=True))
+    if not any(
+        row.metadata and row.metadata.version is not None for row in rows if not isinstance(row, DomainError)
+    ):
+        plan.add_all(rows, statements.kind.body.wire_id_names)
         return write_planned(statements, plan, at=at, refusal=refusal)
+    accepted = plan.accepted(rows)
     with transaction.atomic():
         versions = statements.lock_versions(list({row.wire_ids for _, row in accepted}))
         for position, row in accepted:
@@ -190,8 +191,7 @@ def write_planned(
     if not plan.rows:
         held_segment(statements.tenant_id, statements.segment_id)
         return plan.results
-    values = statements.kind.columns.read(list(plan.rows.values()), created_at=at, modified_at=at)
-    found = statements.write(list(plan.rows), values, list(plan.writes.values()))
+    found = statements.write(plan, at=at)
     plan.record_in_order(
         refusal(row, result[1:]) if result[0] is None else result[0]
         for row, result in zip(plan.rows.values(), found, strict=True)

@@ -9,14 +9,22 @@ from django.db.models import Exists, OuterRef
 
 from accounts.models import Site
 from core.errors import AlreadyExists, DomainError
-from core.sql.upserts import BatchPlan, RowResult, UpsertTarget, insert_rows, only_outcome, upsert_rows
+from core.sql.upserts import (
+    BatchPlan,
+    BodyColumns,
+    RowResult,
+    UpsertTarget,
+    insert_rows,
+    only_outcome,
+    upsert_rows,
+)
 from core.tenancy.identifiers import generate_id
-from segments.bodies import BodyColumns, IdentifiedSegmentBody, SegmentBody
+from segments.bodies import IdentifiedSegmentBody, SegmentBody
 from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownSite
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 
 SEGMENTS = UpsertTarget.of(Segment, "tenant_id", "external_id")
-COLUMNS = BodyColumns(Segment, SegmentBody, SEGMENTS.columns)
+COLUMNS = BodyColumns(Segment, SegmentBody, SEGMENTS.columns, parts=SegmentBody.parts)
 
 
 @transaction.atomic

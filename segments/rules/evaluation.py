@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from django.db import DataError, OperationalError, transaction
 from django.db.models import F, Min, Q, QuerySet
@@ -24,7 +23,7 @@ from core.background.jobs import JobKind, enqueue_job, register_job_kind
 from core.background.models import OPEN_STATES, Job
 from core.errors import DomainError
 from core.representation.relative_instants import Clock
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import Sql, SqlValues, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.locks import Lock, take_lock, try_lock
 from core.tenancy.time_zones import zone_of_tenant
@@ -549,7 +548,7 @@ def _wanted_by(judges: Sequence[Judge]) -> Sql:
 
 
 def _write_difference(
-    difference: Sequence[tuple[Any, ...]], by_segment: dict[int, Judge], tenant: Sql, at: datetime
+    difference: Sequence[SqlValues], by_segment: dict[int, Judge], tenant: Sql, at: datetime
 ) -> None:
     """Write who joins and leaves, with one statement for each: all segments at once."""
     leaving = [assignment for _, _, _, assignment in difference if assignment is not None]

@@ -13,7 +13,7 @@ from accounts.models import ContactAssignment, Site
 from core.bodies import Body, OptionalReference, Reference
 from core.errors import InvalidInput
 from core.representation.query_language import QuerySyntaxError
-from core.sql.composition import Sql, integer, param, sql
+from core.sql.composition import Sql, SqlValues, integer, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.time_limits import fetch_within
 from core.tenancy.callers import TenantRecord
@@ -121,7 +121,7 @@ def preview_rule(*, tenant: Tenant | TenantRecord, body: PreviewBody, at: dateti
         return RulePreview(fault=RuleFault(position=position, message=message))
     ends_at = time.monotonic() + LONGEST / 1_000
 
-    def fetched(statement: Sql, share: float = 1.0) -> list[tuple[Any, ...]] | None:
+    def fetched(statement: Sql, share: float = 1.0) -> list[SqlValues] | None:
         left = round((ends_at - time.monotonic()) * 1_000 * share)
         return fetch_within(statement, milliseconds=left) if left > 0 else None
 
@@ -132,7 +132,7 @@ def preview_rule(*, tenant: Tenant | TenantRecord, body: PreviewBody, at: dateti
         return RulePreview(fault=RuleFault(position=1, message=message))
 
 
-Fetch = Callable[..., list[tuple[Any, ...]] | None]
+Fetch = Callable[..., list[SqlValues] | None]
 WHOLE, CAPPED, TERMS = 0.5, 0.3, 0.6
 """Shares of the time that is left, for each of the statements."""
 
@@ -162,7 +162,7 @@ def counted_preview(rule: Rule, compiled: CompiledRule, scope: Scope, fetched: F
     return preview
 
 
-def add_summary(preview: RulePreview, row: tuple[Any, ...], *, is_capped: bool, is_compared: bool) -> None:
+def add_summary(preview: RulePreview, row: SqlValues, *, is_capped: bool, is_compared: bool) -> None:
     count, joins, leaves, sample = row
     preview.count, preview.is_capped = (MOST_COUNTED if is_capped else count), is_capped
     preview.sample = [SampledCustomer(**customer) for customer in orjson.loads(sample or "[]")]

@@ -146,7 +146,8 @@ def _condition(row: Row, group: int, place: int) -> Condition:
     try:
         is_one_term = parse(write_query([term]), bounds=BOUNDS) == (term,)
     except QuerySyntaxError as fault:
-        raise RowFault(fault.message.partition(": ")[2].capitalize(), group, place) from None
+        reason = fault.message.partition(": ")[2]
+        raise RowFault(reason[:1].upper() + reason[1:], group, place) from None
     if not is_one_term:
         raise RowFault("Write the field as in the list, such as mixins.loyalty.tier.", group, place)
     return Negation(term) if row.test == IS_NOT else term

@@ -2,12 +2,12 @@
 
 import ast
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import make_password
+from django.http import HttpRequest
 from django.test import Client
 from django.urls import reverse
 
@@ -121,7 +121,7 @@ def test_busy_process_answers_503_and_counts_no_failure(
 
 
 def test_customer_with_a_password_is_not_created_by_a_busy_process(
-    service_api: Any, tenant: Tenant, busy: None
+    service_api: Callable[..., Api], tenant: Tenant, busy: None
 ) -> None:
     body = {"id": "C1", "contactEmail": "jane@example.com", "password": GOOD}
     assert service_api("customer.customer_manage").post("/customer/acme/customers", body).status_code == 503
@@ -129,7 +129,7 @@ def test_customer_with_a_password_is_not_created_by_a_busy_process(
 
 
 @pytest.mark.parametrize("username", ["staff", "nobody"])
-def test_admin_login_says_that_the_process_is_busy(db: None, username: str, request: Any) -> None:
+def test_admin_login_says_that_the_process_is_busy(db: None, username: str, request: HttpRequest) -> None:
     UserFactory(username="staff", is_superuser=True, password=make_password(GOOD))
     request.getfixturevalue("busy")
     response = Client().post("/admin/login/", {"username": username, "password": GOOD})
@@ -149,7 +149,7 @@ def test_new_password_in_the_admin_is_not_set_by_a_busy_process(operator_browser
 
 
 def test_own_password_in_the_admin_is_not_changed_by_a_busy_process(
-    operator_browser: Client, request: Any
+    operator_browser: Client, request: HttpRequest
 ) -> None:
     user = User.objects.get(username="operator")
     user.set_password("before")

@@ -1,7 +1,6 @@
 """A tenant that is removed leaves nothing behind, and takes nothing of another."""
 
 from io import StringIO
-from typing import Any
 
 import pytest
 from django.apps import apps
@@ -104,7 +103,7 @@ def test_every_table_belongs_to_tenants_or_to_the_platform():
     assert ImportChange in of_tenants
 
 
-def test_it_asks_first(tenant: Tenant, monkeypatch: Any):
+def test_it_asks_first(tenant: Tenant, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("builtins.input", lambda question: "no")
     with pytest.raises(CommandError, match="Nothing was removed"):
         run("acme")

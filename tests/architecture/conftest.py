@@ -1,10 +1,10 @@
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.db import transaction
 from django.test import Client
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import User
 from config.demo.shop import merchandiser_permissions
@@ -14,7 +14,7 @@ from tests.factories.shops import MINE, THEIRS, Shop
 
 
 @pytest.fixture(scope="module")
-def shops(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[Shop, Shop]]:
+def shops(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[tuple[Shop, Shop]]:
     """Two shops, made once: each test runs in a savepoint of the transaction that they live in."""
     with django_db_blocker.unblock(), transaction.atomic():
         found = Shop(MINE), Shop(THEIRS)

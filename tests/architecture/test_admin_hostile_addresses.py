@@ -6,13 +6,13 @@ and form. Requests are rolled back one by one.
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import models, transaction
+from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.urls import NoReverseMatch, reverse
 
@@ -25,7 +25,7 @@ OF_MERCHANDISERS = {f"{app}.{model}" for app, model in (*EDITED, *VIEWED)}
 CASES = [("superuser", model) for model in MODELS]
 CASES += [("merchandiser", model) for model in MODELS if model._meta.label_lower in OF_MERCHANDISERS]
 IDS = [f"{role}-{model._meta.label}" for role, model in CASES]
-HOSTILE: tuple[Any, ...] = (
+HOSTILE: tuple[object, ...] = (
     "\0",
     "abc",
     "9" * 30,
@@ -41,7 +41,7 @@ FIELDS_OF_OTHER_PAGES = (
 )
 FIELDS_OF_THE_SITE = ("app_label", "model_name", "field_name", "term", "page", "tenant", "next", "username")
 
-Sent = tuple[str, str, dict[Any, Any]]
+Sent = tuple[str, str, dict[str, object]]
 
 
 def failing(browser: Client, requests: Iterable[Sent]) -> list[str]:
@@ -57,11 +57,11 @@ def failing(browser: Client, requests: Iterable[Sent]) -> list[str]:
     return found
 
 
-def page(model: type[models.Model], name: str, *arguments: Any) -> str:
+def page(model: type[models.Model], name: str, *arguments: object) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=arguments)
 
 
-def request_of(user: User) -> Any:
+def request_of(user: User) -> HttpRequest:
     request = RequestFactory().get("/")
     request.user = user
     return request

@@ -4,19 +4,19 @@ Generated over everything that is registered: a model that is new in the admin f
 made in tests/factories/shops.py.
 """
 
-from typing import Any
-
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.contrib.auth.models import Permission
 from django.db import models
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
 from core.journal.models import Change
+from tests.conftest import web_client
 from tests.factories.accounts import UserFactory
 from tests.factories.shops import THEIRS, Shop
 
@@ -28,16 +28,16 @@ def client(request: pytest.FixtureRequest, mine: Shop, theirs: Shop) -> Client:
     """A browser of somebody who may do everything, but for one tenant."""
     user = UserFactory(tenant=mine.tenant, is_superuser=request.param == "superuser", username="worker")
     user.user_permissions.set(Permission.objects.all())
-    browser = Client()
+    browser = web_client()
     browser.force_login(user)
     return browser
 
 
-def page(model: type[models.Model], name: str, *arguments: Any) -> str:
+def page(model: type[models.Model], name: str, *arguments: object) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=arguments)
 
 
-def shows_nothing_of(response: Any, shop: Shop, asked: str = "") -> bool:
+def shows_nothing_of(response: HttpResponse, shop: Shop, asked: str = "") -> bool:
     """Say so; the address that was asked for may be repeated, where the choice of a language leads back."""
     text = b"".join(response.streaming_content) if response.streaming else response.content
     return shop.mark not in text.decode().lower().replace(asked.lower() or "\0", "")
@@ -115,7 +115,7 @@ def test_forms_offer_nothing_of_another_tenant(
         assert shows_nothing_of(response, theirs), query
 
 
-def _related(model: type[models.Model]) -> list[tuple[str, Any]]:
+def _related(model: type[models.Model]) -> list[tuple[str, object]]:
     return [(name, model._meta.get_field(name).related_model) for name in relations(model)]
 
 
@@ -153,7 +153,7 @@ def test_actions_leave_rows_of_another_tenant_alone(
 
 
 def test_a_superuser_without_a_tenant_sees_rows_of_all(mine: Shop, theirs: Shop) -> None:
-    browser = Client()
+    browser = web_client()
     browser.force_login(UserFactory(tenant=None, is_superuser=True, username="operator"))
     for model in MODELS:
         response = browser.get(page(model, "changelist"))

@@ -11,6 +11,7 @@ import pytest
 from django.contrib import admin
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
+from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
@@ -38,7 +39,7 @@ def columns(model: type[models.Model], depth: int = DEPTH) -> Iterator[str]:
             yield from (f"{name}__{path}" for path in columns(field.related_model, depth - 1))
 
 
-def request_of(user: User, query: dict[str, str] | None = None) -> Any:
+def request_of(user: User, query: dict[str, str] | None = None) -> HttpRequest:
     request = RequestFactory().get("/", query)
     request.user = user
     return request

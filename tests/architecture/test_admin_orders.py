@@ -1,7 +1,6 @@
 """Lists of large tables offer only orders that an index serves: others sort a million rows for each page."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django.contrib import admin
@@ -29,7 +28,7 @@ def indexed(model: type[models.Model]) -> Iterator[str]:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 def test_orders_that_are_offered_have_an_index(model: type[models.Model]) -> None:
-    request: Any = RequestFactory().get("/")
+    request = RequestFactory().get("/")
     request.user = User(is_superuser=True, is_active=True, is_staff=True)
     model_admin = admin.site.get_model_admin(model)
     known = set(indexed(model))

@@ -1,7 +1,6 @@
 """Every page of the admin opens for whoever may see it, and no other page of it fails."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from django.contrib import admin
@@ -16,7 +15,7 @@ MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 ROLES = ("superuser", "merchandiser", "viewer")
 
 
-def pages_of(model: type[models.Model], key: Any) -> Iterator[tuple[str, str]]:
+def pages_of(model: type[models.Model], key: object) -> Iterator[tuple[str, str]]:
     """Yield name and address of each page of the model's admin, those of its own included."""
     for pattern in admin.site.get_model_admin(model).get_urls():
         if pattern.name is None:  # the old address of a form, which leads to the new one

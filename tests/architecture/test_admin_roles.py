@@ -1,7 +1,6 @@
 """Every page of the admin opens for every group of staff, or says in the admin's own frame why not."""
 
 from importlib import import_module
-from typing import Any
 
 import pytest
 from django.apps import apps
@@ -112,7 +111,7 @@ def test_nobody_gains_rights_through_another_group(groups: dict[str, Group], min
     """An operator makes staff, and gives only groups whose rights they have."""
     operator = UserFactory(username="operator", tenant=mine.tenant)
     operator.groups.add(groups["Operator"])
-    request: Any = RequestFactory().get("/")
+    request = RequestFactory().get("/")
     request.user = operator
     offered = admin.site.get_model_admin(User)._groups_to_give(request)
     assert {group.name for group in offered} & GROUPS.GROUPS.keys() == {"Operator", "Auditor"}

@@ -1,9 +1,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from bench.dataset import ensure_dataset
 from bench.dataset.building import drop_database
@@ -26,7 +26,7 @@ def database(name: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def small_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+def small_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """The name of a database that holds the small data set while the tests run."""
     name = f"{connection.settings_dict['NAME']}_data"
     with django_db_blocker.unblock():
@@ -38,7 +38,7 @@ def small_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[st
 
 
 @pytest.fixture(scope="module")
-def small(small_database: str, django_db_blocker: Any) -> Iterator[Scale]:
+def small(small_database: str, django_db_blocker: DjangoDbBlocker) -> Iterator[Scale]:
     """The small data set, as the database that the module's tests see."""
     with django_db_blocker.unblock(), database(small_database):
         yield SMALL

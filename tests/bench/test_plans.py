@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -12,6 +11,7 @@ from psycopg import ClientCursor
 from bench.cases import Case, cases_of
 from bench.replays import FreshId, Statement, perform
 from bench.scales import SCALES
+from core.json_types import JsonObject
 from core.tenancy.identifiers import generate_id
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +30,7 @@ PLANNED = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
 CASES = [case for case in cases_of(SCALES["small"], 0.1) if case.name != "authentication and routing only"]
 
 
-def plan_of(statement: Statement) -> dict[str, Any]:
+def plan_of(statement: Statement) -> JsonObject:
     """Return PostgreSQL's plan: the one for all values where it is kept, else the one for these values."""
     quoted = ClientCursor(connection.connection)
     statement = statement.with_params(lambda value: generate_id() if value is FreshId else value)
@@ -50,12 +50,12 @@ def plan_of(statement: Statement) -> dict[str, Any]:
         return found
 
 
-def json_of(row: tuple[Any]) -> dict[str, Any]:
+def json_of(row: tuple[str]) -> JsonObject:
     [explained] = json.loads(row[0]) if isinstance(row[0], str) else row[0]
     return explained["Plan"]
 
 
-def read_whole(plan: dict[str, Any]) -> Iterator[str]:
+def read_whole(plan: JsonObject) -> Iterator[str]:
     """Yield the tables that a plan reads from end to end: as they lie, or in the order of an index."""
     if plan["Node Type"] in SCANS and "Index Cond" not in plan:
         yield plan["Relation Name"]

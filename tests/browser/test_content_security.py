@@ -5,13 +5,14 @@ from django.contrib import admin
 from django.urls import NoReverseMatch, reverse
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PASSWORD, POLICY
+from tests.browser.conftest import PASSWORD, POLICY, log_in
 from tests.factories.accounts import UserFactory
 from tests.factories.shops import MINE, Shop
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 KINDS = ("error", "warning")
+WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @pytest.fixture
@@ -34,10 +35,7 @@ def operator_page(page: Page, complaints: list[str], shop: Shop) -> Page:
     user = UserFactory(username="operator", tenant=None, is_superuser=True)
     user.set_password(PASSWORD)
     user.save()
-    page.goto("/admin/")
-    page.get_by_label("Username").fill("operator")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    log_in(page, "operator")
     return page
 
 
@@ -61,14 +59,19 @@ def of_policy(complaints: list[str]) -> list[str]:
     return [text for text in complaints if "Failed to load resource" not in text]  # 403 and 404 as answers
 
 
-def test_no_page_of_the_admin_has_anything_that_the_policy_blocks(
+def test_no_page_of_the_admin_has_anything_that_the_policy_blocks_or_is_wider_than_a_phone(
     operator_page: Page, complaints: list[str], shop: Shop
 ) -> None:
+    operator_page.set_viewport_size({"width": 390, "height": 900})
+    wide = {}
     for address in all_pages(shop):
         before = len(complaints)
         operator_page.goto(address)
         complaints[before:] = [f"{address}: {text}" for text in of_policy(complaints[before:])]
+        if over := operator_page.evaluate(WIDER):
+            wide[address] = over
     assert complaints == []
+    assert wide == {}
 
 
 def test_the_calendar_and_the_search_of_a_field_work(

@@ -7,7 +7,8 @@ import pytest
 from django.contrib.auth.models import Permission
 from playwright.sync_api import Page, expect
 
-from accounts.models import User
+from accounts.models import Site, User
+from core.tenancy.models import Tenant
 from coupons.models import Coupon
 from tests.factories.accounts import CustomerFactory
 from tests.factories.coupons import CouponFactory
@@ -31,7 +32,7 @@ def choose(page: Page, field: str, typed: str, option: str) -> None:
     page.locator(".select2-results__option", has_text=option).click()
 
 
-def test_the_form_shows_what_the_chosen_kind_needs_alone(coupon_page: Page, site: Any) -> None:
+def test_the_form_shows_what_the_chosen_kind_needs_alone(coupon_page: Page, site: Site) -> None:
     SegmentFactory(site=site, external_id="vip", name={"en": "Regulars"})
     page = coupon_page
     page.goto("/admin/coupons/coupon/add/")
@@ -60,7 +61,7 @@ def test_the_form_shows_what_the_chosen_kind_needs_alone(coupon_page: Page, site
     assert list(coupon.segment_restrictions.values_list("segment_external_id", flat=True)) == ["vip"]
 
 
-def test_reasons_of_a_refusal_are_a_click_away(coupon_page: Page, tenant: Any, site: Any) -> None:
+def test_reasons_of_a_refusal_are_a_click_away(coupon_page: Page, tenant: Tenant, site: Site) -> None:
     CustomerFactory(tenant=tenant, external_id="C1", first_name="Ann", last_name="Lee")
     CouponFactory(
         tenant=tenant, code="A", name="Ten", max_redemptions=1, redemption_count=1, valid_for=["C9"]

@@ -13,23 +13,26 @@ from django.conf import LazySettings
 from django.contrib.auth.hashers import make_password
 from django.test import Client
 from playwright.sync_api import Locator, Page, Route, expect
+from pytest_django.live_server_helper import LiveServer
 
 from accounts.identity.models import ClientSecret
 from accounts.identity.tokens.opaque import digest_of
-from accounts.models import Site
+from accounts.models import Customer, Site
+from catalog.models import Product
 from config.demo.shop_page import PAGE
 from coupons.models import Redemption, Reservation
 from segments.models import Segment
+from tests.conftest import NOW
 from tests.factories.accounts import ApiClientFactory, CustomerFactory, SiteFactory, TenantFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
-NEXT_YEAR = datetime.now(UTC) + timedelta(days=365)
+NEXT_YEAR = max(datetime.now(UTC), NOW) + timedelta(days=365)  # for the browser and for the server
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *args: Any) -> None:
+    def log_message(self, *args: object) -> None:
         pass
 
 
@@ -47,7 +50,7 @@ def origin(settings: LazySettings) -> Iterator[str]:
     server.server_close()
 
 
-def shopper_of(site: Any, number: str, email: str, name: str) -> Any:
+def shopper_of(site: Site, number: str, email: str, name: str) -> Customer:
     return CustomerFactory(
         tenant=site.tenant,
         external_id=number,
@@ -58,7 +61,7 @@ def shopper_of(site: Any, number: str, email: str, name: str) -> Any:
     )
 
 
-def assortment_of(site: Any) -> Any:
+def assortment_of(site: Site) -> Segment:
     """Make a segment with a category that holds an apple, and two coupons; return it."""
     tenant = site.tenant
     gold = SegmentFactory(site=site, external_id="gold", name={"en": "Gold", "de": "Gold"}, status="ACTIVE")
@@ -91,7 +94,7 @@ def enter(panel: Locator, code: str) -> None:
 
 
 def test_two_shoppers_of_a_shop_see_what_their_segments_give_them(
-    page: Page, origin: str, live_server: Any, site: Site
+    page: Page, origin: str, live_server: LiveServer, site: Site
 ) -> None:
     ApiClientFactory(tenant=site.tenant, client_id="shop", may_start_sessions=True)
     gold = assortment_of(site)
@@ -143,7 +146,9 @@ def test_two_shoppers_of_a_shop_see_what_their_segments_give_them(
     assert 304 in [status for url, status in statuses if "category-trees" in url]
 
 
-def test_a_token_that_expired_is_refreshed(page: Page, origin: str, live_server: Any, site: Site) -> None:
+def test_a_token_that_expired_is_refreshed(
+    page: Page, origin: str, live_server: LiveServer, site: Site
+) -> None:
     ApiClientFactory(tenant=site.tenant, client_id="shop", may_start_sessions=True)
     shopper_of(site, "C1", "ann@example.com", "Ann")
     statuses: list[tuple[str, int]] = []
@@ -167,7 +172,9 @@ def test_the_demo_shop_serves_the_page_and_shows_another_date(page: Page) -> Non
     site = SiteFactory(tenant=TenantFactory(name="demo"), code="main", is_default=True)
     ApiClientFactory(tenant=site.tenant, client_id="demo-storefront", may_start_sessions=True)
     backend: Any = ApiClientFactory(
-        tenant=site.tenant, client_id="demo-backend", scopes=["customersegment.segment_read"]
+        tenant=site.tenant,
+        client_id="demo-backend",
+        scopes=["customersegment.segment_read", "coupon.coupon_manage", "coupon.coupon_redeem_on_behalf"],
     )
     ClientSecret.objects.create(
         client=backend, slot=1, digest=digest_of("demo-backend-secret"), created_at=datetime.now(UTC)
@@ -178,17 +185,33 @@ def test_the_demo_shop_serves_the_page_and_shows_another_date(page: Page) -> Non
     CustomerAssignmentFactory(segment=gold, customer=household)
     shopper_of(site, "1010", "household-1010@example.com", "Household")
 
+    silver = SegmentFactory(site=site, name={"en": "Silver", "de": "Silber"}, status="ACTIVE")
+    CustomerAssignmentFactory(segment=silver, customer=household)
+    ItemAssignmentFactory(segment=silver, product=Product.objects.get(external_id="500"))
+
     page.goto("/shop/?language=de")
     first, second = page.locator("#shopper-1"), page.locator("#shopper-2")
-    for panel in (first, second):
-        expect(panel.get_by_text("Kein Segment zählt.")).to_be_visible()
+    expect(second.get_by_text("Kein Segment zählt.")).to_be_visible()
+    expect(first.locator(".segments")).to_have_text("Silber")
+    first.get_by_role("button", name="In den Warenkorb: Apfel").click()
+    first.get_by_label("Gutschein", exact=True).fill("GOLD")
+    first.locator(".codes").get_by_role("button", name="Hinzufügen").click()
+    refusal = first.locator(".verdicts .refused")
+    expect(refusal).to_contain_text("Er ist für Mitglieder eines Segments, zu dem Sie nicht gehören.")
+    expect(refusal).to_contain_text("Nur Mitglieder seiner Segmente können ihn nutzen.")
+
     page.get_by_label("Ansehen am").fill(f"{NEXT_YEAR + timedelta(days=2):%Y-%m-%d}")
     page.get_by_label("Ansehen am").press("Enter")
     expect(first.locator(".segments")).to_contain_text("Gold")
     expect(first.get_by_role("button", name="Essen")).to_be_visible()
     expect(first.get_by_text("So wäre es an diesem Tag.")).to_be_visible()
+    expect(first.locator(".products")).to_have_text("Apfel")
+    expect(first.locator(".verdicts-then")).to_have_text("GOLD erlässt 0,58\xa0$")
     expect(first.get_by_text("Warenkorb", exact=True)).to_be_hidden()
     expect(second.get_by_text("Kein Segment zählt.")).to_be_visible()
+    expect(second.locator(".verdicts-then")).to_have_text(
+        "Im Warenkorb ist kein Gutschein oder kein Produkt."
+    )
 
 
 @pytest.mark.django_db

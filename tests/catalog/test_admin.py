@@ -6,8 +6,11 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connection
+from django.db.models import Model
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Site
 from catalog.admin import categories as category_admin
@@ -15,6 +18,7 @@ from catalog.admin import category_deletion
 from catalog.models import Category, CategoryAssignment, Product
 from catalog.models.names import SEARCHED_FIELDS
 from catalog.tree_checks import tree_problems
+from core.json_types import JsonObject
 from core.search import matching
 from core.tenancy.models import Tenant
 from tests.factories.accounts import UserFactory
@@ -33,18 +37,18 @@ LEAST = {
 }
 
 
-def shown(browser: Client, page: str = CATEGORIES, **query: Any) -> list[str]:
+def shown(browser: Client, page: str = CATEGORIES, **query: object) -> list[str]:
     response = browser.get(reverse(f"{page}_changelist"), query)
     assert response.status_code == 200
     return [row.external_id for row in response.context["cl"].result_list]
 
 
-def errors_of(response: Any) -> dict[str, list[str]]:
+def errors_of(response: HttpResponse) -> dict[str, list[str]]:
     assert response.status_code == 200
     return response.context["adminform"].form.errors
 
 
-def messages_of(response: Any) -> list[str]:
+def messages_of(response: HttpResponse) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
@@ -125,7 +129,7 @@ def test_levels_of_another_tenant_stay_closed(
 
 @pytest.mark.parametrize("size", [1, 20])
 def test_the_tree_takes_the_same_statements_whatever_its_size(
-    staff_browser: Client, tenant: Tenant, size: int, django_assert_max_num_queries: Any
+    staff_browser: Client, tenant: Tenant, size: int, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     for _ in range(size):
         CategoryFactory(parent=CategoryFactory(tenant=tenant))
@@ -136,7 +140,7 @@ def test_the_tree_takes_the_same_statements_whatever_its_size(
 # --- dragging ---
 
 
-def drop(browser: Client, name: str, target: str, side: str) -> Any:
+def drop(browser: Client, name: str, target: str, side: str) -> HttpResponse:
     """Drop a category, and answer the question that comes before a subtree is moved."""
     answer = ask_to_drop(browser, name, target, side)
     if "X-Question" not in answer:
@@ -146,7 +150,7 @@ def drop(browser: Client, name: str, target: str, side: str) -> Any:
     return browser.post(reverse(f"{CATEGORIES}_changelist"), body)
 
 
-def ask_to_drop(browser: Client, name: str, target: str, side: str) -> Any:
+def ask_to_drop(browser: Client, name: str, target: str, side: str) -> HttpResponse:
     body = {"cmd": "move_node", "cut_item": key(name), "pasted_on": key(target), "position": side}
     return browser.post(reverse(f"{CATEGORIES}_changelist"), body)
 
@@ -391,7 +395,7 @@ def test_a_category_that_changed_since_is_not_deleted(
 
 
 def test_deleting_selected_categories_takes_nested_ones_once(staff_browser: Client, shop: Tenant) -> None:
-    body: dict[str, Any] = {
+    body: JsonObject = {
         "action": "delete_selected",
         "_selected_action": [key("bikes"), key("kids")],
     }
@@ -595,7 +599,7 @@ def test_a_category_is_picked_by_its_path(staff_browser: Client, tenant: Tenant)
 
 
 @pytest.mark.parametrize(("model", "index"), [(Product, "product_words"), (Category, "category_words")])
-def test_the_search_by_words_goes_through_an_index(model: Any, index: str, shop: Tenant) -> None:
+def test_the_search_by_words_goes_through_an_index(model: type[Model], index: str, shop: Tenant) -> None:
     with connection.cursor() as cursor:  # few rows are read in another way
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_indexscan = off")

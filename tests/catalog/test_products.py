@@ -1,5 +1,4 @@
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -15,8 +14,9 @@ from catalog.operations.products import (
     upsert_product,
     write_products_in_bulk,
 )
-from catalog.operations.publication import ANY_PUBLICATION, Publication
+from catalog.operations.values import ANY_PUBLICATION, Publication
 from core.errors import InvalidInput, MissingScope, VersionConflict
+from core.json_types import JsonObject
 from segments.models import ItemAssignment
 from tests.factories.catalog import CategoryAssignmentFactory, ProductFactory, product_body
 from tests.factories.segments import ItemAssignmentFactory
@@ -24,7 +24,7 @@ from tests.factories.segments import ItemAssignmentFactory
 AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
 LATER = datetime(2024, 5, 15, 12, tzinfo=UTC)
 UNPUBLISHED_ONLY = Publication(may_publish=False, may_unpublish=False)
-MEMBERS: dict[str, Any] = {
+MEMBERS: JsonObject = {
     "external_id": "P1",
     "code": "milk",
     "name": {"en": "Milk", "de": "Milch"},
@@ -36,7 +36,7 @@ MEMBERS: dict[str, Any] = {
 MILK = product_body(**MEMBERS)
 
 
-def milk(**changes: Any) -> ProductBody:
+def milk(**changes: object) -> ProductBody:
     return product_body(**{**MEMBERS, **changes})
 
 

@@ -1,10 +1,9 @@
 import random
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from pytest_django import DjangoAssertNumQueries
 
 from catalog.errors import CategoryNotFound, ParentNotFound, TooDeep, WouldCreateCycle
 from catalog.models import Category, CategoryNumber
@@ -278,8 +277,8 @@ def test_moving_a_subtree_takes_the_same_statements_whatever_its_size(
     tenant: Tenant,
     now: datetime,
     size: int,
-    django_assert_num_queries: Callable[..., Any],
-    django_assert_max_num_queries: Callable[..., Any],
+    django_assert_num_queries: DjangoAssertNumQueries,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     rows = [category_body(external_id=name, name={"en": name}) for name in ("from", "to")]
     rows.append(category_body(external_id="top", name={"en": "top"}, parent_id="from"))

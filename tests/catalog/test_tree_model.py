@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 import pytest
@@ -26,6 +25,7 @@ from catalog.operations.category_imports import upsert_categories_in_bulk
 from catalog.representations import TREE_FIELDS
 from catalog.subtrees import ancestors, descendants
 from catalog.tree_checks import bent_trees, tree_problems
+from core.json_types import JsonObject
 from core.representation.fields import Languages
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
@@ -113,7 +113,7 @@ class Forest:
             index = siblings.index(target) + (side == "right")
         siblings.insert(index, node)
 
-    def outline(self, node: Node, *, shows_unpublished: bool) -> list[Any]:
+    def outline(self, node: Node, *, shows_unpublished: bool) -> list[object]:
         return [
             (child.id, self.outline(child, shows_unpublished=shows_unpublished))
             for child in node.children
@@ -121,7 +121,7 @@ class Forest:
         ]
 
 
-def outline_of(trees: list[dict[str, Any]]) -> list[Any]:
+def outline_of(trees: list[JsonObject]) -> list[object]:
     return [(tree["id"], outline_of(tree["subcategories"])) for tree in trees]
 
 

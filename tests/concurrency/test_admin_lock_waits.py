@@ -5,12 +5,15 @@ from typing import Any
 import psycopg
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db.models import Model
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
 from accounts.identity.models import ApiClient, ClientSecret, SigningKey
 from accounts.models import Customer, User
 from catalog.models import Category, Product
+from core.json_types import JsonObject
 from core.sql.locks import Lock
 from core.tenancy.models import Tenant
 from coupons.models import Coupon
@@ -25,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BUSY = "Someone else is changing this; nothing was changed. Try again in a moment."
 
 
-def lock_rows(session: psycopg.Connection, model: Any) -> None:
+def lock_rows(session: psycopg.Connection, model: type[Model]) -> None:
     session.execute(f"SELECT FROM {model._meta.db_table} FOR UPDATE")
 
 
@@ -33,13 +36,13 @@ def lock_tree(session: psycopg.Connection, tenant: Tenant) -> None:
     session.execute("SELECT pg_advisory_xact_lock(%s, %s)", [int(Lock.CATEGORY_TREE), tenant.pk])
 
 
-def messages_of(response: Any) -> list[str]:
+def messages_of(response: HttpResponse) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
-def entered(form: Any) -> dict[str, Any]:
+def entered(form: Any) -> JsonObject:
     """Return what a browser would send for the form as it is shown."""
-    values: dict[str, Any] = {}
+    values: JsonObject = {}
     for bound in form:
         widget = getattr(bound.field.widget, "widget", bound.field.widget)
         shown = widget.get_context(bound.html_name, bound.value(), {})["widget"]

@@ -1,7 +1,6 @@
 """Codes of campaigns with real threads: none too many, and each is used once."""
 
 from collections import Counter
-from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -10,16 +9,12 @@ from coupons.bodies import CampaignBody
 from coupons.models import Coupon, Redemption
 from coupons.operations import campaigns, create_campaign, generate_codes, redeem_coupon
 from coupons.orders import Buyer
-from tests.concurrency.test_redemptions import ORDER, at_once
-from tests.concurrency.test_reservations import attempt, outcomes
+from tests.concurrency.coupons import ORDER, attempt, now, outcomes
+from tests.concurrency.threads import results_of
 from tests.factories.accounts import CustomerFactory, TenantFactory
 from tests.factories.coupons import coupon_body
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def test_workers_at_once_make_no_code_too_many(monkeypatch):
@@ -27,7 +22,7 @@ def test_workers_at_once_make_no_code_too_many(monkeypatch):
     tenant = TenantFactory(name="acme")
     body = CampaignBody(id="W1", count=100, template=coupon_body())
     campaign = create_campaign(tenant_id=tenant.pk, body=body, at=now())
-    made = at_once([lambda: generate_codes(tenant_id=tenant.pk, campaign_id="W1", at=now()).made] * 12)
+    made = results_of([lambda: generate_codes(tenant_id=tenant.pk, campaign_id="W1", at=now()).made] * 12)
     assert Counter(made) == {30: 1, 60: 1, 90: 1, 100: 9}
     assert campaign.terms.codes.exclude(pk=campaign.terms_id).count() == 100
 
@@ -48,6 +43,6 @@ def test_each_code_is_used_once(monkeypatch):
         )
 
     calls = [partial(redeem, code, number) for number in range(4) for code in codes]
-    assert outcomes(at_once(calls)) == {"done": 10, "coupon_used_up": 30}
+    assert outcomes(results_of(calls)) == {"done": 10, "coupon_used_up": 30}
     assert Redemption.objects.count() == 10
     assert Coupon.objects.get(pk=campaign.terms_id).redemption_count == 0

@@ -32,6 +32,7 @@ from catalog.operations.products import delete_product
 from catalog.representations import TREE_FIELDS
 from catalog.tree_checks import bent_trees, tree_problems
 from core.errors import DomainError
+from core.json_types import JsonObject
 from core.representation.fields import Languages
 from core.tenancy.models import Tenant
 from tests.concurrency.threads import at_once
@@ -47,15 +48,10 @@ STEPS = 30
 REFUSALS = (CategoryNotFound, ParentNotFound, WouldCreateCycle)
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return TenantFactory(name="racing")
-
-
 def run_together(works: list[Callable[[], Any]]) -> list[Any]:
     """Run each in a thread with a connection of its own; an error of any is raised here."""
 
-    def run(work: Callable[[], Any]) -> Any:
+    def run(work: Callable[[], object]) -> object:
         try:
             return work()
         finally:
@@ -150,7 +146,7 @@ def read_trees(tenant: Tenant) -> int:
     return largest
 
 
-def ids_of(trees: list[dict[str, Any]]) -> list[str]:
+def ids_of(trees: list[JsonObject]) -> list[str]:
     return [found for tree in trees for found in (tree["id"], *ids_of(tree["subcategories"]))]
 
 

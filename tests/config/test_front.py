@@ -14,12 +14,13 @@ from config.server.limits import MEGABYTE, Limits, _connections_within
 from config.server.responses import Response
 from config.server.transfers import LARGE, Transfers
 from config.server.wsgi_environ import environ_of
+from core.json_types import JsonObject
 
 
 class Future:
     """What granian returns where something is still to come."""
 
-    def __init__(self, message: dict[str, Any] | None = None) -> None:
+    def __init__(self, message: JsonObject | None = None) -> None:
         self.message = message
         self.callback: Any = None
         self.is_cancelled = False
@@ -27,7 +28,7 @@ class Future:
     def add_done_callback(self, callback: Any) -> None:
         self.callback = callback
 
-    def finish(self, message: dict[str, Any] | None = None) -> None:
+    def finish(self, message: JsonObject | None = None) -> None:
         self.message = message
         self.callback(self)
 
@@ -38,7 +39,7 @@ class Future:
     def cancelled(self) -> bool:
         return self.is_cancelled
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> JsonObject | None:
         return self.message
 
 
@@ -47,7 +48,7 @@ class Protocol:
 
     def __init__(self, places: int = 100) -> None:
         self.places = places
-        self.sent: list[dict[str, Any]] = []
+        self.sent: list[JsonObject] = []
         self.receiving: Future | None = None
         self.sending: Future | None = None
 
@@ -55,7 +56,7 @@ class Protocol:
         self.receiving = Future()
         return self.receiving
 
-    def send(self, message: dict[str, Any]) -> object:
+    def send(self, message: JsonObject) -> object:
         self.sent.append(message)
         if message["type"] == "http.response.body" and message["more_body"]:
             self.places -= 1
@@ -80,7 +81,7 @@ class Protocol:
         return bool(self.sent) and self.sent[-1].get("more_body") is False
 
 
-def scope(method: str = "GET", path: bytes = b"/nothing", *headers: tuple[bytes, bytes]) -> dict[str, Any]:
+def scope(method: str = "GET", path: bytes = b"/nothing", *headers: tuple[bytes, bytes]) -> JsonObject:
     return {
         "type": "http",
         "http_version": "1.1",
@@ -142,11 +143,11 @@ def test_a_header_with_an_underscore_is_left_out():
 
 
 @pytest.fixture
-def complete() -> list[tuple[Any, ...]]:
+def complete() -> list[tuple[object, ...]]:
     return []
 
 
-def collector(complete: list[tuple[Any, ...]], **bounds: Any) -> BodyCollector:
+def collector(complete: list[tuple[object, ...]], **bounds: object) -> BodyCollector:
     parameters = {"kept": 10, "longest": 40, "budget": ByteBudget(100), "seconds": 60} | bounds
     return BodyCollector(lambda *arguments: complete.append(arguments), **parameters)
 
@@ -295,17 +296,17 @@ def test_a_stream_that_is_not_fetched_ends_its_thread():
 
 
 class Watcher:
-    def __init__(self, scope: dict[str, Any], protocol: Protocol) -> None:
+    def __init__(self, scope: JsonObject, protocol: Protocol) -> None:
         self.scope, self.proto = scope, protocol
 
 
-def ask(front: Front, *words: Any) -> Protocol:
+def ask(front: Front, *words: object) -> Protocol:
     protocol = Protocol()
     front(Watcher(scope(*words), protocol))
     return protocol
 
 
-def echo(environ: dict[str, Any]) -> HttpResponse:
+def echo(environ: JsonObject) -> HttpResponse:
     headers = {"X-Method": environ["REQUEST_METHOD"]}
     return HttpResponse([environ["wsgi.input"].read(), b"!"], content_type="text/x", headers=headers)
 
@@ -325,7 +326,7 @@ def test_django_answers_and_the_body_is_there():
 
 @pytest.mark.parametrize("path", [b"/healthz", b"/healthz/"])
 def test_health_is_answered_without_django(path):
-    def never(environ: dict[str, Any]) -> HttpResponse:
+    def never(environ: JsonObject) -> HttpResponse:
         raise AssertionError
 
     protocol = ask(Front(never, Limits(), longest_body=100), "GET", path)
@@ -334,7 +335,7 @@ def test_health_is_answered_without_django(path):
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), SystemExit("broken")])
 def test_a_failure_outside_of_django_is_a_500_and_costs_no_thread(caplog, error):
-    def fail(environ: dict[str, Any]) -> HttpResponse:
+    def fail(environ: JsonObject) -> HttpResponse:
         raise error
 
     front = Front(fail, Limits(), longest_body=100)
@@ -345,7 +346,7 @@ def test_a_failure_outside_of_django_is_a_500_and_costs_no_thread(caplog, error)
 
 @pytest.mark.django_db
 def test_what_finds_no_place_is_told_to_come_again():
-    def again(environ: dict[str, Any]) -> HttpResponse:
+    def again(environ: JsonObject) -> HttpResponse:
         if environ["PATH_INFO"] == "/first":  # beside it come two more; one has room to wait
             others.extend([ask(front, "GET", b"/second"), ask(front, "GET", b"/third")])
         return echo(environ)
@@ -363,7 +364,7 @@ def test_readiness_has_a_deadline_and_is_answered_once(monkeypatch):
     monkeypatch.setitem(front_module.PROBES, "/readyz", -1)
     protocol = Protocol()
 
-    def slow(environ: dict[str, Any]) -> HttpResponse:
+    def slow(environ: JsonObject) -> HttpResponse:
         front.look_after()  # as another thread does while this one waits for the database
         return echo(environ)
 
@@ -389,7 +390,7 @@ def test_readiness_has_a_deadline_and_is_answered_once(monkeypatch):
 def test_reads_writes_and_probes_have_lanes_of_their_own(method, path, lane):
     used = []
 
-    def note(environ: dict[str, Any]) -> HttpResponse:
+    def note(environ: JsonObject) -> HttpResponse:
         used.extend(name for name in ("reads", "writes", "probes") if getattr(front, name).at_work)
         return echo(environ)
 

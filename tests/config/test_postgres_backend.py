@@ -1,4 +1,3 @@
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +11,11 @@ from django.db import OperationalError, connection, transaction
 from config.server.connections import close_if_unusable
 from config.server.management.commands import migrate
 from config.server.postgres import base
-from config.server.postgres.base import DatabaseUnavailable, DatabaseWrapper, ServerSilent
+from config.server.postgres.base import DatabaseUnavailable, DatabaseWrapper
+from core.json_types import JsonObject
+from core.sql.fetching import ServerSilent
+from tests.ports import reserved_port
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def needs_primary(other_wrapper: DatabaseWrapper) -> DatabaseWrapper:
     return other_wrapper
 
 
-def ask(wrapper: DatabaseWrapper, sql: str = "SELECT 1") -> Any:
+def ask(wrapper: DatabaseWrapper, sql: str = "SELECT 1") -> object:
     with wrapper.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchone() if cursor.description else None
@@ -54,6 +57,7 @@ def test_a_statement_that_the_server_does_not_end_ends_at_the_deadline(other_wra
     assert isinstance(failure.value.__cause__, ServerSilent)
     assert other_wrapper.connection.closed
     close_if_unusable(other_wrapper)
+    other_wrapper.settings_dict["STATEMENT_DEADLINE"] = PATIENCE
     assert ask(other_wrapper) == (1,)
 
 
@@ -107,10 +111,9 @@ def test_a_process_for_a_replica_keeps_its_connection(other_wrapper):
 
 
 @pytest.fixture
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def unused_port() -> Iterator[int]:
+    with reserved_port() as port:
+        yield port
 
 
 def elsewhere(wrapper: DatabaseWrapper, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +141,7 @@ def test_a_command_connects_as_soon_as_the_server_is_there(other_wrapper, monkey
     attempts = []
     connect = other_wrapper._connect
 
-    def connect_at_third(parameters: dict[str, Any]) -> Any:
+    def connect_at_third(parameters: JsonObject) -> Any:
         attempts.append(parameters)
         if len(attempts) < 3:
             raise psycopg.OperationalError("connection refused")
@@ -171,7 +174,7 @@ def test_migrate_gives_up_its_lock_and_tries_again(monkeypatch):
     release = threading.Event()
     monkeypatch.setenv("MIGRATION_LOCK_TIMEOUT_MS", "100")
 
-    def apply(self: Any, *arguments: Any, **options: Any) -> None:
+    def apply(self: Any, *arguments: object, **options: object) -> None:
         ask(connection, "LOCK TABLE django_migrations")
 
     def wait(delay: float) -> None:
@@ -191,11 +194,11 @@ def test_migrate_gives_up_its_lock_and_tries_again(monkeypatch):
         with psycopg.connect(**connection.get_connection_params()) as session:
             session.execute("LOCK TABLE django_migrations")
             held.set()
-            release.wait(60)
+            release.wait(PATIENCE)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    assert held.wait(60)
+    assert held.wait(PATIENCE)
     call_command("migrate", verbosity=0)
     assert delays == [1, 2]
 

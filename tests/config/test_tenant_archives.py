@@ -66,7 +66,7 @@ def shop(tenant: Tenant, site: Site) -> Tenant:
     return tenant
 
 
-def documents(name: str) -> dict[str, list[Any]]:
+def documents(name: str) -> dict[str, list[object]]:
     """Return all documents of a tenant but for what an import makes anew."""
     record = Tenant.objects.get(name=name).record
     found = {}
@@ -78,7 +78,7 @@ def documents(name: str) -> dict[str, list[Any]]:
     return found
 
 
-def without_metadata(document: Any) -> Any:
+def without_metadata(document: object) -> object:
     if isinstance(document, dict):
         return {name: without_metadata(value) for name, value in document.items() if name != "metadata"}
     return [without_metadata(one) for one in document] if isinstance(document, list) else document

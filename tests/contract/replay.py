@@ -8,26 +8,26 @@ is what the service makes up, such as the id of a new redemption, or words that 
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from core.json_types import JsonObject
 from tests.conftest import Api
 
 ANY_TEXT = "<any text>"
 
 
-def read_examples(folder: str) -> list[dict[str, Any]]:
+def read_examples(folder: str) -> list[JsonObject]:
     """Return the examples of a folder; `name` is the file's name."""
     files = sorted((Path(__file__).parent / folder).glob("*.json"))
     return [{"name": file.stem, **json.loads(file.read_text())} for file in files]
 
 
-def as_parameters(examples: list[dict[str, Any]]) -> list[Any]:
+def as_parameters(examples: list[JsonObject]) -> list[object]:
     return [pytest.param(example, id=example["name"]) for example in examples]
 
 
-def replay(example: dict[str, Any], tokens: Mapping[str, Callable[[], Api]]) -> None:
+def replay(example: JsonObject, tokens: Mapping[str, Callable[[], Api]]) -> None:
     """Send the request of the example and compare status and body of the response."""
     request, expected = example["request"], example["answer"]
     api = tokens[request["token"]]()
@@ -40,7 +40,7 @@ def replay(example: dict[str, Any], tokens: Mapping[str, Callable[[], Api]]) -> 
     assert hide_texts(body, expected.get("body")) == expected.get("body")
 
 
-def hide_texts(actual: Any, expected: Any) -> Any:
+def hide_texts(actual: object, expected: object) -> object:
     """Return `actual` with ANY_TEXT in the places where `expected` says so and there is a text."""
     if expected == ANY_TEXT and isinstance(actual, str) and actual:
         return ANY_TEXT

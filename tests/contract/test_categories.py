@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_PUBLISH, CATEGORY_UNPUBLISH
 from accounts.identity.tokens import issue_access_token
 from catalog.models import Category, CategoryNumber
+from core.json_types import JsonObject
 from core.tenancy.callers import CallerKind
 from core.tenancy.models import Tenant
 from tests.conftest import Api, client_of
@@ -31,7 +31,7 @@ class World:
             for product, name in (("1639265", "Claw hammer"), ("1639266", "Cross driver"))
         ]
 
-    def category(self, category: str, name: str, parent: str | None = None, **values: Any) -> Category:
+    def category(self, category: str, name: str, parent: str | None = None, **values: object) -> Category:
         above = Category.objects.get(external_id=parent) if parent else None
         stamps = {"created_at": THEN, "modified_at": THEN}
         return CategoryFactory(
@@ -102,7 +102,7 @@ GIVEN: dict[str, Callable[[World], None]] = {
 
 @pytest.mark.parametrize("example", as_parameters(EXAMPLES))
 def test_an_example_of_the_contract_is_answered_as_published(
-    tenant: Tenant, service_api: Callable[..., Api], now: datetime, example: dict[str, Any]
+    tenant: Tenant, service_api: Callable[..., Api], now: datetime, example: JsonObject
 ) -> None:
     def expired() -> Api:
         issued_at = now - timedelta(days=1)

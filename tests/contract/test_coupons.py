@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
 from accounts.models import Site
+from core.json_types import JsonObject
 from coupons.models import Coupon, CouponSettings
 from tests.conftest import Api
 from tests.contract.replay import as_parameters, read_examples, replay
@@ -35,7 +35,7 @@ class World:
             tenant=site.tenant, external_id=CUSTOMER, first_name="Mia", last_name="Stone"
         )
 
-    def percent(self, code: str, percentage: int, minimum: int, **values: Any) -> Coupon:
+    def percent(self, code: str, percentage: int, minimum: int, **values: object) -> Coupon:
         return CouponFactory(
             tenant=self.tenant,
             code=code,
@@ -127,7 +127,7 @@ GIVEN: dict[str, Callable[[World], None]] = {
 
 @pytest.mark.parametrize("example", as_parameters(EXAMPLES))
 def test_an_example_of_the_contract_is_answered_as_published(
-    site: Site, service_api: Callable[..., Api], example: dict[str, Any]
+    site: Site, service_api: Callable[..., Api], example: JsonObject
 ) -> None:
     world = World(site)
     for name in example["given"]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from accounts.identity.scopes import SEGMENT_MANAGE
 from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Category, Product
+from core.json_types import JsonObject
 from segments.models import Segment
 from tests.conftest import Api
 from tests.contract.replay import as_parameters, read_examples, replay
@@ -136,7 +136,7 @@ def test_an_example_of_the_contract_is_answered_as_published(
     site: Site,
     service_api: Callable[..., Api],
     customer_api: Callable[..., Api],
-    example: dict[str, Any],
+    example: JsonObject,
 ) -> None:
     world = World(site)
     for name in example["given"]:

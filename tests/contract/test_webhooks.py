@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
 from accounts.identity.scopes import WEBHOOK_MANAGE
 from accounts.identity.tokens import issue_access_token
+from core.json_types import JsonObject
 from core.tenancy.callers import CallerKind
 from core.tenancy.models import Tenant
 from events.models import MonthlyCount, SubscriptionState
@@ -88,7 +88,7 @@ def test_an_example_of_the_contract_is_answered_as_published(
     service_api: Callable[..., Api],
     now: datetime,
     monkeypatch: pytest.MonkeyPatch,
-    example: dict[str, Any],
+    example: JsonObject,
 ) -> None:
     def expired() -> Api:
         return Api(

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import make_password
@@ -17,6 +16,7 @@ from accounts.identity.scopes import SERVICE_SCOPES
 from accounts.models import Customer
 from core.journal.declarations import recorded
 from core.journal.models import Change
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from tests.conftest import Api
 from tests.conventions.test_foreign_tenants import make_world
@@ -64,6 +64,7 @@ UNRECORDED = {
 ELSEWHERE = {
     "customer/<tenant>/password/reset/update",
     "customer-segment/<tenant>/changes/<change_id>/undo",
+    "customer-segment/<tenant>/imports/<import_id>/undo",  # tests/segments/api/test_imports.py
     "customer-segment/<tenant>/imports/<import_id>",  # tests/segments/api/test_imports.py
     "webhook/<tenant>/config",  # tests/events/test_configuration.py
 }
@@ -86,7 +87,7 @@ def address(path: str) -> str:
     return "/" + re.sub("<[a-z_]+>", lambda found: names.get(found[0], "own"), path)
 
 
-def recorded_rows() -> dict[str, list[dict[str, Any]]]:
+def recorded_rows() -> dict[str, list[JsonObject]]:
     """Return the stored rows of every recorded model, by table, without their derived columns."""
     found = {}
     for one in recorded():
@@ -96,7 +97,7 @@ def recorded_rows() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def differing(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+def differing(before: JsonObject, after: JsonObject) -> set[str]:
     return {table for table in before if before[table] != after[table]}
 
 
@@ -134,7 +135,7 @@ def test_a_write_is_recorded_as_its_callers(
     anonymous_api: Api,
     method: str,
     path: str,
-    body: Any,
+    body: object,
 ) -> None:
     if f"{method} {path}" in OF_CUSTOMERS:
         api, actor = customer_api(Customer.objects.get(external_id="own")), ("customer", "own")

@@ -6,7 +6,6 @@ Generated over all routes of the schema. Two tenants hold a row of every kind: `
 
 from collections.abc import Callable, Iterator
 from datetime import date
-from typing import Any
 
 import pytest
 from django.apps import apps
@@ -16,6 +15,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from accounts.identity.models import PasswordMigration
 from accounts.identity.scopes import SERVICE_SCOPES
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from events.feed.reader import start_feed
 from events.models import Event, Subscription
@@ -111,11 +111,11 @@ def worlds(tenant: Tenant, other_tenant: Tenant) -> None:
 
 
 @pytest.fixture(scope="module")
-def schema() -> dict[str, Any]:
+def schema() -> JsonObject:
     return SchemaGenerator().get_schema(request=None, public=True)
 
 
-def operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def operations(schema: JsonObject) -> Iterator[tuple[str, str, JsonObject]]:
     """Yield method, path and operation of every route that names a tenant."""
     for path, methods in schema["paths"].items():
         if "{tenant}" in path and path.rpartition("/")[2] not in SESSIONS:
@@ -133,13 +133,13 @@ def filled(path: str, tenant: str, name: str) -> str:
     return "/".join(parts)
 
 
-def body_of(operation: dict[str, Any], schema: dict[str, Any], name: str) -> Any:
-    """Return a body that names things called `name` in every text; None when the operation takes none."""
-    content = operation.get("requestBody", {}).get("content", {})
-    return example(content["application/json"]["schema"], schema, name) if content else None
+def body_of(operation: JsonObject, schema: JsonObject, name: str) -> object:
+    """Return a body that names things called `name` in every text; None when the operation takes no JSON."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    return example(content["schema"], schema, name) if content else None
 
 
-def example(part: dict[str, Any], schema: dict[str, Any], name: str, depth: int = 0) -> Any:
+def example(part: JsonObject, schema: JsonObject, name: str, depth: int = 0) -> object:
     if "$ref" in part:
         return example(schema["components"]["schemas"][part["$ref"].rpartition("/")[2]], schema, name, depth)
     for choice in ("allOf", "oneOf", "anyOf"):
@@ -167,7 +167,7 @@ def example(part: dict[str, Any], schema: dict[str, Any], name: str, depth: int 
     return name
 
 
-def rows_of(tenant: Tenant) -> list[dict[str, Any]]:
+def rows_of(tenant: Tenant) -> list[JsonObject]:
     """Return all that the tenant's rows hold, tokens and clients aside, which the test itself makes."""
     return [
         model_to_dict(row) | {"pk": row.pk, "model": model._meta.label, "version": getattr(row, "version", 0)}
@@ -178,7 +178,7 @@ def rows_of(tenant: Tenant) -> list[dict[str, Any]]:
     ]
 
 
-def query_strings(operation: dict[str, Any]) -> Iterator[dict[str, str]]:
+def query_strings(operation: JsonObject) -> Iterator[dict[str, str]]:
     """Yield what names `foreign` in each parameter of the operation, and in each field of a search."""
     yield {}
     if operation["operationId"] == "GET-customer-segment-explain":
@@ -196,7 +196,7 @@ def query_strings(operation: dict[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def test_the_foreign_tenant_itself_reads_all_of_it(
-    worlds: None, schema: dict[str, Any], other_tenant: Tenant, service_api: Callable[..., Api]
+    worlds: None, schema: JsonObject, other_tenant: Tenant, service_api: Callable[..., Api]
 ) -> None:
     """Or else that nobody else does would mean nothing."""
     globex = service_api(*SERVICE_SCOPES, tenant=other_tenant)
@@ -216,7 +216,7 @@ def test_the_foreign_tenant_itself_reads_all_of_it(
 
 
 def test_no_read_shows_what_is_foreign(
-    worlds: None, schema: dict[str, Any], other_tenant: Tenant, service_api: Callable[..., Api]
+    worlds: None, schema: JsonObject, other_tenant: Tenant, service_api: Callable[..., Api]
 ) -> None:
     acme = service_api(*SERVICE_SCOPES)
     shown = []
@@ -239,7 +239,7 @@ def test_no_read_shows_what_is_foreign(
 @pytest.mark.parametrize("name", ["foreign", "own"])
 def test_no_write_changes_or_shows_what_is_foreign(
     worlds: None,
-    schema: dict[str, Any],
+    schema: JsonObject,
     other_tenant: Tenant,
     service_api: Callable[..., Api],
     name: str,
@@ -262,7 +262,7 @@ def test_no_write_changes_or_shows_what_is_foreign(
 @pytest.mark.parametrize("tenant_name", ["globex", "nobody"])
 def test_the_path_of_another_tenant_is_forbidden(
     worlds: None,
-    schema: dict[str, Any],
+    schema: JsonObject,
     other_tenant: Tenant,
     service_api: Callable[..., Api],
     tenant_name: str,

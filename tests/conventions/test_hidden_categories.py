@@ -1,9 +1,9 @@
 """What is below an unpublished category is invisible to those who may not read unpublished ones."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
+from django.http import HttpResponse
 
 from accounts.identity import scopes
 from accounts.models import Customer, Site
@@ -40,7 +40,7 @@ def shop(site: Site) -> Customer:
     return customer
 
 
-def ids(answer: Any) -> list[str]:
+def ids(answer: HttpResponse) -> list[str]:
     assert answer.status_code == 200, answer.content
     return [entry["id"] for entry in answer.json()]
 

@@ -1,7 +1,6 @@
 """Ids in bodies lose what pasting adds at their ends, in every service; what else is wrong is named."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -34,7 +33,7 @@ def test_an_id_is_read_as_it_was_meant(api: Api, pasted: str) -> None:
         return pasted.format(value)
 
     segments, coupons = "/customer-segment/acme/segments", "/coupon/acme/coupons"
-    sent: list[tuple[str, Any]] = [
+    sent: list[tuple[str, object]] = [
         (segments, {"id": text("silver"), "siteCode": text("main"), "name": "S"}),
         ("/category/acme/categories", {"id": text("K2"), "parentId": text("K1"), "localizedName": {"en": "K"},
                                        "published": True}),

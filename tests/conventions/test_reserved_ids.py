@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import make_password
+from django.db.models import Model
 from django.test import Client
 from django.urls import get_resolver, reverse
 
@@ -22,7 +23,7 @@ from tests.conftest import Api
 from tests.core.imports.conftest import run_command
 
 AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
-ARGUMENTS: dict[type[Any], set[str]] = {
+ARGUMENTS: dict[type[Model], set[str]] = {
     Category: {"category_id", "root_category_id", "item_id"},
     ContactAssignment: {"contact_assignment_id"},
     Customer: {"customer_number", "customer_id"},
@@ -97,7 +98,7 @@ def test_every_argument_of_an_address_is_known() -> None:
 
 
 @pytest.mark.parametrize("model", ARGUMENTS, ids=lambda model: model.__name__)
-def test_the_reserved_ids_are_the_fixed_words_of_the_addresses(model: type[Any]) -> None:
+def test_the_reserved_ids_are_the_fixed_words_of_the_addresses(model: type[Model]) -> None:
     words = fixed_words(ARGUMENTS[model]) | UNREACHABLE_IDS | PARENT_WORDS.get(model, set())
     assert words == set(model.reserved_ids)
 
@@ -175,7 +176,7 @@ def test_no_legal_entity_gets_a_reserved_id(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", [Category, Product, Segment], ids=lambda model: model.__name__)
-def test_forms_refuse_reserved_ids(staff_browser: Client, site: Site, model: type[Any]) -> None:
+def test_forms_refuse_reserved_ids(staff_browser: Client, site: Site, model: type[Model]) -> None:
     address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")
     for reserved in model.reserved_ids:
         page = staff_browser.post(address, {"external_id": reserved})

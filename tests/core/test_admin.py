@@ -1,6 +1,5 @@
 import json
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -9,13 +8,16 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Customer, Site
 from catalog.models import Product
 from core.admin import CappedPaginator, JsonField, LocalizedField, starting_with
 from core.admin.moments import MomentInput
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from segments.models import Segment
 from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
@@ -25,7 +27,7 @@ from tests.factories.segments import ItemAssignmentFactory, SegmentFactory
 # --- fields ---
 
 
-def localized(**options: Any) -> LocalizedField:
+def localized(**options: object) -> LocalizedField:
     return LocalizedField(languages=["en", "de"], max_length=5, **options)
 
 
@@ -65,7 +67,7 @@ def test_a_localized_field_shows_one_input_for_each_language() -> None:
         (list, "[" * 30 + "]" * 30, json.loads("[" * 30 + "]" * 30)),
     ],
 )
-def test_json_of_the_right_kind_is_taken(kind: type, text: str, value: Any) -> None:
+def test_json_of_the_right_kind_is_taken(kind: type, text: str, value: object) -> None:
     assert JsonField(kind=kind, required=False).clean(text) == value
 
 
@@ -103,7 +105,7 @@ def test_a_time_keeps_its_milliseconds_through_the_form() -> None:
 
 
 def test_a_capped_paginator_counts_no_further_than_its_cap(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     monkeypatch.setattr(CappedPaginator, "cap", 2)
     CustomerFactory.create_batch(3, tenant=tenant)
@@ -175,7 +177,7 @@ def test_nothing_is_edited_inline() -> None:
 # --- the tenant of a new row ---
 
 
-def form_values(site: Site, **values: Any) -> dict[str, Any]:
+def form_values(site: Site, **values: object) -> JsonObject:
     return {
         "external_id": "vip",
         "site": site.pk,
@@ -256,7 +258,7 @@ def test_staff_without_a_tenant_are_refused(staff_browser: Client, tenant: Tenan
     # The database keeps such a user from being stored, so this one is made on the way in.
     from_database = UserFactory._meta.model.from_db.__func__
 
-    def without_tenant(cls: type, *arguments: Any) -> Any:
+    def without_tenant(cls: type, *arguments: object) -> object:
         user = from_database(cls, *arguments)
         user.tenant_id = None
         return user
@@ -270,7 +272,7 @@ def test_staff_without_a_tenant_are_refused(staff_browser: Client, tenant: Tenan
 # --- saving ---
 
 
-def change(browser: Client, segment: Segment, **values: Any) -> Any:
+def change(browser: Client, segment: Segment, **values: object) -> HttpResponse:
     page = reverse("admin:segments_segment_change", args=[segment.pk])
     return browser.post(page, form_values(segment.site, **values))
 
@@ -316,7 +318,7 @@ def test_a_version_that_changes_under_the_form_is_found_by_the_operation(
     segment = SegmentFactory(site=site)
     locked = "segments.admin.segments.locked_segment"
 
-    def changed_by_somebody(**arguments: Any) -> None:
+    def changed_by_somebody(**arguments: object) -> None:
         Segment.objects.update(version=2)
 
     monkeypatch.setattr(locked, changed_by_somebody)
@@ -348,7 +350,7 @@ def test_a_form_saved_unchanged_keeps_the_milliseconds_of_a_window(staff_browser
 
 
 def test_deletion_tells_counts_and_loads_nothing(
-    staff_browser: Client, site: Site, django_assert_max_num_queries: Any
+    staff_browser: Client, site: Site, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     product = ProductFactory(tenant=site.tenant)
     for _ in range(3):

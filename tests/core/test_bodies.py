@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
@@ -14,15 +14,15 @@ from core.bodies import (
     ClientId,
     DocumentBody,
     Instant,
-    LanguageContext,
     Reference,
-    Translations,
     Validity,
     read_bodies,
     read_body,
     schema_components,
 )
 from core.errors import DomainError, InvalidBody
+from core.json_types import JsonObject
+from core.representation.languages import LanguageContext, Translations
 
 GERMAN = LanguageContext("de", "en")
 
@@ -49,7 +49,7 @@ class Order(DocumentBody, kw_only=True):
 
 
 BAD_ID = "id must be 1 to 128 characters out of letters, digits and . _ - : ~ @; . and .. are reserved."
-GOOD: dict[str, Any] = {"name": {"en": "Tea"}, "siteCode": "main"}
+GOOD: JsonObject = {"name": {"en": "Tea"}, "siteCode": "main"}
 
 
 def messages(body: object) -> list[str]:

@@ -4,6 +4,7 @@ import gettext as catalogues
 import re
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
@@ -13,7 +14,9 @@ from django.urls import reverse
 from django.utils import translation
 
 from accounts.models import Site
+from core.journal.words import all_nouns
 from core.names import is_generated, name_for_reader
+from core.timestamps import time_zone_names
 from tests.factories.catalog import CategoryFactory
 from tests.factories.segments import SegmentFactory
 
@@ -121,7 +124,7 @@ def test_errors_of_the_admin_are_in_the_readers_language(staff_browser: Client) 
         ("en", None, "en", ""),
     ],
 )
-def test_names_are_in_the_readers_language(reader: str, texts: Any, default: str, expected: str) -> None:
+def test_names_are_in_the_readers_language(reader: str, texts: object, default: str, expected: str) -> None:
     with translation.override(reader):
         assert name_for_reader(texts, default) == expected
 
@@ -139,3 +142,21 @@ def test_generated_ids_are_in_no_title(site: Site) -> None:
     assert str(generated) == f"({generated.external_id})"  # nothing else names it
     assert is_generated(generated.external_id)
     assert not is_generated("vip")
+
+
+def test_no_text_writes_numbers_as_english_does() -> None:
+    """A number comes as text with the reader's separators, so a message never formats it."""
+    assert [message for message in entries() if ":," in message] == []
+
+
+def test_what_the_journal_knows_is_called_in_german() -> None:
+    english = dict(all_nouns())
+    with translation.override("de"):
+        german = dict(all_nouns())
+    assert [noun for name, noun in english.items() if german[name] == noun] == []
+
+
+def test_time_zones_are_looked_up_once() -> None:
+    assert time_zone_names() is time_zone_names()
+    assert Site(home_base={"timezone": "Europe/Berlin"}).time_zone == ZoneInfo("Europe/Berlin")
+    assert Site(home_base={"timezone": "Europe/Nowhere"}).time_zone is None

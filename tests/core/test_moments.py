@@ -13,6 +13,7 @@ from django.utils import translation
 
 from accounts.models import Site
 from core.admin.moments import MomentField, in_words, read_date, read_time, shown_moment
+from core.json_types import JsonObject
 from segments.models import Segment
 from tests.factories.accounts import SiteFactory
 from tests.factories.segments import SegmentFactory
@@ -117,7 +118,7 @@ def berlin(site: Site) -> Site:
     return site
 
 
-def fields_of(page: Any) -> dict[str, Any]:
+def fields_of(page: Any) -> JsonObject:
     form = page.context["adminform"].form
     return {name: form[name].value() for name in form.fields}
 

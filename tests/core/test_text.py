@@ -30,12 +30,28 @@ def test_texts_are_composed_apart_from_mixins():
     }
 
 
-@pytest.mark.parametrize("text", ["a", " . ", "\u00a0x", "é", "🙂", "\u200b-"])
+@pytest.mark.parametrize("text", ["a", " . ", "\u00a0x", "é", "🙂", "\u200b-", "❤\ufe0f", "\u0301"])
 def test_a_text_can_be_seen(text):
     assert has_visible_character(text)
 
 
-@pytest.mark.parametrize("text", ["", " ", "\t\n", "\u00a0", "\u200b", "\ufeff", "\u00ad\u2060\u200e"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["", " ", "\t\n", "\u00a0", "\u200b", "\ufeff", "\u00ad\u2060\u200e"],
+        *[
+            "\u3164",
+            "\u2800 \u2800",
+            "\u115f\u1160",
+            "\uffa0",
+            "\u034f",
+            "\ufe0f",
+            "\U000e0101",
+            "\U000e0041",
+        ],
+    ],
+    ids=ascii,
+)
 def test_nothing_of_a_text_can_be_seen(text):
     assert not has_visible_character(text)
 

@@ -2,12 +2,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
 
 from accounts.identity import scopes
-from accounts.models import Customer
-from core.tenancy.models import Tenant
+from core.json_types import JsonObject
 from tests.conftest import Api
-from tests.factories.accounts import CustomerFactory
 
 COUPONS = "/coupon/acme/coupons"
 
@@ -24,21 +23,16 @@ def shop(service_api: Callable[..., Api]) -> Api:
     return service_api(scopes.COUPON_REDEEM, scopes.COUPON_REDEEM_ON_BEHALF)
 
 
-@pytest.fixture
-def customer(tenant: Tenant) -> Customer:
-    return CustomerFactory(tenant=tenant, external_id="C1", first_name="Jo", last_name="Doe")
-
-
 def euros(amount: float) -> dict[str, Any]:
     return {"amount": amount, "currency": "EUR"}
 
 
-def order(total: float = 100, discount: float = 10, **members: Any) -> dict[str, Any]:
+def order(total: float = 100, discount: float = 10, **members: object) -> JsonObject:
     """A body of a redemption or validation, in euros."""
     return {"orderTotal": euros(total), "discount": euros(discount), **members}
 
 
-def reasons(answer: Any) -> list[str]:
+def reasons(answer: HttpResponse) -> list[str]:
     """The types of the reasons of a refusal."""
     assert answer.status_code == 400, answer.content
     body = answer.json()
@@ -47,7 +41,7 @@ def reasons(answer: Any) -> list[str]:
     return [detail["type"] for detail in body["details"]]
 
 
-def faulty_fields(answer: Any) -> list[str]:
+def faulty_fields(answer: HttpResponse) -> list[str]:
     """The fields that a validation error names."""
     assert answer.status_code == 400, answer.content
     body = answer.json()

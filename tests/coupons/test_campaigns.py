@@ -257,7 +257,9 @@ def test_the_console_lists_campaigns_and_deactivates_them(make, staff_browser, t
     assert "2 of 2" in shown
     chosen = CouponCampaign.objects.get().pk
     assert staff_browser.get(f"{page}{chosen}/change/").status_code == 200
-    staff_browser.post(page, {"action": "deactivate", "_selected_action": [chosen]})
+    selection = {"action": "deactivate", "_selected_action": [chosen]}
+    assert "can be redeemed no more" in staff_browser.post(page, selection).content.decode()
+    staff_browser.post(page, {**selection, "_confirmed": "1"})
     assert CouponCampaign.objects.get().deactivated_at is not None
     assert "WELCOME-" not in staff_browser.get("/admin/coupons/coupon/").content.decode()
 

@@ -1,9 +1,10 @@
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from coupons.models import Coupon, CouponSegment, CouponSettings, Redemption
 from segments.models import Segment
@@ -14,7 +15,7 @@ from tests.factories.segments import SegmentFactory
 PERCENT = {"discount_type": "PERCENT", "discount_percentage": 10}
 
 
-def refused(write: Any, *, constraint: str) -> None:
+def refused(write: Callable[[], object], *, constraint: str) -> None:
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
         write()
 
@@ -65,7 +66,7 @@ def refused(write: Any, *, constraint: str) -> None:
     ],
 )
 def test_coupon_that_breaks_a_rule_is_refused_by_the_database(
-    tenant: Tenant, values: dict[str, Any], constraint: str
+    tenant: Tenant, values: JsonObject, constraint: str
 ) -> None:
     refused(lambda: CouponFactory(tenant=tenant, **values), constraint=constraint)
     assert Coupon.objects.count() == 0

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import StringIO
@@ -20,10 +19,13 @@ from config.server import backups
 from config.server.backups import description_of, make_physical_backup, restore_physical
 from config.server.embedded_postgres.server import DATABASE, USER, EmbeddedServer
 from config.server.embedded_postgres.tuning import PORT
+from core.json_types import JsonObject
 from segments.models import CustomerAssignment
+from tests.conftest import Clock
 from tests.factories.segments import CustomerAssignmentFactory
+from tests.waiting import wait_until
 
-Sessions = dict[str, Any]
+Sessions = JsonObject
 
 
 def run(*words: object) -> str:
@@ -110,7 +112,7 @@ def test_a_broken_backup_is_refused_before_anything_is_written(
 def test_a_dump_that_cannot_be_read_back_leaves_no_backup(
     tmp_path: Path, transactional_db: None, monkeypatch
 ) -> None:
-    def truncate(words: list[Any], parameters: Any) -> str:
+    def truncate(words: list[object], parameters: object) -> str:
         done = original(words, parameters)
         if "--format=custom" in words:
             cut(words[-1])
@@ -123,7 +125,7 @@ def test_a_dump_that_cannot_be_read_back_leaves_no_backup(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_old_backups_are_removed(tmp_path: Path, transactional_db: None, clock: Any) -> None:
+def test_old_backups_are_removed(tmp_path: Path, transactional_db: None, clock: type[Clock]) -> None:
     for day in range(1, 4):
         (tmp_path / f"segments-2026010{day}T000000Z.dump").touch()
         (tmp_path / f"segments-2026010{day}T000000Z.json").touch()
@@ -152,12 +154,12 @@ def test_words_that_are_missing_are_named(archive: Path, tmp_path: Path) -> None
 # --- a copy of the server, and archived WAL
 
 
-def session_of(server: EmbeddedServer) -> psycopg.Connection[Any]:
+def session_of(server: EmbeddedServer) -> psycopg.Connection:
     sockets = server.ensure_running()
     return psycopg.connect(host=str(sockets), port=PORT, user=USER, dbname=DATABASE, autocommit=True)
 
 
-def parameters_of(server: EmbeddedServer) -> dict[str, Any]:
+def parameters_of(server: EmbeddedServer) -> JsonObject:
     return {"host": str(server.ensure_running()), "port": PORT, "user": USER, "dbname": DATABASE}
 
 
@@ -205,19 +207,14 @@ def test_a_server_is_taken_to_the_moment_before_a_mistake(servers: Any, folder: 
         session.execute("INSERT INTO kept VALUES (0)")
         session.execute("SELECT pg_switch_wal()")
         [[archived]] = session.execute("SELECT pg_walfile_name(pg_current_wal_lsn())").fetchall()
-        deadline = time.monotonic() + 60
-        while len(list(wal.glob("0*"))) < 2 and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until(lambda: len(list(wal.glob("0*"))) >= 2)
     first.stop()
 
     second = servers("second")
     restore_physical(copy, second.wanted, wal=wal, until=before)
     give_to_postgres(second.wanted, first)
     with session_of(second) as session:
-        deadline = time.monotonic() + 60
-        while session.execute("SELECT pg_is_in_recovery()").fetchall() == [(True,)]:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: session.execute("SELECT pg_is_in_recovery()").fetchall() == [(False,)])
         assert session.execute("SELECT count(*), min(id) FROM kept").fetchall() == [(100, 1)]
         session.execute("INSERT INTO kept VALUES (101)")  # it accepts writes
     assert archived

@@ -13,7 +13,7 @@ from django.core.management import get_commands
 
 from config.server.granian import IDLE_TIMEOUT
 from config.server.limits import MEGABYTE, Limits
-from core.requests import REQUEST_ID
+from core.observation.requests import REQUEST_ID
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import orjson
 
@@ -20,7 +19,7 @@ class Received:
     body: bytes
 
     @property
-    def payload(self) -> Any:
+    def payload(self) -> object:
         return orjson.loads(self.body)["payload"]
 
     @property
@@ -34,7 +33,7 @@ class Receiver:
 
     url: str
     received: list[Received] = field(default_factory=list)
-    answers: dict[str, Callable[[Received, Any], None]] = field(default_factory=dict)
+    answers: dict[str, Callable[[Received, BaseHTTPRequestHandler], None]] = field(default_factory=dict)
 
     def at(self, path: str) -> list[Received]:
         return [one for one in self.received if one.path == path]
@@ -46,7 +45,7 @@ class Receiver:
     def drip(self, path: str, seconds: float) -> None:
         """Answer byte by byte: the head at once, then one byte each tenth of a second."""
 
-        def answer(request: Received, handler: Any) -> None:
+        def answer(request: Received, handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(200)
             handler.send_header("Content-Length", "1000")
             handler.end_headers()
@@ -61,7 +60,7 @@ class Receiver:
         """Answer requests of this path only after the event that is returned has been set."""
         released = threading.Event()
 
-        def answer(request: Received, handler: Any) -> None:
+        def answer(request: Received, handler: BaseHTTPRequestHandler) -> None:
             released.wait(20)
             respond(handler, 200, {})
 
@@ -69,7 +68,7 @@ class Receiver:
         return released
 
 
-def respond(handler: Any, status: int, headers: dict[str, str]) -> None:
+def respond(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str]) -> None:
     handler.send_response(status)
     for name, value in headers.items():
         handler.send_header(name.replace("_", "-"), value)
@@ -104,7 +103,7 @@ def receiving() -> Iterator[Receiver]:
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True  # the sender has gone
 
-        def log_message(self, format: str, *arguments: Any) -> None:
+        def log_message(self, format: str, *arguments: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -25,7 +25,7 @@ def names(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
     asked: list[str] = []
     original = socket.getaddrinfo
 
-    def getaddrinfo(host: str, port: Any, *arguments: Any, **options: Any) -> list[Any]:
+    def getaddrinfo(host: str, port: Any, *arguments: object, **options: object) -> list[object]:
         if host[0].isdigit():
             return original(host, port, *arguments, **options)
         found = answers[min(len(asked), len(answers) - 1)]

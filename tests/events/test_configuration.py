@@ -2,11 +2,12 @@
 
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
+from django.http import HttpResponse
 
 from core.journal.models import Change
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from events.models import Target, WebhookConfig
 from events.operations import configuration
@@ -18,29 +19,29 @@ PLACE = "https://shop.example/webhook"
 ENTRY = {"eventType": "coupon.created", "destinationUrl": f"{PLACE}/coupons"}
 
 
-def config(*entries: dict[str, Any], **members: Any) -> dict[str, Any]:
+def config(*entries: JsonObject, **members: object) -> JsonObject:
     configuration = {"destinationUrl": PLACE, "eventsConfiguration": list(entries), **members}
     return {"provider": "HTTP", "configuration": configuration}
 
 
-def make(api: Api, *entries: dict[str, Any], **members: Any) -> list[str]:
+def make(api: Api, *entries: JsonObject, **members: object) -> list[str]:
     """Make the configuration and return the ids of its entries."""
     assert api.post(CONFIG, {"code": "http", **config(*entries, **members)}).status_code == 201
     return [entry["id"] for entry in read(api)["eventsConfiguration"]]
 
 
-def read(api: Api) -> dict[str, Any]:
-    document: dict[str, Any] = api.get(HTTP).json()["configuration"]
+def read(api: Api) -> JsonObject:
+    document: JsonObject = api.get(HTTP).json()["configuration"]
     return document
 
 
-def details(response: Any) -> list[str]:
+def details(response: HttpResponse) -> list[str]:
     assert response.status_code == 400, response.content
     found: list[str] = response.json()["details"]
     return found
 
 
-def patch(api: Api, path: str, value: Any = None, op: str = "UPSERT") -> Any:
+def patch(api: Api, path: str, value: object = None, op: str = "UPSERT") -> HttpResponse:
     return api.patch(HTTP, [{"op": op, "path": f"/configuration/http/{path}", "value": value}])
 
 

@@ -1,14 +1,15 @@
 """Deliveries by the API and in the admin: looked up, and sent again."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import User
 from core.tenancy.models import Tenant
 from events.models import Delivery, Event, Target
 from tests.conftest import Api
@@ -94,7 +95,7 @@ def console(admin_client: Client) -> Client:
     return admin_client
 
 
-def action(console: Client, page: str, name: str, key: Any) -> str:
+def action(console: Client, page: str, name: str, key: object) -> str:
     url = reverse(f"admin:events_{page}_changelist")
     data = {"action": name, "_selected_action": [key]}
     return str(console.post(url, data, follow=True).content.decode())
@@ -110,6 +111,28 @@ def test_the_admin_sends_again_and_tests(console: Client, sent, shop: Webhooks, 
     assert len(receiver.received) >= 2
     Delivery.objects.update(state="FAILED")
     assert "4 deliveries are sent again." in action(console, "target", "send_failed_again", target.pk)
+
+
+def test_the_admin_replays_what_happened_since_an_instant(
+    console: Client, staff_browser: Client, sent, tenant: Tenant
+):
+    SubscriptionFactory(tenant=tenant)
+    target = Target.objects.get()
+    page = reverse("admin:events_target_replay", args=[target.pk])
+    assert page in console.get(reverse("admin:events_target_change", args=[target.pk])).content.decode()
+    assert "This field is required." in console.post(page, {}).content.decode()
+    tomorrow = {"since_0": f"{timezone.now() + timedelta(days=1):%Y-%m-%d}", "since_1": "00:00"}
+    assert "0 events are sent again." in console.post(page, tomorrow, follow=True).content.decode()
+    yesterday = {"since_0": f"{timezone.now() - timedelta(days=1):%Y-%m-%d}", "since_1": "00:00"}
+    done = console.post(page, yesterday, follow=True)
+    assert done.redirect_chain == [
+        (f"{reverse('admin:events_delivery_changelist')}?target__id__exact={target.pk}", 302)
+    ]
+    assert "3 events are sent again." in done.content.decode()
+    assert Delivery.objects.filter(state="PENDING").count() == 3
+    assert staff_browser.get(page).status_code == 200
+    User.objects.get(username="staff").user_permissions.set(Permission.objects.filter(codename="view_target"))
+    assert staff_browser.get(page).status_code == 403
 
 
 def test_the_admin_adds_targets_under_the_rules_of_the_api(console: Client, tenant, accessible):

@@ -1,7 +1,6 @@
 """A tenant with webhooks, whose events are queued and sent by hand."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.utils import timezone
 
@@ -20,12 +19,12 @@ class Webhooks:
         self.dispatcher = Dispatcher()
         WebhookConfigFactory(tenant=tenant)
 
-    def target(self, url: str, **values: Any) -> Target:
+    def target(self, url: str, **values: object) -> Target:
         made: Target = TargetFactory(tenant=self.tenant, destination_url=url, **values)
         return made
 
     def happen(
-        self, *targets: Target, count: int = 1, order_key: str = "segment gold", **values: Any
+        self, *targets: Target, count: int = 1, order_key: str = "segment gold", **values: object
     ) -> list[Event]:
         """Make events and queue them for the targets."""
         events = [

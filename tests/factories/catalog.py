@@ -1,6 +1,5 @@
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import factory
 from django.db import transaction
@@ -17,7 +16,7 @@ def category_body(
     *,
     parent_id: str | None = None,
     expected_version: int | None = None,
-    **members: Any,
+    **members: object,
 ) -> CategoryBody:
     """Return a whole category, published unless it says otherwise."""
     return CategoryBody(
@@ -29,7 +28,7 @@ def category_body(
     )
 
 
-def product_body(external_id: str | None = None, **members: Any) -> ProductBody:
+def product_body(external_id: str | None = None, **members: object) -> ProductBody:
     """Return a whole product; `details` are attributes by their names on the wire."""
     metadata = SchemaMetadata(
         version=members.pop("expected_version", None), mixins=members.pop("mixin_schemas", None)
@@ -59,7 +58,7 @@ class CategoryFactory(factory.django.DjangoModelFactory):
     version = 0
 
     @classmethod
-    def _create(cls, model_class: type[Category], *arguments: Any, **values: Any) -> Category:
+    def _create(cls, model_class: type[Category], *arguments: object, **values: object) -> Category:
         parent, position = values.pop("parent"), values.pop("position")
         with transaction.atomic():
             tree = locked_tree(values["tenant"].pk)

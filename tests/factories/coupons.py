@@ -1,6 +1,5 @@
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import factory
 
@@ -87,7 +86,7 @@ class ReservationFactory(factory.django.DjangoModelFactory):
     expires_at = datetime(2026, 3, 4, 9, 45, tzinfo=UTC)
 
 
-def coupon_body(**values: Any) -> CouponBody:
+def coupon_body(**values: object) -> CouponBody:
     """Return a body of ten percent; restrictions are given beside the other values."""
     restrictions = {name: values.pop(name) for name in Restrictions.__struct_fields__ if name in values}
     ten = {"name": "Ten", "discount_type": "PERCENT", "discount_percentage": Decimal(10)}

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -14,7 +13,7 @@ from config.server.embedded_postgres.places import binaries_folder
 from config.server.embedded_postgres.processes import run_as, send
 from config.server.embedded_postgres.server import DATABASE, USER, EmbeddedServer
 from config.server.embedded_postgres.tuning import PORT
-from tests.faults.servers import wait_until
+from tests.waiting import wait_until
 
 BOUNCER = """
 [databases]
@@ -52,7 +51,7 @@ class Database:
     def url(self) -> str:
         return f"postgres://{USER}@/{DATABASE}?host={quote(self.sockets, safe='')}&port={PORT}"
 
-    def ask(self, statement: str) -> list[tuple[Any, ...]]:
+    def ask(self, statement: str) -> list[tuple[object, ...]]:
         with psycopg.connect(
             host=self.sockets, port=PORT, user=USER, dbname=DATABASE, autocommit=True
         ) as session:

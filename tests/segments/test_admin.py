@@ -1,18 +1,20 @@
 import csv
 import io
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Site
 from core.imports.models import ImportRun
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from segments.admin import SegmentAdmin
 from segments.models import CustomerAssignment, ItemAssignment, Segment, Tally
@@ -33,18 +35,18 @@ ITEMS = "admin:segments_itemassignment"
 JSON = {"mixins": "{}", "mixin_schemas": "{}"}
 
 
-def rows_of(browser: Client, page: str, **query: Any) -> list[Any]:
+def rows_of(browser: Client, page: str, **query: object) -> list[object]:
     response = browser.get(reverse(f"{page}_changelist"), query)
     assert response.status_code == 200
     return list(response.context["cl"].result_list)
 
 
-def errors_of(response: Any) -> dict[str, list[str]]:
+def errors_of(response: HttpResponse) -> dict[str, list[str]]:
     assert response.status_code == 200
     return response.context["adminform"].form.errors
 
 
-def messages_of(response: Any) -> list[str]:
+def messages_of(response: HttpResponse) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
@@ -128,7 +130,7 @@ def test_a_segment_that_is_deleted_under_the_form_is_not_made_anew(
     save = "segments.admin.segments.SegmentAdmin.save_model"
     saving = SegmentAdmin.save_model
 
-    def deleted_meanwhile(*arguments: Any) -> None:
+    def deleted_meanwhile(*arguments: object) -> None:
         Segment.objects.all()._raw_delete("default")
         saving(*arguments)
 
@@ -176,7 +178,7 @@ def test_the_list_counts_members_and_items_and_leads_to_them(staff_browser: Clie
 
 @pytest.mark.parametrize("segments", [1, 20])
 def test_listing_segments_takes_as_many_statements_for_many_as_for_one(
-    viewing_browser: Client, site: Site, segments: int, django_assert_num_queries: Any
+    viewing_browser: Client, site: Site, segments: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for segment in SegmentFactory.create_batch(segments, site=site):
         CustomerAssignmentFactory(segment=segment)
@@ -290,7 +292,7 @@ def test_an_assignment_that_is_removed_under_the_form_is_not_made_anew(
 ) -> None:
     assignment = CustomerAssignmentFactory(segment=SegmentFactory(site=site))
 
-    def removed_meanwhile(*arguments: Any) -> int:
+    def removed_meanwhile(*arguments: object) -> int:
         CustomerAssignment.objects.all()._raw_delete("default")
         return 0
 
@@ -328,7 +330,7 @@ def test_members_are_filtered_by_segment_and_by_whether_they_count(
 
 @pytest.mark.parametrize("members", [1, 20])
 def test_listing_members_takes_as_many_statements_for_many_as_for_one(
-    viewing_browser: Client, site: Site, members: int, django_assert_num_queries: Any
+    viewing_browser: Client, site: Site, members: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     CustomerAssignmentFactory.create_batch(members, segment=SegmentFactory(site=site))
     with django_assert_num_queries(8):  # session, user, zone, rights of user and groups, tenant, count, rows
@@ -408,7 +410,7 @@ def test_items_are_found_by_id_code_and_the_name_of_a_category(staff_browser: Cl
 # --- whole lists ---
 
 
-def add_members(browser: Client, segment: Segment, text: str, **values: Any) -> Any:
+def add_members(browser: Client, segment: Segment, text: str, **values: object) -> HttpResponse:
     page = reverse(f"{SEGMENTS}_add_members", args=[segment.pk])
     return browser.post(page, {"pasted": text, **values}, follow=True)
 
@@ -463,7 +465,7 @@ def test_the_list_comes_back_for_changes(staff_browser: Client, site: Site) -> N
 
 
 def test_a_list_of_members_takes_as_many_statements_for_many_as_for_one(
-    staff_browser: Client, site: Site, django_assert_max_num_queries: Any
+    staff_browser: Client, site: Site, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     segment = SegmentFactory(site=site)
     customers = CustomerFactory.create_batch(30, tenant=site.tenant)
@@ -510,7 +512,7 @@ def test_an_uploaded_file_is_read_like_a_pasted_list(staff_browser: Client, site
     ],
 )
 def test_a_list_that_cannot_be_read_is_refused(
-    staff_browser: Client, site: Site, values: dict[str, Any], field: str, message: str
+    staff_browser: Client, site: Site, values: JsonObject, field: str, message: str
 ) -> None:
     page = reverse(f"{SEGMENTS}_add_members", args=[SegmentFactory(site=site).pk])
     response = staff_browser.post(page, {**values, "_apply": ""})
@@ -601,11 +603,11 @@ def test_a_user_who_may_only_view_segments_activates_none(viewing_browser: Clien
 # --- what a customer sees ---
 
 
-def preview_page(browser: Client, **query: Any) -> Any:
+def preview_page(browser: Client, **query: object) -> HttpResponse:
     return browser.get(reverse("admin:view_as_customer"), query)
 
 
-def counting(response: Any) -> list[str]:
+def counting(response: HttpResponse) -> list[str]:
     """Return the segments that the page shows as counting, by name."""
     return [one["name"] for one in response.context["memberships"] if one["ok"]]
 

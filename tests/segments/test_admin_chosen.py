@@ -1,10 +1,10 @@
 """Members and items of a segment: pages by key, search, actions on what is chosen, export, combinations."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -40,7 +40,7 @@ def list_of(segment: Segment, page: str = MEMBERS) -> str:
     return f"{reverse(f'{page}_changelist')}?segment__id__exact={segment.pk}"
 
 
-def customers(response: Any) -> list[str]:
+def customers(response: HttpResponse) -> list[str]:
     assert response.status_code == 200
     return [row.customer.external_id for row in response.context["cl"].result_list]
 
@@ -55,7 +55,7 @@ def chosen(segment: Segment, *ids: str) -> list[int]:
     return list(rows.values_list("pk", flat=True))
 
 
-def undo(browser: Client, response: Any) -> None:
+def undo(browser: Client, response: HttpResponse) -> None:
     message = str(next(iter(response.context["messages"])))
     source = message.split('name="id" value="')[1].split('"')[0]
     browser.post(reverse("admin:journal_change_undo_occasion"), {"type": "admin", "id": source})

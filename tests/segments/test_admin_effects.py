@@ -1,13 +1,13 @@
 """What the pages say before segments are deleted, deactivated or given another window, and what they do."""
 
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import Permission
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Site
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from coupons.models import Coupon
 from segments.models import CustomerAssignment, Segment
@@ -36,7 +36,7 @@ def vip(site: Site) -> Segment:
     return segment
 
 
-def facts(response: Any) -> list[tuple[str, str]]:
+def facts(response: HttpResponse) -> list[tuple[str, str]]:
     assert response.status_code == 200
     return [(fact.number, fact.text) for fact in response.context["facts"]]
 
@@ -45,17 +45,17 @@ def delete_page(segment: Segment) -> str:
     return reverse("admin:segments_segment_delete", args=[segment.pk])
 
 
-def confirmed(response: Any, **values: str) -> dict[str, Any]:
+def confirmed(response: HttpResponse, **values: str) -> JsonObject:
     """Return what the page's form sends."""
     context = response.context
-    repeated: dict[str, Any] = {}
+    repeated: JsonObject = {}
     for name, value in context["repeated"]:
         repeated.setdefault(name, []).append(value)
     versions = [f"{name}={number}" for name, number in context.get("versions", {}).items()]
     return {**repeated, "version": versions, "_confirmed": "1", **values}
 
 
-def messages_of(response: Any) -> list[str]:
+def messages_of(response: HttpResponse) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
@@ -65,7 +65,7 @@ def test_the_delete_page_says_what_goes_and_where_it_is_listed(staff_browser: Cl
         ("2", "customers lose it"),
         ("2", "memberships go with it"),
         ("1", "product or category in it"),
-        ("1", "Coupons stop working"),
+        ("1", "coupons stop working"),
     ]
     losing, _, items, coupons = page.context["facts"]
     assert losing.details == "1 keep another segment, 1 see nothing special any more"
@@ -116,10 +116,10 @@ def test_coupons_go_along_when_that_is_chosen_and_come_back_with_restore(
     CouponSegmentFactory(coupon=both, segment=vip)
     CouponSegmentFactory(coupon=both, segment=Segment.objects.get(external_id="other"))
     page = staff_browser.get(delete_page(vip))
-    assert [each.question for each in page.context["dependents"]] == ["1 Coupons name no other segment"]
+    assert [each.question for each in page.context["dependents"]] == ["1 coupons name no other segment"]
     values = confirmed(page, typed_name="vip", **{"dependent-coupon": "delete"})
     answer = staff_browser.post(delete_page(vip), values, follow=True)
-    assert "With it 1 Coupons." in messages_of(answer)[0]
+    assert "With it 1 coupons." in messages_of(answer)[0]
     assert dict(Coupon.objects.values_list("code", "is_deleted")) == {"VIP10": True, "BOTH": False}
     form = messages_of(answer)[0]
     source = form.split('name="id" value="')[1].split('"')[0]
@@ -179,7 +179,7 @@ def test_a_segment_that_changed_since_is_not_deactivated(staff_browser: Client, 
     assert vip.status == "ACTIVE"
 
 
-def form_values(segment: Segment, **values: Any) -> dict[str, Any]:
+def form_values(segment: Segment, **values: object) -> JsonObject:
     return {
         "site": segment.site_id,
         "name_en": "Very Important",
@@ -220,7 +220,7 @@ def test_who_may_not_see_coupons_is_told_nothing_of_them(vip: Segment, tenant: T
     browser = web_client()
     browser.force_login(user)
     page = browser.get(delete_page(vip))
-    assert "Coupons stop working" not in [text for _, text in facts(page)]
+    assert "coupons stop working" not in [text for _, text in facts(page)]
     assert page.context["dependents"] == []
     values = confirmed(page, typed_name="vip", **{"dependent-coupon": "delete"})
     browser.post(delete_page(vip), values)

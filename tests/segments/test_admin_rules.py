@@ -1,18 +1,23 @@
 """The page "Who belongs": rows and text, a look before saving, saving, state, exclusions and reasons."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from django.utils.translation import gettext, override
 
-from accounts.models import Customer, User
+from accounts.models import Customer, Site, User
+from core.admin.faults import FAULTS, fault_text
 from core.background.models import Job
+from core.json_types import JsonObject
+from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
-from tests.conftest import web_client
+from tests.conftest import Clock, web_client
 from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
 from tests.factories.catalog import ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
@@ -20,7 +25,7 @@ from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFa
 
 
 @pytest.fixture
-def gold(site: Any) -> Segment:
+def gold(site: Site) -> Segment:
     for number in range(4):
         CustomerFactory(
             tenant=site.tenant,
@@ -36,7 +41,9 @@ def page_of(segment: Segment) -> str:
     return reverse("admin:segments_segment_rule", args=[segment.pk])
 
 
-def rows(*listed: tuple[int, str, str, str], text: str = "", shown: str | None = None, **more: str) -> Any:
+def rows(
+    *listed: tuple[int, str, str, str], text: str = "", shown: str | None = None, **more: str
+) -> JsonObject:
     """Return what the form sends: rows of group, field, test and value; the text as it was shown."""
     return {
         "row_group": [group for group, *_ in listed],
@@ -52,11 +59,11 @@ def rows(*listed: tuple[int, str, str, str], text: str = "", shown: str | None =
     }
 
 
-def text_in(response: Any) -> str:
+def text_in(response: HttpResponse) -> str:
     return response.context["form"].text
 
 
-def facts_in(response: Any) -> dict[str, str]:
+def facts_in(response: HttpResponse) -> dict[str, str]:
     return {str(fact.text): fact.number for fact in response.context["facts"]}
 
 
@@ -81,7 +88,7 @@ def test_rows_make_the_text_and_show_what_would_happen(staff_browser: Client, go
         "join": "2",
         "leave": "1",
         "items opened to them": "1",
-        "Coupons opened to them": "1",
+        "coupons opened to them": "1",
     }
     [belong] = [fact for fact in response.context["facts"] if fact.text == "belong"]
     assert belong.details == "of 5 customers (40.0 %)"
@@ -149,7 +156,7 @@ def test_rows_come_and_go_without_a_script(
     ],
 )
 def test_a_fault_is_shown_at_its_row_or_character(
-    staff_browser: Client, gold: Segment, sent: Any, fault: str, place: tuple[int, int] | None
+    staff_browser: Client, gold: Segment, sent: object, fault: str, place: tuple[int, int] | None
 ) -> None:
     response = staff_browser.post(page_of(gold), {**sent, "do": "preview"})
     form = response.context["form"]
@@ -180,7 +187,7 @@ def test_a_rule_is_saved_only_after_a_look_at_what_it_does(staff_browser: Client
     assert "Waits for its evaluation" in shown
 
 
-def saved_rule(segment: Segment, **values: Any) -> Rule:
+def saved_rule(segment: Segment, **values: object) -> Rule:
     return Rule.objects.create(tenant=segment.tenant, segment=segment, q="onHold:false", **values)
 
 
@@ -199,7 +206,7 @@ def test_another_editor_s_rule_is_not_overwritten(staff_browser: Client, gold: S
 
 
 def test_the_state_is_shown_and_an_evaluation_can_be_asked_for(
-    staff_browser: Client, gold: Segment, clock: Any
+    staff_browser: Client, gold: Segment, clock: type[Clock]
 ) -> None:
     saved_rule(
         gold,
@@ -316,13 +323,69 @@ def test_coupons_are_counted_only_for_whoever_may_see_them(
 ) -> None:
     browser = member_with("view_segment", "change_segment", "view_customer")
     response = browser.post(page_of(gold), rows((0, "onHold", "is", "false"), do="preview"))
-    assert "Coupons opened to them" not in facts_in(response)
+    assert "coupons opened to them" not in facts_in(response)
 
 
 def test_a_segment_of_another_tenant_is_not_there(
-    member_with: Callable[..., Client], other_tenant: Any
+    member_with: Callable[..., Client], other_tenant: Tenant
 ) -> None:
     theirs = SegmentFactory(site=SiteFactory(tenant=other_tenant))
     browser = member_with("view_segment", "change_segment", "view_customer")
     assert browser.get(page_of(theirs)).status_code == 404
     assert browser.post(page_of(theirs), {"do": "evaluate"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (rows((0, "nope", "is", "1")), "Ein Merkmal nope von Kunden gibt es nicht"),
+        (rows((0, "onHold", "is", "maybe")), "Hier fehlt true oder false"),
+        (rows((0, "bucket", "between", "1")), "Schreiben Sie zwei Werte mit einem Komma dazwischen."),
+        (rows(text="(", shown=""), "An Zeichen"),
+        (rows(text="segments:(a", shown=""), "Diese Klammer ist nicht geschlossen"),
+        (rows(text="segments:nosuch", shown=""), "Es gibt kein Segment nosuch"),
+        (rows(text="segments:gold", shown=""), "im Kreis: gold -&gt; gold"),
+        (rows(text="lastName:~a", shown=""), "Eine Regel der Art LIVE hat keine regulären Ausdrücke"),
+    ],
+)
+def test_faults_are_said_in_german(
+    staff_browser: Client, gold: Segment, sent: dict[str, str], said: str
+) -> None:
+    staff_browser.cookies["django_language"] = "de"
+    sent = {**sent, "do": "preview"}
+    first = staff_browser.post(page_of(gold), sent)
+    if first.context["previewed"]:  # only saving it finds the fault
+        sent = {**sent, "do": "save", "previewed": first.context["previewed"]}
+    assert said in staff_browser.post(page_of(gold), sent).content.decode()
+
+
+def test_sentences_of_faults_have_german_ones() -> None:
+    with override("de"):
+        same = [sentence for sentence in FAULTS if gettext(sentence) == sentence]
+    assert same == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("there is no fact a.b about customers; see docs/rules.md", "a.b"),
+        ("Rules that name segments with rules would be 4 deep; 3 is the most.", "4 tief; 3 ist das Höchste"),
+        ("It took longer than 60 seconds. Make the rule simpler.", "60 Sekunden"),
+        ("q has at most 4000 characters", "4000 Zeichen"),
+    ],
+)
+def test_what_a_fault_names_is_kept(fault: str, words: str) -> None:
+    with override("de"):
+        assert words in fault_text(fault)
+    assert fault_text(fault) == fault
+
+
+def test_saving_and_turning_off_offer_to_take_it_back(staff_browser: Client, gold: Segment) -> None:
+    sent = rows((0, "onHold", "is", "false"))
+    seen = staff_browser.post(page_of(gold), {**sent, "do": "preview"}).context["previewed"]
+    page = staff_browser.post(page_of(gold), {**sent, "do": "save", "previewed": seen}, follow=True)
+    fields = dict(
+        re.findall(r'<input type="hidden" name="(type|id|next)" value="([^"]+)"', page.content.decode())
+    )
+    staff_browser.post(reverse("admin:journal_change_undo_occasion"), fields)
+    assert not Rule.objects.exists()

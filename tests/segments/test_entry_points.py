@@ -1,6 +1,5 @@
 """Rules that hold by every entry point of segments: the API, its patches, files and the admin's form."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
@@ -12,8 +11,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from accounts.identity.scopes import SEGMENT_MANAGE
 from accounts.models import Site
+from core.json_types import JsonObject
 from segments.api.urls import urlpatterns
 from segments.bodies import RESERVED_IDS
 from segments.models import Segment
@@ -24,11 +23,6 @@ from tests.factories.segments import SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
 NAMELESS = [{}, "", " ", {"en": ""}, {"en": " \t"}, {"en": "\u200b", "de": "\u00ad"}]
-
-
-@pytest.fixture
-def manager(service_api: Callable[..., Api], site: Site) -> Api:
-    return service_api(SEGMENT_MANAGE)
 
 
 def upsert(path: Path) -> dict[str, Any]:
@@ -96,7 +90,9 @@ def test_reserved_ids_are_refused_in_the_form(staff_browser: Client, site: Site,
 
 
 @pytest.mark.parametrize("name", NAMELESS, ids=repr)
-def test_a_segment_without_a_visible_name_is_refused_by_the_api(manager: Api, site: Site, name: Any) -> None:
+def test_a_segment_without_a_visible_name_is_refused_by_the_api(
+    manager: Api, site: Site, name: object
+) -> None:
     gold = SegmentFactory(site=site, external_id="gold", name={"en": "Gold", "de": "Gold"})
     whole = {"name": name, "siteCode": "main"}
     answers = [
@@ -126,7 +122,7 @@ def test_a_segment_without_a_visible_name_is_refused_by_the_api(manager: Api, si
     ],
     ids=repr,
 )
-def test_a_patch_may_not_take_every_name(manager: Api, site: Site, patch: Any) -> None:
+def test_a_patch_may_not_take_every_name(manager: Api, site: Site, patch: object) -> None:
     gold = SegmentFactory(site=site, external_id="gold", name={"en": "Gold", "de": "Gold"})
 
     assert manager.patch(f"{SEGMENTS}/gold", patch).status_code == 400
@@ -174,7 +170,7 @@ def test_every_fault_of_a_segment_is_named(manager: Api) -> None:
 
 @pytest.mark.parametrize("mixins", [{}, {"look": {}}, None], ids=repr)
 def test_mixins_read_as_they_were_sent(
-    manager: Api, site: Site, staff_browser: Client, tmp_path: Path, mixins: Any
+    manager: Api, site: Site, staff_browser: Client, tmp_path: Path, mixins: object
 ) -> None:
     shown = {} if mixins is None else {"mixins": mixins}
     body = {"name": "x", "siteCode": "main", **({} if mixins is None else {"mixins": mixins})}
@@ -191,7 +187,7 @@ def test_mixins_read_as_they_were_sent(
     lines.write_bytes(orjson.dumps({"id": "f", **body}) + b"\n")
     assert upsert(lines)["created"] == 1
 
-    def read() -> dict[str, Any]:
+    def read() -> JsonObject:
         return {
             segment["id"]: {"mixins": segment["mixins"]} if "mixins" in segment else {}
             for segment in manager.get(SEGMENTS).json()

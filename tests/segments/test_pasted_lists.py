@@ -8,25 +8,29 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Customer, Site
 from core.background.models import Job
 from core.imports import parts
 from core.imports.models import ImportPart, ImportRun, ImportState
 from core.imports.undo import undo_import
+from core.tenancy.models import Tenant
 from segments.forms.entries import PastedList
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.factories.accounts import CustomerFactory
-from tests.factories.catalog import ProductFactory
-from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+from tests.factories.catalog import CategoryFactory, ProductFactory
+from tests.factories.coupons import CouponFactory, CouponSegmentFactory
+from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def read(text: str) -> list[Any]:
+def read(text: str) -> list[object]:
     return [line.names for line in PastedList(text.splitlines(keepends=True), zone=BERLIN)]
 
 
@@ -49,7 +53,7 @@ def read(text: str) -> list[Any]:
         ("", []),
     ],
 )
-def test_entries_are_read_however_they_are_separated(text: str, names: list[Any]) -> None:
+def test_entries_are_read_however_they_are_separated(text: str, names: list[object]) -> None:
     assert read(text) == names
 
 
@@ -74,7 +78,7 @@ def segment(site: Site) -> Segment:
 def send(staff_browser: Client, segment: Segment) -> Callable[..., Any]:
     """Post to the page that adds members."""
 
-    def post(text: str = "", **values: Any) -> Any:
+    def post(text: str = "", **values: object) -> HttpResponse:
         page = reverse("admin:segments_segment_add_members", args=[segment.pk])
         return staff_browser.post(page, {"pasted": text, **values}, follow=True)
 
@@ -86,7 +90,7 @@ def counts(preview: Any) -> tuple[int, ...]:
     return preview.read, preview.new, preview.present, preview.repeated, preview.refused
 
 
-def test_pasted_emails_are_found_in_any_case(send: Callable[..., Any], site: Site) -> None:
+def test_pasted_emails_are_found_in_any_case(send: Callable[..., HttpResponse], site: Site) -> None:
     for number in range(50):
         CustomerFactory(tenant=site.tenant, email=f"c{number}@x.org")
     text = "; ".join(f"C{number}@X.org" for number in range(50))
@@ -94,7 +98,7 @@ def test_pasted_emails_are_found_in_any_case(send: Callable[..., Any], site: Sit
 
 
 def test_the_counts_sum_up_to_the_entries_read(
-    send: Callable[..., Any], site: Site, segment: Segment
+    send: Callable[..., HttpResponse], site: Site, segment: Segment
 ) -> None:
     shuffled = random.Random(16)  # noqa: S311 -- the same list in every run
     customers = [CustomerFactory(tenant=site.tenant, email=f"m{n}@x.org") for n in range(30)]
@@ -110,7 +114,7 @@ def test_the_counts_sum_up_to_the_entries_read(
     assert CustomerAssignment.objects.count() == 10
 
 
-def test_a_file_with_windows_keeps_them(send: Callable[..., Any], site: Site) -> None:
+def test_a_file_with_windows_keeps_them(send: Callable[..., HttpResponse], site: Site) -> None:
     customer = CustomerFactory(tenant=site.tenant, external_id="7")
     content = b"customerId,validity.from,validity.to\n7,2026-12-01,2026-12-24\n"
     send(upload=SimpleUploadedFile("members.csv", content), _apply="")
@@ -119,7 +123,7 @@ def test_a_file_with_windows_keeps_them(send: Callable[..., Any], site: Site) ->
     assert member.valid_to == datetime(2026, 12, 24, 23, 59, 59, 999_000, tzinfo=UTC)
 
 
-def test_what_was_previewed_is_what_is_added_once(send: Callable[..., Any], site: Site) -> None:
+def test_what_was_previewed_is_what_is_added_once(send: Callable[..., HttpResponse], site: Site) -> None:
     CustomerFactory(tenant=site.tenant, external_id="7")
     run = send(upload=SimpleUploadedFile("a.csv", b"7"), _preview="").context["preview"].run
     assert run.state == ImportState.PREPARED
@@ -135,7 +139,9 @@ def test_what_was_previewed_is_what_is_added_once(send: Callable[..., Any], site
     assert not ImportPart.objects.exists()
 
 
-def test_a_list_that_somebody_else_prepared_is_not_added(send: Callable[..., Any], site: Site) -> None:
+def test_a_list_that_somebody_else_prepared_is_not_added(
+    send: Callable[..., HttpResponse], site: Site
+) -> None:
     CustomerFactory(tenant=site.tenant, external_id="7")
     run = send("7", _preview="").context["preview"].run
     ImportRun.objects.update(started_by="somebody")
@@ -145,7 +151,7 @@ def test_a_list_that_somebody_else_prepared_is_not_added(send: Callable[..., Any
 
 @pytest.mark.usefixtures("real_time")
 def test_a_long_list_is_added_in_the_background_part_by_part(
-    send: Callable[..., Any], site: Site, monkeypatch: pytest.MonkeyPatch
+    send: Callable[..., HttpResponse], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "ROWS_OF_PART", 10)
     customers = CustomerFactory.create_batch(25, tenant=site.tenant)
@@ -169,7 +175,7 @@ def test_a_long_list_is_added_in_the_background_part_by_part(
 
 
 def test_a_long_list_takes_as_many_statements_as_a_short_one(
-    staff_browser: Client, segment: Segment, django_assert_max_num_queries: Any
+    staff_browser: Client, segment: Segment, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     page = reverse("admin:segments_segment_add_members", args=[segment.pk])
     for size in (1, 2_000):
@@ -186,3 +192,119 @@ def test_items_are_named_by_ids_and_codes(staff_browser: Client, segment: Segmen
     assert set(ItemAssignment.objects.values_list("product", flat=True)) == {by_id.pk, by_code.pk}
     run = ImportRun.objects.get()
     assert (run.rows, run.created, run.refused, run.refused_by_reason) == (3, 2, 1, {"unknown_product": 1})
+
+
+def test_columns_of_the_import_are_read_and_unknown_ones_named(
+    send: Callable[..., HttpResponse], site: Site, segment: Segment
+) -> None:
+    CustomerFactory(tenant=site.tenant, external_id="7")
+    CustomerFactory(tenant=site.tenant, external_id="8")
+    text = (
+        "segmentId;customerId;MIXINS;metadata.mixins;metadata.version;note\n"
+        'x;7;"{""a"": 1}";"{""a"": ""https://x.example/a.json""}";3;hello\n'
+        "x;8;no json;;;\n"
+    )
+    page = send(text, _preview="")
+    preview = page.context["preview"]
+    assert counts(preview) == (2, 1, 0, 0, 1)
+    assert preview.ignored == ["segmentId", "note"]
+    assert [(entry.line, entry.reason) for entry in preview.unusable] == [(3, "mixins is not JSON: no json")]
+    send(_apply="", prepared=preview.run.pk)
+    member = CustomerAssignment.objects.get()
+    assert (member.customer.external_id, member.segment) == ("7", segment)
+    assert (member.mixins, member.mixin_schemas) == ({"a": 1}, {"a": "https://x.example/a.json"})
+
+
+def test_json_lines_keep_what_the_import_knows(send: Callable[..., Any], site: Site) -> None:
+    CustomerFactory(tenant=site.tenant, external_id="7")
+    CustomerFactory(tenant=site.tenant, external_id="8")
+    text = '{"customerId": "7", "mixins": {"a": 1}, "note": "x"}\n{"customerId": "8", "mixins": 5}\n[1]'
+    preview = send(text, _preview="").context["preview"]
+    assert counts(preview) == (3, 1, 0, 0, 2)
+    assert preview.ignored == ["note"]
+    send(_apply="", prepared=preview.run.pk)
+    assert CustomerAssignment.objects.get().mixins == {"a": 1}
+
+
+def test_items_name_their_type_and_subcategories_by_row(
+    staff_browser: Client, site: Site, segment: Segment
+) -> None:
+    ProductFactory(tenant=site.tenant, external_id="same", code="P-1")
+    CategoryFactory(tenant=site.tenant, external_id="same", code="K-1")
+    CategoryFactory(tenant=site.tenant, external_id="other")
+    page = reverse("admin:segments_segment_add_items", args=[segment.pk])
+    text = "type,code,includeSubcategories\ncategory,k-1,yes\nPRODUCT,P-1,\nCATEGORY,other,\nSTORE,x,"
+    values = {"pasted": text, "item_type": "PRODUCT", "_preview": ""}
+    preview = staff_browser.post(page, values).context["preview"]
+    assert counts(preview) == (4, 3, 0, 0, 1)
+    staff_browser.post(page, {"_apply": "", "prepared": preview.run.pk, "item_type": "PRODUCT"})
+    rows = ItemAssignment.objects.order_by("category__external_id").select_related("product", "category")
+    assert [
+        (row.type, (row.product or row.category).external_id, row.includes_subcategories) for row in rows
+    ] == [("CATEGORY", "other", False), ("CATEGORY", "same", True), ("PRODUCT", "same", False)]
+
+
+def test_what_is_not_found_comes_with_the_closest_name(
+    send: Callable[..., HttpResponse], site: Site, other_tenant: Tenant, segment: Segment
+) -> None:
+    for number in range(20):
+        CustomerFactory(tenant=site.tenant, external_id=f"C{1000 + number}", email=f"shopper{number}@x.org")
+    anna = CustomerFactory(tenant=site.tenant, external_id="77", email="Anna.Meier@example.org")
+    CustomerFactory(tenant=other_tenant, external_id="99", email="bert.braun@example.org")
+    text = "anna.meier@exmaple.org\nnna.meier@example.org\nC10033\nbert.braun@exampel.org\nqq\nC1003"
+    page = send(text, _preview="")
+    preview = page.context["preview"]
+    assert counts(preview) == (6, 1, 0, 0, 5)
+    found = {
+        entry.name: entry.suggestion and (entry.suggestion.id, entry.suggestion.name)
+        for entry in preview.unusable
+    }
+    assert found == {
+        "anna.meier@exmaple.org": ("77", "Anna.Meier@example.org"),
+        "nna.meier@example.org": ("77", "Anna.Meier@example.org"),
+        "C10033": ("C1003", "C1003"),
+        "bert.braun@exampel.org": None,
+        "qq": None,
+    }
+    assert 'value="77 anna.meier@exmaple.org"' in page.content.decode()
+    send(_apply="", prepared=preview.run.pk, suggestion=["77 anna.meier@exmaple.org", "C1003 C10033", "bad"])
+    assert set(CustomerAssignment.objects.values_list("customer", flat=True)) == {
+        anna.pk,
+        Customer.objects.get(external_id="C1003").pk,
+    }
+    preview.run.refresh_from_db()
+    assert (preview.run.created, preview.run.rows) == (2, 6)
+
+
+@pytest.mark.parametrize(("kind", "make"), [("PRODUCT", ProductFactory), ("CATEGORY", CategoryFactory)])
+def test_items_that_are_not_found_come_with_the_closest_code(
+    staff_browser: Client, site: Site, segment: Segment, kind: str, make: Any
+) -> None:
+    make(tenant=site.tenant, external_id="id-1", code="COFFEE-500")
+    page = reverse("admin:segments_segment_add_items", args=[segment.pk])
+    values = {"pasted": "COFFEE-50\nTEA", "item_type": kind, "_preview": ""}
+    preview = staff_browser.post(page, values).context["preview"]
+    assert [entry.suggestion and entry.suggestion.id for entry in preview.unusable] == ["id-1", None]
+
+
+def test_the_preview_says_what_the_list_opens_to_them(
+    send: Callable[..., HttpResponse], staff_browser: Client, site: Site, segment: Segment
+) -> None:
+    CustomerFactory(tenant=site.tenant, external_id="7")
+    ItemAssignmentFactory(segment=segment)
+    CustomerAssignmentFactory(segment=segment)
+    coupon = CouponFactory(tenant=site.tenant, code="VIP10", is_segment_restricted=True)
+    CouponSegmentFactory(coupon=coupon, segment=segment)
+    page = send("7", _preview="")
+    assert [(fact.number, fact.text, fact.details) for fact in page.context["facts"]] == [
+        ("1", "items opened to them", "1 products, 0 categories"),
+        ("1", "coupons opened to them", "VIP10"),
+    ]
+    assert send("nobody", _preview="").context["facts"] == []
+    product = ProductFactory(tenant=site.tenant)
+    items = reverse("admin:segments_segment_add_items", args=[segment.pk])
+    values = {"pasted": product.external_id, "item_type": "PRODUCT", "_preview": ""}
+    found = staff_browser.post(items, values)
+    assert [(fact.number, fact.text) for fact in found.context["facts"]] == [("1", "member sees them")]
+    Segment.objects.update(status="INACTIVE")
+    assert "does not count now" in send("7", _preview="").content.decode()

@@ -3,7 +3,6 @@
 import io
 import zipfile
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -20,7 +19,7 @@ from tests.factories.accounts import CustomerFactory
 from tests.factories.segments import SegmentFactory
 
 
-def workbook(*rows: list[Any]) -> io.BytesIO:
+def workbook(*rows: list[object]) -> io.BytesIO:
     book = Workbook()
     for row in rows:
         book.active.append(row)

@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Category
 from catalog.revisions import TREE
 from core.errors import InvalidInput, NotAllowed
+from core.json_types import JsonObject
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind, Identity, TenantRecord
 from core.tenancy.models import Tenant
@@ -28,11 +29,6 @@ from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def customer(tenant: Tenant) -> Customer:
-    return CustomerFactory(tenant=tenant, external_id="C1")
 
 
 @pytest.fixture
@@ -81,7 +77,7 @@ def test_a_segment_counts_while_it_is_active_and_its_window_contains_the_instant
     customer: Customer,
     make_segment: Callable[..., Segment],
     now: datetime,
-    facts: dict[str, Any],
+    facts: JsonObject,
     counts: bool,
 ) -> None:
     facts = {name: now + value if isinstance(value, timedelta) else value for name, value in facts.items()}
@@ -220,7 +216,7 @@ def test_a_token_bound_to_an_entity_that_was_left_is_refused(
 
 
 def test_an_anonymous_caller_belongs_to_nothing_and_costs_nothing(
-    tenant: Tenant, now: datetime, django_assert_num_queries: Any
+    tenant: Tenant, now: datetime, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(0):
         context = customer_context_of(caller_of(tenant), legal_entity_id=None)
@@ -248,7 +244,7 @@ def test_a_shoppers_segments_take_one_statement(
     make_segment: Callable[..., Segment],
     now: datetime,
     segments: int,
-    django_assert_num_queries: Any,
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     made = [make_segment() for _ in range(segments)]
     for segment in made:
@@ -286,7 +282,7 @@ def test_products_match_by_their_own_assignments(site: Site, now: datetime) -> N
 
 
 def test_nothing_matches_without_segments_or_products(
-    site: Site, now: datetime, django_assert_num_queries: Any
+    site: Site, now: datetime, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(0):
         for segment_ids, product_ids in (([], ["A"]), ([1], [])):

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from django.db import transaction
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Category, Product
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from tests.conftest import NOW, Api, Clock
 from tests.factories.accounts import (
@@ -239,7 +239,7 @@ def build(world: World, scenery: Scenery) -> None:
         category.update(is_published=name not in world.hidden, **window.columns)
 
 
-def flattened(nodes: list[dict[str, Any]], parent: str | None = None) -> dict[str, bool]:
+def flattened(nodes: list[JsonObject], parent: str | None = None) -> dict[str, bool]:
     found = {}
     for node in nodes:
         assert node.get("parentId") == parent
@@ -248,7 +248,7 @@ def flattened(nodes: list[dict[str, Any]], parent: str | None = None) -> dict[st
     return found
 
 
-def check(read: Callable[..., Any], world: World, visit: Visit, query: dict[str, str]) -> None:
+def check(read: Callable[..., object], world: World, visit: Visit, query: dict[str, str]) -> None:
     """Compare what the API answers with what the rules say."""
     site = {"siteCode": visit.site} if visit.site else {}
     answers = [

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from django.contrib.messages import get_messages
+from django.http import HttpResponse
 from django.test import Client
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
+from pytest_django.fixtures import SettingsWrapper
 
 from accounts.models import User
 from accounts.totp.models import RecoveryCodes
@@ -23,7 +25,7 @@ PAGE = "/admin/segments/segment/"
 
 
 @pytest.fixture
-def provider(settings: Any) -> Iterator[Provider]:
+def provider(settings: SettingsWrapper) -> Iterator[Provider]:
     found = Provider()
     settings.OIDC_ISSUER = found.address
     settings.OIDC_OP_AUTHORIZATION_ENDPOINT = f"{found.address}/authorize"
@@ -39,7 +41,7 @@ def ada(tenant: Tenant) -> User:
     return UserFactory(username="ada", email="Ada@example.com", tenant=tenant, is_superuser=True)
 
 
-def log_in_through(provider: Provider, browser: Client, wanted: str = PAGE) -> Any:
+def log_in_through(provider: Provider, browser: Client, wanted: str = PAGE) -> HttpResponse:
     """Follow the redirects of a browser: to the provider, and back with a code."""
     start = browser.get("/admin/oidc/authenticate/", {"next": wanted})
     assert start["Location"].startswith(f"{provider.address}/authorize?")
@@ -79,7 +81,7 @@ def test_a_login_through_the_provider_leads_to_a_page(provider: Provider, ada: U
     ],
 )
 def test_whatever_is_wrong_is_refused_on_the_login_page(
-    provider: Provider, ada: User, client: Client, claims: Any, token: Any
+    provider: Provider, ada: User, client: Client, claims: object, token: object
 ) -> None:
     provider.claims |= claims
     provider.token = token
@@ -164,7 +166,7 @@ def test_a_device_is_asked_for_at_each_login(ada: User, client: Client, device: 
     assert again.post(asked, {"token": password_of(device)}).status_code == 200  # each one only once
 
 
-def codes_on(response: Any) -> list[str]:
+def codes_on(response: HttpResponse) -> list[str]:
     return re.findall(r'secret-value">([^<]+)</code></li>', response.content.decode())
 
 

@@ -6,11 +6,12 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from core.json_types import JsonObject
 
 
 class Provider:
@@ -18,8 +19,8 @@ class Provider:
 
     def __init__(self) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.claims: dict[str, Any] = {"sub": "1", "email": "ada@example.com", "email_verified": True}
-        self.token: dict[str, Any] = {}  # what differs from a right token
+        self.claims: JsonObject = {"sub": "1", "email": "ada@example.com", "email_verified": True}
+        self.token: JsonObject = {}  # what differs from a right token
         self.grants: dict[str, dict[str, str]] = {}
         provider = self
 
@@ -52,20 +53,20 @@ class Provider:
                     token = provider.id_token(grant["nonce"])
                     self.answer(200, {"access_token": "access", "id_token": token})
 
-            def answer(self, status: int, body: Any) -> None:
+            def answer(self, status: int, body: object) -> None:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
                 self.wfile.write(json.dumps(body).encode())
 
-            def log_message(self, format: str, *arguments: Any) -> None:
+            def log_message(self, format: str, *arguments: object) -> None:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def public_key(self) -> dict[str, Any]:
+    def public_key(self) -> JsonObject:
         described = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))
         return {**described, "kid": "k1", "alg": "RS256", "use": "sig"}
 

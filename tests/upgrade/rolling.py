@@ -17,15 +17,15 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 from django.db import connection
 
 from tests.deploy.documents import bare_checkout
-from tests.faults.servers import WebServer, wait_until
+from tests.faults.servers import WebServer
 from tests.upgrade.databases import fresh_database
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 FROM = (ROOT / "tests/upgrade/FROM").read_text().strip()
@@ -109,7 +109,7 @@ class Traffic:
             self.ask("POST", "/coupon/acme/coupons/TEN/redemptions", order)
             time.sleep(0.02)
 
-    def ask(self, method: str, path: str, body: Any = None) -> int:
+    def ask(self, method: str, path: str, body: object = None) -> int:
         status, content = self.machine.send(
             method, path, None if body is None else json.dumps(body), **self.headers
         )

@@ -6,15 +6,16 @@ See `make_dump` for how the dump is made, and for how long.
 import json
 from collections.abc import Iterator
 from io import StringIO
-from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from pytest_django import DjangoDbBlocker
 
+from core.json_types import JsonObject
 from tests.upgrade.databases import DUMP, fresh_database
 
-Rows = dict[str, list[dict[str, Any]]]
+Rows = dict[str, list[JsonObject]]
 COLUMNS = """
 SELECT table_name || '.' || column_name,
        data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '')
@@ -34,7 +35,7 @@ WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'
 """
 
 
-def query(statement: str) -> list[tuple[Any, ...]]:
+def query(statement: str) -> list[tuple[object, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement)
         return cursor.fetchall()
@@ -60,7 +61,7 @@ def schema() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def upgraded(django_db_setup: None, django_db_blocker: Any) -> Iterator[Rows]:
+def upgraded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Rows]:
     """The rows of the dump, as they were; the connection is to the migrated database."""
     name = f"{connection.settings_dict['NAME']}_upgrade"
     with django_db_blocker.unblock(), fresh_database(name):
@@ -87,7 +88,7 @@ def test_every_row_keeps_its_values(upgraded: Rows) -> None:
     assert {table: rows for table, rows in lost.items() if rows} == {}
 
 
-def test_the_migrated_database_is_as_a_new_one(upgraded: Rows, django_db_blocker: Any) -> None:
+def test_the_migrated_database_is_as_a_new_one(upgraded: Rows, django_db_blocker: DjangoDbBlocker) -> None:
     """Fails when a migration that the dump has applied is changed: write a new one, or see `make_dump`."""
     migrated = schema()
     with fresh_database(f"{connection.settings_dict['NAME']}_new"):

@@ -13,7 +13,7 @@ from accounts.operations import contact_assignments
 from accounts.operations.documents import locked_version
 from accounts.representations import CONTACT_ASSIGNMENTS
 from core.api.error_bodies import CATEGORY_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import read_body

@@ -10,13 +10,13 @@ from accounts.identity.models import PasswordMigration
 from accounts.identity.operations import password_migrations
 from accounts.identity.operations.customer_imports import ImportedCustomer, LegacyHash, import_customers
 from accounts.identity.scopes import CUSTOMER_IMPORT_MANAGE, CUSTOMER_IMPORT_READ
-from core.api.bulk import multi_status, read_batch, result_status
 from core.api.error_bodies import TYPED_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response, multi_status, read_batch, result_status
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import read_bodies, read_body
 from core.errors import DomainError, InvalidInput
+from core.json_types import JsonObject
 from core.sql.upserts import RowResult
 
 
@@ -118,16 +118,16 @@ def imported_customer(body: CustomerImport | DomainError, sent: Any) -> Imported
     )
 
 
-def import_entry(result: RowResult) -> dict[str, Any]:
+def import_entry(result: RowResult) -> JsonObject:
     """Say what became of one customer, counted from 0."""
     status = result_status(result)
-    entry: dict[str, Any] = {"index": result.position, "code": status.value, "status": status.phrase}
+    entry: JsonObject = {"index": result.position, "code": status.value, "status": status.phrase}
     if result.error:
         return {**entry, "message": result.error.message}
     return {**entry, "id": result.id}
 
 
-def configuration(migration: PasswordMigration) -> dict[str, Any]:
+def configuration(migration: PasswordMigration) -> JsonObject:
     return {
         "retentionEndDate": migration.retention_end_date.isoformat(),
         "emailReminderDate": migration.email_reminder_date.isoformat(),

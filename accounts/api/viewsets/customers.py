@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -16,7 +15,7 @@ from accounts.operations.erasure import erase_customer, personal_data_of
 from accounts.representations import CUSTOMERS
 from core.api import parameters
 from core.api.error_bodies import TYPED_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
@@ -185,7 +184,7 @@ class CustomerViewSet(ContractViewSet):
         return True
 
 
-def patched_customer(customer: Customer, patch: Any) -> Change:
+def patched_customer(customer: Customer, patch: object) -> Change:
     """Return what the patch makes of a customer."""
     refuse_password(patch)
     document = apply_patch(CustomerBody.document(customer), patch, protected=PROTECTED)

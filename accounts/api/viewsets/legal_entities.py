@@ -12,7 +12,7 @@ from accounts.identity.scopes import LEGAL_ENTITY_MANAGE, LEGAL_ENTITY_READ, LEG
 from accounts.operations import legal_entities
 from accounts.representations import LEGAL_ENTITIES
 from core.api.error_bodies import CATEGORY_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import SearchBody, read_body

@@ -1,7 +1,6 @@
 """Signing up, and a customer's own profile."""
 
 from functools import partial
-from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -15,7 +14,7 @@ from accounts.operations.documents import Change, locked_version
 from accounts.representations import PROFILES
 from core.addresses import client_address
 from core.api.error_bodies import TYPED_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
@@ -122,7 +121,7 @@ def private(answer: HttpResponse) -> HttpResponse:
     return answer
 
 
-def patched_profile(customer: Customer, patch: Any) -> Change:
+def patched_profile(customer: Customer, patch: object) -> Change:
     """Return what the patch makes of a customer's own profile."""
     refuse_password(patch)
     document = apply_patch(CustomerBody.document(customer), patch, protected=PROTECTED)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -15,7 +14,7 @@ from accounts.operations.documents import Change
 from accounts.representations import SITES
 from core.api import parameters
 from core.api.error_bodies import TYPED_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
@@ -159,7 +158,7 @@ def site_change(body: PatchedSite, code: str) -> Change:
     return body.change()
 
 
-def patched_site(site: Site, patch: Any) -> Change:
+def patched_site(site: Site, patch: object) -> Change:
     """Return what the patch makes of a site."""
     document = apply_patch(PatchedSite.document(site), patch, protected=PROTECTED)
     if site.home_base and document.get("homeBase") is None:
@@ -170,7 +169,7 @@ def patched_site(site: Site, patch: Any) -> Change:
 class CodeRepresentation(Representation):
     """Shows a site as its code only."""
 
-    def build_document(self, names: Any, languages: Any) -> Sql:
+    def build_document(self, names: object, languages: object) -> Sql:
         return Sql("to_json(site.code)::text")
 
 

@@ -9,6 +9,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
@@ -21,6 +22,7 @@ from accounts.identity.operations.clients import (
     rotate_client_secret,
 )
 from core.admin import ReadOnlyAdmin, TenantAdmin, adopt
+from core.admin.faults import fault_text
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
 
@@ -38,21 +40,21 @@ class ApiClientAdmin(TenantAdmin):
     search_fields = ("client_id", "name")
     readonly_fields = ("tokens_not_before", "created_at")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "client_id"] if obj is not None else fields
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Any:
         tenant = ["tenant"] if obj is not None and self._shows_tenant(request) else []
         if obj is None:
             return [
                 (None, {"fields": ("client_id", "name", "has_secret", "may_start_sessions")}),
-                ("Scopes", {"fields": ("scopes",)}),
+                (_("Scopes"), {"fields": ("scopes",)}),
             ]
         return [
             (None, {"fields": (*tenant, "client_id", "name", "is_active", "may_start_sessions")}),
-            ("Scopes", {"fields": ("scopes",)}),
-            ("Record", {"fields": ("tokens_not_before", "created_at")}),
+            (_("Scopes"), {"fields": ("scopes",)}),
+            (_("Record"), {"fields": ("tokens_not_before", "created_at")}),
         ]
 
     def save_model(self, request: HttpRequest, obj: ApiClient, form: Any, change: bool) -> None:
@@ -91,7 +93,7 @@ class ApiClientAdmin(TenantAdmin):
             return super().response_add(request, obj, post_url_continue)
         return self._show_secret(request, obj, secret)
 
-    def related_links(self, request: HttpRequest, obj: ApiClient) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: ApiClient) -> list[dict[str, object]]:
         links = super().related_links(request, obj)
         if self.has_change_permission(request, obj):
             links += [
@@ -127,11 +129,11 @@ class ApiClientAdmin(TenantAdmin):
                 with contention_as_refusal():
                     secret = rotate_client_secret(client=client, at=timezone.now(), keep_others_for=keeps)
             except Unavailable as busy:
-                self.message_user(request, busy.message, messages.ERROR)
+                self.message_user(request, fault_text(busy.message), messages.ERROR)
             else:
                 self.log_change(request, client, "New secret.")
                 return self._show_secret(request, client, secret)
-        return self._ask(request, client, "New secret for this client?", "rotate")
+        return self._ask(request, client, gettext("New secret for this client?"), "rotate")
 
     def revoke_tokens(self, request: HttpRequest, key: int) -> HttpResponse:
         """Refuse every token that the client holds."""
@@ -141,13 +143,13 @@ class ApiClientAdmin(TenantAdmin):
                 with contention_as_refusal():
                     revoke_client_tokens(client=client, at=timezone.now())
             except Unavailable as busy:
-                self.message_user(request, busy.message, messages.ERROR)
+                self.message_user(request, fault_text(busy.message), messages.ERROR)
             else:
                 self.log_change(request, client, "Revoked all tokens.")
-                text = "All tokens of this client are refused from now on."
+                text = gettext("All tokens of this client are refused from now on.")
                 self.message_user(request, text, messages.SUCCESS)
                 return HttpResponseRedirect(reverse("admin:identity_apiclient_change", args=(client.pk,)))
-        return self._ask(request, client, "Revoke all tokens of this client?", "revoke")
+        return self._ask(request, client, gettext("Revoke all tokens of this client?"), "revoke")
 
     def _client(self, request: HttpRequest, key: int) -> ApiClient:
         client = self.get_queryset(request).filter(pk=key).first()

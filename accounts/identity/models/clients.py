@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from core.tenancy.documents import TenantOwned
 from core.tenancy.foreign_keys import TenantForeignKey
@@ -146,4 +147,4 @@ class RefreshToken(TenantOwned):
         constraints = []
 
     def __str__(self) -> str:
-        return f"refresh token {self.pk} of {self.session_id}"
+        return gettext("refresh token {number} of {session}").format(number=self.pk, session=self.session_id)

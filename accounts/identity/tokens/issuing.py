@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 import jwt
 from django.conf import settings
@@ -11,6 +10,7 @@ from django.conf import settings
 from accounts.identity.scopes import ANONYMOUS_SCOPES, CUSTOMER_SCOPES
 from accounts.identity.tokens.keys import ALGORITHM, signing_keys
 from accounts.models import Customer, LegalEntity
+from core.json_types import JsonObject
 from core.tenancy.callers import CallerKind
 from core.tenancy.models import Tenant
 
@@ -50,7 +50,7 @@ def issue_access_token(
     token says all that a request needs to know of its caller, so that accepting it needs no statement.
     """
     granted = tuple(scopes) or SCOPES_OF_KIND.get(kind, ())
-    claims: dict[str, Any] = {
+    claims: JsonObject = {
         "sub": customer.external_id if customer else session_id or client_id,
         "kind": kind.value,
         "client_id": client_id,
@@ -79,7 +79,7 @@ def issue_saas_token(*, tenant: Tenant, customer: Customer, session_id: str, at:
     )
 
 
-def sign_claims(claims: Mapping[str, Any], *, tenant: str, at: datetime, lifetime: int, type: str) -> str:
+def sign_claims(claims: Mapping[str, object], *, tenant: str, at: datetime, lifetime: int, type: str) -> str:
     """Return the claims, and who says so and for how long, signed with the active key.
 
     `iat` has milliseconds: a token issued right after a revocation is distinguished from those before it.

@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -21,6 +21,7 @@ from django.db import transaction
 from django.utils.encoding import force_bytes
 
 from accounts.identity.models import SigningKey
+from core.json_types import JsonObject
 from core.sql.locks import Lock, take_lock
 from core.tenancy.identifiers import generate_id
 
@@ -131,7 +132,7 @@ def create_first_keys() -> list[SigningKey]:
     return SigningKey.objects.bulk_create(keys)
 
 
-def published_keys(at: datetime) -> list[dict[str, Any]]:
+def published_keys(at: datetime) -> list[JsonObject]:
     """Return the public keys of all tokens that are still good at `at`, as JSON Web Keys."""
     signing_keys.ring()
     return [

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+
+from core.json_types import JsonObject
 
 STAMP_LENGTH = 8
 Value = TypeVar("Value")
@@ -79,7 +81,7 @@ class RecentlyRead(Generic[Value]):
         self._values.clear()
 
 
-def make_room(values: dict[str, Any], most: int) -> None:
+def make_room(values: JsonObject, most: int) -> None:
     """Drop the oldest quarter of more than `most` values."""
     if len(values) > most:
         for oldest in list(values)[: max(1, most // 4)]:

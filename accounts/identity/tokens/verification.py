@@ -7,16 +7,19 @@ seen before costs a look into a dictionary, and no statement.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import jwt
 from django.conf import settings
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
 
 from accounts.errors import AccessTokenExpired, AccessTokenRevoked, InvalidAccessToken
 from accounts.identity.scopes import with_implied
 from accounts.identity.tokens.issuing import ACCESS_TOKEN_TYPE
 from accounts.identity.tokens.keys import ALGORITHM, signing_keys
 from accounts.identity.tokens.revocations import STAMP_LENGTH, make_room, revocation_stamp
+from core.json_types import JsonObject
 from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind, Identity, TenantRecord
@@ -35,7 +38,7 @@ class AcceptedToken:
     """
 
     caller: Caller
-    claims: dict[str, Any]
+    claims: JsonObject
     verified_at: datetime
     forget_at: datetime
     check_again_at: datetime
@@ -43,6 +46,24 @@ class AcceptedToken:
 
 
 _accepted: dict[str, AcceptedToken] = {}
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <access token>`; without the header `request.user` is DRF's AnonymousUser.
+
+    Otherwise `request.user` is the caller, and `request.auth` the accepted token with its claims.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Caller, AcceptedToken] | None:
+        header = request._request.META.get("HTTP_AUTHORIZATION", "")
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        accepted = accept_token(token.strip(), at=timezone.now())
+        return accepted.caller, accepted
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
 
 
 def verify_access_token(token: str, *, at: datetime) -> Caller:
@@ -80,7 +101,7 @@ def accept_token(token: str, *, at: datetime) -> AcceptedToken:
     return accepted
 
 
-def read_claims(token: str, *, at: datetime, expired_for: int = 0) -> dict[str, Any]:
+def read_claims(token: str, *, at: datetime, expired_for: int = 0) -> JsonObject:
     """Return what an access token says; raise AccessTokenExpired or InvalidAccessToken otherwise.
 
     The algorithm, the type, the issuer and the audience are fixed, whatever the token names, and the key is
@@ -157,7 +178,7 @@ CONTACT_STATE = """
 """
 
 
-def tenant_of_live_token(claims: dict[str, Any], *, at: datetime) -> TenantRecord | None:
+def tenant_of_live_token(claims: JsonObject, *, at: datetime) -> TenantRecord | None:
     """Return the tenant of a token that nothing has revoked; None for one that something has.
 
     Takes one statement over tenant, client, session, customer and contact assignment.
@@ -180,7 +201,7 @@ def tenant_of_live_token(claims: dict[str, Any], *, at: datetime) -> TenantRecor
     return TenantRecord(key, name, default_language, tuple(languages), currency, limit_reached)
 
 
-def caller_of(claims: dict[str, Any], tenant: TenantRecord) -> Caller:
+def caller_of(claims: JsonObject, tenant: TenantRecord) -> Caller:
     """Return the caller that verified claims describe."""
     return Caller(
         tenant=tenant,

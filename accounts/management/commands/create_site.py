@@ -45,7 +45,7 @@ class Command(BaseCommand):
             *(one for one in tenant.languages if one != tenant.default_language),
         ]
         country = options["country"]
-        home_base: dict[str, Any] = {"address": {"country": country, "zipCode": options["zip_code"]}}
+        home_base: dict[str, object] = {"address": {"country": country, "zipCode": options["zip_code"]}}
         if options["timezone"]:
             home_base["timezone"] = options["timezone"]
         document = {

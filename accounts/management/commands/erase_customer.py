@@ -1,6 +1,5 @@
 from argparse import ArgumentParser
 from getpass import getuser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -25,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("customer", help="The customer's number or e-mail.")
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
-    def handle(self, *, tenant: str, customer: str, yes: bool, **options: Any) -> None:
+    def handle(self, *, tenant: str, customer: str, yes: bool, **options: object) -> None:
         customers = Customer.objects.filter(tenant__name=tenant)
         found = customers.filter(external_id=customer).first() or customers.with_email(customer).first()
         found = found or deleted_customer(tenant, customer)

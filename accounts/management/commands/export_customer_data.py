@@ -1,5 +1,4 @@
 from argparse import ArgumentParser
-from typing import Any
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError
@@ -19,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("tenant", help="The tenant's name.")
         parser.add_argument("customer", help="The customer's number or e-mail.")
 
-    def handle(self, *, tenant: str, customer: str, **options: Any) -> None:
+    def handle(self, *, tenant: str, customer: str, **options: object) -> None:
         customers = Customer.objects.filter(tenant__name=tenant)
         found = customers.filter(external_id=customer).first() or customers.with_email(customer).first()
         if found is None:

@@ -1,5 +1,4 @@
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError, OperationalError
@@ -24,7 +23,7 @@ class Command(BaseCommand):
             "--batch-size", type=int, default=BATCH, metavar="N", help="rows of one transaction (%(default)s)"
         )
 
-    def handle(self, *, tenant: str, yes: bool, batch_size: int, **options: Any) -> None:
+    def handle(self, *, tenant: str, yes: bool, batch_size: int, **options: object) -> None:
         found = Tenant.objects.filter(name=tenant).first()
         if found is None:
             raise CommandError(f"There is no tenant {tenant}.")

@@ -1,6 +1,5 @@
 from argparse import ArgumentParser
 from dataclasses import asdict
-from typing import Any
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError
@@ -19,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("tenant", nargs="?", default="", help="The tenant's name. Default: all of them.")
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
 
-    def handle(self, *, tenant: str, json: bool, **options: Any) -> None:
+    def handle(self, *, tenant: str, json: bool, **options: object) -> None:
         tenants = list(Tenant.objects.filter(name=tenant) if tenant else Tenant.objects.all())
         if tenant and not tenants:
             raise CommandError(f"There is no tenant {tenant}.")

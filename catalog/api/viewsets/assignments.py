@@ -1,6 +1,6 @@
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from django.http import HttpResponse
 from msgspec import Meta
@@ -32,11 +32,12 @@ from catalog.representations import ASSIGNMENT, CATEGORY, CATEGORY_OF_REFERENCE
 from catalog.revisions import OF_PLACEMENTS, OF_REFERENCES, PRODUCTS
 from catalog.subtrees import descendants, descendants_among
 from core.api import parameters
-from core.api.bulk import multi_status, read_batch, result_status
+from core.api.json import multi_status, read_batch, result_status
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.bodies import Body
 from core.errors import InvalidInput
+from core.json_types import JsonObject
 from core.representation.pages import KeyPartitions
 from core.sql.composition import Sql, equals, param, sql
 
@@ -279,11 +280,11 @@ def check_type(kind: str | None) -> None:
         raise InvalidInput("assignmentType is PRODUCT; nothing else can be assigned.", field="assignmentType")
 
 
-def bulk_entry(result: AssignmentResult) -> dict[str, Any]:
+def bulk_entry(result: AssignmentResult) -> JsonObject:
     """One row's result as the category service says it: counted from 0, statuses in capitals on success."""
     outcome = result.outcome
     status = result_status(outcome)
-    entry: dict[str, Any] = {}
+    entry: JsonObject = {}
     if result.assignment_id and not outcome.error:
         entry["assignmentId"] = result.assignment_id
     if result.product_id:

@@ -1,15 +1,13 @@
 """What all resources of the category service share: what the caller may see, and in which languages."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
-from django.http import HttpResponse, QueryDict
-from rest_framework.request import Request
+from django.http import HttpResponse
 
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_READ_UNPUBLISHED
 from catalog import extensions
-from catalog.bodies import CategoryLanguages, category_languages
+from catalog.bodies import LanguageContext, category_languages
 from catalog.errors import InvalidLanguages
 from catalog.subtrees import is_category, is_shown
 from core.api import parameters
@@ -39,10 +37,6 @@ class CategoryServiceViewSet(ContractViewSet):
     has_localized_fields = True
     has_tagged_lists = True
 
-    def initial(self, request: Request, *args: Any, **path: Any) -> None:
-        super().initial(request, *args, **path)
-        self.query: QueryDict = request.query_params
-
     def touched_groups(self) -> Sequence[str]:
         if self.action in ("search", "rebuild"):
             return ()
@@ -55,7 +49,7 @@ class CategoryServiceViewSet(ContractViewSet):
             raise InvalidLanguages("Accept-Language", unknown)
         return Languages(asked.accepted, asked.default, configured)
 
-    def write_languages(self) -> CategoryLanguages:
+    def write_languages(self) -> LanguageContext:
         """Return the languages that the body may hold; refuse a header with ones that are not configured."""
         tenant = self.caller.tenant
         return category_languages(

@@ -1,5 +1,4 @@
 from functools import partial
-from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -18,7 +17,7 @@ from catalog.bodies import CategoryBody, CreatedId, read_category
 from catalog.errors import CategoryNotFound, InvalidCategory, RelativesNotFound
 from catalog.models import Category
 from catalog.operations import categories as operations
-from catalog.operations.publication import Publication
+from catalog.operations.values import Publication
 from catalog.representations import CATEGORY
 from catalog.revisions import OF_CATEGORIES
 from catalog.subtrees import ancestors, descendants
@@ -27,6 +26,7 @@ from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.bodies import SearchBody
+from core.json_types import JsonObject
 from core.representation.representations import SortKey
 from core.sql.composition import Sql, equals
 from core.tenancy.documents import metadata_of
@@ -215,7 +215,7 @@ class CategoryViewSet(CategoryServiceViewSet):
             )
 
 
-def category_document(category: Category) -> dict[str, Any]:
+def category_document(category: Category) -> JsonObject:
     """Return what clients see of the category, as a patch changes it; its window exact to the microsecond."""
     window = {"from": category.valid_from, "to": category.valid_to}
     document = {

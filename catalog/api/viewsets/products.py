@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from django.http import HttpResponse
 from msgspec import Meta
@@ -21,16 +21,18 @@ from catalog.bodies import CreatedId, ProductBody
 from catalog.errors import InvalidProduct, ProductNotFound
 from catalog.models import Product
 from catalog.operations import products as operations
-from catalog.operations.publication import Publication
+from catalog.operations.values import Publication
 from catalog.representations import PRODUCT, PRODUCT_FOR_SHOPPERS, PRODUCT_IN_SHOWN_CATEGORIES, products_of
 from catalog.revisions import OF_PRODUCTS
 from core.api import parameters
-from core.api.bulk import multi_status, read_batch, result_status
+from core.api.json import multi_status, read_batch, result_status
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
-from core.bodies import Body, LanguageContext, SearchBody, read_bodies, read_body
+from core.bodies import Body, SearchBody, read_bodies, read_body
+from core.json_types import JsonObject
+from core.representation.languages import LanguageContext
 from core.representation.representations import Representation
 from core.sql.composition import Sql, equals
 from core.sql.upserts import RowResult
@@ -164,7 +166,7 @@ class ProductViewSet(ContractViewSet):
         """
         return self.change(product_id, request.data)
 
-    def change(self, product_id: str, patch: Any) -> HttpResponse:
+    def change(self, product_id: str, patch: object) -> HttpResponse:
         def edit(product: Product) -> ProductBody:
             return self.read(apply_patch(product_document(product), patch, protected=PROTECTED))
 
@@ -251,10 +253,10 @@ class ProductViewSet(ContractViewSet):
         )
 
 
-def bulk_entry(outcome: RowResult) -> dict[str, Any]:
+def bulk_entry(outcome: RowResult) -> JsonObject:
     """One row's result as the product service says it: counted from 0, statuses in capitals on success."""
     status = result_status(outcome)
-    entry: dict[str, Any] = {"index": outcome.position}
+    entry: JsonObject = {"index": outcome.position}
     if outcome.id:
         entry["id"] = outcome.id
     entry["code"] = status.value
@@ -264,7 +266,7 @@ def bulk_entry(outcome: RowResult) -> dict[str, Any]:
     return entry
 
 
-def product_document(product: Product) -> dict[str, Any]:
+def product_document(product: Product) -> JsonObject:
     """Return what clients see of the product, as a patch changes it."""
     return {
         "id": product.external_id,

@@ -3,7 +3,7 @@
 
 import { previewer } from "./preview.js";
 import { Shopper } from "./shopper.js";
-import { MISSING, REASONS, TEXTS } from "./texts.js";
+import { MISSING, REASONS, REMEDIES, STARTS, TEXTS } from "./texts.js";
 
 const given = new URLSearchParams(location.search);
 const isServedByShop = location.pathname.startsWith("/shop/");
@@ -117,8 +117,9 @@ class Panel {
     this.find(".tree").replaceChildren(
       seen.tree.length ? this.branch(seen.tree) : element("p", { textContent: text("noCategories") }),
     );
-    if (isPreview) return;
-    this.showProducts(text("products"), await this.shopper.pickedProducts());
+    this.find(".that-day").hidden = !isPreview;
+    this.showProducts(text("products"), isPreview ? seen.products : await this.shopper.pickedProducts());
+    if (isPreview) return this.showVerdictsThen(seen.verdicts);
     await this.showCoupons();
     await this.showCart();
   }
@@ -129,9 +130,22 @@ class Panel {
   }
 
   async preview() {
-    const see = await previewer({ ...shop, ...DEMO_SERVICE, language });
+    const then = await previewer({ ...shop, ...DEMO_SERVICE, language });
     const legalEntityId = this.find(".acting select").value;
-    return see({ customerId: this.customer.id, legalEntityId, asOf: `${date()}T12:00:00.000Z` });
+    const as = { customerId: this.customer.id, legalEntityId, asOf: `${date()}T12:00:00.000Z` };
+    const codes = this.lines.size ? this.codes : [];
+    const [seen, ...verdicts] = await Promise.all([
+      then.shop(as),
+      ...codes.map((code) => then.judge(code, this.cart(), as)),
+    ]);
+    return { ...seen, verdicts };
+  }
+
+  showVerdictsThen(verdicts) {
+    const rows = verdicts.map((coupon) =>
+      element("li", { className: coupon.accepted ? "accepted" : "refused" }, element("strong", { textContent: coupon.code }), ` ${verdictText(coupon)}`),
+    );
+    this.find(".verdicts-then").replaceChildren(...(rows.length ? rows : [element("li", { textContent: text("noCodes") })]));
   }
 
   /** A level of the tree; what lies below a category is made when it is opened. */
@@ -155,6 +169,7 @@ class Panel {
   showProducts(title, products) {
     this.find(".chosen").textContent = title;
     const rows = products.map((product) => {
+      if (date()) return element("li", {}, element("span", { textContent: nameOf(product) }));
       const add = element("button", { type: "button", textContent: text("add") });
       add.ariaLabel = `${text("addNamed")} ${nameOf(product)}`;
       add.onclick = (event) => this.does(event, () => this.addProduct(product));
@@ -221,9 +236,7 @@ class Panel {
       this.codes = this.codes.filter((code) => code !== coupon.code);
       await this.showCart();
     });
-    const words = coupon.accepted
-      ? `${text("takesOff")} ${money(coupon.discount)}`
-      : coupon.reasons.map(reasonText).join(" ");
+    const words = verdictText(coupon);
     const className = coupon.accepted ? "accepted" : "refused";
     return element("li", { className }, element("strong", { textContent: coupon.code }), ` ${words} `, remove);
   }
@@ -280,8 +293,14 @@ const count = (categories) =>
 
 const row = (...cells) => element("tr", {}, ...cells.map((cell) => element("td", {}, cell)));
 
+const verdictText = (coupon) =>
+  coupon.accepted ? `${text("takesOff")} ${money(coupon.discount)}` : coupon.reasons.map(reasonText).join(" ");
+
 function reasonText({ type, message, remedy, missingAmount }) {
-  const needed = missingAmount ? MISSING[language](money(missingAmount)) : language === "en" ? remedy : "";
+  const start = type === "coupon_not_started" && remedy?.match(/\d{4}-\d{2}-\d{2}T[\d:.]+Z/)?.[0];
+  const needed = missingAmount
+    ? MISSING[language](money(missingAmount))
+    : start ? STARTS[language](day(start)) : REMEDIES[language] ? REMEDIES[language][type] : remedy;
   return [REASONS[language][type] ?? message, needed].filter(Boolean).join(" ");
 }
 

@@ -20,7 +20,9 @@ export const TEXTS = {
     noCategories: "No category is assigned to their segments.",
     read: "Read from the shop.",
     unchanged: "Unchanged since the last look (304).",
-    preview: "As it would be on that day. Carts are for today.",
+    preview: "As it would be on that day. Orders are for today.",
+    thatDay: "The coupons of the cart, each by itself",
+    noCodes: "No coupon and no product is in the cart.",
     products: "Picked for their segments",
     noProducts: "No products here.",
     add: "Add",
@@ -68,7 +70,9 @@ export const TEXTS = {
     noCategories: "Ihren Segmenten ist keine Kategorie zugeordnet.",
     read: "Vom Shop gelesen.",
     unchanged: "Unverändert seit dem letzten Blick (304).",
-    preview: "So wäre es an diesem Tag. Warenkörbe gelten für heute.",
+    preview: "So wäre es an diesem Tag. Bestellungen gelten für heute.",
+    thatDay: "Die Gutscheine des Warenkorbs, jeder für sich",
+    noCodes: "Im Warenkorb ist kein Gutschein oder kein Produkt.",
     products: "Ausgewählt für ihre Segmente",
     noProducts: "Hier gibt es keine Produkte.",
     add: "Hinzufügen",
@@ -103,6 +107,7 @@ export const TEXTS = {
 export const REASONS = {
   en: {},
   de: {
+    anonymous_not_allowed: "Er ist nur für angemeldete Kunden.",
     coupon_not_started: "Er gilt noch nicht.",
     coupon_expired: "Er ist abgelaufen.",
     coupon_used_up: "Er ist aufgebraucht.",
@@ -117,6 +122,20 @@ export const REASONS = {
     too_many_coupons: "Mehr Gutscheine nimmt ein Warenkorb nicht.",
   },
 };
+
+/** What would make it valid, where no amount is missing; English words come from the shop (`remedy`). */
+export const REMEDIES = {
+  de: {
+    anonymous_not_allowed: "Melden Sie sich an.",
+    segment_membership_missing: "Nur Mitglieder seiner Segmente können ihn nutzen.",
+    no_eligible_item: "Legen Sie ein Produkt in den Warenkorb, für das er gilt.",
+    coupon_not_found: "Prüfen Sie die Schreibweise.",
+    too_many_coupons: "Entfernen Sie einen anderen Gutschein.",
+  },
+};
+
+/** From when on it can be used. */
+export const STARTS = { en: (day) => `Use it from ${day} on.`, de: (day) => `Er gilt ab ${day}.` };
 
 /** What is missing for it. */
 export const MISSING = { en: (amount) => `Spend ${amount} more.`, de: (amount) => `Es fehlen ${amount}.` };

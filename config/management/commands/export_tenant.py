@@ -1,6 +1,5 @@
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -20,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("tenant", help="The tenant's name.")
         parser.add_argument("archive", type=Path, help="The file to write, such as acme.zip.")
 
-    def handle(self, *, tenant: str, archive: Path, **options: Any) -> None:
+    def handle(self, *, tenant: str, archive: Path, **options: object) -> None:
         found = Tenant.objects.filter(name=tenant).first()
         if found is None:
             raise CommandError(f"There is no tenant {tenant}.")

@@ -1,6 +1,5 @@
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -20,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--as", dest="name", default="", help="Another name for the tenant.")
         parser.add_argument("--resume", action="store_true", help="The tenant may exist; go on with it.")
 
-    def handle(self, *, archive: Path, name: str, resume: bool, **options: Any) -> None:
+    def handle(self, *, archive: Path, name: str, resume: bool, **options: object) -> None:
         try:
             rows = read_archive(archive, name=name, resume=resume, at=timezone.now(), tell=self.stderr.write)
         except DomainError as refused:

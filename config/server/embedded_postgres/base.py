@@ -43,12 +43,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.server = EmbeddedServer(**settings_dict["EMBEDDED"])
         self.sockets: Path | None = None
 
-    def get_connection_params(self) -> dict[str, Any]:
+    def get_connection_params(self) -> dict[str, object]:
         if self.sockets is None:
             self.sockets = self.server.ensure_running()
         return {**super().get_connection_params(), "host": str(self.sockets), "port": PORT, "user": USER}
 
-    def get_new_connection(self, conn_params: dict[str, Any]) -> psycopg.Connection[Any]:
+    def get_new_connection(self, conn_params: dict[str, object]) -> psycopg.Connection[object]:
         try:
             return super().get_new_connection(conn_params)
         except psycopg.OperationalError:

@@ -11,14 +11,12 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 from django.db.utils import OperationalError
-from psycopg import pq, waiting
+from psycopg import pq
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import _WaitTimeout  # tests/config/test_postgres_backend.py notices when it is renamed
 
-from core.sql.attribution import AttributedClientCursor, AttributedConnection
+from core.sql.fetching import AttributedClientCursor, AttributedConnection
 
 PAUSE = 0.5  # seconds between two attempts to connect
-INTERVAL = 0.1  # seconds between two looks at the clock
 READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
 LIBPQ_PARAMETERS = frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
 
@@ -29,27 +27,6 @@ class DatabaseUnavailable(OperationalError):
     """No connection can be made. The message says where and why."""
 
 
-class ServerSilent(psycopg.OperationalError):
-    """The server did not answer a statement within the deadline; the connection is closed."""
-
-
-class Connection(AttributedConnection):
-    """A connection whose statements end after `statement_deadline` seconds, whatever the server does."""
-
-    statement_deadline: float | None = None
-
-    def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
-        deadline = self.statement_deadline
-        if deadline is None or arguments or named:
-            return super().wait(gen, *arguments, **named)
-        try:
-            # as the class above does, but for Ctrl-C, which no thread of a worker gets
-            return waiting.wait(gen, self.pgconn.socket, interval=INTERVAL, timeout=deadline)
-        except _WaitTimeout:
-            self.close()
-            raise ServerSilent(f"PostgreSQL did not answer within {deadline:g} s.") from None
-
-
 class Cursor(AttributedClientCursor, base.Cursor):  # type: ignore[name-defined]
     """Django's cursor, whose writes bring along who acts."""
 
@@ -57,17 +34,17 @@ class Cursor(AttributedClientCursor, base.Cursor):  # type: ignore[name-defined]
 class _Driver:
     """psycopg as Django sees it, with our connections."""
 
-    connect = staticmethod(Connection.connect)
+    connect = staticmethod(AttributedConnection.connect)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(psycopg, name)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """The backend. Beside Django's settings it knows two, both in seconds.
 
-    `STATEMENT_DEADLINE`: see Connection. `CONNECTION_WAIT`: how long to wait for a server that is not there;
-    then, or when the server refuses the connection, DatabaseUnavailable is raised.
+    `STATEMENT_DEADLINE`: see AttributedConnection. `CONNECTION_WAIT`: how long to wait for a server that is
+    not there; then, or when the server refuses the connection, DatabaseUnavailable is raised.
     """
 
     Database = _Driver()
@@ -81,7 +58,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super()._savepoint_rollback(sid)  # type: ignore[misc]
         self.connection.attributed = None  # what was set since the savepoint is undone
 
-    def get_new_connection(self, conn_params: dict[str, Any]) -> psycopg.Connection[Any]:
+    def get_new_connection(self, conn_params: dict[str, object]) -> psycopg.Connection[object]:
         patience = self.settings_dict.get("CONNECTION_WAIT", 0)
         connection = self._wait_for_server(conn_params, patience) if patience else self._connect(conn_params)
         connection.statement_deadline = self.settings_dict.get("STATEMENT_DEADLINE")
@@ -99,12 +76,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             cursor.execute(READ_ONLY)
             return cursor.fetchone()[0]
 
-    def _connect(self, conn_params: dict[str, Any]) -> Any:
+    def _connect(self, conn_params: dict[str, object]) -> Any:
         connection = super().get_new_connection(conn_params)
         connection.cursor_factory = Cursor
         return connection
 
-    def _wait_for_server(self, conn_params: dict[str, Any], patience: float) -> Any:
+    def _wait_for_server(self, conn_params: dict[str, object], patience: float) -> Any:
         """Connect as soon as the server accepts connections; refusals are final."""
         deadline = time.monotonic() + patience
         where = " ".join(

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
 
 from core.errors import InvalidInput, NotFound
 from core.journal.declarations import RecordedAssignments, recorded_as
 from core.journal.verdicts import parent_of
+from core.json_types import JsonObject
 from core.sql.composition import Sql, identifier, param, sql
 from core.sql.fetching import fetch_rows
 
@@ -63,7 +63,7 @@ class Undone:
     """
 
     taken_back: Counter[tuple[str, str]] = field(default_factory=Counter)
-    left_alone: list[dict[str, Any]] = field(default_factory=list)
+    left_alone: list[JsonObject] = field(default_factory=list)
     total_left: int = 0
 
     @property
@@ -85,7 +85,7 @@ class Undone:
             entry["members"] = names_of_members(change, sorted(keys)[:SHOWN_MEMBERS])
         self.left_alone.append(entry)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         taken = [
             {"object": name, "kind": kind, "count": count}
             for (name, kind), count in sorted(self.taken_back.items())
@@ -98,7 +98,7 @@ class Undone:
         }
 
     @classmethod
-    def from_json(cls, result: dict[str, Any]) -> "Undone":
+    def from_json(cls, result: JsonObject) -> "Undone":
         taken = Counter({(one["object"], one["kind"]): one["count"] for one in result.get("takenBack", ())})
         return cls(taken, list(result.get("leftAlone", ())), result.get("leftAloneCount", 0))
 

@@ -1,7 +1,6 @@
 """What the same transaction did to parts of a document, and what followed from its deletion."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from core.journal.declarations import Recorded, RecordedAssignments, RecordedDocument, recorded, recorded_as
 from core.journal.undo.changes import COLUMNS, ChangeRow
@@ -96,7 +95,7 @@ def neighbours_of_statement(change: ChangeRow) -> Sql:
 
 
 def references_to(
-    one: Recorded, change: ChangeRow, model: Any, *, with_cascades: bool
+    one: Recorded, change: ChangeRow, model: object, *, with_cascades: bool
 ) -> Iterator[tuple[str, Sql]]:
     """Yield (object, condition) of the changes of a model that a change of a document brings along."""
     key = param(change.key, "bigint")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from core.actors import Actor, ActorType, acting_as, current_actor
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
@@ -10,6 +9,7 @@ from core.background.models import OPEN_STATES, Job, JobState
 from core.background.worker import finish_job
 from core.journal.undo.changes import NotUndoable, Undone
 from core.journal.undo.plans import UndoPlan, plan_undo
+from core.json_types import JsonObject
 
 UNDO_CHANGE = "undo-change"
 
@@ -72,7 +72,7 @@ def run_undo(job: Job, at: datetime) -> bool:
     return number + 1 < plan.steps
 
 
-def job_as_json(job: Job) -> dict[str, Any]:
+def job_as_json(job: Job) -> JsonObject:
     """Return what clients read of a job that takes something back."""
     return {
         "id": str(job.pk),

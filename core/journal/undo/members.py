@@ -9,6 +9,8 @@ from core.journal.verdicts import AGAIN, member_verdicts, members_of_change, par
 from core.sql.composition import Sql, identifier, identifiers, param, sql
 from core.sql.fetching import execute, fetch_rows
 
+FEW = 500  # members whose later changes are looked up one by one
+
 
 def undo_members(change: ChangeRow, at: datetime, undone: Undone) -> None:
     """Take back what a change did to members or items of one owner, at most some 20,000 of them.
@@ -23,7 +25,9 @@ def undo_members(change: ChangeRow, at: datetime, undone: Undone) -> None:
         sql(
             "SELECT verdict.key, verdict.present_id, verdict.refusal FROM journal_change AS change"
             " CROSS JOIN LATERAL ({verdicts}) AS verdict WHERE {change}",
-            verdicts=Sql(member_verdicts(declared, change.object, members_of_change())),
+            verdicts=Sql(
+                member_verdicts(declared, change.object, members_of_change(), are_few=change.count <= FEW)
+            ),
             change=slots["change"],
         )
     )

@@ -78,10 +78,7 @@ def objects_taken_back() -> list[str]:
 
 
 def undoable_condition() -> str:
-    """An expression of SQL over `change`: whether taking it back would do anything.
-
-    Of many members and items the first ones are looked at.
-    """
+    """An expression of SQL over `change`: whether taking it back would do anything."""
     whens = []
     for name in objects_by_themselves():
         declared = recorded_as(name)
@@ -89,7 +86,7 @@ def undoable_condition() -> str:
             verdict = f"{document_refusal(declared)} IS NULL"
         else:
             assert isinstance(declared, RecordedAssignments)
-            verdicts = member_verdicts(declared, name, members_of_change(VERDICTS))
+            verdicts = member_verdicts(declared, name, members_of_change(VERDICTS), are_few=True)
             verdict = f"EXISTS (SELECT FROM ({verdicts}) AS verdict WHERE verdict.refusal IS NULL)"
         whens.append(f"WHEN '{name}' THEN {verdict}")
     return f"""CASE WHEN change.is_cascade OR change.tenant_id IS NULL OR change.external_id = '/' THEN FALSE

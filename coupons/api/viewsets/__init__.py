@@ -1,14 +1,8 @@
-"""What all resources of this service share: the customer of a request, and the limit of unknown codes."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+"""What all resources of this service share: the customer of a request."""
 
 from django.http import HttpResponse
 
-from accounts.identity.operations.attempts import count_attempt
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM_ON_BEHALF
-from core.addresses import client_address
 from core.api import parameters
 from core.api.conditional import private_response_from
 from core.api.parameters import header_parameter, query_parameter
@@ -17,10 +11,7 @@ from core.errors import InvalidBody, InvalidInput, MissingScope, Problem
 from core.sql.composition import Sql, equals, identifier, sql
 from coupons.api.error_bodies import COUPON_ERRORS
 from coupons.codes import has_code
-from coupons.eligibility_queries import code_is_taken
-from coupons.errors import CouponNotFound
 from coupons.orders import LONGEST_ORDER_CODE, Buyer
-from coupons.throttling import attempt_limits, refuse_exhausted
 
 CUSTOMER_NUMBER = query_parameter(
     "customerNumber",
@@ -40,7 +31,7 @@ class CouponServiceViewSet(ContractViewSet):
     counts_by_parameter = True
     count_header = "Items-Count"
 
-    def sent_body(self) -> Any:
+    def sent_body(self) -> object:
         """Return the body of the request; raise InvalidBody when there is none."""
         if self.request.stream is None or self.request.data is None:
             raise InvalidBody([Problem("", "missing_payload", "The request has no body.")])
@@ -87,31 +78,12 @@ class CouponServiceViewSet(ContractViewSet):
             return Buyer.named(self.caller.tenant.id, number, legal_entity_id=legal_entity_id)
         return Buyer.of_caller(self.caller, legal_entity_id=legal_entity_id)
 
-    @contextmanager
-    def attempt(self, code: str, *, customer_number: str) -> Iterator[None]:
-        """Refuse the attempt at a code inside after too many unknown ones; count it if it is one more.
-
-        `customer_number` is the attempt's customer, empty when none is known.
-        """
-        limits = attempt_limits(
-            self.caller,
-            customer_number=customer_number,
-            address=client_address(self.request._request),
-        )
-        refuse_exhausted(limits, at=self.at)
-        try:
-            yield
-        except CouponNotFound:
-            if limits and not code_is_taken(self.caller.tenant.id, code):
-                count_attempt(limits, at=self.at)
-            raise
-
     def privately(self, response: HttpResponse) -> HttpResponse:
         """Return a response that belongs to one customer, or 304 when the client has it already."""
         return private_response_from(self.request, response)
 
     def idempotency_key(self) -> str:
-        key = self.header("Idempotency-Key").strip()
+        key = self.request._request.META.get("HTTP_IDEMPOTENCY_KEY", "").strip()
         if len(key) > LONGEST_ORDER_CODE or not key.isprintable():
             raise InvalidInput(
                 f"Idempotency-Key has at most {LONGEST_ORDER_CODE} printable characters.",

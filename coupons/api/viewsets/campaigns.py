@@ -5,7 +5,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.schema import operation
 from core.bodies import read_body
 from core.sql.composition import equals

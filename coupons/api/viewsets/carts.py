@@ -1,20 +1,20 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 import orjson
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from accounts.identity.operations.attempts import count_attempt
+from accounts.identity.operations.attempts import count_attempt, refuse_exhausted
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
-from core.addresses import client_address
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.schema import operation
 from core.bodies import read_body
+from core.json_types import JsonObject
 from core.timestamps import format_time
 from coupons.api.viewsets import IDEMPOTENCY_KEY, CouponServiceViewSet
 from coupons.api.viewsets.reservations import ReservingViewSet
+from coupons.attempts import attempt_limits, counted_redemption
 from coupons.bodies import (
     CartRedemption,
     CartReservationBody,
@@ -23,16 +23,13 @@ from coupons.bodies import (
     CartVerdict,
     ConfirmationBody,
 )
-from coupons.carts import JudgedCart, JudgedCode, assess_cart, suggest_codes
+from coupons.carts import JudgedCart, JudgedCode, assess_cart, codes_to_suggest, suggest_codes
 from coupons.eligibility_queries import code_is_taken
 from coupons.errors import CartNotRedeemable
 from coupons.judgements import JUDGEMENTS
 from coupons.money import plain
 from coupons.operations import confirm_cart, release_cart, reserve_cart
-from coupons.outcomes import counted_redemption
 from coupons.reasons import Reason, ReasonType
-from coupons.throttling import attempt_limits, refuse_exhausted
-from segments.visibility import resolve
 
 
 class CountsUnknownCodes(CouponServiceViewSet):
@@ -43,7 +40,7 @@ class CountsUnknownCodes(CouponServiceViewSet):
         self.limits = attempt_limits(
             self.caller,
             customer_number=customer_number,
-            address=client_address(self.request._request),
+            request=self.request._request,
         )
         refuse_exhausted(self.limits, at=self.at)
 
@@ -75,20 +72,20 @@ class CartValidationViewSet(CountsUnknownCodes):
         body = read_body(CartValidationBody, self.sent_body())
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
         self.refuse_guessing(buyer.customer_number)
-        judged = assess_cart(tenant_id=self.caller.tenant.id, body=body, buyer=buyer, at=self.at)
+        judged = assess_cart(
+            tenant_id=self.caller.tenant.id,
+            body=body,
+            buyer=buyer,
+            at=self.at,
+            also=codes_to_suggest(body, buyer, at=self.at) if body.suggest else (),
+        )
         self.count_unknown({code.code: code.reasons for code in judged.codes})
         for code in judged.codes:
             if code.coupon is not None:
                 JUDGEMENTS.add(code.coupon.restricted_as, code.reasons, at=self.at)
         document = cart_document(judged)
         if body.suggest:
-            best = suggest_codes(
-                tenant_id=self.caller.tenant.id,
-                body=body,
-                buyer=buyer,
-                found=resolve(buyer.shopper, at=self.at),
-                at=self.at,
-            )
+            best = suggest_codes(judged)
             document["suggestion"] = {"codes": best.codes, "discount": exact(best.discount)}
         return json_response(document)
 
@@ -97,11 +94,11 @@ def exact(amount: Decimal) -> orjson.Fragment:
     return orjson.Fragment(plain(amount))
 
 
-def discounted(amount: Decimal, discount: Decimal) -> dict[str, Any]:
+def discounted(amount: Decimal, discount: Decimal) -> JsonObject:
     return {"amount": exact(amount), "discount": exact(discount), "total": exact(amount - discount)}
 
 
-def cart_document(judged: JudgedCart) -> dict[str, Any]:
+def cart_document(judged: JudgedCart) -> JsonObject:
     """Return what the codes of a cart do; amounts are exact to the digit."""
     body, taken = judged.body, judged.taken
     discount = sum(taken, judged.shipping_taken)
@@ -122,15 +119,15 @@ def cart_document(judged: JudgedCart) -> dict[str, Any]:
     }
 
 
-def code_document(code: JudgedCode) -> dict[str, Any]:
+def code_document(code: JudgedCode) -> JsonObject:
     shown = {"code": code.code, "accepted": code.is_accepted, "discount": exact(code.discount)}
     if code.reasons:
         shown["reasons"] = [reason_document(reason) for reason in code.reasons]
     return shown
 
 
-def reason_document(reason: Reason) -> dict[str, Any]:
-    shown: dict[str, Any] = {"type": reason.type.value, "message": reason.message}
+def reason_document(reason: Reason) -> JsonObject:
+    shown: JsonObject = {"type": reason.type.value, "message": reason.message}
     if reason.remedy:
         shown["remedy"] = reason.remedy
     if reason.missing:

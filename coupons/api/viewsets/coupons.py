@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -8,7 +7,7 @@ from rest_framework.request import Request
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_READ, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
 from core.api import parameters
 from core.api.conditional import check_if_match
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.patches import apply_patch
 from core.api.schema import operation
@@ -17,6 +16,7 @@ from core.errors import MalformedBody
 from core.sql.composition import Sql, param, sql
 from core.tenancy.callers import CallerKind
 from coupons.api.viewsets import CUSTOMER_NUMBER, SHOW_DELETED, CouponServiceViewSet
+from coupons.attempts import limited_attempt
 from coupons.bodies import CouponBody, ResourceLocation, patched_document
 from coupons.codes import has_code
 from coupons.errors import CouponNotFound
@@ -92,7 +92,9 @@ class CouponViewSet(CouponServiceViewSet):
                 missing=partial(CouponNotFound, code),
                 needs=("terms",),
             )
-        with self.attempt(code, customer_number=customer_number):
+        with limited_attempt(
+            self.caller, request._request, code, customer_number=customer_number, at=self.at
+        ):
             shown = RepresentationAt(COUPONS_FOR_SHOPPERS, self.at)
             answer = self.document_response(
                 shown, conditions, missing=partial(CouponNotFound, code), needs=("terms",)
@@ -103,7 +105,7 @@ class CouponViewSet(CouponServiceViewSet):
         return locked_version(tenant_id=self.caller.tenant.id, code=self.kwargs["code"])
 
     def handle_if_match(
-        self, handler: Callable[..., HttpResponse], request: Request, *args: Any, **kwargs: Any
+        self, handler: Callable[..., HttpResponse], request: Request, *args: object, **kwargs: object
     ) -> HttpResponse:
         """Compare the version once before the body is read, and again by the operation, on the locked coupon.
 
@@ -156,7 +158,7 @@ class CouponViewSet(CouponServiceViewSet):
         delete_coupon(tenant_id=self.caller.tenant.id, code=code, at=self.at)
         return HttpResponse(status=204)
 
-    def patched_response(self, code: str, change: Any) -> HttpResponse:
+    def patched_response(self, code: str, change: object) -> HttpResponse:
         """Apply a patch to the stored coupon. A version that it does not name is the stored one."""
 
         def revise(stored: CouponBody) -> CouponBody:

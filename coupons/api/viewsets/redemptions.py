@@ -1,6 +1,5 @@
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import orjson
 from django.http import HttpResponse
@@ -8,13 +7,15 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
 from core.api import parameters
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.bodies import read_body
+from core.json_types import JsonObject
 from core.sql.composition import equals
 from core.timestamps import parse_time
 from coupons.api.viewsets import CUSTOMER_NUMBER, IDEMPOTENCY_KEY, CouponServiceViewSet
+from coupons.attempts import counted_redemption, limited_attempt
 from coupons.bodies import (
     CouponVerdict,
     RedemptionBody,
@@ -28,7 +29,6 @@ from coupons.errors import RedemptionNotFound
 from coupons.judgements import JUDGEMENTS
 from coupons.money import plain
 from coupons.operations import delete_redemption, redeem_coupon
-from coupons.outcomes import counted_redemption
 from coupons.representations import REDEMPTIONS
 
 AS_OF = query_parameter("asOf", "Judge as of this instant. Needs coupon.coupon_manage.")
@@ -54,7 +54,9 @@ class ValidationViewSet(CouponServiceViewSet):
         at = self.instant()
         body = read_validation(self.sent_body())
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
-        with self.attempt(code, customer_number=buyer.customer_number):
+        with limited_attempt(
+            self.caller, request._request, code, customer_number=buyer.customer_number, at=self.at
+        ):
             verdict = assess_coupon(
                 tenant_id=self.caller.tenant.id, code=code, buyer=buyer, order=body, at=at
             )
@@ -78,7 +80,7 @@ def verdict_document(verdict: Verdict, *, has_items: bool) -> bytes:
     """Return what the coupon applies to and grants; amounts are exact to the digit."""
     assert verdict.eligible_amount is not None
     assert verdict.discount is not None
-    document: dict[str, Any] = {
+    document: JsonObject = {
         "eligibleAmount": orjson.Fragment(plain(verdict.eligible_amount)),
         "discount": orjson.Fragment(plain(verdict.discount)),
     }
@@ -111,9 +113,12 @@ class RedemptionViewSet(CouponServiceViewSet):
     )
     def create(self, request: Request, tenant: str, code: str) -> HttpResponse:
         """Redeem a coupon."""
+        key = self.idempotency_key()
         body = read_body(RedemptionBody, self.sent_body())
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
-        attempt = self.attempt(code, customer_number=buyer.customer_number)
+        attempt = limited_attempt(
+            self.caller, request._request, code, customer_number=buyer.customer_number, at=self.at
+        )
         with counted_redemption() as outcome, attempt:
             redeemed = redeem_coupon(
                 tenant_id=self.caller.tenant.id,
@@ -121,7 +126,7 @@ class RedemptionViewSet(CouponServiceViewSet):
                 buyer=buyer,
                 order=body,
                 at=self.at,
-                idempotency_key=self.idempotency_key(),
+                idempotency_key=key,
             )
             outcome.succeed([redeemed])
         return json_response({"id": redeemed.id}, 201)

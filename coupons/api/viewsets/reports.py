@@ -1,5 +1,4 @@
 from datetime import date, timedelta
-from typing import Any
 
 import orjson
 from django.http import HttpResponse
@@ -7,19 +6,20 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE
 from core.api import parameters
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.errors import InvalidInput
+from core.json_types import JsonObject
 from coupons.api.viewsets import CouponServiceViewSet
 from coupons.bodies import CouponReport
-from coupons.models import JudgementCount
 from coupons.money import plain
-from coupons.reports import Grouping, ReportLine, report
+from coupons.reports import Grouping, ReportLine, judged, report
 
 DAYS = 30
 FROM = query_parameter("from", "The first day (UTC), as in 2026-03-04; 30 days before `until` when absent.")
 UNTIL = query_parameter("until", "The last day (UTC); today when absent.")
+ONLY = query_parameter("id", "With groupBy: only the campaign or segment of this id.")
 GROUP_BY = query_parameter("groupBy", "campaign or segment; without it all coupons are one group.")
 
 
@@ -30,7 +30,7 @@ class ReportViewSet(CouponServiceViewSet):
     @operation(
         "GET-coupon-retrieve-report",
         scopes=(COUPON_MANAGE,),
-        parameters=(FROM, UNTIL, GROUP_BY),
+        parameters=(FROM, UNTIL, GROUP_BY, ONLY),
         responses={200: CouponReport},
         reads="one",
     )
@@ -42,7 +42,10 @@ class ReportViewSet(CouponServiceViewSet):
         """
         last = self.day("until", default=self.at.date())
         first = self.day("from", default=last - timedelta(DAYS - 1))
-        lines = report(tenant_id=self.caller.tenant.id, first=first, last=last, by=self.grouping())
+        by, only = self.grouping(), parameters.text(request.query_params, "id")
+        if only and not by:
+            raise InvalidInput("Send id together with groupBy=campaign or groupBy=segment.", field="id")
+        lines = report(tenant_id=self.caller.tenant.id, first=first, last=last, by=by, only=only)
         shown = [
             {
                 "day": line.day.isoformat(),
@@ -82,7 +85,6 @@ class ReportViewSet(CouponServiceViewSet):
             ) from None
 
 
-def judgements_document(line: ReportLine) -> dict[str, Any]:
-    reasons = dict(line.outcomes)
-    valid, refused = reasons.pop(JudgementCount.VALID, 0), reasons.pop(JudgementCount.REFUSED, 0)
+def judgements_document(line: ReportLine) -> JsonObject:
+    valid, refused, reasons = judged(line.outcomes)
     return {"validated": valid, "refused": refused, "refusals": reasons}

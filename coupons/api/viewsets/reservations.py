@@ -4,7 +4,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import COUPON_MANAGE, COUPON_REDEEM, COUPON_REDEEM_ON_BEHALF
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.schema import operation
 from core.bodies import read_body
 from core.errors import NotAllowed
@@ -12,11 +12,11 @@ from core.sql.composition import param, sql
 from core.tenancy.callers import CallerKind
 from core.timestamps import format_time
 from coupons.api.viewsets import CUSTOMER_NUMBER, IDEMPOTENCY_KEY, CouponServiceViewSet
+from coupons.attempts import counted_redemption, limited_attempt
 from coupons.bodies import ConfirmationBody, ReservationBody, ReservationLocation, ResourceLocation
 from coupons.eligibility_queries import read_coupon
 from coupons.errors import ReservationNotFound
 from coupons.operations import confirm_reservation, release_reservation, reserve_coupon
-from coupons.outcomes import counted_redemption
 from coupons.representations import RESERVATIONS, RepresentationAt
 
 
@@ -75,7 +75,9 @@ class ReservationViewSet(ReservingViewSet):
         self.refuse_anonymous()
         body = read_body(ReservationBody, self.sent_body())
         buyer = self.buyer(customer_number=body.customer_number, legal_entity_id=body.legal_entity_id)
-        with self.attempt(code, customer_number=buyer.customer_number):
+        with limited_attempt(
+            self.caller, request._request, code, customer_number=buyer.customer_number, at=self.at
+        ):
             reserved = reserve_coupon(
                 tenant_id=self.caller.tenant.id,
                 code=code,
@@ -123,7 +125,9 @@ class ReservationViewSet(ReservingViewSet):
         """
         self.refuse_anonymous()
         body = self.confirmation()
-        attempt = self.attempt(code, customer_number=self.own_customer_number())
+        attempt = limited_attempt(
+            self.caller, request._request, code, customer_number=self.own_customer_number(), at=self.at
+        )
         with counted_redemption() as outcome, attempt:
             redeemed = confirm_reservation(
                 tenant_id=self.caller.tenant.id,
@@ -149,7 +153,9 @@ class ReservationViewSet(ReservingViewSet):
         With the same `Idempotency-Key` the request succeeds again.
         """
         self.refuse_anonymous()
-        with self.attempt(code, customer_number=self.own_customer_number()):
+        with limited_attempt(
+            self.caller, request._request, code, customer_number=self.own_customer_number(), at=self.at
+        ):
             release_reservation(
                 tenant_id=self.caller.tenant.id,
                 code=code,

@@ -1,7 +1,5 @@
 """What all resources of the Webhook Service share."""
 
-from typing import Any
-
 from accounts.identity.scopes import WEBHOOK_MANAGE, WEBHOOK_READ
 from core.api.viewsets import ContractViewSet
 from core.errors import MalformedBody
@@ -23,13 +21,13 @@ class WebhookServiceViewSet(ContractViewSet):
     def tenant(self) -> Tenant:
         return Tenant.objects.get(pk=self.caller.tenant.id)
 
-    def sent_body(self) -> Any:
+    def sent_body(self) -> object:
         """Return the body of the request; raise MalformedBody when there is none."""
         if self.request.stream is None or self.request.data is None:
             raise MalformedBody("The request has no body.")
         return self.request.data
 
-    def sent_list(self, *, most: int) -> list[Any]:
+    def sent_list(self, *, most: int) -> list[object]:
         """Return the body, a list of 1 to `most` entries."""
         body = self.sent_body()
         if not isinstance(body, list) or not 1 <= len(body) <= most:

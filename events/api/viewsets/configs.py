@@ -2,7 +2,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from core.api import parameters
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.bodies import read_body

@@ -3,13 +3,13 @@ from functools import partial
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from core.api import parameters
-from core.api.errors import json_response
-from core.api.parameters import key_in, query_parameter
+from core.api.json import json_response
+from core.api.parameters import key_in
 from core.api.schema import operation
 from core.bodies import read_body
 from core.representation.representations import SortKey
 from core.sql.composition import Sql, equals, sql
+from events.api.filters import DeliveryFilters
 from events.api.viewsets import COUNT, MANAGE, READ, TEXT, WebhookServiceViewSet
 from events.bodies import Replay
 from events.errors import DeliveryNotFound
@@ -19,7 +19,6 @@ from events.representations import DELIVERY
 NEWEST_FIRST = (SortKey(Sql("delivery.id"), "bigint", descending=True, nullable=False),)
 QUEUED = {"type": "object", "properties": {"deliveryId": TEXT}, "required": ["deliveryId"]}
 REPLAYED = {"type": "object", "properties": {"queued": COUNT}, "required": ["queued"]}
-FILTERS = {"state": "delivery.state", "targetId": "target.external_id", "eventType": "event.type"}
 
 
 class DeliveryViewSet(WebhookServiceViewSet):
@@ -28,21 +27,11 @@ class DeliveryViewSet(WebhookServiceViewSet):
     tag = "Webhook Deliveries"
     resource = DELIVERY
 
-    @operation(
-        "GET-webhook-list-deliveries",
-        scopes=READ,
-        parameters=(
-            query_parameter("state", "Only PENDING, DELIVERED, FILTERED, DROPPED or FAILED ones."),
-            query_parameter("targetId", "Only those to the target (the entry) with this id."),
-            query_parameter("eventType", "Only those of events of this type."),
-        ),
-    )
+    @operation("GET-webhook-list-deliveries", scopes=READ, filters=DeliveryFilters)
     def list(self, request: Request, tenant: str) -> HttpResponse:
         """List deliveries, newest first."""
-        conditions = [self.tenant_condition()]
-        for name, column in FILTERS.items():
-            if value := parameters.text(request.query_params, name):
-                conditions.append(equals(column, value))
+        filters, _ = self.filter_conditions()
+        conditions = [self.tenant_condition(), *filters]
         return self.page_response(DELIVERY, conditions, needs=("event", "target"), order=NEWEST_FIRST)
 
     @operation("GET-webhook-retrieve-delivery", scopes=READ)

@@ -1,12 +1,12 @@
-from typing import Any
-
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from core.api.errors import json_response, status_of
+from core.api.error_bodies import status_of
+from core.api.json import json_response
 from core.api.parameters import ACCEPT_LANGUAGE
 from core.api.schema import operation
 from core.bodies import read_bodies
+from core.json_types import JsonObject
 from core.representation.fields import Languages
 from core.timestamps import format_time
 from events.api.viewsets import COUNT, MANAGE, READ, TEXT, WebhookServiceViewSet
@@ -86,15 +86,15 @@ class SubscriptionViewSet(WebhookServiceViewSet):
         return json_response([outcome_document(outcome) for outcome in outcomes], 207)
 
 
-def sent_type(entry: Any) -> str:
+def sent_type(entry: object) -> str:
     """Return the type that an entry names, whatever else it holds."""
     named = entry.get("eventType") if isinstance(entry, dict) else None
     return named[:100] if isinstance(named, str) else ""
 
 
-def subscription_document(name: str, stored: Subscription | None, languages: Languages) -> dict[str, Any]:
+def subscription_document(name: str, stored: Subscription | None, languages: Languages) -> JsonObject:
     event_type = EVENT_TYPES[name]
-    document: dict[str, Any] = {
+    document: JsonObject = {
         "event": {
             "type": name,
             "eventSchema": event_type.schema,
@@ -126,7 +126,7 @@ def in_languages(texts: dict[str, str], languages: Languages) -> dict[str, str]:
     return found or {tag: texts[tag] for tag in wanted[-1:] if tag in texts} or {"en": texts["en"]}
 
 
-def outcome_document(outcome: Outcome) -> dict[str, Any]:
+def outcome_document(outcome: Outcome) -> JsonObject:
     if outcome.error is None:
         return {"eventType": outcome.event_type, "code": 200, "status": "OK"}
     status = status_of(outcome.error)

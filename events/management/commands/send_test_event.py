@@ -1,6 +1,5 @@
 import time
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -24,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--tenant", required=True, help="the tenant's name")
         parser.add_argument("--wait", type=int, default=20, metavar="SECONDS", help="for the answer (20)")
 
-    def handle(self, *, target: str, tenant: str, wait: int, **options: Any) -> None:
+    def handle(self, *, target: str, tenant: str, wait: int, **options: object) -> None:
         delivery = send_test_event(target=target_of(tenant, target), at=timezone.now())
         end = time.monotonic() + max(wait, 0)
         while delivery.state == DeliveryState.PENDING and not delivery.attempts and time.monotonic() < end:

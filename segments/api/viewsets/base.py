@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from django.db.models import Model
 from django.http import HttpResponse
@@ -12,13 +11,13 @@ from rest_framework.request import Request
 from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Customer
 from core.api import parameters
-from core.api.bulk import LARGEST_BATCH
 from core.api.conditional import kept_response, private_response_from
+from core.api.json import LARGEST_BATCH
 from core.api.parameters import query_parameter
 from core.api.viewsets import ContractViewSet
-from core.bodies import LanguageContext
 from core.errors import MissingScope, NotFound
 from core.journal.past import reading_past
+from core.representation.languages import LanguageContext
 from core.sql.composition import Sql, equals, identifier, param, sql
 from core.sql.fetching import fetch_rows
 from core.timestamps import parse_time
@@ -88,14 +87,13 @@ class SegmentServiceViewSet(ContractViewSet):
         )
         return shopper, at
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        if AS_OF in self.operation.parameters and parameters.given(request.query_params, AS_OF.name):
-            method = str(request._request.method).lower()
+    def prepare_parameters(self) -> None:
+        if self.query.get(AS_OF.name) and AS_OF in self.operation.parameters:
+            method = str(self.request._request.method).lower()
             setattr(self, method, partial(self.handle_past, getattr(self, method)))
 
     def handle_past(
-        self, handler: Callable[..., HttpResponse], request: Request, *args: Any, **kwargs: Any
+        self, handler: Callable[..., HttpResponse], request: Request, *args: object, **kwargs: object
     ) -> HttpResponse:
         """Run the handler on the data of the instant `asOf`, if that is over; else it previews."""
         _, instant = self.previewed()

@@ -4,11 +4,11 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import SEGMENT_READ
 from core.api import parameters
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.timestamps import parse_time
 from segments.api.viewsets.base import SITE_CODE, SegmentServiceViewSet
-from segments.api.viewsets.effects import body_response
 from segments.calendar import Calendar, calendar_of, icalendar, range_of
 
 PARAMETERS = (
@@ -36,7 +36,7 @@ class CalendarViewSet(SegmentServiceViewSet):
 
         Coupons need coupon.coupon_read. At most 400 days, and 1000 entries of a type.
         """
-        return body_response(self.calendar())
+        return json_response(self.calendar())
 
     @operation(
         "GET-customer-segment-export-calendar",

@@ -14,7 +14,7 @@ from accounts.identity.scopes import (
     SEGMENT_READ,
 )
 from core.api import parameters
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import key_in, query_parameter
 from core.api.preferences import wants_async
 from core.api.schema import operation

@@ -1,10 +1,8 @@
-from typing import Any
-
-import msgspec
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import SEGMENT_READ
+from core.api.json import json_response
 from core.api.schema import operation
 from core.bodies import read_body
 from segments.api.viewsets.base import SegmentServiceViewSet
@@ -19,11 +17,6 @@ from segments.effects import (
 )
 
 READ = (SEGMENT_READ,)
-
-
-def body_response(body: msgspec.Struct | list[Any], *, status: int = 200) -> HttpResponse:
-    """Return the body as JSON."""
-    return HttpResponse(msgspec.json.encode(body), status=status, content_type="application/json")
 
 
 class EffectViewSet(SegmentServiceViewSet):
@@ -50,7 +43,7 @@ class EffectViewSet(SegmentServiceViewSet):
             at=self.at,
             scopes=self.caller.scopes,
         )
-        return body_response(found)
+        return json_response(found)
 
     @operation(
         "POST-customer-segment-preview-segments-change",
@@ -73,7 +66,7 @@ class EffectViewSet(SegmentServiceViewSet):
             at=self.at,
             scopes=self.caller.scopes,
         )
-        return body_response(found)
+        return json_response(found)
 
     @operation(
         "POST-customer-segment-preview-category-change",
@@ -93,4 +86,4 @@ class EffectViewSet(SegmentServiceViewSet):
             at=self.at,
             scopes=self.caller.scopes,
         )
-        return body_response(found)
+        return json_response(found)

@@ -3,11 +3,11 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import SEGMENT_READ
 from core.api import parameters
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.errors import InvalidInput
 from segments.api.viewsets.base import AS_OF, LEGAL_ENTITY_ID, SITE_CODE, SegmentServiceViewSet
-from segments.api.viewsets.effects import body_response
 from segments.customer_context import Shopper
 from segments.explanations import Explanation, Question, explain, explainers
 
@@ -68,4 +68,4 @@ class ExplanationViewSet(SegmentServiceViewSet):
             at,
             self.languages(),
         )
-        return body_response(explain(question))
+        return json_response(explain(question))

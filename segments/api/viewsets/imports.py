@@ -1,32 +1,38 @@
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Any, Literal, cast
 
 import msgspec
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import transaction
 from django.http import HttpResponse
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
+from django.utils.cache import patch_vary_headers
 from msgspec import Meta
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
 from accounts.identity.scopes import CUSTOMER_READ, SEGMENT_MANAGE
 from core.api import parameters
+from core.api.json import json_response
 from core.api.parameters import header_parameter, key_in, query_parameter
 from core.api.schema import operation
 from core.bodies import Body
 from core.errors import InvalidInput, MalformedBody, NotFound
+from core.imports.merge import Refusal
 from core.imports.merge_statements import Mode
-from core.imports.models import ImportReject, ImportRun
+from core.imports.models import ImportReject, ImportRun, ImportState
 from core.imports.parts import MAX_REMOVED, cancel_import
-from core.imports.records import Format
+from core.imports.records import FileHeader, Format
+from core.imports.rejects import RejectLines
 from core.imports.resources import registered_resources
+from core.imports.undo import job_of, last_undo
 from core.imports.uploads import Upload, submit_import
+from core.journal.undo.changes import Undone
 from core.timestamps import format_time
 from segments.api.viewsets.base import SegmentServiceViewSet
-from segments.api.viewsets.effects import body_response
 
 KINDS = {"members": "segment_customers", "items": "segment_items", "segments": "segments"}
 KIND_OF = {name: kind for kind, name in KINDS.items()}
@@ -47,6 +53,11 @@ FILE = {"type": "string", "format": "binary"}
 LINES = {
     "type": "string",
     "description": "One JSON object a line, as in `firstRefusals`: `line`, `reason`, `message` and `source`.",
+}
+TABLE = {
+    "type": "string",
+    "description": "The header of the file (`source` where it was no CSV) with `rejected.line`,"
+    " `rejected.reason` and `rejected.message`, then one refused row a line.",
 }
 FORM = {
     "type": "object",
@@ -112,6 +123,19 @@ class ImportCounts(Body, kw_only=True):
     refused: Annotated[int, Meta(description="Rows that were refused.")]
 
 
+class ImportUndo(Body, kw_only=True):
+    """How far the undo of an import is."""
+
+    state: Annotated[
+        Literal["queued", "running", "done", "failed"],
+        Meta(description="done when a worker has taken back the last row."),
+    ]
+    rows: Annotated[int, Meta(description="Rows that were taken back.")]
+    left_alone: Annotated[
+        int, Meta(description="Rows that were not, as somebody has changed them since the import.")
+    ]
+
+
 class ImportStatus(Body, kw_only=True):
     """An import: how far it is, and what it came to."""
 
@@ -131,6 +155,9 @@ class ImportStatus(Body, kw_only=True):
     message: Annotated[str, Meta(description="Why it failed; empty while it has not.")]
     started_at: Annotated[str, Meta(description="When it was asked for.")]
     finished_at: Annotated[str | None, Meta(description="When it ended; null while it has not.")]
+    undo: Annotated[
+        ImportUndo | None, Meta(description="How far its undo is; null while nobody has asked for one.")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +262,7 @@ class ImportViewSet(SegmentServiceViewSet):
             ),
             at=self.at,
         )
-        response = body_response(self.status_of(run), status=202)
+        response = json_response(self.status_of(run), status=202)
         response["Location"] = self.address_of(run)
         return response
 
@@ -243,10 +270,10 @@ class ImportViewSet(SegmentServiceViewSet):
     def read(self, request: Request, tenant: str, import_id: str) -> HttpResponse:
         """Read how far an import is, and what became of its rows.
 
-        Once it has ended, its changes are in the history with the source `import` and its id, and are taken
-        back there.
+        Its changes are in the history with the source `import` and its id. It can be undone once it has
+        ended.
         """
-        return body_response(self.status_of(self.run_of(import_id)))
+        return json_response(self.status_of(self.run_of(import_id)))
 
     @operation(
         "GET-customer-segment-retrieve-import-rejects",
@@ -255,12 +282,14 @@ class ImportViewSet(SegmentServiceViewSet):
             query_parameter("afterLine", "Read the refused rows behind this line.", type=int),
             parameters.response_header("Link", "Where the list goes on, with rel=next.", 200),
         ),
-        responses={(200, "application/x-ndjson"): LINES},
+        responses={(200, "application/x-ndjson"): LINES, (200, "text/csv"): TABLE},
     )
     def rejects(self, request: Request, tenant: str, import_id: str) -> HttpResponse:
         """Read the refused rows of an import, 1,000 at a time, each a line of JSON.
 
-        They are kept for 30 days. Of members, `message` and `source` need customer.customer_read.
+        With `Accept: text/csv` they are CSV in the columns of the file that was sent, with three more:
+        correct it, and send it as it is. They are kept for 30 days. Of members, what the rows hold needs
+        customer.customer_read.
         """
         run = self.run_of(import_id)
         after = parameters.whole_number(
@@ -268,8 +297,13 @@ class ImportViewSet(SegmentServiceViewSet):
         )
         found = list(run.rejects.filter(line__gt=after).order_by("line", "id")[: REJECTS_OF_PAGE + 1])
         page = found[:REJECTS_OF_PAGE]
-        lines = b"".join(msgspec.json.encode(self.shown(run, row)) + b"\n" for row in page)
-        response = HttpResponse(lines, content_type="application/x-ndjson")
+        if accepts_csv(request):
+            response = HttpResponse(b"".join(self.csv_of(run, page)), content_type="text/csv; charset=utf-8")
+            response["Content-Disposition"] = f'attachment; filename="import-{run.pk}-rejects.csv"'
+        else:
+            lines = b"".join(msgspec.json.encode(self.shown(run, row)) + b"\n" for row in page)
+            response = HttpResponse(lines, content_type="application/x-ndjson")
+        patch_vary_headers(response, ["Accept"])
         if len(found) > REJECTS_OF_PAGE:
             response["Link"] = f'<{self.address_of(run)}/rejects?afterLine={page[-1].line}>; rel="next"'
         return response
@@ -284,9 +318,48 @@ class ImportViewSet(SegmentServiceViewSet):
         """Cancel an import.
 
         Rows that no worker has begun are left out; a batch that is being written is finished. What was
-        written stays, and is taken back by the history. An import that has ended is refused with 409.
+        written stays, and can be undone. An import that has ended is refused with 409.
         """
-        return body_response(self.status_of(cancel_import(self.run_of(import_id), at=self.at)))
+        return json_response(self.status_of(cancel_import(self.run_of(import_id), at=self.at)))
+
+    @operation(
+        "POST-customer-segment-undo-import",
+        scopes=MANAGE,
+        responses={202: ImportStatus},
+        errors=(404, 409),
+    )
+    def undo(self, request: Request, tenant: str, import_id: str) -> HttpResponse:
+        """Undo a whole import in the background.
+
+        Rows that somebody has changed since are left alone. `undo` of the import says how far it is. Asked
+        for again, nothing more happens. An import that has not ended is refused with 409, a dry run with 400.
+        """
+        run = self.run_of(import_id)
+        if run.state != ImportState.UNDONE:
+            with transaction.atomic():
+                job_of(run, self.at)
+        response = json_response(self.status_of(run), status=202)
+        response["Location"] = self.address_of(run)
+        return response
+
+    def csv_of(self, run: ImportRun, rows: Sequence[ImportReject]) -> Iterator[bytes]:
+        """Yield the lines of the refused rows as CSV, in the columns of the file if it was CSV."""
+        header: dict[str, Any] = run.file_header if self.shows_rows_of(run) else {}
+        names = header.get("names")
+        lines = RejectLines(
+            Format.CSV,
+            FileHeader(
+                names or (["source"] if self.shows_rows_of(run) else []),
+                delimiter=header.get("delimiter", ","),
+            ),
+        )
+        yield lines.first_line()
+        for row in rows:
+            shown = self.shown(run, row)
+            source = shown.source or ""
+            yield lines.line(
+                Refusal(row.line, row.reason, shown.message or "", source if names else quoted(source))
+            )
 
     def run_of(self, import_id: str) -> ImportRun:
         runs = ImportRun.objects.filter(tenant=self.caller.tenant.id, kind__in=KIND_OF)
@@ -327,7 +400,26 @@ class ImportViewSet(SegmentServiceViewSet):
             message=run.message,
             started_at=format_time(run.started_at),
             finished_at=format_time(run.finished_at) if run.finished_at else None,
+            undo=undo_of(run) if state not in (ImportState.PREPARED, ImportState.RUNNING) else None,
         )
+
+
+def undo_of(run: ImportRun) -> ImportUndo | None:
+    job = last_undo(run)
+    if job is None:
+        return None
+    undone, state = Undone.from_json(job.result), cast(Any, job.state)
+    return ImportUndo(state=state, rows=undone.total, left_alone=undone.total_left)
+
+
+def accepts_csv(request: Request) -> bool:
+    """Say whether the caller wants CSV rather than lines of JSON."""
+    return "text/csv" in request.headers.get("Accept", "").lower()
+
+
+def quoted(text: str) -> str:
+    """Return a text as the only value of a line of CSV."""
+    return '"' + text.replace('"', '""') + '"'
 
 
 def choice(given: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_OWN
 from catalog.subtrees import is_shown
 from core.api import parameters
-from core.api.bulk import multi_status, read_batch
+from core.api.json import multi_status, read_batch
 from core.api.schema import operation
 from core.bodies import SearchBody, read_bodies
 from core.errors import InvalidInput, NotFound

@@ -2,10 +2,10 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ
+from core.api.json import json_response
 from core.api.schema import operation
 from core.bodies import read_body
 from segments.api.viewsets.base import SegmentServiceViewSet
-from segments.api.viewsets.effects import body_response
 from segments.member_operations import MemberOperationBody, MemberOperationResult, operate, operation_state
 
 
@@ -35,7 +35,7 @@ class MemberOperationViewSet(SegmentServiceViewSet):
             body=read_body(MemberOperationBody, request.data, languages=self.language_context(request)),
             at=self.at,
         )
-        return body_response(result, status=202 if result.state == "queued" else 200)
+        return json_response(result, status=202 if result.state == "queued" else 200)
 
     @operation(
         "GET-customer-segment-retrieve-member-operation",
@@ -47,4 +47,4 @@ class MemberOperationViewSet(SegmentServiceViewSet):
         result = operation_state(
             tenant_id=self.caller.tenant.id, segment_id=segment_id, operation_id=operation_id
         )
-        return body_response(result)
+        return json_response(result)

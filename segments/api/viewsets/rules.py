@@ -1,4 +1,4 @@
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from django.http import HttpResponse
 from msgspec import Meta
@@ -6,6 +6,7 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import CUSTOMER_READ, SEGMENT_MANAGE
 from core.api import parameters
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.background.models import Job
@@ -13,7 +14,6 @@ from core.bodies import Body, Metadata, read_body
 from core.errors import InvalidInput, NotFound
 from core.timestamps import format_time
 from segments.api.viewsets.base import SegmentServiceViewSet, upsert_response
-from segments.api.viewsets.effects import body_response
 from segments.models import Rule, RuleExclusion
 from segments.rules import operations
 from segments.rules.evaluation import KIND
@@ -100,7 +100,7 @@ class RuleViewSet(SegmentServiceViewSet):
     tag = "Rules"
     has_page_parameters = False
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         """A rule and all that it says are an oracle on personal data, so both scopes are needed."""
         super().initial(request, *args, **kwargs)
         self.require_scope(CUSTOMER_READ)
@@ -114,7 +114,7 @@ class RuleViewSet(SegmentServiceViewSet):
         Also needs customer.customer_read.
         """
         rule = operations.rule_of_segment(tenant_id=self.caller.tenant.id, segment_id=segment_id)
-        return body_response(document_of(rule))
+        return json_response(document_of(rule))
 
     @operation(
         "PUT-customer-segment-upsert-rule",
@@ -176,7 +176,7 @@ class RuleViewSet(SegmentServiceViewSet):
         response says what is wrong, and where. Also needs customer.customer_read.
         """
         body = read_body(PreviewBody, request.data)
-        return body_response(preview_rule(tenant=self.caller.tenant, body=body, at=self.at))
+        return json_response(preview_rule(tenant=self.caller.tenant, body=body, at=self.at))
 
     @operation(
         "POST-customer-segment-evaluate-rule",
@@ -192,7 +192,7 @@ class RuleViewSet(SegmentServiceViewSet):
         job = operations.ask_for_evaluation(
             tenant_id=self.caller.tenant.id, segment_id=segment_id, at=self.at
         )
-        return body_response(state_of(job), status=202)
+        return json_response(state_of(job), status=202)
 
     @operation(
         "GET-customer-segment-retrieve-rule-evaluation",
@@ -215,7 +215,7 @@ class RuleViewSet(SegmentServiceViewSet):
             ).first()
         if job is None:
             raise NotFound(resource_id=evaluation_id)
-        return body_response(state_of(job))
+        return json_response(state_of(job))
 
     @operation(
         "GET-customer-segment-explain-rule",
@@ -243,7 +243,7 @@ class RuleViewSet(SegmentServiceViewSet):
             legal_entity_id=parameters.text(query, "legalEntityId") or None,
             at=self.at,
         )
-        return body_response(found)
+        return json_response(found)
 
     @operation(
         "GET-customer-segment-retrieve-rule-exclusions",
@@ -268,7 +268,7 @@ class RuleViewSet(SegmentServiceViewSet):
         )
         if after := parameters.text(request.query_params, "after"):
             rows = rows.filter(customer__external_id__gt=after)
-        return body_response([exclusion_of(row) for row in rows[:MOST_EXCLUSIONS]])
+        return json_response([exclusion_of(row) for row in rows[:MOST_EXCLUSIONS]])
 
     @operation("DELETE-customer-segment-lift-rule-exclusion", scopes=MANAGE, responses={204: None})
     def lift_exclusion(
@@ -320,7 +320,7 @@ def state_of(job: Job) -> EvaluationState:
 
 
 def exclusion_of(row: RuleExclusion) -> ExclusionDocument:
-    entity: Any = row.legal_entity
+    entity = row.legal_entity
     return ExclusionDocument(
         customer_id=row.customer.external_id,
         legal_entity_id=entity.external_id if entity else None,

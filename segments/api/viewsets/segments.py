@@ -6,7 +6,7 @@ from rest_framework.request import Request
 
 from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ, SEGMENT_READ_OWN
 from core.api import parameters
-from core.api.bulk import multi_status, read_batch
+from core.api.json import multi_status, read_batch
 from core.api.patches import apply_patch
 from core.api.schema import operation
 from core.bodies import SearchBody, read_bodies, read_body
@@ -114,7 +114,7 @@ class SegmentViewSet(SegmentServiceViewSet):
         """Create or replace a segment."""
         row = read_segment(request.data, self.language_context(request), segment_id=segment_id)
         created = operations.upsert_segment(tenant_id=self.caller.tenant.id, row=row, at=self.at)
-        return upsert_response(created=created, body=orjson.dumps({"id": segment_id}))
+        return upsert_response(created=created, body=orjson.dumps({"id": row.id}))
 
     @operation("PATCH-customer-segment-update-segment", scopes=MANAGE)
     def partial_update(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:

@@ -1,6 +1,5 @@
 import time
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -29,7 +28,7 @@ class Command(BaseCommand):
             "--once", action="store_true", help="do the work here, without a background worker"
         )
 
-    def handle(self, *, tenant: str, segment: str | None, once: bool, **options: Any) -> None:
+    def handle(self, *, tenant: str, segment: str | None, once: bool, **options: object) -> None:
         stored = Tenant.objects.filter(name=tenant).first()
         if stored is None:
             raise CommandError(f"There is no tenant {tenant}.")

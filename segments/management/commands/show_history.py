@@ -1,10 +1,10 @@
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError
 
+from core.json_types import JsonObject
 from core.representation.fields import Languages
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
@@ -36,7 +36,9 @@ class Command(BaseCommand):
             "--limit", type=int, default=100, metavar="N", help=f"at most so many, up to {LARGEST_PAGE} (100)"
         )
 
-    def handle(self, *, segment: str, tenant: str, customer: str | None, limit: int, **options: Any) -> None:
+    def handle(
+        self, *, segment: str, tenant: str, customer: str | None, limit: int, **options: object
+    ) -> None:
         tenant_id = Tenant.objects.filter(name=tenant).values_list("id", flat=True).first()
         if tenant_id is None:
             raise CommandError(f"There is no tenant {tenant}.")
@@ -52,7 +54,7 @@ class Command(BaseCommand):
             self.stdout.write(f"There are more; raise --limit above {limit} to see them.")
 
 
-def history(tenant_id: int, segment: str, customer: str | None, limit: int) -> Sequence[dict[str, Any]]:
+def history(tenant_id: int, segment: str, customer: str | None, limit: int) -> Sequence[dict[str, object]]:
     """Return the newest changes of a segment, or of one of its members, as clients read them."""
     segments = keys_ever(tenant_id, table=Sql("segments_segment"), object_name="segment", external_id=segment)
     if customer:
@@ -77,7 +79,7 @@ def history(tenant_id: int, segment: str, customer: str | None, limit: int) -> S
     return [orjson.loads(text) for (text,) in fetch_rows(statement)]
 
 
-def in_words(change: dict[str, Any]) -> str:
+def in_words(change: JsonObject) -> str:
     """Return one line: when, who, what, and on which occasion."""
     actor, source = change["actor"], change.get("source", {})
     who = " ".join(

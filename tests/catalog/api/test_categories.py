@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import pytest
 
@@ -12,6 +11,7 @@ from accounts.identity.scopes import (
 )
 from catalog.models import Category
 from catalog.tree_checks import tree_problems
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from core.timestamps import format_time
 from tests.conftest import Api
@@ -44,7 +44,7 @@ def api(service_api: Callable[..., Api]) -> Api:
 UNSUPPORTED = "contains unsupported languages"
 
 
-def error(code: int, status: str, message: str, *details: str, **more: Any) -> dict[str, Any]:
+def error(code: int, status: str, message: str, *details: str, **more: object) -> JsonObject:
     return {"code": code, "status": status, "message": message, "details": list(details), **more}
 
 
@@ -137,7 +137,7 @@ def test_a_category_below_others_names_its_parent_and_all_above(api: Api, tenant
     ],
 )
 def test_what_breaks_a_rule_of_the_service_is_refused(
-    api: Api, tenant: Tenant, change: dict[str, Any], details: list[str]
+    api: Api, tenant: Tenant, change: JsonObject, details: list[str]
 ) -> None:
     answer = api.post(URL, {**ENGLISH, **change})
     assert answer.status_code == 400
@@ -167,7 +167,7 @@ def test_what_breaks_a_rule_of_the_service_is_refused(
         ({OWN: {}}, OWN),
     ],
 )
-def test_a_malformed_field_is_named(api: Api, tenant: Tenant, change: dict[str, Any], field: str) -> None:
+def test_a_malformed_field_is_named(api: Api, tenant: Tenant, change: JsonObject, field: str) -> None:
     answer = api.post(URL, {**ENGLISH, **change})
     assert answer.status_code == 400
     [detail] = answer.json()["details"]
@@ -176,7 +176,7 @@ def test_a_malformed_field_is_named(api: Api, tenant: Tenant, change: dict[str, 
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 5])
-def test_a_body_that_is_no_object_is_refused(api: Api, tenant: Tenant, body: Any) -> None:
+def test_a_body_that_is_no_object_is_refused(api: Api, tenant: Tenant, body: object) -> None:
     assert api.post(URL, body).status_code == 400
 
 

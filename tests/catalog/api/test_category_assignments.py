@@ -1,12 +1,14 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
+from django.http import HttpResponse
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.identity.scopes import CATEGORY_MANAGE, SEGMENT_READ
 from accounts.models import Site
 from catalog.models import Category, CategoryAssignment
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory
@@ -42,7 +44,7 @@ def shop(tenant: Tenant) -> Tenant:
     return tenant
 
 
-def ids(answer: Any) -> list[str]:
+def ids(answer: HttpResponse) -> list[str]:
     assert answer.status_code == 200, answer.json()
     return [row["id"] for row in answer.json()]
 
@@ -70,7 +72,7 @@ REFERENCE_INVALID = {
 }
 
 
-def reference(product_id: str) -> dict[str, Any]:
+def reference(product_id: str) -> JsonObject:
     return {"ref": {"id": product_id, "type": "PRODUCT"}}
 
 
@@ -170,7 +172,7 @@ def test_the_list_takes_two_statements_and_one_to_count(
     tenant: Tenant,
     site: Site,
     size: int,
-    django_assert_num_queries: Callable[..., Any],
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     category = CategoryFactory(tenant=tenant, external_id="a")
     segment = SegmentFactory(site=site, external_id="s")
@@ -278,7 +280,7 @@ def test_a_product_is_assigned_once(api: Api, shop: Tenant) -> None:
         (None, "ref is missing."),
     ],
 )
-def test_a_faulty_reference_is_refused(api: Api, shop: Tenant, body: Any, detail: str) -> None:
+def test_a_faulty_reference_is_refused(api: Api, shop: Tenant, body: object, detail: str) -> None:
     before = stored(shop)
     answer = api.post(URL, body)
     assert (answer.status_code, answer.json()) == (400, {**REFERENCE_INVALID, "details": [detail]})
@@ -369,7 +371,7 @@ def test_bulk_upsert_reports_each_row_from_zero(api: Api, shop: Tenant) -> None:
 
 @pytest.mark.parametrize("size", [1, 200])
 def test_bulk_takes_the_same_statements_whatever_the_number_of_rows(
-    api: Api, tenant: Tenant, size: int, django_assert_num_queries: Callable[..., Any]
+    api: Api, tenant: Tenant, size: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     CategoryFactory(tenant=tenant, external_id="a")
     rows = [{"ref": {"id": ProductFactory(tenant=tenant).external_id}} for _ in range(size)]
@@ -380,7 +382,7 @@ def test_bulk_takes_the_same_statements_whatever_the_number_of_rows(
 
 
 @pytest.mark.parametrize("body", [{}, [], None, [reference("p-a")] * 201])
-def test_a_bulk_body_of_the_wrong_shape_is_refused_whole(api: Api, shop: Tenant, body: Any) -> None:
+def test_a_bulk_body_of_the_wrong_shape_is_refused_whole(api: Api, shop: Tenant, body: object) -> None:
     before = stored(shop)
     for answer in (api.post(f"{URL}/bulk", body), api.put(f"{URL}/references/bulk", body)):
         assert answer.status_code == 400

@@ -1,10 +1,10 @@
 """Lists of categories: filters, search, parents and subcategories."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
+from django.http import HttpResponse
+from pytest_django import DjangoAssertNumQueries
 
 from catalog.models import Category, CategoryNumber
 from core.tenancy.models import Tenant
@@ -38,7 +38,7 @@ def shop(tenant: Tenant) -> Tenant:
     return tenant
 
 
-def ids(answer: Any) -> list[str]:
+def ids(answer: HttpResponse) -> list[str]:
     assert answer.status_code == 200, answer.json()
     return [row["id"] for row in answer.json()]
 
@@ -269,7 +269,7 @@ def test_reads_take_as_many_statements_whatever_the_number_of_rows(
     size: int,
     path: str,
     statements: int,
-    django_assert_num_queries: Callable[..., Any],
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     top = CategoryFactory(tenant=tenant, external_id="top")
     for index in range(size):

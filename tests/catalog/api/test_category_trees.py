@@ -1,12 +1,13 @@
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.db import connection
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.identity.scopes import CATEGORY_MANAGE
 from catalog.models import CategoryNumber
 from catalog.tree_checks import tree_problems
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from tests.conftest import Api
 from tests.factories.catalog import CategoryFactory
@@ -39,7 +40,7 @@ def forest(tenant: Tenant) -> Tenant:
     return tenant
 
 
-def outline(trees: list[dict[str, Any]]) -> list[Any]:
+def outline(trees: list[JsonObject]) -> list[object]:
     """Only ids, each with those below it."""
     return [
         (tree["id"], outline(tree["subcategories"])) if tree["subcategories"] else tree["id"]
@@ -145,7 +146,7 @@ def test_a_search_for_nothing_finds_nothing(public_api: Api, forest: Tenant) -> 
 
 
 @pytest.mark.parametrize("body", [None, {}, {"categoryIds": None}])
-def test_a_search_needs_ids(public_api: Api, forest: Tenant, body: Any) -> None:
+def test_a_search_needs_ids(public_api: Api, forest: Tenant, body: object) -> None:
     answer = public_api.post(f"{URL}/search", body)
     assert (answer.status_code, answer.json()) == (
         400,
@@ -159,7 +160,7 @@ def test_a_search_needs_ids(public_api: Api, forest: Tenant, body: Any) -> None:
 
 
 @pytest.mark.parametrize("ids", ["a", [1], ["a"] * 1_001])
-def test_faulty_ids_are_refused(public_api: Api, forest: Tenant, ids: Any) -> None:
+def test_faulty_ids_are_refused(public_api: Api, forest: Tenant, ids: object) -> None:
     assert public_api.post(f"{URL}/search", {"categoryIds": ids}).status_code == 400
 
 
@@ -224,7 +225,7 @@ def test_the_deprecated_tree_has_errors_of_its_own_shape(public_api: Api, forest
 
 @pytest.mark.parametrize("size", [1, 20])
 def test_a_tree_takes_one_statement(
-    public_api: Api, tenant: Tenant, size: int, django_assert_num_queries: Callable[..., Any]
+    public_api: Api, tenant: Tenant, size: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     top = CategoryFactory(tenant=tenant, external_id="top")
     for _ in range(size):

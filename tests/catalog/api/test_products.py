@@ -1,11 +1,12 @@
 """Products over HTTP: whole bodies, and one refusal of each kind."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from django.db import connection
+from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.identity.scopes import (
     CATEGORY_MANAGE,
@@ -15,7 +16,9 @@ from accounts.identity.scopes import (
     PRODUCT_READ_UNPUBLISHED,
     PRODUCT_UNPUBLISH,
 )
+from accounts.models import Site
 from catalog.models import CategoryAssignment, Product
+from core.json_types import JsonObject
 from core.tenancy.identifiers import generate_id
 from core.tenancy.models import Tenant
 from core.timestamps import format_time
@@ -67,25 +70,25 @@ def hidden(tenant: Tenant) -> Product:
     return ProductFactory(tenant=tenant, external_id="P2", code="hidden", is_published=False)
 
 
-def refusal(code: int, status: str, message: str, **more: Any) -> dict[str, Any]:
+def refusal(code: int, status: str, message: str, **more: object) -> JsonObject:
     return {"code": code, "status": status, "message": message, **more}
 
 
-def lacking(scope: str) -> dict[str, Any]:
+def lacking(scope: str) -> JsonObject:
     return refusal(403, "Forbidden", f"The token lacks the scope {scope}.")
 
 
-def invalid(field: str, message: str, kind: str = "invalid_product") -> dict[str, Any]:
+def invalid(field: str, message: str, kind: str = "invalid_product") -> JsonObject:
     details = [{"field": field, "type": kind, "message": message}]
     return refusal(400, "Bad Request", message, details=details)
 
 
-def ids(answer: Any) -> list[str]:
+def ids(answer: HttpResponse) -> list[str]:
     assert answer.status_code == 200, answer.content
     return [row["id"] for row in answer.json()]
 
 
-def metadata(product: Product, **more: Any) -> dict[str, Any]:
+def metadata(product: Product, **more: object) -> JsonObject:
     return {
         "createdAt": format_time(product.created_at),
         "modifiedAt": format_time(product.modified_at),
@@ -240,7 +243,7 @@ def test_products_are_found_by_category_and_segment(
 
 
 def test_shoppers_see_neither_segments_nor_hidden_categories(
-    anonymous_api: Api, manager: Api, service_api: Callable[..., Api], milk: Product, site: Any
+    anonymous_api: Api, manager: Api, service_api: Callable[..., Api], milk: Product, site: Site
 ) -> None:
     ItemAssignmentFactory(segment=SegmentFactory(site=site, external_id="gold"), product=milk)
     hidden = CategoryFactory(tenant=milk.tenant, external_id="hidden", is_published=False)
@@ -264,7 +267,7 @@ def test_shoppers_see_neither_segments_nor_hidden_categories(
 
 @pytest.mark.parametrize("q", ["categoryIds:one", "customerSegmentIds:one"])
 def test_products_of_a_category_or_segment_are_found_by_index(
-    manager: Api, tenant: Tenant, site: Any, q: str
+    manager: Api, tenant: Tenant, site: Site, q: str
 ) -> None:
     category = CategoryFactory(tenant=tenant, external_id="one")
     segment = SegmentFactory(site=site, external_id="one")
@@ -308,7 +311,7 @@ def test_products_of_a_category_or_segment_are_found_by_index(
     assert set(read_whole(plan["Plan"])) & big == set()
 
 
-def read_whole(plan: dict[str, Any]) -> Iterator[str]:
+def read_whole(plan: JsonObject) -> Iterator[str]:
     """Yield the tables that a plan reads from end to end: as they lie, or in the order of an index."""
     if plan["Node Type"] in ("Seq Scan", "Index Scan", "Index Only Scan") and "Index Cond" not in plan:
         yield plan["Relation Name"]
@@ -353,7 +356,7 @@ def test_faulty_query_is_refused(manager: Api, query: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("count", [1, 20])
 def test_reading_takes_two_statements_and_one_if_kept(
-    manager: Api, tenant: Tenant, count: int, django_assert_num_queries: Any
+    manager: Api, tenant: Tenant, count: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     category = CategoryFactory(tenant=tenant, external_id="K1")
     for product in ProductFactory.create_batch(count, tenant=tenant):
@@ -401,7 +404,7 @@ def test_product_needs_only_a_code_and_a_name(manager: Api, tenant: Tenant) -> N
     ],
 )
 def test_faulty_product_is_refused(
-    manager: Api, tenant: Tenant, change: dict[str, Any], field: str, message: str
+    manager: Api, tenant: Tenant, change: JsonObject, field: str, message: str
 ) -> None:
     answer = manager.post(PRODUCTS, {**MILK, **change})
     assert answer.status_code == 400
@@ -426,7 +429,7 @@ def test_faulty_product_is_refused(
     ],
 )
 def test_value_of_the_wrong_type_is_refused_naming_its_field(
-    manager: Api, change: dict[str, Any], field: str
+    manager: Api, change: JsonObject, field: str
 ) -> None:
     answer = manager.post(PRODUCTS, {**MILK, **change})
     assert answer.status_code == 400
@@ -435,7 +438,7 @@ def test_value_of_the_wrong_type_is_refused_naming_its_field(
 
 
 @pytest.mark.parametrize("body", [[], "milk", None, 7])
-def test_body_that_is_no_object_is_refused(manager: Api, body: Any) -> None:
+def test_body_that_is_no_object_is_refused(manager: Api, body: object) -> None:
     assert manager.post(PRODUCTS, body).status_code == 400
     assert manager.put(f"{PRODUCTS}/P1", body).status_code == 400
     assert not Product.objects.exists()
@@ -566,7 +569,7 @@ def test_patch_takes_both_kinds(manager: Api, milk: Product) -> None:
         "milk",
     ],
 )
-def test_faulty_patch_is_refused(manager: Api, milk: Product, body: Any) -> None:
+def test_faulty_patch_is_refused(manager: Api, milk: Product, body: object) -> None:
     assert manager.patch(f"{PRODUCTS}/P1", body).status_code == 400
     assert Product.objects.get().version == 1
 
@@ -640,7 +643,7 @@ def test_writing_needs_a_scope(
     milk: Product,
     method: str,
     address: str,
-    body: Any,
+    body: object,
 ) -> None:
     reader = service_api(PRODUCT_READ_UNPUBLISHED, CATEGORY_MANAGE)
     for caller in (reader, anonymous_api):
@@ -775,7 +778,7 @@ def test_bulk_upsert_answers_every_row(manager: Api, milk: Product) -> None:
 
 @pytest.mark.parametrize("method", ["post", "put"])
 @pytest.mark.parametrize("body", [{}, [], [MILK] * 201], ids=["object", "empty", "201 entries"])
-def test_bulk_body_that_is_no_list_of_200_is_refused_whole(manager: Api, method: str, body: Any) -> None:
+def test_bulk_body_that_is_no_list_of_200_is_refused_whole(manager: Api, method: str, body: object) -> None:
     answer = manager.send(method, BULK, body)
     assert (answer.status_code, answer.json()["status"]) == (400, "Bad Request")
     assert not Product.objects.exists()
@@ -784,7 +787,7 @@ def test_bulk_body_that_is_no_list_of_200_is_refused_whole(manager: Api, method:
 @pytest.mark.parametrize("method", ["post", "put"])
 @pytest.mark.parametrize("count", [1, 200])
 def test_bulk_takes_the_same_statements_for_any_number_of_rows(
-    manager: Api, tenant: Tenant, method: str, count: int, django_assert_num_queries: Any
+    manager: Api, tenant: Tenant, method: str, count: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     rows = [{"id": f"P{number}", "code": f"code-{number}", "name": "Milk"} for number in range(count)]
     with django_assert_num_queries(7):  # two reads, the write, and both ends of two savepoints

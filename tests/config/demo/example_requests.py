@@ -5,7 +5,6 @@ answer was `saved` under that name.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,7 +14,7 @@ class Example:
     operation: str
     arguments: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
-    body: Any = None
+    body: object = None
     caller: str = "service"
     saves: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)

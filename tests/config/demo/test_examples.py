@@ -14,8 +14,10 @@ import pytest
 from django.core import mail
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from config.openapi_examples import FILE, recorded_examples
+from core.json_types import JsonObject
 from events.operations import configuration
 from tests.config.demo.conftest import DemoShop
 from tests.config.demo.example_requests import EXAMPLES, Example
@@ -27,12 +29,12 @@ LONGEST_TEXT = 400
 
 
 @pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
+def document() -> JsonObject:
     return SchemaGenerator().get_schema(request=None, public=True)
 
 
 @pytest.fixture(scope="module")
-def operations(document: dict[str, Any]) -> dict[str, tuple[str, str, dict[str, Any]]]:
+def operations(document: JsonObject) -> dict[str, tuple[str, str, JsonObject]]:
     """The method, path and description of each operation."""
     return {
         operation["operationId"]: (method, path, operation)
@@ -41,7 +43,7 @@ def operations(document: dict[str, Any]) -> dict[str, tuple[str, str, dict[str, 
     }
 
 
-def filled(value: Any, saved: dict[str, str]) -> Any:
+def filled(value: object, saved: dict[str, str]) -> object:
     """Return the value with `{name}` replaced by what was saved."""
     if isinstance(value, str):
         return re.sub(r"\{(\w+)\}", lambda found: saved[found[1]], value)
@@ -50,7 +52,7 @@ def filled(value: Any, saved: dict[str, str]) -> Any:
     return [filled(entry, saved) for entry in value] if isinstance(value, list) else value
 
 
-def shortened(value: Any) -> Any:
+def shortened(value: object) -> object:
     """Return an answer as an example shows it: lists and tokens cut."""
     if isinstance(value, dict):
         return {name: shortened(entry) for name, entry in value.items()}
@@ -61,7 +63,7 @@ def shortened(value: Any) -> Any:
     return value
 
 
-def send(example: Example, method: str, path: str, saved: dict[str, str]) -> tuple[dict[str, Any], Any]:
+def send(example: Example, method: str, path: str, saved: dict[str, str]) -> tuple[JsonObject, Any]:
     """Send the request; return what the example says of it, and the answer."""
     arguments = {**filled(example.arguments, saved), **({"tenant": "demo"} if "{tenant}" in path else {})}
     query = filled(example.query, saved)
@@ -69,7 +71,7 @@ def send(example: Example, method: str, path: str, saved: dict[str, str]) -> tup
     if example.caller != "nobody":
         headers["Authorization"] = f"Bearer {saved[example.caller]}"
     body = filled(example.body, saved)
-    sent: dict[str, Any] = {"headers": headers, "query_params": query}
+    sent: JsonObject = {"headers": headers, "query_params": query}
     if path == "/oauth/token":
         sent |= {"data": urlencode(body), "content_type": "application/x-www-form-urlencoded"}
     elif body is not None:
@@ -91,14 +93,14 @@ def send(example: Example, method: str, path: str, saved: dict[str, str]) -> tup
     return shown, answer
 
 
-def member_of(document: Any, path: str) -> str:
+def member_of(document: object, path: str) -> str:
     """Return a member of an answer: `access_token`, or `0.id` of the first entry of a list."""
     for name in path.split("."):
         document = document[int(name)] if isinstance(document, list) else document[name]
     return str(document)
 
 
-def shortened_body(body: Any) -> Any:
+def shortened_body(body: object) -> object:
     """Return a body of a request: tokens are cut, nothing else."""
     if isinstance(body, dict) and "token" in body:
         return {**body, "token": shortened(body["token"])}
@@ -109,10 +111,10 @@ def shortened_body(body: Any) -> Any:
 def answers(
     shop: DemoShop,
     stored_signing_keys: None,
-    operations: dict[str, Any],
-    django_capture_on_commit_callbacks: Any,
+    operations: JsonObject,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
     monkeypatch: pytest.MonkeyPatch,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, JsonObject]:
     """What the demo shop answers to each request. Targets of webhooks are not asked."""
     monkeypatch.setattr(configuration, "is_accessible", lambda url: True)
     saved: dict[str, str] = {}
@@ -139,7 +141,7 @@ def answers(
 NO_PROVIDER = {"POST-customer-exchange-authtoken", "POST-customer-login-customer-by-auth0"}
 
 
-def test_every_example_is_answered_as_it_says(answers: dict[str, dict[str, Any]]) -> None:
+def test_every_example_is_answered_as_it_says(answers: dict[str, JsonObject]) -> None:
     recorded = recorded_examples()
     statuses = {operation: shown["status"] for operation, shown in answers.items()}
     assert statuses == {operation: example["status"] for operation, example in recorded.items()}
@@ -149,21 +151,21 @@ def test_every_example_is_answered_as_it_says(answers: dict[str, dict[str, Any]]
         assert without_made(shown.get("request")) == without_made(recorded[operation].get("request"))
 
 
-def without_made(body: Any) -> Any:
+def without_made(body: object) -> object:
     """Return a body without the token of a reset and without generated ids, which are others each time."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "generated", json.dumps(body))
     body = json.loads(text)
     return {**body, "token": ""} if isinstance(body, dict) and "token" in body else body
 
 
-def members_of(value: Any) -> Any:
+def members_of(value: object) -> object:
     """Return the shape of an answer: the names of its members."""
     if isinstance(value, dict):
         return {name: members_of(entry) for name, entry in value.items()}
     return [members_of(entry) for entry in value] if isinstance(value, list) else None
 
 
-def test_every_operation_has_an_example(operations: dict[str, Any]) -> None:
+def test_every_operation_has_an_example(operations: JsonObject) -> None:
     assert {example.operation for example in EXAMPLES} == set(operations) == set(recorded_examples())
     for operation_id, (_, _, operation) in operations.items():
         example = recorded_examples()[operation_id]
@@ -181,7 +183,7 @@ def test_every_operation_has_an_example(operations: dict[str, Any]) -> None:
         ), operation_id
 
 
-def as_json_schema(schema: Any) -> Any:
+def as_json_schema(schema: Any) -> object:
     """Return a schema of OpenAPI 3.0 as JSON Schema; members that it does not name are refused."""
     if isinstance(schema, list):
         return [as_json_schema(entry) for entry in schema]
@@ -198,7 +200,7 @@ def as_json_schema(schema: Any) -> Any:
     return {"anyOf": [read, {"type": "null"}]} if schema.get("nullable") is True else read
 
 
-def examples_with_schemas(operations: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+def examples_with_schemas(operations: JsonObject) -> Iterator[tuple[str, Any, JsonObject]]:
     for operation_id, (_, _, operation) in operations.items():
         example = recorded_examples()[operation_id]
         for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
@@ -215,7 +217,7 @@ REFUSED_ENTRIES = {  # whose second entry shows how a refusal looks
 }
 
 
-def test_every_example_is_what_its_schema_says(document: dict[str, Any], operations: dict[str, Any]) -> None:
+def test_every_example_is_what_its_schema_says(document: JsonObject, operations: JsonObject) -> None:
     components = as_json_schema(document["components"])
     faults = {}
     for name, example, schema in examples_with_schemas(operations):

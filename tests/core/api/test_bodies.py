@@ -1,7 +1,6 @@
 """How deeply the JSON of a body may be nested."""
 
 from io import BytesIO
-from typing import Any
 
 import pytest
 
@@ -22,11 +21,11 @@ from core.json_values import DEEPEST, is_deeper_than
     ],
     ids=["text", "empty list", "empty object", "object in a list", "uneven object", "uneven list"],
 )
-def test_a_value_is_as_deep_as_its_deepest_list_or_object(value: Any, depth: int) -> None:
+def test_a_value_is_as_deep_as_its_deepest_list_or_object(value: object, depth: int) -> None:
     assert [is_deeper_than(value, levels) for levels in range(depth + 2)] == [True] * depth + [False] * 2
 
 
-def parsed(text: str) -> Any:
+def parsed(text: str) -> object:
     return JsonParser().parse(BytesIO(text.encode()))
 
 

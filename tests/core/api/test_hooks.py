@@ -14,11 +14,10 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.identity.api.authentication import BearerAuthentication
-from core.api.errors import json_response
-from core.api.permissions import HasScope
+from accounts.identity.tokens.verification import BearerAuthentication
+from core.api.json import json_response
 from core.api.schema import operation
-from core.api.viewsets import ContractViewSet
+from core.api.viewsets import ContractViewSet, HasScope
 from core.tenancy.callers import Caller, CallerKind, TenantRecord
 
 ACME = TenantRecord(1, "acme", "en", ("en",), "EUR")
@@ -60,7 +59,7 @@ def call(
     client: str = "shop echo.read",
     tenant: str = "acme",
     path: str = "/echo",
-    **extra: Any,
+    **extra: object,
 ) -> Any:
     if client:
         extra["HTTP_AUTHORIZATION"] = client

@@ -7,8 +7,7 @@ import zstandard
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from core.api.conditional import kept_response
-from core.api.kept_bodies import OVERHEAD, KeptBodies, accepted_coding, coded_tag, kept_bodies
+from core.api.conditional import OVERHEAD, KeptBodies, accepted_coding, coded_tag, kept_bodies, kept_response
 
 BODY = b'{"name":"Gold"}' * 200
 

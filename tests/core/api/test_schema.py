@@ -1,22 +1,21 @@
 """What the OpenAPI document derives from viewsets, actions, addresses and docstrings."""
 
-from typing import Any
-
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.plumbing import ComponentRegistry
 
 from core.api.routes import describe_argument
 from core.api.schema import MEANINGS, AutoSchema, DoubledSchema
+from core.json_types import JsonObject
 
 
 @pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
+def document() -> JsonObject:
     return SchemaGenerator().get_schema(request=None, public=True)
 
 
 @pytest.fixture(scope="module")
-def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def operations(document: JsonObject) -> dict[str, JsonObject]:
     paths = document["paths"]
     return {
         operation["operationId"]: {**operation, "path": path, "method": method}
@@ -25,7 +24,7 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def parameters(operation: dict[str, Any], place: str) -> set[str]:
+def parameters(operation: JsonObject, place: str) -> set[str]:
     return {entry["name"] for entry in operation.get("parameters", []) if entry["in"] == place}
 
 
@@ -132,7 +131,7 @@ def test_no_name_of_a_schema_is_doubled(document):
     assert [name for name in document["components"]["schemas"] if "RequestRequest" in name] == []
 
 
-def headers_of(operation: dict[str, Any], status: str) -> set[str]:
+def headers_of(operation: JsonObject, status: str) -> set[str]:
     return set(operation["responses"][status].get("headers", {}))
 
 
@@ -147,7 +146,7 @@ def test_response_headers_are_documented(operations):
     assert all(headers_of(operation, "503") == {"Retry-After"} for operation in operations.values())
 
 
-def described(operation: dict[str, Any], name: str) -> dict[str, Any]:
+def described(operation: JsonObject, name: str) -> JsonObject:
     [found] = [entry for entry in operation["parameters"] if entry["name"] == name]
     return found
 
@@ -199,7 +198,7 @@ def test_bodies_are_required_where_a_request_without_one_is_refused(operations):
     assert not needed["POST-customer-segment-search-segments"]
 
 
-def undescribed(schema: dict[str, Any], path: str) -> list[str]:
+def undescribed(schema: JsonObject, path: str) -> list[str]:
     """Return the paths of the properties that have no description."""
     found = []
     for name, member in schema.get("properties", {}).items():

@@ -1,13 +1,14 @@
 """`mixins` and `metadata.mixins` of every kind are read as they were sent: an empty object, too."""
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import orjson
 import pytest
 
 from accounts.identity import scopes
 from accounts.models import Site
+from core.json_types import JsonObject
 from tests.conftest import Api
 from tests.core.imports.conftest import run_command
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory
@@ -15,7 +16,7 @@ from tests.factories.catalog import ProductFactory
 from tests.factories.segments import SegmentFactory
 
 NAME = {"en": "Name"}
-KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+KINDS: dict[str, tuple[str, JsonObject]] = {
     "customers": ("/customer/acme/customers", {"contactEmail": "ann@example.com"}),
     "legal_entities": ("/customer-management/acme/legal-entities", {"name": "Inc.", "type": "COMPANY"}),
     "contact_assignments": (
@@ -52,13 +53,13 @@ def manager(service_api: Callable[..., Api], site: Site) -> Api:
     )
 
 
-def present(sent: dict[str, Any]) -> dict[str, Any]:
+def present(sent: JsonObject) -> JsonObject:
     """Return the parts that a client reads back."""
     parts = {"mixins": sent.get("mixins"), "schemas": sent.get("metadata", {}).get("mixins")}
     return {name: value for name, value in parts.items() if value is not None}
 
 
-def read(api: Api, address: str) -> dict[str, Any]:
+def read(api: Api, address: str) -> JsonObject:
     answer = api.get(address)
     assert answer.status_code == 200, answer.content
     return present(answer.json())
@@ -66,7 +67,7 @@ def read(api: Api, address: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("sent", SENT, ids=repr)
 @pytest.mark.parametrize("kind", KINDS)
-def test_mixins_are_read_as_they_were_sent(manager: Api, kind: str, sent: dict[str, Any]) -> None:
+def test_mixins_are_read_as_they_were_sent(manager: Api, kind: str, sent: JsonObject) -> None:
     path, body = KINDS[kind]
     by_path = {"coupons": None, "segment_customers": "C1", "segment_items": "P1"}
     if kind in ("segment_customers", "segment_items"):
@@ -121,7 +122,7 @@ def test_patches_change_mixins_and_leave_absent_ones_absent(manager: Api, kind: 
 
 @pytest.mark.parametrize("sent", SENT[1:], ids=repr)
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"contact_assignments"}))
-def test_files_say_mixins_as_bodies_do(manager: Api, tmp_path: Any, kind: str, sent: dict[str, Any]) -> None:
+def test_files_say_mixins_as_bodies_do(manager: Api, tmp_path: Path, kind: str, sent: JsonObject) -> None:
     path, body = KINDS[kind]
     named, address = {
         "coupons": ({"code": "NEW"}, f"{path}/NEW"),

@@ -5,7 +5,6 @@ from unittest import mock
 
 import pytest
 
-from accounts.identity import scopes
 from core import memory
 from core.admin.forms import DocumentForm
 from core.api.patches import apply_patch
@@ -23,11 +22,6 @@ BODY = {"name": {"en": "Gold"}, "siteCode": "main"}
 LARGE = {"text": "x" * LARGEST_DOCUMENT}
 OTHER = {"text": "y" * LARGEST_DOCUMENT}
 LARGER = {"text": "x" * (LARGEST_DOCUMENT + 9_000)}
-
-
-@pytest.fixture
-def api(service_api):
-    return service_api(*scopes.MEANINGS)
 
 
 def test_a_document_has_at_most_256_kb():
@@ -95,6 +89,20 @@ def test_forms_of_the_admin_have_the_same_bound(site):
     form = SegmentForm({"mixins": json.dumps(LARGER)}, instance=segment)
     assert list(form.errors) == ["mixins"]
     assert "the limit is 256 KB" in form.errors["mixins"][0]
+
+
+def test_parts_of_a_form_do_not_add_up_to_a_large_document(site):
+    class SegmentForm(DocumentForm):
+        class Meta:
+            model = Segment
+            fields = ("mixins", "mixin_schemas")
+
+    half = {"text": "x" * (LARGEST_DOCUMENT // 2)}
+    entered = {"mixins": json.dumps(half), "mixin_schemas": json.dumps(half)}
+    form = SegmentForm(entered, instance=SegmentFactory(site=site))
+    assert "the limit is 256 KB" in form.non_field_errors()[0]
+    stored = SegmentFactory(site=site, mixins=half, mixin_schemas=half)
+    assert SegmentForm(entered, instance=stored).is_valid() is True
 
 
 @pytest.mark.parametrize("size", [100, 200])

@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Product
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Segment
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
@@ -29,7 +30,7 @@ class Answer:
     message: str
 
     @property
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         return orjson.loads(self.text)
 
     @property
@@ -39,7 +40,7 @@ class Answer:
         return {name: self.json[name] for name in names if self.json[name]}
 
 
-def run_command(name: str, *arguments: Any, **options: Any) -> Answer:
+def run_command(name: str, *arguments: object, **options: object) -> Answer:
     out = StringIO()
     try:
         call_command(name, *map(str, arguments), stdout=out, stderr=StringIO(), **options)
@@ -60,7 +61,7 @@ def run() -> Callable[..., Answer]:
 def upsert(tenant: Tenant) -> Callable[..., Answer]:
     """Import a file into the tenant `acme` and return what the command tells in JSON."""
 
-    def make(kind: str, path: Any, *arguments: Any) -> Answer:
+    def make(kind: str, path: Any, *arguments: object) -> Answer:
         return run_command(f"upsert_{kind}", path, "--tenant", "acme", "--json", *arguments)
 
     return make

@@ -194,6 +194,7 @@ def test_json_lines_change_single_members_of_a_product(tea, upsert, write, line,
     ("name", "lines", "message"),
     [
         ("a.csv", ["id,name.en,name.de", "T1,,"], "name is missing"),
+        ("a.csv", ["id,name.en,name.de", "T1,\u3164,\u2800\ufe0f"], "name needs a text"),
         ("a.jsonl", ['{"id":"T1","name":null}'], "name is missing"),
         ("a.csv", ["id,code", "T1,"], "code is missing"),
         ("a.jsonl", ['{"id":"T1","code":null}'], "code is missing"),

@@ -1,7 +1,6 @@
 """What an import holds while it is at work, seen by writers of other sessions."""
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import OperationalError, connection, transaction
 
 from accounts.models import Customer, LegalEntity
 from accounts.operations.documents import existing_document
@@ -38,11 +37,13 @@ from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
 from segments.models import CustomerAssignment, Segment
 from segments.operations.segments import locked_segment
 from segments.operations.statuses import set_segment_status
+from tests.concurrency.threads import in_thread
 from tests.core.imports.conftest import run_command
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory, category_body
 from tests.factories.coupons import CouponFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,19 +51,15 @@ AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
 NAMED = (Category, Coupon, Customer, LegalEntity, Product, Redemption, Segment)
 
 
-def elsewhere(work: Callable[[], Any]) -> Any:
+def elsewhere(work: Callable[[], object]) -> Any:
     """Do the work over another connection, which waits for no lock, and return what it comes to."""
 
     def run() -> Any:
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SET lock_timeout = '50ms'")
-            return work()
-        finally:
-            connections.close_all()
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        return work()
 
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(run).result(timeout=60)
+    return in_thread(run).result(PATIENCE)
 
 
 @pytest.fixture
@@ -77,7 +74,7 @@ def shop(tenant: Tenant) -> None:
     CategoryAssignmentFactory(category=bikes, product=ProductFactory(tenant=tenant, external_id="P1"))
 
 
-def stored() -> list[Any]:
+def stored() -> list[object]:
     return [row for model in NAMED for row in model.objects.order_by("pk").values()]
 
 
@@ -150,12 +147,12 @@ def test_others_write_while_a_dry_run_is_at_work_and_it_foresees_what_the_import
     assert (done.counts, done.json["refusedByReason"]) == (counts, foreseen.json["refusedByReason"])
 
 
-def but_places(rows: list[Any]) -> list[Any]:
+def but_places(rows: list[object]) -> list[object]:
     """Leave out where categories are, which the write in between has changed."""
     return [{name: value for name, value in row.items() if name not in ("lft", "rght")} for row in rows]
 
 
-def stored_but_places() -> list[Any]:
+def stored_but_places() -> list[object]:
     return but_places(stored())
 
 
@@ -318,7 +315,7 @@ def test_an_import_plans_while_another_session_holds_the_tree(shop, tenant, hold
     plans: list[int] = []
     plan, lock = category_imports.planned_write, category_imports.locked_tree
 
-    def counted(*arguments: Any) -> Any:
+    def counted(*arguments: object) -> Any:
         plans.append(1)
         return plan(*arguments)
 

@@ -67,10 +67,13 @@ def test_customers_of_shopify(load):
 
 
 def test_products_of_woocommerce(load):
-    assert load("wc-product-export.csv").counts == {"created": 2}
-    cup, mug = Product.objects.order_by("external_id")
+    assert load("wc-product-export.csv").counts == {"created": 3}
+    cup, mug, draft = Product.objects.order_by("external_id")
     assert (cup.external_id, cup.code, cup.name, cup.is_published) == ("101", "CUP", {"en": "Blue Cup"}, True)
     assert (mug.description, mug.is_published) == ({"en": 'A mug, "large"'}, False)
+    assert (draft.code, draft.is_published) == ("DRAFT", False)
+    Product.objects.filter(pk=draft.pk).update(is_published=True)
+    assert load("wc-product-export.csv").counts == {"unchanged": 2, "changed": 1}
 
 
 def test_customers_of_magento(load):

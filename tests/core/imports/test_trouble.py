@@ -102,6 +102,15 @@ def test_exports_for_spreadsheets_run_no_formulas(shop, run, tmp_path):
     assert b",-5," in content
 
 
+@pytest.mark.parametrize("text", ["=1+1", "'=1+1", "''-x", "'5", "-5", "+49 30", "'", "'a", "@x", "O'Neil"])
+def test_an_export_for_spreadsheets_is_imported_without_a_change(shop, run, upsert, tmp_path, text):
+    CustomerFactory(tenant=shop.tenant, external_id="F", company=text)
+    path = tmp_path / "rows.csv"
+    run("export_customers", path, "--tenant", "acme", "--spreadsheet-safe")
+    answer = upsert("customers", path, "--spreadsheet-safe")
+    assert answer.counts == {"unchanged": answer.json["rows"]}
+
+
 @pytest.mark.parametrize("format", ["csv", "jsonl"])
 @pytest.mark.django_db(transaction=True)
 def test_an_export_whose_reader_has_gone_ends_as_quietly_as_other_programs(shop, format):

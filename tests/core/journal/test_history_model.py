@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from core.journal.declarations import RecordedAssignments, recorded
 from core.journal.past import reading_past
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
+from core.tenancy.models import Tenant
+from tests.conftest import Api
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.catalog import CategoryFactory, ProductFactory
 
@@ -43,7 +46,7 @@ SEGMENT_BODY = {"siteCode": "main", "status": "ACTIVE"}
 class World:
     """What writes: the API, an import of a file, cascades, SQL by hand."""
 
-    def __init__(self, api: Any, tenant: Any, folder: Any) -> None:
+    def __init__(self, api: Api, tenant: Tenant, folder: Path) -> None:
         self.api, self.tenant, self.folder = api, tenant, folder
 
     def save_segment(self, number: int, other: int, flag: bool) -> None:
@@ -140,7 +143,7 @@ def clock() -> datetime:
     return at
 
 
-def members_by_replay(upto: datetime) -> set[tuple[Any, ...]]:
+def members_by_replay(upto: datetime) -> set[tuple[object, ...]]:
     """Return (segment, customer, company) after all changes up to an instant, from nothing."""
     rows = fetch_rows(
         Sql(
@@ -150,7 +153,7 @@ def members_by_replay(upto: datetime) -> set[tuple[Any, ...]]:
             (upto,),
         )
     )
-    members: set[tuple[Any, ...]] = set()
+    members: set[tuple[object, ...]] = set()
     for kind, segment, entity, keys in rows:
         named = {(segment, key, entity) for key in keys}
         assert members.isdisjoint(named) if kind == "created" else named <= members
@@ -158,7 +161,7 @@ def members_by_replay(upto: datetime) -> set[tuple[Any, ...]]:
     return members
 
 
-def present_members() -> set[tuple[Any, ...]]:
+def present_members() -> set[tuple[object, ...]]:
     columns = "segment_id, customer_id, legal_entity_id"
     return set(fetch_rows(Sql(f"SELECT {columns} FROM segments_customerassignment")))
 
@@ -172,7 +175,7 @@ def present_members() -> set[tuple[Any, ...]]:
 )
 @given(steps=st.lists(st.tuples(st.sampled_from(WRITES), NUMBERS, NUMBERS, FLAGS), min_size=3, max_size=14))
 def test_history_is_the_tables_at_every_instant(
-    steps: Any, tenant: Any, service_api: Callable[..., Any], tmp_path: Any
+    steps: Any, tenant: Tenant, service_api: Callable[..., Api], tmp_path: Path
 ) -> None:
     with transaction.atomic():
         world = World(service_api(*SERVICE_SCOPES), tenant, tmp_path)

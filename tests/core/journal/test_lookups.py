@@ -1,12 +1,18 @@
 """The index of members: blocks of keys say exactly which changes hold a key."""
 
+import re
+from datetime import UTC, datetime
+
 import pytest
 from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.actors import Actor, ActorType, acting_as
 from core.journal.lookups import holds
 from core.journal.models import Change
+from core.journal.partitions import make_partitions, partitions
+from core.journal.undo.rules import undoable_condition
 from core.sql.composition import Sql, param
 from core.sql.fetching import fetch_rows
 from tests.factories.accounts import CustomerFactory
@@ -56,3 +62,42 @@ def test_a_change_is_found_by_a_member_in_the_index(tenant, site):
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "journal_blocks_idx" in plan, plan
     assert Change.objects.filter(object="segment-customer").count() == 3
+
+
+def test_every_partition_finds_the_changes_of_an_occasion_in_an_index(tenant):
+    """Of those that are made later, too: newest first, without a sort."""
+    make_partitions(datetime(2031, 5, 1, tzinfo=UTC), months_ahead=0)
+    with acting_as(Actor(ActorType.CLIENT, "shop", "", "request", "r-1")):
+        CustomerFactory(tenant=tenant)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_sort = off")
+        cursor.execute(
+            "EXPLAIN SELECT id FROM journal_change WHERE tenant_id = %s AND source_id = 'r-1'"
+            " ORDER BY at DESC, id DESC LIMIT 10",
+            [tenant.pk],
+        )
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        there = partitions(cursor)
+    assert "journal_change_2031_05" in there
+    assert plan.count("source_id = 'r-1'") == plan.count("Index Cond") == len(there), plan
+    assert "->  Sort " not in plan, plan
+
+
+@pytest.mark.parametrize("later", [1, 30])
+def test_what_can_be_taken_back_looks_at_changes_of_the_members_only(tenant, site, later):
+    """A segment with many changes of others since: the index of members says which are to be looked at."""
+    one, *others = CustomerFactory.create_batch(1 + later, tenant=tenant)
+    gold = SegmentFactory(site=site)
+    for customer in (one, *others):
+        CustomerAssignmentFactory(segment=gold, customer=customer)
+    statement = f"SELECT {undoable_condition()} FROM journal_change AS change WHERE change.id = %s"
+    first = Change.objects.filter(object="segment-customer").order_by("id")[0]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) {statement.replace('%%', '%')}", [first.pk])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute(statement.replace("%%", "%"), [first.pk])
+        assert cursor.fetchone() == (True,)
+    found = re.findall(r"Bitmap Heap Scan on journal_change\w* held_\d+ \(actual rows=([\d.]+)", plan)
+    assert sum(map(float, found)) == 1, plan

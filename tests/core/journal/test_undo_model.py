@@ -1,6 +1,7 @@
 """Undo of a random change is the state without it, where nothing else touched the rows; and back again."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from core.journal.undo.plans import plan_undo, undo_change
 from core.journal.undo.rules import objects_by_themselves
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
+from core.tenancy.models import Tenant
+from tests.conftest import Api
 from tests.core.journal.test_history_model import CUSTOMERS, FLAGS, NUMBERS, WATCHED, WRITES, World
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
@@ -60,7 +63,7 @@ def changes_since(number: int) -> list[Change]:
     return [row for row in rows if row.object not in ("coupon-segment", "category-number")]
 
 
-def take_back(changes: list[Change]) -> list[Any]:
+def take_back(changes: list[Change]) -> list[object]:
     left, done = [], set()
     for change in changes:
         if change.id in done:
@@ -81,7 +84,7 @@ def take_back(changes: list[Change]) -> list[Any]:
 )
 @given(steps=STEPS, last=LAST)
 def test_an_undo_is_the_state_without_the_change(
-    steps: Any, last: Any, tenant: Any, service_api: Callable[..., Any], tmp_path: Any
+    steps: Any, last: Any, tenant: Tenant, service_api: Callable[..., Api], tmp_path: Path
 ) -> None:
     with transaction.atomic():
         world = World(service_api(*SERVICE_SCOPES), tenant, tmp_path)

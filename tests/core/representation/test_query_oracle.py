@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.json_types import JsonObject
 from core.representation.fields import Languages
 from core.representation.query_language import (
     AllOf,
@@ -56,7 +57,7 @@ INSTANTS = {
 
 
 @pytest.fixture
-def documents(site) -> list[dict[str, Any]]:
+def documents(site) -> list[JsonObject]:
     edges = [*INSTANTS.values(), NOW - timedelta(milliseconds=1), TODAY + timedelta(seconds=1), None]
     for number, starts_at in enumerate(edges):
         mixins = {"tier": {"level": number % 3, "orderedAt": list(ORDERED.values())[number % 5]}}
@@ -71,7 +72,7 @@ def documents(site) -> list[dict[str, Any]]:
     return [json.loads(text) for (text,) in rows_where(Sql("true"))]
 
 
-def rows_where(condition: Sql) -> list[tuple[Any, ...]]:
+def rows_where(condition: Sql) -> list[tuple[object, ...]]:
     statement = sql(
         "SELECT {document} FROM segments_segment AS segment{joins} WHERE {condition}",
         document=SEGMENT.document(None, LANGUAGES),
@@ -89,7 +90,7 @@ def found(q: str) -> set[str]:
 # The reading in Python
 
 
-def holds(condition: Condition, document: dict[str, Any]) -> bool:
+def holds(condition: Condition, document: JsonObject) -> bool:
     match condition:
         case AllOf(operands):
             return all(holds(operand, document) for operand in operands)
@@ -119,13 +120,13 @@ def holds(condition: Condition, document: dict[str, Any]) -> bool:
     raise AssertionError(condition)
 
 
-def equals(value: Any, wanted: Value) -> bool:
+def equals(value: object, wanted: Value) -> bool:
     if isinstance(value, str) and wanted.text in INSTANTS and value.endswith("Z"):
         return value == wire(INSTANTS[wanted.text])
     return str(value) == wanted.text
 
 
-def compares(value: Any, item: Comparison) -> bool:
+def compares(value: object, item: Comparison) -> bool:
     text = item.value.text
     if text in INSTANTS:
         if not isinstance(value, str) or not value.startswith("2"):
@@ -147,7 +148,7 @@ def values(*texts: str) -> st.SearchStrategy[Value]:
     return st.sampled_from(texts).map(Value)
 
 
-def matched(choices: st.SearchStrategy[Value]) -> st.SearchStrategy[Any]:
+def matched(choices: st.SearchStrategy[Value]) -> st.SearchStrategy[object]:
     return st.builds(Equals, choices) | st.builds(OneOf, st.lists(choices, min_size=1, max_size=3).map(tuple))
 
 

@@ -11,9 +11,8 @@ from django.db import connection, transaction
 from accounts.models import Site
 from core.actors import Actor, ActorType, acting_as, with_source
 from core.journal.models import Change
-from core.sql.attribution import is_write
 from core.sql.composition import param, sql
-from core.sql.fetching import fetch_rows
+from core.sql.fetching import fetch_rows, is_write
 from core.tenancy.models import Tenant
 from tests.factories.accounts import SiteFactory, TenantFactory
 

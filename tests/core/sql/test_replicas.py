@@ -3,18 +3,18 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, OperationalError
 from psycopg import errors as postgres
 
-from accounts.identity.api import authentication
 from accounts.identity.scopes import SEGMENT_MANAGE
+from accounts.identity.tokens import verification
 from config.database import database_settings
 from config.server import replicas as watching
 from config.server.replicas import Beat, Watch
+from core.json_types import JsonObject
 from core.sql import fetching
 from core.sql.composition import sql
 from core.sql.fetching import fetch_rows
@@ -42,7 +42,7 @@ def asked(monkeypatch) -> list[str]:
     sent: list[str] = []
     original = fetching._fetch
 
-    def fetch(statement: Any, alias: str, *, prepared: bool) -> Any:
+    def fetch(statement: object, alias: str, *, prepared: bool) -> list[tuple[object, ...]]:
         sent.append(alias)
         return original(statement, DEFAULT_DB_ALIAS, prepared=prepared)
 
@@ -112,13 +112,13 @@ def test_a_read_after_a_write_goes_to_the_primary_until_a_replica_has_it(
 def test_the_token_is_looked_up_on_the_primary(two: None, api: Api, asked: list[str], monkeypatch) -> None:
     """So a token that was revoked is refused, however far the replicas lag."""
     where: list[str] = []
-    original = authentication.accept_token
+    original = verification.accept_token
 
-    def accept(*arguments: Any, **named: Any) -> Any:
+    def accept(*arguments: object, **named: object) -> object:
         where.append(read_alias())
         return original(*arguments, **named)
 
-    monkeypatch.setattr(authentication, "accept_token", accept)
+    monkeypatch.setattr(verification, "accept_token", accept)
     assert api.get(SEGMENTS).status_code == 200
     assert where == [DEFAULT_DB_ALIAS]
     assert asked[-1].startswith("replica")
@@ -132,7 +132,7 @@ def test_a_replica_that_fails_is_left_out_and_the_primary_answers(
 ) -> None:
     original = fetching._fetch
 
-    def fetch(statement: Any, alias: str, *, prepared: bool) -> Any:
+    def fetch(statement: object, alias: str, *, prepared: bool) -> list[tuple[object, ...]]:
         if alias != DEFAULT_DB_ALIAS:
             raise OperationalError("gone") from (cause() if cause else None)
         return original(statement, alias, prepared=prepared)
@@ -148,7 +148,7 @@ def test_a_replica_that_fails_is_left_out_and_the_primary_answers(
 
 
 def test_a_statement_that_takes_long_is_no_failure_of_the_replica(two: None, db: None, monkeypatch) -> None:
-    def fetch(statement: Any, alias: str, *, prepared: bool) -> Any:
+    def fetch(statement: object, alias: str, *, prepared: bool) -> list[tuple[object, ...]]:
         raise OperationalError("too long") from postgres.QueryCanceled()
 
     monkeypatch.setattr(fetching, "_fetch", fetch)
@@ -173,7 +173,7 @@ def test_without_replicas_nothing_is_added(api: Api, django_assert_num_queries) 
 def test_a_replica_is_as_fresh_as_the_last_position_that_it_has_replayed(two: None, monkeypatch) -> None:
     watch, replica = Watch(), replicas.all[0]
     watch.beats.extend([Beat(10.0, 0x100), Beat(11.0, 0x100), Beat(12.0, 0x200)])
-    answers: dict[str, Any] = {"row": (True, "0/180")}
+    answers: JsonObject = {"row": (True, "0/180")}
     monkeypatch.setattr(watching, "_row", lambda alias, statement: answers["row"])
     watch.look_at(replica)
     assert (replica.fresh_at, replica.position) == (11.0, 0x180)

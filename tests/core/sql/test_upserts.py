@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -106,8 +107,8 @@ def test_versions_are_checked_against_what_the_row_meets():
 
 def test_rows_that_expect_no_version_are_planned_like_any_others():
     plan = BatchPlan()
-    plan.add_all([(0, "a", "first"), (1, "b", "only"), (3, "a", "second")])
-    plan.reject(2, InvalidInput("no"))
+    rows = [SimpleNamespace(id="a"), SimpleNamespace(id="b"), InvalidInput("no"), SimpleNamespace(id="a")]
+    plan.add_all(rows, ("id",))
     plan.record_in_order([True, False])
     assert outcomes(plan) == [
         (0, True, None),
@@ -115,7 +116,8 @@ def test_rows_that_expect_no_version_are_planned_like_any_others():
         (2, False, "invalid_input"),
         (3, False, None),
     ]
-    assert (plan.rows, plan.writes) == ({"a": "second", "b": "only"}, {"a": 2, "b": 1})
+    assert plan.rows == {("a",): rows[3], ("b",): rows[1]}
+    assert plan.writes == {("a",): 2, ("b",): 1}
 
 
 def test_a_key_that_cannot_be_written_refuses_all_rows_of_it():

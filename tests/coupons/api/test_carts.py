@@ -337,6 +337,17 @@ def test_the_best_set_of_the_customers_codes_is_suggested(own, anonymous_api, te
     assert validated(anonymous_api, suggest=True)["suggestion"] == {"codes": [], "discount": 0}
 
 
+@pytest.mark.parametrize("count", [1, 12])
+def test_a_suggestion_reads_no_coupon_twice(own, tenant, django_assert_num_queries, count):
+    """Besides the validation it takes the customer's segments and their codes."""
+    for number in range(count):
+        absolute(tenant, f"MINE{number}", 1 + number, is_listed=True)
+    absolute(tenant, "ENTERED", 20)
+    assert len(validated(own, "ENTERED", suggest=True)["suggestion"]["codes"]) == min(count + 1, 5)
+    with django_assert_num_queries(5):
+        validated(own, "ENTERED", suggest=True)
+
+
 def test_five_codes_and_thirty_lines_take_four_statements(
     own, tenant, site, customer, django_assert_num_queries
 ):

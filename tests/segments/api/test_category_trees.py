@@ -1,13 +1,13 @@
 """Category trees of segments: what is assigned, what leads there, and what is left out."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Customer
 from catalog.models import Category, CategoryNumber
+from core.json_types import JsonObject
 from segments.models import Segment
 from tests.conftest import Api
 from tests.factories.accounts import SiteFactory
@@ -39,12 +39,6 @@ def forest(customer: Customer) -> dict[str, Category]:
     return made
 
 
-@pytest.fixture
-def shopper(gold: Segment, customer: Customer, customer_api: Callable[..., Api]) -> Api:
-    CustomerAssignmentFactory(segment=gold, customer=customer)
-    return customer_api(customer)
-
-
 def test_a_node_has_a_code_even_when_its_category_has_none(
     shopper: Api, gold: Segment, forest: dict[str, Category]
 ) -> None:
@@ -54,11 +48,11 @@ def test_a_node_has_a_code_even_when_its_category_has_none(
     assert (node["id"], node["code"]) == ("garden", "")
 
 
-def assign(segment: Segment, category: Category, **facts: Any) -> None:
+def assign(segment: Segment, category: Category, **facts: object) -> None:
     ItemAssignmentFactory(segment=segment, product=None, category=category, **facts)
 
 
-def outline(nodes: list[dict[str, Any]]) -> list[Any]:
+def outline(nodes: list[JsonObject]) -> list[object]:
     """Each node as its id, `*` when it is assigned, with what is below it."""
     return [
         (
@@ -152,8 +146,8 @@ def test_what_is_unpublished_or_outside_its_window_is_left_out_with_all_below(
     forest: dict[str, Category],
     now: datetime,
     name: str,
-    facts: dict[str, Any],
-    left: Any,
+    facts: JsonObject,
+    left: object,
 ) -> None:
     assign(gold, forest["sledges"])
     assign(gold, forest["saws"])
@@ -218,7 +212,7 @@ def test_a_shoppers_trees_take_two_statements_and_one_if_kept(
     gold: Segment,
     forest: dict[str, Category],
     categories: int,
-    django_assert_num_queries: Any,
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     for _ in range(categories):
         assign(gold, CategoryFactory(parent=forest["sledges"]), includes_subcategories=True)

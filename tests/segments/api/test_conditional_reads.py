@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
+from django.http import HttpResponse
+from pytest_django import DjangoAssertNumQueries
 
-from accounts.models import Customer
 from catalog.models import Category, Product
+from core.json_types import JsonObject
+from core.tenancy.models import Tenant
 from segments.models import Segment
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory
-from tests.factories.catalog import CategoryFactory, ProductFactory
+from tests.factories.catalog import CategoryFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
@@ -29,32 +31,17 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def product(customer: Customer) -> Product:
-    return ProductFactory(tenant=customer.tenant, external_id="P1")
+def shopper(shopper: Api, items_of_gold: None) -> Api:
+    return shopper
 
 
-@pytest.fixture
-def category(customer: Customer) -> Category:
-    return CategoryFactory(tenant=customer.tenant, external_id="K1")
-
-
-@pytest.fixture
-def shopper(
-    gold: Segment, customer: Customer, product: Product, category: Category, customer_api: Callable[..., Api]
-) -> Api:
-    CustomerAssignmentFactory(segment=gold, customer=customer)
-    ItemAssignmentFactory(segment=gold, product=product)
-    ItemAssignmentFactory(segment=gold, product=None, category=category)
-    return customer_api(customer)
-
-
-def again(api: Api, path: str, answer: Any, **headers: str) -> Any:
+def again(api: Api, path: str, answer: HttpResponse, **headers: str) -> HttpResponse:
     return api.get(path, headers={"If-None-Match": answer["ETag"], **headers})
 
 
 @pytest.mark.parametrize("path", READS)
 def test_an_answer_that_the_client_holds_is_not_sent_again(
-    shopper: Api, path: str, django_assert_num_queries: Any
+    shopper: Api, path: str, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     answer = shopper.get(path)
     with django_assert_num_queries(1):
@@ -83,7 +70,7 @@ def test_what_depends_on_a_header_is_not_taken_for_another(shopper: Api) -> None
     assert (counted.status_code, counted["X-Total-Count"]) == (200, "2")
 
 
-CHANGES: dict[str, Callable[[Segment, Product, Category], Any]] = {
+CHANGES: dict[str, Callable[[Segment, Product, Category], object]] = {
     "a segment is renamed": lambda segment, product, category: Segment.objects.update(name={"en": "New"}),
     "a segment is switched off": lambda segment, product, category: Segment.objects.update(status="INACTIVE"),
     "a segment is deleted": lambda segment, product, category: segment.delete(),
@@ -127,7 +114,7 @@ def test_the_tag_changes_when_anything_shown_does(
 
 
 def test_the_tag_stays_when_nothing_shown_changes(
-    shopper: Api, gold: Segment, product: Product, other_tenant: Any
+    shopper: Api, gold: Segment, product: Product, other_tenant: Tenant
 ) -> None:
     answer = shopper.get(ITEMS)
     Product.objects.update(mixins={"stock": {"left": 3}}, version=7)
@@ -158,7 +145,7 @@ def test_a_segment_does_not_change_with_what_it_holds(shopper: Api, gold: Segmen
     assert again(shopper, SEGMENTS, answer).status_code == 304
 
 
-WINDOWS: dict[str, Callable[[Segment, Category, dict[str, Any]], Any]] = {
+WINDOWS: dict[str, Callable[[Segment, Category, JsonObject], object]] = {
     "segment": lambda segment, category, window: Segment.objects.update(**window),
     "customer assignment": lambda segment, category, window: segment.customer_assignments.update(**window),
     "item assignment": lambda segment, category, window: segment.item_assignments.update(**window),
@@ -172,7 +159,7 @@ def test_the_tag_changes_when_a_window_opens_and_when_it_closes(
 ) -> None:
     WINDOWS[whose](gold, category, {"valid_from": now + DAY, "valid_to": now + 2 * DAY})
 
-    def tree_at(moment: datetime, tag: str = "") -> Any:
+    def tree_at(moment: datetime, tag: str = "") -> HttpResponse:
         query = {"customerId": "C1", "asOf": moment.isoformat()}
         return reader.get(TREES, headers={"If-None-Match": tag} if tag else {}, **query)
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.identity.scopes import SEGMENT_READ_OWN
 from accounts.models import Customer, LegalEntity
@@ -74,7 +74,7 @@ def test_own_rows_are_private_and_tagged_by_what_they_say(
 def test_members_are_searched_by_their_fields(
     reader: Api, member: CustomerAssignment, buyer: CustomerAssignment
 ) -> None:
-    def found(q: str) -> Any:
+    def found(q: str) -> object:
         return reader.post(f"{CUSTOMERS}/search", {"q": q}).json()
 
     assert found("assignmentType:MANUAL") == [B2C, B2B]
@@ -142,7 +142,7 @@ def test_an_upsert_without_a_body_assigns(manager: Api, buyer: CustomerAssignmen
     ],
 )
 def test_an_upsert_that_breaks_a_rule_is_refused(
-    manager: Api, member: CustomerAssignment, path: str, body: Any, status: int, message: str | None
+    manager: Api, member: CustomerAssignment, path: str, body: object, status: int, message: str | None
 ) -> None:
     LegalEntityFactory(tenant=member.tenant, external_id="L2")
     answer = manager.put(f"{CUSTOMERS}/{path}", body)
@@ -218,7 +218,7 @@ def test_a_bulk_upsert_reports_every_row_and_a_bad_one_spoils_no_other(
 @pytest.mark.parametrize("body", [None, {}, [], [{"customerId": "C1"}] * 201])
 @pytest.mark.parametrize("method", ["put", "delete"])
 def test_a_bulk_body_that_is_no_list_of_1_to_200_is_refused_whole(
-    manager: Api, gold: Segment, customer: Customer, method: str, body: Any
+    manager: Api, gold: Segment, customer: Customer, method: str, body: object
 ) -> None:
     assert manager.send(method, f"{CUSTOMERS}/bulk", body).status_code == 400
     assert not CustomerAssignment.objects.exists()
@@ -264,7 +264,11 @@ def test_a_bulk_deletion_reports_every_row(
 
 @pytest.mark.parametrize("size", [1, 200])
 def test_a_bulk_upsert_takes_as_many_statements_for_1_row_as_for_200(
-    manager: Api, gold: Segment, company: LegalEntity, size: int, django_assert_num_queries: Any
+    manager: Api,
+    gold: Segment,
+    company: LegalEntity,
+    size: int,
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     customers = CustomerFactory.create_batch(size, tenant=gold.tenant)
     for customer in customers:
@@ -283,7 +287,7 @@ def test_a_bulk_upsert_takes_as_many_statements_for_1_row_as_for_200(
 
 @pytest.mark.parametrize("size", [1, 20])
 def test_listing_members_takes_one_statement(
-    reader: Api, gold: Segment, size: int, django_assert_num_queries: Any
+    reader: Api, gold: Segment, size: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     CustomerAssignmentFactory.create_batch(size, segment=gold)
     reader.get(CUSTOMERS)

@@ -1,7 +1,7 @@
 """Why a customer sees what they see: each reason of the closed list, and the chain of links."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from accounts.identity.scopes import COUPON_READ, SEGMENT_READ
 from accounts.models import Customer, LegalEntity
 from catalog.models import Category, Product
+from core.json_types import JsonObject
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.conftest import Api
 from tests.factories.accounts import ContactAssignmentFactory, LegalEntityFactory, SiteFactory
@@ -21,7 +22,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def chain(gold: Segment, customer: Customer) -> dict[str, Any]:
+def chain(gold: Segment, customer: Customer) -> JsonObject:
     """A customer of gold, which shows coffee with all below it; the product is in ground coffee."""
     coffee = CategoryFactory(tenant=gold.tenant, external_id="coffee")
     ground = CategoryFactory(parent=coffee, external_id="ground")
@@ -35,7 +36,7 @@ def chain(gold: Segment, customer: Customer) -> dict[str, Any]:
     }
 
 
-def explain(api: Api, **query: str) -> dict[str, Any]:
+def explain(api: Api, **query: str) -> JsonObject:
     answer = api.get(EXPLANATIONS, **{"customerId": "C1", "product": "P1", **query})
     assert answer.status_code == 200, answer.content
     return answer.json()
@@ -55,7 +56,7 @@ def test_every_link_of_what_is_visible_is_named(reader, chain):
     assert path["links"][1]["validFrom"] == "2024-04-17T08:00:00.000Z"
 
 
-def later(rows: Any, now: Any, **other: Any) -> None:
+def later(rows: Any, now: datetime, **other: object) -> None:
     rows.update(valid_from=now + DAY, valid_to=None, **other)
 
 
@@ -93,7 +94,7 @@ def test_all_reasons_are_named_the_first_of_the_chain_first(reader, chain, now):
 
 
 def test_another_site_and_another_company_are_told_apart(
-    reader: Api, chain: dict[str, Any], gold: Segment, customer: Customer, company: LegalEntity
+    reader: Api, chain: JsonObject, gold: Segment, customer: Customer, company: LegalEntity
 ) -> None:
     SiteFactory(tenant=gold.tenant, code="outlet")
     assert explain(reader, siteCode="outlet")["reasons"] == ["other_site"]

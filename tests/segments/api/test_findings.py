@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.identity.scopes import COUPON_READ, SEGMENT_READ
+from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import ContactAssignment, Customer, Site
 from catalog.models import Category, Product
 from coupons.models import Coupon
@@ -22,11 +22,6 @@ from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFa
 
 FINDINGS = "/customer-segment/acme/findings"
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def reader(service_api: Callable[..., Api]) -> Api:
-    return service_api(SEGMENT_READ, COUPON_READ)
 
 
 @pytest.fixture
@@ -48,7 +43,7 @@ def shop(site: Site, now: Any) -> Segment:
     return gold
 
 
-def twin(now: Any) -> None:
+def twin(now: datetime) -> None:
     gold = Segment.objects.get()
     silver = SegmentFactory(site=gold.site, external_id="silver")
     for model in (CustomerAssignment, ItemAssignment):
@@ -57,7 +52,7 @@ def twin(now: Any) -> None:
             row.save()
 
 
-def rule(**columns: Any) -> None:
+def rule(**columns: object) -> None:
     gold = Segment.objects.get()
     Rule.objects.create(tenant=gold.tenant, segment=gold, q="onHold:false", **columns)
 
@@ -100,33 +95,33 @@ FOLLOWS = {  # what else is found in these shops, since it is true there as well
 }
 
 
-def found(api: Api, **query: Any) -> dict[str, set[str]]:
+def found(api: Api, **query: object) -> dict[str, set[str]]:
     answer = api.get(FINDINGS, **query)
     assert answer.status_code == 200, answer.content
     assert all(row["count"] == {"value": len(row["objects"]), "exact": True} for row in answer.json())
     return {row["name"]: {one["id"] for one in row["objects"]} for row in answer.json() if row["objects"]}
 
 
-def test_every_finding_is_listed_and_a_sound_shop_has_none(reader, shop):
-    assert found(reader) == {}
-    rows = reader.get(FINDINGS).json()
+def test_every_finding_is_listed_and_a_sound_shop_has_none(coupon_reader, shop):
+    assert found(coupon_reader) == {}
+    rows = coupon_reader.get(FINDINGS).json()
     assert {row["name"] for row in rows} == FAULTS.keys() == registered_findings().keys()
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_each_fault_is_found(reader, shop, now, name):
+def test_each_fault_is_found(coupon_reader, shop, now, name):
     break_it, expected = FAULTS[name]
     break_it(now)
-    results = found(reader)
+    results = found(coupon_reader)
     assert results.pop(name) == expected
     assert results.keys() == FOLLOWS.get(name, set())
 
 
-def test_a_finding_says_more_about_its_objects(reader, shop, now):
+def test_a_finding_says_more_about_its_objects(coupon_reader, shop, now):
     twin(now)
     Customer.objects.update(is_on_hold=True)
-    reader.headers["Accept-Language"] = "en"
-    rows = {row["name"]: row["objects"] for row in reader.get(FINDINGS).json()}
+    coupon_reader.headers["Accept-Language"] = "en"
+    rows = {row["name"]: row["objects"] for row in coupon_reader.get(FINDINGS).json()}
     assert rows["segments_equal"][0] == {
         "id": "gold",
         "name": {"en": "Segment gold"},
@@ -135,24 +130,24 @@ def test_a_finding_says_more_about_its_objects(reader, shop, now):
     assert rows["members_on_hold"][0]["details"] == {"members": 2}
 
 
-def test_the_caller_chooses_what_is_looked_for(reader, service_api, shop, now):
+def test_the_caller_chooses_what_is_looked_for(coupon_reader, service_api, shop, now):
     FAULTS["segment_without_items"][0](now)
-    assert found(reader, name="segment_without_items") == {"segment_without_items": {"gold"}}
-    short = reader.get(FINDINGS, name="segment_without_items", limit=0).json()
+    assert found(coupon_reader, name="segment_without_items") == {"segment_without_items": {"gold"}}
+    short = coupon_reader.get(FINDINGS, name="segment_without_items", limit=0).json()
     assert (short[0]["count"]["value"], short[0]["objects"]) == (1, [])
-    unknown = reader.get(FINDINGS, name="nothing")
+    unknown = coupon_reader.get(FINDINGS, name="nothing")
     assert (unknown.status_code, unknown.json()["details"]["field"]) == (400, "name")
     without_coupons = {row["type"] for row in service_api(SEGMENT_READ).get(FINDINGS).json()}
     assert without_coupons == {"segment", "category"}
 
 
-def test_each_finding_takes_one_statement(reader, shop, django_assert_num_queries):
+def test_each_finding_takes_one_statement(coupon_reader, shop, django_assert_num_queries):
     # each with its time limit: a savepoint, two settings, its release
     with django_assert_num_queries(5 * len(registered_findings())):
-        reader.get(FINDINGS)
+        coupon_reader.get(FINDINGS)
 
 
-def check(capsys: Any, *arguments: str) -> str:
+def check(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     call_command("check_shop", "acme", *arguments)
     return capsys.readouterr().out
 

@@ -1,5 +1,6 @@
 """Imports of files over HTTP."""
 
+import csv
 import json
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,8 @@ from core.imports import parts, uploads
 from core.imports.models import ImportPart, ImportRun
 from core.imports.readings import read_imports
 from core.journal.models import Change
+from core.json_types import JsonObject
+from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory
@@ -43,7 +46,7 @@ def send(
     key: str = "",
     status: int = 202,
     **query: str,
-) -> dict[str, Any]:
+) -> JsonObject:
     headers = {**api.headers, **({"Idempotency-Key": key} if key else {})}
     answer = api.client.post(
         IMPORTS,
@@ -64,19 +67,19 @@ def work() -> None:
     worker.run_until_idle()
 
 
-def read(api: Api, submitted: dict[str, Any]) -> dict[str, Any]:
+def read(api: Api, submitted: JsonObject) -> JsonObject:
     answer = api.get(f"{IMPORTS}/{submitted['id']}")
     assert answer.status_code == 200, answer.content
     return answer.json()
 
 
-def run(api: Api, content: str, **arguments: Any) -> dict[str, Any]:
+def run(api: Api, content: str, **arguments: object) -> JsonObject:
     submitted = send(api, content, **arguments)
     work()
     return read(api, submitted)
 
 
-def counts(found: dict[str, Any]) -> dict[str, int]:
+def counts(found: JsonObject) -> dict[str, int]:
     return {name: count for name, count in found["counts"].items() if count}
 
 
@@ -175,6 +178,14 @@ def test_a_file_that_removes_is_read_to_its_end_first(manager, shop):
     assert not ImportRun.objects.exists()
 
 
+@pytest.mark.parametrize("mode", ["replace", "delete"])
+def test_a_file_that_was_cut_off_removes_nothing(manager, shop, mode):
+    refused = send(manager, rows("C1").removesuffix("\n"), mode=mode, status=400)
+    assert "The line has no end, so the file may have been cut off there." in refused["message"]
+    assert ImportRun.objects.count() == 0
+    assert counts(run(manager, rows("C1").removesuffix("\n")))["rows"] == 1
+
+
 def test_refused_rows_are_read_back(service_api, shop, monkeypatch):
     api = service_api(f"{SEGMENT_MANAGE} {CUSTOMER_READ}")
     monkeypatch.setattr("segments.api.viewsets.imports.REJECTS_OF_PAGE", 2)
@@ -248,7 +259,7 @@ def test_a_worker_that_is_killed_between_parts_leaves_the_rest_to_the_next(manag
 
 
 def test_a_part_that_fails_is_tried_again_and_counted_once(manager, shop, monkeypatch):
-    def broken(*arguments: Any) -> bool:
+    def broken(*arguments: object) -> bool:
         connection.cursor().execute("SELECT 1 / 0")
         raise AssertionError
 
@@ -300,7 +311,7 @@ def test_a_large_file_is_no_document_but_has_a_bound(manager, shop, settings):
 
 
 def test_imports_are_those_of_the_tenant_and_need_the_scope(
-    manager: Api, service_api: Callable[..., Api], shop: Segment, other_tenant: Any
+    manager: Api, service_api: Callable[..., Api], shop: Segment, other_tenant: Tenant
 ) -> None:
     queued = send(manager, rows("C1"))
     reader = service_api(SEGMENT_READ)
@@ -313,3 +324,111 @@ def test_imports_are_those_of_the_tenant_and_need_the_scope(
     for path in (address, f"{address}/rejects", f"{IMPORTS}/x"):
         assert manager.get(path).status_code == 404
     assert manager.delete(address).status_code == 404
+
+
+# Refused rows as CSV, and undo
+
+
+def rejects_as_csv(api: Api, found: JsonObject, **query: str) -> Any:
+    answer = api.client.get(
+        found["rejects"], query_params=query, headers={**api.headers, "Accept": "text/csv"}
+    )
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    return answer
+
+
+def test_refused_rows_come_back_as_a_file_that_can_be_corrected(
+    service_api: Callable[..., Api], shop: Segment
+) -> None:
+    api = service_api(SEGMENT_MANAGE, CUSTOMER_READ)
+    text = 'customerId;segmentId;mixins\nC1;gold;\nX7;gold;\nX8;gold;"{""a"": ""1;2""}"\n'.replace(
+        'X"7', "X7"
+    )
+    found = run(api, text)
+    answer = rejects_as_csv(api, found)
+    assert f"import-{found['id']}-rejects.csv" in answer["Content-Disposition"]
+    content = answer.content.decode()
+    assert content.splitlines()[0] == (
+        "customerId;segmentId;mixins;rejected.line;rejected.reason;rejected.message"
+    )
+    assert content.splitlines()[1] == "X7;gold;;3;unknown_customer;There is no customer X7."
+    CustomerFactory(tenant=shop.tenant, external_id="X7")
+    again = run(api, content.replace("X8", "C2"))
+    assert counts(again) == {"rows": 2, "created": 2}
+    assert members() == ["C1", "C2", "X7"]
+
+
+def test_refused_rows_of_json_are_csv_with_their_source(
+    service_api: Callable[..., Api], shop: Segment
+) -> None:
+    api = service_api(SEGMENT_MANAGE, CUSTOMER_READ)
+    row = '{"segmentId": "gold", "customerId": "X,7"}'
+    found = run(api, row, media_type="application/x-ndjson")
+    table = list(csv.DictReader(rejects_as_csv(api, found).content.decode().splitlines()))
+    assert [(entry["source"], entry["rejected.line"]) for entry in table] == [(row, "1")]
+
+
+def test_refused_rows_as_csv_go_on_behind_a_line_and_name_nobody_without_the_scope(
+    manager: Api, service_api: Callable[..., Api], shop: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segments.api.viewsets.imports.REJECTS_OF_PAGE", 1)
+    found = run(manager, rows("X1", "X2"))
+    answer = rejects_as_csv(manager, found)
+    assert answer.content.decode() == "rejected.line,rejected.reason,rejected.message\n2,unknown_customer,\n"
+    assert answer["Link"] == f'<{found["rejects"]}?afterLine=2>; rel="next"'
+    reader = service_api(SEGMENT_MANAGE, CUSTOMER_READ)
+    assert b"X2" in rejects_as_csv(reader, found, afterLine="2").content
+
+
+def undo(api: Api, found: JsonObject, *, status: int = 202) -> JsonObject:
+    answer = api.post(f"{IMPORTS}/{found['id']}/undo")
+    assert answer.status_code == status, answer.content
+    body: JsonObject = answer.json()
+    return body
+
+
+@pytest.mark.usefixtures("real_time")
+def test_an_import_is_undone_as_a_whole(manager: Api, shop: Segment) -> None:
+    CustomerAssignmentFactory(segment=shop, customer__external_id="C9")
+    done = run(manager, rows("C1", "C2", "C3"))
+    CustomerAssignment.objects.filter(customer__external_id="C3").update(mixins={"a": 1}, version=2)
+    asked = undo(manager, done)
+    assert (asked["state"], asked["undo"]) == ("finished", {"state": "queued", "rows": 0, "leftAlone": 0})
+    assert undo(manager, done)["undo"]["state"] == "queued"
+    assert Job.objects.filter(kind="undo-import").count() == 1
+    work()
+    found = read(manager, done)
+    assert (found["state"], found["undo"]) == ("undone", {"state": "done", "rows": 2, "leftAlone": 1})
+    assert members() == ["C3", "C9"]
+    change = Change.objects.filter(source_type="undo-import").latest("id")
+    assert (change.source_id, change.actor_type) == (done["id"], "client")
+    assert undo(manager, done)["state"] == "undone"
+    assert Job.objects.filter(kind="undo-import").count() == 1
+
+
+@pytest.mark.usefixtures("real_time")
+def test_only_what_has_ended_and_wrote_something_is_undone(
+    manager: Api, service_api: Callable[..., Api], shop: Segment
+) -> None:
+    queued = send(manager, rows("C1"))
+    assert "Wait for its end or cancel it" in undo(manager, queued, status=409)["message"]
+    work()
+    assert members() == ["C1"]
+    dry = run(manager, rows("C2"), dryRun="true")
+    assert "dry run" in undo(manager, dry, status=400)["message"]
+    assert undo(manager, {"id": "999999"}, status=404)
+    reader = service_api(SEGMENT_READ)
+    assert reader.post(f"{IMPORTS}/{queued['id']}/undo").status_code == 403
+    other = ImportRun.objects.create(
+        tenant=shop.tenant, kind="coupons", mode="upsert", file_name="x", file_digest="", state="finished"
+    )
+    assert undo(manager, {"id": str(other.pk)}, status=404)
+
+
+def test_an_import_of_another_tenant_is_not_undone(
+    manager: Api, service_api: Callable[..., Api], other_tenant: Tenant, shop: Segment
+) -> None:
+    done = run(manager, rows("C1"))
+    theirs = service_api(SEGMENT_MANAGE, tenant=other_tenant)
+    assert theirs.post(f"/customer-segment/{other_tenant.name}/imports/{done['id']}/undo").status_code == 404
+    assert members() == ["C1"]

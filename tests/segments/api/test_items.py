@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.identity.scopes import SEGMENT_READ_OWN
 from accounts.models import Customer, Site
@@ -61,15 +62,19 @@ def assigned(gold: Segment, hammer: Product, tools: Category) -> tuple[ItemAssig
     )
 
 
-def test_a_product_and_a_category_are_shown_with_code_and_name(reader: Api, assigned: Any) -> None:
+def test_a_product_and_a_category_are_shown_with_code_and_name(
+    reader: Api, assigned: tuple[ItemAssignment, ItemAssignment]
+) -> None:
     assert reader.get(ITEMS).json() == [HAMMER, TOOLS]
     assert reader.get(f"{ITEMS}/PRODUCT/P1").json() == HAMMER
     assert reader.get(f"{ITEMS}/category/K1").json() == TOOLS
     assert reader.get(f"{SEGMENTS}/items").json() == [HAMMER, TOOLS]
 
 
-def test_items_are_searched_by_their_fields(reader: Api, assigned: Any) -> None:
-    def found(q: str) -> Any:
+def test_items_are_searched_by_their_fields(
+    reader: Api, assigned: tuple[ItemAssignment, ItemAssignment]
+) -> None:
+    def found(q: str) -> object:
         return reader.post(f"{ITEMS}/search", {"q": q}).json()
 
     assert found("type:PRODUCT") == [HAMMER]
@@ -80,7 +85,9 @@ def test_items_are_searched_by_their_fields(reader: Api, assigned: Any) -> None:
     assert reader.get(f"{SEGMENTS}/items", q="type:PRODUCT", sort="item.name.en:desc").json() == [HAMMER]
 
 
-def test_items_are_sorted_and_cut_to_languages(reader: Api, assigned: Any) -> None:
+def test_items_are_sorted_and_cut_to_languages(
+    reader: Api, assigned: tuple[ItemAssignment, ItemAssignment]
+) -> None:
     answer = reader.get(ITEMS, sort="item.name.en:desc", fields="item", headers={"Accept-Language": "de"})
 
     assert answer.json() == [
@@ -101,7 +108,7 @@ def test_items_are_sorted_and_cut_to_languages(reader: Api, assigned: Any) -> No
     ],
 )
 def test_an_assignment_that_does_not_exist_is_not_found(
-    reader: Api, assigned: Any, path: str, status: int
+    reader: Api, assigned: tuple[ItemAssignment, ItemAssignment], path: str, status: int
 ) -> None:
     assert reader.get(f"{SEGMENTS}/{path}").status_code == status
 
@@ -147,7 +154,12 @@ def test_an_upsert_creates_then_replaces(manager: Api, gold: Segment, tools: Cat
     ],
 )
 def test_an_upsert_that_breaks_a_rule_is_refused(
-    manager: Api, assigned: Any, path: str, body: Any, status: int, message: str | None
+    manager: Api,
+    assigned: tuple[ItemAssignment, ItemAssignment],
+    path: str,
+    body: object,
+    status: int,
+    message: str | None,
 ) -> None:
     answer = manager.put(f"{ITEMS}/{path}", body)
 
@@ -161,7 +173,9 @@ def test_an_assignment_to_an_unknown_segment_is_not_found(manager: Api, hammer: 
     assert manager.put(f"{ITEMS}/PRODUCT/P1", {}).status_code == 404
 
 
-def test_deleting_an_assignment_twice_is_no_fault(manager: Api, assigned: Any) -> None:
+def test_deleting_an_assignment_twice_is_no_fault(
+    manager: Api, assigned: tuple[ItemAssignment, ItemAssignment]
+) -> None:
     for _ in range(2):
         assert manager.delete(f"{ITEMS}/PRODUCT/P1").status_code == 204
         assert list(ItemAssignment.objects.all()) == [assigned[1]]
@@ -170,7 +184,7 @@ def test_deleting_an_assignment_twice_is_no_fault(manager: Api, assigned: Any) -
 
 
 def test_a_bulk_upsert_reports_every_row_and_a_bad_one_spoils_no_other(
-    manager: Api, assigned: Any, site: Site
+    manager: Api, assigned: tuple[ItemAssignment, ItemAssignment], site: Site
 ) -> None:
     ProductFactory(tenant=site.tenant, external_id="P2")
     answer = manager.put(
@@ -214,13 +228,15 @@ def test_a_bulk_upsert_reports_every_row_and_a_bad_one_spoils_no_other(
 @pytest.mark.parametrize("body", [None, {}, [], [{"id": "P1"}] * 201])
 @pytest.mark.parametrize("method", ["put", "delete"])
 def test_a_bulk_body_that_is_no_list_of_1_to_200_is_refused_whole(
-    manager: Api, gold: Segment, hammer: Product, method: str, body: Any
+    manager: Api, gold: Segment, hammer: Product, method: str, body: object
 ) -> None:
     assert manager.send(method, f"{ITEMS}/PRODUCT/bulk", body).status_code == 400
     assert not ItemAssignment.objects.exists()
 
 
-def test_a_bulk_deletion_reports_every_row(manager: Api, assigned: Any) -> None:
+def test_a_bulk_deletion_reports_every_row(
+    manager: Api, assigned: tuple[ItemAssignment, ItemAssignment]
+) -> None:
     answer = manager.delete(f"{ITEMS}/CATEGORY/bulk", ["K1", "K1", "K9", 7])
 
     assert answer.status_code == 207
@@ -238,7 +254,7 @@ def test_a_bulk_deletion_reports_every_row(manager: Api, assigned: Any) -> None:
 
 @pytest.mark.parametrize("size", [1, 200])
 def test_a_bulk_upsert_takes_as_many_statements_for_1_row_as_for_200(
-    manager: Api, gold: Segment, site: Site, size: int, django_assert_num_queries: Any
+    manager: Api, gold: Segment, site: Site, size: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     products = ProductFactory.create_batch(size, tenant=site.tenant)
     body = [{"id": product.external_id, "metadata": {"version": 1}} for product in products]
@@ -256,7 +272,7 @@ def test_a_shoppers_items_take_two_statements_and_one_to_count(
     customer: Customer,
     customer_api: Callable[..., Api],
     size: int,
-    django_assert_num_queries: Any,
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     for segment in (gold, SegmentFactory(site=gold.site)):
         CustomerAssignmentFactory(segment=segment, customer=customer)
@@ -271,7 +287,10 @@ def test_a_shoppers_items_take_two_statements_and_one_to_count(
 
 
 def test_a_shopper_sees_the_items_of_own_effective_segments_that_count_now(
-    gold: Segment, assigned: Any, customer: Customer, customer_api: Callable[..., Api]
+    gold: Segment,
+    assigned: tuple[ItemAssignment, ItemAssignment],
+    customer: Customer,
+    customer_api: Callable[..., Api],
 ) -> None:
     ended = SegmentFactory(site=gold.site, external_id="ended", valid_to=THEN)
     for segment in (gold, ended):
@@ -301,7 +320,9 @@ def test_an_item_of_two_segments_is_listed_for_each(
     assert [(row["segmentId"], row["item"]["id"]) for row in items] == [("gold", "P1"), ("silver", "P1")]
 
 
-def test_staff_sees_all_items_or_those_that_count_now(reader: Api, gold: Segment, assigned: Any) -> None:
+def test_staff_sees_all_items_or_those_that_count_now(
+    reader: Api, gold: Segment, assigned: tuple[ItemAssignment, ItemAssignment]
+) -> None:
     ended = SegmentFactory(site=gold.site, external_id="ended", valid_to=THEN)
     ItemAssignmentFactory(segment=ended, product=assigned[0].product)
     closed = ItemAssignmentFactory(segment=gold, valid_to=THEN)
@@ -318,7 +339,9 @@ def test_staff_sees_all_items_or_those_that_count_now(reader: Api, gold: Segment
     assert past.status_code == 400  # before the journal begins; see test_past.py
 
 
-def test_a_site_keeps_its_own_items(reader: Api, gold: Segment, assigned: Any) -> None:
+def test_a_site_keeps_its_own_items(
+    reader: Api, gold: Segment, assigned: tuple[ItemAssignment, ItemAssignment]
+) -> None:
     SiteFactory(tenant=gold.tenant, code="outlet")
 
     assert reader.get(f"{SEGMENTS}/items", siteCode="outlet").json() == []
@@ -327,7 +350,11 @@ def test_a_site_keeps_its_own_items(reader: Api, gold: Segment, assigned: Any) -
 
 
 def test_staff_previews_what_a_customer_would_see(
-    reader: Api, gold: Segment, assigned: Any, customer: Customer, now: datetime
+    reader: Api,
+    gold: Segment,
+    assigned: tuple[ItemAssignment, ItemAssignment],
+    customer: Customer,
+    now: datetime,
 ) -> None:
     CustomerAssignmentFactory(segment=gold, customer=customer, valid_from=now + DAY)
     later = (now + 2 * DAY).isoformat()
@@ -351,7 +378,9 @@ def test_a_preview_needs_the_scope_to_read_all(
     assert answer.json()["message"] == "The token lacks the scope customersegment.segment_read."
 
 
-def test_deleting_a_product_or_a_customer_removes_its_assignments(gold: Segment, assigned: Any) -> None:
+def test_deleting_a_product_or_a_customer_removes_its_assignments(
+    gold: Segment, assigned: tuple[ItemAssignment, ItemAssignment]
+) -> None:
     member = CustomerAssignmentFactory(segment=gold, customer=CustomerFactory(tenant=gold.tenant))
     for gone in (assigned[0].product, assigned[1].category, member.customer):
         rows = type(gone)._base_manager.filter(pk=gone.pk)
@@ -370,7 +399,9 @@ def test_ids_of_another_tenant_are_unknown(manager: Api, gold: Segment, other_te
     assert manager.put(f"{ITEMS}/CATEGORY/bulk", [{"id": "/"}]).json()[0]["code"] == 400
 
 
-def test_an_assignment_keeps_the_moment_of_its_creation(manager: Api, assigned: Any) -> None:
+def test_an_assignment_keeps_the_moment_of_its_creation(
+    manager: Api, assigned: tuple[ItemAssignment, ItemAssignment]
+) -> None:
     manager.put(f"{ITEMS}/PRODUCT/P1", {})
 
     stored = ItemAssignment.objects.get(product__external_id="P1")

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Site
 from catalog.models import Category
+from core.json_types import JsonObject
 from segments.models import Segment
 from tests.conftest import Api
 from tests.factories.accounts import SiteFactory
@@ -19,14 +20,14 @@ MATCH = "/customer-segment/acme/segments/match"
 DAY = timedelta(days=1)
 
 
-def body(*items: str, segments: tuple[str, ...] = ("gold",), site: str = "main") -> dict[str, Any]:
+def body(*items: str, segments: tuple[str, ...] = ("gold",), site: str = "main") -> JsonObject:
     return {"items": [{"id": item} for item in items], "segmentIds": list(segments), "siteCode": site}
 
 
 @pytest.fixture
-def products(site: Site) -> dict[str, Any]:
+def products(site: Site) -> JsonObject:
     """A, B and C are in Tools > Hammers > Sledges, one in each; D is in no category."""
-    made: dict[str, Any] = {}
+    made: JsonObject = {}
     parent = None
     for product, category in (("A", "tools"), ("B", "hammers"), ("C", "sledges")):
         parent = made[category] = CategoryFactory(tenant=site.tenant, external_id=category, parent=parent)
@@ -36,9 +37,7 @@ def products(site: Site) -> dict[str, Any]:
     return made
 
 
-def test_products_match_in_input_order_once_each(
-    manager: Api, gold: Segment, products: dict[str, Any]
-) -> None:
+def test_products_match_in_input_order_once_each(manager: Api, gold: Segment, products: JsonObject) -> None:
     silver = SegmentFactory(site=gold.site, external_id="silver")
     for segment in (gold, silver):
         ItemAssignmentFactory(segment=segment, product=products["D"])
@@ -61,7 +60,7 @@ def test_products_match_in_input_order_once_each(
     ],
 )
 def test_a_category_holds_its_own_products_and_with_subcategories_those_below(
-    manager: Api, gold: Segment, products: dict[str, Any], category: str, includes: bool, matched: str
+    manager: Api, gold: Segment, products: JsonObject, category: str, includes: bool, matched: str
 ) -> None:
     ItemAssignmentFactory(
         segment=gold, product=None, category=products[category], includes_subcategories=includes
@@ -72,7 +71,7 @@ def test_a_category_holds_its_own_products_and_with_subcategories_those_below(
 
 @pytest.mark.parametrize("facts", [{"status": "INACTIVE"}, {"valid_from": DAY}, {"valid_to": -DAY}], ids=str)
 def test_segments_that_are_not_effective_hold_nothing(
-    manager: Api, site: Site, products: dict[str, Any], now: datetime, facts: dict[str, Any]
+    manager: Api, site: Site, products: JsonObject, now: datetime, facts: JsonObject
 ) -> None:
     facts = {name: now + value if isinstance(value, timedelta) else value for name, value in facts.items()}
     segment = SegmentFactory(site=site, external_id="gold", **facts)
@@ -82,7 +81,7 @@ def test_segments_that_are_not_effective_hold_nothing(
 
 
 def test_assignments_outside_their_window_hold_nothing(
-    manager: Api, gold: Segment, products: dict[str, Any], now: datetime
+    manager: Api, gold: Segment, products: JsonObject, now: datetime
 ) -> None:
     ItemAssignmentFactory(segment=gold, product=products["A"], valid_from=now + DAY)
     ItemAssignmentFactory(segment=gold, product=None, category=products["hammers"], valid_to=now - DAY)
@@ -90,7 +89,7 @@ def test_assignments_outside_their_window_hold_nothing(
     assert manager.post(MATCH, body("A", "B")).json() == []
 
 
-def test_segments_of_another_site_do_not_count(manager: Api, gold: Segment, products: dict[str, Any]) -> None:
+def test_segments_of_another_site_do_not_count(manager: Api, gold: Segment, products: JsonObject) -> None:
     SiteFactory(tenant=gold.tenant, code="outlet")
     ItemAssignmentFactory(segment=gold, product=products["A"])
 
@@ -100,7 +99,7 @@ def test_segments_of_another_site_do_not_count(manager: Api, gold: Segment, prod
 
 
 @pytest.mark.parametrize("name", ["items", "segmentIds"])
-def test_empty_lists_match_nothing(manager: Api, gold: Segment, products: dict[str, Any], name: str) -> None:
+def test_empty_lists_match_nothing(manager: Api, gold: Segment, products: JsonObject, name: str) -> None:
     ItemAssignmentFactory(segment=gold, product=products["A"])
     answer = manager.post(MATCH, {**body("A"), name: []})
 
@@ -116,9 +115,7 @@ def test_a_body_that_lacks_a_part_is_refused(manager: Api, gold: Segment, name: 
     assert answer.json()["details"]["field"] == name
 
 
-def test_site_and_site_code_may_name_the_same_site(
-    manager: Api, gold: Segment, products: dict[str, Any]
-) -> None:
+def test_site_and_site_code_may_name_the_same_site(manager: Api, gold: Segment, products: JsonObject) -> None:
     ItemAssignmentFactory(segment=gold, product=products["A"])
 
     assert manager.post(MATCH, {**body("A"), "site": "main"}).json() == [{"id": "A"}]
@@ -146,7 +143,7 @@ def test_site_and_site_code_may_name_the_same_site(
     ],
 )
 def test_a_body_that_breaks_a_rule_is_refused(
-    manager: Api, gold: Segment, change: dict[str, Any], message: str
+    manager: Api, gold: Segment, change: JsonObject, message: str
 ) -> None:
     answer = manager.post(MATCH, {**body("A"), **change})
 
@@ -162,7 +159,7 @@ def test_matching_needs_the_scope_to_manage(service_api: Callable[..., Api], sit
 
 @pytest.mark.parametrize("size", [1, 20])
 def test_a_match_takes_one_statement(
-    manager: Api, gold: Segment, size: int, django_assert_num_queries: Any
+    manager: Api, gold: Segment, size: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     products = ProductFactory.create_batch(size, tenant=gold.tenant)
     for product in products:
@@ -175,7 +172,7 @@ def test_a_match_takes_one_statement(
 
 @pytest.mark.parametrize(("hidden", "found"), [("tools", []), ("hammers", ["A"]), ("sledges", ["A", "B"])])
 def test_categories_below_an_unpublished_one_hold_nothing(
-    manager: Api, gold: Segment, products: dict[str, Any], hidden: str, found: list[str]
+    manager: Api, gold: Segment, products: JsonObject, hidden: str, found: list[str]
 ) -> None:
     Category.objects.filter(external_id=hidden).update(is_published=False)
     ItemAssignmentFactory(segment=gold, product=None, category=products["tools"], includes_subcategories=True)

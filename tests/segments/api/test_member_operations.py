@@ -1,8 +1,7 @@
 """Copies, unions, intersections and differences of members."""
 
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -11,6 +10,8 @@ from accounts.models import ContactAssignment, Site
 from core.background.models import Job
 from core.background.worker import BackgroundWorker
 from core.journal.models import Change
+from core.json_types import JsonObject
+from core.tenancy.models import Tenant
 from segments import member_operations
 from segments.models import CustomerAssignment, Segment
 from tests.conftest import Api
@@ -22,7 +23,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def shop(site: Site, now: Any) -> dict[str, Segment]:
+def shop(site: Site, now: datetime) -> dict[str, Segment]:
     """A has C1, C2 and C3 (for a company too), B has C2 and C4, T has C1 until tomorrow."""
     customers = {
         name: CustomerFactory(tenant=site.tenant, external_id=name) for name in ("C1", "C2", "C3", "C4")
@@ -44,7 +45,7 @@ def members(segment_id: str) -> list[str]:
     return sorted(f"{row.customer.external_id}{' L1' if row.legal_entity_id else ''}" for row in rows)
 
 
-def combine(api: Api, target: str = "T", status: int = 200, **body: Any) -> dict[str, Any]:
+def combine(api: Api, target: str = "T", status: int = 200, **body: object) -> JsonObject:
     answer = api.post(f"{SEGMENTS}/{target}/member-operations", body)
     assert answer.status_code == status, answer.content
     return answer.json()
@@ -163,7 +164,7 @@ def test_a_target_that_is_deleted_meanwhile_ends_the_operation(manager, shop):
 
 
 def test_an_operation_is_known_at_its_segment_and_tenant_only(
-    manager: Api, service_api: Callable[..., Api], shop: dict[str, Segment], other_tenant: Any
+    manager: Api, service_api: Callable[..., Api], shop: dict[str, Segment], other_tenant: Tenant
 ) -> None:
     queued = combine(manager, status=202, background=True, **{"from": ["A"]})
     for place, name in (("A", queued["id"]), ("T", "0"), ("T", "x"), ("T", "9" * 30)):

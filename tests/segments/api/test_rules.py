@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
+from django.http import HttpResponse
 
 from accounts.identity.scopes import CUSTOMER_READ, SEGMENT_MANAGE, SEGMENT_READ
 from accounts.models import Site
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
-from segments.models import CustomerAssignment, Rule
+from segments.models import CustomerAssignment, Rule, Segment
 from tests.conftest import Api
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
@@ -28,11 +29,11 @@ def api(service_api: Callable[..., Api]) -> Api:
 
 
 @pytest.fixture
-def gold(site: Site) -> Any:
+def gold(site: Site) -> Segment:
     return SegmentFactory(site=site, external_id="gold")
 
 
-def test_a_rule_is_saved_read_and_turned_off(api: Api, tenant: Tenant, gold: Any, now: datetime) -> None:
+def test_a_rule_is_saved_read_and_turned_off(api: Api, tenant: Tenant, gold: Segment, now: datetime) -> None:
     CustomerFactory(tenant=tenant, external_id="C1")
 
     assert api.put(RULE, {"q": "onHold:false"}).status_code == 201
@@ -86,7 +87,7 @@ def test_a_rule_is_saved_read_and_turned_off(api: Api, tenant: Tenant, gold: Any
         ({}, "q"),
     ],
 )
-def test_a_faulty_rule_is_refused(api: Api, gold: Any, body: dict[str, Any], said: str) -> None:
+def test_a_faulty_rule_is_refused(api: Api, gold: Segment, body: JsonObject, said: str) -> None:
     answer = api.put(RULE, body)
 
     assert answer.status_code == 400
@@ -94,11 +95,11 @@ def test_a_faulty_rule_is_refused(api: Api, gold: Any, body: dict[str, Any], sai
     assert not Rule.objects.exists()
 
 
-def test_rules_do_not_follow_each_other_in_a_circle_or_too_deep(api: Api, gold: Any, site: Site) -> None:
+def test_rules_do_not_follow_each_other_in_a_circle_or_too_deep(api: Api, gold: Segment, site: Site) -> None:
     for name in "abcd":
         SegmentFactory(site=site, external_id=name)
 
-    def save(name: str, q: str) -> Any:
+    def save(name: str, q: str) -> HttpResponse:
         return api.put(f"/customer-segment/acme/segments/{name}/rule", {"q": q})
 
     assert save("a", "onHold:false").status_code == 201
@@ -108,7 +109,7 @@ def test_rules_do_not_follow_each_other_in_a_circle_or_too_deep(api: Api, gold: 
     assert "in a circle: a -> c -> b -> a" in save("a", "segments:c").json()["message"]
 
 
-def test_a_tenant_has_two_hundred_live_rules(api: Api, gold: Any, site: Site, tenant: Tenant) -> None:
+def test_a_tenant_has_two_hundred_live_rules(api: Api, gold: Segment, site: Site, tenant: Tenant) -> None:
     segments = [SegmentFactory(site=site) for _ in range(200)]
     Rule.objects.bulk_create(Rule(tenant=tenant, segment=one, q="onHold:false") for one in segments)
 
@@ -116,7 +117,9 @@ def test_a_tenant_has_two_hundred_live_rules(api: Api, gold: Any, site: Site, te
     assert api.put(RULE, {"q": "onHold:false", "mode": "SNAPSHOT"}).status_code == 201
 
 
-def test_removing_a_member_by_hand_excludes_them(api: Api, tenant: Tenant, gold: Any, now: datetime) -> None:
+def test_removing_a_member_by_hand_excludes_them(
+    api: Api, tenant: Tenant, gold: Segment, now: datetime
+) -> None:
     for name in ("C1", "C2", "C3"):
         CustomerFactory(tenant=tenant, external_id=name)
     api.put(RULE, {"q": "onHold:false"})
@@ -137,7 +140,9 @@ def test_removing_a_member_by_hand_excludes_them(api: Api, tenant: Tenant, gold:
     assert api.get(f"{GOLD}/customers/C1").json()["assignmentType"] == "AUTOMATIC"
 
 
-def test_an_evaluation_is_asked_for_and_followed(api: Api, tenant: Tenant, gold: Any, now: datetime) -> None:
+def test_an_evaluation_is_asked_for_and_followed(
+    api: Api, tenant: Tenant, gold: Segment, now: datetime
+) -> None:
     CustomerFactory(tenant=tenant, external_id="C1")
     api.put(RULE, {"q": "onHold:false"})
 
@@ -153,7 +158,7 @@ def test_an_evaluation_is_asked_for_and_followed(api: Api, tenant: Tenant, gold:
     assert api.get(address.replace("gold", "silver")).status_code == 404
 
 
-def test_a_preview_counts_and_names(api: Api, tenant: Tenant, gold: Any, now: datetime) -> None:
+def test_a_preview_counts_and_names(api: Api, tenant: Tenant, gold: Segment, now: datetime) -> None:
     held = CustomerFactory(tenant=tenant, external_id="C1", is_on_hold=True)
     CustomerAssignmentFactory(segment=gold, customer=held, assignment_type="AUTOMATIC")
     for name in ("C2", "C3", "C4"):
@@ -175,7 +180,7 @@ def test_a_preview_counts_and_names(api: Api, tenant: Tenant, gold: Any, now: da
     assert not Rule.objects.exists()
 
 
-def test_a_preview_says_what_is_wrong_and_where(api: Api, gold: Any) -> None:
+def test_a_preview_says_what_is_wrong_and_where(api: Api, gold: Segment) -> None:
     answer = api.post(PREVIEWS, {"q": "onHold:false nope:1"})
 
     assert answer.status_code == 200
@@ -187,7 +192,7 @@ def test_a_preview_says_what_is_wrong_and_where(api: Api, gold: Any) -> None:
     assert api.post(PREVIEWS, {"q": "onHold:false", "siteCode": "nope"}).status_code == 400
 
 
-def test_an_explanation_shows_each_term(api: Api, tenant: Tenant, gold: Any, now: datetime) -> None:
+def test_an_explanation_shows_each_term(api: Api, tenant: Tenant, gold: Segment, now: datetime) -> None:
     CustomerFactory(tenant=tenant, external_id="C1", mixins={"home": {"kids": 2}})
     api.put(RULE, {"q": "onHold:false mixins.home.kids:>2 redemptions.90d.count:0"})
     settle(now)
@@ -210,7 +215,7 @@ def test_an_explanation_shows_each_term(api: Api, tenant: Tenant, gold: Any, now
 
 
 def test_an_explanation_of_a_rule_about_companies_names_one(
-    api: Api, tenant: Tenant, gold: Any, now: datetime
+    api: Api, tenant: Tenant, gold: Segment, now: datetime
 ) -> None:
     entity = LegalEntityFactory(tenant=tenant, external_id="L1", type="COMPANY")
     ContactAssignmentFactory(legal_entity=entity, customer=CustomerFactory(tenant=tenant, external_id="C1"))
@@ -224,7 +229,7 @@ def test_an_explanation_of_a_rule_about_companies_names_one(
 
 
 def test_a_failed_rule_says_why_and_is_tried_again(
-    api: Api, tenant: Tenant, gold: Any, now: datetime
+    api: Api, tenant: Tenant, gold: Segment, now: datetime
 ) -> None:
     SegmentFactory(site=gold.site, external_id="other")
     api.put(RULE, {"q": "segments:other"})

@@ -2,20 +2,22 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.http import HttpResponse
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_PUBLISH, PRODUCT_MANAGE, PRODUCT_PUBLISH
-from accounts.models import Customer, Site
-from catalog.models import Category
+from accounts.models import Site
+from catalog.models import Category, Product
 from core.background.retention import registered_retentions
+from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Segment, SegmentSet
-from tests.conftest import Api
+from tests.conftest import Api, Clock
 from tests.factories.accounts import CustomerFactory, SiteFactory
-from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
-from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+from tests.factories.catalog import CategoryAssignmentFactory
+from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
 SET = "/customer-segment/acme/segment-set"
 SETS = "/customer-segment/acme/segment-sets"
@@ -25,25 +27,16 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def category(customer: Customer) -> Category:
-    return CategoryFactory(tenant=customer.tenant, external_id="K1")
-
-
-@pytest.fixture
-def shopper(gold: Segment, customer: Customer, category: Category, customer_api: Callable[..., Api]) -> Api:
-    CustomerAssignmentFactory(segment=gold, customer=customer)
-    product = ProductFactory(tenant=customer.tenant, external_id="P1")
-    ItemAssignmentFactory(segment=gold, product=product)
-    ItemAssignmentFactory(segment=gold, product=None, category=category)
+def shopper(shopper: Api, items_of_gold: None, product: Product, category: Category) -> Api:
     CategoryAssignmentFactory(product=product, category=category, external_id="A1")
-    return customer_api(customer)
+    return shopper
 
 
 def key_for(api: Api, **query: str) -> str:
     return api.get(SET, **query).json()["key"]
 
 
-def seconds_of(answer: Any) -> int:
+def seconds_of(answer: HttpResponse) -> int:
     return int(answer["Cache-Control"].rpartition("s-maxage=")[2])
 
 
@@ -65,7 +58,7 @@ def test_everybody_of_the_same_segments_has_the_same_key(
 
 
 def test_a_key_is_written_once_and_lives_longer_than_anybody_uses_it(
-    shopper: Api, clock: Any, django_assert_num_queries: Any, now: datetime
+    shopper: Api, clock: type[Clock], django_assert_num_queries: DjangoAssertNumQueries, now: datetime
 ) -> None:
     key = key_for(shopper)
     before = SegmentSet.objects.get()
@@ -94,7 +87,7 @@ def test_a_key_ends_when_other_segments_count(
 
 @pytest.mark.parametrize("path", ["items", "category-trees", "products?categoryId=K1"])
 def test_whoever_has_the_key_reads_what_its_customers_read(
-    shopper: Api, anonymous_api: Api, path: str, django_assert_num_queries: Any
+    shopper: Api, anonymous_api: Api, path: str, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     key = key_for(shopper)
     own = {
@@ -131,7 +124,7 @@ def test_an_answer_is_kept_no_longer_than_until_the_next_window(
 
 
 def test_a_segment_that_is_over_or_elsewhere_shows_nothing(
-    shopper: Api, gold: Segment, clock: Any, now: datetime
+    shopper: Api, gold: Segment, clock: type[Clock], now: datetime
 ) -> None:
     key, of_site = key_for(shopper), key_for(shopper, siteCode="main")
     assert len(shopper.get(f"{SETS}/{of_site}/items").json()) == 2
@@ -145,7 +138,7 @@ def test_a_segment_that_is_over_or_elsewhere_shows_nothing(
 
 
 def test_an_unknown_key_and_one_that_is_over_are_not_found(
-    shopper: Api, clock: Any, other_tenant: Any, service_api: Callable[..., Api], now: datetime
+    shopper: Api, clock: type[Clock], other_tenant: Tenant, service_api: Callable[..., Api], now: datetime
 ) -> None:
     key = key_for(shopper)
     stranger = service_api("customersegment.segmentset_read", tenant=other_tenant)

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.identity.scopes import SEGMENT_READ_OWN
 from accounts.models import Customer, Site
+from core.json_types import JsonObject
 from core.tenancy.identifiers import CLIENT_ID
 from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, ItemAssignment, Segment
@@ -90,7 +92,7 @@ def test_a_segment_needs_only_a_name_and_a_site(manager: Api) -> None:
     ],
 )
 def test_a_segment_that_breaks_a_rule_is_refused(
-    manager: Api, change: dict[str, Any], message: str | None
+    manager: Api, change: JsonObject, message: str | None
 ) -> None:
     answer = manager.post(SEGMENTS, {**BODY, **change})
 
@@ -153,6 +155,12 @@ def test_a_version_given_for_a_new_segment_is_ignored(manager: Api) -> None:
     assert Segment.objects.get().version == 1
 
 
+def test_the_answer_has_the_id_that_is_stored(manager):
+    created = manager.put(f"{SEGMENTS}/%E2%80%8Bgold%C2%A0", BODY)  # pasted, with what nobody sees
+    assert (created.status_code, created.json()) == (201, {"id": "gold"})
+    assert manager.get(f"{SEGMENTS}/gold").status_code == 200
+
+
 def test_an_upsert_whose_body_names_another_id_is_refused(manager: Api) -> None:
     answer = manager.put(f"{SEGMENTS}/silver", BODY)
 
@@ -208,7 +216,7 @@ def test_a_merge_patch_changes_what_it_holds(manager: Api, gold: Segment) -> Non
     ],
 )
 def test_a_patch_that_breaks_a_rule_changes_nothing(
-    manager: Api, gold: Segment, body: Any, status: int
+    manager: Api, gold: Segment, body: object, status: int
 ) -> None:
     assert manager.patch(f"{SEGMENTS}/gold", body).status_code == status
     assert manager.get(f"{SEGMENTS}/gold").json() == GOLD
@@ -339,7 +347,12 @@ def test_a_service_that_may_read_only_own_segments_sees_none(
 @pytest.mark.parametrize("segments", [1, 20])
 @pytest.mark.parametrize(("count", "statements"), [("false", 1), ("true", 2)])
 def test_listing_segments_takes_one_statement_and_one_to_count(
-    reader: Api, site: Site, segments: int, count: str, statements: int, django_assert_num_queries: Any
+    reader: Api,
+    site: Site,
+    segments: int,
+    count: str,
+    statements: int,
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     SegmentFactory.create_batch(segments, site=site)
     reader.get(SEGMENTS)
@@ -350,7 +363,10 @@ def test_listing_segments_takes_one_statement_and_one_to_count(
 
 @pytest.mark.parametrize("segments", [1, 20])
 def test_a_shoppers_list_takes_two_statements_and_one_while_it_is_kept(
-    site: Site, customer_api: Callable[..., Api], segments: int, django_assert_num_queries: Any
+    site: Site,
+    customer_api: Callable[..., Api],
+    segments: int,
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     customer: Customer = CustomerFactory(tenant=site.tenant)
     for segment in SegmentFactory.create_batch(segments, site=site):
@@ -364,7 +380,7 @@ def test_a_shoppers_list_takes_two_statements_and_one_while_it_is_kept(
 
 
 def test_today_of_a_query_begins_in_the_time_zone_of_the_site(
-    reader: Api, site: Site, clock: Any, django_assert_num_queries: Any
+    reader: Api, site: Site, clock: type[Clock], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     Site.objects.filter(pk=site.pk).update(home_base={"timezone": "Asia/Tokyo"})
     SiteFactory(tenant=site.tenant, code="west", home_base={"timezone": "America/New_York"})

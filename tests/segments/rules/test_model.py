@@ -6,19 +6,22 @@ After each step, and once nothing is due, the members that followed the changes 
 whole evaluation finds nothing to do.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts.models import ContactAssignment, Customer, LegalEntity
+from accounts.models import ContactAssignment, Customer, LegalEntity, Site
 from core.background.worker import run_slice
+from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from coupons.models import Redemption
 from segments.bodies import CustomerAssignmentBody, Member
@@ -31,7 +34,12 @@ from tests.factories.coupons import CouponFactory, RedemptionFactory
 from tests.factories.segments import SegmentFactory
 from tests.segments.rules.settling import open_jobs, settle, settle_once
 
-BEGIN = datetime(2026, 5, 1, 12, tzinfo=UTC)
+BERLIN = ZoneInfo("Europe/Berlin")
+BEGINNINGS = [  # the latter two are the evenings before the clocks change there
+    datetime(2026, 5, 1, 12, tzinfo=UTC),
+    datetime(2026, 3, 28, 20, 30, tzinfo=UTC),
+    datetime(2026, 10, 24, 20, 30, tzinfo=UTC),
+]
 DAY = timedelta(days=1)
 CUSTOMERS = [f"C{number}" for number in range(6)]
 COMPANIES = ["L0", "L1"]
@@ -48,6 +56,8 @@ class Person:
     is_on_hold: bool = False
     kids: int | None = None
     city: str | None = None
+    since: str | int | None = None
+    last_login: datetime | None = None
     redemptions: list[tuple[datetime, int, str, str]] = field(default_factory=list)
     companies: set[str] = field(default_factory=set)
 
@@ -60,7 +70,7 @@ class World:
     types: dict[str, str] = field(default_factory=dict)
     manual: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
     excluded: dict[str, set[tuple[str, str | None]]] = field(default_factory=dict)
-    rules: dict[str, Any] = field(default_factory=dict)
+    rules: JsonObject = field(default_factory=dict)
 
     def members(self, segment: str, at: datetime) -> dict[tuple[str, str | None], str]:
         """Return the members of a segment: who belongs by hand, and who by its rule."""
@@ -78,7 +88,7 @@ class World:
             }
         return {(name, None) for name, person in self.people.items() if self.holds(tree, name, person, at)}
 
-    def holds(self, tree: Any, name: str, person: Person, at: datetime) -> bool:
+    def holds(self, tree: tuple[object, ...], name: str, person: Person, at: datetime) -> bool:
         match tree:
             case ("and", parts):
                 return all(self.holds(part, name, person, at) for part in parts)
@@ -104,18 +114,18 @@ def within(person: Person, days: int | None, at: datetime) -> list[tuple[datetim
     return [one for one in person.redemptions if days is None or one[0] > at - days * DAY]
 
 
-def on_hold(value: bool) -> Any:
+def on_hold(value: bool) -> tuple[object, ...]:
     return "term", f"onHold:{str(value).lower()}", lambda world, name, person, at: person.is_on_hold is value
 
 
-def kids(operator: str, number: int) -> Any:
+def kids(operator: str, number: int) -> tuple[object, ...]:
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
         return person.kids is not None and ORDER[operator](person.kids, number)
 
     return "term", f"mixins.home.kids:{operator}{number}", test
 
 
-def city(names: list[str]) -> Any:
+def city(names: list[str]) -> tuple[object, ...]:
     return (
         "term",
         f"mixins.home.city:({','.join(names)})",
@@ -123,18 +133,58 @@ def city(names: list[str]) -> Any:
     )
 
 
-def no_city() -> Any:
+def no_city() -> tuple[object, ...]:
     return "term", "mixins.home.city:missing", lambda world, name, person, at: person.city is None
 
 
-def created(operator: str, days: int) -> Any:
+def created(operator: str, days: int) -> tuple[object, ...]:
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
         return ORDER[operator](person.created_at, at - days * DAY)
 
     return "term", f"metadata.createdAt:{operator}now-{days}d", test
 
 
-def counted(days: int | None, operator: str, number: int) -> Any:
+def created_on(operator: str, days: int) -> tuple[object, ...]:
+    def test(world: World, name: str, person: Person, at: datetime) -> bool:
+        day = at.astimezone(BERLIN).date() - days * DAY
+        return ORDER[operator](person.created_at, datetime(day.year, day.month, day.day, tzinfo=BERLIN))
+
+    return "term", f"metadata.createdAt:{operator}today-{days}d", test
+
+
+def logged_in(operator: str, days: int) -> tuple[object, ...]:
+    def test(world: World, name: str, person: Person, at: datetime) -> bool:
+        return person.last_login is not None and ORDER[operator](person.last_login, at - days * DAY)
+
+    return "term", f"lastLogin:{operator}now-{days}d", test
+
+
+def never_logged_in() -> tuple[object, ...]:
+    return "term", "lastLogin:missing", lambda world, name, person, at: person.last_login is None
+
+
+def some_kids(least: int, below: int) -> tuple[object, ...]:
+    """A window that is closed at its beginning and open at its end."""
+
+    def test(world: World, name: str, person: Person, at: datetime) -> bool:
+        return person.kids is not None and least <= person.kids < below
+
+    return "term", f"mixins.home.kids:(>={least} AND <{below})", test
+
+
+def lives_there_since(operator: str, days: int) -> tuple[object, ...]:
+    """A day, or a day and time, as text among own attributes; other values are no instants."""
+
+    def test(world: World, name: str, person: Person, at: datetime) -> bool:
+        if not isinstance(person.since, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d(T.*)?", person.since):
+            return False
+        moment = (at - days * DAY).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return ORDER[operator](person.since, moment)
+
+    return "term", f"mixins.home.since:{operator}now-{days}d", test
+
+
+def counted(days: int | None, operator: str, number: int) -> tuple[object, ...]:
     window = f"{days}d." if days else ""
 
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
@@ -143,7 +193,7 @@ def counted(days: int | None, operator: str, number: int) -> Any:
     return "term", f"redemptions.{window}count:{operator}{number}", test
 
 
-def total(days: int | None, operator: str, number: int) -> Any:
+def total(days: int | None, operator: str, number: int) -> tuple[object, ...]:
     window = f"{days}d." if days else ""
 
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
@@ -153,7 +203,7 @@ def total(days: int | None, operator: str, number: int) -> Any:
     return "term", f"redemptions.{window}total:{operator}{number}", test
 
 
-def last(operator: str, days: int) -> Any:
+def last(operator: str, days: int) -> tuple[object, ...]:
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
         times = [one for one, *_ in person.redemptions]
         return bool(times) and ORDER[operator](max(times), at - days * DAY)
@@ -161,21 +211,21 @@ def last(operator: str, days: int) -> Any:
     return "term", f"redemptions.lastAt:{operator}now-{days}d", test
 
 
-def used(code: str) -> Any:
+def used(code: str) -> tuple[object, ...]:
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
         return any(code == other for *_, other in person.redemptions)
 
     return "term", f"redemptions.codes:{code}", test
 
 
-def of_company(kind: str) -> Any:
+def of_company(kind: str) -> tuple[object, ...]:
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
         return any(world.types[company] == kind for company in person.companies)
 
     return "term", f"legalEntities.type:{kind}", test
 
 
-def in_live() -> Any:
+def in_live() -> tuple[object, ...]:
     def test(world: World, name: str, person: Person, at: datetime) -> bool:
         return (name, None) in world.members("live", at)
 
@@ -190,6 +240,11 @@ TERMS = st.one_of(
     st.builds(city, st.lists(st.sampled_from(["Rome", "Oslo"]), min_size=1, max_size=2, unique=True)),
     st.builds(no_city),
     st.builds(created, OPERATORS, DAYS),
+    st.builds(created_on, OPERATORS, st.integers(0, 2)),
+    st.builds(logged_in, OPERATORS, DAYS),
+    st.builds(never_logged_in),
+    st.builds(some_kids, st.integers(0, 2), st.integers(1, 3)),
+    st.builds(lives_there_since, OPERATORS, st.integers(0, 2)),
     st.builds(counted, st.one_of(st.none(), DAYS), OPERATORS, st.integers(0, 2)),
     st.builds(total, st.one_of(st.none(), DAYS), OPERATORS, st.sampled_from([0, 10, 25])),
     st.builds(last, OPERATORS, DAYS),
@@ -198,7 +253,7 @@ TERMS = st.one_of(
 )
 
 
-def trees(terms: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def trees(terms: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     return st.recursive(
         terms,
         lambda inner: st.one_of(
@@ -209,12 +264,12 @@ def trees(terms: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-def written(tree: Any) -> str:
+def written(tree: tuple[object, ...]) -> str:
     """Return a tree as the text of a rule."""
     return tree[1] if tree[0] == "term" else f"compoundLogicalQuery:({part(tree)})"
 
 
-def part(tree: Any) -> str:
+def part(tree: tuple[object, ...]) -> str:
     match tree:
         case ("term", text, _):
             return f"({text})"
@@ -225,7 +280,7 @@ def part(tree: Any) -> str:
     raise AssertionError(tree)
 
 
-def is_shallow(tree: Any) -> bool:
+def is_shallow(tree: tuple[object, ...]) -> bool:
     """Say whether the text of a tree nests no deeper than rules may."""
     text, depth, deepest = written(tree), 0, 0
     for character in text.replace("NOT ", "("):
@@ -241,7 +296,9 @@ STEPS = st.one_of(
         st.sampled_from(CUSTOMERS),
         st.one_of(st.none(), st.integers(0, 3)),
         st.sampled_from([None, "Rome", "Oslo"]),
+        st.sampled_from([None, "today", "now", "later", "soon", 2026]),
     ),
+    st.tuples(st.just("login"), st.sampled_from(CUSTOMERS), st.booleans()),
     st.tuples(
         st.just("redeem"),
         st.sampled_from(CUSTOMERS),
@@ -266,13 +323,14 @@ STEPS = st.one_of(
 class Machine:
     """Does each step to the database and to the oracle, and compares them."""
 
-    def __init__(self, rules: dict[str, Any]) -> None:
-        self.at = BEGIN
+    def __init__(self, rules: JsonObject, begin: datetime) -> None:
+        self.at = begin
         self.world = World(
             manual={name: set() for name in SEGMENTS}, excluded={name: set() for name in SEGMENTS}
         )
         self.tenant = Tenant.objects.create(name="machine", currency="EUR")
         site = SegmentFactory(tenant=self.tenant, site__tenant=self.tenant, external_id="live").site
+        Site.objects.filter(pk=site.pk).update(home_base={"timezone": "Europe/Berlin"})
         for name in SEGMENTS[1:]:
             SegmentFactory(site=site, external_id=name)
         for code in ("SUMMER", "WINTER"):
@@ -285,7 +343,7 @@ class Machine:
         for name, tree in rules.items():
             self.do_change(name, tree)
 
-    def do(self, step: tuple[Any, ...]) -> None:
+    def do(self, step: tuple[object, ...]) -> None:
         name, *arguments = step
         getattr(self, f"do_{name.replace(' ', '_')}")(*arguments)
 
@@ -297,11 +355,22 @@ class Machine:
         if name in self.world.people:
             self.world.people[name].is_on_hold = value
 
-    def do_mixins(self, name: str, kids: int | None, city: str | None) -> None:
-        values = {key: value for key, value in (("kids", kids), ("city", city)) if value is not None}
+    def do_mixins(self, name: str, kids: int | None, city: str | None, since: str | int | None) -> None:
+        moments = {"today": self.at, "now": self.at, "later": self.at + DAY}
+        if isinstance(since, str) and since in moments:
+            text = moments[since].isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            since = text[:10] if since == "today" else text
+        found = {"kids": kids, "city": city, "since": since}
+        values = {key: value for key, value in found.items() if value is not None}
         self.row(name).update(mixins={"home": values} if values else None)
         if name in self.world.people:
-            self.world.people[name].kids, self.world.people[name].city = kids, city
+            person = self.world.people[name]
+            person.kids, person.city, person.since = kids, city, since
+
+    def do_login(self, name: str, ever: bool) -> None:  # noqa: FBT001 -- drawn by hypothesis
+        self.row(name).update(last_login_at=self.at if ever else None)
+        if name in self.world.people:
+            self.world.people[name].last_login = self.at if ever else None
 
     def do_redeem(self, name: str, amount: int, currency: str, code: str) -> None:
         if name not in self.world.people:
@@ -388,7 +457,7 @@ class Machine:
         lift_exclusion(tenant_id=self.tenant.pk, segment_id=segment, customer_id=name)
         self.world.excluded[segment].discard((name, None))
 
-    def do_change(self, segment: str, tree: Any) -> None:
+    def do_change(self, segment: str, tree: tuple[object, ...]) -> None:
         self.world.rules[segment] = tree
         is_companies = segment == "companies"
         save_rule(
@@ -436,7 +505,7 @@ class Machine:
 
 
 @settings(
-    max_examples=12,
+    max_examples=14,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -449,7 +518,7 @@ def test_members_equal_the_oracle_after_every_step(data: st.DataObject, db: None
     }
     steps = data.draw(st.lists(STEPS, max_size=12))
     with transaction.atomic():
-        machine = Machine(rules)
+        machine = Machine(rules, data.draw(st.sampled_from(BEGINNINGS)))
         machine.check()
         for step in steps:
             machine.do(step)

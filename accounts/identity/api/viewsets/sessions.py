@@ -1,7 +1,6 @@
 """Anonymous sessions, and customers' logins."""
 
 import re
-from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -19,12 +18,13 @@ from accounts.identity.operations.sessions import GrantedSession
 from accounts.models import Customer
 from core.addresses import client_address
 from core.api.error_bodies import TYPED_ERRORS
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.parameters import query_parameter
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.bodies import read_body
 from core.errors import InvalidInput
+from core.json_types import JsonObject
 from core.tenancy.callers import CallerKind, require_kind
 
 CONTEXT = {"currency": 3, "siteCode": 128, "language": 35, "targetLocation": 2}
@@ -197,7 +197,7 @@ class CustomerSessionViewSet(ContractViewSet):
     def validate(self, request: Request, tenant: str) -> HttpResponse:
         """Validate an access token."""
         caller = self.caller
-        body: dict[str, Any] = {
+        body: JsonObject = {
             "token_type": "Bearer",
             "expires_in": int((caller.expires_at - self.at).total_seconds()),
             "scope": " ".join([*sorted(caller.scopes), f"tenant={caller.tenant.name}"]),
@@ -213,9 +213,9 @@ class CustomerSessionViewSet(ContractViewSet):
         return not_stored(json_response(body, 200))
 
 
-def anonymous_token_of(granted: GrantedSession) -> dict[str, Any]:
+def anonymous_token_of(granted: GrantedSession) -> JsonObject:
     """Return an anonymous session's tokens; without a refresh token when it has got no new one."""
-    body: dict[str, Any] = {
+    body: JsonObject = {
         "token_type": "Bearer",
         "access_token": granted.access_token,
         "expires_in": granted.expires_in,
@@ -231,7 +231,7 @@ def anonymous_token_of(granted: GrantedSession) -> dict[str, Any]:
     return body
 
 
-def customer_token_of(granted: GrantedSession) -> dict[str, Any]:
+def customer_token_of(granted: GrantedSession) -> JsonObject:
     """Return a customer's tokens, each under its present and its deprecated name."""
     return {
         "token_type": "Bearer",

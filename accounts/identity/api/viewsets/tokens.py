@@ -3,7 +3,6 @@
 import base64
 import binascii
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import unquote_plus
 
 from django.http import HttpResponse
@@ -17,16 +16,17 @@ from accounts.identity.operations.clients import grant_service_token
 from accounts.identity.tokens.keys import published_keys
 from core.addresses import client_address
 from core.api.error_bodies import ErrorFormat
-from core.api.errors import json_response
+from core.api.json import json_response
 from core.api.schema import operation
 from core.api.viewsets import ContractViewSet
 from core.errors import DomainError, TooManyAttempts, Unavailable
+from core.json_types import JsonObject
 
 LONGEST_PARAMETER = 4_000
 SESSION_IDLE_TIME = 120  # seconds; a field of the published shape; nothing here ends for being idle
 
 
-def oauth_error_body(error: DomainError, status: HTTPStatus) -> dict[str, Any]:
+def oauth_error_body(error: DomainError, status: HTTPStatus) -> JsonObject:
     """`{error, error_description}`: RFC 6749, for what goes wrong outside the request for a token itself."""
     if isinstance(error, Unavailable):
         code = "temporarily_unavailable"

@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
@@ -12,6 +10,6 @@ class Command(BaseCommand):
         "whose time is over (customer/<tenant>/config/password-migration-retention). Run it once a day."
     )
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, **options: object) -> None:
         reminded, cleared = continue_migrations(at=timezone.now())
         self.stdout.write(f"Reminded {reminded} customers and deleted {cleared} hashes of other systems.")

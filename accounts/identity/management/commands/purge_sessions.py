@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
@@ -13,5 +11,5 @@ class Command(BaseCommand):
         f" `purge {' '.join(KINDS)}`."
     )
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, **options: object) -> None:
         call_command("purge", *KINDS, stdout=self.stdout)

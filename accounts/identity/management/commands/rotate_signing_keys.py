@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
@@ -12,6 +10,6 @@ class Command(BaseCommand):
         "before stay good. Every few months, and after SECRET_KEY has changed or a key may have leaked."
     )
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, **options: object) -> None:
         active = rotate_signing_keys(at=timezone.now())
         self.stdout.write(f"Tokens are signed with the key {active.kid} from now on.")

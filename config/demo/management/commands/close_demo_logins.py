@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
@@ -13,7 +11,7 @@ class Command(BaseCommand):
         " with changepassword, for API clients make new secrets with rotate_client_secret."
     )
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, **options: object) -> None:
         at = timezone.now()
         logins = published_logins(at)
         if not logins:

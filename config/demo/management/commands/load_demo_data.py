@@ -2,7 +2,6 @@ import sys
 from argparse import ArgumentParser
 from datetime import UTC, date, datetime
 from time import monotonic
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -48,7 +47,7 @@ class Command(BaseCommand):
         )
 
     def handle(
-        self, *, today: date, no_shift: bool, tenant: str, insecure_demo_logins: bool, **options: Any
+        self, *, today: date, no_shift: bool, tenant: str, insecure_demo_logins: bool, **options: object
     ) -> None:
         if not settings.DEBUG and not insecure_demo_logins:
             raise CommandError(WELL_KNOWN)

@@ -1,5 +1,4 @@
 from argparse import REMAINDER, ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
@@ -17,7 +16,7 @@ class Command(BaseCommand):
         parser.add_argument("action", choices=["start", "stop", "status", "psql"])
         parser.add_argument("parameters", nargs=REMAINDER, help="what to hand on to psql")
 
-    def handle(self, *, action: str, parameters: list[str], **options: Any) -> None:
+    def handle(self, *, action: str, parameters: list[str], **options: object) -> None:
         connection = connections[DEFAULT_DB_ALIAS]
         if not isinstance(connection, DatabaseWrapper):
             raise CommandError("DATABASE_URL names a server of your own: there is no embedded one to manage.")

@@ -1,5 +1,4 @@
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
@@ -14,7 +13,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
-    def handle(self, *, yes: bool, **options: Any) -> None:
+    def handle(self, *, yes: bool, **options: object) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT current_database(), current_schema(), coalesce(inet_server_addr()::text, '')"

@@ -3,7 +3,6 @@ import os
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -74,7 +73,7 @@ class Command(BaseCommand):
         background_workers: int,
         demo: bool,
         insecure_demo_logins: bool,
-        **options: Any,
+        **options: object,
     ) -> None:
         try:
             ServerFile(settings.VAR_DIR).claim()

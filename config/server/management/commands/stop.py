@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
@@ -13,7 +11,7 @@ class Command(BaseCommand):
     help = "Stop the web server, background workers and embedded databases of this checkout."
     requires_system_checks = []
 
-    def handle(self, **options: Any) -> None:
+    def handle(self, **options: object) -> None:
         servers = [
             EmbeddedServer(data=settings.VAR_DIR / folder, profile=profile)
             for profile, folder in PROFILES.items()

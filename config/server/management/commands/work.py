@@ -1,7 +1,6 @@
 import signal
 import threading
 from argparse import ArgumentParser
-from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -27,11 +26,11 @@ class Command(BaseCommand):
             "--once", action="store_true", help="do what is due, then end; exit status 1 if some of it failed"
         )
 
-    def handle(self, *, once: bool, **options: Any) -> None:
+    def handle(self, *, once: bool, **options: object) -> None:
         worker = BackgroundWorker(WorkKind.ALL if once else WorkKind.OTHER)
         prompt = BackgroundWorker(WorkKind.PROMPT)
 
-        def stop(*_: Any) -> None:
+        def stop(*_: object) -> None:
             worker.stop()
             prompt.stop()
 

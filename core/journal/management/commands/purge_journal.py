@@ -1,7 +1,6 @@
 import re
 from argparse import ArgumentTypeError
 from datetime import timedelta
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
@@ -31,7 +30,7 @@ class Command(BaseCommand):
             "--older-than", type=days, required=True, metavar="DAYS", help="a number of days, such as 400d"
         )
 
-    def handle(self, *, older_than: timedelta, **options: Any) -> None:
+    def handle(self, *, older_than: timedelta, **options: object) -> None:
         dropped = purge(timezone.now() - older_than)
         months = ", ".join(name.removeprefix("journal_change_").replace("_", "-") for name in dropped)
         self.stdout.write(f"Dropped {months or 'nothing'}.")

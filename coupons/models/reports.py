@@ -1,0 +1,45 @@
+from django.db import models
+
+
+class ReportCount(models.Model):
+    """A part of what reports sum: the rows of a key together are exactly what coupons and redemptions say.
+
+    Triggers add a row for what each statement changes, so that writers never wait for each other here, and a
+    background task merges them into one row for each key. `coupon_id` is the coupon's key, of a campaign's
+    codes that of their terms. It is 0 for the coupons of a `segment`, named by its id, and, where that is
+    empty, for all coupons together. `kind` is one of Kind or an outcome of JudgementCount. Days are those of
+    UTC. `amount` is the discount.
+    """
+
+    class Kind(models.TextChoices):
+        ISSUED = "issued"
+        REDEEMED = "redeemed"
+
+    ALL = 0
+
+    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.CASCADE, related_name="+", db_index=False)
+    coupon_id = models.BigIntegerField()
+    segment = models.CharField(max_length=128, blank=True)
+    day = models.DateField()
+    kind = models.CharField(max_length=40)
+    currency = models.CharField(max_length=3, blank=True)
+    count = models.BigIntegerField()
+    amount = models.DecimalField(max_digits=30, decimal_places=6, default=0)
+    is_merged = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["tenant", "coupon_id", "segment", "day"], name="report_counts_by_day"),
+            models.Index(fields=["id"], condition=models.Q(is_merged=False), name="report_counts_to_merge"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "coupon_id", "segment", "day", "kind", "currency"],
+                condition=models.Q(is_merged=True),
+                name="report_count_merged_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.kind} {self.count}"

@@ -1,0 +1,122 @@
+"""What triggers and a background task do for the counts that reports read (coupons.models.ReportCount)."""
+
+from datetime import datetime
+from typing import Final
+
+from core.journal.declarations import Statements
+from core.sql.composition import Sql, integer, sql
+from core.sql.fetching import fetch_rows
+
+MERGED_AT_ONCE: Final = 20_000
+
+KEY: Final = "tenant_id, coupon_id, segment, day, kind, currency"
+COLUMNS: Final = f"{KEY}, count, amount, is_merged"
+LEVELS: Final = """SELECT tenant_id, coupon_id, '' AS segment, day, kind, currency, number, amount, FALSE
+    FROM counted WHERE number <> 0 OR amount <> 0
+    UNION ALL SELECT tenant_id, 0, '', day, kind, currency, sum(number), sum(amount), FALSE
+    FROM counted GROUP BY tenant_id, day, kind, currency HAVING sum(number) <> 0 OR sum(amount) <> 0
+    UNION ALL SELECT counted.tenant_id, 0, restriction.segment_external_id, counted.day, counted.kind,
+        counted.currency, sum(counted.number), sum(counted.amount), FALSE
+    FROM counted JOIN coupons_couponsegment AS restriction ON restriction.coupon_id = counted.coupon_id
+    GROUP BY counted.tenant_id, restriction.segment_external_id, counted.day, counted.kind, counted.currency
+    HAVING sum(counted.number) <> 0 OR sum(counted.amount) <> 0"""
+"""What `counted` (tenant_id, coupon_id, day, kind, currency, number, amount) adds: for the coupon, for all
+coupons together, and for each segment of the coupon."""
+
+ADD = f"""    INSERT INTO coupons_reportcount ({COLUMNS})
+    WITH counted AS (
+        SELECT tenant_id, coupon_id, day, kind, currency, sum(number) AS number, sum(amount) AS amount
+        FROM ({{rows}}) AS given GROUP BY tenant_id, coupon_id, day, kind, currency
+    ) {LEVELS};
+"""
+# Whoever redeems one of the coupons meanwhile is waited for, and waits at the key of the coupon, so that a
+# use is counted either by their trigger or here.
+MOVE = f"""    PERFORM FROM coupons_coupon WHERE id IN (SELECT coupon_id FROM {{any_source}})
+    ORDER BY id FOR UPDATE;
+    INSERT INTO coupons_reportcount ({COLUMNS})
+    SELECT stored.tenant_id, 0, it.segment_external_id, stored.day, stored.kind, stored.currency,
+        sum(it.sign * stored.count), sum(it.sign * stored.amount), FALSE
+    FROM ({{rows}}) AS it JOIN coupons_reportcount AS stored
+        ON stored.tenant_id = it.tenant_id AND stored.coupon_id = it.coupon_id AND stored.segment = ''
+    GROUP BY stored.tenant_id, it.segment_external_id, stored.day, stored.kind, stored.currency
+    HAVING sum(it.sign * stored.count) <> 0 OR sum(it.sign * stored.amount) <> 0;
+"""
+# A coupon that holds the terms of a campaign is no code that was issued.
+ISSUED = """SELECT it.tenant_id, coalesce(it.terms_id, it.id) AS coupon_id,
+        (it.created_at AT TIME ZONE 'UTC')::date AS day, 'issued' AS kind, '' AS currency,
+        {sign} AS number, 0 AS amount
+    FROM {source} AS it WHERE it.terms_id IS DISTINCT FROM it.id"""
+REDEEMED = """SELECT it.tenant_id, coalesce(coupon.terms_id, coupon.id) AS coupon_id,
+        (it.redeemed_at AT TIME ZONE 'UTC')::date AS day, 'redeemed' AS kind,
+        it.discount_currency AS currency, {sign} AS number, {sign} * it.discount_amount AS amount
+    FROM {source} AS it JOIN coupons_coupon AS coupon ON coupon.id = it.coupon_id"""
+SIGNED = {"INSERT": {"changed": 1}, "DELETE": {"before": -1}, "UPDATE": {"changed": 1, "before": -1}}
+# Nothing that is counted changes with the counter of uses, nor when a segment is deleted.
+IF_MOVED = """    IF EXISTS (SELECT FROM before AS was JOIN changed AS it USING (id)
+        WHERE ({columns}) IS DISTINCT FROM ({new})) THEN
+{statements}    END IF;
+"""
+
+
+def if_moved(statements: str, *columns: str) -> str:
+    """Return the statements of an UPDATE for the case that one of the columns has changed."""
+    old, new = (", ".join(f"{alias}.{name}" for name in columns) for alias in ("was", "it"))
+    return IF_MOVED.format(columns=old, new=new, statements=statements)
+
+
+def counting(rows: str) -> Statements:
+    """Return the statements that count rows for their coupon, its segments and all coupons together."""
+    return {
+        event: ADD.format(
+            rows=" UNION ALL ".join(rows.format(source=source, sign=sign) for source, sign in signs.items())
+        )
+        for event, signs in SIGNED.items()
+    }
+
+
+def moving() -> Statements:
+    """Return the statements that count what a coupon has for the segments that it gets and loses."""
+    return {
+        event: MOVE.format(
+            any_source=next(iter(signs)),
+            rows=" UNION ALL ".join(
+                f"SELECT tenant_id, coupon_id, segment_external_id, {sign} AS sign FROM {source}"
+                for source, sign in signs.items()
+            ),
+        )
+        for event, signs in SIGNED.items()
+    }
+
+
+OF_REDEMPTIONS: Statements = counting(REDEEMED)
+OF_COUPONS: Statements = {
+    **counting(ISSUED),
+    "UPDATE": if_moved(counting(ISSUED)["UPDATE"], "created_at", "terms_id"),
+}
+OF_RESTRICTIONS: Statements = {
+    **moving(),
+    "UPDATE": if_moved(moving()["UPDATE"], "coupon_id", "segment_external_id"),
+}
+
+
+def merge_counts(at: datetime) -> bool:
+    """Merge the oldest rows that were added into one for each key; say whether there may be more.
+
+    A report sees either them or what they were merged into.
+    """
+    [(number,)] = fetch_rows(
+        sql(
+            "WITH added AS (DELETE FROM coupons_reportcount WHERE id = ANY(ARRAY("
+            "SELECT id FROM coupons_reportcount WHERE NOT is_merged ORDER BY id LIMIT {most}"
+            " FOR UPDATE SKIP LOCKED)) RETURNING *"
+            "), merged AS (INSERT INTO coupons_reportcount AS stored"
+            " ({columns}) SELECT {key}, sum(count), sum(amount), TRUE FROM added"
+            " GROUP BY {key} ORDER BY {key} ON CONFLICT ({key}) WHERE is_merged"
+            " DO UPDATE SET count = stored.count + EXCLUDED.count, amount = stored.amount + EXCLUDED.amount)"
+            " SELECT count(*) FROM added",
+            columns=Sql(COLUMNS),
+            key=Sql(KEY),
+            most=integer(MERGED_AT_ONCE),
+        )
+    )
+    return bool(number >= MERGED_AT_ONCE)

@@ -1,0 +1,155 @@
+"""Pages of large segments: kept counts in place of counting, and a bounded look at what else members have."""
+
+import re
+from datetime import datetime, timedelta
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import translation
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import Site
+from core.admin.counts import exact_count
+from core.journal.histories import history_of, shown_changes
+from core.journal.undo import rules
+from segments import effects
+from segments.admin.effects import shown
+from segments.counting import Count
+from segments.effects import SegmentChangeBody, effects_of, members_of
+from segments.models import CustomerAssignment, Segment
+from tests.architecture.test_admin_roles import EXTENSIONS, GROUPS
+from tests.factories.accounts import CustomerFactory, UserFactory
+from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+
+DAY = timedelta(days=1)
+COUNTED = re.compile(r"count\(.*segments_customerassignment", re.I | re.S)
+
+
+@pytest.fixture
+def vip(site: Site) -> Segment:
+    return SegmentFactory(site=site, external_id="vip", name={"en": "VIP"})
+
+
+def page_of(segment: Segment, **query: str) -> str:
+    more = "".join(f"&{name}={value}" for name, value in query.items())
+    return f"{reverse('admin:segments_customerassignment_changelist')}?segment__id__exact={segment.pk}{more}"
+
+
+def statements(browser: Client, page: str) -> list[str]:
+    with CaptureQueriesContext(connection) as queries:
+        assert browser.get(page).status_code == 200
+    return [query["sql"] for query in queries]
+
+
+@pytest.mark.parametrize("members", [1, 60])
+def test_the_list_of_a_segment_says_how_many_there_are_without_counting(
+    staff_browser: Client, vip: Segment, members: int
+) -> None:
+    CustomerAssignmentFactory.create_batch(members, segment=vip)
+    taken = statements(staff_browser, page_of(vip))
+    assert [sql for sql in taken if COUNTED.search(sql)] == []
+    assert len(taken) == 14
+    listed = staff_browser.get(page_of(vip)).context["cl"]
+    assert (listed.paginator.count, listed.paginator.is_capped) == (members, False)
+
+
+@pytest.mark.parametrize(("counts", "expected"), [("yes", {"now"}), ("no", {"later", "over"})])
+def test_whether_members_count_is_asked_of_the_segment_once(
+    staff_browser: Client, vip: Segment, now: datetime, counts: str, expected: set[str]
+) -> None:
+    for name, window in {
+        "now": {},
+        "later": {"valid_from": now + DAY},
+        "over": {"valid_to": now - DAY},
+    }.items():
+        CustomerAssignmentFactory(segment=vip, customer__external_id=name, **window)
+    page = page_of(vip, counts=counts)
+
+    def listed() -> set[str]:
+        rows = staff_browser.get(page).context["cl"].result_list
+        return {row.customer.external_id for row in rows}
+
+    assert listed() == expected
+    Segment.objects.update(status="INACTIVE")
+    assert listed() == (set() if counts == "yes" else {"now", "later", "over"})
+
+
+@pytest.mark.parametrize("members", [1, 60])
+def test_the_page_before_a_deletion_takes_as_many_statements_for_many_as_for_one(
+    staff_browser: Client, vip: Segment, members: int
+) -> None:
+    CustomerAssignmentFactory.create_batch(members, segment=vip)
+    page = reverse("admin:segments_segment_delete", args=[vip.pk])
+    assert len(statements(staff_browser, page)) == 20
+
+
+def test_members_at_an_instant_are_those_kept_without_those_whose_time_is_not_now(
+    vip: Segment, now: datetime, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    CustomerAssignmentFactory.create_batch(3, segment=vip)
+    CustomerAssignmentFactory(segment=vip, valid_from=now + DAY)
+    CustomerAssignmentFactory(segment=vip, valid_to=now - DAY)
+    CustomerAssignmentFactory(segment=vip, valid_from=now - DAY, valid_to=now + DAY)
+    other = SegmentFactory(site=vip.site)
+    CustomerAssignmentFactory(segment=other, customer=CustomerAssignment.objects.first().customer)
+    assert members_of(vip.tenant_id, [vip.pk], now) == Count(value=4)
+    assert members_of(vip.tenant_id, [vip.pk, other.pk], now) == Count(value=4)
+
+
+def test_of_very_many_members_the_first_are_looked_at(
+    vip: Segment, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effects, "MOST_MEMBERS_COMPARED", 2)
+    monkeypatch.setattr(effects, "MEMBERS_LOOKED_AT", 2)
+    CustomerAssignmentFactory.create_batch(3, segment=vip)
+    found = effects_of(
+        tenant_id=vip.tenant_id, segment_ids=["vip"], body=SegmentChangeBody(change="DELETE"), at=now
+    )
+    assert (found.members.total, found.members.losing) == (Count(value=3), Count(value=3))
+    assert found.members.losing_all == Count(value=2, exact=False)
+
+
+def test_a_large_change_can_be_taken_back_while_its_members_are_there(
+    vip: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "VERDICTS", 2)
+    customers = CustomerFactory.create_batch(3, tenant=vip.tenant)
+    CustomerAssignment.objects.bulk_create(
+        CustomerAssignment(tenant=vip.tenant, segment=vip, customer=customer) for customer in customers
+    )
+    added = shown_changes(history_of(vip)).filter(object="segment-customer", kind="created")
+    assert [(change.count, change.undoable) for change in added] == [(3, True)]
+    CustomerAssignment.objects.all().delete()
+    assert [change.undoable for change in added.all()] == [False]
+
+
+@pytest.mark.usefixtures("real_time")
+def test_whoever_pasted_a_list_takes_it_back_at_once(vip: Segment) -> None:
+    GROUPS.make_groups(apps)
+    EXTENSIONS.extend_groups(apps)
+    user = UserFactory(username="anna", tenant=vip.tenant)
+    user.groups.set(Group.objects.filter(name="Merchandiser"))
+    browser = Client()
+    browser.force_login(user)
+    CustomerFactory(tenant=vip.tenant, external_id="C1")
+    page = reverse("admin:segments_segment_add_members", args=[vip.pk])
+    prepared = browser.post(page, {"pasted": "C1", "_preview": "1"}).context["preview"].run
+    browser.post(page, {"prepared": prepared.pk, "_apply": "1"})
+    assert vip.customer_assignments.count() == 1
+    answer = browser.post(
+        reverse("admin:imports_importrun_undo", args=[prepared.pk]), {"next": page_of(vip)}, follow=True
+    )
+    assert answer.redirect_chain[0][0] == page_of(vip)
+    assert vip.customer_assignments.count() == 0
+
+
+def test_numbers_have_the_separators_of_the_reader() -> None:
+    assert (exact_count(1_234_567), shown(Count(value=1_234))) == ("1,234,567", "1,234")
+    with translation.override("de"):
+        assert (exact_count(1_234_567), shown(Count(value=1_234))) == ("1.234.567", "1.234")
+        assert shown(Count(value=1_234, exact=False)) == "mehr als 1.234"
