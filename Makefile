@@ -8,6 +8,8 @@ export PORT DEBUG
 
 PY := .venv/bin/python
 MANAGE := $(PY) manage.py
+# A process gets whole files of tests, in the order of tests/conftest.py.
+PYTEST = $(PY) -m pytest -n $(TEST_WORKERS) --dist loadgroup --no-loadscope-reorder
 INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -37,10 +39,10 @@ pictures: .venv/.dev ## Take the pictures of docs/merchandisers.md from the demo
 	$(PY) scripts/make_pictures.py
 
 test: .venv/.dev ## Run the tests (ARGS="tests/segments -k bulk", TEST_WORKERS=2)
-	@$(PY) -m pytest -n $(TEST_WORKERS) $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 test-quick: .venv/.dev ## Run the tests that are not marked slow
-	@$(PY) -m pytest -n $(TEST_WORKERS) -m "not slow" $(ARGS)
+	@$(PYTEST) -m "not slow" $(ARGS)
 
 lint: .venv/.dev ## Check style, types, migrations, the OpenAPI document and production settings
 	$(PY) -m ruff check .
@@ -85,7 +87,7 @@ reset: .venv/.runtime ## Remove everything from the database, after asking
 	@$(MANAGE) reset_database
 
 clean: stop ## Remove caches and the test database; the database of `make run` (var/pg) stays
-	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache var/pg-test var/static
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache var/bytecode var/pg-test var/static
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 # A stamp is as new as what is installed, so that nothing is asked for twice.

@@ -70,21 +70,13 @@ def category_languages(
     return LanguageContext(content_language, default, configured if named is None else named)
 
 
-def refused_languages(
-    noun: str, unknown: Collection[str], allowed: Collection[str], field: str
-) -> InvalidCategory:
-    named, known = (", ".join(f"'{language}'" for language in each) for each in (unknown, allowed))
-    return InvalidCategory(
-        f"Category {noun} contains unsupported languages: {named}. Supported are {known}.", field=field
-    )
-
-
 class CategoryName(Name):
     """The name of a category, in languages of the tenant."""
 
+    # The published texts of these errors name no languages.
     @classmethod
     def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
-        return refused_languages("name", unknown, allowed, field)
+        return InvalidCategory("Category name contains unsupported languages", field=field)
 
 
 class CategoryDescription(Translations):
@@ -92,7 +84,7 @@ class CategoryDescription(Translations):
 
     @classmethod
     def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
-        return refused_languages("description", unknown, allowed, field)
+        return InvalidCategory("Category description contains unsupported languages", field=field)
 
 
 class CategorySlug(Translations):
@@ -102,7 +94,7 @@ class CategorySlug(Translations):
 
     @classmethod
     def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
-        return refused_languages("slug", unknown, allowed, field)
+        return InvalidCategory("Category slug contains unsupported languages", field=field)
 
     def check(self, field: str) -> None:
         for language, text in self.items():

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import CommandError
@@ -170,7 +169,7 @@ def read_manifest(archive: zipfile.ZipFile) -> JsonObject:
     return manifest
 
 
-def kinds_in(manifest: dict[str, Any]) -> list[str]:
+def kinds_in(manifest: JsonObject) -> list[str]:
     """Return the kinds that an archive of this format has, in the order in which they go in."""
     return [kind for kind in ORDER if manifest["format"] != 1 or kind not in SINCE_FORMAT_2]
 
@@ -260,7 +259,7 @@ def write_contact(tenant: Tenant, document: JsonObject, at: datetime) -> None:
     )
 
 
-def write_exclusion(tenant: Tenant, document: dict[str, Any], at: datetime) -> None:
+def write_exclusion(tenant: Tenant, document: JsonObject, at: datetime) -> None:
     segments, customers = Segment.objects.for_tenant(tenant.pk), Customer.objects.for_tenant(tenant.pk)
     companies = LegalEntity.objects.for_tenant(tenant.pk)
     RuleExclusion.objects.get_or_create(
@@ -272,7 +271,7 @@ def write_exclusion(tenant: Tenant, document: dict[str, Any], at: datetime) -> N
     )
 
 
-def write_rule(tenant: Tenant, document: dict[str, Any], at: datetime) -> str | None:
+def write_rule(tenant: Tenant, document: JsonObject, at: datetime) -> str | None:
     """Give the segment its rule; return why not, for one that failed where it comes from as well."""
     try:
         save_rule(
@@ -288,7 +287,7 @@ def write_rule(tenant: Tenant, document: dict[str, Any], at: datetime) -> str | 
     return None
 
 
-WRITERS: dict[str, Callable[[Tenant, dict[str, Any], datetime], str | None]] = {
+WRITERS: dict[str, Callable[[Tenant, JsonObject, datetime], str | None]] = {
     "sites": write_site,
     "contacts": write_contact,
     "rule_exclusions": write_exclusion,

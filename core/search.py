@@ -10,6 +10,8 @@ from django.contrib.postgres.search import SearchQueryField, SearchVectorField
 from django.db.models import BooleanField, Case, Expression, F, Func, Model, QuerySet, TextField, Value, When
 from django.db.models.functions import Concat
 
+from core.text import without_marks
+
 Row = TypeVar("Row", bound=Model)
 
 MOST_EXACT = 20
@@ -44,8 +46,13 @@ def matches(words: Func, query: Func) -> Func:
 
 def matching(queryset: QuerySet[Row], term: str, fields: tuple[SearchedField, ...]) -> QuerySet[Row]:
     """Keep the rows in which each word of the term begins a word of the fields; all for an empty term."""
-    term = term.strip()[:LONGEST_TERM]
+    term = searched(term)
     return queryset.filter(matches(search_words(*fields), search_query(term, ":*"))) if term else queryset
+
+
+def searched(term: str) -> str:
+    """Return the term without the marks that nobody sees; they come with pasting."""
+    return without_marks(term).strip()[:LONGEST_TERM]
 
 
 def in_order(
@@ -63,7 +70,7 @@ def in_order(
     The order never is an index's own: PostgreSQL takes the beginnings of rare words for frequent ones, and
     would walk along that index through the whole table instead of asking the index of words.
     """
-    term = term.strip()[:LONGEST_TERM]
+    term = searched(term)
     if not term:
         return queryset
     whole = queryset.filter(matches(search_words(*fields), search_query(term, "")))

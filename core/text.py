@@ -47,6 +47,14 @@ def is_blank(character: str) -> bool:
     return unicodedata.category(character)[0] in "ZC"
 
 
+def without_marks(text: str) -> str:
+    """Return the text without marks of formatting, such as soft hyphens; a blank without width is a blank."""
+    if text.isascii():
+        return text
+    spaced = text.replace("\u200b", " ")
+    return "".join(character for character in spaced if unicodedata.category(character) != "Cf")
+
+
 def invisible_character(text: str) -> str:
     """Name the first character of the text that cannot be seen; empty when there is none."""
     for character in text:

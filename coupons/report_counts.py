@@ -51,11 +51,17 @@ REDEEMED = """SELECT it.tenant_id, coalesce(coupon.terms_id, coupon.id) AS coupo
         it.discount_currency AS currency, {sign} AS number, {sign} * it.discount_amount AS amount
     FROM {source} AS it JOIN coupons_coupon AS coupon ON coupon.id = it.coupon_id"""
 SIGNED = {"INSERT": {"changed": 1}, "DELETE": {"before": -1}, "UPDATE": {"changed": 1, "before": -1}}
-# The counter of uses changes with every redemption, and nothing that is counted here does.
-MOVED = """    IF EXISTS (SELECT FROM before AS was JOIN changed AS it USING (id)
-        WHERE (was.created_at, was.terms_id) IS DISTINCT FROM (it.created_at, it.terms_id)) THEN
+# Nothing that is counted changes with the counter of uses, nor when a segment is deleted.
+IF_MOVED = """    IF EXISTS (SELECT FROM before AS was JOIN changed AS it USING (id)
+        WHERE ({columns}) IS DISTINCT FROM ({new})) THEN
 {statements}    END IF;
 """
+
+
+def if_moved(statements: str, *columns: str) -> str:
+    """Return the statements of an UPDATE for the case that one of the columns has changed."""
+    old, new = (", ".join(f"{alias}.{name}" for name in columns) for alias in ("was", "it"))
+    return IF_MOVED.format(columns=old, new=new, statements=statements)
 
 
 def counting(rows: str) -> Statements:
@@ -84,10 +90,13 @@ def moving() -> Statements:
 
 OF_REDEMPTIONS: Statements = counting(REDEEMED)
 OF_COUPONS: Statements = {
-    event: MOVED.format(statements=text) if event == "UPDATE" else text
-    for event, text in counting(ISSUED).items()
+    **counting(ISSUED),
+    "UPDATE": if_moved(counting(ISSUED)["UPDATE"], "created_at", "terms_id"),
 }
-OF_RESTRICTIONS: Statements = moving()
+OF_RESTRICTIONS: Statements = {
+    **moving(),
+    "UPDATE": if_moved(moving()["UPDATE"], "coupon_id", "segment_external_id"),
+}
 
 
 def merge_counts(at: datetime) -> bool:

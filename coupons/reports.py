@@ -62,14 +62,14 @@ class ReportTotal:
     redeemed: int = 0
     validated: int = 0
     refused: int = 0
-    discounts: Counter[str] = field(default_factory=Counter)
+    discounts: dict[str, Decimal] = field(default_factory=dict)
     refusals: Counter[str] = field(default_factory=Counter)
 
     def add(self, line: ReportLine) -> None:
         self.issued += line.issued
         self.redeemed += line.redeemed
         if line.currency:
-            self.discounts[line.currency] += line.discount  # type: ignore[assignment]
+            self.discounts[line.currency] = self.discounts.get(line.currency, Decimal(0)) + line.discount
         valid, refused, reasons = judged(line.outcomes)
         self.validated += valid
         self.refused += refused

@@ -42,7 +42,9 @@ def take_all(page: Page) -> None:
     take(page, "members", 620)
     page.goto(segment)
     follow(page, "Add members")
-    page.locator("dialog[open] textarea").fill("household-1@example.com, household-77@example.com\n4711")
+    page.locator("dialog[open] textarea").fill(
+        "household-2@example.com, household-3@example.com, household-4@example.com, 5, 6, 7, 8\n4711"
+    )
     page.locator("dialog[open] [name=_preview]").click()
     take(page, "paste", 620)
     page.goto(segment)

@@ -86,7 +86,7 @@ def keep_added(assignments: Assignments, *, tenant_id: int, segment_id: int, cho
 
     Few keys are looked up by an index; of many a set is made first, in the same statement.
     """
-    model: Any = assignments.model
+    model = assignments.model
     table = model._meta.db_table
     ways = []
     for name, column in objects_of(model).items():
@@ -180,6 +180,6 @@ def additions_of(rows: Sequence[Any]) -> dict[int, Addition]:
     return {key: Addition(*values) for key, *values in found}
 
 
-def company_of(row: Any) -> int | None:
+def company_of(row: object) -> int | None:
     company: int | None = getattr(row, "legal_entity_id", None)
     return company

@@ -6,6 +6,7 @@ from unittest import mock
 
 import psycopg
 import pytest
+import pytest_django
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.http import HttpResponse
@@ -16,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 
 from accounts.identity.models import ApiClient, Session, SigningKey
 from accounts.identity.operations.clients import recent_clients
+from accounts.identity.scopes import SERVICE_SCOPES
 from accounts.identity.tokens import issue_access_token, verify_access_token
 from accounts.identity.tokens.keys import new_signing_key, signing_keys
 from accounts.identity.tokens.verification import forget_accepted_tokens
@@ -26,7 +28,15 @@ from core.json_types import JsonObject
 from core.tenancy.callers import CallerKind
 from core.tenancy.models import Tenant
 from coupons.judgements import JUDGEMENTS
-from tests.factories.accounts import ApiClientFactory, SessionFactory, SiteFactory, TenantFactory, UserFactory
+from tests import cleaning
+from tests.factories.accounts import (
+    ApiClientFactory,
+    CustomerFactory,
+    SessionFactory,
+    SiteFactory,
+    TenantFactory,
+    UserFactory,
+)
 
 # A change is tested by what it changes, not by luck: the examples are the same in every run. To look for new
 # ones: HYPOTHESIS_PROFILE=exploring. How long an example takes says something only of the machine.
@@ -38,42 +48,70 @@ hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatabl
 NOW = datetime(2026, 3, 4, 9, 30, 15, 250_000, tzinfo=UTC)
 HANDLER = ClientHandler(enforce_csrf_checks=False)
 
+TESTS = Path(__file__).parent
 # Marked slow: what drives browsers, servers and threads, loads data sets, or tries many random examples.
 SLOW = (
     "accounts/identity/test_revocation_across_processes.py",
+    "architecture/test_admin_hostile_addresses.py",
     "architecture/test_admin_isolation.py",
+    "architecture/test_admin_lookups.py",
+    "architecture/test_admin_pages.py",
+    "architecture/test_admin_roles.py",
     "bench",
     "browser",
+    "catalog/test_subtrees.py",
     "catalog/test_tree_model.py",
     "clients",
     "concurrency",
     "config/demo",
+    "config/test_command_line.py",
     "config/test_embedded_postgres.py",
+    "config/test_responses.py",
     "config/test_server.py",
     "config/test_staff_login.py",
+    "conventions/test_actors.py",
+    "conventions/test_queries.py",
     "conventions/test_schemathesis.py",
     "core/background/test_processes.py",
+    "core/imports/test_columns.py",
+    "core/imports/test_removals.py",
     "core/imports/test_resume.py",
+    "core/imports/test_round_trips.py",
     "core/imports/test_sizes.py",
     "core/imports/test_trouble.py",
     "core/journal/test_history_model.py",
     "core/journal/test_undo_model.py",
+    "core/representation/test_query_oracle.py",
     "coupons/test_eligibility_model.py",
     "coupons/test_reservation_model.py",
     "deploy/test_backups.py",
     "deploy/test_documentation.py",
     "events/feed/test_killed_worker.py",
+    "events/test_killed_workers.py",
+    "faults",
+    "segments/rules/test_model.py",
     "segments/test_explanations_model.py",
     "segments/test_visibility_model.py",
     "upgrade",
 )
 
 
+# One process runs all tests of such a folder, which share a data set; of other folders, all tests of a file.
+SHARED = ("bench", "config/demo")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    slow = [Path(__file__).parent / place for place in SLOW]
+    """Mark what is slow. Several processes do that first, so that all have something to do until the end."""
+    slow, shared = ([TESTS / place for place in places] for places in (SLOW, SHARED))
+    is_divided = "PYTEST_XDIST_WORKER" in os.environ
     for item in items:
         if any(item.path.is_relative_to(place) for place in slow):
             item.add_marker(pytest.mark.slow)
+        if is_divided:
+            group = next((place for place in shared if item.path.is_relative_to(place)), item.path)
+            item.add_marker(pytest.mark.xdist_group(str(group.relative_to(TESTS))))
+    if is_divided:
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def web_client() -> Client:
@@ -143,6 +181,13 @@ class Api:
 
     def delete(self, path: str, body: object = None, **arguments: object) -> HttpResponse:
         return self.send("delete", path, body, **arguments)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> None:
+    """Make the database of the tests; those that commit empty it quickly."""
+    with django_db_blocker.unblock():
+        cleaning.install()
 
 
 @pytest.fixture(autouse=True)
@@ -310,19 +355,37 @@ def anonymous_api(tenant: Tenant, stored_signing_keys: None) -> Api:
 
 
 @pytest.fixture
-def staff_browser(tenant: Tenant) -> Client:
-    """The admin as somebody of the tenant `acme` sees it who has every right there."""
+def api(service_api: Callable[..., Api]) -> Api:
+    """A service that may do everything."""
+    return service_api(*SERVICE_SCOPES)
+
+
+@pytest.fixture
+def customer(tenant: Tenant) -> Customer:
+    return CustomerFactory(
+        tenant=tenant, external_id="C1", first_name="Jo", last_name="Doe", email="jo@example.com"
+    )
+
+
+def browser_with(tenant: Tenant, *left_out: str) -> Client:
+    """The admin as somebody of the tenant sees it who has every right there but for those left out."""
     user = UserFactory(username="staff", tenant=tenant)
-    user.user_permissions.set(Permission.objects.all())
-    browser = Client()
+    user.user_permissions.set(Permission.objects.exclude(codename__in=left_out))
+    browser = web_client()
     browser.force_login(user)
     return browser
 
 
 @pytest.fixture
+def staff_browser(tenant: Tenant) -> Client:
+    """The admin as somebody of the tenant `acme` sees it who has every right there."""
+    return browser_with(tenant)
+
+
+@pytest.fixture
 def operator_browser(db: None) -> Client:
     """The admin as a superuser sees it who belongs to no tenant."""
-    browser = Client()
+    browser = web_client()
     browser.force_login(UserFactory(username="operator", tenant=None, is_superuser=True))
     return browser
 

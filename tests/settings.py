@@ -1,13 +1,23 @@
 """The project's settings for tests: a database that may forget, passwords that hash quickly."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
+# Tests start Python a hundred times: what is compiled once is kept, whatever the environment says.
+sys.dont_write_bytecode = False
+sys.pycache_prefix = str(Path(__file__).resolve().parents[1] / "var" / "bytecode")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("EMBEDDED_POSTGRES_PROFILE", "test")
 
 from config.settings import *  # noqa: E402, F403
+
+# Data sets stay in transactions that are open for as long as their tests take, on a busy machine for minutes.
+_options = DATABASES["default"]["OPTIONS"]  # noqa: F405
+_options["options"] = f"{_options.get('options', '')} -c idle_in_transaction_session_timeout=0"
 
 DEBUG = False
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]

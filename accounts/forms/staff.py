@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import (
     AdminPasswordChangeForm,
@@ -67,7 +65,7 @@ class StaffForm(BelongingForm, UserChangeForm):
 class StaffPasswordForm(AdminPasswordChangeForm):
     """Django's form, whose hint is in the reader's language: Django's own is fixed when it is imported."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         if "usable_password" in self.fields:
             self.fields["usable_password"].help_text = format_html(

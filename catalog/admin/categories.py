@@ -304,14 +304,14 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         return [*fields, "type"] if obj is not None else fields
 
     @admin.display(description=_("Parent"))
-    def parent_category(self, category: Category) -> str | None:
+    def parent_category(self, category: Category) -> str:
         """The parent as users without the change permission see it; for others it is a field of the form."""
-        return None if category.parent is None or category.is_root else category.parent.path_text
+        return self.shown("" if category.parent is None or category.is_root else category.parent.path_text)
 
     @admin.display(description=_("External numbers"))
-    def numbers(self, category: Category) -> str | None:
+    def numbers(self, category: Category) -> str:
         """The numbers as users without the change permission see them; for others they are a form field."""
-        return "\n".join(number.value for number in category.numbers.all()) or None
+        return self.shown("\n".join(number.value for number in category.numbers.all()))
 
     def related_links(self, request: HttpRequest, obj: Category) -> list[dict[str, object]]:
         counted = Category.objects.filter(pk=obj.pk).annotate(number=CappedCount(assignments_of_row())).get()

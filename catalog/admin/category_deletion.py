@@ -26,6 +26,7 @@ from core.admin.confirmation import (
     read_versions,
     repeated_values,
 )
+from core.admin.counts import exact_count
 from core.admin.undo import message_with_undo
 from core.errors import DomainError, VersionConflict
 from core.unavailability import contention_as_refusal
@@ -137,7 +138,7 @@ class CategoryDeletion(admin.ModelAdmin):
             gettext("Deleted {category}.").format(category=categories[0])
             if len(categories) == 1
             else ngettext(
-                "Deleted {number:,} category.", "Deleted {number:,} categories.", len(categories)
-            ).format(number=len(categories))
+                "Deleted {number} category.", "Deleted {number} categories.", len(categories)
+            ).format(number=exact_count(len(categories)))
         )
         message_with_undo(request, text, back=self._list(), label=gettext("Restore"))

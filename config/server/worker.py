@@ -127,7 +127,7 @@ def run_worker(
     shutdown = set_sync_signals()
     shutdown.add_cb(ended.set)
 
-    def stop(*_: Any) -> None:
+    def stop(*_: object) -> None:
         front.stop()
         shutdown.set()
 

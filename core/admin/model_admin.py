@@ -40,6 +40,7 @@ from core.admin.moments import MomentField, MomentInput
 from core.admin.pages import row_links
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
+from core.admin.undo_pages import may_undo
 from core.errors import DomainError
 from core.filter_sources import FILTERED, filter_source
 from core.journal.histories import history_of, shown_changes
@@ -263,7 +264,7 @@ class TenantAdmin(DatabaseDeletion):
             return False
 
     def response_action(
-        self, request: HttpRequest, queryset: models.QuerySet, **location: Any
+        self, request: HttpRequest, queryset: models.QuerySet, **location: object
     ) -> HttpResponse | None:
         # Django 6.1 also says where the action was chosen
         selected = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
@@ -447,9 +448,12 @@ class TenantAdmin(DatabaseDeletion):
             raise PermissionDenied
         before = key_of(request.GET.get("before", ""))
         rows = history_of(row) if before is None else history_of(row).filter(pk__lt=before)
-        changes = list(shown_changes(rows.order_by("-id"))[: self.list_per_page + 1])
+        changes: list[Any] = list(shown_changes(rows.order_by("-id"))[: self.list_per_page + 1])
         shown = changes[: self.list_per_page]
         add_sentences(shown)
+        user: Any = request.user
+        for change in shown:
+            change.may_undo = user.has_perm("journal.view_change") and may_undo(request, change)
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("History of {row}").format(row=row),
@@ -458,7 +462,6 @@ class TenantAdmin(DatabaseDeletion):
             "opts": self.opts,
             "changes": shown,
             "older": shown[-1].pk if len(changes) > len(shown) else None,
-            "links_to_undo": request.user.has_perm("journal.view_change"),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/object_history.html", context)

@@ -6,6 +6,8 @@ Models say them in plain English (`Console.register` looks them up), so `makemes
 from django.utils.translation import gettext_noop as _
 
 NAMES = (
+    _("limit reached"),
+    _("Why nothing may be added at present."),
     # Django's own, which its German leaves out.
     _("After you’ve created a user, you’ll be able to edit more user options."),
     _(

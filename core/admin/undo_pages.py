@@ -32,6 +32,11 @@ def may(request: HttpRequest, action: str, model: Any) -> bool:
     return user.has_perms(own or (f"{model._meta.app_label}.{action}_{model._meta.model_name}",))
 
 
+def may_undo(request: HttpRequest, change: Any) -> bool:
+    """Say whether taking a change that a page shows back would do anything, and whether the user may."""
+    return bool(change.undoable) and may(request, PERMISSIONS[change.kind], recorded_as(change.object).model)
+
+
 def say_undone(request: HttpRequest, undone: Undone) -> None:
     """Say how much was taken back, and what was left alone and why."""
     if undone.total:

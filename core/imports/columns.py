@@ -449,7 +449,7 @@ def completed(
     return _without_empty_objects(whole, columns)
 
 
-def member_at(body: Mapping[str, Any], name: str) -> Any:
+def member_at(body: Mapping[str, object], name: str) -> Any:
     """Return the member that a column's name leads to, None when there is none."""
     found: object = body
     for part in name.split("."):

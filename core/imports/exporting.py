@@ -166,7 +166,7 @@ def column_names(column: Column, languages: Sequence[str]) -> list[str]:
     return [column.name]
 
 
-def find(body: Mapping[str, Any], path: Sequence[str]) -> object:
+def find(body: Mapping[str, object], path: Sequence[str]) -> object:
     """Return what is at the path, None when nothing does."""
     found: object = body
     for part in path:

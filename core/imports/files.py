@@ -163,8 +163,7 @@ class InputFile:
         encoding = self.encoding or _encoding_of(stream.peek(4)[:4])
         if encoding:
             stream = io.BufferedReader(_Recoded(stream, encoding), CHUNK)
-        start = stream.peek(CHUNK)
-        if b"\r" in start and b"\n" not in start:
+        if _ends_lines_by_returns(stream.peek(CHUNK)):
             stream = io.BufferedReader(_LineFeeds(stream), CHUNK)
         return stream
 
@@ -199,6 +198,12 @@ class _Unclosed(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         return self.stream.readinto(buffer)  # type: ignore[attr-defined]
+
+
+def _ends_lines_by_returns(start: bytes) -> bool:
+    """Say whether carriage returns alone end the lines; quoted cells may hold line feeds then."""
+    unquoted = b"".join(start.split(b'"')[::2])
+    return any(b"\r" in text and b"\n" not in text for text in (start, unquoted))
 
 
 def _encoding_of(start: bytes) -> str:

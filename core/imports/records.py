@@ -102,10 +102,24 @@ def format_of(file: InputFile, named: Format | None = None) -> Format:
     named = named or format_of_name(file.name)
     if named is Format.CSV:
         return named
-    start = next((content.lstrip()[:1] for _, content, _ in file.lines() if content.strip()), b"")
+    first = next((content.strip() for _, content, _ in file.lines() if content.strip()), b"")
+    start = first[:1]
+    if start == b"{" and named is Format.JSON and not is_json(first):
+        raise UnreadableFile(
+            "The file is one JSON object, not a list of rows: take the list out of it,"
+            " for instance by jq '.customers'."
+        )
     if start == b"[" and (named or file.name == STANDARD_INPUT):
         return Format.JSON
     return Format.JSONL if named or start == b"{" else Format.CSV
+
+
+def is_json(text: bytes) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def read_records(
@@ -291,7 +305,7 @@ def _header_names(lines: _CsvLines, reader: Iterator[list[str]]) -> list[str]:
     except StopIteration:
         raise UnreadableFile("The file is empty; it begins with a header line.") from None
     except csv.Error as error:
-        raise UnreadableFile(f"Line 1 is no CSV header: {error}.") from error
+        raise UnreadableFile(f"Line 1 is no CSV header: {fault_of_csv(error)}.") from error
     except UnclosedQuote as error:
         raise UnreadableFile(f"Line 1 is no CSV header. {error.message}") from error
     if lines.error:
@@ -328,12 +342,17 @@ def _read_row(
         return Record(lines.first, source, error=error)
 
 
+def fault_of_csv(error: csv.Error) -> str:
+    """Return what the csv module says, without its advice to programmers."""
+    return "it has a line break outside of quotes" if "new-line character" in str(error) else str(error)
+
+
 def _refused_line(lines: _CsvLines, error: csv.Error | UnclosedQuote) -> Record:
     refusal: DomainError
     if isinstance(error, UnclosedQuote) or len(lines.taken) > 1 or str(error) == UNEXPECTED_END:
         refusal = UnclosedQuote(lines.first)
     else:
-        refusal = lines.error or BrokenLine(f"Line {lines.first} is no CSV: {error}.")
+        refusal = lines.error or BrokenLine(f"Line {lines.first} is no CSV: {fault_of_csv(error)}.")
     lines.put_back()
     return Record(lines.first, lines.texts[0].removesuffix("\r")[:LONGEST_FIELD], error=refusal)
 

@@ -21,7 +21,7 @@ from core.admin.faults import fault_text
 from core.admin.keys import key_of
 from core.admin.panels import Content, Panel, Place, register_panel
 from core.admin.undo import page_after
-from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may
+from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may, may_undo
 from core.errors import DomainError
 from core.filter_sources import FILTERED
 from core.journal.declarations import RecordedAssignments, recorded, recorded_as
@@ -192,6 +192,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
         for change in rows:
             change.may_undo = may_undo(request, change)
         found.result_list = rows
+        found.title = gettext("Activity")
         return found
 
     @admin.display(description=_("Who"))
@@ -285,11 +286,6 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
             )
             text = text.format(number=exact_count(undone.total_left), reasons=reasons)
             self.message_user(request, text, messages.WARNING)
-
-
-def may_undo(request: HttpRequest, change: Any) -> bool:
-    """Say whether taking the change back would do anything, and whether the user may."""
-    return change.undoable and may(request, PERMISSIONS[change.kind], recorded_as(change.object).model)
 
 
 def undo_label(change: Change) -> str:

@@ -15,10 +15,13 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from core.observation.value_files import allocate_files_of_values
+
 PREFIX = "segments_"
 LATENCIES = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 STATEMENTS = (0, 1, 2, 3, 4, 6, 8, 12, 20, 50, 100)
 
+allocate_files_of_values()
 REGISTRY = CollectorRegistry()
 
 

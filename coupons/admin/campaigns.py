@@ -46,7 +46,7 @@ class CampaignTermsAdmin(CouponAdmin):
 
     form = CampaignForm
     fieldsets: ClassVar[Any] = (
-        (None, {"fields": ("name", "code_count", "prefix", "description")}),
+        (None, {"fields": ("name", "code_count", "code_prefix", "description")}),
         *(
             (
                 title,

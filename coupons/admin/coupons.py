@@ -1,5 +1,5 @@
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -84,7 +84,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     search_fields = ("code",)
     search_help_text = _("The beginning of a code or a part of a name.")
     readonly_fields = RECORD
-    fieldsets = (
+    fieldsets: ClassVar[Any] = (
         (None, {"fields": ("name", "code", "description")}),
         (
             _("What it gives"),

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -26,7 +25,7 @@ from core.admin.tenants import staff_tenant_id
 from core.errors import InvalidInput
 from core.tenancy.models import Tenant
 from coupons.models import Coupon, CouponCampaign
-from coupons.money import plain
+from coupons.money import stored_money
 from coupons.reasons import ReasonType
 from coupons.reports import Grouping, ReportLine, ReportTotal, report, totals
 from segments.models import Segment
@@ -95,7 +94,7 @@ class PeriodForm(forms.Form):
 
 def money_of(total: ReportTotal) -> list[str]:
     """Return the discounts in words, a currency each."""
-    return [f"{plain(Decimal(amount))} {name}" for name, amount in sorted(total.discounts.items())]
+    return [str(stored_money(amount, name)) for name, amount in sorted(total.discounts.items())]
 
 
 def by_day(lines: Sequence[ReportLine], first: date, last: date) -> list[tuple[date, ReportTotal]]:

@@ -23,7 +23,7 @@ class CampaignForm(CouponForm):
         max_value=MOST_CODES_OF_CAMPAIGN,
         help_text=_("Each can be used once. More than 1,000 are made in the background."),
     )
-    prefix: Any = forms.CharField(  # of the codes; Django's own `prefix` is that of the fields' names
+    code_prefix = forms.CharField(
         label=_("Codes begin with"),
         max_length=32,
         required=False,
@@ -32,8 +32,8 @@ class CampaignForm(CouponForm):
     code = None  # type: ignore[assignment]
     max_redemptions = None  # each code is used once
 
-    def clean_prefix(self) -> str:
-        prefix: str = self.cleaned_data["prefix"].strip()
+    def clean_code_prefix(self) -> str:
+        prefix: str = self.cleaned_data["code_prefix"].strip()
         try:
             check_code(f"{prefix}X")
         except InvalidCode as refused:
@@ -45,7 +45,7 @@ class CampaignForm(CouponForm):
         """The campaign that the form describes. Call it when the fields are clean."""
         return CampaignBody(
             count=self.cleaned_data["code_count"],
-            prefix=self.cleaned_data["prefix"],
+            prefix=self.cleaned_data["code_prefix"],
             template=structs.replace(self.body, code=""),
         )
 

@@ -51,6 +51,16 @@ class TargetAdmin(TenantAdmin):
         (_("Failures"), {"fields": ("failing_since", "resume_at")}),
     )
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave out the field of a new secret for whoever may only look: there is nothing in it to see."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        return [
+            (title, {**options, "fields": [name for name in options["fields"] if name != "new_secret"]})
+            for title, options in fieldsets
+        ]
+
     @admin.display(description=_("Target"))
     def title(self, target: Target) -> str:
         if target.name or target.event_type:

@@ -78,7 +78,7 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Say of the rows of a page who added them, in one statement, to whoever may see the journal."""
         shown = super().get_changelist_instance(request)
-        user: Any = request.user
+        user = request.user
         rows = list(shown.result_list)
         if user.has_perm("journal.view_change"):
             found = additions_of(rows)

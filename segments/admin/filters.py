@@ -141,7 +141,7 @@ class AddedByFilter(AdditionFilter):
     title = _("added by")
     parameter_name = "by"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         found = {
             f"{one.actor_type}:{one.actor_id}": adder_of(one, request)
             for one in self.recent(request, model_admin)
@@ -156,7 +156,7 @@ class SourceFilter(AdditionFilter):
     title = _("source")
     parameter_name = "source"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
         recent = self.recent(request, model_admin)
         keys = [one.import_key for one in recent if one.import_key is not None]
         files = dict(ImportRun.objects.filter(pk__in=keys).values_list("pk", "file_name")) if keys else {}

@@ -1,5 +1,3 @@
-from typing import Any
-
 from django import template
 from django.contrib import admin
 from django.http import HttpRequest
@@ -24,7 +22,7 @@ def segment_head(context: Context, current: str, segment: Segment | None = None)
         parameter, beginning = NAMED_BY[current]
         named = request.GET.get(parameter, "")
         key = key_of(named.removeprefix(beginning)) if named.startswith(beginning) else None
-        rows: Any = admin.site.get_model_admin(Segment).get_queryset(request)
+        rows = admin.site.get_model_admin(Segment).get_queryset(request)
         segment = rows.select_related("site", "tenant").filter(pk=key).first() if key is not None else None
     if segment is None or not request.user.has_perm("segments.view_segment"):
         return {}

@@ -109,7 +109,7 @@ def _check_rows(part: IO[bytes]) -> None:
             rows += 1
             row_began_at = parser.CurrentByteIndex
 
-    def refuse(*_: Any) -> None:
+    def refuse(*_: object) -> None:
         raise ValidationError(UNREADABLE, code="invalid")
 
     parser.EndElementHandler = end

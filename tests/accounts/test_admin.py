@@ -241,6 +241,7 @@ def test_the_search_for_customers_goes_through_indexes(tenant: Tenant) -> None:
         ("o'brien", ["778"]),
         ("brien o", ["778"]),
         ("lukasz strasse", ["778"]),
+        ("\u2060\u00a0lukasz\u200bstra\u00adsse\ufeff", ["778"]),  # pasted
         ("odie", []),
         ("!!", []),
         ("", ["778", "77"]),

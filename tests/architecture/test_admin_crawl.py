@@ -19,6 +19,7 @@ from tests.factories.shops import MINE, THEIRS, Shop
 
 GROUPS = import_module("accounts.migrations.0009_staff_groups")
 ACTIVITY = import_module("accounts.migrations.0010_groups_see_activity")
+CAMPAIGNS = import_module("accounts.migrations.0013_merchandisers_make_campaigns")
 EXTENSIONS = import_module("accounts.migrations.0012_groups_of_webhooks_and_campaigns")
 GERMAN = {"Accept-Language": "de"}
 SILENT = {"script", "style", "code", "textarea", "noscript", "svg", "title"}
@@ -117,6 +118,7 @@ def member(request: pytest.FixtureRequest, mine: Shop) -> User:
     GROUPS.make_groups(apps)
     ACTIVITY.show_activity(apps)
     EXTENSIONS.extend_groups(apps)
+    CAMPAIGNS.grant(apps)
     user = UserFactory(username="member-mymark", tenant=mine.tenant)
     user.groups.add(Group.objects.get(name=request.param))
     return user

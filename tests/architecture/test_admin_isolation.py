@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from core.journal.models import Change
+from tests.conftest import web_client
 from tests.factories.accounts import UserFactory
 from tests.factories.shops import THEIRS, Shop
 
@@ -27,7 +28,7 @@ def client(request: pytest.FixtureRequest, mine: Shop, theirs: Shop) -> Client:
     """A browser of somebody who may do everything, but for one tenant."""
     user = UserFactory(tenant=mine.tenant, is_superuser=request.param == "superuser", username="worker")
     user.user_permissions.set(Permission.objects.all())
-    browser = Client()
+    browser = web_client()
     browser.force_login(user)
     return browser
 
@@ -152,7 +153,7 @@ def test_actions_leave_rows_of_another_tenant_alone(
 
 
 def test_a_superuser_without_a_tenant_sees_rows_of_all(mine: Shop, theirs: Shop) -> None:
-    browser = Client()
+    browser = web_client()
     browser.force_login(UserFactory(tenant=None, is_superuser=True, username="operator"))
     for model in MODELS:
         response = browser.get(page(model, "changelist"))

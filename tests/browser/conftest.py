@@ -18,7 +18,7 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 PASSWORD = "a-password-for-tests"
-PATIENCE = 60_000  # milliseconds; a busy machine is no fault of the page
+PATIENCE = 240_000  # milliseconds; a busy machine is no fault of the page
 POLICY = "Content Security Policy"  # in what Chromium prints when it blocks something
 expect.set_options(timeout=PATIENCE)
 
@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
             pytrace=False,
         )
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM)
+        found = playwright.chromium.launch(executable_path=CHROMIUM, timeout=PATIENCE)
         yield found
         found.close()
 
@@ -71,11 +71,17 @@ def merchandiser(tenant: Tenant) -> User:
     return user
 
 
+def log_in(page: Page, username: str) -> None:
+    """Log in with the password of the tests, and wait for the start page: to leave before would undo it."""
+    page.goto("/admin/")
+    page.locator("#id_username").fill(username)
+    page.locator("#id_password").fill(PASSWORD)
+    with page.expect_navigation(wait_until="load"):
+        page.locator("#id_password").press("Enter")
+
+
 @pytest.fixture
 def working_page(page: Page, merchandiser: User) -> Page:
     """A page on which the merchandiser has just logged in."""
-    page.goto("/admin/")
-    page.get_by_label("Username").fill(merchandiser.username)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    log_in(page, merchandiser.username)
     return page

@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import NoReverseMatch, reverse
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PASSWORD, POLICY
+from tests.browser.conftest import PASSWORD, POLICY, log_in
 from tests.factories.accounts import UserFactory
 from tests.factories.shops import MINE, Shop
 
@@ -35,10 +35,7 @@ def operator_page(page: Page, complaints: list[str], shop: Shop) -> Page:
     user = UserFactory(username="operator", tenant=None, is_superuser=True)
     user.set_password(PASSWORD)
     user.save()
-    page.goto("/admin/")
-    page.get_by_label("Username").fill("operator")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    log_in(page, "operator")
     return page
 
 

@@ -22,12 +22,13 @@ from catalog.models import Product
 from config.demo.shop_page import PAGE
 from coupons.models import Redemption, Reservation
 from segments.models import Segment
+from tests.conftest import NOW
 from tests.factories.accounts import ApiClientFactory, CustomerFactory, SiteFactory, TenantFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
-NEXT_YEAR = datetime.now(UTC) + timedelta(days=365)
+NEXT_YEAR = max(datetime.now(UTC), NOW) + timedelta(days=365)  # for the browser and for the server
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

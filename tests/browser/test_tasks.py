@@ -16,6 +16,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Customer, Site, User
 from catalog.models import Category
@@ -131,7 +132,9 @@ def staff(site: Site) -> User:
 
 
 @pytest.fixture(scope="module", params=["en-1280", "de-390"])
-def screen(request: pytest.FixtureRequest, browser: Browser, live_server: Any) -> Iterator[BrowserContext]:
+def screen(
+    request: pytest.FixtureRequest, browser: Browser, live_server: LiveServer
+) -> Iterator[BrowserContext]:
     """A language and a width."""
     language, _dash, width = request.param.partition("-")
     viewport: Any = {"width": int(width), "height": 900}
@@ -142,7 +145,7 @@ def screen(request: pytest.FixtureRequest, browser: Browser, live_server: Any) -
 
 
 @pytest.fixture
-def hand(screen: BrowserContext, live_server: Any, staff: User, client: Any) -> Iterator[Hand]:
+def hand(screen: BrowserContext, live_server: LiveServer, staff: User, client: Any) -> Iterator[Hand]:
     """Somebody who has logged in."""
     client.force_login(staff)
     screen.clear_cookies()
@@ -205,6 +208,7 @@ def test_b_customers_by_pasted_e_mails(hand: Hand, site: Site, gold: Segment) ->
     hand.start(record(gold))
     hand.click(page.locator(".record-actions [data-dialog=dialog-members]"))
     expect(page.locator("#members_pasted")).to_be_focused()
+    hand.check()
     page.locator("#members_pasted").fill(", ".join(one.email for one in new))
     hand.follow(page.locator("#dialog-members [name=_preview]"))
     hand.check()

@@ -18,6 +18,7 @@ from catalog.admin import category_deletion
 from catalog.models import Category, CategoryAssignment, Product
 from catalog.models.names import SEARCHED_FIELDS
 from catalog.tree_checks import tree_problems
+from core.json_types import JsonObject
 from core.search import matching
 from core.tenancy.models import Tenant
 from tests.factories.accounts import UserFactory
@@ -394,7 +395,7 @@ def test_a_category_that_changed_since_is_not_deleted(
 
 
 def test_deleting_selected_categories_takes_nested_ones_once(staff_browser: Client, shop: Tenant) -> None:
-    body: dict[str, Any] = {
+    body: JsonObject = {
         "action": "delete_selected",
         "_selected_action": [key("bikes"), key("kids")],
     }

@@ -1,81 +1,48 @@
-"""Campaigns whose commands are killed: each code is made once, none is missing, all are exported once."""
+"""Codes of campaigns with real threads: none too many, and each is used once."""
 
-import json
-import os
-import random
-import signal
-import time
-from io import StringIO
-from pathlib import Path
+from collections import Counter
+from functools import partial
 
 import pytest
-from django.core.management import CommandError, call_command
 
-from coupons.models import Coupon, CouponCampaign
-from coupons.operations import campaigns
-from tests.concurrency.test_redemptions import at_once, in_processes
-from tests.factories.accounts import TenantFactory
+from coupons.bodies import CampaignBody
+from coupons.models import Coupon, Redemption
+from coupons.operations import campaigns, create_campaign, generate_codes, redeem_coupon
+from coupons.orders import Buyer
+from tests.concurrency.coupons import ORDER, attempt, now, outcomes
+from tests.concurrency.threads import results_of
+from tests.factories.accounts import CustomerFactory, TenantFactory
+from tests.factories.coupons import coupon_body
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CODES = 600
+
+def test_workers_at_once_make_no_code_too_many(monkeypatch):
+    monkeypatch.setattr(campaigns, "SLICE", 30)
+    tenant = TenantFactory(name="acme")
+    body = CampaignBody(id="W1", count=100, template=coupon_body())
+    campaign = create_campaign(tenant_id=tenant.pk, body=body, at=now())
+    made = results_of([lambda: generate_codes(tenant_id=tenant.pk, campaign_id="W1", at=now()).made] * 12)
+    assert Counter(made) == {30: 1, 60: 1, 90: 1, 100: 9}
+    assert campaign.terms.codes.exclude(pk=campaign.terms_id).count() == 100
 
 
-@pytest.fixture
-def template(tmp_path: Path) -> Path:
-    path = tmp_path / "terms.json"
-    terms = {"name": "Welcome", "discountType": "PERCENT", "discountPercentage": 10}
-    path.write_text(json.dumps(terms))
-    return path
+def test_each_code_is_used_once(monkeypatch):
+    tenant = TenantFactory(name="acme")
+    for number in range(4):
+        CustomerFactory(tenant=tenant, external_id=f"C{number}")
+    body = CampaignBody(id="W1", count=10, template=coupon_body())
+    campaign = create_campaign(tenant_id=tenant.pk, body=body, at=now())
+    generate_codes(tenant_id=tenant.pk, campaign_id="W1", at=now())
+    codes = list(campaign.terms.codes.exclude(pk=campaign.terms_id).values_list("code", flat=True))
 
+    def redeem(code: str, number: int) -> str:
+        buyer = Buyer.named(tenant.pk, f"C{number}")
+        return attempt(
+            lambda: redeem_coupon(tenant_id=tenant.pk, code=code, buyer=buyer, order=ORDER, at=now()).id
+        )
 
-def generate(template: Path, **options: object) -> str:
-    output = StringIO()
-    call_command(
-        "generate_coupons",
-        tenant="acme",
-        campaign="W1",
-        count=CODES,
-        prefix="HI-",
-        template=template,
-        stdout=output,
-        **options,
-    )
-    return output.getvalue()
-
-
-def made() -> int:
-    return Coupon.objects.filter(code__startswith="HI-").count()
-
-
-def test_commands_that_are_killed_are_gone_on_with(
-    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    TenantFactory(name="acme")
-    monkeypatch.setattr(campaigns, "SLICE", 10)
-    chance = random.Random(10)
-    for _ in range(4):
-        before = made()
-        processes = in_processes(2, lambda: generate(template))
-        deadline = time.monotonic() + 120
-        while made() < min(before + 30, CODES) and time.monotonic() < deadline:
-            time.sleep(0.005)
-        for process in processes:
-            time.sleep(chance.random() / 50)
-            os.kill(process.pid, signal.SIGKILL)
-        for process in processes:
-            process.join(60)
-        assert made() >= min(before + 30, CODES)
-        assert made() % 10 == 0  # a slice is there as a whole or not at all
-
-    assert generate(template).endswith(f"{CODES:,} of {CODES:,} codes\n")
-    assert (made(), CouponCampaign.objects.count()) == (CODES, 1)
-
-    targets = [tmp_path / f"codes-{number}.csv" for number in range(4)]
-    found = at_once([lambda target=target: generate(template, export=target) for target in targets])
-    assert sum(isinstance(one, CommandError) for one in found) == 3
-    [exported] = [target.read_text().split() for target in targets if target.exists()]
-    assert exported[0] == "code"
-    assert sorted(exported[1:]) == sorted(
-        Coupon.objects.filter(code__startswith="HI-").values_list("code", flat=True)
-    )
+    calls = [partial(redeem, code, number) for number in range(4) for code in codes]
+    assert outcomes(results_of(calls)) == {"done": 10, "coupon_used_up": 30}
+    assert Redemption.objects.count() == 10
+    assert Coupon.objects.get(pk=campaign.terms_id).redemption_count == 0

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 import pytest
@@ -47,12 +48,7 @@ STEPS = 30
 REFUSALS = (CategoryNotFound, ParentNotFound, WouldCreateCycle)
 
 
-@pytest.fixture
-def tenant() -> Tenant:
-    return TenantFactory(name="racing")
-
-
-def run_together(works: list[Callable[[], object]]) -> list[object]:
+def run_together(works: list[Callable[[], Any]]) -> list[Any]:
     """Run each in a thread with a connection of its own; an error of any is raised here."""
 
     def run(work: Callable[[], object]) -> object:

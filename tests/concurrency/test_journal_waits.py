@@ -12,6 +12,7 @@ from segments.tallies import Held, held_by
 from tests.concurrency.threads import at_once
 from tests.factories.accounts import CustomerFactory, SiteFactory, TenantFactory
 from tests.factories.segments import SegmentFactory
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WRITERS = 8
@@ -30,11 +31,11 @@ def test_writers_of_one_segment_wait_for_nobody_beside_an_import():
         with ExitStack() as stack:
             stack.enter_context(transaction.atomic())
             with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = '20s'")
+                cursor.execute("SET LOCAL lock_timeout = '60s'")  # less than the others are waited for
             CustomerAssignment.objects.bulk_create(
                 CustomerAssignment(tenant=site.tenant, segment=gold, customer=member) for member in members
             )
-            everybody_wrote.wait(timeout=30)
+            everybody_wrote.wait(timeout=PATIENCE)
         return len(members)
 
     assert sorted(at_once(WRITERS + 1, write)) == [*[1] * WRITERS, 200]

@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from threading import Event
@@ -11,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Model
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -31,10 +30,12 @@ from core.sql.composition import bind
 from core.sql.fetching import execute
 from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, ItemAssignment, Segment
+from tests.concurrency.threads import in_thread
 from tests.conftest import NOW, Api, Clock
 from tests.factories.accounts import CustomerFactory, SiteFactory, TenantFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+from tests.waiting import PATIENCE
 
 SEGMENTS = "/customer-segment/acme/segments"
 CATALOGUE = "/category/acme"
@@ -325,20 +326,11 @@ def test_readers_beside_writers_see_at_least_what_was_committed_before_they_aske
             count += 1
         return count
 
-    with ThreadPoolExecutor(16) as pool:
-        readers = [pool.submit(closing_connection, read) for _ in range(8)]
-        for writer in [pool.submit(closing_connection, partial(write, product)) for product in products]:
-            writer.result(60)
-        is_over.set()
-        counts = [reader.result(60) for reader in readers]
+    readers = [in_thread(read) for _ in range(8)]
+    for writer in [in_thread(partial(write, product)) for product in products]:
+        writer.result(PATIENCE)
+    is_over.set()
+    counts = [reader.result(PATIENCE) for reader in readers]
 
     assert min(counts) > 0
     assert [row["item"]["name"]["en"] for row in api.get(f"{SEGMENTS}/items").json()] == ["15"] * 8
-
-
-def closing_connection(work: Callable[[], object]) -> object:
-    """Do the work in a thread with a connection of its own, closed afterwards."""
-    try:
-        return work()
-    finally:
-        connection.close()

@@ -1,12 +1,11 @@
 """What callers of the API are answered while another transaction holds what their write needs."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.db.models import Model
 from django.http import HttpResponse
 
@@ -17,11 +16,13 @@ from core.sql.locks import Lock
 from core.tenancy.models import Tenant
 from coupons.models import Coupon, Redemption
 from segments.models import Segment
+from tests.concurrency.threads import in_thread
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
 from tests.factories.catalog import CategoryFactory
 from tests.factories.coupons import CouponFactory
 from tests.factories.segments import SegmentFactory
+from tests.waiting import PATIENCE, wait_for_a_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -146,35 +147,6 @@ def test_reads_do_not_wait_for_the_rows_that_somebody_changes(rows, api, tenant,
         assert api.get(path).status_code == 200, path
 
 
-def in_thread(work: Callable[[], object]) -> object:
-    """Start the work in a thread with a connection of its own."""
-
-    def run() -> object:
-        try:
-            return work()
-        finally:
-            connections.close_all()
-
-    threads = ThreadPoolExecutor(1)
-    future = threads.submit(run)
-    threads.shutdown(wait=False)
-    return future
-
-
-def wait_for_blocked(session: psycopg.Connection) -> int:
-    """Return the process of the session that waits for a lock of this one, once there is one."""
-    for _ in range(3_000):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pid FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))",
-                [session.info.backend_pid],
-            )
-            if found := cursor.fetchone():
-                return found[0]
-            cursor.execute("SELECT pg_sleep(0.01)")
-    raise AssertionError("Nobody waits for the lock.")
-
-
 def test_the_victim_of_a_deadlock_is_503_and_writes_nothing(rows, api, holder):
     SegmentFactory(site=Segment.objects.get().site, external_id="silver", name={"en": "Silver"})
     before = stored()
@@ -191,9 +163,9 @@ def test_the_victim_of_a_deadlock_is_503_and_writes_nothing(rows, api, holder):
         return api.put("/customer-segment/acme/segments/bulk", body)
 
     answered = in_thread(write_both)
-    wait_for_blocked(holder)
+    wait_for_a_lock()
     holder.execute("SELECT FROM segments_segment WHERE external_id = 'gold' FOR UPDATE")
-    answer = answered.result(timeout=60)
+    answer = answered.result(timeout=PATIENCE)
 
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "1")
     assert answer.json() == CODED
@@ -209,9 +181,9 @@ def test_a_serialization_failure_is_503_and_writes_nothing(rows, api, holder):
         return api.post("/coupon/acme/coupons/A/redemptions", ORDER)
 
     answered = in_thread(redeem)
-    wait_for_blocked(holder)
+    wait_for_a_lock()
     holder.commit()
-    answer = answered.result(timeout=60)
+    answer = answered.result(timeout=PATIENCE)
 
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "1")
     assert answer.json() == TYPED
@@ -232,22 +204,24 @@ def test_a_read_only_server_is_503_and_its_connection_is_closed(rows, api):
     assert api.post("/coupon/acme/coupons/A/redemptions", ORDER).status_code == 201
 
 
-@pytest.fixture
-def hurried(transactional_db: None) -> Any:
+@contextmanager
+def hurried() -> Iterator[None]:
     """Let the statements of this thread's connection end as soon as they wait."""
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = '300ms'")
         cursor.execute("SET lock_timeout = 0")
-    yield
-    connection.close()
+        yield
+        cursor.execute("RESET statement_timeout")
+        cursor.execute("RESET lock_timeout")
 
 
-def test_only_a_search_that_took_too_long_is_told_to_be_narrower(rows, api, holder, hurried):
+def test_only_a_search_that_took_too_long_is_told_to_be_narrower(rows, api, holder):
     assert api.get("/customer-segment/acme/segments").status_code == 200  # the token is known from here on
     holder.execute("LOCK TABLE segments_segment IN ACCESS EXCLUSIVE MODE")
 
-    search = api.get("/customer-segment/acme/segments", q="name.en:~Go")
-    page = api.get("/customer-segment/acme/segments")
+    with hurried():
+        search = api.get("/customer-segment/acme/segments", q="name.en:~Go")
+        page = api.get("/customer-segment/acme/segments")
 
     text = "The request took too long; narrow the search or simplify the regular expression."
     assert (search.status_code, search.json()["message"]) == (400, text)
@@ -256,11 +230,12 @@ def test_only_a_search_that_took_too_long_is_told_to_be_narrower(rows, api, hold
     assert page.json() == {**CODED, "message": TOO_LONG}
 
 
-def test_a_write_that_reaches_the_statement_timeout_is_503_and_writes_nothing(rows, api, holder, hurried):
+def test_a_write_that_reaches_the_statement_timeout_is_503_and_writes_nothing(rows, api, holder):
     before = stored()
     lock_rows(holder, Coupon)
 
-    answer = api.post("/coupon/acme/coupons/A/redemptions", ORDER)
+    with hurried():
+        answer = api.post("/coupon/acme/coupons/A/redemptions", ORDER)
 
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "1")
     assert answer.json() == {**TYPED, "message": TOO_LONG}

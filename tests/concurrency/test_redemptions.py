@@ -1,23 +1,20 @@
 """Redemptions with real threads, processes, commits and kills: limits hold, and rows and counters agree."""
 
-import multiprocessing
 import os
 import random
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 
 from accounts.operations.erasure import erase_customer
 from core.errors import DomainError
 from coupons.bodies import CouponBody, PastRedemption
-from coupons.errors import CodeTaken, CouponNotRedeemable, RedemptionNotFound
+from coupons.errors import CodeTaken, RedemptionNotFound
 from coupons.models import Coupon, Redemption
 from coupons.money import Amount, Money
 from coupons.operations import (
@@ -29,31 +26,21 @@ from coupons.operations import (
     revise_coupon,
 )
 from coupons.operations.history import import_redemptions
-from coupons.orders import Buyer, Order
+from coupons.orders import Buyer
 from segments.models import Segment
+from tests.concurrency.coupons import ORDER, attempt, now, outcomes, stored_uses
+from tests.concurrency.threads import in_processes, in_thread, results_of
 from tests.factories.accounts import (
     ContactAssignmentFactory,
     CustomerFactory,
     LegalEntityFactory,
     SiteFactory,
-    TenantFactory,
 )
 from tests.factories.coupons import CouponFactory, coupon_body
 from tests.factories.segments import SegmentFactory
+from tests.waiting import PATIENCE, wait_for_a_lock, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-ORDER = Order(Money(Amount(100), "EUR"), Money(Amount(10), "EUR"))
-WORKERS = 8
-
-
-@pytest.fixture
-def tenant():
-    return TenantFactory(name="acme")
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def redeem(tenant_id, customer="", legal_entity="", **options) -> str:
@@ -63,43 +50,15 @@ def redeem(tenant_id, customer="", legal_entity="", **options) -> str:
         if customer
         else Buyer.anonymous(tenant_id)
     )
-    try:
-        return redeem_coupon(tenant_id=tenant_id, code="A", buyer=buyer, order=ORDER, at=now(), **options).id
-    except CouponNotRedeemable as refused:
-        return ",".join(reason.type.value for reason in refused.reasons)
-
-
-def at_once(calls: list[Callable[[], object]]) -> list[object]:
-    """Run the calls in threads with connections of their own; return what they return, faults too."""
-
-    def run(call: Callable[[], object]) -> object:
-        try:
-            return call()
-        except Exception as fault:  # noqa: BLE001 - a deadlock or any other fault must show in the test
-            return fault
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(run, calls))
-
-
-def outcomes(results: list[object]) -> Counter[str]:
-    """Count redemptions as "redeemed", refusals by their reasons, faults by their text."""
-    return Counter(
-        "redeemed" if isinstance(result, str) and "-" in result else str(result) for result in results
+    return attempt(
+        lambda: redeem_coupon(tenant_id=tenant_id, code="A", buyer=buyer, order=ORDER, at=now(), **options).id
     )
-
-
-def stored_uses() -> tuple[int, int]:
-    """The coupon's counter and its rows, which must be one number."""
-    return Coupon.objects.get(code="A").redemption_count, Redemption.objects.filter(coupon__code="A").count()
 
 
 def test_two_hundred_redemptions_of_fifty_uses(tenant):
     CouponFactory(tenant=tenant, code="A", max_redemptions=50, allows_anonymous=True)
-    results = at_once([lambda: redeem(tenant.pk)] * 200)
-    assert outcomes(results) == {"redeemed": 50, "coupon_used_up": 150}
+    results = results_of([lambda: redeem(tenant.pk)] * 200)
+    assert outcomes(results) == {"done": 50, "coupon_used_up": 150}
     assert stored_uses() == (50, 50)
 
 
@@ -108,7 +67,7 @@ def test_two_redemptions_for_each_customer(tenant):
     CouponFactory(tenant=tenant, code="A", max_redemptions_per_customer=2)
     calls = [lambda number=customer.external_id: redeem(tenant.pk, number) for customer in customers] * 8
     random.Random(1).shuffle(calls)
-    assert outcomes(at_once(calls)) == {"redeemed": 50, "customer_limit_reached": 150}
+    assert outcomes(results_of(calls)) == {"done": 50, "customer_limit_reached": 150}
     assert stored_uses() == (50, 50)
     assert set(Counter(Redemption.objects.values_list("customer_number", flat=True)).values()) == {2}
 
@@ -121,7 +80,7 @@ def test_two_legal_entities_have_limits_of_their_own(tenant):
         )
     CouponFactory(tenant=tenant, code="A", max_redemptions_per_customer=7)
     calls = [lambda name=name: redeem(tenant.pk, "C1", name) for name in ("L1", "L2")] * 100
-    assert outcomes(at_once(calls)) == {"redeemed": 14, "legal_entity_limit_reached": 186}
+    assert outcomes(results_of(calls)) == {"done": 14, "legal_entity_limit_reached": 186}
     assert stored_uses() == (14, 14)
     assert Counter(Redemption.objects.values_list("legal_entity_id", flat=True)) == {"L1": 7, "L2": 7}
 
@@ -158,10 +117,10 @@ def test_deletions_and_limit_changes_in_between(tenant):
     calls += [partial(change_limit, chance.randint(20, 60)) for _ in range(20)]
     calls += [observe] * 40
     chance.shuffle(calls)
-    counted = outcomes(at_once(calls))
-    uses = counted["redeemed"] - counted["taken back"]
+    counted = outcomes(results_of(calls))
+    uses = counted["done"] - counted["taken back"]
     assert set(counted) <= {
-        "redeemed",
+        "done",
         "coupon_used_up",
         "taken back",
         "taken back already",
@@ -184,14 +143,14 @@ def test_history_is_imported_while_the_coupon_is_used(tenant):
     calls: list[Callable[[], object]] = [lambda: redeem(tenant.pk)] * 60
     calls += [lambda: import_redemptions(tenant_id=tenant.pk, rows=history) and "imported"] * 6
     random.Random(4).shuffle(calls)
-    assert outcomes(at_once(calls)) == {"redeemed": 60, "imported": 6}
+    assert outcomes(results_of(calls)) == {"done": 60, "imported": 6}
     assert stored_uses() == (110, 110)
 
 
 def test_same_order_counts_once(tenant):
     CustomerFactory(tenant=tenant, external_id="C1")
     CouponFactory(tenant=tenant, code="A")
-    results = at_once([lambda: redeem(tenant.pk, "C1", idempotency_key="key-1")] * 40)
+    results = results_of([lambda: redeem(tenant.pk, "C1", idempotency_key="key-1")] * 40)
     assert len(set(results)) == 1
     assert stored_uses() == (1, 1)
 
@@ -203,12 +162,12 @@ def test_same_code_is_created_once(tenant):
         except CodeTaken:
             return "taken"
 
-    assert Counter(at_once([create] * 16)) == {"NEW": 1, "taken": 15}
+    assert Counter(results_of([create] * 16)) == {"NEW": 1, "taken": 15}
 
 
 def test_customer_gets_one_referral_coupon(tenant):
     CustomerFactory(tenant=tenant, external_id="C1")
-    results = at_once(
+    results = results_of(
         [lambda: create_referral_coupon(tenant_id=tenant.pk, customer_number="C1", at=now()).code] * 16
     )
     assert [*set(results)] == [Coupon.objects.get().code]
@@ -223,7 +182,7 @@ def test_no_change_of_a_coupon_is_lost(tenant):
 
         revise_coupon(tenant_id=tenant.pk, code="A", revise=revise, at=now())
 
-    assert at_once([lambda number=number: add(number) for number in range(30)]) == [None] * 30
+    assert results_of([lambda number=number: add(number) for number in range(30)]) == [None] * 30
     coupon = Coupon.objects.get()
     assert set(coupon.valid_for) == {f"C{number}" for number in range(30)}
     assert coupon.version == 30
@@ -248,17 +207,7 @@ def test_coupons_change_while_their_segments_are_deleted(tenant):
         calls.append(lambda number=number: restrict("A", number))
         calls.append(lambda number=number: restrict("B", 17 - number))
         calls.append(lambda key=segments[number].pk: Segment.objects.filter(pk=key).delete() and "done")
-    assert set(at_once(calls)) <= {"done", "invalid_terms"}
-
-
-def in_processes(count: int, work: Callable[[], None]) -> list[multiprocessing.Process]:
-    """Start processes, each with a connection of its own."""
-    connections.close_all()
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=work, daemon=True) for _ in range(count)]
-    for process in processes:
-        process.start()
-    return processes
+    assert set(results_of(calls)) <= {"done", "invalid_terms"}
 
 
 def test_processes_share_the_limit(tenant):
@@ -270,7 +219,7 @@ def test_processes_share_the_limit(tenant):
 
     processes = in_processes(4, work)
     for process in processes:
-        process.join(60)
+        process.join(PATIENCE)
     assert [process.exitcode for process in processes] == [0, 0, 0, 0]
     assert stored_uses() == (50, 50)
 
@@ -286,14 +235,12 @@ def test_killed_processes_leave_rows_and_counters_that_agree(tenant):
     for _ in range(4):
         before = stored_uses()[1]
         processes = in_processes(3, work)
-        deadline = time.monotonic() + 30
-        while stored_uses()[1] < before + 10 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda before=before: stored_uses()[1] >= before + 10)
         for process in processes:
             time.sleep(chance.random() / 50)
             os.kill(process.pid, signal.SIGKILL)
         for process in processes:
-            process.join(60)
+            process.join(PATIENCE)
             assert process.exitcode == -signal.SIGKILL
         # What a dead process held is let go of, so the next use waits for nothing.
         assert "-" in redeem(tenant.pk)
@@ -304,28 +251,10 @@ def test_killed_processes_leave_rows_and_counters_that_agree(tenant):
 def test_a_redemption_beside_the_erasure_of_its_customer_keeps_no_number(tenant):
     CustomerFactory(tenant=tenant, external_id="C1")
     CouponFactory(tenant=tenant, code="A", max_redemptions_per_customer=1)
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            erasure = erase_customer(
-                tenant_id=tenant.pk, external_id="C1", requested_by="test", at=datetime.now(UTC)
-            )
-            redemption = pool.submit(at_once, [lambda: redeem(tenant.pk, "C1")])
-            wait_for_a_lock()
-        assert outcomes(redemption.result()) == {"redeemed": 1}
+    with transaction.atomic():
+        erasure = erase_customer(tenant_id=tenant.pk, external_id="C1", requested_by="test", at=now())
+        redemption = in_thread(lambda: redeem(tenant.pk, "C1"))
+        wait_for_a_lock()
+    assert outcomes([redemption.result(PATIENCE)]) == {"done": 1}
     row = Redemption.objects.get()
     assert (row.customer_id, row.customer_number) == (None, erasure.pseudonym)
-
-
-def wait_for_a_lock() -> None:
-    """Return when a session of this database waits for a lock."""
-    deadline = time.monotonic() + 60
-    waiting = 0
-    while not waiting:
-        assert time.monotonic() < deadline
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")  # which a transaction would keep
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            [waiting] = cursor.fetchone()

@@ -11,8 +11,6 @@ from functools import partial
 
 import pytest
 
-from core.errors import DomainError
-from coupons.errors import CouponNotRedeemable
 from coupons.models import Coupon, Redemption, Reservation
 from coupons.money import Amount
 from coupons.operations import (
@@ -26,32 +24,15 @@ from coupons.operations import (
     reserve_coupon,
 )
 from coupons.orders import Buyer, CartBody, OrderItem
-from tests.concurrency.test_redemptions import ORDER, at_once, in_processes
-from tests.factories.accounts import CustomerFactory, TenantFactory
+from tests.concurrency.coupons import ORDER, attempt, now, outcomes, stored_uses
+from tests.concurrency.threads import in_processes, results_of
+from tests.factories.accounts import CustomerFactory
 from tests.factories.coupons import CouponFactory
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 START = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-def tenant():
-    return TenantFactory(name="acme")
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def attempt(act: Callable[[], object]) -> str:
-    """What came of it: the id of what was made, the reasons of a refusal, or the error's code."""
-    try:
-        return str(act())
-    except CouponNotRedeemable as refused:
-        return ",".join(reason.type.value for reason in refused.reasons)
-    except DomainError as refused:
-        return refused.code
 
 
 def reserve(tenant_id, customer, code="A", at=None, seconds=900, **options) -> str:
@@ -97,15 +78,6 @@ def made(results) -> list[str]:
     return [result for result in results if "-" in result]
 
 
-def outcomes(results) -> Counter[str]:
-    return Counter("done" if "-" in str(result) else str(result) for result in results)
-
-
-def stored_uses() -> tuple[int, int]:
-    """The coupon's counter and its rows, which must be one number."""
-    return Coupon.objects.get(code="A").redemption_count, Redemption.objects.filter(coupon__code="A").count()
-
-
 def customers(tenant, count: int) -> list[str]:
     return [CustomerFactory(tenant=tenant, external_id=f"C{number}").external_id for number in range(count)]
 
@@ -116,7 +88,7 @@ def test_reservations_and_redemptions_share_the_limit(tenant):
     calls = [lambda number=number: reserve(tenant.pk, number) for number in numbers]
     calls += [lambda number=number: redeem(tenant.pk, number) for number in numbers]
     random.Random(1).shuffle(calls)
-    assert outcomes(at_once(calls)) == {"done": 15, "coupon_used_up": 65}
+    assert outcomes(results_of(calls)) == {"done": 15, "coupon_used_up": 65}
     counter, rows = stored_uses()
     live = Reservation.objects.live_at(now()).count()
     assert counter == rows == 15 - live
@@ -129,7 +101,7 @@ def test_every_reservation_is_confirmed_once_however_often_it_is_asked_for(tenan
     calls = [lambda id=id: confirm(tenant.pk, id) for id in ids] * 6
     calls += [lambda number=number: redeem(tenant.pk, number) for number in numbers]
     random.Random(2).shuffle(calls)
-    found = outcomes(at_once(calls))
+    found = outcomes(results_of(calls))
     assert found == {"done": 60, "coupon_used_up": 10}
     assert stored_uses() == (10, 10)
 
@@ -141,7 +113,7 @@ def test_confirmation_and_release_exclude_each_other(tenant):
     calls: list[Callable[[], object]] = [lambda id=id: confirm(tenant.pk, id) for id in ids]
     calls += [lambda id=id: release(tenant.pk, id) for id in ids]
     random.Random(3).shuffle(calls)
-    found = outcomes(at_once(calls))
+    found = outcomes(results_of(calls))
     confirmed = Reservation.objects.exclude(redemption_id="").count()
     # Counters compare as if absent outcomes were 0.
     assert found == Counter(
@@ -161,7 +133,7 @@ def test_a_customer_holds_one_of_a_coupon_and_five_in_all(tenant):
         CouponFactory(tenant=tenant, code=name)
     calls = [lambda code=code: reserve(tenant.pk, number, code) for code in "ABCDEFGH"] * 6
     random.Random(4).shuffle(calls)
-    found = outcomes(at_once(calls))
+    found = outcomes(results_of(calls))
     assert set(found) == {"done", "too_many_reservations"}
     live = Reservation.objects.live_at(now())
     held = list(live.values_list("coupon__code", flat=True))
@@ -171,7 +143,7 @@ def test_a_customer_holds_one_of_a_coupon_and_five_in_all(tenant):
 def test_the_same_key_reserves_once(tenant):
     [number] = customers(tenant, 1)
     CouponFactory(tenant=tenant, code="A")
-    results = at_once([lambda: reserve(tenant.pk, number, idempotency_key="k")] * 24)
+    results = results_of([lambda: reserve(tenant.pk, number, idempotency_key="k")] * 24)
     assert len(set(results)) == 1
     assert Reservation.objects.count() == 1
 
@@ -191,7 +163,7 @@ def test_limits_hold_while_the_clock_passes_the_ends_of_reservations(tenant):
     calls += [partial(redeem, tenant.pk, number, at=around()) for number in numbers[10:35]]
     calls += [partial(reserve, tenant.pk, number, at=around()) for number in numbers[35:]]
     chance.shuffle(calls)
-    assert set(outcomes(at_once(calls))) <= {"done", "coupon_used_up"}
+    assert set(outcomes(results_of(calls))) <= {"done", "coupon_used_up"}
     # Whoever holds a live reservation now gets the use, and nobody gets more than there are.
     held = Reservation.objects.live_at(START + timedelta(seconds=20))
     answers = [confirm(tenant.pk, one.external_id, at=START + timedelta(seconds=20)) for one in held]
@@ -214,14 +186,12 @@ def test_killed_processes_hold_nothing_but_their_reservations(tenant):
     for _ in range(3):
         before = stored_uses()[1]
         processes = in_processes(3, work)
-        deadline = time.monotonic() + 60
-        while stored_uses()[1] < before + 5 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda before=before: stored_uses()[1] >= before + 5)
         for process in processes:
             time.sleep(chance.random() / 50)
             os.kill(process.pid, signal.SIGKILL)
         for process in processes:
-            process.join(60)
+            process.join(PATIENCE)
         assert "-" in redeem(tenant.pk, numbers[0])
         counter, rows = stored_uses()
         assert counter == rows >= before + 6
@@ -259,7 +229,7 @@ def test_carts_that_name_the_same_coupons_in_any_order(tenant):
     ]
     calls += [partial(redeem, tenant.pk, number) for number in numbers[:8]]
     chance.shuffle(calls)
-    assert set(outcomes(at_once(calls))) <= {"done", "coupon_not_redeemable", "coupon_used_up"}
+    assert set(outcomes(results_of(calls))) <= {"done", "coupon_not_redeemable", "coupon_used_up"}
     carts = Counter(Reservation.objects.live_at(now()).values_list("cart_id", flat=True))
     assert set(carts.values()) == {2}
     for code, most in limits.items():
@@ -271,7 +241,7 @@ def test_carts_that_name_the_same_coupons_in_any_order(tenant):
         for cart_id in [*carts] * 3
     ]
     chance.shuffle(confirm_all)
-    answers = at_once(confirm_all)
+    answers = results_of(confirm_all)
     assert not [answer for answer in answers if not str(answer).startswith("{")]
     for code, most in limits.items():
         coupon = Coupon.objects.get(code=code)
@@ -285,7 +255,7 @@ def test_one_customer_with_many_carts_at_once_holds_one(tenant):
     for code in "ABC":
         CouponFactory(tenant=tenant, code=code, max_redemptions=1)
     calls = [partial(reserve_whole, tenant.pk, number, *codes) for codes in ("AB", "BC", "CA") * 8]
-    assert outcomes(at_once(calls)) == {"done": 24}
+    assert outcomes(results_of(calls)) == {"done": 24}
     carts = Counter(Reservation.objects.live_at(now()).values_list("cart_id", flat=True))
     assert [*carts.values()] == [2]
 
@@ -337,7 +307,7 @@ def test_limits_hold_while_the_clock_passes_the_ends_of_carts(tenant):
     ]
     calls += [partial(redeem, tenant.pk, number, at=around()) for number in numbers[32:]]
     chance.shuffle(calls)
-    assert set(outcomes(at_once(calls))) <= {"done", "coupon_not_redeemable", "coupon_used_up"}
+    assert set(outcomes(results_of(calls))) <= {"done", "coupon_not_redeemable", "coupon_used_up"}
     later = START + timedelta(seconds=15)  # the first carts are over, the second ones live
     held = {one.cart_id for one in Reservation.objects.live_at(later)}
     assert outcomes([confirm_whole(tenant.pk, id, at=later) for id in held]) == Counter({"done": len(held)})

@@ -5,14 +5,13 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from accounts.models import Customer, Site
 from core.background.models import TaskState
@@ -23,10 +22,12 @@ from segments.models import CustomerAssignment, Rule, RuleDelta, RuleExclusion
 from segments.operations.customers import delete_customer_assignment, upsert_customer_assignment
 from segments.rules import evaluation
 from segments.rules.operations import save_rule, turn_off_rule
+from tests.concurrency.threads import in_thread
 from tests.factories.accounts import CustomerFactory
 from tests.factories.segments import SegmentFactory
-from tests.faults.servers import PROJECT, database_url, wait_until
+from tests.faults.servers import PROJECT, database_url
 from tests.segments.rules.settling import make_rule, open_jobs, settle
+from tests.waiting import PATIENCE, wait_for_a_lock, wait_until
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -36,18 +37,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "BATCH", 3)
-
-
-def in_thread(work: Callable[[], object]) -> threading.Thread:
-    def run() -> None:
-        try:
-            work()
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
 
 
 def kinds() -> dict[str, str]:
@@ -138,12 +127,12 @@ def test_turning_a_rule_off_waits_for_the_batch_that_is_written(
     with transaction.atomic():
         job = open_jobs().get()
         run_slice(job, AT)
-        thread = in_thread(
+        turning_off = in_thread(
             lambda: turn_off_rule(tenant_id=tenant.pk, segment_id="ruled", keeps_members=False, at=AT)
         )
-        thread.join(0.5)
-        assert thread.is_alive()
-    thread.join(20)
+        wait_for_a_lock()
+        assert not turning_off.done()
+    turning_off.result(PATIENCE)
 
     settle(AT)
 
@@ -156,14 +145,13 @@ def test_saving_a_rule_or_a_customer_waits_for_no_evaluation(tenant: Tenant, peo
     with transaction.atomic():
         run_slice(open_jobs().get(), AT)
         save = {"segment_id": "ruled", "q": "onHold:true", "mode": "LIVE", "membership": "CUSTOMER"}
-        thread = in_thread(
+        saving = in_thread(
             lambda: (
                 save_rule(tenant_id=tenant.pk, at=AT, **save),
                 Customer.objects.filter(external_id="C0").update(is_on_hold=True),
             )
         )
-        thread.join(20)
-        assert not thread.is_alive()
+        saving.result(PATIENCE)
     settle(AT)
     assert kinds() == {"C0": "AUTOMATIC"}
 
@@ -229,7 +217,7 @@ def test_workers_killed_at_any_moment_lose_nothing(tenant: Tenant, site: Site, s
     def is_done() -> bool:
         return not open_jobs().exists() and evaluation.due_since() is None
 
-    wait_until(is_done, patience=60)
+    wait_until(is_done)
     wanted = set(Customer.objects.filter(is_on_hold=True).values_list("external_id", flat=True))
     assert set(kinds()) == wanted, seed
     assert set(kinds().values()) == {"AUTOMATIC"}

@@ -1,9 +1,7 @@
 """Races between writers of segments, with real threads and commits."""
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from threading import Barrier, Event
+from threading import Barrier
 
 import pytest
 from django.db import connection, transaction
@@ -16,7 +14,7 @@ from core.bodies import Metadata
 from core.errors import VersionConflict
 from core.revisions.counting import revision_of
 from core.revisions.models import Revision
-from core.sql.composition import Sql, param, sql
+from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.upserts import RowResult
 from segments.bodies import CustomerAssignmentBody, ItemAssignmentBody
@@ -26,9 +24,11 @@ from segments.operations.customers import upsert_customer_assignments
 from segments.operations.items import ItemType, upsert_item_assignments
 from segments.operations.segments import delete_segment
 from segments.revisions import ITEMS
+from tests.concurrency.threads import in_thread
 from tests.factories.accounts import CustomerFactory, SiteFactory, TenantFactory
 from tests.factories.catalog import ProductFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+from tests.waiting import PATIENCE, wait_for_a_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
@@ -44,27 +44,6 @@ def gold(committed_site: Site) -> Segment:
     return SegmentFactory(site=committed_site, external_id="gold")
 
 
-def in_thread(pool: ThreadPoolExecutor, work: Callable[[], object]) -> Future[object]:
-    """Run the work in a thread with a connection of its own, closed afterwards."""
-
-    def run() -> object:
-        try:
-            return work()
-        finally:
-            connection.close()
-
-    return pool.submit(run)
-
-
-def wait_for_a_waiter() -> None:
-    """Return when another session waits for a lock."""
-    for _ in range(500):
-        if fetch_rows(Sql("SELECT 1 FROM pg_locks WHERE NOT granted")):
-            return
-        Event().wait(0.01)
-    raise AssertionError("Nobody waits for a lock.")
-
-
 def member_rows(customers: list[Customer]) -> list[CustomerAssignmentBody]:
     return [CustomerAssignmentBody(customer_id=customer.external_id) for customer in customers]
 
@@ -78,13 +57,12 @@ def test_two_upserts_of_the_same_assignments_at_once_create_each_once(gold: Segm
     start = Barrier(4)
 
     def write(rows: list[CustomerAssignmentBody]) -> list[bool]:
-        start.wait(10)
+        start.wait(PATIENCE)
         return [outcome.created for outcome in add_to_gold(gold, rows)]
 
-    with ThreadPoolExecutor(4) as pool:
-        orders = [customers, customers[::-1]] * 2
-        writers = [in_thread(pool, lambda order=order: write(member_rows(order))) for order in orders]
-        created = [sum(writer.result(30)) for writer in writers]
+    orders = [customers, customers[::-1]] * 2
+    writers = [in_thread(lambda order=order: write(member_rows(order))) for order in orders]
+    created = [sum(writer.result(PATIENCE)) for writer in writers]
 
     assert sum(created) == 50
     assert list(CustomerAssignment.objects.values_list("version", flat=True)) == [4] * 50
@@ -92,15 +70,14 @@ def test_two_upserts_of_the_same_assignments_at_once_create_each_once(gold: Segm
 
 def test_an_assignment_that_is_being_added_keeps_the_segment(gold: Segment) -> None:
     customer = CustomerFactory(tenant=gold.tenant)
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            add_to_gold(gold, member_rows([customer]))
-            deletion = in_thread(
-                pool, lambda: delete_segment(tenant_id=gold.tenant_id, segment_id="gold", forces=False)
-            )
-            wait_for_a_waiter()
-        with pytest.raises(SegmentHasAssignments):
-            deletion.result(30)
+    with transaction.atomic():
+        add_to_gold(gold, member_rows([customer]))
+        deletion = in_thread(
+            lambda: delete_segment(tenant_id=gold.tenant_id, segment_id="gold", forces=False)
+        )
+        wait_for_a_lock()
+    with pytest.raises(SegmentHasAssignments):
+        deletion.result(PATIENCE)
 
     assert CustomerAssignment.objects.filter(segment=gold).count() == 1
 
@@ -108,34 +85,31 @@ def test_an_assignment_that_is_being_added_keeps_the_segment(gold: Segment) -> N
 def test_nothing_is_added_to_a_segment_that_is_being_deleted(gold: Segment) -> None:
     product = ProductFactory(tenant=gold.tenant)
     row = ItemAssignmentBody(id=product.external_id)
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            delete_segment(tenant_id=gold.tenant_id, segment_id="gold", forces=False)
-            addition = in_thread(
-                pool,
-                lambda: upsert_item_assignments(
-                    tenant_id=gold.tenant_id,
-                    segment_id="gold",
-                    item_type=ItemType.PRODUCT,
-                    rows=[row],
-                    at=AT,
-                ),
-            )
-            wait_for_a_waiter()
-        with pytest.raises(SegmentNotFound):
-            addition.result(30)
+    with transaction.atomic():
+        delete_segment(tenant_id=gold.tenant_id, segment_id="gold", forces=False)
+        addition = in_thread(
+            lambda: upsert_item_assignments(
+                tenant_id=gold.tenant_id,
+                segment_id="gold",
+                item_type=ItemType.PRODUCT,
+                rows=[row],
+                at=AT,
+            ),
+        )
+        wait_for_a_lock()
+    with pytest.raises(SegmentNotFound):
+        addition.result(PATIENCE)
 
     assert not ItemAssignment.objects.exists()
 
 
 def test_a_customer_that_is_being_deleted_is_refused_and_spoils_no_other(gold: Segment) -> None:
     leaving, staying = CustomerFactory.create_batch(2, tenant=gold.tenant)
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            Customer.objects.filter(pk=leaving.pk)._raw_delete("default")
-            addition = in_thread(pool, lambda: add_to_gold(gold, member_rows([leaving, staying])))
-            wait_for_a_waiter()
-        refused, added = addition.result(30)
+    with transaction.atomic():
+        Customer.objects.filter(pk=leaving.pk)._raw_delete("default")
+        addition = in_thread(lambda: add_to_gold(gold, member_rows([leaving, staying])))
+        wait_for_a_lock()
+    refused, added = addition.result(PATIENCE)
 
     assert isinstance(refused.error, UnknownCustomer)
     assert (added.error, added.created) == (None, True)
@@ -145,21 +119,19 @@ def test_a_customer_that_is_being_deleted_is_refused_and_spoils_no_other(gold: S
 def test_a_product_that_is_being_deleted_is_refused(gold: Segment) -> None:
     product = ProductFactory(tenant=gold.tenant)
     row = ItemAssignmentBody(id=product.external_id)
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            Product.objects.filter(pk=product.pk)._raw_delete("default")
-            addition = in_thread(
-                pool,
-                lambda: upsert_item_assignments(
-                    tenant_id=gold.tenant_id,
-                    segment_id="gold",
-                    item_type=ItemType.PRODUCT,
-                    rows=[row],
-                    at=AT,
-                ),
-            )
-            wait_for_a_waiter()
-        [refused] = addition.result(30)
+    with transaction.atomic():
+        Product.objects.filter(pk=product.pk)._raw_delete("default")
+        addition = in_thread(
+            lambda: upsert_item_assignments(
+                tenant_id=gold.tenant_id,
+                segment_id="gold",
+                item_type=ItemType.PRODUCT,
+                rows=[row],
+                at=AT,
+            ),
+        )
+        wait_for_a_lock()
+    [refused] = addition.result(PATIENCE)
 
     assert isinstance(refused.error, UnknownItem)
     assert not ItemAssignment.objects.exists()
@@ -169,13 +141,12 @@ def test_a_product_that_is_being_deleted_is_refused(gold: Segment) -> None:
 def test_who_is_being_changed_is_assigned_afterwards(gold: Segment, changed: str) -> None:
     customer = CustomerFactory(tenant=gold.tenant)
     row: Customer | Segment = customer if changed == "customer" else gold
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            type(row)._base_manager.select_for_update().get(pk=row.pk)
-            addition = in_thread(pool, lambda: add_to_gold(gold, member_rows([customer])))
-            wait_for_a_waiter()
-            type(row)._base_manager.filter(pk=row.pk).update(version=7)
-        [added] = addition.result(30)
+    with transaction.atomic():
+        type(row)._base_manager.select_for_update().get(pk=row.pk)
+        addition = in_thread(lambda: add_to_gold(gold, member_rows([customer])))
+        wait_for_a_lock()
+        type(row)._base_manager.filter(pk=row.pk).update(version=7)
+    [added] = addition.result(PATIENCE)
 
     assert (added.error, added.created) == (None, True)
     assert CustomerAssignment.objects.get().customer == customer
@@ -184,12 +155,11 @@ def test_who_is_being_changed_is_assigned_afterwards(gold: Segment, changed: str
 def test_of_two_writers_who_expect_the_same_version_the_second_is_refused(gold: Segment) -> None:
     assignment = CustomerAssignmentFactory(segment=gold, version=3)
     row = CustomerAssignmentBody(customer_id=assignment.customer.external_id, metadata=Metadata(version=3))
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            [first] = add_to_gold(gold, [row])
-            writing = in_thread(pool, lambda: add_to_gold(gold, [row]))
-            wait_for_a_waiter()
-        [second] = writing.result(30)
+    with transaction.atomic():
+        [first] = add_to_gold(gold, [row])
+        writing = in_thread(lambda: add_to_gold(gold, [row]))
+        wait_for_a_lock()
+    [second] = writing.result(PATIENCE)
 
     assert first.error is None
     assert isinstance(second.error, VersionConflict)
@@ -206,12 +176,11 @@ def revision(*subjects: int, tenant_id: int) -> int:
 def test_writers_count_the_revision_without_waiting_for_each_other(gold: Segment) -> None:
     tenant_id = gold.tenant_id
     before = revision(gold.pk, ITEMS, tenant_id=tenant_id)
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            ItemAssignmentFactory(segment=gold)
-            in_thread(pool, lambda: ItemAssignmentFactory(segment=gold)).result(10)
-            assert revision(gold.pk, ITEMS, tenant_id=tenant_id) > before
-        in_thread(pool, lambda: ItemAssignmentFactory(segment=gold)).result(10)
+    with transaction.atomic():
+        ItemAssignmentFactory(segment=gold)
+        in_thread(lambda: ItemAssignmentFactory(segment=gold)).result(PATIENCE)
+        assert revision(gold.pk, ITEMS, tenant_id=tenant_id) > before
+    in_thread(lambda: ItemAssignmentFactory(segment=gold)).result(PATIENCE)
 
     assert revision(gold.pk, tenant_id=tenant_id) == revision(ITEMS, tenant_id=tenant_id) + 1
     assert revision(ITEMS, tenant_id=tenant_id) == 3

@@ -1,5 +1,3 @@
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -69,9 +67,9 @@ def facts(db, monkeypatch):
 
     def set_facts(**changed):
         found = {"is_superuser": False, "most": 97, "drift": 0.0, **changed}
-        now = datetime.now(UTC) + timedelta(seconds=found["drift"])
         values = (
-            f"SELECT 'segments', {found['is_superuser']}, {found['most']}, '{now.isoformat()}'::timestamptz"
+            f"SELECT 'segments', {found['is_superuser']}, {found['most']},"
+            f" clock_timestamp() + interval '{found['drift']} seconds'"
         )
         monkeypatch.setattr("config.checks.FACTS", values)
 

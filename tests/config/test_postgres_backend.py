@@ -1,4 +1,3 @@
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from config.server.postgres import base
 from config.server.postgres.base import DatabaseUnavailable, DatabaseWrapper
 from core.json_types import JsonObject
 from core.sql.fetching import ServerSilent
+from tests.ports import reserved_port
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -56,6 +57,7 @@ def test_a_statement_that_the_server_does_not_end_ends_at_the_deadline(other_wra
     assert isinstance(failure.value.__cause__, ServerSilent)
     assert other_wrapper.connection.closed
     close_if_unusable(other_wrapper)
+    other_wrapper.settings_dict["STATEMENT_DEADLINE"] = PATIENCE
     assert ask(other_wrapper) == (1,)
 
 
@@ -109,10 +111,9 @@ def test_a_process_for_a_replica_keeps_its_connection(other_wrapper):
 
 
 @pytest.fixture
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def unused_port() -> Iterator[int]:
+    with reserved_port() as port:
+        yield port
 
 
 def elsewhere(wrapper: DatabaseWrapper, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,11 +194,11 @@ def test_migrate_gives_up_its_lock_and_tries_again(monkeypatch):
         with psycopg.connect(**connection.get_connection_params()) as session:
             session.execute("LOCK TABLE django_migrations")
             held.set()
-            release.wait(60)
+            release.wait(PATIENCE)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    assert held.wait(60)
+    assert held.wait(PATIENCE)
     call_command("migrate", verbosity=0)
     assert delays == [1, 2]
 

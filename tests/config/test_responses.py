@@ -1,7 +1,6 @@
 """The web server's responses are those that Django gives to a plain WSGI server."""
 
 import http.client
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from accounts.identity import scopes
-from tests.faults.servers import PROJECT, WebServer, database_url, wait_until
+from tests.faults.servers import PROJECT, PatientServer, database_url
+from tests.ports import reserved_port
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -68,27 +69,27 @@ REQUESTS = [
 @pytest.fixture
 def ports(tmp_path) -> Iterator[tuple[int, int]]:
     """The ports of the project's web server and of the plain one."""
-    server = WebServer(log=tmp_path / "log", DATABASE_URL=database_url())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    reference = subprocess.Popen(
-        [sys.executable, "-c", REFERENCE, str(port)],
-        cwd=PROJECT,
-        env=server.environ,
-        stderr=subprocess.DEVNULL,
-    )
-    server.start()
-    wait_until(lambda: response_of(port, "GET", "/healthz", None, {})[0] == 200)
-    yield server.port, port
-    reference.kill()
-    reference.wait()
-    server.kill()
+    server = PatientServer(log=tmp_path / "log", DATABASE_URL=database_url())
+    with reserved_port() as port:
+        reference = subprocess.Popen(
+            [sys.executable, "-c", REFERENCE, str(port)],
+            cwd=PROJECT,
+            env=server.environ,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            server.start()
+            wait_until(lambda: response_of(port, "GET", "/healthz", None, {})[0] == 200)
+            yield server.port, port
+        finally:
+            reference.kill()
+            reference.wait()
+            server.close()
 
 
 def response_of(port: int, method: str, path: str, body: bytes | None, headers: dict[str, str]):
     """Return status, headers and body; status 0 when there is no server."""
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         client.request(method, path, body, {"Host": "localhost:8000", **headers})
         response = client.getresponse()

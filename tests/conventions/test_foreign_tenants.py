@@ -134,9 +134,9 @@ def filled(path: str, tenant: str, name: str) -> str:
 
 
 def body_of(operation: JsonObject, schema: JsonObject, name: str) -> object:
-    """Return a body that names things called `name` in every text; None when the operation takes none."""
-    content = operation.get("requestBody", {}).get("content", {})
-    return example(content["application/json"]["schema"], schema, name) if content else None
+    """Return a body that names things called `name` in every text; None when the operation takes no JSON."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    return example(content["schema"], schema, name) if content else None
 
 
 def example(part: JsonObject, schema: JsonObject, name: str, depth: int = 0) -> object:

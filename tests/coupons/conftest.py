@@ -1,14 +1,12 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.http import HttpResponse
 
 from accounts.identity import scopes
-from accounts.models import Customer
 from core.json_types import JsonObject
-from core.tenancy.models import Tenant
 from tests.conftest import Api
-from tests.factories.accounts import CustomerFactory
 
 COUPONS = "/coupon/acme/coupons"
 
@@ -25,12 +23,7 @@ def shop(service_api: Callable[..., Api]) -> Api:
     return service_api(scopes.COUPON_REDEEM, scopes.COUPON_REDEEM_ON_BEHALF)
 
 
-@pytest.fixture
-def customer(tenant: Tenant) -> Customer:
-    return CustomerFactory(tenant=tenant, external_id="C1", first_name="Jo", last_name="Doe")
-
-
-def euros(amount: float) -> JsonObject:
+def euros(amount: float) -> dict[str, Any]:
     return {"amount": amount, "currency": "EUR"}
 
 

@@ -1,13 +1,15 @@
 """Campaigns in the console: made by a form, their codes exported once, deactivated after a look; reports."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.identity.scopes import COUPON_MANAGE
 from accounts.models import Site
@@ -22,7 +24,7 @@ from coupons.models import Coupon, CouponCampaign
 from coupons.operations import create_campaign, generate_codes
 from coupons.reasons import Reason, ReasonType
 from segments.models import Segment
-from tests.conftest import web_client
+from tests.conftest import Api, web_client
 from tests.factories.accounts import UserFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory, RedemptionFactory, coupon_body
 from tests.factories.segments import SegmentFactory
@@ -32,7 +34,7 @@ ADD = "admin:coupons_couponcampaign_add"
 TERMS = {
     "name": "Welcome",
     "code_count": "3",
-    "prefix": "hi-",
+    "code_prefix": "hi-",
     "description": "",
     "discount_type": "PERCENT",
     "discount_percentage": "10",
@@ -61,7 +63,7 @@ def page(name: str, campaign: CouponCampaign) -> str:
     return reverse(f"admin:coupons_couponcampaign_{name}", args=[campaign.pk])
 
 
-def messages_of(response: Any) -> list[str]:
+def messages_of(response: HttpResponse) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
@@ -103,7 +105,7 @@ def test_many_codes_are_made_in_the_background_with_progress(
     [
         ({"code_count": "100001"}, "code_count"),
         ({"code_count": "0"}, "code_count"),
-        ({"prefix": "a/b"}, "prefix"),
+        ({"code_prefix": "a/b"}, "code_prefix"),
         ({"discount_percentage": ""}, "discount_percentage"),
         ({"is_segment_restricted": "on"}, "segments"),
     ],
@@ -174,14 +176,14 @@ def test_another_tenants_campaign_has_no_pages(
 # Reports
 
 
-def totals(response: Any) -> tuple[int, int, int, int, list[str]]:
+def totals(response: HttpResponse) -> tuple[int, int, int, int, list[str]]:
     assert response.status_code == 200
     total = response.context["total"]
     return total.issued, total.validated, total.refused, total.redeemed, response.context["discounts"]
 
 
 def test_the_report_of_a_segment_says_what_the_api_says(
-    staff_browser: Client, service_api: Any, vip: Segment, campaign: CouponCampaign
+    staff_browser: Client, service_api: Callable[..., Api], vip: Segment, campaign: CouponCampaign
 ) -> None:
     at = datetime.now(UTC)
     coupon = CouponFactory(tenant=vip.tenant, is_segment_restricted=True, created_at=at - timedelta(days=2))
@@ -250,7 +252,7 @@ def test_the_report_needs_the_right_to_see_redemptions(tenant: Tenant, vip: Segm
 
 
 def test_a_report_takes_few_statements(
-    staff_browser: Client, vip: Segment, django_assert_max_num_queries: Any
+    staff_browser: Client, vip: Segment, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(3):
         coupon = CouponFactory(tenant=vip.tenant, is_segment_restricted=True)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from accounts.models import Site
 from core.tenancy.models import Tenant
 from coupons.bodies import CampaignBody
 from coupons.judgements import JUDGEMENTS
@@ -78,7 +79,7 @@ def reported(tenant: Tenant, by: Grouping) -> dict[tuple[date, str, str], tuple[
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_reports_say_what_the_rows_say(site: Any, other_tenant: Tenant, seed: int) -> None:
+def test_reports_say_what_the_rows_say(site: Site, other_tenant: Tenant, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 -- the same writes in every run
     tenant = site.tenant
     segments = [SegmentFactory(site=site, external_id=f"S{number}") for number in range(3)]
@@ -202,7 +203,7 @@ def test_a_use_of_a_coupon_adds_two_rows_and_none_for_the_counter(tenant: Tenant
     assert ReportCount.objects.count() == 2
 
 
-def test_only_one_campaign_or_segment_is_reported_on(manager: Any, tenant: Tenant, site: Any) -> None:
+def test_only_one_campaign_or_segment_is_reported_on(manager: Any, tenant: Tenant, site: Site) -> None:
     for name in ("S1", "S2"):
         coupon = CouponFactory(tenant=tenant, created_at=START, is_segment_restricted=True)
         CouponSegmentFactory(coupon=coupon, segment=SegmentFactory(site=site, external_id=name))

@@ -9,9 +9,7 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
@@ -24,8 +22,9 @@ from django.db import connection
 
 from config.server.embedded_postgres.places import binaries_folder
 from tests.deploy.documents import ROOT, Shell, bare_checkout, pages_with_runnable_blocks, runnable_blocks
+from tests.ports import reserved_port
+from tests.waiting import wait_until
 
-PATIENCE = 120.0
 PAGES = ["backups.md", "deploy.md", "tenants.md"]
 
 
@@ -56,10 +55,13 @@ def names(db: None) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, names: dict[str, str]) -> Shell:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def port() -> Iterator[int]:
+    with reserved_port() as port:
+        yield port
+
+
+@pytest.fixture
+def shell(tmp_path: Path, names: dict[str, str], port: int) -> Shell:
     folder = bare_checkout(tmp_path / "checkout")
     (tmp_path / "var").mkdir()
     (tmp_path / ".curlrc").write_text(
@@ -116,12 +118,13 @@ def served(shell: Shell) -> Iterator[Any]:
                 shlex.split(command), cwd=folder, env=shell.environ | given, stdout=log, stderr=log
             )
         )
-        deadline = time.monotonic() + PATIENCE
         ready = ["curl", "--silent", "--fail", f"http://127.0.0.1:{shell.environ['PORT']}/readyz"]
-        while subprocess.run(ready, env=shell.environ, capture_output=True).returncode:
-            assert time.monotonic() < deadline, Path(log.name).read_text()
+
+        def is_ready() -> bool:
             assert started[0].poll() is None, Path(log.name).read_text()
-            time.sleep(0.2)
+            return subprocess.run(ready, env=shell.environ, capture_output=True).returncode == 0
+
+        wait_until(is_ready)
 
     yield start
     for process in started:

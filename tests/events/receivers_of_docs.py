@@ -2,11 +2,9 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,8 @@ from pathlib import Path
 from events.delivering import Pending, Route, send_event
 from events.models import DeliveryState
 from events.sending.requests import is_accessible
+from tests.ports import reserved_port
+from tests.waiting import wait_until
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "events.md"
 COMMANDS = {"python": sys.executable, "js": "node"}
@@ -44,32 +44,23 @@ def code_of(language: str) -> str:
 @contextmanager
 def running(language: str) -> Iterator[Shown]:
     """Run the example until the end of the block; raise AssertionError when it does not start."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tempfile.TemporaryDirectory()
-    file = Path(folder.name) / f"receiver.{language}"
-    file.write_text(code_of(language))
-    process = subprocess.Popen(
-        [COMMANDS[language], str(file), str(port)],
-        env={**os.environ, "WEBHOOK_SECRET": SECRET},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    shown = Shown(f"http://127.0.0.1:{port}/", process)
-    try:
-        for _ in range(100):
-            if is_accessible(shown.url):
-                break
-            time.sleep(0.1)
-        else:
-            raise AssertionError(f"The {language} receiver does not answer HEAD.")
-        yield shown
-    finally:
-        process.kill()
-        process.wait()
-        folder.cleanup()
+    with reserved_port() as port, tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"receiver.{language}"
+        file.write_text(code_of(language))
+        process = subprocess.Popen(
+            [COMMANDS[language], str(file), str(port)],
+            env={**os.environ, "WEBHOOK_SECRET": SECRET},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        shown = Shown(f"http://127.0.0.1:{port}/", process)
+        try:
+            wait_until(lambda: is_accessible(shown.url))
+            yield shown
+        finally:
+            process.kill()
+            process.wait()
 
 
 def check(language: str) -> None:

@@ -16,26 +16,20 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from core.tenancy.models import Tenant
 from events.feed.reader import start_feed
 from events.models import Delivery, Lane
 from tests.events.receiver import Receiver
 from tests.events.webhooks import Webhooks, ids
-from tests.factories.accounts import SiteFactory, TenantFactory
+from tests.factories.accounts import SiteFactory
 from tests.factories.events import SubscriptionFactory
 from tests.factories.segments import SegmentFactory
-from tests.faults.servers import PROJECT, database_url, wait_until
+from tests.faults.servers import PROJECT, database_url
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = int(os.environ.get("WEBHOOK_KILLS", "4"))
 SEGMENTS = 5
 EVENTS = 60 + 6 * ROUNDS  # of a segment: more than arrive before the last kill
-
-
-@pytest.fixture
-def tenant() -> Tenant:
-    made: Tenant = TenantFactory(name="acme")
-    return made
 
 
 @pytest.fixture

@@ -8,16 +8,9 @@ from django.db import connection, transaction
 
 from events.delivering import LeasedLane, Route, record
 from events.models import Lane, Target
-from tests.faults.servers import wait_until
+from tests.waiting import wait_for_a_lock
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def waiting_for_locks():
-    with connection.cursor() as cursor:
-        # pg_stat_activity would say the same throughout a transaction
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
-        return cursor.fetchone()[0]
 
 
 def test_recording_locks_lanes_by_target_and_order_key(tenant):
@@ -40,7 +33,7 @@ def test_recording_locks_lanes_by_target_and_order_key(tenant):
     with transaction.atomic():
         Lane.objects.select_for_update().get(pk=first.pk)
         thread.start()
-        wait_until(lambda: waiting_for_locks() == 1)
+        wait_for_a_lock()
         assert Lane.objects.select_for_update(skip_locked=True).filter(pk=last.pk).exists()
     thread.join()
     assert not Lane.objects.filter(leased_until__isnull=False).exists()

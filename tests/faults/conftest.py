@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.servers import WebServer, database_url
+from tests.faults.servers import PatientServer, WebServer, database_url
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def serve(real_time: None, tmp_path: Path) -> Iterator[Callable[..., WebServer]]
     servers = []
 
     def start(*, workers: int = 1, background: int = 0, **environ: str) -> WebServer:
-        server = WebServer(
+        server = PatientServer(
             workers=workers, background=background, log=tmp_path / f"server-{len(servers)}.log", **environ
         )
         servers.append(server)
@@ -21,7 +21,7 @@ def serve(real_time: None, tmp_path: Path) -> Iterator[Callable[..., WebServer]]
 
     yield start
     for server in servers:
-        server.kill()
+        server.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from config.server.embedded_postgres.processes import command_of
 from config.server.granian import WorkerFile
 from core.background.models import Worker
-from tests.faults.servers import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,7 +41,7 @@ def test_a_background_worker_that_is_killed_or_stopped_is_replaced(serve_databas
     fourth = the_new_one({first, second, third})
     server.process.send_signal(signal.SIGTERM)
 
-    assert server.process.wait(60) == 0
+    assert server.process.wait(PATIENCE) == 0
     assert command_of(fourth) == []
     assert background_pids() == {first, second}  # the others have signed off
     assert WorkerFile.stop_all(tmp_path) == 0
@@ -61,6 +61,6 @@ def test_a_database_that_is_away_keeps_no_background_worker_from_ending(serve, t
     line = "The background worker waits for the database"
     wait_until(lambda: line in server.log.read_text())
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(60) == 0
+    assert server.process.wait(PATIENCE) == 0
     assert server.log.read_text().count(line) == 1
     assert "refused to stop" not in server.log.read_text()

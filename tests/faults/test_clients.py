@@ -6,17 +6,18 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from tests.faults.servers import (
-    WebServer,
+    PatientServer,
     half_post,
     megabytes_of,
     raise_open_files,
     read_response,
-    wait_until,
 )
+from tests.waiting import PATIENCE, wait_until
 
 REFUSED = [
     ("POST", "/customer-segment/acme/segments", 401),  # no token
@@ -27,12 +28,12 @@ REFUSED = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[WebServer]:
+def server(tmp_path_factory) -> Iterator[PatientServer]:
     """A server for all tests that need no settings of their own."""
-    server = WebServer(log=tmp_path_factory.mktemp("server") / "log")
+    server = PatientServer(log=tmp_path_factory.mktemp("server") / "log")
     server.start()
     yield server
-    server.kill()
+    server.close()
 
 
 def test_health_and_reads_are_answered_beside_half_sent_bodies(server):
@@ -74,13 +75,12 @@ def test_a_body_that_comes_byte_by_byte_has_the_same_deadline(serve):
         client.sendall(half_post())
         client.settimeout(0.1)
         received = b""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not received and time.monotonic() < deadline:
-            try:
+            with suppress(ConnectionError):  # the server closed while a byte was on its way
                 client.sendall(b"x")
+            with suppress(TimeoutError):
                 received = client.recv(1_000)
-            except TimeoutError:
-                continue
         assert received.startswith(b"HTTP/1.1 408 ")
 
 
@@ -112,7 +112,7 @@ def test_idle_connections_cost_no_slot(server):
 @pytest.mark.parametrize("size", [200, 200_000])
 def test_refused_requests_always_have_a_response_and_keep_their_connection(server, size):
     def refuse(number: int) -> list[tuple[int, int]]:
-        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         found = []
         for turn in range(16):
             method, path, expected = REFUSED[(number + turn) % len(REFUSED)]
@@ -175,9 +175,8 @@ def test_a_client_that_never_reads_a_large_response_holds_no_slot(serve):
         client.sendall(request * 40)
 
     wait_until(lambda: server.status_of("/nothing") == 404)
-    status, content = server.send("GET", path)
-    assert status == 200
-    assert len(content) > 1_000_000
+    # once those that do not read are given up, there is room for one that does
+    wait_until(lambda: len(server.send("GET", path)[1]) > 1_000_000)
     for client in clients:
         client.close()
 

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +15,7 @@ from accounts.identity import scopes
 from coupons.models import Coupon, Redemption
 from tests.factories.coupons import CouponFactory
 from tests.faults.proxies import FreezableProxy
-from tests.faults.servers import wait_until
+from tests.waiting import PATIENCE, sessions_that_wait_for_locks, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,7 +46,7 @@ def through(proxy: FreezableProxy) -> str:
 def end_sessions_of_others() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+            "SELECT count(pg_terminate_backend(pid, 240000)) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             " AND backend_type = 'client backend'"
         )
@@ -57,7 +56,7 @@ def end_sessions_of_others() -> int:
 def test_clients_that_wait_for_one_coupon_leave_all_other_requests_unharmed(serve_database, tenant, token):
     for code in ("HELD", "OTHER"):
         CouponFactory(tenant=tenant, code=code, allows_anonymous=True)
-    server = serve_database(DATABASE_STATEMENT_TIMEOUT_MS="60000")
+    server = serve_database()
 
     def redeem(code: str) -> int:
         return server.send("POST", f"/coupon/acme/coupons/{code}/redemptions", ORDER, Authorization=token)[0]
@@ -69,11 +68,11 @@ def test_clients_that_wait_for_one_coupon_leave_all_other_requests_unharmed(serv
         with psycopg.connect(**connection.get_connection_params()) as session:
             session.execute("SELECT * FROM coupons_coupon WHERE code = 'HELD' FOR UPDATE")
             held.set()
-            release.wait(120)
+            release.wait(PATIENCE)
 
     with ThreadPoolExecutor(25) as clients:
         clients.submit(hold)
-        assert held.wait(60)
+        assert held.wait(PATIENCE)
         waiting = [clients.submit(redeem, "HELD") for _ in range(24)]
         wait_until(lambda: sessions_that_wait_for_locks() == 4)  # half of the threads of the lane
 
@@ -84,33 +83,22 @@ def test_clients_that_wait_for_one_coupon_leave_all_other_requests_unharmed(serv
         assert not any(redemption.done() for redemption in waiting)
 
         release.set()
-        statuses = {redemption.result() for redemption in waiting}
-    # those that waited too long for their turn were asked to try again
-    assert statuses <= {201, 503}
-    assert 201 in statuses
+        assert {redemption.result() for redemption in waiting} == {201}
     held_coupon = Coupon.objects.get(code="HELD")
     assert held_coupon.redemption_count == Redemption.objects.filter(coupon=held_coupon).count()
 
 
-def sessions_that_wait_for_locks() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        return cursor.fetchone()[0]
-
-
 def test_a_frozen_database_holds_no_request_beyond_its_deadline_and_is_used_again(serve, proxy, token):
     server = serve(DATABASE_URL=through(proxy), DATABASE_STATEMENT_TIMEOUT_MS="500")
-    assert server.send("GET", SEGMENTS, Authorization=token)[0] == 200
+    wait_until(lambda: server.send("GET", SEGMENTS, Authorization=token)[0] == 200)
     wait_until(lambda: server.status_of("/readyz") == 200)
     proxy.freeze()
 
     with ThreadPoolExecutor(8) as clients:
         stuck = [clients.submit(server.send, "GET", SEGMENTS, None, Authorization=token) for _ in range(8)]
         assert server.status_of("/healthz") == 200
-        started = time.monotonic()
-        status, body = server.send("GET", "/readyz")
+        status, body = server.send("GET", "/readyz")  # without a deadline it would never be answered
         assert (status, json.loads(body)["status"]) == (503, "down")
-        assert time.monotonic() - started < 30  # the deadline is 2 seconds; without one it would never end
         assert {request.result()[0] for request in stuck} == {503}
 
     proxy.thaw()

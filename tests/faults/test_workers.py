@@ -6,7 +6,8 @@ import signal
 import threading
 import time
 
-from tests.faults.servers import half_post, read_response, wait_until
+from tests.faults.servers import half_post, read_response
+from tests.waiting import PATIENCE, wait_until
 
 
 class Probes:
@@ -74,7 +75,7 @@ def test_a_server_none_of_whose_workers_can_start_ends_with_an_error(serve):
 
     server.start_process()
 
-    assert server.process.wait(120) == 1
+    assert server.process.wait(PATIENCE) == 1
     assert "No worker could start." in server.log.read_text()
 
 
@@ -102,7 +103,7 @@ def test_sigterm_ends_the_server_beside_clients_that_are_silent(serve):
         status, found, body = read_response(client)
         assert (status, found["connection"]) == (503, "close")
         assert json.loads(body)["message"] == "The service is restarting; try again."
-    assert server.process.wait(60) == 0
+    assert server.process.wait(PATIENCE) == 0
     assert "refused to gracefully stop" not in server.log.read_text()
     for client in (*bodies, *headers, *silent):
         client.close()

@@ -13,7 +13,7 @@ from config.server.embedded_postgres.places import binaries_folder
 from config.server.embedded_postgres.processes import run_as, send
 from config.server.embedded_postgres.server import DATABASE, USER, EmbeddedServer
 from config.server.embedded_postgres.tuning import PORT
-from tests.faults.servers import wait_until
+from tests.waiting import wait_until
 
 BOUNCER = """
 [databases]

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -280,7 +281,7 @@ def test_the_words_of_a_filter_are_bounded_and_read_in_any_language() -> None:
 
 
 def test_the_words_of_a_filter_go_with_the_customer_whom_they_name(
-    staff_browser: Client, vip: Segment, shoppers: list[Customer], now: Any
+    staff_browser: Client, vip: Segment, shoppers: list[Customer], now: datetime
 ) -> None:
     remove(staff_browser, list_of(vip, "&q=shop1@x.org"), keys_of(vip), select_across="1")
     assert removed(vip).source_id.endswith(" search: shop1@x.org")

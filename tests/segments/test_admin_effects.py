@@ -116,10 +116,10 @@ def test_coupons_go_along_when_that_is_chosen_and_come_back_with_restore(
     CouponSegmentFactory(coupon=both, segment=vip)
     CouponSegmentFactory(coupon=both, segment=Segment.objects.get(external_id="other"))
     page = staff_browser.get(delete_page(vip))
-    assert [each.question for each in page.context["dependents"]] == ["1 Coupons name no other segment"]
+    assert [each.question for each in page.context["dependents"]] == ["1 coupons name no other segment"]
     values = confirmed(page, typed_name="vip", **{"dependent-coupon": "delete"})
     answer = staff_browser.post(delete_page(vip), values, follow=True)
-    assert "With it 1 Coupons." in messages_of(answer)[0]
+    assert "With it 1 coupons." in messages_of(answer)[0]
     assert dict(Coupon.objects.values_list("code", "is_deleted")) == {"VIP10": True, "BOTH": False}
     form = messages_of(answer)[0]
     source = form.split('name="id" value="')[1].split('"')[0]

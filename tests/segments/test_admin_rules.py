@@ -339,13 +339,13 @@ def test_a_segment_of_another_tenant_is_not_there(
     ("sent", "said"),
     [
         (rows((0, "nope", "is", "1")), "Ein Merkmal nope von Kunden gibt es nicht"),
-        (rows((0, "onHold", "is", "maybe")), "Erwartet wird true oder false"),
+        (rows((0, "onHold", "is", "maybe")), "Hier fehlt true oder false"),
         (rows((0, "bucket", "between", "1")), "Schreiben Sie zwei Werte mit einem Komma dazwischen."),
         (rows(text="(", shown=""), "An Zeichen"),
         (rows(text="segments:(a", shown=""), "Diese Klammer ist nicht geschlossen"),
-        (rows(text="segments:nosuch", shown=""), "Ein Segment nosuch gibt es nicht"),
+        (rows(text="segments:nosuch", shown=""), "Es gibt kein Segment nosuch"),
         (rows(text="segments:gold", shown=""), "im Kreis: gold -&gt; gold"),
-        (rows(text="lastName:~a", shown=""), "Eine LIVE-Regel hat keine regulären Ausdrücke"),
+        (rows(text="lastName:~a", shown=""), "Eine Regel der Art LIVE hat keine regulären Ausdrücke"),
     ],
 )
 def test_faults_are_said_in_german(
@@ -369,7 +369,7 @@ def test_sentences_of_faults_have_german_ones() -> None:
     ("fault", "words"),
     [
         ("there is no fact a.b about customers; see docs/rules.md", "a.b"),
-        ("Rules that name segments with rules would be 4 deep; 3 is the most.", "4 tief; erlaubt sind 3"),
+        ("Rules that name segments with rules would be 4 deep; 3 is the most.", "4 tief; 3 ist das Höchste"),
         ("It took longer than 60 seconds. Make the rule simpler.", "60 Sekunden"),
         ("q has at most 4000 characters", "4000 Zeichen"),
     ],

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -22,8 +21,8 @@ from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from coupons.models import Coupon
 from segments.models import Segment
-from tests.conftest import Api, Clock, web_client
-from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
+from tests.conftest import Api, Clock
+from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
@@ -32,16 +31,7 @@ pytestmark = pytest.mark.usefixtures("real_time")
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def browser(tenant: Tenant) -> Client:
-    user = UserFactory(tenant=tenant, username="worker")
-    user.user_permissions.set(Permission.objects.all())
-    found = web_client()
-    found.force_login(user)
-    return found
-
-
-def page(browser: Client, customer: Customer, **query: object) -> Any:
+def page(browser: Client, customer: Customer, **query: Any) -> Any:
     response = browser.get(reverse("admin:view_as_customer"), {"customer": customer.pk, **query})
     assert response.status_code == 200
     return response.context
@@ -89,7 +79,7 @@ def random_shop(site: Site, chance: random.Random) -> Customer:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("days", [0, 2])
 def test_the_page_says_what_the_api_answers(
-    browser: Client, site: Site, service_api: Callable[..., Api], seed: int, days: int
+    staff_browser: Client, site: Site, service_api: Callable[..., Api], seed: int, days: int
 ) -> None:
     customer = random_shop(site, random.Random(seed))
     api = service_api(SEGMENT_READ, COUPON_READ)
@@ -103,11 +93,11 @@ def test_the_page_says_what_the_api_answers(
         return answer.json()
 
     moment = {"at_0": f"{at:%Y-%m-%d}", "at_1": f"{at:%H:%M:%S}"}
-    context = page(browser, customer, **moment)
+    context = page(staff_browser, customer, **moment)
     shown = {row["url"].split("/")[-3] for row in context["products"]["rows"]}
     visible = [one for one in Product.objects.all() if explanation("product", one.external_id)["visible"]]
     assert shown == {str(one.pk) for one in visible}
-    late = browser.get(
+    late = staff_browser.get(
         reverse("admin:view_as_customer"), {"customer": customer.pk, **moment}, HTTP_X_FRAGMENT="1"
     )
     assert late.context["total"] == len(visible)
@@ -128,7 +118,7 @@ def test_the_page_says_what_the_api_answers(
 
 
 def test_the_chain_names_the_first_link_that_fails_and_who_broke_it(
-    browser: Client, tenant: Tenant, site: Site
+    staff_browser: Client, tenant: Tenant, site: Site
 ) -> None:
     customer = CustomerFactory(tenant=tenant)
     segment = SegmentFactory(site=site, name={"en": "Gold"})
@@ -136,15 +126,15 @@ def test_the_chain_names_the_first_link_that_fails_and_who_broke_it(
     product = ProductFactory(tenant=tenant, name={"en": "Coffee"})
     ItemAssignmentFactory(segment=segment, product=product)
     Product.objects.filter(pk=product.pk).update(is_published=False)
-    why = page(browser, customer, product=product.pk)["why"]
+    why = page(staff_browser, customer, product=product.pk)["why"]
     assert [link["ok"] for link in why["links"]] == [True, True, True, False]
     assert why["links"][3]["reasons"] == "product is unpublished"
     assert why["links"][3]["blame"].startswith("unpublished by ")
     assert why["verdict"] == "No: it is not shown."
-    assert page(browser, customer, why="coff")["hits"][0]["text"] == str(product)
+    assert page(staff_browser, customer, why="coff")["hits"][0]["text"] == str(product)
 
 
-def test_another_time_is_compared(browser: Client, tenant: Tenant, site: Site) -> None:
+def test_another_time_is_compared(staff_browser: Client, tenant: Tenant, site: Site) -> None:
     now = timezone.now()
     customer = CustomerFactory(tenant=tenant)
     soon = SegmentFactory(site=site, valid_from=now + DAY)
@@ -164,16 +154,18 @@ def test_another_time_is_compared(browser: Client, tenant: Tenant, site: Site) -
         "than_0": f"{now:%Y-%m-%d}",
         "than_1": f"{now:%H:%M:%S.%f}",
     }
-    context = page(browser, customer, **moments)
+    context = page(staff_browser, customer, **moments)
     assert context["new_categories"].names == ("New category",)
     assert context["gone_categories"].names == ("Old category",)
-    late = browser.get(
+    late = staff_browser.get(
         reverse("admin:view_as_customer"), {"customer": customer.pk, **moments}, HTTP_X_FRAGMENT="1"
     )
     assert (late.context["new"].names, late.context["gone"].names) == (("New product",), ("Old product",))
 
 
-def test_the_past_is_shown_as_it_was(browser: Client, tenant: Tenant, site: Site, clock: type[Clock]) -> None:
+def test_the_past_is_shown_as_it_was(
+    staff_browser: Client, tenant: Tenant, site: Site, clock: type[Clock]
+) -> None:
     customer = CustomerFactory(tenant=tenant)
     segment = SegmentFactory(site=site, name={"en": "Gold"})
     member = CustomerAssignmentFactory(segment=segment, customer=customer)
@@ -182,17 +174,17 @@ def test_the_past_is_shown_as_it_was(browser: Client, tenant: Tenant, site: Site
     moment = {"at_0": f"{then:%Y-%m-%d}", "at_1": f"{then:%H:%M:%S.%f}"}
     member.delete()
     clock.at = datetime.now(UTC)
-    assert page(browser, customer)["memberships"] == []
-    context = page(browser, customer, **moment)
+    assert page(staff_browser, customer)["memberships"] == []
+    context = page(staff_browser, customer, **moment)
     assert [one["name"] for one in context["memberships"]] == ["Gold"]
     assert [row["text"].partition(" (")[0] for row in context["products"]["rows"]] == ["Coffee"]
-    long_ago = browser.get(
+    long_ago = staff_browser.get(
         reverse("admin:view_as_customer"), {"customer": customer.pk, "at_0": "2001-01-01", "at_1": "00:00"}
     )
     assert "The history begins at" in long_ago.content.decode()
 
 
-def test_branches_are_opened_one_by_one(browser: Client, tenant: Tenant, site: Site) -> None:
+def test_branches_are_opened_one_by_one(staff_browser: Client, tenant: Tenant, site: Site) -> None:
     customer = CustomerFactory(tenant=tenant)
     segment = SegmentFactory(site=site)
     CustomerAssignmentFactory(segment=segment, customer=customer)
@@ -200,18 +192,20 @@ def test_branches_are_opened_one_by_one(browser: Client, tenant: Tenant, site: S
     for number in range(3):
         CategoryFactory(parent=root, name={"en": f"Part {number}"})
     ItemAssignmentFactory(segment=segment, product=None, category=root, includes_subcategories=True)
-    [branch] = page(browser, customer)["branches"]
+    [branch] = page(staff_browser, customer)["branches"]
     assert (branch.name, branch.count, branch.children) == ("Food", 3, [])
     assert "Part 1" not in str(
-        browser.get(reverse("admin:view_as_customer"), {"customer": customer.pk}).content
+        staff_browser.get(reverse("admin:view_as_customer"), {"customer": customer.pk}).content
     )
     opened = re.search(r"open=([^&#]+)", branch.toggle)
     assert opened
-    [branch] = page(browser, customer, open=root.external_id)["branches"]
+    [branch] = page(staff_browser, customer, open=root.external_id)["branches"]
     assert [child.name for child in branch.children] == ["Part 0", "Part 1", "Part 2"]
 
 
-def test_statements_do_not_depend_on_how_much_there_is(browser: Client, tenant: Tenant, site: Site) -> None:
+def test_statements_do_not_depend_on_how_much_there_is(
+    staff_browser: Client, tenant: Tenant, site: Site
+) -> None:
     customer = CustomerFactory(tenant=tenant)
     counts = []
     for number in (1, 60):
@@ -223,37 +217,39 @@ def test_statements_do_not_depend_on_how_much_there_is(browser: Client, tenant: 
                 coupon=CouponFactory(tenant=tenant, is_segment_restricted=True), segment=segment
             )
         with CaptureQueriesContext(connection) as queries:
-            context = page(browser, customer)
+            context = page(staff_browser, customer)
         counts.append(len(queries))
     assert len(context["products"]["rows"]) == 50
     assert counts[0] == counts[1] <= 20
-    rest = browser.get(f"{reverse('admin:view_as_customer')}{context['products']['next'].partition('#')[0]}")
+    rest = staff_browser.get(
+        f"{reverse('admin:view_as_customer')}{context['products']['next'].partition('#')[0]}"
+    )
     assert len(rest.context["products"]["rows"]) == 50
 
 
-def test_other_tenants_are_not_shown(browser: Client, other_tenant: Tenant, tenant: Tenant) -> None:
+def test_other_tenants_are_not_shown(staff_browser: Client, other_tenant: Tenant, tenant: Tenant) -> None:
     stranger = CustomerFactory(tenant=other_tenant, last_name="Stranger")
-    response = browser.get(reverse("admin:view_as_customer"), {"customer": stranger.pk})
+    response = staff_browser.get(reverse("admin:view_as_customer"), {"customer": stranger.pk})
     assert "Stranger" not in response.content.decode()
     segment = SegmentFactory(site=SiteFactory(tenant=other_tenant))
     CustomerAssignmentFactory(segment=segment, customer=stranger)
-    response = browser.get(reverse("admin:view_as_customer"), {"segment": segment.pk})
+    response = staff_browser.get(reverse("admin:view_as_customer"), {"segment": segment.pk})
     assert "Stranger" not in response.content.decode()
     coupon = CouponFactory(tenant=other_tenant, code="ELSEWHERE")
     ada = CustomerFactory(tenant=tenant)
-    assert page(browser, ada, coupon=coupon.pk)["why"] is None
+    assert page(staff_browser, ada, coupon=coupon.pk)["why"] is None
 
 
 @pytest.mark.parametrize("query", [{"customer": "x"}, {"customer": "1", "at_0": "31.2.2026"}, {"open": "\0"}])
-def test_wrong_addresses_show_the_form(browser: Client, query: dict[str, str]) -> None:
-    assert browser.get(reverse("admin:view_as_customer"), query).status_code == 200
+def test_wrong_addresses_show_the_form(staff_browser: Client, query: dict[str, str]) -> None:
+    assert staff_browser.get(reverse("admin:view_as_customer"), query).status_code == 200
 
 
-def test_rows_lead_to_the_page(browser: Client, tenant: Tenant, site: Site) -> None:
+def test_rows_lead_to_the_page(staff_browser: Client, tenant: Tenant, site: Site) -> None:
     rows = [CustomerFactory(tenant=tenant), ProductFactory(tenant=tenant), CategoryFactory(tenant=tenant)]
     rows += [CouponFactory(tenant=tenant), SegmentFactory(site=site)]
     for row in rows:
         names = row._meta
-        text = browser.get(reverse(f"admin:{names.app_label}_{names.model_name}_change", args=[row.pk]))
+        text = staff_browser.get(reverse(f"admin:{names.app_label}_{names.model_name}_change", args=[row.pk]))
         assert f"{reverse('admin:view_as_customer')}?{names.model_name}={row.pk}" in text.content.decode()
     assert {type(row) for row in rows} == {Customer, Product, Category, Coupon, Segment}

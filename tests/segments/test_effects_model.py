@@ -18,6 +18,7 @@ from accounts.identity.scopes import (
 )
 from accounts.models import Site
 from catalog.models import Category
+from core.json_types import JsonObject
 from segments.models import ItemAssignment, Segment
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory
@@ -89,7 +90,7 @@ def one_of(facts: dict[str, int], *texts: str) -> int:
     return sum(facts.get(text, 0) for text in texts)
 
 
-def value(effects: dict[str, Any], *names: str) -> int:
+def value(effects: JsonObject, *names: str) -> int:
     for name in names:
         effects = effects[name]
     assert effects["exact"] is True
@@ -186,7 +187,7 @@ def test_effects_of_categories_are_what_the_change_does(
         inside = {each.external_id for each in category.get_descendants(include_self=True)}
         targets = sorted({f"K{number}" for number in range(10)} - inside)
         parent = chance.choice([None, *targets])
-        requests: list[tuple[dict[str, Any], Callable[[], Any]]] = [
+        requests: list[tuple[JsonObject, Callable[[], object]]] = [
             (
                 {"change": "DELETE", "withSubcategories": True},
                 lambda: writer.delete(address, withSubcategories="true"),  # noqa: B023 -- called in this turn

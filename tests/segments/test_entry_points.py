@@ -1,9 +1,9 @@
 """Rules that hold by every entry point of segments: the API, its patches, files and the admin's form."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -11,7 +11,6 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
-from accounts.identity.scopes import SEGMENT_MANAGE
 from accounts.models import Site
 from core.json_types import JsonObject
 from segments.api.urls import urlpatterns
@@ -26,12 +25,7 @@ SEGMENTS = "/customer-segment/acme/segments"
 NAMELESS = [{}, "", " ", {"en": ""}, {"en": " \t"}, {"en": "\u200b", "de": "\u00ad"}]
 
 
-@pytest.fixture
-def manager(service_api: Callable[..., Api], site: Site) -> Api:
-    return service_api(SEGMENT_MANAGE)
-
-
-def upsert(path: Path) -> JsonObject:
+def upsert(path: Path) -> dict[str, Any]:
     """Import the file of segments and return the report."""
     out = StringIO()
     with suppress(CommandError, SystemExit):  # refused rows make the exit status 1; the report says why

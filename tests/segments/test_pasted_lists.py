@@ -195,7 +195,7 @@ def test_items_are_named_by_ids_and_codes(staff_browser: Client, segment: Segmen
 
 
 def test_columns_of_the_import_are_read_and_unknown_ones_named(
-    send: Callable[..., Any], site: Site, segment: Segment
+    send: Callable[..., HttpResponse], site: Site, segment: Segment
 ) -> None:
     CustomerFactory(tenant=site.tenant, external_id="7")
     CustomerFactory(tenant=site.tenant, external_id="8")
@@ -245,7 +245,7 @@ def test_items_name_their_type_and_subcategories_by_row(
 
 
 def test_what_is_not_found_comes_with_the_closest_name(
-    send: Callable[..., Any], site: Site, other_tenant: Tenant, segment: Segment
+    send: Callable[..., HttpResponse], site: Site, other_tenant: Tenant, segment: Segment
 ) -> None:
     for number in range(20):
         CustomerFactory(tenant=site.tenant, external_id=f"C{1000 + number}", email=f"shopper{number}@x.org")
@@ -288,7 +288,7 @@ def test_items_that_are_not_found_come_with_the_closest_code(
 
 
 def test_the_preview_says_what_the_list_opens_to_them(
-    send: Callable[..., Any], staff_browser: Client, site: Site, segment: Segment
+    send: Callable[..., HttpResponse], staff_browser: Client, site: Site, segment: Segment
 ) -> None:
     CustomerFactory(tenant=site.tenant, external_id="7")
     ItemAssignmentFactory(segment=segment)
@@ -298,7 +298,7 @@ def test_the_preview_says_what_the_list_opens_to_them(
     page = send("7", _preview="")
     assert [(fact.number, fact.text, fact.details) for fact in page.context["facts"]] == [
         ("1", "items opened to them", "1 products, 0 categories"),
-        ("1", "Coupons opened to them", "VIP10"),
+        ("1", "coupons opened to them", "VIP10"),
     ]
     assert send("nobody", _preview="").context["facts"] == []
     product = ProductFactory(tenant=site.tenant)

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,27 +15,14 @@ from accounts.models import Site
 from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from segments.models import Segment
-from tests.conftest import web_client
-from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory, UserFactory
+from tests.conftest import browser_with
+from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 pytestmark = pytest.mark.usefixtures("real_time")
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def browser(tenant: Tenant) -> Client:
-    return browser_with(tenant)
-
-
-def browser_with(tenant: Tenant, *left_out: str) -> Client:
-    user = UserFactory(tenant=tenant, username="worker")
-    user.user_permissions.set(Permission.objects.exclude(codename__in=left_out))
-    browser = web_client()
-    browser.force_login(user)
-    return browser
 
 
 def record(browser: Client, segment: Segment) -> Any:
@@ -57,7 +43,9 @@ def form_values(segment: Segment, **changes: object) -> JsonObject:
     }
 
 
-def test_numbers_are_exact_and_lead_to_what_they_count(browser: Client, tenant: Tenant, site: Site) -> None:
+def test_numbers_are_exact_and_lead_to_what_they_count(
+    staff_browser: Client, tenant: Tenant, site: Site
+) -> None:
     gold = SegmentFactory(site=site, name={"en": "Gold"})
     CustomerAssignmentFactory.create_batch(2, segment=gold)
     CustomerAssignmentFactory(segment=gold, legal_entity=LegalEntityFactory(tenant=tenant))
@@ -68,7 +56,7 @@ def test_numbers_are_exact_and_lead_to_what_they_count(browser: Client, tenant: 
     for product in ProductFactory.create_batch(2, tenant=tenant):
         CategoryAssignmentFactory(tenant=tenant, product=product, category=food)
     CouponSegmentFactory(coupon=CouponFactory(tenant=tenant), segment=gold)
-    response = record(browser, gold)
+    response = record(staff_browser, gold)
     shown = [(one.number, one.text, one.details) for one in response.context["numbers"]]
     assert shown == [
         ("3", "members", ""),
@@ -79,20 +67,28 @@ def test_numbers_are_exact_and_lead_to_what_they_count(browser: Client, tenant: 
     ]
     for one in response.context["numbers"]:
         if one.url:
-            page = browser.get(one.url)
+            page = staff_browser.get(one.url)
             assert page.status_code == 200
             assert page.context["cl"].result_count == int(one.number)
     labels = [str(tab["label"]) for tab in response.context["tabs"]]
-    assert labels == ["Overview", "Who belongs", "Members", "Products & categories", "Coupons", "Activity"]
+    assert labels == [
+        "Overview",
+        "Who belongs",
+        "Members",
+        "Products & categories",
+        "Coupons",
+        "Report",
+        "Activity",
+    ]
     for tab in response.context["tabs"]:
-        assert browser.get(tab["url"]).status_code == 200
+        assert staff_browser.get(tab["url"]).status_code == 200
 
 
-def test_the_share_of_all_customers_is_said(browser: Client, tenant: Tenant, site: Site) -> None:
+def test_the_share_of_all_customers_is_said(staff_browser: Client, tenant: Tenant, site: Site) -> None:
     gold = SegmentFactory(site=site)
     CustomerAssignmentFactory.create_batch(2, segment=gold)
     CustomerFactory(tenant=tenant)
-    assert record(browser, gold).context["numbers"][0].details == "66.6 % of all customers"
+    assert record(staff_browser, gold).context["numbers"][0].details == "66.6 % of all customers"
 
 
 @pytest.mark.parametrize(
@@ -106,76 +102,76 @@ def test_the_share_of_all_customers_is_said(browser: Client, tenant: Tenant, sit
     ],
 )
 def test_the_state_is_said_in_words(
-    browser: Client, site: Site, status: str, starts: object, ends: object, words: str, style: str
+    staff_browser: Client, site: Site, status: str, starts: Any, ends: Any, words: str, style: str
 ) -> None:
     now = timezone.now()
     gold = SegmentFactory(
         site=site, status=status, valid_from=starts and now + starts, valid_to=ends and now + ends
     )
-    context = record(browser, gold).context
+    context = record(staff_browser, gold).context
     assert (context["state_words"], context["state"][1]) == (words, style)
 
 
-def test_a_title_never_has_a_generated_id(browser: Client, site: Site) -> None:
+def test_a_title_never_has_a_generated_id(staff_browser: Client, site: Site) -> None:
     gold = SegmentFactory(
         site=site, external_id="0b1e5a2c-3f57-4d1e-9e3c-0123456789ab", name={"de": "Gold", "en": "Golden"}
     )
-    text = record(browser, gold).content.decode()
+    text = record(staff_browser, gold).content.decode()
     [title] = re.findall(r"<title>(.*?)</title>", text, re.DOTALL)
     [heading] = re.findall(r"<h1>(.*?)</h1>", text)
     assert title.startswith("Golden")
     assert heading == "Golden"
-    browser.cookies["django_language"] = "de"
-    assert "<h1>Gold</h1>" in record(browser, gold).content.decode()
+    staff_browser.cookies["django_language"] = "de"
+    assert "<h1>Gold</h1>" in record(staff_browser, gold).content.decode()
 
 
-def test_members_over_time_end_with_what_there_is(browser: Client, site: Site) -> None:
+def test_members_over_time_end_with_what_there_is(staff_browser: Client, site: Site) -> None:
     gold = SegmentFactory(site=site)
     CustomerAssignmentFactory.create_batch(4, segment=gold)
-    chart = record(browser, gold).context["chart"]
+    chart = record(staff_browser, gold).context["chart"]
     assert [chart.values[place].value for place in (0, -2, -1)] == [0, 0, 4]
     assert len(chart.values) == 30
 
 
-def test_an_inactive_segment_offers_to_activate_it(browser: Client, site: Site) -> None:
+def test_an_inactive_segment_offers_to_activate_it(staff_browser: Client, site: Site) -> None:
     gold = SegmentFactory(site=site, status="INACTIVE")
     page = reverse("admin:segments_segment_activate", args=[gold.pk])
-    assert page in record(browser, gold).content.decode()
-    answer = browser.post(page, follow=True)
+    assert page in record(staff_browser, gold).content.decode()
+    answer = staff_browser.post(page, follow=True)
     gold.refresh_from_db()
     assert gold.status == "ACTIVE"
     assert "Undo" in answer.content.decode()
-    assert browser.get(page).status_code == 302
+    assert staff_browser.get(page).status_code == 302
 
 
-def test_deactivating_asks_when_customers_lose_something(browser: Client, site: Site) -> None:
+def test_deactivating_asks_when_customers_lose_something(staff_browser: Client, site: Site) -> None:
     gold = SegmentFactory(site=site)
     CustomerAssignmentFactory(segment=gold)
     page = reverse("admin:segments_segment_deactivate", args=[gold.pk])
-    question = browser.post(page)
+    question = staff_browser.post(page)
     assert "1</strong> customer loses it" in question.content.decode()
     gold.refresh_from_db()
     assert gold.status == "ACTIVE"
-    assert browser.post(page, {"_confirmed": "1"}).status_code == 302
+    assert staff_browser.post(page, {"_confirmed": "1"}).status_code == 302
     gold.refresh_from_db()
     assert gold.status == "INACTIVE"
 
 
-def test_saving_says_whom_it_affects_and_offers_undo(browser: Client, site: Site) -> None:
+def test_saving_says_whom_it_affects_and_offers_undo(staff_browser: Client, site: Site) -> None:
     gold = SegmentFactory(site=site, status="INACTIVE", name={"en": "Gold"})
     CustomerAssignmentFactory.create_batch(2, segment=gold)
     page = reverse("admin:segments_segment_change", args=[gold.pk])
-    answer = browser.post(page, form_values(gold, status="ACTIVE"), follow=True)
+    answer = staff_browser.post(page, form_values(gold, status="ACTIVE"), follow=True)
     assert answer.redirect_chain == [(page, 302)]
     [message] = [str(one) for one in answer.context["messages"]]
     assert message.startswith(f"Saved “{gold}”. Affected: 2 customers, from now on.")
     occasion = dict(re.findall(r'name="(type|id|next)" value="([^"]*)"', message))
-    browser.post(reverse("admin:journal_change_undo_occasion"), occasion)
+    staff_browser.post(reverse("admin:journal_change_undo_occasion"), occasion)
     gold.refresh_from_db()
     assert gold.status == "INACTIVE"
 
 
-def test_problems_are_shown_with_a_remedy(browser: Client, tenant: Tenant, site: Site) -> None:
+def test_problems_are_shown_with_a_remedy(staff_browser: Client, tenant: Tenant, site: Site) -> None:
     now = timezone.now()
     gold = SegmentFactory(site=site, valid_to=now + DAY)
     other = SegmentFactory(site=site, valid_to=now + DAY)
@@ -183,14 +179,14 @@ def test_problems_are_shown_with_a_remedy(browser: Client, tenant: Tenant, site:
         coupon = CouponFactory(tenant=tenant, code=code, is_segment_restricted=True, valid_to=now + 4 * DAY)
         CouponSegmentFactory(coupon=coupon, segment=segment)
     page = reverse("admin:segments_segment_problems", args=[gold.pk])
-    text = browser.get(page, headers={"X-Fragment": "1"}).content.decode()
+    text = staff_browser.get(page, headers={"X-Fragment": "1"}).content.decode()
     assert ("LONG" in text, "ELSEWHERE" in text) == (True, False)
     assert "Align the ends" in text
     remedy = reverse("admin:finding_remedy", args=["coupon_outlives_segments"])
-    answer = browser.post(remedy, {"id": "LONG", "next": "/admin/"})
+    answer = staff_browser.post(remedy, {"id": "LONG", "next": "/admin/"})
     assert (answer.status_code, answer["Location"]) == (302, "/admin/")
-    assert "coupon" not in browser.get(page, headers={"X-Fragment": "1"}).content.decode()
-    assert browser.post(reverse("admin:finding_remedy", args=["nothing"])).status_code == 404
+    assert "coupon" not in staff_browser.get(page, headers={"X-Fragment": "1"}).content.decode()
+    assert staff_browser.post(reverse("admin:finding_remedy", args=["nothing"])).status_code == 404
 
 
 def test_a_remedy_needs_the_right_to_change(tenant: Tenant, site: Site) -> None:
@@ -202,14 +198,14 @@ def test_a_remedy_needs_the_right_to_change(tenant: Tenant, site: Site) -> None:
     assert gold.status == "ACTIVE"
 
 
-def test_other_tenants_segments_are_not_found(browser: Client, other_tenant: Tenant) -> None:
+def test_other_tenants_segments_are_not_found(staff_browser: Client, other_tenant: Tenant) -> None:
     foreign = SegmentFactory(site=SiteFactory(tenant=other_tenant))
     for name in ("problems", "activate", "deactivate"):
         page = reverse(f"admin:segments_segment_{name}", args=[foreign.pk])
-        assert (browser.get(page).status_code, browser.post(page).status_code) == (404, 404)
+        assert (staff_browser.get(page).status_code, staff_browser.post(page).status_code) == (404, 404)
 
 
-def test_the_page_takes_the_same_statements_however_many_members(browser: Client, site: Site) -> None:
+def test_the_page_takes_the_same_statements_however_many_members(staff_browser: Client, site: Site) -> None:
     gold = SegmentFactory(site=site)
     counts = []
     for number in (1, 20):
@@ -217,7 +213,7 @@ def test_the_page_takes_the_same_statements_however_many_members(browser: Client
         for product in ProductFactory.create_batch(number, tenant=site.tenant):
             ItemAssignmentFactory(segment=gold, product=product)
         with CaptureQueriesContext(connection) as queries:
-            record(browser, gold)
+            record(staff_browser, gold)
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 25
     assert not [one for one in queries if "FROM segments_customerassignment" in one["sql"]]

@@ -32,11 +32,6 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def customer(tenant: Tenant) -> Customer:
-    return CustomerFactory(tenant=tenant, external_id="C1")
-
-
-@pytest.fixture
 def company(tenant: Tenant, customer: Customer) -> LegalEntity:
     entity = LegalEntityFactory(tenant=tenant, external_id="ACME")
     ContactAssignmentFactory(legal_entity=entity, customer=customer)

@@ -11,7 +11,7 @@ from pytest_django.fixtures import SettingsWrapper
 
 from accounts.models import User
 from accounts.totp.models import RecoveryCodes
-from tests.browser.conftest import PASSWORD, browser, merchandiser, page
+from tests.browser.conftest import browser, log_in, merchandiser, page
 
 __all__ = ["browser", "merchandiser", "page"]  # fixtures
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,13 +24,6 @@ def present_password(user: User) -> str:
     return f"{made.token():06}"
 
 
-def log_in(page: Page, user: User) -> None:
-    page.goto("/admin/")
-    page.get_by_label("Username").fill(user.username)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-
-
 def test_staff_set_up_a_device_and_come_back_with_a_recovery_code(
     page: Page, merchandiser: User, settings: SettingsWrapper, tmp_path: Path
 ) -> None:
@@ -39,7 +32,7 @@ def test_staff_set_up_a_device_and_come_back_with_a_recovery_code(
     expect(page.get_by_role("link", name="Log in with Example ID")).to_be_visible()
     page.screenshot(path=tmp_path / "login.png", full_page=True)
 
-    log_in(page, merchandiser)
+    log_in(page, merchandiser.username)
     expect(page.get_by_alt_text("The secret as a QR code")).to_be_visible()
     assert page.get_by_alt_text("The secret as a QR code").evaluate("image => image.naturalWidth") > 0
     page.get_by_label("One-time password").fill("000")
@@ -55,8 +48,9 @@ def test_staff_set_up_a_device_and_come_back_with_a_recovery_code(
     expect(page.get_by_text("You have 10 of them left.")).to_be_visible()
     page.screenshot(path=tmp_path / "left.png", full_page=True)
 
-    page.get_by_role("button", name="Log out").click()
-    log_in(page, merchandiser)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Log out").click()
+    log_in(page, merchandiser.username)
     page.get_by_label("One-time password").fill("aaaa-bbbb-cccc-dddd")
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_text("neither the present one-time password")).to_be_visible()

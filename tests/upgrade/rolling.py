@@ -23,8 +23,9 @@ import pytest
 from django.db import connection
 
 from tests.deploy.documents import bare_checkout
-from tests.faults.servers import WebServer, wait_until
+from tests.faults.servers import WebServer
 from tests.upgrade.databases import fresh_database
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 FROM = (ROOT / "tests/upgrade/FROM").read_text().strip()

@@ -30,17 +30,18 @@ class RevocationStamp:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                if os.fstat(descriptor).st_size < STAMP_LENGTH:
+                    # written, not only made longer: where the disk has no room, the mapping would be fatal
+                    os.pwrite(descriptor, bytes(STAMP_LENGTH), 0)
+                self.shared = mmap.mmap(descriptor, STAMP_LENGTH)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise ImproperlyConfigured(
                 f"The file {path} cannot be written ({error.strerror}). Revocations go through it: run all "
-                "processes of the service as one user, in a VAR_DIR that belongs to it."
+                "processes of the service as one user, in a VAR_DIR that belongs to it and has room."
             ) from error
-        try:
-            if os.fstat(descriptor).st_size < STAMP_LENGTH:
-                os.ftruncate(descriptor, STAMP_LENGTH)
-            self.shared = mmap.mmap(descriptor, STAMP_LENGTH)
-        finally:
-            os.close(descriptor)
 
     def read(self) -> bytes:
         return self.shared[:STAMP_LENGTH]

@@ -1,7 +1,7 @@
 import pytest
 
 from accounts.identity.scopes import CONTACT_MANAGE, CONTACT_READ
-from accounts.models import ContactAssignment
+from accounts.models import ContactAssignment, Customer
 from core.timestamps import format_time
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 
@@ -14,13 +14,9 @@ def staff(service_api):
 
 
 @pytest.fixture
-def company(tenant):
-    return LegalEntityFactory(tenant=tenant, external_id="abc", name="ABC Company")
-
-
-@pytest.fixture
-def customer(tenant):
-    return CustomerFactory(tenant=tenant, external_id="C1", email="john@example.com", contact_phone="123")
+def customer(customer):
+    Customer.objects.filter(pk=customer.pk).update(contact_phone="123")
+    return customer
 
 
 def body(**more):

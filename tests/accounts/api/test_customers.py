@@ -15,11 +15,6 @@ def staff(service_api):
     return service_api(CUSTOMER_MANAGE)
 
 
-@pytest.fixture
-def customer(tenant):
-    return CustomerFactory(tenant=tenant, external_id="C1", email="john@example.com")
-
-
 def expected(customer, **more):
     moment = format_time(customer.modified_at)
     return {

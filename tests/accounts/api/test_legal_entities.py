@@ -26,11 +26,6 @@ def staff(service_api):
     return service_api(LEGAL_ENTITY_MANAGE)
 
 
-@pytest.fixture
-def company(tenant):
-    return LegalEntityFactory(tenant=tenant, external_id="abc", name="ABC Company")
-
-
 def test_legal_entity_is_created_and_shown_whole(staff, company):
     answer = staff.post(ENTITIES, {"id": "abc-sub", **BODY})
     assert (answer.status_code, answer.json()) == (201, {"id": "abc-sub"})

@@ -11,6 +11,7 @@ from accounts.identity.tokens import issue_access_token
 from core.tenancy.callers import CallerKind
 from tests.conftest import session_of
 from tests.factories.accounts import CustomerFactory
+from tests.waiting import PATIENCE
 
 OTHER_WORKER = """
 import sys
@@ -63,5 +64,5 @@ def test_logout_is_seen_at_once_by_another_process(tenant, stored_signing_keys):
         assert answer() == "refused Invalid access token"
     finally:
         worker.stdin.close()
-        worker.wait(timeout=30)
+        worker.wait(timeout=PATIENCE)
         worker.stdout.close()

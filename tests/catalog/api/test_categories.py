@@ -41,7 +41,7 @@ def api(service_api: Callable[..., Api]) -> Api:
     return service_api(*ALL)
 
 
-UNSUPPORTED = "contains unsupported languages: 'ru'. Supported are 'en', 'de'."
+UNSUPPORTED = "contains unsupported languages"
 
 
 def error(code: int, status: str, message: str, *details: str, **more: object) -> JsonObject:
@@ -183,9 +183,7 @@ def test_a_body_that_is_no_object_is_refused(api: Api, tenant: Tenant, body: obj
 def test_content_language_bounds_the_languages_of_the_body(api: Api, tenant: Tenant) -> None:
     german = {"localizedName": {"de": "Boden"}, "published": False}
     refused = api.post(URL, german, headers={"Content-Language": "en"})
-    assert refused.json()["details"] == [
-        "Category name contains unsupported languages: 'de'. Supported are 'en'."
-    ]
+    assert refused.json()["details"] == ["Category name contains unsupported languages"]
     assert api.post(URL, german, headers={"Content-Language": "en,de"}).status_code == 201
     assert api.post(URL, german, headers={"Content-Language": "*"}).status_code == 201
     unknown = api.post(URL, german, headers={"Content-Language": "ru"})

@@ -1,8 +1,5 @@
 """ETag, If-None-Match and If-Match of single documents, for every kind that has a version."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event
-
 import psycopg
 import pytest
 from django.db import connection
@@ -17,6 +14,7 @@ from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
 from coupons.api.viewsets import coupons as coupon_views
 from coupons.operations import find_coupon
+from tests.concurrency.threads import in_thread
 from tests.factories.accounts import (
     ContactAssignmentFactory,
     CustomerFactory,
@@ -26,14 +24,10 @@ from tests.factories.accounts import (
 from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory, RedemptionFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+from tests.waiting import PATIENCE, wait_for_a_lock
 
 ALL_SCOPES = tuple(scopes.MEANINGS)
 SEGMENTS = "/customer-segment/acme/segments"
-
-
-@pytest.fixture
-def api(service_api):
-    return service_api(*ALL_SCOPES)
 
 
 @pytest.fixture
@@ -225,22 +219,12 @@ def test_the_version_is_compared_under_the_lock(service_api, site, holder: psyco
     SegmentFactory(site=site, external_id="gold")
     api = service_api(*ALL_SCOPES)
 
-    def write() -> HttpResponse:
-        try:
-            body = {"name": {"en": "Late"}, "siteCode": "main"}
-            return api.put(f"{SEGMENTS}/gold", body, headers={"If-Match": '"1"'})
-        finally:
-            connection.close()
-
+    body = {"name": {"en": "Late"}, "siteCode": "main"}
     holder.execute("UPDATE segments_segment SET version = version + 1")
-    with ThreadPoolExecutor(1) as pool:
-        late = pool.submit(write)
-        for _ in range(200):
-            if fetch_rows(Sql("SELECT 1 FROM pg_locks WHERE NOT granted")):
-                break
-            Event().wait(0.01)
-        holder.commit()
-        assert late.result().status_code == 412
+    late = in_thread(lambda: api.put(f"{SEGMENTS}/gold", body, headers={"If-Match": '"1"'}))
+    wait_for_a_lock()
+    holder.commit()
+    assert late.result(PATIENCE).status_code == 412
     assert fetch_rows(Sql("SELECT version FROM segments_segment")) == [(2,)]
 
 

@@ -2,18 +2,12 @@
 
 import pytest
 
-from accounts.identity import scopes
 from core.api.preferences import wants_strict
 from tests.factories.segments import SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
 STRICT = {"Prefer": "handling=strict"}
 BODY = {"name": {"en": "Gold"}, "siteCode": "main"}
-
-
-@pytest.fixture
-def api(service_api):
-    return service_api(*scopes.MEANINGS)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from unittest import mock
 
 import pytest
 
-from accounts.identity import scopes
 from core import memory
 from core.admin.forms import DocumentForm
 from core.api.patches import apply_patch
@@ -23,11 +22,6 @@ BODY = {"name": {"en": "Gold"}, "siteCode": "main"}
 LARGE = {"text": "x" * LARGEST_DOCUMENT}
 OTHER = {"text": "y" * LARGEST_DOCUMENT}
 LARGER = {"text": "x" * (LARGEST_DOCUMENT + 9_000)}
-
-
-@pytest.fixture
-def api(service_api):
-    return service_api(*scopes.MEANINGS)
 
 
 def test_a_document_has_at_most_256_kb():

@@ -1,7 +1,6 @@
 """What an import holds while it is at work, seen by writers of other sessions."""
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import OperationalError, connection, transaction
 
 from accounts.models import Customer, LegalEntity
 from accounts.operations.documents import existing_document
@@ -38,11 +37,13 @@ from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
 from segments.models import CustomerAssignment, Segment
 from segments.operations.segments import locked_segment
 from segments.operations.statuses import set_segment_status
+from tests.concurrency.threads import in_thread
 from tests.core.imports.conftest import run_command
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory, SiteFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory, category_body
 from tests.factories.coupons import CouponFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,16 +54,12 @@ NAMED = (Category, Coupon, Customer, LegalEntity, Product, Redemption, Segment)
 def elsewhere(work: Callable[[], object]) -> Any:
     """Do the work over another connection, which waits for no lock, and return what it comes to."""
 
-    def run() -> object:
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SET lock_timeout = '50ms'")
-            return work()
-        finally:
-            connections.close_all()
+    def run() -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        return work()
 
-    with ThreadPoolExecutor(1) as threads:
-        return threads.submit(run).result(timeout=60)
+    return in_thread(run).result(PATIENCE)
 
 
 @pytest.fixture

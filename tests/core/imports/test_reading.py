@@ -271,6 +271,7 @@ def bodies(path, options=DEFAULT_OPTIONS, encoding=None):
         "id,position\na,1\nb,2\n".encode("utf-16-le"),
         "id,position\na,1\nb,2\n".encode("utf-16-be"),
         b"id,position\ra,1\rb,2\r",
+        b'id,position,\ra,1,"x\ny"\rb,2,\r',
         b"ID,Position,,\na,1,,\n,,,\n\nb,2,,\n",
         b',,\n\n"",,\nid,position,\na,1,\nb,2,\n',
         b"id|position\na|1\nb|2\n",
@@ -305,6 +306,26 @@ def test_an_encoding_can_be_named(tmp_path):
 )
 def test_a_file_that_is_no_table_is_named(tmp_path, beginning, kind):
     assert f"rows is {kind}: " in refusal(beginning + bytes(range(256)), tmp_path)
+
+
+def test_a_carriage_return_in_a_cell_ends_no_line(tmp_path):
+    path = tmp_path / "rows"
+    path.write_bytes(b'"id",position,name.en\na,1,"x\ry"\nb,2,x\ry\nc,3,\n')
+    assert bodies(path) == [
+        {"id": "a", "position": 1, "name": {"en": "x\ry"}},
+        "Line 3 is no CSV: it has a line break outside of quotes.",
+        {"id": "c", "position": 3},
+    ]
+
+
+def test_a_list_within_an_object_is_no_file_of_rows(tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_text('{\n "rows": [\n  {"id": "a"}\n ]\n}\n')
+    with InputFile(str(path)) as file, pytest.raises(UnreadableFile, match="one JSON object, not a list"):
+        format_of(file)
+    path.write_text('{"id": "a"}\n{"id": "b"}\n')  # JSON Lines under the other name
+    with InputFile(str(path)) as file:
+        assert format_of(file) is Format.JSONL
 
 
 DEEP = "[" * 31 + "]" * 31

@@ -1,7 +1,6 @@
 """The page Activity and the histories of rows: changes in words, and taking them back."""
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -10,8 +9,8 @@ from accounts.models import Customer
 from core.actors import Actor, ActorType, acting_as
 from core.journal.models import Change
 from segments.models import CustomerAssignment, Segment
-from tests.conftest import web_client
-from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
+from tests.conftest import browser_with
+from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.catalog import CategoryFactory
 from tests.factories.coupons import CouponFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
@@ -19,19 +18,6 @@ from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 ADA = Actor(ActorType.STAFF, "ada", "Ada L.", "admin", "r1")
 ACTIVITY = "/admin/journal/change/"
 pytestmark = pytest.mark.usefixtures("real_time")
-
-
-@pytest.fixture
-def browser(tenant):
-    return browser_with(tenant)
-
-
-def browser_with(tenant, *left_out):
-    user = UserFactory(tenant=tenant, username="worker")
-    user.user_permissions.set(Permission.objects.exclude(codename__in=left_out))
-    browser = web_client()
-    browser.force_login(user)
-    return browser
 
 
 @pytest.fixture
@@ -57,7 +43,7 @@ def text_of(response):
     return response.content.decode().replace("-&gt;", "->")
 
 
-def test_changes_are_told_in_words(browser, gold):
+def test_changes_are_told_in_words(staff_browser, gold):
     add_members(gold, 3)
     with acting_as(ADA):
         Segment.objects.filter(pk=gold.pk).update(
@@ -65,7 +51,7 @@ def test_changes_are_told_in_words(browser, gold):
         )
         CustomerAssignment.objects.filter(segment=gold).delete()
     for page in (ACTIVITY, reverse("admin:segments_segment_history", args=[gold.pk])):
-        text = text_of(browser.get(page))
+        text = text_of(staff_browser.get(page))
         assert "end 17:00 -> 18:00" in text
         assert "name (en) Gold -> Golden" in text
         assert "added 3 members" in text
@@ -75,7 +61,7 @@ def test_changes_are_told_in_words(browser, gold):
             assert f"{column} " not in text
 
 
-def test_members_coupons_categories_and_customers_have_a_history(browser, tenant, gold):
+def test_members_coupons_categories_and_customers_have_a_history(staff_browser, tenant, gold):
     customer = CustomerFactory(tenant=tenant)
     member = CustomerAssignmentFactory(segment=gold, customer=customer)
     coupon, category = CouponFactory(tenant=tenant), CategoryFactory(tenant=tenant, external_id="K1")
@@ -87,20 +73,20 @@ def test_members_coupons_categories_and_customers_have_a_history(browser, tenant
         ("accounts_customer", customer, "added 1 member"),
         ("accounts_customer", customer, "first name"),
     ):
-        assert words in text_of(browser.get(reverse(f"admin:{name}_history", args=[row.pk])))
+        assert words in text_of(staff_browser.get(reverse(f"admin:{name}_history", args=[row.pk])))
 
 
-def test_the_button_takes_a_change_back_after_a_confirmation(browser, gold):
+def test_the_button_takes_a_change_back_after_a_confirmation(staff_browser, gold):
     add_members(gold, 2)
     page = reverse("admin:journal_change_undo", args=[last("segment-customer").pk])
-    assert page in text_of(browser.get(ACTIVITY))
-    assert "added 2 members" in text_of(browser.get(page))
+    assert page in text_of(staff_browser.get(ACTIVITY))
+    assert "added 2 members" in text_of(staff_browser.get(page))
     assert gold.customer_assignments.count() == 2
-    answer = browser.post(page, follow=True)
+    answer = staff_browser.post(page, follow=True)
     assert "2 rows were taken back." in text_of(answer)
     assert gold.customer_assignments.count() == 0
     written = last("segment-customer")
-    assert (written.actor_id, written.source_type, written.kind) == ("worker", "undo", "deleted")
+    assert (written.actor_id, written.source_type, written.kind) == ("staff", "undo", "deleted")
 
 
 def test_an_undo_needs_the_permission_to_write(tenant, gold):
@@ -116,13 +102,13 @@ def test_activity_shows_only_what_the_user_may_see(tenant, gold):
     assert "secret-customer" not in text_of(browser_with(tenant, "view_customer").get(ACTIVITY))
 
 
-def test_nothing_of_another_tenant_is_shown_or_taken_back(browser, other_tenant, gold):
+def test_nothing_of_another_tenant_is_shown_or_taken_back(staff_browser, other_tenant, gold):
     foreign = SegmentFactory(site=SiteFactory(tenant=other_tenant), external_id="foreign")
     change = Change.objects.get(object="segment", key=foreign.pk)
     page = reverse("admin:journal_change_undo", args=[change.pk])
-    assert (browser.get(page).status_code, browser.post(page).status_code) == (404, 404)
-    assert "foreign" not in text_of(browser.get(ACTIVITY))
-    assert browser.get(reverse("admin:segments_segment_history", args=[foreign.pk])).status_code == 302
+    assert (staff_browser.get(page).status_code, staff_browser.post(page).status_code) == (404, 404)
+    assert "foreign" not in text_of(staff_browser.get(ACTIVITY))
+    assert staff_browser.get(reverse("admin:segments_segment_history", args=[foreign.pk])).status_code == 302
     assert Segment.objects.filter(pk=foreign.pk).exists()
 
 
@@ -139,29 +125,29 @@ def test_nothing_of_another_tenant_is_shown_or_taken_back(browser, other_tenant,
         ({"q": "gold"}, 2),
     ],
 )
-def test_activity_is_filtered(browser, gold, query, count):
+def test_activity_is_filtered(staff_browser, gold, query, count):
     add_members(gold, 1)
-    found = browser.get(ACTIVITY, query).context["cl"].result_list
+    found = staff_browser.get(ACTIVITY, query).context["cl"].result_list
     assert len(found) == count
 
 
-def test_pages_take_the_same_statements_however_many_changes_there_are(browser, gold):
+def test_pages_take_the_same_statements_however_many_changes_there_are(staff_browser, gold):
     counts = []
     for number in (1, 12):
         for value in range(number):
             Segment.objects.filter(pk=gold.pk).update(name={"en": f"{number} {value}"})
         with CaptureQueriesContext(connection) as queries:
-            browser.get(ACTIVITY)
-            browser.get(reverse("admin:segments_segment_history", args=[gold.pk]))
+            staff_browser.get(ACTIVITY)
+            staff_browser.get(reverse("admin:segments_segment_history", args=[gold.pk]))
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 25  # two pages, what changed on each being read by kind
 
 
-def test_older_changes_are_a_page_of_their_own(browser, gold):
+def test_older_changes_are_a_page_of_their_own(staff_browser, gold):
     for value in range(60):
         Segment.objects.filter(pk=gold.pk).update(name={"en": f"N{value}"})
     page = reverse("admin:segments_segment_history", args=[gold.pk])
-    first = browser.get(page)
-    older = browser.get(page, {"before": first.context["older"]})
+    first = staff_browser.get(page)
+    older = staff_browser.get(page, {"before": first.context["older"]})
     assert (len(first.context["changes"]), len(older.context["changes"])) == (50, 11)
     assert older.context["older"] is None

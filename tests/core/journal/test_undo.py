@@ -8,7 +8,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from accounts.identity.scopes import SERVICE_SCOPES
 from accounts.models import Customer
 from catalog.models import Category, CategoryAssignment
 from core.background.models import Job
@@ -26,11 +25,6 @@ from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFa
 
 SEGMENTS = "/customer-segment/acme/segments"
 pytestmark = pytest.mark.usefixtures("real_time")
-
-
-@pytest.fixture
-def api(service_api):
-    return service_api(*SERVICE_SCOPES)
 
 
 @pytest.fixture

@@ -9,16 +9,10 @@ from tests.factories.coupons import CouponFactory
 REFERRAL = "/coupon/acme/referral-coupons/C1"
 
 
-@pytest.fixture
-def api(service_api):
-    """A service that manages coupons."""
-    return service_api(scopes.COUPON_MANAGE)
-
-
-def test_referral_coupon_is_made_once(api, customer):
-    answer = api.get(REFERRAL)
+def test_referral_coupon_is_made_once(manager, customer):
+    answer = manager.get(REFERRAL)
     assert (answer.status_code, answer.content) == (204, b"")
-    answer = api.post(REFERRAL)
+    answer = manager.post(REFERRAL)
     coupon = Coupon.objects.get()
     shown = {
         "code": coupon.code,
@@ -41,34 +35,34 @@ def test_referral_coupon_is_made_once(api, customer):
     }
     assert (answer.status_code, answer.json()) == (200, shown)
     assert (coupon.code[:4], len(coupon.code)) == ("REF_", 14)
-    for again in (api.post(REFERRAL), api.get(REFERRAL)):
+    for again in (manager.post(REFERRAL), manager.get(REFERRAL)):
         assert (again.status_code, again.json()) == (200, shown)
     assert Coupon.objects.count() == 1
 
 
-def test_settings_of_the_tenant_shape_it(api, customer):
+def test_settings_of_the_tenant_shape_it(manager, customer):
     CouponSettings.objects.create(
         tenant=customer.tenant, referral_prefix="friend-", referral_amount=8, referral_currency="USD"
     )
-    shown = api.post(REFERRAL).json()
+    shown = manager.post(REFERRAL).json()
     assert shown["code"].startswith("FRIEND-")
     assert shown["discountAbsolute"] == {"amount": 8, "currency": "USD"}
 
 
-def test_deleted_referral_coupon_can_be_replaced(api, manager, customer):
-    first = api.post(REFERRAL).json()["code"]
+def test_deleted_referral_coupon_can_be_replaced(manager, customer):
+    first = manager.post(REFERRAL).json()["code"]
     assert manager.delete(f"/coupon/acme/coupons/{first}").status_code == 204
-    assert api.get(REFERRAL).status_code == 204
-    assert api.post(REFERRAL).json()["code"] != first
+    assert manager.get(REFERRAL).status_code == 204
+    assert manager.post(REFERRAL).json()["code"] != first
 
 
-def test_ordinary_coupon_issued_to_a_customer_is_none(api, customer):
+def test_ordinary_coupon_issued_to_a_customer_is_none(manager, customer):
     CouponFactory(tenant=customer.tenant, issued_to="C1")
-    assert api.get(REFERRAL).status_code == 204
+    assert manager.get(REFERRAL).status_code == 204
 
 
-def test_unknown_customer_is_404(api, customer):
-    answer = api.post("/coupon/acme/referral-coupons/C2")
+def test_unknown_customer_is_404(manager, customer):
+    answer = manager.post("/coupon/acme/referral-coupons/C2")
     assert (answer.status_code, answer.json()) == (
         404,
         {"status": 404, "type": "resource_not_found", "message": "There is no customer C2."},
@@ -80,8 +74,8 @@ def test_shoppers_ask_only_for_themselves(customer_api, anonymous_api, customer)
     own, other = customer_api(customer), customer_api(CustomerFactory(tenant=customer.tenant))
     assert own.post(REFERRAL).status_code == 200
     assert own.get(REFERRAL).status_code == 200
-    for api in (other, anonymous_api):
-        for answer in (api.get(REFERRAL), api.post(REFERRAL)):
+    for manager in (other, anonymous_api):
+        for answer in (manager.get(REFERRAL), manager.post(REFERRAL)):
             assert (answer.status_code, answer.json()["type"]) == (403, "insufficient_permissions")
 
 
@@ -102,8 +96,8 @@ def test_services_need_a_scope_for_coupons_of_customers(service_api, customer, s
     assert Coupon.objects.count() == (creates == 200)
 
 
-def test_anybody_redeems_it(api, shop, customer):
-    code = api.post(REFERRAL).json()["code"]
+def test_anybody_redeems_it(manager, shop, customer):
+    code = manager.post(REFERRAL).json()["code"]
     path = f"/coupon/acme/coupons/{code}"
     assert shop.post(f"{path}/redemptions", order()).status_code == 201
     assert reasons(shop.post(f"{path}/validation", order(total=5, discount=6))) == ["discount_too_high"]

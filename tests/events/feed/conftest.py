@@ -1,4 +1,3 @@
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,6 +11,7 @@ from events.feed.reader import read_feeds, start_feed
 from events.feed.sources import made_types
 from events.feed.windows import BOUNDARIES
 from events.models import Event, Subscription
+from tests.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +26,22 @@ def subscribe(tenant: Tenant, *types: str) -> None:
     start_feed(tenant.pk, at=datetime.now(UTC))
 
 
-def drain() -> None:
-    """Read all that is committed; an autovacuum may hold that up for a moment."""
+def wait_until_all_is_readable() -> None:
+    """Return when no transaction is running that a change was written beside, as an autovacuum may be."""
     held_up = Sql("SELECT 1 FROM journal_change WHERE tx >= (SELECT oldest_running_here()) LIMIT 1")
-    end = time.monotonic() + 5
-    while fetch_rows(held_up) and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_until(lambda: not fetch_rows(held_up))
+
+
+def read_all() -> None:
+    """Read what can be read by now."""
     while read_feeds(datetime.now(UTC)):
         pass
+
+
+def drain() -> None:
+    """Read all that is committed."""
+    wait_until_all_is_readable()
+    read_all()
 
 
 @pytest.fixture

@@ -19,9 +19,10 @@ from events.models import Event
 from segments.models import Segment
 from tests.events.feed.conftest import subscribe
 from tests.factories.segments import SegmentFactory
-from tests.faults.servers import PROJECT, database_url, wait_until
+from tests.faults.servers import PROJECT, database_url
+from tests.waiting import wait_until
 
-ROUNDS = int(os.environ.get("WEBHOOK_KILLS", "25"))
+ROUNDS = int(os.environ.get("WEBHOOK_KILLS", "14"))
 TYPES = ("customer-segment.segment-created", "customer-segment.segment-deleted")
 
 

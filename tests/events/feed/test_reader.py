@@ -14,10 +14,11 @@ from core.sql.fetching import fetch_rows
 from events.feed.reader import hold_position, read_feeds, start_feed, waiting_since
 from events.models import Delivery, Event, FeedPosition, Lane, Subscription, Target, WebhookConfig
 from segments.models import CustomerAssignment
-from tests.concurrency.threads import at_once
-from tests.events.feed.conftest import drain, subscribe
+from tests.concurrency.threads import at_once, in_thread
+from tests.events.feed.conftest import drain, read_all, subscribe, wait_until_all_is_readable
 from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.segments import SegmentFactory
+from tests.waiting import PATIENCE
 
 CREATED = "customer-segment.customer-assignment-created"
 SEGMENT_CREATED = "customer-segment.segment-created"
@@ -34,20 +35,6 @@ def subjects(name=SEGMENT_CREATED):
     ]
 
 
-def in_background(act):
-    """Run in another session; return the thread."""
-
-    def run():
-        try:
-            act()
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
-
-
 def test_who_commits_a_lower_id_later_is_not_missed(tenant, site):
     """A reader that goes on behind the highest id it saw never sees the first change."""
     subscribe(tenant, SEGMENT_CREATED)
@@ -57,17 +44,17 @@ def test_who_commits_a_lower_id_later_is_not_missed(tenant, site):
         with transaction.atomic():
             SegmentFactory(site=site, external_id="slow")
             written.set()
-            may_commit.wait(30)
+            may_commit.wait(PATIENCE)
 
-    writer = in_background(slow)
-    written.wait(30)
+    writer = in_thread(slow)
+    assert written.wait(PATIENCE)
     SegmentFactory(site=site, external_id="fast")
     [by_identity] = fetch_rows(sql("SELECT max(id) FROM journal_change WHERE object = 'segment'"))
-    drain()
+    read_all()
     assert subjects() == []  # nothing that somebody may still come before
     assert waiting_since(now()) is None
     may_commit.set()
-    writer.join()
+    writer.result(PATIENCE)
     drain()
     assert subjects() == ["slow", "fast"]
     missed = fetch_rows(
@@ -90,7 +77,7 @@ def test_eight_writers_beside_the_reader(tenant, site):
         while not is_over.is_set():
             read_feeds(now())
 
-    readers = [in_background(read) for _ in range(2)]
+    readers = [in_thread(read) for _ in range(2)]
 
     def write():
         mine = customers[next(places) * 3 :][:3]
@@ -105,7 +92,7 @@ def test_eight_writers_beside_the_reader(tenant, site):
     at_once(8, write)
     is_over.set()
     for reader in readers:
-        reader.join()
+        reader.result(PATIENCE)
     drain()
 
     events = Event.objects.filter(type=CREATED).order_by("pk")
@@ -128,14 +115,14 @@ def test_one_reader_at_a_time_reads_for_a_tenant(tenant, other_tenant, site):
         with transaction.atomic():
             hold_position(tenant.pk)
             held.set()
-            may_go.wait(30)
+            may_go.wait(PATIENCE)
 
-    holder = in_background(hold)
-    held.wait(30)
+    holder = in_thread(hold)
+    assert held.wait(PATIENCE)
     read_feeds(now())
     assert subjects() == ["there"]
     may_go.set()
-    holder.join()
+    holder.result(PATIENCE)
     drain()
     assert subjects() == ["there", "here"]
 
@@ -173,14 +160,14 @@ def test_a_change_that_was_committed_before_is_not_in_the_feed_though_others_sti
         with transaction.atomic():
             SegmentFactory(site=site, external_id="running")
             written.set()
-            may_commit.wait(30)
+            may_commit.wait(PATIENCE)
 
-    writer = in_background(slow)
-    written.wait(30)
+    writer = in_thread(slow)
+    assert written.wait(PATIENCE)
     SegmentFactory(site=site, external_id="before")
     subscribe(tenant, SEGMENT_CREATED)
     may_commit.set()
-    writer.join()
+    writer.result(PATIENCE)
     drain()
     assert subjects() == ["running"]
 
@@ -250,6 +237,7 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_members(
     CustomerAssignment.objects.bulk_create(
         CustomerAssignment(tenant=tenant, segment=segment, customer=customer) for customer in customers
     )
+    wait_until_all_is_readable()
     # which feeds wait, and one slice of one of them
     with django_assert_num_queries(11):
         read_feeds(now())

@@ -13,6 +13,7 @@ from events.models import Event
 from segments.models import Segment
 from tests.events.feed.conftest import subscribe
 from tests.factories.segments import SegmentFactory
+from tests.waiting import PATIENCE
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -20,8 +21,8 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def start():
-    """The present, a little later than all that fixtures have written."""
-    return datetime.now(UTC) + MINUTE
+    """The present, later than all that the test will have written."""
+    return datetime.now(UTC) + 30 * MINUTE
 
 
 @pytest.fixture
@@ -98,21 +99,21 @@ def test_a_window_that_is_moved_into_the_past_opens_by_the_change_alone(gold, st
 
 
 def test_a_window_that_is_committed_behind_its_boundary_fires_once(tenant, site):
-    """Its boundary passes while the transaction that wrote it is still running."""
+    """Its boundary passes, for the reader, while the transaction that wrote it is still running."""
     subscribe(tenant, "segment.window-opened", "segment.window-closed")
-    boundary = datetime.now(UTC) + timedelta(seconds=1)
+    boundary = datetime.now(UTC) + 30 * MINUTE
     written, passed = threading.Event(), threading.Event()
 
     def write():
         with transaction.atomic():
             SegmentFactory(site=site, external_id="late", valid_from=boundary)
             written.set()
-            passed.wait(30)
+            passed.wait(PATIENCE)
         connection.close()
 
     writer = threading.Thread(target=write)
     writer.start()
-    written.wait(30)
+    assert written.wait(PATIENCE)
     later = boundary + MINUTE
     SegmentFactory(site=site, external_id="punctual", valid_from=boundary + timedelta(seconds=1))
     read_feeds(later)

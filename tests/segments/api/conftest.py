@@ -3,24 +3,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from accounts.identity.scopes import SEGMENT_MANAGE, SEGMENT_READ
 from accounts.models import Customer, LegalEntity, Site
+from catalog.models import Category, Product
 from segments.models import Segment
 from tests.conftest import Api
-from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
-from tests.factories.segments import SegmentFactory
+from tests.factories.accounts import ContactAssignmentFactory, LegalEntityFactory
+from tests.factories.catalog import CategoryFactory, ProductFactory
+from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 THEN = datetime(2024, 5, 14, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def manager(service_api: Callable[..., Api], site: Site) -> Api:
-    return service_api(SEGMENT_MANAGE)
-
-
-@pytest.fixture
-def reader(service_api: Callable[..., Api], site: Site) -> Api:
-    return service_api(SEGMENT_READ)
 
 
 @pytest.fixture
@@ -37,10 +28,27 @@ def gold(site: Site) -> Segment:
 
 
 @pytest.fixture
-def customer(site: Site) -> Customer:
-    return CustomerFactory(
-        tenant=site.tenant, external_id="C1", first_name="Jo", last_name="Doe", email="jo@example.com"
-    )
+def shopper(gold: Segment, customer: Customer, customer_api: Callable[..., Api]) -> Api:
+    """The customer, as a member of the segment."""
+    CustomerAssignmentFactory(segment=gold, customer=customer)
+    return customer_api(customer)
+
+
+@pytest.fixture
+def product(customer: Customer) -> Product:
+    return ProductFactory(tenant=customer.tenant, external_id="P1")
+
+
+@pytest.fixture
+def category(customer: Customer) -> Category:
+    return CategoryFactory(tenant=customer.tenant, external_id="K1")
+
+
+@pytest.fixture
+def items_of_gold(gold: Segment, product: Product, category: Category) -> None:
+    """The product and the category, as items of the segment."""
+    ItemAssignmentFactory(segment=gold, product=product)
+    ItemAssignmentFactory(segment=gold, product=None, category=category)
 
 
 @pytest.fixture

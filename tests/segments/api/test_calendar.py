@@ -1,15 +1,14 @@
 """What starts and ends when, as JSON and as iCalendar."""
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from accounts.identity.scopes import COUPON_READ, SEGMENT_READ
+from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import Site
 from segments import calendar
 from segments.calendar import folded
-from segments.models import Segment
 from tests.conftest import Api
 from tests.factories.accounts import SiteFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
@@ -20,13 +19,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def reader(service_api: Callable[..., Api]) -> Api:
-    return service_api(SEGMENT_READ, COUPON_READ)
-
-
-@pytest.fixture
-def shop(site: Site, now: datetime) -> Site:
-    def segment(segment_id: str, start: int | None, end: int | None, **facts: object) -> Segment:
+def shop(site: Site, now: Any) -> Site:
+    def segment(segment_id: str, start: int | None, end: int | None, **facts: Any) -> Any:
         ends = {"valid_from": start, "valid_to": end}
         window = {column: now + day * DAY for column, day in ends.items() if day is not None}
         return SegmentFactory(**{"site": site, "external_id": segment_id, **window, **facts})
@@ -53,8 +47,8 @@ def entries(api: Api, **query: object) -> list[tuple[str, bool, bool]]:
     return [(entry["id"], entry["starts"], entry["ends"]) for entry in answer.json()["entries"]]
 
 
-def test_what_starts_and_ends_in_the_next_two_weeks_comes_first(reader, shop, now):
-    assert entries(reader) == [
+def test_what_starts_and_ends_in_the_next_two_weeks_comes_first(coupon_reader, shop, now):
+    assert entries(coupon_reader) == [
         ("both", True, True),
         ("ends", False, True),  # at the same instant segments come first
         ("TEN", True, False),
@@ -63,7 +57,7 @@ def test_what_starts_and_ends_in_the_next_two_weeks_comes_first(reader, shop, no
         ("always", False, False),
         ("covers", False, False),
     ]
-    body = reader.get(CALENDAR).json()
+    body = coupon_reader.get(CALENDAR).json()
     assert (body["from"], body["to"], body["complete"]) == (
         "2026-03-04T09:30:15.250Z",
         "2026-03-18T09:30:15.250Z",
@@ -82,15 +76,18 @@ def test_what_starts_and_ends_in_the_next_two_weeks_comes_first(reader, shop, no
     }
 
 
-def test_the_range_and_the_site_may_be_named(reader, service_api, shop, now):
+def test_the_range_and_the_site_may_be_named(coupon_reader, service_api, shop, now):
     range_ = {"from": (now + 14 * DAY).isoformat(), "to": (now + 16 * DAY).isoformat()}
-    assert entries(reader, **range_, siteCode="main") == [
+    assert entries(coupon_reader, **range_, siteCode="main") == [
         ("later", True, False),
         ("always", False, False),
         ("covers", False, False),
         ("starts", False, False),
     ]
-    assert entries(reader, siteCode="outlet") == [("TEN", True, False), ("elsewhere", True, False)]
+    assert entries(coupon_reader, siteCode="outlet") == [
+        ("TEN", True, False),
+        ("elsewhere", True, False),
+    ]
     assert "TEN" not in [name for name, _, _ in entries(service_api(SEGMENT_READ))]
 
 
@@ -103,26 +100,26 @@ def test_the_range_and_the_site_may_be_named(reader, service_api, shop, now):
         ({"siteCode": "moon"}, "siteCode"),
     ],
 )
-def test_a_range_that_cannot_be_shown_says_why(reader, shop, query, field):
-    answer = reader.get(CALENDAR, **query)
+def test_a_range_that_cannot_be_shown_says_why(coupon_reader, shop, query, field):
+    answer = coupon_reader.get(CALENDAR, **query)
     assert (answer.status_code, answer.json()["details"]["field"]) == (400, field)
 
 
-def test_a_calendar_that_is_cut_says_so(reader, shop, monkeypatch):
+def test_a_calendar_that_is_cut_says_so(coupon_reader, shop, monkeypatch):
     monkeypatch.setattr(calendar, "MOST_ENTRIES", 2)
-    body = reader.get(CALENDAR).json()
+    body = coupon_reader.get(CALENDAR).json()
     assert body["complete"] is False
     assert [entry["id"] for entry in body["entries"]] == ["both", "ends", "TEN"]
 
 
-def test_a_calendar_takes_one_statement_for_each_type(reader, shop, django_assert_num_queries):
+def test_a_calendar_takes_one_statement_for_each_type(coupon_reader, shop, django_assert_num_queries):
     with django_assert_num_queries(2):
-        reader.get(CALENDAR)
+        coupon_reader.get(CALENDAR)
 
 
-def test_a_calendar_program_reads_each_start_and_end(reader, shop):
-    reader.headers["Accept-Language"] = "de"
-    answer = reader.get(f"{CALENDAR}.ics")
+def test_a_calendar_program_reads_each_start_and_end(coupon_reader, shop):
+    coupon_reader.headers["Accept-Language"] = "de"
+    answer = coupon_reader.get(f"{CALENDAR}.ics")
     assert answer["Content-Type"] == "text/calendar; charset=utf-8"
     lines = answer.content.decode().split("\r\n")
     assert lines[:2] == ["BEGIN:VCALENDAR", "VERSION:2.0"]

@@ -1,6 +1,5 @@
 """Category trees of segments: what is assigned, what leads there, and what is left out."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -38,12 +37,6 @@ def forest(customer: Customer) -> dict[str, Category]:
             parent=made[parent] if parent else None,
         )
     return made
-
-
-@pytest.fixture
-def shopper(gold: Segment, customer: Customer, customer_api: Callable[..., Api]) -> Api:
-    CustomerAssignmentFactory(segment=gold, customer=customer)
-    return customer_api(customer)
 
 
 def test_a_node_has_a_code_even_when_its_category_has_none(

@@ -7,14 +7,13 @@ import pytest
 from django.http import HttpResponse
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.models import Customer
 from catalog.models import Category, Product
 from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from segments.models import Segment
 from tests.conftest import Api
 from tests.factories.accounts import CustomerFactory
-from tests.factories.catalog import CategoryFactory, ProductFactory
+from tests.factories.catalog import CategoryFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 SEGMENTS = "/customer-segment/acme/segments"
@@ -32,23 +31,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def product(customer: Customer) -> Product:
-    return ProductFactory(tenant=customer.tenant, external_id="P1")
-
-
-@pytest.fixture
-def category(customer: Customer) -> Category:
-    return CategoryFactory(tenant=customer.tenant, external_id="K1")
-
-
-@pytest.fixture
-def shopper(
-    gold: Segment, customer: Customer, product: Product, category: Category, customer_api: Callable[..., Api]
-) -> Api:
-    CustomerAssignmentFactory(segment=gold, customer=customer)
-    ItemAssignmentFactory(segment=gold, product=product)
-    ItemAssignmentFactory(segment=gold, product=None, category=category)
-    return customer_api(customer)
+def shopper(shopper: Api, items_of_gold: None) -> Api:
+    return shopper
 
 
 def again(api: Api, path: str, answer: HttpResponse, **headers: str) -> HttpResponse:

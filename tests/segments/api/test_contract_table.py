@@ -283,7 +283,9 @@ EXTENSIONS = {
     "POST-customer-segment-import",
     "POST-customer-segment-preview-category-change",
     "POST-customer-segment-preview-segment-change",
+    "POST-customer-segment-preview-segments-change",
     "POST-customer-segment-undo-change",
+    "POST-customer-segment-undo-import",
 }
 
 

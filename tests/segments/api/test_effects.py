@@ -1,6 +1,5 @@
 """What changes would do, before anybody makes them."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -27,11 +26,6 @@ SEGMENTS = "/customer-segment/acme/segments"
 SEGMENT_EFFECTS = "/customer-segment/acme/segment-effects"
 CATEGORY_EFFECTS = "/customer-segment/acme/category-effects"
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def reader(service_api: Callable[..., Api], site: Site) -> Api:
-    return service_api(SEGMENT_READ, COUPON_READ)
 
 
 def values(part: dict[str, dict[str, object]]) -> dict[str, object]:
@@ -63,14 +57,14 @@ def shop(site: Site) -> dict[str, object]:
     return {"gold": gold, "silver": silver, "members": members, "coffee": coffee, "ground": ground}
 
 
-def test_a_deletion_names_who_loses_what(reader, shop, now):
+def test_a_deletion_names_who_loses_what(coupon_reader, shop, now):
     only_gold, both = (CouponFactory(tenant=shop["gold"].tenant, is_segment_restricted=True) for _ in "ab")
     for coupon in (only_gold, both):
         CouponSegmentFactory(coupon=coupon, segment=shop["gold"])
     CouponSegmentFactory(coupon=both, segment=shop["silver"])
     RedemptionFactory(coupon=only_gold, redeemed_at=now - DAY)
     RedemptionFactory(coupon=only_gold, redeemed_at=now - 31 * DAY)
-    found = effects(reader, "gold", change="DELETE")
+    found = effects(coupon_reader, "gold", change="DELETE")
     assert (found["makesDifference"], found["versions"]) == (True, {"gold": 1})
     assert values(found["members"]) == {
         "total": 3,
@@ -96,62 +90,62 @@ def test_coupons_are_shown_with_their_scope_only(service_api, shop):
     assert "dependents" not in effects(service_api(SEGMENT_READ), "gold", change="DELETE")
 
 
-def test_the_first_instant_that_differs_is_looked_at(reader, shop, now):
+def test_the_first_instant_that_differs_is_looked_at(coupon_reader, shop, now):
     Segment.objects.filter(external_id="gold").update(valid_from=now + DAY, valid_to=now + 10 * DAY)
-    found = effects(reader, "gold", change="DELETE")
+    found = effects(coupon_reader, "gold", change="DELETE")
     assert found["asOf"] == (now + DAY).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     assert found["members"]["losing"]["value"] == 3
     window = {"from": (now + DAY).isoformat(), "to": (now + 5 * DAY).isoformat()}
-    shorter = effects(reader, "gold", change="UPDATE", validity=window)
+    shorter = effects(coupon_reader, "gold", change="UPDATE", validity=window)
     assert shorter["asOf"].startswith((now + 5 * DAY).isoformat(timespec="seconds")[:19])
     assert shorter["members"]["losing"]["value"] == 3
-    earlier = effects(reader, "gold", change="UPDATE", validity={})
+    earlier = effects(coupon_reader, "gold", change="UPDATE", validity={})
     assert (earlier["members"]["gaining"]["value"], earlier["members"]["losing"]["value"]) == (3, 0)
 
 
-def test_what_is_over_or_inactive_is_missed_by_nobody(reader, shop, now):
+def test_what_is_over_or_inactive_is_missed_by_nobody(coupon_reader, shop, now):
     Segment.objects.filter(external_id="gold").update(valid_to=now - DAY)
     Segment.objects.filter(external_id="silver").update(status="INACTIVE")
     for name in ("gold", "silver"):
-        found = effects(reader, name, change="DELETE")
+        found = effects(coupon_reader, name, change="DELETE")
         assert found["makesDifference"] is False
         assert found["members"]["losing"]["value"] == 0
-    assert effects(reader, "silver", change="ACTIVATE")["members"]["gaining"]["value"] == 1
+    assert effects(coupon_reader, "silver", change="ACTIVATE")["members"]["gaining"]["value"] == 1
 
 
-def test_another_site_is_lost_here_and_gained_there(reader, shop, site):
+def test_another_site_is_lost_here_and_gained_there(coupon_reader, shop, site):
     SiteFactory(tenant=site.tenant, code="outlet")
-    found = effects(reader, "gold", change="UPDATE", siteCode="outlet")
+    found = effects(coupon_reader, "gold", change="UPDATE", siteCode="outlet")
     assert (found["members"]["losing"]["value"], found["members"]["gaining"]["value"]) == (3, 3)
-    unknown = reader.post(f"{SEGMENTS}/gold/effects", {"change": "UPDATE", "siteCode": "moon"})
+    unknown = coupon_reader.post(f"{SEGMENTS}/gold/effects", {"change": "UPDATE", "siteCode": "moon"})
     assert (unknown.status_code, unknown.json()["details"]["field"]) == (400, "siteCode")
 
 
 @pytest.mark.parametrize(
     "body", [None, {}, {"change": "EXPLODE"}, {"change": "UPDATE"}, {"change": "DELETE", "status": "ACTIVE"}]
 )
-def test_a_change_that_says_too_little_or_too_much_is_refused(reader, shop, body):
-    assert reader.post(f"{SEGMENTS}/gold/effects", body).status_code == 400
-    assert reader.post(f"{SEGMENTS}/nothing/effects", {"change": "DELETE"}).status_code == 404
+def test_a_change_that_says_too_little_or_too_much_is_refused(coupon_reader, shop, body):
+    assert coupon_reader.post(f"{SEGMENTS}/gold/effects", body).status_code == 400
+    assert coupon_reader.post(f"{SEGMENTS}/nothing/effects", {"change": "DELETE"}).status_code == 404
 
 
 def test_a_business_membership_is_kept_by_what_counts_beside_it(
-    reader: Api, gold: Segment, customer: Customer, company: LegalEntity
+    coupon_reader: Api, gold: Segment, customer: Customer, company: LegalEntity
 ) -> None:
     """When acting for the company both kinds count; the customer alone loses what no other B2C one shows."""
     silver = SegmentFactory(site=gold.site, external_id="silver")
     CustomerAssignmentFactory(segment=gold, customer=customer, legal_entity=company)
     CustomerAssignmentFactory(segment=silver, customer=customer)
     for name, losing_all in (("gold", 0), ("silver", 1)):
-        found = effects(reader, name, change="DEACTIVATE")
+        found = effects(coupon_reader, name, change="DEACTIVATE")
         assert found["members"]["losingAll"]["value"] == losing_all
 
 
-def test_effects_take_a_bounded_number_of_statements(reader, shop, django_assert_num_queries):
+def test_effects_take_a_bounded_number_of_statements(coupon_reader, shop, django_assert_num_queries):
     for customer in CustomerFactory.create_batch(5, tenant=shop["gold"].tenant):
         CustomerAssignmentFactory(segment=shop["gold"], customer=customer)
-    with django_assert_num_queries(12):  # the segment, coupons; members and losses with their time limits
-        effects(reader, "gold", change="DELETE")
+    with django_assert_num_queries(9):  # the segment, coupons; members and losses with their time limits
+        effects(coupon_reader, "gold", change="DELETE")
 
 
 def test_an_unforced_deletion_says_what_it_would_do(service_api, shop):
@@ -223,7 +217,7 @@ def test_a_count_that_takes_too_long_is_at_least_what_was_counted(db):
         cursor.execute("SELECT current_setting('statement_timeout')")
         before = cursor.fetchone()
         assert fetch_within(Sql("SELECT pg_sleep(1)"), milliseconds=20) is None
-        assert fetch_within(Sql("SELECT 1"), milliseconds=20) == [(1,)]
+        assert fetch_within(Sql("SELECT 1"), milliseconds=60_000) == [(1,)]
         cursor.execute("SELECT current_setting('statement_timeout')")
         assert cursor.fetchone() == before
 
@@ -237,59 +231,61 @@ def category_effects(api: Api, **body: object) -> dict:
     return answer.json()
 
 
-def test_an_unpublished_category_takes_all_below_along(reader, shop):
+def test_an_unpublished_category_takes_all_below_along(coupon_reader, shop):
     CategoryAssignmentFactory(category=shop["ground"], product=ProductFactory(tenant=shop["gold"].tenant))
     coupon = CouponFactory(tenant=shop["gold"].tenant, is_category_restricted=True)
     CouponCategoryFactory(coupon=coupon, category=shop["ground"])
-    found = category_effects(reader, categoryId="coffee", change="UNPUBLISH")
+    found = category_effects(coupon_reader, categoryId="coffee", change="UNPUBLISH")
     counts = {name: found[name]["value"] for name in ("categories", "hiding", "showing", "products")}
     assert counts == {"categories": 3, "hiding": 2, "showing": 0, "products": 1}
     assert (found["losingSegments"], found["gainingSegments"]) == (["gold", "silver"], [])
     assert found["losingMembers"] == {"value": 3, "exact": True}
     assert found["dependents"]["coupon"]["ids"] == [coupon.code]
-    assert category_effects(reader, categoryId="hidden", change="UNPUBLISH")["hiding"]["value"] == 0
+    assert category_effects(coupon_reader, categoryId="hidden", change="UNPUBLISH")["hiding"]["value"] == 0
 
 
-def test_a_published_category_begins_to_be_seen(reader, shop):
-    found = category_effects(reader, categoryId="hidden", change="PUBLISH")
+def test_a_published_category_begins_to_be_seen(coupon_reader, shop):
+    found = category_effects(coupon_reader, categoryId="hidden", change="PUBLISH")
     assert (found["showing"]["value"], found["gainingSegments"]) == (1, ["gold"])
 
 
-def test_a_moved_category_loses_what_it_inherited(reader, shop):
+def test_a_moved_category_loses_what_it_inherited(coupon_reader, shop):
     tea = CategoryFactory(tenant=shop["gold"].tenant, external_id="tea")
     ItemAssignmentFactory(segment=shop["silver"], product=None, category=tea, includes_subcategories=True)
     CategoryFactory(parent=shop["coffee"], external_id="beans")
-    found = category_effects(reader, categoryId="beans", change="MOVE", parentId="tea")
+    found = category_effects(coupon_reader, categoryId="beans", change="MOVE", parentId="tea")
     assert (found["losingSegments"], found["gainingSegments"]) == (["gold"], ["silver"])
     assert (found["losingMembers"]["value"], found["gainingMembers"]["value"]) == (3, 1)
-    below_hidden = category_effects(reader, categoryId="beans", change="MOVE", parentId="hidden")
+    below_hidden = category_effects(coupon_reader, categoryId="beans", change="MOVE", parentId="hidden")
     assert (below_hidden["hiding"]["value"], below_hidden["gainingSegments"]) == (1, [])
-    assert category_effects(reader, categoryId="beans", change="MOVE")["losingSegments"] == ["gold"]
-    cycle = reader.post(CATEGORY_EFFECTS, {"categoryId": "coffee", "change": "MOVE", "parentId": "ground"})
+    assert category_effects(coupon_reader, categoryId="beans", change="MOVE")["losingSegments"] == ["gold"]
+    cycle = coupon_reader.post(
+        CATEGORY_EFFECTS, {"categoryId": "coffee", "change": "MOVE", "parentId": "ground"}
+    )
     assert cycle.status_code == 400
-    assert reader.post(CATEGORY_EFFECTS, {"categoryId": "x", "change": "PUBLISH"}).status_code == 404
+    assert coupon_reader.post(CATEGORY_EFFECTS, {"categoryId": "x", "change": "PUBLISH"}).status_code == 404
 
 
-def test_a_deleted_category_lifts_those_below_or_takes_them_along(reader, shop):
-    found = category_effects(reader, categoryId="coffee", change="DELETE", withSubcategories=True)
+def test_a_deleted_category_lifts_those_below_or_takes_them_along(coupon_reader, shop):
+    found = category_effects(coupon_reader, categoryId="coffee", change="DELETE", withSubcategories=True)
     assert (found["hiding"]["value"], found["losingSegments"]) == (2, ["gold", "silver"])
-    found = category_effects(reader, categoryId="coffee", change="DELETE")
+    found = category_effects(coupon_reader, categoryId="coffee", change="DELETE")
     assert (found["hiding"]["value"], found["losingSegments"]) == (1, ["gold"])
-    wrong = reader.post(
+    wrong = coupon_reader.post(
         CATEGORY_EFFECTS, {"categoryId": "coffee", "change": "MOVE", "withSubcategories": True}
     )
     assert wrong.status_code == 400
     assert "withSubcategories" in wrong.json()["message"]
 
 
-def test_a_move_says_what_is_lost_although_a_part_is_kept(reader, shop):
+def test_a_move_says_what_is_lost_although_a_part_is_kept(coupon_reader, shop):
     """Silver is assigned a category below the one that moves, and keeps only that."""
     beans = CategoryFactory(parent=shop["coffee"], external_id="beans")
     espresso = CategoryFactory(parent=beans, external_id="espresso")
     silver = shop["silver"]
     ItemAssignmentFactory(segment=silver, product=None, category=shop["coffee"], includes_subcategories=True)
     ItemAssignmentFactory(segment=silver, product=None, category=espresso)
-    found = category_effects(reader, categoryId="beans", change="MOVE")
+    found = category_effects(coupon_reader, categoryId="beans", change="MOVE")
     assert found["losingSegments"] == ["gold", "silver"]
     ItemAssignmentFactory(segment=silver, product=None, category=beans)
-    assert category_effects(reader, categoryId="beans", change="MOVE")["losingSegments"] == ["gold"]
+    assert category_effects(coupon_reader, categoryId="beans", change="MOVE")["losingSegments"] == ["gold"]

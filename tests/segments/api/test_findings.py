@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.identity.scopes import COUPON_READ, SEGMENT_READ
+from accounts.identity.scopes import SEGMENT_READ
 from accounts.models import ContactAssignment, Customer, Site
 from catalog.models import Category, Product
 from coupons.models import Coupon
@@ -25,12 +25,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def reader(service_api: Callable[..., Api]) -> Api:
-    return service_api(SEGMENT_READ, COUPON_READ)
-
-
-@pytest.fixture
-def shop(site: Site, now: datetime) -> Segment:
+def shop(site: Site, now: Any) -> Segment:
     """A shop in which all is well: one segment with a B2C and a B2B member, items, and a coupon."""
     tenant = site.tenant
     gold = SegmentFactory(site=site, external_id="gold", valid_from=now - DAY, valid_to=now + 30 * DAY)
@@ -107,26 +102,26 @@ def found(api: Api, **query: object) -> dict[str, set[str]]:
     return {row["name"]: {one["id"] for one in row["objects"]} for row in answer.json() if row["objects"]}
 
 
-def test_every_finding_is_listed_and_a_sound_shop_has_none(reader, shop):
-    assert found(reader) == {}
-    rows = reader.get(FINDINGS).json()
+def test_every_finding_is_listed_and_a_sound_shop_has_none(coupon_reader, shop):
+    assert found(coupon_reader) == {}
+    rows = coupon_reader.get(FINDINGS).json()
     assert {row["name"] for row in rows} == FAULTS.keys() == registered_findings().keys()
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_each_fault_is_found(reader, shop, now, name):
+def test_each_fault_is_found(coupon_reader, shop, now, name):
     break_it, expected = FAULTS[name]
     break_it(now)
-    results = found(reader)
+    results = found(coupon_reader)
     assert results.pop(name) == expected
     assert results.keys() == FOLLOWS.get(name, set())
 
 
-def test_a_finding_says_more_about_its_objects(reader, shop, now):
+def test_a_finding_says_more_about_its_objects(coupon_reader, shop, now):
     twin(now)
     Customer.objects.update(is_on_hold=True)
-    reader.headers["Accept-Language"] = "en"
-    rows = {row["name"]: row["objects"] for row in reader.get(FINDINGS).json()}
+    coupon_reader.headers["Accept-Language"] = "en"
+    rows = {row["name"]: row["objects"] for row in coupon_reader.get(FINDINGS).json()}
     assert rows["segments_equal"][0] == {
         "id": "gold",
         "name": {"en": "Segment gold"},
@@ -135,21 +130,21 @@ def test_a_finding_says_more_about_its_objects(reader, shop, now):
     assert rows["members_on_hold"][0]["details"] == {"members": 2}
 
 
-def test_the_caller_chooses_what_is_looked_for(reader, service_api, shop, now):
+def test_the_caller_chooses_what_is_looked_for(coupon_reader, service_api, shop, now):
     FAULTS["segment_without_items"][0](now)
-    assert found(reader, name="segment_without_items") == {"segment_without_items": {"gold"}}
-    short = reader.get(FINDINGS, name="segment_without_items", limit=0).json()
+    assert found(coupon_reader, name="segment_without_items") == {"segment_without_items": {"gold"}}
+    short = coupon_reader.get(FINDINGS, name="segment_without_items", limit=0).json()
     assert (short[0]["count"]["value"], short[0]["objects"]) == (1, [])
-    unknown = reader.get(FINDINGS, name="nothing")
+    unknown = coupon_reader.get(FINDINGS, name="nothing")
     assert (unknown.status_code, unknown.json()["details"]["field"]) == (400, "name")
     without_coupons = {row["type"] for row in service_api(SEGMENT_READ).get(FINDINGS).json()}
     assert without_coupons == {"segment", "category"}
 
 
-def test_each_finding_takes_one_statement(reader, shop, django_assert_num_queries):
+def test_each_finding_takes_one_statement(coupon_reader, shop, django_assert_num_queries):
     # each with its time limit: a savepoint, two settings, its release
     with django_assert_num_queries(5 * len(registered_findings())):
-        reader.get(FINDINGS)
+        coupon_reader.get(FINDINGS)
 
 
 def check(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -24,11 +24,6 @@ ADA = Actor(ActorType.STAFF, "ada", "Ada L.", "admin", "r1")
 
 
 @pytest.fixture
-def reader(service_api):
-    return service_api(SEGMENT_READ)
-
-
-@pytest.fixture
 def gold(site):
     return SegmentFactory(site=site, external_id="gold", name={"en": "Gold"})
 

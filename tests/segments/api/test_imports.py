@@ -178,6 +178,14 @@ def test_a_file_that_removes_is_read_to_its_end_first(manager, shop):
     assert not ImportRun.objects.exists()
 
 
+@pytest.mark.parametrize("mode", ["replace", "delete"])
+def test_a_file_that_was_cut_off_removes_nothing(manager, shop, mode):
+    refused = send(manager, rows("C1").removesuffix("\n"), mode=mode, status=400)
+    assert "The line has no end, so the file may have been cut off there." in refused["message"]
+    assert ImportRun.objects.count() == 0
+    assert counts(run(manager, rows("C1").removesuffix("\n")))["rows"] == 1
+
+
 def test_refused_rows_are_read_back(service_api, shop, monkeypatch):
     api = service_api(f"{SEGMENT_MANAGE} {CUSTOMER_READ}")
     monkeypatch.setattr("segments.api.viewsets.imports.REJECTS_OF_PAGE", 2)
@@ -321,7 +329,7 @@ def test_imports_are_those_of_the_tenant_and_need_the_scope(
 # Refused rows as CSV, and undo
 
 
-def rejects_as_csv(api: Api, found: dict[str, Any], **query: str) -> Any:
+def rejects_as_csv(api: Api, found: JsonObject, **query: str) -> Any:
     answer = api.client.get(
         found["rejects"], query_params=query, headers={**api.headers, "Accept": "text/csv"}
     )
@@ -372,10 +380,10 @@ def test_refused_rows_as_csv_go_on_behind_a_line_and_name_nobody_without_the_sco
     assert b"X2" in rejects_as_csv(reader, found, afterLine="2").content
 
 
-def undo(api: Api, found: dict[str, Any], *, status: int = 202) -> dict[str, Any]:
+def undo(api: Api, found: JsonObject, *, status: int = 202) -> JsonObject:
     answer = api.post(f"{IMPORTS}/{found['id']}/undo")
     assert answer.status_code == status, answer.content
-    body: dict[str, Any] = answer.json()
+    body: JsonObject = answer.json()
     return body
 
 
@@ -418,7 +426,7 @@ def test_only_what_has_ended_and_wrote_something_is_undone(
 
 
 def test_an_import_of_another_tenant_is_not_undone(
-    manager: Api, service_api: Callable[..., Api], other_tenant: Any, shop: Segment
+    manager: Api, service_api: Callable[..., Api], other_tenant: Tenant, shop: Segment
 ) -> None:
     done = run(manager, rows("C1"))
     theirs = service_api(SEGMENT_MANAGE, tenant=other_tenant)

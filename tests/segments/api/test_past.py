@@ -33,7 +33,7 @@ def moment():
 @pytest.fixture
 def reader(service_api, clock):
     api = service_api(SEGMENT_READ)
-    clock.advance(timedelta(seconds=60))  # all instants of a test are over by then
+    clock.advance(timedelta(minutes=30))  # all instants of a test are over by then
     return api
 
 

@@ -9,15 +9,15 @@ from django.http import HttpResponse
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.identity.scopes import CATEGORY_MANAGE, CATEGORY_PUBLISH, PRODUCT_MANAGE, PRODUCT_PUBLISH
-from accounts.models import Customer, Site
-from catalog.models import Category
+from accounts.models import Site
+from catalog.models import Category, Product
 from core.background.retention import registered_retentions
 from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Segment, SegmentSet
 from tests.conftest import Api, Clock
 from tests.factories.accounts import CustomerFactory, SiteFactory
-from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
-from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+from tests.factories.catalog import CategoryAssignmentFactory
+from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
 SET = "/customer-segment/acme/segment-set"
 SETS = "/customer-segment/acme/segment-sets"
@@ -27,18 +27,9 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def category(customer: Customer) -> Category:
-    return CategoryFactory(tenant=customer.tenant, external_id="K1")
-
-
-@pytest.fixture
-def shopper(gold: Segment, customer: Customer, category: Category, customer_api: Callable[..., Api]) -> Api:
-    CustomerAssignmentFactory(segment=gold, customer=customer)
-    product = ProductFactory(tenant=customer.tenant, external_id="P1")
-    ItemAssignmentFactory(segment=gold, product=product)
-    ItemAssignmentFactory(segment=gold, product=None, category=category)
+def shopper(shopper: Api, items_of_gold: None, product: Product, category: Category) -> Api:
     CategoryAssignmentFactory(product=product, category=category, external_id="A1")
-    return customer_api(customer)
+    return shopper
 
 
 def key_for(api: Api, **query: str) -> str:

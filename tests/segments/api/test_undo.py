@@ -26,11 +26,6 @@ CHANGES = "/customer-segment/acme/changes"
 
 
 @pytest.fixture
-def api(service_api):
-    return service_api(*SERVICE_SCOPES)
-
-
-@pytest.fixture
 def gold(site):
     return SegmentFactory(site=site, external_id="gold", name={"en": "Gold"})
 

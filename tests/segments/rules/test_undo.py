@@ -1,5 +1,6 @@
 """Taking back what was done to rules: made, changed, turned off, and who was taken out by hand."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -9,15 +10,16 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.identity.scopes import CUSTOMER_READ, SEGMENT_MANAGE, SEGMENT_READ
-from accounts.models import Customer
+from accounts.models import Customer, Site
 from core.journal.models import Change
 from core.journal.undo import plans
 from core.journal.undo.changes import Undone
 from core.journal.undo.occasions import occasion_of_source, undo_occasion
 from core.journal.undo.plans import plan_undo, undo_change
+from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from segments.rules import operations
-from tests.conftest import web_client
+from tests.conftest import Api, web_client
 from tests.factories.accounts import CustomerFactory, UserFactory
 from tests.factories.segments import SegmentFactory
 from tests.segments.rules.settling import make_rule, settle
@@ -30,12 +32,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def api(service_api: Any) -> Any:
+def api(service_api: Callable[..., Api]) -> Any:
     return service_api(*SCOPES)
 
 
 @pytest.fixture
-def gold(site: Any, tenant: Any, now: datetime) -> Any:
+def gold(site: Site, tenant: Tenant, now: datetime) -> Any:
     """A segment whose rule holds for C1 and C2, evaluated."""
     for number in ("C1", "C2", "C3"):
         CustomerFactory(tenant=tenant, external_id=number, is_on_hold=number == "C3")
@@ -66,7 +68,7 @@ def reasons(undone: Undone) -> list[str]:
 BY_RULE = {"C1": "AUTOMATIC", "C2": "AUTOMATIC"}
 
 
-def test_a_rule_that_was_made_goes_with_its_members(api: Any, gold: Any, now: datetime) -> None:
+def test_a_rule_that_was_made_goes_with_its_members(api: Api, gold: Segment, now: datetime) -> None:
     api.put(f"{GOLD}/customers/C3", {})
     made = last("segment-rule", "created")
 
@@ -80,7 +82,7 @@ def test_a_rule_that_was_made_goes_with_its_members(api: Any, gold: Any, now: da
     assert (Rule.objects.get().q, members()) == ("onHold:false", {**BY_RULE, "C3": "MANUAL"})
 
 
-def test_a_changed_rule_says_again_what_it_said(api: Any, gold: Any, now: datetime) -> None:
+def test_a_changed_rule_says_again_what_it_said(api: Api, gold: Segment, now: datetime) -> None:
     made = last("segment-rule", "created")
     api.put(f"{GOLD}/rule", {"q": "onHold:true"})
     changed = Change.objects.filter(object="segment-rule", after__q="onHold:true").get()
@@ -104,7 +106,7 @@ def test_a_changed_rule_says_again_what_it_said(api: Any, gold: Any, now: dateti
 @pytest.mark.parametrize("mode", ["LIVE", "SNAPSHOT"])
 @pytest.mark.parametrize("kept", ["true", "false"])
 def test_a_rule_that_was_turned_off_has_its_members_again(
-    api: Any, gold: Any, now: datetime, kept: str, mode: str, tenant: Any
+    api: Api, gold: Segment, now: datetime, kept: str, mode: str, tenant: Tenant
 ) -> None:
     make_rule(tenant, "onHold:false", at=now, segment_id="gold", mode=mode)
     api.put(f"{GOLD}/customers/C3", {})
@@ -122,7 +124,7 @@ def test_a_rule_that_was_turned_off_has_its_members_again(
 
 
 def test_members_that_were_kept_in_the_background_are_by_the_rule_again(
-    api: Any, gold: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+    api: Api, gold: Segment, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(operations, "BATCH", 1)
     monkeypatch.setattr(plans, "LARGEST_AT_ONCE", 1)
@@ -137,7 +139,7 @@ def test_members_that_were_kept_in_the_background_are_by_the_rule_again(
 
 
 def test_a_page_that_turned_a_rule_off_is_taken_back_as_one_occasion(
-    api: Any, gold: Any, now: datetime
+    api: Api, gold: Segment, now: datetime
 ) -> None:
     api.delete(f"{GOLD}/rule?keepMembers=true", headers={"X-Request-Id": "r-1"})
 
@@ -149,7 +151,7 @@ def test_a_page_that_turned_a_rule_off_is_taken_back_as_one_occasion(
     assert (members(), Rule.objects.count()) == (BY_RULE, 1)
 
 
-def test_an_evaluation_is_nothing_to_take_back(api: Any, gold: Any, now: datetime) -> None:
+def test_an_evaluation_is_nothing_to_take_back(api: Api, gold: Segment, now: datetime) -> None:
     evaluated = last("segment-rule", "updated")
     assert evaluated.after["evaluated_at"]
 
@@ -161,7 +163,7 @@ def test_an_evaluation_is_nothing_to_take_back(api: Any, gold: Any, now: datetim
     )
 
 
-def test_a_restored_segment_has_its_rule_and_exclusions(api: Any, gold: Any, now: datetime) -> None:
+def test_a_restored_segment_has_its_rule_and_exclusions(api: Api, gold: Segment, now: datetime) -> None:
     api.delete(f"{GOLD}/customers/C2")
     api.delete(f"{GOLD}?forceDelete=true")
     assert not Rule.objects.exists()
@@ -173,7 +175,7 @@ def test_a_restored_segment_has_its_rule_and_exclusions(api: Any, gold: Any, now
     assert RuleExclusion.objects.get().customer.external_id == "C2"
 
 
-def test_an_exclusion_is_lifted_and_made_again(api: Any, gold: Any, now: datetime) -> None:
+def test_an_exclusion_is_lifted_and_made_again(api: Api, gold: Segment, now: datetime) -> None:
     api.delete(f"{GOLD}/customers/C2")
     undo(last("segment-rule-exclusion", "created"), now)
     assert members() == BY_RULE
@@ -181,7 +183,7 @@ def test_an_exclusion_is_lifted_and_made_again(api: Any, gold: Any, now: datetim
     assert members() == {"C1": "AUTOMATIC"}
 
 
-def test_who_was_added_by_hand_since_is_not_excluded(api: Any, gold: Any, now: datetime) -> None:
+def test_who_was_added_by_hand_since_is_not_excluded(api: Api, gold: Segment, now: datetime) -> None:
     api.delete(f"{GOLD}/customers/C2")
     api.put(f"{GOLD}/customers/C2", {})
     undone = undo(last("segment-rule-exclusion", "deleted"), now)
@@ -190,7 +192,7 @@ def test_who_was_added_by_hand_since_is_not_excluded(api: Any, gold: Any, now: d
 
 
 def test_a_rule_that_would_close_a_circle_is_left_alone(
-    api: Any, gold: Any, site: Any, tenant: Any, now: datetime
+    api: Api, gold: Segment, site: Site, tenant: Tenant, now: datetime
 ) -> None:
     SegmentFactory(site=site, external_id="silver")
     api.put(f"{GOLD}/rule", {"q": "segments:silver"})
@@ -203,7 +205,7 @@ def test_a_rule_that_would_close_a_circle_is_left_alone(
 
 
 def test_the_api_shows_and_takes_back_changes_of_rules(
-    api: Any, service_api: Any, gold: Any, now: datetime
+    api: Api, service_api: Callable[..., Api], gold: Segment, now: datetime
 ) -> None:
     api.delete(f"{GOLD}/customers/C2")
     [row] = api.get(CHANGES, objectType="segment-rule-exclusion").json()
@@ -218,14 +220,16 @@ def test_the_api_shows_and_takes_back_changes_of_rules(
     assert not Rule.objects.exists()
 
 
-def test_a_rule_can_be_taken_back_after_a_customer_of_it_is_gone(api: Any, gold: Any, now: datetime) -> None:
+def test_a_rule_can_be_taken_back_after_a_customer_of_it_is_gone(
+    api: Api, gold: Segment, now: datetime
+) -> None:
     api.delete(f"{GOLD}/customers/C2")
     Customer.objects.filter(external_id="C2").delete()
     undone = undo(last("segment-rule-exclusion", "created"), now)
     assert reasons(undone) == ["it was deleted since"]
 
 
-def staff_without(tenant: Any, *left_out: str, language: str = "en") -> Client:
+def staff_without(tenant: Tenant, *left_out: str, language: str = "en") -> Client:
     user = UserFactory(tenant=tenant)
     user.user_permissions.set(Permission.objects.exclude(codename__in=left_out))
     browser = web_client()
@@ -235,7 +239,7 @@ def staff_without(tenant: Any, *left_out: str, language: str = "en") -> Client:
 
 
 def test_activity_says_what_was_done_to_rules_and_takes_it_back(
-    api: Any, gold: Any, tenant: Any, now: datetime
+    api: Api, gold: Segment, tenant: Tenant, now: datetime
 ) -> None:
     Customer.objects.filter(external_id="C2").update(first_name="Zoe", last_name="Ray")
     api.delete(f"{GOLD}/customers/C2")
@@ -260,7 +264,7 @@ def test_activity_says_what_was_done_to_rules_and_takes_it_back(
 
 @pytest.mark.parametrize("permission", ["change_segment", "view_customer"])
 def test_activity_shows_rules_to_those_who_see_the_page_who_belongs(
-    gold: Any, tenant: Any, permission: str
+    gold: Segment, tenant: Tenant, permission: str
 ) -> None:
     browser = staff_without(tenant, permission)
     assert "onHold:false" not in browser.get(reverse("admin:journal_change_changelist")).content.decode()
