@@ -15,7 +15,6 @@ from core.journal.declarations import RecordedAssignments
 from core.journal.models import Change
 from core.journal.undo.plans import plan_undo, undo_change
 from core.journal.undo.rules import objects_by_themselves
-from core.json_types import JsonObject
 from core.sql.composition import Sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.models import Tenant
@@ -65,20 +64,28 @@ def changes_since(number: int) -> list[Change]:
 
 
 def take_back(changes: list[Change]) -> list[object]:
-    """Take each change back; return what was left out. A category may come back with one above it, later."""
-    left: list[JsonObject] = []
+    """Take the changes back in this order, but what was deleted with its parent after the parent."""
+    left: list[object] = []
     done: set[int] = set()
-    for change in changes:
-        if change.id in done:
-            continue
-        plan = plan_undo(change.id, tenant_id=change.tenant_id, at=timezone.now())
-        undone = undo_change(plan, at=timezone.now())
-        refused = {entry["changeId"] for entry in undone.left_alone}
-        tried = {row.id for batch in plan.documents for row in batch}
-        tried |= {row.id for part in plan.slices for row in part}
-        done |= tried - refused
-        left += undone.left_alone
-    return [entry for entry in left if entry["changeId"] not in done]
+    waiting = changes
+    while waiting:
+        refused: dict[int, list[object]] = {}
+        for change in waiting:
+            if change.id in done:
+                continue
+            plan = plan_undo(change.id, tenant_id=change.tenant_id, at=timezone.now())
+            undone = undo_change(plan, at=timezone.now())
+            if change.kind == "deleted" and not undone.total:
+                refused[change.id] = list(undone.left_alone)
+                continue
+            left += undone.left_alone
+            done |= {row.id for batch in plan.documents for row in batch}
+            done |= {row.id for part in plan.slices for row in part}
+        again = [change for change in waiting if change.id in refused and change.id not in done]
+        if len(again) == len(waiting):
+            return left + [entry for change in again for entry in refused[change.id]]
+        waiting = again
+    return left
 
 
 @pytest.mark.django_db
