@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -25,7 +26,13 @@ from core.journal.undo.rules import objects_taken_back
 from core.unavailability import contention_as_refusal
 
 COUNTS = ("rows", "created", "changed", "unchanged", "repeated", "removed", "refused")
+SECONDS_BETWEEN_LOOKS = 3
 UNDOABLE = (ImportState.FINISHED, ImportState.STOPPED, ImportState.FAILED)
+
+
+def remaining(run: ImportRun) -> int:
+    """Return how many rows of the import a worker is still to write."""
+    return sum(run.parts.values_list("count", flat=True))
 
 
 def may_undo(request: HttpRequest, run: ImportRun) -> bool:
@@ -46,10 +53,12 @@ def may_undo(request: HttpRequest, run: ImportRun) -> bool:
 @admin.register(ImportRun)
 class ImportRunAdmin(ReadOnlyAdmin):
     explanation = _(
-        "Files that were imported by command. What was stopped goes on with --resume; undo_import"
-        " undoes an import of any kind."
+        "Files that were imported by command or over HTTP, and lists that were pasted or uploaded here."
+        " Each can be undone."
     )
-    empty_state = _("Imports are started on the server: see docs/bulk-upserts.md.")
+    empty_state = _(
+        "Paste or upload a list on a segment's page. Files are imported as docs/bulk-upserts.md says."
+    )
     list_display = (
         "id",
         "kind",
@@ -71,10 +80,36 @@ class ImportRunAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("kind", "mode", "is_atomic", "state", "message")}),
-        (_("Rows"), {"fields": (*COUNTS, "refused_by_reason", "committed_line")}),
+        (_("Rows"), {"fields": ("progress", *COUNTS, "refused_by_reason", "committed_line")}),
         (_("File"), {"fields": ("file_name", "file_size", "file_digest")}),
         (_("Run"), {"fields": ("started_by", "host", "started_at", "finished_at", "undone_at")}),
     )
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the import; the page is loaded again while a worker has rows to write."""
+        response = super().change_view(request, object_id, form_url, extra_context)
+        run = (getattr(response, "context_data", None) or {}).get("original")
+        if run is not None and run.state == ImportState.RUNNING and remaining(run):
+            response["Refresh"] = str(SECONDS_BETWEEN_LOOKS)
+        return response
+
+    @admin.display(description=_("Progress"))
+    def progress(self, run: ImportRun) -> Any:
+        """How many rows are done of those that a worker writes; of a command's file the end is not known."""
+        left = remaining(run)
+        done = exact_count(run.rows)
+        if not left:
+            return done
+        text = gettext("{done} of {total} rows").format(done=done, total=exact_count(run.rows + left))
+        return format_html(
+            '<progress value="{}" max="{}" aria-label="{}"></progress> {}',
+            run.rows,
+            run.rows + left,
+            gettext("Progress"),
+            text,
+        )
 
     def related_links(self, request: HttpRequest, obj: ImportRun) -> list[dict[str, object]]:
         shown = gettext("the first of {number}") if obj.refused else gettext("none")

@@ -7,6 +7,7 @@ from decimal import Decimal
 from django.db import connection
 
 from core.errors import DomainError
+from core.imports.files import InputFile
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
 from core.imports.resources import Export
@@ -45,6 +46,11 @@ class UnreadLines:
         self.last_line = line
         if len(self.first) < NAMED_LINES:
             self.first.append((line, reason))
+
+    def add_cut_off(self, file: InputFile) -> None:
+        """Note the last line of a file that was read to its end, when that line has no end."""
+        if file.unended_line and file.unended_line != self.last_line:
+            self.add(file.unended_line, "The line has no end, so the file may have been cut off there.")
 
     def error(self) -> UnreadableLines:
         """Return the error that names the lines."""

@@ -217,9 +217,8 @@ class ImportRunner:
         self.untold = 0
 
     def _notice_unended_line(self) -> None:
-        line = self.order.file.unended_line
-        if line and self.order.mode in REMOVING_MODES and self.report.unread.last_line != line:
-            self.report.unread.add(line, "The line has no end, so the file may have been cut off there.")
+        if self.order.mode in REMOVING_MODES:
+            self.report.unread.add_cut_off(self.order.file)
 
     def _require_readable_file(self) -> int:
         """Raise UnreadableLines when any line cannot be read, before the first batch; return the rows."""

@@ -161,5 +161,6 @@ def _rows(upload: Upload, run: ImportRun, refused: list[ImportReject]) -> Iterat
             assert record.error is not None
             unread.add(record.line, record.error.message)
             refused.append(kept_reject(run, refusal_of(record, record.error)))
+        unread.add_cut_off(file)
     if unread.count and upload.mode in REMOVING_MODES:
         raise InvalidInput(unread.error().message, field="file")

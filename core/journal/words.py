@@ -37,8 +37,6 @@ NOUNS = {
     "category-number": _("number of a category"),
     "coupon-segment": _("segment of a coupon"),
     "coupon-category": _("category of a coupon"),
-    "segment-rule": _("rule of a segment"),
-    "segment-rule-exclusion": _("exclusion from a rule"),
     "staff-group-permission": _("permission of a group"),
     "staff-user-group": _("group of a member of staff"),
     "staff-user-permission": _("permission of a member of staff"),

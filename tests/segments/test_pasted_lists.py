@@ -16,6 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Customer, Site
 from core.background.models import Job
+from core.background.worker import BackgroundWorker
 from core.imports import parts
 from core.imports.models import ImportPart, ImportRun, ImportState
 from core.imports.undo import undo_import
@@ -308,3 +309,23 @@ def test_the_preview_says_what_the_list_opens_to_them(
     assert [(fact.number, fact.text) for fact in found.context["facts"]] == [("1", "member sees them")]
     Segment.objects.update(status="INACTIVE")
     assert "does not count now" in send("7", _preview="").content.decode()
+
+
+@pytest.mark.usefixtures("real_time")
+def test_the_page_of_a_long_list_shows_how_far_it_is(
+    send: Callable[..., Any], site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "ROWS_OF_PART", 2)
+    for number in range(5):
+        CustomerFactory(tenant=site.tenant, external_id=f"C{number}")
+    page = send("\n".join(f"C{number}" for number in range(5)), _apply="")
+    run = ImportRun.objects.get()
+    assert page.redirect_chain[-1][0] == reverse("admin:imports_importrun_change", args=[run.pk])
+    assert (page["Refresh"], 'max="5"' in page.content.decode()) == ("3", True)
+    assert "0 of 5 rows" in page.content.decode()
+    worker = BackgroundWorker()
+    worker.prepare()
+    worker.run_until_idle()
+    done = page.client.get(page.redirect_chain[-1][0])
+    assert "Refresh" not in done
+    assert CustomerAssignment.objects.count() == 5

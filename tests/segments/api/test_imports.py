@@ -178,6 +178,14 @@ def test_a_file_that_removes_is_read_to_its_end_first(manager, shop):
     assert not ImportRun.objects.exists()
 
 
+@pytest.mark.parametrize("mode", ["replace", "delete"])
+def test_a_file_that_was_cut_off_removes_nothing(manager, shop, mode):
+    refused = send(manager, rows("C1").removesuffix("\n"), mode=mode, status=400)
+    assert "The line has no end, so the file may have been cut off there." in refused["message"]
+    assert ImportRun.objects.count() == 0
+    assert counts(run(manager, rows("C1").removesuffix("\n")))["rows"] == 1
+
+
 def test_refused_rows_are_read_back(service_api, shop, monkeypatch):
     api = service_api(f"{SEGMENT_MANAGE} {CUSTOMER_READ}")
     monkeypatch.setattr("segments.api.viewsets.imports.REJECTS_OF_PAGE", 2)
