@@ -90,6 +90,7 @@ SLOW = (
     "events/test_killed_workers.py",
     "faults",
     "segments/rules/test_model.py",
+    "segments/test_effects_model.py",
     "segments/test_explanations_model.py",
     "segments/test_visibility_model.py",
     "upgrade",

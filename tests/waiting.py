@@ -23,6 +23,15 @@ def wait_until(holds: Callable[[], object], patience: float = PATIENCE) -> None:
         time.sleep(PAUSE)
 
 
+def wait_for_killed_sessions() -> None:
+    """Return when no other session is left: that of a killed process may still commit what it was sent."""
+    others = Sql(
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend' LIMIT 1"
+    )
+    wait_until(lambda: not fetch_rows(others))
+
+
 def sessions_that_wait_for_locks() -> int:
     """How many sessions of the test's database wait for a lock."""
     fetch_rows(Sql("SELECT pg_stat_clear_snapshot()::text"))  # a transaction would see the same for ever

@@ -15,6 +15,7 @@ from coupons.models import Coupon, CouponCampaign
 from coupons.operations import campaigns
 from tests.concurrency.threads import in_processes, results_of
 from tests.factories.accounts import TenantFactory
+from tests.waiting import PATIENCE, wait_for_killed_sessions, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,14 +58,13 @@ def test_commands_that_are_killed_are_gone_on_with(
     for _ in range(4):
         before = made()
         processes = in_processes(2, lambda: generate(template))
-        deadline = time.monotonic() + 120
-        while made() < min(before + 30, CODES) and time.monotonic() < deadline:
-            time.sleep(0.005)
+        wait_until(lambda before=before: made() >= min(before + 30, CODES))
         for process in processes:
             time.sleep(chance.random() / 50)
             os.kill(process.pid, signal.SIGKILL)
         for process in processes:
-            process.join(60)
+            process.join(PATIENCE)
+        wait_for_killed_sessions()
         assert made() >= min(before + 30, CODES)
         assert made() % 10 == 0  # a slice is there as a whole or not at all
 

@@ -12,8 +12,8 @@ from coupons.orders import Buyer
 from coupons.report_counts import merge_counts
 from coupons.reports import Grouping, totals
 from segments.models import Segment
-from tests.concurrency.test_redemptions import ORDER, at_once
-from tests.concurrency.test_reservations import attempt
+from tests.concurrency.coupons import ORDER, attempt
+from tests.concurrency.threads import results_of
 from tests.factories.accounts import CustomerFactory, SiteFactory, TenantFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
 from tests.factories.segments import SegmentFactory
@@ -53,7 +53,7 @@ def test_uses_count_for_the_segments_that_a_coupon_has_in_the_end():
         for segment in (segments[1], segments[0])
     ]
     calls += [lambda: str(merge_counts(DAY))] * 3
-    at_once(calls)
+    results_of(calls)
     while merge_counts(DAY):
         pass
     uses = Counter(

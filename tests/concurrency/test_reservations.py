@@ -28,7 +28,7 @@ from tests.concurrency.coupons import ORDER, attempt, now, outcomes, stored_uses
 from tests.concurrency.threads import in_processes, results_of
 from tests.factories.accounts import CustomerFactory
 from tests.factories.coupons import CouponFactory
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import PATIENCE, wait_for_killed_sessions, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -192,6 +192,7 @@ def test_killed_processes_hold_nothing_but_their_reservations(tenant):
             os.kill(process.pid, signal.SIGKILL)
         for process in processes:
             process.join(PATIENCE)
+        wait_for_killed_sessions()
         assert "-" in redeem(tenant.pk, numbers[0])
         counter, rows = stored_uses()
         assert counter == rows >= before + 6
@@ -342,14 +343,13 @@ def test_killed_processes_keep_the_limits_of_carts(tenant):
     for _ in range(3):
         before = Reservation.objects.count()
         processes = in_processes(3, work)
-        deadline = time.monotonic() + 120
-        while Reservation.objects.count() < before + 10 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda before=before: Reservation.objects.count() >= before + 10)
         for process in processes:
             time.sleep(chance.random() / 50)
             os.kill(process.pid, signal.SIGKILL)
         for process in processes:
-            process.join(60)
+            process.join(PATIENCE)
+        wait_for_killed_sessions()
         assert Reservation.objects.count() >= before + 10
         refuse_broken_limits(limits, now())
         take_back(Reservation.objects.all())

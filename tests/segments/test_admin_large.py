@@ -23,6 +23,7 @@ from segments.counting import Count
 from segments.effects import SegmentChangeBody, effects_of, members_of
 from segments.models import CustomerAssignment, Segment
 from tests.architecture.test_admin_roles import EXTENSIONS, GROUPS
+from tests.conftest import web_client
 from tests.factories.accounts import CustomerFactory, UserFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
@@ -134,7 +135,7 @@ def test_whoever_pasted_a_list_takes_it_back_at_once(vip: Segment) -> None:
     EXTENSIONS.extend_groups(apps)
     user = UserFactory(username="anna", tenant=vip.tenant)
     user.groups.set(Group.objects.filter(name="Merchandiser"))
-    browser = Client()
+    browser = web_client()
     browser.force_login(user)
     CustomerFactory(tenant=vip.tenant, external_id="C1")
     page = reverse("admin:segments_segment_add_members", args=[vip.pk])

@@ -24,7 +24,7 @@ from tests.concurrency.threads import at_once, in_processes
 from tests.core.imports.conftest import members, run_command
 from tests.core.imports.processes import start_command
 from tests.factories.segments import SegmentFactory
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_for_killed_sessions
 
 KILLS = 20
 BATCH = 60  # rows
@@ -97,6 +97,7 @@ def kill_at_work(file: Path, *arguments: str, batches: int, moment: float) -> No
     time.sleep(moment)
     process.kill()
     process.join(PATIENCE)
+    wait_for_killed_sessions()
 
 
 def kill_moments(choose: random.Random) -> Iterator[tuple[int, float]]:
