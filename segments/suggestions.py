@@ -51,7 +51,7 @@ def neighbours(
 ) -> list[tuple[int, str, str]]:
     """Return the place of a text, and the id and name of each neighbour, in one statement."""
     pairs = [(place, form) for place, text in enumerate(sought) for form in forms(text)]
-    column = Sql(folded.format(value=f"row.{identifier(name).sql}"))
+    column = Sql(folded.format(value=identifier("row", name).sql))
     value = Sql(folded.format(value="given.text"))
     sides = [
         sql(

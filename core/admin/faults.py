@@ -92,6 +92,8 @@ FAULTS = (
     _("Import {number} is at work in another process."),
     _("Import {number} has been undone before."),
     _("Import {number} is older than the history, so it cannot be undone."),
+    _("Import {number} was a dry run, so there is nothing to undo."),
+    _("Import {number} has not ended. Wait for its end or cancel it, then undo it."),
     _("A background worker undoes import {number}: see job {job}."),
     # Last, since it is like others.
     _("expected {sign}"),

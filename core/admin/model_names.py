@@ -6,6 +6,8 @@ Models say them in plain English (`Console.register` looks them up), so `makemes
 from django.utils.translation import gettext_noop as _
 
 NAMES = (
+    _("file header"),
+    _("The names and the delimiter of a CSV file that was sent, for the file of refused rows."),
     _("limit reached"),
     _("Why nothing may be added at present."),
     # Django's own, which its German leaves out.

@@ -36,7 +36,7 @@ class AllocatedValues(MmapedDict):
     def _begin_in_memory(self, filename: str, error: OSError) -> None:
         if os.path.exists(filename):
             os.unlink(filename)  # a reader would take one that is too short for broken
-        self._f = None
+        self._f = None  # type: ignore[assignment]
         self._fname = filename
         self._positions: dict[str, int] = {}
         self._used = 8
@@ -56,7 +56,7 @@ class AllocatedValues(MmapedDict):
         except OSError as error:
             os.truncate(self._f.fileno(), self._capacity)
             self._f.close()
-            self._f = None
+            self._f = None  # type: ignore[assignment]
             return self._keep_in_memory(2 * self._capacity, self._m[:], error)
         self._capacity *= 2
         self._m = mmap.mmap(self._f.fileno(), self._capacity)
@@ -83,4 +83,4 @@ def extend(descriptor: int, size: int) -> None:
 
 def allocate_files_of_values() -> None:
     """Have prometheus-client keep its values so; to be called before a family is defined."""
-    values.MmapedDict = AllocatedValues
+    values.MmapedDict = AllocatedValues  # type: ignore[misc]

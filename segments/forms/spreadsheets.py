@@ -17,13 +17,13 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from core.admin.counts import exact_count
 
-MOST_UNPACKED: Final = 100_000_000  # bytes; a file of 20 MB may claim to hold any number
+MOST_UNPACKED: Final = 200_000_000  # bytes; a file of 20 MB may claim to hold any number
 MOST_FILES: Final = 1_000
-MOST_ROWS: Final = 500_000  # of a sheet, and texts that its cells share
+MOST_ROWS: Final = 500_000  # besides the headings; as many as a list may have entries
+MOST_TEXTS: Final = 1_000_000  # that cells share
 MOST_COLUMNS: Final = 50
 # Bytes of a row, and of all that is not in rows: openpyxl makes objects of thirty times their size of them.
 LONGEST_ROW: Final = 1_000_000
-ENDS_OF_ROWS: Final = frozenset({"row", "si"})
 BLOCK: Final = 65_536
 UNREADABLE = _("This is no readable .xlsx file. Save it again as .xlsx or as CSV.")
 
@@ -44,7 +44,7 @@ def is_spreadsheet(name: str) -> bool:
 def sheet_lines(file: object) -> Iterator[str]:
     """Yield the rows of the first sheet as lines of CSV, read while they are used.
 
-    Raises ValidationError for what is no such file, and for one that unpacks to more than 100 MB: what the
+    Raises ValidationError for what is no such file, and for one that unpacks to more than 200 MB: what the
     archive says of itself is looked at before anything is unpacked, and no more than that is.
     """
     _refuse_bombs(file)
@@ -99,15 +99,17 @@ class _BoundedArchive(ZipFile):
 
 
 def _check_rows(part: IO[bytes]) -> None:
-    """Raise ValidationError when the part has too many rows, or one that is too long."""
-    rows = row_began_at = read = 0
+    """Raise ValidationError when the part has too many rows or texts, or one that is too long."""
+    left = {"row": MOST_ROWS + 1, "si": MOST_TEXTS}
+    ended_at = read = 0
     parser = expat.ParserCreate(namespace_separator=" ")
 
     def end(name: str) -> None:
-        nonlocal rows, row_began_at
-        if name.rpartition(" ")[2] in ENDS_OF_ROWS:
-            rows += 1
-            row_began_at = parser.CurrentByteIndex
+        nonlocal ended_at
+        kind = name.rpartition(" ")[2]
+        if kind in left:
+            left[kind] -= 1
+            ended_at = parser.CurrentByteIndex
 
     def refuse(*_: object) -> None:
         raise ValidationError(UNREADABLE, code="invalid")
@@ -120,7 +122,7 @@ def _check_rows(part: IO[bytes]) -> None:
         except expat.ExpatError as unreadable:
             raise ValidationError(UNREADABLE, code="invalid") from unreadable
         read += len(block)
-        if rows > MOST_ROWS or read - row_began_at > LONGEST_ROW + BLOCK:
+        if min(left.values()) < 0 or read - ended_at > LONGEST_ROW + BLOCK:
             text = gettext(
                 "The file has more than {most} rows, or more in a row than a list of customers or items has."
                 " Save it as CSV, or divide it."

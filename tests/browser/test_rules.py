@@ -73,7 +73,7 @@ def test_a_rule_is_written_previewed_saved_and_explained(
     page.get_by_role("button", name="Deutsch").click()
     expect(page.locator("html")).to_have_attribute("lang", "de")
     page.locator("#rule-text").fill("onHold:maybe")
-    expect(page.locator("#rule-editor .fault")).to_contain_text("Erwartet wird true oder false")
+    expect(page.locator("#rule-editor .fault")).to_contain_text("Hier fehlt true oder false")
     page.get_by_role("button", name="Wieder aufnehmen lassen").click()
     expect(page.locator("#exclusions")).to_have_count(0)
     expect(page.locator(".messagelist").get_by_role("button")).to_be_visible()

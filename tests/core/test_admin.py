@@ -155,7 +155,9 @@ def test_the_page_says_whose_data_it_shows(staff_browser: Client, operator_brows
 def test_an_empty_list_says_what_to_do(staff_browser: Client) -> None:
     page = staff_browser.get(reverse("admin:segments_segment_changelist"))
     assert "There are no segments yet." in page.content.decode()
-    assert "Add one, put customers and items into it, and activate it." in page.content.decode()
+    assert (
+        "Add one, put customers, products and categories into it, and activate it." in page.content.decode()
+    )
 
 
 def test_a_search_without_result_offers_to_clear_it(staff_browser: Client) -> None:

@@ -129,6 +129,7 @@ def test_a_small_file_that_would_take_all_memory_is_refused(
     monkeypatch: pytest.MonkeyPatch, part: str, before: str, piece: str
 ) -> None:
     monkeypatch.setattr(spreadsheets, "MOST_ROWS", 50_000)
+    monkeypatch.setattr(spreadsheets, "MOST_TEXTS", 50_000)
     with pytest.raises(ValidationError, match="more than 50.000 rows, or more in a row"):
         list(sheet_lines(rewritten(part, before.encode(), piece.encode() * (3_000_000 // len(piece)))))
 

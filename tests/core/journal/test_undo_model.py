@@ -64,14 +64,27 @@ def changes_since(number: int) -> list[Change]:
 
 
 def take_back(changes: list[Change]) -> list[object]:
-    left, done = [], set()
-    for change in changes:
-        if change.id in done:
-            continue
-        plan = plan_undo(change.id, tenant_id=change.tenant_id, at=timezone.now())
-        done |= {row.id for batch in plan.documents for row in batch}
-        done |= {row.id for part in plan.slices for row in part}
-        left += undo_change(plan, at=timezone.now()).left_alone
+    """Take the changes back in this order, but what was deleted with its parent after the parent."""
+    left: list[object] = []
+    done: set[int] = set()
+    waiting = changes
+    while waiting:
+        refused: dict[int, list[object]] = {}
+        for change in waiting:
+            if change.id in done:
+                continue
+            plan = plan_undo(change.id, tenant_id=change.tenant_id, at=timezone.now())
+            undone = undo_change(plan, at=timezone.now())
+            if change.kind == "deleted" and not undone.total:
+                refused[change.id] = list(undone.left_alone)
+                continue
+            left += undone.left_alone
+            done |= {row.id for batch in plan.documents for row in batch}
+            done |= {row.id for part in plan.slices for row in part}
+        again = [change for change in waiting if change.id in refused and change.id not in done]
+        if len(again) == len(waiting):
+            return left + [entry for change in again for entry in refused[change.id]]
+        waiting = again
     return left
 
 
