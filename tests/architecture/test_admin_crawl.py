@@ -28,8 +28,8 @@ ENGLISH = re.compile(
     r"\b(the|and|of|is|are|not|with|for|this|from|you|your|which|when|has|no|all|add)\b", re.I
 )
 NAMED = re.compile(r"validity\.(from|to)")
-NAMES = {"count", "segments", "name", "version"}
-"""Kinds of jobs and imports, and members of documents: as programs name them."""
+NAMES = {"count", "segments", "name", "version", "None"}
+"""Kinds of jobs and imports, members of documents, and what Django writes for an empty attribute of a row."""
 PERMISSION = re.compile(r".+ \| Can (add|change|delete|view) .+")
 """As Django stores them in the database."""
 
