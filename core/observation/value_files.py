@@ -8,6 +8,7 @@ import logging
 import mmap
 import os
 from struct import pack_into
+from typing import Any
 
 from prometheus_client import values
 from prometheus_client.mmap_dict import MmapedDict
@@ -23,6 +24,8 @@ class AllocatedValues(MmapedDict):
 
     Without room the values go on in memory: the process works, and /metrics shows what was in the file.
     """
+
+    _f: Any  # None while the values are in memory
 
     def __init__(self, filename: str, read_mode: bool = False) -> None:
         try:
@@ -83,4 +86,4 @@ def extend(descriptor: int, size: int) -> None:
 
 def allocate_files_of_values() -> None:
     """Have prometheus-client keep its values so; to be called before a family is defined."""
-    values.MmapedDict = AllocatedValues
+    setattr(values, "MmapedDict", AllocatedValues)  # noqa: B010 -- a class, which types do not let replace
