@@ -8,6 +8,7 @@ import logging
 import mmap
 import os
 from struct import pack_into
+from typing import Any
 
 from prometheus_client import values
 from prometheus_client.mmap_dict import MmapedDict
@@ -23,6 +24,8 @@ class AllocatedValues(MmapedDict):
 
     Without room the values go on in memory: the process works, and /metrics shows what was in the file.
     """
+
+    _f: Any  # None while the values are in memory
 
     def __init__(self, filename: str, read_mode: bool = False) -> None:
         try:
