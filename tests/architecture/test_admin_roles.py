@@ -91,12 +91,13 @@ def test_webhooks_are_managed_by_operators_and_seen_by_auditors(
     assert set(of_webhooks.values_list("codename", flat=True)) == rights
 
 
-def test_merchandisers_end_campaigns_and_release_reservations(groups: dict[str, Group]) -> None:
+def test_merchandisers_make_and_end_campaigns_and_release_reservations(groups: dict[str, Group]) -> None:
     given = groups["Merchandiser"].permissions.filter(
         content_type__app_label="coupons", content_type__model__in=["couponcampaign", "reservation"]
     )
     assert set(given.values_list("codename", flat=True)) == {
-        "view_couponcampaign", "change_couponcampaign", "view_reservation", "delete_reservation",
+        "view_couponcampaign", "add_couponcampaign", "change_couponcampaign",
+        "view_reservation", "delete_reservation",
     }  # fmt: skip
 
 

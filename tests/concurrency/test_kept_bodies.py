@@ -138,7 +138,7 @@ class Storefronts(RuleBasedStateMachine):
             asked = api.get(path, headers={"If-None-Match": tag}) if tag else None
         with mock.patch("core.api.conditional.kept_bodies", return_value=NO_BODIES):
             fresh = api.get(path)
-        assert kept.status_code in (200, 404)
+        assert kept.status_code in (200, 400, 404)  # 400: the site that the path names has another name now
         assert (kept.status_code, kept.content) == (fresh.status_code, fresh.content)
         assert kept.get("ETag") == fresh.get("ETag")
         if asked is not None and asked.status_code == 304:
