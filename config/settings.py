@@ -260,6 +260,8 @@ SPECTACULAR_SETTINGS = {
         "LegalEntityType": ["COMPANY", "SUBSIDIARY"],
         "ContactAssignmentType": ["PRIMARY", "BILLING", "LOGISTICS", "CONTACT"],
         "CategoryType": ["STANDARD", "CLASSIFICATION"],
+        "SegmentChange": ["DELETE", "DEACTIVATE", "ACTIVATE", "UPDATE"],
+        "JobState": ["queued", "running", "done", "failed"],
     },
 }
 

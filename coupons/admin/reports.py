@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -60,6 +61,9 @@ def report_page(*, campaign: CouponCampaign | None = None, segment: Segment | No
     return f"{page}?{urlencode(query)}" if query else page
 
 
+BOUNDS = (MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2999, 12, 31)))
+
+
 @dataclass(frozen=True, slots=True)
 class DayRow:
     """A day of the report; `bar` is the length of its bar, of 1000."""
@@ -85,10 +89,16 @@ class PeriodForm(forms.Form):
     """Which days, and how they are divided."""
 
     first = forms.DateField(
-        label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        label=_("From"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        validators=BOUNDS,
     )
     last = forms.DateField(
-        label=_("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        label=_("To"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        validators=BOUNDS,
     )
 
 

@@ -39,7 +39,10 @@ FIELDS_OF_OTHER_PAGES = (
     *("pasted", "valid_from_0", "valid_from_1", "valid_to_0", "item_type", "includes_subcategories"),
     *("_edit", "_apply", "keep", "password1", "password2", "usable_password"),
 )
-FIELDS_OF_THE_SITE = ("app_label", "model_name", "field_name", "term", "page", "tenant", "next", "username")
+FIELDS_OF_THE_SITE = (
+    *("app_label", "model_name", "field_name", "term", "page", "tenant", "next", "username"),
+    *("first", "last", "by", "campaign", "segment"),
+)
 
 Sent = tuple[str, str, dict[str, object]]
 
@@ -73,6 +76,7 @@ def test_the_pages_of_the_site_are_these() -> None:
     assert named == {
         *("index", "login", "logout", "password_change", "password_change_done", "autocomplete", "jsi18n"),
         *("app_list", "find", "panel", "view_as_customer", "finding_remedy", "calendar_subscription"),
+        "coupons_report",
     }
 
 
@@ -212,7 +216,7 @@ def test_pages_of_the_site(
         if name in (None, "app_list", "logout"):  # these have no parameter, or end the session
             continue
         address = reverse(f"admin:{name}", args=["findings"] if pattern.pattern.converters else [])
-        for value in HOSTILE:
+        for value in (*HOSTILE, "0001-01-01", "9999-12-31"):
             requests += [("get", address, {field: value}) for field in FIELDS_OF_THE_SITE]
             requests += [("post", address, dict.fromkeys(FIELDS_OF_THE_SITE, value))]
             if pattern.pattern.converters:

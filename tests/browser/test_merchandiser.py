@@ -98,7 +98,7 @@ def test_members_are_added_by_a_pasted_list(working_page: Page, site: Site, tmp_
     page.goto(f"/admin/segments/segment/{segment.pk}/change/")
     page.get_by_role("link", name="Add members").click()
     look(page, tmp_path, "list")
-    page.get_by_label("Paste here").fill("customerId,legalEntityId\nC1,L1\nC2\nC9\nC1,L1\nC2,L1")
+    page.locator("#members_pasted").fill("customerId,legalEntityId\nC1,L1\nC2\nC9\nC1,L1\nC2,L1")
     page.get_by_role("button", name="Preview").click()
     expect(page.locator(".facts .new")).to_have_text("1 new")
     expect(page.locator(".facts .present")).to_contain_text("1 there already")

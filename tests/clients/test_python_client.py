@@ -22,7 +22,7 @@ from tests.factories.catalog import CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory
 from tests.factories.segments import ItemAssignmentFactory, SegmentFactory
 
-OPERATIONS = 184
+OPERATIONS = 186
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from django.http import HttpResponse
 from django.test import Client
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
-from pytest_django.fixtures import SettingsWrapper
 
 from accounts.models import User
 from accounts.totp.models import RecoveryCodes
@@ -25,7 +24,7 @@ PAGE = "/admin/segments/segment/"
 
 
 @pytest.fixture
-def provider(settings: SettingsWrapper) -> Iterator[Provider]:
+def provider(settings: Any) -> Iterator[Provider]:
     found = Provider()
     settings.OIDC_ISSUER = found.address
     settings.OIDC_OP_AUTHORIZATION_ENDPOINT = f"{found.address}/authorize"

@@ -2,12 +2,12 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from playwright.sync_api import Page, expect
-from pytest_django.fixtures import SettingsWrapper
 
 from accounts.models import User
 from accounts.totp.models import RecoveryCodes
@@ -25,7 +25,7 @@ def present_password(user: User) -> str:
 
 
 def test_staff_set_up_a_device_and_come_back_with_a_recovery_code(
-    page: Page, merchandiser: User, settings: SettingsWrapper, tmp_path: Path
+    page: Page, merchandiser: User, settings: Any, tmp_path: Path
 ) -> None:
     settings.TOTP_REQUIRED = True
     page.goto("/admin/login/")

@@ -235,6 +235,10 @@ SEGMENTS = [
     Example("GET-customer-segment-retrieve-changes", query=PAGE),
     Example("POST-customer-segment-preview-segment-change", SEGMENT, body={"change": "DELETE"}),
     Example(
+        "POST-customer-segment-preview-segments-change",
+        body={"segmentIds": [SEGMENT["segmentId"], "coffee-lovers"], "change": "DEACTIVATE"},
+    ),
+    Example(
         "POST-customer-segment-preview-category-change",
         body={"categoryId": CATEGORY, "change": "UNPUBLISH"},
     ),
@@ -260,6 +264,7 @@ SEGMENTS = [
     Example("GET-customer-segment-retrieve-import", {"importId": "{import}"}),
     Example("GET-customer-segment-retrieve-import-rejects", {"importId": "{import}"}),
     Example("DELETE-customer-segment-cancel-import", {"importId": "{import}"}),
+    Example("POST-customer-segment-undo-import", {"importId": "{import}"}),
     Example("POST-customer-segment-preview-rule", body={"q": RULE["q"], "segmentId": "coffee-lovers"}),
     Example("PUT-customer-segment-upsert-rule", OWN_SEGMENT, body=RULE),
     Example("GET-customer-segment-retrieve-rule", OWN_SEGMENT),

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,12 +18,14 @@ from jsonschema import Draft202012Validator
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from config.openapi_examples import FILE, recorded_examples
+from core.journal.models import Beginning
 from core.json_types import JsonObject
 from events.operations import configuration
 from tests.config.demo.conftest import DemoShop
 from tests.config.demo.example_requests import EXAMPLES, Example
 from tests.conftest import web_client
 
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
 LONGEST_LIST = 2  # more entries of a list show nothing new
 LONGEST_TOKEN = 60
 LONGEST_TEXT = 400
@@ -117,6 +120,7 @@ def answers(
 ) -> dict[str, JsonObject]:
     """What the demo shop answers to each request. Targets of webhooks are not asked."""
     monkeypatch.setattr(configuration, "is_accessible", lambda url: True)
+    Beginning.objects.update(at=THEN)  # requests of tests happen before the history began
     saved: dict[str, str] = {}
     answered = {}
     for example in EXAMPLES:
