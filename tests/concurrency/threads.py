@@ -59,10 +59,18 @@ def results_of(calls: Sequence[Callable[[], object]]) -> list[object]:
 
 
 def in_processes(count: int, work: Callable[[], None]) -> list[multiprocessing.Process]:
-    """Start processes that do the work."""
+    """Start processes that do the work, with connections of their own."""
+
+    def run() -> None:
+        for inherited in connections.all(initialized_only=True):
+            inherited.connection = (
+                None  # two processes that read from one socket wait for each other's answers
+            )
+        work()
+
     connections.close_all()
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=work, daemon=True) for _ in range(count)]
+    processes = [context.Process(target=run, daemon=True) for _ in range(count)]
     for process in processes:
         process.start()
     return processes  # type: ignore[return-value]
