@@ -39,7 +39,7 @@ class AllocatedValues(MmapedDict):
     def _begin_in_memory(self, filename: str, error: OSError) -> None:
         if os.path.exists(filename):
             os.unlink(filename)  # a reader would take one that is too short for broken
-        self._f = None  # type: ignore[assignment]
+        self._f = None
         self._fname = filename
         self._positions: dict[str, int] = {}
         self._used = 8
@@ -59,7 +59,7 @@ class AllocatedValues(MmapedDict):
         except OSError as error:
             os.truncate(self._f.fileno(), self._capacity)
             self._f.close()
-            self._f = None  # type: ignore[assignment]
+            self._f = None
             return self._keep_in_memory(2 * self._capacity, self._m[:], error)
         self._capacity *= 2
         self._m = mmap.mmap(self._f.fileno(), self._capacity)
