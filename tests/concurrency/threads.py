@@ -63,9 +63,7 @@ def in_processes(count: int, work: Callable[[], None]) -> list[multiprocessing.P
 
     def run() -> None:
         for inherited in connections.all(initialized_only=True):
-            inherited.connection = (
-                None  # two processes that read from one socket wait for each other's answers
-            )
+            inherited.connection = None  # of one socket, each would read answers to the other
         work()
 
     connections.close_all()
