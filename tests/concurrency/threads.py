@@ -63,7 +63,7 @@ def in_processes(count: int, work: Callable[[], None]) -> list[multiprocessing.P
 
     def run() -> None:
         for inherited in connections.all(initialized_only=True):
-            inherited.connection = None  # of one socket, each would read answers to the other
+            inherited.connection = None  # the loop of Playwright hides it from close_all
         work()
 
     connections.close_all()
