@@ -28,7 +28,7 @@ def coupon_page(working_page: Page, merchandiser: User) -> Page:
 def choose(page: Page, field: str, typed: str, option: str) -> None:
     """Pick a row in a search-as-you-type field."""
     page.locator(f".field-{field} .select2-selection").click()
-    page.locator("input.select2-search__field").last.fill(typed)
+    page.locator("input.select2-search__field:focus").fill(typed)
     page.locator(".select2-results__option", has_text=option).click()
 
 
