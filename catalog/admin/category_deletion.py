@@ -27,6 +27,7 @@ from core.admin.confirmation import (
     repeated_values,
 )
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.undo import message_with_undo
 from core.errors import DomainError, VersionConflict
 from core.unavailability import contention_as_refusal
@@ -87,7 +88,7 @@ class CategoryDeletion(admin.ModelAdmin):
                 )
                 self.message_user(request, text, messages.ERROR)
             except DomainError as refused:
-                self.message_user(request, refused.message, messages.ERROR)
+                self.message_user(request, fault_text(refused.message), messages.ERROR)
             keys = [category.pk for category in categories]
             categories = list(Category.objects.filter(pk__in=keys).select_related("tenant"))
             if not categories:

@@ -201,7 +201,7 @@ class _Unclosed(io.RawIOBase):
 
 
 def _ends_lines_by_returns(start: bytes) -> bool:
-    """Say whether carriage returns alone end the lines; quoted cells may hold line feeds then."""
+    """Say whether only carriage returns end the lines; quoted cells may hold line feeds then."""
     unquoted = b"".join(start.split(b'"')[::2])
     return any(b"\r" in text and b"\n" not in text for text in (start, unquoted))
 

@@ -7,24 +7,14 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import Site, User
 from segments.models import Rule, Segment
-from tests.factories.accounts import CustomerFactory
-from tests.factories.segments import SegmentFactory
-from tests.segments.rules.settling import settle
+from tests.segments.rules.settling import segment_with_customers, settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
 def gold(site: Site) -> Segment:
-    for number in range(4):
-        CustomerFactory(
-            tenant=site.tenant,
-            external_id=f"c{number}",
-            first_name=f"Anna{number}",
-            is_on_hold=number == 0,
-            mixins={"loyalty": {"tier": ["gold", "silver"][number % 2]}},
-        )
-    return SegmentFactory(site=site, external_id="gold", name={"en": "Gold", "de": "Goldkunden"})
+    return segment_with_customers(site)
 
 
 def test_a_rule_is_written_previewed_saved_and_explained(

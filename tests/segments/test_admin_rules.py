@@ -22,19 +22,12 @@ from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
 from tests.factories.catalog import ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+from tests.segments.rules.settling import segment_with_customers
 
 
 @pytest.fixture
 def gold(site: Site) -> Segment:
-    for number in range(4):
-        CustomerFactory(
-            tenant=site.tenant,
-            external_id=f"c{number}",
-            first_name=f"Anna{number}",
-            is_on_hold=number == 0,
-            mixins={"loyalty": {"tier": ["gold", "silver"][number % 2]}},
-        )
-    return SegmentFactory(site=site, external_id="gold", name={"en": "Gold", "de": "Goldkunden"})
+    return segment_with_customers(site)
 
 
 def page_of(segment: Segment) -> str:

@@ -10,10 +10,23 @@ from core.background.worker import run_slice
 from segments.models import Rule, Segment
 from segments.rules import evaluation, operations
 from segments.rules.operations import save_rule
-from tests.factories.accounts import SiteFactory
+from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.segments import SegmentFactory
 
 MOST_SLICES = 200
+
+
+def segment_with_customers(site: Site) -> Segment:
+    """Make the segment "gold", and four customers: c0 is on hold, c0 and c2 are of the tier gold."""
+    for number in range(4):
+        CustomerFactory(
+            tenant=site.tenant,
+            external_id=f"c{number}",
+            first_name=f"Anna{number}",
+            is_on_hold=number == 0,
+            mixins={"loyalty": {"tier": ["gold", "silver"][number % 2]}},
+        )
+    return SegmentFactory(site=site, external_id="gold", name={"en": "Gold", "de": "Goldkunden"})
 
 
 def settle(at: datetime) -> None:
