@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connections
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
@@ -32,10 +33,13 @@ def browser() -> Iterator[Browser]:
             " the environment variable CHROMIUM name one.",
             pytrace=False,
         )
+    # While its loop runs, this thread has other connections: none may stay behind, idle and unseen.
+    connections.close_all()
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, timeout=PATIENCE)
         yield found
         found.close()
+        connections.close_all()
 
 
 @pytest.fixture
