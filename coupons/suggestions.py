@@ -2,10 +2,10 @@
 the best eight.
 
 Codes are applied as they always are. First all sets are compared in the usual order: free shipping,
-percentages, and then amounts, those for the fewest lines first, which find least room elsewhere. Where coupons
-overlap and use their lines up, another order may take more off: then orders are tried of those sets that could
-still be better. No order of a set takes more off than a maximum flow from its coupons to the lines; the usual
-order reaches that wherever of two amounts one is for all lines of the other or for none of them.
+percentages, and then amounts, those for the fewest lines first, which find least room elsewhere. Where
+coupons overlap and use their lines up, another order may take more off: then orders are tried of those sets
+that could still be better. No order of a set takes more off than a maximum flow from its coupons to the
+lines; the usual order reaches that wherever of two amounts one is for all lines of the other or for none.
 """
 
 from collections.abc import Iterator, Sequence
