@@ -169,6 +169,7 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
         return requests
 
     def carts() -> list[Request]:
+        headers = shopper()
         own = {int(name[1:]) for name in segments_of_shopper}
         found = [n for n in range(1, scale.coupons + 1) if 1 + n % scale.effective_segments in own]
         items = [{"id": f"p{1 + key % scale.products:09d}", "amount": 10} for key in range(30)]
@@ -176,7 +177,7 @@ def cases_of(scale: Scale, seconds: float) -> list[Case]:
         return [
             post(
                 f"/coupon/{TENANTS[SHOP]}/cart-validations",
-                shopper(),
+                headers,
                 {"currency": "EUR", "items": items, "shipping": 5, "codes": codes[first : first + 5]},
             )
             for first in range(0, len(codes), 5)
