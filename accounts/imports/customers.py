@@ -1,10 +1,29 @@
-"""Customers as rows of an import."""
+"""Files of customers. A row is a body of the API; files have no passwords, and keep them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
 
 from accounts.bodies import CustomerBody
 from accounts.errors import CustomerErased
+from accounts.identity.tokens.revocations import announce_revocation
 from accounts.models import Customer
+from accounts.operations.customers import delete_customers
+from accounts.operations.erasure import email_hash, number_hash
+from accounts.representations import CUSTOMERS as ANSWER
+from core.bodies import read_body
+from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
+from core.imports.handovers import UniqueValues, texts_of
 from core.imports.merge_specs import Check, MergeSpec, Unique, plain_values
-from core.sql.upserts import UpsertTarget, column_type
+from core.imports.resources import Export, ImportResource, Removal, TableWriter
+from core.imports.shadows import Rows
+from core.imports.stages import nullable_json
+from core.representation.fields import Json, Nested, Text
+from core.representation.representations import Representation
+from core.sql.upserts import RowResult, UpsertTarget, column_type
+from core.tenancy.callers import TenantRecord
+from core.tenancy.identifiers import check_client_id
 
 PARTS = {
     **{
@@ -83,3 +102,112 @@ CUSTOMERS = MergeSpec(
     ),
 )
 """A customer by number. `password` is an encoded one and is kept when the customer exists."""
+
+
+def read_customer(
+    body: Mapping[str, object], tenant: TenantRecord, *, allows_erased: bool = False
+) -> tuple[object, ...]:
+    """Return the row as CUSTOMERS takes it, behind the version that it expects."""
+    change = read_body(CustomerBody, body).change()
+    values = {
+        **change.values,
+        "external_id": check_client_id(body.get("id"), field="id", reserved=Customer.reserved_ids),
+        "mixins": nullable_json(change.values["mixins"]),
+        "mixin_schemas": nullable_json(change.values["mixin_schemas"]),
+    }
+    hashes: tuple[str | None, str | None] = (None, None)
+    if not allows_erased:
+        email = values.get("email")
+        hashes = (
+            number_hash(tenant.id, values["external_id"]),
+            email_hash(tenant.id, email) if email else None,
+        )
+    return (change.expected_version, *(values.get(name) for name in DETAILS), None, *hashes)
+
+
+def remove_customers(tenant: TenantRecord, numbers: Sequence[str], at: datetime) -> list[RowResult]:
+    """Delete the customers; a number that comes twice was gone the second time."""
+    deleted = delete_customers(tenant_id=tenant.id, external_ids=numbers)
+    outcomes = []
+    for position, number in enumerate(numbers):
+        outcomes.append(RowResult(position, created=number in deleted, id=number))
+        deleted.discard(number)
+    return outcomes
+
+
+EMAILS = UniqueValues(
+    values=lambda body: texts_of(body.get("contactEmail")),
+    holders="SELECT email AS value, external_id AS id FROM accounts_customer WHERE tenant_id = %(tenant)s",
+)
+
+WRITER = TableWriter(
+    CUSTOMERS,
+    read_customer,
+    remove=Removal(remove_customers, tables={"accounts_customer": Rows.OF_TENANT}),
+    changed=announce_revocation,
+)
+CUSTOMER_FILES = ImportResource(
+    name="customers",
+    noun="customers",
+    unique=EMAILS,
+    columns=(
+        Column("id", is_required=True, is_id=True, note="the customer number"),
+        Column("contactEmail", note="the login, unique whatever its case"),
+        Column("title"),
+        Column("firstName"),
+        Column("middleName"),
+        Column("lastName"),
+        Column("contactPhone"),
+        Column("company"),
+        Column("b2b.companyRegistrationId"),
+        Column("preferredLanguage", note="the tenant's default when absent"),
+        Column("preferredCurrency", note="the tenant's when absent"),
+        Column("preferredSite", note="the tenant's default site when absent"),
+        Column("type", note="CUSTOMER or CONTACT"),
+        Column("photoUrl"),
+        Column("active", ColumnType.FLAG, note="as it was when absent, true for a new customer"),
+        Column("onHold", ColumnType.FLAG, note="as it was when absent, false for a new customer"),
+        Column("mixins", ColumnType.JSON),
+        Column("metadata.mixins", ColumnType.JSON),
+        EXPECTED_VERSION,
+    ),
+    writer=WRITER,
+    export=Export(
+        Representation(
+            table=ANSWER.table,
+            alias=ANSWER.alias,
+            fields={
+                **{
+                    name: ANSWER.fields[name]
+                    for name in (
+                        "id",
+                        "contactEmail",
+                        "title",
+                        "firstName",
+                        "middleName",
+                        "lastName",
+                        "contactPhone",
+                        "company",
+                        "preferredLanguage",
+                        "preferredCurrency",
+                        "preferredSite",
+                        "type",
+                        "photoUrl",
+                        "active",
+                        "onHold",
+                        "mixins",
+                    )
+                },
+                "b2b": Nested(
+                    {"companyRegistrationId": Text("customer.company_registration_id", omit_empty=True)}
+                ),
+                "metadata": Nested({"mixins": Json("customer.mixin_schemas", omit_empty=False)}),
+            },
+        ),
+        order="customer.id",
+    ),
+)
+CUSTOMER_FILES_WITH_ERASED = replace(
+    CUSTOMER_FILES, writer=replace(WRITER, read=partial(read_customer, allows_erased=True))
+)
+"""The same, when an operator says that customers who were erased may come back."""

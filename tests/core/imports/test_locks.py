@@ -13,7 +13,7 @@ from django.db import OperationalError, connection, transaction
 from accounts.models import Customer, LegalEntity
 from accounts.operations.documents import existing_document
 from catalog.errors import DuplicatedCode
-from catalog.imports.category_files import CATEGORY_FILES
+from catalog.imports.categories import CATEGORY_FILES
 from catalog.models import Category, Product
 from catalog.operations import category_imports
 from catalog.operations.categories import create_category, delete_category, upsert_category
@@ -33,7 +33,7 @@ from core.imports.shadows import Rows, shadowed
 from core.sql.locks import Lock
 from core.tenancy.models import Tenant
 from coupons.models import Coupon, Redemption
-from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
+from segments.imports.assignments import MEMBERS_OF_SEGMENTS
 from segments.models import CustomerAssignment, Segment
 from segments.operations.segments import locked_segment
 from segments.operations.statuses import set_segment_status
