@@ -1,8 +1,7 @@
 """Files of customers. A row is a body of the API; files have no passwords, and keep them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 
 from accounts.bodies import CustomerBody
@@ -16,12 +15,13 @@ from core.bodies import read_body
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.handovers import UniqueValues, texts_of
 from core.imports.merge_specs import Check, MergeSpec, Unique, plain_values
-from core.imports.resources import Export, ImportResource, Removal, TableWriter
+from core.imports.resources import Export, ImportResource
 from core.imports.shadows import Rows
 from core.imports.stages import nullable_json
+from core.imports.writers import Removal, TableWriter, all_at_once
 from core.representation.fields import Json, Nested, Text
 from core.representation.representations import Representation
-from core.sql.upserts import RowResult, UpsertTarget, column_type
+from core.sql.upserts import UpsertTarget, column_type
 from core.tenancy.callers import TenantRecord
 from core.tenancy.identifiers import check_client_id
 
@@ -125,25 +125,18 @@ def read_customer(
     return (change.expected_version, *(values.get(name) for name in DETAILS), None, *hashes)
 
 
-def remove_customers(tenant: TenantRecord, numbers: Sequence[str], at: datetime) -> list[RowResult]:
-    """Delete the customers; a number that comes twice was gone the second time."""
-    deleted = delete_customers(tenant_id=tenant.id, external_ids=numbers)
-    outcomes = []
-    for position, number in enumerate(numbers):
-        outcomes.append(RowResult(position, created=number in deleted, id=number))
-        deleted.discard(number)
-    return outcomes
-
-
 EMAILS = UniqueValues(
     values=lambda body: texts_of(body.get("contactEmail")),
     holders="SELECT email AS value, external_id AS id FROM accounts_customer WHERE tenant_id = %(tenant)s",
 )
 
 WRITER = TableWriter(
-    CUSTOMERS,
-    read_customer,
-    remove=Removal(remove_customers, tables={"accounts_customer": Rows.OF_TENANT}),
+    table=CUSTOMERS,
+    read=read_customer,
+    remove=Removal(
+        all_at_once(lambda tenant, numbers: delete_customers(tenant_id=tenant.id, external_ids=numbers)),
+        tables={"accounts_customer": Rows.OF_TENANT},
+    ),
     changed=announce_revocation,
 )
 CUSTOMER_FILES = ImportResource(

@@ -13,8 +13,9 @@ from core.errors import NotFound
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.exporting import stored_bodies
 from core.imports.merge_specs import MergeSpec, Reference, plain_values
-from core.imports.resources import Export, ImportResource, OperationWriter, Removal, one_by_one
+from core.imports.resources import Export, ImportResource
 from core.imports.shadows import Rows
+from core.imports.writers import Removal, UpsertWriter, one_by_one
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult, UpsertTarget
@@ -163,7 +164,7 @@ LEGAL_ENTITY_FILES = ImportResource(
     name="legal_entities",
     noun="legal entities",
     columns=COLUMNS,
-    writer=OperationWriter(
+    writer=UpsertWriter(
         read=read_row,
         identify=lambda row: row.external_id,
         changed=changed_rows,

@@ -14,8 +14,9 @@ from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.exporting import stored_bodies
 from core.imports.handovers import ANYWHERE, UniqueValues, texts_of
-from core.imports.resources import Export, ImportResource, OperationWriter, Removal
+from core.imports.resources import Export, ImportResource
 from core.imports.shadows import Rows
+from core.imports.writers import Removal, UpsertWriter, all_at_once
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
 from core.sql.locks import Lock, take_lock
@@ -141,16 +142,6 @@ def write_categories(
     return upsert_categories_in_bulk(tenant_id=tenant.id, rows=rows, at=at, confirm=confirm)
 
 
-def remove_categories(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[RowResult]:
-    """Delete the categories; what is below them becomes root categories."""
-    left = delete_categories_only(tenant_id=tenant.id, external_ids=ids)
-    outcomes = []
-    for position, name in enumerate(ids):
-        outcomes.append(RowResult(position, created=name in left, id=name))
-        left.discard(name)
-    return outcomes
-
-
 CODES_AND_NUMBERS = UniqueValues(
     values=lambda body: [
         *(f"{CODE}{code}" for code in texts_of(body.get("code"))),
@@ -173,7 +164,7 @@ CATEGORY_FILES = ImportResource(
     noun="categories",
     unique=CODES_AND_NUMBERS,
     columns=COLUMNS,
-    writer=OperationWriter(
+    writer=UpsertWriter(
         read=read_row,
         identify=id_of,
         columns=COLUMNS,
@@ -184,7 +175,10 @@ CATEGORY_FILES = ImportResource(
         upsert=write_categories,
         tables=TABLES,
         locate=located,
-        remove=Removal(remove_categories, tables={**TABLES, "catalog_categoryassignment": Rows.NONE}),
+        remove=Removal(  # what is below the categories becomes root categories
+            all_at_once(lambda tenant, ids: delete_categories_only(tenant_id=tenant.id, external_ids=ids)),
+            tables={**TABLES, "catalog_categoryassignment": Rows.NONE},
+        ),
     ),
     export=EXPORT,
     plans_whole_file=True,

@@ -1,7 +1,6 @@
 """Files of products: how a row, a body of the API, is read, merged and exported."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from catalog.bodies import DETAILS as OWN_ATTRIBUTES
 from catalog.bodies import ProductBody
@@ -15,13 +14,13 @@ from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.handovers import UniqueValues, texts_of
 from core.imports.merge_specs import Check, MergeSpec, Unique, plain_values
-from core.imports.resources import Export, ImportResource, Removal, TableWriter
+from core.imports.resources import Export, ImportResource
 from core.imports.shadows import Rows
 from core.imports.stages import nullable_json
+from core.imports.writers import Removal, TableWriter, all_at_once
 from core.representation.fields import Json, Nested
 from core.representation.languages import LanguageContext
 from core.representation.representations import Representation
-from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 
 GIVEN = {
@@ -108,16 +107,12 @@ def read_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, 
     )
 
 
-def remove_products(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[RowResult]:
-    """Delete the products with their assignments."""
+def remove_products(tenant: TenantRecord, ids: Sequence[str]) -> set[str]:
+    """Delete the products with their assignments; return the ids of those that there were."""
     products = Product.objects.for_tenant(tenant.id).filter(external_id__in=ids)
     known = set(products.values_list("external_id", flat=True))
     delete_products(products=products)
-    outcomes = []
-    for position, name in enumerate(ids):
-        outcomes.append(RowResult(position, created=name in known, id=name))
-        known.discard(name)
-    return outcomes
+    return known
 
 
 CODES = UniqueValues(
@@ -141,10 +136,10 @@ PRODUCT_FILES = ImportResource(
         EXPECTED_VERSION,
     ),
     writer=TableWriter(
-        PRODUCTS,
-        read_row,
+        table=PRODUCTS,
+        read=read_row,
         remove=Removal(
-            remove_products,
+            all_at_once(remove_products),
             tables={"catalog_product": Rows.OF_TENANT, "catalog_categoryassignment": Rows.NONE},
         ),
     ),

@@ -7,8 +7,9 @@ from core.bodies import read_body
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.exporting import stored_bodies
-from core.imports.resources import Export, ImportResource, OperationWriter, Removal, one_by_one
+from core.imports.resources import Export, ImportResource
 from core.imports.shadows import Rows
+from core.imports.writers import Removal, UpsertWriter, one_by_one
 from core.representation.fields import Json, Nested
 from core.representation.representations import Representation
 from core.sql.upserts import RowResult
@@ -168,7 +169,7 @@ COUPON_FILES = ImportResource(
     name="coupons",
     noun="coupons",
     columns=COLUMNS,
-    writer=OperationWriter(
+    writer=UpsertWriter(
         read=read_row,
         identify=code_of,
         id="code",

@@ -11,7 +11,8 @@ from core.imports.merge_specs import WINDOW_CHECK, Check, MergeSpec, OtherName, 
 from core.imports.merge_statements import Mode
 from core.imports.other_names import STAND_IN, as_stored, other_name
 from core.imports.plain_rows import PlainRow
-from core.imports.resources import Export, ImportResource, TableWriter
+from core.imports.resources import Export, ImportResource
+from core.imports.writers import TableWriter
 from core.representation.fields import Boolean, Json, Nested, Text
 from core.representation.representations import Representation
 from core.sql.upserts import UpsertTarget
@@ -242,8 +243,8 @@ MEMBERS_OF_SEGMENTS = ImportResource(
         "contactEmail",
     ),
     writer=TableWriter(
-        SEGMENT_CUSTOMERS,
-        read_member_row,
+        table=SEGMENT_CUSTOMERS,
+        read=read_member_row,
         key_of=member_key,
         plain=PlainRow(
             columns={"segment": "segmentId", "customer": "customerId", "legal_entity": "legalEntityId"},
@@ -284,11 +285,7 @@ ITEMS_OF_SEGMENTS = ImportResource(
         "id",
         "code",
     ),
-    writer=TableWriter(
-        SEGMENT_ITEMS,
-        read_item_row,
-        key_of=item_key,
-    ),
+    writer=TableWriter(table=SEGMENT_ITEMS, read=read_item_row, key_of=item_key),
     export=Export(
         Representation(
             table=ITEM_ASSIGNMENT.table,

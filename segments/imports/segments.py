@@ -5,8 +5,9 @@ from datetime import datetime
 
 from core.bodies import read_body
 from core.imports.merge_specs import WINDOW_CHECK, Check, MergeSpec, Reference, plain_values
-from core.imports.resources import Export, ImportResource, Removal, TableWriter
+from core.imports.resources import Export, ImportResource
 from core.imports.shadows import Rows
+from core.imports.writers import Removal, TableWriter
 from core.representation.fields import Json, Nested
 from core.representation.languages import LanguageContext
 from core.representation.representations import Representation
@@ -98,7 +99,9 @@ SEGMENT_FILES = ImportResource(
     noun="segments",
     columns=columns_of(IdentifiedSegmentBody, status="ACTIVE or INACTIVE, which is meant when absent"),
     writer=TableWriter(
-        SEGMENTS, read_row, remove=Removal(remove_segments, tables={"segments_segment": Rows.OF_TENANT})
+        table=SEGMENTS,
+        read=read_row,
+        remove=Removal(remove_segments, tables={"segments_segment": Rows.OF_TENANT}),
     ),
     export=Export(
         Representation(
