@@ -1,5 +1,6 @@
-from typing import Any
+"""X"""
 
+from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
@@ -12,7 +13,6 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-
 from accounts.admin.changes import change_of
 from accounts.forms.customers import CustomerForm, CustomerPasswordForm
 from accounts.identity.operations.passwords import send_reset_token
@@ -26,6 +26,11 @@ from core.admin.faults import fault_text
 from core.errors import DomainError, Unavailable
 from core.search import in_order, matching
 from core.unavailability import contention_as_refusal
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from accounts.models import Erasure
+from core.admin import ReadOnlyAdmin
+
 
 MOST_EMAILS = 100
 MOST_ERASED = 100
@@ -221,3 +226,14 @@ class CustomerAdmin(TenantAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
         super().delete_queryset(request, queryset)
         announce_revocation()
+
+
+@admin.register(Erasure)
+class ErasureAdmin(ReadOnlyAdmin):
+    explanation = _("Customers who have been erased: when, by whom, and how many rows of what.")
+    empty_state = _("Nobody has been erased.")
+    list_display = ("pseudonym", "erased_at", "requested_by", "counts")
+    search_fields = ("=pseudonym",)
+    search_help_text = _("A whole pseudonym, as redemptions show it.")
+    ordering = ("-id",)
+    fields = ("pseudonym", "erased_at", "requested_by", "counts")

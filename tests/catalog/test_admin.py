@@ -16,7 +16,7 @@ from accounts.models import Site
 from catalog.admin import categories as category_admin
 from catalog.admin import category_deletion
 from catalog.models import Category, CategoryAssignment, Product
-from catalog.models.names import SEARCHED_FIELDS
+from catalog.models import SEARCHED_FIELDS
 from catalog.tree_checks import tree_problems
 from core.json_types import JsonObject
 from core.search import matching

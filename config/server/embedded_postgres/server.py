@@ -13,7 +13,7 @@ from pathlib import Path
 
 from psycopg import pq
 
-from config.server.embedded_postgres.errors import EmbeddedPostgresError
+from config.server.embedded_postgres.places import EmbeddedPostgresError
 from config.server.embedded_postgres.places import (
     MAJOR_VERSION,
     Places,

@@ -11,7 +11,7 @@ from config.demo.management.commands.load_demo_data import Command, CommandProgr
 from config.demo.people import COMPANIES, contacts_of
 from config.demo.rows import Load, RefusedRow
 from config.demo.shop import Names, NameTaken, make_clients, make_staff
-from config.demo.words import readable
+from config.demo.assortment import readable
 from core.imports.merge import Tally
 from core.tenancy.models import Tenant
 from tests.factories.accounts import ApiClientFactory, TenantFactory, UserFactory
