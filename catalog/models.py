@@ -1,31 +1,22 @@
 """Products, the category forest, and which products are in which categories."""
 
-from core.search import translations_of
-from django.contrib.postgres.indexes import GinIndex
-from django.db import models
-from core.search import search_words
-from core.tenancy.documents import TenantDocument
-from core.tenancy.identifiers import UNREACHABLE_IDS
 from collections.abc import Iterable
 from typing import Any, ClassVar, NoReturn, Self
+
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 from mptt.managers import TreeManager
 from mptt.models import MPTTModel, TreeForeignKey
 from mptt.querysets import TreeQuerySet
-from core.search import search_words
+
+from core.search import search_words, translations_of
 from core.tenancy.documents import DocumentQuerySet, TenantDocument, TenantOwned
 from core.tenancy.foreign_keys import SameTenantReference, TenantForeignKey
-from core.tenancy.identifiers import UNREACHABLE_IDS
+from core.tenancy.identifiers import UNREACHABLE_IDS, generate_id
 from core.windows import opens_before_it_closes
-from django.db import models
-from django.utils import timezone
-from core.tenancy.documents import TenantOwned
-from core.tenancy.foreign_keys import TenantForeignKey
-from core.tenancy.identifiers import generate_id
-
 
 SEARCHED_FIELDS = ("external_id", "code", translations_of("name"))
 

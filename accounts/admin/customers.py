@@ -1,6 +1,5 @@
-"""X"""
-
 from typing import Any
+
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
@@ -13,24 +12,20 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+
 from accounts.admin.changes import change_of
 from accounts.forms.customers import CustomerForm, CustomerPasswordForm
 from accounts.identity.operations.passwords import send_reset_token
 from accounts.identity.tokens.revocations import announce_revocation
-from accounts.models import Customer
+from accounts.models import Customer, Erasure
 from accounts.models.customers import SEARCHED_FIELDS, canonical_email
 from accounts.operations.customers import change_customer, create_customer, set_customer_password
 from accounts.operations.erasure import erase_customer
-from core.admin import TenantAdmin, adopt
+from core.admin import ReadOnlyAdmin, TenantAdmin, adopt
 from core.admin.faults import fault_text
 from core.errors import DomainError, Unavailable
 from core.search import in_order, matching
 from core.unavailability import contention_as_refusal
-from django.contrib import admin
-from django.utils.translation import gettext_lazy as _
-from accounts.models import Erasure
-from core.admin import ReadOnlyAdmin
-
 
 MOST_EMAILS = 100
 MOST_ERASED = 100

@@ -1,18 +1,15 @@
 """Clients and their secrets, signing keys, sessions, passwords of other systems, and counted attempts."""
 
 import uuid
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext
+
 from core.tenancy.documents import TenantOwned
 from core.tenancy.foreign_keys import TenantForeignKey
-from django.db import models
-from django.utils import timezone
-from core.tenancy.documents import TenantOwned
-from core.tenancy.foreign_keys import TenantForeignKey
-from django.db import models
 
 
 class ApiClient(TenantOwned):

@@ -1,18 +1,17 @@
 """Customers, and what is kept of those who were erased."""
 
 from typing import Self
+
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Lower
+
 from accounts.passwords import is_password
 from core.search import search_words
-from core.tenancy.documents import DocumentQuerySet, TenantDocument
+from core.tenancy.documents import DocumentQuerySet, TenantDocument, TenantOwned
 from core.tenancy.identifiers import UNREACHABLE_IDS
 from core.text import normalized, trimmed
-from django.db import models
-from core.tenancy.documents import TenantOwned
-
 
 PREFERENCE_HELP = "Leave empty for the tenant's default."
 

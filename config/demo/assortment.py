@@ -1,18 +1,18 @@
-"""X"""
+"""Products, and the forest of departments, categories and types that they hang in."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+
 from catalog.bodies import CategoryBody, CategoryName
 from catalog.imports.categories import changed_categories
 from catalog.imports.category_assignments import CATEGORY_ASSIGNMENTS
 from catalog.imports.products import PRODUCTS
 from catalog.operations.category_imports import id_of, upsert_categories_in_bulk
+from config.demo.german import CATEGORIES, DEPARTMENTS
 from config.demo.rows import NO_MIXINS, Load
 from config.demo.source import SourceRow, file_name
 from core.imports.stages import json_text
 from core.tenancy.identifiers import generate_id
-import re
-from config.demo.german import CATEGORIES, DEPARTMENTS
-
 
 LEVELS = ("department", "product_category", "product_type")
 Path = tuple[str, ...]

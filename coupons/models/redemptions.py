@@ -1,16 +1,11 @@
 """Uses of coupons, and uses that a cart holds until it is ordered."""
 
-from django.db import models
-from django.db.models import Q
-from core.tenancy.documents import TenantOwned
-from core.tenancy.foreign_keys import TenantForeignKey
-from core.tenancy.identifiers import generate_id
-from core.tenancy.models import CURRENCY
-from coupons.models.coupons import amount_field
 from datetime import datetime
 from typing import Self
+
 from django.db import models
 from django.db.models import Q
+
 from core.tenancy.documents import TenantOwned
 from core.tenancy.foreign_keys import TenantForeignKey
 from core.tenancy.identifiers import generate_id

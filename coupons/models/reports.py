@@ -1,7 +1,7 @@
 """What is counted for reports and of refusals."""
 
 from django.db import models
-from django.db import models
+
 from core.tenancy.documents import TenantOwned
 from core.tenancy.foreign_keys import TenantForeignKey
 

