@@ -15,12 +15,11 @@ from core.bodies import read_body
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.handovers import UniqueValues, texts_of
 from core.imports.merge_specs import Check, MergeSpec, Unique, plain_values
-from core.imports.resources import Export, ImportResource
+from core.imports.resources import Export, ImportResource, document_of_files
 from core.imports.shadows import Rows
 from core.imports.stages import nullable_json
 from core.imports.writers import Removal, TableWriter, all_at_once
-from core.representation.fields import Json, Nested, Text
-from core.representation.representations import Representation
+from core.representation.fields import Nested, Text
 from core.sql.upserts import UpsertTarget, column_type
 from core.tenancy.callers import TenantRecord
 from core.tenancy.identifiers import check_client_id
@@ -109,19 +108,17 @@ def read_customer(
 ) -> tuple[object, ...]:
     """Return the row as CUSTOMERS takes it, behind the version that it expects."""
     change = read_body(CustomerBody, body).change()
+    number = check_client_id(body.get("id"), field="id", reserved=Customer.reserved_ids)
     values = {
         **change.values,
-        "external_id": check_client_id(body.get("id"), field="id", reserved=Customer.reserved_ids),
+        "external_id": number,
         "mixins": nullable_json(change.values["mixins"]),
         "mixin_schemas": nullable_json(change.values["mixin_schemas"]),
     }
     hashes: tuple[str | None, str | None] = (None, None)
     if not allows_erased:
         email = values.get("email")
-        hashes = (
-            number_hash(tenant.id, values["external_id"]),
-            email_hash(tenant.id, email) if email else None,
-        )
+        hashes = (number_hash(tenant.id, number), email_hash(tenant.id, str(email)) if email else None)
     return (change.expected_version, *(values.get(name) for name in DETAILS), None, *hashes)
 
 
@@ -166,36 +163,27 @@ CUSTOMER_FILES = ImportResource(
     ),
     writer=WRITER,
     export=Export(
-        Representation(
-            table=ANSWER.table,
-            alias=ANSWER.alias,
-            fields={
-                **{
-                    name: ANSWER.fields[name]
-                    for name in (
-                        "id",
-                        "contactEmail",
-                        "title",
-                        "firstName",
-                        "middleName",
-                        "lastName",
-                        "contactPhone",
-                        "company",
-                        "preferredLanguage",
-                        "preferredCurrency",
-                        "preferredSite",
-                        "type",
-                        "photoUrl",
-                        "active",
-                        "onHold",
-                        "mixins",
-                    )
-                },
-                "b2b": Nested(
-                    {"companyRegistrationId": Text("customer.company_registration_id", omit_empty=True)}
-                ),
-                "metadata": Nested({"mixins": Json("customer.mixin_schemas", omit_empty=False)}),
-            },
+        document_of_files(
+            ANSWER,
+            (
+                "id",
+                "contactEmail",
+                "title",
+                "firstName",
+                "middleName",
+                "lastName",
+                "contactPhone",
+                "company",
+                "preferredLanguage",
+                "preferredCurrency",
+                "preferredSite",
+                "type",
+                "photoUrl",
+                "active",
+                "onHold",
+                "mixins",
+            ),
+            b2b=Nested({"companyRegistrationId": Text("customer.company_registration_id", omit_empty=True)}),
         ),
         order="customer.id",
     ),

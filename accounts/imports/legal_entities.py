@@ -13,11 +13,9 @@ from core.errors import NotFound
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.exporting import stored_bodies
 from core.imports.merge_specs import MergeSpec, Reference, plain_values
-from core.imports.resources import Export, ImportResource
+from core.imports.resources import Export, ImportResource, document_of_files
 from core.imports.shadows import Rows
 from core.imports.writers import Removal, UpsertWriter, one_by_one
-from core.representation.fields import Json, Nested
-from core.representation.representations import Representation
 from core.sql.upserts import RowResult, UpsertTarget
 from core.tenancy.callers import TenantRecord
 from core.tenancy.identifiers import check_client_id
@@ -88,15 +86,7 @@ COLUMNS = (
 )
 
 EXPORT = Export(
-    Representation(
-        table=ANSWER.table,
-        alias=ANSWER.alias,
-        fields={
-            **{name: field for name, field in ANSWER.fields.items() if name != "metadata"},
-            "metadata": Nested({"mixins": Json("legal_entity.mixin_schemas", omit_empty=False)}),
-        },
-        joins=ANSWER.joins,
-    ),
+    document_of_files(ANSWER),
     # as many ancestors, as many steps down: parents come first
     order=(
         "(WITH RECURSIVE above AS (SELECT legal_entity.parent_id AS id UNION ALL"

@@ -8,17 +8,15 @@ from catalog.imports.category_paths import NAMED_BY_PATH, located
 from catalog.models import Category, CategoryNumber
 from catalog.operations.categories import delete_categories_only
 from catalog.operations.category_imports import CODE, NUMBER, OWN_COLUMNS, id_of, upsert_categories_in_bulk
-from catalog.representations import CATEGORY as ANSWER
+from catalog.representations import CATEGORY
 from catalog.subtrees import is_category
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.exporting import stored_bodies
 from core.imports.handovers import ANYWHERE, UniqueValues, texts_of
-from core.imports.resources import Export, ImportResource
+from core.imports.resources import Export, ImportResource, document_of_files
 from core.imports.shadows import Rows
 from core.imports.writers import Removal, UpsertWriter, all_at_once
-from core.representation.fields import Json, Nested
-from core.representation.representations import Representation
 from core.sql.locks import Lock, take_lock
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
@@ -109,15 +107,7 @@ COLUMNS = (
 )
 
 EXPORT = Export(
-    Representation(
-        table=ANSWER.table,
-        alias=ANSWER.alias,
-        fields={
-            **{name: ANSWER.fields[name] for name in EXPORTED},
-            "metadata": Nested({"mixins": Json("category.mixin_schemas", omit_empty=False)}),
-        },
-        joins=ANSWER.joins,
-    ),
+    document_of_files(CATEGORY, EXPORTED),
     order="category.lft",
     condition=is_category("category").sql,
 )

@@ -8,19 +8,17 @@ from catalog.errors import InvalidProduct
 from catalog.models import Product
 from catalog.operations.product_sets import delete_products
 from catalog.operations.products import OWN_COLUMNS, TARGET
-from catalog.representations import PRODUCT as ANSWER
+from catalog.representations import PRODUCT
 from core.bodies import read_body
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.handovers import UniqueValues, texts_of
 from core.imports.merge_specs import Check, MergeSpec, Unique, plain_values
-from core.imports.resources import Export, ImportResource
+from core.imports.resources import Export, ImportResource, document_of_files
 from core.imports.shadows import Rows
 from core.imports.stages import nullable_json
 from core.imports.writers import Removal, TableWriter, all_at_once
-from core.representation.fields import Json, Nested
 from core.representation.languages import LanguageContext
-from core.representation.representations import Representation
 from core.tenancy.callers import TenantRecord
 
 GIVEN = {
@@ -144,16 +142,8 @@ PRODUCT_FILES = ImportResource(
         ),
     ),
     export=Export(
-        Representation(
-            table=ANSWER.table,
-            alias=ANSWER.alias,
-            fields={
-                **{
-                    name: ANSWER.fields[name]
-                    for name in ("id", "code", "name", "description", "published", *OWN_ATTRIBUTES, "mixins")
-                },
-                "metadata": Nested({"mixins": Json("product.mixin_schemas", omit_empty=False)}),
-            },
+        document_of_files(
+            PRODUCT, ("id", "code", "name", "description", "published", *OWN_ATTRIBUTES, "mixins")
         ),
         order="product.id",
     ),

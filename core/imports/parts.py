@@ -7,7 +7,7 @@ at once when it is short, else in the background, so that memory does not grow w
 import hashlib
 import socket
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -39,6 +39,7 @@ from core.imports.resources import ImportResource, registered_resources
 from core.imports.runs import KEPT_REJECTS, count_in, hold_replacement, kept_reject
 from core.imports.writers import Batch
 from core.journal.undo.jobs import actor_of
+from core.json_types import JsonMapping
 from core.tenancy.models import Tenant
 
 ROWS_OF_PART = 5_000
@@ -48,7 +49,7 @@ JOB = "apply prepared import"
 
 MAX_REMOVED = "maxRemoved"
 
-PreparedRow = tuple[int, Mapping[str, Any]] | tuple[int, Mapping[str, Any], str, list[str], list[str]]
+PreparedRow = tuple[int, JsonMapping] | tuple[int, JsonMapping, str, list[str], list[str]]
 """The line that a row comes from, its body, and of a file its text and the columns given and emptied."""
 
 

@@ -1,5 +1,6 @@
 """What a file can hold: the kinds of row, which apps register."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from core.imports.columns import Column
 from core.imports.handovers import UniqueValues
 from core.imports.merge_statements import Mode
 from core.imports.writers import Writer
+from core.representation.fields import Field, Json, Nested
 from core.representation.representations import Representation
 
 
@@ -23,6 +25,24 @@ class Export:
     order: str
     key: tuple[str, ...] = ("id",)
     condition: str = "TRUE"
+
+
+def document_of_files(
+    shape: Representation, names: Iterable[str] | None = None, **more: Field
+) -> Representation:
+    """Return the shape of a document as files have it: these members, and of its metadata the schemas.
+
+    Without `names`, all members but the metadata.
+    """
+    names = [name for name in shape.fields if name != "metadata"] if names is None else names
+    fields = {name: shape.fields[name] for name in names}
+    metadata = Nested({"mixins": Json(f"{shape.alias}.mixin_schemas", omit_empty=False)})
+    return Representation(
+        table=shape.table,
+        alias=shape.alias,
+        fields={**fields, **more, "metadata": metadata},
+        joins=shape.joins,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from core.imports.plain_rows import PlainRow
 from core.imports.records import Record
 from core.imports.shadows import Rows, shadowed
 from core.imports.stages import CopiedRows
+from core.json_types import JsonMapping
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 
@@ -54,7 +55,7 @@ class Batch:
     unread: Callable[[int, str], None]
     count_stored: Callable[[], int] | None
     together: int = 0
-    stored: Callable[[Mapping[str, Any]], Any] = lambda body: None
+    stored: Callable[[JsonMapping], Any] = lambda body: None
 
     def parts(self, size: int) -> Iterator[list[Record]]:
         """Yield the records in parts of so many."""
@@ -78,7 +79,7 @@ class Writer(ABC, Generic[Row]):
     rows where that has rules of its own.
     """
 
-    read: Callable[[Mapping[str, Any], TenantRecord], Row]
+    read: Callable[[JsonMapping, TenantRecord], Row]
     plain: PlainRow | None = None
     remove: "Removal | None" = None
 
@@ -102,7 +103,7 @@ class TableWriter(Writer[Sequence[Any]]):
     """
 
     table: MergeSpec
-    key_of: Callable[[Mapping[str, Any]], Mapping[str, str | None] | None] = lambda body: None
+    key_of: Callable[[JsonMapping], Mapping[str, str | None] | None] = lambda body: None
     changed: Callable[[], None] | None = None
 
     def _apply(self, batch: Batch) -> Tally:
@@ -319,9 +320,9 @@ class OperationWriter(Writer[Row]):
     def _row(
         self,
         record: Record,
-        body: Mapping[str, Any] | None,
+        body: JsonMapping | None,
         tenant: TenantRecord,
-        stored: Mapping[str, Any] | None = None,
+        stored: JsonMapping | None = None,
     ) -> Row | Refusal:
         """Return the row of a body: that of the record, or what this was completed to by what is `stored`."""
         if body is None:
@@ -374,7 +375,7 @@ class Planned(Generic[Row]):
     `last` has the last row of each id with its record, `changed` those of them that are to be written.
     """
 
-    stored: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    stored: Mapping[str, JsonMapping] = field(default_factory=dict)
     last: dict[str, tuple[Record, Row]] = field(default_factory=dict)
     changed: list[Row] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
@@ -394,7 +395,7 @@ class UpsertWriter(OperationWriter[Row]):
     """
 
     identify: Callable[[Row], str]
-    changed: Callable[[TenantRecord, Sequence[Row], Mapping[str, Mapping[str, Any]]], list[Row]]
+    changed: Callable[[TenantRecord, Sequence[Row], Mapping[str, JsonMapping]], list[Row]]
     columns: Sequence[Column]
     stored: Callable[[TenantRecord, Sequence[str]], dict[str, dict[str, object]]]
     hold: Callable[[TenantRecord, Sequence[str]], None]
@@ -466,9 +467,7 @@ class UpsertWriter(OperationWriter[Row]):
         named = (record.body.get(self.id) for record in records if record.body)
         return sorted({name for name in named if isinstance(name, str)})
 
-    def _completed_row(
-        self, record: Record, batch: Batch, bodies: dict[str, Mapping[str, Any]]
-    ) -> Row | Refusal:
+    def _completed_row(self, record: Record, batch: Batch, bodies: dict[str, JsonMapping]) -> Row | Refusal:
         """Return the row, completed by its body among `bodies`, which then is the new one."""
         body = record.body
         name = body.get(self.id) if body else None

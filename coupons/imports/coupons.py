@@ -7,11 +7,9 @@ from core.bodies import read_body
 from core.errors import InvalidInput
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
 from core.imports.exporting import stored_bodies
-from core.imports.resources import Export, ImportResource
+from core.imports.resources import Export, ImportResource, document_of_files
 from core.imports.shadows import Rows
 from core.imports.writers import Removal, UpsertWriter, one_by_one
-from core.representation.fields import Json, Nested
-from core.representation.representations import Representation
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 from coupons.bodies import CouponBody, columns_of
@@ -107,15 +105,7 @@ COLUMNS = (
 )
 
 EXPORT = Export(
-    Representation(
-        table=COUPONS.table,
-        alias=COUPONS.alias,
-        fields={
-            **{name: field for name, field in COUPONS.fields.items() if name not in NOT_EXPORTED},
-            "metadata": Nested({"mixins": Json("coupon.mixin_schemas", omit_empty=False)}),
-        },
-        joins=COUPONS.joins,
-    ),
+    document_of_files(COUPONS, [name for name in COUPONS.fields if name not in NOT_EXPORTED]),
     order="coupon.id",
     condition="NOT coupon.is_deleted AND NOT coupon.is_referral AND coupon.terms_id IS NULL",
     key=("code",),

@@ -1,7 +1,7 @@
 """Files of customers and items of segments. A row is that of the bulk API, and names its segment too."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from catalog.subtrees import is_category
 from core.bodies import LONGEST_REFERENCE, Reference, read_body
@@ -13,6 +13,7 @@ from core.imports.other_names import STAND_IN, as_stored, other_name
 from core.imports.plain_rows import PlainRow
 from core.imports.resources import Export, ImportResource
 from core.imports.writers import TableWriter
+from core.json_types import JsonMapping
 from core.representation.fields import Boolean, Json, Nested, Text
 from core.representation.representations import Representation
 from core.sql.upserts import UpsertTarget
@@ -197,7 +198,7 @@ def staged_item(row: SegmentItemRow, *, code: str | None = None) -> tuple[object
     return (row.segment_id, *ids, *item_values(row), *codes)
 
 
-def member_key(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
+def member_key(body: JsonMapping) -> Mapping[str, str | None] | None:
     """Return what names the assignment of a refused row; None when a part of it cannot be read."""
     segment, customer, company = body.get("segmentId"), body.get("customerId"), body.get("legalEntityId")
     name = "customer"
@@ -208,7 +209,7 @@ def member_key(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
     return {"segment": segment, name: customer, "legal_entity": company}
 
 
-def item_key(body: Mapping[str, Any]) -> Mapping[str, str | None] | None:
+def item_key(body: JsonMapping) -> Mapping[str, str | None] | None:
     """Return what names the assignment of a refused row; None when a part of it cannot be read."""
     segment, item, kind = body.get("segmentId"), body.get("id"), str(body.get("type")).upper()
     name = kind.lower()

@@ -5,12 +5,10 @@ from datetime import datetime
 
 from core.bodies import read_body
 from core.imports.merge_specs import WINDOW_CHECK, Check, MergeSpec, Reference, plain_values
-from core.imports.resources import Export, ImportResource
+from core.imports.resources import Export, ImportResource, document_of_files
 from core.imports.shadows import Rows
 from core.imports.writers import Removal, TableWriter
-from core.representation.fields import Json, Nested
 from core.representation.languages import LanguageContext
-from core.representation.representations import Representation
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 from segments.bodies import IdentifiedSegmentBody, SegmentFields, SegmentId
@@ -103,16 +101,5 @@ SEGMENT_FILES = ImportResource(
         read=read_row,
         remove=Removal(remove_segments, tables={"segments_segment": Rows.OF_TENANT}),
     ),
-    export=Export(
-        Representation(
-            table=SEGMENT.table,
-            alias=SEGMENT.alias,
-            fields={
-                **{name: field for name, field in SEGMENT.fields.items() if name != "metadata"},
-                "metadata": Nested({"mixins": Json("segment.mixin_schemas", omit_empty=False)}),
-            },
-            joins=SEGMENT.joins,
-        ),
-        order="segment.id",
-    ),
+    export=Export(document_of_files(SEGMENT), order="segment.id"),
 )

@@ -1,4 +1,5 @@
 from argparse import ArgumentParser
+from typing import Literal
 
 import msgspec
 from django.core.management.base import BaseCommand, CommandError
@@ -41,8 +42,8 @@ class Command(BaseCommand):
         tenant: str | None,
         segment: str | None,
         site: str | None,
-        mode: str,
-        membership: str,
+        mode: Literal["LIVE", "SNAPSHOT"],
+        membership: Literal["CUSTOMER", "LEGAL_ENTITY"],
         json: bool,
         facts: bool,
         **options: object,

@@ -3,7 +3,6 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from time import monotonic
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -12,7 +11,7 @@ from tqdm import tqdm
 
 from config.demo.calendar import TODAY_OF_DATA
 from config.demo.loading import load_demo_shop, shop_calendar
-from config.demo.rows import Load
+from config.demo.rows import Load, Row
 from config.demo.shop import CUSTOMER_PASSWORD, DEMO_TENANT, Names, NameTaken
 from config.demo.source import DemoDataMissing
 from core.imports.merge import Tally
@@ -98,7 +97,7 @@ class CommandProgress:
         self.stdout = stdout
         self.stderr = sys.stderr  # without the line ends that commands add
 
-    def counted(self, label: str, rows: Iterable[object], total: int) -> Iterator[Any]:
+    def counted(self, label: str, rows: Iterable[Row], total: int) -> Iterator[Row]:
         """Pass the rows on, telling how many of `total` have passed."""
         bar = tqdm(
             total=total,
