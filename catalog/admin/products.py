@@ -13,8 +13,7 @@ from catalog.admin.search import NamedAdmin
 from catalog.bodies import ProductBody
 from catalog.extensions import product_actions
 from catalog.forms.products import DETAIL_FIELDS, FORM_FIELDS, ProductForm
-from catalog.models import CategoryAssignment, Product
-from catalog.models.names import SEARCHED_FIELDS
+from catalog.models import SEARCHED_FIELDS, CategoryAssignment, Product
 from catalog.operations.product_sets import delete_products, publish_products
 from catalog.operations.products import create_product, edit_product
 from core.admin import adopt

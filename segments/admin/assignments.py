@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer
 from accounts.models.customers import SEARCHED_FIELDS
+from catalog.models import SEARCHED_FIELDS as NAMES_OF_ITEMS
 from catalog.models import Category, Product
-from catalog.models.names import SEARCHED_FIELDS as NAMES_OF_ITEMS
 from core.admin import AutocompleteFilter, TenantAdmin, adopt, shown_moment, window_text
 from core.admin.filters import visible_rows
 from core.bodies import read_body

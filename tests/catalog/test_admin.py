@@ -14,8 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import Site
 from catalog.admin import categories as category_admin
 from catalog.admin import category_deletion
-from catalog.models import Category, CategoryAssignment, Product
-from catalog.models.names import SEARCHED_FIELDS
+from catalog.models import SEARCHED_FIELDS, Category, CategoryAssignment, Product
 from catalog.tree_checks import tree_problems
 from core.journal.models import Change
 from core.json_types import JsonObject
