@@ -88,6 +88,9 @@ _ADDED = (
 ID_AS_STORED = rf"^(?!\d[.,]\d+[Ee]\+\d+$)([^{_ADDED}]([\s\S]*[^{_ADDED}])?)?$(?!\n)"
 """Matches a text that can be an id as it is: nothing to trim, and no number that a spreadsheet shortened."""
 
+CODE_AS_STORED = rf"^([^{_ADDED}]([\s\S]*[^{_ADDED}])?)?$(?!\n)"
+"""Matches a text that can be a code as it is: nothing to trim."""
+
 SPREADSHEET_NUMBER = re.compile(r"\d[.,]\d+E[+-]?\d+", re.IGNORECASE)
 
 

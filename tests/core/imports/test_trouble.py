@@ -1,5 +1,6 @@
 """What goes wrong around an import ends it with a sentence, an exit status, and a run that can go on."""
 
+import csv
 import os
 import signal
 from pathlib import Path
@@ -100,6 +101,16 @@ def test_exports_for_spreadsheets_run_no_formulas(shop, run, tmp_path):
     assert content.startswith(b"\xef\xbb\xbfid,")
     assert b",'=1+1," in content
     assert b",-5," in content
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_values_that_a_spreadsheet_would_run_come_behind_an_apostrophe(shop, run, tmp_path, start):
+    CustomerFactory(tenant=shop.tenant, external_id="F", company=f"{start}cmd()")
+    path = tmp_path / "rows.csv"
+    run("export_customers", path, "--tenant", "acme", "--spreadsheet-safe")
+    with path.open(newline="") as file:
+        [row] = [row for row in csv.DictReader(file) if row["id"] == "F"]
+    assert row["company"] == f"'{start}cmd()"
 
 
 @pytest.mark.parametrize("text", ["=1+1", "'=1+1", "''-x", "'5", "-5", "+49 30", "'", "'a", "@x", "O'Neil"])
