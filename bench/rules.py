@@ -66,7 +66,8 @@ INSERT INTO coupons_redemption (tenant_id, external_id, coupon_id, customer_id, 
 SELECT customer.tenant_id, 'R' || number, %s, customer.id, customer.external_id, '', '', '', 100, 'EUR', 10,
     'EUR', now() - (number * 48271 %% 31536000) * interval '1 second'
 FROM generate_series(1::bigint, %s) AS number
-JOIN accounts_customer AS customer ON customer.external_id = 'C' || (number * 7919 %% %s + 1)
+JOIN accounts_customer AS customer
+    ON customer.external_id = 'C' || ((hashint8(number)::bigint + 2147483648) %% %s + 1)
 """
 BARE = """
 INSERT INTO segments_customerassignment (tenant_id, segment_id, customer_id, assignment_type, version,

@@ -27,6 +27,12 @@ COLUMNS = (
 )
 ACTOR = "actor->>0, actor->>1, actor->>2, actor->>3, actor->>4"
 KEYS = "range_agg(int8range(it.member, it.member, '[]'))"
+LEAVE = """    IF NOT EXISTS (
+        SELECT FROM before AS was FULL JOIN changed AS it USING ({pk}) WHERE {differs}
+    ) THEN
+        RETURN NULL;
+    END IF;
+"""
 FUNCTION = """CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     actor jsonb := coalesce(
@@ -98,12 +104,14 @@ def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list
         f"it.{name} IS NULL AND {is_gone(table, f'was.{name}')}"
         for name, table in parents(recorded, "SET NULL")
     ]
-    return f"""    INSERT INTO journal_change ({COLUMNS})
+    differs = differ("was", "it", [*shown, *secret])
+    early = LEAVE.format(pk=pk, differs=differs) if recorded.leaves_early else ""
+    return f"""{early}    INSERT INTO journal_change ({COLUMNS})
     SELECT instant, {place(recorded, "updated", key)}, NULL, NULL, 1,
         {differing("was", shown)}, {differing("it", shown)},
         {hidden}, {ACTOR}, {any_of(cleared)}
     FROM before AS was FULL JOIN changed AS it USING ({pk})
-    WHERE {differ("was", "it", [*shown, *secret])}
+    WHERE {differs}
     ORDER BY {key};
 """
 
