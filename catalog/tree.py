@@ -17,8 +17,7 @@ from psycopg.types.json import Jsonb
 
 from catalog.bodies import LARGEST_POSITION, MOST_LEVELS
 from catalog.errors import CategoryNotFound, ParentNotFound, TooDeep, WouldCreateCycle
-from catalog.models import Category
-from catalog.models.categories import HIDDEN_ROOT_ID
+from catalog.models import HIDDEN_ROOT_ID, Category
 from catalog.subtrees import subtrees
 from core.sql.composition import Sql, bind, composed_once, identifier, param, sql
 from core.sql.fetching import execute, fetch_rows

@@ -87,6 +87,7 @@ def test_json_of_the_right_kind_is_taken(kind: type, text: str, value: object) -
         (dict, '{"a": 1e400}', "Enter a valid JSON"),
         (dict, '{"a": "\\ud800"}', "Enter a valid JSON"),
         (dict, '{"a": ' + "9" * 5_000 + "}", "too many digits"),
+        (dict, '{"a": {"b": 1, "b": 2}}', "The name b is there twice in one object"),
     ],
 )
 def test_json_that_cannot_be_stored_is_refused(kind: type, text: str, message: str) -> None:

@@ -146,6 +146,9 @@ def test_segments_are_found_by_name_in_any_language_and_by_id(staff_browser: Cli
     assert rows_of(staff_browser, SEGMENTS, q="stamm") == [vip]
     assert rows_of(staff_browser, SEGMENTS, q="very important") == [vip]
     assert rows_of(staff_browser, SEGMENTS, q="vip-") == [vip]
+    hyphened = SegmentFactory(site=vip.site, external_id="G", name={"de": "Groß\u00adhänd\u00adler"})
+    for term in ("großhändler", "grosshandler", "händ\u00adler"):
+        assert rows_of(staff_browser, SEGMENTS, q=term) == [hyphened]
     assert rows_of(staff_browser, SEGMENTS, q="de") == []  # the name of a language is no name
 
 
