@@ -19,10 +19,11 @@ from typing import Any
 
 import django
 
-os.environ.update(DJANGO_SETTINGS_MODULE="bench.settings", BENCH_SCALE="histories")
+os.environ.update(DJANGO_SETTINGS_MODULE="bench.settings", BENCH_SCALE="histories", ACCESS_LOG="0")
 django.setup()
 
-from django.core.management import call_command  # noqa: E402 -- needs the settings
+from django.conf import settings  # noqa: E402 -- needs the settings
+from django.core.management import call_command  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 from django.test import Client  # noqa: E402
 from psycopg import ClientCursor  # noqa: E402
@@ -38,13 +39,14 @@ from core.json_types import JsonObject  # noqa: E402
 from core.sql.fetching import AttributedServerCursor  # noqa: E402
 from core.tenancy.models import Tenant  # noqa: E402
 from core.timestamps import format_time  # noqa: E402
-from segments.models import Segment  # noqa: E402
+from segments.models import CustomerAssignment, Segment  # noqa: E402
 
 TENANT = "bench"
 SEGMENTS = 4_000
 PLACES = 10  # segments of a customer
 MOST = 10.0  # milliseconds
 ROUNDS = 5
+PLAIN_FILES = "django.contrib.staticfiles.storage.StaticFilesStorage"
 YEAR = timedelta(days=365)
 # A customer's segments are 7 * customer + 401 * place, modulo the number of segments.
 MEMBERS = """
@@ -137,6 +139,10 @@ def make_shop(customers: int) -> None:
 def requests(customers: int) -> list[tuple[str, Callable[[], Any]]]:
     """Return what is read, by name: each a request of its own whenever it is called."""
     api = Api(Tenant.objects.get(name=TENANT))
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": PLAIN_FILES},
+    }  # none are collected here
     staff = Client(HTTP_HOST="127.0.0.1")
     staff.force_login(User.objects.get(username="bench"))
     then = format_time(datetime.now(UTC) - YEAR / 100)
@@ -147,6 +153,8 @@ def requests(customers: int) -> list[tuple[str, Callable[[], Any]]]:
         "segment": key_of("segments_segment", member.removeprefix("segments/")),
         "customer": key_of("accounts_customer", f"C{number}"),
     }
+    held = CustomerAssignment.objects.filter(segment=keys["segment"], customer=keys["customer"])
+    keys["member"] = held.values_list("pk", flat=True).get()
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT source_id FROM journal_change WHERE source_type = 'request' ORDER BY id DESC LIMIT 1"
@@ -175,6 +183,7 @@ def requests(customers: int) -> list[tuple[str, Callable[[], Any]]]:
         "Activity of the last day": "/admin/journal/change/?when=1",
         "Activity of segments": "/admin/journal/change/?what=segment",
         "History of a segment": f"/admin/segments/segment/{keys['segment']}/history/",
+        "History of a member": f"/admin/segments/customerassignment/{keys['member']}/history/",
         "History of a customer": f"/admin/accounts/customer/{keys['customer']}/history/",
     }
     return [(name, get(api.client, f"{base}/{path}")) for name, path in asked.items()] + [

@@ -44,7 +44,7 @@ from core.admin.undo_pages import may_undo
 from core.errors import DomainError
 from core.filter_sources import FILTERED, filter_source
 from core.journal.declarations import is_recorded
-from core.journal.histories import history_of, shown_changes
+from core.journal.histories import add_undoable, newest_changes
 from core.journal.words import add_sentences
 from core.unavailability import contention_as_refusal
 
@@ -456,10 +456,10 @@ class TenantAdmin(DatabaseDeletion):
         if not self.has_view_permission(request, row):
             raise PermissionDenied
         before = key_of(request.GET.get("before", ""))
-        rows = history_of(row) if before is None else history_of(row).filter(pk__lt=before)
-        changes: list[Any] = list(shown_changes(rows.order_by("-id"))[: self.list_per_page + 1])
+        changes = newest_changes(row, before=before, most=self.list_per_page + 1)
         shown = changes[: self.list_per_page]
         add_sentences(shown)
+        add_undoable(shown)
         user: Any = request.user
         for change in shown:
             change.may_undo = user.has_perm("journal.view_change") and may_undo(request, change)

@@ -25,7 +25,7 @@ from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may, may_undo
 from core.errors import DomainError
 from core.filter_sources import FILTERED
 from core.journal.declarations import RecordedAssignments, recorded, recorded_as
-from core.journal.histories import history_condition, shown_changes
+from core.journal.histories import add_undoable, history_condition, shown_changes
 from core.journal.models import Change
 from core.journal.undo.jobs import enqueue_undo
 from core.journal.undo.plans import LARGEST_AT_ONCE, plan_undo, undo_change
@@ -189,6 +189,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
         found = super().get_changelist_instance(request)
         rows = list(found.result_list)
         add_sentences(rows)
+        add_undoable(rows)
         for change in rows:
             change.may_undo = may_undo(request, change)
         found.result_list = rows
@@ -307,6 +308,7 @@ def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
         .order_by("-id")[:MOST_RECENT]
     )
     add_sentences(changes)
+    add_undoable(changes)
     for change in changes:
         change.url = address_of(change.subject_row)
         change.undo_label = undo_label(change)
