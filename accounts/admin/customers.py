@@ -136,7 +136,6 @@ class CustomerAdmin(TenantAdmin):
             except Unavailable as busy:
                 self.message_user(request, fault_text(busy.message), messages.ERROR)
             else:
-                self.log_change(request, customer, "Set the password.")
                 self.message_user(request, _("The password is set, and all sessions have ended."))
                 return HttpResponseRedirect(reverse("admin:accounts_customer_change", args=(customer.pk,)))
         context = {
