@@ -320,7 +320,7 @@ def read_customer_states(
     contact of the legal entity that is named, or the token acts for another one.
     """
     shopper = buyer.shopper
-    if not shopper.is_known:
+    if not buyer.customer_number:
         limited = tuple([coupon.max_redemptions is not None for coupon in coupons])
         if not any(limited):
             return [CustomerState()] * len(coupons)

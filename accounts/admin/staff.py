@@ -34,7 +34,7 @@ class StaffAdmin(TenantAdmin, UserAdmin):
     filter_horizontal = ("groups",)
     readonly_fields = ("last_login", "date_joined")
 
-    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         user = staff_of(request)
         rights = ["is_superuser"] if user.is_superuser else []
         tenant = ["tenant"] if user.tenant_id is None else []

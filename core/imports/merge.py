@@ -165,7 +165,7 @@ class Merge:
                     self._prepare(cursor)
                     self._resolve_names(cursor)
                     is_replacement = self.mode is Mode.REPLACE
-                    skipped = None if is_replacement else after
+                    skipped = None if is_replacement or after is None else tuple(after)
                     self._execute(
                         cursor, resolving_statement(self.kind, self.mode, is_kept=True, after=skipped)
                     )

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -15,7 +15,7 @@ from core.document_sizes import LARGEST_DOCUMENT, check_document_size, document_
 from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
 from core.imports.columns import Column, completed, member_at
 from core.imports.merge import Merge, Refusal, SlicedMerge, Tally
-from core.imports.merge_specs import EMPTIED, SPOKEN, MergeSpec
+from core.imports.merge_specs import EMPTIED, SPOKEN, MergeSpec, spec_for_batch
 from core.imports.merge_statements import Mode
 from core.imports.plain_rows import PlainRow
 from core.imports.records import Record
@@ -119,7 +119,12 @@ class TableWriter(Writer[Sequence[Any]]):
         """Return the merge, and the list that takes the large rows, which it checks when all are staged."""
         large: list[Record] = []
         merge = Merge(
-            self._table_of(batch),
+            spec_for_batch(
+                self.table,
+                tuple(batch.header),
+                updates=batch.mode in UPDATING_MODES,
+                counts_emptied=batch.dry_run,
+            ),
             tenant_id=batch.tenant.id,
             at=batch.at,
             mode=batch.mode,
@@ -130,18 +135,6 @@ class TableWriter(Writer[Sequence[Any]]):
             refused_later=lambda: too_large(large, batch),
         )
         return merge, large
-
-    def _table_of(self, batch: Batch) -> MergeSpec:
-        """Return the table as rows of this batch are merged into it: what they do not say stays as it is."""
-        table = self.table
-        if batch.header and table.other_names:
-            spoken = tuple(other for other in table.other_names if other.member in batch.header)
-            table = replace(table, other_names=spoken)
-        if not table.parts or batch.mode not in UPDATING_MODES:
-            return table
-        if batch.header:
-            return table.for_header(batch.header, counts_emptied=batch.dry_run)
-        return table.by_row(counts_emptied=batch.dry_run)
 
     def _rows(
         self, batch: Batch, table: MergeSpec, large: list[Record]

@@ -185,9 +185,10 @@ def read_item_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[obj
         body = {**body, "type": item_type.upper()}
     code = other_name(body, "code", instead_of="id")
     row = read_body(SegmentItemRow, {**body, "id": STAND_IN} if code else body)
+    version = row.expected_version
     if row.type == ItemType.PRODUCT:
         check_product(row)
-    return (row.expected_version, *staged_item(row, code=code))
+    return (version, *staged_item(row, code=code))
 
 
 def staged_item(row: SegmentItemRow, *, code: str | None = None) -> tuple[object, ...]:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 import msgspec
+import orjson
 from django.db import models
 from msgspec import inspect
 
 from core.bodies import Body
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
-from core.imports.stages import nullable_json
 from core.representation.languages import Translations
 from core.sql.upserts import BodyColumns
 
@@ -118,5 +118,6 @@ class StagedValues:
         """Return the values; `known` are those that the body does not say."""
         values = self.columns.values(body, **known)
         for index in self.jsonb:
-            values[index] = nullable_json(values[index])
+            if values[index] is not None:
+                values[index] = orjson.dumps(values[index]).decode()
         return values

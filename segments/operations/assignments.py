@@ -191,11 +191,10 @@ def write_planned(
     if not plan.rows:
         held_segment(statements.tenant_id, statements.segment_id)
         return plan.results
-    found = statements.write(plan, at=at)
-    plan.record_in_order(
-        refusal(row, result[1:]) if result[0] is None else result[0]
-        for row, result in zip(plan.rows.values(), found, strict=True)
-    )
+    outcomes: list[bool | DomainError] = []
+    for row, result in zip(plan.rows.values(), statements.write(plan, at=at), strict=True):
+        outcomes.append(refusal(row, result[1:]) if result[0] is None else result[0])
+    plan.record_in_order(outcomes)
     return plan.results
 
 
