@@ -100,7 +100,8 @@ def delete_customer_assignments(
         fetch_rows(
             sql(
                 "WITH doomed AS ("
-                " SELECT assignment.id, assignment.customer_id FROM unnest({customers}, {entities}) AS named (customer, legal_entity)"
+                " SELECT assignment.id, assignment.customer_id"
+                " FROM unnest({customers}, {entities}) AS named (customer, legal_entity)"
                 " JOIN accounts_customer AS customer"
                 " ON customer.tenant_id = {tenant} AND customer.external_id = named.customer"
                 " LEFT JOIN accounts_legalentity AS entity"
