@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta, Struct, inspect
 
 from core.errors import DomainError, InvalidBody, InvalidInput, Problem
-from core.json_types import JsonObject
+from core.json_types import JsonMapping, JsonObject
 from core.representation.languages import NO_LANGUAGES, LanguageContext
 from core.tenancy.identifiers import CLIENT_ID
 from core.text import ID_AS_STORED, fault_of_id, trimmed
@@ -72,7 +72,7 @@ class Body(Struct, rename="camel", kw_only=True):
     """
 
     parts: ClassVar[Mapping[str, str]] = {}
-    documented: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    documented: ClassVar[Mapping[str, JsonMapping]] = {}
 
 
 class Validity(Body):

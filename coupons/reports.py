@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 from core.errors import InvalidInput
-from core.sql.composition import Sql, bind, integer, param, sql
+from core.sql.composition import Sql, SqlValues, bind, integer, param, sql
 from core.sql.fetching import fetch_rows
 from coupons.models import JudgementCount, ReportCount
 
@@ -130,7 +129,7 @@ def totals(*, tenant_id: int, first: date, last: date, by: Grouping) -> dict[str
 
 def summed(
     tenant_id: int, first: date, last: date, by: Grouping, *, only: str = "", in_all: bool = False
-) -> list[tuple[Any, ...]]:
+) -> list[SqlValues]:
     """Return day, group, currency, kind, count and amount; `in_all` of all the days together."""
     group, join, condition = map(Sql, GROUPS[by])
     return fetch_rows(

@@ -43,6 +43,7 @@ from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_te
 from core.admin.undo_pages import may_undo
 from core.errors import DomainError
 from core.filter_sources import FILTERED, filter_source
+from core.journal.declarations import is_recorded
 from core.journal.histories import history_of, shown_changes
 from core.journal.words import add_sentences
 from core.unavailability import contention_as_refusal
@@ -436,6 +437,14 @@ class TenantAdmin(DatabaseDeletion):
                 text = capfirst(str(other.opts.verbose_name_plural))
                 links.append({"url": f"{page}?{name}__id__exact={obj.pk}", "text": text, "note": ""})
         return links
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Keep Django's log only of what the journal does not record: a change is told once."""
+        return None if is_recorded(type(obj)) else super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """As `log_addition`."""
+        return None if is_recorded(type(obj)) else super().log_change(request, obj, message)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None

@@ -13,7 +13,7 @@ from jsonpointer import JsonPointer, JsonPointerException
 
 from core.document_sizes import check_document_size
 from core.errors import InvalidInput
-from core.json_types import JsonObject
+from core.json_types import JsonMapping, JsonObject
 from core.json_values import is_deeper_than
 
 MAX_OPERATIONS = 1_000
@@ -79,7 +79,7 @@ def apply_operations(document: Document, operations: Sequence[object], *, protec
         apply_operation(document, operation, path)
 
 
-def apply_operation(document: Document, operation: Mapping[str, Any], path: str) -> None:
+def apply_operation(document: Document, operation: JsonMapping, path: str) -> None:
     verb = operation.get("op")
     if verb not in VERBS:
         raise FaultyPatch(f"{path}: the operation must be add, remove or replace.", field=path)

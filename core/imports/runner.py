@@ -20,7 +20,7 @@ from core.imports.exporting import stored_document
 from core.imports.files import UnreadableFile, UnwritableFile
 from core.imports.handovers import lines_to_apply_together
 from core.imports.interrupts import StopRequest
-from core.imports.merge import COUNTS, Refusal, SlicedMerge, Tally
+from core.imports.merge import Refusal, SlicedMerge, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
 from core.imports.records import FileHeader, Format, Record, format_of, header_of, read_records
@@ -33,16 +33,23 @@ from core.imports.removals import (
     check_removals,
     count_stored,
 )
-from core.imports.resources import Batch, TableWriter, refusal_of
-from core.imports.runs import ImportOrder, counted, end_run, new_run, only_replacement, unfinished_run
+from core.imports.runs import (
+    KEPT_REJECTS,
+    ImportOrder,
+    count_in,
+    counted,
+    end_run,
+    kept_reject,
+    new_run,
+    only_replacement,
+    unfinished_run,
+)
+from core.imports.writers import Batch, TableWriter, refusal_of
 from core.json_types import JsonObject
 from core.tenancy.limits import require_room
 from core.unavailability import CONTENTION, failure_in_words
 
-KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
 SHOWN_REFUSALS = 5
-UNKEPT = frozenset({"erased"})  # reasons for which nothing of the row may be kept
-KEPT_SOURCE = 2_000  # characters of each kept row
 BATCH_SECONDS = 2.0  # less than a write waits for a lock; a batch holds its locks for a part of that
 LARGEST_SLICE = 10  # batches
 
@@ -274,15 +281,8 @@ class ImportRunner:
             if len(self.report.first_refusals) < SHOWN_REFUSALS:
                 self.report.first_refusals.append(refusal)
             if len(refusals) < kept:
-                refusals.append(
-                    ImportReject(
-                        run=run,
-                        line=refusal.line,
-                        reason=refusal.code,
-                        message=refusal.message,
-                        source="" if refusal.code in UNKEPT else refusal.source[:KEPT_SOURCE],
-                    )
-                )
+                assert run is not None
+                refusals.append(kept_reject(run, refusal))
 
         return refuse
 
@@ -446,10 +446,7 @@ class ImportRunner:
 
         `unfinished` says how far the part behind it is, of which slices are missing.
         """
-        for name in COUNTS:
-            setattr(run, name, getattr(run, name) + getattr(tally, name))
-        for code, count in tally.reasons.items():
-            run.refused_by_reason[code] = run.refused_by_reason.get(code, 0) + count
+        count_in(run, tally)
         run.committed_slice = unfinished
         run.committed_line = line
         run.rejects_size = written

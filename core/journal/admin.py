@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -114,7 +114,7 @@ class SubjectFilter(admin.SimpleListFilter):
         self.row = chosen_row(request)
         super().__init__(request, *arguments, **options)
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return [(self.value(), str(self.row))] if self.row is not None else []
 
     def has_output(self) -> bool:
@@ -136,7 +136,7 @@ def visible_objects(request: HttpRequest) -> list[str]:
     ]
 
 
-def chosen_row(request: HttpRequest) -> Any:
+def chosen_row(request: HttpRequest) -> models.Model | None:
     """Return the row that the parameter `of` names, as `segments.segment-7`, if the user may see it."""
     label, _dash, text = request.GET.get("of", "").partition("-")
     key = key_of(text)
@@ -147,12 +147,12 @@ def chosen_row(request: HttpRequest) -> Any:
     return admin.site.get_model_admin(model).get_queryset(request).filter(pk=key).first()
 
 
-def activity_page(row: Any) -> str:
+def activity_page(row: models.Model) -> str:
     """Return the address of the changes of a row."""
     return f"{reverse('admin:journal_change_changelist')}?of={row._meta.label_lower}-{row.pk}"
 
 
-def address_of(row: Any) -> str:
+def address_of(row: models.Model | None) -> str:
     """Return the address of a row's page; empty where there is none."""
     if row is None or not admin.site.is_registered(type(row)):
         return ""

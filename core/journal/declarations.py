@@ -134,6 +134,11 @@ def recorded() -> Iterable[Recorded]:
     return sorted(_recorded.values(), key=lambda one: one.table)
 
 
+def is_recorded(model: type[models.Model]) -> bool:
+    """Say whether the journal records the changes of a model."""
+    return model._meta.label in _recorded
+
+
 def recorded_as(object_name: str) -> Recorded:
     """Return the declaration of what the journal calls so; raise KeyError."""
     for one in _recorded.values():

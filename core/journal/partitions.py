@@ -5,9 +5,9 @@ of one. When the month's partition is made later, the changes move into it.
 """
 
 from datetime import UTC, datetime
-from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 MONTHS_AHEAD = 3
 LOCK_TIMEOUT = "2s"  # who reads the journal holds the default partition, and all who come later would wait
@@ -43,13 +43,13 @@ def make_partitions(at: datetime, *, months_ahead: int = MONTHS_AHEAD) -> list[s
     return made
 
 
-def partitions(cursor: Any) -> list[str]:
+def partitions(cursor: CursorWrapper) -> list[str]:
     """Return the names of all partitions, in the order of their months; the default one last."""
     cursor.execute(PARTITIONS)
     return [name for (name,) in cursor.fetchall()]
 
 
-def _make_partition(cursor: Any, name: str, start: datetime, end: datetime) -> None:
+def _make_partition(cursor: CursorWrapper, name: str, start: datetime, end: datetime) -> None:
     bounds = {"start": start, "end": end}
     cursor.execute(f"CREATE TABLE {name} (LIKE journal_change INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
     cursor.execute(

@@ -230,7 +230,7 @@ def attribute_of(model: type[models.Model], column: str) -> str:
     return f"CASE WHEN {same} THEN '{{{{}}}}'::jsonb ELSE {value} END"
 
 
-def plain_value(model: type[models.Model], column: str) -> Any:
+def plain_value(model: type[models.Model], column: str) -> object:
     """Return the value that a plain row has in the column; NOT_PROVIDED where each row has its own."""
     field = next(one for one in model._meta.concrete_fields if one.column == column)
     if field.null:

@@ -104,11 +104,11 @@ class BodyColumns:
         self.readers = {name: attrgetter(name) for name in self.defaults if hasattr(kind, name)}
         self.parts = {name: attrgetter(part) for name, part in parts.items()}
 
-    def values(self, body: object, **known: object) -> list[Any]:
+    def values(self, body: object, **known: object) -> list[object]:
         """Return the values of the columns, in their order; `known` are those that the body does not say."""
         return [value for [value] in self.read([body], **known)]
 
-    def read(self, bodies: Sequence[object], **known: object) -> list[list[Any]]:
+    def read(self, bodies: Sequence[object], **known: object) -> list[list[object]]:
         """Return each column's values in all bodies; `known` are the same for all."""
         columns = []
         for name, default in {**self.defaults, **known}.items():
@@ -124,7 +124,7 @@ class BodyColumns:
         return columns
 
 
-def default_of(field: models.Field) -> Any:
+def default_of(field: models.Field) -> object:
     """Return the default of a column; None for one that has none, or is an instant that the write says."""
     if not field.has_default() or isinstance(field, models.DateTimeField):
         return None
@@ -405,7 +405,7 @@ def are_the_same(values: Sequence[object], type_name: str) -> bool:
     return values.count(first) == len(values)
 
 
-def as_list(values: Sequence[object], type_name: str) -> tuple[str, str, Any]:
+def as_list(values: Sequence[object], type_name: str) -> tuple[str, str, object]:
     """Return how a column's values are sent: the function that makes rows, its parameter's type and value.
 
     Texts, jsonb and lists are one JSON list: quoting each text within an array takes longer than writing

@@ -1,7 +1,6 @@
 """What follows from the bodies of a file's rows: its columns, and where their values are stored."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 from django.db import models
@@ -115,7 +114,7 @@ class StagedValues:
         self.columns = BodyColumns(model, kind, types, parts=kind.parts)
         self.jsonb = [index for index, type_name in enumerate(types.values()) if type_name == "jsonb"]
 
-    def __call__(self, body: Body, **known: object) -> list[Any]:
+    def __call__(self, body: Body, **known: object) -> list[object]:
         """Return the values; `known` are those that the body does not say."""
         values = self.columns.values(body, **known)
         for index in self.jsonb:

@@ -6,8 +6,7 @@ from django.db import connection, transaction
 from pytest_django import DjangoAssertNumQueries
 
 from catalog.errors import CategoryNotFound, ParentNotFound, TooDeep, WouldCreateCycle
-from catalog.models import Category, CategoryNumber
-from catalog.models.categories import DirectTreeWriteError
+from catalog.models import Category, CategoryNumber, DirectTreeWriteError
 from catalog.operations.categories import (
     create_category,
     delete_category,

@@ -6,6 +6,7 @@ ends nothing while the server is frozen or unreachable. A management command wai
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -22,6 +23,8 @@ READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_onl
 LIBPQ_PARAMETERS = frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
 
 logger = logging.getLogger(__name__)
+Parameters = Mapping[str, Any]
+"""How libpq, or psycopg, reaches a server."""
 
 
 class DatabaseUnavailable(OperationalError):
@@ -107,7 +110,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             time.sleep(PAUSE)
 
 
-def ping(conn_params: dict[str, Any]) -> int:
+def ping(conn_params: Parameters) -> int:
     """Ask libpq whether the server accepts connections; that needs no password."""
     known = {name: value for name, value in conn_params.items() if name in LIBPQ_PARAMETERS - {"password"}}
     return pq.PGconn.ping(make_conninfo(**known).encode())

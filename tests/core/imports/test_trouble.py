@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.db import OperationalError, connection
 
-from core.imports import runner as importing
+from core.imports import runs
 from core.imports.files import InputFile
 from core.imports.merge import Merge, Tally
 from core.imports.models import ImportReject, ImportRun
@@ -268,5 +268,5 @@ def test_of_long_refused_rows_the_beginning_is_kept(shop, upsert, write, tmp_pat
     rejects = tmp_path / "rejects.jsonl"
     path = write("rows.jsonl", '{"segmentId":"' + "x" * 100_000 + '","customerId":"C1"}')
     upsert("segment_customers", path, "--rejects", rejects)
-    assert len(ImportReject.objects.get().source) == importing.KEPT_SOURCE
+    assert len(ImportReject.objects.get().source) == runs.KEPT_SOURCE
     assert len(rejects.read_text()) > 100_000
