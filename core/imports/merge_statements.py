@@ -490,7 +490,8 @@ def writing_statement(kind: MergeSpec, mode: Mode) -> str:
     """Return the INSERT ... ON CONFLICT of a merge.
 
     It answers how many rows were created and changed. Another import may create a row in between: then it is
-    updated here where it differs.
+    updated here where it differs. A row that was created has the first version, which no change leaves; where
+    there are no versions, no other transaction has written it (a partitioned table cannot tell that).
     """
     target = kind.target
     key, names = ", ".join(target.key), list(target.columns)
@@ -500,11 +501,12 @@ def writing_statement(kind: MergeSpec, mode: Mode) -> str:
         names.append("version")
         chosen.append(str(target.first_version))
     ordered = ", ".join(name for name in target.key if name in kind.varying)
+    created = f"stored.version = {target.first_version}" if kind.versioned else "xmax = 0"
     return (
         f"WITH merged AS (INSERT INTO {target.table} AS stored ({', '.join(names)})"
         f" SELECT {', '.join(chosen)} FROM ({chosen_rows(kind)}) AS chosen WHERE NOT same ORDER BY {ordered}"
         f" ON CONFLICT ({key}) {_resolution(kind, mode)}"
-        " RETURNING xmax = 0 AS created)"
+        f" RETURNING {created} AS created)"
         " SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM merged"
     )
 

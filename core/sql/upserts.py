@@ -63,6 +63,13 @@ class UpsertTarget:
         created = {"created_at", *created_only} & columns.keys()
         return cls(model._meta.db_table, key, columns, frozenset(created), first_version)
 
+    def is_created(self, version: int, writes: int) -> bool:
+        """Say whether so many writes created the row that has this version now: a stored one has a higher.
+
+        (PostgreSQL's `xmax = 0` says the same, but not of a row of a partitioned table.)
+        """
+        return version == self.first_version - 1 + writes
+
 
 COLUMN_TYPES = {"varchar": "text", "timestamp with time zone": "timestamptz"}
 
@@ -255,7 +262,13 @@ def upsert_rows(
         return {}
     statement = upsert_statement(target, [row for row, _ in rows], [writes for _, writes in rows])
     width = len(target.key)
-    return {found[:width]: UpsertResult(*found[width:]) for found in fetch_rows(statement, prepared=True)}
+    places = [[*target.columns].index(name) for name in target.key]
+    writes_of = {tuple([row[place] for place in places]): writes for row, writes in rows}
+    results = {}
+    for found in fetch_rows(statement, prepared=True):
+        key, (id, version) = found[:width], found[width:]
+        results[key] = UpsertResult(id, target.is_created(version, writes_of[key]), version)
+    return results
 
 
 def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[object]], writes: Sequence[int]) -> Sql:
@@ -270,7 +283,7 @@ def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[object]], wri
         shared=shared,
         key=key,
     )
-    returning = sql("{key}, id, (xmax = 0), version", key=key)
+    returning = sql("{key}, id, version", key=key)
     return upsert(target, list(target.columns), source, returning=returning)
 
 

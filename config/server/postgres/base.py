@@ -15,6 +15,7 @@ from django.db.utils import OperationalError
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
+from config.server.postgres.schema import SchemaEditor
 from core.sql.fetching import AttributedClientCursor, AttributedConnection
 
 PAUSE = 0.5  # seconds between two attempts to connect
@@ -51,6 +52,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     Database = _Driver()
+    SchemaEditorClass = SchemaEditor
 
     @property
     def needs_primary(self) -> bool:
