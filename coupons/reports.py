@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from core.errors import InvalidInput
-from core.sql.composition import Sql, SqlValues, bind, integer, param, sql
+from core.sql.composition import Sql, bind, integer, param, sql
 from core.sql.fetching import fetch_rows
 from coupons.models import JudgementCount, ReportCount
 
