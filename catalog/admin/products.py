@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -24,6 +25,14 @@ from core.search import in_order
 LONGEST_NAME = 500
 LONGEST_DESCRIPTION = 10_000
 OWN_ATTRIBUTES = ("mixins", "mixin_schemas")
+SHOWN = {
+    **dict.fromkeys(DETAIL_FIELDS, "shown_details"),
+    "name": "shown_name",
+    "description": "shown_description",
+    "mixins": "shown_mixins",
+    "mixin_schemas": "shown_schemas",
+}
+"""What those who may only look see in place of a field of JSON."""
 
 
 @admin.register(Product)
@@ -54,11 +63,19 @@ class ProductAdmin(NamedAdmin):
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return fieldsets
-        lines = {DETAIL_FIELDS: ("shown_details",), OWN_ATTRIBUTES: ("shown_mixins", "shown_schemas")}
-        return [
-            (title, {**options, "fields": lines.get(options["fields"], options["fields"])})
-            for title, options in fieldsets
-        ]
+
+        def shown(fields: Sequence[str]) -> tuple[str, ...]:
+            return tuple(dict.fromkeys(SHOWN.get(name, name) for name in fields))
+
+        return [(title, {**options, "fields": shown(options["fields"])}) for title, options in fieldsets]
+
+    @admin.display(description=_("Name"))
+    def shown_name(self, product: Product) -> SafeString:
+        return as_lines(product.name)
+
+    @admin.display(description=_("Description"))
+    def shown_description(self, product: Product) -> SafeString:
+        return as_lines(product.description)
 
     @admin.display(description=_("Other attributes"))
     def shown_details(self, product: Product) -> SafeString:

@@ -570,7 +570,15 @@ def test_who_may_only_look_sees_the_attributes_of_a_product(tenant: Tenant) -> N
     browser = Client()
     browser.force_login(user)
     html = browser.get(reverse(f"{PRODUCTS}_change", args=(product.pk,))).content.decode()
-    for name, value in (("brandId", "B1"), ("size › box › depth", "3"), ("size", "https://x.org/a")):
+    assert '{"' not in html
+    assert "{&quot;" not in html
+    for name, value in (
+        ("brandId", "B1"),
+        ("relatedItems › 1 › refId", "P2"),
+        ("size › box › depth", "3"),
+        ("size", "https://x.org/a"),
+        ("en", product.name["en"]),
+    ):
         assert f"<span>{name}</span> <span>{value}</span>" in html
 
 
