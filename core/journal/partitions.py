@@ -64,7 +64,7 @@ def _make_partition(cursor: CursorWrapper, name: str, start: datetime, end: date
     )
 
 
-def expect_long_occasions(cursor: Any, partition: str) -> None:
+def expect_long_occasions(cursor: CursorWrapper, partition: str) -> None:
     """Have the planner expect many changes of each occasion.
 
     Nearly all occasions are requests of one change. By their number it expects one of each, so it would sort
