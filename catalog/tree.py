@@ -10,6 +10,7 @@ number of set-based statements, whatever the size of the forest. See docs/catego
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 from django.db.models import Max
@@ -71,7 +72,7 @@ def place_statement(*, tenant: Sql, parent: Sql, category: Sql, position: Sql, n
 
 def stored_value(category: Category, name: str) -> Sql:
     """Return the part of a SET that gives the category its value of a field, and others their own."""
-    field = Category._meta.get_field(name)
+    field: Any = Category._meta.get_field(name)
     return sql(
         "{column} = CASE WHEN id = {category} THEN {value} ELSE {column} END, ",
         column=identifier(field.column),
