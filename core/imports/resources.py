@@ -68,10 +68,16 @@ class Batch:
 
 
 class Writer(Protocol):
-    """Applies batches of one kind. `plain` says which lines of a CSV file may come as plain rows."""
+    """Applies batches of one kind. `plain` says which lines of a CSV file may come as plain rows.
+
+    `remove` is how rows are deleted that others belong to, which are deleted along with them.
+    """
 
     @property
     def plain(self) -> PlainRow | None: ...
+
+    @property
+    def remove(self) -> "Removal | None": ...
 
     def write(self, batch: Batch) -> Tally:
         """Apply the rows in one transaction; say what became of them."""
