@@ -84,6 +84,16 @@ FAULTS = (
     _("The customer {customer} is not assigned to the legal entity {company}."),
     _("More than {most} are chosen. Choose fewer, or combine whole segments instead."),
     _("The segment that they would be added to has been deleted."),
+    _(
+        "The segment {segment} has {number} customers and items; at most {most} are deleted along with it."
+        " Remove some of them first, by an import with mode delete, which commits them part by part. Nothing"
+        " was deleted."
+    ),
+    _(
+        "More than {most} products are assigned to the categories that would be deleted. Take some of them"
+        " out first, by an import with mode delete, which commits them part by part, or delete fewer"
+        " categories at a time. Nothing was deleted."
+    ),
     # --- taking back
     _("A change of a {kind} cannot be taken back."),
     _("A change of a {kind} is taken back with that of its {whole}: undo that one."),
