@@ -3,6 +3,7 @@
 The benchmark's server answers them beside the API, in the same process.
 """
 
+import os
 import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -42,11 +43,18 @@ def view_of(name: str) -> Callable[[HttpRequest], HttpResponse]:
             return empty
         case "signature":
             return signature
+        case "process":
+            return process
     return replaying(read_replays(name))
 
 
 def empty(request: HttpRequest) -> HttpResponse:
     return HttpResponse(b"")
+
+
+def process(request: HttpRequest) -> HttpResponse:
+    """Answer the id of this web worker's process: its server has other children too."""
+    return HttpResponse(f"{os.getpid()}")
 
 
 def signature(request: HttpRequest) -> HttpResponse:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bench.limits import PREFIX
 from bench.load import HOST
 from bench.machine import pin_to_worker_core
 
@@ -57,7 +58,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 preexec_fn=pin_to_worker_core,
-                env={**os.environ, "DJANGO_SETTINGS_MODULE": "bench.settings"},
+                env={**os.environ, "DJANGO_SETTINGS_MODULE": "bench.settings", "ACCESS_LOG": "1"},
             )
         self.wait_until_ready(since=started)
         self.seconds_to_ready = time.perf_counter() - started
@@ -92,17 +93,13 @@ class Server:
 
     @property
     def worker(self) -> int:
-        """The process id of the one worker."""
-        listed = subprocess.run(
-            ["/bin/ps", "-A", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True
-        )
-        rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
-        children = [
-            int(pid)
-            for pid, parent, *command in rows
-            if int(parent) == self.process.pid and "resource_tracker" not in "".join(command)
-        ]
-        return children[-1]
+        """The process id of the one web worker, which it says itself."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)
+        try:
+            connection.request("GET", f"{PREFIX}process")
+            return int(connection.getresponse().read())
+        finally:
+            connection.close()
 
     def megabytes(self) -> float:
         """Return the worker's resident memory."""

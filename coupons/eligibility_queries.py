@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from catalog.subtrees import is_shown
 from core.personal_data.pseudonyms import pseudonym_of
-from core.sql.composition import Sql, bind, composed_once, param, sql
+from core.sql.composition import Sql, SqlValues, bind, composed_once, param, sql
 from core.sql.fetching import fetch_rows
 from coupons.codes import has_code, normalise_code
 from coupons.errors import CouponNotFound
@@ -81,7 +80,7 @@ SNAPSHOT = Sql(
 )
 
 
-def snapshot_of(row: Sequence[Any]) -> CouponSnapshot:
+def snapshot_of(row: SqlValues) -> CouponSnapshot:
     """Return the coupon of a row of SNAPSHOT."""
     (
         key,
@@ -321,7 +320,7 @@ def read_customer_states(
     contact of the legal entity that is named, or the token acts for another one.
     """
     shopper = buyer.shopper
-    if not shopper.is_known:
+    if not buyer.customer_number:
         limited = tuple([coupon.max_redemptions is not None for coupon in coupons])
         if not any(limited):
             return [CustomerState()] * len(coupons)

@@ -1,5 +1,4 @@
-from accounts.admin.customers import CustomerAdmin
-from accounts.admin.erasures import ErasureAdmin
+from accounts.admin.customers import CustomerAdmin, ErasureAdmin
 from accounts.admin.legal_entities import ContactAssignmentAdmin, LegalEntityAdmin
 from accounts.admin.staff import StaffAdmin, StaffGroupAdmin
 from accounts.admin.tenants import ShopAdmin, SiteAdmin

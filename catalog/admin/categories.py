@@ -220,7 +220,6 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
             return self._refuse_move(request, fault_text(busy.message), 503)
         except DomainError as refused:
             return self._refuse_move(request, fault_text(refused.message), 400)
-        self.log_change(request, moved, [{"changed": {"fields": ["parent", "position"]}}])
         message_with_undo(request, gettext("Moved {category}.").format(category=moved))
         if is_confirmed(request):
             return HttpResponseRedirect(request.get_full_path())
@@ -370,7 +369,6 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         self, request: HttpRequest, queryset: QuerySet, *, is_published: bool
     ) -> HttpResponse | None:
         """Ask before something is taken from shoppers, then publish or unpublish the categories."""
-        done = "Published" if is_published else "Unpublished"
         changing = list(queryset.exclude(is_published=is_published))
         tenants = {category.tenant_id for category in changing}
         if changing and not is_confirmed(request) and len(tenants) == 1:
@@ -386,8 +384,6 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
                 at=timezone.now(),
                 versions=read_versions(request),
             )
-        for category in changing:
-            self.log_change(request, category, f"{done}.")
         text = (
             ngettext("Published {number} category.", "Published {number} categories.", number)
             if is_published

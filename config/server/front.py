@@ -18,7 +18,17 @@ from config.server.budget import ByteBudget
 from config.server.lanes import GranianThreads, Job, Lane, WriteLane, resources_of
 from config.server.limits import Limits
 from config.server.refusals import refuse
-from config.server.responses import BUSY, FAILED, HEALTHY, NOT_READY, Response, encoded_headers, send
+from config.server.responses import (
+    BUSY,
+    CLOSE,
+    FAILED,
+    HEALTHY,
+    HEALTHY_AND_LEAVING,
+    NOT_READY,
+    Response,
+    encoded_headers,
+    send,
+)
 from config.server.transfers import Transfers
 from config.server.wsgi_environ import environ_of
 from core.memory import LARGE_BODY, trim_soon
@@ -54,6 +64,7 @@ class Front:
             "probes", self._answer_probe, self._refuse, granian=granian, threads=1, most_threads=2, waiting=16
         )
         self.unanswered_probes: dict[object, float] = {}  # protocol -> deadline
+        self.is_leaving = False
         self.body_budget = ByteBudget(limits.bodies_bytes)
         self.bodies = BodyCollector(
             self._take_complete,
@@ -78,6 +89,10 @@ class Front:
         except Exception:
             logger.exception("A request failed before it reached Django.")
             send(protocol, FAILED)
+
+    def leave(self) -> None:
+        """Close each connection with its next response: the process is to end."""
+        self.is_leaving = True
 
     def stop(self) -> None:
         """Wait for no further bodies: the process is to end after the requests that it has."""
@@ -112,7 +127,7 @@ class Front:
         path = environ["PATH_INFO"]
         if path in HEALTH:
             self.body_budget.give_back(body_size)
-            return send(protocol, HEALTHY)
+            return send(protocol, HEALTHY_AND_LEAVING if self.is_leaving else HEALTHY)
         environ["wsgi.input"] = BytesIO(body)
         due = monotonic() + self.limits.waiting_seconds
         lane: Lane
@@ -173,6 +188,8 @@ class Front:
             headers += [
                 (b"Set-Cookie", cookie.OutputString().encode()) for cookie in response.cookies.values()
             ]
+            if self.is_leaving:
+                headers.append(CLOSE)
             if isinstance(response, StreamingHttpResponse):
                 self.transfers.send_stream(protocol, response.status_code, headers, response)
                 return None

@@ -1,6 +1,7 @@
 """The server process: it starts the workers, replaces those that end or hang, and never gives up."""
 
 import logging
+import os
 import time
 from typing import Any
 
@@ -8,7 +9,9 @@ from granian.server.mp import MPServer, WorkerProcess
 
 from config.server.background import BackgroundWorkers
 from config.server.heartbeats import Heartbeats
+from config.server.listening import listen
 from config.server.places import LOADING, Place
+from config.server.worker import LEAVE, LEAVING
 
 PAUSE = 0.5  # seconds between two looks at the workers
 BETWEEN_BEATS = 0.02  # seconds; a worker and its successor beat in turn
@@ -28,8 +31,13 @@ class Parent(MPServer):
         self.heartbeats = Heartbeats(self.workers)
         self.background = BackgroundWorkers(background_workers)
         self.places = [Place() for _ in range(self.workers)]
+        self.leaving: dict[WorkerProcess, float] = {}  # former workers -> until when they may take
         self.has_served = False
         self.looked_at = time.monotonic()
+
+    def _init_shared_socket(self) -> None:
+        """Listen once for all workers, where granian has each of them listen for itself."""
+        self._shd, self._sso = listen(self.bind_addr, self.bind_port, self.backlog)
 
     def _serve_loop(self, spawn_target: object, target_loader: object) -> None:
         while not self.interrupt_signal:
@@ -42,6 +50,7 @@ class Parent(MPServer):
             was_late = now - self.looked_at > 2 * PAUSE + 1
             self.looked_at = now
             self._kill_hung_workers(now, was_late=was_late)
+            self._kill_late_leavers(now)
             self.background.look_after(now, was_late=was_late)
             if not self._plan_restarts(now):
                 return
@@ -68,12 +77,22 @@ class Parent(MPServer):
                 return
             self.wrks[number] = successor
             self.places[number] = Place()
-            former.terminate()
-            former.join(self.workers_kill_timeout)
-            if former.is_alive():
-                logger.warning(f"Killing the former worker-{number + 1} after it refused to stop")
+            self._ask_to_leave(former)
+
+    def _ask_to_leave(self, former: WorkerProcess) -> None:
+        """Let a worker finish the requests that it has accepted, while its successor serves."""
+        former.interrupt_by_parent = True
+        if former.is_alive():
+            os.kill(former.inner.pid, LEAVE)
+            self.leaving[former] = time.monotonic() + LEAVING + float(self.workers_kill_timeout or 0)
+
+    def _kill_late_leavers(self, now: float) -> None:
+        for former, due in list(self.leaving.items()):
+            if not former.is_alive():
+                del self.leaving[former]
+            elif due < now:
+                logger.warning(f"Killing the former worker-{former.idx + 1} after it refused to stop")
                 former.kill()
-                former.join()
 
     def _serves(self, number: int, worker: WorkerProcess) -> bool:
         """Wait until the new worker beats; False when it ends, or takes longer than a worker may."""
@@ -86,6 +105,7 @@ class Parent(MPServer):
     def _stop_workers(self) -> None:
         """Stop all workers at the same time; those in the background lose nothing when they are killed."""
         self.background.ask_to_stop()
+        self.wrks += self.leaving
         super()._stop_workers()
         self.background.wait_for_end(float(self.workers_kill_timeout or 0))
 

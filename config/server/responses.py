@@ -33,6 +33,7 @@ RETRY = (b"retry-after", b"1")
 CLOSE = (b"connection", b"close")
 
 HEALTHY = json_response(200, {"status": "up"}, (b"cache-control", b"no-store"))
+HEALTHY_AND_LEAVING = HEALTHY._replace(headers=[*HEALTHY.headers, CLOSE])
 NOT_READY = json_response(503, {"status": "down", "database": "no answer within 2 seconds"}, RETRY)
 BUSY = refusal(503, "Service Unavailable", "The service is busy; try again.", RETRY)
 STOPPING = refusal(503, "Service Unavailable", "The service is restarting; try again.", RETRY, CLOSE)

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -27,15 +28,20 @@ from config.server.front import Front
 from config.server.gauges import measure
 from config.server.heartbeats import Heartbeats
 from config.server.limits import Limits
+from config.server.listening import accept_no_more
 from config.server.replicas import Watch, configure_replicas
 from core.actors import act_as_command
-from core.background.buffers import keep_flushing
+from core.background.buffers import FLUSH_EVERY, flush_buffers
 from core.observation.access_log import access_log
+from core.paced_threads import PacedThread
 from core.sql.replicas import replicas
 from core.tenancy.rate_limits import rate_limits
 
 PAUSE = 0.1  # seconds between two looks at what may be overdue
 BETWEEN_MEASUREMENTS = 1.0  # seconds
+LEAVE = signal.SIGUSR1  # asks a worker to end that has a successor: it finishes what it has accepted
+LEAVING = 25.0  # seconds that it may take for that: as long as a body may, and some more
+ACCEPTED = 0.5  # seconds that a client whose connection was just accepted has to send its request
 LINGERING = 2.0  # seconds for the last responses to be sent, when the process is to end
 COLLECTED_AFTER = 3_000  # objects; requests of the API leave none, a page of the admin some thousand
 APPLICATION = "config.wsgi.application"
@@ -71,7 +77,7 @@ def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[obj
     grows, a quarter of the time that loading takes, and later during requests.
     """
     act_as_command("serve")  # outside of requests
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+    end_with(parent)
     gc.disable()
     respond = import_string(APPLICATION).respond
     front = Front(respond, limits, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
@@ -88,13 +94,67 @@ def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[obj
 
 
 def end_with(parent: int) -> None:
-    """End this worker once its parent is gone: kill -9 leaves no time to tell it, and it would serve on.
+    """End this process once its parent is gone: kill -9 leaves no time to tell it, and it would serve on.
 
     At once, as granian cannot shut down in good order without its parent; the database rolls back.
     """
-    while os.getppid() == parent:
-        time.sleep(2 * PAUSE)
-    os._exit(1)
+
+    def look_for_parent() -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+
+    PacedThread(look_for_parent, seconds=2 * PAUSE, name="look for parent").start()
+
+
+class Departure:
+    """How a worker ends.
+
+    First it accepts no connection any more, and its responses close those that it has: a client that was
+    accepted a moment ago is still answered. When nothing has come for a while, or the time is up, bodies are
+    refused that have not arrived, and granian ends.
+    """
+
+    def __init__(self, front: Front, end_granian: Callable[[], None], *, shares_socket: bool) -> None:
+        self.front = front
+        self.end_granian = end_granian
+        self.shares_socket = shares_socket  # one of its own would reset what waits at it
+        self.due: float | None = None  # when bodies that have not arrived are refused
+        self.has_successor = False  # which gives the heartbeats by now
+
+    def plan(self, seconds: float, *, has_successor: bool = False) -> None:
+        """Begin to leave; called by a signal. A later one may shorten the time."""
+        self.has_successor |= has_successor
+        due = time.monotonic() + seconds
+        self.due = due if self.due is None else min(self.due, due)
+
+    def wait_for_end(self, ended: threading.Event) -> None:
+        """Return when granian has ended, or end the process when only silent connections keep it from that.
+
+        granian waits for every open connection, so also for those that began a header and for those that
+        fetch their response slowly.
+        """
+        front = self.front
+        quiet_since = time.monotonic()
+        while not ended.wait(PAUSE):
+            now = time.monotonic()
+            if self.due is None or not front.is_idle:
+                quiet_since = now
+            if self.due is None:
+                continue
+            if not front.is_stopping:
+                self._leave()
+                if self.due < now or now - quiet_since > ACCEPTED:
+                    front.stop()
+                    self.end_granian()
+                    quiet_since = now
+            elif now - quiet_since > LINGERING:
+                access_log.flush()
+                os._exit(0)
+
+    def _leave(self) -> None:
+        self.front.leave()
+        if self.shares_socket:
+            accept_no_more()
 
 
 @WorkerProcess.wrap_target
@@ -127,13 +187,11 @@ def run_worker(
     shutdown = set_sync_signals()
     shutdown.add_cb(ended.set)
 
-    def stop(*_: object) -> None:
-        front.stop()
-        shutdown.set()
-
+    departure = Departure(front, shutdown.set, shares_socket=sock[1] is not None)
     # before the first request is taken: granian's own handlers would leave the front waiting for bodies
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+        signal.signal(number, lambda *_: departure.plan(ACCEPTED))
+    signal.signal(LEAVE, lambda *_: departure.plan(LEAVING, has_successor=True))
     worker_class: Any = ASGIWorker  # its type stub is older than the class
     worker = worker_class(
         worker_id,
@@ -155,39 +213,21 @@ def run_worker(
     callback_loop = CallbackLoop()
     serve = getattr(worker, WORKERS_METHODS[runtime_mode][(sock[0] or sock[1]).is_uds()])
     serve(FrontScheduler(front, callback_loop), callback_loop, shutdown)
-    threading.Thread(target=_look_after, args=(front, heartbeats, worker_id - 1), daemon=True).start()
-    stopped = threading.Event()
-    flushing = threading.Thread(target=keep_flushing, args=(stopped,), daemon=True)
+    _look_after(front, heartbeats, worker_id - 1, departure)
+    flushing = PacedThread(flush_buffers, seconds=FLUSH_EVERY, name="buffers")
     flushing.start()
-    _wait_for_end(front, ended)
-    stopped.set()
-    flushing.join(LINGERING)
+    departure.wait_for_end(ended)
+    flushing.finish(LINGERING)
     access_log.flush()
 
 
-def _look_after(front: Front, heartbeats: Heartbeats, place: int) -> None:
-    """Beat while the worker can do its work. This runs on a thread of its own."""
+def _look_after(front: Front, heartbeats: Heartbeats, place: int, departure: Departure) -> None:
+    """Beat while the worker can do its work, from a thread of its own, and measure the front."""
     pid = os.getpid()
-    measured_at = 0.0
-    while True:
-        if front.look_after():
+
+    def beat() -> None:
+        if front.look_after() and not departure.has_successor:
             heartbeats.beat(place, pid)
-        if time.monotonic() - measured_at > BETWEEN_MEASUREMENTS:
-            measured_at = time.monotonic()
-            measure(front)
-        time.sleep(PAUSE)
 
-
-def _wait_for_end(front: Front, ended: threading.Event) -> None:
-    """Return when granian has ended, or end the process when only silent connections keep it from that.
-
-    granian waits for every open connection, so also for those that began a header and for those that fetch
-    their response slowly.
-    """
-    quiet_since = time.monotonic()
-    while not ended.wait(PAUSE):
-        if not (front.is_stopping and front.is_idle):
-            quiet_since = time.monotonic()
-        elif time.monotonic() - quiet_since > LINGERING:
-            access_log.flush()
-            os._exit(0)
+    PacedThread(beat, seconds=PAUSE, name="heartbeat").start()
+    PacedThread(partial(measure, front), seconds=BETWEEN_MEASUREMENTS, name="gauges").start()

@@ -43,7 +43,8 @@ from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_te
 from core.admin.undo_pages import may_undo
 from core.errors import DomainError
 from core.filter_sources import FILTERED, filter_source
-from core.journal.histories import history_of, shown_changes
+from core.journal.declarations import is_recorded
+from core.journal.histories import add_undoable, newest_changes
 from core.journal.words import add_sentences
 from core.unavailability import contention_as_refusal
 
@@ -437,6 +438,14 @@ class TenantAdmin(DatabaseDeletion):
                 links.append({"url": f"{page}?{name}__id__exact={obj.pk}", "text": text, "note": ""})
         return links
 
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Keep Django's log only of what the journal does not record: a change is told once."""
+        return None if is_recorded(type(obj)) else super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """As `log_addition`."""
+        return None if is_recorded(type(obj)) else super().log_change(request, obj, message)
+
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
@@ -447,10 +456,10 @@ class TenantAdmin(DatabaseDeletion):
         if not self.has_view_permission(request, row):
             raise PermissionDenied
         before = key_of(request.GET.get("before", ""))
-        rows = history_of(row) if before is None else history_of(row).filter(pk__lt=before)
-        changes: list[Any] = list(shown_changes(rows.order_by("-id"))[: self.list_per_page + 1])
+        changes = newest_changes(row, before=before, most=self.list_per_page + 1)
         shown = changes[: self.list_per_page]
         add_sentences(shown)
+        add_undoable(shown)
         user: Any = request.user
         for change in shown:
             change.may_undo = user.has_perm("journal.view_change") and may_undo(request, change)

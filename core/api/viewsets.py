@@ -303,7 +303,7 @@ class ContractViewSet(DocumentChecks):
         if self.is_strict:
             response["Preference-Applied"] = STRICT
         if request.method not in SAFE and response.status_code < 400 and (groups := self.touched_groups()):
-            response["Cache-Group-Invalidation"] = ", ".join(f'"{group}"' for group in groups)
+            response["Cache-Group-Invalidation"] = ", ".join(map('"{}"'.format, groups))
         if response.status_code == 201 and self.says_location(self.action or ""):
             response["Location"] = self.location_of(response)
         return response

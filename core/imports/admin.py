@@ -86,7 +86,11 @@ class ImportRunAdmin(ReadOnlyAdmin):
     )
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, object] | None = None,
     ) -> HttpResponse:
         """Show the import; the page is loaded again while a worker has rows to write."""
         response = super().change_view(request, object_id, form_url, extra_context)

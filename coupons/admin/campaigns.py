@@ -72,9 +72,6 @@ class CampaignTermsAdmin(CouponAdmin):
         self.campaign = campaign
         adopt(obj, Coupon.objects.get(pk=campaign.terms_id))
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        return super().log_addition(request, self.campaign, message)
-
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         assert self.campaign is not None
         number = self.campaign.code_count
@@ -104,7 +101,7 @@ class CouponCampaignAdmin(TenantAdmin):
     chooses_tenant = False
     list_display = ("external_id", "name", "state", "codes", "redeemed", "open_codes", "over", "created_at")
     list_select_related = ("terms",)
-    search_fields = ("external_id__startswith", "terms__name__icontains")
+    search_fields = ("external_id__startswith", "terms__name__holds")
     search_help_text = _("The beginning of an id or a part of a name.")
     ordering = ("-id",)
     actions = ("deactivate",)
@@ -250,7 +247,6 @@ class CouponCampaignAdmin(TenantAdmin):
         except DomainError as refused:
             self.message_user(request, refused.message, messages.ERROR)
             return HttpResponseRedirect(page_of(campaign))
-        self.log_change(request, campaign, "Exported the codes.")
         response = HttpResponse("".join(f"{code}\n" for code in ("code", *codes)), content_type="text/csv")
         response["Content-Disposition"] = f'attachment; filename="{campaign.external_id}.csv"'
         response["Cache-Control"] = "no-store"
@@ -305,7 +301,6 @@ class CouponCampaignAdmin(TenantAdmin):
         with transaction.atomic():
             for campaign in campaigns:
                 deactivate_campaign(tenant_id=campaign.tenant_id, campaign_id=campaign.external_id, at=at)
-                self.log_change(request, campaign, "Deactivated all codes.")
         text = ngettext(
             "Deactivated the codes of {number} campaign.",
             "Deactivated the codes of {number} campaigns.",

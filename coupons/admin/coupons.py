@@ -146,7 +146,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         term = normalise_code(search_term, case_sensitive=True)
         words = Q()
         for word in term.split()[:5]:
-            words &= begins_code(word) | Q(name__icontains=word)
+            words &= begins_code(word) | Q(name__holds=word)
         return (queryset.filter(begins_code(term) | words) if term else queryset), False
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The page that shows why a coupon would be refused."""
 
-from typing import Any
+from datetime import datetime
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -73,7 +73,7 @@ class RefusalPage(admin.ModelAdmin):
             legal_entities=visible_rows(LegalEntity, request, self).filter(tenant=coupon.tenant),
         )
 
-    def _verdict(self, coupon: Coupon, form: RefusalForm, at: Any) -> Verdict:
+    def _verdict(self, coupon: Coupon, form: RefusalForm, at: datetime) -> Verdict:
         """Return the verdict of the API; raises NotAllowed when the customer cannot act for the entity."""
         customer: Customer | None = form.cleaned_data["customer"]
         entity: LegalEntity | None = form.cleaned_data["legal_entity"]

@@ -1,7 +1,5 @@
 """The form of a new campaign: its codes, and the terms that they share."""
 
-from typing import Any
-
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
@@ -49,6 +47,6 @@ class CampaignForm(CouponForm):
             template=structs.replace(self.body, code=""),
         )
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         self.cleaned_data.setdefault("max_redemptions", 1)
         return super().clean()

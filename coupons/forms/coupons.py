@@ -37,7 +37,7 @@ FORM_FIELDS = {
 class AutocompleteSelectMultiple(widgets.AutocompleteSelectMultiple, AutocompleteSelect):
     """The admin's search-as-you-type select of several rows, limited to one tenant's."""
 
-    def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
+    def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, object]:
         """Leave out the button that clears all: it is no entry of the list that screen readers are read."""
         return super().build_attrs(base_attrs, extra_attrs) | {"data-allow-clear": "false"}
 
@@ -179,7 +179,7 @@ class CouponForm(DocumentForm):
         except InvalidCode as refused:
             raise ValidationError(refused.message, code=refused.code) from None
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         for kind in ("discount", "min_order"):
             amount, currency = f"{kind}_amount", f"{kind}_currency"

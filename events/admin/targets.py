@@ -34,7 +34,7 @@ class TargetAdmin(TenantAdmin):
     empty_state = _("Add a target, and subscribe to the events that it is to get.")
     list_display = ("title", "event_type", "destination_url", "state", "failing_since", "waiting")
     list_filter = ("is_active",)
-    search_fields = ("name__icontains", "destination_url__icontains", "event_type__exact")
+    search_fields = ("name__holds", "destination_url__icontains", "event_type__exact")
     search_help_text = _("A part of a name or an address, or a type of events.")
     ordering = ("position", "id")
     actions = ("send_test_event", "send_failed_again")

@@ -12,14 +12,14 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer
 from accounts.models.customers import SEARCHED_FIELDS
+from catalog.models import SEARCHED_FIELDS as NAMES_OF_ITEMS
 from catalog.models import Category, Product
-from catalog.models.names import SEARCHED_FIELDS as NAMES_OF_PRODUCTS
 from core.admin import AutocompleteFilter, TenantAdmin, adopt, shown_moment, window_text
 from core.admin.filters import visible_rows
 from core.bodies import read_body
 from core.errors import NotFound
 from core.journal.words import occasion_of
-from core.search import matching, translations_of
+from core.search import matching
 from core.sql.composition import Sql
 from core.sql.time_limits import fetch_within
 from segments.additions import additions_of
@@ -233,12 +233,8 @@ class ItemAssignmentAdmin(AssignmentAdmin):
         if not search_term.strip():
             return queryset, False
         term = search_term.strip()
-        products = matching(visible_rows(Product, request, self), term, NAMES_OF_PRODUCTS)
-        categories = (
-            visible_rows(Category, request, self)
-            .alias(names=translations_of("name"))
-            .filter(Q(names__icontains=term) | Q(external_id__startswith=term) | Q(code__startswith=term))
-        )
+        products = matching(visible_rows(Product, request, self), term, NAMES_OF_ITEMS)
+        categories = matching(visible_rows(Category, request, self), term, NAMES_OF_ITEMS)
         return (
             queryset.filter(
                 Q(product__in=products.order_by().values("pk"))

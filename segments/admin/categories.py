@@ -88,10 +88,6 @@ def ask_and_assign(model_admin: Any, request: HttpRequest, queryset: QuerySet, i
             form.add_error(None, fault_text(busy.message))
     if assigned is not None:
         added, present = assigned
-        if added:
-            nouns = ("category", "categories") if is_category else ("product", "products")
-            segment_admin = model_admin.admin_site.get_model_admin(Segment)
-            segment_admin.log_change(request, segment, f"Added {added:,} {nouns[added != 1]}.")
         text = (
             ngettext(
                 "Assigned {added} category to {segment}.",

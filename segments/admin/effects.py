@@ -302,8 +302,6 @@ class EffectPages(admin.ModelAdmin):
             except VersionConflict:
                 change = SegmentChangeBody(change="ACTIVATE" if is_active else "DEACTIVATE")
                 return self._ask_again(request, self.effects(request, changing, change), changing)
-        for segment in changing:
-            self.log_change(request, segment, "Activated." if is_active else "Deactivated.")
         text = (
             ngettext("Activated {number} segment.", "Activated {number} segments.", number)
             if is_active

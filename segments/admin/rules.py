@@ -225,12 +225,10 @@ class RulePages(admin.ModelAdmin):
                 customer = excluded[0].customer if key is not None and excluded else None
                 if customer is not None:
                     lift_exclusion(**named, customer_id=customer.external_id)
-                    self.log_change(request, segment, f"Lifted the exclusion of {customer}.")
                 text = gettext("The rule may add the customer again.")
             case "turn_off":
                 keeps = request.POST.get("members") != "remove"
                 turn_off_rule(**named, keeps_members=keeps, at=at)
-                self.log_change(request, segment, "Turned the rule off.")
                 text = (
                     gettext("The rule is off. Its members stay, as if they had been added by hand.")
                     if keeps
@@ -296,7 +294,6 @@ class RulePages(admin.ModelAdmin):
         except DomainError as refused:
             form.fault = fault_text(refused.message)
             return False
-        self.log_change(request, segment, f"Saved the rule {form.text[:500]}")
         text = gettext("Saved. The members follow in the background; this page shows how far that is.")
         message_with_undo(request, text, back=rule_address(segment))
         return True

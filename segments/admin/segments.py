@@ -64,7 +64,7 @@ class SegmentAdmin(BulkAddPages, CombinePages, SegmentRecord, RulePages, TenantA
     ) -> tuple[QuerySet, bool]:
         queryset = queryset.alias(names=translations_of("name"))
         for word in search_term.split()[:5]:
-            queryset = queryset.filter(names__icontains=word) | queryset.filter(external_id__startswith=word)
+            queryset = queryset.filter(names__holds=word) | queryset.filter(external_id__startswith=word)
         return queryset, False
 
     @admin.display(description=_("Segment"), ordering="external_id")

@@ -44,7 +44,6 @@ RIGHTS = {
 }
 MOST_BARS = 14
 MOST_FOUND = 5
-MOST_ON_PAGE = 100
 FOLLOWED = timedelta(days=90)
 MARKS = 7
 signer = Signer(salt="segments.calendar")

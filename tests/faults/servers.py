@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -92,8 +93,14 @@ class WebServer:
 
     def listeners(self) -> int:
         """How many workers have loaded and accept connections."""
+        return sum(map(self.accepts, self.pids()))
+
+    def accepts(self, pid: int) -> bool:
+        """Whether a worker waits for connections at the one socket that all share."""
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        return sum(row[1].endswith(f":{self.port:04X}") and row[3] == "0A" for row in rows)
+        inodes = [int(row[9]) for row in rows if row[1].endswith(f":{self.port:04X}") and row[3] == "0A"]
+        watched = watched_by(pid)
+        return any(f"ino:{inode:x} " in watched for inode in inodes)
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
@@ -120,6 +127,15 @@ class PatientServer(WebServer):
 
     def __init__(self, *, workers: int = 1, background: int = 0, log: Path, **environ: str) -> None:
         super().__init__(workers=workers, background=background, log=log, **{**GENEROUS, **environ})
+
+
+def watched_by(pid: int) -> str:
+    """What a process waits for, in the kernel's words."""
+    described = []
+    for entry in Path(f"/proc/{pid}/fdinfo").glob("*"):
+        with suppress(OSError):  # closed, or ended, since it was listed
+            described.append(entry.read_text())
+    return "".join(described)
 
 
 def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 from tests.faults.servers import half_post, read_response
 from tests.waiting import PATIENCE, wait_until
@@ -86,6 +87,54 @@ def test_a_reload_replaces_the_workers_one_by_one_and_loses_nothing(serve):
         server.process.send_signal(signal.SIGHUP)
         wait_until(lambda: is_whole(server) and not set(server.pids()) & set(former))
     assert set(probes.statuses) == {200}
+
+
+def test_connections_that_a_stopped_worker_has_not_accepted_are_answered_by_its_successor(serve):
+    server = serve()
+    [former] = server.pids()
+    os.kill(former, signal.SIGSTOP)
+    clients = [server.connect() for _ in range(20)]
+    for client in clients:
+        client.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    server.process.send_signal(signal.SIGHUP)
+
+    assert [read_response(client)[0] for client in clients] == [404] * 20
+    for client in clients:
+        client.close()
+
+
+def test_connections_that_wait_for_a_killed_worker_are_answered(serve):
+    server = serve()
+    [former] = server.pids()
+    os.kill(former, signal.SIGSTOP)
+    client = server.connect()
+    client.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    os.kill(former, signal.SIGKILL)
+    assert read_response(client)[0] == 404
+    client.close()
+
+
+def test_a_reload_leaves_its_time_to_a_body_that_is_still_arriving(serve):
+    server = serve()
+    [former] = server.pids()
+    with server.connect() as client:
+        client.sendall(half_post())
+        wait_until(lambda: is_accepted(client))
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not server.accepts(former))
+        assert server.status_of("/healthz") == 200
+        client.sendall(b"x" * 999)
+        status, headers, _ = read_response(client)
+    assert (status, headers["connection"]) == (404, "close")
+    wait_until(lambda: is_whole(server) and former not in server.pids())
+
+
+def is_accepted(client) -> bool:
+    """Whether a worker has the connection: one that waits to be accepted belongs to nobody."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = f":{client.getpeername()[1]:04X}", f":{client.getsockname()[1]:04X}"
+    return any(row[1].endswith(ends[0]) and row[2].endswith(ends[1]) and row[9] != "0" for row in rows)
 
 
 def test_sigterm_ends_the_server_beside_clients_that_are_silent(serve):

@@ -131,7 +131,6 @@ class ApiClientAdmin(TenantAdmin):
             except Unavailable as busy:
                 self.message_user(request, fault_text(busy.message), messages.ERROR)
             else:
-                self.log_change(request, client, "New secret.")
                 return self._show_secret(request, client, secret)
         return self._ask(request, client, gettext("New secret for this client?"), "rotate")
 
@@ -145,7 +144,6 @@ class ApiClientAdmin(TenantAdmin):
             except Unavailable as busy:
                 self.message_user(request, fault_text(busy.message), messages.ERROR)
             else:
-                self.log_change(request, client, "Revoked all tokens.")
                 text = gettext("All tokens of this client are refused from now on.")
                 self.message_user(request, text, messages.SUCCESS)
                 return HttpResponseRedirect(reverse("admin:identity_apiclient_change", args=(client.pk,)))

@@ -135,7 +135,6 @@ class SigningKeyAdmin(PlatformAdmin, ReadOnlyAdmin):
             except Unavailable as busy:
                 self.message_user(request, fault_text(busy.message), messages.ERROR)
             else:
-                self.log_change(request, active, "Took into use.")
                 self.message_user(
                     request,
                     gettext("Tokens are signed with the key {key} from now on.").format(key=active.kid),

@@ -1,3 +1,5 @@
+"""Products, the category forest, and which products are in which categories."""
+
 from collections.abc import Iterable
 from typing import Any, ClassVar, NoReturn, Self
 
@@ -5,16 +7,46 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
+from django.utils import timezone
 from mptt.managers import TreeManager
 from mptt.models import MPTTModel, TreeForeignKey
 from mptt.querysets import TreeQuerySet
 
-from catalog.models.names import SEARCHED_FIELDS
-from core.search import search_words
+from core.search import search_words, translations_of
 from core.tenancy.documents import DocumentQuerySet, TenantDocument, TenantOwned
 from core.tenancy.foreign_keys import SameTenantReference, TenantForeignKey
-from core.tenancy.identifiers import UNREACHABLE_IDS
+from core.tenancy.identifiers import UNREACHABLE_IDS, generate_id
 from core.windows import opens_before_it_closes
+
+SEARCHED_FIELDS = ("external_id", "code", translations_of("name"))
+
+
+class Product(TenantDocument):
+    """Something a shop sells. `name` and `description` map languages to texts."""
+
+    reserved_ids = UNREACHABLE_IDS | {"bulk", "search"}
+
+    code = models.CharField(max_length=200, null=True, blank=True)
+    name = models.JSONField(default=dict)
+    description = models.JSONField(default=dict, blank=True)
+    is_published = models.BooleanField("published", default=False)
+    product_type = models.CharField(max_length=40, default="BASIC", editable=False)
+    details = models.JSONField(
+        default=dict, blank=True, help_text="Tax classes, related items and other attributes kept unchanged."
+    )
+
+    class Meta:
+        ordering = ("id",)
+        indexes = [GinIndex(search_words(*SEARCHED_FIELDS), name="product_words")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "external_id"], name="product_id_unique"),
+            models.UniqueConstraint(fields=["tenant", "code"], name="product_code_unique"),
+            models.UniqueConstraint(fields=["tenant", "id"], name="product_tenant_key"),
+        ]
+
+    def __str__(self) -> str:
+        return self.titled(self.name)
+
 
 HIDDEN_ROOT_ID = "/"  # no client id can hold a slash
 
@@ -185,3 +217,42 @@ class CategoryNumber(TenantOwned):
 
     def __str__(self) -> str:
         return self.value
+
+
+class CategoryAssignment(TenantOwned):
+    """A product in a category.
+
+    Written in bulk, it has no index beside the ones it names: each begins with the tenant.
+    """
+
+    tenant = models.ForeignKey(
+        "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    external_id = models.CharField("id", max_length=128, default=generate_id)
+    category = TenantForeignKey(
+        "catalog.Category",
+        on_delete=models.CASCADE,
+        related_name="assignments",
+    )
+    product = TenantForeignKey(
+        "catalog.Product",
+        on_delete=models.CASCADE,
+        related_name="category_assignments",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("id",)
+        indexes = [
+            models.Index(fields=["tenant", "product", "category"], name="category_of_product"),
+            models.Index(fields=["tenant", "category", "id"], name="assignments_of_category"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "external_id"], name="category_assignment_id_unique"),
+            models.UniqueConstraint(
+                fields=["tenant", "category", "product"], name="category_assignment_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product} in {self.category}"

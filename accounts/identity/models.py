@@ -1,3 +1,5 @@
+"""Clients and their secrets, signing keys, sessions, passwords of other systems, and counted attempts."""
+
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
@@ -148,3 +150,61 @@ class RefreshToken(TenantOwned):
 
     def __str__(self) -> str:
         return gettext("refresh token {number} of {session}").format(number=self.pk, session=self.session_id)
+
+
+class LegacyPassword(TenantOwned):
+    """The password hash of another system, until its customer has logged in with the password once.
+
+    Then the password is hashed as all others are, and this row goes. `algorithm` names a verifier of
+    settings.LEGACY_PASSWORD_VERIFIERS, `context` is what that needs besides the hash.
+    """
+
+    customer = TenantForeignKey(
+        "accounts.Customer", on_delete=models.CASCADE, related_name="legacy_passwords", db_index=True
+    )
+    algorithm = models.CharField(max_length=100)
+    hash = models.CharField(max_length=500, editable=False)
+    context = models.JSONField(default=dict, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "customer"], name="legacy_password_of_customer"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.algorithm} password of {self.customer_id}"
+
+
+class PasswordMigration(TenantOwned):
+    """Until when a tenant keeps password hashes of another system, and whether it writes to customers."""
+
+    retention_end_date = models.DateField()
+    email_reminder_date = models.DateField()
+    email_notifications_enabled = models.BooleanField(default=True)
+    reminded_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant"], name="password_migration_of_tenant")]
+
+    def __str__(self) -> str:
+        return f"until {self.retention_end_date}"
+
+
+class AttemptCounter(models.Model):
+    """How often one subject has tried something, since the first try of the present window.
+
+    The subject is the digest of what is guarded (a login, a coupon code) and whom it is counted for (an
+    address, an e-mail), so that nothing personal is kept here. That an account has logged in from an address
+    is kept in the same way: as a counter of nothing, until it no longer matters.
+    """
+
+    subject = models.CharField(max_length=64, primary_key=True, editable=False)
+    attempts = models.PositiveIntegerField()
+    resets_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["resets_at"], name="attempt_counter_expiry")]
+
+    def __str__(self) -> str:
+        return f"{self.attempts} attempts until {self.resets_at}"
