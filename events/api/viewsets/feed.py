@@ -83,7 +83,7 @@ def cursor_of(text: str) -> int:
     """Return the key of the event that a cursor stands behind; 0 without one."""
     if not text:
         return 0
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= HIGHEST_CURSOR):
+    if not (text.isascii() and text.isdigit() and int(text) <= HIGHEST_CURSOR):
         raise InvalidInput(
             "This is no cursor of the feed; take it from X-Next-Cursor or from a line.", field="after"
         )

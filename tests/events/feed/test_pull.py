@@ -114,7 +114,7 @@ def test_a_subscription_by_the_api_begins_the_feed(api, service_api, tenant, sit
     assert ids(api.get(EVENTS)) == ["gold"]
 
 
-@pytest.mark.parametrize("cursor", ["-1", "x", "1.5", "9" * 40, "9" * 5_000, "٣"])
+@pytest.mark.parametrize("cursor", ["-1", "x", "1.5", "9" * 40, "٣"])
 def test_what_is_no_cursor_is_refused(api, tenant, cursor):
     subscribe(tenant)
     answer = api.get(EVENTS, after=cursor)
