@@ -11,7 +11,7 @@ RUN for extra in $EXTRAS; do \
             -r "requirements-$extra.lock" || exit 1; \
     done && .venv/bin/python -m pip uninstall --yes --quiet pip
 COPY . .
-RUN .venv/bin/python -m compileall -q accounts catalog config core coupons segments
+RUN .venv/bin/python -m compileall -q accounts catalog config core coupons events segments
 
 FROM python:3.13-slim-trixie
 RUN useradd --system --uid 10001 --home-dir /var/lib/customer-segments --create-home segments

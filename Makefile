@@ -61,7 +61,7 @@ format: .venv/.dev ## Put the code into the project's style
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: .venv/.dev ## Measure the hot paths on the demo shop
+bench: .venv/.dev ## Measure the hot paths on a generated data set, imports, the journal and the feed (ARGS="--only items")
 	$(PY) -m bench $(ARGS)
 
 faults: .venv/.dev ## Break the server in many ways for 15 minutes, print a table (ARGS="--minutes 1 slow")

@@ -15,6 +15,7 @@ from mozilla_django_oidc.views import OIDCAuthenticationCallbackView
 from requests import RequestException
 
 from accounts.models import User
+from core.json_types import JsonObject
 
 logger = logging.getLogger(__name__)
 
@@ -46,17 +47,17 @@ class StaffBackend(OIDCAuthenticationBackend):
             raise SuspiciousOperation("The token is for another client than OIDC_CLIENT_ID.")
         return payload
 
-    def get_userinfo(self, access_token: str, id_token: str, payload: Any) -> object:
+    def get_userinfo(self, access_token: str, id_token: str, payload: JsonObject) -> object:
         claims = super().get_userinfo(access_token, id_token, payload)
         if claims.get("sub") != payload.get("sub"):
             raise SuspiciousOperation("The provider described another user than the token's.")
         return claims
 
-    def verify_claims(self, claims: Any) -> bool:
+    def verify_claims(self, claims: JsonObject) -> bool:
         is_verified = claims.get("email_verified") is True or not settings.OIDC_REQUIRE_VERIFIED_EMAIL
         return bool(claims.get("email")) and is_verified
 
-    def filter_users_by_claims(self, claims: Any) -> QuerySet[User]:
+    def filter_users_by_claims(self, claims: JsonObject) -> QuerySet[User]:
         return User.objects.filter(email__iexact=claims["email"], is_staff=True, is_active=True)
 
 

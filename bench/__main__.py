@@ -44,6 +44,11 @@ def measure_imports(*, save: bool) -> int:
     return subprocess.run(words, check=False).returncode
 
 
+def measure_mixture(scale: str) -> int:
+    """Measure a storefront's mixture of reads, in a process of its own."""
+    return subprocess.run([sys.executable, "-m", "bench.mixture", "--scale", scale], check=False).returncode
+
+
 def measure_costs() -> int:
     """Measure what the journal and feeds cost, each in a database and a process of its own."""
     names = ("bench.journal", "bench.feed")
@@ -58,5 +63,7 @@ if __name__ == "__main__":
     django.setup()
     status = import_module("bench.running").run_benchmark(options)  # only now are there models
     if not (options.only or options.list or options.drop):
-        status = max(status, measure_imports(save=options.save), measure_costs())
+        status = max(
+            status, measure_mixture(options.scale), measure_imports(save=options.save), measure_costs()
+        )
     sys.exit(status)

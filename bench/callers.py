@@ -1,5 +1,6 @@
 """Who sends the requests: tokens of the data set's customers and of its backend."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from accounts.identity.models import ApiClient, Session
@@ -28,23 +29,34 @@ def service_headers(tenant: int) -> tuple[tuple[str, str], ...]:
 
 def customer_headers(customer_key: int) -> tuple[tuple[str, str], ...]:
     """Return the headers of a storefront on which this customer has logged in."""
+    return headers_of_customers([customer_key])[customer_key]
+
+
+def headers_of_customers(keys: Iterable[int]) -> dict[int, tuple[tuple[str, str], ...]]:
+    """Return, for each of these customers, the headers of a storefront on which they have logged in."""
     at = datetime.now(UTC)
-    customer = Customer.objects.get(pk=customer_key)
-    client = ApiClient.objects.get(client_id=f"{TENANTS[customer.tenant_id]}-storefront")
-    session = Session.objects.create(
-        tenant=customer.tenant,
-        client=client,
-        customer=customer,
-        created_at=at,
-        expires_at=at + timedelta(seconds=LIFETIME),
+    clients = {client.client_id: client for client in ApiClient.objects.all()}
+    customers = Customer.objects.select_related("tenant").in_bulk(list(keys))
+    sessions = Session.objects.bulk_create(
+        Session(
+            tenant=customer.tenant,
+            client=clients[f"{TENANTS[customer.tenant_id]}-storefront"],
+            customer=customer,
+            created_at=at,
+            expires_at=at + timedelta(seconds=LIFETIME),
+        )
+        for customer in customers.values()
     )
-    token = issue_access_token(
-        tenant=customer.tenant,
-        kind=CallerKind.CUSTOMER,
-        client_id=client.client_id,
-        session_id=str(session.session_id),
-        customer=customer,
-        at=at,
-        lifetime=LIFETIME,
-    )
-    return (("Authorization", f"Bearer {token}"),)
+    found = {}
+    for session, customer in zip(sessions, customers.values(), strict=True):
+        token = issue_access_token(
+            tenant=customer.tenant,
+            kind=CallerKind.CUSTOMER,
+            client_id=session.client.client_id,
+            session_id=str(session.session_id),
+            customer=customer,
+            at=at,
+            lifetime=LIFETIME,
+        )
+        found[customer.pk] = (("Authorization", f"Bearer {token}"),)
+    return found

@@ -22,7 +22,7 @@ from typing import Any
 
 import django
 
-os.environ.update(DJANGO_SETTINGS_MODULE="bench.settings", BENCH_SCALE="journal")
+os.environ.update(DJANGO_SETTINGS_MODULE="bench.settings", BENCH_SCALE="journal", ACCESS_LOG="0")
 django.setup()
 
 from django.core.management import call_command  # noqa: E402 -- needs the settings
@@ -74,7 +74,7 @@ class Api:
     """Sends requests with a token of all scopes, in this process."""
 
     def __init__(self, tenant: Tenant) -> None:
-        client = ApiClient.objects.create(tenant=tenant, client_id="bench", name="Bench", scopes=[])
+        client, _ = ApiClient.objects.get_or_create(tenant=tenant, client_id="bench", defaults={"scopes": []})
         token = issue_access_token(
             tenant=tenant,
             kind=CallerKind.SERVICE,

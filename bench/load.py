@@ -63,8 +63,10 @@ def generator_name() -> str:
     return "threads in Python (wrk is not installed: fast reads look slower than they are)"
 
 
-def put_under_load(requests: Sequence[Request], *, port: int, seconds: float) -> Load:
-    """Send the requests in turn over 8 connections, from the core that the web worker does not use."""
+def put_under_load(
+    requests: Sequence[Request], *, port: int, seconds: float, connections: int = CONNECTIONS
+) -> Load:
+    """Send the requests in turn over so many connections, from the core that the web worker does not use."""
     with tempfile.NamedTemporaryFile(prefix="requests-") as file:
         for request in requests:
             content = request.on_wire()
@@ -72,10 +74,18 @@ def put_under_load(requests: Sequence[Request], *, port: int, seconds: float) ->
         file.flush()
         wrk = shutil.which("wrk")
         if wrk:
-            command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", f"--timeout={LONGEST_WAIT}s"]
+            command = [wrk, "-t1", f"-c{connections}", f"-d{seconds:.0f}s", f"--timeout={LONGEST_WAIT}s"]
             command += ["-s", str(SCRIPT), f"http://{HOST}:{port}", "--", file.name]
         else:
-            command = [sys.executable, "-m", "bench.load", file.name, str(port), str(seconds)]
+            command = [
+                sys.executable,
+                "-m",
+                "bench.load",
+                file.name,
+                str(port),
+                str(seconds),
+                str(connections),
+            ]
         reported = subprocess.run(
             command, capture_output=True, text=True, check=True, preexec_fn=pin_to_other_cores
         )
@@ -84,7 +94,7 @@ def put_under_load(requests: Sequence[Request], *, port: int, seconds: float) ->
 
 def main() -> None:
     """Do in Python what wrk does: prints the same line of JSON."""
-    file, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    file, port, seconds, connections = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
     requests = read_requests(Path(file))
     turns, latencies, failures = count(), list[float](), list[int]()
     end = time.perf_counter() + seconds
@@ -101,7 +111,7 @@ def main() -> None:
                     failures.append(status)
 
     started = time.perf_counter()
-    threads = [threading.Thread(target=send) for _ in range(CONNECTIONS)]
+    threads = [threading.Thread(target=send) for _ in range(connections)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -8,7 +8,7 @@ from statistics import median
 from django.conf import settings
 
 from bench.callers import service_headers
-from bench.cases import SHOP_SEGMENTS, Case, Limit, cases_of
+from bench.cases import Case, Limit, cases_of
 from bench.dataset import ensure_dataset
 from bench.dataset.building import drop_database
 from bench.dataset.people import SHOP
@@ -16,6 +16,7 @@ from bench.limits import write_replays
 from bench.load import CONNECTIONS, generator_name, put_under_load
 from bench.machine import busy_cores, describe_machine
 from bench.measuring import Prepared, UnexpectedAnswer, measure, prepare, slug
+from bench.requests import SHOP_SEGMENTS
 from bench.results import committed_results, depth, differences, growth, load_results, save_results, table
 from bench.scales import SCALES
 from bench.server import Server

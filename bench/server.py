@@ -58,7 +58,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 preexec_fn=pin_to_worker_core,
-                env={**os.environ, "DJANGO_SETTINGS_MODULE": "bench.settings"},
+                env={**os.environ, "DJANGO_SETTINGS_MODULE": "bench.settings", "ACCESS_LOG": "1"},
             )
         self.wait_until_ready(since=started)
         self.seconds_to_ready = time.perf_counter() - started

@@ -8,6 +8,7 @@ os.environ.update(
     ALLOWED_HOSTS="127.0.0.1,testserver",
     SECURE_SSL_REDIRECT="0",
 )
+os.environ.setdefault("ACCESS_LOG", "0")  # bench.server turns it on: here it would hide what is measured
 
 from config.settings import *  # noqa: E402, F403
 from config.settings import DATABASES, MIDDLEWARE, VAR_DIR  # noqa: E402

@@ -17,8 +17,11 @@ from catalog.errors import (
     MissingCategoryIds,
 )
 from core.bodies import (
+    IS_ID,
+    MESSAGE,
     Body,
     ClientId,
+    Code,
     DocumentBody,
     OptionalReference,
     Reference,
@@ -38,6 +41,7 @@ from core.representation.languages import (
     accepted_languages,
     unconfigured_languages,
 )
+from core.text import CODE_AS_STORED
 
 LARGEST_POSITION: Final = 2_147_483_647
 LONGEST_NUMBER: Final = 128
@@ -54,7 +58,6 @@ NewId = Annotated[
 ParentId = Annotated[
     ClientId, Meta(description="The category above. Absent, null or `root` makes a root category.")
 ]
-Code = Annotated[str, Meta(max_length=200)]
 
 
 def category_languages(
@@ -138,7 +141,8 @@ Number = Annotated[
     Meta(
         min_length=1,
         max_length=LONGEST_NUMBER,
-        extra={"message": f"must be a text of 1 to {LONGEST_NUMBER} characters"},
+        pattern=CODE_AS_STORED,
+        extra={MESSAGE: f"must be a text of 1 to {LONGEST_NUMBER} characters", IS_ID: True},
     ),
 ]
 
@@ -248,7 +252,7 @@ class ProductBody(ProductDetails, kw_only=True):
 
     # Members have the names of the columns that they go into. `is_published` None keeps what is stored
     # (false for a new product).
-    code: Annotated[str, Meta(min_length=1, max_length=200, description="Unique.")]
+    code: Annotated[Code, Meta(min_length=1, description="Unique.")]
     name: Annotated[Name, Meta(extra_json_schema=LOCALIZED)]
     external_id: NewId | None = msgspec.field(name="id", default=None)
     description: Annotated[Translations | None, Meta(extra_json_schema=LOCALIZED)] = None

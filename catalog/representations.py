@@ -19,9 +19,10 @@ from core.representation.fields import (
     Nested,
     Text,
     Texts,
-    Time,
     compare,
+    metadata,
     refuse_deeper_path,
+    validity,
 )
 from core.representation.query_language import Exists, IsNull, Missing, Term
 from core.representation.representations import Representation
@@ -127,21 +128,6 @@ class RequiredInDefaultLanguage(InDefaultLanguage):
 
     def json(self, languages: Languages) -> Sql:
         return sql("to_json(coalesce({text}, ''))::text", text=self.in_default(languages))
-
-
-def validity(alias: str) -> Nested:
-    return Nested({"from": Time(f"{alias}.valid_from"), "to": Time(f"{alias}.valid_to")})
-
-
-def metadata(alias: str) -> Nested:
-    return Nested(
-        {
-            "createdAt": Time(f"{alias}.created_at"),
-            "modifiedAt": Time(f"{alias}.modified_at"),
-            "version": Integer(f"{alias}.version"),
-            "mixins": Json(f"{alias}.mixin_schemas", omit_empty=False),
-        }
-    )
 
 
 DETAIL_KINDS: Mapping[type, type[Json]] = {list: JsonEntries, dict: Json, str: Json, bool: Json}

@@ -10,14 +10,15 @@ number of set-based statements, whatever the size of the forest. See docs/catego
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from django.db import connection
 from django.db.models import Max
 from psycopg.types.json import Jsonb
 
 from catalog.bodies import LARGEST_POSITION, MOST_LEVELS
 from catalog.errors import CategoriesTooLarge, CategoryNotFound, ParentNotFound, TooDeep, WouldCreateCycle
-from catalog.models import Category
-from catalog.models.categories import HIDDEN_ROOT_ID
+from catalog.models import HIDDEN_ROOT_ID, Category
 from catalog.subtrees import subtrees
 from core.errors import MOST_DELETED_ALONG
 from core.sql.composition import Sql, bind, composed_once, identifier, param, sql
@@ -67,6 +68,17 @@ def place_statement(*, tenant: Sql, parent: Sql, category: Sql, position: Sql, n
         position=position,
         name=name_key(tenant, translations=name),
         age=age,
+    )
+
+
+def stored_value(category: Category, name: str) -> Sql:
+    """Return the part of a SET that gives the category its value of a field, and others their own."""
+    field: Any = Category._meta.get_field(name)
+    return sql(
+        "{column} = CASE WHEN id = {category} THEN {value} ELSE {column} END, ",
+        column=identifier(field.column),
+        category=param(category.pk),
+        value=param(field.get_db_prep_save(getattr(category, field.attname), connection)),
     )
 
 
@@ -158,10 +170,11 @@ class LockedTree:
             raise WouldCreateCycle(category.external_id, parent.external_id)
         if parent.level >= category.level and parent.level + 1 + self._depth_below(category) > MOST_LEVELS:
             raise TooDeep(MOST_LEVELS)
-        category.save_base(raw=True, force_update=True, update_fields=frozenset(fields))
         place = self._place_among(category, parent)
         if parent.pk != category.parent_id or place != category.rght + 1:
-            self._move(category, parent, place)
+            self._move(category, parent, place, fields)
+        else:
+            category.save_base(raw=True, force_update=True, update_fields=frozenset(fields))
 
     def delete(self, category: Category) -> None:
         """Delete the category and all its descendants, with all that refers to them."""
@@ -344,8 +357,11 @@ class LockedTree:
             )
         )
 
-    def _move(self, category: Category, parent: Category, place: int) -> None:
-        """Move the subtree in front of `place` and below the parent, in one statement."""
+    def _move(self, category: Category, parent: Category, place: int, fields: Iterable[str]) -> None:
+        """Move the subtree in front of `place` and below the parent, and store the fields, in one statement.
+
+        So triggers run once for a move, and it is one change.
+        """
         lft, rght = category.lft, category.rght
         width = rght - lft + 1
         if place > rght:
@@ -368,7 +384,7 @@ class LockedTree:
         }
         statement = sql(
             """
-            UPDATE {table} SET
+            UPDATE {table} SET {stored}
                 level = CASE WHEN lft BETWEEN {lft} AND {rght} THEN level + {deeper} ELSE level END,
                 parent_id = CASE WHEN id = {category} THEN {parent} ELSE parent_id END,
                 lft = CASE WHEN lft BETWEEN {lft} AND {rght} THEN lft + {distance}
@@ -379,6 +395,7 @@ class LockedTree:
                 AND (lft BETWEEN {least} AND {most} OR rght BETWEEN {least} AND {most})
             """,
             table=TABLE,
+            stored=Sql.joined("", [stored_value(category, name) for name in fields]),
             **{name: param(number) for name, number in numbers.items()},
         )
         execute(statement)

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, ManagementUtility
 from django.db import Error as DatabaseFailure
 
-from config.server.embedded_postgres.errors import EmbeddedPostgresError
+from config.server.embedded_postgres.places import EmbeddedPostgresError
 from config.server.postgres.base import DatabaseUnavailable
 from core.actors import act_as_command
 from core.unavailability import failure_in_words, is_failure_of_server

@@ -23,9 +23,11 @@ DEAD_SERVERS = {
 }
 WITHOUT_JIT = "-c jit=off"  # compiling a statement takes many times as long as running it
 PROFILES = {"production": "pg", "test": "pg-test"}
+Settings = dict[str, Any]
+"""A database, or its options, as Django's settings have it."""
 
 
-def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, dict[str, object]]:
+def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, Settings]:
     """Return Django's DATABASES.
 
     Only a web process (SERVICE_ROLE=web) keeps its connections and gets a statement timeout: the statements
@@ -58,7 +60,7 @@ def database_settings(environ: Mapping[str, str], base_dir: Path) -> dict[str, d
     return {"default": database, **replicas}
 
 
-def _replicas(primary: dict[str, Any], env: Environment) -> dict[str, dict[str, object]]:
+def _replicas(primary: Settings, env: Environment) -> dict[str, Settings]:
     """Return the databases of DATABASE_REPLICA_URLS, which web workers may read from."""
     found = {}
     for number, url in enumerate(env.words("DATABASE_REPLICA_URLS"), 1):
@@ -75,7 +77,7 @@ def _replicas(primary: dict[str, Any], env: Environment) -> dict[str, dict[str, 
     return found
 
 
-def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
+def _limit_web_process(options: Settings, env: Environment) -> None:
     options.setdefault("connect_timeout", env.number("DATABASE_CONNECT_TIMEOUT", default=5, least=1))
     # After a failover the former primary may still be reached, and would serve what it knew. The address of a
     # process that is to read from a replica says so: ?target_session_attrs=any
@@ -94,7 +96,7 @@ def _limit_web_process(options: dict[str, Any], env: Environment) -> None:
 
 
 def _prepare_command(
-    options: dict[str, Any],
+    options: Settings,
     env: Environment,
     lock_timeout: tuple[str, int] = ("DATABASE_COMMAND_LOCK_TIMEOUT_MS", 60_000),
 ) -> None:
@@ -111,12 +113,12 @@ def _lock_timeout(variable: str, env: Environment, *, default: int) -> list[str]
     return [f"-c lock_timeout={milliseconds}"] if milliseconds else []
 
 
-def _begin_sessions_with(words: list[str], options: dict[str, Any]) -> None:
+def _begin_sessions_with(words: list[str], options: Settings) -> None:
     if words:
         options["options"] = " ".join([*filter(None, [options.get("options")]), *words])
 
 
-def _embedded_server(env: Environment, base_dir: Path) -> dict[str, Any]:
+def _embedded_server(env: Environment, base_dir: Path) -> Settings:
     profile = env.text("EMBEDDED_POSTGRES_PROFILE", default="production")
     if profile not in PROFILES:
         raise ImproperlyConfigured(
@@ -131,7 +133,7 @@ def _embedded_server(env: Environment, base_dir: Path) -> dict[str, Any]:
     }
 
 
-def _named_server(url: str, env: Environment, *, variable: str = "DATABASE_URL") -> dict[str, Any]:
+def _named_server(url: str, env: Environment, *, variable: str = "DATABASE_URL") -> Settings:
     if not url.startswith(("postgres://", "postgresql://")):
         raise ImproperlyConfigured(
             f"{variable} does not name a PostgreSQL server; the form is {URL_FORM}. "

@@ -19,10 +19,10 @@ import msgspec
 from msgspec import Meta, Struct, inspect
 
 from core.errors import DomainError, InvalidBody, InvalidInput, Problem
-from core.json_types import JsonObject
+from core.json_types import JsonMapping, JsonObject
 from core.representation.languages import NO_LANGUAGES, LanguageContext
 from core.tenancy.identifiers import CLIENT_ID
-from core.text import ID_AS_STORED, fault_of_id, trimmed
+from core.text import CODE_AS_STORED, ID_AS_STORED, fault_of_id, trimmed
 from core.timestamps import parse_time
 
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -58,7 +58,11 @@ OptionalReference = Annotated[
 Reference = Annotated[OptionalReference, Meta(min_length=1)]
 """The id of something that exists already; whether it does, the operation finds out."""
 
+Code = Annotated[str, Meta(max_length=200, pattern=CODE_AS_STORED, extra={IS_ID: True})]
+"""A code that people type, or an empty text; what pasting adds at its ends is trimmed."""
+
 BodyType = TypeVar("BodyType", bound="Body")
+MaybeMoment = TypeVar("MaybeMoment", datetime, datetime | None)
 
 
 class Body(Struct, rename="camel", kw_only=True):
@@ -72,7 +76,7 @@ class Body(Struct, rename="camel", kw_only=True):
     """
 
     parts: ClassVar[Mapping[str, str]] = {}
-    documented: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    documented: ClassVar[Mapping[str, JsonMapping]] = {}
 
 
 class Validity(Body):
@@ -86,6 +90,7 @@ class Validity(Body):
     )
 
     def __post_init__(self) -> None:
+        self.starts_at, self.ends_at = in_utc(self.starts_at), in_utc(self.ends_at)
         if self.starts_at and self.ends_at and self.starts_at > self.ends_at:
             raise ValueError("{path}.from must not be later than {path}.to.")
 
@@ -386,9 +391,16 @@ def allowed_values(kind: inspect.LiteralType | inspect.EnumType) -> tuple[Any, .
     return tuple(member.value for member in kind.cls)
 
 
-def in_utc(moment: datetime | None) -> datetime | None:
-    """Return the instant in UTC, as operations and the database have it."""
-    return moment.astimezone(UTC) if moment else None
+def in_utc(moment: MaybeMoment) -> MaybeMoment:
+    """Return the instant in UTC, as operations and the database have it.
+
+    In a `__post_init__` the ValueError for one that is outside of the years 1 to 9999 there becomes the
+    error that names its field.
+    """
+    try:
+        return moment.astimezone(UTC) if moment else moment
+    except OverflowError as error:
+        raise ValueError("The time is outside of the years 1 to 9999.") from error
 
 
 def schema_components(*kinds: type[Body]) -> dict[str, JsonObject]:
@@ -429,7 +441,7 @@ def _in_openapi(schema: object) -> Any:
     read = {name: _in_openapi(value) for name, value in schema.items() if name not in ("title", "properties")}
     if "properties" in schema:  # whose names are no keywords: a body may have a member `title` or `default`
         read["properties"] = {name: _in_openapi(member) for name, member in schema["properties"].items()}
-    if read.get("pattern") == ID_AS_STORED:  # an id that was pasted is trimmed, not refused
+    if read.get("pattern") in (CODE_AS_STORED, ID_AS_STORED):  # what was pasted is trimmed, not refused
         del read["pattern"]
     if "default" in read:  # generators of typed clients would demand a member that has one
         default = read.pop("default")

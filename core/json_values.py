@@ -3,8 +3,15 @@
 `source` is the text that the value was read from; most texts show that there is nothing to look for.
 """
 
+import json
+import re
+from collections.abc import Sequence
+
 DEEPEST = 30
 """How many levels of objects and lists a value may have."""
+
+TEXT_OR_NAME = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"[ \t\r\n]*(:?)', re.DOTALL)
+"""A text in JSON; what follows tells whether it is the name of a member."""
 
 
 def is_nested_too_deeply(value: object, source: bytes) -> bool:
@@ -14,6 +21,37 @@ def is_nested_too_deeply(value: object, source: bytes) -> bool:
 def holds_nul(value: object, source: bytes) -> bool:
     """Say whether a text in the value holds U+0000, which PostgreSQL stores nowhere."""
     return b"\\u0000" in source and "\x00" in flat_text(value)
+
+
+def repeated_name(value: object, source: bytes) -> str | None:
+    """Return a name that an object in the text has twice, of which the value has only the last; else None.
+
+    RFC 8259 leaves open which of the two counts, so readers differ.
+    """
+    members = member_count(value)
+    if source.count(b":") == members or TEXT_OR_NAME.findall(source).count(b":") == members:
+        return None
+    repeated: list[str] = []
+
+    def note_repeated(pairs: Sequence[tuple[str, object]]) -> None:
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                repeated.append(name)
+            seen.add(name)
+
+    json.loads(source, object_pairs_hook=note_repeated, parse_int=str, parse_float=str)
+    return repeated[0]
+
+
+def member_count(value: object) -> int:
+    """Return how many members all objects in a JSON value have."""
+    match value:
+        case dict():
+            return len(value) + sum(map(member_count, value.values()))
+        case list():
+            return sum(map(member_count, value))
+    return 0
 
 
 def is_deeper_than(value: object, levels: int) -> bool:

@@ -4,13 +4,26 @@ A model that is searched has `GinIndex(search_words(...))` among its indexes; `m
 fields. Words are letters and digits between anything else, so that an e-mail is several of them.
 """
 
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from django.contrib.postgres.search import SearchQueryField, SearchVectorField
-from django.db.models import BooleanField, Case, Expression, F, Func, Model, QuerySet, TextField, Value, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    Expression,
+    F,
+    Func,
+    Lookup,
+    Model,
+    QuerySet,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.functions import Concat
 
-from core.text import without_marks
+from core.text import ZERO_WIDTH_SPACE, has_visible_character
 
 Row = TypeVar("Row", bound=Model)
 
@@ -51,8 +64,25 @@ def matching(queryset: QuerySet[Row], term: str, fields: tuple[SearchedField, ..
 
 
 def searched(term: str) -> str:
-    """Return the term without the marks that nobody sees; they come with pasting."""
-    return without_marks(term).strip()[:LONGEST_TERM]
+    """Return the term as it is searched: a blank without width is a blank, and nothing visible is nothing.
+
+    PostgreSQL leaves out all other invisible characters, of the term as of what is stored.
+    """
+    return term.replace(ZERO_WIDTH_SPACE, " ").strip()[:LONGEST_TERM] if has_visible_character(term) else ""
+
+
+@CharField.register_lookup
+@TextField.register_lookup
+class Holds(Lookup):
+    """Keeps texts with this part, whatever its case, accents and invisible characters, without an index."""
+
+    lookup_name = "holds"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        text, text_values = self.process_lhs(compiler, connection)
+        part, part_values = self.process_rhs(compiler, connection)
+        return f"strpos(search_text({text}), search_text({part})) > 0", (*text_values, *part_values)
 
 
 def in_order(

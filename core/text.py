@@ -31,6 +31,8 @@ def normalized_json(value: object) -> object:
     return value
 
 
+ZERO_WIDTH_SPACE = "\u200b"
+
 UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
@@ -45,14 +47,6 @@ def has_visible_character(text: str) -> bool:
 def is_blank(character: str) -> bool:
     """Say whether the character is a blank, a control or a mark of formatting."""
     return unicodedata.category(character)[0] in "ZC"
-
-
-def without_marks(text: str) -> str:
-    """Return the text without marks of formatting, such as soft hyphens; a blank without width is a blank."""
-    if text.isascii():
-        return text
-    spaced = text.replace("\u200b", " ")
-    return "".join(character for character in spaced if unicodedata.category(character) != "Cf")
 
 
 def invisible_character(text: str) -> str:
@@ -93,6 +87,9 @@ _ADDED = (
 )
 ID_AS_STORED = rf"^(?!\d[.,]\d+[Ee]\+\d+$)([^{_ADDED}]([\s\S]*[^{_ADDED}])?)?$(?!\n)"
 """Matches a text that can be an id as it is: nothing to trim, and no number that a spreadsheet shortened."""
+
+CODE_AS_STORED = rf"^([^{_ADDED}]([\s\S]*[^{_ADDED}])?)?$(?!\n)"
+"""Matches a text that can be a code as it is: nothing to trim."""
 
 SPREADSHEET_NUMBER = re.compile(r"\d[.,]\d+E[+-]?\d+", re.IGNORECASE)
 

@@ -1,7 +1,6 @@
 """Instants on the wire: UTC, ISO 8601 with milliseconds and `Z` out; any offset, but always one, in."""
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from zoneinfo import available_timezones
@@ -62,22 +61,3 @@ def format_time(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("A time without a zone has no place on the wire.")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-
-
-def parse_validity(value: object, *, field: str = "validity") -> tuple[datetime | None, datetime | None]:
-    """Return both ends of a `{from, to}` window; an end that is absent or null is open (None).
-
-    Other keys are ignored. Raises InvalidInput for anything but an object, for an end that is no instant
-    and for a window that ends before it starts.
-    """
-    if value is None:
-        return None, None
-    if not isinstance(value, Mapping):
-        raise InvalidInput(f"{field} must be an object with from and to.", field=field)
-    starts_at, ends_at = (
-        None if value.get(end) is None else parse_time(value[end], field=f"{field}.{end}")
-        for end in ("from", "to")
-    )
-    if starts_at is not None and ends_at is not None and starts_at > ends_at:
-        raise InvalidInput(f"{field}.from must not be later than {field}.to.", field=field)
-    return starts_at, ends_at

@@ -1,7 +1,7 @@
 """What clients send to this service. Fields are named like their columns."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import NAMESPACE_OID, uuid5
@@ -254,7 +254,7 @@ class PastRedemption(RedemptionBody, kw_only=True):
         super().__post_init__()
         if "/" in self.id or self.id in UNREACHABLE_IDS:
             raise ValueError("id must have no slash, and must not be . or ..")
-        self.redeemed_at = self.redeemed_at.astimezone(UTC)
+        self.redeemed_at = in_utc(self.redeemed_at)
 
     @property
     def external_id(self) -> str:

@@ -5,7 +5,7 @@ amount is spread over what is not yet discounted. No line is ever discounted by 
 the lines lose is the discount.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Self
@@ -29,15 +29,15 @@ class Cart:
     def of(cls, currency: str, prices: Sequence[int], shipping: int) -> Self:
         return cls(currency, prices, shipping, [0] * len(prices))
 
-    def room(self, places: Sequence[int]) -> dict[int, int]:
-        """Return what is left of each line."""
-        return {place: self.prices[place] - self.taken[place] for place in places}
+    def room(self, places: Sequence[int]) -> list[int]:
+        """Return what is left of each of these lines."""
+        return [self.prices[place] - self.taken[place] for place in places]
 
     def has_room(self, coupon: CouponSnapshot, places: Sequence[int]) -> bool:
         """Say whether the coupon could take something off; what costs nothing stands in nobody's way."""
         if coupon.discount_type == DiscountType.FREE_SHIPPING:
             return not self.shipping or self.shipping_taken < self.shipping
-        return any(self.room(places).values()) or not any(self.prices[place] for place in places)
+        return any(self.room(places)) or not any(self.prices[place] for place in places)
 
     def apply(self, coupon: CouponSnapshot, places: Sequence[int]) -> int:
         """Take off what the coupon grants on the lines that it applies to; return how much that is."""
@@ -46,24 +46,23 @@ class Cart:
             self.shipping_taken = self.shipping
             return granted
         shares = self.shares(coupon, places)
-        for place, share in shares.items():
+        for place, share in zip(places, shares, strict=True):
             self.taken[place] += share
-        return sum(shares.values())
+        return sum(shares)
 
-    def shares(self, coupon: CouponSnapshot, places: Sequence[int]) -> Mapping[int, int]:
+    def shares(self, coupon: CouponSnapshot, places: Sequence[int]) -> list[int]:
         """Return what the coupon takes off each line. The coupon's amount is in the cart's currency."""
         room = self.room(places)
         if coupon.discount_type == DiscountType.PERCENT:
-            shares = shares_of_price(coupon, self, places)
-            return {place: min(share, room[place]) for place, share in shares.items()}
-        return spread(min(amount_of(coupon, self.currency), sum(room.values())), room)
+            return list(map(min, shares_of_price(coupon, self, places), room))
+        return spread(min(amount_of(coupon, self.currency), sum(room)), room)
 
 
-def shares_of_price(coupon: CouponSnapshot, cart: Cart, places: Sequence[int]) -> dict[int, int]:
+def shares_of_price(coupon: CouponSnapshot, cart: Cart, places: Sequence[int]) -> list[int]:
     """Return the coupon's percentage of the original price of each line."""
     assert coupon.discount_percentage is not None
-    prices = {place: cart.prices[place] for place in places}
-    return spread(half_up(sum(prices.values()) * coupon.discount_percentage / 100), prices)
+    prices = [cart.prices[place] for place in places]
+    return spread(half_up(sum(prices) * coupon.discount_percentage / 100), prices)
 
 
 def amount_of(coupon: CouponSnapshot, currency: str) -> int:
@@ -77,22 +76,25 @@ def half_up(units: Decimal) -> int:
     return int(units.to_integral_value(ROUND_HALF_UP))
 
 
-def spread(total: int, weights: Mapping[int, int]) -> dict[int, int]:
+def spread(total: int, weights: Sequence[int]) -> list[int]:
     """Return the shares of the total by weight, rounded down; none is more than its weight.
 
     What is left over goes to the line with most left (the first of equal ones), and what that cannot bear to
     the next. The total is at most the sum of the weights.
     """
-    whole = sum(weights.values())
+    whole = sum(weights)
     if total == whole:
-        return dict(weights)
-    shares = {place: total * weight // whole for place, weight in weights.items()}
-    left = total - sum(shares.values())
+        return list(weights)
+    shares = [total * weight // whole for weight in weights]
+    left = total - sum(shares)
     if left:
-        for place in sorted(weights, key=lambda place: (shares[place] - weights[place], place)):
-            more = min(left, weights[place] - shares[place])
+        room = [weight - share for weight, share in zip(weights, shares, strict=True)]
+        first = room.index(max(room))
+        if room[first] >= left:  # as nearly always
+            shares[first] += left
+            return shares
+        for place in sorted(range(len(room)), key=lambda place: (-room[place], place)):
+            more = min(left, room[place])
             shares[place] += more
             left -= more
-            if not left:
-                break
     return shares

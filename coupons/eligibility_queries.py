@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from catalog.subtrees import is_shown
 from core.personal_data.pseudonyms import pseudonym_of
-from core.sql.composition import Sql, bind, composed_once, param, sql
+from core.sql.composition import Sql, SqlValues, bind, composed_once, param, sql
 from core.sql.fetching import fetch_rows
 from coupons.codes import has_code, normalise_code
 from coupons.errors import CouponNotFound
@@ -81,7 +80,7 @@ SNAPSHOT = Sql(
 )
 
 
-def snapshot_of(row: Sequence[Any]) -> CouponSnapshot:
+def snapshot_of(row: SqlValues) -> CouponSnapshot:
     """Return the coupon of a row of SNAPSHOT."""
     (
         key,
@@ -321,7 +320,7 @@ def read_customer_states(
     contact of the legal entity that is named, or the token acts for another one.
     """
     shopper = buyer.shopper
-    if not shopper.is_known:
+    if not buyer.customer_number:
         limited = tuple([coupon.max_redemptions is not None for coupon in coupons])
         if not any(limited):
             return [CustomerState()] * len(coupons)
@@ -451,8 +450,8 @@ def eligible_products(
             tenant_id=tenant_id, segment_ids=customer.segment_ids, product_ids=product_ids, at=at
         )
     if coupon.is_category_restricted and product_ids:
-        rows = fetch_rows(products_in_categories(tenant_id, coupon.restricted_as, product_ids))
-        return frozenset(external_id for (external_id,) in rows)
+        rows = fetch_rows(products_in_categories(tenant_id, [coupon.restricted_as], product_ids))
+        return frozenset(external_id for _, external_id in rows)
     return frozenset(product_ids)
 
 
@@ -464,72 +463,70 @@ def eligible_products_of_each(
     at: datetime,
 ) -> dict[int, frozenset[str]]:
     """Return those of the products that each coupon (by key) is for, in at most one statement."""
-    eligible = {coupon.id: frozenset(product_ids) for coupon, _ in judged}
-    searches = {}
-    for coupon, customer in judged:
-        if coupon.is_segment_restricted and customer.segment_ids:
-            searches[coupon.id] = products_in_assortment(
-                tenant_id,
-                param(list(customer.segment_ids), "bigint[]"),
-                product_ids=product_ids,
-                at=at,
+    of_segments = {
+        coupon.id: customer.segment_ids for coupon, customer in judged if coupon.is_segment_restricted
+    }
+    of_categories = {coupon.id: coupon.restricted_as for coupon, _ in judged if coupon.is_category_restricted}
+    searches = []
+    for ids in sorted(set(of_segments.values()) - {()}):
+        keys = param(list(ids), "bigint[]")
+        searches.append(
+            sql(
+                "SELECT 'segments', {keys}, array_agg(found.external_id) FROM ({search}) AS found",
+                keys=keys,
+                search=products_in_assortment(tenant_id, keys, product_ids=product_ids, at=at),
             )
-        elif coupon.is_category_restricted:
-            searches[coupon.id] = products_in_categories(tenant_id, coupon.restricted_as, product_ids)
-        if coupon.is_segment_restricted or coupon.is_category_restricted:
-            eligible[coupon.id] = frozenset()
-    if not searches or not product_ids:
-        return eligible
-    rows = fetch_rows(
-        Sql.joined(
-            " UNION ALL ",
-            [
-                sql(
-                    "SELECT {coupon}, array_agg(found.external_id) FROM ({search}) AS found",
-                    coupon=param(key, "bigint"),
-                    search=search,
-                )
-                for key, search in searches.items()
-            ],
-        ),
-        prepared=True,
+        )
+    if of_categories:
+        searches.append(
+            sql(
+                "SELECT 'categories', ARRAY[found.coupon_id], array_agg(found.external_id)"
+                " FROM ({search}) AS found GROUP BY found.coupon_id",
+                search=products_in_categories(tenant_id, sorted(set(of_categories.values())), product_ids),
+            )
+        )
+    rows = fetch_rows(Sql.joined(" UNION ALL ", searches), prepared=True) if searches and product_ids else []
+    found = {(kind, *keys): frozenset(ids or ()) for kind, keys, ids in rows}
+    return (
+        {coupon.id: frozenset(product_ids) for coupon, _ in judged}
+        | {key: found.get(("segments", *ids), frozenset()) for key, ids in of_segments.items()}
+        | {key: found.get(("categories", terms), frozenset()) for key, terms in of_categories.items()}
     )
-    return eligible | {key: frozenset(found or ()) for key, found in rows}
 
 
-def products_in_categories(tenant_id: int, coupon_id: int, product_ids: Sequence[str]) -> Sql:
-    """A SELECT of the wire ids of those of the products that a coupon's categories leave.
+def products_in_categories(tenant_id: int, coupon_ids: Sequence[int], product_ids: Sequence[str]) -> Sql:
+    """A SELECT of each of the coupons with the wire ids of those of the products that its categories leave.
 
-    A category that is unpublished, or below one that is, includes no product; it still excludes its own.
+    A category that is unpublished, or below one that is, includes no product; it still excludes its own. Each
+    category of the products is looked at once, however many coupons there are.
     """
-    tenant = param(tenant_id)
-    in_included, in_excluded = (
-        sql(
-            "EXISTS (SELECT FROM catalog_categoryassignment AS place"
-            " JOIN catalog_category AS category ON category.id = place.category_id"
-            " JOIN catalog_category AS named ON named.tree_id = category.tree_id"
-            " AND category.lft BETWEEN named.lft AND named.rght"
-            " JOIN restriction ON restriction.category_id = named.id AND {restricting}"
-            " WHERE place.tenant_id = {tenant} AND place.product_id = product.id AND {shown})",
-            restricting=restricting,
-            tenant=tenant,
-            shown=shown,
-        )
-        for restricting, shown in (
-            (Sql("NOT restriction.is_excluded"), is_shown(Sql("category.id"))),
-            (Sql("restriction.is_excluded"), Sql("TRUE")),
-        )
-    )
     return sql(
-        "WITH restriction AS MATERIALIZED (SELECT category_id, is_excluded"
-        " FROM coupons_couponcategory WHERE coupon_id = {coupon})"
-        " SELECT product.external_id FROM catalog_product AS product"
-        " WHERE product.tenant_id = {tenant} AND product.external_id = ANY({products})"
-        " AND ({in_included} OR NOT EXISTS (SELECT FROM restriction WHERE NOT is_excluded))"
-        " AND NOT {in_excluded}",
-        coupon=param(coupon_id),
-        tenant=tenant,
+        "WITH wanted AS MATERIALIZED (SELECT id, external_id FROM catalog_product"
+        " WHERE tenant_id = {tenant} AND external_id = ANY({products})),"
+        " place AS MATERIALIZED (SELECT assignment.product_id, assignment.category_id FROM wanted"
+        " JOIN catalog_categoryassignment AS assignment"
+        " ON assignment.tenant_id = {tenant} AND assignment.product_id = wanted.id),"
+        " restriction AS MATERIALIZED"
+        " (SELECT named.coupon_id, named.is_excluded, top.tree_id, top.lft, top.rght"
+        " FROM coupons_couponcategory AS named JOIN catalog_category AS top ON top.id = named.category_id"
+        " WHERE named.coupon_id = ANY({coupons})),"
+        " inside AS MATERIALIZED (SELECT restriction.coupon_id, restriction.is_excluded, category.id"
+        " FROM (SELECT DISTINCT category_id FROM place) AS one"
+        " JOIN catalog_category AS category ON category.id = one.category_id"
+        " JOIN restriction ON restriction.tree_id = category.tree_id"
+        " AND category.lft BETWEEN restriction.lft AND restriction.rght"
+        " WHERE restriction.is_excluded OR {is_shown}),"
+        " reached AS MATERIALIZED (SELECT inside.coupon_id, inside.is_excluded, place.product_id"
+        " FROM inside JOIN place ON place.category_id = inside.id)"
+        " SELECT coupon.coupon_id, wanted.external_id FROM unnest({coupons}) AS coupon (coupon_id)"
+        " CROSS JOIN wanted WHERE ((coupon.coupon_id, wanted.id)"
+        " IN (SELECT coupon_id, product_id FROM reached WHERE NOT is_excluded)"
+        " OR coupon.coupon_id NOT IN (SELECT named.coupon_id FROM coupons_couponcategory AS named"
+        " WHERE named.coupon_id = ANY({coupons}) AND NOT named.is_excluded))"
+        " AND (coupon.coupon_id, wanted.id)"
+        " NOT IN (SELECT coupon_id, product_id FROM reached WHERE is_excluded)",
+        tenant=param(tenant_id),
+        coupons=param(list(coupon_ids), "bigint[]"),
         products=param(list(product_ids), "text[]"),
-        in_included=in_included,
-        in_excluded=in_excluded,
+        is_shown=is_shown(Sql("category.id")),
     )

@@ -7,7 +7,13 @@ from segments.rules.triggers import on_rows
 
 record(
     following(
-        RecordedDocument(model=Coupon, object="coupon", external_id="it.code", derived=("redemption_count",)),
+        RecordedDocument(
+            model=Coupon,
+            object="coupon",
+            external_id="it.code",
+            derived=("redemption_count",),
+            leaves_early=True,  # with each redemption
+        ),
         OF_COUPONS,
     ),
     following(

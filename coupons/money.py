@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Self
 
 from msgspec import Meta, Struct, field
 
-from core.bodies import MESSAGE, as_number
+from core.bodies import MESSAGE
 from core.errors import InvalidInput
 from core.json_types import JsonObject
 from core.representation.languages import LanguageContext
@@ -38,8 +38,9 @@ class Amount(Decimal):
     @classmethod
     def read(cls, value: object, languages: LanguageContext, *, field: str) -> Self:
         """Return the number of a body; raise InvalidInput unless it is one within the bounds."""
-        number = None if isinstance(value, str) else as_number(value)
-        if number is None:
+        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        number = Decimal(str(value)) if is_number else None
+        if number is None or not number.is_finite():
             raise InvalidInput(f"{field} must be a number.", field=field)
         if not 0 <= number <= cls.largest:
             raise InvalidInput(f"{field} must be between 0 and {cls.largest}.", field=field)

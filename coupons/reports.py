@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 from core.errors import InvalidInput
 from core.sql.composition import Sql, bind, integer, param, sql
@@ -95,6 +94,39 @@ GROUPS = {
 """What names a group, what the counts are joined with, and the condition that they are those of groups."""
 
 
+# PostgreSQL puts the text of a line together: a year by segment is 36,500 lines of 109,500 rows, and to make
+# objects of them in Python takes ten times as long as all the rest.
+DOCUMENT = """concat('{{"day":"', line.day, '"', ',"id":' || to_json(nullif(line.name, '')),
+    ',"issued":', coalesce(sum(line.count) FILTER (WHERE line.kind = 'issued'), 0),
+    ',"redeemed":', coalesce(sum(line.count) FILTER (WHERE line.kind = 'redeemed'), 0),
+    CASE WHEN bool_or(line.kind NOT IN ('issued', 'redeemed')) THEN concat(
+        ',"validated":', coalesce(sum(line.count) FILTER (WHERE line.kind = 'valid'), 0),
+        ',"refused":', coalesce(sum(line.count) FILTER (WHERE line.kind = 'refused'), 0),
+        ',"refusals":{{', string_agg(concat(to_json(line.kind), ':', line.count), ',')
+            FILTER (WHERE line.kind NOT IN ('issued', 'redeemed', 'valid', 'refused')), '}}') END,
+    CASE WHEN line.currency <> '' THEN concat(',"discount":{{"amount":',
+        trim_scale(coalesce(sum(line.amount) FILTER (WHERE line.kind = 'redeemed'), 0)),
+        ',"currency":', to_json(line.currency), '}}') END, '}}')"""
+TOO_LONG = InvalidInput("The report has more than 50,000 lines. Ask for fewer days.", field="from")
+
+
+def report_documents(*, tenant_id: int, first: date, last: date, by: Grouping, only: str = "") -> list[str]:
+    """Return the JSON of the lines of `report`, in the same order; raises as it does."""
+    refuse_days(first, last)
+    rows = fetch_rows(
+        sql(
+            "SELECT {document} FROM ({summed}) AS line GROUP BY line.name, line.day, line.currency"
+            ' ORDER BY line.day, line.name COLLATE "C", line.currency LIMIT {most}',
+            document=sql(DOCUMENT),
+            summed=summing(tenant_id, first, last, by, only=only),
+            most=integer(LONGEST_REPORT + 1),
+        )
+    )
+    if len(rows) > LONGEST_REPORT:
+        raise TOO_LONG
+    return [document for (document,) in rows]
+
+
 def report(*, tenant_id: int, first: date, last: date, by: Grouping, only: str = "") -> list[ReportLine]:
     """Return the lines of the days from `first` to `last`, both included, in one statement.
 
@@ -102,11 +134,8 @@ def report(*, tenant_id: int, first: date, last: date, by: Grouping, only: str =
     is the id of the one campaign or segment that is reported on. Raises InvalidInput when the days are in
     the wrong order, more than a year, or the lines more than 50,000.
     """
-    if not timedelta(0) <= last - first < timedelta(MOST_DAYS):
-        raise InvalidInput(
-            f"A report covers 1 to {MOST_DAYS} days: until must not be before from.", field="until"
-        )
-    rows = summed(tenant_id, first, last, by, only=only)
+    refuse_days(first, last)
+    rows = fetch_rows(summing(tenant_id, first, last, by, only=only))
     lines: dict[tuple[date, str, str], ReportLine] = {}
     for day, name, currency, kind, count, amount in rows:
         key = (day, name, currency)
@@ -114,46 +143,54 @@ def report(*, tenant_id: int, first: date, last: date, by: Grouping, only: str =
             line = lines[key] = ReportLine(*key)
         line.add(kind, count, amount)
     if len(lines) > LONGEST_REPORT or len(rows) == MOST_ROWS:
-        raise InvalidInput("The report has more than 50,000 lines. Ask for fewer days.", field="from")
+        raise TOO_LONG
     return [lines[key] for key in sorted(lines)]
+
+
+def refuse_days(first: date, last: date) -> None:
+    """Raise InvalidInput when the days are in the wrong order, or more than a year."""
+    if not timedelta(0) <= last - first < timedelta(MOST_DAYS):
+        raise InvalidInput(
+            f"A report covers 1 to {MOST_DAYS} days: until must not be before from.", field="until"
+        )
 
 
 def totals(*, tenant_id: int, first: date, last: date, by: Grouping) -> dict[str, ReportTotal]:
     """Return the sums of all the days by campaign or segment (its wire id), in one statement."""
     found: dict[str, ReportTotal] = {}
-    for day, name, currency, kind, count, amount in summed(tenant_id, first, last, by, in_all=True):
+    for day, name, currency, kind, count, amount in fetch_rows(
+        summing(tenant_id, first, last, by, in_all=True)
+    ):
         line = ReportLine(day, name, currency)
         line.add(kind, count, amount)
         found.setdefault(name, ReportTotal()).add(line)
     return found
 
 
-def summed(
+def summing(
     tenant_id: int, first: date, last: date, by: Grouping, *, only: str = "", in_all: bool = False
-) -> list[tuple[Any, ...]]:
-    """Return day, group, currency, kind, count and amount; `in_all` of all the days together."""
+) -> Sql:
+    """A SELECT of day, name, currency, kind, count and amount; `in_all` of all the days together."""
     group, join, condition = map(Sql, GROUPS[by])
-    return fetch_rows(
-        sql(
-            "SELECT {day} AS day, {group} AS name, counted.currency, counted.kind,"
-            " sum(counted.count)::bigint, sum(counted.amount)"
-            " FROM coupons_reportcount AS counted{join} WHERE {days} AND {condition}{narrowed}"
-            " GROUP BY 2, 1, 4, 3 HAVING sum(counted.count) <> 0 OR sum(counted.amount) <> 0"
-            # in the order of the index: sorting all texts takes longer than all the rest
-            " ORDER BY 2, 1, 4, 3 LIMIT {most}",
-            day=param(last, "date") if in_all else Sql("counted.day"),
-            group=group,
-            join=join,
-            days=bind(
-                "counted.tenant_id = {tenant} AND counted.day BETWEEN {first} AND {last}",
-                tenant=tenant_id,
-                first=first,
-                last=last,
-            ),
-            condition=condition,
-            narrowed=sql(" AND {group} = {only}", group=group, only=param(only)) if only and by else Sql(""),
-            most=integer(MOST_ROWS),
-        )
+    return sql(
+        "SELECT {day} AS day, {group} AS name, counted.currency, counted.kind,"
+        " sum(counted.count)::bigint AS count, sum(counted.amount) AS amount"
+        " FROM coupons_reportcount AS counted{join} WHERE {days} AND {condition}{narrowed}"
+        " GROUP BY 2, 1, 3, 4 HAVING sum(counted.count) <> 0 OR sum(counted.amount) <> 0"
+        # in the order of the index: sorting all texts takes longer than all the rest
+        " ORDER BY 2, 1, 3, 4 LIMIT {most}",
+        day=param(last, "date") if in_all else Sql("counted.day"),
+        group=group,
+        join=join,
+        days=bind(
+            "counted.tenant_id = {tenant} AND counted.day BETWEEN {first} AND {last}",
+            tenant=tenant_id,
+            first=first,
+            last=last,
+        ),
+        condition=condition,
+        narrowed=sql(" AND {group} = {only}", group=group, only=param(only)) if only and by else Sql(""),
+        most=integer(MOST_ROWS),
     )
 
 

@@ -1,14 +1,14 @@
 """What clients read of coupons and redemptions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from core.bodies import Body, schema_components
-from core.json_types import JsonObject
+from core.json_types import JsonMapping, JsonObject
 from core.representation.fields import (
     Boolean,
     Computed,
@@ -64,7 +64,7 @@ def descriptions(kind: type[Body]) -> dict[str, JsonObject]:
     """Return the description of each field that the body has too, by its path."""
     components = schema_components(kind)
 
-    def walk(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, JsonObject]]:
+    def walk(schema: JsonMapping, path: str) -> Iterator[tuple[str, JsonObject]]:
         reference = schema.get("$ref") or next((part["$ref"] for part in schema.get("allOf", ())), "")
         inner = components[reference.rpartition("/")[2]] if reference else schema
         if path and "description" in schema:

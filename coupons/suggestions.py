@@ -1,23 +1,25 @@
 """The codes that take most off a cart, in the order to send them: exact for eight candidates, and of more for
 the best eight.
 
-Codes are applied as they always are. All sets are compared in the usual order: free shipping, percentages,
-which commute, and then amounts, those for the fewest lines first, which find least room elsewhere. Where
-coupons overlap and the lines are nearly used up, another order may take more off; then all orders are
-compared, as far as MOST_WORK goes.
+Codes are applied as they always are. First all sets are compared in the usual order: free shipping,
+percentages, and then amounts, those for the fewest lines first, which find least room elsewhere. Where
+coupons overlap and use their lines up, another order may take more off: then orders are tried of those sets
+that could still be better. No order of a set takes more off than a maximum flow from its coupons to the
+lines; the usual order reaches that wherever of two amounts one is for all lines of the other or for none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from coupons.discounts import Cart, amount_of, shares_of_price, spread
 from coupons.eligibility_queries import CouponSnapshot
 from coupons.models import DiscountType
 
 EXACT = 8
-MOST_WORK = 60_000
-"""How much all orders may cost, in lines that are looked at: some 25 ms."""
-WORK_OF_STEP = 25
+MOST_WORK = 750_000
+"""How much is looked at before the best so far has to do, in lines: some 30 ms."""
+WORK_OF_STEP = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,110 +29,178 @@ class Candidate:
     coupon: CouponSnapshot
     places: tuple[int, ...]
 
+    def is_of(self, kind: DiscountType) -> bool:
+        return self.coupon.discount_type == kind
+
 
 @dataclass(slots=True)
 class Search:
-    """Looks through sets and orders depth first; leaves out what cannot be better than the best so far."""
+    """Looks through sets and orders depth first; leaves out what cannot be better than the best so far.
+
+    Sets are numbers, whose bits are the positions of candidates.
+    """
 
     cart: Cart
     candidates: Sequence[Candidate]
     most: int
-    shares: list[dict[int, int]] = field(default_factory=list)
+    shares: list[Sequence[int]] = field(default_factory=list)
     alone: list[int] = field(default_factory=list)
+    bounds: list[int] = field(default_factory=list)
+    seen: set[tuple[int, ...]] = field(default_factory=set)
     best: tuple[int, ...] = ()
     best_total: int = 0
     work: int = 0
 
     def __post_init__(self) -> None:
         for one in self.candidates:
-            is_share = one.coupon.discount_type == DiscountType.PERCENT
-            self.shares.append(shares_of_price(one.coupon, self.cart, one.places) if is_share else {})
-            self.alone.append(sum(self.taken_by(len(self.alone), self.cart.room(one.places)).values()))
+            is_share = one.is_of(DiscountType.PERCENT)
+            self.shares.append(shares_of_price(one.coupon, self.cart, one.places) if is_share else ())
+            self.alone.append(self.apply(len(self.alone), self.cart.prices)[1])
+
+    @property
+    def is_exact(self) -> bool:
+        """Say whether the search came to its end."""
+        return self.work <= MOST_WORK
 
     def run(self) -> tuple[int, ...]:
         """Return the positions of the best candidates, in the order in which they are applied."""
-        covered = sorted({place for one in self.candidates for place in one.places})
-        room = {place: self.cart.prices[place] for place in covered}
-        self.visit_sets(0, (), room, 0)
-        self.visit_orders((), room, 0)
+        self.bounds = self.bounds_of_sets()
+        self.visit((), 0, self.cart.prices, 0, in_all_orders=False)
+        self.visit((), 0, self.cart.prices, 0, in_all_orders=True)
         return self.best
 
-    def visit_sets(self, position: int, chosen: tuple[int, ...], room: dict[int, int], total: int) -> None:
-        """Try all sets of the candidates from this position on, in their order."""
-        self.keep(chosen, total)
-        rest = range(position, len(self.candidates))
-        if total + self.hope(rest, room, self.most - len(chosen)) <= self.best_total:
+    def visit(
+        self, order: tuple[int, ...], used: int, room: Sequence[int], total: int, *, in_all_orders: bool
+    ) -> None:
+        """Try the candidates that are left as the next one; in one order of each set only those behind."""
+        if (total, -len(order)) > (self.best_total, -len(self.best)):
+            self.best, self.best_total = order, total
+        begin = 0 if in_all_orders or not order else order[-1] + 1
+        rest = [one for one in range(begin, len(self.candidates)) if not used >> one & 1]
+        if not self.could_be_better(rest, used, room, total, self.most - len(order)):
             return
-        if after := self.room_after(position, chosen, room):
-            left, taken = after
-            self.visit_sets(position + 1, (*chosen, position), left, total + taken)
-        self.visit_sets(position + 1, chosen, room, total)
-
-    def visit_orders(self, chosen: tuple[int, ...], room: dict[int, int], total: int) -> None:
-        """Try all candidates that are left as the next one, as long as there is work left."""
-        self.keep(chosen, total)
-        rest = [position for position in range(len(self.candidates)) if position not in chosen]
-        if self.work > MOST_WORK or total + self.hope(rest, room, self.most - len(chosen)) <= self.best_total:
-            return
+        if in_all_orders:
+            if (used, *room) in self.seen:
+                return
+            self.seen.add((used, *room))
         for position in rest:
-            if chosen and position < chosen[-1] and self.commute(position, chosen[-1]):
+            if order and position < order[-1] and self.commute(position, order[-1]):
                 continue  # the same as the other way round
-            self.work += len(self.candidates[position].places) + WORK_OF_STEP
-            if after := self.room_after(position, chosen, room):
-                left, taken = after
-                self.visit_orders((*chosen, position), left, total + taken)
+            left, taken = self.apply(position, room)
+            if taken:
+                self.visit(
+                    (*order, position),
+                    used | 1 << position,
+                    left,
+                    total + taken,
+                    in_all_orders=in_all_orders,
+                )
 
-    def keep(self, chosen: tuple[int, ...], total: int) -> None:
-        if (total, -len(chosen)) > (self.best_total, -len(self.best)):
-            self.best, self.best_total = chosen, total
-
-    def room_after(
-        self, position: int, chosen: tuple[int, ...], room: dict[int, int]
-    ) -> tuple[dict[int, int], int] | None:
-        """Return what the candidate leaves of the lines and how much it takes; None if it takes nothing."""
-        if not self.has_room(position, chosen):
-            return None
-        taken = self.taken_by(position, {place: room[place] for place in self.candidates[position].places})
-        total = sum(taken.values())
-        if not total:
-            return None
-        return room | {place: room[place] - units for place, units in taken.items() if place >= 0}, total
-
-    def hope(self, rest: Sequence[int], room: dict[int, int], count: int) -> int:
-        """Return what no `count` of these candidates take more than."""
-        most = []
-        shipping = 0
+    def could_be_better(
+        self, rest: Sequence[int], used: int, room: Sequence[int], total: int, count: int
+    ) -> bool:
+        """Say whether `count` of the rest may lead to more than the best so far, and there is work left."""
+        if not count or self.bounds[used] <= self.best_total:
+            return False
+        most, shipping = [], 0
         for position in rest:
             one = self.candidates[position]
-            if one.coupon.discount_type == DiscountType.FREE_SHIPPING:
+            if one.is_of(DiscountType.FREE_SHIPPING):
                 shipping = self.cart.shipping
                 most.append(shipping)
             else:
-                most.append(min(self.alone[position], sum(map(room.__getitem__, one.places))))
-        return min(sum(sorted(most, reverse=True)[:count]), shipping + sum(room.values()))
+                most.append(min(self.alone[position], sum([room[place] for place in one.places])))
+                self.work += WORK_OF_STEP + 3 * len(one.places)
+        hope = min(sum(sorted(most, reverse=True)[:count]), shipping + sum(room))
+        return total + hope > self.best_total and self.is_exact
 
     def commute(self, one: int, other: int) -> bool:
         """Say whether the two take the same off each line in either order."""
         first, second = self.candidates[one], self.candidates[other]
-        if DiscountType.ABSOLUTE not in (first.coupon.discount_type, second.coupon.discount_type):
+        if not (first.is_of(DiscountType.ABSOLUTE) or second.is_of(DiscountType.ABSOLUTE)):
             return True
         return set(first.places).isdisjoint(second.places)
 
-    def has_room(self, position: int, chosen: tuple[int, ...]) -> bool:
-        """Say whether the candidate can still take something: shipping is free only once."""
-        if self.candidates[position].coupon.discount_type != DiscountType.FREE_SHIPPING:
-            return True
-        kinds = {self.candidates[other].coupon.discount_type for other in chosen}
-        return DiscountType.FREE_SHIPPING not in kinds
+    def apply(self, position: int, room: Sequence[int]) -> tuple[Sequence[int], int]:
+        """Return what the candidate leaves of the lines, and how much it takes."""
+        one = self.candidates[position]
+        if one.is_of(DiscountType.FREE_SHIPPING):
+            return room, self.cart.shipping
+        weights = [room[place] for place in one.places]
+        if one.is_of(DiscountType.PERCENT):
+            shares = list(map(min, self.shares[position], weights))
+        else:
+            shares = spread(min(amount_of(one.coupon, self.cart.currency), sum(weights)), weights)
+        left = list(room)
+        for place, share in zip(one.places, shares, strict=True):
+            left[place] -= share
+        return left, sum(shares)
 
-    def taken_by(self, position: int, room: dict[int, int]) -> dict[int, int]:
-        """Return what the candidate takes off each line with this room; the place -1 is the shipping."""
-        coupon = self.candidates[position].coupon
-        if coupon.discount_type == DiscountType.FREE_SHIPPING:
-            return {-1: self.cart.shipping}
-        if coupon.discount_type == DiscountType.PERCENT:
-            return {place: min(share, room[place]) for place, share in self.shares[position].items()}
-        return spread(min(amount_of(coupon, self.cart.currency), sum(room.values())), room)
+    def bounds_of_sets(self) -> list[int]:
+        """Return for each set what no order of it takes more than, or of a larger set that the cart takes."""
+        found = [0] * (1 << len(self.candidates))
+        for used, bound in self.flows():
+            if used.bit_count() <= self.most:
+                found[used] = bound
+        for bit in range(len(self.candidates)):
+            for used in range(len(found)):
+                if not used >> bit & 1:
+                    found[used] = max(found[used], found[used | 1 << bit])
+        return found
+
+    def flows(self) -> Iterator[tuple[int, int]]:
+        """Return the maximum flow of each set from its coupons to shipping and lines.
+
+        Percentages take what they can of each line. What amounts take is then a minimum cut: the amounts on
+        one side of it, and what is left of all lines of those on the other.
+        """
+        shipping, percentages, amounts = (
+            [position for position, one in enumerate(self.candidates) if one.is_of(kind)]
+            for kind in (DiscountType.FREE_SHIPPING, DiscountType.PERCENT, DiscountType.ABSOLUTE)
+        )
+        kinds = [0] * len(self.cart.prices)
+        for bit, position in enumerate(amounts):
+            for place in self.candidates[position].places:
+                kinds[place] |= 1 << bit
+        sets = [0]
+        for position in amounts:
+            sets += [used | 1 << position for used in sets]
+        for count in range(len(percentages) + 1):
+            for chosen in combinations(percentages, count):
+                room = list(self.cart.prices)
+                for position in chosen:
+                    for place, share in zip(
+                        self.candidates[position].places, self.shares[position], strict=True
+                    ):
+                        room[place] -= min(share, room[place])
+                used = sum(1 << position for position in chosen)
+                taken = sum(self.cart.prices) - sum(room)
+                for key, flow in enumerate(self.flows_of_amounts(amounts, kinds, room)):
+                    yield used | sets[key], taken + flow
+                    for free in shipping:
+                        yield used | sets[key] | 1 << free, taken + flow + self.cart.shipping
+
+    def flows_of_amounts(
+        self, amounts: Sequence[int], kinds: Sequence[int], room: Sequence[int]
+    ) -> list[int]:
+        """Return the maximum flow of each set of the amounts; `kinds` says which of them a line is for."""
+        size = 1 << len(amounts)
+        within = [0] * size
+        for kind, units in zip(kinds, room, strict=True):
+            within[kind] += units
+        sums = [0]
+        for position in amounts:
+            sums += [units + self.alone[position] for units in sums]
+        for bit in range(len(amounts)):
+            for key in range(size):
+                if key >> bit & 1:
+                    within[key] += within[key ^ 1 << bit]  # what is left of lines for no others than these
+        cuts = [within[-1] - within[~key] - sums[key] for key in range(size)]
+        for bit in range(len(amounts)):
+            for key in range(size):
+                if key >> bit & 1:
+                    cuts[key] = min(cuts[key], cuts[key ^ 1 << bit])
+        return [units + cut for units, cut in zip(sums, cuts, strict=True)]
 
 
 def best_set(cart: Cart, candidates: Sequence[Candidate], *, most: int) -> list[Candidate]:
@@ -139,6 +209,8 @@ def best_set(cart: Cart, candidates: Sequence[Candidate], *, most: int) -> list[
     At most `most` are taken, and of equally good sets one with the fewest.
     """
     ordered = sorted(candidates, key=applied_when)
+    free = [one for one in ordered if one.is_of(DiscountType.FREE_SHIPPING)]
+    ordered = [*free[:1], *ordered[len(free) :]]  # shipping is free only once
     search = Search(cart, ordered, most)
     if len(ordered) > EXACT:
         by_value = sorted(range(len(ordered)), key=lambda position: -search.alone[position])

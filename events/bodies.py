@@ -1,6 +1,5 @@
 """What clients send to the Webhook Service. Fields are named like their columns."""
 
-from datetime import UTC
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -125,4 +124,4 @@ class Replay(Body, kw_only=True):
     only_failed: Annotated[bool, Meta(description="Only those that were given up.")] = False
 
     def __post_init__(self) -> None:
-        self.since, self.until = self.since.astimezone(UTC), in_utc(self.until)
+        self.since, self.until = in_utc(self.since), in_utc(self.until)

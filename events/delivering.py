@@ -14,13 +14,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import orjson
 from django.db import transaction
 from django.utils import timezone
 
-from core.sql.composition import param, sql
+from core.sql.composition import SqlValues, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.timestamps import format_time
 from events.event_types import TEST_EVENT
@@ -193,7 +192,7 @@ EVENTS = (
 )
 
 
-def leased_lane(row: Sequence[Any], leased_until: datetime) -> LeasedLane:
+def leased_lane(row: SqlValues, leased_until: datetime) -> LeasedLane:
     key, tenant_id, target_id, failures, is_paused, *settings = row
     url, secret, previous, headers, expression, own, by_type, is_active = settings
     excluded: dict[str, frozenset[str]] | frozenset[str]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from django.db import models
 from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
@@ -42,14 +43,14 @@ class Addition:
         return int(self.source_id) if is_import else None
 
 
-def objects_of(model: type[Any]) -> dict[str, str]:
+def objects_of(model: type[models.Model]) -> dict[str, str]:
     """Return the journal's objects of the model's rows, each with the column of its keys."""
     if model is CustomerAssignment:
         return {"segment-customer": "customer_id"}
     return {"segment-product": "product_id", "segment-category": "category_id"}
 
 
-def recent_additions(model: type[Any], tenant_id: int, segment_id: int) -> list[Addition]:
+def recent_additions(model: type[models.Model], tenant_id: int, segment_id: int) -> list[Addition]:
     """Return by whom and on what occasions something was added lately, each pair once, the newest first."""
     rows = fetch_rows(
         bind(
@@ -144,7 +145,7 @@ def keep_added(assignments: Assignments, *, tenant_id: int, segment_id: int, cho
     return assignments.filter(kept)
 
 
-def additions_of(rows: Sequence[Any]) -> dict[int, Addition]:
+def additions_of(rows: Sequence[CustomerAssignment | ItemAssignment]) -> dict[int, Addition]:
     """Return by whom and on what occasion each of the members or items was added last, by their keys.
 
     In one statement. What was added before the journal began is left out.

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from core.background.retention import Retention, delete_some, register_retention
 from core.background.tasks import Task, register_task
 from segments.models import SegmentSet
+from segments.partitioning import analyze_memberships
 from segments.rules import evaluation
 
 JUDGE = Task(
@@ -25,6 +26,14 @@ REQUEST = Task(
 AUDIT = Task("audit rules", evaluation.request_audits, interval=timedelta(minutes=10))
 for task in (JUDGE, TIME, REQUEST, AUDIT):
     register_task(task)
+
+
+def analyze(at: datetime) -> bool:
+    analyze_memberships()
+    return False
+
+
+register_task(Task("analyze partitioned memberships", analyze, interval=timedelta(days=1)))
 NAMES = frozenset({JUDGE.name, TIME.name, REQUEST.name, evaluation.KIND})
 """The tasks and jobs that make members right."""
 

@@ -1,9 +1,9 @@
 """What starts and ends when: the windows of segments, and of what other packages register."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 import orjson
@@ -153,7 +153,7 @@ def entries_statement(rows: Sql, range_: Range, languages: Languages) -> Sql:
     )
 
 
-def entry_of(kind: str, place: int, row: Sequence[Any]) -> tuple[tuple[object, ...], CalendarEntry]:
+def entry_of(kind: str, place: int, row: SqlValues) -> tuple[tuple[object, ...], CalendarEntry]:
     """Return the entry of a row, and what it is sorted by; `place` is that of its type."""
     moment, external_id, name, site_code, status, starts, ends, valid_from, valid_to = row
     entry = CalendarEntry(

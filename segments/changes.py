@@ -291,7 +291,12 @@ def of_member(tenant_id: int, segments: Sql, customers: Sql, entities: Sql | Non
 def shown_objects(scopes: Sequence[str] | frozenset[str]) -> list[Any]:
     """Return what a caller with these scopes may read changes of."""
     shown = [name for scope, names in READERS.items() if scope in scopes for name in names]
-    return [*shown, *OF_RULES] if all(scope in scopes for scope in FOR_RULES) else shown
+    return [*shown, *OF_RULES] if may_read_rules(scopes) else shown
+
+
+def may_read_rules(scopes: Sequence[str] | frozenset[str]) -> bool:
+    """Say whether a caller with these scopes may read changes of rules and exclusions."""
+    return all(scope in scopes for scope in FOR_RULES)
 
 
 def scopes_to_undo(change_id: int, object_name: str) -> list[str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from core.errors import NotAllowed
 from core.sql.composition import Sql, bind, composed_once, param, sql
-from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, Identity
 
 
@@ -108,34 +107,6 @@ def shopper_of(caller: Caller, *, legal_entity_id: str | None = None) -> Shopper
         bound_legal_entity=caller.legal_entity,
         named_legal_entity=legal_entity_id or "",
     )
-
-
-def customer_context_of(caller: Caller, *, legal_entity_id: str | None) -> CustomerContext:
-    """Return the caller's context, in at most one statement.
-
-    Raises NotAllowed when the token acts for another entity, or the customer is no contact of the one named.
-    """
-    return fetch_customer_context(shopper_of(caller, legal_entity_id=legal_entity_id))
-
-
-def customer_context_for(
-    *, tenant_id: int, customer: Identity | None, legal_entity_id: str | None
-) -> CustomerContext:
-    """Return the context of a named customer, by the same rules as in the customer's own session."""
-    if customer is None:
-        return CustomerContext(tenant_id)
-    return fetch_customer_context(
-        Shopper(tenant_id, customer_id=customer.id, named_legal_entity=legal_entity_id or "")
-    )
-
-
-def fetch_customer_context(shopper: Shopper) -> CustomerContext:
-    if not shopper.is_known:
-        return CustomerContext(shopper.tenant_id)
-    customer, legal_entity = shopper.keys()
-    statement = sql("SELECT {customer}, {legal_entity}", customer=customer, legal_entity=legal_entity)
-    [(customer_id, legal_entity_id)] = fetch_rows(statement)
-    return checked_customer_context(shopper, customer_id, legal_entity_id)
 
 
 def checked_customer_context(

@@ -4,10 +4,10 @@ Members are only added to the target; who is there already keeps their membershi
 written at once, large ones by a job in slices, which may be killed at any moment and goes on where it was.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import msgspec
 from django.db import transaction
@@ -18,7 +18,7 @@ from core.background.jobs import JobKind, enqueue_job, register_job_kind
 from core.background.models import Job, JobState
 from core.bodies import Body, Reference
 from core.errors import InvalidInput, NotFound
-from core.json_types import JsonObject
+from core.json_types import JsonMapping, JsonObject
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from segments.bodies import SegmentBody
@@ -265,7 +265,7 @@ def add_slice(choice: Choice, source: int, progress: JsonObject, at: datetime, *
 
 def enqueue(choice: Choice, segment_id: str, at: datetime) -> Job:
     actor = current_actor()
-    arguments: Mapping[str, Any] = {
+    arguments: JsonMapping = {
         "segment": segment_id,
         "actor": [actor.type, actor.id, actor.name] if actor else None,
         "choice": {

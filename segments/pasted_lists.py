@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.db import transaction
 
@@ -15,7 +15,7 @@ from core.imports.models import ImportRun
 from core.imports.other_names import ids_of
 from core.imports.parts import STORED_ALREADY, PreparedRow, outlook_of, prepare_import
 from core.imports.resources import registered_resources
-from core.json_types import JsonObject
+from core.json_types import JsonMapping, JsonObject
 from segments.imports.assignments import SEGMENT_CUSTOMERS, SEGMENT_ITEMS
 from segments.models import Segment
 from segments.operations.items import ItemType
@@ -36,9 +36,9 @@ class ListedLine(Protocol):
     @property
     def company(self) -> str | None: ...
     @property
-    def validity(self) -> Any: ...
+    def validity(self) -> JsonMapping: ...
     @property
-    def more(self) -> Mapping[str, Any]: ...
+    def more(self) -> JsonMapping: ...
     @property
     def fault(self) -> str: ...
 
@@ -97,7 +97,7 @@ class Resolver:
             known = self._ids(chunk)
             companies = self._companies(chunk, known)
             for line in chunk:
-                names: Any = line.names
+                names: Sequence[str] = line.names
                 company = line.company
                 if len(names) == 2 and names[1] in companies and company is None:
                     names, company = names[:1], names[1]

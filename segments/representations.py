@@ -1,7 +1,16 @@
 """What clients read of segments and their assignments."""
 
 from core.json_types import JsonObject
-from core.representation.fields import Boolean, Field, Integer, Json, Localized, Nested, Text, Time
+from core.representation.fields import (
+    Boolean,
+    Field,
+    Json,
+    Localized,
+    Nested,
+    Text,
+    metadata,
+    validity,
+)
 from core.representation.query_language import Equals, Term
 from core.representation.representations import Representation
 from core.sql.composition import Sql
@@ -27,21 +36,6 @@ DOCUMENT_TEXTS: dict[str, JsonObject] = {
     "metadata.version": {"description": "Grows by 1 with every write; send it back to detect a conflict."},
     "metadata.mixins": {"description": "The address of each mixin's schema, by the mixin's name."},
 }
-
-
-def validity(alias: str) -> Nested:
-    return Nested({"from": Time(f"{alias}.valid_from"), "to": Time(f"{alias}.valid_to")})
-
-
-def metadata(alias: str) -> Nested:
-    return Nested(
-        {
-            "createdAt": Time(f"{alias}.created_at"),
-            "modifiedAt": Time(f"{alias}.modified_at"),
-            "version": Integer(f"{alias}.version"),
-            "mixins": Json(f"{alias}.mixin_schemas", omit_empty=False),
-        }
-    )
 
 
 class ItemKind(Text):

@@ -176,32 +176,13 @@ def segments_of_member(
     )
 
 
-def visible_segments(
-    context: CustomerContext, *, at: datetime, site_code: str | None = None
-) -> tuple[int, ...]:
-    """Return the keys of the segments that count for the customer at `at`, ascending, in one statement.
-
-    With `site_code`, only those of that site: none when there is no such site.
-    """
-    if context.customer_id is None:
-        return ()
-    member = segments_of_member(
-        context.tenant_id,
-        customer=param(context.customer_id, "bigint"),
-        legal_entity=param(context.legal_entity_id, "bigint"),
-        at=at,
-        narrowed_by=on_site(context.tenant_id, site_code),
-    )
-    return tuple(key for (key,) in fetch_rows(sql("{member} ORDER BY 1", member=member)))
-
-
 def resolve(
     shopper: Shopper, *, at: datetime, site_code: str | None = None, segment_id: str | None = None
 ) -> ResolvedSegments:
     """Return the customer, the segments that count for them, and how long that holds, in one statement.
 
-    `site_code` and `segment_id` (a wire id) narrow the segments. Raises UnknownSite, and NotAllowed as
-    `customer_context_of` does.
+    `site_code` and `segment_id` (a wire id) narrow the segments. Raises UnknownSite, and NotAllowed when
+    the shopper names a legal entity that is not theirs.
     """
     customer, legal_entity = shopper.keys()
     statement = resolving_statement(

@@ -28,6 +28,7 @@ from core.json_types import JsonObject
 from core.tenancy.callers import CallerKind
 from core.tenancy.models import Tenant
 from coupons.judgements import JUDGEMENTS
+from segments.partitioning import drop_old, partition_memberships
 from tests import cleaning
 from tests.factories.accounts import (
     ApiClientFactory,
@@ -92,6 +93,7 @@ SLOW = (
     "segments/rules/test_model.py",
     "segments/test_effects_model.py",
     "segments/test_explanations_model.py",
+    "segments/test_partitioning.py",
     "segments/test_visibility_model.py",
     "upgrade",
 )
@@ -186,8 +188,14 @@ class Api:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker) -> None:
-    """Make the database of the tests; those that commit empty it quickly."""
+    """Make the database of the tests; those that commit empty it quickly.
+
+    TEST_PARTITIONED=1 has the memberships partitioned in it (docs/large-tables.md).
+    """
     with django_db_blocker.unblock():
+        if os.environ.get("TEST_PARTITIONED"):
+            partition_memberships(4, tell=lambda text: None)
+            drop_old(lambda text: None)
         cleaning.install()
 
 

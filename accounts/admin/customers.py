@@ -17,12 +17,12 @@ from accounts.admin.changes import change_of
 from accounts.forms.customers import CustomerForm, CustomerPasswordForm
 from accounts.identity.operations.passwords import send_reset_token
 from accounts.identity.tokens.revocations import announce_revocation
-from accounts.models import Customer
+from accounts.models import Customer, Erasure
 from accounts.models.customers import SEARCHED_FIELDS, canonical_email
 from accounts.operations.customers import change_customer, create_customer, set_customer_password
 from accounts.operations.erasure import erase_customer
-from core.admin import TenantAdmin, adopt
-from core.admin.faults import fault_text
+from core.admin import ReadOnlyAdmin, TenantAdmin, adopt
+from core.admin.faults import refusal_text
 from core.errors import DomainError, Unavailable
 from core.search import in_order, matching
 from core.unavailability import contention_as_refusal
@@ -134,9 +134,8 @@ class CustomerAdmin(TenantAdmin):
                         at=timezone.now(),
                     )
             except Unavailable as busy:
-                self.message_user(request, fault_text(busy.message), messages.ERROR)
+                self.message_user(request, refusal_text(busy), messages.ERROR)
             else:
-                self.log_change(request, customer, "Set the password.")
                 self.message_user(request, _("The password is set, and all sessions have ended."))
                 return HttpResponseRedirect(reverse("admin:accounts_customer_change", args=(customer.pk,)))
         context = {
@@ -200,7 +199,7 @@ class CustomerAdmin(TenantAdmin):
             self.message_user(
                 request,
                 gettext("Erased {erased} of {number}: {reason}").format(
-                    erased=erased, number=len(selected), reason=fault_text(refused.message)
+                    erased=erased, number=len(selected), reason=refusal_text(refused)
                 ),
                 messages.ERROR,
             )
@@ -221,3 +220,14 @@ class CustomerAdmin(TenantAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
         super().delete_queryset(request, queryset)
         announce_revocation()
+
+
+@admin.register(Erasure)
+class ErasureAdmin(ReadOnlyAdmin):
+    explanation = _("Customers who have been erased: when, by whom, and how many rows of what.")
+    empty_state = _("Nobody has been erased.")
+    list_display = ("pseudonym", "erased_at", "requested_by", "counts")
+    search_fields = ("=pseudonym",)
+    search_help_text = _("A whole pseudonym, as redemptions show it.")
+    ordering = ("-id",)
+    fields = ("pseudonym", "erased_at", "requested_by", "counts")

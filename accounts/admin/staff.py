@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.forms.staff import StaffAddForm, StaffForm, StaffLoginForm, StaffPasswordForm
 from accounts.models import User
 from core.admin import PlatformAdmin, TenantAdmin
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
+from core.admin.tenants import staff_of
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
 
@@ -34,7 +35,7 @@ class StaffAdmin(TenantAdmin, UserAdmin):
     readonly_fields = ("last_login", "date_joined")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        user: Any = request.user
+        user = staff_of(request)
         rights = ["is_superuser"] if user.is_superuser else []
         tenant = ["tenant"] if user.tenant_id is None else []
         if obj is None:
@@ -62,10 +63,10 @@ class StaffAdmin(TenantAdmin, UserAdmin):
         staff = super().get_queryset(request)
         return staff if user.is_superuser else staff.filter(is_superuser=False)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_change_permission(request, obj) and self._may_manage(request, obj)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_delete_permission(request, obj) and self._may_manage(request, obj)
 
     def _may_manage(self, request: HttpRequest, obj: User | None) -> bool:
@@ -98,7 +99,7 @@ class StaffAdmin(TenantAdmin, UserAdmin):
             with contention_as_refusal():
                 return super().user_change_password(request, id, form_url)
         except Unavailable as busy:
-            self.message_user(request, fault_text(busy.message), messages.ERROR)
+            self.message_user(request, refusal_text(busy), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

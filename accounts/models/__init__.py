@@ -1,5 +1,4 @@
-from accounts.models.customers import Customer
-from accounts.models.erasures import Erasure
+from accounts.models.customers import Customer, Erasure
 from accounts.models.legal_entities import ContactAssignment, LegalEntity
 from accounts.models.sites import Site
 from accounts.models.users import User

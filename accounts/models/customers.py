@@ -1,3 +1,5 @@
+"""Customers, and what is kept of those who were erased."""
+
 from typing import Self
 
 from django.contrib.postgres.indexes import GinIndex
@@ -7,7 +9,7 @@ from django.db.models.functions import Lower
 
 from accounts.passwords import is_password
 from core.search import search_words
-from core.tenancy.documents import DocumentQuerySet, TenantDocument
+from core.tenancy.documents import DocumentQuerySet, TenantDocument, TenantOwned
 from core.tenancy.identifiers import UNREACHABLE_IDS
 from core.text import normalized, trimmed
 
@@ -76,6 +78,8 @@ class Customer(TenantDocument):
                 condition=Q(last_login_at__isnull=False),
                 name="customers_by_login",
             ),
+            # of findings, which look for their memberships
+            models.Index(fields=["tenant", "id"], condition=Q(is_on_hold=True), name="customers_on_hold"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="customer_id_unique"),
@@ -90,3 +94,27 @@ class Customer(TenantDocument):
     def accepts_password(self, password: str) -> bool:
         """Say whether this is the customer's password. A customer without one accepts none."""
         return is_password(password, self.password)
+
+
+class Erasure(TenantOwned):
+    """The record that a customer has been erased: when, by whom, how many rows of what, and the pseudonym.
+
+    The number and the e-mail are kept as keyed hashes only, so that an import can refuse to bring them back.
+    """
+
+    pseudonym = models.CharField(max_length=64)
+    number_hash = models.CharField(max_length=64, editable=False)
+    email_hash = models.CharField(max_length=64, blank=True, editable=False)
+    erased_at = models.DateTimeField()
+    requested_by = models.CharField(max_length=200, help_text="Who asked for it.")
+    counts = models.JSONField(default=dict, help_text="How many rows of what were deleted or changed.")
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = [
+            models.Index(fields=["tenant", "number_hash"], name="erasure_of_number"),
+            models.Index(fields=["tenant", "email_hash"], name="erasure_of_email"),
+        ]
+
+    def __str__(self) -> str:
+        return self.pseudonym

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
@@ -73,7 +73,7 @@ def sign_up(
     tenant_id: int,
     session_id: str,
     address: str,
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     password: str,
     password_field: str,
     at: datetime,
@@ -103,8 +103,9 @@ def sign_up(
         subject_of("sign-up", tenant_id, address), most=settings.SIGN_UPS_OF_ADDRESS, counted="sign-ups"
     )
     count_attempt([*of_known, of_address], at=at)
-    if Customer.objects.for_tenant(tenant_id).with_email(values["email"]).exists():
-        raise DuplicateAccount(email=values["email"])
+    email = str(values["email"])
+    if Customer.objects.for_tenant(tenant_id).with_email(email).exists():
+        raise DuplicateAccount(email=email)
     try:
         customer = create_customer(
             tenant_id=tenant_id, values=values, password=password, chose_password=True, at=at

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import models
 
@@ -17,7 +17,7 @@ Row = TypeVar("Row", bound=TenantDocument)
 class Change:
     """What a writer wants: columns and their values, and the version it has seen, if it names one."""
 
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     expected_version: int | None = None
 
 

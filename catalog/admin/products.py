@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -5,23 +6,34 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from catalog.admin.filters import ProductsShownBelowFilter
 from catalog.admin.search import NamedAdmin
 from catalog.bodies import ProductBody
 from catalog.extensions import product_actions
 from catalog.forms.products import DETAIL_FIELDS, FORM_FIELDS, ProductForm
-from catalog.models import CategoryAssignment, Product
-from catalog.models.names import SEARCHED_FIELDS
+from catalog.models import SEARCHED_FIELDS, CategoryAssignment, Product
 from catalog.operations.product_sets import delete_products, publish_products
 from catalog.operations.products import create_product, edit_product
 from core.admin import adopt
 from core.admin.counts import CappedCount, exact_count, shown_count
+from core.admin.value_rows import MixinsField, as_lines
 from core.search import in_order
 
 LONGEST_NAME = 500
 LONGEST_DESCRIPTION = 10_000
+OWN_ATTRIBUTES = ("mixins", "mixin_schemas")
+SHOWN = {
+    **dict.fromkeys(DETAIL_FIELDS, "shown_details"),
+    "name": "shown_name",
+    "description": "shown_description",
+    "mixins": "shown_mixins",
+    "mixin_schemas": "shown_schemas",
+}
+"""What those who may only look see in place of a field of JSON."""
 
 
 @admin.register(Product)
@@ -34,18 +46,54 @@ class ProductAdmin(NamedAdmin):
     error_fields = FORM_FIELDS
     sortable_by = ("code",)  # the orders that an index serves
     list_display = ("__str__", "code", "is_published", "modified_at")
-    list_filter = ("is_published",)
+    list_filter = (ProductsShownBelowFilter, "is_published")
     readonly_fields = ("version", "created_at", "modified_at")
     fieldsets = (
         (None, {"fields": ("name", "description", "code", "is_published", "external_id")}),
         (_("Other attributes"), {"fields": DETAIL_FIELDS, "classes": ("collapse",)}),
-        (_("Own attributes"), {"fields": ("mixins", "mixin_schemas"), "classes": ("collapse",)}),
+        (_("Own attributes"), {"fields": OWN_ATTRIBUTES, "classes": ("collapse",)}),
         (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
     )
 
     @property
     def actions(self) -> tuple[object, ...]:  # type: ignore[override]
         return ("publish", "unpublish", *product_actions())
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Show those who may only look the attributes that are JSON as lines, in place of form fields."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+
+        def shown(fields: Sequence[str]) -> tuple[str, ...]:
+            return tuple(dict.fromkeys(SHOWN.get(name, name) for name in fields))
+
+        return [(title, {**options, "fields": shown(options["fields"])}) for title, options in fieldsets]
+
+    @admin.display(description=_("Name"))
+    def shown_name(self, product: Product) -> SafeString:
+        return as_lines(product.name)
+
+    @admin.display(description=_("Description"))
+    def shown_description(self, product: Product) -> SafeString:
+        return as_lines(product.description)
+
+    @admin.display(description=_("Other attributes"))
+    def shown_details(self, product: Product) -> SafeString:
+        return as_lines(product.details)
+
+    @admin.display(description=_("Mixins"))
+    def shown_mixins(self, product: Product) -> SafeString:
+        return as_lines(product.mixins)
+
+    @admin.display(description=_("Mixin schemas"))
+    def shown_schemas(self, product: Product) -> SafeString:
+        return as_lines(product.mixin_schemas)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "mixins":
+            kwargs["form_class"] = MixinsField
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str

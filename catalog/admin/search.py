@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from catalog.models.names import SEARCHED_FIELDS
+from catalog.models import SEARCHED_FIELDS
 from core.admin import TenantAdmin
 from core.search import matching
 

@@ -2,8 +2,7 @@
 
 from django.db.models import Q
 
-from catalog.models import Category, CategoryAssignment, CategoryNumber
-from catalog.models.categories import CategoryQuerySet
+from catalog.models import Category, CategoryAssignment, CategoryNumber, CategoryQuerySet
 from core.api.filters import DayFilter, FlagFilter, ListFilterSet, ReferenceFilter, TextFilter
 from core.representation.fields import Languages
 from core.sql.composition import Sql, param, sql

@@ -8,8 +8,10 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.bodies import DETAILS, ProductBody
 from catalog.models import CategoryAssignment, Product
-from core.admin import DocumentForm, JsonField
+from core.admin import DocumentForm
+from core.admin.faults import fault_text
 from core.admin.forms import LocalizedInput
+from core.admin.value_rows import ObjectsField
 from core.bodies import read_body
 from core.errors import InvalidBody
 
@@ -138,8 +140,10 @@ class ProductForm(DocumentForm):
         label=_("Template"),
         help_text=_("Other attributes that were sent to the API are kept."),
     )
-    related_items = JsonField(
-        kind=list, required=False, label=_("Related products"), help_text=_("A JSON list of objects.")
+    related_items = ObjectsField(
+        {"refId": _("Product id"), "type": _("Type")},
+        label=_("Related products"),
+        help_text=_("Other attributes that were sent to the API are kept."),
     )
     mixin_schemas = PairsField(
         label=_("Mixin schemas"), help_text=_("One a line: the mixin and the address of its schema.")
@@ -152,7 +156,10 @@ class ProductForm(DocumentForm):
         fields = "__all__"
         help_texts = {
             "is_published": _("Unpublished products are hidden from shoppers."),
-            "mixins": _("Attributes of your own, as a JSON object."),
+            "mixins": _(
+                "Attributes of your own. A value that you empty is removed; a dot in the name of a new"
+                " attribute leads into a group, such as size.unit."
+            ),
         }
 
     def __init__(self, *arguments: object, **options: object) -> None:
@@ -169,12 +176,17 @@ class ProductForm(DocumentForm):
             for problem in refused.problems:
                 field = FORM_FIELDS.get(problem.field.partition(".")[0].partition("[")[0])
                 if field in self.cleaned_data:
-                    self.add_error(field, problem.message)
+                    self.add_error(field, fault_text(problem.message))
                 elif field not in self.fields:
-                    self.add_error(None, problem.message)
+                    self.add_error(None, fault_text(problem.message))
         else:
             self.instance.details = self.body.details
         return cleaned
+
+    def clean_mixins(self) -> object:
+        """Nothing entered leaves an empty object that is stored, and means none otherwise."""
+        entered = self.cleaned_data["mixins"]
+        return {} if entered is None and self.instance.mixins == {} else entered
 
     def clean_mixin_schemas(self) -> object:
         """Nothing entered leaves an empty map that is stored, and means no map otherwise."""

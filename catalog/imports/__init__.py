@@ -1,6 +1,6 @@
-from catalog.imports.category_assignment_files import PRODUCTS_IN_CATEGORIES
-from catalog.imports.category_files import CATEGORY_FILES
-from catalog.imports.product_files import PRODUCT_FILES
+from catalog.imports.categories import CATEGORY_FILES
+from catalog.imports.category_assignments import PRODUCTS_IN_CATEGORIES
+from catalog.imports.products import PRODUCT_FILES
 from core.imports.resources import register
 
 register(PRODUCTS_IN_CATEGORIES, CATEGORY_FILES, PRODUCT_FILES)

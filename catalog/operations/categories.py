@@ -5,7 +5,6 @@ from datetime import datetime
 
 from django.db import transaction
 
-from accounts.identity.scopes import CATEGORY_PUBLISH, CATEGORY_UNPUBLISH
 from catalog.bodies import CategoryBody
 from catalog.errors import (
     CategoryExists,
@@ -15,8 +14,15 @@ from catalog.errors import (
     TreeNotFound,
 )
 from catalog.models import Category, CategoryNumber
-from catalog.operations.category_imports import OWN_COLUMNS, write_numbers
-from catalog.operations.values import ANY_PUBLICATION, Publication, check_code, check_new_id, check_type
+from catalog.operations.values import (
+    ANY_PUBLICATION,
+    OWN_COLUMNS,
+    Publication,
+    check_code,
+    check_new_id,
+    check_type,
+    write_numbers,
+)
 from catalog.subtrees import is_category
 from catalog.tree import LockedTree, locked_tree
 from core.sql.composition import param, sql
@@ -234,7 +240,8 @@ def _insert(tree: LockedTree, body: CategoryBody, *, publication: Publication, a
         check_new_id(body.external_id)
         category.external_id = body.external_id
     category.position = tree.last_position(parent) if body.position is None else body.position
-    _apply(category, body, publication=publication, at=at)
+    publication.check(category, body)
+    _apply(category, body, at=at)
     tree.insert(category, parent=parent)
     if body.numbers:
         write_numbers(tree.tenant_id, [(category.pk, body.numbers)])
@@ -247,23 +254,19 @@ def _replace(
     check_version(category, body.expected_version)
     parent = category if body.parent == category.external_id else tree.parent(body.parent, child=category)
     check_type(body.type, stored=category.type)
+    publication.check(category, body)
     if body.position is not None:
         category.position = body.position
     elif parent.pk != category.parent_id:
         category.position = tree.last_position(parent)
-    _apply(category, body, publication=publication, at=at)
+    _apply(category, body, at=at)
     category.version += 1
     tree.update(category, parent=parent, fields=FIELDS)
     write_numbers(tree.tenant_id, [(category.pk, body.numbers or ())])
 
 
-def _apply(category: Category, body: CategoryBody, *, publication: Publication, at: datetime) -> None:
+def _apply(category: Category, body: CategoryBody, *, at: datetime) -> None:
     """Set the values of the body, apart from the position; raise what the category's own rules refuse."""
-    refusal = publication.refusal(
-        category.is_published, body.is_published, publish=CATEGORY_PUBLISH, unpublish=CATEGORY_UNPUBLISH
-    )
-    if refusal:
-        raise refusal
     for name in OWN_COLUMNS:
         value = getattr(body, name)
         if name not in CREATED_ONLY and not (value is None and name in KEPT_WHEN_ABSENT):

@@ -17,12 +17,12 @@ from catalog.errors import (
     WouldCreateCycle,
 )
 from catalog.models import Category
-from catalog.operations.values import check_code, check_new_id, check_type
+from catalog.operations.values import OWN_COLUMNS, check_code, check_new_id, check_type, write_numbers
 from catalog.subtrees import is_category
 from catalog.tree import hash_joins, locked_tree
 from core.cycles import find_cycles
 from core.errors import DomainError
-from core.sql.composition import Sql, SqlValues, bind, param, sql
+from core.sql.composition import Sql, SqlValues, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.upserts import BatchPlan, RowResult, UpsertResult, UpsertTarget, upsert_rows
 from core.unique_claims import Claim, refused_claims
@@ -38,8 +38,6 @@ TARGET = UpsertTarget.of(
     created_only=("id", "tree_id", "lft", "rght", "level", "type"),
     first_version=0,
 )
-OWN_COLUMNS = tuple(name for name in TARGET.columns if hasattr(CategoryBody, name))
-"""The columns that are written from the member of a body that has their name."""
 PARENT = list(TARGET.columns).index("parent_id")
 
 
@@ -420,36 +418,3 @@ def column_values(
     values |= {"id": key, "tenant_id": tenant_id, "parent_id": parent, "position": position}
     values |= {"created_at": at, "modified_at": at, "tree_id": tenant_id, "lft": 0, "rght": 0, "level": 0}
     return [values[name] for name in TARGET.columns]
-
-
-def write_numbers(tenant_id: int, numbers: Sequence[tuple[int, Sequence[str]]]) -> None:
-    """Make these the external numbers of each category; unchanged numbers are not written."""
-    flat = [(key, value, rank) for key, values in numbers for rank, value in enumerate(values)]
-    keys, values = [row[0] for row in flat], [row[1] for row in flat]
-    execute(
-        bind(
-            "DELETE FROM catalog_categorynumber AS number"
-            " WHERE tenant_id = {tenant} AND category_id = ANY({categories})"
-            " AND NOT EXISTS (SELECT 1 FROM unnest({keys:bigint[]}, {values:text[]})"
-            " AS given (category_id, value)"
-            " WHERE given.category_id = number.category_id AND given.value = number.value)",
-            tenant=tenant_id,
-            categories=[key for key, _ in numbers],
-            keys=keys,
-            values=values,
-        )
-    )
-    if flat:
-        execute(
-            bind(
-                "INSERT INTO catalog_categorynumber (tenant_id, category_id, value, rank)"
-                " SELECT {tenant}, category_id, value, rank"
-                " FROM unnest({keys:bigint[]}, {values:text[]}, {ranks:integer[]})"
-                " AS given (category_id, value, rank)"
-                " ON CONFLICT (tenant_id, value) DO UPDATE SET rank = excluded.rank",
-                tenant=tenant_id,
-                keys=keys,
-                values=values,
-                ranks=[row[2] for row in flat],
-            )
-        )

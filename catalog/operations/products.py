@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
@@ -204,7 +203,7 @@ def _release_codes(keys: Sequence[int]) -> None:
 
 
 def _insert(
-    plan: BatchPlan[tuple[int, str], ProductBody], values: Mapping[tuple[int, str], list[Any]]
+    plan: BatchPlan[tuple[int, str], ProductBody], values: Mapping[tuple[int, str], list[object]]
 ) -> None:
     """Insert the products of the plan; refuse those that another writer created in between."""
     inserted = insert_rows(TARGET, list(values.values()))

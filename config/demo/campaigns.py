@@ -12,15 +12,15 @@ from config.demo.shop import SITE
 from config.demo.source import SourceRow, file_name
 from core.bodies import Validity
 from core.representation.languages import Name, Translations
-from segments.imports.assignment_files import staged_item, staged_member
 from segments.imports.assignments import (
     SEGMENT_CUSTOMERS,
     SEGMENT_ITEMS,
     SegmentCustomerRow,
     SegmentItemRow,
+    staged_item,
+    staged_member,
 )
-from segments.imports.segment_files import staged_segment
-from segments.imports.segments import SEGMENTS, SegmentRow
+from segments.imports.segments import SEGMENTS, SegmentRow, staged_segment
 
 CAMPAIGNS_IN_A_TURN = 9  # a department is in every ninth campaign, the next department one campaign on
 

@@ -3,19 +3,20 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from core.imports.merge import Merge, Refusal, Tally
 from core.imports.merge_specs import MergeSpec
 from core.sql.upserts import RowResult
 
+Row = TypeVar("Row")
 NO_MIXINS: None = None
 
 
 class Progress(Protocol):
     """Tells somebody how far the load is."""
 
-    def counted(self, label: str, rows: Iterable[object], total: int) -> Iterator[Any]:
+    def counted(self, label: str, rows: Iterable[Row], total: int) -> Iterator[Row]:
         """Pass the rows on, telling how many of `total` have passed."""
         ...
 

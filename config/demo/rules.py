@@ -7,8 +7,7 @@ from config.demo.rows import Load, numbered
 from config.demo.shop import SITE
 from core.imports.merge import Tally
 from core.representation.languages import Name, Translations
-from segments.imports.segment_files import staged_segment
-from segments.imports.segments import SEGMENTS, SegmentRow
+from segments.imports.segments import SEGMENTS, SegmentRow, staged_segment
 from segments.models import Rule
 from segments.rules.operations import save_rule
 

@@ -5,9 +5,9 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.process import BaseProcess
 
 from django.db import OperationalError
@@ -16,6 +16,7 @@ from config.command_line import CommandLine
 from config.server.heartbeats import Heartbeats
 from config.server.places import Place
 from config.server.worker import PAUSE, end_with
+from core.paced_threads import PacedThread
 
 logger = logging.getLogger("_granian")
 
@@ -24,19 +25,12 @@ def run_background_worker(parent: int, heartbeats: Heartbeats, place: int) -> No
     """Be `manage.py work`, in a process that does not outlive the server process `parent`."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server process, which then asks us
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
-    threading.Thread(target=_beat, args=(heartbeats, place), daemon=True).start()
+    end_with(parent)
+    PacedThread(partial(heartbeats.beat, place, os.getpid()), seconds=PAUSE, name="heartbeat").start()
     try:
         CommandLine(["manage.py", "work"]).execute()
     except OperationalError as error:
         sys.exit(f"{error}")
-
-
-def _beat(heartbeats: Heartbeats, place: int) -> None:
-    pid = os.getpid()
-    while True:
-        heartbeats.beat(place, pid)
-        time.sleep(PAUSE)
 
 
 @dataclass

@@ -20,6 +20,7 @@ from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
 from config.command_line import VERSION
+from config.server.postgres.base import Parameters
 from config.server.postgres.programs import conninfo, program, run
 from core.json_types import JsonObject
 from core.timestamps import format_time
@@ -73,7 +74,7 @@ def digest_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def connect(parameters: dict[str, Any], **changed: str) -> psycopg.Connection[Any]:
+def connect(parameters: Parameters, **changed: str) -> psycopg.Connection[Any]:
     kept = {name: value for name, value in parameters.items() if name not in ("cursor_factory", "context")}
     return psycopg.connect(**{**kept, **changed})
 
@@ -85,7 +86,7 @@ def count_rows(connection: psycopg.Connection[Any]) -> dict[str, int]:
     }
 
 
-def make_backup(parameters: dict[str, object], folder: Path, *, at: datetime, tell: Progress) -> Path:
+def make_backup(parameters: Parameters, folder: Path, *, at: datetime, tell: Progress) -> Path:
     """Dump the database into the folder, read the file back, and return its path.
 
     The file has its name only when it is whole, and on the disk. Raises BackupRefused and ProgramFailed.
@@ -175,7 +176,7 @@ def check_version(description: Description) -> None:
         )
 
 
-def restore_backup(parameters: dict[str, object], archive: Path, *, into: str, tell: Progress) -> Description:
+def restore_backup(parameters: Parameters, archive: Path, *, into: str, tell: Progress) -> Description:
     """Restore the backup into the database `into` of the same server, which is made, or has to be empty.
 
     Nothing is written before the file has been found whole and known. Afterwards the rows of each table are
@@ -229,9 +230,7 @@ def remove_old(folder: Path, *, keep: int) -> list[Path]:
     return old
 
 
-def make_physical_backup(
-    parameters: dict[str, object], folder: Path, *, at: datetime, tell: Progress
-) -> Path:
+def make_physical_backup(parameters: Parameters, folder: Path, *, at: datetime, tell: Progress) -> Path:
     """Copy the whole server by pg_basebackup and verify the copy; return its folder.
 
     The role needs the right of replication. Together with archived WAL the copy leads to any moment after it.

@@ -6,14 +6,15 @@ without writing anything, on a quiet primary too. A replica that cannot be reach
 """
 
 import logging
-import threading
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
 from config.server.connections import close_if_unusable
+from core.paced_threads import PacedThread
 from core.sql.replicas import LAG, Replica, position_of, replicas
 
 PAUSE = 0.5  # seconds between two looks at a server
@@ -39,14 +40,9 @@ class Watch:
         self.beats: deque[Beat] = deque(maxlen=MOST_BEATS)
 
     def start(self) -> None:
-        threading.Thread(target=self._repeat, args=(self.note_primary,), daemon=True).start()
+        PacedThread(self.note_primary, seconds=PAUSE, name="primary's position").start()
         for replica in replicas.all:
-            threading.Thread(target=self._repeat, args=(self.look_at, replica), daemon=True).start()
-
-    def _repeat(self, look: object, *arguments: object) -> None:
-        while True:
-            look(*arguments)  # type: ignore[operator]
-            time.sleep(PAUSE)
+            PacedThread(partial(self.look_at, replica), seconds=PAUSE, name=f"lag of {replica.alias}").start()
 
     def note_primary(self) -> None:
         at = time.monotonic()

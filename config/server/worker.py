@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -30,8 +31,9 @@ from config.server.limits import Limits
 from config.server.listening import accept_no_more
 from config.server.replicas import Watch, configure_replicas
 from core.actors import act_as_command
-from core.background.buffers import keep_flushing
+from core.background.buffers import FLUSH_EVERY, flush_buffers
 from core.observation.access_log import access_log
+from core.paced_threads import PacedThread
 from core.sql.replicas import replicas
 from core.tenancy.rate_limits import rate_limits
 
@@ -75,7 +77,7 @@ def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[obj
     grows, a quarter of the time that loading takes, and later during requests.
     """
     act_as_command("serve")  # outside of requests
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+    end_with(parent)
     gc.disable()
     respond = import_string(APPLICATION).respond
     front = Front(respond, limits, longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
@@ -92,13 +94,16 @@ def load_front(parent: int, heartbeats: Heartbeats, limits: Limits) -> tuple[obj
 
 
 def end_with(parent: int) -> None:
-    """End this worker once its parent is gone: kill -9 leaves no time to tell it, and it would serve on.
+    """End this process once its parent is gone: kill -9 leaves no time to tell it, and it would serve on.
 
     At once, as granian cannot shut down in good order without its parent; the database rolls back.
     """
-    while os.getppid() == parent:
-        time.sleep(2 * PAUSE)
-    os._exit(1)
+
+    def look_for_parent() -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+
+    PacedThread(look_for_parent, seconds=2 * PAUSE, name="look for parent").start()
 
 
 class Departure:
@@ -208,26 +213,21 @@ def run_worker(
     callback_loop = CallbackLoop()
     serve = getattr(worker, WORKERS_METHODS[runtime_mode][(sock[0] or sock[1]).is_uds()])
     serve(FrontScheduler(front, callback_loop), callback_loop, shutdown)
-    threading.Thread(
-        target=_look_after, args=(front, heartbeats, worker_id - 1, departure), daemon=True
-    ).start()
-    stopped = threading.Event()
-    flushing = threading.Thread(target=keep_flushing, args=(stopped,), daemon=True)
+    _look_after(front, heartbeats, worker_id - 1, departure)
+    flushing = PacedThread(flush_buffers, seconds=FLUSH_EVERY, name="buffers")
     flushing.start()
     departure.wait_for_end(ended)
-    stopped.set()
-    flushing.join(LINGERING)
+    flushing.finish(LINGERING)
     access_log.flush()
 
 
 def _look_after(front: Front, heartbeats: Heartbeats, place: int, departure: Departure) -> None:
-    """Beat while the worker can do its work. This runs on a thread of its own."""
+    """Beat while the worker can do its work, from a thread of its own, and measure the front."""
     pid = os.getpid()
-    measured_at = 0.0
-    while True:
+
+    def beat() -> None:
         if front.look_after() and not departure.has_successor:
             heartbeats.beat(place, pid)
-        if time.monotonic() - measured_at > BETWEEN_MEASUREMENTS:
-            measured_at = time.monotonic()
-            measure(front)
-        time.sleep(PAUSE)
+
+    PacedThread(beat, seconds=PAUSE, name="heartbeat").start()
+    PacedThread(partial(measure, front), seconds=BETWEEN_MEASUREMENTS, name="gauges").start()

@@ -17,17 +17,18 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.keys import usable_keys
 from core.admin.moments import MomentField, in_words
 from core.document_sizes import check_document_size
 from core.errors import DomainError, InvalidInput, VersionConflict
-from core.json_values import DEEPEST, flat_text, is_deeper_than
+from core.json_values import DEEPEST, flat_text, is_deeper_than, repeated_name
 from core.tenancy.identifiers import check_client_id, generate_id
 from core.text import has_visible_character, normalized
 
 MAX_JSON_LENGTH = 100_000
 MOST_NAMED = 20
+NO_JSON = forms.JSONField.default_error_messages["invalid"]
 
 CHANGED_IN_THE_MEANTIME = _(
     "Somebody else changed this in the meantime, so nothing was saved. Your entries are still below, beside"
@@ -81,6 +82,42 @@ class LocalizedField(forms.MultiValueField):
         return texts
 
 
+def read_json(text: str) -> Any:
+    """Return what a text of JSON says, as the API reads it; raise ValidationError for what it would refuse.
+
+    That makes doubles of larger numbers, and knows no NaN and no half of a character.
+    """
+    if len(text) > MAX_JSON_LENGTH:
+        raise ValidationError(
+            gettext("Enter no more than {number} characters.").format(number=exact_count(MAX_JSON_LENGTH)),
+            code="too_long",
+        )
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValidationError(_("This is nested too deeply."), code="invalid") from None
+    except json.JSONDecodeError:
+        raise ValidationError(NO_JSON, code="invalid") from None
+    except ValueError:
+        raise ValidationError(_("A number in this has too many digits."), code="invalid") from None
+    if is_deeper_than(found, DEEPEST):
+        raise ValidationError(_("This is nested too deeply."), code="invalid")
+    if "\x00" in flat_text(found):
+        raise ValidationError(_("The character U+0000 cannot be stored."), code="invalid")
+    try:
+        read = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise ValidationError(NO_JSON, code="invalid") from None
+    if (name := repeated_name(read, text.encode())) is not None:
+        raise ValidationError(
+            gettext("The name {name} is there twice in one object; keep one of them.").format(
+                name=name[:100]
+            ),
+            code="invalid",
+        )
+    return read
+
+
 class JsonField(forms.JSONField):
     """JSON of one kind (an object or a list), shown indented. No text means None if nullable."""
 
@@ -93,36 +130,15 @@ class JsonField(forms.JSONField):
         super().__init__(**arguments)
 
     def to_python(self, value: object) -> Any:
-        if isinstance(value, str) and len(value) > MAX_JSON_LENGTH:
-            raise ValidationError(
-                gettext("Enter no more than {number} characters.").format(
-                    number=exact_count(MAX_JSON_LENGTH)
-                ),
-                code="too_long",
-            )
-        try:
-            found = super().to_python(value)
-        except RecursionError:
-            raise ValidationError(_("This is nested too deeply."), code="invalid") from None
-        except ValueError:
-            raise ValidationError(_("A number in this has too many digits."), code="invalid") from None
+        if value in self.empty_values:
+            return None if self.is_nullable else self.kind()
+        found = read_json(value) if isinstance(value, str) else value
         if found is None:
             return None if self.is_nullable else self.kind()
         if not isinstance(found, self.kind):
             wanted = _("Enter an object such as {}.") if self.kind is dict else _("Enter a list such as [].")
             raise ValidationError(wanted, code="invalid")
-        if is_deeper_than(found, DEEPEST):
-            raise ValidationError(_("This is nested too deeply."), code="invalid")
-        if "\x00" in flat_text(found):
-            raise ValidationError(_("The character U+0000 cannot be stored."), code="invalid")
-        return found if value is found else self.as_of_the_api(str(value))
-
-    def as_of_the_api(self, text: str) -> Any:
-        """Return the value as the API reads it: larger numbers as doubles, no NaN, no half of a character."""
-        try:
-            return orjson.loads(text)
-        except orjson.JSONDecodeError:
-            raise ValidationError(self.error_messages["invalid"], code="invalid") from None
+        return found
 
     def bound_data(self, data: object, initial: object) -> object:
         """Return what the form shows again; what Python cannot read is shown as it was entered."""
@@ -236,7 +252,7 @@ class DocumentForm(forms.ModelForm):
                 reserved=self.instance.reserved_ids,
             )
         except InvalidInput as refused:
-            raise ValidationError(fault_text(refused.message), code=refused.code) from None
+            raise ValidationError(refusal_text(refused), code=refused.code) from None
 
     @property
     def version_seen(self) -> int | None:
@@ -263,7 +279,7 @@ class DocumentForm(forms.ModelForm):
             try:
                 check_document_size(self.cleaned_data[name], stored=self.initial.get(name))
             except InvalidInput as refused:
-                self.add_error(name, ValidationError(fault_text(refused.message), code=refused.code))
+                self.add_error(name, ValidationError(refusal_text(refused), code=refused.code))
                 return
         try:
             check_document_size(
@@ -271,7 +287,7 @@ class DocumentForm(forms.ModelForm):
                 stored={name: self.initial.get(name) for name in parts},
             )
         except InvalidInput as refused:
-            self.add_error(None, ValidationError(fault_text(refused.message), code=refused.code))
+            self.add_error(None, ValidationError(refusal_text(refused), code=refused.code))
 
     def _keep_both_versions(self) -> None:
         """Note what was entered beside what is stored now, and let the next save be of the stored version."""
@@ -323,6 +339,6 @@ class DocumentForm(forms.ModelForm):
         super()._post_clean()  # type: ignore[misc]
         if self.refusal is not None and not self.errors:
             is_stale = isinstance(self.refusal, VersionConflict)
-            message = CHANGED_IN_THE_MEANTIME if is_stale else fault_text(self.refusal.message)
+            message = CHANGED_IN_THE_MEANTIME if is_stale else refusal_text(self.refusal)
             field = self.refused_field if self.refused_field in self.fields else None
             self.add_error(field, ValidationError(message, code=self.refusal.code))

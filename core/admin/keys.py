@@ -1,11 +1,12 @@
 """Primary keys as they arrive in addresses and forms, where anything may be written."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
 
+Value = TypeVar("Value")
 LARGEST_KEY = 2**63 - 1
 
 
@@ -17,7 +18,7 @@ def key_of(text: str) -> int | None:
     return key if key <= LARGEST_KEY else None
 
 
-def usable_keys(field: Any, values: Iterable[Any]) -> list[Any]:
+def usable_keys(field: models.Field, values: Iterable[Value]) -> list[Value]:
     """Return those of the values that the field can be compared with: the others would fail in a query."""
     return [value for value in values if _is_usable(field, value)]
 

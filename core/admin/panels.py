@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
@@ -16,7 +15,7 @@ from core.admin.keys import key_of
 from core.admin.tenants import staff_tenant_id
 from core.tenancy.models import Tenant
 
-Content = Mapping[str, Any] | None
+Content = Mapping[str, object] | None
 
 
 class Place(StrEnum):

@@ -12,13 +12,13 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import Resolver404, path, resolve, reverse
+from django.urls import Resolver404, URLPattern, URLResolver, path, resolve, reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.actions import delete_selected
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.keys import key_of
 from core.admin.pages import registered_pages
 from core.admin.panels import registered_panels, render_panel, shop_of, shown_panels
@@ -57,7 +57,7 @@ def overload_as_message(view: Callable[..., object]) -> Callable[..., Any]:
         try:
             return view(request, *arguments, **options)
         except Overloaded as refused:
-            messages.error(request, fault_text(refused.message))
+            messages.error(request, refusal_text(refused))
             return HttpResponseRedirect(request.get_full_path())
 
     return guarded
@@ -98,7 +98,7 @@ class Console(admin.AdminSite):
     def admin_view(self, view: Callable[..., object], cacheable: bool = False) -> Any:
         return super().admin_view(overload_as_message(view), cacheable)
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
         """Log in and go on to the page that was asked for, or to the start page where that is no page."""
         provider = getattr(settings, "OIDC_PROVIDER_NAME", "")
         response = super().login(request, {"login_provider": provider, **(extra_context or {})})
@@ -118,7 +118,7 @@ class Console(admin.AdminSite):
         is_page = match.namespace == self.name and match.url_name not in NO_PAGES_TO_RETURN_TO
         return address if is_page and "url" not in match.kwargs else start
 
-    def get_urls(self) -> list[Any]:
+    def get_urls(self) -> list[URLPattern | URLResolver]:
         """Add the search and the panels; leave out the page that leads to a row's page in a shop.
 
         No model of this service has one of those.
@@ -130,7 +130,7 @@ class Console(admin.AdminSite):
         known = [pattern for pattern in super().get_urls() if getattr(pattern, "name", "") != "view_on_site"]
         return [*own, *registered_pages(), *known]
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> TemplateResponse:
         """Show the start page of the shop; a superuser of several shops chooses one."""
         shop = shop_of(request)
         context = {
@@ -202,7 +202,7 @@ class Console(admin.AdminSite):
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return TenantAutocompleteView.as_view(admin_site=self)(request)
 
-    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+    def each_context(self, request: HttpRequest) -> dict[str, object]:
         context = super().each_context(request)
         user = request.user
         if user.is_active and user.is_staff:

@@ -1,6 +1,7 @@
 """Whose rows a member of staff may see. All that is known of tenants: rows and staff have one."""
 
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Protocol, TypeVar, cast
 
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import models
@@ -8,6 +9,26 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 Row = TypeVar("Row", bound=models.Model)
+
+
+class Staff(Protocol):
+    """A member of staff: what `core` knows of the model of `accounts`."""
+
+    pk: int
+    tenant: models.Model | None
+    tenant_id: int | None
+    is_superuser: bool
+
+    def get_username(self) -> str: ...
+
+    def has_perm(self, perm: str, obj: object = None) -> bool: ...
+
+    def has_perms(self, perms: Iterable[str], obj: object = None) -> bool: ...
+
+
+def staff_of(request: HttpRequest) -> Staff:
+    """Return who is logged in to the admin."""
+    return cast(Staff, request.user)
 
 
 def sees_all_tenants(request: HttpRequest) -> bool:
@@ -21,7 +42,7 @@ def staff_tenant_id(request: HttpRequest) -> int | None:
 
     Raises PermissionDenied for staff without a tenant, whom the database refuses as well.
     """
-    user: Any = request.user
+    user = staff_of(request)
     if user.tenant_id is None and not user.is_superuser:
         raise PermissionDenied(_("This user belongs to no tenant."))
     return user.tenant_id

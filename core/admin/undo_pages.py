@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -11,8 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
-from core.admin.tenants import staff_tenant_id
+from core.admin.faults import fault_text, refusal_text
+from core.admin.tenants import staff_of, staff_tenant_id
 from core.admin.undo import page_after
 from core.background.models import Job
 from core.errors import DomainError
@@ -24,9 +25,9 @@ from core.unavailability import contention_as_refusal
 PERMISSIONS = {"created": "delete", "updated": "change", "deleted": "add"}
 
 
-def may(request: HttpRequest, action: str, model: Any) -> bool:
+def may(request: HttpRequest, action: str, model: type[models.Model]) -> bool:
     """Say whether the user may do this with rows of a model, and see or take back their changes."""
-    user: Any = request.user
+    user = staff_of(request)
     declared = next((one for one in recorded() if one.model is model), None)
     own = getattr(declared, "permissions", ())
     return user.has_perms(own or (f"{model._meta.app_label}.{action}_{model._meta.model_name}",))
@@ -43,7 +44,7 @@ def say_undone(request: HttpRequest, undone: Undone) -> None:
         text = ngettext("Taken back: {number} row.", "Taken back: {number} rows.", undone.total)
         messages.success(request, text.format(number=exact_count(undone.total)))
     if undone.total_left:
-        reasons = "; ".join(sorted({entry["reason"] for entry in undone.left_alone}))
+        reasons = "; ".join(sorted({fault_text(entry["reason"]) for entry in undone.left_alone}))
         text = ngettext(
             "{number} row was left alone: {reasons}.",
             "{number} rows were left alone: {reasons}.",
@@ -91,7 +92,7 @@ class OccasionUndo(admin.ModelAdmin):
             with contention_as_refusal():
                 found = undo_occasion(occasion, at=timezone.now())
         except DomainError as refused:
-            messages.error(request, fault_text(refused.message))
+            messages.error(request, refusal_text(refused))
             return
         if isinstance(found, Job):
             text = gettext("{number} rows are taken back in the background: see job {job}.")

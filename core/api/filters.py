@@ -14,7 +14,6 @@ one statement. A filter that needs other SQL than Django makes names a `conditio
 """
 
 import inspect
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from functools import cache
 from typing import Any, ClassVar
@@ -29,7 +28,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 from core.api import parameters
 from core.errors import InvalidInput
-from core.json_types import JsonObject
+from core.json_types import JsonMapping, JsonObject
 from core.sql.composition import Sql, in_queryset
 from core.tenancy.callers import TenantRecord
 from core.timestamps import parse_time
@@ -80,7 +79,7 @@ class ListFilter(django_filters.Filter):
     and `needs` the joins of the representation that the condition uses.
     """
 
-    schema: ClassVar[Mapping[str, Any]] = {"type": "string"}
+    schema: ClassVar[JsonMapping] = {"type": "string"}
 
     def __init__(
         self,

@@ -14,8 +14,9 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
 from core.api.error_bodies import status_of
-from core.errors import MalformedBody
-from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply
+from core.api.preferences import wants_strict
+from core.errors import InvalidBody, MalformedBody, Problem
+from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply, repeated_name
 from core.sql.upserts import RowResult
 from core.text import normalized_json
 
@@ -28,8 +29,9 @@ class JsonParser(BaseParser):
     """Reads any body as JSON: clients of these services often send it without a content type.
 
     Texts are normalized to NFC here once, apart from `mixins`. The character NUL is refused, because
-    PostgreSQL can store it nowhere. Raises MalformedBody, and RequestDataTooBig before more is read than a
-    body may have: Django looks only at the length of forms.
+    PostgreSQL can store it nowhere. Of members with the same name the last one counts, as in the published
+    services; strict handling refuses them. Raises MalformedBody, InvalidBody, and RequestDataTooBig before
+    more is read than a body may have: Django looks only at the length of forms.
     """
 
     media_type = "application/json"  # only for the schema: AlwaysJson chooses this parser for any type
@@ -54,9 +56,20 @@ class JsonParser(BaseParser):
             raise MalformedBody(f"The body is nested more than {DEEPEST} levels deep.")
         if holds_nul(body, content):
             raise MalformedBody("The body holds the character NUL (\\u0000), which cannot be stored.")
+        if is_strict(parser_context) and (name := repeated_name(body, content)) is not None:
+            message = (
+                f"An object in the body has the field {name[:200]} twice; only the last one would count."
+            )
+            raise InvalidBody([Problem(name[:200], "repeated_field", message)])
         if not content.isascii() or b"\\u" in content:
             return normalized_json(body)
         return body
+
+
+def is_strict(context: Mapping[str, Any] | None) -> bool:
+    """Say whether the request that is parsed prefers strict handling."""
+    header = context["request"].META.get("HTTP_PREFER") if context and "request" in context else None
+    return header is not None and wants_strict(header)
 
 
 class JsonRenderer(BaseRenderer):

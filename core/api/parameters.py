@@ -183,9 +183,6 @@ def paging(default_size: int) -> tuple[OpenApiParameter, ...]:
     return PAGE_NUMBER, page_size_parameter(default_size), NEXT, PREVIOUS
 
 
-PAGING = paging(60)
-
-
 def response_header(name: str, description: str, *statuses: int, type: Any = str) -> OpenApiParameter:
     """Describe a header of the responses with these statuses."""
     return OpenApiParameter(

@@ -13,7 +13,7 @@ from jsonpointer import JsonPointer, JsonPointerException
 
 from core.document_sizes import check_document_size
 from core.errors import InvalidInput
-from core.json_types import JsonObject
+from core.json_types import JsonMapping, JsonObject
 from core.json_values import is_deeper_than
 
 MAX_OPERATIONS = 1_000
@@ -47,10 +47,11 @@ def apply_patch(document: Document, body: object, *, protected: Collection[str])
     """
     if not isinstance(body, Mapping | list):
         raise FaultyPatch("A patch is a list of operations or an object to merge.")
-    check_depth(document, MAX_DOCUMENT_DEPTH)
+    is_merge = isinstance(body, Mapping)
+    if is_deeper_than(document, MAX_DOCUMENT_DEPTH) or (is_merge and is_deeper_than(body, MAX_DEPTH)):
+        raise FaultyPatch("The patch or what it changes is nested too deeply.")
     patched = copy.deepcopy(document)
     if isinstance(body, Mapping):
-        check_depth(body, MAX_DEPTH)
         patched = merged(patched, copy.deepcopy(body))
     else:
         apply_operations(patched, body, protected=protected)
@@ -79,7 +80,7 @@ def apply_operations(document: Document, operations: Sequence[object], *, protec
         apply_operation(document, operation, path)
 
 
-def apply_operation(document: Document, operation: Mapping[str, Any], path: str) -> None:
+def apply_operation(document: Document, operation: JsonMapping, path: str) -> None:
     verb = operation.get("op")
     if verb not in VERBS:
         raise FaultyPatch(f"{path}: the operation must be add, remove or replace.", field=path)
@@ -89,7 +90,8 @@ def apply_operation(document: Document, operation: Mapping[str, Any], path: str)
         if "value" not in operation:
             raise FaultyPatch(f"{path}: {verb} needs a value.", field=path)
         plain["value"] = operation["value"]
-        check_depth(plain["value"], MAX_DEPTH, path=path)
+        if is_deeper_than(plain["value"], MAX_DEPTH):
+            raise FaultyPatch(f"{path} is nested too deeply.", field=path)
         if parents[:1] == [FREE] and makes_objects(document, parents):
             plain["op"] = "add"
         elif parents == SCHEMAS and verb == "add":
@@ -131,11 +133,6 @@ def explained(document: Document, parents: Sequence[str], last: str, *, verb: st
     if isinstance(container, list) and (verb == "add" or not (last == "-" or last.isdecimal())):
         return FaultyPatch(f"{path} does not name a place in the list.", field=path)
     return FaultyPatch(f"{path} does not exist, so {verb} is not possible.", field=path)
-
-
-def check_depth(value: object, levels: int, *, path: str = "") -> None:
-    if is_deeper_than(value, levels):
-        raise FaultyPatch(f"{path or 'The patch or what it changes'} is nested too deeply.", field=path)
 
 
 def merged(target: object, patch: object) -> Any:

@@ -1,7 +1,6 @@
 """What web workers gather in memory and write together every few seconds, so that no request waits for it."""
 
 import logging
-import threading
 from collections.abc import Callable
 
 from django.db import connections
@@ -25,10 +24,3 @@ def flush_buffers() -> None:
         except Exception:  # the database may be away, and the next buffer may need another one
             logger.warning("The buffer %s could not be written; it is tried again.", name, exc_info=True)
     connections.close_all()
-
-
-def keep_flushing(ended: threading.Event) -> None:
-    """Flush again and again on this thread, and once more when the worker ends."""
-    while not ended.wait(FLUSH_EVERY):
-        flush_buffers()
-    flush_buffers()

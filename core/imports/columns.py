@@ -13,7 +13,7 @@ import orjson
 from core.errors import InvalidInput
 from core.imports.files import UnreadableFile
 from core.json_types import JsonObject
-from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply
+from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply, repeated_name
 from core.text import FREE_FIELD, trimmed
 
 REJECTED = "rejected"
@@ -152,6 +152,8 @@ def read_cell(name: str, kind: ColumnType, text: str) -> Any:
         raise InvalidInput(f"{name} is nested more than {DEEPEST} levels deep.", field=name)
     if holds_nul(value, source):
         raise InvalidInput(f"{name} has a character that cannot be stored.", field=name)
+    if kind is ColumnType.JSON and (member := repeated_name(value, source)) is not None:
+        raise InvalidInput(f"{name} has the member {member!r} twice; keep one of them.", field=name)
     return value
 
 

@@ -20,6 +20,7 @@ from core.imports.columns import APOSTROPHED, Column, ColumnType, written_list
 from core.imports.files import BYTE_ORDER_MARK, STANDARD_INPUT, UnwritableFile
 from core.imports.records import Format
 from core.imports.resources import Export
+from core.json_types import JsonMapping
 from core.representation.fields import Languages
 from core.tenancy.callers import TenantRecord
 
@@ -231,7 +232,7 @@ def stored_bodies(
         return {name: orjson.loads(text) for name, text in cursor.fetchall()}
 
 
-def stored_document(export: Export, tenant: TenantRecord, body: Mapping[str, Any]) -> object:
+def stored_document(export: Export, tenant: TenantRecord, body: JsonMapping) -> object:
     """Return the document of the row that a body names by its key; None when there is none."""
     shape = export.representation
     document = shape.document(None, Languages(default=tenant.default_language))

@@ -1,14 +1,14 @@
 """Finds the lines of a file among which unique values change hands, so that one transaction applies them."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
 
 from django.db import connection, transaction
 
 from core.imports.records import Record
 from core.imports.stages import staged
+from core.json_types import JsonMapping
 from core.text import normalized, trimmed
 
 CLAIMS = "import_claims"
@@ -26,9 +26,9 @@ class UniqueValues:
     below, which has to come before it or along with it; ANYWHERE when it is named otherwise.
     """
 
-    values: Callable[[Mapping[str, Any]], Sequence[str]]
+    values: Callable[[JsonMapping], Sequence[str]]
     holders: str
-    above: Callable[[Mapping[str, Any]], str | None] = lambda body: None
+    above: Callable[[JsonMapping], str | None] = lambda body: None
 
 
 def texts_of(value: object) -> list[str]:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 from psycopg.errors import UniqueViolation
 
 from core.imports.merge_specs import EMPTIED, MergeSpec
@@ -165,7 +165,7 @@ class Merge:
                     self._prepare(cursor)
                     self._resolve_names(cursor)
                     is_replacement = self.mode is Mode.REPLACE
-                    skipped = None if is_replacement else after
+                    skipped = None if is_replacement or after is None else tuple(after)
                     self._execute(
                         cursor, resolving_statement(self.kind, self.mode, is_kept=True, after=skipped)
                     )
@@ -181,7 +181,7 @@ class Merge:
                 drop_stages(cursor)
             raise
 
-    def _keep_superfluous_rows(self, cursor: Any, survey: "Survey") -> Tally:
+    def _keep_superfluous_rows(self, cursor: CursorWrapper, survey: "Survey") -> Tally:
         """Note which rows a replacement removes in the end; return how many, and of how many."""
         tally = Tally(rows=survey.rows, refused=survey.refused)
         cursor.execute(f"ANALYZE {RESOLVED}")  # joined with all that is stored in the scope
@@ -192,7 +192,7 @@ class Merge:
         tally.gone = tally.removed
         return tally
 
-    def _remove_slice(self, cursor: Any, begin: int, end: int) -> Tally:
+    def _remove_slice(self, cursor: CursorWrapper, begin: int, end: int) -> Tally:
         """Remove a slice of the superfluous rows."""
         self._execute(cursor, removing_statement(self.kind, superfluous_slice(self.kind, begin, end)))
         tally = Tally(removed=cursor.rowcount, gone=cursor.rowcount)
@@ -200,7 +200,7 @@ class Merge:
             self.changed()
         return tally
 
-    def _prepare(self, cursor: Any) -> None:
+    def _prepare(self, cursor: CursorWrapper) -> None:
         cursor.execute(
             "SELECT set_config(name, value, true)"
             " FROM unnest(%s::text[], %s::text[]) AS setting (name, value)",
@@ -208,7 +208,7 @@ class Merge:
         )
         _notice_sizes(cursor, self.kind)
 
-    def _resolve_names(self, cursor: Any) -> None:
+    def _resolve_names(self, cursor: CursorWrapper) -> None:
         for refusal in self.refused_later():
             cursor.execute(
                 f"UPDATE {GIVEN} SET refusal = ARRAY[%s, %s] WHERE line = %s AND refusal IS NULL",
@@ -218,7 +218,7 @@ class Merge:
             for statement in naming_statements(self.kind, other):
                 self._execute(cursor, statement)
 
-    def _apply_resolved(self, cursor: Any) -> Tally:
+    def _apply_resolved(self, cursor: CursorWrapper) -> Tally:
         """Write the rows of `import_resolved`, or only count what would be written, and drop the table."""
         may_move = self._judge_unique_values(cursor)
         survey = self._survey(cursor)
@@ -239,10 +239,10 @@ class Merge:
             self.changed()
         return tally
 
-    def _execute(self, cursor: Any, statement: str) -> None:
+    def _execute(self, cursor: CursorWrapper, statement: str) -> None:
         cursor.execute(statement, {"tenant": self.tenant_id, "at": self.at})
 
-    def _foresee(self, cursor: Any, tally: Tally) -> None:
+    def _foresee(self, cursor: CursorWrapper, tally: Tally) -> None:
         if self.mode is Mode.DELETE:
             self._count_stored(cursor, tally)
             cursor.execute(
@@ -268,17 +268,17 @@ class Merge:
             [tally.removed] = cursor.fetchone()
             tally.gone = tally.removed
 
-    def _count_stored(self, cursor: Any, tally: Tally) -> None:
+    def _count_stored(self, cursor: CursorWrapper, tally: Tally) -> None:
         if not self.counts_stored:
             return
         self._execute(cursor, scope_counting_statement(self.kind))
         tally.stored = dict(cursor.fetchall())
 
-    def _survey(self, cursor: Any) -> "Survey":
+    def _survey(self, cursor: CursorWrapper) -> "Survey":
         cursor.execute(surveying_statement(self.kind))
         return Survey(*cursor.fetchone())
 
-    def _judge_unique_values(self, cursor: Any) -> bool:
+    def _judge_unique_values(self, cursor: CursorWrapper) -> bool:
         """Refuse rows that cannot have their unique value in the end; say whether values may change hands."""
         unique = self.kind.unique
         if unique is None or unique.column in self.kind.left_alone or self.mode not in WRITING_MODES:
@@ -302,7 +302,7 @@ class Merge:
             )
         return True
 
-    def _write_judged(self, cursor: object, survey: "Survey", tally: Tally, may_move: bool) -> None:
+    def _write_judged(self, cursor: CursorWrapper, survey: "Survey", tally: Tally, may_move: bool) -> None:
         """Write as `_write` does; judge again when others have taken unique values meanwhile."""
         if self.kind.unique is None:
             self._write(cursor, survey, tally, may_move)
@@ -319,7 +319,7 @@ class Merge:
                 survey.take(self._survey(cursor))
         self._write(cursor, survey, tally, may_move)
 
-    def _write(self, cursor: Any, survey: "Survey", tally: Tally, may_move: bool) -> None:
+    def _write(self, cursor: CursorWrapper, survey: "Survey", tally: Tally, may_move: bool) -> None:
         """Write and count. Unique values change hands if they `may_move`."""
         cursor.execute(f"CREATE TEMPORARY TABLE {LOCKED} (id bigint, version integer) ON COMMIT DROP")
         if self.mode is Mode.DELETE:
@@ -349,7 +349,7 @@ class Merge:
             cursor.execute(key_counting_statement(self.kind))
             tally.unchanged = cursor.fetchone()[0] - tally.created - tally.changed
 
-    def _lock(self, cursor: Any, survey: "Survey") -> None:
+    def _lock(self, cursor: CursorWrapper, survey: "Survey") -> None:
         """Lock what is named and what will change; refuse rows for what was found out by that."""
         for reference, count in zip(self.kind.references, survey.named, strict=True):
             if not count:
@@ -468,7 +468,7 @@ class SlicedMerge:
             return merge._apply_resolved(cursor)
 
 
-def _notice_sizes(cursor: Any, kind: MergeSpec) -> None:
+def _notice_sizes(cursor: CursorWrapper, kind: MergeSpec) -> None:
     """Have PostgreSQL look at the tables of a kind that it takes for empty while there is something in them.
 
     It does so after a vacuum that came when nothing in the table was committed yet. Then any index seems as
@@ -485,11 +485,11 @@ def _notice_sizes(cursor: Any, kind: MergeSpec) -> None:
         cursor.execute(f"ANALYZE {table}")
 
 
-def drop_stages(cursor: Any) -> None:
+def drop_stages(cursor: CursorWrapper) -> None:
     cursor.execute(f"DROP TABLE IF EXISTS {GIVEN}, {RESOLVED}, {PART}, {SUPERFLUOUS}")
 
 
-def refused_rows(cursor: Any) -> Iterator[Refusal]:
+def refused_rows(cursor: CursorWrapper) -> Iterator[Refusal]:
     """Yield the refused rows by line; the server keeps what was not fetched yet."""
     cursor.execute(
         f"DECLARE {REFUSED} NO SCROLL CURSOR FOR SELECT line, resolved.refusal[1], resolved.refusal[2],"

@@ -1,8 +1,8 @@
 """What the import engine knows of a kind of row: where its parts go, what they name, what they must keep."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from core.sql.upserts import UpsertTarget
 from core.unique_claims import Taken
@@ -15,6 +15,7 @@ ROW_COLUMNS: Mapping[str, str] = {
 }
 """What every row begins with: its line, its text, why reading it failed, the version it expects."""
 
+COMPOSED = 64  # specs, and statements of each kind, that are kept: those of the headers that come again
 SPOKEN, EMPTIED = "spoken", "emptied"
 SPOKEN_BY_ROW = f"given.{SPOKEN}"
 
@@ -102,7 +103,7 @@ WINDOW_CHECK = Check(
 """A window of which a row gives one end, and the other is stored."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # composed statements are kept for each one
 class MergeSpec:
     """A kind of row that is merged into one table by statements over all rows at once.
 
@@ -174,22 +175,6 @@ class MergeSpec:
         """Return the parts of these columns of a file."""
         return [part for name in names if (part := self.part_of(name)) is not None]
 
-    def for_header(self, names: Sequence[str], *, counts_emptied: bool) -> "MergeSpec":
-        """Return the kind of rows of which each has these columns, and no others."""
-        parts = self.parts_of(names)
-        quoted = ", ".join("'" + part.replace("'", "''").replace("%", "%%") + "'" for part in parts)
-        whole = {part for part in self.parts.values() if "." not in part}
-        return replace(
-            self,
-            spoken=f"ARRAY[{quoted}]::text[]",
-            notes=(EMPTIED,) if counts_emptied else (),
-            left_alone=frozenset(whole.difference(parts)) | self.merged.difference(_columns_of(parts)),
-        )
-
-    def by_row(self, *, counts_emptied: bool) -> "MergeSpec":
-        """Return the kind of rows of which each says itself which columns it has."""
-        return replace(self, spoken=SPOKEN_BY_ROW, notes=(SPOKEN, EMPTIED) if counts_emptied else (SPOKEN,))
-
     @cached_property
     def compared(self) -> tuple[str, ...]:
         """The columns whose difference makes a stored row a changed one."""
@@ -204,6 +189,33 @@ class MergeSpec:
     def column_of(self, reference: Reference) -> str:
         """Return the column of the target that holds the key of what the reference names."""
         return next(name for name, value in self.values.items() if value == f"{reference.alias}.id")
+
+
+@lru_cache(maxsize=COMPOSED)
+def spec_for_batch(
+    spec: MergeSpec, header: tuple[str, ...], *, updates: bool, counts_emptied: bool
+) -> MergeSpec:
+    """Return the spec as rows of a batch are merged by it: what they do not have stays as it is.
+
+    With a `header` each row has its columns and no others; without one each says itself which it has.
+    """
+    if header and spec.other_names:
+        spoken = tuple(other for other in spec.other_names if other.member in header)
+        spec = replace(spec, other_names=spoken)
+    if not spec.parts or not updates:
+        return spec
+    if not header:
+        notes = (SPOKEN, EMPTIED) if counts_emptied else (SPOKEN,)
+        return replace(spec, spoken=SPOKEN_BY_ROW, notes=notes)
+    parts = spec.parts_of(header)
+    quoted = ", ".join("'" + part.replace("'", "''").replace("%", "%%") + "'" for part in parts)
+    whole = {part for part in spec.parts.values() if "." not in part}
+    return replace(
+        spec,
+        spoken=f"ARRAY[{quoted}]::text[]",
+        notes=(EMPTIED,) if counts_emptied else (),
+        left_alone=frozenset(whole.difference(parts)) | spec.merged.difference(_columns_of(parts)),
+    )
 
 
 def _columns_of(parts: Iterable[str]) -> set[str]:

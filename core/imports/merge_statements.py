@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 
 from core.document_sizes import LARGEST_DOCUMENT
-from core.imports.merge_specs import MergeSpec, OtherName, Reference, Unique
+from core.imports.merge_specs import COMPOSED, MergeSpec, OtherName, Reference, Unique
 
 GIVEN = "import_given"
 RESOLVED = "import_resolved"
@@ -13,6 +14,7 @@ PART = "import_part"
 LOCKED = "import_locked"
 SUPERFLUOUS = "import_superfluous"
 RESULT = re.compile(r"\bresult\.(\w+)")
+composed_for_each_spec = lru_cache(maxsize=COMPOSED)
 
 
 class Mode(StrEnum):
@@ -24,8 +26,9 @@ class Mode(StrEnum):
     DELETE = "delete"  # remove what the file names
 
 
+@composed_for_each_spec
 def resolving_statement(
-    kind: MergeSpec, mode: Mode, *, is_kept: bool = False, after: Sequence[int] | None = None
+    kind: MergeSpec, mode: Mode, *, is_kept: bool = False, after: tuple[int, ...] | None = None
 ) -> str:
     """Return the statement that makes `import_resolved` of `import_given`: one row a line, keys looked up.
 
@@ -58,6 +61,7 @@ def _is_behind(kind: MergeSpec, after: Sequence[int]) -> str:
     return f"{incomplete} OR ({', '.join(key)}) > ({', '.join(str(int(part)) for part in after)})"
 
 
+@composed_for_each_spec
 def slicing_statements(kind: MergeSpec) -> tuple[str, str]:
     """Return the statements that make `import_part`, sorted by key, and `import_resolved` of a slice of it.
 
@@ -77,6 +81,7 @@ def slicing_statements(kind: MergeSpec) -> tuple[str, str]:
     return sort, take
 
 
+@composed_for_each_spec
 def key_reading_statement(kind: MergeSpec) -> str:
     """Return the statement that reads the last key of a slice; none when all its rows lack a part of it."""
     key, incomplete = _slice_key(kind)
@@ -111,6 +116,7 @@ def _resolved_rows(kind: MergeSpec, mode: Mode) -> str:
     return f"SELECT {', '.join(columns)} FROM {GIVEN} AS given {' '.join(joins)}"
 
 
+@composed_for_each_spec
 def resolving_again_statement(kind: MergeSpec, mode: Mode) -> str:
     """Return the statement that resolves those rows again whose stored row changed before it was locked."""
     names = [name for name in kind.varying if name not in kind.target.key]
@@ -131,6 +137,7 @@ def change_finding_statement() -> str:
     )
 
 
+@composed_for_each_spec
 def naming_statements(kind: MergeSpec, other: OtherName) -> tuple[str, str]:
     """Return the statements that replace other names by ids, and refuse rows whose name is unknown."""
     reference = kind.reference(other.reference)
@@ -324,6 +331,7 @@ def _size_refusal(kind: MergeSpec, values: Mapping[str, str]) -> list[str]:
     ]
 
 
+@composed_for_each_spec
 def surveying_statement(kind: MergeSpec) -> str:
     """Return the statement that counts `import_resolved`: new, differing, same and refused rows, and named.
 
@@ -338,18 +346,21 @@ def surveying_statement(kind: MergeSpec) -> str:
     )
 
 
+@composed_for_each_spec
 def key_counting_statement(kind: MergeSpec) -> str:
     """Return the statement that counts the keys of the accepted rows."""
     key = ", ".join(name for name in kind.target.key if name in kind.varying)
     return f"SELECT count(*) FROM (SELECT DISTINCT {key} FROM {RESOLVED} WHERE refusal IS NULL) AS keys"
 
 
+@composed_for_each_spec
 def chosen_rows(kind: MergeSpec) -> str:
     """A SELECT of the accepted rows, one a key: the last line counts."""
     key = ", ".join(name for name in kind.target.key if name in kind.varying)
     return f"SELECT DISTINCT ON ({key}) * FROM {RESOLVED} WHERE refusal IS NULL ORDER BY {key}, line DESC"
 
 
+@composed_for_each_spec
 def named_rows(kind: MergeSpec) -> str:
     """The stored rows that accepted lines name."""
     return (
@@ -358,6 +369,7 @@ def named_rows(kind: MergeSpec) -> str:
     )
 
 
+@composed_for_each_spec
 def superfluous_rows(kind: MergeSpec) -> str:
     """The stored rows of the named scopes that no line names, refused lines included.
 
@@ -399,6 +411,7 @@ def position_finding_statement(kind: MergeSpec, after: Sequence[int]) -> str:
     return f"SELECT min(position) FROM {PART} WHERE {_is_behind(kind, after)}"
 
 
+@composed_for_each_spec
 def removing_statement(kind: MergeSpec, rows: str) -> str:
     """Return the statement that removes rows, locked in key order."""
     return (
@@ -407,6 +420,7 @@ def removing_statement(kind: MergeSpec, rows: str) -> str:
     )
 
 
+@composed_for_each_spec
 def holding_statement(kind: MergeSpec, reference: Reference) -> str:
     """Return the statement that keeps what rows name from being deleted; it answers how many are missing."""
     key = kind.column_of(reference)
@@ -419,6 +433,7 @@ def holding_statement(kind: MergeSpec, reference: Reference) -> str:
     )
 
 
+@composed_for_each_spec
 def refusing_statement(kind: MergeSpec, reference: Reference) -> str:
     """Return the statement that refuses rows whose reference was deleted before it could be held."""
     key = kind.column_of(reference)
@@ -429,6 +444,7 @@ def refusing_statement(kind: MergeSpec, reference: Reference) -> str:
     )
 
 
+@composed_for_each_spec
 def scope_locking_statement(kind: MergeSpec) -> str:
     """Return the statement that lets one replacement of a scope wait for another."""
     [scope] = [reference for reference in kind.references if kind.column_of(reference) == kind.scope]
@@ -438,6 +454,7 @@ def scope_locking_statement(kind: MergeSpec) -> str:
     )
 
 
+@composed_for_each_spec
 def scope_counting_statement(kind: MergeSpec) -> str:
     """Return the statement that counts the stored rows of each named scope, by its key."""
     return (
@@ -446,6 +463,7 @@ def scope_counting_statement(kind: MergeSpec) -> str:
     )
 
 
+@composed_for_each_spec
 def locking_statement(kind: MergeSpec) -> str:
     """Return the statement that locks the rows about to change, in key order, and notes their versions."""
     version = "stored.version" if kind.versioned else "NULL::integer AS version"
@@ -467,11 +485,13 @@ def version_checking_statement() -> str:
     )
 
 
+@composed_for_each_spec
 def writing_statement(kind: MergeSpec, mode: Mode) -> str:
     """Return the INSERT ... ON CONFLICT of a merge.
 
     It answers how many rows were created and changed. Another import may create a row in between: then it is
-    updated here where it differs.
+    updated here where it differs. A row that was created has the first version, which no change leaves; where
+    there are no versions, no other transaction has written it (a partitioned table cannot tell that).
     """
     target = kind.target
     key, names = ", ".join(target.key), list(target.columns)
@@ -481,11 +501,12 @@ def writing_statement(kind: MergeSpec, mode: Mode) -> str:
         names.append("version")
         chosen.append(str(target.first_version))
     ordered = ", ".join(name for name in target.key if name in kind.varying)
+    created = f"stored.version = {target.first_version}" if kind.versioned else "xmax = 0"
     return (
         f"WITH merged AS (INSERT INTO {target.table} AS stored ({', '.join(names)})"
         f" SELECT {', '.join(chosen)} FROM ({chosen_rows(kind)}) AS chosen WHERE NOT same ORDER BY {ordered}"
         f" ON CONFLICT ({key}) {_resolution(kind, mode)}"
-        " RETURNING xmax = 0 AS created)"
+        f" RETURNING {created} AS created)"
         " SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM merged"
     )
 

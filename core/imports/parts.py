@@ -7,7 +7,7 @@ at once when it is short, else in the background, so that memory does not grow w
 import hashlib
 import socket
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -35,10 +35,11 @@ from core.imports.removals import (
     count_stored,
     read_removal_limit,
 )
-from core.imports.resources import Batch, ImportResource, registered_resources
-from core.imports.runner import KEPT_REJECTS, KEPT_SOURCE, UNKEPT
-from core.imports.runs import hold_replacement
+from core.imports.resources import ImportResource, registered_resources
+from core.imports.runs import KEPT_REJECTS, count_in, hold_replacement, kept_reject
+from core.imports.writers import Batch
 from core.journal.undo.jobs import actor_of
+from core.json_types import JsonMapping
 from core.tenancy.models import Tenant
 
 ROWS_OF_PART = 5_000
@@ -48,7 +49,7 @@ JOB = "apply prepared import"
 
 MAX_REMOVED = "maxRemoved"
 
-PreparedRow = tuple[int, Mapping[str, Any]] | tuple[int, Mapping[str, Any], str, list[str], list[str]]
+PreparedRow = tuple[int, JsonMapping] | tuple[int, JsonMapping, str, list[str], list[str]]
 """The line that a row comes from, its body, and of a file its text and the columns given and emptied."""
 
 
@@ -237,21 +238,10 @@ class _Refused:
             self.rows.append(kept_reject(self.run, refusal))
 
 
-def kept_reject(run: ImportRun, refusal: Refusal) -> ImportReject:
-    """Return what is kept of a refused row."""
-    source = "" if refusal.code in UNKEPT else refusal.source[:KEPT_SOURCE]
-    return ImportReject(
-        run=run, line=refusal.line, reason=refusal.code, message=refusal.message, source=source
-    )
-
-
 def _note(run: ImportRun, tally: Tally, refused: _Refused, at: datetime) -> bool:
     """Add to the counts of the import, and end it when nothing is left; say whether more is left."""
     run.refresh_from_db(from_queryset=ImportRun.objects.select_for_update())
-    for name in COUNTS:
-        setattr(run, name, getattr(run, name) + getattr(tally, name))
-    for code, count in tally.reasons.items():
-        run.refused_by_reason[code] = run.refused_by_reason.get(code, 0) + count
+    count_in(run, tally)
     ImportReject.objects.bulk_create(refused.rows)
     has_more = run.parts.exists()
     if not has_more and run.state != ImportState.STOPPED:

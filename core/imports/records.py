@@ -24,7 +24,7 @@ from core.imports.columns import (
 from core.imports.files import STANDARD_INPUT, InputFile, Line, UnreadableFile
 from core.imports.json_arrays import array_entries
 from core.imports.plain_rows import PlainRow
-from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply
+from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply, repeated_name
 
 LONGEST_FIELD = 1_048_576
 LONGEST_QUOTED_ROW = 1_048_576  # bytes of a row that goes over several lines
@@ -398,6 +398,8 @@ def _json_record(
         record.error = BrokenLine(f"{unit} {number} is nested more than {DEEPEST} levels deep.")
     elif holds_nul(body, content):
         record.error = WrongEncoding(f"{unit} {number} has a character that cannot be stored.")
+    elif (name := repeated_name(body, content)) is not None:
+        record.error = BrokenLine(f"{unit} {number} has the member {name!r} twice; keep one of them.")
     else:
         try:
             record.body, record.given = given_by(body)

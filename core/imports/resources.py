@@ -1,87 +1,17 @@
-"""What a file can hold, and who writes a batch of it."""
+"""What a file can hold: the kinds of row, which apps register."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import partial
-from itertools import islice
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-from django.db import transaction
 from django.utils.module_loading import autodiscover_modules
 
-from core.document_sizes import LARGEST_DOCUMENT, check_document_size, document_size
-from core.errors import AlreadyExists, DomainError, InvalidInput, NotFound
-from core.imports.columns import Column, completed, member_at
+from core.imports.columns import Column
 from core.imports.handovers import UniqueValues
-from core.imports.merge import Merge, Refusal, SlicedMerge, Tally
-from core.imports.merge_specs import EMPTIED, SPOKEN, MergeSpec
 from core.imports.merge_statements import Mode
-from core.imports.plain_rows import PlainRow
-from core.imports.records import Record
-from core.imports.shadows import Rows, shadowed
-from core.imports.stages import CopiedRows
+from core.imports.writers import Writer
+from core.representation.fields import Field, Json, Nested
 from core.representation.representations import Representation
-from core.sql.upserts import RowResult
-from core.tenancy.callers import TenantRecord
-
-Row = TypeVar("Row")
-DELETIONS_AT_ONCE = 1_000
-LINES_AT_ONCE = 1_000
-UPDATING_MODES = (Mode.UPSERT, Mode.REPLACE)
-NOTED = {SPOKEN: "names", EMPTIED: "emptied"}  # what a row of a file has of each
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Rows to apply at once, for whom and how.
-
-    `dry_run` says what would happen, and writes nothing. `header` names the columns of a CSV file. A
-    whole file may come as one batch: who keeps rows in memory takes them in parts of `size` rows, of which
-    the first has at least the `together` first rows.
-    `refuse` takes every row that is not applied, `unread` the line and the reason of those that may mean any
-    stored row. `count_stored` says how many rows of the kind the tenant has; None says that the tally needs
-    no count of stored rows. `stored` returns the document that is stored for a body.
-    """
-
-    records: Iterable[Record]
-    header: Sequence[str]
-    tenant: TenantRecord
-    at: datetime
-    mode: Mode
-    dry_run: bool
-    size: int
-    refuse: Callable[[Refusal], None]
-    unread: Callable[[int, str], None]
-    count_stored: Callable[[], int] | None
-    together: int = 0
-    stored: Callable[[Mapping[str, Any]], Any] = lambda body: None
-
-    def parts(self, size: int) -> Iterator[list[Record]]:
-        """Yield the records in parts of so many."""
-        records = iter(self.records)
-        if self.together > size:
-            yield list(islice(records, self.together))
-        while part := list(islice(records, size)):
-            yield part
-
-
-class Writer(Protocol):
-    """Applies batches of one kind. `plain` says which lines of a CSV file may come as plain rows.
-
-    `remove` is how rows are deleted that others belong to, which are deleted along with them.
-    """
-
-    @property
-    def plain(self) -> PlainRow | None: ...
-
-    @property
-    def remove(self) -> "Removal | None": ...
-
-    def write(self, batch: Batch) -> Tally:
-        """Apply the rows in one transaction; say what became of them."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +25,24 @@ class Export:
     order: str
     key: tuple[str, ...] = ("id",)
     condition: str = "TRUE"
+
+
+def document_of_files(
+    shape: Representation, names: Iterable[str] | None = None, **more: Field
+) -> Representation:
+    """Return the shape of a document as files have it: these members, and of its metadata the schemas.
+
+    Without `names`, all members but the metadata.
+    """
+    names = [name for name in shape.fields if name != "metadata"] if names is None else names
+    fields = {name: shape.fields[name] for name in names}
+    metadata = Nested({"mixins": Json(f"{shape.alias}.mixin_schemas", omit_empty=False)})
+    return Representation(
+        table=shape.table,
+        alias=shape.alias,
+        fields={**fields, **more, "metadata": metadata},
+        joins=shape.joins,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +60,7 @@ class ImportResource:
     name: str
     noun: str
     columns: tuple[Column, ...]
-    writer: Writer
+    writer: Writer[Any]
     export: Export
     modes: tuple[Mode, ...] = (Mode.UPSERT, Mode.INSERT, Mode.DELETE)
     plans_whole_file: bool = False
@@ -134,364 +82,3 @@ def registered_resources() -> dict[str, ImportResource]:
     """Return every kind of row that files can hold, by name. Imports the `imports` package of each app."""
     autodiscover_modules("imports")
     return dict(_resources)
-
-
-def refusal_of(record: Record, error: DomainError) -> Refusal:
-    """Return the error as the reason why the row was refused."""
-    return Refusal(record.line, error.code, error.message, record.source)
-
-
-@dataclass(frozen=True, slots=True)
-class TableWriter:
-    """Writes rows by merging them into their table.
-
-    `read` makes the values of `table.given` of a body, behind the version that the row expects; plain rows
-    need no reading. `key_of` says which stored row a refused one means; None when that is unknown.
-    `remove` deletes rows where that has rules of its own. `changed` is called in the transaction when
-    anything was written.
-    """
-
-    table: MergeSpec
-    read: Callable[[Mapping[str, object], TenantRecord], Sequence[Any]]
-    key_of: Callable[[Mapping[str, Any]], Mapping[str, str | None] | None] = lambda body: None
-    remove: "Removal | None" = None
-    changed: Callable[[], None] | None = None
-    plain: PlainRow | None = None
-
-    def write(self, batch: Batch) -> Tally:
-        """Apply the rows in one transaction; say what became of them."""
-        if batch.mode is Mode.DELETE and self.remove is not None:
-            return remove_rows(batch, self.remove)
-        merge, large = self._merge(batch)
-        return merge.run(self._rows(batch, merge.kind, large))
-
-    def in_slices(self, batch: Batch, *, after: Sequence[int] | None) -> AbstractContextManager[SlicedMerge]:
-        """Return the rows staged and resolved, to be written slice by slice; see Merge.in_slices."""
-        merge, large = self._merge(batch)
-        return merge.in_slices(self._rows(batch, merge.kind, large), after=after)
-
-    def _merge(self, batch: Batch) -> tuple[Merge, list[Record]]:
-        """Return the merge, and the list that takes the large rows, which it checks when all are staged."""
-        large: list[Record] = []
-        merge = Merge(
-            self._table_of(batch),
-            tenant_id=batch.tenant.id,
-            at=batch.at,
-            mode=batch.mode,
-            write=not batch.dry_run,
-            counts_stored=batch.count_stored is not None,
-            refuse=batch.refuse,
-            changed=self.changed,
-            refused_later=lambda: too_large(large, batch),
-        )
-        return merge, large
-
-    def _table_of(self, batch: Batch) -> MergeSpec:
-        """Return the table as rows of this batch are merged into it: what they do not say stays as it is."""
-        table = self.table
-        if batch.header and table.other_names:
-            spoken = tuple(other for other in table.other_names if other.member in batch.header)
-            table = replace(table, other_names=spoken)
-        if not table.parts or batch.mode not in UPDATING_MODES:
-            return table
-        if batch.header:
-            return table.for_header(batch.header, counts_emptied=batch.dry_run)
-        return table.by_row(counts_emptied=batch.dry_run)
-
-    def _rows(
-        self, batch: Batch, table: MergeSpec, large: list[Record]
-    ) -> Iterator[Sequence[object] | CopiedRows]:
-        read, tenant = self.read, batch.tenant
-        lines: list[str] = []
-        copied: Callable[[int, str], str] | None = None
-        if self.plain:
-            copied = self.plain.copier(batch.header, [*table.given, *table.notes])
-        for record in batch.records:
-            if copied and record.is_plain:
-                lines.append(copied(record.line, record.source))
-                if len(lines) == LINES_AT_ONCE:
-                    yield CopiedRows("".join(lines), len(lines))
-                    lines = []
-                continue
-            error = record.error
-            if record.body is not None:
-                try:
-                    if len(record.source) > LARGEST_DOCUMENT:
-                        large.append(record)
-                    values = read(record.body, tenant)
-                except DomainError as refused:
-                    error = refused
-                else:
-                    notes = [table.parts_of(getattr(record.given, NOTED[note])) for note in table.notes]
-                    yield (record.line, record.source, None, *values, *notes)
-                    continue
-            assert error is not None
-            yield (*self._refused(record, error, batch), *(None for _ in table.notes))
-        if lines:
-            yield CopiedRows("".join(lines), len(lines))
-
-    def _refused(self, record: Record, error: DomainError, batch: Batch) -> Sequence[object]:
-        key = self.key_of(record.body) if record.body else None
-        if key is None:
-            batch.unread(record.line, error.message)
-            key = {}
-        values = [key.get(name) for name in self.table.given]
-        return (record.line, record.source, [error.code, error.message], None, *values)
-
-
-def too_large(records: Iterable[Record], batch: Batch) -> Iterator[Refusal]:
-    """Yield the refusals of those rows that are larger than a document may be, and than what is stored."""
-    for record in records:
-        assert record.body is not None
-        try:
-            if document_size(record.body) > LARGEST_DOCUMENT:
-                check_document_size(record.body, stored=batch.stored(record.body))
-        except DomainError as error:
-            yield refusal_of(record, error)
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """How rows are deleted by an operation. `id` is the member of the body that names a row.
-
-    The operation reports every id, in order, and tells by `created` that it found and deleted the row.
-    `tables` are those that it writes to or locks rows of: a dry run gives it copies of them.
-    """
-
-    operation: Callable[[TenantRecord, Sequence[str], datetime], list[RowResult]]
-    tables: Mapping[str, Rows]
-    id: str = "id"
-
-
-def one_by_one(
-    delete: Callable[[TenantRecord, str, datetime], None], *, gone: type[NotFound]
-) -> Callable[[TenantRecord, Sequence[str], datetime], list[RowResult]]:
-    """Return the operation of a Removal that deletes row by row. `gone` is raised for what is not there."""
-
-    def operation(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[RowResult]:
-        outcomes = []
-        for position, name in enumerate(ids):
-            try:
-                delete(tenant, name, at)
-            except gone:  # deleted before, or along with another row
-                outcomes.append(RowResult(position, id=name))
-            else:
-                outcomes.append(RowResult(position, created=True, id=name))
-        return outcomes
-
-    return operation
-
-
-def remove_rows(batch: Batch, remove: Removal) -> Tally:
-    """Delete the rows that the records name; what is gone already counts as unchanged."""
-    tally = Tally()
-    with one_transaction(batch, remove.tables):
-        stored = batch.count_stored() if batch.count_stored else 0
-        for part in batch.parts(DELETIONS_AT_ONCE):
-            tally.rows += len(part)
-            named = [(record, (record.body or {}).get(remove.id)) for record in part]
-            for record, name in named:
-                if not isinstance(name, str):
-                    missing = InvalidInput(f"{remove.id} is missing, or not a text.", field=remove.id)
-                    refuse(tally, batch, refusal_of(record, record.error or missing))
-            accepted = [(record, name) for record, name in named if isinstance(name, str)]
-            for outcome in remove.operation(batch.tenant, [name for _, name in accepted], batch.at):
-                if outcome.error:
-                    refuse(tally, batch, refusal_of(accepted[outcome.position][0], outcome.error))
-                elif outcome.created:
-                    tally.removed += 1
-                else:
-                    tally.unchanged += 1
-        tally.gone = tally.removed
-        if batch.count_stored:
-            tally.stored = {0: stored}
-            tally.gone = max(tally.removed, stored - batch.count_stored())
-    return tally
-
-
-def one_transaction(batch: Batch, tables: Mapping[str, Rows]) -> AbstractContextManager[None]:
-    """Return the transaction that a batch is applied in; that of a dry run writes to copies of the tables.
-
-    So a dry run holds no lock that a write waits for, however long it takes.
-    """
-    return shadowed(tables, batch.tenant.id) if batch.dry_run else transaction.atomic()
-
-
-def refuse(tally: Tally, batch: Batch, refusal: Refusal) -> None:
-    """Count a refused row, and hand it on."""
-    tally.count_refusal(refusal)
-    batch.refuse(refusal)
-
-
-class Overtaken(Exception):
-    """Stored rows are no longer as they were when the rows of a file were completed by them."""
-
-
-@dataclass(slots=True)
-class Planned(Generic[Row]):
-    """What rows of a file come to, made of what was stored at that moment, without a lock.
-
-    `last` has the last row of each id with its record, `changed` those of them that are to be written.
-    """
-
-    records: Sequence[Record]
-    stored: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    last: dict[str, tuple[Record, Row]] = field(default_factory=dict)
-    changed: list[Row] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
-    repeated: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class OperationWriter(Generic[Row]):
-    """Writes rows by an app's bulk operations. Of rows with the same id the last counts.
-
-    A row that does not have all columns is completed by what is stored. `id` is the member of the body that
-    names a row, `stored` returns the bodies of those that exist, `hold` locks these until the transaction
-    ends. `changed` keeps the rows that are new or differ from what is stored, `existing` tells which ids
-    exist. `upsert` reports every row, in order; when it has its locks, and before it writes, it calls the
-    function that it is given, which raises Overtaken when the rows have to be completed again. `tables` are
-    those that `upsert` writes to or locks rows of: a dry run gives it copies of them. `locate` puts ids in
-    the place of other ways to name something, of a batch of records.
-    """
-
-    read: Callable[[Mapping[str, Any], TenantRecord], Row]
-    identify: Callable[[Row], str]
-    changed: Callable[[TenantRecord, Sequence[Row], Mapping[str, Mapping[str, Any]]], list[Row]]
-    columns: Sequence[Column]
-    stored: Callable[[TenantRecord, Sequence[str]], dict[str, dict[str, object]]]
-    hold: Callable[[TenantRecord, Sequence[str]], None]
-    existing: Callable[[TenantRecord, Sequence[str]], set[str]]
-    upsert: Callable[[TenantRecord, Sequence[Row], datetime, Callable[[], None]], list[RowResult]]
-    tables: Mapping[str, Rows]
-    remove: Removal
-    id: str = "id"
-    locate: Callable[[TenantRecord, Sequence[Record]], Sequence[Record]] = lambda tenant, records: records
-    plain: None = None
-
-    def write(self, batch: Batch) -> Tally:
-        """Apply the rows in one transaction; say what became of them.
-
-        The file is read before the first row is written: whoever waits for what is locked does not wait for
-        the file as well. A dry run locks nothing, and keeps only a part of the file in memory.
-        """
-        if batch.mode is Mode.DELETE:
-            return remove_rows(batch, self.remove)
-        tally = Tally()
-        parts: Iterable[Sequence[Record]] = batch.parts(batch.size)
-        if not batch.dry_run:
-            parts = list(parts)
-        with one_transaction(batch, self.tables):
-            for part in parts:
-                self._write_part(batch, part, tally)
-        return tally
-
-    def _write_part(self, batch: Batch, part: Sequence[Record], tally: Tally) -> None:
-        """Plan without a lock and write; plan again under the locks when what is stored changed meanwhile."""
-        plan = self._planned(batch, part)
-        try:
-            outcomes = self._upserted(batch, plan, partial(self._confirm, batch, plan))
-        except Overtaken:
-            self.hold(batch.tenant, list(self.stored(batch.tenant, self._names(part))))
-            plan = self._planned(batch, part)
-            outcomes = self._upserted(batch, plan, lambda: None)
-        self._count(batch, plan, outcomes, tally)
-
-    def _planned(self, batch: Batch, part: Sequence[Record]) -> Planned[Row]:
-        part = self.locate(batch.tenant, part)
-        plan: Planned[Row] = Planned(part)
-        if batch.mode in UPDATING_MODES:
-            plan.stored = self.stored(batch.tenant, self._names(part))
-        bodies = dict(plan.stored)
-        for record in part:
-            row = self._row(record, batch, bodies)
-            if isinstance(row, Refusal):
-                plan.refused.append(row)
-            else:
-                name = self.identify(row)
-                plan.repeated += name in plan.last
-                plan.last[name] = (record, row)
-        if batch.mode is Mode.INSERT:
-            for name in self.existing(batch.tenant, list(plan.last)):
-                record, _ = plan.last.pop(name)
-                plan.refused.append(refusal_of(record, AlreadyExists("The row exists already.")))
-        rows = [row for _, row in plan.last.values()]
-        differing = self.changed(batch.tenant, rows, plan.stored)
-        plan.changed = [row for row in differing if not self._is_as_stored(row, batch, plan)]
-        return plan
-
-    def _is_as_stored(self, row: Row, batch: Batch, plan: Planned[Row]) -> bool:
-        """Say whether the stored body, which shows milliseconds and no empty texts, reads as the same row."""
-        record, _ = plan.last[self.identify(row)]
-        body = plan.stored.get(str((record.body or {}).get(self.id)))
-        if body is None:
-            return False
-        try:
-            return self.read(body, batch.tenant) == row
-        except DomainError:  # what is stored would not be accepted, so the row differs from it
-            return False
-
-    def _names(self, records: Sequence[Record]) -> list[str]:
-        """Return what the records name their rows by, as it is given."""
-        named = (record.body.get(self.id) for record in records if record.body)
-        return sorted({name for name in named if isinstance(name, str)})
-
-    def _row(self, record: Record, batch: Batch, bodies: dict[str, Mapping[str, Any]]) -> Row | Refusal:
-        """Return the row, completed by its body among `bodies`, which then is the new one."""
-        if record.body is None:
-            assert record.error is not None
-            return refusal_of(record, record.error)
-        name = record.body.get(self.id)
-        body: Mapping[str, Any] = record.body
-        if isinstance(name, str) and name in bodies:
-            body = completed(body, record.given, bodies[name], self.columns)
-        try:
-            if body is not record.body or len(record.source) > LARGEST_DOCUMENT:
-                check_document_size(body, stored=bodies.get(str(name)))
-            row = self.read(body, batch.tenant)
-        except DomainError as error:
-            return refusal_of(record, error)
-        if batch.mode in UPDATING_MODES and isinstance(name, str):
-            bodies[name] = dict(body)
-        return row
-
-    def _upserted(self, batch: Batch, plan: Planned[Row], confirm: Callable[[], None]) -> list[RowResult]:
-        if not plan.changed:
-            return []
-        return self.upsert(batch.tenant, plan.changed, batch.at, confirm)
-
-    def _confirm(self, batch: Batch, plan: Planned[Row]) -> None:
-        """Raise Overtaken when the rows that are to be written would be planned in another way by now."""
-        if batch.mode is Mode.INSERT:
-            if self.existing(batch.tenant, [self.identify(row) for row in plan.changed]):
-                raise Overtaken
-            return
-        names = self._names([plan.last[self.identify(row)][0] for row in plan.changed])
-        known = {name: plan.stored[name] for name in names if name in plan.stored}
-        if self.stored(batch.tenant, names) != known:
-            raise Overtaken
-
-    def _count(self, batch: Batch, plan: Planned[Row], outcomes: Sequence[RowResult], tally: Tally) -> None:
-        tally.rows += len(plan.records)
-        tally.repeated += plan.repeated
-        tally.unchanged += len(plan.last) - len(plan.changed)
-        for refusal in plan.refused:
-            refuse(tally, batch, refusal)
-        for outcome in outcomes:
-            record, _ = plan.last[self.identify(plan.changed[outcome.position])]
-            if outcome.error:
-                refuse(tally, batch, refusal_of(record, outcome.error))
-            elif outcome.created:
-                tally.created += 1
-            else:
-                tally.changed += 1
-                if batch.dry_run:
-                    self._count_emptied(record, plan.stored, tally)
-
-    def _count_emptied(
-        self, record: Record, stored: Mapping[str, Mapping[str, object]], tally: Tally
-    ) -> None:
-        body = stored.get(str((record.body or {}).get(self.id)), {})
-        for name in record.given.emptied:
-            if member_at(body, name) not in (None, "", {}, []):
-                tally.emptied[name] = tally.emptied.get(name, 0) + 1

@@ -20,7 +20,7 @@ from core.imports.exporting import stored_document
 from core.imports.files import UnreadableFile, UnwritableFile
 from core.imports.handovers import lines_to_apply_together
 from core.imports.interrupts import StopRequest
-from core.imports.merge import COUNTS, Refusal, SlicedMerge, Tally
+from core.imports.merge import Refusal, SlicedMerge, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
 from core.imports.records import FileHeader, Format, Record, format_of, header_of, read_records
@@ -33,16 +33,23 @@ from core.imports.removals import (
     check_removals,
     count_stored,
 )
-from core.imports.resources import Batch, TableWriter, refusal_of
-from core.imports.runs import ImportOrder, counted, end_run, new_run, only_replacement, unfinished_run
+from core.imports.runs import (
+    KEPT_REJECTS,
+    ImportOrder,
+    count_in,
+    counted,
+    end_run,
+    kept_reject,
+    new_run,
+    only_replacement,
+    unfinished_run,
+)
+from core.imports.writers import Batch, TableWriter, refusal_of
 from core.json_types import JsonObject
 from core.tenancy.limits import require_room
 from core.unavailability import CONTENTION, failure_in_words
 
-KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
 SHOWN_REFUSALS = 5
-UNKEPT = frozenset({"erased"})  # reasons for which nothing of the row may be kept
-KEPT_SOURCE = 2_000  # characters of each kept row
 BATCH_SECONDS = 2.0  # less than a write waits for a lock; a batch holds its locks for a part of that
 LARGEST_SLICE = 10  # batches
 FIRST_DELETIONS = 100  # rows of the first batch, where what is deleted along with a row may be much
@@ -137,13 +144,13 @@ class ImportRunner:
         self.ahead = self._lines_ahead()
         if self.ahead and not is_whole_file(self.order):
             self._apply_ahead()
+        size, part_size = self._rows_of_first_batch, self.order.part_size
         records = self._ordered_records()
-        size = self._rows_of_first_batch
         for first in records:
             if is_whole_file(self.order):
                 self._apply(chain([first], records))
-            elif self.order.part_size:
-                self._apply_in_slices(chain([first], islice(records, self._rows_of_part() - 1)))
+            elif part_size:
+                self._apply_in_slices(chain([first], islice(records, self._rows_of_part(part_size) - 1)))
             else:
                 began = monotonic()
                 self._apply(chain([first], islice(records, size - 1)))
@@ -288,15 +295,8 @@ class ImportRunner:
             if len(self.report.first_refusals) < SHOWN_REFUSALS:
                 self.report.first_refusals.append(refusal)
             if len(refusals) < kept:
-                refusals.append(
-                    ImportReject(
-                        run=run,
-                        line=refusal.line,
-                        reason=refusal.code,
-                        message=refusal.message,
-                        source="" if refusal.code in UNKEPT else refusal.source[:KEPT_SOURCE],
-                    )
-                )
+                assert run is not None
+                refusals.append(kept_reject(run, refusal))
 
         return refuse
 
@@ -333,10 +333,10 @@ class ImportRunner:
                 self._note_progress(run, tally, written, line=line)
         self._tell_progress(tally)
 
-    def _rows_of_part(self) -> int:
+    def _rows_of_part(self, part_size: int) -> int:
         """Return how many rows the next part has: as many as it had when its first slices were committed."""
         run = self.report.run
-        return run.committed_slice["rows"] if run and run.committed_slice else self.order.part_size
+        return run.committed_slice["rows"] if run and run.committed_slice else part_size
 
     def _apply_in_slices(self, records: Iterator[Record]) -> None:
         """Stage a part of the file and commit it slice by slice, in the order of the keys."""
@@ -348,7 +348,7 @@ class ImportRunner:
         batch = self._batch(records, refuse=self._keeping_refusals(refusals), dry_run=False)
         committed = run.committed_slice or {}
         after = committed.get("key")
-        size = self.order.rows_at_once
+        least = size = self.order.rows_at_once
         with writer.in_slices(batch, after=after) as part:
             part.is_upserted = committed.get("upserted", False)
             if order.mode is Mode.REPLACE:
@@ -369,7 +369,7 @@ class ImportRunner:
                     )
                 refusals.clear()
                 self._tell_progress(tally)
-                size = rows_of_next_slice(self.order, size, monotonic() - began, part.has_changes)
+                size = rows_of_next_slice(least, size, monotonic() - began, part.has_changes)
 
     def _judge_replacement(self, part: SlicedMerge, run: ImportRun, refusals: list[ImportReject]) -> None:
         """Raise why nothing of the file is applied, if so, before the first slice is written."""
@@ -460,26 +460,23 @@ class ImportRunner:
 
         `unfinished` says how far the part behind it is, of which slices are missing.
         """
-        for name in COUNTS:
-            setattr(run, name, getattr(run, name) + getattr(tally, name))
-        for code, count in tally.reasons.items():
-            run.refused_by_reason[code] = run.refused_by_reason.get(code, 0) + count
+        count_in(run, tally)
         run.committed_slice = unfinished
         run.committed_line = line
         run.rejects_size = written
         run.save()
 
 
-def rows_of_next_slice(order: ImportOrder, rows: int, seconds: float, has_changes: bool) -> int:
+def rows_of_next_slice(least: int, rows: int, seconds: float, has_changes: bool) -> int:
     """Return how many rows the next slice has, after so many took so many seconds.
 
     Rows that change are locked until the slice is committed, so that their number stays that of a batch.
     Where rows are only created, a slice has as many as are written in BATCH_SECONDS.
     """
     if has_changes:
-        return order.rows_at_once
+        return least
     in_time = int(rows * BATCH_SECONDS / max(seconds, 0.001))
-    return min(max(in_time, order.rows_at_once), order.rows_at_once * LARGEST_SLICE)
+    return min(max(in_time, least), least * LARGEST_SLICE)
 
 
 def rows_of_next_deletion(order: ImportOrder, rows: int, seconds: float) -> int:

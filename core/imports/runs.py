@@ -1,4 +1,4 @@
-"""The row of an import: made, found again to be resumed, held by one process, ended."""
+"""The row of an import: made, found again to be resumed, held by one process, counted in, ended."""
 
 import getpass
 import socket
@@ -16,18 +16,22 @@ from core.errors import Conflict, DomainError
 from core.imports.columns import DEFAULT_OPTIONS, Column, ReadingOptions
 from core.imports.files import InputFile
 from core.imports.interrupts import StopRequest
-from core.imports.merge import COUNTS, Tally
+from core.imports.merge import COUNTS, Refusal, Tally
 from core.imports.merge_statements import Mode
-from core.imports.models import ImportRun, ImportState
+from core.imports.models import ImportReject, ImportRun, ImportState
 from core.imports.records import Format
 from core.imports.removals import RemovalLimit
-from core.imports.resources import DELETIONS_AT_ONCE, ImportResource
+from core.imports.resources import ImportResource
+from core.imports.writers import DELETIONS_AT_ONCE
 from core.sql.locks import Lock
 from core.tenancy.callers import TenantRecord
 
 WHOLE_FILE = sys.maxsize
 SLICED_MODES = (Mode.UPSERT, Mode.INSERT)
 PATIENCE_SECONDS = 10  # a killed process's last statement may still be at work in the server
+KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
+KEPT_SOURCE = 2_000  # characters of each kept row
+UNKEPT = frozenset({"erased"})  # reasons for which nothing of the row may be kept
 UNFINISHED = (ImportState.RUNNING, ImportState.STOPPED, ImportState.FAILED)
 
 
@@ -207,6 +211,22 @@ def end_run(run: ImportRun | None, state: ImportState, error: BaseException | No
     run.message = str(error) if error else ""
     run.save(update_fields=["state", "finished_at", "message"])
     release_run(run)
+
+
+def kept_reject(run: ImportRun, refusal: Refusal) -> ImportReject:
+    """Return what is kept of a refused row."""
+    source = "" if refusal.code in UNKEPT else refusal.source[:KEPT_SOURCE]
+    return ImportReject(
+        run=run, line=refusal.line, reason=refusal.code, message=refusal.message, source=source
+    )
+
+
+def count_in(run: ImportRun, tally: Tally) -> None:
+    """Add a batch to the counts of the run, which the caller saves."""
+    for name in COUNTS:
+        setattr(run, name, getattr(run, name) + getattr(tally, name))
+    for code, count in tally.reasons.items():
+        run.refused_by_reason[code] = run.refused_by_reason.get(code, 0) + count
 
 
 def counted(run: ImportRun) -> Tally:

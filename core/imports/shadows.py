@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
-from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from core.sql.locks import unlocked
 
@@ -39,7 +39,7 @@ def shadowed(tables: Mapping[str, Rows], tenant_id: int) -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-def _shadow(cursor: Any, table: str, rows: Rows, tenant_id: int) -> None:
+def _shadow(cursor: CursorWrapper, table: str, rows: Rows, tenant_id: int) -> None:
     cursor.execute(
         "SELECT schema.nspname FROM pg_class JOIN pg_namespace AS schema ON schema.oid = relnamespace"
         " WHERE pg_class.oid = %s::regclass",

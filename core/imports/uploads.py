@@ -20,13 +20,13 @@ from core.imports.parts import (
     MAX_REMOVED,
     ROWS_OF_PART,
     PreparedRow,
-    kept_reject,
     store_parts,
 )
 from core.imports.records import Format, format_of, header_of, read_records
 from core.imports.removals import REMOVING_MODES, UnreadLines, read_removal_limit
-from core.imports.resources import ImportResource, refusal_of
-from core.imports.runs import WHOLE_FILE, ImportOrder
+from core.imports.resources import ImportResource
+from core.imports.runs import WHOLE_FILE, ImportOrder, kept_reject
+from core.imports.writers import refusal_of
 from core.journal.undo.jobs import actor_as_json, requested_by
 from core.tenancy.callers import TenantRecord
 from core.tenancy.limits import require_room

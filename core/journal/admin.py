@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin, shown_moment
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import fault_text, refusal_text
 from core.admin.keys import key_of
 from core.admin.panels import Content, Panel, Place, register_panel
 from core.admin.undo import page_after
@@ -25,7 +25,7 @@ from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may, may_undo
 from core.errors import DomainError
 from core.filter_sources import FILTERED
 from core.journal.declarations import RecordedAssignments, recorded, recorded_as
-from core.journal.histories import history_condition, shown_changes
+from core.journal.histories import add_undoable, history_condition, shown_changes
 from core.journal.models import Change
 from core.journal.undo.jobs import enqueue_undo
 from core.journal.undo.plans import LARGEST_AT_ONCE, plan_undo, undo_change
@@ -114,7 +114,7 @@ class SubjectFilter(admin.SimpleListFilter):
         self.row = chosen_row(request)
         super().__init__(request, *arguments, **options)
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
         return [(self.value(), str(self.row))] if self.row is not None else []
 
     def has_output(self) -> bool:
@@ -136,7 +136,7 @@ def visible_objects(request: HttpRequest) -> list[str]:
     ]
 
 
-def chosen_row(request: HttpRequest) -> Any:
+def chosen_row(request: HttpRequest) -> models.Model | None:
     """Return the row that the parameter `of` names, as `segments.segment-7`, if the user may see it."""
     label, _dash, text = request.GET.get("of", "").partition("-")
     key = key_of(text)
@@ -147,12 +147,12 @@ def chosen_row(request: HttpRequest) -> Any:
     return admin.site.get_model_admin(model).get_queryset(request).filter(pk=key).first()
 
 
-def activity_page(row: Any) -> str:
+def activity_page(row: models.Model) -> str:
     """Return the address of the changes of a row."""
     return f"{reverse('admin:journal_change_changelist')}?of={row._meta.label_lower}-{row.pk}"
 
 
-def address_of(row: Any) -> str:
+def address_of(row: models.Model | None) -> str:
     """Return the address of a row's page; empty where there is none."""
     if row is None or not admin.site.is_registered(type(row)):
         return ""
@@ -189,6 +189,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
         found = super().get_changelist_instance(request)
         rows = list(found.result_list)
         add_sentences(rows)
+        add_undoable(rows)
         for change in rows:
             change.may_undo = may_undo(request, change)
         found.result_list = rows
@@ -272,13 +273,13 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
                     return
                 undone = undo_change(plan, at=at)
         except DomainError as refused:
-            self.message_user(request, fault_text(refused.message), messages.ERROR)
+            self.message_user(request, refusal_text(refused), messages.ERROR)
             return
         if undone.total:
             text = ngettext("{number} row was taken back.", "{number} rows were taken back.", undone.total)
             self.message_user(request, text.format(number=exact_count(undone.total)), messages.SUCCESS)
         if undone.total_left:
-            reasons = "; ".join(sorted({entry["reason"] for entry in undone.left_alone}))
+            reasons = "; ".join(sorted({fault_text(entry["reason"]) for entry in undone.left_alone}))
             text = ngettext(
                 "{number} row was left alone: {reasons}.",
                 "{number} rows were left alone: {reasons}.",
@@ -307,6 +308,7 @@ def recent_changes(request: HttpRequest, shop: Tenant) -> Content:
         .order_by("-id")[:MOST_RECENT]
     )
     add_sentences(changes)
+    add_undoable(changes)
     for change in changes:
         change.url = address_of(change.subject_row)
         change.undo_label = undo_label(change)

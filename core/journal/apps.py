@@ -6,7 +6,7 @@ from django.db.models.signals import post_migrate
 from core.journal.declarations import leave_out
 
 OF_DJANGO = {
-    "admin.LogEntry": "the admin's own log of its saves, which the journal knows better",
+    "admin.LogEntry": "the admin's own log of what the journal does not record",
     "auth.Permission": "made by migrations from the code",
     "contenttypes.ContentType": "made by migrations from the code",
     "sessions.Session": "a visit to the admin",

@@ -59,7 +59,9 @@ class RecordedDocument(Recorded):
     Expressions of SQL over the row `it` say the id that clients know (`external_id`), its tenant, and the key
     of the document that it is a part of (`owner`), whose object is `part_of` where both are written together,
     and `shown_with` where it is written by itself and shown with its owner. `outcomes` are columns that say
-    what the service did with the document: recorded, but nothing to take back. `permissions` are what staff
+    what the service did with the document: recorded, but nothing to take back. `leaves_early` is for what is
+    mostly changed in derived columns only: that is seen first, and then nothing of `follow` runs, which must
+    not look at derived columns. `permissions` are what staff
     need to see its changes and to take them back, in place of those of its model.
     """
 
@@ -69,6 +71,7 @@ class RecordedDocument(Recorded):
     part_of: str = ""
     shown_with: str = ""
     outcomes: tuple[str, ...] = ()
+    leaves_early: bool = False
     permissions: tuple[str, ...] = ()
 
     @property
@@ -132,6 +135,11 @@ def leave_out(reasons: Mapping[str, str]) -> None:
 def recorded() -> Iterable[Recorded]:
     """Return all declarations, in the order of their tables."""
     return sorted(_recorded.values(), key=lambda one: one.table)
+
+
+def is_recorded(model: type[models.Model]) -> bool:
+    """Say whether the journal records the changes of a model."""
+    return model._meta.label in _recorded
 
 
 def recorded_as(object_name: str) -> Recorded:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from core.journal.declarations import Recorded, recorded
 from core.journal.models import Beginning
@@ -50,7 +50,9 @@ def install_triggers(declared: Iterable[Recorded]) -> None:
                 _install(cursor, one, stored[one.table], installed)
 
 
-def _install(cursor: Any, one: Recorded, stored: list[str], installed: dict[tuple[str, str], str]) -> None:
+def _install(
+    cursor: CursorWrapper, one: Recorded, stored: list[str], installed: dict[tuple[str, str], str]
+) -> None:
     with transaction.atomic():
         for event in TRANSITIONS:
             function = create_function(one, event, stored)

@@ -27,6 +27,12 @@ COLUMNS = (
 )
 ACTOR = "actor->>0, actor->>1, actor->>2, actor->>3, actor->>4"
 KEYS = "range_agg(int8range(it.member, it.member, '[]'))"
+LEAVE = """    IF NOT EXISTS (
+        SELECT FROM before AS was FULL JOIN changed AS it USING ({pk}) WHERE {differs}
+    ) THEN
+        RETURN NULL;
+    END IF;
+"""
 FUNCTION = """CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     actor jsonb := coalesce(
@@ -98,17 +104,14 @@ def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list
         f"it.{name} IS NULL AND {is_gone(table, f'was.{name}')}"
         for name, table in parents(recorded, "SET NULL")
     ]
-    return f"""    INSERT INTO journal_change ({COLUMNS})
-    SELECT instant, {place(recorded, "updated", key)}, NULL, NULL, 1, difference.before, difference.after,
+    differs = differ("was", "it", [*shown, *secret])
+    early = LEAVE.format(pk=pk, differs=differs) if recorded.leaves_early else ""
+    return f"""{early}    INSERT INTO journal_change ({COLUMNS})
+    SELECT instant, {place(recorded, "updated", key)}, NULL, NULL, 1,
+        {differing("was", shown)}, {differing("it", shown)},
         {hidden}, {ACTOR}, {any_of(cleared)}
-    FROM before AS was FULL JOIN changed AS it USING ({pk}) CROSS JOIN LATERAL (
-        SELECT jsonb_object_agg(part.key, part.value) AS before,
-            jsonb_object_agg(part.key, latter.row -> part.key) AS after
-        FROM (SELECT {row_as_json("it", shown)} AS row) AS latter,
-            jsonb_each({row_as_json("was", shown)}) AS part
-        WHERE part.value IS DISTINCT FROM latter.row -> part.key
-    ) AS difference
-    WHERE {differ("was", "it", [*shown, *secret])}
+    FROM before AS was FULL JOIN changed AS it USING ({pk})
+    WHERE {differs}
     ORDER BY {key};
 """
 
@@ -132,6 +135,19 @@ def row_as_json(alias: str, columns: Iterable[str]) -> str:
     """Return the columns of a row as one jsonb object."""
     named = ", ".join(f"{alias}.{quoted(column)}" for column in columns)
     return f"(SELECT to_jsonb(shown) FROM (SELECT {named}) AS shown)"
+
+
+def differing(alias: str, columns: Iterable[str]) -> str:
+    """Return those columns of `was` or `it` in which they differ, as one jsonb object; NULL for none.
+
+    Nothing is made jsonb that does not differ: that took longer than all else that a trigger does.
+    """
+    parts = (
+        f"CASE WHEN {differ('was', 'it', [name])} THEN jsonb_build_object('{name}', {alias}.{quoted(name)})"
+        " ELSE '{}' END"
+        for name in columns
+    )
+    return f"nullif({' || '.join(parts)}, '{{}}')"
 
 
 def differ(one: str, other: str, columns: Iterable[str]) -> str:
@@ -230,7 +246,7 @@ def attribute_of(model: type[models.Model], column: str) -> str:
     return f"CASE WHEN {same} THEN '{{{{}}}}'::jsonb ELSE {value} END"
 
 
-def plain_value(model: type[models.Model], column: str) -> Any:
+def plain_value(model: type[models.Model], column: str) -> object:
     """Return the value that a plain row has in the column; NOT_PROVIDED where each row has its own."""
     field = next(one for one in model._meta.concrete_fields if one.column == column)
     if field.null:

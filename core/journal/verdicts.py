@@ -25,9 +25,11 @@ NOT_KEPT = "the history does not keep its secrets"
 ERASED = "its data have been erased"
 
 
-OF_OWNER = """held.tenant_id = change.tenant_id AND held.object = change.object AND held.key = change.key
-            AND held.id > change.id AND held.keys && change.keys"""
-AROUND_MEMBERS = """held.keys IS NOT NULL AND journal_blocks(held.keys) && ARRAY(
+# What came later has a higher id. The instant leaves out the months before, even when the clock was set back.
+NOT_BEFORE = ".at > change.at - interval '1 day'"
+OF_OWNER = f"""held.tenant_id = change.tenant_id AND held.object = change.object AND held.key = change.key
+            AND held.id > change.id AND held.keys && change.keys AND held{NOT_BEFORE}"""
+AROUND_MEMBERS = f"""held.keys IS NOT NULL AND held{NOT_BEFORE} AND journal_blocks(held.keys) && ARRAY(
                 SELECT DISTINCT unnest(journal_blocks_around(member.key)) FROM member)"""
 
 
@@ -70,7 +72,7 @@ def document_refusal(one: RecordedDocument) -> str:
                 FILTER (WHERE part.key <> ALL ({UNCOMPARED} || {outcomes})), '{{}}') AS before
         FROM journal_change AS later LEFT JOIN LATERAL jsonb_each(later.before) AS part ON TRUE
         WHERE later.tenant_id = change.tenant_id AND later.object = change.object AND later.key = change.key
-            AND later.id > change.id
+            AND later.id > change.id AND later{NOT_BEFORE}
     ) AS later)"""
 
 

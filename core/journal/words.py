@@ -24,10 +24,12 @@ LABELS = {
     "external_id": _("id"),
     "is_deleted": _("deleted"),
     "q": _("rule"),
-    "evaluated_at": _("evaluated"),
-    "added": _("joined"),
-    "removed": _("left"),
 }
+COUNTED_OUTCOMES = {
+    "added": (ngettext_lazy("{number} joined", "{number} joined"), _("nobody joined")),
+    "removed": (ngettext_lazy("{number} left", "{number} left"), _("nobody left")),
+}
+"""What an evaluation did to members: how many, and nobody."""
 UNSPOKEN = {"version", "created_at", "modified_at", "mixin_schemas", "keys", "is_referral"}
 NOUNS = {
     "segment-customer": _("members of segments"),
@@ -42,6 +44,8 @@ NOUNS = {
     "staff-user-permission": _("permission of a member of staff"),
     "legacy-password": _("password of another system"),
     "password-migration": _("migration of passwords"),
+    "staff-device": _("device for one-time passwords"),
+    "staff-recovery-codes": _("recovery codes"),
 }
 """Of what has no page in the admin, whose names of models are translated."""
 MEMBERS = ngettext_lazy("{number} member", "{number} members")
@@ -137,6 +141,8 @@ def named_by(change: Change, declared: Recorded, references: Mapping[tuple[str, 
 
 
 def differences_of(change: Change, declared: Recorded, references: Mapping[tuple[str, Any], str]) -> str:
+    if (change.after or {}).get("evaluated_at"):
+        return evaluation_in_words(change.after or {})
     parts = [
         part
         for column, before in (change.before or {}).items()
@@ -153,6 +159,20 @@ def differences_of(change: Change, declared: Recorded, references: Mapping[tuple
     return "; ".join(
         [*parts[:MOST_PARTS], *([gettext("and {more} more").format(more=more)] if more > 0 else ())]
     )
+
+
+def evaluation_in_words(after: Mapping[str, Any]) -> str:
+    """Say what an evaluation came to: numbers that are those of the one before are not in the journal."""
+    numbers = [
+        str(some % after[column]).format(number=number_format(after[column], force_grouping=True))
+        if after[column]
+        else str(nobody)
+        for column, (some, nobody) in COUNTED_OUTCOMES.items()
+        if after.get(column) is not None
+    ]
+    if not numbers:
+        return gettext("evaluated again, with the same numbers")
+    return gettext("evaluated: {numbers}").format(numbers=", ".join(numbers))
 
 
 def differences(

@@ -6,7 +6,6 @@ A process that is killed loses the lines of its last moments; one that ends writ
 
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import NamedTuple, TextIO
 import orjson
 
 from core.observation.metrics import counter
+from core.paced_threads import PacedThread
 
 MOST_WAITING = 20_000  # lines; beyond that standard error is stuck, and lines are dropped
 PAUSE = 0.1  # seconds between two batches
@@ -97,7 +97,7 @@ class AccessLog:
     def start(self) -> None:
         """Write from a thread of its own from now on; `flush` before the process ends."""
         self.is_started = True
-        threading.Thread(target=self._write_again_and_again, name="access log", daemon=True).start()
+        PacedThread(self.flush, seconds=PAUSE, name="access log").start()
 
     def add(self, line: AccessLine) -> None:
         if len(self.waiting) >= MOST_WAITING:
@@ -115,11 +115,6 @@ class AccessLog:
                 stream = self.stream()
                 stream.write("\n".join(lines) + "\n")
                 stream.flush()
-
-    def _write_again_and_again(self) -> None:
-        while True:
-            time.sleep(PAUSE)
-            self.flush()
 
 
 access_log = AccessLog()

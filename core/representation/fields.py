@@ -434,3 +434,20 @@ def one_comparison(
         operator=OPERATORS[item.operator],
         right=param(typed(item.value), type_name),
     )
+
+
+def validity(alias: str) -> Nested:
+    """Return the window of the table under this name."""
+    return Nested({"from": Time(f"{alias}.valid_from"), "to": Time(f"{alias}.valid_to")})
+
+
+def metadata(alias: str) -> Nested:
+    """Return the metadata of a document whose table has this name."""
+    return Nested(
+        {
+            "createdAt": Time(f"{alias}.created_at"),
+            "modifiedAt": Time(f"{alias}.modified_at"),
+            "version": Integer(f"{alias}.version"),
+            "mixins": Json(f"{alias}.mixin_schemas", omit_empty=False),
+        }
+    )

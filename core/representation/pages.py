@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from typing import Self
@@ -66,14 +66,18 @@ class Page:
 class KeyPartitions:
     """A list that is the union of partitions: the rows whose `column` holds one of the keys.
 
-    `keys` is an item of a FROM, with one column that holds each key once. With an index over (tenant,
+    `keys` is an item of a FROM, whose first column holds each key once. With an index over (tenant,
     column, id), a page in the order of ids costs the same however long the partitions are: it is merged
     from the first rows of each. An index over (tenant, column, `sorted_by`, id) serves that order.
+    Where more columns make a partition, `also` names them: `keys` has them under the same names. `others`
+    are partitions by other columns, which have no row in common with these.
     """
 
     column: str
     keys: Sql
     sorted_by: str = ""
+    also: tuple[str, ...] = ()
+    others: tuple["KeyPartitions", ...] = ()
 
     @classmethod
     def of_keys(cls, column: str, keys: Sequence[int]) -> Self:
@@ -85,25 +89,53 @@ class KeyPartitions:
         """Return the partitions whose keys a SELECT selects, each once."""
         return cls(column, sql("({selection})", selection=selection))
 
+    @property
+    def all_kinds(self) -> tuple["KeyPartitions", ...]:
+        """These partitions and the others, each kind by its own columns."""
+        return (self, *self.others)
+
     def is_in_part(self, alias: str) -> Sql:
         """The condition that a row is in the partition whose key is `part.key`."""
-        return sql("{column} = part.key", column=identifier(alias, self.column))
+        key = sql("{column} = part.key", column=identifier(alias, self.column))
+        if not self.also:
+            return key
+        further = [
+            sql("{column} = {value}", column=identifier(alias, name), value=identifier("part", name))
+            for name in self.also
+        ]
+        return Sql.joined(" AND ", [key, *further])
 
     def can_merge(self, alias: str, keys: Sequence[SortKey]) -> bool:
         """Whether the index has each partition in this order, which ends with the id."""
         indexed = [identifier(alias, self.sorted_by).sql] if self.sorted_by else []
         return [key.sql.sql for key in keys[:-1]] == indexed
 
-    def condition(self, alias: str) -> Sql:
+    def condition(self, representation: Representation) -> Sql:
         """The condition that a row is in any of the partitions."""
+        alias, table = representation.alias, identifier(representation.table)
+        if not self.also and not self.others:
+            return sql(
+                "{column} IN (SELECT part.key FROM {keys} AS part (key))",
+                column=identifier(alias, self.column),
+                keys=self.keys,
+            )
+        selections = [
+            sql(
+                "SELECT own.id FROM {keys} AS part (key) JOIN {table} AS own ON {is_in_part}",
+                keys=kind.keys,
+                table=table,
+                is_in_part=kind.is_in_part("own"),
+            )
+            for kind in self.all_kinds
+        ]
         return sql(
-            "{column} IN (SELECT part.key FROM {keys} AS part (key))",
-            column=identifier(alias, self.column),
-            keys=self.keys,
+            "{id} IN ({selections})",
+            id=identifier(alias, "id"),
+            selections=Sql.joined(" UNION ALL ", selections),
         )
 
 
-TRUE, NO_PARTITIONS = Sql("TRUE"), Sql("")
+TRUE, NOT_MERGED = Sql("TRUE"), Sql("")
 
 
 def fetch_page(
@@ -134,27 +166,45 @@ def fetch_page(
     where = list(conditions)
     can_merge = partitions is not None and partitions.can_merge(representation.alias, keys)
     merged = partitions if can_merge else None
-    if merged is not None:
-        where.insert(0, merged.is_in_part(representation.alias))
-    elif partitions is not None:
-        where.insert(0, partitions.condition(representation.alias))
+    if partitions is not None and merged is None:
+        where.insert(0, partitions.condition(representation))
     if cursor_text is not None:
         where.append(beyond(keys, read_cursor(cursor_text, page.sort, len(keys)), backwards))
     offset = ((page.number or 1) - 1) * page.size
     names = representation.kept_fields(page.fields) if page.fields else None
+    directions = tuple([key.descending != backwards for key in keys])
+    columns = {sort_column(place): key.sql for place, key in enumerate(keys)}
+    shape, joins = representation.shape, frozenset(needs)
+    beginnings = NOT_MERGED
+    if merged is not None:
+        beginnings = Sql.joined(
+            " UNION ALL ",
+            [
+                beginning_of_partitions(
+                    shape,
+                    joins,
+                    directions,
+                    offset + page.size + 1,
+                    condition=Sql.joined(" AND ", [kind.is_in_part(representation.alias), *where]),
+                    partitions=kind.keys,
+                    **columns,
+                )
+                for kind in merged.all_kinds
+            ],
+        )
     statement = page_statement(
-        representation.shape,
+        shape,
         names,
-        frozenset(needs),
-        tuple([key.descending != backwards for key in keys]),
+        joins,
+        directions,
         page.size,
-        None if merged is None else offset,
+        merged is not None,
         None if page.size <= SAFE_PAGE else LARGEST_PAGE_BYTES,
         document=representation.document(names, page.languages),
-        condition=Sql.joined(" AND ", where) if where else TRUE,
-        partitions=NO_PARTITIONS if merged is None else merged.keys,
+        condition=Sql.joined(" AND ", where) if where and merged is None else TRUE,
+        beginnings=beginnings,
         offset=param(offset),
-        **{sort_column(place): key.sql for place, key in enumerate(keys)},
+        **columns,
     )
     rows = fetch_rows(statement, prepared=prepared)
     has_more = len(rows) > page.size
@@ -194,6 +244,55 @@ def is_later(page: PageRequest) -> bool:
     return page.after is not None or (page.number or 1) > 1
 
 
+def order_of(keys: Iterable[str], directions: Sequence[bool]) -> Sql:
+    """Return what comes behind ORDER BY; `directions` say which of the sort keys descend."""
+    return Sql.joined(
+        ", ",
+        [
+            sql("{key} DESC" if descends else "{key} ASC", key=identifier(name))
+            for name, descends in zip(keys, directions, strict=True)
+        ],
+    )
+
+
+def rows_in_order(
+    shape: Representation, needs: frozenset[str], condition: Sql, order: Sql, keys: Mapping[str, Sql]
+) -> Sql:
+    """Return the end of a SELECT, from its list of columns on: the sort keys of the rows, in order."""
+    return sql(
+        "{keys} FROM {table} AS {alias}{joins} WHERE {condition} ORDER BY {order}",
+        keys=Sql.joined(
+            ", ", [sql("{key} AS {name}", key=key, name=identifier(name)) for name, key in keys.items()]
+        ),
+        table=identifier(shape.table),
+        alias=identifier(shape.alias),
+        joins=shape.joined(needs),
+        condition=condition,
+        order=order,
+    )
+
+
+@composed_once
+def beginning_of_partitions(
+    shape: Representation,
+    needs: frozenset[str],
+    directions: tuple[bool, ...],
+    first: int,
+    *,
+    condition: Sql,
+    partitions: Sql,
+    **keys: Sql,
+) -> Sql:
+    """Return a SELECT of the sort keys of the first rows of each partition; `condition` has one on `part`."""
+    return sql(
+        "SELECT beginning.* FROM {partitions} AS part (key)"
+        " CROSS JOIN LATERAL (SELECT {rows} LIMIT {first}) AS beginning",
+        partitions=partitions,
+        rows=rows_in_order(shape, needs, condition, order_of(keys, directions), keys),
+        first=integer(first),
+    )
+
+
 @composed_once
 def page_statement(
     shape: Representation,
@@ -201,60 +300,38 @@ def page_statement(
     needs: frozenset[str],
     directions: tuple[bool, ...],
     size: int,
-    merged_from: int | None,
+    is_merged: bool,  # noqa: FBT001 -- a fact of the shape
     most_bytes: int | None,
     *,
     document: Sql,
     condition: Sql,
-    partitions: Sql,
+    beginnings: Sql,
     offset: Sql,
     **keys: Sql,
 ) -> Sql:
     """Return the statement of a page: it cuts the page first, then joins what the documents show.
 
     A row of the result is its JSON, followed by its sort keys as texts; `keys` are these, and `directions`
-    say which descend. With `merged_from` the page is merged from partitions and begins at that row: the
-    statement takes the first keys of each (lateral join, `condition` then holds one on `part.key`), merges
-    them, cuts the page, and only then reads the rows. Documents beyond `most_bytes` are left out.
+    say which descend. A page of partitions is merged from the `beginnings` of these, and only then are the
+    rows read. Documents beyond `most_bytes` are left out.
     """
     alias, table = identifier(shape.alias), identifier(shape.table)
-    order = Sql.joined(
-        ", ",
-        [
-            sql("{key} DESC" if descends else "{key} ASC", key=identifier(name))
-            for name, descends in zip(keys, directions, strict=True)
-        ],
-    )
-    rows = sql(
-        "{keys} FROM {table} AS {alias}{joins} WHERE {condition} ORDER BY {order}",
-        keys=Sql.joined(
-            ", ", [sql("{key} AS {name}", key=key, name=identifier(name)) for name, key in keys.items()]
-        ),
-        table=table,
-        alias=alias,
-        joins=shape.joined(needs),
-        condition=condition,
-        order=order,
-    )
+    order = order_of(keys, directions)
     # A prepared plan does not know the value of a parameter: with the limit as one it would fetch all rows.
     limit = integer(size + 1)
-    if merged_from is None:
+    if not is_merged:
         source = sql(
             "(SELECT {alias}.*, {rows} LIMIT {limit} OFFSET {offset}) AS {alias}",
             alias=alias,
-            rows=rows,
+            rows=rows_in_order(shape, needs, condition, order, keys),
             limit=limit,
             offset=offset,
         )
     else:
         source = sql(
-            "(SELECT beginning.* FROM {partitions} AS part (key)"
-            " CROSS JOIN LATERAL (SELECT {rows} LIMIT {first}) AS beginning"
-            " ORDER BY {order} LIMIT {limit} OFFSET {offset}) AS place"
-            " JOIN {table} AS {alias} ON {alias}.id = place.{id}",
-            partitions=partitions,
-            rows=rows,
-            first=integer(merged_from + size + 1),
+            "(SELECT place.* FROM ({beginnings}) AS place ORDER BY {order} LIMIT {limit} OFFSET {offset})"
+            " AS place JOIN {table} AS {alias} ON {alias}.id = place.{id}",
+            beginnings=beginnings,
             order=order,
             limit=limit,
             offset=offset,
@@ -301,7 +378,7 @@ def count_rows(
 ) -> int:
     """Return how many rows meet all conditions, with `partitions` only the rows of these."""
     if partitions is not None:
-        conditions = [partitions.condition(representation.alias), *conditions]
+        conditions = [partitions.condition(representation), *conditions]
     [(count,)] = fetch_rows(
         sql(
             "SELECT count(*) FROM {table} AS {alias}{joins} WHERE {condition}",

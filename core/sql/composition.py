@@ -9,7 +9,7 @@ client cannot become part of a statement by mistake.
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, wraps
 from operator import itemgetter
@@ -176,7 +176,7 @@ class Parameter:
     place: int
 
 
-def wrong_slots(template: str, slots: dict[str, Any]) -> TypeError:
+def wrong_slots(template: str, slots: Mapping[str, object]) -> TypeError:
     """Return the error that says what is wrong with the slots of a template."""
     _, following, _ = parsed_template(template)
     names = {name for name, _ in following}

@@ -28,6 +28,7 @@ class Lock(IntEnum):
     RESERVATIONS = 9  # the reservations of one customer; second key: a hash of the tenant and the number
     RULES = 10  # judging by the rules of a tenant; second key: the tenant
     RULE = 11  # the evaluation of one rule; second key: the rule
+    PARTITIONING = 12  # the partitioning of memberships, held by the session of the command
 
 
 PROTECTED = {
@@ -41,6 +42,7 @@ PROTECTED = {
     Lock.RESERVATIONS: "the customer's reservations",
     Lock.RULES: "the members by rule",
     Lock.RULE: "the members of the segment by rule",
+    Lock.PARTITIONING: "the table of memberships",
 }
 
 

@@ -63,6 +63,13 @@ class UpsertTarget:
         created = {"created_at", *created_only} & columns.keys()
         return cls(model._meta.db_table, key, columns, frozenset(created), first_version)
 
+    def is_created(self, version: int, writes: int) -> bool:
+        """Say whether so many writes created the row that has this version now: a stored one has a higher.
+
+        (PostgreSQL's `xmax = 0` says the same, but not of a row of a partitioned table.)
+        """
+        return version == self.first_version - 1 + writes
+
 
 COLUMN_TYPES = {"varchar": "text", "timestamp with time zone": "timestamptz"}
 
@@ -97,11 +104,11 @@ class BodyColumns:
         self.readers = {name: attrgetter(name) for name in self.defaults if hasattr(kind, name)}
         self.parts = {name: attrgetter(part) for name, part in parts.items()}
 
-    def values(self, body: object, **known: object) -> list[Any]:
+    def values(self, body: object, **known: object) -> list[object]:
         """Return the values of the columns, in their order; `known` are those that the body does not say."""
         return [value for [value] in self.read([body], **known)]
 
-    def read(self, bodies: Sequence[object], **known: object) -> list[list[Any]]:
+    def read(self, bodies: Sequence[object], **known: object) -> list[list[object]]:
         """Return each column's values in all bodies; `known` are the same for all."""
         columns = []
         for name, default in {**self.defaults, **known}.items():
@@ -117,7 +124,7 @@ class BodyColumns:
         return columns
 
 
-def default_of(field: models.Field) -> Any:
+def default_of(field: models.Field) -> object:
     """Return the default of a column; None for one that has none, or is an instant that the write says."""
     if not field.has_default() or isinstance(field, models.DateTimeField):
         return None
@@ -255,7 +262,13 @@ def upsert_rows(
         return {}
     statement = upsert_statement(target, [row for row, _ in rows], [writes for _, writes in rows])
     width = len(target.key)
-    return {found[:width]: UpsertResult(*found[width:]) for found in fetch_rows(statement, prepared=True)}
+    places = [[*target.columns].index(name) for name in target.key]
+    writes_of = {tuple([row[place] for place in places]): writes for row, writes in rows}
+    results = {}
+    for found in fetch_rows(statement, prepared=True):
+        key, (id, version) = found[:width], found[width:]
+        results[key] = UpsertResult(id, target.is_created(version, writes_of[key]), version)
+    return results
 
 
 def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[object]], writes: Sequence[int]) -> Sql:
@@ -270,7 +283,7 @@ def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[object]], wri
         shared=shared,
         key=key,
     )
-    returning = sql("{key}, id, (xmax = 0), version", key=key)
+    returning = sql("{key}, id, version", key=key)
     return upsert(target, list(target.columns), source, returning=returning)
 
 
@@ -392,7 +405,7 @@ def are_the_same(values: Sequence[object], type_name: str) -> bool:
     return values.count(first) == len(values)
 
 
-def as_list(values: Sequence[object], type_name: str) -> tuple[str, str, Any]:
+def as_list(values: Sequence[object], type_name: str) -> tuple[str, str, object]:
     """Return how a column's values are sent: the function that makes rows, its parameter's type and value.
 
     Texts, jsonb and lists are one JSON list: quoting each text within an array takes longer than writing

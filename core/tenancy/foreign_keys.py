@@ -1,7 +1,7 @@
 """References that never leave a tenant: foreign keys over (tenant, key)."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Collection
 from typing import Any, ClassVar, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -21,7 +21,7 @@ class TenantForeignKey(models.ForeignKey[_ST, _GT]):
     `customer_assignment_segment`. There is no index unless `db_index=True`.
     """
 
-    ACTIONS: ClassVar[dict[Callable[..., Any], str]] = {
+    ACTIONS: ClassVar[dict[object, str]] = {
         models.CASCADE: "CASCADE",
         models.RESTRICT: "RESTRICT",
         models.SET_NULL: "SET NULL",
@@ -106,7 +106,11 @@ class SameTenantReference(models.BaseConstraint):
         )
 
     def validate(
-        self, model: type[models.Model], instance: models.Model, exclude: Any = None, using: str = ""
+        self,
+        model: type[models.Model],
+        instance: models.Model,
+        exclude: Collection[str] | None = None,
+        using: str = "",
     ) -> None:
         """Refuse an instance whose reference belongs to another tenant, before the database would."""
         field: Any = model._meta.get_field(self.field)

@@ -21,6 +21,7 @@ from core.admin.confirmation import (
     repeated_values,
 )
 from core.admin.counts import exact_count
+from core.admin.faults import refusal_text
 from core.errors import DomainError
 from core.journal.undo.jobs import requested_by
 from core.unavailability import contention_as_refusal
@@ -72,9 +73,6 @@ class CampaignTermsAdmin(CouponAdmin):
         self.campaign = campaign
         adopt(obj, Coupon.objects.get(pk=campaign.terms_id))
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        return super().log_addition(request, self.campaign, message)
-
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
         assert self.campaign is not None
         number = self.campaign.code_count
@@ -104,7 +102,7 @@ class CouponCampaignAdmin(TenantAdmin):
     chooses_tenant = False
     list_display = ("external_id", "name", "state", "codes", "redeemed", "open_codes", "over", "created_at")
     list_select_related = ("terms",)
-    search_fields = ("external_id__startswith", "terms__name__icontains")
+    search_fields = ("external_id__startswith", "terms__name__holds")
     search_help_text = _("The beginning of an id or a part of a name.")
     ordering = ("-id",)
     actions = ("deactivate",)
@@ -216,8 +214,9 @@ class CouponCampaignAdmin(TenantAdmin):
         )
 
     @admin.display(description=_("Redeemed"))
-    def redeemed(self, campaign: CouponCampaign) -> str:
-        return exact_count(counts_of(campaign).redeemed)
+    def redeemed(self, campaign: CouponCampaign) -> SafeString:
+        page = f"{reverse('admin:coupons_redemption_changelist')}?campaign={campaign.pk}"
+        return format_html('<a href="{}">{}</a>', page, exact_count(counts_of(campaign).redeemed))
 
     @admin.display(description=_("Open"))
     def open_codes(self, campaign: CouponCampaign) -> str:
@@ -248,9 +247,8 @@ class CouponCampaignAdmin(TenantAdmin):
                     tenant_id=campaign.tenant_id, campaign_id=campaign.external_id, at=timezone.now()
                 )
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, refusal_text(refused), messages.ERROR)
             return HttpResponseRedirect(page_of(campaign))
-        self.log_change(request, campaign, "Exported the codes.")
         response = HttpResponse("".join(f"{code}\n" for code in ("code", *codes)), content_type="text/csv")
         response["Content-Disposition"] = f'attachment; filename="{campaign.external_id}.csv"'
         response["Cache-Control"] = "no-store"
@@ -297,7 +295,7 @@ class CouponCampaignAdmin(TenantAdmin):
                 self,
                 request,
                 needed,
-                template="admin/segments/confirm_action.html",
+                template="admin/confirm_rows.html",
                 repeated=list(repeated_values(request)),
                 object=campaigns[0] if is_single else None,
                 back=back,
@@ -305,7 +303,6 @@ class CouponCampaignAdmin(TenantAdmin):
         with transaction.atomic():
             for campaign in campaigns:
                 deactivate_campaign(tenant_id=campaign.tenant_id, campaign_id=campaign.external_id, at=at)
-                self.log_change(request, campaign, "Deactivated all codes.")
         text = ngettext(
             "Deactivated the codes of {number} campaign.",
             "Deactivated the codes of {number} campaigns.",

@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -52,7 +50,7 @@ class ReservationAdmin(TenantAdmin):
     def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Reservation | None = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj is not None and obj.ended_at)
 
     @admin.display(description=_("State"))

@@ -1,12 +1,11 @@
 """The form of a new campaign: its codes, and the terms that they share."""
 
-from typing import Any
-
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from msgspec import structs
 
+from core.admin.faults import refusal_text
 from coupons.bodies import CampaignBody
 from coupons.codes import check_code
 from coupons.errors import InvalidCode
@@ -37,7 +36,7 @@ class CampaignForm(CouponForm):
         try:
             check_code(f"{prefix}X")
         except InvalidCode as refused:
-            raise ValidationError(refused.message, code=refused.code) from None
+            raise ValidationError(refusal_text(refused), code=refused.code) from None
         return prefix
 
     @property
@@ -49,6 +48,6 @@ class CampaignForm(CouponForm):
             template=structs.replace(self.body, code=""),
         )
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         self.cleaned_data.setdefault("max_redemptions", 1)
         return super().clean()

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Category
 from core.admin import DocumentForm
+from core.admin.faults import fault_text, refusal_text
 from core.admin.forms import AutocompleteSelect
 from core.bodies import SchemaMetadata
 from coupons.bodies import (
@@ -37,7 +38,7 @@ FORM_FIELDS = {
 class AutocompleteSelectMultiple(widgets.AutocompleteSelectMultiple, AutocompleteSelect):
     """The admin's search-as-you-type select of several rows, limited to one tenant's."""
 
-    def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
+    def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, object]:
         """Leave out the button that clears all: it is no entry of the list that screen readers are read."""
         return super().build_attrs(base_attrs, extra_attrs) | {"data-allow-clear": "false"}
 
@@ -177,9 +178,9 @@ class CouponForm(DocumentForm):
         try:
             return check_code(code)
         except InvalidCode as refused:
-            raise ValidationError(refused.message, code=refused.code) from None
+            raise ValidationError(refusal_text(refused), code=refused.code) from None
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         for kind in ("discount", "min_order"):
             amount, currency = f"{kind}_amount", f"{kind}_currency"
@@ -189,7 +190,7 @@ class CouponForm(DocumentForm):
                 self.cleaned_data[currency] = None
         if not self.errors:
             for problem in problems_of(self.body):
-                self.add_error(FORM_FIELDS[problem.field], problem.message)
+                self.add_error(FORM_FIELDS[problem.field], fault_text(problem.message))
         return cleaned
 
     def validate_constraints(self) -> None:

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteSelect, MomentField
-from core.tenancy.models import CURRENCY
+from core.tenancy.models import CURRENCY, Tenant
 from coupons.models import Redemption
 from segments.models import CustomerAssignment
 
@@ -20,7 +20,7 @@ class RefusalForm(forms.Form):
         self,
         *arguments: Any,
         admin_site: AdminSite,
-        tenant: Any,
+        tenant: Tenant,
         customers: QuerySet,
         legal_entities: QuerySet,
         **options: Any,
@@ -61,7 +61,7 @@ class RefusalForm(forms.Form):
         )
         self.fields["at"] = MomentField(label=_("At"), required=False, help_text=_("Leave empty for now."))
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         if self.cleaned_data.get("total") is not None and not self.cleaned_data.get("currency"):
             self.add_error("currency", _("Name the order's currency."))

@@ -1,5 +1,5 @@
 from core.imports.resources import register
-from coupons.imports.coupon_files import COUPON_FILES
+from coupons.imports.coupons import COUPON_FILES
 from coupons.imports.redemptions import REDEMPTION_FILES
 
 register(COUPON_FILES, REDEMPTION_FILES)

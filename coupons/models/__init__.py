@@ -1,9 +1,7 @@
 from coupons.models.campaigns import CouponCampaign
 from coupons.models.coupons import Coupon, CouponCategory, CouponSegment, DiscountCalculation, DiscountType
-from coupons.models.judgements import JudgementCount
-from coupons.models.redemptions import Redemption
-from coupons.models.reports import ReportCount
-from coupons.models.reservations import Reservation
+from coupons.models.redemptions import Redemption, Reservation
+from coupons.models.reports import JudgementCount, ReportCount
 from coupons.models.settings import CouponSettings
 
 __all__ = [

@@ -37,10 +37,6 @@ class DiscountCalculation(models.TextChoices):
 class CouponQuerySet(DocumentQuerySet):
     """Reads of coupons."""
 
-    def with_own_terms(self) -> Self:
-        """Leave out the codes of campaigns, and what holds their terms."""
-        return self.filter(terms__isnull=True)
-
     def live(self) -> Self:
         """Leave out the deleted ones."""
         return self.filter(is_deleted=False)

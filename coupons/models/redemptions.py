@@ -1,3 +1,8 @@
+"""Uses of coupons, and uses that a cart holds until it is ordered."""
+
+from datetime import datetime
+from typing import Self
+
 from django.db import models
 from django.db.models import Q
 
@@ -84,6 +89,80 @@ class Redemption(TenantOwned):
             models.CheckConstraint(
                 condition=~Q(customer_number="") | Q(customer__isnull=True, legal_entity_id=""),
                 name="redemption_without_customer_number_is_anonymous",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class ReservationQuerySet(models.QuerySet):
+    """Reads of reservations."""
+
+    def live_at(self, at: datetime) -> Self:
+        """Keep those that count against limits at `at`: neither ended nor over by then."""
+        return self.filter(ended_at__isnull=True, expires_at__gt=at)
+
+
+class Reservation(TenantOwned):
+    """A use of a coupon that is held for a customer until `expires_at`, while their order may still fail.
+
+    It counts against every limit while it lives: until it ends (`ended_at`: confirmed, released or replaced)
+    or `expires_at` has come, from that instant on, whether or not anything runs. A confirmed one names its
+    redemption. Those that were reserved together for one cart have its `cart_id`. `items` are the order's
+    lines, so that a reservation that is over can be judged anew; None without items.
+    """
+
+    tenant = models.ForeignKey(
+        "tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
+    external_id = models.CharField("id", max_length=128, default=generate_id)
+    coupon = TenantForeignKey("coupons.Coupon", on_delete=models.CASCADE, related_name="reservations")
+    cart_id = models.CharField("cart", max_length=128, blank=True)
+    customer_number = models.CharField(max_length=128)
+    legal_entity_id = models.CharField(max_length=128, blank=True)
+    order_code = models.CharField(max_length=255, blank=True)
+    idempotency_key = models.CharField(max_length=255, blank=True)
+    release_key = models.CharField(max_length=255, blank=True)
+    order_total_amount = amount_field()
+    order_total_currency = models.CharField(max_length=3, validators=[CURRENCY])
+    discount_amount = amount_field()
+    discount_currency = models.CharField(max_length=3, validators=[CURRENCY])
+    items = models.JSONField(null=True, blank=True)
+    reserved_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    redemption_id = models.CharField("redemption", max_length=128, blank=True)
+
+    objects = ReservationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        indexes = [
+            models.Index(fields=["coupon", "id"], name="reservations_of_coupon"),
+            models.Index(
+                fields=["coupon", "expires_at"],
+                condition=Q(ended_at__isnull=True),
+                name="reservations_that_count",
+            ),
+            models.Index(fields=["tenant", "customer_number", "expires_at"], name="reservations_of_customer"),
+            models.Index(fields=["tenant", "cart_id"], condition=~Q(cart_id=""), name="reservations_of_cart"),
+            models.Index(fields=["expires_at"], name="reservations_by_end"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "external_id"], name="reservation_id_unique"),
+            models.UniqueConstraint(
+                fields=["coupon", "customer_number", "legal_entity_id", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="reservation_idempotency_key_unique",
+            ),
+            models.CheckConstraint(condition=~Q(customer_number=""), name="reservation_is_for_a_customer"),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=models.F("reserved_at")), name="reservation_ends_after_it_begins"
+            ),
+            models.CheckConstraint(
+                condition=Q(redemption_id="") | Q(ended_at__isnull=False),
+                name="reservation_confirmed_has_ended",
             ),
         ]
 

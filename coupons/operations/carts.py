@@ -198,4 +198,7 @@ def locked_cart(
         raise ReservationNotFound(cart_id)
     coupons = read_coupons(tenant_id, [code for code, _ in known], lock=True).found
     lock_reservations(tenant_id, known[0][1])
-    return {coupon.id: coupon for coupon in coupons}, list(of_cart.order_by("id"))
+    rows = list(of_cart.order_by("id"))
+    if not rows:  # the customer was erased meanwhile
+        raise ReservationNotFound(cart_id)
+    return {coupon.id: coupon for coupon in coupons}, rows

@@ -117,7 +117,7 @@ def confirm_reservation(
     reservation = find_reservation(coupon, reservation_id, customer_number)
     refuse_part_of_cart(reservation)
     lock_reservations(tenant_id, reservation.customer_number)
-    reservation.refresh_from_db()
+    reservation = find_reservation(coupon, reservation_id, customer_number)  # it may have ended or gone
     return confirm(coupon, reservation, order_code=order_code, at=at, idempotency_key=idempotency_key)
 
 
@@ -140,7 +140,7 @@ def release_reservation(
     reservation = find_reservation(coupon, reservation_id, customer_number)
     refuse_part_of_cart(reservation)
     lock_reservations(tenant_id, reservation.customer_number)
-    reservation.refresh_from_db()
+    reservation = find_reservation(coupon, reservation_id, customer_number)  # it may have ended or gone
     if not is_released_by(reservation, idempotency_key):
         require_open(reservation)
         end([reservation], at=at, release_key=idempotency_key)

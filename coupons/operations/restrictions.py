@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from catalog.models.categories import HIDDEN_ROOT_ID
+from catalog.models import HIDDEN_ROOT_ID
 from core.errors import Problem
 from core.sql.composition import Sql, identifier, identifiers, param, sql
 from core.sql.fetching import execute, fetch_rows

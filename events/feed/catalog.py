@@ -1,6 +1,6 @@
 """Events of categories and of the products in them, as the published service has them."""
 
-from catalog.models.categories import HIDDEN_ROOT_ID
+from catalog.models import HIDDEN_ROOT_ID
 from catalog.representations import NUMBERS, metadata, validity
 from core.journal.declarations import RecordedAssignments, RecordedDocument, recorded_as
 from core.representation.fields import Boolean, Computed, Integer, Json, Localized, Nested, Text, Texts, Time

@@ -3,16 +3,13 @@
 from django.core.management.base import CommandError
 from django.db.models import Q
 
-from core.tenancy.models import Tenant
+from core.tenancy.commands import tenant_named
 from events.models import Target
 
 
 def target_of(tenant_name: str, named: str) -> Target:
     """Return the target with this id, name or event type; "default" is the default target."""
-    tenant = Tenant.objects.filter(name=tenant_name).first()
-    if tenant is None:
-        raise CommandError(f"There is no tenant {tenant_name}.")
-    targets = Target.objects.filter(tenant=tenant).order_by("position", "id")
+    targets = Target.objects.filter(tenant=tenant_named(tenant_name)).order_by("position", "id")
     wanted = "" if named == "default" else named
     found = list(targets.filter(Q(external_id=named) | Q(name=named) | Q(event_type__iexact=wanted))[:2])
     if len(found) == 1:

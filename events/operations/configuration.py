@@ -495,7 +495,7 @@ def without_new_ids(value: object, entries: Sequence[JsonObject]) -> list[dict[s
     """Return the entries of a list; raise InvalidInput for an id that no entry has."""
     if not isinstance(value, list):
         raise InvalidInput("The value is a list of entries.", field="value")
-    known = {entry.get("id") for entry in entries}
+    known = [entry.get("id") for entry in entries]  # no set: what is sent may be anything
     sent = [as_object(entry) for entry in value]
     for number, entry in enumerate(sent):
         if "id" in entry and entry["id"] not in known:

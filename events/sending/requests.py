@@ -12,10 +12,12 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
+from core.paced_threads import PacedThread
 from events.sending.addresses import Destination, UnsafeDestination, resolve
 
 TIMEOUT = 15.0  # seconds for everything
 PROBE_TIMEOUT = 5.0
+PAUSE = 0.1  # seconds between two looks for requests that are late
 LARGEST_ANSWER = 65_536  # bytes that are read
 EXCERPT = 500  # characters that are kept
 IDLE = 20.0  # seconds for which a connection is kept
@@ -47,14 +49,14 @@ class Deadlines:
         self._expired: set[int] = set()
         self._next = 0
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._thread: PacedThread | None = None
 
     def watch(self, connection: HTTPConnection, seconds: float) -> int:
         with self._lock:
             self._next += 1
             self._open[self._next] = (time.monotonic() + seconds, connection)
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="webhook deadlines", daemon=True)
+                self._thread = PacedThread(self._end_late, seconds=PAUSE, name="webhook deadlines")
                 self._thread.start()
             return self._next
 
@@ -66,17 +68,15 @@ class Deadlines:
             self._expired.discard(token)
             return is_expired
 
-    def _run(self) -> None:
-        while True:
-            time.sleep(0.1)
-            now = time.monotonic()
-            with self._lock:
-                late = [(token, held[1]) for token, held in self._open.items() if held[0] < now]
-                for token, _ in late:
-                    del self._open[token]
-                    self._expired.add(token)
-            for _, connection in late:
-                shut(connection)
+    def _end_late(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            late = [(token, held[1]) for token, held in self._open.items() if held[0] < now]
+            for token, _ in late:
+                del self._open[token]
+                self._expired.add(token)
+        for _, connection in late:
+            shut(connection)
 
 
 def shut(connection: HTTPConnection) -> None:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin.confirmation import Fact
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.keys import key_of
 from core.admin.undo import button
 from core.errors import DomainError
@@ -81,7 +81,7 @@ class BulkAddPages(admin.ModelAdmin):
                     if preview is not None and "_apply" in request.POST:
                         return self._apply(request, segment, preview.run, what)
         except DomainError as refused:
-            self.message_user(request, fault_text(refused.message), messages.ERROR)
+            self.message_user(request, refusal_text(refused), messages.ERROR)
             if preview is None:
                 return HttpResponseRedirect(request.get_full_path())
         return self._page(request, segment, form, preview, what)
@@ -147,18 +147,14 @@ class BulkAddPages(admin.ModelAdmin):
         return preview
 
     def _apply(self, request: HttpRequest, segment: Segment, run: ImportRun, what: str) -> HttpResponse:
-        """Add the list, and say and log what was done; a long one is added in the background."""
+        """Add the list, and say what was done; a long one is added in the background."""
         user = request.user
         job = apply_import(run, by=user.get_username(), at=timezone.now())
         if job is not None:
-            self.log_change(request, segment, f"Began import {run.pk}.")
             text = gettext("The list is being added in the background. This page shows how far it is.")
             self.message_user(request, text, messages.SUCCESS)
             return HttpResponseRedirect(reverse("admin:imports_importrun_change", args=(run.pk,)))
         run.refresh_from_db()
-        if run.created:
-            noun = what.removesuffix("s") if run.created == 1 else what
-            self.log_change(request, segment, f"Added {run.created:,} {noun} (import {run.pk}).")
         text = ngettext(
             "Added {number} to the segment.", "Added {number} to the segment.", run.created
         ).format(number=exact_count(run.created))

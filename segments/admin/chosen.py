@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import AutocompleteSelect
 from core.admin.confirmation import repeated_values
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.keyset import KeysetChangeList
@@ -57,7 +57,7 @@ class Line:
         return text
 
 
-def csv_lines(rows: Iterator[list[Any]]) -> Iterator[str]:
+def csv_lines(rows: Iterator[list[object]]) -> Iterator[str]:
     """Yield lines of CSV; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
     writer = csv.writer(Line())
     for row in rows:
@@ -117,7 +117,9 @@ class ChosenPages(admin.ModelAdmin):
         segment: Segment | None = request._segment_of_list  # type: ignore[attr-defined]
         return segment
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
         """Show the list; of one segment with the tools that add to it."""
         context: dict[str, object] = {"export_query": request.GET.urlencode()}
         if (segment := self.segment_of_list(request)) is not None:
@@ -184,13 +186,13 @@ class ChosenPages(admin.ModelAdmin):
             with contention_as_refusal():
                 is_new = self._add(segment, chosen[0], form.cleaned_data)
         except DomainError as refused:
-            self.message_user(request, fault_text(refused.message), messages.ERROR)
+            self.message_user(request, refusal_text(refused), messages.ERROR)
             return HttpResponseRedirect(page)
         text = gettext("Added {name}.") if is_new else gettext("{name} was in the segment already.")
         message_with_undo(request, text.format(name=chosen[0]), back=page)
         return HttpResponseRedirect(page)
 
-    def _add(self, segment: Segment, chosen: Any, entered: dict[str, Any]) -> bool:
+    def _add(self, segment: Segment, chosen: Any, entered: dict[str, object]) -> bool:
         common: dict[str, Any] = {
             "tenant_id": segment.tenant_id,
             "segment_id": segment.external_id,
@@ -221,7 +223,7 @@ class ChosenPages(admin.ModelAdmin):
         response["Content-Disposition"] = f'attachment; filename="{self.noun}.csv"'
         return response
 
-    def exported(self, rows: QuerySet) -> Iterator[list[Any]]:
+    def exported(self, rows: QuerySet) -> Iterator[list[object]]:
         is_member = self.model is CustomerAssignment
         own = ["customerId", "email", "legalEntityId"] if is_member else ["type", "id", "code"]
         yield ["segmentId", *own, "validity.from", "validity.to", "createdAt"]

@@ -19,11 +19,12 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Category, Product
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.moments import shown_moment
 from core.admin.pages import register_page, register_row_link
+from core.admin.tenants import staff_of
 from core.errors import DomainError
 from core.journal.models import Change
 from core.journal.words import person_of
@@ -120,7 +121,7 @@ def view_as_customer(request: HttpRequest) -> HttpResponse:
                 return late_counts(request, form)
             context |= shown(request, form)
         except DomainError as refused:
-            form.add_error(field_of(refused, form), fault_text(refused.message))
+            form.add_error(field_of(refused, form), refusal_text(refused))
     return TemplateResponse(request, "admin/segments/customer_view.html", context)
 
 
@@ -543,7 +544,7 @@ def link_from(parameter: str) -> Any:
     """Return the link to this page from the page of a row."""
 
     def link(request: HttpRequest, row: Any) -> dict[str, object] | None:
-        user: Any = request.user
+        user = staff_of(request)
         if not (user.has_perm("segments.view_segment") and user.has_perm("accounts.view_customer")):
             return None
         text = _("View as customer") if parameter == "customer" else _("Why does a customer see it, or not?")

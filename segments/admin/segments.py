@@ -41,6 +41,7 @@ class SegmentAdmin(BulkAddPages, CombinePages, SegmentRecord, RulePages, TenantA
     list_display = ("title", "state", "site", "window", "members", "items")
     list_select_related = ("site",)
     list_filter = ("site", EffectiveFilter, "status")
+    linked_lookups = ("external_id__in",)
     search_fields = ("external_id",)
     search_help_text = _("Part of a name in any language, or the beginning of an id.")
     autocomplete_fields = ("site",)
@@ -64,7 +65,7 @@ class SegmentAdmin(BulkAddPages, CombinePages, SegmentRecord, RulePages, TenantA
     ) -> tuple[QuerySet, bool]:
         queryset = queryset.alias(names=translations_of("name"))
         for word in search_term.split()[:5]:
-            queryset = queryset.filter(names__icontains=word) | queryset.filter(external_id__startswith=word)
+            queryset = queryset.filter(names__holds=word) | queryset.filter(external_id__startswith=word)
         return queryset, False
 
     @admin.display(description=_("Segment"), ordering="external_id")

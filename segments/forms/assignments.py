@@ -1,5 +1,4 @@
 from datetime import tzinfo
-from typing import Any
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -34,7 +33,7 @@ class CustomerAssignmentForm(AssignmentForm):
             **WINDOW_HELP,
         }
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         segment, customer = self.cleaned_data.get("segment"), self.cleaned_data.get("customer")
         if segment and customer:
@@ -63,7 +62,7 @@ class ItemAssignmentForm(AssignmentForm):
             **WINDOW_HELP,
         }
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         if self.instance.pk is None and not self.errors:
             self._judge_item()

@@ -62,7 +62,7 @@ class BulkAddForm(forms.Form):
             if isinstance(field, MomentField):
                 field.use_zone(zone)
 
-    def clean_upload(self) -> Any:
+    def clean_upload(self) -> dict[str, object] | None:
         upload = self.cleaned_data["upload"]
         if upload is not None and upload.size > MOST_BYTES_OF_FILE:
             raise ValidationError(
@@ -70,7 +70,7 @@ class BulkAddForm(forms.Form):
             )
         return upload
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         check_window(self)
         if not self.errors and not self.cleaned_data.get("upload") and not self.text.strip():
@@ -141,7 +141,7 @@ class ItemsForm(BulkAddForm):
             " import has them."
         )
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         if (
             self.cleaned_data.get("includes_subcategories")

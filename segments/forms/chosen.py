@@ -40,7 +40,7 @@ class WindowsForm(forms.Form):
         label=_("Valid to"), is_end=True, required=False, help_text=_("Leave empty for no end of their own.")
     )
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         check_window(self)
         return cleaned
@@ -81,7 +81,7 @@ class CombineForm(forms.Form):
             help_text=_("It is made inactive, on the site of A. Leave empty to have it named after both."),
         )
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         needs_other = self.cleaned_data.get("operation") != "copy" and "other" not in self.errors
         if needs_other and not self.cleaned_data.get("other"):

@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 
 from core.admin.moments import read_moment
 from core.imports.columns import READERS, Column
+from core.json_types import JsonMapping, JsonObject
 from core.text import trimmed
 
 SEPARATORS = "\t;,|"
@@ -42,8 +43,8 @@ class Line:
     number: int
     names: tuple[str, ...]
     company: str | None = None
-    validity: Mapping[str, Any] = field(default_factory=dict)
-    more: Mapping[str, Any] = field(default_factory=dict)
+    validity: JsonMapping = field(default_factory=dict)
+    more: JsonMapping = field(default_factory=dict)
     fault: str = ""
 
 
@@ -104,9 +105,9 @@ class PastedList:
         wanted = trimmed(cell).lower()
         return next((name for name in self.columns if name.lower() == wanted), "")
 
-    def _more(self, row: Mapping[str, str]) -> dict[str, Any]:
+    def _more(self, row: Mapping[str, str]) -> dict[str, object]:
         """Return what the other columns say, as a part of the body of a row of the import."""
-        body: dict[str, Any] = {}
+        body: JsonObject = {}
         for name, text in row.items():
             if (column := self.columns.get(name)) is None:
                 continue

@@ -1,5 +1,4 @@
 from datetime import tzinfo
-from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
@@ -12,7 +11,7 @@ from segments.models import Segment
 class WindowForm(DocumentForm):
     """A form of something with a window of validity."""
 
-    def clean(self) -> Any:
+    def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
         check_window(self)
         return cleaned

@@ -1,15 +1,14 @@
 """What follows from the bodies of a file's rows: its columns, and where their values are stored."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
+import orjson
 from django.db import models
 from msgspec import inspect
 
 from core.bodies import Body
 from core.imports.columns import EXPECTED_VERSION, Column, ColumnType
-from core.imports.stages import nullable_json
 from core.representation.languages import Translations
 from core.sql.upserts import BodyColumns
 
@@ -115,9 +114,10 @@ class StagedValues:
         self.columns = BodyColumns(model, kind, types, parts=kind.parts)
         self.jsonb = [index for index, type_name in enumerate(types.values()) if type_name == "jsonb"]
 
-    def __call__(self, body: Body, **known: object) -> list[Any]:
+    def __call__(self, body: Body, **known: object) -> list[object]:
         """Return the values; `known` are those that the body does not say."""
         values = self.columns.values(body, **known)
         for index in self.jsonb:
-            values[index] = nullable_json(values[index])
+            if values[index] is not None:
+                values[index] = orjson.dumps(values[index]).decode()
         return values

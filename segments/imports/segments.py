@@ -1,9 +1,22 @@
-"""Segments as rows of an import."""
+"""Files of segments. A row is a body of the API's bulk upsert."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from core.bodies import read_body
 from core.imports.merge_specs import WINDOW_CHECK, Check, MergeSpec, Reference, plain_values
-from segments.bodies import SegmentFields, SegmentId
-from segments.imports.columns import parts_of
+from core.imports.resources import Export, ImportResource, document_of_files
+from core.imports.shadows import Rows
+from core.imports.writers import Removal, TableWriter
+from core.representation.languages import LanguageContext
+from core.sql.upserts import RowResult
+from core.tenancy.callers import TenantRecord
+from segments.bodies import IdentifiedSegmentBody, SegmentFields, SegmentId
+from segments.imports.columns import StagedValues, columns_of, parts_of
+from segments.models import Segment
 from segments.operations.segments import SEGMENTS as TARGET
+from segments.operations.segments import delete_segments
+from segments.representations import SEGMENT
 
 VISIBLE = r"[^\u0001-\u0020\u007f-\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]"
 """A character that can be seen. Each row's own texts were read as `core.bodies.Name`."""
@@ -52,3 +65,41 @@ SEGMENTS = MergeSpec(
     references=(Reference("site", "accounts_site", "site", "site", identifier="code"),),
 )
 """A segment by id, on a site that exists."""
+
+
+details_of = StagedValues(Segment, SegmentRow, DETAILS)
+
+
+def read_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, ...]:
+    """Return the row as SEGMENTS takes it, behind the version that it expects."""
+    row = read_body(SegmentRow, body, languages=LanguageContext(None, tenant.default_language))
+    return (row.expected_version, *staged_segment(row))
+
+
+def staged_segment(row: SegmentRow) -> tuple[object, ...]:
+    """Return the values of `SEGMENTS.given`."""
+    return (*details_of(row, external_id=row.id), row.site_code)
+
+
+def remove_segments(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[RowResult]:
+    """Delete the segments; those that still hold customers or items are refused."""
+    segments = Segment.objects.for_tenant(tenant.id).filter(external_id__in=ids)
+    known = set(segments.values_list("external_id", flat=True))
+    outcomes = delete_segments(tenant_id=tenant.id, segment_ids=ids, forces=False)
+    for outcome in outcomes:
+        outcome.created = outcome.id in known and outcome.error is None
+        known.discard(outcome.id)
+    return outcomes
+
+
+SEGMENT_FILES = ImportResource(
+    name="segments",
+    noun="segments",
+    columns=columns_of(IdentifiedSegmentBody, status="ACTIVE or INACTIVE, which is meant when absent"),
+    writer=TableWriter(
+        table=SEGMENTS,
+        read=read_row,
+        remove=Removal(remove_segments, tables={"segments_segment": Rows.OF_TENANT}),
+    ),
+    export=Export(document_of_files(SEGMENT), order="segment.id"),
+)

@@ -137,7 +137,10 @@ class AssignmentStatements:
         found = fetch_rows(statement, prepared=True)
         if not found:
             raise SegmentNotFound(resource_id=self.segment_id)
-        return found
+        return [
+            (version and self.kind.target.is_created(version, writes), *keys)
+            for (version, *keys), writes in zip(found, plan.writes.values(), strict=True)
+        ]
 
     def _named_references(self, named: Sequence[WireIds]) -> tuple[str, ...]:
         """Return the references that some row has: what nobody names need not be looked up."""
@@ -191,11 +194,10 @@ def write_planned(
     if not plan.rows:
         held_segment(statements.tenant_id, statements.segment_id)
         return plan.results
-    found = statements.write(plan, at=at)
-    plan.record_in_order(
-        refusal(row, result[1:]) if result[0] is None else result[0]
-        for row, result in zip(plan.rows.values(), found, strict=True)
-    )
+    outcomes: list[bool | DomainError] = []
+    for row, result in zip(plan.rows.values(), statements.write(plan, at=at), strict=True):
+        outcomes.append(refusal(row, result[1:]) if result[0] is None else result[0])
+    plan.record_in_order(outcomes)
     return plan.results
 
 
@@ -257,9 +259,9 @@ def write_statement(kind: AssignmentKind, names: tuple[str, ...], *, shared: Sql
         shared=shared,
         keys=keys,
     )
-    returning = sql("{keys}, xmax = 0 AS is_new", keys=keys)
+    returning = sql("{keys}, version", keys=keys)
     return sql(
-        "{resolved}, written AS ({insertion}) SELECT written.is_new, {keys}"
+        "{resolved}, written AS ({insertion}) SELECT written.version, {keys}"
         " FROM segment CROSS JOIN resolved LEFT JOIN written"
         " ON is_assignable AND {same_keys} ORDER BY resolved.ordinality",
         resolved=resolved_rows(references, lock=LOCK, **given),

@@ -100,7 +100,8 @@ def delete_customer_assignments(
         fetch_rows(
             sql(
                 "WITH doomed AS ("
-                " SELECT assignment.id FROM unnest({customers}, {entities}) AS named (customer, legal_entity)"
+                " SELECT assignment.id, assignment.customer_id"
+                " FROM unnest({customers}, {entities}) AS named (customer, legal_entity)"
                 " JOIN accounts_customer AS customer"
                 " ON customer.tenant_id = {tenant} AND customer.external_id = named.customer"
                 " LEFT JOIN accounts_legalentity AS entity"
@@ -112,7 +113,10 @@ def delete_customer_assignments(
                 " AND assignment.legal_entity_id IS NOT DISTINCT FROM entity.id"
                 " WHERE named.legal_entity IS NULL OR entity.id IS NOT NULL"
                 " ORDER BY assignment.customer_id, assignment.legal_entity_id FOR UPDATE OF assignment"
-                ") DELETE FROM segments_customerassignment WHERE id IN (SELECT id FROM doomed) RETURNING id",
+                ") DELETE FROM segments_customerassignment AS assignment USING doomed WHERE"
+                # the customer says in which partition, where there are any
+                " assignment.id = doomed.id AND assignment.customer_id = doomed.customer_id"
+                " RETURNING assignment.id",
                 customers=param([member.customer_id for member in named], "text[]"),
                 entities=param([member.legal_entity_id for member in named], "text[]"),
                 tenant=param(tenant_id),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -40,7 +39,7 @@ def create_segments(
     accepted = plan.accepted(rows)
     sites = site_keys(tenant_id, [row for _, row in accepted])
     outcomes: dict[str, RowResult] = {}
-    stored: list[list[Any]] = []
+    stored: list[list[object]] = []
     for position, row in accepted:
         segment_id = row.id or generate_id()
         if row.site_code not in sites:
@@ -215,7 +214,7 @@ def locked_versions(tenant_id: int, segment_ids: Sequence[str]) -> dict[str, int
 
 def stored_row(
     tenant_id: int, segment_id: str, row: SegmentBody, sites: Mapping[str, int], at: datetime
-) -> list[Any]:
+) -> list[object]:
     """Return the values of SEGMENTS' columns."""
     return COLUMNS.values(
         row,

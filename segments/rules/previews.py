@@ -29,6 +29,7 @@ from segments.tallies import customers_of
 MOST_COUNTED: Final = 10_000
 SAMPLE: Final = 20
 LONGEST: Final = 2_000  # milliseconds, of a whole preview
+SOON: Final = 900  # milliseconds, after which no more is counted than is needed
 
 RuleText = Annotated[
     str, Meta(max_length=4_000, description="Who belongs, in the language q over facts; see docs/rules.md.")
@@ -119,10 +120,10 @@ def preview_rule(*, tenant: Tenant | TenantRecord, body: PreviewBody, at: dateti
         position = error.position if isinstance(error, QuerySyntaxError) else 1
         message = error.message.partition(": ")[2] if isinstance(error, QuerySyntaxError) else error.message
         return RulePreview(fault=RuleFault(position=position, message=message))
-    ends_at = time.monotonic() + LONGEST / 1_000
+    began = time.monotonic()
 
-    def fetched(statement: Sql, share: float = 1.0) -> list[SqlValues] | None:
-        left = round((ends_at - time.monotonic()) * 1_000 * share)
+    def fetched(statement: Sql, share: float, until: int = LONGEST) -> list[SqlValues] | None:
+        left = round((until - (time.monotonic() - began) * 1_000) * share)
         return fetch_within(statement, milliseconds=left) if left > 0 else None
 
     try:
@@ -133,29 +134,30 @@ def preview_rule(*, tenant: Tenant | TenantRecord, body: PreviewBody, at: dateti
 
 
 Fetch = Callable[..., list[SqlValues] | None]
-WHOLE, CAPPED, TERMS = 0.5, 0.3, 0.6
+SUMMARY, TERMS, ALL = 0.6, 0.6, 0.9
 """Shares of the time that is left, for each of the statements."""
 
 
 def counted_preview(rule: Rule, compiled: CompiledRule, scope: Scope, fetched: Fetch) -> RulePreview:
-    """Count all who would belong, or 10,000 of them where that takes too long, and each term by itself."""
+    """Count who would belong, and each term by itself: up to 10,000, and all where that takes little time."""
     wanted = wanted_members(compiled, scope, param(rule.segment_id or 0))
     preview = RulePreview(terms=[TermCount(q=term.text) for term in compiled.terms])
-    for limit, share in ((Sql(""), WHOLE), (sql(" LIMIT {most}", most=integer(MOST_COUNTED + 1)), CAPPED)):
-        if rows := fetched(summary_of(sql("{wanted}{limit}", wanted=wanted, limit=limit), rule), share):
-            is_capped = bool(limit.sql) and rows[0][0] > MOST_COUNTED
-            add_summary(preview, rows[0], is_capped=is_capped, is_compared=bool(rule.segment_id))
-            break
-    if rows := fetched(term_counts(compiled, scope), TERMS):
+    limited = sql("{wanted} LIMIT {most}", wanted=wanted, most=integer(MOST_COUNTED + 1))
+    if rows := fetched(summary_of(limited, rule), SUMMARY):
+        is_capped = rows[0][0] > MOST_COUNTED
+        add_summary(preview, rows[0], is_capped=is_capped, is_compared=bool(rule.segment_id))
+    for compiled_term, term in zip(compiled.terms, preview.terms, strict=True):
+        holding = subject_rows(scope, compiled.joins.values(), compiled_term.condition, Sql("1"))
+        if rows := fetched(capped(holding), TERMS / len(preview.terms)):
+            term.count, term.is_capped = min(rows[0][0], MOST_COUNTED), rows[0][0] > MOST_COUNTED
+    if preview.is_capped and (rows := fetched(summary_of(wanted, rule), ALL, SOON)):
+        add_summary(preview, rows[0], is_capped=False, is_compared=bool(rule.segment_id))
+    is_cut = any(term.is_capped for term in preview.terms)
+    if is_cut and (rows := fetched(term_counts(compiled, scope), ALL, SOON)):
         for term, count in zip(preview.terms, rows[0], strict=True):
-            term.count = count
-    else:
-        for compiled_term, term in zip(compiled.terms, preview.terms, strict=True):
-            holding = subject_rows(scope, compiled.joins.values(), compiled_term.condition, Sql("1"))
-            if rows := fetched(capped(holding), TERMS / len(preview.terms)):
-                term.count, term.is_capped = min(rows[0][0], MOST_COUNTED), rows[0][0] > MOST_COUNTED
+            term.count, term.is_capped = count, False
     left_out = [term.fact.left_out(scope) for term in compiled.terms if term.fact.left_out is not None]
-    if left_out and (rows := fetched(Sql.joined(" UNION ", left_out))):
+    if left_out and (rows := fetched(Sql.joined(" UNION ", left_out), ALL)):
         preview.left_out = sum(number for (number,) in rows)
     if preview.count is not None and (everybody := everybody_of(scope)):
         preview.share = round(preview.count / everybody, 4)

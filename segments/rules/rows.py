@@ -38,7 +38,6 @@ IS, IS_NOT = "is", "is_not"
 AT_LEAST, MORE, AT_MOST, LESS = "at_least", "more", "at_most", "less"
 BETWEEN, KNOWN, UNKNOWN, MATCHES, TOP = "between", "known", "unknown", "matches", "top"
 OPERATORS = {AT_LEAST: ">=", MORE: ">", AT_MOST: "<=", LESS: "<"}
-PRESENCE = ("null", "exists", "missing")
 WITHOUT_VALUE = (KNOWN, UNKNOWN)
 TESTS = (IS, IS_NOT, AT_LEAST, MORE, AT_MOST, LESS, BETWEEN, KNOWN, UNKNOWN, MATCHES, TOP)
 

@@ -118,8 +118,13 @@ SAME_MEMBER = (
     " AND {other}.customer_id = it.customer_id"
     " AND {other}.legal_entity_id IS NOT DISTINCT FROM it.legal_entity_id"
 )
-LIFT = f"""        DELETE FROM segments_ruleexclusion AS exclusion USING changed AS it
-        WHERE {SAME_MEMBER.format(other="exclusion")};
+LIFT = f"""        IF EXISTS (
+            SELECT FROM segments_ruleexclusion WHERE tenant_id BETWEEN
+                (SELECT min(tenant_id) FROM changed) AND (SELECT max(tenant_id) FROM changed)
+        ) THEN
+            DELETE FROM segments_ruleexclusion AS exclusion USING changed AS it
+            WHERE {SAME_MEMBER.format(other="exclusion")};
+        END IF;
 """
 RULE_OF_MEMBER = "segments_rule AS rule ON rule.tenant_id = it.tenant_id AND rule.segment_id = it.segment_id"
 EXCLUDES = (

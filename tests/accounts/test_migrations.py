@@ -1,11 +1,13 @@
 from importlib import import_module
 
+import pytest
 from django.apps import apps
 from django.db import connection
 
 from accounts.models import Customer, LegalEntity
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory
 
+UNSEEN = {"accounts": "0014_unseen_characters", "catalog": "0005_unseen_characters"}
 normalization = import_module("accounts.migrations.0003_normalize_texts")
 COMPOSED, DECOMPOSED = "zo\u00eb", "zoe\u0308"
 
@@ -28,3 +30,24 @@ def test_stored_texts_are_normalized_and_emails_that_become_one_are_left(tenant,
     assert Customer.objects.get(tenant=other_tenant).email == f"b@{COMPOSED}.example"
     [record] = caplog.records
     assert "customer C2 of acme" in record.getMessage()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_index_of_words_is_built_anew():
+    """They were built by a function that did not leave out invisible characters."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%search_words(%' ORDER BY 1")
+        names = [name for (name,) in cursor.fetchall()]
+
+        def files() -> dict[str, int]:
+            cursor.execute("SELECT name, pg_relation_filenode(name) FROM unnest(%s::text[]) AS name", [names])
+            return dict(cursor.fetchall())
+
+        before = files()
+        for module in ("accounts", "catalog"):
+            [step] = import_module(f"{module}.migrations.{UNSEEN[module]}").Migration.operations
+            for statement in step.sql:
+                cursor.execute(statement)
+        after = files()
+    assert [name for name in names if before[name] != after[name]] == names
+    assert names == ["category_words", "customer_words", "legal_entity_words", "product_words"]

@@ -3,7 +3,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.db.models import Model
@@ -14,15 +13,16 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Site
 from catalog.admin import categories as category_admin
-from catalog.admin import category_deletion
-from catalog.models import Category, CategoryAssignment, Product
-from catalog.models.names import SEARCHED_FIELDS
+from catalog.admin.category_deletion import CategoryDeletion
+from catalog.models import SEARCHED_FIELDS, Category, CategoryAssignment, Product
 from catalog.tree_checks import tree_problems
+from core.journal.models import Change
 from core.json_types import JsonObject
 from core.search import matching
 from core.tenancy.models import Tenant
 from tests.factories.accounts import UserFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
+from tests.factories.coupons import CouponCategoryFactory, CouponFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 CATEGORIES = "admin:catalog_category"
@@ -162,13 +162,14 @@ def ask_to_drop(browser: Client, name: str, target: str, side: str) -> HttpRespo
         ("right", ["bikes", ".road", "kids", ".balance", "parts"]),
     ],
 )
-def test_dragging_moves_the_subtree_and_is_logged(
+def test_dragging_moves_the_subtree_and_is_recorded(
     staff_browser: Client, shop: Tenant, side: str, expected: list[str]
 ) -> None:
     assert drop(staff_browser, "kids", "bikes", side).status_code == 302
     assert outline(shop) == expected
-    entry = LogEntry.objects.get()
-    assert (entry.object_id, entry.get_change_message()) == (str(key("kids")), "Changed parent and position.")
+    [moved] = Change.objects.filter(object="category", key=key("kids"), kind="updated")  # one of all columns
+    assert (moved.actor_id, moved.source_type) == ("staff", "admin")
+    assert moved.after.keys() >= {"parent_id", "version"}
 
 
 def test_dragging_below_a_category_makes_a_child(staff_browser: Client, shop: Tenant) -> None:
@@ -364,6 +365,7 @@ def test_deleting_tells_what_goes_along_and_takes_the_subtree(staff_browser: Cli
     assert facts_of(asked) == {
         "categories, with those below them": "4",
         "categories are hidden from shoppers": "4",
+        "product in it": "1",
         "category assignment": "1",
     }
     assert "version 0" in asked.context["as_of"]
@@ -379,6 +381,45 @@ def test_deleting_tells_what_goes_along_and_takes_the_subtree(staff_browser: Cli
     )
     assert len(outline(shop)) == 5
     assert CategoryAssignment.objects.count() == 1
+
+
+def test_each_number_before_a_deletion_leads_to_the_list_that_it_counts(
+    staff_browser: Client, shop: Tenant
+) -> None:
+    balance, kids = (Category.objects.get(external_id=name) for name in ("balance", "kids"))
+    Category.objects.filter(external_id="road").update(is_published=False)
+    for category in (balance, kids, Category.objects.get(external_id="parts")):
+        CategoryAssignmentFactory(tenant=shop, product__tenant=shop, category=category)
+    segment = SegmentFactory(site__tenant=shop)
+    SegmentFactory(site=segment.site)
+    ItemAssignmentFactory(segment=segment, product=None, category=kids)
+    ItemAssignmentFactory(segment=segment, product=None, category=Category.objects.get(external_id="parts"))
+    for code, category in (("KIDS", kids), ("PARTS", Category.objects.get(external_id="parts"))):
+        coupon = CouponFactory(tenant=shop, code=code, is_category_restricted=True)
+        CouponCategoryFactory(coupon=coupon, category=category)
+    facts = staff_browser.get(reverse(f"{CATEGORIES}_delete", args=(key("bikes"),))).context["facts"]
+    assert {fact.text: fact.number for fact in facts} == {
+        "categories, with those below them": "4",
+        "categories are hidden from shoppers": "3",
+        "products in them": "2",
+        "segment loses categories": "1",
+        "coupons stop working": "1",
+        "category assignments": "2",
+        "item assignment": "1",
+    }
+    listed = {fact.text: staff_browser.get(fact.url).context["cl"] for fact in facts}
+    assert {text: str(found.result_count) for text, found in listed.items()} == {
+        fact.text: fact.number for fact in facts
+    }
+
+
+@pytest.mark.parametrize("query", ["below=x", "below=99999", "shown_below=,", "below=1\0"])
+def test_categories_below_what_is_not_there_are_no_list(
+    staff_browser: Client, shop: Tenant, query: str
+) -> None:
+    answer = staff_browser.get(f"{reverse(f'{CATEGORIES}_changelist')}?{query}", follow=True)
+    assert answer.status_code == 200
+    assert messages_of(answer)[0].startswith("The address holds a filter")
 
 
 @pytest.mark.parametrize("version", ["bikes=1", "parts=0", ""])
@@ -411,7 +452,7 @@ def test_deleting_selected_categories_takes_nested_ones_once(staff_browser: Clie
 def test_too_many_selected_categories_are_refused(
     staff_browser: Client, shop: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(category_deletion, "MOST_DELETED", 1)
+    monkeypatch.setattr(CategoryDeletion, "most_deleted", 1)
     body = {"action": "delete_selected", "_selected_action": [key("bikes"), key("kids")]}
     answer = staff_browser.post(reverse(f"{CATEGORIES}_changelist"), body, follow=True)
     assert messages_of(answer) == ["Select at most 1 categories at a time."]
@@ -526,6 +567,62 @@ def test_vendor_and_template_are_fields_and_keep_what_they_do_not_show(
     assert product.details == {"vendor": {"rank": 7}, "template": {"version": 3}}
 
 
+ATTRIBUTES = {
+    "details": {"relatedItems": [{"refId": "P2", "type": "ACCESSORY", "rank": 1}], "brandId": "B1"},
+    "mixins": {"size": {"unit": "l", "box": {"depth": 3}}},
+}
+
+
+def test_a_product_has_fields_where_values_are_plain(staff_browser: Client, tenant: Tenant) -> None:
+    product = ProductFactory(tenant=tenant, code="P1", **ATTRIBUTES)
+    page = reverse(f"{PRODUCTS}_change", args=(product.pk,))
+    html = staff_browser.get(page).content.decode()
+    assert 'class="vLargeTextField json"' not in html
+    for part in ('value="l"', "box › depth</label>", 'name="related_items-0-refId"', 'value="ACCESSORY"'):
+        assert part in html
+    entered = {
+        "name_en": "Milk",
+        "code": "P1",
+        "brand_id": "B1",
+        "expected_version": product.version,
+        "related_items-0-stored": json.dumps(ATTRIBUTES["details"]["relatedItems"][0]),
+        "related_items-0-refId": "P3",
+        "related_items-0-type": "ACCESSORY",
+        "mixins-0-stored": '[["size", "unit"], "l"]',
+        "mixins-0-value": "kg",
+        "mixins-1-stored": '[["size", "box", "depth"], 3]',
+        "mixins-1-value": "deep",
+    }
+    refused = staff_browser.post(page, entered)
+    assert errors_of(refused) == {"mixins": ["size › box › depth: Enter a number such as 12 or 12.5."]}
+    assert 'value="deep"' in refused.content.decode()
+    assert staff_browser.post(page, {**entered, "mixins-1-value": "4"}).status_code == 302
+    product.refresh_from_db()
+    assert product.mixins == {"size": {"unit": "kg", "box": {"depth": 4}}}
+    assert product.details["relatedItems"] == [{"refId": "P3", "type": "ACCESSORY", "rank": 1}]
+
+
+def test_who_may_only_look_sees_the_attributes_of_a_product(tenant: Tenant) -> None:
+    product = ProductFactory(
+        tenant=tenant, code="P1", mixin_schemas={"size": "https://x.org/a"}, **ATTRIBUTES
+    )
+    user = UserFactory(tenant=tenant)
+    user.user_permissions.set(Permission.objects.filter(codename="view_product"))
+    browser = Client()
+    browser.force_login(user)
+    html = browser.get(reverse(f"{PRODUCTS}_change", args=(product.pk,))).content.decode()
+    assert '{"' not in html
+    assert "{&quot;" not in html
+    for name, value in (
+        ("brandId", "B1"),
+        ("relatedItems › 1 › refId", "P2"),
+        ("size › box › depth", "3"),
+        ("size", "https://x.org/a"),
+        ("en", product.name["en"]),
+    ):
+        assert f"<span>{name}</span> <span>{value}</span>" in html
+
+
 def test_a_chosen_category_is_shown_with_its_path(staff_browser: Client, tenant: Tenant) -> None:
     top = CategoryFactory(tenant=tenant, external_id="top", name={"en": "Top"})
     below = CategoryFactory(parent=top, external_id="below", name={"en": "Below"})
@@ -560,6 +657,13 @@ def test_products_are_searched_filtered_and_published(
     assert messages_of(page) == ["Published 1 product."]
     hidden.refresh_from_db()
     assert (hidden.is_published, hidden.version) == (True, 2)
+
+
+def test_names_with_invisible_characters_are_found(staff_browser: Client, tenant: Tenant) -> None:
+    ProductFactory(tenant=tenant, external_id="jug", name={"de": "Kaf\u00adfee\u00adkan\u00adne"})
+    CategoryFactory(tenant=tenant, external_id="coffee", name={"de": "Kaf\u00adfee\u2060"})
+    assert shown(staff_browser, PRODUCTS, q="kaffeekanne") == ["jug"]
+    assert shown(staff_browser, CATEGORIES, q="kaffee") == ["coffee"]
 
 
 def test_a_product_is_put_into_a_category_and_taken_out(staff_browser: Client, shop: Tenant) -> None:

@@ -1,4 +1,6 @@
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from django.test import Client, RequestFactory
 
@@ -45,3 +47,13 @@ def test_the_browsable_page_shows_it_without_other_servers():
     assert "/openapi.json" in Client().get("/docs?script=").content.decode()
     assert "http://" not in page
     assert "https://" not in page
+
+
+def test_each_task_of_the_handbook_is_five_sentences():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "merchandisers.md").read_text()
+    tasks = text.partition("## Twelve tasks")[2].partition("\n## ")[0].split("\n### ")[1:]
+    assert len(tasks) == 12
+    for task in tasks:
+        title, _, said = task.partition("\n")
+        said = " ".join(re.sub(r"!\[.*?\]\(.*?\)", "", said).split())
+        assert len(re.findall(r"[.?!](?= [A-Z*“]|$)", said)) == 5, title

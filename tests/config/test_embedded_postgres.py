@@ -18,8 +18,7 @@ from django.db import connections
 from config.server.connections import close_if_unusable
 from config.server.embedded_postgres import places as places_module
 from config.server.embedded_postgres.base import DatabaseWrapper
-from config.server.embedded_postgres.errors import EmbeddedPostgresError
-from config.server.embedded_postgres.places import Places, make_sockets_folder
+from config.server.embedded_postgres.places import EmbeddedPostgresError, Places, make_sockets_folder
 from config.server.embedded_postgres.processes import command_of, orphans_of
 from config.server.embedded_postgres.server import DATABASE, USER, EmbeddedServer
 from tests.waiting import PATIENCE, wait_until

@@ -17,7 +17,7 @@ def test_both_are_off_unless_asked_for():
 
 def test_logins_of_staff():
     """In a process of its own, since the apps of a process are settled at its start."""
-    files = ["tests/staff_login/cases.py", "tests/staff_login/pages.py"]
+    files = [f"tests/staff_login/{name}.py" for name in ("cases", "pages", "records")]
     words = [*files, "--ds=tests.staff_login.settings", "-q", "-p", "no:cacheprovider"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(

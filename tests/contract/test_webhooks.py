@@ -114,5 +114,19 @@ def test_an_example_of_the_contract_is_answered_as_published(
     )
 
 
+def test_the_list_of_subscriptions_has_the_published_members(
+    tenant: Tenant, service_api: Callable[..., Api]
+) -> None:
+    """The example shows one type; the list has all."""
+    subscriptions(tenant)
+    found = service_api(WEBHOOK_MANAGE).get("/webhook/acme/event-subscriptions").json()
+    [updated] = [one for one in found if one["event"]["type"] == "product.updated"]
+    assert set(updated) == {"event", "metadata", "subscription", "excludedFields"}
+    assert set(updated["event"]) == {"type", "eventSchema", "name", "group", "description"}
+    assert {"id", "name", "description", "productType"} <= set(updated["event"]["eventSchema"])
+    assert set(updated["metadata"]) == {"version", "createdAt", "modifiedAt"}
+    assert (updated["subscription"], updated["metadata"]["version"]) == ("SUBSCRIBED", 2)
+
+
 def test_every_operation_has_an_example() -> None:
     assert len({example["operation"] for example in EXAMPLES}) == 10

@@ -36,9 +36,9 @@ def test_an_id_is_read_as_it_was_meant(api: Api, pasted: str) -> None:
     sent: list[tuple[str, object]] = [
         (segments, {"id": text("silver"), "siteCode": text("main"), "name": "S"}),
         ("/category/acme/categories", {"id": text("K2"), "parentId": text("K1"), "localizedName": {"en": "K"},
-                                       "published": True}),
+                                       "published": True, "code": text("kc"), "ecn": [text("kn")]}),
         ("/category/acme/categories/K1/assignments", {"ref": {"id": text("P1"), "type": "PRODUCT"}}),
-        ("/product/acme/products", {"id": text("P2"), "code": "p2", "name": {"en": "P"}}),
+        ("/product/acme/products", {"id": text("P2"), "code": text("p2"), "name": {"en": "P"}}),
         ("/customer-management/acme/legal-entities", {"id": text("L2"), "name": "L", "parentId": text("L1")}),
         (
             "/customer-management/acme/contact-assignments",
@@ -67,9 +67,11 @@ def test_an_id_is_read_as_it_was_meant(api: Api, pasted: str) -> None:
     assert Segment.objects.filter(external_id="silver", site__code="main").count() == 1
     assert CustomerAssignment.objects.get().customer.external_id == "C1"
     assert ItemAssignment.objects.get().product.external_id == "P1"
-    assert Category.objects.get(external_id="K2").parent.external_id == "K1"
+    category = Category.objects.get(external_id="K2")
+    assert (category.parent.external_id, category.code) == ("K1", "kc")
+    assert [number.value for number in category.numbers.all()] == ["kn"]
     assert CategoryAssignment.objects.get().product.external_id == "P1"
-    assert Product.objects.filter(external_id="P2").exists()
+    assert Product.objects.get(external_id="P2").code == "p2"
     assert LegalEntity.objects.get(external_id="L2").parent.external_id == "L1"
     assert ContactAssignment.objects.get(external_id="A1").legal_entity.external_id == "L1"
     coupon = Coupon.objects.get(code="TEN")

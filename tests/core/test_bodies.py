@@ -23,6 +23,8 @@ from core.bodies import (
 from core.errors import DomainError, InvalidBody
 from core.json_types import JsonObject
 from core.representation.languages import LanguageContext, Translations
+from coupons.bodies import Restrictions
+from events.bodies import Replay
 
 GERMAN = LanguageContext("de", "en")
 
@@ -95,6 +97,18 @@ def test_metadata_holds_the_expected_version_and_the_schemas():
 )
 def test_every_form_of_an_instant_is_read(text, instant):
     assert read_body(Order, {**GOOD, "placedAt": text}).placed_at == instant
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"])
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [(Validity, "from"), (Validity, "to"), (Restrictions, "validFrom"), (Replay, "since"), (Replay, "until")],
+)
+def test_an_instant_that_is_in_no_year_of_utc_is_refused(kind, field, text):
+    body = {"since": "2024-01-31T12:00:00Z"} if kind is Replay else {}
+    with pytest.raises(InvalidBody) as refused:
+        read_body(kind, {**body, field: text})
+    assert [problem.message for problem in refused.value.problems] == [f"{field} is no time that exists."]
 
 
 @pytest.mark.parametrize(

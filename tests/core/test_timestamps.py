@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InvalidInput
-from core.timestamps import format_time, parse_time, parse_validity
+from core.timestamps import format_time, parse_time
 
 
 @pytest.mark.parametrize(
@@ -108,57 +108,3 @@ def test_a_whole_second_is_written_with_milliseconds_too():
 def test_a_datetime_without_a_zone_is_not_written():
     with pytest.raises(ValueError, match="A time without a zone has no place on the wire"):
         format_time(datetime(2024, 1, 1))  # noqa: DTZ001 - the very mistake
-
-
-START, END = "2024-01-01T00:00:00.000Z", "2024-01-31T23:59:59.999Z"
-STARTS_AT = datetime(2024, 1, 1, tzinfo=UTC)
-ENDS_AT = datetime(2024, 1, 31, 23, 59, 59, 999_000, UTC)
-
-
-@pytest.mark.parametrize(
-    ("value", "window"),
-    [
-        (None, (None, None)),
-        ({}, (None, None)),
-        ({"from": None, "to": None}, (None, None)),
-        ({"from": START}, (STARTS_AT, None)),
-        ({"to": END}, (None, ENDS_AT)),
-        ({"from": START, "to": END, "note": "ignored"}, (STARTS_AT, ENDS_AT)),
-        ({"from": START, "to": START}, (STARTS_AT, STARTS_AT)),
-    ],
-)
-def test_a_window_is_read_with_absent_ends_open(value, window):
-    assert parse_validity(value) == window
-
-
-@pytest.mark.parametrize(
-    ("value", "field", "message"),
-    [
-        ({"from": END, "to": START}, "validity", "validity.from must not be later than validity.to."),
-        (
-            {"from": "2024-01-01"},
-            "validity.from",
-            "validity.from is a date without a time and an offset; "
-            "send an instant such as 2024-01-31T12:00:00.000Z.",
-        ),
-        (
-            {"to": ""},
-            "validity.to",
-            "validity.to must be an ISO 8601 time such as 2024-01-31T12:00:00.000Z.",
-        ),
-        ("always", "validity", "validity must be an object with from and to."),
-        ([START, END], "validity", "validity must be an object with from and to."),
-    ],
-)
-def test_a_faulty_window_is_refused_with_the_end_that_is_wrong(value, field, message):
-    with pytest.raises(InvalidInput) as refused:
-        parse_validity(value)
-
-    assert (refused.value.field, refused.value.message) == (field, message)
-
-
-def test_a_window_of_another_field_is_named_after_it():
-    with pytest.raises(InvalidInput) as refused:
-        parse_validity({"from": 5}, field="items[3].validity")
-
-    assert refused.value.field == "items[3].validity.from"

@@ -240,6 +240,8 @@ def test_the_list_is_filtered_and_searched(staff_browser, tenant, now):
     CouponFactory(tenant=tenant, code="BLACK FRIDAY 20", name="Half off")
     for q in ("black friday 20", " “Black Friday", "BLACK half"):
         assert codes(staff_browser, q=q) == ["BLACK FRIDAY 20"]
+    CouponFactory(tenant=tenant, code="TEN", name="Früh\u00adlings\u00adrabatt")
+    assert codes(staff_browser, q="frühlingsrabatt") == codes(staff_browser, q="rabat") == ["TEN"]
 
 
 @pytest.mark.parametrize("coupons", [1, 20])

@@ -28,4 +28,5 @@ def test_hidden_categories_include_no_product(tenant: Tenant, hidden: str, found
 
 
 def included(coupon: Coupon) -> set[str]:
-    return {name for (name,) in fetch_rows(products_in_categories(coupon.tenant_id, coupon.pk, ["A", "B"]))}
+    rows = fetch_rows(products_in_categories(coupon.tenant_id, [coupon.pk], ["A", "B"]))
+    return {name for _, name in rows}

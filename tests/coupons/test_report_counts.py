@@ -1,5 +1,6 @@
 """Reports are exactly what coupons and redemptions say, whatever is written, undone and merged."""
 
+import json
 import random
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +19,15 @@ from coupons.models import Coupon, CouponSegment, JudgementCount, Redemption, Re
 from coupons.operations import create_campaign, deactivate_campaign, generate_codes
 from coupons.reasons import Reason, ReasonType
 from coupons.report_counts import merge_counts
-from coupons.reports import Grouping, redemptions_by_day, report, totals
+from coupons.reports import (
+    Grouping,
+    ReportLine,
+    judged,
+    redemptions_by_day,
+    report,
+    report_documents,
+    totals,
+)
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory, RedemptionFactory, coupon_body
 from tests.factories.segments import SegmentFactory
 
@@ -65,8 +74,23 @@ def expected_outcomes(tenant: Tenant, by: Grouping) -> dict[tuple[date, str, str
     return dict(found)
 
 
+def document_of(line: ReportLine) -> dict[str, Any]:
+    """Return what the API shows of a line, put together in Python."""
+    valid, refused, reasons = judged(line.outcomes)
+    shown: dict[str, Any] = {"day": str(line.day), "issued": line.issued, "redeemed": line.redeemed}
+    if line.group:
+        shown["id"] = line.group
+    if line.outcomes:
+        shown |= {"validated": valid, "refused": refused, "refusals": reasons}
+    if line.currency:
+        shown["discount"] = {"amount": line.discount.normalize(), "currency": line.currency}
+    return shown
+
+
 def reported(tenant: Tenant, by: Grouping) -> dict[tuple[date, str, str], tuple[int, int, Decimal]]:
     lines = report(tenant_id=tenant.pk, first=FIRST, last=LAST, by=by)
+    documents = report_documents(tenant_id=tenant.pk, first=FIRST, last=LAST, by=by)
+    assert [json.loads(one, parse_float=Decimal) for one in documents] == list(map(document_of, lines))
     outcomes = {
         (line.day, line.group, outcome): count for line in lines for outcome, count in line.outcomes.items()
     }

@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from core.journal.models import Change
 from core.json_types import JsonObject
 from core.tenancy.models import Tenant
+from events.filters import check_filter, matches
 from events.models import Target, WebhookConfig
 from events.operations import configuration
 from tests.conftest import Api
@@ -71,6 +72,11 @@ def test_nothing_is_stored_when_a_target_is_silent(webhooks, monkeypatch):
         ({"filter": "$[?(@.code == 'A']"}, "This is not a JSONPath filter"),
         ({"filter": "$[?(@.code =~ /^(a+)+$/)]"}, "no regular expressions"),
         ({"filter": "$[?(@..code)]"}, "'..' is not supported"),
+        ({"filter": "$[?(@.mixins['a','a']" + "['a','a']" * 40 + ")]"}, "A filter is one path"),
+        ({"filter": f"$[?(@{'[*,*]' * 40} || @.a)]"}, "A filter is one path"),
+        ({"filter": "$[?(@.a[?(@.b['c','c'])])]"}, "A filter is one path"),
+        ({"filter": "$[0,0][*,*]"}, "A filter is one path"),
+        ({"filter": "$[?(@[?($[*][*][?($[*])])])]"}, "A filter is one path"),
         ({"filter": "$" + "[*, *]" * 28 + "[?(@.x == 1)]"}, "A filter is one path"),
         ({"filter": "$[?$[0].mixins.*[?$[0].mixins.*]]"}, "A filter is one path"),
         ({"filter": "$[?(@['a', 'a']['b', 'b'])]"}, "A filter is one path"),
@@ -89,6 +95,23 @@ def test_a_faulty_entry_is_refused_with_the_reason(webhooks, accessible, entry, 
     found = details(webhooks.put(HTTP, config({**ENTRY, **entry})))
     assert any(fault in text for text in found), found
     assert read(webhooks)["eventsConfiguration"] == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("$[?(@.status == 'ACTIVE' && @.amount > 5)]", True),
+        ("$[?(@.status in ['NEW', 'ACTIVE'])]", True),
+        ("$[?(!@.gone && (@.code == 'B' || @['code'] == 'A'))]", True),
+        ("$[?(@.lines[?(@.amount > 3)])]", True),
+        ("$[?(@.lines[0].amount > 3)]", False),
+        ("$[?($[0].code == 'A')]", True),
+    ],
+)
+def test_plain_filters_are_accepted_and_select(expression, expected):
+    check_filter(expression)
+    payload = {"status": "ACTIVE", "amount": 6, "code": "A", "lines": [{"amount": 3}, {"amount": 4}]}
+    assert matches(expression, payload) is expected
 
 
 def test_an_entry_needs_an_address_of_its_own_or_of_the_configuration(webhooks, accessible):
@@ -159,6 +182,7 @@ def test_fields_of_an_entry_are_changed_one_by_one(webhooks, accessible):
     assert entry == {**ENTRY, **changes, "id": made, "secretKeyExists": True}
     assert patch(webhooks, f"eventsConfigurationEntry/{made}/active", op="REMOVE").status_code == 400
     assert patch(webhooks, "eventsConfigurationEntry/unknown/name", "a").status_code == 400
+    assert patch(webhooks, "eventsConfiguration", [{**ENTRY, "id": [1]}]).status_code == 400
     assert patch(webhooks, "eventsConfigurationEntry", op="REMOVE").status_code == 400
 
 

@@ -154,7 +154,7 @@ def main() -> None:
 def run(folder: Path, databases: list[Database], machines: list[WebServer]) -> None:
     primary = Database("primary", folder)
     databases.append(primary)
-    primary.start()
+    primary.initialise()
     manage(primary.url, folder / "var", "migrate", "--verbosity", "0")
     manage(primary.url, folder / "var", "create_tenant", "acme")
     said = manage(
@@ -208,6 +208,7 @@ def run(folder: Path, databases: list[Database], machines: list[WebServer]) -> N
 
     stored = dict(ahead.ask("SELECT external_id, (name->>'en')::int FROM segments_segment"))
     lost = sum(stored.get(name, 0) < number for name, number in load.acknowledged.items())
+    print(f"PostgreSQL {ahead.ask('SHOW server_version')[0][0]}\n")
     print("| phase | requests | failed | longest outage s | wrong answers |\n|---|---|---|---|---|")
     for phase in load.phases:
         print(phase.line())

@@ -1,7 +1,10 @@
-"""A primary, streaming replicas and PgBouncer on one machine, by the embedded PostgreSQL's programs."""
+"""A primary, streaming replicas and PgBouncer on one machine.
+
+The servers are those of the embedded PostgreSQL, or of the programs in the folder SCALE_POSTGRES, such as
+/usr/lib/postgresql/15/bin.
+"""
 
 import os
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -9,11 +12,11 @@ from urllib.parse import quote
 
 import psycopg
 
-from config.server.embedded_postgres.places import binaries_folder
-from config.server.embedded_postgres.processes import run_as, send
-from config.server.embedded_postgres.server import DATABASE, USER, EmbeddedServer
-from config.server.embedded_postgres.tuning import PORT
-from tests.waiting import wait_until
+from config.server.embedded_postgres.places import binaries_folder, choose_places
+from config.server.embedded_postgres.processes import orphans_of, run_as, send
+from config.server.embedded_postgres.server import DATABASE, USER
+from config.server.embedded_postgres.tuning import PORT, configuration
+from tests.waiting import PATIENCE, wait_until
 
 BOUNCER = """
 [databases]
@@ -37,52 +40,68 @@ class Database:
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
-        self.server = EmbeddedServer(data=folder / name / "pg", profile="production")
-
-    def start(self) -> None:
-        self.server.ensure_running()
+        self.folder = folder / name
+        self.data = self.folder / "pg"
+        self.folder.mkdir()
+        self.account = choose_places(self.data).account
+        self.programs = Path(os.environ.get("SCALE_POSTGRES") or binaries_folder(self.account))
+        self._own(self.folder)
 
     @property
     def sockets(self) -> str:
-        assert self.server.places is not None
-        return str(self.server.places.sockets)
+        return str(self.folder)
 
     @property
     def url(self) -> str:
         return f"postgres://{USER}@/{DATABASE}?host={quote(self.sockets, safe='')}&port={PORT}"
 
-    def ask(self, statement: str) -> list[tuple[object, ...]]:
+    def initialise(self) -> None:
+        """Make the server's data, with an empty database; start it."""
+        access = ["--username", USER, "--auth-local=trust", "--auth-host=reject"]
+        self.run("initdb", *access, "--encoding=UTF8", "--locale=C", "--pgdata", str(self.data))
+        self.start()
+        self.ask(f"CREATE DATABASE {DATABASE}", database="postgres")
+
+    def start(self) -> None:
+        settings = self.data / "postgresql.conf"
+        settings.write_text(configuration(profile="production", sockets=self.folder))
+        self._own(settings)
+        words = ["--log", str(self.folder / "log"), "--wait", "--timeout", str(int(PATIENCE))]
+        self.run("pg_ctl", "--pgdata", str(self.data), *words, "start")
+
+    def ask(self, statement: str, *, database: str = DATABASE) -> list[tuple[object, ...]]:
         with psycopg.connect(
-            host=self.sockets, port=PORT, user=USER, dbname=DATABASE, autocommit=True
+            host=self.sockets, port=PORT, user=USER, dbname=database, autocommit=True
         ) as session:
             cursor = session.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
     def kill(self) -> None:
         """Kill the first process and wait until the others have noticed."""
-        pid = self.server.pid
-        send(pid, signal.SIGKILL)
-        wait_until(lambda: not self.server.pid)
+        send(int((self.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        wait_until(lambda: not [*orphans_of(self.data)])
 
     def stop(self) -> None:
-        self.server.stop()
-        if self.server.places:
-            shutil.rmtree(self.server.places.sockets, ignore_errors=True)
+        """Stop the server, if it runs."""
+        if (self.data / "postmaster.pid").exists():
+            command = [str(self.programs / "pg_ctl"), "--pgdata", str(self.data), "--mode=immediate", "stop"]
+            run_as(self.account, command)
+
+    def run(self, program: str, *words: str) -> None:
+        done = run_as(self.account, [str(self.programs / program), *words])
+        assert done.returncode == 0, done.stdout
+
+    def _own(self, path: Path) -> None:
+        if self.account is not None:
+            os.chown(path, self.account.uid, self.account.gid)
 
 
 def replica_of(primary: Database, name: str, folder: Path) -> Database:
     """Copy the primary and let the copy follow it."""
     replica = Database(name, folder)
-    assert primary.server.places is not None
-    account = primary.server.places.account
-    replica.server.wanted.parent.mkdir(parents=True, exist_ok=True)
-    if account is not None:
-        os.chown(replica.server.wanted.parent, account.uid, account.gid)
     source = f"host={primary.sockets} port={PORT} user={USER} application_name={name}"
-    program = binaries_folder(account) / "pg_basebackup"
-    words = ["--pgdata", str(replica.server.wanted), "--dbname", source, "--write-recovery-conf"]
-    done = run_as(account, [str(program), *words, "--wal-method=stream", "--checkpoint=fast"])
-    assert done.returncode == 0, done.stdout
+    words = ["--pgdata", str(replica.data), "--dbname", source, "--write-recovery-conf"]
+    replica.run("pg_basebackup", *words, "--wal-method=stream", "--checkpoint=fast")
     replica.start()
     return replica
 
@@ -100,7 +119,7 @@ class Bouncer:
         self.folder = folder / f"pgbouncer-{mode}"
         self.folder.mkdir()
         self.folder.chmod(0o777)
-        account = database.server.places and database.server.places.account
+        account = database.account
         text = BOUNCER.format(
             query="SET statement_timeout = 5000; SET lock_timeout = 3000",
             sockets=database.sockets,

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from core.actors import Actor, ActorType, acting_as
-from segments.models import CustomerAssignment, Segment
+from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from tests.factories.accounts import CustomerFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
@@ -40,6 +40,20 @@ def test_changes_are_told_in_words_newest_first(gold):
         "staff ada (Ada L.) added 1 customer (C2)  [admin r1]",
         "staff ada (Ada L.) added 1 customer (C1)  [admin r1]",
         "staff ada (Ada L.) created the segment  [admin r1]",
+    ]
+
+
+def test_changes_of_the_rule_are_told_too(gold, clock):
+    with acting_as(ADA):
+        rule = Rule.objects.create(tenant=gold.tenant, segment=gold, q="onHold:true")
+        Rule.objects.filter(pk=rule.pk).update(q="onHold:false", version=2)
+        RuleExclusion.objects.create(
+            tenant=gold.tenant, segment=gold, customer=CustomerFactory(tenant=gold.tenant)
+        )
+    assert [line.partition("L.) ")[2] for line in shown("gold")[:3]] == [
+        "created the exclusion of a customer  [admin r1]",
+        "changed the rule: metadata.version, q  [admin r1]",
+        "created the rule  [admin r1]",
     ]
 
 

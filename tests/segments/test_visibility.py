@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
@@ -16,9 +16,9 @@ from core.json_types import JsonObject
 from core.sql.fetching import fetch_rows
 from core.tenancy.callers import Caller, CallerKind, Identity, TenantRecord
 from core.tenancy.models import Tenant
-from segments.customer_context import CustomerContext, Shopper, customer_context_for, customer_context_of
+from segments.customer_context import CustomerContext, Shopper, shopper_of
 from segments.models import ItemAssignment, Segment
-from segments.visibility import categories_of_segments, matching_products, resolve, visible_segments
+from segments.visibility import categories_of_segments, matching_products, resolve
 from tests.factories.accounts import (
     ContactAssignmentFactory,
     CustomerFactory,
@@ -57,8 +57,17 @@ def caller_of(
     )
 
 
-def keys_seen(context: CustomerContext, at: datetime) -> tuple[int, ...]:
-    return visible_segments(context, at=at)
+def shopper(customer: Customer, legal_entity: LegalEntity | None = None) -> Shopper:
+    bound = Identity(legal_entity.id, legal_entity.external_id) if legal_entity else None
+    return Shopper(customer.tenant_id, customer_id=customer.id, bound_legal_entity=bound)
+
+
+def keys_seen(shopper: Shopper, at: datetime) -> tuple[int, ...]:
+    return resolve(shopper, at=at).segment_ids
+
+
+def context_of(caller: Caller, legal_entity_id: str | None = None) -> CustomerContext:
+    return resolve(shopper_of(caller, legal_entity_id=legal_entity_id), at=datetime.now(UTC)).context
 
 
 @pytest.mark.parametrize(
@@ -84,9 +93,7 @@ def test_a_segment_counts_while_it_is_active_and_its_window_contains_the_instant
     segment = make_segment(**facts)
     CustomerAssignmentFactory(segment=segment, customer=customer)
 
-    assert keys_seen(CustomerContext(customer.tenant_id, customer.id), now) == (
-        (segment.id,) if counts else ()
-    )
+    assert keys_seen(shopper(customer), now) == ((segment.id,) if counts else ())
 
 
 @pytest.mark.parametrize(
@@ -116,9 +123,7 @@ def test_an_assignment_counts_while_its_own_window_contains_the_instant(
         valid_to=None if closes is None else now + closes * SECOND,
     )
 
-    assert keys_seen(CustomerContext(customer.tenant_id, customer.id), now) == (
-        (segment.id,) if counts else ()
-    )
+    assert keys_seen(shopper(customer), now) == ((segment.id,) if counts else ())
 
 
 def test_a_b2c_assignment_counts_whatever_the_customer_acts_for(
@@ -127,7 +132,7 @@ def test_a_b2c_assignment_counts_whatever_the_customer_acts_for(
     segment = make_segment()
     CustomerAssignmentFactory(segment=segment, customer=customer)
 
-    assert keys_seen(CustomerContext(customer.tenant_id, customer.id, company.id), now) == (segment.id,)
+    assert keys_seen(shopper(customer, company), now) == (segment.id,)
 
 
 def test_a_b2b_assignment_counts_only_for_the_entity_acted_for(
@@ -137,11 +142,10 @@ def test_a_b2b_assignment_counts_only_for_the_entity_acted_for(
     ContactAssignmentFactory(legal_entity=other, customer=customer)
     segment = make_segment()
     CustomerAssignmentFactory(segment=segment, customer=customer, legal_entity=company)
-    tenant_id = customer.tenant_id
 
-    assert keys_seen(CustomerContext(tenant_id, customer.id, company.id), now) == (segment.id,)
-    assert keys_seen(CustomerContext(tenant_id, customer.id, other.id), now) == ()
-    assert keys_seen(CustomerContext(tenant_id, customer.id), now) == ()
+    assert keys_seen(shopper(customer, company), now) == (segment.id,)
+    assert keys_seen(shopper(customer, other), now) == ()
+    assert keys_seen(shopper(customer), now) == ()
 
 
 def test_another_customers_assignment_does_not_count(
@@ -149,7 +153,7 @@ def test_another_customers_assignment_does_not_count(
 ) -> None:
     CustomerAssignmentFactory(segment=make_segment(), customer=CustomerFactory(tenant=customer.tenant))
 
-    assert keys_seen(CustomerContext(customer.tenant_id, customer.id), now) == ()
+    assert keys_seen(shopper(customer), now) == ()
 
 
 def test_a_site_keeps_its_own_segments(customer: Customer, site: Site, now: datetime) -> None:
@@ -157,15 +161,13 @@ def test_a_site_keeps_its_own_segments(customer: Customer, site: Site, now: date
     there = SegmentFactory(site=SiteFactory(tenant=site.tenant, code="outlet"))
     for segment in (here, there):
         CustomerAssignmentFactory(segment=segment, customer=customer)
-    context = CustomerContext(customer.tenant_id, customer.id)
 
-    assert visible_segments(context, at=now) == (here.id, there.id)
-    assert visible_segments(context, at=now, site_code="outlet") == (there.id,)
-    assert visible_segments(context, at=now, site_code="unknown") == ()
+    assert keys_seen(shopper(customer), now) == (here.id, there.id)
+    assert resolve(shopper(customer), at=now, site_code="outlet").segment_ids == (there.id,)
 
 
 def test_a_customer_of_one_entity_acts_for_it(customer: Customer, company: LegalEntity) -> None:
-    context = customer_context_of(caller_of(customer.tenant, customer), legal_entity_id=None)
+    context = context_of(caller_of(customer.tenant, customer))
 
     assert context == CustomerContext(customer.tenant_id, customer.id, company.id)
 
@@ -177,16 +179,16 @@ def test_a_customer_of_several_entities_who_names_none_acts_for_none(
     ContactAssignmentFactory(legal_entity=other, customer=customer)
     caller = caller_of(customer.tenant, customer)
 
-    assert customer_context_of(caller, legal_entity_id=None).legal_entity_id is None
-    assert customer_context_of(caller, legal_entity_id="GLOBEX").legal_entity_id == other.id
+    assert context_of(caller).legal_entity_id is None
+    assert context_of(caller, "GLOBEX").legal_entity_id == other.id
 
 
 def test_a_token_bound_to_an_entity_acts_for_it(customer: Customer, company: LegalEntity) -> None:
     ContactAssignmentFactory(legal_entity=LegalEntityFactory(tenant=customer.tenant), customer=customer)
     caller = caller_of(customer.tenant, customer, legal_entity=company)
 
-    assert customer_context_of(caller, legal_entity_id=None).legal_entity_id == company.id
-    assert customer_context_of(caller, legal_entity_id="ACME").legal_entity_id == company.id
+    assert context_of(caller).legal_entity_id == company.id
+    assert context_of(caller, "ACME").legal_entity_id == company.id
 
 
 def test_naming_another_entity_than_the_tokens_is_refused(customer: Customer, company: LegalEntity) -> None:
@@ -194,16 +196,14 @@ def test_naming_another_entity_than_the_tokens_is_refused(customer: Customer, co
     ContactAssignmentFactory(legal_entity=other, customer=customer)
 
     with pytest.raises(NotAllowed, match="The token acts for the legal entity ACME, not for GLOBEX."):
-        customer_context_of(
-            caller_of(customer.tenant, customer, legal_entity=company), legal_entity_id="GLOBEX"
-        )
+        context_of(caller_of(customer.tenant, customer, legal_entity=company), "GLOBEX")
 
 
 def test_naming_the_entity_of_others_is_refused(customer: Customer, company: LegalEntity) -> None:
     LegalEntityFactory(tenant=customer.tenant, external_id="GLOBEX")
 
     with pytest.raises(NotAllowed, match="The customer is not assigned to the legal entity GLOBEX."):
-        customer_context_of(caller_of(customer.tenant, customer), legal_entity_id="GLOBEX")
+        context_of(caller_of(customer.tenant, customer), "GLOBEX")
 
 
 def test_a_token_bound_to_an_entity_that_was_left_is_refused(
@@ -212,29 +212,24 @@ def test_a_token_bound_to_an_entity_that_was_left_is_refused(
     company.contacts.all().delete()
 
     with pytest.raises(NotAllowed, match="The customer is not assigned to the legal entity ACME."):
-        customer_context_of(caller_of(customer.tenant, customer, legal_entity=company), legal_entity_id=None)
+        context_of(caller_of(customer.tenant, customer, legal_entity=company))
 
 
-def test_an_anonymous_caller_belongs_to_nothing_and_costs_nothing(
-    tenant: Tenant, now: datetime, django_assert_num_queries: DjangoAssertNumQueries
+def test_an_anonymous_caller_belongs_to_nothing(tenant: Tenant, now: datetime) -> None:
+    resolved = resolve(shopper_of(caller_of(tenant)), at=now)
+
+    assert resolved.context == CustomerContext(tenant.id)
+    assert resolved.segment_ids == ()
+
+
+def test_a_customer_named_by_number_is_resolved_by_the_same_rules(
+    customer: Customer, company: LegalEntity, now: datetime
 ) -> None:
-    with django_assert_num_queries(0):
-        context = customer_context_of(caller_of(tenant), legal_entity_id=None)
-        assert visible_segments(context, at=now) == ()
+    named = Shopper(customer.tenant_id, customer_number=customer.external_id)
 
-
-def test_a_named_customer_is_resolved_by_the_same_rules(customer: Customer, company: LegalEntity) -> None:
-    identity = Identity(customer.id, customer.external_id)
-    tenant_id = customer.tenant_id
-
-    assert customer_context_for(
-        tenant_id=tenant_id, customer=identity, legal_entity_id=None
-    ) == CustomerContext(tenant_id, customer.id, company.id)
-    assert customer_context_for(tenant_id=tenant_id, customer=None, legal_entity_id=None) == CustomerContext(
-        tenant_id
-    )
+    assert resolve(named, at=now).context == CustomerContext(customer.tenant_id, customer.id, company.id)
     with pytest.raises(NotAllowed):
-        customer_context_for(tenant_id=tenant_id, customer=identity, legal_entity_id="unknown")
+        resolve(replace(named, named_legal_entity="unknown"), at=now)
 
 
 @pytest.mark.parametrize("segments", [1, 20])
@@ -249,10 +244,10 @@ def test_a_shoppers_segments_take_one_statement(
     made = [make_segment() for _ in range(segments)]
     for segment in made:
         CustomerAssignmentFactory(segment=segment, customer=customer, legal_entity=company)
-    shopper = Shopper(customer.tenant_id, customer_number="C1", named_legal_entity="ACME")
+    named = Shopper(customer.tenant_id, customer_number="C1", named_legal_entity="ACME")
 
     with django_assert_num_queries(1):
-        resolved = resolve(shopper, at=now, site_code="main")
+        resolved = resolve(named, at=now, site_code="main")
 
     assert resolved.context == CustomerContext(customer.tenant_id, customer.id, company.id)
     assert resolved.segment_ids == tuple(segment.id for segment in made)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
@@ -14,6 +13,7 @@ from accounts.operations.customers import create_customer
 from accounts.operations.erasure import refuse_erased
 from accounts.passwords import check_encoded_password
 from core.errors import DomainError
+from core.json_types import JsonMapping
 from core.sql.upserts import RowResult
 
 
@@ -31,7 +31,7 @@ class ImportedCustomer:
     """A customer's columns, with one of the two kinds of hashes."""
 
     external_id: str
-    values: Mapping[str, Any]
+    values: JsonMapping
     password_hash: str = ""
     legacy: LegacyHash | None = None
 

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -34,6 +33,7 @@ from accounts.identity.tokens.verification import read_claims
 from accounts.models import Customer, LegalEntity
 from accounts.operations.customers import store_password
 from accounts.passwords import hash_password, hashing_slots
+from core.json_types import JsonMapping
 from core.tenancy.callers import Caller, CallerKind
 
 LONGEST_REFRESH_TOKEN = 200
@@ -400,7 +400,7 @@ def session_lifetime(kind: CallerKind) -> timedelta:
     return timedelta(seconds=max(settings.REFRESH_TOKEN_LIFETIME, lifetime_of(kind)))
 
 
-def session_id_of(claims: Mapping[str, Any]) -> uuid.UUID:
+def session_id_of(claims: JsonMapping) -> uuid.UUID:
     """Return the session that a verified token names, or raise InvalidAccessToken."""
     if "session_id" not in claims:
         raise InvalidAccessToken

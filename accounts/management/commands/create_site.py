@@ -1,14 +1,13 @@
 from argparse import ArgumentParser
-from typing import Any
+from datetime import UTC, datetime
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from accounts.bodies import SiteCreation
 from accounts.operations.sites import create_site
 from core.bodies import read_body
 from core.errors import DomainError
-from core.tenancy.models import Tenant
+from core.tenancy.commands import tenant_named
 
 
 def words(text: str) -> list[str]:
@@ -36,32 +35,43 @@ class Command(BaseCommand):
         parser.add_argument("--ship-to", default="", help="Countries, comma-separated. Default: --country.")
         parser.add_argument("--default", action="store_true", help="Make it the tenant's default site.")
 
-    def handle(self, **options: Any) -> None:
-        tenant = Tenant.objects.filter(name=options["tenant"]).first()
-        if tenant is None:
-            raise CommandError(f"There is no tenant {options['tenant']}; create_tenant makes one.")
-        languages = words(options["languages"]) or [
-            tenant.default_language,
-            *(one for one in tenant.languages if one != tenant.default_language),
+    def handle(
+        self,
+        *,
+        tenant: str,
+        code: str,
+        name: str,
+        languages: str,
+        currency: str,
+        country: str,
+        zip_code: str,
+        timezone: str,
+        ship_to: str,
+        default: bool,
+        **options: object,
+    ) -> None:
+        found = tenant_named(tenant)
+        spoken = words(languages) or [
+            found.default_language,
+            *(one for one in found.languages if one != found.default_language),
         ]
-        country = options["country"]
-        home_base: dict[str, object] = {"address": {"country": country, "zipCode": options["zip_code"]}}
-        if options["timezone"]:
-            home_base["timezone"] = options["timezone"]
+        home_base: dict[str, object] = {"address": {"country": country, "zipCode": zip_code}}
+        if timezone:
+            home_base["timezone"] = timezone
         document = {
-            "code": options["code"],
-            "name": options["name"] or options["code"],
-            "default": options["default"],
-            "defaultLanguage": languages[0],
-            "languages": languages,
-            "currency": options["currency"] or tenant.currency,
+            "code": code,
+            "name": name or code,
+            "default": default,
+            "defaultLanguage": spoken[0],
+            "languages": spoken,
+            "currency": currency or found.currency,
             "homeBase": home_base,
-            "shipToCountries": words(options["ship_to"]) or [country],
+            "shipToCountries": words(ship_to) or [country],
         }
         try:
             body = read_body(SiteCreation, document)
-            site = create_site(tenant_id=tenant.id, code=body.code, change=body.change(), at=timezone.now())
+            site = create_site(tenant_id=found.id, code=body.code, change=body.change(), at=datetime.now(UTC))
         except DomainError as refused:
             raise CommandError(refused.message) from refused
         kind = "default site" if site.is_default else "site"
-        self.stdout.write(f"Created the {kind} {site.code} of the tenant {tenant.name}.")
+        self.stdout.write(f"Created the {kind} {site.code} of the tenant {tenant}.")

@@ -1,7 +1,6 @@
 import secrets
 import sys
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -27,21 +26,15 @@ class Command(BaseCommand):
             "--password-stdin", action="store_true", help="Read the password from standard input."
         )
 
-    def handle(self, **options: Any) -> None:
-        is_given = options["password_stdin"]
-        password = sys.stdin.readline().rstrip("\r\n") if is_given else secrets.token_urlsafe(12)
+    def handle(
+        self, *, tenant: str, name: str, group: list[str], email: str, password_stdin: bool, **options: object
+    ) -> None:
+        password = sys.stdin.readline().rstrip("\r\n") if password_stdin else secrets.token_urlsafe(12)
         try:
-            user = create_staff_user(
-                tenant=options["tenant"],
-                name=options["name"],
-                password=password,
-                groups=options["group"],
-                email=options["email"],
-            )
+            user = create_staff_user(tenant=tenant, name=name, password=password, groups=group, email=email)
         except DomainError as refused:
             raise CommandError(refused.message) from refused
-        groups = ", ".join(options["group"])
-        self.stdout.write(f"Created {user.username} of the tenant {options['tenant']} in {groups}.")
-        if not is_given:
+        self.stdout.write(f"Created {user.username} of the tenant {tenant} in {', '.join(group)}.")
+        if not password_stdin:
             self.stdout.write(f"Password: {password}")
             self.stdout.write("It is not shown again; it can be changed in the admin, at the top right.")

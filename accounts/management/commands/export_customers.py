@@ -1,4 +1,4 @@
-from accounts.imports.customer_files import CUSTOMER_FILES
+from accounts.imports.customers import CUSTOMER_FILES
 from core.imports.commands import ExportCommand
 
 

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError, OperationalError
 
 from accounts.operations.tenants import change_tenant
-from core.tenancy.models import Tenant
+from core.tenancy.commands import tenant_named
 from core.tenancy.removal import BATCH, remove_tenant_rows
 from core.unavailability import failure_in_words
 
@@ -24,9 +24,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, tenant: str, yes: bool, batch_size: int, **options: object) -> None:
-        found = Tenant.objects.filter(name=tenant).first()
-        if found is None:
-            raise CommandError(f"There is no tenant {tenant}.")
+        found = tenant_named(tenant)
         if batch_size < 1:
             raise CommandError("--batch-size is a whole number from 1.")
         question = f"Remove the tenant {tenant} and everything that belongs to it? Type its name to confirm: "

@@ -1,7 +1,6 @@
 import sys
 from argparse import ArgumentParser
 from getpass import getpass
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -21,21 +20,18 @@ class Command(BaseCommand):
         parser.add_argument("tenant", help="The tenant's name.")
         parser.add_argument("customer", help="The customer's e-mail or number.")
 
-    def handle(self, **options: Any) -> None:
-        customers = Customer.objects.filter(tenant__name=options["tenant"])
-        customer = (
-            customers.filter(external_id=options["customer"]).first()
-            or customers.with_email(options["customer"]).first()
-        )
-        if customer is None:
-            raise CommandError(f"The tenant {options['tenant']} has no customer {options['customer']}.")
+    def handle(self, *, tenant: str, customer: str, **options: object) -> None:
+        customers = Customer.objects.filter(tenant__name=tenant)
+        found = customers.filter(external_id=customer).first() or customers.with_email(customer).first()
+        if found is None:
+            raise CommandError(f"The tenant {tenant} has no customer {customer}.")
         is_terminal = sys.stdin.isatty()
         password = getpass("New password: ") if is_terminal else sys.stdin.readline().rstrip("\r\n")
         if is_terminal and getpass("Again: ") != password:
             raise CommandError("The two passwords differ; nothing was changed.")
         try:
-            check_new_password(password, customer, field="password")
-            set_customer_password(customer=customer, password=password, is_initial=True, at=timezone.now())
+            check_new_password(password, found, field="password")
+            set_customer_password(customer=found, password=password, is_initial=True, at=timezone.now())
         except DomainError as refused:
             raise CommandError(refused.message) from refused
-        self.stdout.write(f"Set the password of {customer}; all sessions of the customer have ended.")
+        self.stdout.write(f"Set the password of {found}; all sessions of the customer have ended.")

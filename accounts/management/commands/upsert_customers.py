@@ -1,6 +1,6 @@
 from argparse import ArgumentParser
 
-from accounts.imports.customer_files import CUSTOMER_FILES, CUSTOMER_FILES_WITH_ERASED
+from accounts.imports.customers import CUSTOMER_FILES, CUSTOMER_FILES_WITH_ERASED
 from core.imports.commands import ImportCommand
 
 

@@ -1,4 +1,4 @@
-from accounts.imports.legal_entity_files import LEGAL_ENTITY_FILES
+from accounts.imports.legal_entities import LEGAL_ENTITY_FILES
 from core.imports.commands import ImportCommand
 
 

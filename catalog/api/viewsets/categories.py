@@ -225,7 +225,7 @@ def category_document(category: Category) -> JsonObject:
         "localizedDescription": category.description,
         "localizedSlug": category.slug,
         "code": category.code,
-        "ecn": [number.value for number in category.numbers.all()],
+        "ecn": list(category.numbers.values_list("value", flat=True)),
         "validity": {end: moment.isoformat() for end, moment in window.items() if moment},
         "position": category.position,
         "published": category.is_published,

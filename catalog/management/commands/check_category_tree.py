@@ -1,11 +1,11 @@
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from catalog.tree import locked_tree
 from catalog.tree_checks import tree_problems
+from core.tenancy.commands import tenant_named
 from core.tenancy.models import Tenant
 
 MOST_SHOWN = 50
@@ -18,13 +18,9 @@ class Command(BaseCommand):
         parser.add_argument("--tenant", help="The name of one tenant; without it all are checked.")
         parser.add_argument("--fix", action="store_true", help="Compute wrong tree columns anew.")
 
-    def handle(self, *arguments: Any, **options: Any) -> None:
-        tenants = Tenant.objects.order_by("name")
-        if options["tenant"]:
-            tenants = tenants.filter(name=options["tenant"])
-            if not tenants:
-                raise CommandError(f"There is no tenant {options['tenant']}.")
-        left = sum(self.check_tree(tenant, fixes=options["fix"]) for tenant in tenants)
+    def handle(self, *, tenant: str | None, fix: bool, **options: object) -> None:
+        tenants = [tenant_named(tenant)] if tenant else Tenant.objects.order_by("name")
+        left = sum(self.check_tree(one, fixes=fix) for one in tenants)
         if left:
             raise CommandError(
                 f"{left} categories are in a wrong place. Run again with --fix to repair them."

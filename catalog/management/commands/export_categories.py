@@ -1,4 +1,4 @@
-from catalog.imports.category_files import CATEGORY_FILES
+from catalog.imports.categories import CATEGORY_FILES
 from core.imports.commands import ExportCommand
 
 

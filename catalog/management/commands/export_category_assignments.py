@@ -1,4 +1,4 @@
-from catalog.imports.category_assignment_files import PRODUCTS_IN_CATEGORIES
+from catalog.imports.category_assignments import PRODUCTS_IN_CATEGORIES
 from core.imports.commands import ExportCommand
 
 

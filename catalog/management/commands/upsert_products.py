@@ -1,4 +1,4 @@
-from catalog.imports.product_files import PRODUCT_FILES
+from catalog.imports.products import PRODUCT_FILES
 from core.imports.commands import ImportCommand
 
 

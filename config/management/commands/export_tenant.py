@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from config.tenant_archives import write_archive
-from core.tenancy.models import Tenant
+from core.tenancy.commands import tenant_named
 
 
 class Command(BaseCommand):
@@ -20,9 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("archive", type=Path, help="The file to write, such as acme.zip.")
 
     def handle(self, *, tenant: str, archive: Path, **options: object) -> None:
-        found = Tenant.objects.filter(name=tenant).first()
-        if found is None:
-            raise CommandError(f"There is no tenant {tenant}.")
+        found = tenant_named(tenant)
         try:
             counts = write_archive(found, archive, at=timezone.now(), tell=self.stderr.write)
         except OSError as failed:

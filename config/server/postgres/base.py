@@ -6,6 +6,7 @@ ends nothing while the server is frozen or unreachable. A management command wai
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from django.db.utils import OperationalError
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
+from config.server.postgres.schema import SchemaEditor
 from core.sql.fetching import AttributedClientCursor, AttributedConnection
 
 PAUSE = 0.5  # seconds between two attempts to connect
@@ -21,6 +23,8 @@ READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_onl
 LIBPQ_PARAMETERS = frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
 
 logger = logging.getLogger(__name__)
+Parameters = Mapping[str, Any]
+"""How libpq, or psycopg, reaches a server."""
 
 
 class DatabaseUnavailable(OperationalError):
@@ -48,6 +52,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     Database = _Driver()
+    SchemaEditorClass = SchemaEditor
 
     @property
     def needs_primary(self) -> bool:
@@ -105,7 +110,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             time.sleep(PAUSE)
 
 
-def ping(conn_params: dict[str, Any]) -> int:
+def ping(conn_params: Parameters) -> int:
     """Ask libpq whether the server accepts connections; that needs no password."""
     known = {name: value for name, value in conn_params.items() if name in LIBPQ_PARAMETERS - {"password"}}
     return pq.PGconn.ping(make_conninfo(**known).encode())

@@ -4,14 +4,13 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from psycopg.conninfo import make_conninfo
 
 from config.server.embedded_postgres.places import MAJOR_VERSION, binaries_folder
-from config.server.postgres.base import LIBPQ_PARAMETERS
+from config.server.postgres.base import LIBPQ_PARAMETERS, Parameters
 
 VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 OF_DEBIAN = "/usr/lib/postgresql/{major}/bin"
@@ -44,14 +43,14 @@ def major_version(path: str) -> int:
     return int(found[1]) if found else 0
 
 
-def conninfo(parameters: Mapping[str, Any], **changed: str) -> str:
+def conninfo(parameters: Parameters, **changed: str) -> str:
     """Return how libpq reaches the server, without the password: others see the words of a process."""
     known = LIBPQ_PARAMETERS - LEFT_OUT
     kept = {name: value for name, value in {**parameters, **changed}.items() if name in known and value}
     return make_conninfo(**kept)
 
 
-def run(words: Sequence[str | Path], parameters: Mapping[str, Any]) -> str:
+def run(words: Sequence[str | Path], parameters: Parameters) -> str:
     """Run a program and return what it wrote; raise ProgramFailed with what it said when it failed."""
     password = {"PGPASSWORD": str(parameters["password"])} if parameters.get("password") else {}
     done = subprocess.run(  # noqa: S603 -- every caller passes a list of its own words

@@ -9,6 +9,7 @@ from core.journal.undo.changes import ChangeRow, NotUndoable
 from core.journal.verdicts import document_refusal, member_verdicts, members_of_change
 
 VERDICTS = 500  # members of a change that a history looks at
+FIRST_VERDICTS = 10  # at which it looks first: nearly always one of them decides
 RESTORED_WITHIN = timedelta(days=30)
 
 Written = dict[int, str]
@@ -86,13 +87,19 @@ def undoable_condition() -> str:
             verdict = f"{document_refusal(declared)} IS NULL"
         else:
             assert isinstance(declared, RecordedAssignments)
-            verdicts = member_verdicts(declared, name, members_of_change(VERDICTS), are_few=True)
-            verdict = f"EXISTS (SELECT FROM ({verdicts}) AS verdict WHERE verdict.refusal IS NULL)"
+            first, more = (some_undoable(declared, name, most) for most in (FIRST_VERDICTS, VERDICTS))
+            verdict = f"({first} OR change.count > {FIRST_VERDICTS} AND {more})"
         whens.append(f"WHEN '{name}' THEN {verdict}")
     return f"""CASE WHEN change.is_cascade OR change.tenant_id IS NULL OR change.external_id = '/' THEN FALSE
         WHEN change.object = 'segment' AND change.kind = 'deleted'
             AND change.at < now() - interval '{RESTORED_WITHIN.days} days' THEN FALSE
         ELSE CASE change.object {" ".join(whens)} ELSE FALSE END END"""
+
+
+def some_undoable(declared: RecordedAssignments, name: str, most: int) -> str:
+    """The condition that one of so many members of a change can be taken back."""
+    verdicts = member_verdicts(declared, name, members_of_change(most), are_few=True)
+    return f"EXISTS (SELECT FROM ({verdicts}) AS verdict WHERE verdict.refusal IS NULL)"
 
 
 def refuse_impossible(change: ChangeRow, at: datetime) -> None:

@@ -1,5 +1,5 @@
 from core.imports.commands import ExportCommand
-from coupons.imports.coupon_files import COUPON_FILES
+from coupons.imports.coupons import COUPON_FILES
 
 
 class Command(ExportCommand):

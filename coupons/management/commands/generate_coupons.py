@@ -1,7 +1,6 @@
 import json
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
@@ -9,6 +8,7 @@ from django.utils import timezone
 
 from core.bodies import read_body
 from core.errors import DomainError
+from core.tenancy.commands import tenant_named
 from core.tenancy.models import Tenant
 from coupons.bodies import CampaignBody
 from coupons.models.campaigns import MOST_CODES_OF_CAMPAIGN
@@ -35,35 +35,39 @@ class Command(BaseCommand):
             "--export", type=Path, help="A new file for the codes, one a line; they are exported once."
         )
 
-    def handle(self, *arguments: Any, **options: Any) -> None:
-        tenant = Tenant.objects.filter(name=options["tenant"]).first()
-        if tenant is None:
-            raise CommandError(f"There is no tenant {options['tenant']}.")
-        target: Path | None = options["export"]
-        if target is not None and target.exists():
-            raise CommandError(f"{target} exists already: name a new file.")
+    def handle(
+        self,
+        *,
+        tenant: str,
+        campaign: str,
+        template: Path | None,
+        count: int | None,
+        prefix: str,
+        export: Path | None,
+        **options: object,
+    ) -> None:
+        found = tenant_named(tenant)
+        if export is not None and export.exists():
+            raise CommandError(f"{export} exists already: name a new file.")
         try:
-            self.create_unless_there(tenant, options)
-            self.generate(tenant, options["campaign"])
-            if target is not None:
-                self.export(tenant, options["campaign"], target)
+            self.create_unless_there(found, campaign, template, count, prefix)
+            self.generate(found, campaign)
+            if export is not None:
+                self.export(found, campaign, export)
         except DomainError as refused:
             raise CommandError(refused.message) from None
 
-    def create_unless_there(self, tenant: Tenant, options: dict[str, Any]) -> None:
+    def create_unless_there(
+        self, tenant: Tenant, campaign_id: str, template: Path | None, count: int | None, prefix: str
+    ) -> None:
         try:
-            find_campaign(tenant.pk, options["campaign"])
+            find_campaign(tenant.pk, campaign_id)
         except DomainError:
-            if options["template"] is None or options["count"] is None:
+            if template is None or count is None:
                 raise CommandError(
-                    f"There is no campaign {options['campaign']}: name --template and --count to make it."
+                    f"There is no campaign {campaign_id}: name --template and --count to make it."
                 ) from None
-            body = {
-                "id": options["campaign"],
-                "prefix": options["prefix"],
-                "count": options["count"],
-                "template": read_template(options["template"]),
-            }
+            body = {"id": campaign_id, "prefix": prefix, "count": count, "template": read_template(template)}
             create_campaign(tenant_id=tenant.pk, body=read_body(CampaignBody, body), at=timezone.now())
 
     def generate(self, tenant: Tenant, campaign_id: str) -> None:
@@ -86,7 +90,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(codes):,} codes are in {target}.")
 
 
-def read_template(path: Path) -> Any:
+def read_template(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as fault:

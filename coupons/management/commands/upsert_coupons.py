@@ -1,5 +1,5 @@
 from core.imports.commands import ImportCommand
-from coupons.imports.coupon_files import COUPON_FILES
+from coupons.imports.coupons import COUPON_FILES
 
 
 class Command(ImportCommand):

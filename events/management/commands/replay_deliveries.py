@@ -1,5 +1,4 @@
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -24,13 +23,15 @@ class Command(BaseCommand):
         parser.add_argument("--until", metavar="INSTANT", help="up to this instant (now)")
         parser.add_argument("--only-failed", action="store_true", help="only deliveries that were given up")
 
-    def handle(self, *, target: str, tenant: str, since: str, **options: Any) -> None:
+    def handle(
+        self, *, target: str, tenant: str, since: str, until: str | None, only_failed: bool, **options: object
+    ) -> None:
         try:
             count = replay_deliveries(
                 target=target_of(tenant, target),
                 since=parse_time(since, field="--since"),
-                until=parse_time(options["until"], field="--until") if options["until"] else None,
-                only_failed=options["only_failed"],
+                until=parse_time(until, field="--until") if until else None,
+                only_failed=only_failed,
                 at=timezone.now(),
             )
         except DomainError as refused:

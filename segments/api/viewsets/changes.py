@@ -29,7 +29,16 @@ from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from segments.api.filters import ChangeFilters
 from segments.api.viewsets.base import SegmentServiceViewSet
-from segments.changes import CHANGE, OF_SEGMENT, keys_ever, of_member, scopes_to_undo, shown_objects
+from segments.changes import (
+    CHANGE,
+    OF_RULES,
+    OF_SEGMENT,
+    keys_ever,
+    may_read_rules,
+    of_member,
+    scopes_to_undo,
+    shown_objects,
+)
 from segments.errors import SegmentNotFound
 
 READ = (SEGMENT_READ,)
@@ -111,7 +120,8 @@ class ChangeViewSet(SegmentServiceViewSet):
     def history(self, request: Request, tenant: str, segment_id: str) -> HttpResponse:
         """List the changes of a segment, its customers and its items, newest first.
 
-        Also of a segment that is gone. With `customerId`, those that touched this member.
+        Also of a segment that is gone. With `customerId`, those that touched this member. Changes of its rule
+        and exclusions are shown to callers who may read the rule.
         """
         query = request.query_params
         customer, entity = (parameters.text(query, name) for name in ("customerId", "legalEntityId"))
@@ -126,11 +136,10 @@ class ChangeViewSet(SegmentServiceViewSet):
             return self.changes_response([condition], segment_id)
         if entity:
             raise InvalidInput("Send customerId together with legalEntityId.", field="customerId")
-        conditions = [
-            self.tenant_condition("change"),
-            sql("change.key = ANY({segments})", segments=segments),
-        ]
-        return self.changes_response(conditions, segment_id, parts=of_objects(OF_SEGMENT))
+        parts = of_objects(OF_SEGMENT, "key", segments)
+        if may_read_rules(self.caller.scopes):
+            parts = replace(parts, others=(of_objects(OF_RULES, "owner_key", segments),))
+        return self.changes_response([self.tenant_condition("change")], segment_id, parts=parts)
 
     @operation(
         "GET-customer-segment-retrieve-changes",
@@ -153,7 +162,8 @@ class ChangeViewSet(SegmentServiceViewSet):
         if any(parameters.text(query, name) for name in SELECTIVE):
             conditions.append(sql("change.object = ANY({shown})", shown=param(shown, "text[]")))
         else:
-            parts = replace(of_objects(shown), sorted_by="at")
+            kinds = sql("unnest({names})", names=param(shown, "text[]"))
+            parts = KeyPartitions("object", kinds, sorted_by="at")
         wanted, _ = self.filter_conditions()
         conditions += wanted
         return self.page_response(CHANGE, conditions, order=LATEST_FIRST, parts=parts, keeps_plan=True)
@@ -218,6 +228,12 @@ class ChangeViewSet(SegmentServiceViewSet):
             raise SegmentNotFound(resource_id=segment_id)
 
 
-def of_objects(names: Sequence[str]) -> KeyPartitions:
-    """Return the partitions of changes by what changed."""
-    return KeyPartitions("object", sql("unnest({names})", names=param(list(names), "text[]")))
+def of_objects(names: Sequence[str], column: str, keys: Sql) -> KeyPartitions:
+    """Return the partitions of changes by what changed, of those whose `column` holds one of the keys."""
+    pairs = sql(
+        "(SELECT segment.key, kind.object FROM unnest({keys}) AS segment (key)"
+        " CROSS JOIN unnest({names}) AS kind (object))",
+        keys=keys,
+        names=param(list(names), "text[]"),
+    )
+    return KeyPartitions(column, pairs, also=("object",))

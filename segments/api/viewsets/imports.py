@@ -31,6 +31,7 @@ from core.imports.resources import registered_resources
 from core.imports.undo import job_of, last_undo
 from core.imports.uploads import Upload, submit_import
 from core.journal.undo.changes import Undone
+from core.json_types import JsonMapping, JsonObject
 from core.timestamps import format_time
 from segments.api.viewsets.base import SegmentServiceViewSet
 
@@ -182,7 +183,7 @@ class FileParser(BaseParser):
         self,
         stream: IO[Any],
         media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
+        parser_context: JsonMapping | None = None,
     ) -> Any:
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         content = stream.read(most + 1)
@@ -344,7 +345,7 @@ class ImportViewSet(SegmentServiceViewSet):
 
     def csv_of(self, run: ImportRun, rows: Sequence[ImportReject]) -> Iterator[bytes]:
         """Yield the lines of the refused rows as CSV, in the columns of the file if it was CSV."""
-        header: dict[str, Any] = run.file_header if self.shows_rows_of(run) else {}
+        header: JsonObject = run.file_header if self.shows_rows_of(run) else {}
         names = header.get("names")
         lines = RejectLines(
             Format.CSV,

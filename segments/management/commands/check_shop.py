@@ -1,11 +1,10 @@
 from argparse import ArgumentParser
-from typing import Any
 
 import msgspec
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from core.tenancy.models import Tenant
+from core.tenancy.commands import tenant_named
 from segments.findings import SHOWN_OBJECTS, FindingResult, look_for, registered_findings
 
 MINUTE = 60_000  # milliseconds
@@ -36,21 +35,17 @@ class Command(BaseCommand):
             help=f"How many objects of each finding are shown ({SHOWN_OBJECTS} when absent).",
         )
 
-    def handle(self, *, tenant: str, fail_on: str, **options: Any) -> None:
-        stored = Tenant.objects.filter(name=tenant).first()
-        if stored is None:
-            raise CommandError(f"There is no tenant {tenant}.")
+    def handle(self, *, tenant: str, fail_on: str, objects: int, json: bool, **options: object) -> None:
+        stored = tenant_named(tenant)
         fatal = {word.strip() for word in fail_on.split(",") if word.strip()}
         if unknown := sorted(fatal - {*WORDS, *registered_findings()}):
             raise CommandError(
                 f"--fail-on does not know {', '.join(unknown)}; it takes"
                 f" {', '.join([*WORDS, *sorted(registered_findings())])}."
             )
-        results = look_for(
-            tenant_id=stored.pk, at=timezone.now(), most=max(0, options["objects"]), milliseconds=MINUTE
-        )
+        results = look_for(tenant_id=stored.pk, at=timezone.now(), most=max(0, objects), milliseconds=MINUTE)
         found = [result for result in results if result.count.value or not result.count.exact]
-        if options["json"]:
+        if json:
             self.stdout.write(msgspec.json.encode(found).decode())
         else:
             self.show(tenant, found)

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from core.background.models import OPEN_STATES, Job
 from core.background.worker import BackgroundWorker
-from core.tenancy.models import Tenant
+from core.tenancy.commands import tenant_named
 from segments.background_tasks import NAMES
 from segments.models import Rule
 from segments.rules.evaluation import request_evaluation, rules_with_scope
@@ -29,10 +29,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, tenant: str, segment: str | None, once: bool, **options: object) -> None:
-        stored = Tenant.objects.filter(name=tenant).first()
-        if stored is None:
-            raise CommandError(f"There is no tenant {tenant}.")
-        rules = rules_with_scope().filter(tenant=stored)
+        rules = rules_with_scope().filter(tenant=tenant_named(tenant))
         if segment is not None:
             rules = rules.filter(segment__external_id=segment)
             if not rules.exists():

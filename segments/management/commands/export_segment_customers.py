@@ -1,5 +1,5 @@
 from core.imports.commands import ExportCommand
-from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
+from segments.imports.assignments import MEMBERS_OF_SEGMENTS
 
 
 class Command(ExportCommand):

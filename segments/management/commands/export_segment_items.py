@@ -1,5 +1,5 @@
 from core.imports.commands import ExportCommand
-from segments.imports.assignment_files import ITEMS_OF_SEGMENTS
+from segments.imports.assignments import ITEMS_OF_SEGMENTS
 
 
 class Command(ExportCommand):

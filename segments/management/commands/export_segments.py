@@ -1,5 +1,5 @@
 from core.imports.commands import ExportCommand
-from segments.imports.segment_files import SEGMENT_FILES
+from segments.imports.segments import SEGMENT_FILES
 
 
 class Command(ExportCommand):

@@ -1,12 +1,12 @@
 from argparse import ArgumentParser
-from typing import Any
+from typing import Literal
 
 import msgspec
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from core.errors import DomainError
-from core.tenancy.models import Tenant
+from core.tenancy.commands import tenant_named
 from segments.models import Rule
 from segments.rules.facts import fact_names
 from segments.rules.previews import PreviewBody, RulePreview, preview_rule
@@ -35,27 +35,31 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the preview as JSON")
         parser.add_argument("--facts", action="store_true", help="list what a rule can ask, and end")
 
-    def handle(self, *, q: str | None, tenant: str | None, **options: Any) -> None:
-        if options["facts"]:
-            self.stdout.write("\n".join(fact_names(options["membership"])))
+    def handle(
+        self,
+        *,
+        q: str | None,
+        tenant: str | None,
+        segment: str | None,
+        site: str | None,
+        mode: Literal["LIVE", "SNAPSHOT"],
+        membership: Literal["CUSTOMER", "LEGAL_ENTITY"],
+        json: bool,
+        facts: bool,
+        **options: object,
+    ) -> None:
+        if facts:
+            self.stdout.write("\n".join(fact_names(membership)))
             return
         if q is None or tenant is None:
             raise CommandError("Give a rule and --tenant, or --facts.")
-        stored = Tenant.objects.filter(name=tenant).first()
-        if stored is None:
-            raise CommandError(f"There is no tenant {tenant}.")
-        body = PreviewBody(
-            q=q,
-            mode=options["mode"],
-            membership=options["membership"],
-            segment_id=options["segment"],
-            site_code=options["site"],
-        )
+        stored = tenant_named(tenant)
+        body = PreviewBody(q=q, mode=mode, membership=membership, segment_id=segment, site_code=site)
         try:
             preview = preview_rule(tenant=stored, body=body, at=timezone.now())
         except DomainError as error:
             raise CommandError(error.message) from None
-        if options["json"]:
+        if json:
             self.stdout.write(msgspec.json.encode(preview).decode())
         elif preview.fault is not None:
             fault = preview.fault

@@ -9,7 +9,7 @@ from core.representation.fields import Languages
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import fetch_rows
 from core.tenancy.models import Tenant
-from segments.changes import CHANGE, OF_SEGMENT, keys_ever, of_member
+from segments.changes import CHANGE, OF_RULES, OF_SEGMENT, keys_ever, of_member
 
 LARGEST_PAGE = 10_000
 NOUNS = {
@@ -17,14 +17,16 @@ NOUNS = {
     "segment-customer": ("customer", "customers"),
     "segment-product": ("product", "products"),
     "segment-category": ("category", "categories"),
+    "segment-rule": ("the rule", "the rule"),
+    "segment-rule-exclusion": ("the exclusion of a customer", "the exclusion of a customer"),
 }
 VERBS = {"created": "added", "updated": "changed", "deleted": "removed"}
 
 
 class Command(BaseCommand):
     help = (
-        "Show who changed a segment, its customers and its items, and when, newest first; also of a segment"
-        " that is gone. With --customer, the changes that touched one member."
+        "Show who changed a segment, its customers, its items and its rule, and when, newest first; also of a"
+        " segment that is gone. With --customer, the changes that touched one member."
         " Example: show_history gold --tenant acme --customer C1"
     )
 
@@ -64,9 +66,12 @@ def history(tenant_id: int, segment: str, customer: str | None, limit: int) -> S
         condition = of_member(tenant_id, segments, customers, None)
     else:
         condition = sql(
-            "change.tenant_id = {tenant} AND change.object = ANY({objects}) AND change.key = ANY({segments})",
+            "change.tenant_id = {tenant} AND (change.object = ANY({objects})"
+            " AND change.key = ANY({segments})"
+            " OR change.object = ANY({rules}) AND change.owner_key = ANY({segments}))",
             tenant=param(tenant_id),
             objects=param(list(OF_SEGMENT), "text[]"),
+            rules=param(list(OF_RULES), "text[]"),
             segments=segments,
         )
     statement = sql(
@@ -87,14 +92,15 @@ def in_words(change: JsonObject) -> str:
     )
     kind, one_or_many = change["object"]["type"], change["count"] != 1
     noun = NOUNS[kind][one_or_many]
-    if kind == "segment":
+    is_document = kind in ("segment", *OF_RULES)
+    if is_document:
         verb = {"created": "created", "deleted": "deleted"}.get(change["kind"], "changed")
         what = f"{verb} {noun}"
     else:
         members = ", ".join(change.get("members") or [])
         more = ", ..." if change["count"] > len(change.get("members") or []) else ""
         what = f"{VERBS[change['kind']]} {change['count']:,} {noun} ({members}{more})"
-    if change["kind"] == "updated" and kind == "segment":
+    if change["kind"] == "updated" and is_document:
         what += ": " + ", ".join(sorted({*(change.get("before") or {}), *(change.get("after") or {})}))
     occasion = " ".join(filter(None, [source.get("type"), source.get("id")]))
     because = ", because something else was deleted" if change.get("cascade") else ""

@@ -385,6 +385,7 @@ def test_product_needs_only_a_code_and_a_name(manager: Api, tenant: Tenant) -> N
     [
         ({"code": None}, "code", "code is missing."),
         ({"code": ""}, "code", "code must not be empty."),
+        ({"code": " \u00a0\u200b"}, "code", "code must not be empty."),
         ({"name": None}, "name", "name is missing."),
         ({"name": {}}, "name", "name needs a text in at least one language."),
         ({"name": {"en": " \u200b"}}, "name", "name needs a text in at least one language."),

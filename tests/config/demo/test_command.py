@@ -5,13 +5,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import User
+from config.demo.assortment import readable
 from config.demo.calendar import Calendar
 from config.demo.loading import shop_calendar
 from config.demo.management.commands.load_demo_data import Command, CommandProgress
 from config.demo.people import COMPANIES, contacts_of
 from config.demo.rows import Load, RefusedRow
 from config.demo.shop import Names, NameTaken, make_clients, make_staff
-from config.demo.words import readable
 from core.imports.merge import Tally
 from core.tenancy.models import Tenant
 from tests.factories.accounts import ApiClientFactory, TenantFactory, UserFactory

@@ -12,9 +12,9 @@ from accounts.models import ContactAssignment, Customer, LegalEntity, Site, User
 from catalog.models import Category, CategoryAssignment, Product
 from catalog.tree_checks import tree_problems
 from coupons.models import Coupon, CouponSegment
-from segments.customer_context import customer_context_for
+from segments.customer_context import Shopper
 from segments.models import CustomerAssignment, ItemAssignment, Segment
-from segments.visibility import visible_segments
+from segments.visibility import resolve
 from tests.config.demo.conftest import AT
 
 SHIFT = timedelta(days=3026)  # from 20 November 2017 to 4 March 2026
@@ -249,12 +249,8 @@ def test_contacts_see_another_range_at_work_than_at_home(shop):
 
 
 def segments_seen(shop, customer, legal_entity):
-    viewer = customer_context_for(
-        tenant_id=shop.tenant.pk,
-        customer=customer,
-        legal_entity_id=legal_entity.external_id if legal_entity else None,
-    )
-    keys = visible_segments(viewer, at=shop.at)
+    named = legal_entity.external_id if legal_entity else ""
+    keys = resolve(Shopper(shop.tenant.pk, customer.pk, named_legal_entity=named), at=shop.at).segment_ids
     return set(Segment.objects.filter(pk__in=keys).values_list("external_id", flat=True))
 
 

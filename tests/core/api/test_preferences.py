@@ -100,6 +100,20 @@ def test_entries_of_lists_are_looked_at(api, site):
     assert "restrictions.segmens; did you mean segments?" in str(refused.json())
 
 
+def test_of_a_field_that_comes_twice_the_last_counts_unless_the_request_is_strict(api, site):
+    body = b'{"name": {"en": "First", "en": "Last"}, "siteCode": "main"}'
+    refused = api.put(f"{SEGMENTS}/gold", body, headers=STRICT)
+    assert refused.status_code == 400
+    assert refused.json()["details"] == {
+        "field": "en",
+        "type": "repeated_field",
+        "message": "An object in the body has the field en twice; only the last one would count.",
+    }
+    assert api.get(SEGMENTS).json() == []
+    assert api.put(f"{SEGMENTS}/gold", body).status_code == 201
+    assert api.get(f"{SEGMENTS}/gold").json()["name"] == {"en": "Last"}
+
+
 def test_patches_of_both_kinds_are_looked_at(api, gold):
     refused = api.patch(f"{SEGMENTS}/gold", {"stats": "ACTIVE"}, headers=STRICT)
     assert refused.json()["message"] == "There is no field stats; did you mean status?"

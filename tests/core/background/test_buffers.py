@@ -1,8 +1,8 @@
-import threading
-
 import pytest
 
 from core.background import buffers
+from core.paced_threads import PacedThread
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -15,10 +15,12 @@ def registered(monkeypatch):
 def test_what_is_left_is_written_when_the_worker_ends(registered):
     written = []
     buffers.register_buffer("counts", lambda: written.append("counts"))
-    ended = threading.Event()
-    ended.set()
-    buffers.keep_flushing(ended)
-    assert written == ["counts"]
+    flushing = PacedThread(buffers.flush_buffers, seconds=3_600, name="buffers")
+    flushing.start()
+    wait_until(lambda: written == ["counts"])
+    flushing.finish(PATIENCE)
+    assert not flushing.is_alive()
+    assert written == ["counts", "counts"]
 
 
 def test_a_buffer_that_fails_is_logged_and_keeps_no_other_from_being_written(registered, caplog):

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from accounts.imports.customer_files import CUSTOMER_FILES
-from accounts.imports.legal_entity_files import LEGAL_ENTITY_FILES
+from accounts.imports.customers import CUSTOMER_FILES
+from accounts.imports.legal_entities import LEGAL_ENTITY_FILES
 from accounts.models import Customer, LegalEntity
-from catalog.imports.category_assignment_files import PRODUCTS_IN_CATEGORIES
-from catalog.imports.category_files import CATEGORY_FILES
-from catalog.imports.product_files import PRODUCT_FILES
+from catalog.imports.categories import CATEGORY_FILES
+from catalog.imports.category_assignments import PRODUCTS_IN_CATEGORIES
+from catalog.imports.products import PRODUCT_FILES
 from catalog.models import Category, CategoryAssignment, Product
 from core.imports.models import ImportRun
 from core.tenancy.models import Tenant
-from coupons.imports.coupon_files import COUPON_FILES
+from coupons.imports.coupons import COUPON_FILES
 from coupons.models import Coupon
-from segments.imports.assignment_files import ITEMS_OF_SEGMENTS, MEMBERS_OF_SEGMENTS
-from segments.imports.segment_files import SEGMENT_FILES
+from segments.imports.assignments import ITEMS_OF_SEGMENTS, MEMBERS_OF_SEGMENTS
+from segments.imports.segments import SEGMENT_FILES
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.factories.accounts import CustomerFactory, SiteFactory, TenantFactory
 

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection, transaction
 from accounts.models import Customer, LegalEntity
 from accounts.operations.documents import existing_document
 from catalog.errors import DuplicatedCode
-from catalog.imports.category_files import CATEGORY_FILES
+from catalog.imports.categories import CATEGORY_FILES
 from catalog.models import Category, Product
 from catalog.operations import category_imports
 from catalog.operations.categories import create_category, delete_category, upsert_category
@@ -22,7 +22,7 @@ from catalog.operations.product_sets import publish_products
 from catalog.tree_checks import tree_problems
 from config.demo import loading
 from config.demo.calendar import Calendar
-from core.imports import resources as kinds
+from core.imports import writers
 from core.imports.commands import ImportProgress
 from core.imports.files import InputFile
 from core.imports.merge_statements import Mode
@@ -33,7 +33,7 @@ from core.imports.shadows import Rows, shadowed
 from core.sql.locks import Lock
 from core.tenancy.models import Tenant
 from coupons.models import Coupon, Redemption
-from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
+from segments.imports.assignments import MEMBERS_OF_SEGMENTS
 from segments.models import CustomerAssignment, Segment
 from segments.operations.segments import locked_segment
 from segments.operations.statuses import set_segment_status
@@ -99,7 +99,7 @@ def held_dry_run(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             elsewhere(lambda: write_everything(tenant))
             written.append("meanwhile")
 
-    monkeypatch.setattr(kinds, "shadowed", held)
+    monkeypatch.setattr(writers, "shadowed", held)
     return written
 
 
@@ -254,7 +254,7 @@ def test_what_is_written_while_rows_are_completed_is_not_undone_by_them(
     shop, tenant, monkeypatch, tmp_path, command, text, model, key, changes, option
 ):
     """The file has another column than the one that somebody changes before the import has its locks."""
-    upserted = kinds.OperationWriter._upserted
+    upserted = writers.UpsertWriter._upserted
     known = model.objects.filter(**{key: text.split("\n")[1].split(",")[0]})
     before = known.get()
     pending = [changes]
@@ -265,7 +265,7 @@ def test_what_is_written_while_rows_are_completed_is_not_undone_by_them(
             elsewhere(lambda: change(known.get(), values))
         return upserted(writer, batch, plan, confirm)
 
-    monkeypatch.setattr(kinds.OperationWriter, "_upserted", overtaken)
+    monkeypatch.setattr(writers.UpsertWriter, "_upserted", overtaken)
     path = tmp_path / "rows.csv"
     path.write_text(text)
 
@@ -396,9 +396,9 @@ def test_only_the_first_load_of_the_demo_shop_is_one_transaction(tenant, monkeyp
 def test_a_batch_of_a_removal_is_small_whatever_its_kind(shop, tmp_path, monkeypatch):
     """A removal locks what it deletes and all that goes along, so it commits often."""
     path = tmp_path / "rows.csv"
-    path.write_text("id\n" + "".join(f"X{number}\n" for number in range(kinds.DELETIONS_AT_ONCE + 1)))
+    path.write_text("id\n" + "".join(f"X{number}\n" for number in range(writers.DELETIONS_AT_ONCE + 1)))
     sizes: list[int] = []
-    removal = kinds.remove_rows
+    removal = writers.remove_rows
 
     def counted(batch: Any, remove: Any) -> Any:
         tally = removal(batch, remove)
@@ -406,10 +406,10 @@ def test_a_batch_of_a_removal_is_small_whatever_its_kind(shop, tmp_path, monkeyp
             sizes.append(tally.rows)
         return tally
 
-    monkeypatch.setattr(kinds, "remove_rows", counted)
+    monkeypatch.setattr(writers, "remove_rows", counted)
     run_command("upsert_customers", path, "--tenant=acme", "--json", "--mode=delete")
 
-    assert sizes == [kinds.DELETIONS_AT_ONCE, 1]
+    assert sizes == [writers.DELETIONS_AT_ONCE, 1]
 
 
 @pytest.mark.parametrize(
@@ -422,16 +422,9 @@ def test_a_batch_of_a_removal_is_small_whatever_its_kind(shop, tmp_path, monkeyp
         (100_000, 30.0, 20_000),
     ],
 )
-def test_a_slice_of_new_rows_grows_while_slices_take_less_time_than_a_write_waits(
-    tenant, tmp_path, rows, seconds, following
-):
-    path = tmp_path / "rows.csv"
-    path.write_text("segmentId,customerId\n")
-    with InputFile(str(path)) as file:
-        order = ImportOrder(MEMBERS_OF_SEGMENTS, tenant, file)
-
-    assert rows_of_next_slice(order, rows, seconds, has_changes=False) == following
-    assert rows_of_next_slice(order, rows, seconds, has_changes=True) == 20_000
+def test_a_slice_of_new_rows_grows_while_slices_take_less_time_than_a_write_waits(rows, seconds, following):
+    assert rows_of_next_slice(20_000, rows, seconds, has_changes=False) == following
+    assert rows_of_next_slice(20_000, rows, seconds, has_changes=True) == 20_000
 
 
 def test_only_files_without_a_batch_size_of_their_own_are_staged_in_large_parts(tenant, tmp_path):

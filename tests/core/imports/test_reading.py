@@ -141,6 +141,28 @@ def test_bad_json_lines_are_told_with_their_numbers_and_the_others_are_read(tmp_
     ]
 
 
+def test_a_row_with_a_member_that_comes_twice_is_refused(tmp_path):
+    path = tmp_path / "rows"
+    path.write_text(
+        '{"id":"a","position":1,"position":2}\n{"id":"b","mixins":{"x":{"y":1,"y":1}}}\n'
+        '{"id":"c","mixins":{"id":"12:00"}}\n'
+    )
+    assert [(line, said) for line, _, said in records(path, Format.JSONL)] == [
+        (1, "Line 1 has the member 'position' twice; keep one of them."),
+        (2, "Line 2 has the member 'y' twice; keep one of them."),
+        (3, {"id": "c", "mixins": {"id": "12:00"}}),
+    ]
+    path.write_text('[{"id":"a"},{"id":"b","id":"c"}]')
+    assert [(line, said) for line, _, said in records(path, Format.JSON)] == [
+        (1, {"id": "a"}),
+        (2, "Entry 2 has the member 'id' twice; keep one of them."),
+    ]
+    path.write_text('id,mixins\na,"{""x"":1,""x"":2}"\n')
+    assert [(line, said) for line, _, said in records(path)] == [
+        (2, "mixins has the member 'x' twice; keep one of them."),
+    ]
+
+
 def test_a_line_without_end_is_cut_and_the_next_one_read(tmp_path):
     path = tmp_path / "rows"
     path.write_bytes(b'{"id":"' + b"x" * (2 * LONGEST_LINE) + b'"}\n{"id":"b"}\n')
@@ -175,6 +197,17 @@ def test_a_quote_that_never_closes_within_a_mebibyte_costs_its_own_line(tmp_path
     found = records(path)
     assert found[0] == (2, first, unclosed(2))
     assert [body["id"] for _, _, body in found[1:]] == [f"r{n}" for n in range(rows)]
+
+
+def test_a_row_over_several_lines_has_at_most_a_mebibyte(tmp_path):
+    path = tmp_path / "rows"
+    half = ("x" * 999 + "\n") * 600
+    columns = (Column("id", is_required=True), Column("text"), Column("more"))
+    path.write_text(f'id,text,more\na,"{half}",1\nb,"{half}","{half}"\nc,1,2\n')
+    found = records(path, columns=columns)
+    assert found[0][2] == {"id": "a", "text": half, "more": "1"}
+    assert (found[1][0], found[1][2]) == (603, unclosed(603))
+    assert found[-1][2] == {"id": "c", "text": "1", "more": "2"}
 
 
 def test_a_quote_that_another_stray_quote_closes_costs_its_own_line_too(tmp_path):

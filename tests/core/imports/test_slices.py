@@ -10,7 +10,7 @@ from django.db import connection
 from core.imports import runner
 from core.imports.merge import SlicedMerge
 from core.imports.models import ImportRun
-from segments.imports.assignment_files import MEMBERS_OF_SEGMENTS
+from segments.imports.assignments import MEMBERS_OF_SEGMENTS
 from segments.management.commands.upsert_segment_customers import Command
 from segments.models import CustomerAssignment
 from tests.core.imports.conftest import Answer, Shop, members

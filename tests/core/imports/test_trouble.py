@@ -1,5 +1,6 @@
 """What goes wrong around an import ends it with a sentence, an exit status, and a run that can go on."""
 
+import csv
 import os
 import signal
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.db import OperationalError, connection
 
-from core.imports import runner as importing
+from core.imports import runs
 from core.imports.files import InputFile
 from core.imports.merge import Merge, Tally
 from core.imports.models import ImportReject, ImportRun
@@ -100,6 +101,16 @@ def test_exports_for_spreadsheets_run_no_formulas(shop, run, tmp_path):
     assert content.startswith(b"\xef\xbb\xbfid,")
     assert b",'=1+1," in content
     assert b",-5," in content
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_values_that_a_spreadsheet_would_run_come_behind_an_apostrophe(shop, run, tmp_path, start):
+    CustomerFactory(tenant=shop.tenant, external_id="F", company=f"{start}cmd()")
+    path = tmp_path / "rows.csv"
+    run("export_customers", path, "--tenant", "acme", "--spreadsheet-safe")
+    with path.open(newline="") as file:
+        [row] = [row for row in csv.DictReader(file) if row["id"] == "F"]
+    assert row["company"] == f"'{start}cmd()"
 
 
 @pytest.mark.parametrize("text", ["=1+1", "'=1+1", "''-x", "'5", "-5", "+49 30", "'", "'a", "@x", "O'Neil"])
@@ -268,5 +279,5 @@ def test_of_long_refused_rows_the_beginning_is_kept(shop, upsert, write, tmp_pat
     rejects = tmp_path / "rejects.jsonl"
     path = write("rows.jsonl", '{"segmentId":"' + "x" * 100_000 + '","customerId":"C1"}')
     upsert("segment_customers", path, "--rejects", rejects)
-    assert len(ImportReject.objects.get().source) == importing.KEPT_SOURCE
+    assert len(ImportReject.objects.get().source) == runs.KEPT_SOURCE
     assert len(rejects.read_text()) > 100_000

@@ -8,7 +8,7 @@ from django.urls import reverse
 from accounts.models import Customer
 from core.actors import Actor, ActorType, acting_as
 from core.journal.models import Change
-from segments.models import CustomerAssignment, Segment
+from segments.models import CustomerAssignment, Rule, Segment
 from tests.conftest import browser_with
 from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.catalog import CategoryFactory
@@ -59,6 +59,30 @@ def test_changes_are_told_in_words(staff_browser, gold):
         assert "Ada L. (staff)" in text
         for column in ("valid_to", "mixin_schemas", "external_id", "segment_id"):
             assert f"{column} " not in text
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "english", "german"),
+    [
+        ([(38, 0)], "evaluated: 38 joined, nobody left", "ausgewertet: 38 kamen hinzu, niemand schied aus"),
+        ([(0, 1)], "evaluated: nobody joined, 1 left", "ausgewertet: niemand kam hinzu, 1 schied aus"),
+        (
+            [(1, 0), (1, 0)],
+            "evaluated again, with the same numbers",
+            "wieder ausgewertet, mit denselben Zahlen",
+        ),
+        ([(1, 2000), (1, 0)], "evaluated: nobody left", "ausgewertet: niemand schied aus"),
+    ],
+)
+def test_evaluations_are_told_as_a_person_would(staff_browser, gold, outcomes, english, german):
+    rule = Rule.objects.create(tenant=gold.tenant, segment=gold, q="onHold:true")
+    for number, (added, removed) in enumerate(outcomes, 1):
+        Rule.objects.filter(pk=rule.pk).update(
+            added=added, removed=removed, evaluated_at=f"2026-01-0{number}T00:00Z"
+        )
+    for address in ("/admin/", ACTIVITY, reverse("admin:segments_segment_history", args=[gold.pk])):
+        assert english in text_of(staff_browser.get(address)), address
+        assert german in text_of(staff_browser.get(address, headers={"Accept-Language": "de"})), address
 
 
 def test_members_coupons_categories_and_customers_have_a_history(staff_browser, tenant, gold):
@@ -140,7 +164,7 @@ def test_pages_take_the_same_statements_however_many_changes_there_are(staff_bro
             staff_browser.get(ACTIVITY)
             staff_browser.get(reverse("admin:segments_segment_history", args=[gold.pk]))
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 25  # two pages, what changed on each being read by kind
+    assert counts[0] == counts[1] <= 28  # two pages, what changed on each being read by kind
 
 
 def test_older_changes_are_a_page_of_their_own(staff_browser, gold):

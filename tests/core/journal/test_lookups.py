@@ -82,6 +82,12 @@ def test_every_partition_finds_the_changes_of_an_occasion_in_an_index(tenant):
     assert "journal_change_2031_05" in there
     assert plan.count("source_id = 'r-1'") == plan.count("Index Cond") == len(there), plan
     assert "->  Sort " not in plan, plan
+    with connection.cursor() as cursor:  # without which the planner sorts the changes of an import
+        cursor.execute(
+            "SELECT attrelid::regclass::text, attoptions FROM pg_attribute JOIN pg_inherits"
+            " ON inhrelid = attrelid WHERE inhparent = 'journal_change'::regclass AND attname = 'source_id'"
+        )
+        assert dict(cursor.fetchall()) == {name: ["n_distinct=500"] for name in there}
 
 
 @pytest.mark.parametrize("later", [1, 30])
@@ -95,6 +101,7 @@ def test_what_can_be_taken_back_looks_at_changes_of_the_members_only(tenant, sit
     first = Change.objects.filter(object="segment-customer").order_by("id")[0]
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_indexscan = off")  # by time it reads few rows here, too
         cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) {statement.replace('%%', '%')}", [first.pk])
         plan = "\n".join(line for (line,) in cursor.fetchall())
         cursor.execute(statement.replace("%%", "%"), [first.pk])

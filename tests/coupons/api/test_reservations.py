@@ -192,6 +192,25 @@ def test_a_use_that_was_given_back_is_not_confirmed_again(own, manager, coupon):
     assert confirm(own, reserved).status_code == 404
 
 
+@pytest.mark.parametrize("action", ["confirmation", ""])
+@pytest.mark.parametrize("kind", ["reservations", "cart-reservations"])
+def test_one_that_goes_while_its_lock_is_waited_for_is_unknown(own, coupon, monkeypatch, kind, action):
+    """The erasure of the customer takes the lock, and deletes what they hold."""
+    path = f"{A}/reservations"
+    if kind == "reservations":
+        reserved = reserve(own).json()["id"]
+    else:
+        path = "/coupon/acme/cart-reservations"
+        cart = {"currency": "EUR", "items": [{"id": "P1", "amount": 10}], "codes": ["A"]}
+        reserved = own.post(path, cart).json()["id"]
+    for module in ("reservations", "carts"):
+        monkeypatch.setattr(
+            f"coupons.operations.{module}.lock_reservations", lambda *_: Reservation.objects.all().delete()
+        )
+    answer = own.post(f"{path}/{reserved}/{action}") if action else own.send("delete", f"{path}/{reserved}")
+    assert (answer.status_code, Redemption.objects.count()) == (404, 0)
+
+
 def test_reservations_of_others_are_unknown(own, customer_api, manager, shop, tenant, coupon):
     other = customer_api(CustomerFactory(tenant=tenant, external_id="C2"))
     path = f"{A}/reservations/{reserve(own).json()['id']}"

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from accounts.identity import scopes
-from accounts.identity.models.attempts import AttemptCounter
+from accounts.identity.models import AttemptCounter
 from accounts.identity.tokens import issue_access_token
 from core.tenancy.callers import CallerKind
 from coupons.models import Redemption

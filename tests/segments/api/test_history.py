@@ -13,10 +13,12 @@ from accounts.identity.scopes import (
 from accounts.models import Customer
 from core.actors import Actor, ActorType, acting_as
 from core.journal.models import Change
-from segments.models import CustomerAssignment, Segment
+from segments.changes import OF_RULES
+from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.coupons import CouponFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
+from tests.segments.rules.settling import make_rule
 
 SEGMENTS = "/customer-segment/acme/segments"
 CHANGES = "/customer-segment/acme/changes"
@@ -183,6 +185,52 @@ def test_changes_of_others_need_the_scope_that_reads_them(service_api, tenant, g
     assert types(SEGMENT_MANAGE, CUSTOMER_READ) == {"segment", "customer"}
     [change] = service_api(SEGMENT_READ, CUSTOMER_READ).get(CHANGES, objectId="C1", kind="updated").json()
     assert (change.get("before"), change.get("after"), change["secrets"]) == (None, None, ["password"])
+
+
+@pytest.fixture
+def ruled(tenant, gold, clock):
+    """Two segments with rules that were changed, and somebody excluded from each."""
+    for segment in (SegmentFactory(site=gold.site, external_id="silver"), gold):
+        CustomerFactory(tenant=tenant)
+        rule = make_rule(tenant, "onHold:false", at=clock.at, segment_id=segment.external_id)
+        Rule.objects.filter(pk=rule.pk).update(q="onHold:true", version=2)
+        RuleExclusion.objects.create(tenant=tenant, segment=segment, customer=CustomerFactory(tenant=tenant))
+    return gold
+
+
+def test_a_segment_tells_the_changes_of_its_rule(service_api, ruled):
+    reader = service_api(SEGMENT_READ, SEGMENT_MANAGE, CUSTOMER_READ)
+    whole = reader.get(f"{SEGMENTS}/gold/history").json()
+    excluded, changed = whole[:2]
+    assert excluded["object"] == {"type": "segment-rule-exclusion", "id": "gold"}
+    assert changed["object"] == {"type": "segment-rule", "id": "gold"}
+    assert changed["before"] == {"q": "onHold:false", "metadata.version": 1}
+    assert changed["after"] == {"q": "onHold:true", "metadata.version": 2}
+    assert {row["object"]["id"] for row in whole} == {"gold"}
+    assert {row["object"]["type"] for row in whole} == {"segment", "segment-customer", *OF_RULES}
+
+
+def test_pages_of_a_history_with_a_rule_hold_each_change_once(service_api, ruled):
+    reader, path = service_api(SEGMENT_READ, SEGMENT_MANAGE, CUSTOMER_READ), f"{SEGMENTS}/gold/history"
+    counted = reader.get(path, headers={"X-Total-Count": "true"})
+    whole = [row["id"] for row in counted.json()]
+    assert (len(whole) > 4, whole) == (True, sorted(whole, reverse=True))
+    assert counted.headers["X-Total-Count"] == str(len(whole))
+    seen, cursor = [], {}
+    while cursor is not None:
+        page = reader.get(path, pageSize=2, **cursor)
+        seen += [row["id"] for row in page.json()]
+        following = page.headers.get("X-Next-Cursor")
+        cursor = {"next": following} if following else None
+    assert seen == whole
+    kinds = [row["kind"] for row in reader.get(path, sort="kind:asc").json()]
+    assert (len(kinds), kinds) == (len(whole), sorted(kinds))
+
+
+@pytest.mark.parametrize("scope", [SEGMENT_MANAGE, CUSTOMER_READ])
+def test_changes_of_rules_are_for_those_who_may_read_rules(service_api, ruled, scope):
+    rows = service_api(SEGMENT_READ, scope).get(f"{SEGMENTS}/gold/history").json()
+    assert {row["object"]["type"] for row in rows} == {"segment", "segment-customer"}
 
 
 def test_history_needs_the_scope_for_all(service_api, gold):

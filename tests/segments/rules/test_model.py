@@ -28,7 +28,7 @@ from segments.bodies import CustomerAssignmentBody, Member
 from segments.models import CustomerAssignment, Rule, RuleExclusion
 from segments.operations.customers import delete_customer_assignment, upsert_customer_assignment
 from segments.rules.evaluation import request_audits
-from segments.rules.operations import lift_exclusion, save_rule
+from segments.rules.operations import ask_for_evaluation, lift_exclusion, save_rule
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.coupons import CouponFactory, RedemptionFactory
 from tests.factories.segments import SegmentFactory
@@ -232,6 +232,25 @@ def in_live() -> tuple[object, ...]:
     return "term", "segments:live", test
 
 
+def ranked(fact: str, days: int | None, number: int, percent: str) -> tuple[object, ...]:
+    """The first by their redemptions, of those who have any; of equal ones whoever came first."""
+    window = f"{days}d." if days else ""
+
+    def value(person: Person, at: datetime) -> int:
+        found = within(person, days, at)
+        if fact == "count":
+            return len(found)
+        return sum(amount for _, amount, currency, _ in found if currency == "EUR")
+
+    def test(world: World, name: str, person: Person, at: datetime) -> bool:
+        values = {one: value(other, at) for one, other in world.people.items()}  # in the order of their keys
+        places = sorted((one for one in values if values[one] > 0), key=lambda one: -values[one])
+        most = -(-len(places) * number // 100) if percent else number
+        return name in places[:most]
+
+    return "term", f"redemptions.{window}{fact}:top({number}{percent})", test
+
+
 OPERATORS = st.sampled_from(sorted(ORDER))
 DAYS = st.sampled_from([1, 2, 30])
 TERMS = st.one_of(
@@ -250,6 +269,12 @@ TERMS = st.one_of(
     st.builds(last, OPERATORS, DAYS),
     st.builds(used, st.sampled_from(["SUMMER", "WINTER"])),
     st.builds(of_company, st.sampled_from(["COMPANY", "SUBSIDIARY"])),
+)
+
+RANKED = (ranked, st.sampled_from(["count", "total"]), st.sampled_from([None, 2]))
+RANKS = st.one_of(
+    st.builds(*RANKED, st.integers(1, 3), st.just("")),
+    st.builds(*RANKED, st.sampled_from([10, 25, 34, 50, 100]), st.just("%")),
 )
 
 
@@ -457,14 +482,14 @@ class Machine:
         lift_exclusion(tenant_id=self.tenant.pk, segment_id=segment, customer_id=name)
         self.world.excluded[segment].discard((name, None))
 
-    def do_change(self, segment: str, tree: tuple[object, ...]) -> None:
+    def do_change(self, segment: str, tree: tuple[object, ...], mode: str = "LIVE") -> None:
         self.world.rules[segment] = tree
         is_companies = segment == "companies"
         save_rule(
             tenant_id=self.tenant.pk,
             segment_id=segment,
             q=f"type:{tree}" if is_companies else written(tree),
-            mode="LIVE",
+            mode=mode,
             membership="LEGAL_ENTITY" if is_companies else "CUSTOMER",
             at=self.at,
         )
@@ -526,4 +551,54 @@ def test_members_equal_the_oracle_after_every_step(data: st.DataObject, db: None
                 machine.check()
         machine.check()
         machine.audit()
+        transaction.set_rollback(True)
+
+
+# Those who redeem the same, which is what most do here, are told apart by who came first.
+REDEMPTIONS = st.tuples(
+    st.just("redeem"),
+    st.sampled_from(CUSTOMERS),
+    st.sampled_from([10, 20]),
+    st.sampled_from(["EUR", "EUR", "USD"]),
+    st.just("SUMMER"),
+)
+OTHERS = st.one_of(
+    st.tuples(st.just("give back"), st.sampled_from(CUSTOMERS)),
+    st.tuples(st.just("hold"), st.sampled_from(CUSTOMERS), st.booleans()),
+    st.tuples(st.just("time"), st.sampled_from([timedelta(hours=5), DAY])),
+)
+COMINGS = st.tuples(st.sampled_from(["leave", "come"]), st.sampled_from(CUSTOMERS))
+
+
+@settings(
+    max_examples=14,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_the_first_by_rank_equal_the_oracle_and_stay_until_they_are_asked_for(
+    data: st.DataObject, db: None
+) -> None:
+    tree = data.draw(trees(st.one_of(RANKS, RANKS, TERMS)).filter(is_shallow))
+    before = data.draw(
+        st.lists(st.one_of(REDEMPTIONS, REDEMPTIONS, OTHERS, COMINGS), min_size=4, max_size=12)
+    )
+    since = data.draw(st.lists(st.one_of(REDEMPTIONS, OTHERS), max_size=6))
+    with transaction.atomic():
+        machine = Machine({}, BEGINNINGS[0])
+        SegmentFactory(site=Site.objects.get(tenant=machine.tenant), external_id="best")
+        machine.world.manual["best"], machine.world.excluded["best"] = set(), set()
+        for step in before:
+            machine.do(step)
+        machine.do_change("best", tree, mode="SNAPSHOT")
+        settle(machine.at)
+        first = machine.world.members("best", machine.at)
+        assert machine.stored("best") == first
+        for step in since:
+            machine.do(step)
+        settle(machine.at)
+        assert machine.stored("best") == first
+        ask_for_evaluation(tenant_id=machine.tenant.pk, segment_id="best", at=machine.at)
+        settle(machine.at)
+        assert machine.stored("best") == machine.world.members("best", machine.at)
         transaction.set_rollback(True)

@@ -1,5 +1,4 @@
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -7,7 +6,7 @@ from django.utils import timezone
 from accounts.identity.operations.clients import create_api_client
 from accounts.identity.scopes import SERVICE_SCOPES
 from core.errors import DomainError
-from core.tenancy.models import Tenant
+from core.tenancy.commands import tenant_named
 
 
 class Command(BaseCommand):
@@ -30,23 +29,31 @@ class Command(BaseCommand):
             help="It may start anonymous and customer sessions; without scopes it gets no secret.",
         )
 
-    def handle(self, **options: Any) -> None:
-        tenant = Tenant.objects.filter(name=options["tenant"]).first()
-        if tenant is None:
-            raise CommandError(f"There is no tenant {options['tenant']}; create_tenant makes one.")
-        scopes = [scope.strip() for scope in options["scopes"].split(",") if scope.strip()]
-        if options["all_scopes"]:
-            scopes = list(SERVICE_SCOPES)
-        if not scopes and not options["storefront"]:
+    def handle(
+        self,
+        *,
+        tenant: str,
+        client_id: str,
+        name: str,
+        scopes: str,
+        all_scopes: bool,
+        storefront: bool,
+        **options: object,
+    ) -> None:
+        found = tenant_named(tenant)
+        named = [scope.strip() for scope in scopes.split(",") if scope.strip()]
+        if all_scopes:
+            named = list(SERVICE_SCOPES)
+        if not named and not storefront:
             raise CommandError("Name its --scopes, or say --all-scopes or --storefront.")
         try:
             client, secret = create_api_client(
-                tenant=tenant,
-                client_id=options["client_id"],
-                name=options["name"],
-                scopes=scopes,
-                may_start_sessions=options["storefront"],
-                has_secret=bool(scopes),
+                tenant=found,
+                client_id=client_id,
+                name=name,
+                scopes=named,
+                may_start_sessions=storefront,
+                has_secret=bool(named),
                 at=timezone.now(),
             )
         except DomainError as refused:

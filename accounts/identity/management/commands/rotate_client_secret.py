@@ -1,6 +1,5 @@
 from argparse import ArgumentParser
 from datetime import timedelta
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -28,16 +27,14 @@ class Command(BaseCommand):
             "--revoke-tokens", action="store_true", help="Refuse all tokens that the client has, too."
         )
 
-    def handle(self, **options: Any) -> None:
-        client = ApiClient.objects.filter(client_id=options["client_id"]).first()
+    def handle(self, *, client_id: str, keep_hours: float, revoke_tokens: bool, **options: object) -> None:
+        client = ApiClient.objects.filter(client_id=client_id).first()
         if client is None:
-            raise CommandError(f"There is no client {options['client_id']}.")
-        if not 0 <= options["keep_hours"] <= 24 * 365:
+            raise CommandError(f"There is no client {client_id}.")
+        if not 0 <= keep_hours <= 24 * 365:
             raise CommandError("--keep-hours is a number from 0 to 8760.")
         at = timezone.now()
-        secret = rotate_client_secret(
-            client=client, at=at, keep_others_for=timedelta(hours=options["keep_hours"])
-        )
-        if options["revoke_tokens"]:
+        secret = rotate_client_secret(client=client, at=at, keep_others_for=timedelta(hours=keep_hours))
+        if revoke_tokens:
             revoke_client_tokens(client=client, at=at)
         self.stdout.write(f"client_secret: {secret}")

@@ -1,22 +1,24 @@
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from time import monotonic
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from tqdm import tqdm
 
 from config.demo.calendar import TODAY_OF_DATA
 from config.demo.loading import load_demo_shop, shop_calendar
-from config.demo.rows import Load
+from config.demo.rows import Load, Row
 from config.demo.shop import CUSTOMER_PASSWORD, DEMO_TENANT, Names, NameTaken
 from config.demo.source import DemoDataMissing
 from core.imports.merge import Tally
-from core.imports.progress import RowProgress
 from core.tenancy.models import Tenant
 from core.text import counted_rows
 
+ROWS_AT_ONCE = 1_000  # telling a bar of every single row would cost more than the row
 WELL_KNOWN = (
     "The demo shop has logins that everybody knows, admin/admin among them. Set DEBUG=1 on your own machine, "
     "or say --insecure-demo-logins if nobody else can reach this database. Nothing has been written."
@@ -88,12 +90,33 @@ class Command(BaseCommand):
         )
 
 
-class CommandProgress(RowProgress):
+class CommandProgress:
     """Shows a bar for each label on a terminal, and one line for each that is done."""
 
     def __init__(self, stdout: OutputWrapper) -> None:
-        super().__init__(sys.stderr)  # without the line ends that commands add
         self.stdout = stdout
+        self.stderr = sys.stderr  # without the line ends that commands add
+
+    def counted(self, label: str, rows: Iterable[Row], total: int) -> Iterator[Row]:
+        """Pass the rows on, telling how many of `total` have passed."""
+        bar = tqdm(
+            total=total,
+            desc=label,
+            unit=" rows",
+            unit_scale=True,
+            leave=False,
+            file=self.stderr,
+            disable=not self.stderr.isatty(),
+        )
+        with bar:
+            untold = 0
+            for row in rows:
+                yield row
+                untold += 1
+                if untold == ROWS_AT_ONCE:
+                    bar.update(untold)
+                    untold = 0
+            bar.update(untold)
 
     def finished(self, label: str, tally: Tally) -> None:
         """Write what became of the rows of a label."""

@@ -1,6 +1,5 @@
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandError
@@ -26,9 +25,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--physical", action="store_true", help="Copy the whole server.")
 
-    def handle(self, *, folder: Path, keep: int, physical: bool, **options: Any) -> None:
+    def handle(self, *, folder: Path, keep: int, physical: bool, verbosity: int, **options: object) -> None:
         parameters, at = connection.get_connection_params(), timezone.now()
-        tell = self.stderr.write if options["verbosity"] > 1 else silent
+        tell = self.stderr.write if verbosity > 1 else silent
         try:
             if physical:
                 made = make_physical_backup(parameters, folder, at=at, tell=tell)

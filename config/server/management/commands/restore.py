@@ -1,7 +1,6 @@
 from argparse import ArgumentParser
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandError
@@ -36,11 +35,21 @@ class Command(BaseCommand):
             "--until", type=moment, help="Of a copy: the moment to recover to, such as 2026-03-04T09:30:00Z."
         )
 
-    def handle(self, *, backup: Path, into: str, data: Path | None, **options: Any) -> None:
-        tell = self.stderr.write if options["verbosity"] > 1 else silent
+    def handle(
+        self,
+        *,
+        backup: Path,
+        into: str,
+        data: Path | None,
+        wal: Path | None,
+        until: datetime | None,
+        verbosity: int,
+        **options: object,
+    ) -> None:
+        tell = self.stderr.write if verbosity > 1 else silent
         try:
             if backup.is_dir():
-                self._restore_copy(backup, data, wal=options["wal"], until=options["until"])
+                self._restore_copy(backup, data, wal=wal, until=until)
             else:
                 self._restore_dump(backup, into, tell)
         except (BackupRefused, ProgramFailed, OSError, psycopg.Error) as failed:

@@ -1,7 +1,6 @@
 import re
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -42,7 +41,9 @@ class Command(BaseCommand):
             "--older-than", type=age, metavar="AGE", help="Delete what is older, such as 30d or 12h."
         )
 
-    def handle(self, *, kinds: list[str], older_than: timedelta | None, **options: Any) -> None:
+    def handle(
+        self, *, kinds: list[str], older_than: timedelta | None, verbosity: int, **options: object
+    ) -> None:
         known = registered_retentions()
         if unknown := [kind for kind in kinds if kind not in known]:
             raise CommandError(f"There is no kind {unknown[0]}; there are {', '.join(known)}.")
@@ -56,6 +57,6 @@ class Command(BaseCommand):
             while deleted >= SLICE_ROWS:
                 deleted = retention.delete(before, SLICE_ROWS)
                 count += deleted
-                if options["verbosity"] > 1:
+                if verbosity > 1:
                     self.stdout.write(f"{kind}: {count:,} deleted so far")
             self.stdout.write(f"{kind}: deleted {count:,} {retention.noun}")

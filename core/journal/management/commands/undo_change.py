@@ -1,5 +1,5 @@
 from argparse import ArgumentParser
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
         parser.add_argument("--json", action="store_true", help="answer with one JSON object")
 
-    def handle(self, *, change: int, dry_run: bool, **options: Any) -> None:
+    def handle(self, *, change: int, dry_run: bool, json: bool, **options: object) -> None:
         at = timezone.now()
         try:
             plan = plan_undo(change, tenant_id=None, at=at)
@@ -43,10 +43,10 @@ class Command(BaseCommand):
             else:
                 undone = undo_in_slices(plan, at=at, report=self._report)
         except DomainError as error:
-            self._fail(error.code, error.message, as_json=options["json"])
+            self._fail(error.code, error.message, as_json=json)
         except OperationalError as error:
-            self._fail("server_failed", failure_in_words(error), as_json=options["json"])
-        if options["json"]:
+            self._fail("server_failed", failure_in_words(error), as_json=json)
+        if json:
             self.stdout.write(orjson.dumps({"change": plan.change.id, **undone.as_json()}).decode())
         else:
             self.stdout.write(in_words(plan, undone, dry_run=dry_run))
