@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from core.errors import AlreadyExists, InvalidBody, InvalidInput, NotFound
+from core.errors import (
+    MOST_DELETED_ALONG,
+    AlreadyExists,
+    InvalidBody,
+    InvalidInput,
+    NotFound,
+    TooMuchToDelete,
+)
 
 
 class Headed:
@@ -35,6 +42,19 @@ class InvalidCategory(Headed, InvalidInput):
 
     code = "invalid_category"
     heading = "Constraint validation failed"
+
+
+class CategoriesTooLarge(Headed, TooMuchToDelete):
+    """More products are in the categories than are deleted along at once."""
+
+    heading = "Error while deleting categories"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"More than {MOST_DELETED_ALONG:,} products are assigned to the categories that would be deleted."
+            " Take some of them out first, by an import with mode delete, which commits them part by part, or"
+            " delete fewer categories at a time. Nothing was deleted."
+        )
 
 
 class InvalidCategoryBody(Headed, InvalidBody):

@@ -92,6 +92,19 @@ def descendants(category: Sql, *, shows_unpublished: bool, depth: int = 0, with_
     )
 
 
+def open_subtree(category_id: int) -> Sql:
+    """A SELECT of the category and of all below it whose line up to it, without it, is published."""
+    return sql(
+        "SELECT id FROM (SELECT node.id, node.lft,"
+        " max(node.rght) FILTER (WHERE NOT node.is_published AND node.id <> top.id)"
+        " OVER (ORDER BY node.lft) AS hidden_until"
+        " FROM catalog_category AS top JOIN catalog_category AS node"
+        " ON node.tree_id = top.tree_id AND node.lft >= top.lft AND node.lft < top.rght"
+        " WHERE top.id = {category}) AS below WHERE hidden_until IS NULL OR hidden_until < lft",
+        category=param(category_id),
+    )
+
+
 def descendants_among(selection: Sql, category: Sql, *, shows_unpublished: bool) -> Sql:
     """A SELECT of those keys of the selection that `descendants(..., with_itself=True)` would select too.
 

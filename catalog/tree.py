@@ -10,15 +10,17 @@ number of set-based statements, whatever the size of the forest. See docs/catego
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 from django.db.models import Max
 from psycopg.types.json import Jsonb
 
 from catalog.bodies import LARGEST_POSITION, MOST_LEVELS
-from catalog.errors import CategoryNotFound, ParentNotFound, TooDeep, WouldCreateCycle
+from catalog.errors import CategoriesTooLarge, CategoryNotFound, ParentNotFound, TooDeep, WouldCreateCycle
 from catalog.models import HIDDEN_ROOT_ID, Category
 from catalog.subtrees import subtrees
+from core.errors import MOST_DELETED_ALONG
 from core.sql.composition import Sql, bind, composed_once, identifier, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.locks import Lock, take_lock
@@ -71,7 +73,7 @@ def place_statement(*, tenant: Sql, parent: Sql, category: Sql, position: Sql, n
 
 def stored_value(category: Category, name: str) -> Sql:
     """Return the part of a SET that gives the category its value of a field, and others their own."""
-    field = Category._meta.get_field(name)
+    field: Any = Category._meta.get_field(name)
     return sql(
         "{column} = CASE WHEN id = {category} THEN {value} ELSE {column} END, ",
         column=identifier(field.column),
@@ -404,18 +406,23 @@ class LockedTree:
         """Delete the categories; the database's cascades delete what refers to them.
 
         Categories are locked before their assignments, and both in key order, as operations that assign or
-        delete a product do: they wait for each other without a deadlock.
+        delete a product do: they wait for each other without a deadlock. Raises CategoriesTooLarge when more
+        products are in them than are deleted along at once.
         """
         chosen = sql("SELECT id FROM {table} WHERE {condition}", table=TABLE, condition=condition)
         execute(sql("{chosen} ORDER BY id FOR UPDATE", chosen=chosen))
-        execute(
+        number = execute(
             sql(
                 "SELECT 1 FROM catalog_categoryassignment"
-                " WHERE category_id IN ({chosen}) AND tenant_id = {tenant} ORDER BY id FOR UPDATE",
+                " WHERE category_id IN ({chosen}) AND tenant_id = {tenant}"
+                " ORDER BY id LIMIT {most} FOR UPDATE",
                 chosen=chosen,
                 tenant=param(self.tenant_id),
+                most=param(MOST_DELETED_ALONG + 1),
             )
         )
+        if number > MOST_DELETED_ALONG:
+            raise CategoriesTooLarge
         execute(sql("DELETE FROM {table} WHERE {condition}", table=TABLE, condition=condition))
 
     def _refresh(self, *categories: Category) -> None:

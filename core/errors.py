@@ -22,6 +22,16 @@ class InvalidInput(DomainError):
     code = "invalid_input"
 
 
+class TooMuchToDelete(InvalidInput):
+    """More rows would be deleted along than one transaction may hold locked."""
+
+    code = "too_much_to_delete"
+
+
+MOST_DELETED_ALONG = 200_000
+"""How many rows a deletion takes along at most: meanwhile it holds what others wait for."""
+
+
 class MalformedBody(InvalidInput):
     """The body is not what the operation reads: not JSON, too large, or of the wrong shape."""
 

@@ -79,7 +79,7 @@ class Holds(Lookup):
     lookup_name = "holds"
     prepare_rhs = False
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[object, ...]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         text, text_values = self.process_lhs(compiler, connection)
         part, part_values = self.process_rhs(compiler, connection)
         return f"strpos(search_text({text}), search_text({part})) > 0", (*text_values, *part_values)

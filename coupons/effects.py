@@ -132,6 +132,8 @@ register_dependent(
         permission="coupons.{action}_coupon",
         page="admin:coupons_coupon_changelist",
         page_parameter="segments",
+        category_parameter="categories",
+        id_parameter="code__in",
         of_segments=of_segments,
         of_categories=of_categories,
         only_of=count_only_of,

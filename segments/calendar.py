@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 import msgspec
@@ -21,6 +21,7 @@ from segments.visibility import on_site, require_site
 MOST_ENTRIES: Final = 1_000
 LONGEST_RANGE: Final = timedelta(days=400)
 USUAL_RANGE: Final = timedelta(days=14)
+LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)
 LONGEST_LINE: Final = 75  # bytes, by RFC 5545
 
 
@@ -102,7 +103,7 @@ def range_of(
     Raises InvalidInput for one that ends before it starts or is longer than 400 days, and UnknownSite.
     """
     start = since or at
-    end = until or start + USUAL_RANGE
+    end = until or start + min(USUAL_RANGE, LAST_MOMENT - start)
     if end < start:
         raise InvalidInput("from must not be later than to.", field="from")
     if end - start > LONGEST_RANGE:

@@ -16,7 +16,7 @@ from msgspec import Meta
 from accounts.models import Site
 from catalog.errors import CategoryNotFound, ParentNotFound, WouldCreateCycle
 from catalog.models import Category
-from catalog.subtrees import descendants, is_shown
+from catalog.subtrees import descendants, is_shown, open_subtree
 from core.bodies import Body, Reference, Validity, in_utc
 from core.json_types import JsonObject
 from core.sql.composition import Sql, integer, param, sql
@@ -244,7 +244,7 @@ class Dependent:
     no segments but these, by keys; `delete_only_of` deletes them, before the segments go. `opened_by` counts
     those that members of a segment, by its key, may use at an instant, and names some. Staff need the
     permission that `permission` names once its action is filled in; their list is the admin's page of this
-    name, which the parameter limits to those of segments.
+    name, which parameters limit to those of segments, to those of categories and to some ids.
     """
 
     type: str
@@ -253,6 +253,8 @@ class Dependent:
     permission: str
     page: str
     page_parameter: str
+    category_parameter: str
+    id_parameter: str
     of_segments: Callable[[Difference], DependentEffect]
     of_categories: Callable[[int, Sql, Sql, datetime], DependentEffect]
     only_of: Callable[[int, Sequence[int]], int]
@@ -618,19 +620,6 @@ def lines_of(category: Category, body: CategoryChangeBody) -> tuple[list[Categor
     if any(each.pk == category.pk for each in new):
         raise WouldCreateCycle(body.category_id, body.parent_id)
     return old, new
-
-
-def open_subtree(category_id: int) -> Sql:
-    """A SELECT of the category and of all below it whose line up to it, without it, is published."""
-    return sql(
-        "SELECT id FROM (SELECT node.id, node.lft,"
-        " max(node.rght) FILTER (WHERE NOT node.is_published AND node.id <> top.id)"
-        " OVER (ORDER BY node.lft) AS hidden_until"
-        " FROM catalog_category AS top JOIN catalog_category AS node"
-        " ON node.tree_id = top.tree_id AND node.lft >= top.lft AND node.lft < top.rght"
-        " WHERE top.id = {category}) AS below WHERE hidden_until IS NULL OR hidden_until < lft",
-        category=param(category_id),
-    )
 
 
 def subtree_statement(tenant_id: int, whole: Sql, hidden: Sql, shown: Sql, limit: Sql) -> Sql:

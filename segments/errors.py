@@ -1,6 +1,6 @@
 """What can go wrong with segments and their assignments."""
 
-from core.errors import InvalidInput, NotFound
+from core.errors import MOST_DELETED_ALONG, InvalidInput, NotFound, TooMuchToDelete
 
 
 class SegmentNotFound(NotFound):
@@ -32,6 +32,18 @@ class SegmentHasAssignments(InvalidInput):
             f"The segment {segment_id} has customers or items assigned to it;"
             " delete it with forceDelete=true.",
             field="forceDelete",
+            resource_id=segment_id,
+        )
+
+
+class SegmentTooLarge(TooMuchToDelete):
+    """The segment holds more customers and items than are deleted at once."""
+
+    def __init__(self, segment_id: str, number: int) -> None:
+        super().__init__(
+            f"The segment {segment_id} has {number:,} customers and items; at most {MOST_DELETED_ALONG:,} are"
+            " deleted along with it. Remove some of them first, by an import with mode delete, which commits"
+            " them part by part. Nothing was deleted.",
             resource_id=segment_id,
         )
 

@@ -22,7 +22,7 @@ from accounts.models.customers import SEARCHED_FIELDS, canonical_email
 from accounts.operations.customers import change_customer, create_customer, set_customer_password
 from accounts.operations.erasure import erase_customer
 from core.admin import ReadOnlyAdmin, TenantAdmin, adopt
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.errors import DomainError, Unavailable
 from core.search import in_order, matching
 from core.unavailability import contention_as_refusal
@@ -134,7 +134,7 @@ class CustomerAdmin(TenantAdmin):
                         at=timezone.now(),
                     )
             except Unavailable as busy:
-                self.message_user(request, fault_text(busy.message), messages.ERROR)
+                self.message_user(request, refusal_text(busy), messages.ERROR)
             else:
                 self.message_user(request, _("The password is set, and all sessions have ended."))
                 return HttpResponseRedirect(reverse("admin:accounts_customer_change", args=(customer.pk,)))
@@ -199,7 +199,7 @@ class CustomerAdmin(TenantAdmin):
             self.message_user(
                 request,
                 gettext("Erased {erased} of {number}: {reason}").format(
-                    erased=erased, number=len(selected), reason=fault_text(refused.message)
+                    erased=erased, number=len(selected), reason=refusal_text(refused)
                 ),
                 messages.ERROR,
             )

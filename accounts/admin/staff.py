@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.forms.staff import StaffAddForm, StaffForm, StaffLoginForm, StaffPasswordForm
 from accounts.models import User
 from core.admin import PlatformAdmin, TenantAdmin
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.tenants import staff_of
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
@@ -99,7 +99,7 @@ class StaffAdmin(TenantAdmin, UserAdmin):
             with contention_as_refusal():
                 return super().user_change_password(request, id, form_url)
         except Unavailable as busy:
-            self.message_user(request, fault_text(busy.message), messages.ERROR)
+            self.message_user(request, refusal_text(busy), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

@@ -7,6 +7,7 @@ from accounts.errors import UnacceptablePassword
 from accounts.models import ContactAssignment, Customer, LegalEntity
 from accounts.operations.customers import check_new_password
 from core.admin import DocumentForm
+from core.admin.faults import refusal_text
 from core.text import has_visible_character, normalized, trimmed
 
 NEW_PASSWORD = {"autocomplete": "new-password"}
@@ -63,7 +64,7 @@ class CustomerPasswordForm(forms.Form):
             try:
                 check_new_password(password, self.customer, field="password")
             except UnacceptablePassword as refused:
-                self.add_error("password", refused.message)
+                self.add_error("password", refusal_text(refused))
         return cleaned
 
 

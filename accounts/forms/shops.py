@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.bodies import HomeBase
 from accounts.models import Site
 from core.admin import DocumentForm
+from core.admin.faults import refusal_text
 from core.bodies import read_body
 from core.errors import InvalidInput
 from core.tenancy.identifiers import UNREACHABLE_IDS
@@ -86,7 +87,7 @@ class SiteForm(DocumentForm):
             try:
                 read_body(HomeBase, home_base)
             except InvalidInput as refused:
-                raise forms.ValidationError(refused.message, code=refused.code) from None
+                raise forms.ValidationError(refusal_text(refused), code=refused.code) from None
         return home_base
 
     def clean_name(self) -> str:

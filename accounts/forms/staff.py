@@ -15,6 +15,7 @@ from accounts.identity.operations.attempts import counted_login
 from accounts.models import User
 from core.addresses import client_address
 from core.admin import DocumentForm
+from core.admin.faults import refusal_text
 from core.errors import Overloaded, TooManyAttempts
 
 
@@ -30,7 +31,7 @@ class StaffLoginForm(AdminAuthenticationForm):
             with counted_login(realm="staff", account=username, address=address, at=timezone.now()):
                 return super().clean()
         except (TooManyAttempts, Overloaded) as refused:
-            raise ValidationError(refused.message, code=refused.code) from None
+            raise ValidationError(refusal_text(refused), code=refused.code) from None
 
 
 class BelongingForm(DocumentForm):

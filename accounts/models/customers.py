@@ -78,6 +78,8 @@ class Customer(TenantDocument):
                 condition=Q(last_login_at__isnull=False),
                 name="customers_by_login",
             ),
+            # of findings, which look for their memberships
+            models.Index(fields=["tenant", "id"], condition=Q(is_on_hold=True), name="customers_on_hold"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "external_id"], name="customer_id_unique"),

@@ -6,6 +6,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from catalog.admin.filters import AssignedBelowFilter
 from catalog.forms.products import CategoryAssignmentForm
 from catalog.models import CategoryAssignment, Product
 from catalog.operations.assignments import remove_assignments, upsert_assignment
@@ -20,7 +21,7 @@ class CategoryAssignmentAdmin(TenantAdmin):
     sortable_by = ()  # the orders that an index serves
     list_display = ("product", "category", "created_at")
     list_select_related = ("product", "category")
-    list_filter = (("category", AutocompleteFilter), ("product", AutocompleteFilter))
+    list_filter = (AssignedBelowFilter, ("category", AutocompleteFilter), ("product", AutocompleteFilter))
     search_fields = ("product__external_id",)
     search_help_text = _("The beginnings of words of a product's name, code and id, in any order.")
     autocomplete_fields = ("category", "product")

@@ -17,6 +17,7 @@ from js_asset import Script
 from mptt.admin import DraggableMPTTAdmin, MPTTModelAdmin
 
 from catalog.admin.category_deletion import CategoryDeletion
+from catalog.admin.filters import BelowFilter, ShownBelowFilter
 from catalog.admin.search import NamedAdmin
 from catalog.extensions import category_actions, category_effects
 from catalog.forms.categories import FORM_FIELDS, CategoryForm
@@ -37,7 +38,8 @@ from core.admin.confirmation import (
     repeated_values,
 )
 from core.admin.counts import CappedCount, exact_count, shown_count
-from core.admin.faults import fault_text
+from core.admin.deletion_pages import MOST_NAMED
+from core.admin.faults import refusal_text
 from core.admin.keys import key_of
 from core.admin.model_admin import AnnotatedChangeList
 from core.admin.undo import message_with_undo
@@ -48,7 +50,6 @@ LONGEST_NAME = 500
 LONGEST_DESCRIPTION = 10_000
 LARGEST_WHOLE_TREE = 2_000
 ROWS_OF_A_LEVEL = 200
-MOST_NAMED = 20
 PARENT = "parent__id__exact"
 CHANGELIST = "admin:catalog_category_changelist"
 
@@ -105,7 +106,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         "add_below",
     )
     list_display_links = ("indented_title",)
-    list_filter = ("is_published", "type")
+    list_filter = (BelowFilter, ShownBelowFilter, "is_published", "type")
     linked_lookups = (PARENT,)
     list_per_page = LARGEST_WHOLE_TREE
     list_max_show_all = LARGEST_WHOLE_TREE
@@ -217,9 +218,9 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
                     expected_version=key_of(request.POST.get("version", "")),
                 )
         except Unavailable as busy:
-            return self._refuse_move(request, fault_text(busy.message), 503)
+            return self._refuse_move(request, refusal_text(busy), 503)
         except DomainError as refused:
-            return self._refuse_move(request, fault_text(refused.message), 400)
+            return self._refuse_move(request, refusal_text(refused), 400)
         message_with_undo(request, gettext("Moved {category}.").format(category=moved))
         if is_confirmed(request):
             return HttpResponseRedirect(request.get_full_path())
@@ -407,8 +408,8 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
             self,
             request,
             needed,
-            template="admin/catalog/category/confirm_publication.html",
-            categories=changing[:MOST_NAMED],
+            template="admin/confirm_rows.html",
+            rows=changing[:MOST_NAMED],
             object=changing[0] if is_single else None,
             versions={category.external_id: category.version for category in changing},
             back=request.get_full_path(),

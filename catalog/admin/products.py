@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -9,6 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from catalog.admin.filters import ProductsShownBelowFilter
 from catalog.admin.search import NamedAdmin
 from catalog.bodies import ProductBody
 from catalog.extensions import product_actions
@@ -24,6 +26,14 @@ from core.search import in_order
 LONGEST_NAME = 500
 LONGEST_DESCRIPTION = 10_000
 OWN_ATTRIBUTES = ("mixins", "mixin_schemas")
+SHOWN = {
+    **dict.fromkeys(DETAIL_FIELDS, "shown_details"),
+    "name": "shown_name",
+    "description": "shown_description",
+    "mixins": "shown_mixins",
+    "mixin_schemas": "shown_schemas",
+}
+"""What those who may only look see in place of a field of JSON."""
 
 
 @admin.register(Product)
@@ -36,7 +46,7 @@ class ProductAdmin(NamedAdmin):
     error_fields = FORM_FIELDS
     sortable_by = ("code",)  # the orders that an index serves
     list_display = ("__str__", "code", "is_published", "modified_at")
-    list_filter = ("is_published",)
+    list_filter = (ProductsShownBelowFilter, "is_published")
     readonly_fields = ("version", "created_at", "modified_at")
     fieldsets = (
         (None, {"fields": ("name", "description", "code", "is_published", "external_id")}),
@@ -54,11 +64,19 @@ class ProductAdmin(NamedAdmin):
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return fieldsets
-        lines = {DETAIL_FIELDS: ("shown_details",), OWN_ATTRIBUTES: ("shown_mixins", "shown_schemas")}
-        return [
-            (title, {**options, "fields": lines.get(options["fields"], options["fields"])})
-            for title, options in fieldsets
-        ]
+
+        def shown(fields: Sequence[str]) -> tuple[str, ...]:
+            return tuple(dict.fromkeys(SHOWN.get(name, name) for name in fields))
+
+        return [(title, {**options, "fields": shown(options["fields"])}) for title, options in fieldsets]
+
+    @admin.display(description=_("Name"))
+    def shown_name(self, product: Product) -> SafeString:
+        return as_lines(product.name)
+
+    @admin.display(description=_("Description"))
+    def shown_description(self, product: Product) -> SafeString:
+        return as_lines(product.description)
 
     @admin.display(description=_("Other attributes"))
     def shown_details(self, product: Product) -> SafeString:

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from catalog.bodies import CategoryBody, read_category
 from catalog.models import Category
 from core.admin import AutocompleteSelect, DocumentForm
+from core.admin.faults import fault_text
 from core.errors import InvalidBody, Problem
 
 LONGEST_NUMBERS = 30_000
@@ -117,9 +118,9 @@ class CategoryForm(DocumentForm):
         member, _, _ = path.partition(".")
         field = FORM_FIELDS.get(path) or FORM_FIELDS.get(member.partition("[")[0])
         if field in self.cleaned_data:
-            self.add_error(field, problem.message)
+            self.add_error(field, fault_text(problem.message))
         elif field not in self.fields:
-            self.add_error(None, problem.message)
+            self.add_error(None, fault_text(problem.message))
 
     @property
     def number_list(self) -> list[str]:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from catalog.bodies import DETAILS, ProductBody
 from catalog.models import CategoryAssignment, Product
 from core.admin import DocumentForm
+from core.admin.faults import fault_text
 from core.admin.forms import LocalizedInput
 from core.admin.value_rows import ObjectsField
 from core.bodies import read_body
@@ -175,9 +176,9 @@ class ProductForm(DocumentForm):
             for problem in refused.problems:
                 field = FORM_FIELDS.get(problem.field.partition(".")[0].partition("[")[0])
                 if field in self.cleaned_data:
-                    self.add_error(field, problem.message)
+                    self.add_error(field, fault_text(problem.message))
                 elif field not in self.fields:
-                    self.add_error(None, problem.message)
+                    self.add_error(None, fault_text(problem.message))
         else:
             self.instance.details = self.body.details
         return cleaned

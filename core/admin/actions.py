@@ -10,11 +10,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from core.admin.counts import exact_count
 
 
-@admin.action(permissions=["delete"], description="Delete selected %(verbose_name_plural)s")
+@admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
 def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> TemplateResponse | None:
     """Ask, telling counts only, then delete all selected rows by the model admin's own way.
 

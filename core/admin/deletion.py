@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.paginator import CappedPaginator
 from core.errors import Conflict, DomainError
 from core.journal.declarations import is_recorded
@@ -106,6 +106,6 @@ class DatabaseDeletion(admin.ModelAdmin):
             with contention_as_refusal():
                 return super().delete_view(request, object_id, extra_context)
         except DomainError as refusal:
-            self.message_user(request, fault_text(refusal.message), messages.ERROR)
+            self.message_user(request, refusal_text(refusal), messages.ERROR)
             page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
             return HttpResponseRedirect(reverse(page, args=(unquote(object_id),)))

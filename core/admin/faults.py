@@ -1,6 +1,8 @@
 """What refusals say to readers of the admin: operations speak English, as the API does.
 
-A refusal is found by its text, so an operation knows nothing of languages. What is not listed stays English.
+A refusal is found by its text, so an operation knows nothing of languages. Packages register theirs
+(`admin/faults.py`); what is not registered stays English. tests/core/test_faults.py reads all refusals of the
+code, and fails for one that is not.
 """
 
 import re
@@ -9,7 +11,9 @@ from functools import cache
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
-FAULTS = (
+from core.errors import DomainError, InvalidBody
+
+FAULTS = [
     # --- the language of rules
     _("Fault in q at character {position}: {reason}."),
     _("expected a text"),
@@ -84,6 +88,16 @@ FAULTS = (
     _("The customer {customer} is not assigned to the legal entity {company}."),
     _("More than {most} are chosen. Choose fewer, or combine whole segments instead."),
     _("The segment that they would be added to has been deleted."),
+    _(
+        "The segment {segment} has {number} customers and items; at most {most} are deleted along with it."
+        " Remove some of them first, by an import with mode delete, which commits them part by part. Nothing"
+        " was deleted."
+    ),
+    _(
+        "More than {most} products are assigned to the categories that would be deleted. Take some of them"
+        " out first, by an import with mode delete, which commits them part by part, or delete fewer"
+        " categories at a time. Nothing was deleted."
+    ),
     # --- taking back
     _("A change of a {kind} cannot be taken back."),
     _("A change of a {kind} is taken back with that of its {whole}: undo that one."),
@@ -95,18 +109,136 @@ FAULTS = (
     _("Import {number} was a dry run, so there is nothing to undo."),
     _("Import {number} has not ended. Wait for its end or cancel it, then undo it."),
     _("A background worker undoes import {number}: see job {job}."),
-    # Last, since it is like others.
     _("expected {sign}"),
-)
-PLACEHOLDER = re.compile(r"\\\{(\w+)\\\}")
+    # --- documents, fields and files
+    _("{field} must be a text."),
+    _("{field} must be an object."),
+    _("{field} must be a list."),
+    _("{field} must be an object with from and to."),
+    _("{field} must be a number."),
+    _("{field} must be a whole number."),
+    _("{field} must be true or false."),
+    _("{field} must be a date such as {example}."),
+    _("{field} must be an ISO 8601 time such as {example}."),
+    _("{field} is a date without a time and an offset; send an instant such as {example}."),
+    _("{field} is a time without an offset; end it with Z or an offset such as +01:00."),
+    _("{field} is no time that exists."),
+    _("{field} must be a map of language to text, or a text."),
+    _("{field} must be at least {least}."),
+    _("{field} must be at most {most}."),
+    _("{field} must be greater than {bound}."),
+    _("{field} must be less than {bound}."),
+    _("{field} must be between 0 and {most}."),
+    _("{field} must match {pattern}."),
+    _("{field} must not be empty."),
+    _("{field} must not be {value}, which is reserved: addresses use it for something else."),
+    _("{field} must be 1 to 128 characters out of letters, digits and . _ - : ~ @"),
+    _("{field} must be 1 to 128 characters out of letters, digits and . _ - : ~ @; {reason}"),
+    _("{field} cannot be an id."),
+    _("{field} cannot be an id; {reason}."),
+    _("{field} needs {number} characters."),
+    _("{field} needs at least {number} entries."),
+    _("{field} needs a text in at least one language."),
+    _("{field} has more than {most} entries."),
+    _("{field} has more than {most} languages."),
+    _("{field} has more than {most} characters."),
+    _("{field} is longer than {most} characters."),
+    _("{field} has a key that is not a language such as en or de-CH."),
+    _("{field} has the same language twice."),
+    _("{field} has a character that cannot be stored."),
+    _("{field} is a text, so Content-Language must name its one language."),
+    _("{field} is missing."),
+    _("{field} is nested more than {most} levels deep."),
+    _("{field} contradicts another column."),
+    _("{field} is no {kind}: {value}."),
+    _("{field}.from must not be later than {other}.to."),
+    _(
+        "{field} has {size} KB; the limit is {most} KB. Keep large contents elsewhere, and their "
+        "addresses here."
+    ),
+    _("The resource already exists."),
+    _("The resource with id {value} has not been found."),
+    _(
+        "The resource you are attempting to access has changed: version {sent} was sent, version "
+        "{stored} is stored."
+    ),
+    _("If-Match does not name the present version: {reason}. Read the resource again."),
+    _("the resource does not exist"),
+    _("version {stored} is stored"),
+    _("The token lacks the scope {scope}."),
+    _("Invalid access token"),
+    _("This operation needs an access token of kind {kind}."),
+    _("The tenant sends too many requests; try again in {seconds} seconds."),
+    _("Someone else is changing this; nothing was changed. Try again in a moment."),
+    _("The history begins at {time}; name that instant or a later one."),
+    _("There is no change {number}."),
+    _("There is no tenant {tenant}."),
+    _("Something still refers to this, so it was not deleted."),
+    _("it was made anew since"),
+    _("it was deleted since"),
+    _("it was changed since"),
+    _("it says what the service did, which follows from other changes"),
+    _("the history does not keep its secrets"),
+    _("its data have been erased"),
+    _("another one has its id, code or number by now"),
+    _("Import {number} has ended already: {state}. Undo it to take it back."),
+    _("This list has been applied already. Nothing was added a second time."),
+    _("Give {field} or {other}, not both."),
+    _("The row names nobody and nothing."),
+    _("It holds the character U+0000."),
+    _("It has more than {most} characters."),
+    _("The line has {values}, the header has {columns}."),
+    _("Line 1: there is no column {name}, which {option} names."),
+    _("Line 1: the column {name} occurs twice."),
+    _("Line 1: the column {name} is missing."),
+    _("Line 1 is no CSV header: {reason}."),
+    _("Line {number} has a quote that is not closed within 1 MiB."),
+    _("The file is empty; it begins with a header line."),
+    _(
+        "The file is one JSON object, not a list of rows: take the list out of it, for instance by "
+        "jq '.customers'."
+    ),
+    _("The file goes on behind the end of the array."),
+    _("The file has text {where} the array."),
+    _(
+        "Entry {number} is longer than 4 MiB, or a quote or bracket in it is not closed; what comes"
+        " behind it was not read."
+    ),
+    _("The file has no rows."),
+    _("The file is compressed; send it as it is."),
+    _("{number} rows were refused, so nothing was applied: it is all or nothing."),
+    _("{number} rows were refused and {most} are allowed: the batch up to line {line} was not applied."),
+    _("{reason} --ignore-unknown-columns leaves such members out."),
+    _("Line 1 is no CSV header. {reason}"),
+    _("Line 1: {reason}"),
+    _("There is no column {name}. {reason}"),
+    _("Did you mean {name}?"),
+    _("The columns are: {names}."),
+]
+PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
+
+
+def register_faults(*texts: str) -> None:
+    """Have refusals of these texts, with names in braces for values, said in the reader's language."""
+    FAULTS.extend(text for text in texts if text not in FAULTS)
+    patterns.cache_clear()
+
+
+def pattern_of(text: str) -> str:
+    """Return what finds the text with its values."""
+    found, end = [], 0
+    for match in PLACEHOLDER.finditer(text):
+        found.append(re.escape(text[end : match.start()]))
+        found.append(f"(?P<{match[1]}>.+?)" if match[1] else re.escape(match[0][0]))
+        end = match.end()
+    return "".join(found) + re.escape(text[end:])
 
 
 @cache
 def patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Return each text with a pattern of what it becomes with values."""
-    return tuple(
-        (text, re.compile(PLACEHOLDER.sub(r"(?P<\1>.+?)", re.escape(text)), re.DOTALL)) for text in FAULTS
-    )
+    """Return each text with a pattern of what it becomes with values; those that say most come first."""
+    texts = sorted(FAULTS, key=lambda text: -len(PLACEHOLDER.sub("", text)))
+    return tuple((text, re.compile(pattern_of(text), re.DOTALL)) for text in texts)
 
 
 def fault_text(message: str) -> str:
@@ -116,9 +248,20 @@ def fault_text(message: str) -> str:
         for text, pattern in patterns():
             if found := pattern.fullmatch(shape):
                 values = {
-                    name: fault_text(value) if name == "reason" else value
+                    name: fault_text(value) if name.startswith("reason") else value
                     for name, value in found.groupdict().items()
                 }
                 said = gettext(text).format(**values)
                 return said if shape == message else f"{said[:1].upper()}{said[1:]}{message[len(bare) :]}"
     return gettext(message) if message else ""
+
+
+def refusal_text(refused: DomainError) -> str:
+    """Return what an operation refused in the language of the reader; of a body all its problems."""
+    if not isinstance(refused, InvalidBody):
+        return fault_text(refused.message)
+    sentences = []
+    for field, _type, text in refused.problems:
+        said = fault_text(text)
+        sentences.append(said if not field or text.startswith(field) else f"{field}: {said}")
+    return " ".join(sentences)

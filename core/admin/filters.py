@@ -1,16 +1,20 @@
 """List filters that never name another tenant's rows."""
 
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.forms import ModelChoiceField
 from django.http import HttpRequest
 from django.utils import translation
+from django.utils.formats import date_format
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from core.admin.forms import AutocompleteSelect
 from core.admin.keys import key_of
@@ -58,6 +62,7 @@ class AutocompleteFilter(admin.FieldListFilter):
         self.value = "" if key_of(value) is None else value
         if not self.value:
             self.used_parameters.pop(self.parameter, None)
+        self.names_owner = getattr(model_admin, "owner_parameter", "") == self.parameter
         choice = ModelChoiceField(visible_rows(field.related_model, request, model_admin), required=False)
         choice.widget = AutocompleteSelect(field, model_admin.admin_site, attrs={"class": "filter-choice"})
         choice.widget.is_required = False
@@ -77,7 +82,12 @@ class AutocompleteFilter(admin.FieldListFilter):
         return True
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        """Give the template the field and the address that the choice is added to."""
+        """Give the template the field and the address that the choice is added to.
+
+        Nothing where the list is a tab of the row that was chosen: there every row is of that one.
+        """
+        if self.value and self.names_owner:
+            return
         yield {
             "field": self.choice.widget.render(
                 f"filter-{self.field_path}", self.value, {"id": f"filter-{self.field_path}"}
@@ -87,6 +97,61 @@ class AutocompleteFilter(admin.FieldListFilter):
             "query_string": changelist.get_query_string(remove=[self.parameter]),
             "selected": bool(self.value),
         }
+
+
+class LinkedFilter(admin.SimpleListFilter):
+    """A filter that links from other pages set: in the list it can only be taken away."""
+
+    template = "admin/chosen_filter.html"
+
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+        """Return what the value means; empty when it means nothing."""
+        raise NotImplementedError
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        value = self.value()
+        if not value:
+            return []
+        if not (text := self.chosen_text(value, request, model_admin)):
+            raise IncorrectLookupParameters
+        return [(value, text)]
+
+    def has_output(self) -> bool:
+        return bool(self.lookup_choices)
+
+
+def days_parameter(first: date, last: date) -> str:
+    """Return the value of a `DaysFilter` for these days, both included."""
+    return f"{first.isoformat()}..{last.isoformat()}"
+
+
+def days_of(value: str) -> tuple[date, date] | None:
+    """Return the days that a value of a `DaysFilter` names; None when it names none."""
+    try:
+        first, last = (date.fromisoformat(text) for text in value.split(".."))
+    except ValueError:
+        return None
+    return (first, last) if first <= last < date.max else None
+
+
+class DaysFilter(LinkedFilter):
+    """Rows of some days of UTC, by the `column` that holds when."""
+
+    title = _("days")
+    parameter_name = "days"
+    column = ""
+
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+        if (days := days_of(value)) is None:
+            return ""
+        texts = dict.fromkeys(date_format(day, "DATE_FORMAT") for day in days)
+        return f"{' – '.join(texts)} (UTC)"
+
+    def queryset(self, request: HttpRequest, queryset: models.QuerySet) -> models.QuerySet:
+        if (days := days_of(self.value() or "")) is None:
+            return queryset
+        first, end = (datetime.combine(day, time.min, UTC) for day in (days[0], days[1] + timedelta(1)))
+        return queryset.filter(**{f"{self.column}__gte": first, f"{self.column}__lt": end})
 
 
 def filter_parameters(entry: object, request: HttpRequest, model_admin: admin.ModelAdmin) -> set[str]:

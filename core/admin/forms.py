@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.keys import usable_keys
 from core.admin.moments import MomentField, in_words
 from core.document_sizes import check_document_size
@@ -252,7 +252,7 @@ class DocumentForm(forms.ModelForm):
                 reserved=self.instance.reserved_ids,
             )
         except InvalidInput as refused:
-            raise ValidationError(fault_text(refused.message), code=refused.code) from None
+            raise ValidationError(refusal_text(refused), code=refused.code) from None
 
     @property
     def version_seen(self) -> int | None:
@@ -279,7 +279,7 @@ class DocumentForm(forms.ModelForm):
             try:
                 check_document_size(self.cleaned_data[name], stored=self.initial.get(name))
             except InvalidInput as refused:
-                self.add_error(name, ValidationError(fault_text(refused.message), code=refused.code))
+                self.add_error(name, ValidationError(refusal_text(refused), code=refused.code))
                 return
         try:
             check_document_size(
@@ -287,7 +287,7 @@ class DocumentForm(forms.ModelForm):
                 stored={name: self.initial.get(name) for name in parts},
             )
         except InvalidInput as refused:
-            self.add_error(None, ValidationError(fault_text(refused.message), code=refused.code))
+            self.add_error(None, ValidationError(refusal_text(refused), code=refused.code))
 
     def _keep_both_versions(self) -> None:
         """Note what was entered beside what is stored now, and let the next save be of the stored version."""
@@ -339,6 +339,6 @@ class DocumentForm(forms.ModelForm):
         super()._post_clean()  # type: ignore[misc]
         if self.refusal is not None and not self.errors:
             is_stale = isinstance(self.refusal, VersionConflict)
-            message = CHANGED_IN_THE_MEANTIME if is_stale else fault_text(self.refusal.message)
+            message = CHANGED_IN_THE_MEANTIME if is_stale else refusal_text(self.refusal)
             field = self.refused_field if self.refused_field in self.fields else None
             self.add_error(field, ValidationError(message, code=self.refusal.code))

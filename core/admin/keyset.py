@@ -46,7 +46,7 @@ class KeysetChangeList(AnnotatedChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         before, after = (key_of(request.GET.get(name, "")) for name in (BEFORE, AFTER))
-        rows: QuerySet = self.queryset
+        rows: QuerySet = self.queryset.select_related(None).values_list("pk", flat=True)
         if after is not None and before is None:
             found = list(rows.filter(pk__gt=after).order_by("pk")[: self.list_per_page + 1])
             has_newer, has_older = len(found) > self.list_per_page, True
@@ -56,7 +56,9 @@ class KeysetChangeList(AnnotatedChangeList):
             found = list(rows.order_by("-pk")[: self.list_per_page + 1])
             has_older, has_newer = len(found) > self.list_per_page, before is not None
             found = found[: self.list_per_page]
-        self.result_list = found
+        # Only now: what is shown of a row is not joined to all that a search finds.
+        page = self.shown_rows(request, self.root_queryset.filter(pk__in=found))
+        self.result_list = list(page.order_by("-pk"))
         model_admin: Any = self.model_admin
         known = model_admin.known_total(request, self)
         self.is_whole = known is not None
@@ -69,6 +71,6 @@ class KeysetChangeList(AnnotatedChangeList):
         self.can_show_all = True
         self.multi_page = False
         if found and has_older:
-            self.older = self.get_query_string({BEFORE: found[-1].pk}, [AFTER])
+            self.older = self.get_query_string({BEFORE: found[-1]}, [AFTER])
         if found and has_newer:
-            self.newer = self.get_query_string({AFTER: found[0].pk}, [BEFORE])
+            self.newer = self.get_query_string({AFTER: found[0]}, [BEFORE])

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.actors import Actor, ActorType, acting_as, request_id
 from core.admin.error_pages import error_page, is_admin, not_allowed, not_found
+from core.admin.faults import refusal_text
 from core.tenancy.time_zones import zone_of_tenant
 from core.unavailability import unavailable_from
 
@@ -42,7 +43,7 @@ class ErrorPages:
             return None
         return error_page(
             gettext("Not available at the moment"),
-            f"{unavailable.message} {ADVICE}",
+            f"{refusal_text(unavailable)} {ADVICE}",
             HTTPStatus.SERVICE_UNAVAILABLE,
             {"Retry-After": str(unavailable.retry_after)},
         )

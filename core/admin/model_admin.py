@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -26,7 +27,7 @@ from django.utils.translation import gettext_lazy as _
 from core.actors import current_actor, with_source
 from core.admin.confirmation import BACK, ConfirmationNeeded, confirmation_page
 from core.admin.deletion import DatabaseDeletion
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.filters import (
     AutocompleteFilter,
     TenantRelatedFilter,
@@ -83,10 +84,28 @@ class AnnotatedChangeList(ChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> models.QuerySet:
         rows = super().get_queryset(request, exclude_parameters)
         model_admin: Any = self.model_admin
+        self._keep_owner(request, model_admin.owner_parameter)
+        return self.shown_rows(request, rows)
+
+    def shown_rows(self, request: HttpRequest, rows: models.QuerySet) -> models.QuerySet:
+        """Return the rows with all that the list shows of them."""
+        model_admin: Any = self.model_admin
         related = model_admin.get_list_select_related(request)
         if not isinstance(related, bool):  # Django leaves them out, since the rows come with their tenant
             rows = rows.select_related(*related)
-        return model_admin.annotated(rows)
+        shown: models.QuerySet = model_admin.annotated(rows)
+        return shown
+
+    whole_list = "?"
+    """The address of the list without its search and filters."""
+
+    def _keep_owner(self, request: HttpRequest, parameter: str) -> None:
+        """Let a list of the parts of one row stay that when its filters are cleared."""
+        if not (parameter and (owner := request.GET.get(parameter))):
+            return
+        self.whole_list = f"?{urlencode({parameter: owner})}"
+        self.has_active_filters = bool(set(self.filter_params) - {parameter})
+        self.clear_all_filters_qs = self.get_query_string({parameter: owner}, list(self.filter_params))
 
 
 class TenantAdmin(DatabaseDeletion):
@@ -277,7 +296,7 @@ class TenantAdmin(DatabaseDeletion):
             with contention_as_refusal(), self._filter_as_source(request, len(selected)):
                 return super().response_action(request, queryset, **location)
         except DomainError as refusal:
-            self.message_user(request, fault_text(refusal.message), messages.ERROR)
+            self.message_user(request, refusal_text(refusal), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     @contextmanager

@@ -18,7 +18,7 @@ from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.actions import delete_selected
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.keys import key_of
 from core.admin.pages import registered_pages
 from core.admin.panels import registered_panels, render_panel, shop_of, shown_panels
@@ -57,7 +57,7 @@ def overload_as_message(view: Callable[..., object]) -> Callable[..., Any]:
         try:
             return view(request, *arguments, **options)
         except Overloaded as refused:
-            messages.error(request, fault_text(refused.message))
+            messages.error(request, refusal_text(refused))
             return HttpResponseRedirect(request.get_full_path())
 
     return guarded

@@ -3,10 +3,12 @@ from typing import Any
 from django import template
 
 from core.admin.counts import exact_count
+from core.admin.faults import fault_text
 from core.admin.moments import shown_moment
 
 register = template.Library()
 register.filter("number", exact_count)
+register.filter("fault", fault_text)
 
 
 @register.filter

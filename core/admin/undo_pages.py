@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import fault_text, refusal_text
 from core.admin.tenants import staff_of, staff_tenant_id
 from core.admin.undo import page_after
 from core.background.models import Job
@@ -44,7 +44,7 @@ def say_undone(request: HttpRequest, undone: Undone) -> None:
         text = ngettext("Taken back: {number} row.", "Taken back: {number} rows.", undone.total)
         messages.success(request, text.format(number=exact_count(undone.total)))
     if undone.total_left:
-        reasons = "; ".join(sorted({entry["reason"] for entry in undone.left_alone}))
+        reasons = "; ".join(sorted({fault_text(entry["reason"]) for entry in undone.left_alone}))
         text = ngettext(
             "{number} row was left alone: {reasons}.",
             "{number} rows were left alone: {reasons}.",
@@ -92,7 +92,7 @@ class OccasionUndo(admin.ModelAdmin):
             with contention_as_refusal():
                 found = undo_occasion(occasion, at=timezone.now())
         except DomainError as refused:
-            messages.error(request, fault_text(refused.message))
+            messages.error(request, refusal_text(refused))
             return
         if isinstance(found, Job):
             text = gettext("{number} rows are taken back in the background: see job {job}.")

@@ -387,7 +387,18 @@ def shown_member(entry: Mapping[str, Any], name: str) -> str:
     return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def all_leaves_of(value: Any, above: Path = ()) -> Iterator[Leaf]:
+    """Yield the values of an object, those in lists of objects too, which are counted from 1."""
+    if isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+        value = {str(number): entry for number, entry in enumerate(value, 1)}
+    if not above or (isinstance(value, Mapping) and value):
+        for name, inner in value.items():
+            yield from all_leaves_of(inner, (*above, name))
+    else:
+        yield Leaf(above, value)
+
+
 def as_lines(value: Mapping[str, Any] | None) -> SafeString:
     """Return the values of an object for whoever may only look, each behind the names that lead to it."""
-    lines = ((path_text(leaf.path), shown_text(leaf.value)) for leaf in leaves_of(value or {}))
+    lines = ((path_text(leaf.path), shown_text(leaf.value)) for leaf in all_leaves_of(value or {}))
     return format_html_join("", '<div class="value-line"><span>{}</span> <span>{}</span></div>', lines)

@@ -215,12 +215,6 @@ class AutoSchema(openapi.AutoSchema):
         by_client = [{"OAuth2": [scope]} for scope in self.declared.scopes] or [{"OAuth2": []}]
         return [*by_client, {"AccessToken": []}]
 
-    def _get_serializer_name(
-        self, serializer: object, direction: object, bypass_extensions: bool = False
-    ) -> str:
-        name: str = super()._get_serializer_name(serializer, direction, bypass_extensions)
-        return name.removesuffix("Request") if name.endswith("RequestRequest") else name
-
     def get_override_parameters(self) -> list[Any]:
         if self.declared is None:
             return super().get_override_parameters()

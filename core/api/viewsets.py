@@ -64,6 +64,7 @@ from core.tenancy.callers import Caller, CallerKind
 from core.tenancy.limits import require_room
 from core.tenancy.rate_limits import rate_limits
 from core.tenancy.time_zones import zone_of_tenant
+from core.text import trimmed
 
 Instance = TypeVar("Instance")
 
@@ -318,11 +319,12 @@ class ContractViewSet(DocumentChecks):
         return action in ("create", "update") and hasattr(cls, "retrieve")
 
     def location_of(self, response: Any) -> str:
-        path = quote(self.request._request.path_info)
+        path = self.request._request.path_info
         if self.action == "update":
-            return path
+            above, _, name = path.rpartition("/")
+            return quote(f"{above}/{trimmed(name)}")
         created: dict[str, str] = orjson.loads(response.content)
-        return f"{path}/{quote(created['id'], safe='')}"
+        return f"{quote(path)}/{quote(created['id'], safe='')}"
 
     # Conditional writes
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, ReadOnlyAdmin
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import fault_text, refusal_text
 from core.admin.undo import page_after
 from core.admin.undo_pages import PERMISSIONS, may, say_undone
 from core.errors import DomainError
@@ -79,7 +79,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
     search_help_text = _("A part of a file's name, a whole digest, or an account.")
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": ("kind", "mode", "is_atomic", "state", "message")}),
+        (None, {"fields": ("kind", "mode", "is_atomic", "state", "fault")}),
         (_("Rows"), {"fields": ("progress", *COUNTS, "refused_by_reason", "committed_line")}),
         (_("File"), {"fields": ("file_name", "file_size", "file_digest")}),
         (_("Run"), {"fields": ("started_by", "host", "started_at", "finished_at", "undone_at")}),
@@ -98,6 +98,10 @@ class ImportRunAdmin(ReadOnlyAdmin):
         if run is not None and run.state == ImportState.RUNNING and remaining(run):
             response["Refresh"] = str(SECONDS_BETWEEN_LOOKS)
         return response
+
+    @admin.display(description=_("Message"))
+    def fault(self, row: ImportRun) -> str:
+        return self.shown(fault_text(row.message))
 
     @admin.display(description=_("Progress"))
     def progress(self, run: ImportRun) -> Any:
@@ -149,7 +153,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
                 with contention_as_refusal():
                     self._undo(request, run)
             except DomainError as refused:
-                self.message_user(request, fault_text(refused.message), messages.ERROR)
+                self.message_user(request, refusal_text(refused), messages.ERROR)
         return HttpResponseRedirect(page_after(request, reverse("admin:imports_importrun_change", args=[pk])))
 
     def _undo(self, request: HttpRequest, run: ImportRun) -> None:
@@ -167,13 +171,17 @@ class ImportRejectAdmin(ReadOnlyAdmin):
     explanation = _("Rows that an import refused, and why. Of each import the first thousand are kept.")
     empty_state = _("No row has been refused.")
     tenant_path = "run__tenant"
-    list_display = ("line", "reason", "message", "source", "run")
+    list_display = ("line", "reason", "fault", "source", "run")
     list_select_related = ("run",)
     list_filter = (("run", AutocompleteFilter), "reason")
     search_fields = ("source", "message")
     search_help_text = _("A part of the row or of the message.")
     ordering = ("run", "line", "id")
-    fields = ("run", "line", "reason", "message", "source")
+    fields = ("run", "line", "reason", "fault", "source")
+
+    @admin.display(description=_("Message"))
+    def fault(self, row: ImportReject) -> str:
+        return self.shown(fault_text(row.message))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("run")

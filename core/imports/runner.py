@@ -52,6 +52,7 @@ from core.unavailability import CONTENTION, failure_in_words
 SHOWN_REFUSALS = 5
 BATCH_SECONDS = 2.0  # less than a write waits for a lock; a batch holds its locks for a part of that
 LARGEST_SLICE = 10  # batches
+FIRST_DELETIONS = 100  # rows of the first batch, where what is deleted along with a row may be much
 
 
 class TooManyRejects(DomainError):
@@ -136,14 +137,14 @@ class ImportRunner:
         """Apply the file's rows behind the last committed line, one transaction a batch."""
         if self.order.mode is Mode.DELETE:
             rows = self._require_readable_file()
-            if rows > self.order.rows_at_once and not is_whole_file(self.order):
+            if rows > self._rows_of_first_batch and not is_whole_file(self.order):
                 self._require_few_removals()
         if self.order.is_atomic and not self.order.dry_run:
             self._warn_of_locks()
         self.ahead = self._lines_ahead()
         if self.ahead and not is_whole_file(self.order):
             self._apply_ahead()
-        size, part_size = self.order.rows_at_once, self.order.part_size
+        size, part_size = self._rows_of_first_batch, self.order.part_size
         records = self._ordered_records()
         for first in records:
             if is_whole_file(self.order):
@@ -151,9 +152,22 @@ class ImportRunner:
             elif part_size:
                 self._apply_in_slices(chain([first], islice(records, self._rows_of_part(part_size) - 1)))
             else:
+                began = monotonic()
                 self._apply(chain([first], islice(records, size - 1)))
+                if self._deletes_along:
+                    size = rows_of_next_deletion(self.order, size, monotonic() - began)
         if self.report.unread.count and self.order.mode in REMOVING_MODES:
             raise self.report.unread.error()  # the header was cut off, so there was nothing to apply
+
+    @property
+    def _deletes_along(self) -> bool:
+        """Whether nobody knows how much a row holds that is deleted along with it."""
+        return self.order.mode is Mode.DELETE and self.order.kind.writer.remove is not None
+
+    @property
+    def _rows_of_first_batch(self) -> int:
+        size = self.order.rows_at_once
+        return min(size, FIRST_DELETIONS) if self._deletes_along else size
 
     def _warn_of_locks(self) -> None:
         """Say how long others may wait for rows that one transaction of the whole file locks."""
@@ -463,6 +477,11 @@ def rows_of_next_slice(least: int, rows: int, seconds: float, has_changes: bool)
         return least
     in_time = int(rows * BATCH_SECONDS / max(seconds, 0.001))
     return min(max(in_time, least), least * LARGEST_SLICE)
+
+
+def rows_of_next_deletion(order: ImportOrder, rows: int, seconds: float) -> int:
+    """Return how many rows are deleted next, with all that belongs to them, in BATCH_SECONDS at most."""
+    return max(1, min(int(rows * BATCH_SECONDS / max(seconds, 0.001)), order.rows_at_once))
 
 
 def is_whole_file(order: ImportOrder) -> bool:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin, shown_moment
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import fault_text, refusal_text
 from core.admin.keys import key_of
 from core.admin.panels import Content, Panel, Place, register_panel
 from core.admin.undo import page_after
@@ -273,13 +273,13 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
                     return
                 undone = undo_change(plan, at=at)
         except DomainError as refused:
-            self.message_user(request, fault_text(refused.message), messages.ERROR)
+            self.message_user(request, refusal_text(refused), messages.ERROR)
             return
         if undone.total:
             text = ngettext("{number} row was taken back.", "{number} rows were taken back.", undone.total)
             self.message_user(request, text.format(number=exact_count(undone.total)), messages.SUCCESS)
         if undone.total_left:
-            reasons = "; ".join(sorted({entry["reason"] for entry in undone.left_alone}))
+            reasons = "; ".join(sorted({fault_text(entry["reason"]) for entry in undone.left_alone}))
             text = ngettext(
                 "{number} row was left alone: {reasons}.",
                 "{number} rows were left alone: {reasons}.",

@@ -42,7 +42,7 @@ def add_undoable(changes: Sequence[Any]) -> None:
         first=param(min(times), "timestamptz"),
         last=param(max(times), "timestamptz"),
     )
-    found = dict(fetch_rows(statement, prepared=True))
+    found: dict[int, bool] = dict(fetch_rows(statement, prepared=True))
     for change in changes:
         change.undoable = found.get(change.pk, False)
 

@@ -1,5 +1,7 @@
+from core.admin.faults import register_faults
 from coupons.admin.campaigns import CouponCampaignAdmin
 from coupons.admin.coupons import CouponAdmin
+from coupons.admin.faults import FAULTS
 from coupons.admin.redemptions import RedemptionAdmin
 from coupons.admin.reservations import ReservationAdmin
 from coupons.admin.segment_record import coupon_numbers
@@ -16,3 +18,5 @@ __all__ = [
     "redeemable",
     "redemptions",
 ]
+
+register_faults(*FAULTS)

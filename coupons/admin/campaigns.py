@@ -21,6 +21,7 @@ from core.admin.confirmation import (
     repeated_values,
 )
 from core.admin.counts import exact_count
+from core.admin.faults import refusal_text
 from core.errors import DomainError
 from core.journal.undo.jobs import requested_by
 from core.unavailability import contention_as_refusal
@@ -213,8 +214,9 @@ class CouponCampaignAdmin(TenantAdmin):
         )
 
     @admin.display(description=_("Redeemed"))
-    def redeemed(self, campaign: CouponCampaign) -> str:
-        return exact_count(counts_of(campaign).redeemed)
+    def redeemed(self, campaign: CouponCampaign) -> SafeString:
+        page = f"{reverse('admin:coupons_redemption_changelist')}?campaign={campaign.pk}"
+        return format_html('<a href="{}">{}</a>', page, exact_count(counts_of(campaign).redeemed))
 
     @admin.display(description=_("Open"))
     def open_codes(self, campaign: CouponCampaign) -> str:
@@ -245,7 +247,7 @@ class CouponCampaignAdmin(TenantAdmin):
                     tenant_id=campaign.tenant_id, campaign_id=campaign.external_id, at=timezone.now()
                 )
         except DomainError as refused:
-            self.message_user(request, refused.message, messages.ERROR)
+            self.message_user(request, refusal_text(refused), messages.ERROR)
             return HttpResponseRedirect(page_of(campaign))
         response = HttpResponse("".join(f"{code}\n" for code in ("code", *codes)), content_type="text/csv")
         response["Content-Disposition"] = f'attachment; filename="{campaign.external_id}.csv"'
@@ -293,7 +295,7 @@ class CouponCampaignAdmin(TenantAdmin):
                 self,
                 request,
                 needed,
-                template="admin/segments/confirm_action.html",
+                template="admin/confirm_rows.html",
                 repeated=list(repeated_values(request)),
                 object=campaigns[0] if is_single else None,
                 back=back,

@@ -17,9 +17,16 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt, window_text
 from core.admin.counts import exact_count
-from core.admin.filters import visible_rows
+from core.admin.faults import fault_text
+from core.admin.filters import days_parameter, visible_rows
 from core.admin.keys import key_of
-from coupons.admin.filters import OfSegmentsFilter, RestrictionFilter, StateFilter
+from coupons.admin.filters import (
+    IssuedFilter,
+    OfCategoriesFilter,
+    OfSegmentsFilter,
+    RestrictionFilter,
+    StateFilter,
+)
 from coupons.admin.refusal import RefusalPage
 from coupons.codes import normalise_code
 from coupons.diagnostics import CouponState, states_of
@@ -63,11 +70,12 @@ def warnings_about(coupon: Coupon, *, at: datetime) -> list[str]:
     if coupon.is_deleted:
         return [gettext("It is deleted.")]
     state = states_of([coupon.pk], at=at)[coupon.pk]
+    messages = [fault_text(text) for text in state.messages]
     if state.status == "EXPIRED":
-        return [gettext("Its window is over."), *state.messages]
+        return [gettext("Its window is over."), *messages]
     if state.status == "USED" and coupon.max_redemptions:
-        return [gettext("All its uses are spent."), *state.messages]
-    return state.messages
+        return [gettext("All its uses are spent."), *messages]
+    return messages
 
 
 @admin.register(Coupon)
@@ -79,7 +87,16 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     error_fields = FORM_FIELDS
     sortable_by = ("title",)  # the orders that an index serves
     list_display = ("title", "state", "discount", "restriction", "window", "uses")
-    list_filter = (StateFilter, RestrictionFilter, OfSegmentsFilter, "discount_type", "is_referral")
+    list_filter = (
+        OfCategoriesFilter,
+        IssuedFilter,
+        StateFilter,
+        RestrictionFilter,
+        OfSegmentsFilter,
+        "discount_type",
+        "is_referral",
+    )
+    linked_lookups = ("code__in",)
     ordering = ("-id",)
     search_fields = ("code",)
     search_help_text = _("The beginning of a code or a part of a name.")
@@ -208,7 +225,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         else:
             found: CouponState = coupon.state  # type: ignore[attr-defined]  # see get_changelist_instance
             text, style = STATES[found.status]
-            reasons = " ".join(found.messages)
+            reasons = " ".join(map(fault_text, found.messages))
             if reasons and found.status in ("VALID", "INACTIVE"):
                 has_dead_segments = {"segments_deleted", "segments_over"} & set(found.diagnostics)
                 text = gettext("No live segment") if has_dead_segments else gettext("Nobody can redeem it")
@@ -283,9 +300,13 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         coupon = self.get_object(request, unquote(object_id))
         if isinstance(coupon, Coupon):
             now = timezone.now()
+            usage = usage_of(coupon, until=now)
+            days = days_parameter(usage.days[0].day, usage.days[-1].day)
             extra_context = {
                 **(extra_context or {}),
-                "usage": usage_of(coupon, until=now),
+                "usage": usage,
+                "redemptions": redemptions_page(coupon),
+                "recent_redemptions": f"{redemptions_page(coupon)}&days={days}",
                 "warnings": warnings_about(coupon, at=now),
                 "redeemers": self.redeemers(request, coupon),
                 "restriction": self.restriction(coupon),

@@ -7,14 +7,17 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core.admin.filters import visible_rows
-from core.admin.keys import usable_keys
+from catalog.models import Category
+from catalog.subtrees import subtrees
+from core.admin.filters import DaysFilter, LinkedFilter, visible_rows
+from core.admin.keys import key_of, usable_keys
 from coupons.diagnostics import keys_with_diagnostics
-from coupons.models import CouponSegment
+from coupons.models import CouponCampaign, CouponCategory, CouponSegment
 from coupons.models.coupons import CouponQuerySet
 from segments.models import Segment
 
 MOST_SEGMENTS = 200
+MOST_CATEGORIES = 20
 MOST_NAMED = 5
 
 
@@ -32,6 +35,7 @@ class StateFilter(admin.SimpleListFilter):
             ("spent", _("All uses spent")),
             ("unredeemable", _("Nobody can redeem it")),
             ("deleted", _("Deleted")),
+            ("any", _("Deleted ones too")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -53,6 +57,8 @@ class StateFilter(admin.SimpleListFilter):
                 return queryset.live().filter(pk__in=selected)
             case "deleted":
                 return queryset.filter(is_deleted=True)
+            case "any":
+                return queryset
         return queryset.live()
 
 
@@ -130,3 +136,85 @@ class RestrictionFilter(admin.SimpleListFilter):
         if value == "none":
             return queryset.filter(is_segment_restricted=False, is_category_restricted=False, valid_for=[])
         return queryset.filter(restrictions[value]) if value in restrictions else queryset
+
+
+class OfCategoriesFilter(LinkedFilter):
+    """Coupons for one of the categories that a link names by their keys, or for one below them."""
+
+    title = _("categories")
+    parameter_name = "categories"
+
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+        rows = visible_rows(Category, request, model_admin).filter(pk__in=keys_of_categories(value))
+        return ", ".join(map(str, rows[:MOST_NAMED]))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if not (value := self.value()):
+            return queryset
+        below = subtrees([int(key) for key in keys_of_categories(value)])
+        # text from the code; values are parameters
+        categories = RawSQL(f"({below.sql})", below.params)  # noqa: S611
+        named = CouponCategory.objects.filter(category__in=categories, is_excluded=False)
+        return queryset.filter(is_category_restricted=True, pk__in=named.order_by().values("coupon"))
+
+
+def keys_of_categories(value: str) -> list[str]:
+    return usable_keys(Category._meta.pk, value.split(",")[:MOST_CATEGORIES])
+
+
+class IssuedFilter(DaysFilter):
+    title = _("issued")
+    column = "created_at"
+
+
+class RedeemedFilter(DaysFilter):
+    title = _("redeemed")
+    column = "redeemed_at"
+
+
+class OfRowFilter(LinkedFilter):
+    """Redemptions by a row that the report is on, which a link names by its key."""
+
+    model: Any
+
+    def row(self, value: str, request: HttpRequest, model_admin: Any) -> Any:
+        key = key_of(value)
+        rows = visible_rows(self.model, request, model_admin)
+        return None if key is None else rows.filter(pk=key).first()
+
+
+class OfCampaignFilter(OfRowFilter):
+    """Redemptions of the codes of a campaign."""
+
+    title = _("campaign")
+    parameter_name = "campaign"
+    model = CouponCampaign
+
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+        campaign = self.row(value, request, model_admin)
+        return "" if campaign is None else str(campaign.terms.name)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if not self.value():
+            return queryset
+        campaigns = CouponCampaign.objects.filter(pk=key_of(self.value() or ""))
+        return queryset.filter(coupon__terms__in=campaigns.values("terms"))
+
+
+class OfSegmentFilter(OfRowFilter):
+    """Redemptions of coupons that name a segment."""
+
+    title = _("segment")
+    parameter_name = "segment"
+    model = Segment
+
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+        segment = self.row(value, request, model_admin)
+        return "" if segment is None else str(segment)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if not self.value():
+            return queryset
+        named = CouponSegment.objects.filter(segment=key_of(self.value() or "")).order_by().values("coupon")
+        # the code of a campaign has the restrictions of its terms
+        return queryset.filter(Q(coupon__in=named) | Q(coupon__terms__in=named))

@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, TenantAdmin
+from coupons.admin.filters import OfCampaignFilter, OfSegmentFilter, RedeemedFilter
 from coupons.admin.links import coupon_link
 from coupons.models import Redemption
 from coupons.money import stored_money
@@ -26,7 +27,13 @@ class RedemptionAdmin(TenantAdmin):
     list_display = ("redeemed_at", "coupon_link", "customer_link", "acting_for", "order", "total", "discount")
     list_display_links = ("redeemed_at",)
     list_select_related = ("coupon",)
-    list_filter = (("coupon", AutocompleteFilter), ("customer", AutocompleteFilter))
+    list_filter = (
+        RedeemedFilter,
+        OfCampaignFilter,
+        OfSegmentFilter,
+        ("coupon", AutocompleteFilter),
+        ("customer", AutocompleteFilter),
+    )
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("external_id", "coupon_link", "redeemed_at")}),

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer, LegalEntity
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.filters import visible_rows
 from core.errors import NotAllowed
 from coupons.eligibility import Verdict, assess_coupon
@@ -48,9 +48,9 @@ class RefusalPage(admin.ModelAdmin):
             try:
                 verdict = self._verdict(coupon, form, at)
             except NotAllowed as refused:
-                form.add_error("legal_entity", fault_text(refused.message))
+                form.add_error("legal_entity", refusal_text(refused))
             except CouponNotFound as missing:
-                form.add_error(None, fault_text(missing.message))
+                form.add_error(None, refusal_text(missing))
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Why would {code} be refused?").format(code=coupon.code),

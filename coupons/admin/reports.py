@@ -19,7 +19,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.charts import DayValue, LineChart, line_chart, share
-from core.admin.filters import visible_rows
+from core.admin.faults import refusal_text
+from core.admin.filters import days_parameter, visible_rows
 from core.admin.keys import key_of
 from core.admin.pages import register_page
 from core.admin.tenants import staff_tenant_id
@@ -61,6 +62,26 @@ def report_page(*, campaign: CouponCampaign | None = None, segment: Segment | No
     return f"{page}?{urlencode(query)}" if query else page
 
 
+def redemptions_page(first: date, last: date, row: Any = None) -> str:
+    """Return the list of the redemptions of these days, of one campaign or segment where it is given."""
+    query = {"days": days_parameter(first, last)}
+    if row is not None:
+        query["campaign" if isinstance(row, CouponCampaign) else "segment"] = str(row.pk)
+    return f"{reverse('admin:coupons_redemption_changelist')}?{urlencode(query)}"
+
+
+def issued_page(first: date, last: date, row: Any, tenant: Tenant | None) -> str:
+    """Return where the coupons that were issued are: a list; of codes of campaigns, which are in none,
+    the page or the report of these."""
+    if isinstance(row, CouponCampaign):
+        return page_of_row(row)
+    days = days_parameter(first, last)
+    if CouponCampaign.objects.filter(tenant=tenant).exists():
+        return f"{report_page()}?{urlencode({'by': 'campaign', 'first': first, 'last': last})}"
+    query = {"days": days, "state": "any"} | ({"segments": str(row.pk)} if row is not None else {})
+    return f"{reverse('admin:coupons_coupon_changelist')}?{urlencode(query)}"
+
+
 BOUNDS = (MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2999, 12, 31)))
 
 
@@ -72,6 +93,7 @@ class DayRow:
     total: ReportTotal
     discounts: list[str]
     bar: int
+    redemptions: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +105,7 @@ class GroupRow:
     total: ReportTotal
     discounts: list[str]
     bar: int
+    redemptions: str
 
 
 class PeriodForm(forms.Form):
@@ -177,7 +200,7 @@ def report_view(request: HttpRequest) -> HttpResponse:
             if compared:
                 groups = totals(tenant_id=tenant.pk, first=first, last=last, by=compared)
         except InvalidInput as refused:
-            error = refused.message
+            error = refusal_text(refused)
     if error:
         first = last
     days = by_day(lines, first, last)
@@ -204,12 +227,14 @@ def report_view(request: HttpRequest) -> HttpResponse:
         ],
         "chart": chart_of(days),
         "days": [
-            DayRow(day, each, money_of(each), share(each.redeemed, most))
+            DayRow(day, each, money_of(each), share(each.redeemed, most), redemptions_page(day, day, row))
             for day, each in reversed(days)
             if each != ReportTotal()
         ],
         "compared": compared,
-        "groups": group_rows(request, groups, compared, tenant) if compared else [],
+        "groups": group_rows(request, groups, compared, tenant, (first, last)) if compared else [],
+        "redemptions": redemptions_page(first, last, row),
+        "issued": issued_page(first, last, row, tenant),
         "periods": [
             (
                 days_back,
@@ -244,7 +269,11 @@ def wording(reason: str) -> str:
 
 
 def group_rows(
-    request: HttpRequest, groups: Mapping[str, ReportTotal], by: Grouping, tenant: Tenant | None
+    request: HttpRequest,
+    groups: Mapping[str, ReportTotal],
+    by: Grouping,
+    tenant: Tenant | None,
+    days: tuple[date, date],
 ) -> list[GroupRow]:
     """Return the campaigns or segments with most redemptions first, each with a link to its own report."""
     ids = sorted(groups, key=lambda name: (-groups[name].redeemed, name))[:MOST_COMPARED]
@@ -260,7 +289,8 @@ def group_rows(
         row, total = known.get(name), groups[name]
         url = "" if row is None else report_page(**{by.value: row})
         shown = name if row is None else name_of(row)
-        found.append(GroupRow(shown, url, total, money_of(total), share(total.redeemed, most)))
+        page = "" if row is None else redemptions_page(*days, row)
+        found.append(GroupRow(shown, url, total, money_of(total), share(total.redeemed, most), page))
     return found
 
 

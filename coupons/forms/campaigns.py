@@ -5,6 +5,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from msgspec import structs
 
+from core.admin.faults import refusal_text
 from coupons.bodies import CampaignBody
 from coupons.codes import check_code
 from coupons.errors import InvalidCode
@@ -35,7 +36,7 @@ class CampaignForm(CouponForm):
         try:
             check_code(f"{prefix}X")
         except InvalidCode as refused:
-            raise ValidationError(refused.message, code=refused.code) from None
+            raise ValidationError(refusal_text(refused), code=refused.code) from None
         return prefix
 
     @property

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Category
 from core.admin import DocumentForm
+from core.admin.faults import fault_text, refusal_text
 from core.admin.forms import AutocompleteSelect
 from core.bodies import SchemaMetadata
 from coupons.bodies import (
@@ -177,7 +178,7 @@ class CouponForm(DocumentForm):
         try:
             return check_code(code)
         except InvalidCode as refused:
-            raise ValidationError(refused.message, code=refused.code) from None
+            raise ValidationError(refusal_text(refused), code=refused.code) from None
 
     def clean(self) -> dict[str, object] | None:
         cleaned = super().clean()
@@ -189,7 +190,7 @@ class CouponForm(DocumentForm):
                 self.cleaned_data[currency] = None
         if not self.errors:
             for problem in problems_of(self.body):
-                self.add_error(FORM_FIELDS[problem.field], problem.message)
+                self.add_error(FORM_FIELDS[problem.field], fault_text(problem.message))
         return cleaned
 
     def validate_constraints(self) -> None:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt
 from core.admin.counts import MOST_COUNTED, shown_count
+from core.admin.faults import refusal_text
 from core.admin.tenants import staff_tenant_id
 from core.bodies import Metadata
 from core.errors import DomainError
@@ -138,7 +139,7 @@ class TargetAdmin(TenantAdmin):
             try:
                 count = replay_deliveries(target=target, **form.cleaned_data, at=timezone.now())
             except DomainError as refused:
-                form.add_error(None, refused.message)
+                form.add_error(None, refusal_text(refused))
             else:
                 text = ngettext("%(count)d event is sent again.", "%(count)d events are sent again.", count)
                 self.message_user(request, text % {"count": count}, messages.SUCCESS)

@@ -1,8 +1,10 @@
 from catalog.extensions import register_category_action, register_category_effects, register_product_action
+from core.admin.faults import register_faults
 from segments.admin.assignments import CustomerAssignmentAdmin, ItemAssignmentAdmin
 from segments.admin.categories import add_to_segment, assign_to_segment
 from segments.admin.category_effects import category_facts
 from segments.admin.customer_view import view_as_customer
+from segments.admin.faults import FAULTS
 from segments.admin.segments import SegmentAdmin
 from segments.admin.start import calendar, findings, members, numbers
 
@@ -20,3 +22,5 @@ __all__ = [
 register_category_action(assign_to_segment)
 register_product_action(add_to_segment)
 register_category_effects(category_facts)
+
+register_faults(*FAULTS)

@@ -1,7 +1,8 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +17,7 @@ from catalog.models import SEARCHED_FIELDS as NAMES_OF_ITEMS
 from catalog.models import Category, Product
 from core.admin import AutocompleteFilter, TenantAdmin, adopt, shown_moment, window_text
 from core.admin.filters import visible_rows
+from core.admin.keyset import KeysetPaginator
 from core.bodies import read_body
 from core.errors import NotFound
 from core.journal.words import occasion_of
@@ -24,7 +26,15 @@ from core.sql.composition import Sql
 from core.sql.time_limits import fetch_within
 from segments.additions import additions_of
 from segments.admin.chosen import SEGMENT, ChosenPages
-from segments.admin.filters import AddedByFilter, CountsNowFilter, ItemTypeFilter, SourceFilter, adder_of
+from segments.admin.filters import (
+    AddedByFilter,
+    BelowFilter,
+    CountsNowFilter,
+    ForCompaniesFilter,
+    ItemTypeFilter,
+    SourceFilter,
+    adder_of,
+)
 from segments.admin.rules import why_address
 from segments.bodies import (
     CustomerAssignmentBody,
@@ -40,21 +50,38 @@ from segments.operations.customers import upsert_customer_assignment
 from segments.operations.items import ItemType, upsert_item_assignment
 from segments.operations.removals import remove_assignments
 
-MOST_FOUND = 1_000
-SEARCH_MILLISECONDS = 100
+MOST_FOUND = 20_000
+SAMPLE = 5_000
+SEARCH_MILLISECONDS = 150
+
+
+def fetched(rows: QuerySet) -> list[Any] | None:
+    """Return the only column of the rows; None when that takes too long."""
+    text, params = rows.query.sql_with_params()
+    found = fetch_within(Sql(text, params), milliseconds=SEARCH_MILLISECONDS)
+    return None if found is None else [value for (value,) in found]
 
 
 def limited_to(assignments: QuerySet, name: str, found: QuerySet) -> QuerySet:
     """Keep the assignments whose `name` was found, by whichever way is quick.
 
-    Few rows that are found lead to their assignments by an index. Where very many are found, which takes
-    long, the list in its own order soon meets enough of them.
+    What is found leads to its assignments by an index. Where that is very much, and enough of the newest
+    assignments match, the list meets them in its own order, each looked at by its key.
     """
-    text, params = found.order_by().values("pk")[: MOST_FOUND + 1].query.sql_with_params()
-    rows = fetch_within(Sql(text, params), milliseconds=SEARCH_MILLISECONDS)
-    if rows is not None and len(rows) <= MOST_FOUND:
-        return assignments.filter(**{f"{name}__in": [key for (key,) in rows]})
-    return assignments.filter(Exists(found.order_by().filter(pk=OuterRef(f"{name}_id"))))
+    found = found.order_by()
+    keys = fetched(found.values("pk")[: MOST_FOUND + 1])
+    if keys is not None and len(keys) <= MOST_FOUND:
+        column = f'"{assignments.model._meta.db_table}"."{name}_id"'
+        chosen = RawSQL(f"({column} = ANY(%s::bigint[]))", [keys], output_field=BooleanField())  # noqa: S611
+        return assignments.filter(chosen)
+    # A scalar subquery, since PostgreSQL would make a join of EXISTS, and begin with all that are found.
+    each = Subquery(found.filter(pk=OuterRef(f"{name}_id")).values("pk")[:1])
+    sample = fetched(assignments.order_by("-pk").values_list(each, flat=True)[:SAMPLE])
+    if sample is not None:
+        known = sum(key is not None for key in sample)
+        if len(sample) < SAMPLE or known > KeysetPaginator.cap:  # so the count ends within the sample
+            return assignments.alias(found_key=each).filter(found_key__isnull=False)
+    return assignments.filter(Exists(found.filter(pk=OuterRef(f"{name}_id"))))
 
 
 RECORD: Any = (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
@@ -145,6 +172,7 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
         ("segment", AutocompleteFilter),
         ("customer", AutocompleteFilter),
         ("legal_entity", AutocompleteFilter),
+        ForCompaniesFilter,
         CountsNowFilter,
         AddedByFilter,
         SourceFilter,
@@ -209,6 +237,7 @@ class ItemAssignmentAdmin(AssignmentAdmin):
     list_select_related = ("product__tenant", "category__tenant", "segment__tenant", "segment__site")
     list_filter = (
         ("segment", AutocompleteFilter),
+        BelowFilter,
         ItemTypeFilter,
         CountsNowFilter,
         AddedByFilter,

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin.confirmation import Fact
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.keys import key_of
 from core.admin.undo import button
 from core.errors import DomainError
@@ -81,7 +81,7 @@ class BulkAddPages(admin.ModelAdmin):
                     if preview is not None and "_apply" in request.POST:
                         return self._apply(request, segment, preview.run, what)
         except DomainError as refused:
-            self.message_user(request, fault_text(refused.message), messages.ERROR)
+            self.message_user(request, refusal_text(refused), messages.ERROR)
             if preview is None:
                 return HttpResponseRedirect(request.get_full_path())
         return self._page(request, segment, form, preview, what)

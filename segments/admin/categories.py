@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteSelect
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.undo import message_with_undo
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
@@ -85,7 +85,7 @@ def ask_and_assign(model_admin: Any, request: HttpRequest, queryset: QuerySet, i
                 below = form.cleaned_data.get("includes_subcategories", False)
                 assigned = assign(segment, queryset, item_type, below)
         except Unavailable as busy:
-            form.add_error(None, fault_text(busy.message))
+            form.add_error(None, refusal_text(busy))
     if assigned is not None:
         added, present = assigned
         text = (

@@ -25,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import AutocompleteSelect
 from core.admin.confirmation import repeated_values
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.keyset import KeysetChangeList
@@ -186,7 +186,7 @@ class ChosenPages(admin.ModelAdmin):
             with contention_as_refusal():
                 is_new = self._add(segment, chosen[0], form.cleaned_data)
         except DomainError as refused:
-            self.message_user(request, fault_text(refused.message), messages.ERROR)
+            self.message_user(request, refusal_text(refused), messages.ERROR)
             return HttpResponseRedirect(page)
         text = gettext("Added {name}.") if is_new else gettext("{name} was in the segment already.")
         message_with_undo(request, text.format(name=chosen[0]), back=page)

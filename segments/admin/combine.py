@@ -10,7 +10,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.undo import message_with_undo
 from core.bodies import read_body
 from core.errors import DomainError
@@ -59,7 +59,7 @@ class CombinePages(admin.ModelAdmin):
                         at=timezone.now(),
                     )
             except DomainError as refused:
-                form.add_error(None, fault_text(refused.message))
+                form.add_error(None, refusal_text(refused))
             else:
                 if applies:
                     return self._done(request, segment, target_id, counted)

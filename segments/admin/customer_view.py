@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Category, Product
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.moments import shown_moment
@@ -121,7 +121,7 @@ def view_as_customer(request: HttpRequest) -> HttpResponse:
                 return late_counts(request, form)
             context |= shown(request, form)
         except DomainError as refused:
-            form.add_error(field_of(refused, form), fault_text(refused.message))
+            form.add_error(field_of(refused, form), refusal_text(refused))
     return TemplateResponse(request, "admin/segments/customer_view.html", context)
 
 

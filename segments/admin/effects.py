@@ -6,15 +6,13 @@ from datetime import datetime
 from typing import Any, cast
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format, time_format
+from django.utils.http import urlencode
 from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -28,15 +26,14 @@ from core.admin.confirmation import (
     repeated_values,
 )
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.deletion_pages import MOST_NAMED, DeletionPages
 from core.admin.undo import message_with_undo
 from core.bodies import Validity
-from core.errors import DomainError, VersionConflict
+from core.errors import VersionConflict
 from core.journal.undo.rules import RESTORED_WITHIN
 from core.names import name_for_reader
 from core.text import normalized
 from core.timestamps import parse_time
-from core.unavailability import contention_as_refusal
 from segments.counting import Count
 from segments.effects import (
     MOST_SEGMENTS,
@@ -142,6 +139,13 @@ def facts_of(effects: Effects, dependents: Sequence[Dependent], keys: Sequence[i
     return facts
 
 
+def page_of_ids(dependent: Dependent, effect: DependentEffect, number: int) -> str:
+    """Return the list of exactly the ids of an effect; empty where these are not all it counts."""
+    if len(effect.ids) != number or any("," in one for one in effect.ids):
+        return ""
+    return f"{reverse(dependent.page)}?{urlencode({dependent.id_parameter: ','.join(effect.ids)})}"
+
+
 def dependent_facts(dependent: Dependent, effect: DependentEffect, page: str) -> list[Fact]:
     facts = []
     names = gettext(dependent.plural)
@@ -149,10 +153,12 @@ def dependent_facts(dependent: Dependent, effect: DependentEffect, page: str) ->
         codes = ", ".join(effect.ids[:5]) + (" …" if effect.stopping.value > 5 else "")
         used = gettext("used {number} times in the last 30 days").format(number=shown(effect.used_lately))
         text = gettext("{names} stop working").format(names=names)
-        facts.append(Fact(shown(effect.stopping), text, page, f"{codes} · {used}", is_loss=True))
+        own = page_of_ids(dependent, effect, effect.stopping.value)
+        facts.append(Fact(shown(effect.stopping), text, own or page, f"{codes} · {used}", is_loss=True))
     if effect.starting.value:
         text = gettext("{names} begin to work").format(names=names)
-        facts.append(Fact(shown(effect.starting), text, page))
+        own = page_of_ids(dependent, effect, effect.starting.value)
+        facts.append(Fact(shown(effect.starting), text, own or page))
     return facts
 
 
@@ -215,8 +221,17 @@ class AskedDependent:
     deletes: bool
 
 
-class EffectPages(admin.ModelAdmin):
+class EffectPages(DeletionPages):
     """Adds the questions to the segment's admin."""
+
+    most_deleted = MOST_SEGMENTS
+    deleted_with = ("site", "tenant")
+    deletion_template = "admin/segments/delete.html"
+    too_many = _("Select at most {most} segments at a time.")
+    of_several_tenants = _("Select segments of one tenant only.")
+    changed_meanwhile = _(
+        "A segment was changed in the meantime, so nothing was deleted. Look at the present numbers."
+    )
 
     # --- forms ---
 
@@ -255,21 +270,6 @@ class EffectPages(admin.ModelAdmin):
         )
 
     # --- actions ---
-
-    def chosen(self, request: HttpRequest, queryset: QuerySet) -> list[Segment]:
-        """Return the selected segments; none, with a message, when too many or of several tenants."""
-        rows = Segment.objects.filter(pk__in=queryset.order_by().values("pk")).select_related(
-            "site", "tenant"
-        )
-        segments = list(rows.order_by("external_id")[: MOST_SEGMENTS + 1])
-        if len(segments) > MOST_SEGMENTS:
-            text = gettext("Select at most {most} segments at a time.").format(most=MOST_SEGMENTS)
-            self.message_user(request, text, messages.ERROR)
-            return []
-        if len({segment.tenant_id for segment in segments}) > 1:
-            self.message_user(request, gettext("Select segments of one tenant only."), messages.ERROR)
-            return []
-        return segments
 
     @admin.action(description=_("Activate selected segments"), permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
@@ -335,9 +335,9 @@ class EffectPages(admin.ModelAdmin):
             self,
             request,
             needed,
-            template="admin/segments/confirm_action.html",
+            template="admin/confirm_rows.html",
             repeated=[pair for pair in repeated_values(request) if pair[0] != "version"],
-            segments=segments,
+            rows=segments[:MOST_NAMED],
             object=segments[0] if is_single else None,
             versions=effects.versions,
             back=request.get_full_path(),
@@ -345,100 +345,42 @@ class EffectPages(admin.ModelAdmin):
 
     # --- deletion ---
 
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None
-    ) -> HttpResponse:
-        """Say what the deletion of a segment does, and delete it once its name was typed."""
-        segment = self.get_object(request, unquote(object_id))
-        if segment is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
-        if not self.has_delete_permission(request, segment):
-            raise PermissionDenied
-        return self._delete(request, [segment]) or HttpResponseRedirect(
-            reverse("admin:segments_segment_changelist")
-        )
+    def typing_error(self, request: HttpRequest, rows: Sequence[Segment]) -> str:
+        return name_error(rows, request.POST.get("typed_name", ""))
 
-    def get_actions(self, request: HttpRequest) -> Any:
-        """Ask with the effects in place of the site's own deletion of selected rows."""
-        found: Any = super().get_actions(request)
-        if "delete_selected" in found:
-            _function, name, description = found["delete_selected"]
-            found["delete_selected"] = (type(self).delete_segments, name, description)
-        return found
-
-    def delete_segments(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
-        """Say what the deletion of the selected segments does, and delete them once that is confirmed."""
-        segments = self.chosen(request, queryset)
-        return self._delete(request, segments) if segments else None
-
-    def _delete(self, request: HttpRequest, segments: list[Segment]) -> HttpResponse | None:
-        error = ""
-        if is_confirmed(request):
-            error = typing_error(segments, request.POST.get("typed_name", ""))
-            if not error:
-                try:
-                    with contention_as_refusal():
-                        self._delete_confirmed(request, segments)
-                    return None
-                except VersionConflict:
-                    text = gettext(
-                        "A segment was changed in the meantime, so nothing was deleted. Look at the present"
-                        " numbers."
-                    )
-                    self.message_user(request, text, messages.ERROR)
-                except DomainError as refused:
-                    self.message_user(request, fault_text(refused.message), messages.ERROR)
-                keys = [segment.pk for segment in segments]
-                segments = list(Segment.objects.filter(pk__in=keys).select_related("site", "tenant"))
-                if not segments:
-                    return None
-        return self._deletion_page(request, segments, error)
-
-    def _deletion_page(
-        self, request: HttpRequest, segments: Sequence[Segment], error: str
-    ) -> TemplateResponse:
-        effects = self.effects(request, segments, SegmentChangeBody(change="DELETE"))
-        keys = [segment.pk for segment in segments]
-        is_single = len(segments) == 1
-        segment = segments[0]
+    def deletion_question(
+        self, request: HttpRequest, rows: Sequence[Segment]
+    ) -> tuple[ConfirmationNeeded, dict[str, Any]]:
+        effects = self.effects(request, rows, SegmentChangeBody(change="DELETE"))
+        keys = [segment.pk for segment in rows]
+        is_single = len(rows) == 1
+        segment = rows[0]
         title = (
             gettext("Delete “{segment}”?").format(segment=name_of(segment))
             if is_single
-            else gettext("Delete {number} segments?").format(number=exact_count(len(segments)))
+            else gettext("Delete {number} segments?").format(number=exact_count(len(rows)))
         )
         typing = (
             gettext("Type the name to delete it: {name}").format(name=name_of(segment))
             if is_single
-            else gettext("Type the number of segments to delete them: {number}").format(number=len(segments))
+            else gettext("Type the number of segments to delete them: {number}").format(number=len(rows))
         )
         needed = ConfirmationNeeded(
             title,
             facts_of(effects, visible_dependents(request), keys),
-            as_of=as_of_text(effects, segments),
+            as_of=as_of_text(effects, rows),
             button=gettext("Delete"),
         )
-        kept = ("action", "_selected_action", "select_across", "index")
-        return confirmation_page(
-            self,
-            request,
-            needed,
-            template="admin/segments/delete.html",
-            repeated=[pair for pair in repeated_values(request) if pair[0] in kept],
-            segments=segments,
-            object=segment if is_single else None,
-            versions=effects.versions,
-            dependents=self._asked(request, segment.tenant_id, keys),
-            typing=typing,
-            typed=request.POST.get("typed_name", ""),
-            typing_error=error,
-            instead=is_single and self.has_change_permission(request, segment),
-            may_deactivate=segment.status == "ACTIVE",
-            is_dangerous=True,
-            days=RESTORED_WITHIN.days,
-            back=reverse("admin:segments_segment_change", args=[segment.pk])
-            if is_single
-            else reverse("admin:segments_segment_changelist"),
-        )
+        return needed, {
+            "versions": effects.versions,
+            "dependents": self._asked(request, segment.tenant_id, keys),
+            "typing": typing,
+            "typed": request.POST.get("typed_name", ""),
+            "instead": is_single and self.has_change_permission(request, segment),
+            "may_deactivate": segment.status == "ACTIVE",
+            "is_dangerous": True,
+            "days": RESTORED_WITHIN.days,
+        }
 
     def _asked(self, request: HttpRequest, tenant_id: int, keys: Sequence[int]) -> list[AskedDependent]:
         found = []
@@ -453,10 +395,12 @@ class EffectPages(admin.ModelAdmin):
     def _deletes(self, request: HttpRequest, dependent: Dependent) -> bool:
         return request.POST.get(f"dependent-{dependent.type}") == "delete"
 
-    def _delete_confirmed(self, request: HttpRequest, segments: Sequence[Segment]) -> None:
-        """Delete the segments, and where it was chosen what depends on nothing else; offer Restore."""
+    def delete_confirmed(
+        self, request: HttpRequest, rows: Sequence[Segment], versions: Mapping[str, int]
+    ) -> str:
+        """Delete the segments, and where it was chosen what depends on nothing else."""
         at = timezone.now()
-        tenant_id = segments[0].tenant_id
+        tenant_id = rows[0].tenant_id
         along = [
             each
             for each in visible_dependents(request)
@@ -468,30 +412,18 @@ class EffectPages(admin.ModelAdmin):
             for each in along:
                 deleted[each.plural] = each.delete_only_of(tenant_id, keys, at)
 
-        chosen = Segment.objects.filter(pk__in=[segment.pk for segment in segments])
-        with transaction.atomic():  # what is refused must not be logged as deleted
-            self.log_deletions(request, chosen)
-            number = remove_segments(
-                segments=chosen, versions=checked_versions(request, segments), before=delete_along
-            )
+        chosen = Segment.objects.filter(pk__in=[segment.pk for segment in rows])
+        number = remove_segments(segments=chosen, versions=versions, before=delete_along)
         text = (
-            gettext("Deleted {named}.").format(named=name_of(segments[0]))
-            if len(segments) == 1
+            gettext("Deleted {named}.").format(named=name_of(rows[0]))
+            if len(rows) == 1
             else gettext("Deleted {number} segments.").format(number=exact_count(number))
         )
         for plural, count in deleted.items():
             text += " " + gettext("With it {number} {names}.").format(
                 number=exact_count(count), names=gettext(plural)
             )
-        message_with_undo(
-            request, text, back=reverse("admin:segments_segment_changelist"), label=gettext("Restore")
-        )
-
-
-def checked_versions(request: HttpRequest, segments: Sequence[Segment]) -> Mapping[str, int]:
-    """Return the versions that were looked at; a segment whose version was not sent has none (0)."""
-    seen = read_versions(request)
-    return {segment.external_id: seen.get(segment.external_id, 0) for segment in segments}
+        return text
 
 
 def name_of(segment: Segment) -> str:
@@ -499,7 +431,7 @@ def name_of(segment: Segment) -> str:
     return name_for_reader(segment.name, segment.tenant.default_language) or segment.external_id
 
 
-def typing_error(segments: Sequence[Segment], typed: str) -> str:
+def name_error(segments: Sequence[Segment], typed: str) -> str:
     """Say what is wrong with what was typed to confirm a deletion; empty when it is right."""
     entered = normalized(typed).strip().casefold()
     if len(segments) > 1:

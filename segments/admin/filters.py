@@ -2,17 +2,25 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from catalog.models import Category
+from catalog.subtrees import subtrees
+from core.admin.filters import LinkedFilter, visible_rows
+from core.admin.keys import key_of
 from core.imports.models import ImportRun
 from core.journal.words import occasion_of, person_of
 from core.sql.composition import Sql
 from core.windows import window_contains
 from segments.additions import NAMELESS, Addition, added_by, added_on, keep_added, recent_additions
 from segments.models import Segment
+
+MOST_CATEGORIES = 400
+MOST_NAMED = 5
 
 
 class EffectiveFilter(admin.SimpleListFilter):
@@ -71,6 +79,43 @@ class CountsNowFilter(admin.SimpleListFilter):
             case "no":
                 return queryset.filter(is_closed | ~Q(segment__in=effective))
         return queryset
+
+
+class BelowFilter(LinkedFilter):
+    """Items that are categories which a link names by their keys, or are below these."""
+
+    title = _("in")
+    parameter_name = "below"
+
+    def keys(self, value: str) -> list[int]:
+        keys = (key_of(text) for text in value.split(",")[:MOST_CATEGORIES])
+        return [key for key in keys if key is not None]
+
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+        rows = visible_rows(Category, request, model_admin).filter(pk__in=self.keys(value))
+        return ", ".join(map(str, rows[:MOST_NAMED]))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if not (keys := self.keys(self.value() or "")):
+            return queryset
+        below = subtrees(keys)
+        # text from the code; values are parameters
+        return queryset.filter(category__in=RawSQL(f"({below.sql})", below.params))  # noqa: S611
+
+
+class ForCompaniesFilter(admin.SimpleListFilter):
+    """Members by whether they count only while they act for a company."""
+
+    title = _("for a company")
+    parameter_name = "company"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+        return [("yes", _("Yes")), ("no", _("No"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() not in ("yes", "no"):
+            return queryset
+        return queryset.filter(legal_entity__isnull=self.value() == "no")
 
 
 class ItemTypeFilter(admin.SimpleListFilter):

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin.charts import DayValue, LineChart, line_chart
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.moments import in_words, window_text
 from core.admin.undo import message_with_undo
 from core.bodies import Validity
@@ -104,7 +104,8 @@ def held_numbers(segment: Segment) -> list[ShownNumber]:
     ]
     if held.company_members:
         text = ngettext("for a company", "for companies", held.company_members)
-        found.append(ShownNumber(exact_count(held.company_members), text))
+        page = list_page("customerassignment", segment, company="yes")
+        found.append(ShownNumber(exact_count(held.company_members), text, page))
     items = list_page("itemassignment", segment, type="PRODUCT")
     found.append(
         ShownNumber(exact_count(held.products), ngettext("product", "products", held.products), items)
@@ -272,7 +273,7 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
                 with contention_as_refusal():
                     answer = self._set_status(request, Segment.objects.filter(pk=pk), status)
             except DomainError as refused:
-                self.message_user(request, fault_text(refused.message), messages.ERROR)
+                self.message_user(request, refusal_text(refused), messages.ERROR)
         return answer or HttpResponseRedirect(record_page(segment))
 
     def _record(self, request: HttpRequest, pk: int) -> Segment:

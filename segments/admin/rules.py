@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Customer, LegalEntity
 from core.admin.confirmation import Fact
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import fault_text, refusal_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.undo import message_with_undo
@@ -174,7 +174,7 @@ class RulePages(admin.ModelAdmin):
                 if self._act_on_rule(request, segment, action, argument):
                     return HttpResponseRedirect(rule_address(segment))
         except DomainError as refused:
-            self.message_user(request, fault_text(refused.message), messages.ERROR)
+            self.message_user(request, refusal_text(refused), messages.ERROR)
             return HttpResponseRedirect(rule_address(segment))
         form = RuleForm.sent(request.POST)
         self._edit_rows(form, action, argument)
@@ -289,10 +289,11 @@ class RulePages(admin.ModelAdmin):
                     at=timezone.now(),
                 )
         except QuerySyntaxError as fault:
-            form.blame(fault.message.partition(": ")[2], fault.position)
+            reason = fault.message.partition(": ")[2]
+            form.blame(fault_text(f"{reason[:1].upper()}{reason[1:]}"), fault.position)
             return False
         except DomainError as refused:
-            form.fault = fault_text(refused.message)
+            form.fault = refusal_text(refused)
             return False
         text = gettext("Saved. The members follow in the background; this page shows how far that is.")
         message_with_undo(request, text, back=rule_address(segment))
@@ -377,7 +378,7 @@ class RulePages(admin.ModelAdmin):
                     at=timezone.now(),
                 )
             except DomainError as refused:
-                fault = fault_text(refused.message)
+                fault = refusal_text(refused)
         customers = visible_rows(Customer, request, self).filter(tenant=segment.tenant_id)
         companies = visible_rows(LegalEntity, request, self).filter(tenant=segment.tenant_id)
         context = {

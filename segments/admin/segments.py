@@ -41,6 +41,7 @@ class SegmentAdmin(BulkAddPages, CombinePages, SegmentRecord, RulePages, TenantA
     list_display = ("title", "state", "site", "window", "members", "items")
     list_select_related = ("site",)
     list_filter = ("site", EffectiveFilter, "status")
+    linked_lookups = ("external_id__in",)
     search_fields = ("external_id",)
     search_help_text = _("Part of a name in any language, or the beginning of an id.")
     autocomplete_fields = ("site",)

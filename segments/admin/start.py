@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.identity.scopes import COUPON_READ, SEGMENT_READ
 from accounts.models import Site, User
 from core.admin.charts import share
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.admin.moments import read_date, shown_moment
 from core.admin.pages import register_page
 from core.admin.panels import Content, Panel, Place, register_panel, shop_of
@@ -34,7 +34,7 @@ from core.tenancy.models import Tenant
 from core.timestamps import parse_time
 from core.unavailability import contention_as_refusal
 from segments.calendar import USUAL_RANGE, Calendar, CalendarEntry, calendar_of, icalendar, range_of
-from segments.findings import FindingResult, find_remedy, look_for
+from segments.findings import MOST_OBJECTS, FindingResult, find_remedy, look_for
 from segments.object_pages import addresses
 from segments.overview import LiveSegments, live_segments
 
@@ -259,6 +259,7 @@ class ShownFinding:
     more: int
     remedy: str
     back: str
+    page: str
 
 
 def findings(request: HttpRequest, shop: Tenant) -> Content:
@@ -268,7 +269,7 @@ def findings(request: HttpRequest, shop: Tenant) -> Content:
         return None
     is_whole = "X-Fragment" not in request.headers
     found = look_for(
-        tenant_id=shop.pk, at=timezone.now(), scopes=scopes, most=100 if is_whole else MOST_FOUND
+        tenant_id=shop.pk, at=timezone.now(), scopes=scopes, most=MOST_OBJECTS if is_whole else MOST_FOUND
     )
     return {
         "findings": shown_findings(request, found, shop),
@@ -308,6 +309,7 @@ def shown_findings(
                 more=one.count.value - len(one.objects),
                 remedy=gettext(remedy.label) if remedy is not None and may_remedy else "",
                 back=back,
+                page=f"{reverse('admin:panel', args=['findings'])}?tenant={shop.pk}#{one.name}",
             )
         )
     return shown
@@ -325,7 +327,7 @@ def remedy_view(request: HttpRequest, name: str) -> HttpResponse:
         with contention_as_refusal(), transaction.atomic():
             remedy.apply(shop.pk, request.POST.get("id", "").replace("\0", ""), timezone.now())
     except DomainError as refused:
-        messages.error(request, fault_text(refused.message))
+        messages.error(request, refusal_text(refused))
     else:
         message_with_undo(
             request,
@@ -344,11 +346,14 @@ def members(request: HttpRequest, shop: Tenant) -> Content:
         return None
     found = live_for(request, shop)
     most = max((one.members for one in found.largest), default=0)
+    list_page = reverse("admin:segments_customerassignment_changelist")
+    sees_members = request.user.has_perm("segments.view_customerassignment")
     return {
         "rows": [
             {
                 "name": name_for_reader(one.name, shop.default_language) or one.external_id,
                 "url": reverse("admin:segments_segment_change", args=[one.key]),
+                "list": f"{list_page}?segment__id__exact={one.key}" if sees_members else "",
                 "members": one.members,
                 "change": one.change,
                 "share": share(one.members, most),

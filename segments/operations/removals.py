@@ -1,11 +1,13 @@
 """Taking chosen assignments and segments away, however many they are."""
 
 from collections.abc import Callable, Mapping
+from itertools import groupby
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.operations.segments import too_large_to_delete
 from segments.operations.statuses import check_versions
 
 
@@ -39,7 +41,7 @@ def remove_segments(
 
     Locks the segments first, in the order of their ids; `before` is called with their keys then. The
     database removes the assignments. Raises VersionConflict when one has another version than `versions`
-    names, by id.
+    names, by id, and SegmentTooLarge.
     """
     chosen = list(
         Segment.objects.filter(pk__in=segments.order_by().values("pk"))
@@ -48,6 +50,10 @@ def remove_segments(
     )
     check_versions(chosen, versions)
     keys = [segment.pk for segment in chosen]
+    for tenant_id, own in groupby(chosen, key=lambda segment: segment.tenant_id):
+        refusals = too_large_to_delete(tenant_id, {segment.external_id: segment.pk for segment in own})
+        for refusal in refusals.values():
+            raise refusal
     before(keys)
     doomed = Segment.objects.filter(pk__in=keys)
     return doomed._raw_delete(doomed.db)

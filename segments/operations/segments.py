@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from accounts.models import Site
-from core.errors import AlreadyExists, DomainError
+from core.errors import MOST_DELETED_ALONG, AlreadyExists, DomainError
 from core.sql.upserts import (
     BatchPlan,
     BodyColumns,
@@ -19,8 +19,9 @@ from core.sql.upserts import (
 )
 from core.tenancy.identifiers import generate_id
 from segments.bodies import IdentifiedSegmentBody, SegmentBody
-from segments.errors import SegmentHasAssignments, SegmentNotFound, UnknownSite
+from segments.errors import SegmentHasAssignments, SegmentNotFound, SegmentTooLarge, UnknownSite
 from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.tallies import NOTHING, held_by
 
 SEGMENTS = UpsertTarget.of(Segment, "tenant_id", "external_id")
 COLUMNS = BodyColumns(Segment, SegmentBody, SEGMENTS.columns, parts=SegmentBody.parts)
@@ -136,7 +137,8 @@ def delete_segments(
 ) -> list[RowResult]:
     """Delete segments in bulk and report every id, in order; one that does not exist counts as deleted.
 
-    A segment that holds customers or items is refused unless `forces`, which deletes its assignments too.
+    A segment that holds customers or items is refused unless `forces`, which deletes its assignments too,
+    up to MOST_DELETED_ALONG of all segments together.
     Locks the segments first, so that no assignment is added to one while it is decided on.
     """
     plan: BatchPlan[str, str] = BatchPlan()
@@ -149,13 +151,16 @@ def delete_segments(
         .values_list("external_id", "id")
     )
     kept = set() if forces else keys_with_assignments(keys.values())
+    too_large = too_large_to_delete(tenant_id, keys) if forces else {}
+    kept |= {keys[segment_id] for segment_id in too_large}
     doomed = Segment.objects.for_tenant(tenant_id).filter(id__in=set(keys.values()) - kept)
     doomed._raw_delete(doomed.db)  # the database removes the assignments: see SameTenantReference
     outcomes = [
         RowResult(
             position,
             id=segment_id,
-            error=SegmentHasAssignments(segment_id) if keys.get(segment_id) in kept else None,
+            error=too_large.get(segment_id)
+            or (SegmentHasAssignments(segment_id) if keys.get(segment_id) in kept else None),
         )
         for position, segment_id in accepted
     ]
@@ -172,6 +177,20 @@ def keys_with_assignments(keys: Iterable[int]) -> set[int]:
     own = {"tenant_id": OuterRef("tenant_id"), "segment_id": OuterRef("id")}
     assigned = Exists(CustomerAssignment.objects.filter(**own)) | Exists(ItemAssignment.objects.filter(**own))
     return set(Segment.objects.filter(assigned, id__in=list(keys)).values_list("id", flat=True))
+
+
+def too_large_to_delete(tenant_id: int, keys: Mapping[str, int]) -> dict[str, SegmentTooLarge]:
+    """Return why segments cannot be deleted together with what they hold, by id: the first ones have room."""
+    held = held_by(tenant_id, keys.values())
+    room, refused = MOST_DELETED_ALONG, {}
+    for segment_id, key in keys.items():
+        own = held.get(key, NOTHING)
+        number = own.members + own.items
+        if number > room:
+            refused[segment_id] = SegmentTooLarge(segment_id, number)
+        else:
+            room -= number
+    return refused
 
 
 def site_keys(tenant_id: int, rows: Sequence[SegmentBody]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Site
 from catalog.admin import categories as category_admin
-from catalog.admin import category_deletion
+from catalog.admin.category_deletion import CategoryDeletion
 from catalog.models import SEARCHED_FIELDS, Category, CategoryAssignment, Product
 from catalog.tree_checks import tree_problems
 from core.journal.models import Change
@@ -22,6 +22,7 @@ from core.search import matching
 from core.tenancy.models import Tenant
 from tests.factories.accounts import UserFactory
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
+from tests.factories.coupons import CouponCategoryFactory, CouponFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
 
 CATEGORIES = "admin:catalog_category"
@@ -364,6 +365,7 @@ def test_deleting_tells_what_goes_along_and_takes_the_subtree(staff_browser: Cli
     assert facts_of(asked) == {
         "categories, with those below them": "4",
         "categories are hidden from shoppers": "4",
+        "product in it": "1",
         "category assignment": "1",
     }
     assert "version 0" in asked.context["as_of"]
@@ -379,6 +381,45 @@ def test_deleting_tells_what_goes_along_and_takes_the_subtree(staff_browser: Cli
     )
     assert len(outline(shop)) == 5
     assert CategoryAssignment.objects.count() == 1
+
+
+def test_each_number_before_a_deletion_leads_to_the_list_that_it_counts(
+    staff_browser: Client, shop: Tenant
+) -> None:
+    balance, kids = (Category.objects.get(external_id=name) for name in ("balance", "kids"))
+    Category.objects.filter(external_id="road").update(is_published=False)
+    for category in (balance, kids, Category.objects.get(external_id="parts")):
+        CategoryAssignmentFactory(tenant=shop, product__tenant=shop, category=category)
+    segment = SegmentFactory(site__tenant=shop)
+    SegmentFactory(site=segment.site)
+    ItemAssignmentFactory(segment=segment, product=None, category=kids)
+    ItemAssignmentFactory(segment=segment, product=None, category=Category.objects.get(external_id="parts"))
+    for code, category in (("KIDS", kids), ("PARTS", Category.objects.get(external_id="parts"))):
+        coupon = CouponFactory(tenant=shop, code=code, is_category_restricted=True)
+        CouponCategoryFactory(coupon=coupon, category=category)
+    facts = staff_browser.get(reverse(f"{CATEGORIES}_delete", args=(key("bikes"),))).context["facts"]
+    assert {fact.text: fact.number for fact in facts} == {
+        "categories, with those below them": "4",
+        "categories are hidden from shoppers": "3",
+        "products in them": "2",
+        "segment loses categories": "1",
+        "coupons stop working": "1",
+        "category assignments": "2",
+        "item assignment": "1",
+    }
+    listed = {fact.text: staff_browser.get(fact.url).context["cl"] for fact in facts}
+    assert {text: str(found.result_count) for text, found in listed.items()} == {
+        fact.text: fact.number for fact in facts
+    }
+
+
+@pytest.mark.parametrize("query", ["below=x", "below=99999", "shown_below=,", "below=1\0"])
+def test_categories_below_what_is_not_there_are_no_list(
+    staff_browser: Client, shop: Tenant, query: str
+) -> None:
+    answer = staff_browser.get(f"{reverse(f'{CATEGORIES}_changelist')}?{query}", follow=True)
+    assert answer.status_code == 200
+    assert messages_of(answer)[0].startswith("The address holds a filter")
 
 
 @pytest.mark.parametrize("version", ["bikes=1", "parts=0", ""])
@@ -411,7 +452,7 @@ def test_deleting_selected_categories_takes_nested_ones_once(staff_browser: Clie
 def test_too_many_selected_categories_are_refused(
     staff_browser: Client, shop: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(category_deletion, "MOST_DELETED", 1)
+    monkeypatch.setattr(CategoryDeletion, "most_deleted", 1)
     body = {"action": "delete_selected", "_selected_action": [key("bikes"), key("kids")]}
     answer = staff_browser.post(reverse(f"{CATEGORIES}_changelist"), body, follow=True)
     assert messages_of(answer) == ["Select at most 1 categories at a time."]
@@ -570,7 +611,15 @@ def test_who_may_only_look_sees_the_attributes_of_a_product(tenant: Tenant) -> N
     browser = Client()
     browser.force_login(user)
     html = browser.get(reverse(f"{PRODUCTS}_change", args=(product.pk,))).content.decode()
-    for name, value in (("brandId", "B1"), ("size › box › depth", "3"), ("size", "https://x.org/a")):
+    assert '{"' not in html
+    assert "{&quot;" not in html
+    for name, value in (
+        ("brandId", "B1"),
+        ("relatedItems › 1 › refId", "P2"),
+        ("size › box › depth", "3"),
+        ("size", "https://x.org/a"),
+        ("en", product.name["en"]),
+    ):
         assert f"<span>{name}</span> <span>{value}</span>" in html
 
 

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 import pytest
 
+from config.server import granian
 from config.server.embedded_postgres.processes import command_of
 from config.server.granian import ServerFile, ServerUnavailable, require_free_port
 from tests.faults.servers import PROJECT, PatientServer
@@ -121,6 +122,24 @@ def test_killed_worker_is_replaced(web_server):
     wait_until(lambda: not command_of(worker) and web_server.status_of("/healthz") == 200)
 
     assert worker not in web_server.pids()
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8123"),  # noqa: S104
+        ("::", "http://[::1]:8123"),
+        ("127.0.0.2", "http://127.0.0.2:8123"),
+    ],
+)
+def test_a_start_says_where_it_listens(monkeypatch, capsys, host, address):
+    monkeypatch.setattr(granian, "_answers", lambda host, port: True)
+    granian._announce(host, 8123, with_demo=False)
+    said = capsys.readouterr().out
+    assert [line.split()[-1] for line in said.splitlines() if "http" in line] == [
+        f"{address}/admin/",
+        f"{address}/docs",
+    ]
 
 
 def test_second_server_on_the_port_is_refused(web_server):

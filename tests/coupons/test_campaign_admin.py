@@ -227,6 +227,47 @@ def test_the_report_of_a_segment_says_what_the_api_says(
     by_campaign = staff_browser.get(report_page(), {"by": "campaign"})
     assert [row.total.redeemed for row in by_campaign.context["groups"]] == [1]
 
+    def listed(address: str) -> int:
+        count: int = staff_browser.get(address).context["cl"].result_count
+        return count
+
+    for shown in (found, of_campaign, by_segment):
+        assert listed(shown.context["redemptions"]) == totals(shown)[3]
+    rows = [*found.context["days"], *by_segment.context["groups"], *by_campaign.context["groups"]]
+    assert [listed(row.redemptions) for row in rows] == [row.total.redeemed for row in rows]
+    assert of_campaign.context["issued"] == page("change", campaign)  # its codes are in no list
+
+
+def test_coupons_that_were_issued_are_listed_where_no_campaign_made_codes(
+    staff_browser: Client, vip: Segment
+) -> None:
+    now = datetime.now(UTC)
+    for days in (0, 3, 400):
+        coupon = CouponFactory(tenant=vip.tenant, created_at=now - timedelta(days=days), is_deleted=days == 3)
+        CouponSegmentFactory(coupon=coupon, segment=vip)
+    CouponFactory(tenant=vip.tenant, created_at=now)
+    for row, number in ((None, 3), (vip, 2)):
+        found = staff_browser.get(report_page(segment=row))
+        assert totals(found)[0] == number
+        assert staff_browser.get(found.context["issued"]).context["cl"].result_count == number
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "days=2026-03-02..2026-03-01",
+        "days=soon",
+        "days=2026-03-01..",
+        "campaign=7",
+        "segment=x",
+        "segment=7\0",
+    ],
+)
+def test_redemptions_of_what_is_not_there_are_no_list(staff_browser: Client, site: Site, query: str) -> None:
+    answer = staff_browser.get(f"{reverse('admin:coupons_redemption_changelist')}?{query}", follow=True)
+    assert answer.status_code == 200
+    assert [str(message)[:26] for message in answer.context["messages"]] == ["The address holds a filter"]
+
 
 @pytest.mark.parametrize(
     "query",
@@ -259,7 +300,7 @@ def test_a_report_takes_few_statements(
         coupon = CouponFactory(tenant=vip.tenant, is_segment_restricted=True)
         CouponSegmentFactory(coupon=coupon, segment=SegmentFactory(site=vip.site, external_id=f"S{number}"))
     staff_browser.get(report_page(), {"by": "segment"})
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         staff_browser.get(report_page(), {"by": "segment"})
 
 

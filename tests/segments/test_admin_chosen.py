@@ -83,11 +83,13 @@ def test_pages_go_by_key_without_counting_or_offsets(
 
 
 @pytest.mark.parametrize("term", ["C3", "c3@x.example", "N3"])
-@pytest.mark.parametrize("most", [1_000, 0])
+@pytest.mark.parametrize(("most", "sample"), [(1_000, 0), (0, 1_000), (0, 1)])
 def test_members_are_searched_by_number_email_and_name(
-    staff_browser: Client, vip: Segment, term: str, most: int, monkeypatch: pytest.MonkeyPatch
+    staff_browser: Client, vip: Segment, term: str, most: int, sample: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Alike whether few, many of the newest, or many of all customers match."""
     monkeypatch.setattr("segments.admin.assignments.MOST_FOUND", most)
+    monkeypatch.setattr("segments.admin.assignments.SAMPLE", sample)
     assert customers(staff_browser.get(list_of(vip), {"segment__id__exact": vip.pk, "q": term})) == ["C3"]
 
 

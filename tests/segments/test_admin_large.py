@@ -24,7 +24,12 @@ from segments.effects import SegmentChangeBody, effects_of, members_of
 from segments.models import CustomerAssignment, Segment
 from tests.architecture.test_admin_roles import EXTENSIONS, GROUPS
 from tests.conftest import web_client
-from tests.factories.accounts import CustomerFactory, UserFactory
+from tests.factories.accounts import (
+    ContactAssignmentFactory,
+    CustomerFactory,
+    LegalEntityFactory,
+    UserFactory,
+)
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
 DAY = timedelta(days=1)
@@ -57,6 +62,36 @@ def test_the_list_of_a_segment_says_how_many_there_are_without_counting(
     assert len(taken) == 14
     listed = staff_browser.get(page_of(vip)).context["cl"]
     assert (listed.paginator.count, listed.paginator.is_capped) == (members, False)
+
+
+def test_the_list_of_a_segment_stays_that_when_its_filters_are_cleared(
+    staff_browser: Client, vip: Segment
+) -> None:
+    """And offers no filter by segment: all its rows are of that one."""
+    owned = f"segment__id__exact={vip.pk}"
+    page = staff_browser.get(page_of(vip))
+    assert 'data-parameter="segment__id__exact"' not in page.content.decode()
+    assert not page.context["cl"].has_active_filters
+    filtered = staff_browser.get(page_of(vip, counts="no", q="nobody"))
+    listed = filtered.context["cl"]
+    assert (listed.has_active_filters, listed.clear_all_filters_qs) == (True, f"?{owned}")
+    assert f'<a href="?{owned}">Clear the search' in filtered.content.decode()
+    whole = staff_browser.get(reverse("admin:segments_customerassignment_changelist"))
+    assert 'data-parameter="segment__id__exact"' in whole.content.decode()
+
+
+@pytest.mark.parametrize(("company", "expected"), [("yes", 1), ("no", 2), ("", 3)])
+def test_members_for_companies_are_listed(
+    staff_browser: Client, vip: Segment, company: str, expected: int
+) -> None:
+    CustomerAssignmentFactory.create_batch(2, segment=vip)
+    entity = LegalEntityFactory(tenant=vip.tenant)
+    member = CustomerFactory(tenant=vip.tenant)
+    ContactAssignmentFactory(customer=member, legal_entity=entity)
+    CustomerAssignmentFactory(segment=vip, customer=member, legal_entity=entity)
+    assert staff_browser.get(page_of(vip, company=company)).context["cl"].result_count == expected
+    record = staff_browser.get(reverse("admin:segments_segment_change", args=[vip.pk]))
+    assert page_of(vip, company="yes") in [number.url for number in record.context["numbers"]]
 
 
 @pytest.mark.parametrize(("counts", "expected"), [("yes", {"now"}), ("no", {"later", "over"})])

@@ -22,7 +22,7 @@ from accounts.identity.operations.clients import (
     rotate_client_secret,
 )
 from core.admin import ReadOnlyAdmin, TenantAdmin, adopt
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
 
@@ -129,7 +129,7 @@ class ApiClientAdmin(TenantAdmin):
                 with contention_as_refusal():
                     secret = rotate_client_secret(client=client, at=timezone.now(), keep_others_for=keeps)
             except Unavailable as busy:
-                self.message_user(request, fault_text(busy.message), messages.ERROR)
+                self.message_user(request, refusal_text(busy), messages.ERROR)
             else:
                 return self._show_secret(request, client, secret)
         return self._ask(request, client, gettext("New secret for this client?"), "rotate")
@@ -142,7 +142,7 @@ class ApiClientAdmin(TenantAdmin):
                 with contention_as_refusal():
                     revoke_client_tokens(client=client, at=timezone.now())
             except Unavailable as busy:
-                self.message_user(request, fault_text(busy.message), messages.ERROR)
+                self.message_user(request, refusal_text(busy), messages.ERROR)
             else:
                 text = gettext("All tokens of this client are refused from now on.")
                 self.message_user(request, text, messages.SUCCESS)

@@ -16,7 +16,7 @@ from accounts.identity.operations.session_revocations import end_sessions
 from accounts.identity.operations.signing_keys import rotate_signing_keys
 from core.admin import AutocompleteFilter, PlatformAdmin, ReadOnlyAdmin
 from core.admin.counts import exact_count
-from core.admin.faults import fault_text
+from core.admin.faults import refusal_text
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
 
@@ -133,7 +133,7 @@ class SigningKeyAdmin(PlatformAdmin, ReadOnlyAdmin):
                 with contention_as_refusal():
                     active = rotate_signing_keys(at=timezone.now())
             except Unavailable as busy:
-                self.message_user(request, fault_text(busy.message), messages.ERROR)
+                self.message_user(request, refusal_text(busy), messages.ERROR)
             else:
                 self.message_user(
                     request,

@@ -40,6 +40,20 @@ document.addEventListener("toggle", (event) => {
         event.target.querySelector("textarea")?.focus();
     }
 }, true);
+// On a phone filters with many choices are folded, so that the list is near; who unfolds one finds it so again.
+document.addEventListener("DOMContentLoaded", () => {
+    if (!matchMedia("(max-width: 767px)").matches) {
+        return;
+    }
+    const chosen = JSON.parse(sessionStorage.getItem("django.admin.filtersState") ?? "{}");
+    for (const filter of document.querySelectorAll("#changelist-filter details[open]")) {
+        const isLong = filter.matches(".autocomplete-filter") || filter.querySelectorAll("li").length > 4;
+        const isUsed = filter.querySelector("li.selected:not(:first-child), .filter-field > a");
+        if (isLong && !isUsed && !(filter.dataset.filterTitle in chosen)) {
+            filter.open = false;
+        }
+    }
+});
 // Names the search fields of select2 for screen readers, as their labels do, after the admin has made them.
 window.django?.jQuery?.(() => {
     for (const field of document.querySelectorAll("select.select2-hidden-accessible")) {

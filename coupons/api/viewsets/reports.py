@@ -39,7 +39,7 @@ class ReportViewSet(CouponServiceViewSet):
         and how often coupons were found valid or refused, by validations of coupons and carts.
         """
         last = self.day("until", default=self.at.date())
-        first = self.day("from", default=last - timedelta(DAYS - 1))
+        first = self.day("from", default=last - min(timedelta(DAYS - 1), last - date.min))
         by, only = self.grouping(), parameters.text(request.query_params, "id")
         if only and not by:
             raise InvalidInput("Send id together with groupBy=campaign or groupBy=segment.", field="id")

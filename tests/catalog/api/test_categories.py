@@ -9,13 +9,14 @@ from accounts.identity.scopes import (
     CATEGORY_READ_UNPUBLISHED,
     CATEGORY_UNPUBLISH,
 )
+from catalog import tree
 from catalog.models import Category
 from catalog.tree_checks import tree_problems
 from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from core.timestamps import format_time
 from tests.conftest import Api
-from tests.factories.catalog import CategoryFactory
+from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 
 URL = "/category/acme/categories"
 ALL = (CATEGORY_MANAGE, CATEGORY_PUBLISH, CATEGORY_UNPUBLISH)
@@ -385,6 +386,23 @@ def test_deleting_lifts_children_or_takes_them_along(api: Api, tenant: Tenant) -
     assert api.delete(f"{URL}/b", withSubcategories="true").status_code == 204
     assert list(Category.objects.values_list("external_id", "level")) == [("a-child", 1)]
     assert tree_problems(tenant.pk) == []
+
+
+def test_categories_with_more_products_than_are_deleted_at_once_stay(
+    api: Api, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All writers of categories would wait meanwhile."""
+    root = CategoryFactory(tenant=tenant, external_id="root")
+    for number in range(2):
+        child = CategoryFactory(parent=root, external_id=f"child-{number}")
+        CategoryAssignmentFactory(category=child, product=ProductFactory(tenant=tenant))
+    monkeypatch.setattr(tree, "MOST_DELETED_ALONG", 1)
+    refused = api.delete(f"{URL}/root", withSubcategories="true")
+    assert refused.status_code == 400
+    assert "products are assigned to the categories that would be deleted" in str(refused.json()["details"])
+    assert Category.objects.count() == 3
+    assert api.delete(f"{URL}/root").status_code == 204
+    assert api.delete(f"{URL}/child-0").status_code == 204
 
 
 def test_unpublished_categories_show_only_on_request_with_the_scope(

@@ -1,15 +1,17 @@
 """No import removes rows because of lines that it could not read, or more rows than the operator allows."""
 
 import gzip
+from types import SimpleNamespace
 
 import pytest
 import zstandard
 
 from accounts.models import Customer, LegalEntity
 from catalog.models import Category, CategoryAssignment, Product
+from core.imports import runner
 from core.imports.files import LONGEST_LINE
 from core.imports.models import ImportRun
-from core.imports.runner import ImportRunner
+from core.imports.runner import ImportRunner, rows_of_next_deletion
 from coupons.models import Coupon
 from segments.models import CustomerAssignment, ItemAssignment, Segment
 from tests.core.imports.conftest import members
@@ -355,6 +357,39 @@ def test_a_deletion_in_batches_removes_all_or_nothing_of_what_is_too_much(
     assert "202 of " in refused.message
     assert list(model.objects.order_by("pk").values()) == before
     assert upsert(kind, path, *arguments, "--max-removed", "202").counts == {"removed": 202}
+
+
+def test_what_takes_others_along_is_deleted_in_small_batches_first(many_of_each, upsert, write, monkeypatch):
+    """Nobody knows how much goes along; the limit is that of the whole file all the same."""
+    monkeypatch.setattr(runner, "FIRST_DELETIONS", 2)
+    sizes = []
+    apply = ImportRunner._apply
+
+    def noting(work, records):
+        taken = list(records)
+        sizes.append(len(taken))
+        apply(work, iter(taken))
+
+    monkeypatch.setattr(ImportRunner, "_apply", noting)
+    path = write("rows.csv", "id", *(f"M{number}" for number in range(5)))
+    refused = upsert("categories", path, "--mode", "delete", "--max-removed", "4")
+    assert (refused.json["error"], sizes, Category.objects.filter(code__startswith="m").count()) == (
+        "too_many_removals",
+        [],
+        202,
+    )
+    assert upsert("categories", path, "--mode", "delete", "--max-removed", "5").counts == {"removed": 5}
+    assert sizes[0] == 2
+
+
+def test_a_batch_of_deletions_is_as_large_as_the_one_before_was_quick():
+    order = SimpleNamespace(rows_at_once=1_000)
+    assert [rows_of_next_deletion(order, 100, seconds) for seconds in (0.1, 2.0, 20.0, 900.0)] == [
+        1_000,
+        100,
+        10,
+        1,
+    ]
 
 
 def test_what_is_deleted_along_in_any_batch_counts_before_the_first(shop, upsert, write):

@@ -119,6 +119,11 @@ def judged(tenant, site, manager):
     return ten, over
 
 
+def test_a_report_of_the_first_days_of_all_begins_with_the_first_one(manager):
+    answer = manager.get(REPORT, until="0001-01-05").json()
+    assert (answer["from"], answer["until"]) == ("0001-01-01", "0001-01-05")
+
+
 def test_judgements_are_counted_by_outcome(judged, manager):
     assert lines(manager) == []  # nothing is written by a validation
     JUDGEMENTS.flush()

@@ -105,6 +105,11 @@ def test_a_range_that_cannot_be_shown_says_why(coupon_reader, shop, query, field
     assert (answer.status_code, answer.json()["details"]["field"]) == (400, field)
 
 
+def test_a_range_at_the_end_of_time_ends_with_it(coupon_reader, shop):
+    answer = coupon_reader.get(CALENDAR, **{"from": "9999-12-31T00:00:00Z"})
+    assert (answer.status_code, answer.json()["to"]) == (200, "9999-12-31T23:59:59.999Z")
+
+
 def test_a_calendar_that_is_cut_says_so(coupon_reader, shop, monkeypatch):
     monkeypatch.setattr(calendar, "MOST_ENTRIES", 2)
     body = coupon_reader.get(CALENDAR).json()

@@ -13,6 +13,7 @@ from core.json_types import JsonObject
 from core.tenancy.identifiers import CLIENT_ID
 from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, ItemAssignment, Segment
+from segments.operations import segments as segment_operations
 from tests.conftest import Api, Clock
 from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
@@ -259,6 +260,35 @@ def test_a_segment_with_assignments_is_deleted_only_by_force(
     assert (CustomerAssignment.objects.count(), ItemAssignment.objects.count()).count(1) == 1
     assert manager.delete(f"{SEGMENTS}/gold", forceDelete="true").status_code == 204
     assert (CustomerAssignment.objects.count(), ItemAssignment.objects.count()) == (0, 0)
+
+
+def test_a_segment_that_holds_more_than_is_deleted_at_once_stays_and_says_what_to_do(
+    manager: Api, gold: Segment, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One transaction would hold its rows longer than others wait, and reach the statement timeout."""
+    small = SegmentFactory(site=site, external_id="small")
+    CustomerAssignmentFactory.create_batch(2, segment=gold)
+    ItemAssignmentFactory(segment=gold)
+    CustomerAssignmentFactory(segment=small)
+    monkeypatch.setattr(segment_operations, "MOST_DELETED_ALONG", 2)
+
+    refused = manager.delete(f"{SEGMENTS}/gold", forceDelete="true")
+    assert refused.status_code == 400
+    assert refused.json()["message"].startswith("The segment gold has 3 customers and items; at most ")
+    assert "by an import with mode delete" in refused.json()["message"]
+    assert CustomerAssignment.objects.filter(segment=gold).count() == 2
+    assert manager.delete(f"{SEGMENTS}/small", forceDelete="true").status_code == 204
+
+
+def test_segments_of_one_request_are_deleted_as_long_as_there_is_room(
+    manager: Api, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        CustomerAssignmentFactory(segment=SegmentFactory(site=site, external_id=name))
+    SegmentFactory(site=site, external_id="empty")
+    monkeypatch.setattr(segment_operations, "MOST_DELETED_ALONG", 2)
+    answer = manager.send("delete", f"{SEGMENTS}/bulk?forceDelete=true", ["a", "b", "c", "empty"])
+    assert [entry["code"] for entry in answer.json()] == [204, 204, 400, 204]
 
 
 def test_a_segment_is_listed_searched_and_read_alike(reader: Api, gold: Segment) -> None:
