@@ -10,7 +10,6 @@ lines; the usual order reaches that wherever of two amounts one is for all lines
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 
 from coupons.discounts import Cart, amount_of, shares_of_price, spread
 from coupons.eligibility_queries import CouponSnapshot
@@ -165,20 +164,15 @@ class Search:
         sets = [0]
         for position in amounts:
             sets += [used | 1 << position for used in sets]
-        for count in range(len(percentages) + 1):
-            for chosen in combinations(percentages, count):
-                room = list(self.cart.prices)
-                for position in chosen:
-                    for place, share in zip(
-                        self.candidates[position].places, self.shares[position], strict=True
-                    ):
-                        room[place] -= min(share, room[place])
-                used = sum(1 << position for position in chosen)
-                taken = sum(self.cart.prices) - sum(room)
-                for key, flow in enumerate(self.flows_of_amounts(amounts, kinds, room)):
-                    yield used | sets[key], taken + flow
-                    for free in shipping:
-                        yield used | sets[key] | 1 << free, taken + flow + self.cart.shipping
+        rooms: list[tuple[int, Sequence[int]]] = [(0, self.cart.prices)]
+        for position in percentages:
+            rooms += [(used | 1 << position, self.apply(position, room)[0]) for used, room in rooms]
+        for used, room in rooms:
+            taken = sum(self.cart.prices) - sum(room)
+            for key, flow in enumerate(self.flows_of_amounts(amounts, kinds, room)):
+                yield used | sets[key], taken + flow
+                for free in shipping:
+                    yield used | sets[key] | 1 << free, taken + flow + self.cart.shipping
 
     def flows_of_amounts(
         self, amounts: Sequence[int], kinds: Sequence[int], room: Sequence[int]

@@ -34,6 +34,7 @@ HEARTBEAT = 5.0  # seconds
 JOBS_AT_ONCE = 20
 # Seconds until another attempt; the last one again and again.
 DELAYS = (1, 5, 30, 120, 600)
+AFTER_LOSS = timedelta(seconds=30)  # at most, when the database went away: what it interrupts is not to blame
 MOST_ATTEMPTS = 6  # at one slice of a job
 
 logger = logging.getLogger(__name__)
@@ -100,6 +101,11 @@ def waiting_since(task: Task, due_at: datetime) -> datetime | None:
 def backoff(attempts: int) -> timedelta:
     """Return the delay before another attempt, after so many that did not succeed."""
     return timedelta(seconds=DELAYS[min(attempts, len(DELAYS)) - 1])
+
+
+def has_lost_database(error: Exception) -> bool:
+    """Say whether an error is due to the end of this thread's connection."""
+    return isinstance(error, Error) and (connection.connection is None or connection.connection.closed)
 
 
 class BackgroundWorker:
@@ -190,9 +196,13 @@ class BackgroundWorker:
         try:
             has_more = task.run(at)
         except Exception as error:  # noqa: BLE001 -- whatever fails in one task, the others go on
-            self._note_failure(f"Task {due.name}", backoff(state.failures), error)
+            delay = backoff(state.failures)
+            if has_lost_database(error):
+                delay = min(delay, AFTER_LOSS)
+                connection.close()
+            self._note_failure(f"Task {due.name}", delay, error)
             TaskState.objects.filter(pk=due.key).update(
-                error=in_one_line(error), failures=state.failures, due_at=at + backoff(state.failures)
+                error=in_one_line(error), failures=state.failures, due_at=at + delay
             )
         else:
             state.failures, state.error, state.finished_at = 0, "", timezone.now()

@@ -105,7 +105,6 @@ def test_a_faulty_entry_is_refused_with_the_reason(webhooks, accessible, entry, 
         ("$[?(!@.gone && (@.code == 'B' || @['code'] == 'A'))]", True),
         ("$[?(@.lines[?(@.amount > 3)])]", True),
         ("$[?(@.lines[0].amount > 3)]", False),
-        ("$[?($[0].code == 'A')]", True),
     ],
 )
 def test_plain_filters_are_accepted_and_select(expression, expected):

@@ -10,6 +10,8 @@ from core.background.models import Job, JobState, TaskState, Worker
 from core.background.tasks import Task
 from core.background.worker import DELAYS, MOST_ATTEMPTS, BackgroundWorker, WorkKind
 from core.errors import InvalidInput
+from core.sql.composition import Sql
+from core.sql.fetching import fetch_rows
 from core.tenancy.models import Tenant
 
 pytestmark = pytest.mark.django_db
@@ -281,6 +283,30 @@ def test_a_worker_outlives_its_database(register, monkeypatch, caplog):
         "The background worker waits for the database: OperationalError: the connection is lost"
     ]
     assert not Worker.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_goes_away_again_and_again_delays_a_task_for_half_a_minute_at_most(
+    register, now, clock
+):
+    is_down = [False, *(True for _ in DELAYS)]
+
+    def run(at):
+        if is_down.pop():
+            fetch_rows(Sql("SELECT pg_terminate_backend(pg_backend_pid())"))
+        return False
+
+    register(Task("send", run=run, due_since=lambda: now, is_prompt=True))
+    worker = BackgroundWorker(WorkKind.PROMPT)
+    worker.prepare()
+    for number in range(1, len(DELAYS) + 1):
+        assert worker.work_once() is True
+        state = TaskState.objects.get(name="send")
+        assert state.failures == number
+        assert state.due_at - clock.at == timedelta(seconds=min(DELAYS[number - 1], 30))
+        clock.at = state.due_at
+    assert worker.work_once() is True
+    assert TaskState.objects.get(name="send").failures == 0
 
 
 def test_prompt_tasks_are_done_apart_from_all_other_work(register, now):
