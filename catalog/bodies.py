@@ -69,17 +69,25 @@ def category_languages(
     """
     named = accepted_languages(content_language)
     if unknown := unconfigured_languages(named or (), configured):
-        raise InvalidLanguages("Content-Language", unknown)
+        raise InvalidLanguages("Content-Language", unknown, configured)
     return LanguageContext(content_language, default, configured if named is None else named)
+
+
+def unsupported(what: str, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
+    """Return the error of texts in languages that are not allowed; it begins as the published one."""
+    return InvalidCategory(
+        f"Category {what} contains unsupported languages: {', '.join(unknown)}; allowed are"
+        f" {', '.join(allowed)}",
+        field=field,
+    )
 
 
 class CategoryName(Name):
     """The name of a category, in languages of the tenant."""
 
-    # The published texts of these errors name no languages.
     @classmethod
     def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
-        return InvalidCategory("Category name contains unsupported languages", field=field)
+        return unsupported("name", unknown, allowed, field)
 
 
 class CategoryDescription(Translations):
@@ -87,7 +95,7 @@ class CategoryDescription(Translations):
 
     @classmethod
     def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
-        return InvalidCategory("Category description contains unsupported languages", field=field)
+        return unsupported("description", unknown, allowed, field)
 
 
 class CategorySlug(Translations):
@@ -97,7 +105,7 @@ class CategorySlug(Translations):
 
     @classmethod
     def unsupported(cls, unknown: Collection[str], allowed: Collection[str], field: str) -> InvalidCategory:
-        return InvalidCategory("Category slug contains unsupported languages", field=field)
+        return unsupported("slug", unknown, allowed, field)
 
     def check(self, field: str) -> None:
         for language, text in self.items():

@@ -1,6 +1,6 @@
 """What can go wrong in the catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from core.errors import (
     MOST_DELETED_ALONG,
@@ -72,9 +72,11 @@ class InvalidLanguages(Headed, InvalidInput):
 
     code = "invalid_languages"
 
-    def __init__(self, header: str, languages: Sequence[str]) -> None:
-        quoted = ", ".join(f"'{language}'" for language in languages)
-        super().__init__(f"Following languages are not supported: {quoted}", field=header)
+    def __init__(self, header: str, languages: Sequence[str], configured: Collection[str]) -> None:
+        unknown, known = (", ".join(map(repr, each)) for each in (languages, configured))
+        super().__init__(
+            f"Following languages are not supported: {unknown}; the tenant has {known}", field=header
+        )
         self.heading = f"{header} validation failed."
 
 

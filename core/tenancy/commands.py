@@ -7,5 +7,5 @@ def tenant_named(name: str) -> Tenant:
     """Return the tenant that the arguments of a command name; raise CommandError when there is none."""
     tenant = Tenant.objects.filter(name=name).first()
     if tenant is None:
-        raise CommandError(f"There is no tenant {name}.")
+        raise CommandError(f"There is no tenant {name}; create_tenant makes one.")
     return tenant

@@ -197,7 +197,10 @@ class OfCampaignFilter(OfRowFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if not self.value():
             return queryset
-        campaigns = CouponCampaign.objects.filter(pk=key_of(self.value() or ""))
+        key = key_of(self.value() or "")
+        if key is None:
+            return queryset.none()
+        campaigns = CouponCampaign.objects.filter(pk=key)
         return queryset.filter(coupon__terms__in=campaigns.values("terms"))
 
 

@@ -77,8 +77,10 @@ def issued_page(first: date, last: date, row: Any, tenant: Tenant | None) -> str
         return page_of_row(row)
     days = days_parameter(first, last)
     if CouponCampaign.objects.filter(tenant=tenant).exists():
-        return f"{report_page()}?{urlencode({'by': 'campaign', 'first': first, 'last': last})}"
-    query = {"days": days, "state": "any"} | ({"segments": str(row.pk)} if row is not None else {})
+        return f"{report_page()}?{urlencode({'by': 'campaign', 'first': str(first), 'last': str(last)})}"
+    query = {"days": days, "state": "any"}
+    if row is not None:
+        query["segments"] = str(row.pk)
     return f"{reverse('admin:coupons_coupon_changelist')}?{urlencode(query)}"
 
 

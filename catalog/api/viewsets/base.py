@@ -46,7 +46,7 @@ class CategoryServiceViewSet(ContractViewSet):
         """Return how the caller wants localized fields; refuse languages that are not configured."""
         asked, configured = super().languages(), self.caller.tenant.languages
         if unknown := unsupported_languages(asked.accepted, configured):
-            raise InvalidLanguages("Accept-Language", unknown)
+            raise InvalidLanguages("Accept-Language", unknown, configured)
         return Languages(asked.accepted, asked.default, configured)
 
     def write_languages(self) -> LanguageContext:

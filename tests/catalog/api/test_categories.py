@@ -42,7 +42,7 @@ def api(service_api: Callable[..., Api]) -> Api:
     return service_api(*ALL)
 
 
-UNSUPPORTED = "contains unsupported languages"
+UNSUPPORTED = "contains unsupported languages: ru; allowed are en, de"
 
 
 def error(code: int, status: str, message: str, *details: str, **more: object) -> JsonObject:
@@ -184,7 +184,7 @@ def test_a_body_that_is_no_object_is_refused(api: Api, tenant: Tenant, body: obj
 def test_content_language_bounds_the_languages_of_the_body(api: Api, tenant: Tenant) -> None:
     german = {"localizedName": {"de": "Boden"}, "published": False}
     refused = api.post(URL, german, headers={"Content-Language": "en"})
-    assert refused.json()["details"] == ["Category name contains unsupported languages"]
+    assert refused.json()["details"] == ["Category name contains unsupported languages: de; allowed are en"]
     assert api.post(URL, german, headers={"Content-Language": "en,de"}).status_code == 201
     assert api.post(URL, german, headers={"Content-Language": "*"}).status_code == 201
     unknown = api.post(URL, german, headers={"Content-Language": "ru"})
@@ -192,7 +192,7 @@ def test_content_language_bounds_the_languages_of_the_body(api: Api, tenant: Ten
         400,
         "Bad Request",
         "Content-Language validation failed.",
-        "Following languages are not supported: 'ru'",
+        "Following languages are not supported: 'ru'; the tenant has 'en', 'de'",
     )
 
 
@@ -472,6 +472,6 @@ def test_accept_language_cuts_names_and_refuses_unknown_languages(api: Api, tena
                 400,
                 "Bad Request",
                 "Accept-Language validation failed.",
-                "Following languages are not supported: 'ru'",
+                "Following languages are not supported: 'ru'; the tenant has 'en', 'de'",
             ),
         )

@@ -41,15 +41,21 @@ def filters(query: str) -> tuple[list[Sql], set[str]]:
     return ContactFilters(QueryDict(query), tenant=ACME, suffix="%").conditions()
 
 
+def unquoted(condition: Sql) -> str:
+    """Return the text without quotes: which names Django quotes differs from version to version."""
+    return condition.sql.replace('"', "")
+
+
 def test_parameters_become_conditions_on_the_alias_of_the_table():
-    conditions, needs = filters("type=BILLING&isPrimary=TRUE")
-    assert conditions == [Sql('(contact."type" = %s AND contact."is_primary")', ("BILLING",))]
+    [condition], needs = filters("type=BILLING&isPrimary=TRUE")
+    assert unquoted(condition) == "(contact.type = %s AND contact.is_primary)"
+    assert condition.params == ("BILLING",)
     assert needs == set()
 
 
 def test_a_reference_is_looked_up_by_its_wire_id_without_a_join():
     [condition], _ = filters("legalEntity.id=le1")
-    assert condition.sql.startswith('contact."legal_entity_id" = (SELECT')
+    assert unquoted(condition).startswith("contact.legal_entity_id = (SELECT")
     assert condition.params == ("le1", 1)
 
 

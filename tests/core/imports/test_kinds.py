@@ -8,6 +8,7 @@ import pytest
 from accounts.models import Customer, LegalEntity
 from catalog.models import Category, Product
 from catalog.tree_checks import tree_problems
+from core.tenancy.models import Tenant
 from coupons.models import Coupon
 from segments.models import CustomerAssignment, Segment
 from tests.factories.accounts import LegalEntityFactory
@@ -59,6 +60,18 @@ def test_customers_are_made_changed_and_refused(shop, upsert, write):
         "kept",
         2,
     )
+
+
+def test_new_customers_of_files_get_the_preferences_of_the_tenant(shop, upsert, write):
+    Tenant.objects.filter(pk=shop.tenant.pk).update(default_language="de", languages=["de"], currency="CHF")
+    assert upsert("customers", write("rows.csv", "id,preferredSite", "N1,", "N2,other")).counts == {
+        "created": 2
+    }
+    preferences = Customer.objects.filter(external_id__startswith="N").order_by("external_id")
+    assert list(preferences.values_list("preferred_language", "preferred_currency", "preferred_site")) == [
+        ("de", "CHF", shop.site.code),
+        ("de", "CHF", "other"),
+    ]
 
 
 def test_deleted_customers_take_their_assignments_along(shop, upsert, write):
