@@ -149,6 +149,7 @@ FAULTS = [
     _("{field} is a text, so Content-Language must name its one language."),
     _("{field} is missing."),
     _("{field} is nested more than {most} levels deep."),
+    _("{field} has the member {name} twice; keep one of them."),
     _("{field} contradicts another column."),
     _("{field} is no {kind}: {value}."),
     _("{field}.from must not be later than {other}.to."),

@@ -304,8 +304,8 @@ class MixinsField(RowsField):
             return (), None
         try:
             return path, read_text(kind, text)
-        except ValidationError as refused:
-            raise ValidationError(f"{path_text(path)}: {refused.message}", code="invalid") from None
+        except ValidationError as fault:
+            raise ValidationError(f"{path_text(path)}: {fault.message}", code="invalid") from None
 
 
 def stored_leaf(row: Mapping[str, str]) -> Leaf | None:
