@@ -7,7 +7,7 @@ from django.db import connection
 from accounts.models import Customer, LegalEntity
 from tests.factories.accounts import CustomerFactory, LegalEntityFactory
 
-UNSEEN = {"accounts": "0014_unseen_characters", "catalog": "0005_unseen_characters"}
+UNSEEN = {"accounts": "0015_unseen_characters", "catalog": "0005_unseen_characters"}
 normalization = import_module("accounts.migrations.0003_normalize_texts")
 COMPOSED, DECOMPOSED = "zo\u00eb", "zoe\u0308"
 

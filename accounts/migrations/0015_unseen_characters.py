@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('accounts', '0013_merchandisers_make_campaigns'),
+        ('accounts', '0014_customers_on_hold'),
         ('core', '0003_unseen_characters'),
     ]
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     atomic = False  # customers are written while the index is built
 
-    dependencies = [("accounts", "0014_unseen_characters")]
+    dependencies = [("accounts", "0013_merchandisers_make_campaigns")]
 
     operations = [
         AddIndexConcurrently(
