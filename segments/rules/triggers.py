@@ -37,7 +37,8 @@ def on_columns(
 def on_rows(table: str, *, events: Collection[str], customer: str = "it.customer_id") -> dict[str, str]:
     """Return the statements that note the customers of rows that came, went or changed in any way.
 
-    A rule watches these as `<table>.*`.
+    A rule watches these as `<table>.*`. Nothing happens while there is no queue: an upgrade may install
+    triggers before it makes the tables of rules, and writes go on meanwhile.
     """
     statements = {}
     for event in events:
@@ -45,10 +46,12 @@ def on_rows(table: str, *, events: Collection[str], customer: str = "it.customer
         rows = " UNION ".join(
             f"SELECT tenant_id, {customer} AS customer_id FROM {source} AS it" for source in sources
         )
-        statements[event] = f"""{NOTE})
-    SELECT it.tenant_id, it.customer_id FROM ({rows}) AS it WHERE it.customer_id IS NOT NULL
-        AND EXISTS (SELECT FROM segments_rule AS rule WHERE {WATCHING}
-            AND '{watched(table, "*")}' = ANY(rule.watched));
+        statements[event] = f"""    IF to_regclass('segments_duecustomer') IS NOT NULL THEN
+    {NOTE})
+        SELECT it.tenant_id, it.customer_id FROM ({rows}) AS it WHERE it.customer_id IS NOT NULL
+            AND EXISTS (SELECT FROM segments_rule AS rule WHERE {WATCHING}
+                AND '{watched(table, "*")}' = ANY(rule.watched));
+    END IF;
 """
     return statements
 
