@@ -61,7 +61,7 @@ class CategoryDeletion(DeletionPages):
     def _lists_below(self, request: HttpRequest, rows: Sequence[Category]) -> dict[str, str]:
         """Return the lists of what goes along, by what that is called, as far as the admin has them."""
         query = urlencode({"below": ",".join(str(category.pk) for category in rows)})
-        found = {}
+        found: dict[str, str] = {}
         for relation, _action in self._references():  # type: ignore[attr-defined]
             options = relation.related_model._meta
             if not self.admin_site.is_registered(relation.related_model):

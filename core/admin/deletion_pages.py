@@ -116,7 +116,7 @@ class DeletionPages(admin.ModelAdmin):
             try:
                 with contention_as_refusal(), transaction.atomic():
                     # in the transaction: what is refused must not be logged as deleted
-                    self.log_deletions(request, self._stored([row.pk for row in rows]))  # type: ignore[attr-defined]
+                    self.log_deletions(request, self._stored([row.pk for row in rows]))
                     text = self.delete_confirmed(request, rows, versions)
             except VersionConflict:
                 self.message_user(request, str(self.changed_meanwhile), messages.ERROR)
