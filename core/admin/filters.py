@@ -62,6 +62,9 @@ class AutocompleteFilter(admin.FieldListFilter):
         self.value = "" if key_of(value) is None else value
         if not self.value:
             self.used_parameters.pop(self.parameter, None)
+        related = field.related_model._meta
+        if field.name.replace("_", "") == related.model_name:
+            self.title = related.verbose_name  # as its own pages are called
         self.names_owner = getattr(model_admin, "owner_parameter", "") == self.parameter
         choice = ModelChoiceField(visible_rows(field.related_model, request, model_admin), required=False)
         choice.widget = AutocompleteSelect(field, model_admin.admin_site, attrs={"class": "filter-choice"})

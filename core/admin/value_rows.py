@@ -118,7 +118,7 @@ class RowsInput(forms.Widget):
     parts: tuple[str, ...]
 
     def rows_of(self, value: Any) -> list[dict[str, str]] | None:
-        """Return the rows of a stored value; None when they cannot show it."""
+        """Return the rows of a value, stored or entered as JSON; None when they cannot show it."""
         raise NotImplementedError
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
@@ -231,7 +231,10 @@ class MixinsInput(RowsInput):
     parts = ("stored", "mixin", "attribute", "kind", "value", "removed")
 
     def rows_of(self, value: Any) -> list[dict[str, str]] | None:
-        leaves = list(leaves_of(value or {}))
+        value = {} if value is None else value
+        if not isinstance(value, Mapping):
+            return None
+        leaves = list(leaves_of(value))
         if len(leaves) > MOST_ROWS:
             return None
         return [
@@ -340,8 +343,10 @@ class ObjectsInput(RowsInput):
         self.parts = ("stored", "removed", *members)
 
     def rows_of(self, value: Any) -> list[dict[str, str]] | None:
-        entries = value or []
-        if len(entries) > MOST_ROWS:
+        entries = [] if value is None else value
+        if not isinstance(entries, list) or len(entries) > MOST_ROWS:
+            return None
+        if not all(isinstance(entry, Mapping) for entry in entries):
             return None
         rows = []
         for entry in entries:

@@ -197,10 +197,7 @@ class OfCampaignFilter(OfRowFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if not self.value():
             return queryset
-        key = key_of(self.value() or "")
-        if key is None:
-            return queryset.none()
-        campaigns = CouponCampaign.objects.filter(pk=key)
+        campaigns = CouponCampaign.objects.filter(pk=key_of(self.value() or "") or 0)
         return queryset.filter(coupon__terms__in=campaigns.values("terms"))
 
 

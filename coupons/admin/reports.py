@@ -78,9 +78,7 @@ def issued_page(first: date, last: date, row: Any, tenant: Tenant | None) -> str
     days = days_parameter(first, last)
     if CouponCampaign.objects.filter(tenant=tenant).exists():
         return f"{report_page()}?{urlencode({'by': 'campaign', 'first': str(first), 'last': str(last)})}"
-    query = {"days": days, "state": "any"}
-    if row is not None:
-        query["segments"] = str(row.pk)
+    query = {"days": days, "state": "any"} | ({"segments": str(row.pk)} if row is not None else {})
     return f"{reverse('admin:coupons_coupon_changelist')}?{urlencode(query)}"
 
 
@@ -213,6 +211,7 @@ def report_view(request: HttpRequest) -> HttpResponse:
         **admin.site.each_context(request),
         "title": gettext("Report on {name}").format(name=name_of(row)) if row else gettext("Coupon report"),
         "row": row,
+        "segment": row if isinstance(row, Segment) else None,
         "row_page": page_of_row(row),
         "list_page": list_page(row),
         "list_name": capfirst(str(row._meta.verbose_name_plural)) if row else "",

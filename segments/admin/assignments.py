@@ -166,7 +166,7 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
     explanation = _("Which customers are in which segment, by themselves or while they act for a company.")
     empty_state = _("Add one here, or open a segment and choose “Add members” for a whole list.")
     assigned = ("customer", "legal_entity")
-    list_display = ("title", "segment_link", "legal_entity", "window", "how", "added")
+    list_display = ("title", "segment_link", "company", "window", "how", "added")
     list_select_related = ("customer", "segment__tenant", "segment__site", "legal_entity")
     list_filter = (
         ("segment", AutocompleteFilter),
@@ -200,6 +200,10 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
     @admin.display(description=_("Customer"))
     def title(self, assignment: CustomerAssignment) -> str:
         return str(assignment.customer)
+
+    @admin.display(description=_("Company"))
+    def company(self, assignment: CustomerAssignment) -> str:
+        return self.shown(assignment.legal_entity)
 
     @admin.display(description=_("Belongs"))
     def how(self, assignment: CustomerAssignment) -> str | SafeString:

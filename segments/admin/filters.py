@@ -106,11 +106,11 @@ class BelowFilter(LinkedFilter):
 class ForCompaniesFilter(admin.SimpleListFilter):
     """Members by whether they count only while they act for a company."""
 
-    title = _("for a company")
+    title = _("membership")
     parameter_name = "company"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
-        return [("yes", _("Yes")), ("no", _("No"))]
+        return [("no", _("Themselves")), ("yes", _("For a company"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if self.value() not in ("yes", "no"):

@@ -81,7 +81,7 @@ def test_what_is_declared_names_no_secret_and_is_there(
             field = model._meta.get_field(path[0])
         except FieldDoesNotExist:
             continue  # a filter with a name of its own
-        keys = ([], ["exact"], ["isnull"], ["id", "exact"] if field.is_relation else [])
+        keys = ([], ["exact"], ["in"], ["isnull"], ["id", "exact"] if field.is_relation else [])
         assert path[1:] in keys, lookup
 
 
