@@ -28,6 +28,10 @@ FAULTS = (
     _("A filter has no regular expressions here. Compare with ==, <, in or contains."),
     _("A filter names fields by their whole path; '..' is not supported."),
     _("This is not a JSONPath filter: {reason}."),
+    _(
+        "A filter is one path. Each of its steps names one field, one place, * or a condition, and"
+        " conditions name fields by paths that begin with @."
+    ),
     _("The code of the provider HTTP is {code}, not {other}."),
     _("Entries get their ids from the service. Leave out id."),
     _("At most {most} new addresses are checked in one request. Add the others in another."),

@@ -16,7 +16,7 @@ PACKAGES = ("core", "accounts", "catalog", "segments", "coupons", "events")
 NOT_SHOWN = {"api", "management", "migrations", "admin", "forms"}
 """Folders of what no page calls, and of pages themselves, which speak the reader's language at once."""
 OF_PROGRAMS = {
-    "catalog/models/categories.py": "writes of the tree by code that may not",
+    "catalog/models.py": "writes of the tree by code that may not",
     "core/background/jobs.py": "kinds of jobs that the code names",
     "core/background/tasks.py": "tasks that the code names",
     "core/imports/commands.py": "options of commands",
@@ -31,6 +31,7 @@ OF_PROGRAMS = {
     "core/representation/representations.py": "fields and orders of the API",
     "core/sql/fetching.py": "logged",
     "events/feed/purging.py": "logged",
+    "segments/partitioning.py": "a command",
 }
 API_PARAMETERS = {"sort", "fields", "next", "pageSize", "Content-Language"}
 FAULTS_OF_THE_CODE = {
