@@ -12,6 +12,7 @@ from core.imports import runs
 from core.imports.files import InputFile
 from core.imports.merge import Merge, Tally
 from core.imports.models import ImportReject, ImportRun
+from core.timestamps import format_time
 from segments.models import CustomerAssignment
 from tests.core.imports.conftest import members
 from tests.core.imports.processes import start_command
@@ -84,13 +85,14 @@ def test_a_quiet_import_prints_only_refused_rows(shop, run, write):
     ]
 
 
-def test_files_of_other_systems_are_imported_by_flags(shop, upsert, tmp_path):
+def test_files_of_other_systems_are_imported_by_flags(shop, upsert, tmp_path, now):
     path = tmp_path / "rows.csv"
     path.write_bytes("Segment;Customer;Colour\r\nS1;C1;red\r\nS1;;blue\r\n".encode("utf-16"))
     flags = ("--map", "Segment=segmentId", "--map", "Customer=customerId", "--ignore-unknown-columns")
     answer = upsert("segment_customers", path, *flags, "--skip-rows-without", "Customer")
     assert answer.counts == {"created": 1}
     assert (answer.json["file"], answer.json["tenant"]) == (str(path), "acme")
+    assert answer.json["startedAt"] == format_time(now)
 
 
 def test_exports_for_spreadsheets_run_no_formulas(shop, run, tmp_path):
