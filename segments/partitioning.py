@@ -188,7 +188,7 @@ def state() -> State:
 
 
 def obstacles() -> list[str]:
-    """Return what stands in the way, in words; the names of the tables cannot be changed with it there."""
+    """Return what prevents the change of names, in words."""
     with connection.cursor() as cursor:
         cursor.execute(OBSTACLES)
         return [text for (text,) in cursor.fetchall()]

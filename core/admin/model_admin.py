@@ -458,7 +458,7 @@ class TenantAdmin(DatabaseDeletion):
         return links
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """Keep Django's log only of what the journal does not record: a change is told once."""
+        """Keep Django's log only of what the journal does not record: each change is recorded once."""
         return None if is_recorded(type(obj)) else super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:

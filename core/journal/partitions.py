@@ -17,7 +17,7 @@ WHERE inhparent = 'journal_change'::regclass ORDER BY 1
 """
 NAME = "journal_change_{:%Y_%m}"
 DEFAULT = "journal_change_default"
-OCCASIONS = 500  # of a month, as the planner is told
+OCCASIONS = 500  # of a month, as the planner is to assume
 
 
 def months_from(at: datetime, count: int) -> list[datetime]:
