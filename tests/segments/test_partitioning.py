@@ -26,6 +26,7 @@ from segments.operations.customers import delete_customer_assignments, upsert_cu
 from segments.partitioning import COPY, OLD, TABLE, mirror, partition_memberships, state
 from segments.tallies import held_by
 from segments.visibility import segments_of_member
+from tests.concurrency.threads import in_processes
 from tests.conftest import NOW, Api
 from tests.factories.accounts import CustomerFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
@@ -80,18 +81,6 @@ def own_database(transactional_db: None) -> Iterator[None]:
         connection.close()
         connection.settings_dict["NAME"] = usual
         maintain(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-def in_process(work: Callable[[], None]) -> Any:
-    """Start the work in a process with a connection of its own."""
-
-    def alone() -> None:
-        connection.connection = None  # which is that of the parent
-        work()
-
-    process = multiprocessing.get_context("fork").Process(target=alone, daemon=True)  # type: ignore[attr-defined]
-    process.start()
-    return process
 
 
 def write_at_random(
@@ -153,10 +142,9 @@ def test_no_change_is_lost_while_others_write_and_the_command_is_killed(tenant, 
         CustomerAssignment.objects.bulk_create(rows)
         segments.append((segment, names))
     done = multiprocessing.get_context("fork").Event()  # type: ignore[attr-defined]
-    connection.close()
     for number, (segment, names) in enumerate(segments):
         arguments = (segment, names, tmp_path, random.Random(number), done)
-        writers.append(in_process(lambda arguments=arguments: write_at_random(*arguments)))
+        writers += in_processes(1, lambda arguments=arguments: write_at_random(*arguments))
     moments: list[Callable[[], object]] = [
         lambda: state().has_copy,
         lambda: state().is_mirrored,
@@ -166,8 +154,7 @@ def test_no_change_is_lost_while_others_write_and_the_command_is_killed(tenant, 
     ]
 
     for has_come in moments:
-        connection.close()
-        command = in_process(lambda: partition_memberships(None, slice_rows=5, tell=lambda text: None))
+        [command] = in_processes(1, lambda: partition_memberships(None, slice_rows=5, tell=lambda text: None))
         wait_until(has_come)
         os.kill(command.pid, signal.SIGKILL)
         command.join()
