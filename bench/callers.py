@@ -27,11 +27,6 @@ def service_headers(tenant: int) -> tuple[tuple[str, str], ...]:
     return (("Authorization", f"Bearer {token}"),)
 
 
-def customer_headers(customer_key: int) -> tuple[tuple[str, str], ...]:
-    """Return the headers of a storefront on which this customer has logged in."""
-    return headers_of_customers([customer_key])[customer_key]
-
-
 def headers_of_customers(keys: Iterable[int]) -> dict[int, tuple[tuple[str, str], ...]]:
     """Return, for each of these customers, the headers of a storefront on which they have logged in."""
     at = datetime.now(UTC)

@@ -43,7 +43,7 @@ class Search:
     candidates: Sequence[Candidate]
     most: int
     shares: list[Sequence[int]] = field(default_factory=list)
-    alone: list[int] = field(default_factory=list)
+    by_itself: list[int] = field(default_factory=list)
     bounds: list[int] = field(default_factory=list)
     seen: set[tuple[int, ...]] = field(default_factory=set)
     best: tuple[int, ...] = ()
@@ -54,7 +54,7 @@ class Search:
         for one in self.candidates:
             is_share = one.is_of(DiscountType.PERCENT)
             self.shares.append(shares_of_price(one.coupon, self.cart, one.places) if is_share else ())
-            self.alone.append(self.apply(len(self.alone), self.cart.prices)[1])
+            self.by_itself.append(self.apply(len(self.by_itself), self.cart.prices)[1])
 
     @property
     def is_exact(self) -> bool:
@@ -108,7 +108,7 @@ class Search:
                 shipping = self.cart.shipping
                 most.append(shipping)
             else:
-                most.append(min(self.alone[position], sum([room[place] for place in one.places])))
+                most.append(min(self.by_itself[position], sum([room[place] for place in one.places])))
                 self.work += WORK_OF_STEP + 3 * len(one.places)
         hope = min(sum(sorted(most, reverse=True)[:count]), shipping + sum(room))
         return total + hope > self.best_total and self.is_exact
@@ -184,7 +184,7 @@ class Search:
             within[kind] += units
         sums = [0]
         for position in amounts:
-            sums += [units + self.alone[position] for units in sums]
+            sums += [units + self.by_itself[position] for units in sums]
         for bit in range(len(amounts)):
             for key in range(size):
                 if key >> bit & 1:
@@ -207,7 +207,7 @@ def best_set(cart: Cart, candidates: Sequence[Candidate], *, most: int) -> list[
     ordered = [*free[:1], *ordered[len(free) :]]  # shipping is free only once
     search = Search(cart, ordered, most)
     if len(ordered) > EXACT:
-        by_value = sorted(range(len(ordered)), key=lambda position: -search.alone[position])
+        by_value = sorted(range(len(ordered)), key=lambda position: -search.by_itself[position])
         ordered = [ordered[position] for position in sorted(by_value[:EXACT])]
         search = Search(cart, ordered, most)
     return [ordered[position] for position in search.run()]

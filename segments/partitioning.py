@@ -275,9 +275,8 @@ def make_copy(cursor: Any, partitions: int) -> None:
             f" FOR VALUES WITH (MODULUS {partitions}, REMAINDER {number}){storage}"
         )
     for name, definition, is_primary, constraint in read(cursor, INDEXES, TABLE):
-        if (
-            is_primary
-        ):  # rows are looked up by their id, which comes first; that it is unique, its sequence says
+        if is_primary:
+            # rows are looked up by their id, which comes first; that it is unique, its sequence says
             constraint = f"PRIMARY KEY (id, {KEY})"
         if constraint:
             cursor.execute(f'ALTER TABLE {COPY} ADD CONSTRAINT "{new(name)}" {constraint}')

@@ -62,11 +62,11 @@ def measure_beside(kind: str, mixture: Mixture, server: Server, seconds: int) ->
     pairs = []
     for _ in range(ROUNDS):
         requests = mixture.requests()
-        alone = checked(put_under_load(requests, port=server.port, seconds=seconds))
+        undisturbed = checked(put_under_load(requests, port=server.port, seconds=seconds))
         with beside(kind):
             disturbed = checked(put_under_load(requests, port=server.port, seconds=seconds))
-        pairs.append((alone, disturbed))
-    ratio = median(disturbed.per_second / alone.per_second for alone, disturbed in pairs)
+        pairs.append((undisturbed, disturbed))
+    ratio = median(disturbed.per_second / undisturbed.per_second for undisturbed, disturbed in pairs)
     slowest = [median(load.p99 for load in loads) for loads in zip(*pairs, strict=True)]
     print(
         f"beside {kind}, {CONNECTIONS} connections: {ratio:.2f} of the undisturbed rate,"

@@ -36,7 +36,8 @@ class Mixture:
     def requests(self) -> list[Request]:
         """Return the requests in their order, with the tags of now."""
         chance = Random(21)
-        tags = {key % self.effective: self.tag(key) for key in self.customers[: 2 * self.effective]}
+        one_of_each_set = {key % self.effective: key for key in self.customers}
+        tags = {place: self.tag(key) for place, key in one_of_each_set.items()}
         kinds = chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=REQUESTS)
         customers = chance.choices(self.customers, k=REQUESTS)
         return [
