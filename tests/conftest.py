@@ -119,6 +119,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
+def pytest_configure() -> None:
+    """Look for garbage seldom: a process that ends in minutes has little of it."""
+    gc.set_threshold(20_000, 20, 20)
+
+
 def pytest_collection_finish() -> None:
     """Spare the garbage collector the millions of objects that live until the end: tests, models, modules."""
     gc.freeze()

@@ -21,7 +21,7 @@ def make_database(*, anew: bool) -> str:
     """
     usual = connection.settings_dict["NAME"]
     name = connection.creation._get_test_db_name()
-    _copy_template(name, f"{PREFIX}{usual}_{_state_of_code()}", anew=anew)
+    _copy_template(name, _family(usual), _state_of_code(), anew=anew)
     _use(name)
     return usual
 
@@ -29,6 +29,11 @@ def make_database(*, anew: bool) -> str:
 def drop_database(usual: str) -> None:
     """Drop the database of this process; the connection is one to the usual database again."""
     connection.creation.destroy_test_db(usual, verbosity=0)
+
+
+def _family(usual: str) -> str:
+    """Return what the names of templates begin with that hold the tables of these apps."""
+    return f"{PREFIX}{usual}_{hashlib.sha256(repr(settings.INSTALLED_APPS).encode()).hexdigest()[:8]}_"
 
 
 def _state_of_code() -> str:
@@ -41,13 +46,14 @@ def _state_of_code() -> str:
     return digest.hexdigest()[:16]
 
 
-def _copy_template(name: str, template: str, *, anew: bool) -> None:
+def _copy_template(name: str, family: str, state: str, *, anew: bool) -> None:
+    template = family + state
     with connection._nodb_cursor() as cursor:
         cursor.execute("SET lock_timeout = 0; SET statement_timeout = 0")
         cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])  # until the session ends
         drop = "DROP DATABASE IF EXISTS {}"
         if anew or not _found(cursor, template):
-            for former in _found(cursor, f"{template.rpartition('_')[0]}_%"):
+            for former in _found(cursor, f"{family}%"):
                 cursor.execute(drop.format(_quoted(former)))
             _migrate(name)
             cursor.execute(f"ALTER DATABASE {_quoted(name)} RENAME TO {_quoted(template)}")
