@@ -1,6 +1,6 @@
 """Deletion that PostgreSQL cascades: no row is loaded to be deleted or listed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -27,7 +27,9 @@ MAX_NAMED_ROWS = 20
 class DatabaseDeletion(admin.ModelAdmin):
     """A model admin that deletes in one statement, and says beforehand how many rows go along."""
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+    def get_deleted_objects(
+        self, objs: models.QuerySet | Sequence[models.Model], request: HttpRequest
+    ) -> Any:
         """Return names of a few rows and counts of what goes with them, without loading any of it."""
         rows = objs if isinstance(objs, models.QuerySet) else None
         keys = rows.order_by().values("pk") if rows is not None else [obj.pk for obj in objs]

@@ -63,6 +63,19 @@ def overload_as_message(view: Callable[..., object]) -> Callable[..., Any]:
     return guarded
 
 
+def page_after_login(address: str) -> str:
+    """Return the address if it leads to a page of the admin, otherwise the start page's."""
+    start = reverse("admin:index")
+    parts = urlsplit(address)
+    place = parts.path if parts.path.endswith("/") else f"{parts.path}/"
+    try:
+        match = resolve(place)
+    except Resolver404:
+        return start
+    is_page = match.namespace == "admin" and match.url_name not in NO_PAGES_TO_RETURN_TO
+    return address if is_page and "url" not in match.kwargs else start
+
+
 class Console(admin.AdminSite):
     """The admin of this service."""
 
@@ -103,20 +116,8 @@ class Console(admin.AdminSite):
         provider = getattr(settings, "OIDC_PROVIDER_NAME", "")
         response = super().login(request, {"login_provider": provider, **(extra_context or {})})
         if isinstance(response, HttpResponseRedirect):
-            return HttpResponseRedirect(self.page_after_login(response.url))
+            return HttpResponseRedirect(page_after_login(response.url))
         return response
-
-    def page_after_login(self, address: str) -> str:
-        """Return the address if it leads to a page of the admin, otherwise the start page's."""
-        start = reverse("admin:index")
-        parts = urlsplit(address)
-        place = parts.path if parts.path.endswith("/") else f"{parts.path}/"
-        try:
-            match = resolve(place)
-        except Resolver404:
-            return start
-        is_page = match.namespace == self.name and match.url_name not in NO_PAGES_TO_RETURN_TO
-        return address if is_page and "url" not in match.kwargs else start
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Add the search and the panels; leave out the page that leads to a row's page in a shop.
