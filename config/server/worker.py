@@ -172,7 +172,7 @@ def run_worker(
     backpressure: int,
     task_impl: object,
     http_mode: object,
-    http1_settings: Any,
+    http1_settings: object,
     http2_settings: Any,
     websockets: bool,
     static_path: Any,
