@@ -177,7 +177,7 @@ def run_worker(
     websockets: bool,
     static_path: Any,
     log_access_format: Any,
-    ssl_context: tuple[Any, ...],
+    ssl_context: tuple[object, ...],
     scope_options: dict[str, object],
     metrics: Any,
 ) -> None:

@@ -43,7 +43,7 @@ class TenantAutocompleteView(AutocompleteJsonView):
         tenant_id = key_of(self.request.GET.get("tenant", ""))
         return rows if tenant_id is None else model_admin.limited(rows, tenant_id)
 
-    def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
+    def serialize_result(self, obj: object, to_field_name: str) -> dict[str, str]:
         model_admin: Any = self.model_admin
         option = super().serialize_result(obj, to_field_name)  # type: ignore[misc]
         return {**option, "text": model_admin.autocomplete_text(obj)}
@@ -53,7 +53,7 @@ def overload_as_message(view: Callable[..., object]) -> Callable[..., Any]:
     """Show the page again with a message when the service is too busy for what was sent from it."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *arguments: object, **options: object) -> Any:
+    def guarded(request: HttpRequest, *arguments: object, **options: object) -> object:
         try:
             return view(request, *arguments, **options)
         except Overloaded as refused:
