@@ -14,8 +14,8 @@ from mozilla_django_oidc.views import OIDCAuthenticationCallbackView
 from requests import RequestException
 
 from accounts.models import User
-from core.admin.site import page_after_login
 from core.json_types import JsonObject
+from core.login_pages import page_after_login
 
 logger = logging.getLogger(__name__)
 

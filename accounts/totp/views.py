@@ -15,7 +15,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathImage
 
 from accounts.totp.models import RecoveryCodes
-from core.admin.site import page_after_login
+from core.login_pages import page_after_login
 
 WRONG = gettext_lazy(
     "This is neither the present one-time password nor a recovery code that is left. Wait for the next one"

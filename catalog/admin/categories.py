@@ -59,7 +59,9 @@ CHANGELIST = "admin:catalog_category_changelist"
 class CategoryChangeList(AnnotatedChangeList):
     """The tree: whole while it fits on a page, else one level at a time, beginning with the roots."""
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: object = None) -> QuerySet:
+    def get_queryset(
+        self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
+    ) -> QuerySet:
         rows: Any = super().get_queryset(request, exclude_parameters)
         model_admin: Any = self.model_admin
         self.shown_parent = model_admin.shown_parent(request)

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -68,7 +69,9 @@ class ProductAdmin(NamedAdmin):
         def shown(fields: Sequence[str]) -> tuple[str, ...]:
             return tuple(dict.fromkeys(SHOWN.get(name, name) for name in fields))
 
-        return [(title, {**options, "fields": shown(options["fields"])}) for title, options in fieldsets]
+        return [
+            (title, {**options, "fields": shown(flatten(options["fields"]))}) for title, options in fieldsets
+        ]
 
     @admin.display(description=_("Name"))
     def shown_name(self, product: Product) -> SafeString:

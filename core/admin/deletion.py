@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from core.admin.counts import exact_count
 from core.admin.faults import refusal_text
 from core.admin.paginator import CappedPaginator
+from core.admin.tenants import staff_of
 from core.errors import Conflict, DomainError
 from core.journal.declarations import is_recorded
 from core.tenancy.foreign_keys import SameTenantReference
@@ -81,7 +82,7 @@ class DatabaseDeletion(admin.ModelAdmin):
         if isinstance(queryset, models.QuerySet):
             number = queryset.order_by().count()
             if number > MAX_LOGGED_ROWS:
-                user: Any = request.user
+                user = staff_of(request)
                 return LogEntry.objects.create(
                     user_id=user.pk,
                     content_type_id=get_content_type_for_model(self.model).pk,

@@ -26,6 +26,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.actors import current_actor, with_source
 from core.admin.confirmation import BACK, ConfirmationNeeded, confirmation_page
+from core.admin.declared import Columns, Fieldsets, Filters, Names
 from core.admin.deletion import DatabaseDeletion
 from core.admin.faults import refusal_text
 from core.admin.filters import (
@@ -40,7 +41,14 @@ from core.admin.keys import key_of, usable_keys
 from core.admin.moments import MomentField, MomentInput
 from core.admin.pages import row_links
 from core.admin.paginator import CappedPaginator
-from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
+from core.admin.tenants import (
+    has_tenant,
+    of_tenant,
+    sees_all_tenants,
+    staff_of,
+    staff_tenant_id,
+    tenant_model,
+)
 from core.admin.undo_pages import may_undo
 from core.errors import DomainError
 from core.filter_sources import FILTERED, filter_source
@@ -81,7 +89,9 @@ class AnnotatedChangeList(ChangeList):
         if not self.is_popup:
             self.title = capfirst(str(self.opts.verbose_name_plural))
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> models.QuerySet:
+    def get_queryset(
+        self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
+    ) -> models.QuerySet:
         rows = super().get_queryset(request, exclude_parameters)
         model_admin: Any = self.model_admin
         self._keep_owner(request, model_admin.owner_parameter)
@@ -171,7 +181,7 @@ class TenantAdmin(DatabaseDeletion):
             return None
         if obj is not None:
             return obj.tenant
-        user: Any = request.user
+        user = staff_of(request)
         return user.tenant if user.tenant_id is not None else self._chosen_tenant(request)
 
     def _chosen_tenant(self, request: HttpRequest) -> object:
@@ -257,18 +267,18 @@ class TenantAdmin(DatabaseDeletion):
             media += forms.Media(js=["core/autocomplete_filter.js"])
         return media
 
-    def get_list_display(self, request: HttpRequest) -> Any:
+    def get_list_display(self, request: HttpRequest) -> Columns:
         columns = list(super().get_list_display(request))
         return [*columns, "tenant"] if self._shows_tenant(request) else columns
 
-    def get_list_filter(self, request: HttpRequest) -> Any:
+    def get_list_filter(self, request: HttpRequest) -> Filters:
         filters = [
             (entry, TenantRelatedFilter) if isinstance(entry, str) and self._is_relation(entry) else entry
             for entry in super().get_list_filter(request)
         ]
         return [*filters, ("tenant", TenantRelatedFilter)] if self._shows_tenant(request) else filters
 
-    def get_list_select_related(self, request: HttpRequest) -> Any:
+    def get_list_select_related(self, request: HttpRequest) -> bool | Names:
         related = super().get_list_select_related(request)
         if not isinstance(related, bool) and self._shows_tenant(request):
             return [*related, "tenant"]
@@ -314,19 +324,19 @@ class TenantAdmin(DatabaseDeletion):
 
     # --- forms ---
 
-    def get_exclude(self, request: HttpRequest, obj: object = None) -> Any:
+    def get_exclude(self, request: HttpRequest, obj: object = None) -> Names | None:
         excluded = list(super().get_exclude(request, obj) or ())
         offered = not self.chooses_tenant and obj is None and sees_all_tenants(request)
         return [*excluded, "tenant"] if has_tenant(self.model) and not offered else excluded
 
-    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Names:
         fields = list(super().get_readonly_fields(request, obj))
         if obj is not None:
             fields += ["external_id"] if hasattr(self.model, "external_id") else []
             fields += ["tenant"] if self._shows_tenant(request) else []
         return fields
 
-    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Fieldsets:
         fieldsets = list(super().get_fieldsets(request, obj))
         if obj is None:  # what only a stored row has
             fieldsets = [entry for entry in fieldsets if "version" not in entry[1]["fields"]]
@@ -372,7 +382,7 @@ class TenantAdmin(DatabaseDeletion):
             field.widget.can_delete_related = field.widget.can_change_related = False
         return field
 
-    def _localized_field(self, db_field: Any, request: HttpRequest) -> LocalizedField:
+    def _localized_field(self, db_field: models.Field, request: HttpRequest) -> LocalizedField:
         tenant = getattr(request, "form_tenant", None)
         stored = getattr(getattr(request, "form_object", None), db_field.name, None) or {}
         languages = [tenant.default_language, *tenant.languages] if tenant is not None else []
@@ -457,11 +467,11 @@ class TenantAdmin(DatabaseDeletion):
                 links.append({"url": f"{page}?{name}__id__exact={obj.pk}", "text": text, "note": ""})
         return links
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: object) -> Any:
+    def log_addition(self, request: HttpRequest, obj: models.Model, message: object) -> Any:
         """Keep Django's log only of what the journal does not record: each change is recorded once."""
         return None if is_recorded(type(obj)) else super().log_addition(request, obj, message)
 
-    def log_change(self, request: HttpRequest, obj: Any, message: object) -> Any:
+    def log_change(self, request: HttpRequest, obj: models.Model, message: object) -> Any:
         """As `log_addition`."""
         return None if is_recorded(type(obj)) else super().log_change(request, obj, message)
 
@@ -479,7 +489,7 @@ class TenantAdmin(DatabaseDeletion):
         shown = changes[: self.list_per_page]
         add_sentences(shown)
         add_undoable(shown)
-        user: Any = request.user
+        user = request.user
         for change in shown:
             change.may_undo = user.has_perm("journal.view_change") and may_undo(request, change)
         context = {
@@ -497,7 +507,7 @@ class TenantAdmin(DatabaseDeletion):
     def render_change_form(
         self,
         request: HttpRequest,
-        context: Any,
+        context: dict[str, object],
         add: bool = False,
         change: bool = False,
         form_url: str = "",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import Resolver404, URLPattern, URLResolver, path, resolve, reverse
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -24,12 +24,11 @@ from core.admin.pages import registered_pages
 from core.admin.panels import registered_panels, render_panel, shop_of, shown_panels
 from core.admin.tenants import sees_all_tenants
 from core.errors import Overloaded
+from core.login_pages import page_after_login
 from core.tenancy.models import Tenant
 
 MOST_TERM = 200
 MOST_FOUND = 6
-
-NO_PAGES_TO_RETURN_TO = ("login", "logout", "autocomplete", "jsi18n")
 
 
 class TenantAutocompleteView(AutocompleteJsonView):
@@ -61,19 +60,6 @@ def overload_as_message(view: Callable[..., object]) -> Callable[..., Any]:
             return HttpResponseRedirect(request.get_full_path())
 
     return guarded
-
-
-def page_after_login(address: str) -> str:
-    """Return the address if it leads to a page of the admin, otherwise the start page's."""
-    start = reverse("admin:index")
-    parts = urlsplit(address)
-    place = parts.path if parts.path.endswith("/") else f"{parts.path}/"
-    try:
-        match = resolve(place)
-    except Resolver404:
-        return start
-    is_page = match.namespace == "admin" and match.url_name not in NO_PAGES_TO_RETURN_TO
-    return address if is_page and "url" not in match.kwargs else start
 
 
 class Console(admin.AdminSite):

@@ -126,7 +126,7 @@ def written_list(parts: Sequence[str]) -> str:
     return joined if is_plain else orjson.dumps(list(parts)).decode()
 
 
-READERS: dict[ColumnType, Callable[[str], Any] | None] = {
+READERS: dict[ColumnType, Callable[[str], object] | None] = {
     ColumnType.TEXT: None,
     ColumnType.TIME: None,
     ColumnType.LOCALIZED: None,
@@ -471,7 +471,7 @@ def _copied(value: Mapping[str, object]) -> JsonObject:
     return {name: _copied(part) if isinstance(part, dict) else part for name, part in value.items()}
 
 
-def constant_values(columns: Sequence[Column], options: ReadingOptions) -> list[tuple[str, Any]]:
+def constant_values(columns: Sequence[Column], options: ReadingOptions) -> list[tuple[str, object]]:
     """Return the columns with the values that all rows have, as JSON has them."""
     types = {column.name: column.type for column in columns}
     values = []

@@ -7,13 +7,12 @@ at once when it is short, else in the background, so that memory does not grow w
 import hashlib
 import socket
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
 from tempfile import TemporaryFile
-from typing import Any
 
 import orjson
 from django.db import transaction
@@ -40,6 +39,7 @@ from core.imports.runs import KEPT_REJECTS, count_in, hold_replacement, kept_rej
 from core.imports.writers import Batch
 from core.journal.undo.jobs import actor_of
 from core.json_types import JsonMapping
+from core.sql.composition import SqlValues
 from core.tenancy.models import Tenant
 
 ROWS_OF_PART = 5_000
@@ -261,7 +261,7 @@ def _check_removals(run: ImportRun, tally: Tally) -> None:
         )
 
 
-def _records(rows: Iterable[Sequence[Any]]) -> Iterator[Record]:
+def _records(rows: Iterable[SqlValues]) -> Iterator[Record]:
     for number, (_, body, *said) in enumerate(rows):
         source, names, emptied = said or ("", (), ())
         yield Record(number, source, body, given=Given(frozenset(names), tuple(emptied)))

@@ -55,7 +55,7 @@ class Batch:
     unread: Callable[[int, str], None]
     count_stored: Callable[[], int] | None
     together: int = 0
-    stored: Callable[[JsonMapping], Any] = lambda body: None
+    stored: Callable[[JsonMapping], object] = lambda body: None
 
     def parts(self, size: int) -> Iterator[list[Record]]:
         """Yield the records in parts of so many."""

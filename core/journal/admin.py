@@ -1,5 +1,6 @@
 """The page "Activity": everybody's changes in words, and taking them back."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -44,9 +45,9 @@ class ChoiceFilter(admin.SimpleListFilter):
     """Changes whose column has one of a few values."""
 
     column = ""
-    choices_of_filter: tuple[tuple[str, Any], ...] = ()
+    choices_of_filter: tuple[tuple[str, Text], ...] = ()
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> Sequence[tuple[str, Text]]:
         return self.choices_of_filter
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -116,8 +117,8 @@ class SubjectFilter(admin.SimpleListFilter):
         self.row = chosen_row(request)
         super().__init__(request, *arguments, **options)
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
-        return [(self.value(), str(self.row))] if self.row is not None else []
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
+        return [(self.value() or "", str(self.row))] if self.row is not None else []
 
     def has_output(self) -> bool:
         return self.row is not None

@@ -5,7 +5,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from django.db import models
 
@@ -158,5 +157,5 @@ def reasons_of_unrecorded() -> Mapping[str, str]:
 
 def all_columns(model: type[models.Model]) -> list[str]:
     """Return the columns of a model's table."""
-    fields: list[Any] = list(model._meta.concrete_fields)
+    fields = list(model._meta.concrete_fields)
     return [one.column for one in fields]

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from core.filter_sources import FILTERED, filter_in_words
 from core.journal.declarations import Recorded, RecordedAssignments, RecordedDocument, recorded, recorded_as
 from core.journal.models import Change
+from core.json_types import JsonMapping
 from core.names import is_generated, name_for_reader
 from core.tenancy.models import Tenant
 
@@ -161,7 +162,7 @@ def differences_of(change: Change, declared: Recorded, references: Mapping[tuple
     )
 
 
-def evaluation_in_words(after: Mapping[str, Any]) -> str:
+def evaluation_in_words(after: JsonMapping) -> str:
     """Say what an evaluation came to: numbers that are those of the one before are not in the journal."""
     numbers = [
         str(some % after[column]).format(number=number_format(after[column], force_grouping=True))
@@ -229,7 +230,7 @@ def text_of(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
-def references_of(changes: Iterable[Change]) -> dict[tuple[str, Any], str]:
+def references_of(changes: Iterable[Change]) -> dict[tuple[str, object], str]:
     """Return the names of sites, parents and others that the changes' values refer to, by column and key."""
     wanted: dict[tuple[Any, str], set[int]] = {}
     for change in changes:
@@ -249,7 +250,7 @@ def references_of(changes: Iterable[Change]) -> dict[tuple[str, Any], str]:
     }
 
 
-def shows_references(declared: Recorded, field: Any) -> bool:
+def shows_references(declared: Recorded, field: models.Field) -> bool:
     """Say whether a document that is shown with its owner is told from others by what the field refers to."""
     if not isinstance(declared, RecordedDocument) or not declared.shown_with:
         return False

@@ -11,7 +11,7 @@ columns; to find that out takes it as long as all else that it does. Placeholder
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -21,6 +21,7 @@ from typing import Any, Self
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from psycopg import pq, waiting
+from psycopg.abc import PQGen
 from psycopg.errors import (
     _WaitTimeout,  # tests/config/test_postgres_backend.py notices when it is renamed
     error_from_result,
@@ -60,7 +61,7 @@ class ServerSilent(psycopg.OperationalError):
     """The server did not answer a statement within the deadline; the connection is closed."""
 
 
-class AttributedConnection(psycopg.Connection[Any]):
+class AttributedConnection(psycopg.Connection):
     """A connection whose transactions begin with the setting of the actor.
 
     `attributed` is what the present transaction has set; None when it is not known. Statements end after
@@ -81,7 +82,7 @@ class AttributedConnection(psycopg.Connection[Any]):
             self.close()
             raise ServerSilent(f"PostgreSQL did not answer within {deadline:g} s.") from None
 
-    def _start_query(self) -> Generator[Any, Any, None]:
+    def _start_query(self) -> PQGen[None]:
         statements.sent += 1
         if self._autocommit or self.pgconn.transaction_status != pq.TransactionStatus.IDLE:
             return
@@ -118,7 +119,7 @@ class AttributedConnection(psycopg.Connection[Any]):
             self.attributed = setting
 
 
-class AttributedClientCursor(psycopg.ClientCursor[Any]):
+class AttributedClientCursor(psycopg.ClientCursor):
     """A cursor that writes values into the statement: the setting comes before it, in the same message."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
@@ -156,13 +157,13 @@ class SettingFirst:
         return self
 
 
-class AttributedServerCursor(SettingFirst, psycopg.Cursor[Any]):
+class AttributedServerCursor(SettingFirst, psycopg.Cursor):
     """For statements with placeholders as %s."""
 
     __slots__ = ()
 
 
-class AttributedRawCursor(SettingFirst, psycopg.RawCursor[Any]):
+class AttributedRawCursor(SettingFirst, psycopg.RawCursor):
     """For statements with PostgreSQL's own placeholders, $1 and so on."""
 
     __slots__ = ()
