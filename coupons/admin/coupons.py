@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -5,7 +6,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt, window_text
 from core.admin.counts import exact_count
+from core.admin.declared import Names
 from core.admin.faults import fault_text
 from core.admin.filters import days_parameter, visible_rows
 from core.admin.keys import key_of
@@ -166,9 +168,9 @@ class CouponAdmin(RefusalPage, TenantAdmin):
             words &= begins_code(word) | Q(name__holds=word)
         return (queryset.filter(begins_code(term) | words) if term else queryset), False
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+    def get_changeform_initial_data(self, request: HttpRequest) -> Any:
         """Begin with the segment that the address names, for a coupon that only its members may use."""
-        initial: dict[str, Any] = dict(super().get_changeform_initial_data(request))
+        initial: dict[str, object] = dict(super().get_changeform_initial_data(request))
         key = key_of(request.GET.get("segment", ""))
         segment = visible_rows(Segment, request, self).filter(pk=key).first() if key is not None else None
         if segment is not None:
@@ -180,7 +182,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         form.admin_site = self.admin_site
         return form
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Names:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "code"] if obj is not None else fields
 
@@ -197,11 +199,15 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         ]
         return [(title, options) for title, options in kept if options["fields"]]
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and not (obj is not None and obj.is_deleted)
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return super().has_change_permission(request, obj) and not (
+            isinstance(obj, Coupon) and obj.is_deleted
+        )
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj is not None and obj.is_deleted)
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (
+            isinstance(obj, Coupon) and obj.is_deleted
+        )
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Read the state of all coupons of the page in one statement."""
@@ -275,7 +281,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     # --- the page of one coupon ---
 
-    def related_links(self, request: HttpRequest, obj: Coupon) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: Coupon) -> list[dict[str, object]]:
         return [
             {
                 "url": redemptions_page(obj),
@@ -295,7 +301,11 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         ]
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, object] | None = None,
     ) -> HttpResponse:
         coupon = self.get_object(request, unquote(object_id))
         if isinstance(coupon, Coupon):
@@ -311,18 +321,18 @@ class CouponAdmin(RefusalPage, TenantAdmin):
                 "redeemers": self.redeemers(request, coupon),
                 "restriction": self.restriction(coupon),
             }
-            user: Any = request.user
+            user = request.user
             if user.has_perm("accounts.view_customer"):
                 extra_context["asked_customer"] = self.refusal_form(request, coupon)["customer"]
         return super().change_view(request, object_id, form_url, extra_context)
 
-    def redeemers(self, request: HttpRequest, coupon: Coupon) -> list[dict[str, Any]]:
+    def redeemers(self, request: HttpRequest, coupon: Coupon) -> list[dict[str, object]]:
         """Return the segments whose members could redeem the coupon, with how many they have."""
         named = coupon.segment_restrictions.filter(segment__isnull=False).values("segment")
         rows = visible_rows(Segment, request, self).filter(pk__in=named)
         segments = list(rows.select_related("tenant").order_by("pk")[:MOST_SEGMENTS_SHOWN])
         held = held_by(coupon.tenant_id, [segment.pk for segment in segments])
-        user: Any = request.user
+        user = request.user
         page = reverse("admin:segments_customerassignment_changelist")
         is_linked = user.has_perm("segments.view_customerassignment")
         return [
@@ -336,7 +346,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     # --- writes ---
 
-    def save_model(self, request: HttpRequest, obj: Coupon, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Coupon, form: CouponForm, change: bool) -> None:
         at = timezone.now()
         if change:
             stored = revise_coupon(
@@ -348,7 +358,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         for warning in warnings_about(stored, at=at):
             self.message_user(request, f"{stored.code}: {warning}", messages.WARNING)
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+    def get_deleted_objects(self, objs: QuerySet | Sequence[Model], request: HttpRequest) -> Any:
         """Name only the coupons: they are kept as deleted, and their redemptions stay."""
         names, counts, lacking, _ = super().get_deleted_objects(objs, request)
         return names, dict(list(counts.items())[:1]), lacking, []
