@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import date, datetime, timedelta
+from typing import Final
 
 import orjson
 
@@ -92,7 +92,7 @@ def changes_of_members(tenant_id: int, keys: Sequence[int], *, since: datetime) 
     return None if rows is None else dict(rows)
 
 
-def members_by_day(tenant_id: int, key: int, *, first: datetime, zone: str) -> list[tuple[Any, int]] | None:
+def members_by_day(tenant_id: int, key: int, *, first: datetime, zone: str) -> list[tuple[date, int]] | None:
     """Return by how many memberships a segment grew on each day of the zone, since `first`.
 
     From the journal, in one statement; None when that takes too long.

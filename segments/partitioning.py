@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import OperationalError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 from psycopg.errors import LockNotAvailable
 
 from core.errors import DomainError
+from core.sql.composition import SqlValues
 from core.sql.locks import Lock
 from segments.models import CustomerAssignment
 
@@ -261,7 +262,7 @@ def analyze_memberships() -> None:
 # Steps. Each is one transaction, or finds out by itself what is left of it.
 
 
-def make_copy(cursor: Any, partitions: int) -> None:
+def make_copy(cursor: CursorWrapper, partitions: int) -> None:
     """Make the copy with its partitions, and with the checks and indexes of the table."""
     cursor.execute(
         f"CREATE TABLE {COPY} (LIKE {TABLE} INCLUDING ALL EXCLUDING INDEXES) PARTITION BY HASH ({KEY})"
@@ -287,7 +288,7 @@ def make_copy(cursor: Any, partitions: int) -> None:
         cursor.execute(statement[0])
 
 
-def mirror(cursor: Any) -> None:
+def mirror(cursor: CursorWrapper) -> None:
     """Write each change of the table to the copy as well; waits for changes that are under way."""
     cursor.execute(MIRROR_FUNCTION)
     for name, event in MIRRORED.items():
@@ -297,7 +298,7 @@ def mirror(cursor: Any) -> None:
         )
 
 
-def remove_mirror(cursor: Any) -> None:
+def remove_mirror(cursor: CursorWrapper) -> None:
     for name in MIRRORED:
         cursor.execute(f"DROP TRIGGER IF EXISTS {MIRROR}_{name} ON {TABLE}")
     cursor.execute(f"DROP FUNCTION IF EXISTS {MIRROR}()")
@@ -343,7 +344,7 @@ def copy_slice(after: int, last: int, rows: int) -> tuple[int, int]:
     return until, count
 
 
-def note(cursor: Any, progress: dict[str, int]) -> None:
+def note(cursor: CursorWrapper, progress: dict[str, int]) -> None:
     """Keep how far the rows are copied, with the transaction that copies them."""
     cursor.execute(f"COMMENT ON TABLE {COPY} IS '{json.dumps(progress)}'")
 
@@ -401,7 +402,7 @@ def compare() -> None:
     )
 
 
-def swap(cursor: Any) -> None:
+def swap(cursor: CursorWrapper) -> None:
     """Let the copy be the table: names of indexes and sequence, triggers, and the table's own name."""
     remove_mirror(cursor)
     cursor.execute("SELECT pg_get_serial_sequence(%s, 'id'), pg_get_serial_sequence(%s, 'id')", [TABLE, COPY])
@@ -429,13 +430,12 @@ def swap(cursor: Any) -> None:
 # Statements
 
 
-def read(cursor: Any, statement: str, *tables: str) -> list[tuple[Any, ...]]:
+def read(cursor: CursorWrapper, statement: str, *tables: str) -> list[SqlValues]:
     cursor.execute(statement, tables)
-    found: list[tuple[object, ...]] = cursor.fetchall()
-    return found
+    return cursor.fetchall()
 
 
-def rename(cursor: Any, kind: str, name: str, to: str) -> None:
+def rename(cursor: CursorWrapper, kind: str, name: str, to: str) -> None:
     cursor.execute(f'ALTER {kind} {name} RENAME TO "{to}"')
 
 
@@ -448,7 +448,7 @@ def old(name: str) -> str:
     return f"{name[:59]}_old"
 
 
-def holding(tables: list[str], mode: str, step: str | Callable[[Any], None], tell: Tell) -> None:
+def holding(tables: list[str], mode: str, step: str | Callable[[CursorWrapper], None], tell: Tell) -> None:
     """Run the step, or statement, in a transaction that holds the tables locked; try again until it does.
 
     It waits for one table only, and while it holds nothing: so never in a circle with a writer, who would

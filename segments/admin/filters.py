@@ -1,7 +1,8 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.contrib.admin import ModelAdmin
+from django.db.models import Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils import timezone
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Category
 from catalog.subtrees import subtrees
+from core.admin.declared import Text
 from core.admin.filters import LinkedFilter, visible_rows
 from core.admin.keys import key_of
 from core.imports.models import ImportRun
@@ -29,7 +31,7 @@ class EffectiveFilter(admin.SimpleListFilter):
     title = _("effect")
     parameter_name = "effect"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [
             ("now", _("Live now")),
             ("later", _("Starts later")),
@@ -57,11 +59,13 @@ class CountsNowFilter(admin.SimpleListFilter):
     title = _("counts now")
     parameter_name = "counts"
 
-    def __init__(self, request: HttpRequest, params: Any, model: type[Any], model_admin: Any) -> None:
+    def __init__(
+        self, request: HttpRequest, params: dict[str, str], model: type[Model], model_admin: Any
+    ) -> None:
         self.segment: Segment | None = model_admin.segment_of_list(request)
         super().__init__(request, params, model, model_admin)
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [("yes", _("Yes")), ("no", _("No"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -91,7 +95,7 @@ class BelowFilter(LinkedFilter):
         keys = (key_of(text) for text in value.split(",")[:MOST_CATEGORIES])
         return [key for key in keys if key is not None]
 
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
         rows = visible_rows(Category, request, model_admin).filter(pk__in=self.keys(value))
         return ", ".join(map(str, rows[:MOST_NAMED]))
 
@@ -109,7 +113,7 @@ class ForCompaniesFilter(admin.SimpleListFilter):
     title = _("membership")
     parameter_name = "company"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [("no", _("Themselves")), ("yes", _("For a company"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -122,7 +126,7 @@ class ItemTypeFilter(admin.SimpleListFilter):
     title = _("type")
     parameter_name = "type"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [("PRODUCT", _("Products")), ("CATEGORY", _("Categories"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -134,9 +138,9 @@ class ItemTypeFilter(admin.SimpleListFilter):
         return queryset
 
 
-def adder_of(addition: Any, request: HttpRequest) -> str:
+def adder_of(addition: Addition, request: HttpRequest) -> str:
     """Say who added something: the reader is "you"."""
-    user: Any = request.user
+    user = request.user
     if addition.actor_type == "staff" and addition.actor_id == user.get_username():
         return gettext("you")
     return person_of(addition)
@@ -145,8 +149,10 @@ def adder_of(addition: Any, request: HttpRequest) -> str:
 class AdditionFilter(admin.SimpleListFilter):
     """Members or items of one segment by how they came in; offered to whoever may see the journal."""
 
-    def __init__(self, request: HttpRequest, params: Any, model: type[Any], model_admin: Any) -> None:
-        user: Any = request.user
+    def __init__(
+        self, request: HttpRequest, params: dict[str, str], model: type[Model], model_admin: Any
+    ) -> None:
+        user = request.user
         self.segment: Segment | None = None
         if user.has_perm("journal.view_change") and hasattr(model_admin, "segment_of_list"):
             self.segment = model_admin.segment_of_list(request)
@@ -156,7 +162,7 @@ class AdditionFilter(admin.SimpleListFilter):
         """Return what was added lately to the segment of the list; read once for a request."""
         if self.segment is None:
             return []
-        known: Any = getattr(request, "recent_additions", None)
+        known: list[Addition] | None = getattr(request, "recent_additions", None)
         if known is None:
             known = recent_additions(model_admin.model, self.segment.tenant_id, self.segment.pk)
             request.recent_additions = known  # type: ignore[attr-defined]
@@ -165,7 +171,7 @@ class AdditionFilter(admin.SimpleListFilter):
     def has_output(self) -> bool:
         return self.segment is not None or bool(self.value())
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> Any:
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         value = self.value()
         if not value:
             return queryset
@@ -186,7 +192,7 @@ class AddedByFilter(AdditionFilter):
     title = _("added by")
     parameter_name = "by"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         found = {
             f"{one.actor_type}:{one.actor_id}": adder_of(one, request)
             for one in self.recent(request, model_admin)
@@ -201,7 +207,7 @@ class SourceFilter(AdditionFilter):
     title = _("source")
     parameter_name = "source"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         recent = self.recent(request, model_admin)
         keys = [one.import_key for one in recent if one.import_key is not None]
         files = dict(ImportRun.objects.filter(pk__in=keys).values_list("pk", "file_name")) if keys else {}

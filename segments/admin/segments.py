@@ -95,7 +95,7 @@ class SegmentAdmin(BulkAddPages, CombinePages, SegmentRecord, RulePages, TenantA
         page = list_page("itemassignment", segment)
         return format_html('<a href="{}">{}</a>', page, exact_count(segment.item_count))
 
-    def save_model(self, request: HttpRequest, obj: Segment, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Segment, form: SegmentForm, change: bool) -> None:
         question = self.question_before_saving(request, obj, form) if change else None
         if change:
             self.note_effects(request, obj, form)
