@@ -343,10 +343,11 @@ class LockedTree:
             name=param(Jsonb(category.name), "jsonb"),
             age=param(category.pk or 9_223_372_036_854_775_807),
         )
-        stored = {row[0]: row[1:] for row in fetch_rows(statement)}
+        rows = fetch_rows(statement)
         for node in (category, parent):
-            if node.pk in stored:
-                node.parent_id, node.lft, node.rght, node.level, place = stored[node.pk]
+            for key, *read in rows:
+                if key == node.pk:
+                    node.parent_id, node.lft, node.rght, node.level, place = read
         return parent.rght if place is None else place
 
     def _depth_below(self, category: Category) -> int:

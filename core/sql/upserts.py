@@ -13,6 +13,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Generic, Self, TypeVar
 
+import orjson
 from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
 from psycopg.types.json import Jsonb
@@ -88,7 +89,8 @@ class BodyColumns:
     """Reads rows of a table from bodies of a kind: each column is the body's attribute of the same name.
 
     A column that the body does not have, or that it leaves out, gets the model's default, so a new field
-    needs no code here. `parts` are those of the bodies (core.bodies.Body).
+    needs no code here. `parts` are those of the bodies (core.bodies.Body). Columns in `texts` hold JSON,
+    which is read as text.
     """
 
     def __init__(
@@ -98,7 +100,9 @@ class BodyColumns:
         columns: Iterable[str],
         *,
         parts: Mapping[str, str],
+        texts: Collection[str] = (),
     ) -> None:
+        self.texts = frozenset(texts)
         fields = {field.column: field for field in model._meta.concrete_fields}
         self.defaults: dict[str, object] = {name: default_of(fields[name]) for name in columns}
         self.readers = {name: attrgetter(name) for name in self.defaults if hasattr(kind, name)}
@@ -115,11 +119,13 @@ class BodyColumns:
             reader, part = self.readers.get(name), self.parts.get(name)
             # Most bodies leave most parts out: to ask each for what is in them takes ten times as long.
             if reader is None or (part is not None and not any(map(part, bodies))):
-                columns.append([default] * len(bodies))
-                continue
-            values = list(map(reader, bodies))
-            if None in values and default is not None:
-                values = [default if value is None else value for value in values]
+                values = [default] * len(bodies)
+            else:
+                values = list(map(reader, bodies))
+                if None in values and default is not None:
+                    values = [default if value is None else value for value in values]
+            if name in self.texts:
+                values = [None if value is None else orjson.dumps(value).decode() for value in values]
             columns.append(values)
         return columns
 

@@ -217,7 +217,8 @@ class CategoryViewSet(CategoryServiceViewSet):
 
 def category_document(category: Category) -> JsonObject:
     """Return what clients see of the category, as a patch changes it; its window exact to the microsecond."""
-    window = {"from": category.valid_from, "to": category.valid_to}
+    ends = {"from": category.valid_from, "to": category.valid_to}
+    window = {end: moment.isoformat() for end, moment in ends.items() if moment}
     document = {
         "metadata": metadata_of(category),
         "id": category.external_id,
@@ -226,7 +227,7 @@ def category_document(category: Category) -> JsonObject:
         "localizedDescription": category.description,
         "localizedSlug": category.slug,
         "code": category.code,
-        "validity": {end: moment.isoformat() for end, moment in window.items() if moment},
+        "validity": window,
         "position": category.position,
         "published": category.is_published,
         "ownClassificationMixins": category.own_classification_mixins,
