@@ -338,14 +338,13 @@ def _read_row(
     if skipped and len(row) >= header.width and any(row[index].strip() == "" for index in skipped):
         return None
     source = lines.texts[0] if len(lines.texts) == 1 else "\n".join(lines.texts)
-    source = source.removesuffix("\r")
-    if lines.error:
-        return Record(lines.first, source, error=lines.error)
-    try:
-        body, given = header.read(row)
-    except DomainError as error:
-        return Record(lines.first, source, error=error)
-    return Record(lines.first, source, body, given=given)
+    record = Record(lines.first, source.removesuffix("\r"), error=lines.error)
+    if record.error is None:
+        try:
+            record.body, record.given = header.read(row)
+        except DomainError as error:
+            record.error = error
+    return record
 
 
 def fault_of_csv(error: csv.Error) -> str:

@@ -64,12 +64,17 @@ class UpsertTarget:
         created = {"created_at", *created_only} & columns.keys()
         return cls(model._meta.db_table, key, columns, frozenset(created), first_version)
 
-    def is_created(self, version: int, writes: int) -> bool:
-        """Say whether so many writes created the row that has this version now: a stored one has a higher.
+    def are_created(self, versions: Iterable[int | None], writes: Iterable[int]) -> list[bool | None]:
+        """Say of each row whether so many writes created it, by the version that it has now.
 
-        (PostgreSQL's `xmax = 0` says the same, but not of a row of a partitioned table.)
+        A row that was stored before has a higher one; None for a row without a version. (PostgreSQL's
+        `xmax = 0` says the same, but not of a row of a partitioned table.)
         """
-        return version == self.first_version - 1 + writes
+        before = self.first_version - 1
+        return [
+            None if version is None else version == before + count
+            for version, count in zip(versions, writes, strict=True)
+        ]
 
 
 COLUMN_TYPES = {"varchar": "text", "timestamp with time zone": "timestamptz"}
@@ -270,11 +275,12 @@ def upsert_rows(
     width = len(target.key)
     places = [[*target.columns].index(name) for name in target.key]
     writes_of = {tuple([row[place] for place in places]): writes for row, writes in rows}
-    results = {}
-    for found in fetch_rows(statement, prepared=True):
-        key, (id, version) = found[:width], found[width:]
-        results[key] = UpsertResult(id, target.is_created(version, writes_of[key]), version)
-    return results
+    found = fetch_rows(statement, prepared=True)
+    created = target.are_created([row[-1] for row in found], [writes_of[row[:width]] for row in found])
+    return {
+        row[:width]: UpsertResult(row[-2], bool(is_new), row[-1])
+        for row, is_new in zip(found, created, strict=True)
+    }
 
 
 def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[object]], writes: Sequence[int]) -> Sql:
