@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 
@@ -28,7 +26,7 @@ class User(AbstractUser):
 
     # Django's login, its password forms and its commands all hash by these two.
 
-    def set_password(self, raw_password: Any) -> None:
+    def set_password(self, raw_password: str | None) -> None:
         """Keep the password's hash, not saved yet. Raises Overloaded when no hashing slot is free."""
         with hashing_slots.take():
             super().set_password(raw_password)

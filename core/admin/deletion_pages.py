@@ -51,7 +51,7 @@ class DeletionPages(admin.ModelAdmin):
 
     def deletion_question(
         self, request: HttpRequest, rows: Sequence[Any]
-    ) -> tuple[ConfirmationNeeded, dict[str, Any]]:
+    ) -> tuple[ConfirmationNeeded, dict[str, object]]:
         """Return the question, and what else its template shows."""
         raise NotImplementedError
 
@@ -95,7 +95,7 @@ class DeletionPages(admin.ModelAdmin):
         self.message_user(request, text, messages.ERROR)
         return []
 
-    def _stored(self, keys: Any) -> QuerySet:
+    def _stored(self, keys: object) -> QuerySet:
         return self.model._default_manager.filter(pk__in=keys).select_related(*self.deleted_with)
 
     def _list(self) -> str:

@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import AutocompleteSelect
 from core.admin.confirmation import repeated_values
 from core.admin.counts import exact_count
+from core.admin.declared import Columns
 from core.admin.faults import refusal_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
@@ -93,7 +94,7 @@ class ChosenPages(admin.ModelAdmin):
         held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
         return held.members if self.model is CustomerAssignment else held.items
 
-    def get_list_display(self, request: HttpRequest) -> Any:
+    def get_list_display(self, request: HttpRequest) -> Columns:
         """Leave out the segment in the list of one segment."""
         columns = super().get_list_display(request)
         is_of_one = self.segment_of_list(request) is not None
