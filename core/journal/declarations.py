@@ -14,8 +14,11 @@ from core.sql.composition import Sql
 Statements = Mapping[str, str]
 """What a table's triggers do besides, by event (INSERT, UPDATE, DELETE): statements of PL/pgSQL.
 
-They find the rows of the statement in `before` (UPDATE, DELETE) and `changed` (INSERT, UPDATE).
+They find the rows of the statement in `before` (UPDATE, DELETE) and `changed` (INSERT, UPDATE). How many
+there are is `rows_written`, except after an UPDATE of documents; of assignments they know `least_tenant` and
+`greatest_tenant`.
 """
+ALTERNATIVES = "/* stored {table} */{statements}/* else */{otherwise}/* end */"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +119,18 @@ def together(*parts: Statements) -> Statements:
     """Return the statements of all parts, in their order."""
     events = dict.fromkeys(event for part in parts for event in part)
     return {event: "".join(part.get(event, "") for part in parts) for event in events}
+
+
+def if_stored(table: str, statements: Statements, otherwise: Statements | None = None) -> Statements:
+    """Return statements for databases that have the table, and what is done `otherwise`.
+
+    Migrations install triggers while the tables of later ones are missing, and writes go on meanwhile.
+    """
+    instead = otherwise or {}
+    return {
+        event: ALTERNATIVES.format(table=table, statements=text, otherwise=instead.get(event, ""))
+        for event, text in statements.items()
+    }
 
 
 _recorded: dict[str, Recorded] = {}

@@ -47,11 +47,14 @@ def install_triggers(declared: Iterable[Recorded]) -> None:
         installed = {(table, name): digest for table, name, digest in cursor.fetchall()}
         for one in declared:
             if one.table in stored:
-                _install(cursor, one, stored[one.table], installed)
+                _install(cursor, one, stored, installed)
 
 
 def _install(
-    cursor: CursorWrapper, one: Recorded, stored: list[str], installed: dict[tuple[str, str], str]
+    cursor: CursorWrapper,
+    one: Recorded,
+    stored: dict[str, list[str]],
+    installed: dict[tuple[str, str], str],
 ) -> None:
     with transaction.atomic():
         for event in TRANSITIONS:
