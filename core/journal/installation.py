@@ -57,7 +57,7 @@ def _install(
     installed: dict[tuple[str, str], str],
 ) -> None:
     with transaction.atomic():
-        for event in TRANSITIONS:
+        for event in one.events:
             function = create_function(one, event, stored)
             digest = digest_of(function)
             known = installed.get((one.table, trigger_name(event)))
@@ -67,7 +67,7 @@ def _install(
             cursor.execute(f"COMMENT ON FUNCTION {function_name(one.table, event)} IS '{digest}'")
             if known is None:
                 cursor.execute(create_trigger(one.table, event))
-        if (one.table, trigger_name("DELETE")) not in installed:
+        if one.replaces and (one.table, trigger_name("DELETE")) not in installed:
             for name in one.replaces:
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {one.table}")
 

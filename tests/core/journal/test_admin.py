@@ -236,5 +236,5 @@ def test_a_search_compares_what_indexes_hold_and_reads_a_limited_number(staff_br
     assert "LIKE" not in search
     for column in ("actor_id", "external_id", "source_id"):
         assert re.search(rf'"tenant_id" = {tenant.pk} AND "journal_change"."{column}" IN \(', search), search
-    assert search.count(f"LIMIT {MOST_FOUND}") == 4
-    assert f"LIMIT {MOST_COMMANDS}" in search
+    limits = [int(number) for number in re.findall(r"LIMIT (\d+)", search)]
+    assert sorted(limits) == sorted([MOST_FOUND] * 4 + [MOST_COMMANDS])
