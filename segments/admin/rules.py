@@ -35,7 +35,6 @@ from segments.rules.evaluation import SLOW
 from segments.rules.facts import fact_names
 from segments.rules.operations import ask_for_evaluation, lift_exclusion, save_rule, turn_off_rule
 from segments.rules.previews import (
-    MOST_COUNTED,
     Counted,
     Member,
     PreviewBody,
@@ -198,8 +197,8 @@ class RulePages(admin.ModelAdmin):
         form = RuleForm.sent(request.POST)
         self._edit_rows(form, action, argument)
         preview = None
-        if action in ("preview", "save") and not form.fault:
-            preview = self._rule_preview(segment, form)
+        if action in ("preview", "count", "save") and not form.fault:
+            preview = self._rule_preview(segment, form, is_exact=action == "count")
         if action == "save" and preview is not None:
             if request.POST.get("previewed") != fingerprint(form):
                 text = gettext("Nothing is saved yet. Look at what the rule does, then save it.")
@@ -273,11 +272,13 @@ class RulePages(admin.ModelAdmin):
             form.fault, form.faulty = "", None
             form.read_rows()
 
-    def _rule_preview(self, segment: Segment, form: RuleForm) -> RulePreview | None:
+    def _rule_preview(
+        self, segment: Segment, form: RuleForm, *, is_exact: bool = False
+    ) -> RulePreview | None:
         """Return what the rule would do; None, with a fault of the form, when it cannot be read."""
         preview = preview_rule(
             tenant=segment.tenant,
-            body=preview_body(segment, form),
+            body=preview_body(segment, form, is_exact=is_exact),
             at=timezone.now(),
         )
         if preview.fault is None:
@@ -346,6 +347,7 @@ class RulePages(admin.ModelAdmin):
             "sees_customers": sees_customers(request),
             "preview": preview,
             "previewed": fingerprint(form) if preview else "",
+            "is_estimated": preview is not None and is_estimated(preview),
             "exclusions": excluded[:MOST_EXCLUSIONS],
             "has_more_exclusions": len(excluded) > MOST_EXCLUSIONS,
             "media": self.media,
@@ -475,13 +477,14 @@ def rule_address(segment: Segment) -> str:
     return reverse("admin:segments_segment_rule", args=[segment.pk])
 
 
-def preview_body(segment: Segment, form: RuleForm) -> PreviewBody:
+def preview_body(segment: Segment, form: RuleForm, *, is_exact: bool = False) -> PreviewBody:
     """Return what was entered as the body of the API's preview."""
     return PreviewBody(
         q=form.text,
         segment_id=segment.external_id,
         mode=form.mode,  # type: ignore[arg-type]
         membership=form.membership,  # type: ignore[arg-type]
+        exact=is_exact,
     )
 
 
@@ -520,9 +523,14 @@ def capped(count: int | None, is_capped: bool) -> str:
     """Return a count of a preview as people read it."""
     if count is None:
         return gettext("not counted in time")
-    return (
-        gettext("more than {number}").format(number=exact_count(count)) if is_capped else exact_count(count)
-    )
+    if not is_capped:
+        return exact_count(count)
+    return gettext("about {number}").format(number=exact_count(count)) if count else gettext("hardly any")
+
+
+def is_estimated(preview: RulePreview) -> bool:
+    """Say whether a number of the preview is an estimate."""
+    return preview.is_capped or any(term.is_capped for term in preview.terms)
 
 
 def preview_facts(
@@ -535,7 +543,7 @@ def preview_facts(
 ) -> list[Fact]:
     """Return what the rule would do: whom it concerns, who joins and leaves, and what that opens to them."""
     details = ""
-    if everybody and preview.count is not None and not preview.is_capped:
+    if everybody and preview.count is not None:
         share = number_format(100 * preview.count / everybody, 1, use_l10n=True)
         details = gettext("of {number} customers ({share} %)").format(
             number=exact_count(everybody), share=share
@@ -548,9 +556,8 @@ def preview_facts(
         (preview.joins, gettext("join"), Counted.JOIN),
         (preview.leaves, gettext("leave"), Counted.LEAVE),
     ):
-        is_most = count is not None and count >= MOST_COUNTED
         is_loss = which is Counted.LEAVE and bool(count)
-        facts.append(Fact(capped(count, is_most), text, pages[which], is_loss=is_loss))
+        facts.append(Fact(capped(count, preview.is_capped), text, pages[which], is_loss=is_loss))
     facts += opened_facts(request, segment, at)
     if preview.left_out:
         facts.append(Fact(exact_count(preview.left_out), gettext("redemptions in other currencies left out")))

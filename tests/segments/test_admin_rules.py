@@ -17,6 +17,7 @@ from core.background.models import Job
 from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
+from segments.rules import previews
 from tests.conftest import Clock, web_client
 from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
 from tests.factories.catalog import ProductFactory
@@ -130,6 +131,22 @@ def test_an_address_of_no_number_says_what_is_wrong(
 ) -> None:
     page = staff_browser.get(reverse("admin:segments_segment_rule_counted", args=[gold.pk]), query)
     assert (page.status_code, text in page.content.decode()) == (200, True)
+
+
+def test_estimates_are_shown_as_such_until_all_are_counted(
+    staff_browser: Client, gold: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"MOST_EXACT": 0, "EACH": 1, "RARE": 0}.items():
+        monkeypatch.setattr(previews, name, value)
+    estimated = staff_browser.post(page_of(gold), rows((0, "onHold", "is", "false"), do="preview"))
+    assert facts_in(estimated)["belong"] == "about 3"
+    assert facts_in(estimated)["leave"] == "hardly any"
+    assert [term.text for term in estimated.context["terms"]] == ["about 3"]
+    assert "Count all" in estimated.content.decode()
+    counted = staff_browser.post(page_of(gold), rows((0, "onHold", "is", "false"), do="count"))
+    assert facts_in(counted)["belong"] == "3"
+    assert "Count all" not in counted.content.decode()
+    assert counted.context["previewed"] == estimated.context["previewed"]
 
 
 def test_a_text_that_was_edited_makes_the_rows(staff_browser: Client, gold: Segment) -> None:
