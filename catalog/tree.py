@@ -292,6 +292,18 @@ class LockedTree:
         self.root.refresh_from_db()
         return len(wrong)
 
+    def place_written(self, keys: Sequence[int]) -> None:
+        """Place categories that were written past the other methods; raise WouldCreateCycle and TooDeep."""
+        try:
+            self.place_forest()
+        except ValueError:
+            written = Category.objects.filter(tenant=self.tenant_id, pk__in=keys)
+            moved = written.select_related("parent").order_by("pk")[0]
+            raise WouldCreateCycle(moved.external_id, moved.parent.external_id) from None
+        deepest = Category.objects.filter(tenant=self.tenant_id).aggregate(deepest=Max("level"))["deepest"]
+        if deepest is not None and deepest > MOST_LEVELS:
+            raise TooDeep(MOST_LEVELS)
+
     def break_cycles(self) -> list[str]:
         """Make one category of each cycle of parents a root category, and return their ids.
 

@@ -123,7 +123,8 @@ class Merge:
     """One batch of one kind for one tenant. `write=False` only says what would become of the rows.
 
     `counts_stored` says whether the tally of a removal says how many rows there were before it. Every refused
-    row is passed to `refuse`, by line. `changed` is called in the transaction when anything was written.
+    row is passed to `refuse`, by line. `changed` is called in the transaction when anything was written,
+    `locked` before rows are locked that others write.
     `refused_later` is called when all rows are staged, and returns those that are refused for what is stored.
     """
 
@@ -135,6 +136,7 @@ class Merge:
     counts_stored: bool = True
     refuse: Callable[[Refusal], None] = lambda refusal: None
     changed: Callable[[], None] | None = None
+    locked: Callable[[], None] = lambda: None
     refused_later: Callable[[], Iterable[Refusal]] = tuple
 
     def run(self, rows: Iterable[Sequence[object] | CopiedRows]) -> Tally:
@@ -323,6 +325,7 @@ class Merge:
     def _write(self, cursor: CursorWrapper, survey: "Survey", tally: Tally, may_move: bool) -> None:
         """Write and count. Unique values change hands if they `may_move`."""
         cursor.execute(f"CREATE TEMPORARY TABLE {LOCKED} (id bigint, version integer) ON COMMIT DROP")
+        self.locked()
         if self.mode is Mode.DELETE:
             self._count_stored(cursor, tally)
             self._execute(cursor, removing_statement(self.kind, named_rows(self.kind)))

@@ -21,6 +21,7 @@ from core.imports.exporting import stored_document
 from core.imports.files import UnreadableFile, UnwritableFile
 from core.imports.handovers import lines_to_apply_together
 from core.imports.interrupts import StopRequest
+from core.imports.lock_limits import LockedForTooLong, LockLimit
 from core.imports.merge import Refusal, SlicedMerge, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
@@ -86,7 +87,7 @@ class SourceAsRejects(UnwritableFile):
     """Refused rows were to be written over the file that they come from."""
 
 
-NOT_APPLIED = (TooManyRejects, NotAllOrNothing, UnreadableLines, TooManyRemovals)
+NOT_APPLIED = (TooManyRejects, NotAllOrNothing, UnreadableLines, TooManyRemovals, LockedForTooLong)
 """Why a batch is taken back."""
 
 
@@ -181,6 +182,7 @@ class ImportRunner:
             self.listener.waiting(
                 f"All or nothing: {rows:,} rows are one transaction. Whoever writes to the same rows"
                 f" meanwhile may wait for about {seconds:,.0f} s, and is refused after the lock timeout."
+                f" After {self.order.longest_lock:g} s (--longest-lock) nothing is applied."
             )
 
     def _lines_ahead(self) -> frozenset[int]:
@@ -328,7 +330,14 @@ class ImportRunner:
         run = self.report.run
         refuse = self._keeping_refusals(refusals)
         batch = self._batch(records, refuse=refuse, dry_run=self.order.dry_run)
-        with self._noting_failure(run, refusals), transaction.atomic():
+        limit = self._lock_limit(is_ahead=is_ahead)
+        if limit is not None:
+            batch = replace(batch, locked=limit.begin)
+        with (
+            self._noting_failure(run, refusals),
+            transaction.atomic(),
+            nullcontext() if limit is None else limit.kept(),
+        ):
             tally = self.order.kind.writer.write(batch)
             written = self.rejects.flush()
             self._check(tally)
@@ -337,6 +346,30 @@ class ImportRunner:
                 line = run.committed_line if is_ahead else self.last_line
                 self._note_progress(run, tally, written, line=line)
         self._tell_progress(tally)
+
+    def _lock_limit(self, *, is_ahead: bool) -> LockLimit | None:
+        """Return the limit of a transaction that is not divided however large it is; None for a batch."""
+        order = self.order
+        if order.dry_run:
+            return None
+        if order.is_atomic:
+            what, instead = "all rows are one transaction", "Import the file without --atomic, in batches"
+        elif is_ahead:
+            what = f"the {len(self.ahead):,} rows among which unique values change hands are one transaction"
+            instead = "Let them change hands in several files"
+        elif order.rows_at_once > order.kind.batch_size:
+            what, instead = (
+                f"{order.rows_at_once:,} rows are one transaction",
+                "Choose a smaller --batch-size",
+            )
+        else:
+            return None
+        return LockLimit(
+            order.longest_lock,
+            f"Nothing of this was applied: {what}, which held what others write for {order.longest_lock:g} s."
+            f" {instead}, or allow it to hold that for longer by --longest-lock SECONDS, when few people"
+            " write.",
+        )
 
     def _rows_of_part(self, staged: int) -> int:
         """Return how many rows the next part has: as many as it had when its first slices were committed."""

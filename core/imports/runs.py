@@ -16,6 +16,7 @@ from core.errors import Conflict, DomainError
 from core.imports.columns import DEFAULT_OPTIONS, Column, ReadingOptions
 from core.imports.files import InputFile
 from core.imports.interrupts import StopRequest
+from core.imports.lock_limits import LONGEST_LOCK
 from core.imports.merge import COUNTS, Refusal, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
@@ -53,7 +54,10 @@ class ImportIsRunning(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class ImportOrder:
-    """What an operator wants. `batch_size` None is the kind's own; `max_rejects` None allows any number."""
+    """What an operator wants. `batch_size` None is the kind's own; `max_rejects` None allows any number.
+
+    `longest_lock` is how many seconds a transaction may hold what others write, where it cannot be divided.
+    """
 
     kind: ImportResource
     tenant: TenantRecord
@@ -65,6 +69,7 @@ class ImportOrder:
     resumes: bool = False
     batch_size: int | None = None
     max_rejects: int | None = None
+    longest_lock: float = LONGEST_LOCK
     max_removed: RemovalLimit = RemovalLimit()
     rejects_path: Path | None = None
     reading: ReadingOptions = DEFAULT_OPTIONS

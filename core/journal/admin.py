@@ -32,7 +32,7 @@ from core.journal.histories import add_undoable, history_condition, shown_change
 from core.journal.models import Change
 from core.journal.searching import newest_found
 from core.journal.undo.jobs import enqueue_undo
-from core.journal.undo.plans import LARGEST_AT_ONCE, plan_undo, undo_change
+from core.journal.undo.plans import plan_undo, undo_change
 from core.journal.words import add_sentences, all_nouns, occasion_of, person_of
 from core.tenancy.models import Tenant
 from core.unavailability import contention_as_refusal
@@ -310,7 +310,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
         try:
             with contention_as_refusal(), transaction.atomic():
                 plan = plan_undo(change.pk, tenant_id=change.tenant_id, at=at)
-                if plan.rows > LARGEST_AT_ONCE:
+                if plan.is_large:
                     job = enqueue_undo(plan, at=at)
                     message = gettext(
                         "{number} rows are taken back in the background: see job {job}."
