@@ -10,7 +10,6 @@ number of set-based statements, whatever the size of the forest. See docs/catego
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connection
 from django.db.models import Max
@@ -21,6 +20,7 @@ from catalog.errors import CategoriesTooLarge, CategoryNotFound, ParentNotFound,
 from catalog.models import HIDDEN_ROOT_ID, Category
 from catalog.subtrees import subtrees
 from core.errors import MOST_DELETED_ALONG
+from core.model_fields import concrete_field
 from core.sql.composition import Sql, composed_once, identifier, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.locks import Lock, take_lock
@@ -78,7 +78,7 @@ def place_statement(
 
 def stored_value(category: Category, name: str) -> Sql:
     """Return the part of a SET that gives the category its value of a field, and others their own."""
-    field: Any = Category._meta.get_field(name)
+    field = concrete_field(Category, name)
     return sql(
         "{column} = CASE WHEN id = {category} THEN {value} ELSE {column} END, ",
         column=identifier(field.column),

@@ -351,7 +351,7 @@ class BodyColumns:
             for column in columns
         ]
 
-    def __call__(self, body: Mapping[str, object]) -> tuple[Mapping[str, Any], Given]:
+    def __call__(self, body: Mapping[str, object]) -> tuple[Mapping[str, object], Given]:
         """Return the body, its localized members as maps without nulls, and what it says.
 
         Raises UnknownField.
