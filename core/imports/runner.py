@@ -558,8 +558,8 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
     """
     if order.mode is not Mode.DELETE:
         require_room(order.tenant)
-    kind = format_of(order.file, order.format)
     columns = order.columns
+    kind = format_of(order.file, order.format)
     header = header_of(order.file, kind, columns, order.reading)
     check_rejects_path(order)
     notice_gone_clients()
