@@ -1,8 +1,8 @@
 from collections.abc import Sequence
-from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -11,7 +11,6 @@ from django.utils.translation import ngettext
 
 from catalog.admin.filters import ProductsShownBelowFilter
 from catalog.admin.search import NamedAdmin
-from catalog.bodies import ProductBody
 from catalog.extensions import product_actions
 from catalog.forms.products import DETAIL_FIELDS, FORM_FIELDS, ProductForm
 from catalog.models import SEARCHED_FIELDS, CategoryAssignment, Product
@@ -19,6 +18,7 @@ from catalog.operations.product_sets import delete_products, publish_products
 from catalog.operations.products import create_product, edit_product
 from core.admin import adopt
 from core.admin.counts import CappedCount, exact_count, shown_count
+from core.admin.declared import Fieldsets
 from core.admin.value_rows import MixinsField
 from core.search import in_order
 
@@ -55,14 +55,16 @@ class ProductAdmin(NamedAdmin):
     def actions(self) -> tuple[object, ...]:  # type: ignore[override]
         return ("publish", "unpublish", *product_actions())
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Fieldsets:
         """Show those who may only look the details as lines, in place of form fields."""
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return fieldsets
         return [(title, {**options, "fields": shown_once(options["fields"])}) for title, options in fieldsets]
 
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_dbfield(
+        self, db_field: Field, request: HttpRequest, **kwargs: object
+    ) -> forms.Field | None:
         if db_field.name == "mixins":
             kwargs["form_class"] = MixinsField
         return super().formfield_for_dbfield(db_field, request, **kwargs)
@@ -80,8 +82,8 @@ class ProductAdmin(NamedAdmin):
         page = reverse("admin:catalog_categoryassignment_changelist") + f"?product__id__exact={obj.pk}"
         return [{"url": page, "text": _("Categories"), "note": shown_count(counted.get().number)}]
 
-    def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
-        body: ProductBody = form.body
+    def save_model(self, request: HttpRequest, obj: Product, form: ProductForm, change: bool) -> None:
+        body = form.body
         if change:
             edit_product(
                 tenant_id=obj.tenant_id, product_id=obj.external_id, edit=lambda _: body, at=timezone.now()

@@ -424,7 +424,7 @@ class TenantAdmin(DatabaseDeletion):
             field.label_from_instance = chosen.autocomplete_text
         return field
 
-    def get_field_queryset(self, db: Any, db_field: Any, request: HttpRequest) -> models.QuerySet:
+    def get_field_queryset(self, db: object, db_field: Any, request: HttpRequest) -> models.QuerySet:
         model = db_field.remote_field.model
         rows = visible_rows(model, request, self)
         tenant = getattr(request, "form_tenant", None)
@@ -482,11 +482,11 @@ class TenantAdmin(DatabaseDeletion):
                 links.append({"url": f"{page}?{name}__id__exact={obj.pk}", "text": text, "note": ""})
         return links
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_addition(self, request: HttpRequest, obj: Any, message: object) -> Any:
         """Keep Django's log only of what the journal does not record: each change is recorded once."""
         return None if is_recorded(type(obj)) else super().log_addition(request, obj, message)
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_change(self, request: HttpRequest, obj: Any, message: object) -> Any:
         """As `log_addition`."""
         return None if is_recorded(type(obj)) else super().log_change(request, obj, message)
 
@@ -526,7 +526,7 @@ class TenantAdmin(DatabaseDeletion):
         add: bool = False,
         change: bool = False,
         form_url: str = "",
-        obj: Any = None,
+        obj: object = None,
     ) -> HttpResponse:
         if obj is not None and not context.get("is_popup"):
             context["related_links"] = [*self.related_links(request, obj), *row_links(request, obj)]

@@ -276,7 +276,8 @@ class Merge:
 
     def _survey(self, cursor: CursorWrapper) -> "Survey":
         cursor.execute(surveying_statement(self.kind))
-        return Survey(*cursor.fetchone())
+        new, differing, same, refused, named = cursor.fetchone()
+        return Survey(new, differing, new + differing + same, refused, named)
 
     def _judge_unique_values(self, cursor: CursorWrapper) -> bool:
         """Refuse rows that cannot have their unique value in the end; say whether values may change hands."""
@@ -372,25 +373,22 @@ class Merge:
 
 @dataclass(slots=True)
 class Survey:
-    """How many rows of a batch are new, differ from what is stored, are the same, and are refused.
+    """How many rows of a batch are new, differ from what is stored, are accepted, and are refused.
 
-    `named` says for each reference how many rows name something.
+    Accepted ones are new, differ, or are as what is stored. `named` says for each reference how many rows
+    name something.
     """
 
     new: int
     differing: int
-    same: int
+    accepted: int
     refused: int
     named: Sequence[int]
 
     def take(self, other: "Survey") -> None:
         """Take the counts of another survey of the same batch."""
-        self.new, self.differing, self.same = other.new, other.differing, other.same
+        self.new, self.differing, self.accepted = other.new, other.differing, other.accepted
         self.refused, self.named = other.refused, other.named
-
-    @property
-    def accepted(self) -> int:
-        return self.new + self.differing + self.same
 
     @property
     def rows(self) -> int:

@@ -140,6 +140,7 @@ class TableWriter(Writer[Sequence[Any]]):
         self, batch: Batch, table: MergeSpec, large: list[Record]
     ) -> Iterator[Sequence[object] | CopiedRows]:
         read, tenant = self.read, batch.tenant
+        noted = [NOTED[note] for note in table.notes]
         lines: list[str] = []
         copied: Callable[[int, str], str] | None = None
         if self.plain:
@@ -160,8 +161,10 @@ class TableWriter(Writer[Sequence[Any]]):
                 except DomainError as refused:
                     error = refused
                 else:
-                    notes = [table.parts_of(getattr(record.given, NOTED[note])) for note in table.notes]
-                    yield (record.line, record.source, None, *values, *notes)
+                    if noted:
+                        notes = [table.parts_of(getattr(record.given, name)) for name in noted]
+                        values = (*values, *notes)
+                    yield (record.line, record.source, None, *values)
                     continue
             assert error is not None
             yield (*self._refused(record, error, batch), *(None for _ in table.notes))

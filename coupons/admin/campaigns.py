@@ -1,9 +1,11 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin import AdminSite
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -59,7 +61,7 @@ class CampaignTermsAdmin(CouponAdmin):
         ),
     )
 
-    def __init__(self, admin_site: Any) -> None:
+    def __init__(self, admin_site: AdminSite) -> None:
         super().__init__(Coupon, admin_site)
         self.opts: Any = CouponCampaign._meta  # whose permissions it takes
         self.campaign: CouponCampaign | None = None
@@ -75,7 +77,9 @@ class CampaignTermsAdmin(CouponAdmin):
         self.campaign = campaign
         adopt(obj, Coupon.objects.get(pk=campaign.terms_id))
 
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
+    def response_add(
+        self, request: HttpRequest, obj: Model, post_url_continue: str | None = None
+    ) -> HttpResponse:
         assert self.campaign is not None
         number = self.campaign.code_count
         text = (
@@ -143,12 +147,14 @@ class CouponCampaignAdmin(TenantAdmin):
             *super().get_urls(),
         ]
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
         """Show the form of a coupon's terms, and make a campaign of it."""
         context = {"title": gettext("Add campaign"), **(extra_context or {})}
         return CampaignTermsAdmin(self.admin_site).add_view(request, form_url, context)
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Count the codes of all campaigns of the page in one statement."""
         changelist = super().get_changelist_instance(request)
         found = states_of_campaigns([row.pk for row in changelist.result_list], at=timezone.now())
@@ -163,7 +169,11 @@ class CouponCampaignAdmin(TenantAdmin):
         return campaign
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, object] | None = None,
     ) -> HttpResponse:
         """Show the campaign; the page is loaded again while codes are being made."""
         response = super().change_view(request, object_id, form_url, extra_context)
@@ -172,9 +182,9 @@ class CouponCampaignAdmin(TenantAdmin):
             response["Refresh"] = str(SECONDS_BETWEEN_LOOKS)
         return response
 
-    def related_links(self, request: HttpRequest, obj: CouponCampaign) -> list[dict[str, Any]]:
-        user: Any = request.user
-        links: list[dict[str, Any]] = []
+    def related_links(self, request: HttpRequest, obj: CouponCampaign) -> list[dict[str, object]]:
+        user = request.user
+        links: list[dict[str, object]] = []
         if user.has_perm("coupons.view_redemption"):
             links.append({"url": report_page(campaign=obj), "text": _("Report"), "note": ""})
         if self.may_change(request) and is_complete(obj) and obj.exported_at is None:
@@ -211,7 +221,7 @@ class CouponCampaignAdmin(TenantAdmin):
         return format_html('<a href="{}">{}</a>', codes_page(campaign), text)
 
     @admin.display(description=_("Codes"))
-    def progress(self, campaign: CouponCampaign) -> Any:
+    def progress(self, campaign: CouponCampaign) -> object:
         """How many codes there are, with a bar while they are being made."""
         if is_complete(campaign):
             return self.codes(campaign)

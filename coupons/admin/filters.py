@@ -1,6 +1,7 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Category
 from catalog.subtrees import subtrees
+from core.admin.declared import Text
 from core.admin.filters import DaysFilter, LinkedFilter, visible_rows
 from core.admin.keys import key_of, usable_keys
 from coupons.diagnostics import keys_with_diagnostics
@@ -28,7 +30,7 @@ class StateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [
             ("valid", _("Can be redeemed")),
             ("waiting", _("Starts later")),
@@ -69,7 +71,7 @@ class ReservationStateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [
             ("live", _("Counts")),
             ("over", _("Over")),
@@ -97,7 +99,7 @@ class OfSegmentsFilter(admin.SimpleListFilter):
     title = _("segments")
     parameter_name = "segments"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, Text]]:
         chosen = request.GET.get(self.parameter_name, "")
         keys = usable_keys(Segment._meta.pk, chosen.split(",")[:MOST_SEGMENTS])
         if not keys:
@@ -123,7 +125,7 @@ class RestrictionFilter(admin.SimpleListFilter):
     title = _("restriction")
     parameter_name = "restriction"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [
             ("segments", _("Segments")),
             ("categories", _("Categories")),
@@ -149,7 +151,7 @@ class OfCategoriesFilter(LinkedFilter):
     title = _("categories")
     parameter_name = "categories"
 
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
         rows = visible_rows(Category, request, model_admin).filter(pk__in=keys_of_categories(value))
         return ", ".join(map(str, rows[:MOST_NAMED]))
 
@@ -226,7 +228,7 @@ class OfRowFilter(LinkedFilter):
 
     model: Any
 
-    def row(self, value: str, request: HttpRequest, model_admin: Any) -> Any:
+    def row(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> Any:
         key = key_of(value)
         rows = visible_rows(self.model, request, model_admin)
         return None if key is None else rows.filter(pk=key).first()
@@ -239,7 +241,7 @@ class OfCampaignFilter(OfRowFilter):
     parameter_name = "campaign"
     model = CouponCampaign
 
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
         campaign = self.row(value, request, model_admin)
         return "" if campaign is None else str(campaign.terms.name)
 
@@ -257,7 +259,7 @@ class OfSegmentFilter(OfRowFilter):
     parameter_name = "segment"
     model = Segment
 
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
         segment = self.row(value, request, model_admin)
         return "" if segment is None else str(segment)
 

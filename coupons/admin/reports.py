@@ -285,7 +285,7 @@ def group_rows(
 ) -> list[GroupRow]:
     """Return the campaigns or segments with most redemptions first, each with a link to its own report."""
     ids = sorted(groups, key=lambda name: (-groups[name].redeemed, name))[:MOST_COMPARED]
-    model: Any = CouponCampaign if by is Grouping.CAMPAIGN else Segment
+    model = CouponCampaign if by is Grouping.CAMPAIGN else Segment
     rows = visible_rows(model, request, admin.site.get_model_admin(Coupon)).filter(
         tenant=tenant, external_id__in=ids
     )

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import BooleanField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest, QueryDict
@@ -17,6 +18,7 @@ from accounts.models.customers import SEARCHED_FIELDS
 from catalog.models import SEARCHED_FIELDS as NAMES_OF_ITEMS
 from catalog.models import Category, Product
 from core.admin import AutocompleteFilter, TenantAdmin, adopt, shown_moment, window_text
+from core.admin.declared import Names
 from core.admin.filters import visible_rows
 from core.admin.keyset import KeysetPaginator
 from core.bodies import read_body
@@ -113,7 +115,7 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
     assigned: tuple[str, ...] = ()
     owner_parameter = SEGMENT
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Say of the rows of a page who added them, in one statement, to whoever may see the journal."""
         shown = super().get_changelist_instance(request)
         user = request.user
@@ -126,11 +128,11 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
         shown.result_list = rows
         return shown
 
-    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Names:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "segment", *self.assigned] if obj is not None else fields
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, str | list[str]]:
         """Begin with the segment that the list was filtered by."""
         filters = QueryDict(request.GET.get("_changelist_filters", ""))
         segment = filters.get("segment__id__exact", "")

@@ -111,7 +111,11 @@ def english(texts: list[str]) -> Iterator[str]:
             yield said
 
 
-@pytest.fixture(params=[*GROUPS.GROUPS, "superuser"])
+# The superuser sees all pages; what each group sees of them is for the full suite.
+GROUPS_OF_STAFF = [pytest.param(name, marks=pytest.mark.slow) for name in GROUPS.GROUPS]
+
+
+@pytest.fixture(params=[*GROUPS_OF_STAFF, "superuser"])
 def member(request: pytest.FixtureRequest, mine: Shop) -> User:
     if request.param == "superuser":
         return UserFactory(username="member-mymark", tenant=None, is_superuser=True)
