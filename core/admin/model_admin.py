@@ -163,7 +163,7 @@ class TenantAdmin(DatabaseDeletion):
 
         return show
 
-    def _shown_as(self, name: str) -> str:
+    def _shown_as(self, name: Any) -> Any:
         return f"shown_{name}" if hasattr(self, f"shown_{name}") else name
 
     def shown(self, value: object) -> str:

@@ -113,7 +113,7 @@ class CouponCampaignAdmin(TenantAdmin):
         "Add one here; the API (coupon-campaigns) and the command generate_coupons make them too."
     )
     chooses_tenant = False
-    list_display = ("external_id", "name", "state", "codes", "redeemed", "open_codes", "over", "created_at")
+    list_display = ("name", "external_id", "state", "codes", "redeemed", "open_codes", "over", "created_at")
     list_select_related = ("terms",)
     search_fields = ("external_id__startswith", "terms__name__holds")
     search_help_text = _("The beginning of an id or a part of a name.")

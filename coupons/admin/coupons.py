@@ -6,7 +6,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -20,7 +20,6 @@ from core.admin.counts import exact_count
 from core.admin.faults import fault_text
 from core.admin.filters import days_parameter, visible_rows
 from core.admin.keys import key_of
-from core.admin.model_admin import AnnotatedChangeList
 from coupons.admin.amounts import money_text, percentage_text
 from coupons.admin.filters import (
     CodesFilter,
@@ -88,22 +87,6 @@ def lists_codes(request: HttpRequest) -> bool:
     match = request.resolver_match
     is_list = match is not None and match.url_name == "coupons_coupon_changelist"
     return is_list and CodesFilter.parameter_name in request.GET
-
-
-class CouponList(AnnotatedChangeList):
-    """The list of coupons; the code of a campaign leads to the campaign."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        keys = {coupon.terms_id for coupon in self.result_list} - {None}
-        campaigns = CouponCampaign.objects.filter(terms__in=keys) if keys else CouponCampaign.objects.none()
-        self.campaigns = dict(campaigns.values_list("terms", "pk"))
-
-    def url_for_result(self, result: Coupon) -> str:
-        key = self.campaigns.get(result.terms_id)
-        if key is None:
-            return super().url_for_result(result)
-        return reverse("admin:coupons_couponcampaign_change", args=[key])
 
 
 def terms_of(coupon: Coupon) -> Coupon:
@@ -200,9 +183,6 @@ class CouponAdmin(RefusalPage, TenantAdmin):
             return rows.filter(terms__isnull=True)
         # what holds the terms of a campaign is no code
         return rows.exclude(terms=F("pk")).select_related("terms")
-
-    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
-        return CouponList
 
     def get_actions(self, request: HttpRequest) -> Any:
         return {} if lists_codes(request) else super().get_actions(request)
@@ -353,6 +333,11 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         coupon = self.get_object(request, unquote(object_id))
+        if coupon is None and (key := key_of(unquote(object_id))) is not None:
+            campaign = visible_rows(CouponCampaign, request, self).filter(terms__codes=key).first()
+            if campaign is not None:  # whose codes, and what holds their terms, have no page of their own
+                page = reverse("admin:coupons_couponcampaign_change", args=[campaign.pk])
+                return HttpResponseRedirect(page)
         if isinstance(coupon, Coupon):
             now = timezone.now()
             usage = usage_of(coupon, until=now)

@@ -16,6 +16,7 @@ from accounts.identity.scopes import COUPON_MANAGE
 from accounts.models import Site
 from core.background.models import Job
 from core.background.worker import BackgroundWorker
+from core.tenancy.identifiers import generate_id
 from core.tenancy.models import Tenant
 from coupons.admin import campaigns as campaign_admin
 from coupons.admin.reports import report_page
@@ -259,10 +260,34 @@ def test_each_number_of_a_campaign_leads_to_the_codes_that_it_counts(
         assert listed.context["cl"].result_count == int(number)
     used = staff_browser.get(links[1][0]).content.decode()
     assert codes[0].code in used  # once it is used it is no secret
-    assert page("change", campaign) in used
+    for row in (codes[0], campaign.terms):
+        shown = staff_browser.get(reverse("admin:coupons_coupon_change", args=[row.pk]), follow=True)
+        assert shown.redirect_chain == [(page("change", campaign), 302)]
     unused = staff_browser.get(links[2][0]).content.decode()
     assert not [code for code in codes if code.code in unused]
     assert 'name="action"' not in unused
+
+
+def test_generated_ids_are_in_no_title(staff_browser: Client, site: Site, campaign: CouponCampaign) -> None:
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    code = campaign.terms.codes.exclude(pk=campaign.terms_id).first()
+    redemption = RedemptionFactory(coupon=code, redeemed_at=at, external_id=generate_id())
+    assert str(campaign) == f"{campaign.terms.name} (W1)"
+    CouponCampaign.objects.update(external_id=generate_id())
+    for row, name in ((campaign, campaign.terms.name), (redemption, f"{code.code}, 2026-03-02")):
+        shown = reverse(f"admin:coupons_{row._meta.model_name}_change", args=[row.pk])
+        assert str(staff_browser.get(shown).context["original"]) == name
+
+
+def test_a_finding_of_a_campaign_names_it_and_leads_to_it(
+    staff_browser: Client, vip: Segment, campaign: CouponCampaign
+) -> None:
+    CouponSegmentFactory(coupon=campaign.terms, segment=vip)
+    Coupon.objects.filter(pk=campaign.terms_id).update(is_segment_restricted=True, name="Welcome")
+    Segment.objects.update(status="INACTIVE")
+    panel = staff_browser.get(reverse("admin:panel", args=["findings"]))
+    [found] = re.findall(r'<a href="([^"]*)">Welcome</a>', panel.content.decode())
+    assert staff_browser.get(found, follow=True).redirect_chain == [(page("change", campaign), 302)]
 
 
 @pytest.mark.parametrize("codes", ["7", "x", "7:open", "1:lost"])
