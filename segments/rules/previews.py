@@ -89,7 +89,7 @@ IsCapped = Annotated[
     bool,
     Meta(
         description="Whether not all customers were counted: then the number is an estimate, from a sample of"
-        " 15,000 of them, in two digits. So are `joins` and `leaves`."
+        " 15,000 of them, in two digits. So are `joins`, `leaves` and `leftOut`."
     ),
 ]
 
@@ -228,18 +228,19 @@ def counted_preview(
     """Count who would belong, and each term by itself, or estimate it from a sample of all customers."""
     preview = RulePreview(terms=[TermCount(q=term.text) for term in compiled.terms])
     customers = customers_of(scope.tenant_id)
+    looked_at, each = scope, None
     is_exact = is_exact or customers <= MOST_EXACT
     if is_exact and (rows := fetched(counts_of(rule, compiled, scope), EXACTLY)):
         add_counts(preview, rule, rows[0])
     elif sampled := [key for (key,) in fetched(sample_of(scope, customers), 1) or ()]:
-        few = replace(scope, only=param(sampled, "bigint[]"))
-        if rows := fetched(counts_of(rule, compiled, few), 1):
-            add_counts(preview, rule, rows[0], each=customers / len(sampled))
+        looked_at, each = replace(scope, only=param(sampled, "bigint[]")), customers / len(sampled)
+        if rows := fetched(counts_of(rule, compiled, looked_at), 1):
+            add_counts(preview, rule, rows[0], each=each)
             if rows[0][0] < RARE:
                 add_rare(preview, rule, compiled, scope, fetched, longest if is_exact else SOON)
-    left_out = [term.fact.left_out(scope) for term in compiled.terms if term.fact.left_out is not None]
+    left_out = [term.fact.left_out(looked_at) for term in compiled.terms if term.fact.left_out is not None]
     if left_out and (rows := fetched(Sql.joined(" UNION ", left_out), 1)):
-        preview.left_out = sum(number for (number,) in rows)
+        preview.left_out = estimated(sum(number for (number,) in rows), each)
     everybody = everybody_of(scope) if scope.is_about_entities else customers
     if preview.count is not None and everybody:
         preview.share = round(min(preview.count / everybody, 1), 4)

@@ -15,6 +15,7 @@ from tests.factories.accounts import (
     LegalEntityFactory,
     SiteFactory,
 )
+from tests.factories.coupons import CouponFactory, RedemptionFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -84,6 +85,22 @@ def test_a_sample_of_all_estimates_what_is_counted(
     assert (shown.is_capped, counted.is_capped) == (True, False)
     assert all(term.is_capped for term in shown.terms)
     assert len(shown.sample) == 20
+
+
+@pytest.mark.parametrize("is_estimated", [True, False])
+def test_redemptions_in_other_currencies_are_counted_or_estimated(
+    shop: Segment, is_large: None, monkeypatch: pytest.MonkeyPatch, is_estimated: bool
+) -> None:
+    monkeypatch.setattr(previews, "EACH", 1)
+    for number in range(2):
+        RedemptionFactory(
+            coupon=CouponFactory(tenant=shop.tenant),
+            customer=customer(f"c{number}"),
+            customer_number=f"c{number}",
+            discount_amount=1,
+            discount_currency="CHF",
+        )
+    assert preview(shop, "redemptions.total:0", exact=not is_estimated).left_out == 2
 
 
 def test_a_sample_stands_for_all(shop: Segment, is_large: None, monkeypatch: pytest.MonkeyPatch) -> None:
