@@ -38,7 +38,7 @@ from bench.journal import (  # noqa: E402
     requests,
 )
 from core.tenancy.models import Tenant  # noqa: E402
-from events.feed.reader import read_feeds, start_feed  # noqa: E402
+from events.feed.reader import read_feeds, start_feed, waiting_since  # noqa: E402
 from events.models import Event, Subscription, Target, WebhookConfig  # noqa: E402
 from segments.models import Segment  # noqa: E402
 
@@ -184,7 +184,7 @@ def measure_import(tenant: Tenant, path: Path, rows: int, rounds: int) -> bool:
     case.run(0)
 
     def drain() -> None:
-        while read_feeds(datetime.now(UTC)):
+        while read_feeds(datetime.now(UTC)) or waiting_since(datetime.now(UTC)):
             pass
 
     processor, clock = timed(drain)

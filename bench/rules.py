@@ -34,7 +34,14 @@ from core.background.models import OPEN_STATES, Job  # noqa: E402
 from core.background.worker import run_slice  # noqa: E402
 from core.tenancy.models import Tenant  # noqa: E402
 from coupons.models import Coupon  # noqa: E402
-from segments.models import CustomerAssignment, DueCustomer, ItemAssignment, Rule, Segment  # noqa: E402
+from segments.models import (  # noqa: E402
+    CustomerAssignment,
+    DueCustomer,
+    ItemAssignment,
+    Rule,
+    Segment,
+    Tally,
+)
 from segments.rules.evaluation import request_evaluation, rules_with_scope  # noqa: E402
 from segments.rules.operations import save_rule  # noqa: E402
 from segments.rules.previews import PreviewBody, preview_rule  # noqa: E402
@@ -46,7 +53,7 @@ THREE_TERMS = "onHold:false mixins.score:>=500 redemptions.90d.count:>=2"
 LIVE_RULES = 200
 CHANGES = 100  # a second
 SECONDS = 20
-FIRST, AGAIN, FRESH, CORES, PREVIEW = 1.3, 0.25, 5.0, 0.5, 1.0
+FIRST, AGAIN, FRESH, CORES, PREVIEW = 1.3, 0.25, 5.0, 0.5, 1.0  # PREVIEW: seconds
 BESIDE = 1 / 0.8  # of the undisturbed time
 READERS_SECONDS = 15
 ROUNDS = 3
@@ -93,6 +100,7 @@ def make_shop(customers: int) -> Tenant:
         cursor.execute("CREATE INDEX bench_ids ON accounts_customer (external_id)")
         cursor.execute(REDEMPTIONS, [coupon.pk, 2 * customers, customers])
         cursor.execute("DROP INDEX bench_ids")
+    Tally.objects.create(tenant=tenant, kind=Tally.Kind.CUSTOMERS, key=tenant.pk, count=customers)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     return tenant

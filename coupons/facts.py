@@ -92,8 +92,9 @@ def other_currencies(scope: Scope) -> Sql:
     """A SELECT of how many redemptions totals leave out."""
     return sql(
         "SELECT count(*) FROM coupons_redemption"
-        " WHERE tenant_id = {tenant} AND discount_currency <> {currency}",
+        " WHERE tenant_id = {tenant} AND discount_currency <> {currency} AND {narrowed}",
         tenant=param(scope.tenant_id),
+        narrowed=scope.narrowed("customer_id"),
         currency=param(scope.currency),
     )
 

@@ -2,8 +2,9 @@
 
 Lanes are leased and read in one transaction, sent by threads outside of any, and recorded in another. A
 worker that dies in between loses nothing: its leases end, and the same events are sent again with the same
-ids. At most LANES_OF_TARGET lanes of a target are sent at once, and one while it fails, so that a slow or
-dead target holds up nobody but itself.
+ids. What a transaction costs is shared by many events: those of one lane, or the first ones of many lanes,
+are a batch, which one thread sends. At most BATCHES_OF_TARGET of a target are sent at once, and one lane
+while it fails, so that a slow or dead target holds up nobody but itself.
 """
 
 import logging
@@ -30,11 +31,12 @@ from events.sending.requests import Answer, send
 from events.sending.signatures import event_body, published_signature, standard_signatures
 
 THREADS = 64
-LANES_OF_TARGET = 4
-EVENTS_OF_LANE = 50  # at most, in one lease
-BYTES_OF_LANE = 1_000_000  # of payloads, in one lease
-LANE_TIME = 10.0  # seconds, after which a lane is given back
-LEASE = timedelta(seconds=60)  # longer than LANE_TIME and one more request
+BATCHES_OF_TARGET = 4
+LANES_OF_BATCH = 50
+EVENTS_OF_BATCH = 50  # about: each lane gets the same share
+BYTES_OF_BATCH = 1_000_000  # of payloads
+BATCH_TIME = 10.0  # seconds, after which a batch is given back
+LEASE = timedelta(seconds=60)  # longer than BATCH_TIME and one more request
 SLICE = 0.5  # seconds; the feed is read by the same thread
 WAIT = 0.2  # seconds for the next result
 GONE = 410
@@ -45,8 +47,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A delivery that waits, with its event."""
+    """A delivery that waits in a lane, with its event."""
 
+    lane: int
     key: int
     attempts: int
     first_attempt_at: datetime | None
@@ -83,18 +86,18 @@ class Outcome:
     at: datetime
 
 
-@dataclass(slots=True)
-class LeasedLane:
-    """A lane that this process sends, until `leased_until`."""
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Lanes of one target that this process holds until `leased_until`, and what it sends of them."""
 
-    key: int
     tenant_id: int
     target_id: int
     failures: int
     is_paused: bool
-    leased_until: datetime
     route: Route
-    pending: list[Pending]
+    leased_until: datetime
+    lanes: list[int]
+    pending: list[Pending] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
 
@@ -115,54 +118,66 @@ def due_since() -> datetime | None:
 
 
 @transaction.atomic
-def lease_lanes(*, busy: Counter[int], most: int, at: datetime) -> list[LeasedLane]:
-    """Lease lanes that are due, a few of each target, with the events that come first in them."""
+def lease_batches(*, busy: Counter[int], most: int, at: datetime) -> list[Batch]:
+    """Lease lanes that are due, a few batches of each target, with the events that come first in them."""
     rows = fetch_rows(
         sql(
-            "SELECT chosen.id FROM events_target AS target"
-            " LEFT JOIN unnest({busy}, {counts}) AS busy(target_id, count) ON busy.target_id = target.id"
-            " CROSS JOIN LATERAL (SELECT lane.id FROM events_lane AS lane"
-            " WHERE lane.target_id = target.id AND lane.due_at <= {at}"
-            " AND (lane.leased_until IS NULL OR lane.leased_until <= {at}) ORDER BY lane.due_at, lane.id"
-            " LIMIT greatest(0, (CASE WHEN target.failures >= {pause} THEN 1 ELSE {lanes} END)"
-            " - coalesce(busy.count, 0)) FOR UPDATE SKIP LOCKED) AS chosen"
-            " WHERE target.resume_at IS NULL OR target.resume_at <= {at}"
-            " ORDER BY coalesce(busy.count, 0), random() LIMIT {most}",
+            DUE_LANES,
             busy=param(list(busy), "bigint[]"),
             counts=param(list(busy.values()), "bigint[]"),
             at=param(at),
             pause=param(FAILURES_UNTIL_PAUSE, "int"),
-            lanes=param(LANES_OF_TARGET, "int"),
-            most=param(most),
+            batches=param(BATCHES_OF_TARGET, "int"),
+            lanes=param(LANES_OF_BATCH, "int"),
+            most=param(most, "int"),
         )
     )
     if not rows:
         return []
-    keys = param([key for [key] in rows], "bigint[]")
     leased_until = at + LEASE
     execute(
         sql(
             "UPDATE events_lane SET leased_until = {until} WHERE id = ANY({keys})",
             until=param(leased_until),
-            keys=keys,
+            keys=param([lane for _, _, lane in rows], "bigint[]"),
         )
     )
-    settings = fetch_rows(sql(LANES, keys=keys, at=param(at)))
-    lanes = {row[0]: leased_lane(row, leased_until) for row in settings}
-    for lane_key, *values in fetch_rows(
-        sql(
-            EVENTS,
-            keys=keys,
-            most=param(EVENTS_OF_LANE),
-            bytes=param(BYTES_OF_LANE),
-        )
-    ):
-        lanes[lane_key].pending.append(Pending(*values))
-    return list(lanes.values())
+    lanes_of: dict[tuple[int, int], list[int]] = {}
+    for target_id, count, lane in rows:
+        lanes_of.setdefault((target_id, count), []).append(lane)
+    targets = param([target_id for target_id, _ in lanes_of], "bigint[]")
+    settings = {row[0]: row for row in fetch_rows(sql(TARGETS, keys=targets, at=param(at)))}
+    batches = [
+        leased_batch(settings[target_id], lanes[number::count], leased_until)
+        for (target_id, count), lanes in lanes_of.items()
+        for number in range(min(count, len(lanes)))
+    ]
+    read_events(batches)
+    return batches
 
 
-LANES = (
-    "SELECT lane.id, lane.tenant_id, lane.target_id, target.failures, target.resume_at IS NOT NULL,"
+DUE_LANES = (
+    "SELECT open.id, open.batches, lane.id FROM ("
+    # threads are shared by the targets that have something to send, those with the fewest of them first
+    "SELECT target.id, target.is_failing,"
+    " least(target.batches, greatest(1, {most} / count(*) OVER ())) AS batches FROM ("
+    "SELECT target.id, target.failures >= {pause} AS is_failing,"
+    " CASE WHEN target.failures >= {pause} THEN 1 ELSE {batches} END - coalesce(busy.count, 0) AS batches"
+    " FROM events_target AS target"
+    " LEFT JOIN unnest({busy}, {counts}) AS busy(target_id, count) ON busy.target_id = target.id"
+    " WHERE (target.resume_at IS NULL OR target.resume_at <= {at})"
+    " AND CASE WHEN target.failures >= {pause} THEN 1 ELSE {batches} END > coalesce(busy.count, 0)"
+    " AND EXISTS (SELECT FROM events_lane AS lane WHERE lane.target_id = target.id AND lane.due_at <= {at}"
+    " AND (lane.leased_until IS NULL OR lane.leased_until <= {at}))"
+    " ORDER BY coalesce(busy.count, 0), random() LIMIT {most}) AS target) AS open"
+    " CROSS JOIN LATERAL (SELECT lane.id, lane.due_at FROM events_lane AS lane"
+    " WHERE lane.target_id = open.id AND lane.due_at <= {at}"
+    " AND (lane.leased_until IS NULL OR lane.leased_until <= {at}) ORDER BY lane.due_at, lane.id"
+    " LIMIT CASE WHEN open.is_failing THEN 1 ELSE open.batches * {lanes} END"
+    " FOR UPDATE SKIP LOCKED) AS lane ORDER BY open.id, lane.due_at, lane.id"
+)
+TARGETS = (
+    "SELECT target.id, target.tenant_id, target.failures, target.resume_at IS NOT NULL,"
     " coalesce(nullif(target.destination_url, ''), base.destination_url, ''),"
     " CASE WHEN target.secret_key <> '' THEN target.secret_key ELSE coalesce(base.secret_key, '') END,"
     " CASE WHEN target.secret_key <> '' THEN CASE WHEN target.previous_secret_until > {at}"
@@ -171,29 +186,32 @@ LANES = (
     " CASE WHEN target.headers <> '{{}}' THEN target.headers ELSE coalesce(base.headers, '{{}}') END::text,"
     " target.filter, to_json(target.excluded_fields)::text,"
     " (SELECT json_object_agg(subscription.event_type, subscription.excluded_fields)"
-    " FROM events_subscription AS subscription WHERE subscription.tenant_id = lane.tenant_id)::text,"
+    " FROM events_subscription AS subscription WHERE subscription.tenant_id = target.tenant_id)::text,"
     " target.is_active AND coalesce(config.is_active, false)"
-    " FROM events_lane AS lane JOIN events_target AS target ON target.id = lane.target_id"
-    " LEFT JOIN events_target AS base ON base.tenant_id = lane.tenant_id AND base.event_type = ''"
-    " LEFT JOIN events_webhookconfig AS config ON config.tenant_id = lane.tenant_id"
-    " WHERE lane.id = ANY({keys})"
+    " FROM events_target AS target"
+    " LEFT JOIN events_target AS base ON base.tenant_id = target.tenant_id AND base.event_type = ''"
+    " LEFT JOIN events_webhookconfig AS config ON config.tenant_id = target.tenant_id"
+    " WHERE target.id = ANY({keys})"
 )
 EVENTS = (
-    "SELECT lane.id, first.id, first.attempts, first.first_attempt_at, first.external_id, first.type,"
-    " first.payload, first.occurred_at FROM events_lane AS lane CROSS JOIN LATERAL ("
-    "SELECT waiting.*, sum(length(waiting.payload)) OVER (ORDER BY waiting.event_id) AS bytes FROM ("
+    "SELECT waiting.batch, waiting.lane, waiting.id, waiting.attempts, waiting.first_attempt_at,"
+    " waiting.external_id, waiting.type, waiting.payload, waiting.occurred_at FROM ("
+    "SELECT given.batch, given.place, lane.id AS lane, first.*, sum(length(first.payload))"
+    " OVER (PARTITION BY given.batch ORDER BY given.place, first.event_id) AS bytes"
+    " FROM unnest({keys}, {batches}, {counts}) WITH ORDINALITY AS given(id, batch, most, place)"
+    " JOIN events_lane AS lane ON lane.id = given.id CROSS JOIN LATERAL ("
     "SELECT delivery.id, delivery.event_id, delivery.attempts, delivery.first_attempt_at,"
     " event.external_id, event.type, event.payload::text AS payload, event.occurred_at"
     " FROM events_delivery AS delivery JOIN events_event AS event ON event.id = delivery.event_id"
     " WHERE delivery.target_id = lane.target_id AND delivery.order_key = lane.order_key"
-    " AND delivery.state = 'PENDING' ORDER BY delivery.event_id LIMIT {most}) AS waiting) AS first"
-    " WHERE lane.id = ANY({keys}) AND first.bytes - length(first.payload) < {bytes}"
-    " ORDER BY lane.id, first.event_id"
+    " AND delivery.state = 'PENDING' ORDER BY delivery.event_id LIMIT given.most) AS first) AS waiting"
+    " WHERE waiting.bytes - length(waiting.payload) < {bytes}"
+    " ORDER BY waiting.batch, waiting.place, waiting.event_id"
 )
 
 
-def leased_lane(row: SqlValues, leased_until: datetime) -> LeasedLane:
-    key, tenant_id, target_id, failures, is_paused, *settings = row
+def leased_batch(row: SqlValues, lanes: list[int], leased_until: datetime) -> Batch:
+    target_id, tenant_id, failures, is_paused, *settings = row
     url, secret, previous, headers, expression, own, by_type, is_active = settings
     excluded: dict[str, frozenset[str]] | frozenset[str]
     if own is None:
@@ -208,15 +226,35 @@ def leased_lane(row: SqlValues, leased_until: datetime) -> LeasedLane:
         excluded,
         is_active,
     )
-    return LeasedLane(key, tenant_id, target_id, failures, is_paused, leased_until, route, [])
+    return Batch(tenant_id, target_id, failures, is_paused, route, leased_until, lanes)
 
 
-def send_lane(lane: LeasedLane, is_stopping: threading.Event) -> None:
-    """Send a lane's events one after the other, until one does not arrive or the time is up."""
-    end = time.monotonic() + LANE_TIME
-    for pending in lane.pending:
-        outcome = send_event(lane.route, pending)
-        lane.outcomes.append(outcome)
+def read_events(batches: Sequence[Batch]) -> None:
+    """Read the first events of the lanes; a lane whose events no longer fit into its batch waits."""
+    rows = [
+        (lane, number, -(-EVENTS_OF_BATCH // len(batch.lanes)))
+        for number, batch in enumerate(batches)
+        for lane in batch.lanes
+    ]
+    keys, numbers, counts = zip(*rows, strict=True)
+    for number, *values in fetch_rows(
+        sql(
+            EVENTS,
+            keys=param(list(keys), "bigint[]"),
+            batches=param(list(numbers), "int[]"),
+            counts=param(list(counts), "int[]"),
+            bytes=param(BYTES_OF_BATCH),
+        )
+    ):
+        batches[number].pending.append(Pending(*values))
+
+
+def send_batch(batch: Batch, is_stopping: threading.Event) -> None:
+    """Send events one after the other, until one does not arrive or the time is up."""
+    end = time.monotonic() + BATCH_TIME
+    for pending in batch.pending:
+        outcome = send_event(batch.route, pending)
+        batch.outcomes.append(outcome)
         if outcome.state in (DeliveryState.PENDING, DeliveryState.FAILED):
             break
         if is_stopping.is_set() or time.monotonic() >= end:
@@ -258,34 +296,33 @@ def headers_of(route: Route, pending: Pending, body: bytes, at: datetime) -> dic
 
 
 @transaction.atomic
-def record(lanes: Sequence[LeasedLane]) -> None:
+def record(batches: Sequence[Batch]) -> None:
     """Record what became of deliveries, and let others have the lanes again."""
-    keys = sorted(lane.key for lane in lanes)
+    leases = {lane: batch.leased_until for batch in batches for lane in batch.lanes}
     # in the order in which the feed locks them when it queues deliveries
     locks = "SELECT id FROM events_lane WHERE id = ANY({keys}) ORDER BY target_id, order_key FOR UPDATE"
-    fetch_rows(sql(locks, keys=param(keys, "bigint[]")))
+    fetch_rows(sql(locks, keys=param(list(leases), "bigint[]")))
     now = timezone.now()
     rows = []
     due: dict[int, datetime] = {}
-    for lane in lanes:
-        for outcome in lane.outcomes:
-            state = outcome.state
-            if state == DeliveryState.PENDING:
-                assert outcome.answer is not None
-                due_at = next_attempt(
-                    at=outcome.at,
-                    attempts=outcome.pending.attempts + 1,
-                    first_attempt_at=outcome.pending.first_attempt_at or outcome.at,
-                    retry_after=outcome.answer.retry_after,
-                )
-                if due_at is None:
-                    state = DeliveryState.FAILED
-                else:
-                    due[lane.key] = due_at
-            rows.append((outcome, state))
+    for outcome in (outcome for batch in batches for outcome in batch.outcomes):
+        state = outcome.state
+        if state == DeliveryState.PENDING:
+            assert outcome.answer is not None
+            due_at = next_attempt(
+                at=outcome.at,
+                attempts=outcome.pending.attempts + 1,
+                first_attempt_at=outcome.pending.first_attempt_at or outcome.at,
+                retry_after=outcome.answer.retry_after,
+            )
+            if due_at is None:
+                state = DeliveryState.FAILED
+            else:
+                due[outcome.pending.lane] = due_at
+        rows.append((outcome, state))
     store_outcomes(rows, now)
-    for lane in sorted(lanes, key=lambda one: one.target_id):
-        note_target(lane)
+    for batch in sorted(batches, key=lambda one: one.target_id):
+        note_target(batch)
     execute(
         sql(
             "UPDATE events_lane AS lane SET leased_until = NULL, due_at = coalesce(given.due_at,"
@@ -295,12 +332,12 @@ def record(lanes: Sequence[LeasedLane]) -> None:
             " FROM unnest({keys}, {leases}, {due}) AS given(id, lease, due_at)"
             " WHERE lane.id = given.id AND lane.leased_until = given.lease",
             at=param(now),
-            keys=param([lane.key for lane in lanes], "bigint[]"),
-            leases=param([lane.leased_until for lane in lanes], "timestamptz[]"),
-            due=param([due.get(lane.key) for lane in lanes], "timestamptz[]"),
+            keys=param(list(leases), "bigint[]"),
+            leases=param(list(leases.values()), "timestamptz[]"),
+            due=param([due.get(lane) for lane in leases], "timestamptz[]"),
         )
     )
-    count_delivered(lanes, now)
+    count_delivered(batches, now)
 
 
 def store_outcomes(rows: Sequence[tuple[Outcome, DeliveryState]], at: datetime) -> None:
@@ -332,19 +369,19 @@ def store_outcomes(rows: Sequence[tuple[Outcome, DeliveryState]], at: datetime) 
     )
 
 
-def note_target(lane: LeasedLane) -> None:
-    """Record whether the lane's target answers: after failures it is left alone for a while.
+def note_target(batch: Batch) -> None:
+    """Record whether a target answers: after failures it is left alone for a while.
 
     When it answers again, everything that waits for it is sent at once.
     """
-    sent = [outcome for outcome in lane.outcomes if outcome.answer is not None]
+    sent = [outcome for outcome in batch.outcomes if outcome.answer is not None]
     if not sent:
         return
     last = sent[-1]
     assert last.answer is not None
-    target, at = param(lane.target_id), param(last.at)
+    target, at = param(batch.target_id), param(last.at)
     if last.answer.is_success:
-        if not lane.failures and not lane.is_paused:
+        if not batch.failures and not batch.is_paused:
             return
         execute(
             sql(
@@ -353,7 +390,7 @@ def note_target(lane: LeasedLane) -> None:
                 target=target,
             )
         )
-        if lane.is_paused:
+        if batch.is_paused:
             execute(
                 sql(
                     "UPDATE events_lane SET due_at = {at} WHERE target_id = {target} AND due_at > {at}",
@@ -374,7 +411,7 @@ def note_target(lane: LeasedLane) -> None:
         )
         return
     first = len(sent) == 1
-    failures = lane.failures + 1 if first else 1
+    failures = batch.failures + 1 if first else 1
     resume_at = pause_of_target(
         at=last.at,
         failures=failures,
@@ -394,12 +431,12 @@ def note_target(lane: LeasedLane) -> None:
     )
 
 
-def count_delivered(lanes: Sequence[LeasedLane], at: datetime) -> None:
+def count_delivered(batches: Sequence[Batch], at: datetime) -> None:
     counts: Counter[int] = Counter()
-    for lane in lanes:
-        counts[lane.tenant_id] += sum(
+    for batch in batches:
+        counts[batch.tenant_id] += sum(
             outcome.state == DeliveryState.DELIVERED and outcome.pending.type != TEST_EVENT
-            for outcome in lane.outcomes
+            for outcome in batch.outcomes
         )
     for tenant_id, count in sorted(counts.items()):
         if count:
@@ -416,12 +453,12 @@ def count_delivered(lanes: Sequence[LeasedLane], at: datetime) -> None:
 
 
 class Dispatcher:
-    """Lends lanes to threads that send them, and records what comes back. One thread calls it."""
+    """Lends batches to threads that send them, and records what comes back. One thread calls it."""
 
     def __init__(self) -> None:
-        self.in_flight: dict[int, LeasedLane] = {}
-        self._work: queue.SimpleQueue[LeasedLane] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[LeasedLane] = queue.SimpleQueue()
+        self.in_flight: list[Batch] = []
+        self._work: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Batch] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._is_stopping = threading.Event()
 
@@ -431,10 +468,10 @@ class Dispatcher:
         has_more = True
         while has_more and time.monotonic() < end:
             free = THREADS - len(self.in_flight)
-            busy = Counter(lane.target_id for lane in self.in_flight.values())
-            leased = lease_lanes(busy=busy, most=free, at=timezone.now()) if free else []
-            for lane in leased:
-                self._start(lane)
+            busy = Counter(batch.target_id for batch in self.in_flight)
+            leased = lease_batches(busy=busy, most=free, at=timezone.now()) if free else []
+            for batch in leased:
+                self._start(batch)
             finished = self._finished(WAIT) if self.in_flight else []
             self._record(finished)
             has_more = bool(leased or finished)
@@ -449,29 +486,29 @@ class Dispatcher:
         finally:
             self._is_stopping.clear()
 
-    def _start(self, lane: LeasedLane) -> None:
-        self.in_flight[lane.key] = lane
+    def _start(self, batch: Batch) -> None:
+        self.in_flight.append(batch)
         if len(self._threads) < min(THREADS, len(self.in_flight)):
             thread = threading.Thread(target=self._send, name="webhook sender", daemon=True)
             self._threads.append(thread)
             thread.start()
-        self._work.put(lane)
+        self._work.put(batch)
 
     def _send(self) -> None:
         while True:
-            lane = self._work.get()
+            batch = self._work.get()
             try:
-                send_lane(lane, self._is_stopping)
-            except Exception as error:  # noqa: BLE001 -- whatever fails in one lane, the others go on
+                send_batch(batch, self._is_stopping)
+            except Exception as error:  # noqa: BLE001 -- whatever fails in one batch, the others go on
                 logger.exception("An event could not be sent: %s", error)
-                failed = lane.pending[len(lane.outcomes)]
+                failed = batch.pending[len(batch.outcomes)]
                 answer = Answer(None, error="The event could not be sent; the log says why.")
-                lane.outcomes.append(Outcome(failed, DeliveryState.PENDING, answer, timezone.now()))
-            self._done.put(lane)
+                batch.outcomes.append(Outcome(failed, DeliveryState.PENDING, answer, timezone.now()))
+            self._done.put(batch)
 
-    def _finished(self, wait: float) -> list[LeasedLane]:
-        """Return the lanes that came back, after waiting a while for the first one."""
-        finished: list[LeasedLane] = []
+    def _finished(self, wait: float) -> list[Batch]:
+        """Return the batches that came back, after waiting a while for the first one."""
+        finished: list[Batch] = []
         try:
             finished.append(self._done.get(timeout=wait))
             while True:
@@ -479,11 +516,11 @@ class Dispatcher:
         except queue.Empty:
             return finished
 
-    def _record(self, lanes: Sequence[LeasedLane]) -> None:
-        for lane in lanes:
-            self.in_flight.pop(lane.key, None)
-        if lanes:
-            record(lanes)
+    def _record(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            self.in_flight.remove(batch)
+        if batches:
+            record(batches)
 
 
 dispatcher = Dispatcher()

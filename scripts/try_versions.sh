@@ -16,10 +16,14 @@ try() { # <python> <django>
     wanted="$3"
     environment="var/versions/$name"
     [ -x "$environment/bin/python" ] || "$python" -m venv "$environment"
-    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock &&
-        if [ "$2" != 5.2 ]; then
-            "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "Django~=$2.0"
-        fi || { failed="$failed $name(install)"; return; }
+    for lock in requirements.lock requirements-demo.lock requirements-dev.lock; do
+        "$environment/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r $lock ||
+            { failed="$failed $name(install)"; return; }
+    done
+    if [ "$2" != 5.2 ]; then
+        "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "Django~=$2.0" ||
+            { failed="$failed $name(install)"; return; }
+    fi
     echo "== $name: $("$environment/bin/python" -m django --version)"
     # shellcheck disable=SC2086 -- several words
     TEST_DATABASE_SUFFIX="v$(echo "$1$2" | tr -d .)" DEBUG=1 "$environment/bin/python" -m pytest -q -m "not slow" $wanted ||

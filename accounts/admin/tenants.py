@@ -84,6 +84,11 @@ class SiteAdmin(TenantAdmin):
         (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
     )
 
+    @admin.display(description=_("Time zone"))
+    def time_zone(self, site: Site) -> str:
+        """The time zone as users without the change permission see it; for others it is a form field."""
+        return str(site.time_zone or "UTC")
+
     def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Names:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "code"] if obj is not None else fields

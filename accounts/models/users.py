@@ -1,5 +1,6 @@
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from accounts.passwords import hashing_slots
 
@@ -13,6 +14,8 @@ class User(AbstractUser):
     tenant = models.ForeignKey(
         "tenancy.Tenant", on_delete=models.PROTECT, null=True, blank=True, related_name="staff"
     )
+
+    last_logout = models.DateTimeField(_("last logout"), null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [

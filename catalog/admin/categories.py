@@ -145,7 +145,15 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
 
     @property
     def actions(self) -> tuple[object, ...]:  # type: ignore[override]
-        return ("publish", "unpublish", *category_actions())
+        return ("delete_selected", "publish", "unpublish", *category_actions())
+
+    def get_actions(self, request: HttpRequest, action_location: object = None) -> Any:
+        """Return the actions past mptt's own, which replaces the deletion that asks with its effects.
+
+        Django 6.1 also says where they are shown.
+        """
+        location = {} if action_location is None else {"action_location": action_location}
+        return super(MPTTModelAdmin, self).get_actions(request, **location)
 
     def annotated(self, queryset: QuerySet) -> QuerySet:
         return queryset.annotate(assigned_count=CappedCount(assignments_of_row()))
@@ -155,7 +163,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
     ) -> HttpResponse:
         if request.method == "POST" and request.POST.get("cmd") == "move_node":
             return self.move_dropped(request)
-        # Past mptt's, for the same reason as in get_actions.
+        # Past mptt's own, which sends the whole tree along with each page.
         response = super(MPTTModelAdmin, self).changelist_view(request, extra_context)
         context = getattr(response, "context_data", None) or {}
         if (shown := context.get("cl")) is not None:

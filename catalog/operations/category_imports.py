@@ -16,7 +16,7 @@ from catalog.errors import (
     WouldCreateCycle,
 )
 from catalog.models import Category
-from catalog.operations.values import OWN_COLUMNS, check_code, check_new_id, check_type, write_numbers
+from catalog.operations.categories import OWN_COLUMNS, check_code, check_new_id, check_type, write_numbers
 from catalog.subtrees import is_category
 from catalog.tree import hash_joins, locked_tree
 from core.cycles import find_cycles

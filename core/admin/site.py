@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import BooleanField, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
@@ -88,6 +88,8 @@ class Console(admin.AdminSite):
             names.verbose_name = gettext_lazy(str(names.verbose_name))
             names.verbose_name_plural = gettext_lazy(str(names.verbose_name_plural))
             for field in names.get_fields():
+                if isinstance(field, BooleanField):
+                    field.verbose_name = str(field.verbose_name).removeprefix("is ")
                 for text in ("verbose_name", "help_text"):
                     if getattr(field, text, ""):
                         setattr(field, text, gettext_lazy(str(getattr(field, text))))

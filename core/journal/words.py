@@ -119,6 +119,8 @@ def sentence_of(change: Change, references: Mapping[tuple[str, object], str]) ->
             number=number_format(change.count, force_grouping=True)
         )
         said = str(VERBS[change.kind]).format(what=what)
+    elif isinstance(declared, RecordedDocument) and declared.said and (words := declared.said(change)):
+        said = words
     elif change.kind != "updated":
         said = str(DOCUMENT_VERBS[change.kind]).format(what=noun_of_object(change.object))
         if named := named_by(change, declared, references):

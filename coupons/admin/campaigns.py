@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -28,6 +29,7 @@ from core.errors import DomainError
 from core.journal.undo.jobs import requested_by
 from core.unavailability import contention_as_refusal
 from coupons.admin.coupons import CouponAdmin
+from coupons.admin.filters import CodesFilter
 from coupons.admin.reports import report_page
 from coupons.campaigns import CampaignState, states_of_campaigns
 from coupons.forms.campaigns import CampaignForm
@@ -93,6 +95,13 @@ def page_of(campaign: CouponCampaign) -> str:
     return reverse("admin:coupons_couponcampaign_change", args=[campaign.pk])
 
 
+def codes_page(campaign: CouponCampaign, state: str = "") -> str:
+    """Return the list of the campaign's codes; with a state only of those of which it is true."""
+    chosen = f"{campaign.pk}:{state}" if state else str(campaign.pk)
+    page = reverse("admin:coupons_coupon_changelist")
+    return f"{page}?{urlencode({CodesFilter.parameter_name: chosen})}"
+
+
 @admin.register(CouponCampaign)
 class CouponCampaignAdmin(TenantAdmin):
     """Campaigns are added, exported once and deactivated here; their terms never change."""
@@ -104,7 +113,7 @@ class CouponCampaignAdmin(TenantAdmin):
         "Add one here; the API (coupon-campaigns) and the command generate_coupons make them too."
     )
     chooses_tenant = False
-    list_display = ("external_id", "name", "state", "codes", "redeemed", "open_codes", "over", "created_at")
+    list_display = ("name", "external_id", "state", "codes", "redeemed", "open_codes", "over", "created_at")
     list_select_related = ("terms",)
     search_fields = ("external_id__startswith", "terms__name__holds")
     search_help_text = _("The beginning of an id or a part of a name.")
@@ -206,9 +215,10 @@ class CouponCampaignAdmin(TenantAdmin):
         return format_html('<span class="status status-{}">{}</span>', style, text)
 
     @admin.display(description=_("Codes"))
-    def codes(self, campaign: CouponCampaign) -> str:
+    def codes(self, campaign: CouponCampaign) -> SafeString:
         made, wanted = counts_of(campaign).generated, campaign.code_count
-        return gettext("{made} of {wanted}").format(made=exact_count(made), wanted=exact_count(wanted))
+        text = gettext("{made} of {wanted}").format(made=exact_count(made), wanted=exact_count(wanted))
+        return format_html('<a href="{}">{}</a>', codes_page(campaign), text)
 
     @admin.display(description=_("Codes"))
     def progress(self, campaign: CouponCampaign) -> object:
@@ -225,16 +235,18 @@ class CouponCampaignAdmin(TenantAdmin):
 
     @admin.display(description=_("Redeemed"))
     def redeemed(self, campaign: CouponCampaign) -> SafeString:
-        page = f"{reverse('admin:coupons_redemption_changelist')}?campaign={campaign.pk}"
-        return format_html('<a href="{}">{}</a>', page, exact_count(counts_of(campaign).redeemed))
+        number = exact_count(counts_of(campaign).redeemed)
+        return format_html('<a href="{}">{}</a>', codes_page(campaign, "redeemed"), number)
 
     @admin.display(description=_("Open"))
-    def open_codes(self, campaign: CouponCampaign) -> str:
-        return exact_count(counts_of(campaign).open)
+    def open_codes(self, campaign: CouponCampaign) -> SafeString:
+        number = exact_count(counts_of(campaign).open)
+        return format_html('<a href="{}">{}</a>', codes_page(campaign, "open"), number)
 
     @admin.display(description=_("Over"))
-    def over(self, campaign: CouponCampaign) -> str:
-        return exact_count(counts_of(campaign).over)
+    def over(self, campaign: CouponCampaign) -> SafeString:
+        number = exact_count(counts_of(campaign).over)
+        return format_html('<a href="{}">{}</a>', codes_page(campaign, "over"), number)
 
     # --- export and deactivation ---
 
@@ -287,9 +299,14 @@ class CouponCampaignAdmin(TenantAdmin):
                 Fact(
                     exact_count(lost),
                     ngettext("code can be redeemed no more", "codes can be redeemed no more", lost),
+                    codes_page(campaigns[0], "open") if is_single else "",
                     is_loss=bool(lost),
                 ),
-                Fact(exact_count(used), ngettext("redeemed code stays so", "redeemed codes stay so", used)),
+                Fact(
+                    exact_count(used),
+                    ngettext("redeemed code stays so", "redeemed codes stay so", used),
+                    codes_page(campaigns[0], "redeemed") if is_single else "",
+                ),
             ]
             named = (
                 str(campaigns[0].terms.name)

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin
@@ -6,6 +6,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Category
@@ -110,8 +111,12 @@ class OfSegmentsFilter(admin.SimpleListFilter):
         keys = usable_keys(Segment._meta.pk, (self.value() or "").split(",")[:MOST_SEGMENTS])
         if not keys:
             return queryset
-        named = CouponSegment.objects.filter(segment__in=keys)
-        return queryset.filter(pk__in=named.order_by().values("coupon"))
+        named = CouponSegment.objects.filter(segment__in=keys).order_by().values("coupon")
+        restricted = Q(pk__in=named)
+        if CodesFilter.parameter_name in request.GET:
+            # the code of a campaign has the restrictions of its terms
+            restricted |= Q(terms__in=named)
+        return queryset.filter(restricted)
 
 
 class RestrictionFilter(admin.SimpleListFilter):
@@ -162,6 +167,50 @@ class OfCategoriesFilter(LinkedFilter):
 
 def keys_of_categories(value: str) -> list[str]:
     return usable_keys(Category._meta.pk, value.split(",")[:MOST_CATEGORIES])
+
+
+class CodesFilter(LinkedFilter):
+    """Coupons with the codes of campaigns, or only the codes of one, perhaps by what has become of them."""
+
+    title = _("codes")
+    parameter_name = "codes"
+    EVERY = "any"
+    STATES: ClassVar[Any] = {"": "", "open": _("unused"), "over": _("over"), "redeemed": _("redeemed")}
+
+    def __init__(self, request: HttpRequest, params: Any, model: type[Any], model_admin: Any) -> None:
+        self.campaigns = visible_rows(CouponCampaign, request, model_admin)
+        super().__init__(request, params, model, model_admin)
+
+    def named(self) -> tuple[CouponCampaign | None, str]:
+        """Return the campaign, and what has become of its codes; no campaign when there is none such."""
+        key, _separator, state = (self.value() or "").partition(":")
+        if state not in self.STATES:
+            return None, ""
+        return self.campaigns.filter(pk=key_of(key) or 0).select_related("terms").first(), state
+
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+        if value == self.EVERY:
+            return gettext("Coupons and codes of campaigns, deleted ones too")
+        campaign, state = self.named()
+        if campaign is None:
+            return ""
+        return ", ".join(filter(None, [campaign.terms.name, str(self.STATES[state])]))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() in (None, self.EVERY):
+            return queryset
+        campaign, state = self.named()
+        if campaign is None:
+            return queryset.none()
+        # as `coupons.campaigns.counts` tells them apart
+        is_over = Q(is_deleted=True) | Q(terms__valid_to__lt=timezone.now())
+        states = {
+            "": Q(),
+            "open": Q(redemption_count=0) & ~is_over,
+            "over": Q(redemption_count=0) & is_over,
+            "redeemed": Q(redemption_count__gt=0),
+        }
+        return queryset.filter(states[state], terms=campaign.terms_id)
 
 
 class IssuedFilter(DaysFilter):

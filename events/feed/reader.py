@@ -8,7 +8,7 @@ one transaction.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -21,6 +21,8 @@ from events.routing import receivers
 
 MOST_EVENTS = 10_000  # of one transaction; one row of the journal may stand for more
 MOST_CHANGES = 5_000
+RECENTLY = timedelta(seconds=5)  # longer than a slice of an import
+QUICK_GROWTH = 25_000  # events within RECENTLY; no reader keeps up with that
 
 Targets = Mapping[str, tuple[int, ...]]
 """The types of events that are wanted, each with the keys of the targets that get it."""
@@ -125,14 +127,31 @@ def waiting_tenants(at: datetime) -> tuple[list[int], list[int]]:
 def read_feeds(at: datetime) -> bool:
     """Read for each tenant with something to do, as far as one slice goes; return whether there is more.
 
-    Boundaries of windows come first, so that they do not wait for an import of another tenant.
+    Boundaries of windows come first, so that they do not wait for an import of another tenant. While changes
+    come more quickly than they can be read, the answer is that there is no more: the reader pauses and leaves
+    the processor to whoever writes them, since it would not catch up before they end.
     """
     keep_positions(at)
     passed, unread = waiting_tenants(at)
     for tenant_id in passed:
         pass_boundaries(tenant_id, at=at)
-    more = [read_changes(tenant_id, at=at) for tenant_id in unread]
-    return any(more)
+    behind = [tenant_id for tenant_id in unread if read_changes(tenant_id, at=at)]
+    return any(not grows_quickly(tenant_id, at=at) for tenant_id in behind)
+
+
+def grows_quickly(tenant_id: int, *, at: datetime) -> bool:
+    """Say whether somebody is writing more changes than a reader can read meanwhile."""
+    [[count]] = fetch_rows(
+        sql(
+            "SELECT coalesce(sum(latest.count), 0) FROM (SELECT change.count, change.at"
+            " FROM journal_change AS change WHERE change.tenant_id = {tenant}"
+            " ORDER BY change.tx DESC, change.id DESC LIMIT {most}) AS latest WHERE latest.at > {since}",
+            tenant=param(tenant_id),
+            most=param(QUICK_GROWTH),
+            since=param(at - RECENTLY),
+        )
+    )
+    return bool(count >= QUICK_GROWTH)
 
 
 @transaction.atomic

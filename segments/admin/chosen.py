@@ -69,7 +69,7 @@ class ChosenPages(admin.ModelAdmin):
     """Adds actions on chosen members or items, the tools of a segment's list, and its export."""
 
     change_list_template = "admin/segments/assignments.html"
-    actions = ("copy_to", "move_to", "change_dates")
+    actions = ("delete_selected", "copy_to", "move_to", "change_dates")
 
     def get_changelist(self, request: HttpRequest, **options: object) -> type[KeysetChangeList]:
         return KeysetChangeList
@@ -82,14 +82,6 @@ class ChosenPages(admin.ModelAdmin):
             path("add-one/", view(self.add_one), name=f"{name}_add_one"),
             *super().get_urls(),
         ]
-
-    def get_actions(self, request: HttpRequest) -> Any:
-        """Remove at once, with Undo, in place of the site's own deletion, which asks."""
-        found: Any = super().get_actions(request)
-        if "delete_selected" in found:
-            function = type(self).remove
-            found["delete_selected"] = (function, "delete_selected", gettext("Remove from the segment"))
-        return found
 
     # --- the list of one segment ---
 
@@ -240,8 +232,9 @@ class ChosenPages(admin.ModelAdmin):
 
     # --- actions ---
 
-    def remove(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """Take the chosen out of their segments, with Undo."""
+    @admin.action(description=_("Remove from the segment"), permissions=["delete"])
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """Take the chosen out of their segments at once, with Undo; the site's own deletion asks."""
         number = remove_assignments(assignments=queryset)
         message_with_undo(
             request, gettext("Removed {number} from the segment.").format(number=exact_count(number))

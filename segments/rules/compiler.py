@@ -32,6 +32,7 @@ from core.sql.composition import Sql, identifier, param, sql
 from segments.models import Rule
 from segments.rules.facts import Fact, Join, Movement, Scope, fact_of
 
+NOTHING = Sql("")
 BOUNDS = Bounds(length=4_000, terms=50, depth=5)
 MOST_WINDOWS = 10
 """Different joins of one rule: each may read as many rows as a shop has redemptions."""
@@ -55,9 +56,13 @@ class CompiledTerm:
 
 @dataclass(slots=True)
 class CompiledRule:
-    """A rule as SQL: the condition, the joins that it needs, and what may change whom it holds for."""
+    """A rule as SQL: the condition, the joins that it needs, and what may change whom it holds for.
+
+    `without_joins` is the part of the condition that needs no joins; all who belong meet it.
+    """
 
     condition: Sql = field(default_factory=lambda: Sql("true"))
+    without_joins: Sql | None = None
     terms: list[CompiledTerm] = field(default_factory=list)
     joins: dict[str, Join] = field(default_factory=dict)
     watched: set[str] = field(default_factory=set)
@@ -75,9 +80,14 @@ def compile_rule(q: str, scope: Scope, mode: str) -> CompiledRule:
     compiled = CompiledRule()
     if scope.is_about_entities:
         compiled.watched.add("contact.*")
-    compiled.condition = Sql.joined(
-        " AND ", [sql("({one})", one=_searched(one, scope, mode, compiled)) for one in conditions]
-    )
+    searched, simple = [], []
+    for one in conditions:
+        number = len(compiled.terms)
+        searched.append(sql("({one})", one=_searched(one, scope, mode, compiled)))
+        if not any(term.fact.joins for term in compiled.terms[number:]):
+            simple.append(searched[-1])
+    compiled.condition = Sql.joined(" AND ", searched)
+    compiled.without_joins = Sql.joined(" AND ", simple) if simple else None
     if len(compiled.joins) > MOST_WINDOWS:
         raise QuerySyntaxError(f"a rule looks at no more than {MOST_WINDOWS} different windows", 1)
     return compiled
@@ -171,8 +181,13 @@ def _rank(term: Term, top: Top, fact: Fact, compiled: CompiledRule) -> Sql:
 # Statements
 
 
-def subject_rows(scope: Scope, joins: Iterable[Join], condition: Sql, columns: Sql) -> Sql:
-    """A SELECT over those whom a rule is about: the customers of the tenant, or the contacts of companies."""
+def subject_rows(
+    scope: Scope, joins: Iterable[Join], condition: Sql, columns: Sql, more: Sql = NOTHING
+) -> Sql:
+    """A SELECT over those whom a rule is about: the customers of the tenant, or the contacts of companies.
+
+    `more` are further joins.
+    """
     joined = [
         sql(
             " LEFT JOIN ({rows}) AS {name} ON {name}.customer_id = customer.id",
@@ -188,16 +203,18 @@ def subject_rows(scope: Scope, joins: Iterable[Join], condition: Sql, columns: S
             " ON parent.tenant_id = legal_entity.tenant_id AND parent.id = legal_entity.parent_id"
             " JOIN accounts_contactassignment AS contact"
             " ON contact.tenant_id = legal_entity.tenant_id AND contact.legal_entity_id = legal_entity.id"
-            " WHERE legal_entity.tenant_id = {tenant} AND {narrowed} AND {condition}",
+            "{more} WHERE legal_entity.tenant_id = {tenant} AND {narrowed} AND {condition}",
             columns=columns,
+            more=more,
             tenant=param(scope.tenant_id),
             narrowed=scope.narrowed("contact.customer_id"),
             condition=condition,
         )
     return sql(
-        "SELECT {columns} FROM accounts_customer AS customer{joined}"
+        "SELECT {columns} FROM accounts_customer AS customer{joined}{more}"
         " WHERE customer.tenant_id = {tenant} AND {narrowed} AND {condition}",
         columns=columns,
+        more=more,
         joined=Sql.joined("", joined),
         tenant=param(scope.tenant_id),
         narrowed=scope.narrowed("customer.id"),
@@ -212,21 +229,28 @@ def member_columns(scope: Scope) -> Sql:
     return Sql("customer.id AS customer_id, NULL::bigint AS legal_entity_id")
 
 
-def wanted_members(compiled: CompiledRule, scope: Scope, segment: Sql) -> Sql:
-    """A SELECT of all who belong by the rule: (customer_id, legal_entity_id), without those excluded."""
-    customer, entity = (
-        ("contact.customer_id", "contact.legal_entity_id")
-        if scope.is_about_entities
-        else ("customer.id", "NULL")
-    )
-    excluded = sql(
+def subject_keys(scope: Scope) -> tuple[Sql, Sql]:
+    """The keys of the customer and the legal entity, as `subject_rows` knows them."""
+    if scope.is_about_entities:
+        return Sql("contact.customer_id"), Sql("contact.legal_entity_id")
+    return Sql("customer.id"), Sql("NULL")
+
+
+def not_excluded(scope: Scope, segment: Sql) -> Sql:
+    """The condition that nobody took them out of the segment by hand."""
+    customer, entity = subject_keys(scope)
+    return sql(
         "NOT EXISTS (SELECT FROM segments_ruleexclusion AS exclusion WHERE exclusion.tenant_id = {tenant}"
         " AND exclusion.segment_id = {segment} AND exclusion.customer_id = {customer}"
         " AND exclusion.legal_entity_id IS NOT DISTINCT FROM {entity})",
         tenant=param(scope.tenant_id),
         segment=segment,
-        customer=Sql(customer),
-        entity=Sql(entity),
+        customer=customer,
+        entity=entity,
     )
-    condition = sql("{holds} AND {excluded}", holds=compiled.condition, excluded=excluded)
+
+
+def wanted_members(compiled: CompiledRule, scope: Scope, segment: Sql) -> Sql:
+    """A SELECT of all who belong by the rule: (customer_id, legal_entity_id), without those excluded."""
+    condition = sql("{holds} AND {excluded}", holds=compiled.condition, excluded=not_excluded(scope, segment))
     return subject_rows(scope, compiled.joins.values(), condition, member_columns(scope))

@@ -267,8 +267,11 @@ def _end(rule: Rule, job: Job) -> bool:
     scope = scope_of(rule, at)
     compiled = compile_rule(rule.q, scope, rule.mode)
     is_live = rule.mode == Rule.Mode.LIVE
-    next_due = min(next_instants(compiled.movements, scope).values(), default=None) if is_live else None
     RuleDelta.objects.filter(evaluation=job.pk).delete()
+    next_due = None
+    if is_live:
+        instants = next_instants(compiled.movements, scope, milliseconds=progress["milliseconds"])
+        next_due = min(instants.values(), default=None)
     milliseconds = progress["milliseconds"] + round((time.monotonic() - started) * 1_000)
     Rule.objects.filter(pk=rule.pk).update(
         evaluated_at=at,
@@ -630,7 +633,8 @@ def _note_next_instants(judges: Sequence[Judge]) -> None:
     if not moving:
         return
     movements = [movement for judge in moving for movement in judge.compiled.movements]
-    found = next_instants(movements, moving[0].scope)
+    known = [judge.rule.milliseconds for judge in moving if judge.rule.milliseconds is not None]
+    found = next_instants(movements, moving[0].scope, milliseconds=max(known, default=None))
     earliest = {
         judge.rule.pk: min(instants)
         for judge in moving
@@ -677,7 +681,8 @@ def judge_passing_of_time(at: datetime) -> bool:
                 _fail(rule, error.message, at)
                 continue
             note_moved(rule.pk, movements, scope, rule.judged_until or rule.evaluated_at or at)
-            next_due = min(next_instants(movements, scope).values(), default=None)
+            instants = next_instants(movements, scope, milliseconds=rule.milliseconds)
+            next_due = min(instants.values(), default=None)
             Rule.objects.filter(pk=rule.pk).update(judged_until=at, next_due_at=next_due)
         due.filter(tenant=tenant_id, next_due_at__lte=at).exclude(is_evaluated(at)).update(next_due_at=None)
     return due.exists()

@@ -72,7 +72,7 @@ class Moments:
 
     `rows` is what follows FROM and what must hold, `customer` the customer's key, `instant` an expression:
     of type timestamptz, or text as ISO 8601 where `is_text`. Without an index on them they are looked at
-    once a minute at most.
+    less often (see movements.py).
     """
 
     rows: Sql

@@ -11,7 +11,8 @@ from segments.rules.facts import Movement, Scope
 
 MILLISECOND = timedelta(milliseconds=1)
 SEARCHED = timedelta(days=40)  # how much longer than its distance a relative instant may take to an instant
-BETWEEN_SCANS = timedelta(minutes=1)
+BETWEEN_SCANS = timedelta(minutes=1)  # at most, of instants without an index
+SCANNING = 0.02  # of the time
 
 
 def note_moved(rule_id: int, movements: Iterable[Movement], scope: Scope, since: datetime) -> int:
@@ -40,10 +41,13 @@ def note_moved(rule_id: int, movements: Iterable[Movement], scope: Scope, since:
     return count
 
 
-def next_instants(movements: Iterable[Movement], scope: Scope) -> dict[Movement, datetime]:
+def next_instants(
+    movements: Iterable[Movement], scope: Scope, *, milliseconds: int | None
+) -> dict[Movement, datetime]:
     """Return when each of the movements next moves one of the scope's customers; absent: never.
 
-    One statement, and an index look-up for each movement where there is an index.
+    One statement, and an index look-up for each movement where there is an index. Instants without one are
+    looked at so seldom that it takes SCANNING of the time, given what a whole evaluation took last.
     """
     asked = list(dict.fromkeys(movements))
     if not asked:
@@ -60,10 +64,13 @@ def next_instants(movements: Iterable[Movement], scope: Scope) -> dict[Movement,
         for movement in asked
     ]
     [found] = fetch_rows(sql("SELECT {columns}", columns=Sql.joined(", ", columns)))
+    pause = BETWEEN_SCANS
+    if milliseconds is not None:
+        pause = min(timedelta(milliseconds=milliseconds / SCANNING), BETWEEN_SCANS)
     instants = {}
     for movement, text in zip(asked, found, strict=True):
         if text is not None and (instant := _passes_at(movement, text, scope.clock)):
-            earliest = scope.clock.at + (timedelta() if movement.moments.is_indexed else BETWEEN_SCANS)
+            earliest = scope.clock.at + (timedelta() if movement.moments.is_indexed else pause)
             instants[movement] = max(instant, earliest)
     return instants
 

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 import orjson
@@ -20,16 +22,30 @@ from core.tenancy.callers import TenantRecord
 from core.tenancy.models import Tenant
 from segments.errors import UnknownCustomer, UnknownLegalEntity, UnknownSite
 from segments.models import Rule, Segment
-from segments.rules.compiler import CompiledRule, compile_rule, subject_rows, wanted_members
+from segments.rules.compiler import (
+    CompiledRule,
+    compile_rule,
+    member_columns,
+    not_excluded,
+    subject_keys,
+    subject_rows,
+    wanted_members,
+)
 from segments.rules.evaluation import scope_of
 from segments.rules.facts import Scope
 from segments.rules.operations import checked, rule_of_segment
 from segments.tallies import customers_of
 
-MOST_COUNTED: Final = 10_000
 SAMPLE: Final = 20
 LONGEST: Final = 2_000  # milliseconds, of a whole preview
-SOON: Final = 900  # milliseconds, after which no more is counted than is needed
+PATIENT: Final = 60_000  # milliseconds, of a command
+SOON: Final = 450  # milliseconds, until which a preview that estimates looks for the few who belong
+EXACTLY: Final = 0.75  # of the time that is left, for counting; the rest is for an estimate
+MOST_EXACT: Final = 150_000  # customers of a shop, which are counted in any case
+SAMPLED: Final = 15_000  # customers, of whom an estimate is made
+EACH: Final = 8
+RARE: Final = 30  # of those sampled; fewer are no estimate
+FEW: Final = 20_000  # customers
 
 RuleText = Annotated[
     str, Meta(max_length=4_000, description="Who belongs, in the language q over facts; see docs/rules.md.")
@@ -60,6 +76,22 @@ class PreviewBody(Body, kw_only=True):
     ] = None
     mode: Mode = "LIVE"
     membership: Membership = "CUSTOMER"
+    exact: Annotated[
+        bool,
+        Meta(
+            description="Count for up to two seconds, also in a shop with more than 150,000 customers;"
+            " otherwise numbers are estimated there."
+        ),
+    ] = False
+
+
+IsCapped = Annotated[
+    bool,
+    Meta(
+        description="Whether not all customers were counted: then the number is an estimate, from a sample of"
+        " 15,000 of them, in two digits. So are `joins`, `leaves` and `leftOut`."
+    ),
+]
 
 
 class TermCount(Body, kw_only=True, omit_defaults=True):
@@ -69,7 +101,7 @@ class TermCount(Body, kw_only=True, omit_defaults=True):
     count: Annotated[
         int | None, Meta(description="For how many it holds; absent when counting took too long.")
     ] = None
-    is_capped: Annotated[bool, Meta(description="Whether there are more than `count`.")] = False
+    is_capped: IsCapped = False
 
 
 class RuleFault(Body, kw_only=True):
@@ -89,10 +121,10 @@ class SampledCustomer(Body, kw_only=True, omit_defaults=True):
 
 
 class RulePreview(Body, kw_only=True, omit_defaults=True):
-    """What a rule would do. Numbers are absent when counting took too long."""
+    """What a rule would do. Numbers are absent when that took too long."""
 
     count: Annotated[int | None, Meta(description="How many would belong.")] = None
-    is_capped: Annotated[bool, Meta(description="Whether there are more than `count`.")] = False
+    is_capped: IsCapped = False
     share: Annotated[
         float | None,
         Meta(description="Which part of all customers that is, from 0 to 1."),
@@ -107,10 +139,14 @@ class RulePreview(Body, kw_only=True, omit_defaults=True):
     fault: Annotated[RuleFault | None, Meta(description="What is wrong; then nothing is counted.")] = None
 
 
-def preview_rule(*, tenant: Tenant | TenantRecord, body: PreviewBody, at: datetime) -> RulePreview:
-    """Say what the rule would do, in two seconds at most; what is not counted by then is absent.
+def preview_rule(
+    *, tenant: Tenant | TenantRecord, body: PreviewBody, at: datetime, longest: int = LONGEST
+) -> RulePreview:
+    """Say what the rule would do, in `longest` milliseconds at most; what is not known by then is absent.
 
-    Raises UnknownSite, and InvalidInput for an unknown segment.
+    Shops with many customers are not counted unless `body.exact`: half a second is enough for an estimate,
+    and mostly for counting those who belong where they are few. Raises UnknownSite, and InvalidInput for an
+    unknown segment.
     """
     rule = unsaved_rule(tenant, body)
     scope = scope_of(rule, at)
@@ -122,93 +158,252 @@ def preview_rule(*, tenant: Tenant | TenantRecord, body: PreviewBody, at: dateti
         return RulePreview(fault=RuleFault(position=position, message=message))
     began = time.monotonic()
 
-    def fetched(statement: Sql, share: float, until: int = LONGEST) -> list[SqlValues] | None:
+    def fetched(statement: Sql, share: float, until: int = longest) -> list[SqlValues] | None:
         left = round((until - (time.monotonic() - began) * 1_000) * share)
         return fetch_within(statement, milliseconds=left) if left > 0 else None
 
     try:
-        return counted_preview(rule, compiled, scope, fetched)
+        return counted_preview(rule, compiled, scope, fetched, longest, is_exact=body.exact)
     except DataError:
         message = "A value of a customer cannot be compared like this, such as a number that is too large."
         return RulePreview(fault=RuleFault(position=1, message=message))
 
 
+class Counted(StrEnum):
+    """What the numbers of a preview count."""
+
+    BELONG = "belong"
+    JOIN = "join"
+    LEAVE = "leave"
+    TERM = "term"
+
+
+Member = tuple[int, int]
+"""The keys of a customer, and of the company that they act for; 0: none."""
+
+
+def counted_members(
+    *, tenant: Tenant, body: PreviewBody, which: Counted, term: int, after: Member, most: int, at: datetime
+) -> list[Member] | None:
+    """Return the first of those after a member whom a number of the preview counts; None if that takes long.
+
+    `term` is the place of the term whose number it is. Raises UnknownSite, and InvalidInput for an unknown
+    segment, for a rule that cannot be read, and for a term that it does not have.
+    """
+    rule = unsaved_rule(tenant, body)
+    scope = scope_of(rule, at)
+    compiled = checked(rule, at)
+    if which is Counted.TERM:
+        if term >= len(compiled.terms):
+            raise InvalidInput("The rule has fewer conditions.", field="term")
+        condition = compiled.terms[term].condition
+        members = subject_rows(scope, compiled.joins.values(), condition, member_columns(scope))
+    else:
+        wanted = wanted_members(compiled, scope, param(rule.segment_id or 0))
+        members = sql(
+            "{with_wanted} {members}",
+            with_wanted=wanted_and_held(wanted, rule),
+            members=Sql(MEMBERS_OF[which]),
+        )
+    return fetch_within(
+        sql(
+            "SELECT * FROM (SELECT customer_id, coalesce(legal_entity_id, 0) AS legal_entity_id"
+            " FROM ({members}) AS member) AS member"
+            " WHERE (customer_id, legal_entity_id) > ({customer}, {company}) ORDER BY 1, 2 LIMIT {most}",
+            members=members,
+            customer=param(after[0], "bigint"),
+            company=param(after[1], "bigint"),
+            most=integer(most),
+        ),
+        milliseconds=LONGEST,
+    )
+
+
 Fetch = Callable[..., list[SqlValues] | None]
-SUMMARY, TERMS, ALL = 0.6, 0.6, 0.9
-"""Shares of the time that is left, for each of the statements."""
 
 
-def counted_preview(rule: Rule, compiled: CompiledRule, scope: Scope, fetched: Fetch) -> RulePreview:
-    """Count who would belong, and each term by itself: up to 10,000, and all where that takes little time."""
-    wanted = wanted_members(compiled, scope, param(rule.segment_id or 0))
+def counted_preview(
+    rule: Rule, compiled: CompiledRule, scope: Scope, fetched: Fetch, longest: int, *, is_exact: bool
+) -> RulePreview:
+    """Count who would belong, and each term by itself, or estimate it from a sample of all customers."""
     preview = RulePreview(terms=[TermCount(q=term.text) for term in compiled.terms])
-    limited = sql("{wanted} LIMIT {most}", wanted=wanted, most=integer(MOST_COUNTED + 1))
-    if rows := fetched(summary_of(limited, rule), SUMMARY):
-        is_capped = rows[0][0] > MOST_COUNTED
-        add_summary(preview, rows[0], is_capped=is_capped, is_compared=bool(rule.segment_id))
-    for compiled_term, term in zip(compiled.terms, preview.terms, strict=True):
-        holding = subject_rows(scope, compiled.joins.values(), compiled_term.condition, Sql("1"))
-        if rows := fetched(capped(holding), TERMS / len(preview.terms)):
-            term.count, term.is_capped = min(rows[0][0], MOST_COUNTED), rows[0][0] > MOST_COUNTED
-    if preview.is_capped and (rows := fetched(summary_of(wanted, rule), ALL, SOON)):
-        add_summary(preview, rows[0], is_capped=False, is_compared=bool(rule.segment_id))
-    is_cut = any(term.is_capped for term in preview.terms)
-    if is_cut and (rows := fetched(term_counts(compiled, scope), ALL, SOON)):
-        for term, count in zip(preview.terms, rows[0], strict=True):
-            term.count, term.is_capped = count, False
-    left_out = [term.fact.left_out(scope) for term in compiled.terms if term.fact.left_out is not None]
-    if left_out and (rows := fetched(Sql.joined(" UNION ", left_out), ALL)):
-        preview.left_out = sum(number for (number,) in rows)
-    if preview.count is not None and (everybody := everybody_of(scope)):
-        preview.share = round(preview.count / everybody, 4)
+    customers = customers_of(scope.tenant_id)
+    looked_at, each = scope, None
+    is_exact = is_exact or customers <= MOST_EXACT
+    if is_exact and (rows := fetched(counts_of(rule, compiled, scope), EXACTLY)):
+        add_counts(preview, rule, rows[0])
+    elif sampled := [key for (key,) in fetched(sample_of(scope, customers), 1) or ()]:
+        looked_at, each = replace(scope, only=param(sampled, "bigint[]")), customers / len(sampled)
+        if rows := fetched(counts_of(rule, compiled, looked_at), 1):
+            add_counts(preview, rule, rows[0], each=each)
+            if rows[0][0] < RARE:
+                add_rare(preview, rule, compiled, scope, fetched, longest if is_exact else SOON)
+    left_out = [term.fact.left_out(looked_at) for term in compiled.terms if term.fact.left_out is not None]
+    if left_out and (rows := fetched(Sql.joined(" UNION ", left_out), 1)):
+        preview.left_out = estimated(sum(number for (number,) in rows), each)
+    everybody = everybody_of(scope) if scope.is_about_entities else customers
+    if preview.count is not None and everybody:
+        preview.share = round(min(preview.count / everybody, 1), 4)
     return preview
 
 
-def add_summary(preview: RulePreview, row: SqlValues, *, is_capped: bool, is_compared: bool) -> None:
-    count, joins, leaves, sample = row
-    preview.count, preview.is_capped = (MOST_COUNTED if is_capped else count), is_capped
+def add_counts(preview: RulePreview, rule: Rule, row: SqlValues, *, each: float | None = None) -> None:
+    """Show the numbers of `counts_of`; of a sample, each customer there is for so many of all."""
+    count, joins, leaves, sample, *terms = row
+    preview.count, preview.is_capped = estimated(count, each), each is not None
     preview.sample = [SampledCustomer(**customer) for customer in orjson.loads(sample or "[]")]
-    if is_compared and not is_capped:
-        preview.joins, preview.leaves = joins, leaves
+    if rule.segment_id:
+        preview.joins, preview.leaves = estimated(joins, each), estimated(leaves, each)
+    for term, number in zip(preview.terms, terms, strict=False):
+        term.count, term.is_capped = estimated(number, each), each is not None
+
+
+def estimated(count: int, each: float | None) -> int:
+    """Return how many there are of all, in two digits."""
+    return count if each is None else int(float(f"{count * each:.1e}"))
+
+
+def sample_of(scope: Scope, customers: int) -> Sql:
+    """Choose customers of the tenant by chance: some pages of the table, and one in EACH of what is in them.
+
+    Customers in one page are alike, as they came at about the same time. They are the same ones each time, so
+    that a number stays what it was while a rule is being written.
+    """
+    percent = 100 * min(1, EACH * SAMPLED / max(customers, 1))
+    return sql(
+        "SELECT id FROM accounts_customer TABLESAMPLE SYSTEM ({percent}) REPEATABLE ({tenant})"
+        " WHERE tenant_id = {tenant} AND hashint8extended(id, 17) %% {each} = 0 LIMIT {most}",
+        each=integer(EACH),
+        percent=param(percent),
+        tenant=param(scope.tenant_id),
+        most=integer(2 * SAMPLED),
+    )
+
+
+def add_rare(
+    preview: RulePreview, rule: Rule, compiled: CompiledRule, scope: Scope, fetched: Fetch, until: int
+) -> None:
+    """Count those who belong, where a sample has too few of them, if that takes little time.
+
+    Where conditions on the customers themselves leave few, only their redemptions are looked at.
+    """
+    if compiled.without_joins is not None and compiled.joins:
+        key, _ = subject_keys(scope)
+        keys = fetched(
+            sql(
+                "{rows} LIMIT {most}",
+                rows=subject_rows(scope, (), compiled.without_joins, key),
+                most=integer(FEW + 1),
+            ),
+            1,
+            until,
+        )
+        if keys is None:
+            return
+        if len(keys) <= FEW:
+            scope = replace(scope, only=param([key for (key,) in keys], "bigint[]"))
+    wanted = wanted_members(compiled, scope, param(rule.segment_id or 0))
+    if rows := fetched(summary_of(wanted, rule), 1, until):
+        add_counts(preview, rule, rows[0])
+
+
+SAME = (
+    "held.customer_id = wanted.customer_id"
+    " AND coalesce(held.legal_entity_id, 0) = coalesce(wanted.legal_entity_id, 0)"
+)
+MEMBERS_OF: Final = {
+    Counted.BELONG: "SELECT wanted.* FROM wanted",
+    Counted.JOIN: f"SELECT wanted.* FROM wanted LEFT JOIN held ON {SAME} WHERE held.customer_id IS NULL",
+    Counted.LEAVE: f"SELECT held.* FROM held LEFT JOIN wanted ON {SAME}"
+    " WHERE wanted.customer_id IS NULL AND held.assignment_type = 'AUTOMATIC'",
+}
+"""SELECTs of those whom a number counts, after `wanted_and_held`."""
+
+
+def wanted_and_held(wanted: Sql, rule: Rule) -> Sql:
+    """The beginning of a statement: who would belong, and who is a member of the rule's segment."""
+    return sql(
+        "WITH wanted AS MATERIALIZED ({wanted}), held AS MATERIALIZED ("
+        "SELECT customer_id, legal_entity_id, assignment_type FROM segments_customerassignment"
+        " WHERE tenant_id = {tenant} AND segment_id = {segment})",
+        wanted=wanted,
+        tenant=param(rule.tenant_id),
+        segment=param(rule.segment_id or 0),
+    )
 
 
 def summary_of(wanted: Sql, rule: Rule) -> Sql:
     """Count who would belong, who would join and who would leave, and show some of them."""
     return sql(
-        "WITH wanted AS MATERIALIZED ({wanted}), held AS MATERIALIZED ("
-        "SELECT customer_id, legal_entity_id, assignment_type FROM segments_customerassignment"
-        " WHERE tenant_id = {tenant} AND segment_id = {segment}) SELECT (SELECT count(*) FROM wanted),"
-        " (SELECT count(*) FROM wanted LEFT JOIN held ON {same} WHERE held.customer_id IS NULL),"
-        " (SELECT count(*) FROM held LEFT JOIN wanted ON {same}"
-        " WHERE wanted.customer_id IS NULL AND held.assignment_type = 'AUTOMATIC'),"
-        " (SELECT jsonb_agg(jsonb_build_object('id', customer.external_id,"
-        " 'name', trim(customer.first_name || ' ' || customer.last_name), 'email', customer.email,"
-        " 'legal_entity_id', entity.external_id) ORDER BY customer.id, entity.id)"
-        " FROM (SELECT * FROM wanted LIMIT {most}) AS wanted"
-        " JOIN accounts_customer AS customer ON customer.id = wanted.customer_id"
-        " LEFT JOIN accounts_legalentity AS entity ON entity.id = wanted.legal_entity_id)",
-        wanted=wanted,
-        tenant=param(rule.tenant_id),
-        segment=param(rule.segment_id or 0),
-        same=Sql(
-            "held.customer_id = wanted.customer_id"
-            " AND coalesce(held.legal_entity_id, 0) = coalesce(wanted.legal_entity_id, 0)"
-        ),
+        "{with_wanted} SELECT (SELECT count(*) FROM ({belong}) AS member),"
+        " (SELECT count(*) FROM ({join}) AS member), (SELECT count(*) FROM ({leave}) AS member),"
+        " ({people} FROM (SELECT * FROM wanted LIMIT {most}) AS wanted {named})",
+        with_wanted=wanted_and_held(wanted, rule),
+        **{which.value: Sql(members) for which, members in MEMBERS_OF.items()},
+        people=PEOPLE,
+        named=NAMED,
         most=integer(SAMPLE),
     )
 
 
-def capped(rows: Sql) -> Sql:
-    """Count no more rows than are told apart."""
-    return sql(
-        "SELECT count(*) FROM ({rows} LIMIT {most}) AS chosen", rows=rows, most=integer(MOST_COUNTED + 1)
+PEOPLE = Sql(
+    "SELECT jsonb_agg(jsonb_build_object('id', customer.external_id,"
+    " 'name', trim(customer.first_name || ' ' || customer.last_name), 'email', customer.email,"
+    " 'legal_entity_id', entity.external_id) ORDER BY customer.id, entity.id)"
+)
+NAMED = Sql(
+    "JOIN accounts_customer AS customer ON customer.id = wanted.customer_id"
+    " LEFT JOIN accounts_legalentity AS entity ON entity.id = wanted.legal_entity_id"
+)
+
+
+def counts_of(rule: Rule, compiled: CompiledRule, scope: Scope) -> Sql:
+    """As `summary_of`, and for how many each term holds, in one pass over those the rule is about."""
+    tenant, segment = param(scope.tenant_id), param(rule.segment_id or 0)
+    customer, entity = subject_keys(scope)
+    terms = [(term, Sql(f"term_{number}")) for number, term in enumerate(compiled.terms)]
+    columns = [
+        sql(
+            "{customer} AS customer_id, {entity}::bigint AS legal_entity_id", customer=customer, entity=entity
+        ),
+        sql("{holds} AND {free} AS belongs", holds=compiled.condition, free=not_excluded(scope, segment)),
+        Sql("held.assignment_type AS held"),
+        *(sql("{holds} AS {name}", holds=term.condition, name=name) for term, name in terms),
+    ]
+    held = sql(
+        " LEFT JOIN segments_customerassignment AS held ON held.tenant_id = {tenant}"
+        " AND held.segment_id = {segment} AND held.customer_id = {customer}"
+        " AND held.legal_entity_id IS NOT DISTINCT FROM {entity}",
+        tenant=tenant,
+        segment=segment,
+        customer=customer,
+        entity=entity,
     )
-
-
-def term_counts(compiled: CompiledRule, scope: Scope) -> Sql:
-    """Count for how many each term holds, in one pass."""
-    counts = [sql("count(*) FILTER (WHERE {holds})", holds=term.condition) for term in compiled.terms]
-    return subject_rows(scope, compiled.joins.values(), Sql("true"), Sql.joined(", ", counts))
+    rows = subject_rows(scope, compiled.joins.values(), Sql("true"), Sql.joined(", ", columns), held)
+    counted = [sql("count(*) FILTER (WHERE {name}) AS {name}", name=name) for _, name in terms]
+    return sql(
+        # OFFSET 0: each condition is computed once
+        "WITH counted AS MATERIALIZED (SELECT count(*) FILTER (WHERE belongs) AS belong,"
+        " count(*) FILTER (WHERE belongs AND held IS NULL) AS joins,"
+        " count(*) FILTER (WHERE belongs AND held = 'AUTOMATIC') AS stay,"
+        " (array_agg(customer_id) FILTER (WHERE belongs))[:{most}] AS customers,"
+        " (array_agg(legal_entity_id) FILTER (WHERE belongs))[:{most}] AS entities,"
+        " {counted} FROM ({rows} OFFSET 0) AS judged)"
+        " SELECT belong, joins, (SELECT count(*) FROM segments_customerassignment"
+        " WHERE tenant_id = {tenant} AND segment_id = {segment} AND assignment_type = 'AUTOMATIC'"
+        " AND {narrowed}) - stay,"
+        " ({people} FROM unnest(customers, entities) AS wanted(customer_id, legal_entity_id) {named}),"
+        " {terms} FROM counted",
+        most=integer(SAMPLE),
+        counted=Sql.joined(", ", counted),
+        rows=rows,
+        tenant=tenant,
+        segment=segment,
+        narrowed=scope.narrowed("customer_id"),
+        people=PEOPLE,
+        named=NAMED,
+        terms=Sql.joined(", ", [name for _, name in terms]),
+    )
 
 
 def everybody_of(scope: Scope) -> int:

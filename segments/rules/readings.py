@@ -8,7 +8,7 @@ from django.db.models import Count, Max, Q, Sum
 
 from core.observation.metrics import Reading, register_readings
 from segments.models import Rule
-from segments.rules.evaluation import SLOW, due_since
+from segments.rules.evaluation import SLOW, due_since, is_evaluated
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,12 @@ class RuleLag:
 
 
 def rule_lag(at: datetime) -> RuleLag:
-    """Return the lag at `at`: two look-ups."""
+    """Return the lag at `at`: two look-ups. Rules of segments that do not count wait for nothing."""
     since = due_since()
     states = dict.fromkeys(Rule.State.values, 0)
     drift = 0
-    found = Rule.objects.order_by().values_list("state").annotate(Count("id"), Sum("drift"))
+    waiting = Rule.objects.order_by().exclude(~is_evaluated(at), state=Rule.State.PENDING)
+    found = waiting.values_list("state").annotate(Count("id"), Sum("drift"))
     for state, count, drifted in found:
         states[state] = count
         drift += drifted

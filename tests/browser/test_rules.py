@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import Site, User
 from segments.models import Rule, Segment
+from segments.rules import previews
 from tests.segments.rules.settling import segment_with_customers, settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -15,6 +16,21 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def gold(site: Site) -> Segment:
     return segment_with_customers(site)
+
+
+def test_estimates_are_followed_by_the_numbers(
+    working_page: Page, gold: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"MOST_EXACT": 0, "EACH": 1, "RARE": 0}.items():
+        monkeypatch.setattr(previews, name, value)
+    page = working_page
+    page.goto(f"/admin/segments/segment/{gold.pk}/rule/")
+    page.locator("[name=row_field]").fill("onHold")
+    with page.expect_response(lambda answer: "about 3" in answer.text()):
+        page.locator("[name=row_value]").fill("false")
+    expect(page.locator("#rule-preview .rule-terms")).to_contain_text("3")
+    expect(page.locator("#rule-preview")).not_to_contain_text("about")
+    expect(page.locator("#rule-estimate")).to_have_count(0)
 
 
 def test_a_rule_is_written_previewed_saved_and_explained(

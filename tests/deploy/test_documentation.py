@@ -82,6 +82,7 @@ def shell(tmp_path: Path, names: dict[str, str], port: int) -> Shell:
         folder,
         environ,
         {
+            "chgrp segments": f"chgrp {os.getgid()}",
             "/etc/customer-segments.env": str(tmp_path / "customer-segments.env"),
             "/var/lib/customer-segments": str(tmp_path / "var"),
             "/var/backups/customer-segments": str(tmp_path / "backups"),
@@ -136,15 +137,28 @@ def test_every_page_with_runnable_blocks_is_run_by_a_test() -> None:
     assert pages_with_runnable_blocks() == PAGES
 
 
+def new_files(folder: Path) -> set[str]:
+    """Return the files of a checkout that are not the project's."""
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {
+        name
+        for name in files
+        if not (ROOT / name).exists() and not name.startswith(".venv/") and not name.endswith(".pyc")
+    }
+
+
 def test_the_docs_lead_from_an_empty_server_to_the_first_segment(shell: Shell, served: Any) -> None:
     *before, probes, first_segment = runnable_blocks("deploy.md")
     outputs = [shell.run(block) for block in before]
     served()
     assert "segments_build_info{" in shell.run(probes)
     matched = shell.run(first_segment)
+    settings = Path(shell.replaced["/etc/customer-segments.env"])
+    assert settings.stat().st_mode & 0o777 == 0o640  # the service's group reads them, nobody else
     assert json.loads(re.search(r"\[.*\]$", matched.strip(), re.DOTALL)[0]) == [{"id": "2"}]
     assert "System check identified no issues" in "".join(outputs)
     for page in PAGES:
         if page != "deploy.md":
             for block in runnable_blocks(page):
                 shell.run(block)
+    assert new_files(shell.folder) == {"state.sh"}  # the user of the service may not write there

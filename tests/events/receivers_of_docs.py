@@ -71,7 +71,7 @@ def check(language: str) -> None:
             ((SECRET, "former"), DeliveryState.DELIVERED),
             (("wrong",), DeliveryState.PENDING),
         ):
-            pending = Pending(1, 0, None, "event-1", "coupon.created", PAYLOAD, datetime.now(UTC))
+            pending = Pending(1, 1, 0, None, "event-1", "coupon.created", PAYLOAD, datetime.now(UTC))
             route = Route(receiver.url, secrets, {}, "", frozenset(), is_active=True)
             outcome = send_event(route, pending)
             assert outcome.state == state, outcome.answer

@@ -4,6 +4,8 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -337,13 +339,59 @@ def test_what_waits_is_dropped_when_the_configuration_is_switched_off(shop: Webh
     assert shop.states(target) == ["DROPPED"] * 3
 
 
-@pytest.mark.parametrize("count", [1, 40])
+@pytest.mark.parametrize(("count", "segments"), [(1, 1), (40, 1), (1, 40)])
 def test_the_number_of_statements_does_not_depend_on_the_number_of_events(
-    shop: Webhooks, receiver: Receiver, django_assert_num_queries, monkeypatch, count
+    shop: Webhooks, receiver: Receiver, django_assert_num_queries, monkeypatch, count, segments
 ):
-    for name in ("SLICE", "WAIT", "LANE_TIME"):  # a pause of the machine would start another round
+    for name in ("SLICE", "WAIT", "BATCH_TIME"):  # a pause of the machine would start another round
         monkeypatch.setattr(delivering, name, PATIENCE)
-    shop.happen(shop.target(receiver.url), count=count)
+    monkeypatch.setattr(delivering, "BATCHES_OF_TARGET", 1)
+    target = shop.target(receiver.url)
+    for number in range(segments):
+        shop.happen(target, count=count, order_key=f"segment {number}")
     with django_assert_num_queries(15):
         shop.send()
-    assert len(receiver.received) == count
+    assert shop.states(target) == ["DELIVERED"] * (count * segments)
+    assert not Lane.objects.exclude(due_at=None, leased_until=None).exists()
+
+
+def test_a_batch_of_many_segments_ends_with_the_first_event_that_does_not_arrive(
+    shop: Webhooks, receiver: Receiver, monkeypatch
+):
+    monkeypatch.setattr(delivering, "BATCHES_OF_TARGET", 1)
+    target = shop.target(f"{receiver.url}/hook")
+    receiver.answer("/hook", 500)
+    for number in range(10):
+        shop.happen(target, order_key=f"segment {number}")
+    [batch] = delivering.lease_batches(busy=Counter(), most=1, at=timezone.now())
+    delivering.send_batch(batch, threading.Event())
+    delivering.record([batch])
+    assert len(receiver.received) == 1
+    assert not Lane.objects.filter(leased_until__isnull=False).exists()
+    assert Lane.objects.filter(due_at__lte=timezone.now()).count() == 9
+    assert sum(Delivery.objects.values_list("attempts", flat=True)) == 1
+
+
+def test_what_does_not_fit_into_a_batch_waits_for_another(shop: Webhooks, receiver: Receiver, monkeypatch):
+    monkeypatch.setattr(delivering, "BATCHES_OF_TARGET", 1)
+    monkeypatch.setattr(delivering, "BYTES_OF_BATCH", 2_000)
+    target = shop.target(receiver.url)
+    for number in range(5):
+        shop.happen(target, count=2, order_key=f"segment {number}", payload={"text": "x" * 900})
+    [batch] = delivering.lease_batches(busy=Counter(), most=1, at=timezone.now())
+    assert (len(batch.lanes), len(batch.pending)) == (5, 3)
+    delivering.record([batch])  # nothing of it was sent
+    shop.send()
+    assert shop.states(target) == ["DELIVERED"] * 10
+
+
+def test_threads_are_shared_by_targets(shop: Webhooks):
+    targets = [shop.target(f"https://example.com/{number}") for number in range(3)]
+    for number in range(20):
+        shop.happen(*targets, order_key=f"segment {number}")
+    busy = Counter({targets[0].pk: delivering.BATCHES_OF_TARGET})
+    leased = delivering.lease_batches(busy=busy, most=5, at=timezone.now())
+    counts = Counter(batch.target_id for batch in leased)
+    assert counts == {targets[1].pk: 2, targets[2].pk: 2}
+    lanes = [lane for batch in leased for lane in batch.lanes]
+    assert len(lanes) == len(set(lanes)) == 40

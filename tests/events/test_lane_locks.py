@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, transaction
 
-from events.delivering import LeasedLane, Route, record
+from events.delivering import Batch, Route, record
 from events.models import Lane, Target
 from tests.waiting import wait_for_a_lock
 
@@ -20,12 +20,12 @@ def test_recording_locks_lanes_by_target_and_order_key(tenant):
         Lane.objects.create(tenant=tenant, target=target, order_key=key, leased_until=until) for key in "ba"
     )
     route = Route("https://example.com/", (), {}, "", frozenset(), is_active=True)
-    leased = [LeasedLane(lane.pk, tenant.pk, target.pk, 0, False, until, route, []) for lane in (last, first)]
+    batch = Batch(tenant.pk, target.pk, 0, False, route, until, [last.pk, first.pk])
 
     def run():
         try:
             with transaction.atomic():
-                record(leased)
+                record([batch])
         finally:
             connection.close()
 

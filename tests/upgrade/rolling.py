@@ -142,6 +142,14 @@ def former_version(folder: Path) -> Path:
     return folder
 
 
+def take_over(folder: Path, new: Path) -> None:
+    """Put the new version's files in place of the former one's, as `git checkout` does."""
+    shutil.copytree(new, folder, symlinks=True, dirs_exist_ok=True)
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and not (new / path.relative_to(folder)).exists():
+            path.unlink()
+
+
 @pytest.fixture
 def machine(transactional_db: None, tmp_path: Path) -> Iterator[Machine]:
     """The former version, on a database that it has made and filled."""
@@ -199,7 +207,7 @@ def test_an_upgrade_under_traffic_fails_no_request_and_loses_nothing(
         traffic.phase = "the former version on the new tables"
         traffic.wait_for(60)  # the former code on the new tables
 
-        shutil.copytree(new, machine.folder, symlinks=True, dirs_exist_ok=True)
+        take_over(machine.folder, new)
         traffic.phase = "the change of the workers"
         for worker in machine.pids():
             os.kill(worker, signal.SIGTERM)  # the server process starts another one at once

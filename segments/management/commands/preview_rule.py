@@ -9,7 +9,7 @@ from core.errors import DomainError
 from core.tenancy.commands import tenant_named
 from segments.models import Rule
 from segments.rules.facts import fact_names
-from segments.rules.previews import PreviewBody, RulePreview, preview_rule
+from segments.rules.previews import PATIENT, PreviewBody, RulePreview, preview_rule
 
 
 class Command(BaseCommand):
@@ -54,9 +54,11 @@ class Command(BaseCommand):
         if q is None or tenant is None:
             raise CommandError("Give a rule and --tenant, or --facts.")
         stored = tenant_named(tenant)
-        body = PreviewBody(q=q, mode=mode, membership=membership, segment_id=segment, site_code=site)
+        body = PreviewBody(
+            q=q, mode=mode, membership=membership, segment_id=segment, site_code=site, exact=True
+        )
         try:
-            preview = preview_rule(tenant=stored, body=body, at=timezone.now())
+            preview = preview_rule(tenant=stored, body=body, at=timezone.now(), longest=PATIENT)
         except DomainError as error:
             raise CommandError(error.message) from None
         if json:
@@ -71,9 +73,10 @@ class Command(BaseCommand):
         share = "" if preview.share is None else f" ({preview.share:.1%} of all)"
         self.stdout.write(f"{number(preview.count, preview.is_capped)} would belong{share}")
         for term in preview.terms:
-            self.stdout.write(f"  {number(term.count, False)}  {term.q}")
+            self.stdout.write(f"  {number(term.count, term.is_capped)}  {term.q}")
         if preview.joins is not None:
-            self.stdout.write(f"{preview.joins:,} would join, {preview.leaves:,} would leave")
+            joins, leaves = (number(count, preview.is_capped) for count in (preview.joins, preview.leaves))
+            self.stdout.write(f"{joins} would join, {leaves} would leave")
         if preview.left_out:
             self.stdout.write(f"{preview.left_out:,} redemptions in other currencies are left out of totals")
         for one in preview.sample:
@@ -83,4 +86,4 @@ class Command(BaseCommand):
 def number(count: int | None, is_capped: bool) -> str:
     if count is None:
         return "an unknown number"
-    return f"more than {count:,}" if is_capped else f"{count:,}"
+    return f"about {count:,}" if is_capped else f"{count:,}"

@@ -1,6 +1,6 @@
 "use strict";
 // Sends the rule to the server whenever it is changed, and shows the rows, the text and the preview that it
-// makes of it. Without this script the buttons of the page do the same.
+// makes of it; where numbers are estimates, it has them counted while nobody writes. Without this script the buttons of the page do the same.
 document.addEventListener("DOMContentLoaded", function () {
     const form = document.getElementById("rule-form");
     const parts = ["rule-choices", "rule-editor", "rule-preview"];
@@ -28,6 +28,9 @@ document.addEventListener("DOMContentLoaded", function () {
             document.getElementById(id).replaceWith(page.getElementById(id));
         }
         form.querySelector(".submit-row").replaceWith(page.querySelector("#rule-form .submit-row"));
+        if (action === "preview" && document.getElementById("rule-estimate")) {
+            timer = setTimeout(send, 700, "count");
+        }
         if (place >= 0) {
             const again = form.querySelectorAll("#rule-editor input:not([type=hidden]), #rule-editor select, #rule-text")[place];
             if (again) {
@@ -63,7 +66,7 @@ document.addEventListener("DOMContentLoaded", function () {
     });
     form.addEventListener("submit", function (event) {
         const button = event.submitter;
-        if (button && /^(preview|add_|remove_)/.test(button.value)) {
+        if (button && /^(preview|count|add_|remove_)/.test(button.value)) {
             event.preventDefault();
             clearTimeout(timer);
             send(button.value);

@@ -1,7 +1,7 @@
 """The reader of the feed: every commit once, in one order, whatever writers and workers do meanwhile."""
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import psycopg
@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from core.journal.models import Change
 from core.sql.composition import param, sql
 from core.sql.fetching import fetch_rows
+from events.feed import reader as feed_reader
 from events.feed.reader import hold_position, read_feeds, start_feed, waiting_since
 from events.models import Delivery, Event, FeedPosition, Lane, Subscription, Target, WebhookConfig
 from segments.models import CustomerAssignment
@@ -22,6 +23,7 @@ from tests.waiting import PATIENCE
 
 CREATED = "customer-segment.customer-assignment-created"
 SEGMENT_CREATED = "customer-segment.segment-created"
+HOUR = timedelta(hours=1)
 
 
 def now():
@@ -246,3 +248,22 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_members(
         == members
         == sum(Change.objects.filter(object="segment-customer").values_list("count", flat=True))
     )
+
+
+def test_the_reader_pauses_while_more_is_written_than_it_can_read(tenant, site, monkeypatch):
+    monkeypatch.setattr(feed_reader, "MOST_CHANGES", 2)
+    monkeypatch.setattr(feed_reader, "QUICK_GROWTH", 6)
+    monkeypatch.setattr(feed_reader, "RECENTLY", HOUR)
+    subscribe(tenant, SEGMENT_CREATED)
+    for number in range(8):
+        SegmentFactory(site=site, external_id=f"s{number}")
+    wait_until_all_is_readable()
+    assert read_feeds(now()) is False
+    assert subjects() == ["s0", "s1"]
+    assert waiting_since(now()) is not None  # there is more, for after the pause
+    assert read_feeds(now() + 2 * HOUR) is True  # nobody writes any more
+    assert subjects() == ["s0", "s1", "s2", "s3"]
+    monkeypatch.setattr(feed_reader, "QUICK_GROWTH", 1_000)
+    assert read_feeds(now()) is True
+    drain()
+    assert len(subjects()) == 8

@@ -1,6 +1,7 @@
 """The commands of rules, their findings, and what readiness says of them."""
 
 import json
+from datetime import datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -9,7 +10,7 @@ from django.core.management import CommandError, call_command
 from config.health import rules_state
 from core.tenancy.models import Tenant
 from segments.findings import look_for
-from segments.models import CustomerAssignment, Rule
+from segments.models import CustomerAssignment, Rule, Segment
 from tests.factories.accounts import CustomerFactory
 from tests.factories.segments import RuleFactory, SegmentFactory
 
@@ -86,3 +87,12 @@ def test_rules_that_failed_are_slow_or_drifted_are_found(tenant: Tenant, rule: R
         ("rule_drifted", "gold", {"drift": 2}),
     ]
     assert rules_state(now) == {"lagSeconds": 0, "failed": 1, "evaluating": 0, "drift": 2}
+
+
+def test_rules_of_segments_that_do_not_count_wait_for_nothing(rule: Rule, now: datetime) -> None:
+    Rule.objects.update(state="PENDING")
+    assert rules_state(now)["evaluating"] == 1
+    Segment.objects.update(status="INACTIVE")
+    assert rules_state(now)["evaluating"] == 0
+    Segment.objects.update(status="ACTIVE", valid_to=now - timedelta(days=1))
+    assert rules_state(now)["evaluating"] == 0

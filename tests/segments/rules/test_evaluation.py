@@ -8,7 +8,9 @@ import pytest
 from accounts.models import Customer
 from segments.models import CustomerAssignment, DueCustomer, Rule, RuleExclusion, Segment
 from segments.rules import evaluation
-from segments.rules.evaluation import request_audits
+from segments.rules.compiler import compile_rule
+from segments.rules.evaluation import request_audits, scope_of
+from segments.rules.movements import next_instants
 from segments.rules.operations import turn_off_rule
 from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, LegalEntityFactory
 from tests.factories.coupons import CouponFactory, RedemptionFactory
@@ -153,6 +155,18 @@ def test_a_date_in_a_mixin_passes(tenant):
     assert members() == {"C1": "AUTOMATIC"}
     settle(AT + 3 * DAY)
     assert members() == {}
+
+
+@pytest.mark.parametrize(("milliseconds", "late"), [(0, 0), (100, 5), (2_000, 60), (None, 60)])
+def test_an_instant_in_a_mixin_passes_on_time_where_evaluations_are_quick(tenant, milliseconds, late):
+    customer(tenant, "C1", mixins={"card": {"until": "2026-05-01T12:00:01.000Z"}})
+    rule = make_rule(tenant, "mixins.card.until:>now", at=AT)
+    scope = scope_of(rule, AT)
+    movements = compile_rule(rule.q, scope, rule.mode).movements
+    [instant] = next_instants(movements, scope, milliseconds=milliseconds).values()
+    assert abs(instant - (AT + max(timedelta(seconds=late), timedelta(seconds=1)))) < timedelta(
+        milliseconds=5
+    )
 
 
 def test_contacts_of_companies_are_members_for_them(tenant):
