@@ -4,8 +4,6 @@ Each column has an index that ends in the time, which gives the newest changes h
 condition over all columns at once would read every row.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
 from functools import reduce
 from typing import Any
 
@@ -42,8 +40,7 @@ def newest_found(rows: QuerySet[Any], term: str, tenant_id: int | None) -> tuple
         commands = rows.filter(of_tenants, actor_type="command").values("pk")[:MOST_COMMANDS]
         parts.append(rows.filter(pk__in=commands, actor_name__in=sorted(spellings)))
     limited = [part.values_list("pk", "at", Value(number))[:MOST_FOUND] for number, part in enumerate(parts)]
-    united = reduce(lambda one, other: one.union(other, all=True), limited)
-    found: Iterable[tuple[int, datetime, int]] = united
+    found: Any = reduce(lambda one, other: one.union(other, all=True), limited)
     keys: dict[int, list[int]] = {}
     for key, _at, number in found:
         keys.setdefault(number, []).append(key)
