@@ -164,6 +164,7 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "search of members: a first name", f"{members}&q=First500"
     yield "search of members: what all have", f"{members}&q=First"
     yield "search of members: two beginnings", f"{members}&q=First1+Last2"
+    yield "search of members: very many, but old", f"{members}&q=C1"
     yield "search of members: nobody", f"{members}&q=nobody-at-all"
     yield "products and categories", lists["items"]
     yield "products and categories by name", f"{lists['items']}&q=Product+1"
