@@ -7,7 +7,7 @@ the wire. `DocumentBody.mixins` and `metadata.mixins` are the columns `mixins` a
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import msgspec
 from django.core.exceptions import ValidationError
@@ -26,6 +26,7 @@ from accounts.representations import (
 from core.bodies import IS_ID, MESSAGE, Body, ClientId, DocumentBody, OptionalReference, Reference
 from core.errors import InvalidInput
 from core.json_types import JsonObject
+from core.model_fields import concrete_field
 from core.representation.languages import LanguageContext
 from core.tenancy.documents import Document, metadata_of
 from core.text import has_visible_character, normalized, trimmed
@@ -198,8 +199,7 @@ class RowBody(DocumentBody):
             if value is not None:
                 values[name] = json_value(value)
             elif name not in self.kept:
-                column: Any = self.model._meta.get_field(name)
-                values[name] = column.get_default()
+                values[name] = concrete_field(self.model, name).get_default()
         return values
 
     @classmethod

@@ -1,11 +1,10 @@
 """Login of staff through an OpenID provider. Needs requirements-oidc.txt; see docs/staff-login.md."""
 
 import logging
-from typing import Any
 
 import jwt
 from django.conf import settings
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
@@ -15,6 +14,7 @@ from mozilla_django_oidc.views import OIDCAuthenticationCallbackView
 from requests import RequestException
 
 from accounts.models import User
+from core.admin.site import page_after_login
 from core.json_types import JsonObject
 
 logger = logging.getLogger(__name__)
@@ -66,8 +66,7 @@ class StaffCallback(OIDCAuthenticationCallbackView):
 
     @property
     def success_url(self) -> str:
-        site: Any = admin.site
-        return site.page_after_login(super().success_url)
+        return page_after_login(super().success_url)
 
     def login_failure(self) -> HttpResponse:
         messages.error(self.request, REFUSED.format(provider=settings.OIDC_PROVIDER_NAME))

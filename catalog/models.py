@@ -187,14 +187,14 @@ class Category(MPTTModel, TenantDocument):
         names = [str(category).removesuffix(f" ({category.external_id})") for category in above]
         return " > ".join([*names, str(self)])
 
-    def save(self, *arguments: Any, **options: Any) -> None:
+    def save(self, *arguments: object, **options: Any) -> None:
         """Write fields that do not place the category; anything else goes through `catalog.tree`."""
         fields = options.get("update_fields")
         if arguments or not fields or STRUCTURE & set(fields):
             raise DirectTreeWriteError
         self.save_base(raw=True, force_update=True, update_fields=frozenset(fields))
 
-    def delete(self, *arguments: Any, **options: Any) -> NoReturn:
+    def delete(self, *arguments: object, **options: object) -> NoReturn:
         raise DirectTreeWriteError
 
 

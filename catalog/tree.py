@@ -10,7 +10,6 @@ number of set-based statements, whatever the size of the forest. See docs/catego
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connection
 from django.db.models import Max
@@ -21,7 +20,8 @@ from catalog.errors import CategoriesTooLarge, CategoryNotFound, ParentNotFound,
 from catalog.models import HIDDEN_ROOT_ID, Category
 from catalog.subtrees import subtrees
 from core.errors import MOST_DELETED_ALONG
-from core.sql.composition import Sql, bind, composed_once, identifier, param, sql
+from core.model_fields import concrete_field
+from core.sql.composition import Sql, composed_once, identifier, param, sql
 from core.sql.fetching import execute, fetch_rows
 from core.sql.locks import Lock, take_lock
 
@@ -54,13 +54,18 @@ def name_key(tenant: Sql, *, translations: Sql) -> Sql:
 
 
 @composed_once
-def place_statement(*, tenant: Sql, parent: Sql, category: Sql, position: Sql, name: Sql, age: Sql) -> Sql:
-    """Return the statement that finds the sibling in front of which a category belongs."""
+def place_statement(
+    *, keys: Sql, tenant: Sql, parent: Sql, category: Sql, position: Sql, name: Sql, age: Sql
+) -> Sql:
+    """Return the statement that reads where categories are, and the sibling in front of which one belongs."""
     return sql(
-        "SELECT min(node.lft) FROM {table} AS node"
+        "SELECT stored.id, stored.parent_id, stored.lft, stored.rght, stored.level,"
+        " (SELECT min(node.lft) FROM {table} AS node"
         " WHERE node.tenant_id = {tenant} AND node.parent_id = {parent}"
-        " AND node.id IS DISTINCT FROM {category} AND {order} > ({position}, {name}, {age})",
+        " AND node.id IS DISTINCT FROM {category} AND {order} > ({position}, {name}, {age}))"
+        " FROM {table} AS stored WHERE stored.id = ANY({keys})",
         table=TABLE,
+        keys=keys,
         tenant=tenant,
         parent=parent,
         category=category,
@@ -73,7 +78,7 @@ def place_statement(*, tenant: Sql, parent: Sql, category: Sql, position: Sql, n
 
 def stored_value(category: Category, name: str) -> Sql:
     """Return the part of a SET that gives the category its value of a field, and others their own."""
-    field: Any = Category._meta.get_field(name)
+    field = concrete_field(Category, name)
     return sql(
         "{column} = CASE WHEN id = {category} THEN {value} ELSE {column} END, ",
         column=identifier(field.column),
@@ -149,10 +154,9 @@ class LockedTree:
 
     def insert(self, category: Category, *, parent: Category) -> None:
         """Store the new category below the parent, where position and name put it; raise TooDeep."""
-        self._refresh(parent)
+        place = self._place_among(category, parent)
         if parent.level >= MOST_LEVELS:
             raise TooDeep(MOST_LEVELS)
-        place = self._place_among(category, parent)
         self._shift(place, 2)
         category.parent_id = parent.pk
         category.tree_id = self.tenant_id
@@ -165,12 +169,11 @@ class LockedTree:
         Raises WouldCreateCycle when the parent is the category itself or one of its descendants, and TooDeep
         when the move would put one of them too deep.
         """
-        self._refresh(category, parent)
+        place = self._place_among(category, parent)
         if category.lft <= parent.lft <= category.rght:
             raise WouldCreateCycle(category.external_id, parent.external_id)
         if parent.level >= category.level and parent.level + 1 + self._depth_below(category) > MOST_LEVELS:
             raise TooDeep(MOST_LEVELS)
-        place = self._place_among(category, parent)
         if parent.pk != category.parent_id or place != category.rght + 1:
             self._move(category, parent, place, fields)
         else:
@@ -178,7 +181,7 @@ class LockedTree:
 
     def delete(self, category: Category) -> None:
         """Delete the category and all its descendants, with all that refers to them."""
-        self._refresh(category)
+        category.refresh_from_db(fields=["lft", "rght"])
         self._delete(
             sql(
                 "tree_id = {tree} AND lft BETWEEN {first} AND {last}",
@@ -289,6 +292,18 @@ class LockedTree:
         self.root.refresh_from_db()
         return len(wrong)
 
+    def place_written(self, keys: Sequence[int]) -> None:
+        """Place categories that were written past the other methods; raise WouldCreateCycle and TooDeep."""
+        try:
+            self.place_forest()
+        except ValueError:
+            written = Category.objects.filter(tenant=self.tenant_id, pk__in=keys)
+            moved = written.select_related("parent").order_by("pk")[0]
+            raise WouldCreateCycle(moved.external_id, moved.parent.external_id) from None
+        deepest = Category.objects.filter(tenant=self.tenant_id).aggregate(deepest=Max("level"))["deepest"]
+        if deepest is not None and deepest > MOST_LEVELS:
+            raise TooDeep(MOST_LEVELS)
+
     def break_cycles(self) -> list[str]:
         """Make one category of each cycle of parents a root category, and return their ids.
 
@@ -326,17 +341,25 @@ class LockedTree:
         return [external_id for key, _, external_id in rows if key in set(lifted)]
 
     def _place_among(self, category: Category, parent: Category) -> int:
-        """Return the `lft` in front of which the category belongs among the children of the parent."""
+        """Return the `lft` in front of which the category belongs among the children of the parent.
+
+        Reads in the same statement where both are now: an earlier write of this transaction may have moved
+        them. A category that is not stored yet is the youngest.
+        """
         statement = place_statement(
+            keys=param([node.pk for node in (category, parent) if node.pk], "bigint[]"),
             tenant=param(self.tenant_id),
             parent=param(parent.pk),
             category=param(category.pk),
             position=param(category.position),
             name=param(Jsonb(category.name), "jsonb"),
-            # A category that is not stored yet is the youngest.
             age=param(category.pk or 9_223_372_036_854_775_807),
         )
-        [(place,)] = fetch_rows(statement)
+        rows = fetch_rows(statement)
+        for node in (category, parent):
+            for key, *read in rows:
+                if key == node.pk:
+                    node.parent_id, node.lft, node.rght, node.level, place = read
         return parent.rght if place is None else place
 
     def _depth_below(self, category: Category) -> int:
@@ -424,18 +447,6 @@ class LockedTree:
         if number > MOST_DELETED_ALONG:
             raise CategoriesTooLarge
         execute(sql("DELETE FROM {table} WHERE {condition}", table=TABLE, condition=condition))
-
-    def _refresh(self, *categories: Category) -> None:
-        """Read the places again: an earlier write of this transaction may have moved the categories."""
-        rows = fetch_rows(
-            bind(
-                "SELECT id, parent_id, lft, rght, level FROM catalog_category WHERE id = ANY({keys})",
-                keys=[category.pk for category in categories],
-            )
-        )
-        stored = {row[0]: row[1:] for row in rows}
-        for category in categories:
-            category.parent_id, category.lft, category.rght, category.level = stored[category.pk]
 
 
 @contextmanager

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
 from config.environment import Environment
+from core.json_types import JsonObject
 
 URL_FORM = "postgres://user:password@host:port/name?sslmode=require"
 STATEMENT_TIMEOUT = 5_000  # milliseconds
@@ -23,7 +23,7 @@ DEAD_SERVERS = {
 }
 WITHOUT_JIT = "-c jit=off"  # compiling a statement takes many times as long as running it
 PROFILES = {"production": "pg", "test": "pg-test"}
-Settings = dict[str, Any]
+Settings = JsonObject
 """A database, or its options, as Django's settings have it."""
 
 

@@ -3,18 +3,17 @@
 Only then is this module imported, and only then is the package needed.
 """
 
-from typing import Any
-
 import sentry_sdk
 from django.conf import settings
 from sentry_sdk.integrations.django import DjangoIntegration
+from sentry_sdk.types import Event, Hint
 
 from config.command_line import VERSION
 from core.observation.log_lines import without_secrets
 from core.observation.requests import current_request, names_of_caller, route_of
 
 
-def cleaned(event: Any, hint: dict[str, object]) -> Any:
+def cleaned(event: Event, hint: Hint) -> Event:
     """Return what is sent of an error: the stack without values, and the request as the access log has it."""
     event.pop("request", None)
     event.pop("user", None)

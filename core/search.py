@@ -7,6 +7,7 @@ fields. Words are letters and digits between anything else, so that an e-mail is
 from typing import Any, TypeAlias, TypeVar
 
 from django.contrib.postgres.search import SearchQueryField, SearchVectorField
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import (
     BooleanField,
     Case,
@@ -22,6 +23,7 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Concat
+from django.db.models.sql.compiler import SQLCompiler
 
 from core.text import ZERO_WIDTH_SPACE, has_visible_character
 
@@ -79,7 +81,7 @@ class Holds(Lookup):
     lookup_name = "holds"
     prepare_rhs = False
 
-    def as_sql(self, compiler: Any, connection: Any) -> Any:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
         text, text_values = self.process_lhs(compiler, connection)
         part, part_values = self.process_rhs(compiler, connection)
         return f"strpos(search_text({text}), search_text({part})) > 0", (*text_values, *part_values)

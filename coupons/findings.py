@@ -15,7 +15,9 @@ from segments.findings import Finding, Remedy, live, register_findings
 def restricted(tenant_id: int, at: datetime, *, details: str, joined: Sql, condition: Sql) -> Sql:
     """A SELECT of the coupons that may be used now or later and whose segments meet a condition."""
     return sql(
-        "SELECT coupon.code AS id, NULL::jsonb AS name, {details} AS details FROM coupons_coupon AS coupon"
+        "SELECT coupon.code AS id, CASE WHEN coupon.terms_id = coupon.id THEN"
+        " (SELECT jsonb_build_object(tenant.default_language, coupon.name) FROM tenancy_tenant AS tenant"
+        " WHERE tenant.id = coupon.tenant_id) END AS name, {details} AS details FROM coupons_coupon AS coupon"
         " CROSS JOIN LATERAL (SELECT array_agg(restriction.segment_external_id ORDER BY 1) AS ids,"
         " count(segment.id) AS number,"
         " count(segment.id) FILTER (WHERE segment.valid_to IS NULL) AS endless,"

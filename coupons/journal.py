@@ -45,6 +45,7 @@ leave_out(
     {
         "coupons.Reservation": "lives for minutes; what comes of it is a redemption, which is recorded",
         "coupons.ReportCount": "sums of coupons and redemptions, which are recorded",
+        "coupons.ReportAddition": "as ReportCount",
         "coupons.JudgementCount": "counts what was asked; nothing of the shop depends on it",
     }
 )

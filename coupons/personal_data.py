@@ -20,6 +20,7 @@ from coupons.models import (
     CouponSettings,
     JudgementCount,
     Redemption,
+    ReportAddition,
     ReportCount,
     Reservation,
 )
@@ -42,7 +43,8 @@ declare(CouponCampaign, each(CAMPAIGN, "external_id", "prefix"))
 declare(CouponSegment, each(CAMPAIGN, "segment_external_id"))
 declare(CouponCategory, each(CAMPAIGN, "category_external_id"))
 declare(CouponSettings, each(KEEP("the shop's own"), "referral_prefix", "referral_currency"))
-declare(ReportCount, each(KEEP("a name in the code, a currency or a segment"), "kind", "currency", "segment"))
+for model in (ReportCount, ReportAddition):
+    declare(model, each(KEEP("a name in the code, a currency or a segment"), "kind", "currency", "segment"))
 declare(JudgementCount, each(KEEP("valid, refused or the type of a reason"), "outcome"))
 declare(
     Redemption,

@@ -1,9 +1,14 @@
-"""What triggers and a background task do for the counts that reports read (coupons.models.ReportCount)."""
+"""What triggers and a background task do for the counts that reports read (coupons.models.ReportCount).
+
+Triggers run in every redemption, so they add as little as possible: one row of ReportAddition for the coupon
+and one for each of its segments, without an index or a foreign key. What all coupons have together is the sum
+of the rows of coupons; the background task writes it down.
+"""
 
 from datetime import datetime
 from typing import Final
 
-from core.journal.declarations import Statements
+from core.journal.declarations import Statements, if_stored
 from core.sql.composition import Sql, integer, sql
 from core.sql.fetching import fetch_rows
 
@@ -23,11 +28,40 @@ LEVELS: Final = """SELECT tenant_id, coupon_id, '' AS segment, day, kind, curren
 """What `counted` (tenant_id, coupon_id, day, kind, currency, number, amount) adds: for the coupon, for all
 coupons together, and for each segment of the coupon."""
 
-ADD = f"""    INSERT INTO coupons_reportcount ({COLUMNS})
-    WITH counted AS (
+SUMMED: Final = "SELECT tenant_id, coupon_id, segment, day, kind, currency, count, amount FROM"
+COUNTED: Final = f"""({SUMMED} coupons_reportcount
+    UNION ALL {SUMMED} coupons_reportaddition
+    UNION ALL SELECT tenant_id, 0::bigint, ''::varchar, day, kind, currency, count, amount
+    FROM coupons_reportaddition WHERE segment = '')"""
+"""The rows whose sums are what a report says."""
+
+GROUPED: Final = """counted AS (
         SELECT tenant_id, coupon_id, day, kind, currency, sum(number) AS number, sum(amount) AS amount
-        FROM ({{rows}}) AS given GROUP BY tenant_id, coupon_id, day, kind, currency
-    ) {LEVELS};
+        FROM ({rows}) AS given GROUP BY tenant_id, coupon_id, day, kind, currency
+    )"""
+# For one row, grouping takes longer than all the rest.
+ADD = f"""    IF rows_written = 1 THEN
+        INSERT INTO coupons_reportaddition ({KEY}, count, amount)
+        SELECT given.tenant_id, level.coupon_id, level.segment, given.day, given.kind, given.currency,
+            given.number, given.amount
+        FROM ({{rows}}) AS given CROSS JOIN LATERAL (
+            SELECT given.coupon_id, '' UNION ALL SELECT 0, restriction.segment_external_id
+            FROM coupons_couponsegment AS restriction WHERE restriction.coupon_id = given.coupon_id
+        ) AS level (coupon_id, segment);
+    ELSE
+        INSERT INTO coupons_reportaddition ({KEY}, count, amount)
+        WITH {GROUPED}
+        SELECT tenant_id, coupon_id, '', day, kind, currency, number, amount
+        FROM counted WHERE number <> 0 OR amount <> 0
+        UNION ALL SELECT counted.tenant_id, 0, restriction.segment_external_id, counted.day, counted.kind,
+            counted.currency, sum(counted.number), sum(counted.amount)
+        FROM counted JOIN coupons_couponsegment AS restriction ON restriction.coupon_id = counted.coupon_id
+        GROUP BY counted.tenant_id, restriction.segment_external_id, counted.day, counted.kind,
+            counted.currency
+        HAVING sum(counted.number) <> 0 OR sum(counted.amount) <> 0;
+    END IF;
+"""
+ADD_FORMERLY = f"""    INSERT INTO coupons_reportcount ({COLUMNS}) WITH {GROUPED} {LEVELS};
 """
 # Whoever redeems one of the coupons meanwhile is waited for, and waits at the key of the coupon, so that a
 # use is counted either by their trigger or here.
@@ -36,7 +70,7 @@ MOVE = f"""    PERFORM FROM coupons_coupon WHERE id IN (SELECT coupon_id FROM {{
     INSERT INTO coupons_reportcount ({COLUMNS})
     SELECT stored.tenant_id, 0, it.segment_external_id, stored.day, stored.kind, stored.currency,
         sum(it.sign * stored.count), sum(it.sign * stored.amount), FALSE
-    FROM ({{rows}}) AS it JOIN coupons_reportcount AS stored
+    FROM ({{rows}}) AS it JOIN {{counted}} AS stored
         ON stored.tenant_id = it.tenant_id AND stored.coupon_id = it.coupon_id AND stored.segment = ''
     GROUP BY stored.tenant_id, it.segment_external_id, stored.day, stored.kind, stored.currency
     HAVING sum(it.sign * stored.count) <> 0 OR sum(it.sign * stored.amount) <> 0;
@@ -65,27 +99,35 @@ def if_moved(statements: str, *columns: str) -> str:
 
 
 def counting(rows: str) -> Statements:
-    """Return the statements that count rows for their coupon, its segments and all coupons together."""
-    return {
-        event: ADD.format(
-            rows=" UNION ALL ".join(rows.format(source=source, sign=sign) for source, sign in signs.items())
-        )
+    """Return the statements that count rows for their coupon and its segments."""
+    given = {
+        event: " UNION ALL ".join(rows.format(source=source, sign=sign) for source, sign in signs.items())
         for event, signs in SIGNED.items()
     }
+    return if_stored(
+        "coupons_reportaddition",
+        {event: ADD.format(rows=one) for event, one in given.items()},
+        {event: ADD_FORMERLY.format(rows=one) for event, one in given.items()},
+    )
 
 
 def moving() -> Statements:
     """Return the statements that count what a coupon has for the segments that it gets and loses."""
-    return {
-        event: MOVE.format(
-            any_source=next(iter(signs)),
-            rows=" UNION ALL ".join(
-                f"SELECT tenant_id, coupon_id, segment_external_id, {sign} AS sign FROM {source}"
-                for source, sign in signs.items()
-            ),
-        )
-        for event, signs in SIGNED.items()
-    }
+
+    def statements(counted: str) -> Statements:
+        return {
+            event: MOVE.format(
+                any_source=next(iter(signs)),
+                counted=counted,
+                rows=" UNION ALL ".join(
+                    f"SELECT tenant_id, coupon_id, segment_external_id, {sign} AS sign FROM {source}"
+                    for source, sign in signs.items()
+                ),
+            )
+            for event, signs in SIGNED.items()
+        }
+
+    return if_stored("coupons_reportaddition", statements(COUNTED), statements("coupons_reportcount"))
 
 
 OF_REDEMPTIONS: Statements = counting(REDEEMED)
@@ -100,20 +142,26 @@ OF_RESTRICTIONS: Statements = {
 
 
 def merge_counts(at: datetime) -> bool:
-    """Merge the oldest rows that were added into one for each key; say whether there may be more.
+    """Merge some of the rows that were added into one for each key; say whether there may be more.
 
     A report sees either them or what they were merged into.
     """
     [(number,)] = fetch_rows(
         sql(
-            "WITH added AS (DELETE FROM coupons_reportcount WHERE id = ANY(ARRAY("
+            "WITH added AS (DELETE FROM coupons_reportaddition WHERE ctid = ANY(ARRAY("
+            "SELECT ctid FROM coupons_reportaddition LIMIT {most} FOR UPDATE SKIP LOCKED)) RETURNING *"
+            "), moved AS (DELETE FROM coupons_reportcount WHERE id = ANY(ARRAY("
             "SELECT id FROM coupons_reportcount WHERE NOT is_merged ORDER BY id LIMIT {most}"
             " FOR UPDATE SKIP LOCKED)) RETURNING *"
+            "), due AS (SELECT {key}, count, amount FROM moved"
+            " UNION ALL SELECT {key}, count, amount FROM added"
+            " UNION ALL SELECT tenant_id, 0, '', day, kind, currency, count, amount FROM added"
+            " WHERE segment = ''"
             "), merged AS (INSERT INTO coupons_reportcount AS stored"
-            " ({columns}) SELECT {key}, sum(count), sum(amount), TRUE FROM added"
+            " ({columns}) SELECT {key}, sum(count), sum(amount), TRUE FROM due"
             " GROUP BY {key} ORDER BY {key} ON CONFLICT ({key}) WHERE is_merged"
             " DO UPDATE SET count = stored.count + EXCLUDED.count, amount = stored.amount + EXCLUDED.amount)"
-            " SELECT count(*) FROM added",
+            " SELECT greatest((SELECT count(*) FROM added), (SELECT count(*) FROM moved))",
             columns=Sql(COLUMNS),
             key=Sql(KEY),
             most=integer(MERGED_AT_ONCE),

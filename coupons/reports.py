@@ -15,6 +15,7 @@ from core.errors import InvalidInput
 from core.sql.composition import Sql, bind, integer, param, sql
 from core.sql.fetching import fetch_rows
 from coupons.models import JudgementCount, ReportCount
+from coupons.report_counts import COUNTED
 
 MOST_DAYS = 366
 LONGEST_REPORT = 50_000
@@ -175,10 +176,11 @@ def summing(
     return sql(
         "SELECT {day} AS day, {group} AS name, counted.currency, counted.kind,"
         " sum(counted.count)::bigint AS count, sum(counted.amount) AS amount"
-        " FROM coupons_reportcount AS counted{join} WHERE {days} AND {condition}{narrowed}"
+        " FROM {counted} AS counted{join} WHERE {days} AND {condition}{narrowed}"
         " GROUP BY 2, 1, 3, 4 HAVING sum(counted.count) <> 0 OR sum(counted.amount) <> 0"
         # in the order of the index: sorting all texts takes longer than all the rest
         " ORDER BY 2, 1, 3, 4 LIMIT {most}",
+        counted=Sql(COUNTED),
         day=param(last, "date") if in_all else Sql("counted.day"),
         group=group,
         join=join,
@@ -198,13 +200,14 @@ def redemptions_by_day(tenant_id: int, *, first: date, last: date) -> dict[date,
     """Return how often coupons were redeemed on each day that saw a redemption, in one statement."""
     return dict(
         fetch_rows(
-            bind(
-                "SELECT day, sum(count)::bigint FROM coupons_reportcount WHERE tenant_id = {tenant}"
+            sql(
+                "SELECT day, sum(count)::bigint FROM {counted} AS counted WHERE tenant_id = {tenant}"
                 " AND coupon_id = 0 AND segment = '' AND kind = 'redeemed' AND day BETWEEN {first} AND {last}"
                 " GROUP BY day HAVING sum(count) <> 0",
-                tenant=tenant_id,
-                first=first,
-                last=last,
+                counted=Sql(COUNTED),
+                tenant=param(tenant_id),
+                first=param(first, "date"),
+                last=param(last, "date"),
             )
         )
     )

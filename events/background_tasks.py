@@ -8,12 +8,17 @@ from core.background.retention import Retention, delete_some, register_retention
 from core.background.tasks import Task, register_task
 from events.delivering import dispatcher, due_since
 from events.feed.pages import delete_events
-from events.models import Lane
+from events.models import Lane, SendingByHand
 
 
 def delete_lanes(before: datetime, most: int) -> int:
     """Delete lanes in which nothing waits; they are made again when something does."""
     return delete_some(Lane.objects.filter(due_at__isnull=True).order_by("pk"), most)
+
+
+def delete_sendings(before: datetime, most: int) -> int:
+    """Delete what was sent by hand; the history keeps it."""
+    return delete_some(SendingByHand.objects.filter(asked_at__lt=before).order_by("pk"), most)
 
 
 register_task(
@@ -23,5 +28,6 @@ register_retention(
     Retention(
         "events", "events and their deliveries", timedelta(days=settings.EVENTS_KEPT_DAYS), delete_events
     ),
+    Retention("sendings", "what was sent to webhook targets by hand", timedelta(days=30), delete_sendings),
     Retention("lanes", "empty lanes of webhook targets", timedelta(), delete_lanes),
 )

@@ -11,6 +11,7 @@ from events.models import (
     Lane,
     MonthlyCount,
     PurgePosition,
+    SendingByHand,
     Subscription,
     Target,
     WebhookConfig,
@@ -45,6 +46,7 @@ declare(
 )
 declare(Lane, {"order_key": PSEUDONYM})
 declare(MonthlyCount, {"month": MADE})
+declare(SendingByHand, {"kind": MADE})
 
 
 def erase(trace: CustomerTrace) -> dict[str, int]:

@@ -26,6 +26,9 @@ class Count(Body, kw_only=True):
         return f"{self.value:,}" if self.exact else f"at least {self.value:,}"
 
 
+NONE: Final = Count(value=0)
+
+
 def counted(statement: Callable[[Sql], Sql], columns: int) -> list[Count]:
     """Return the numbers in the one row of a statement, within about two seconds.
 

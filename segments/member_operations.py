@@ -32,6 +32,7 @@ WHOLE: Final = 2**31
 MOST_SEGMENTS: Final = 20
 KIND: Final = "member_operation"
 SOURCE: Final = "member-operation"
+MEMBERSHIP: Final = Sql("membership")  # what the statements below call a row
 
 Segments = Annotated[list[Reference], Meta(max_length=MOST_SEGMENTS)]
 
@@ -109,34 +110,56 @@ class Choice:
         assert job.tenant_id is not None
         return cls(job.tenant_id, **job.arguments["choice"])
 
-    def condition(self, *, in_target: bool) -> Sql:
-        """The condition that the row `membership` is chosen; it need not be a member of the target yet.
+    def condition(self, *, in_target: bool, row: Sql = MEMBERSHIP) -> Sql:
+        """The condition that a row of members is chosen; it need not be a member of the target yet.
 
         Who is no longer a contact of the membership's legal entity is not chosen: it could not be assigned.
         """
         conditions = [
-            Sql(
-                "(membership.legal_entity_id IS NULL OR EXISTS ("
+            sql(
+                "({row}.legal_entity_id IS NULL OR EXISTS ("
                 "SELECT FROM accounts_contactassignment AS contact"
-                " WHERE contact.tenant_id = membership.tenant_id"
-                " AND contact.customer_id = membership.customer_id"
-                " AND contact.legal_entity_id = membership.legal_entity_id))"
+                " WHERE contact.tenant_id = {row}.tenant_id"
+                " AND contact.customer_id = {row}.customer_id"
+                " AND contact.legal_entity_id = {row}.legal_entity_id))",
+                row=row,
             ),
-            *(sql("{is_in}", is_in=is_member(key)) for key in self.all_of),
-            *(sql("NOT {is_in}", is_in=is_member(key)) for key in self.minus),
+            *(sql("{is_in}", is_in=is_member(key, row)) for key in self.all_of),
+            *(sql("NOT {is_in}", is_in=is_member(key, row)) for key in self.minus),
         ]
         if not in_target:
-            conditions.append(sql("NOT {is_in}", is_in=is_member(self.target)))
+            conditions.append(sql("NOT {is_in}", is_in=is_member(self.target, row)))
         return Sql.joined(" AND ", conditions)
 
+    def listed(self, *, in_target: bool, row: Sql) -> Sql:
+        """The condition that a row of members is chosen; of a member of several sources only one is."""
+        from_each = [
+            Sql.joined(
+                " AND ",
+                [
+                    sql("{row}.segment_id = {source}", row=row, source=param(source, "bigint")),
+                    *(sql("NOT {is_in}", is_in=is_member(earlier, row)) for earlier in self.sources[:number]),
+                ],
+            )
+            for number, source in enumerate(self.sources)
+        ]
+        return sql(
+            "({row}.tenant_id = {tenant} AND ({from_each}) AND {chosen})",
+            row=row,
+            tenant=param(self.tenant_id, "bigint"),
+            from_each=Sql.joined(" OR ", from_each),
+            chosen=self.condition(in_target=in_target, row=row),
+        )
 
-def is_member(segment: int) -> Sql:
-    """The condition that the row `membership` exists in this segment as well."""
+
+def is_member(segment: int, row: Sql = MEMBERSHIP) -> Sql:
+    """The condition that a row of members exists in this segment as well."""
     return sql(
         "EXISTS (SELECT FROM segments_customerassignment AS other"
-        " WHERE other.tenant_id = membership.tenant_id AND other.segment_id = {segment}"
-        " AND other.customer_id = membership.customer_id"
-        " AND other.legal_entity_id IS NOT DISTINCT FROM membership.legal_entity_id)",
+        " WHERE other.tenant_id = {row}.tenant_id AND other.segment_id = {segment}"
+        " AND other.customer_id = {row}.customer_id"
+        " AND other.legal_entity_id IS NOT DISTINCT FROM {row}.legal_entity_id)",
+        row=row,
         segment=param(segment, "bigint"),
     )
 

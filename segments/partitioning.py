@@ -431,7 +431,7 @@ def swap(cursor: Any) -> None:
 
 def read(cursor: Any, statement: str, *tables: str) -> list[tuple[Any, ...]]:
     cursor.execute(statement, tables)
-    found: list[tuple[Any, ...]] = cursor.fetchall()
+    found: list[tuple[object, ...]] = cursor.fetchall()
     return found
 
 

@@ -13,7 +13,7 @@ from core.imports.merge_specs import MergeSpec
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun
 from core.imports.other_names import ids_of
-from core.imports.parts import STORED_ALREADY, PreparedRow, outlook_of, prepare_import
+from core.imports.parts import SHOWN_ROWS, STORED_ALREADY, PreparedRow, outlook_of, prepare_import
 from core.imports.resources import registered_resources
 from core.json_types import JsonMapping, JsonObject
 from segments.imports.assignments import SEGMENT_CUSTOMERS, SEGMENT_ITEMS
@@ -24,6 +24,7 @@ from segments.suggestions import Suggestion, closest
 LINES_AT_ONCE = 5_000
 MOST_ENTRIES = 500_000
 LONGEST_NAME = 254
+MOST_SUGGESTED = 100  # entries that were not found
 
 
 class ListedLine(Protocol):
@@ -53,9 +54,22 @@ class Unusable:
     suggestion: Suggestion | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry that was found or repeated: its line, its text, and the id that it means."""
+
+    line: int
+    name: str
+    id: str = ""
+    kind: str = "customer"
+
+
 @dataclass(slots=True)
 class ListPreview:
-    """What adding a list would do. Each entry that was read is found, present, repeated or unusable."""
+    """What adding a list would do. Each entry that was read is found, present, repeated or unusable.
+
+    The lists hold the first `SHOWN_ROWS` of what the numbers count.
+    """
 
     run: ImportRun
     read: int = 0
@@ -63,6 +77,7 @@ class ListPreview:
     present: int = 0
     repeated: int = 0
     refused: int = 0
+    listed: dict[str, list[Listed]] = field(default_factory=dict)
     unusable: list[Unusable] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
@@ -86,6 +101,7 @@ class Resolver:
     includes_subcategories: bool = False
     read: int = 0
     repeated: int = 0
+    first_repeated: list[Listed] = field(default_factory=list)
     unusable: list[Unusable] = field(default_factory=list)
     unusable_count: int = 0
     seen: set[tuple[str, str, str | None]] = field(default_factory=set)
@@ -148,7 +164,7 @@ class Resolver:
         fault = line.fault or fault_of(name)
         if fault or (company and "\0" in company):
             self.unusable_count += 1
-            if len(self.unusable) < LINES_AT_ONCE:
+            if len(self.unusable) < SHOWN_ROWS:
                 self.unusable.append(Unusable(line.number, name, fault))
             return
         kind = self.kind_of(line)
@@ -156,6 +172,8 @@ class Resolver:
         key = (kind, found, company)
         if key in self.seen:
             self.repeated += 1
+            if self.repeated <= SHOWN_ROWS:
+                self.first_repeated.append(Listed(line.number, name, found, kind))
             return
         self.seen.add(key)
         body: JsonObject = {**line.more, "segmentId": self.segment.external_id}
@@ -199,7 +217,7 @@ def prepare_list(
     present = outlook.tally.reasons.get(STORED_ALREADY, 0)
     unknown = {f"unknown_{alias}": alias for alias in ("customer", "product", "category")}
     sought: dict[str, list[str]] = {}
-    for refusal in outlook.refusals:
+    for refusal in outlook.refusals[:MOST_SUGGESTED]:
         if refusal.code in unknown and refusal.source:
             sought.setdefault(unknown[refusal.code], []).append(refusal.source)
     close = {
@@ -225,8 +243,23 @@ def prepare_list(
         present=present,
         repeated=resolver.repeated + outlook.tally.repeated,
         refused=outlook.tally.refused - present + resolver.unusable_count,
-        unusable=sorted([*resolver.unusable, *missing], key=lambda entry: entry.line),
+        listed={
+            "new": listed_rows(outlook.new),
+            "present": listed_rows(outlook.stored),
+            "repeated": resolver.first_repeated,
+        },
+        unusable=sorted([*resolver.unusable, *missing], key=lambda entry: entry.line)[:SHOWN_ROWS],
     )
+
+
+def listed_rows(rows: Iterable[PreparedRow]) -> list[Listed]:
+    """Return what rows of the import name, as the list has it."""
+    found = []
+    for number, body, *said in rows:
+        kind = "customer" if "customerId" in body else str(body["type"]).lower()
+        row_id = str(body.get("customerId") or body.get("id"))
+        found.append(Listed(number, str(said[0]) if said else row_id, row_id, kind))
+    return found
 
 
 @transaction.atomic

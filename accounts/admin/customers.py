@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
@@ -23,6 +21,7 @@ from accounts.operations.customers import change_customer, create_customer, set_
 from accounts.operations.erasure import erase_customer
 from core.admin import ReadOnlyAdmin, TenantAdmin, adopt
 from core.admin.faults import refusal_text
+from core.admin.forms import DocumentForm
 from core.errors import DomainError, Unavailable
 from core.search import in_order, matching
 from core.unavailability import contention_as_refusal
@@ -84,7 +83,7 @@ class CustomerAdmin(TenantAdmin):
     def name(self, customer: Customer) -> str:
         return f"{customer.first_name} {customer.last_name}".strip()
 
-    def save_model(self, request: HttpRequest, obj: Customer, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Customer, form: DocumentForm, change: bool) -> None:
         wanted = change_of(form)
         if change:
             stored = change_customer(

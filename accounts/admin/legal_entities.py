@@ -1,5 +1,4 @@
 from collections.abc import Iterable
-from typing import Any
 
 from django.contrib import admin
 from django.db import transaction
@@ -17,9 +16,15 @@ from accounts.models.customers import SEARCHED_FIELDS
 from accounts.operations.contact_assignments import create_contact_assignment, upsert_contact_assignment
 from accounts.operations.legal_entities import delete_legal_entity, upsert_legal_entity
 from core.admin import AutocompleteFilter, TenantAdmin, adopt
+from core.admin.declared import Fieldset
+from core.admin.forms import DocumentForm
+from core.json_types import JsonObject
 from core.search import in_order, matching
 
-RECORD: Any = (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
+RECORD: Fieldset = (
+    _("Record"),
+    {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)},
+)
 
 
 @admin.register(LegalEntity)
@@ -75,7 +80,7 @@ class LegalEntityAdmin(TenantAdmin):
         for relation, action in super()._references():
             yield relation, "CASCADE" if relation.related_model is LegalEntity else action
 
-    def save_model(self, request: HttpRequest, obj: LegalEntity, form: object, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: LegalEntity, form: DocumentForm, change: bool) -> None:
         stored, _ = upsert_legal_entity(
             tenant_id=obj.tenant_id,
             external_id=obj.external_id,
@@ -126,9 +131,11 @@ class ContactAssignmentAdmin(TenantAdmin):
         customers = matching(Customer.objects.all(), search_term, SEARCHED_FIELDS)
         return queryset.filter(customer__in=customers.order_by().values("pk")), False
 
-    def save_model(self, request: HttpRequest, obj: ContactAssignment, form: object, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: ContactAssignment, form: DocumentForm, change: bool
+    ) -> None:
         wanted = change_of(form, apart=("customer", "customer_id", "legal_entity", "legal_entity_id"))
-        arguments: dict[str, Any] = {
+        arguments: JsonObject = {
             "tenant_id": obj.tenant_id,
             "external_id": obj.external_id,
             "legal_entity_id": obj.legal_entity.external_id,

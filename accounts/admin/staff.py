@@ -1,16 +1,15 @@
-from typing import Any
-
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import ManyToManyField, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 
 from accounts.forms.staff import StaffAddForm, StaffForm, StaffLoginForm, StaffPasswordForm
 from accounts.models import User
 from core.admin import PlatformAdmin, TenantAdmin
+from core.admin.declared import Fieldsets
 from core.admin.faults import refusal_text
 from core.admin.tenants import staff_of
 from core.errors import Unavailable
@@ -34,11 +33,11 @@ class StaffAdmin(TenantAdmin, UserAdmin):
     filter_horizontal = ("groups",)
     readonly_fields = ("last_login", "date_joined")
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Fieldsets:
         user = staff_of(request)
         rights = ["is_superuser"] if user.is_superuser else []
         tenant = ["tenant"] if user.tenant_id is None else []
-        if obj is None:
+        if not isinstance(obj, User):
             names = (
                 "username",
                 "usable_password",
@@ -73,7 +72,9 @@ class StaffAdmin(TenantAdmin, UserAdmin):
         user = request.user
         return user.is_superuser or obj is None or obj.get_all_permissions() <= user.get_all_permissions()
 
-    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: object) -> Any:
+    def formfield_for_manytomany(
+        self, db_field: ManyToManyField, request: HttpRequest, **kwargs: object
+    ) -> forms.ModelMultipleChoiceField | None:
         if db_field.name == "groups":
             kwargs["queryset"] = self._groups_to_give(request)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
@@ -111,7 +112,7 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class StaffGroupAdmin(PlatformAdmin, GroupAdmin):
-    form: Any = forms.ModelForm
+    form = forms.ModelForm
     explanation = _("Rights that several members of staff have in common. Groups serve all tenants.")
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -12,6 +10,8 @@ from accounts.models import Site
 from accounts.operations.sites import change_site, create_site, delete_site
 from accounts.operations.tenants import change_tenant, create_tenant
 from core.admin import TenantAdmin, adopt
+from core.admin.declared import Names
+from core.admin.forms import DocumentForm
 from core.admin.tenants import sees_all_tenants
 from core.tenancy.models import Tenant
 
@@ -28,12 +28,12 @@ class ShopAdmin(TenantAdmin):
     list_filter = ("is_active",)
     search_fields = ("name", "title")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Names:
         fields = list(super().get_readonly_fields(request, obj))
         fields += ["name"] if obj is not None else []
         return fields if sees_all_tenants(request) else [*fields, "is_active"]
 
-    def get_exclude(self, request: HttpRequest, obj: object = None) -> Any:
+    def get_exclude(self, request: HttpRequest, obj: object = None) -> list[str]:
         return ["is_active"] if obj is None else []
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -84,11 +84,16 @@ class SiteAdmin(TenantAdmin):
         (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)}),
     )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
+    @admin.display(description=_("Time zone"))
+    def time_zone(self, site: Site) -> str:
+        """The time zone as users without the change permission see it; for others it is a form field."""
+        return str(site.time_zone or "UTC")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Names:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "code"] if obj is not None else fields
 
-    def save_model(self, request: HttpRequest, obj: Site, form: object, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Site, form: DocumentForm, change: bool) -> None:
         wanted = change_of(form, apart=("code",))
         if change:
             stored = change_site(

@@ -41,7 +41,9 @@ class TenantForm(DocumentForm):
 
 
 class SiteForm(DocumentForm):
-    languages = SimpleArrayField(forms.CharField(max_length=2), help_text=TWO_LETTERS_HELP)
+    languages = SimpleArrayField(
+        forms.CharField(max_length=2), label=_("Languages"), help_text=TWO_LETTERS_HELP
+    )
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         required=False,

@@ -1,9 +1,44 @@
 """What the journal records of API clients, keys and the passwords of other systems."""
 
-from accounts.identity.models import ApiClient, ClientSecret, LegacyPassword, PasswordMigration, SigningKey
+from typing import Any
+
+from django.utils.translation import gettext
+
+from accounts.identity.models import (
+    ApiClient,
+    ClientSecret,
+    LegacyPassword,
+    PasswordMigration,
+    Session,
+    SigningKey,
+)
 from core.journal.declarations import RecordedDocument, leave_out, record
 
+
+def session_in_words(change: Any) -> str:
+    return gettext("ended the session")
+
+
 record(
+    RecordedDocument(
+        model=Session,
+        object="session",
+        external_id="it.session_id::text",
+        owner="it.customer_id",
+        # that it began, and is used, is no change of the shop
+        events=("UPDATE",),
+        derived=(
+            "session_id",
+            "client_id",
+            "customer_id",
+            "legal_entity_id",
+            "context",
+            "created_at",
+            "expires_at",
+        ),
+        leaves_early=True,
+        said=session_in_words,
+    ),
     RecordedDocument(model=ApiClient, object="api-client", external_id="it.client_id"),
     RecordedDocument(
         model=ClientSecret,
@@ -33,6 +68,5 @@ leave_out(
     {
         "identity.AttemptCounter": "counts attempts, and says of nobody who they are",
         "identity.RefreshToken": "made and used up by every login; ends with its session",
-        "identity.Session": "a visit to a storefront, which says itself when it began and ended",
     }
 )

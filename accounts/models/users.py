@@ -1,7 +1,6 @@
-from typing import Any
-
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from accounts.passwords import hashing_slots
 
@@ -16,6 +15,8 @@ class User(AbstractUser):
         "tenancy.Tenant", on_delete=models.PROTECT, null=True, blank=True, related_name="staff"
     )
 
+    last_logout = models.DateTimeField(_("last logout"), null=True, blank=True, editable=False)
+
     class Meta:
         constraints = [
             models.CheckConstraint(
@@ -28,7 +29,7 @@ class User(AbstractUser):
 
     # Django's login, its password forms and its commands all hash by these two.
 
-    def set_password(self, raw_password: Any) -> None:
+    def set_password(self, raw_password: str | None) -> None:
         """Keep the password's hash, not saved yet. Raises Overloaded when no hashing slot is free."""
         with hashing_slots.take():
             super().set_password(raw_password)

@@ -15,6 +15,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathImage
 
 from accounts.totp.models import RecoveryCodes
+from core.admin.site import page_after_login
 
 WRONG = gettext_lazy(
     "This is neither the present one-time password nor a recovery code that is left. Wait for the next one"
@@ -34,8 +35,7 @@ class TokenForm(forms.Form):
 
 
 def page_wanted(request: HttpRequest) -> str:
-    site: Any = admin.site
-    return site.page_after_login(request.GET.get("next", ""))
+    return page_after_login(request.GET.get("next", ""))
 
 
 def is_right(request: HttpRequest, form: TokenForm, device: TOTPDevice | None = None) -> bool:

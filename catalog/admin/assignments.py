@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
@@ -33,7 +31,7 @@ class CategoryAssignmentAdmin(TenantAdmin):
         """An assignment is made or deleted; there is nothing in it to change."""
         return False
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, str | list[str]]:
         """Begin with what the list was filtered by."""
         filters = QueryDict(request.GET.get("_changelist_filters", ""))
         chosen = {name: filters.get(f"{name}__id__exact", "") for name in self.fields}

@@ -1,10 +1,11 @@
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import OuterRef, QuerySet
+from django.db.models import Model, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -38,6 +39,7 @@ from core.admin.confirmation import (
     repeated_values,
 )
 from core.admin.counts import CappedCount, exact_count, shown_count
+from core.admin.declared import Columns, Names, Text
 from core.admin.deletion_pages import MOST_NAMED
 from core.admin.faults import refusal_text
 from core.admin.keys import key_of
@@ -57,7 +59,7 @@ CHANGELIST = "admin:catalog_category_changelist"
 class CategoryChangeList(AnnotatedChangeList):
     """The tree: whole while it fits on a page, else one level at a time, beginning with the roots."""
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet:
+    def get_queryset(self, request: HttpRequest, exclude_parameters: object = None) -> QuerySet:
         rows: Any = super().get_queryset(request, exclude_parameters)
         model_admin: Any = self.model_admin
         self.shown_parent = model_admin.shown_parent(request)
@@ -136,21 +138,31 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         key = key_of(request.GET.get(PARENT, ""))
         return None if key is None else self.get_queryset(request).filter(pk=key).first()
 
-    def get_changelist(self, request: HttpRequest, **options: Any) -> type[CategoryChangeList]:
+    def get_changelist(self, request: HttpRequest, **options: object) -> type[CategoryChangeList]:
         return CategoryChangeList
 
     @property
     def actions(self) -> tuple[object, ...]:  # type: ignore[override]
-        return ("publish", "unpublish", *category_actions())
+        return ("delete_selected", "publish", "unpublish", *category_actions())
+
+    def get_actions(self, request: HttpRequest, action_location: object = None) -> Any:
+        """Return the actions past mptt's own, which replaces the deletion that asks with its effects.
+
+        Django 6.1 also says where they are shown.
+        """
+        location = {} if action_location is None else {"action_location": action_location}
+        return super(MPTTModelAdmin, self).get_actions(request, **location)
 
     def annotated(self, queryset: QuerySet) -> QuerySet:
         return queryset.annotate(assigned_count=CappedCount(assignments_of_row()))
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
         if request.method == "POST" and request.POST.get("cmd") == "move_node":
             return self.move_dropped(request)
-        # Past mptt's, for the same reason as in get_actions.
-        response: Any = super(MPTTModelAdmin, self).changelist_view(request, extra_context)
+        # Past mptt's own, which sends the whole tree along with each page.
+        response = super(MPTTModelAdmin, self).changelist_view(request, extra_context)
         context = getattr(response, "context_data", None) or {}
         if (shown := context.get("cl")) is not None:
             context["media"] += self.tree_media(shown)
@@ -245,7 +257,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         page["X-Question"] = "1"
         return page
 
-    def _refuse_move(self, request: HttpRequest, text: Any, status: int) -> HttpResponse:
+    def _refuse_move(self, request: HttpRequest, text: Text, status: int) -> HttpResponse:
         self.message_user(request, text, messages.ERROR)
         if is_confirmed(request):  # by the form of the question, and not by the script of the drop
             return HttpResponseRedirect(request.get_full_path())
@@ -253,7 +265,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
 
     # --- columns ---
 
-    def get_list_display(self, request: HttpRequest) -> Any:
+    def get_list_display(self, request: HttpRequest) -> Columns:
         """Hide drag handles and "Add below" from users without the permission."""
         columns = list(super().get_list_display(request))
         if not self.has_change_permission(request):
@@ -286,7 +298,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
         return format_html('<a href="?{}={}">{}</a>', PARENT, category.pk, exact_count(number))
 
     @admin.display(description=_("Products"))
-    def assigned(self, category: Any) -> SafeString:
+    def assigned(self, category: Category) -> SafeString:
         return format_html(
             '<a href="{}">{}</a>', assignments_page(category), shown_count(category.assigned_count)
         )
@@ -299,7 +311,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
 
     # --- forms ---
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Names:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "type"] if obj is not None else fields
 
@@ -321,7 +333,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
             {"url": below, "text": _("Subcategories"), "note": exact_count(obj.get_descendant_count())},
         ]
 
-    def save_model(self, request: HttpRequest, obj: Category, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Category, form: CategoryForm, change: bool) -> None:
         at = timezone.now()
         question = self._question(request, obj, form) if change and not is_confirmed(request) else None
         if change:
@@ -334,7 +346,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
             raise question
         adopt(obj, Category.objects.get(pk=saved.pk))
 
-    def _question(self, request: HttpRequest, obj: Category, form: Any) -> ConfirmationNeeded | None:
+    def _question(self, request: HttpRequest, obj: Category, form: CategoryForm) -> ConfirmationNeeded | None:
         """Return the question before a subtree is moved, or something is taken from shoppers."""
         stored = Category.objects.select_related("parent", "tenant").get(pk=obj.pk)
         entered = form.cleaned_data
@@ -350,7 +362,7 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
 
     # --- deletion and actions ---
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+    def get_deleted_objects(self, objs: QuerySet | Sequence[Model], request: HttpRequest) -> Any:
         """Return what goes along, descendants included: deleting a category deletes its whole subtree."""
         chosen = Category.objects.filter(pk__in=[category.pk for category in objs])
         whole = Category.objects.get_queryset_descendants(chosen, include_self=True)

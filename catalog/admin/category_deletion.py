@@ -18,6 +18,7 @@ from catalog.operations.categories import delete_categories
 from core.admin.confirmation import ConfirmationNeeded, Fact
 from core.admin.counts import exact_count
 from core.admin.deletion_pages import DeletionPages
+from core.json_types import JsonObject
 
 
 class CategoryDeletion(DeletionPages):
@@ -34,7 +35,7 @@ class CategoryDeletion(DeletionPages):
 
     def deletion_question(
         self, request: HttpRequest, rows: Sequence[Category]
-    ) -> tuple[ConfirmationNeeded, dict[str, Any]]:
+    ) -> tuple[ConfirmationNeeded, JsonObject]:
         is_single = len(rows) == 1
         category = rows[0]
         facts = category_effects(request, rows, "DELETE", None)

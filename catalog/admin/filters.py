@@ -1,7 +1,6 @@
 """Filters that links set: rows of categories and of all below them."""
 
-from typing import Any
-
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
@@ -29,7 +28,7 @@ class BelowFilter(LinkedFilter):
     title = _("in")
     parameter_name = "below"
 
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: admin.ModelAdmin) -> str:
         rows = visible_rows(Category, request, model_admin).filter(pk__in=keys_of(value))
         names = [str(category) for category in rows[: MOST_NAMED + 1]]
         return ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")

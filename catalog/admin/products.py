@@ -1,18 +1,16 @@
 from collections.abc import Sequence
-from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from catalog.admin.filters import ProductsShownBelowFilter
 from catalog.admin.search import NamedAdmin
-from catalog.bodies import ProductBody
 from catalog.extensions import product_actions
 from catalog.forms.products import DETAIL_FIELDS, FORM_FIELDS, ProductForm
 from catalog.models import SEARCHED_FIELDS, CategoryAssignment, Product
@@ -20,20 +18,18 @@ from catalog.operations.product_sets import delete_products, publish_products
 from catalog.operations.products import create_product, edit_product
 from core.admin import adopt
 from core.admin.counts import CappedCount, exact_count, shown_count
-from core.admin.value_rows import MixinsField, as_lines
+from core.admin.declared import Fieldsets
+from core.admin.value_rows import MixinsField
 from core.search import in_order
 
 LONGEST_NAME = 500
 LONGEST_DESCRIPTION = 10_000
 OWN_ATTRIBUTES = ("mixins", "mixin_schemas")
-SHOWN = {
-    **dict.fromkeys(DETAIL_FIELDS, "shown_details"),
-    "name": "shown_name",
-    "description": "shown_description",
-    "mixins": "shown_mixins",
-    "mixin_schemas": "shown_schemas",
-}
-"""What those who may only look see in place of a field of JSON."""
+
+
+def shown_once(fields: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields with one in place of all those of the details."""
+    return tuple(dict.fromkeys("shown_details" if name in DETAIL_FIELDS else name for name in fields))
 
 
 @admin.register(Product)
@@ -59,38 +55,16 @@ class ProductAdmin(NamedAdmin):
     def actions(self) -> tuple[object, ...]:  # type: ignore[override]
         return ("publish", "unpublish", *product_actions())
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Show those who may only look the attributes that are JSON as lines, in place of form fields."""
+    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Fieldsets:
+        """Show those who may only look the details as lines, in place of form fields."""
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return fieldsets
+        return [(title, {**options, "fields": shown_once(options["fields"])}) for title, options in fieldsets]
 
-        def shown(fields: Sequence[str]) -> tuple[str, ...]:
-            return tuple(dict.fromkeys(SHOWN.get(name, name) for name in fields))
-
-        return [(title, {**options, "fields": shown(options["fields"])}) for title, options in fieldsets]
-
-    @admin.display(description=_("Name"))
-    def shown_name(self, product: Product) -> SafeString:
-        return as_lines(product.name)
-
-    @admin.display(description=_("Description"))
-    def shown_description(self, product: Product) -> SafeString:
-        return as_lines(product.description)
-
-    @admin.display(description=_("Other attributes"))
-    def shown_details(self, product: Product) -> SafeString:
-        return as_lines(product.details)
-
-    @admin.display(description=_("Mixins"))
-    def shown_mixins(self, product: Product) -> SafeString:
-        return as_lines(product.mixins)
-
-    @admin.display(description=_("Mixin schemas"))
-    def shown_schemas(self, product: Product) -> SafeString:
-        return as_lines(product.mixin_schemas)
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_dbfield(
+        self, db_field: Field, request: HttpRequest, **kwargs: object
+    ) -> forms.Field | None:
         if db_field.name == "mixins":
             kwargs["form_class"] = MixinsField
         return super().formfield_for_dbfield(db_field, request, **kwargs)
@@ -108,8 +82,8 @@ class ProductAdmin(NamedAdmin):
         page = reverse("admin:catalog_categoryassignment_changelist") + f"?product__id__exact={obj.pk}"
         return [{"url": page, "text": _("Categories"), "note": shown_count(counted.get().number)}]
 
-    def save_model(self, request: HttpRequest, obj: Product, form: Any, change: bool) -> None:
-        body: ProductBody = form.body
+    def save_model(self, request: HttpRequest, obj: Product, form: ProductForm, change: bool) -> None:
+        body = form.body
         if change:
             edit_product(
                 tenant_id=obj.tenant_id, product_id=obj.external_id, edit=lambda _: body, at=timezone.now()

@@ -34,7 +34,7 @@ FORM_FIELDS = {
 class CategoryChoiceField(forms.ModelChoiceField):
     """The choice of a category, shown with those above it."""
 
-    def label_from_instance(self, category: Any) -> str:
+    def label_from_instance(self, category: Category) -> str:
         return category.path_text
 
 

@@ -45,7 +45,7 @@ class LinesField(forms.CharField):
         widget = forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"})
         super().__init__(required=False, max_length=LONGEST_LINES, widget=widget, **options)
 
-    def prepare_value(self, value: Any) -> object:
+    def prepare_value(self, value: object) -> object:
         return "\n".join(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
     def clean(self, value: object) -> Any:

@@ -6,9 +6,8 @@ from datetime import datetime
 from catalog.bodies import CategoryBody, category_languages, read_category
 from catalog.imports.category_paths import NAMED_BY_PATH, located
 from catalog.models import Category, CategoryNumber
-from catalog.operations.categories import delete_categories_only
+from catalog.operations.categories import OWN_COLUMNS, delete_categories_only
 from catalog.operations.category_imports import CODE, NUMBER, id_of, upsert_categories_in_bulk
-from catalog.operations.values import OWN_COLUMNS
 from catalog.representations import CATEGORY
 from catalog.subtrees import is_category
 from core.errors import InvalidInput

@@ -1,9 +1,8 @@
 """Bulk loads of categories: whole forests written set-based, their tree columns computed once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import connection, transaction
 
@@ -17,7 +16,7 @@ from catalog.errors import (
     WouldCreateCycle,
 )
 from catalog.models import Category
-from catalog.operations.values import OWN_COLUMNS, check_code, check_new_id, check_type, write_numbers
+from catalog.operations.categories import OWN_COLUMNS, check_code, check_new_id, check_type, write_numbers
 from catalog.subtrees import is_category
 from catalog.tree import hash_joins, locked_tree
 from core.cycles import find_cycles
@@ -62,7 +61,7 @@ class ForestWrite:
 
     state: SqlValues
     plan: BatchPlan[str, CategoryBody]
-    values: Sequence[tuple[list[Any], int]]
+    values: Sequence[tuple[list[object], int]]
     numbers: Sequence[tuple[int, Sequence[str]]]
     given_up: Sequence[int]
 
@@ -203,7 +202,7 @@ def parents_first(rows: Sequence[CategoryBody]) -> list[CategoryBody]:
     return ordered
 
 
-def write_rows(values: Sequence[tuple[list[Any], int]]) -> dict[SqlValues, UpsertResult]:
+def write_rows(values: Sequence[tuple[list[object], int]]) -> dict[SqlValues, UpsertResult]:
     """Write the rows, given parents first.
 
     Each row's reference to its parent is checked with a plan that PostgreSQL makes once. Where it believes
@@ -375,7 +374,7 @@ def level_of(name: str, parents: Mapping[str, str | None], levels: dict[str, int
     return levels[name]
 
 
-def settled_positions(rows: Any, stored: Mapping[str, Stored]) -> dict[str, int]:
+def settled_positions(rows: Iterable[CategoryBody], stored: Mapping[str, Stored]) -> dict[str, int]:
     """Return the position of each row: its own, the stored one, or the next after its siblings."""
     rows = list(rows)
     last: dict[str | None, int] = {}

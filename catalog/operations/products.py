@@ -10,7 +10,7 @@ from accounts.identity.scopes import PRODUCT_PUBLISH, PRODUCT_UNPUBLISH
 from catalog.bodies import ProductBody
 from catalog.errors import InvalidProduct, ProductCodeTaken, ProductExists, ProductNotFound
 from catalog.models import Product
-from catalog.operations.values import ANY_PUBLICATION, Publication
+from catalog.operations.categories import ANY_PUBLICATION, Publication
 from core.errors import DomainError
 from core.sql.composition import Sql, param, sql
 from core.sql.fetching import execute, fetch_rows

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from django.db.migrations.loader import MigrationLoader
@@ -74,12 +73,12 @@ def digest_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def connect(parameters: Parameters, **changed: str) -> psycopg.Connection[Any]:
+def connect(parameters: Parameters, **changed: str) -> psycopg.Connection:
     kept = {name: value for name, value in parameters.items() if name not in ("cursor_factory", "context")}
     return psycopg.connect(**{**kept, **changed})
 
 
-def count_rows(connection: psycopg.Connection[Any]) -> dict[str, int]:
+def count_rows(connection: psycopg.Connection) -> dict[str, int]:
     names = [name for (name,) in connection.execute(TABLES)]
     return {
         name: connection.execute(f"SELECT count(*) FROM {name}".encode()).fetchall()[0][0] for name in names
@@ -132,7 +131,7 @@ def make_backup(parameters: Parameters, folder: Path, *, at: datetime, tell: Pro
     return archive
 
 
-def applied_migrations(connection: psycopg.Connection[Any]) -> list[str]:
+def applied_migrations(connection: psycopg.Connection) -> list[str]:
     rows = connection.execute("SELECT app || '.' || name FROM django_migrations ORDER BY 1").fetchall()
     return [name for (name,) in rows]
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
 from wsgiref.types import WSGIEnvironment
 
 from config.server.budget import ByteBudget
 from config.server.refusals import refuse
-from config.server.responses import BUSY, LATE_BODY, LONG_BODY, STOPPING, Response
+from config.server.responses import BUSY, LATE_BODY, LONG_BODY, STOPPING, Awaited, Exchange, Response
 
-Complete = Callable[[dict[str, object], Any, bytes, int], None]
+Complete = Callable[[dict[str, object], Exchange, bytes, int], None]
 
 
 class BodyCollector:
@@ -26,7 +25,7 @@ class BodyCollector:
         self.receiving: set[Body] = set()
         self.is_stopping = False
 
-    def collect(self, environ: dict[str, object], protocol: Any) -> None:
+    def collect(self, environ: dict[str, object], protocol: Exchange) -> None:
         """Call `complete` once the whole body is there, or send the refusal."""
         body = Body(self, environ, protocol)
         self.receiving.add(body)
@@ -58,7 +57,7 @@ class Body:
         "is_busy",
     )
 
-    def __init__(self, collector: BodyCollector, environ: WSGIEnvironment, protocol: Any) -> None:
+    def __init__(self, collector: BodyCollector, environ: WSGIEnvironment, protocol: Exchange) -> None:
         self.collector = collector
         self.environ = environ
         self.protocol = protocol
@@ -70,14 +69,14 @@ class Body:
         self.size = 0
         self.kept = 0
         self.due = monotonic() + collector.seconds
-        self.awaited: Any = None
+        self.awaited: Awaited | None = None
         self.is_busy = False  # no memory was left for it: 503 once the client has sent everything
 
     def receive_next(self) -> None:
         self.awaited = awaited = self.protocol.receive()
         awaited.add_done_callback(self.take)
 
-    def take(self, awaited: Any) -> None:
+    def take(self, awaited: Awaited) -> None:
         """Take what has arrived.
 
         What exceeds the limit, or finds no memory left, is read and thrown away: a client that still sends

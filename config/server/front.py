@@ -25,12 +25,14 @@ from config.server.responses import (
     HEALTHY,
     HEALTHY_AND_LEAVING,
     NOT_READY,
+    Exchange,
     Response,
     encoded_headers,
     send,
 )
 from config.server.transfers import Transfers
 from config.server.wsgi_environ import environ_of
+from core.json_types import JsonObject
 from core.memory import LARGE_BODY, trim_soon
 from core.observation.requests import ARRIVED_AT
 
@@ -52,7 +54,7 @@ class Front:
         self.respond = respond
         self.limits = limits
         granian = GranianThreads(limits.granian_threads - 1)
-        lane: dict[str, Any] = {
+        lane: JsonObject = {
             "granian": granian,
             "threads": limits.threads,
             "most_threads": limits.most_threads,
@@ -63,7 +65,7 @@ class Front:
         self.probes = Lane(
             "probes", self._answer_probe, self._refuse, granian=granian, threads=1, most_threads=2, waiting=16
         )
-        self.unanswered_probes: dict[object, float] = {}  # protocol -> deadline
+        self.unanswered_probes: dict[Exchange, float] = {}  # protocol -> deadline
         self.is_leaving = False
         self.body_budget = ByteBudget(limits.bodies_bytes)
         self.bodies = BodyCollector(
@@ -122,7 +124,9 @@ class Front:
         reads_can_work = self.reads.look_after()
         return self.writes.look_after() and reads_can_work
 
-    def _take_complete(self, environ: WSGIEnvironment, protocol: object, body: bytes, body_size: int) -> None:
+    def _take_complete(
+        self, environ: WSGIEnvironment, protocol: Exchange, body: bytes, body_size: int
+    ) -> None:
         """Put a complete request into its lane, or refuse it."""
         path = environ["PATH_INFO"]
         if path in HEALTH:
@@ -168,7 +172,7 @@ class Front:
             response = FAILED
         self._send_probe(job.protocol, response)
 
-    def _send_probe(self, protocol: object, response: Response) -> None:
+    def _send_probe(self, protocol: Exchange, response: Response) -> None:
         """Send the response unless one was sent: the lane and the deadline may come at the same time."""
         if self.unanswered_probes.pop(protocol, None) is not None:
             send(protocol, response)
@@ -180,7 +184,7 @@ class Front:
         else:
             refuse(job.environ, job.protocol, BUSY, "busy")
 
-    def _call_django(self, environ: dict[str, object], protocol: object) -> Response | None:
+    def _call_django(self, environ: dict[str, object], protocol: Exchange) -> Response | None:
         """Return Django's response; None when it was sent piece by piece."""
         response = self.respond(environ)
         try:
@@ -198,7 +202,7 @@ class Front:
             response.close()
 
 
-def _send_failure(protocol: object) -> None:
+def _send_failure(protocol: Exchange) -> None:
     """Send a 500, unless a response was begun; the connection is closed then."""
     try:
         send(protocol, FAILED)

@@ -1,10 +1,12 @@
 """Django behind the front."""
 
 from typing import Any
+from wsgiref.types import StartResponse
 
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_started
 from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.log import log_response
 
 from config.server.connections import close_unusable_connection
@@ -19,7 +21,7 @@ class DirectHandler(WSGIHandler):
 
     _middleware_chain: Any  # Django's private name
 
-    def __call__(self, environ: dict[str, object], start_response: Any) -> Any:
+    def __call__(self, environ: dict[str, object], start_response: StartResponse) -> HttpResponseBase:
         """Answer another server than ours."""
         close_unusable_connection()
         return super().__call__(environ, start_response)

@@ -14,6 +14,8 @@ from threading import get_ident
 from time import monotonic
 from typing import Any
 
+from config.server.responses import Exchange
+
 SLOW_AFTER = 0.25  # seconds at work after which a thread's slot goes to a helper
 LINGERING = 10.0  # seconds that a helper waits for work
 STALLED_AFTER = 1.0  # seconds at work of all threads after which waiting requests are refused when overdue
@@ -28,7 +30,7 @@ class Job:
     def __init__(
         self,
         environ: dict[str, object],
-        protocol: object,
+        protocol: Exchange,
         body_size: int,
         due: float,
         resources: tuple[str, ...] = (),

@@ -5,13 +5,13 @@ from wsgiref.types import WSGIEnvironment
 
 from django.conf import settings
 
-from config.server.responses import Response, send
+from config.server.responses import Exchange, Response, send
 from core.observation.access_log import AccessLine, access_log
 from core.observation.metrics import REQUESTS_REFUSED
 from core.observation.requests import ARRIVED_AT, METHODS, NO_ROUTE, given_id
 
 
-def refuse(environ: WSGIEnvironment, protocol: object, response: Response, reason: str) -> None:
+def refuse(environ: WSGIEnvironment, protocol: Exchange, response: Response, reason: str) -> None:
     """Send the response with the request's id, and record the refusal."""
     identifier = given_id(environ)
     header = (b"x-request-id", identifier.encode())

@@ -1,11 +1,27 @@
 """Responses in the form that granian sends, and those that need no Django."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 Headers = list[tuple[bytes, bytes]]
+
+
+class Awaited(Protocol):
+    """A future of granian's."""
+
+    def add_done_callback(self, callback: Callable[["Awaited"], object], /) -> object: ...
+    def cancel(self) -> object: ...
+    def cancelled(self) -> bool: ...
+    def result(self) -> Mapping[str, Any]: ...
+
+
+class Exchange(Protocol):
+    """A request and its response as granian has them; any thread may use it, and nothing blocks."""
+
+    def receive(self) -> Awaited: ...
+    def send(self, message: dict[str, object], /) -> object: ...
 
 
 class Response(NamedTuple):
@@ -52,7 +68,7 @@ def encoded_header(name: str, value: str) -> tuple[bytes, bytes]:
     return name.encode("latin-1"), value.encode("latin-1")
 
 
-def send(protocol: Any, response: Response) -> None:
+def send(protocol: Exchange, response: Response) -> None:
     """Hand the whole response to granian, from any thread; it never blocks."""
     protocol.send({"type": "http.response.start", "status": response.status, "headers": response.headers})
     protocol.send({"type": "http.response.body", "body": response.body, "more_body": False})

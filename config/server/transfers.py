@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Iterable, Iterator
 from time import monotonic
-from typing import Any
+from typing import TypeGuard
 
 from config.server.budget import ByteBudget
-from config.server.responses import BUSY, Headers, Response, send
+from config.server.responses import BUSY, Awaited, Exchange, Headers, Response, send
 
 LARGE = 256 * 1024  # bytes; a smaller response is handed to granian whole
 
@@ -23,7 +23,7 @@ class Transfers:
         self.seconds = seconds
         self.sending: set[Transfer] = set()
 
-    def send(self, protocol: Any, response: Response) -> None:
+    def send(self, protocol: Exchange, response: Response) -> None:
         """Send the response without waiting for the client; 503 when too many bytes wait for clients."""
         if len(response.body) <= LARGE:
             send(protocol, response)
@@ -32,7 +32,7 @@ class Transfers:
         else:
             send(protocol, BUSY)
 
-    def send_stream(self, protocol: Any, status: int, headers: Headers, pieces: Iterable[bytes]) -> None:
+    def send_stream(self, protocol: Exchange, status: int, headers: Headers, pieces: Iterable[bytes]) -> None:
         """Send the pieces while they are made. A client that stops fetching them loses its connection."""
         parts = joined(pieces)
         part = next(parts, b"")
@@ -47,7 +47,7 @@ class Transfers:
             part, following = following, next(parts, None)
         return None
 
-    def _is_fetched(self, protocol: Any, part: bytes) -> bool:
+    def _is_fetched(self, protocol: Exchange, part: bytes) -> bool:
         awaited = protocol.send({"type": "http.response.body", "body": part, "more_body": True})
         if not is_pending(awaited):
             return True
@@ -71,12 +71,12 @@ class Transfer:
 
     __slots__ = ("transfers", "protocol", "response", "sent", "due", "awaited", "is_over", "lock")
 
-    def __init__(self, transfers: Transfers, protocol: Any, response: Response) -> None:
+    def __init__(self, transfers: Transfers, protocol: Exchange, response: Response) -> None:
         self.transfers = transfers
-        self.protocol = protocol
+        self.protocol: Exchange | None = protocol
         self.response = response
         self.sent = 0
-        self.awaited: Any = None
+        self.awaited: Awaited | None = None
         self.is_over = False
         self.lock = threading.Lock()
         self.due = monotonic() + transfers.seconds
@@ -84,21 +84,22 @@ class Transfer:
     def start(self) -> None:
         self.transfers.sending.add(self)
         status, headers, _ = self.response
-        self.protocol.send({"type": "http.response.start", "status": status, "headers": headers})
+        if self.protocol is not None:
+            self.protocol.send({"type": "http.response.start", "status": status, "headers": headers})
         self.send_next()
 
-    def send_next(self, previous: Any = None) -> None:
+    def send_next(self, previous: Awaited | None = None) -> None:
         """Send parts until one has to wait for the client; then this is called again."""
         self.awaited = None
         body = self.response.body
-        while not self.is_over:
+        while (protocol := self.protocol) is not None:
             if self.sent >= len(body):
-                self.protocol.send({"type": "http.response.body", "body": b"", "more_body": False})
+                protocol.send({"type": "http.response.body", "body": b"", "more_body": False})
                 return self.end()
             part = body[self.sent : self.sent + LARGE]
             self.sent += len(part)
             self.due = monotonic() + self.transfers.seconds
-            awaited = self.protocol.send({"type": "http.response.body", "body": part, "more_body": True})
+            awaited = protocol.send({"type": "http.response.body", "body": part, "more_body": True})
             if is_pending(awaited):
                 self.awaited = awaited
                 awaited.add_done_callback(self.send_next)
@@ -118,7 +119,7 @@ class Transfer:
         self.protocol = None  # without it the connection has nothing to wait for
 
 
-def is_pending(awaited: Any) -> bool:
+def is_pending(awaited: object) -> TypeGuard[Awaited]:
     """Whether granian's buffer is full, so that the part waits for the client."""
     return hasattr(awaited, "add_done_callback")
 

@@ -1,8 +1,9 @@
 """The WSGI environ of a request that granian describes in ASGI's terms."""
 
 import sys
-from typing import Any
 from urllib.parse import unquote_to_bytes
+
+from core.json_types import JsonObject
 
 VERSIONS = {"1": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2"}
 IGNORED = "ignored"
@@ -23,7 +24,7 @@ COMMON: dict[str, object] = {
 _keys = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 
 
-def environ_of(scope: dict[str, Any]) -> dict[str, object]:
+def environ_of(scope: JsonObject) -> dict[str, object]:
     """Return the environ, without a body yet.
 
     A header whose name has an underscore is left out: it would have the key of the one with a hyphen, so a

@@ -1,6 +1,6 @@
 """Deletion that PostgreSQL cascades: no row is loaded to be deleted or listed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -8,6 +8,7 @@ from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.contrib.admin.utils import unquote
 from django.db import IntegrityError, models, transaction
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -27,7 +28,9 @@ MAX_NAMED_ROWS = 20
 class DatabaseDeletion(admin.ModelAdmin):
     """A model admin that deletes in one statement, and says beforehand how many rows go along."""
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+    def get_deleted_objects(
+        self, objs: models.QuerySet | Sequence[models.Model], request: HttpRequest
+    ) -> Any:
         """Return names of a few rows and counts of what goes with them, without loading any of it."""
         rows = objs if isinstance(objs, models.QuerySet) else None
         keys = rows.order_by().values("pk") if rows is not None else [obj.pk for obj in objs]
@@ -87,7 +90,7 @@ class DatabaseDeletion(admin.ModelAdmin):
                 )
         return super().log_deletions(request, queryset)
 
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
         self.delete_queryset(request, self.model._base_manager.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet) -> None:

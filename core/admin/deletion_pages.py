@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from core.admin.confirmation import (
     ConfirmationNeeded,
@@ -33,8 +34,8 @@ MOST_NAMED = 20
 class DeletionPages(admin.ModelAdmin):
     """Replaces the site's own deletion of one and of selected rows of one tenant.
 
-    Subclasses say what a deletion does (`deletion_question`), delete (`delete_confirmed`) and may ask for
-    more than a click (`typing_error`).
+    Subclasses name `delete_selected` in their `actions`, say what a deletion does (`deletion_question`),
+    delete (`delete_confirmed`) and may ask for more than a click (`typing_error`).
     """
 
     most_deleted = 200
@@ -50,7 +51,7 @@ class DeletionPages(admin.ModelAdmin):
 
     def deletion_question(
         self, request: HttpRequest, rows: Sequence[Any]
-    ) -> tuple[ConfirmationNeeded, dict[str, Any]]:
+    ) -> tuple[ConfirmationNeeded, dict[str, object]]:
         """Return the question, and what else its template shows."""
         raise NotImplementedError
 
@@ -75,15 +76,8 @@ class DeletionPages(admin.ModelAdmin):
             raise PermissionDenied
         return self._delete(request, [row]) or HttpResponseRedirect(self._list())
 
-    def get_actions(self, request: HttpRequest) -> Any:
-        """Ask with the effects in place of the site's own deletion of selected rows."""
-        found: Any = super().get_actions(request)
-        if "delete_selected" in found:
-            _function, name, description = found["delete_selected"]
-            found["delete_selected"] = (type(self).delete_chosen, name, description)
-        return found
-
-    def delete_chosen(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+    @admin.action(description=_("Delete selected %(verbose_name_plural)s"), permissions=["delete"])
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         """Say what the deletion of the selected rows does, and delete them once that is confirmed."""
         rows = self.chosen(request, queryset)
         return self._delete(request, rows) if rows else None
@@ -101,7 +95,7 @@ class DeletionPages(admin.ModelAdmin):
         self.message_user(request, text, messages.ERROR)
         return []
 
-    def _stored(self, keys: Any) -> QuerySet:
+    def _stored(self, keys: object) -> QuerySet:
         return self.model._default_manager.filter(pk__in=keys).select_related(*self.deleted_with)
 
     def _list(self) -> str:

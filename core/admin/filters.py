@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import ChangeList
@@ -107,11 +108,11 @@ class LinkedFilter(admin.SimpleListFilter):
 
     template = "admin/chosen_filter.html"
 
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
         """Return what the value means; empty when it means nothing."""
         raise NotImplementedError
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, str]]:
         value = self.value()
         if not value:
             return []
@@ -144,7 +145,7 @@ class DaysFilter(LinkedFilter):
     parameter_name = "days"
     column = ""
 
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
         if (days := days_of(value)) is None:
             return ""
         texts = dict.fromkeys(date_format(day, "DATE_FORMAT") for day in days)

@@ -82,7 +82,7 @@ class LocalizedField(forms.MultiValueField):
         return texts
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str) -> object:
     """Return what a text of JSON says, as the API reads it; raise ValidationError for what it would refuse.
 
     That makes doubles of larger numbers, and knows no NaN and no half of a character.
@@ -178,7 +178,7 @@ class BothVersions:
     stored: str
 
 
-def shown_value(field: forms.Field, value: Any) -> str:
+def shown_value(field: forms.Field, value: object) -> str:
     """Return a value of a form field in words, as it was read or as it is stored."""
     if value in (None, "", [], {}):
         return gettext("empty")

@@ -18,9 +18,13 @@ class KeysetPaginator(CappedPaginator):
 
     cap = 250
 
-    def __init__(self, rows: QuerySet, per_page: int, known: int | None) -> None:
+    def __init__(self, rows: QuerySet, per_page: int, known: int | None, first: int | None) -> None:
         super().__init__(rows, per_page)
-        self.known = known
+        self.known, self.first = known, first
+
+    @cached_property
+    def _counted(self) -> int:
+        return super()._counted if self.first is None else self.first
 
     @cached_property
     def count(self) -> int:
@@ -47,7 +51,16 @@ class KeysetChangeList(AnnotatedChangeList):
     def get_results(self, request: HttpRequest) -> None:
         before, after = (key_of(request.GET.get(name, "")) for name in (BEFORE, AFTER))
         rows: QuerySet = self.queryset.select_related(None).values_list("pk", flat=True)
-        if after is not None and before is None:
+        model_admin: Any = self.model_admin
+        known = model_admin.known_total(request, self)
+        self.is_whole = known is not None
+        first: int | None = None
+        if before is None and after is None and known is None:
+            # One statement finds the page and counts: a search that finds little of much does it only once.
+            found = list(rows.order_by("-pk")[: max(KeysetPaginator.cap, self.list_per_page) + 1])
+            first, has_older, has_newer = len(found), len(found) > self.list_per_page, False
+            found = found[: self.list_per_page]
+        elif after is not None and before is None:
             found = list(rows.filter(pk__gt=after).order_by("pk")[: self.list_per_page + 1])
             has_newer, has_older = len(found) > self.list_per_page, True
             found = found[: self.list_per_page][::-1]
@@ -59,12 +72,8 @@ class KeysetChangeList(AnnotatedChangeList):
         # Only now: what is shown of a row is not joined to all that a search finds.
         page = self.shown_rows(request, self.root_queryset.filter(pk__in=found))
         self.result_list = list(page.order_by("-pk"))
-        model_admin: Any = self.model_admin
-        known = model_admin.known_total(request, self)
-        self.is_whole = known is not None
-        self.paginator = KeysetPaginator(self.queryset, self.list_per_page, known)
-        is_one_page = before is None and after is None and not has_older
-        self.result_count = len(found) if is_one_page else self.paginator.count
+        self.paginator = KeysetPaginator(self.queryset, self.list_per_page, known, first)
+        self.result_count = self.paginator.count
         self.full_result_count = None
         self.show_full_result_count = False
         self.show_admin_actions = bool(found)

@@ -1,7 +1,7 @@
 """What every admin page of this service shares."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.text import capfirst
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from core.actors import current_actor, with_source
@@ -42,6 +42,7 @@ from core.admin.pages import row_links
 from core.admin.paginator import CappedPaginator
 from core.admin.tenants import has_tenant, of_tenant, sees_all_tenants, staff_tenant_id, tenant_model
 from core.admin.undo_pages import may_undo
+from core.admin.value_rows import as_lines
 from core.errors import DomainError
 from core.filter_sources import FILTERED, filter_source
 from core.journal.declarations import is_recorded
@@ -146,9 +147,30 @@ class TenantAdmin(DatabaseDeletion):
     found_at = 0
     """Where the search of the start page lists the rows; 0: it does not find them."""
 
+    def __init__(self, model: Any, admin_site: Any) -> None:
+        super().__init__(model, admin_site)
+        for field in self.opts.get_fields():
+            if isinstance(field, models.JSONField):
+                setattr(self, f"shown_{field.name}", self._shower(field))
+
+    def _shower(self, field: models.JSONField) -> Callable[[models.Model], str]:
+        """Return what shows a field of JSON as lines to whoever may only look."""
+
+        @admin.display(description=capfirst(gettext_lazy(str(field.verbose_name))))
+        def show(row: models.Model) -> str:
+            value = getattr(row, field.attname)
+            return self.shown(as_lines(value) if isinstance(value, Mapping) else value)
+
+        return show
+
+    def _shown_as(self, name: Any) -> Any:
+        return f"shown_{name}" if hasattr(self, f"shown_{name}") else name
+
     def shown(self, value: object) -> str:
         """Return what a column computes as text; the sign of an empty value where there is none."""
-        return str(value) if value not in (None, "") else str(self.get_empty_value_display())
+        if value in (None, ""):
+            return str(self.get_empty_value_display())
+        return value if isinstance(value, str) else str(value)  # a safe text stays one
 
     # --- whose rows ---
 
@@ -328,6 +350,11 @@ class TenantAdmin(DatabaseDeletion):
 
     def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Any:
         fieldsets = list(super().get_fieldsets(request, obj))
+        if obj is not None and not self.has_change_permission(request, obj):
+            fieldsets = [
+                (title, {**options, "fields": [self._shown_as(name) for name in options["fields"]]})
+                for title, options in fieldsets
+            ]
         if obj is None:  # what only a stored row has
             fieldsets = [entry for entry in fieldsets if "version" not in entry[1]["fields"]]
         if self._shows_tenant(request) and obj is not None:
@@ -365,8 +392,6 @@ class TenantAdmin(DatabaseDeletion):
             kwargs.setdefault("widget", MomentInput)
             if kwargs["form_class"] is MomentField:
                 kwargs["is_end"] = db_field.name.endswith("_to")
-        elif isinstance(db_field, models.BooleanField):
-            kwargs.setdefault("label", capfirst(str(db_field.verbose_name).removeprefix("is ")))
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
             field.widget.can_delete_related = field.widget.can_change_related = False
@@ -399,7 +424,7 @@ class TenantAdmin(DatabaseDeletion):
             field.label_from_instance = chosen.autocomplete_text
         return field
 
-    def get_field_queryset(self, db: Any, db_field: Any, request: HttpRequest) -> models.QuerySet:
+    def get_field_queryset(self, db: object, db_field: Any, request: HttpRequest) -> models.QuerySet:
         model = db_field.remote_field.model
         rows = visible_rows(model, request, self)
         tenant = getattr(request, "form_tenant", None)
@@ -457,11 +482,11 @@ class TenantAdmin(DatabaseDeletion):
                 links.append({"url": f"{page}?{name}__id__exact={obj.pk}", "text": text, "note": ""})
         return links
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_addition(self, request: HttpRequest, obj: Any, message: object) -> Any:
         """Keep Django's log only of what the journal does not record: each change is recorded once."""
         return None if is_recorded(type(obj)) else super().log_addition(request, obj, message)
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+    def log_change(self, request: HttpRequest, obj: Any, message: object) -> Any:
         """As `log_addition`."""
         return None if is_recorded(type(obj)) else super().log_change(request, obj, message)
 
@@ -501,7 +526,7 @@ class TenantAdmin(DatabaseDeletion):
         add: bool = False,
         change: bool = False,
         form_url: str = "",
-        obj: Any = None,
+        obj: object = None,
     ) -> HttpResponse:
         if obj is not None and not context.get("is_popup"):
             context["related_links"] = [*self.related_links(request, obj), *row_links(request, obj)]

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import BooleanField, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import Resolver404, URLPattern, URLResolver, path, resolve, reverse
@@ -43,7 +43,7 @@ class TenantAutocompleteView(AutocompleteJsonView):
         tenant_id = key_of(self.request.GET.get("tenant", ""))
         return rows if tenant_id is None else model_admin.limited(rows, tenant_id)
 
-    def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
+    def serialize_result(self, obj: object, to_field_name: str) -> dict[str, str]:
         model_admin: Any = self.model_admin
         option = super().serialize_result(obj, to_field_name)  # type: ignore[misc]
         return {**option, "text": model_admin.autocomplete_text(obj)}
@@ -53,7 +53,7 @@ def overload_as_message(view: Callable[..., object]) -> Callable[..., Any]:
     """Show the page again with a message when the service is too busy for what was sent from it."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *arguments: object, **options: object) -> Any:
+    def guarded(request: HttpRequest, *arguments: object, **options: object) -> object:
         try:
             return view(request, *arguments, **options)
         except Overloaded as refused:
@@ -61,6 +61,19 @@ def overload_as_message(view: Callable[..., object]) -> Callable[..., Any]:
             return HttpResponseRedirect(request.get_full_path())
 
     return guarded
+
+
+def page_after_login(address: str) -> str:
+    """Return the address if it leads to a page of the admin, otherwise the start page's."""
+    start = reverse("admin:index")
+    parts = urlsplit(address)
+    place = parts.path if parts.path.endswith("/") else f"{parts.path}/"
+    try:
+        match = resolve(place)
+    except Resolver404:
+        return start
+    is_page = match.namespace == "admin" and match.url_name not in NO_PAGES_TO_RETURN_TO
+    return address if is_page and "url" not in match.kwargs else start
 
 
 class Console(admin.AdminSite):
@@ -89,6 +102,8 @@ class Console(admin.AdminSite):
             names.verbose_name = gettext_lazy(str(names.verbose_name))
             names.verbose_name_plural = gettext_lazy(str(names.verbose_name_plural))
             for field in names.get_fields():
+                if isinstance(field, BooleanField):
+                    field.verbose_name = str(field.verbose_name).removeprefix("is ")
                 for text in ("verbose_name", "help_text"):
                     if getattr(field, text, ""):
                         setattr(field, text, gettext_lazy(str(getattr(field, text))))
@@ -103,20 +118,8 @@ class Console(admin.AdminSite):
         provider = getattr(settings, "OIDC_PROVIDER_NAME", "")
         response = super().login(request, {"login_provider": provider, **(extra_context or {})})
         if isinstance(response, HttpResponseRedirect):
-            return HttpResponseRedirect(self.page_after_login(response.url))
+            return HttpResponseRedirect(page_after_login(response.url))
         return response
-
-    def page_after_login(self, address: str) -> str:
-        """Return the address if it leads to a page of the admin, otherwise the start page's."""
-        start = reverse("admin:index")
-        parts = urlsplit(address)
-        place = parts.path if parts.path.endswith("/") else f"{parts.path}/"
-        try:
-            match = resolve(place)
-        except Resolver404:
-            return start
-        is_page = match.namespace == self.name and match.url_name not in NO_PAGES_TO_RETURN_TO
-        return address if is_page and "url" not in match.kwargs else start
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """Add the search and the panels; leave out the page that leads to a row's page in a shop.

@@ -117,11 +117,11 @@ class RowsInput(forms.Widget):
     use_fieldset = True
     parts: tuple[str, ...]
 
-    def rows_of(self, value: Any) -> list[dict[str, str]] | None:
+    def rows_of(self, value: object) -> list[dict[str, str]] | None:
         """Return the rows of a value, stored or entered as JSON; None when they cannot show it."""
         raise NotImplementedError
 
-    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+    def value_from_datadict(self, data: Any, files: object, name: str) -> object:
         if name in data:
             return data[name]
         rows = EnteredRows()
@@ -131,16 +131,16 @@ class RowsInput(forms.Widget):
                 rows.append(row)
         return rows
 
-    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+    def value_omitted_from_data(self, data: Any, files: object, name: str) -> bool:
         return not any(key == name or key.startswith(f"{name}-") for key in data)
 
     def id_for_label(self, id_: str) -> str:
         return ""
 
-    def format_value(self, value: Any) -> Any:
+    def format_value(self, value: object) -> Any:
         return value
 
-    def get_context(self, name: str, value: Any, attrs: dict[str, object] | None) -> dict[str, Any]:
+    def get_context(self, name: str, value: object, attrs: dict[str, object] | None) -> dict[str, object]:
         context: dict[str, Any] = super().get_context(name, value, attrs)
         shown = context["widget"]
         if isinstance(value, str):
@@ -169,7 +169,7 @@ class RowsInput(forms.Widget):
 class RowsField(JsonField):
     """JSON that is entered in rows, or as a text where rows cannot show it."""
 
-    def to_python(self, value: Any) -> Any:
+    def to_python(self, value: object) -> Any:
         if not isinstance(value, EnteredRows):
             return super().to_python(value)
         for row in value:
@@ -185,10 +185,10 @@ class RowsField(JsonField):
         """Return the value that the rows say; raise ValidationError with all that is wrong with them."""
         raise NotImplementedError
 
-    def bound_data(self, data: Any, initial: object) -> object:
+    def bound_data(self, data: object, initial: object) -> object:
         return data if isinstance(data, EnteredRows) else super().bound_data(data, initial)
 
-    def prepare_value(self, value: Any) -> Any:
+    def prepare_value(self, value: object) -> Any:
         return value
 
 
@@ -208,10 +208,10 @@ class Leaf:
     """A value within an object, and the names that lead to it."""
 
     path: Path
-    value: Any
+    value: object
 
 
-def leaves_of(value: Mapping[str, Any], above: Path = ()) -> Iterator[Leaf]:
+def leaves_of(value: Mapping[str, object], above: Path = ()) -> Iterator[Leaf]:
     """Yield the values of an object and of the objects in it, those of one object together."""
     for name, inner in value.items():
         if isinstance(inner, Mapping) and inner:
@@ -230,7 +230,7 @@ class MixinsInput(RowsInput):
     template_name = "core/mixins_input.html"
     parts = ("stored", "mixin", "attribute", "kind", "value", "removed")
 
-    def rows_of(self, value: Any) -> list[dict[str, str]] | None:
+    def rows_of(self, value: object) -> list[dict[str, str]] | None:
         value = {} if value is None else value
         if not isinstance(value, Mapping):
             return None
@@ -245,7 +245,7 @@ class MixinsInput(RowsInput):
             for leaf in leaves
         ]
 
-    def shown_row(self, row: dict[str, str]) -> dict[str, Any]:
+    def shown_row(self, row: dict[str, str]) -> dict[str, object]:
         shown = super().shown_row(row)
         shown["kinds"] = KINDS
         shown["kind"] = row.get("kind") or Kind.TEXT
@@ -321,7 +321,7 @@ def stored_leaf(row: Mapping[str, str]) -> Leaf | None:
 
 def put(whole: JsonObject, path: Path, value: object) -> None:
     """Set the value that the path leads to; refuse a place that is taken."""
-    place: Any = whole
+    place: object = whole
     for name in path[:-1]:
         place = place.setdefault(name, {}) if isinstance(place, dict) else None
     if not isinstance(place, dict) or path[-1] in place:
@@ -342,7 +342,7 @@ class ObjectsInput(RowsInput):
         self.members = members
         self.parts = ("stored", "removed", *members)
 
-    def rows_of(self, value: Any) -> list[dict[str, str]] | None:
+    def rows_of(self, value: object) -> list[dict[str, str]] | None:
         entries = [] if value is None else value
         if not isinstance(entries, list) or len(entries) > MOST_ROWS:
             return None
@@ -356,7 +356,7 @@ class ObjectsInput(RowsInput):
             rows.append({"stored": json.dumps(entry), **texts})
         return rows
 
-    def shown_row(self, row: dict[str, str]) -> dict[str, Any]:
+    def shown_row(self, row: dict[str, str]) -> dict[str, object]:
         title = " ".join(filter(None, (row.get(name) for name in self.members)))
         inputs = [{"name": name, "label": label, "value": row[name]} for name, label in self.members.items()]
         return {**row, "title": title, "inputs": inputs}
@@ -386,7 +386,7 @@ class ObjectsField(RowsField):
         return entries
 
 
-def shown_member(entry: Mapping[str, Any], name: str) -> str:
+def shown_member(entry: Mapping[str, object], name: str) -> str:
     """Return the text of a member, empty when there is none; what is no text is shown as JSON."""
     value = entry.get(name)
     return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -403,7 +403,7 @@ def all_leaves_of(value: Any, above: Path = ()) -> Iterator[Leaf]:
         yield Leaf(above, value)
 
 
-def as_lines(value: Mapping[str, Any] | None) -> SafeString:
+def as_lines(value: Mapping[str, object] | None) -> SafeString:
     """Return the values of an object for whoever may only look, each behind the names that lead to it."""
     lines = ((path_text(leaf.path), shown_text(leaf.value)) for leaf in all_leaves_of(value or {}))
     return format_html_join("", '<div class="value-line"><span>{}</span> <span>{}</span></div>', lines)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import orjson
 from django.http import HttpResponse
@@ -108,7 +108,7 @@ class DocumentChecks(ViewSet):
     def refuse_unknown_names(self) -> None:
         """Raise InvalidBody when the request has parameters or fields that the operation does not read."""
         action, body = self.action or "", self.request.data
-        kind: Any = type(self)
+        kind: object = type(self)
         problems = [*unknown_parameters(self.request.query_params, query_names(kind, action))]
         if isinstance(body, list) and action == "partial_update":
             problems += unknown_fields_of_patch(body, body_names(kind, action))

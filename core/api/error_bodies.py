@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 
 from rest_framework import serializers
@@ -57,10 +58,12 @@ class HttpRefusal(DomainError):
 
 def status_of(error: DomainError) -> HTTPStatus:
     """Return the HTTP status that says what kind of error this is."""
-    for kind, status in STATUSES:
-        if isinstance(error, kind):
-            return status
-    return error.status if isinstance(error, HttpRefusal) else HTTPStatus.BAD_REQUEST
+    return error.status if isinstance(error, HttpRefusal) else status_of_kind(type(error))
+
+
+@cache
+def status_of_kind(kind: type[DomainError]) -> HTTPStatus:
+    return next((status for each, status in STATUSES if issubclass(kind, each)), HTTPStatus.BAD_REQUEST)
 
 
 class SegmentErrorDetail(serializers.Serializer):

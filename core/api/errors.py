@@ -105,6 +105,8 @@ def error_response(exception: Exception, context: JsonObject) -> HttpResponse | 
         return response
     error_format: ErrorFormat = getattr(context.get("view"), "error_format", SEGMENT_ERRORS)
     response = json_response(error_format.body(error, status), status)
+    # Django would compose a line for its log, whose level leaves it out; the access log has the request.
+    response._has_been_logged = status < HTTPStatus.INTERNAL_SERVER_ERROR  # type: ignore[attr-defined]
     if isinstance(error, errors.TooManyAttempts | errors.Unavailable):
         response["Retry-After"] = str(error.retry_after)
     return response

@@ -42,6 +42,7 @@ class JsonParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, object] | None = None,
     ) -> Any:
+        refuses_repeated = is_strict(parser_context)
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         content = stream.read(most + 1)
         if len(content) > most:
@@ -56,7 +57,7 @@ class JsonParser(BaseParser):
             raise MalformedBody(f"The body is nested more than {DEEPEST} levels deep.")
         if holds_nul(body, content):
             raise MalformedBody("The body holds the character NUL (\\u0000), which cannot be stored.")
-        if is_strict(parser_context) and (name := repeated_name(body, content)) is not None:
+        if refuses_repeated and (name := repeated_name(body, content)) is not None:
             message = (
                 f"An object in the body has the field {name[:200]} twice; only the last one would count."
             )

@@ -14,6 +14,7 @@ import uritemplate
 from drf_spectacular import openapi
 from drf_spectacular.plumbing import ResolvedComponent, is_list_serializer
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework.views import APIView
 
 from core.api import parameters
 from core.api.error_bodies import Fault
@@ -158,7 +159,7 @@ class AutoSchema(openapi.AutoSchema):
     READS = {"list": "list", "search": "page", "retrieve": "one"}
 
     @classmethod
-    def of(cls, view: Any) -> "AutoSchema":
+    def of(cls, view: APIView) -> "AutoSchema":
         """Return the description of the view's present action."""
         schema = cls()
         schema.view = view
@@ -174,7 +175,7 @@ class AutoSchema(openapi.AutoSchema):
         return getattr(self.handler, "operation", None)
 
     @property
-    def handler(self) -> Any:
+    def handler(self) -> object:
         return getattr(self.view, self.action, None)
 
     @property
@@ -355,7 +356,7 @@ class AutoSchema(openapi.AutoSchema):
         self.registry.register_on_missing(component)
         return component.ref
 
-    def _get_request_body(self, direction: Any = "request") -> object:
+    def _get_request_body(self, direction: object = "request") -> object:
         """Describe the bodies of bulk deletions too, and say which operations need a body."""
         if self.declared is None:
             return super()._get_request_body(direction)

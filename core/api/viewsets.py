@@ -22,6 +22,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from core.actors import actor_of, claimed
@@ -148,7 +149,7 @@ class TokenOfTenant(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         return self.is_of_tenant(view.caller, request, view)
 
-    def is_of_tenant(self, caller: Any, request: Request, view: Any) -> bool:
+    def is_of_tenant(self, caller: Any, request: Request, view: APIView) -> bool:
         if not caller or not caller.is_authenticated:
             return False
         name = caller.tenant.name
@@ -217,7 +218,7 @@ class ContractViewSet(DocumentChecks):
     query: QueryDict
     is_strict = False
 
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+    def dispatch(self, request: Any, *args: object, **kwargs: object) -> Any:
         """Answer the request, and keep nothing of it.
 
         The view refers to its own methods and to the request, and the request to itself: such circles hold
@@ -230,7 +231,7 @@ class ContractViewSet(DocumentChecks):
                 context.clear()
             vars(self).clear()
 
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: object) -> Request:
+    def initialize_request(self, request: HttpRequest, *args: object, **kwargs: object) -> Request:
         method = str(request.method).lower()
         action: Any = "metadata" if method == "options" else self.action_map.get(method)
         self.action = action

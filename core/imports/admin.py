@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -104,7 +102,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
         return self.shown(fault_text(row.message))
 
     @admin.display(description=_("Progress"))
-    def progress(self, run: ImportRun) -> Any:
+    def progress(self, run: ImportRun) -> object:
         """How many rows are done of those that a worker writes; of a command's file the end is not known."""
         left = remaining(run)
         done = exact_count(run.rows)
@@ -183,5 +181,5 @@ class ImportRejectAdmin(ReadOnlyAdmin):
     def fault(self, row: ImportReject) -> str:
         return self.shown(fault_text(row.message))
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("run")

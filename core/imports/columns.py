@@ -284,7 +284,7 @@ class Header:
 
     def complete(self, row: list[str]) -> list[str]:
         """Return the row with the values that the options add, and without those that mean nothing."""
-        if self.is_complete or len(row) != self.given_width:
+        if len(row) != self.given_width:
             return row
         if self.is_safe:
             row = [cell[1:] if APOSTROPHED.match(cell) else cell for cell in row]
@@ -292,19 +292,19 @@ class Header:
             row = [self.replaced.get((index, cell.strip()), cell) for index, cell in enumerate(row)]
         return [*row, *(row[index] for index, _ in self.copied), *self.constants]
 
-    def given_by(self, row: Sequence[str]) -> Given:
-        """Return what the row says: an empty value empties its column, an absent column says nothing."""
-        emptied = tuple([name for index, name in self.named if row[index] == ""])
-        return Given(self.given.names, emptied) if emptied else self.given
+    def read(self, row: Sequence[str]) -> tuple[JsonObject, Given]:
+        """Return the row as a body, and what it says: an empty value empties its column.
 
-    def body(self, row: Sequence[str]) -> JsonObject:
-        """Return the row as a body; raise InvalidInput naming the column that cannot be read."""
+        Raises InvalidInput naming the column that cannot be read.
+        """
         if len(row) != self.width:
             values, columns = (
                 f"{count} {noun}{'' if count == 1 else 's'}"
                 for count, noun in ((len(row), "value"), (self.given_width, "column"))
             )
             raise InvalidInput(f"The line has {values}, the header has {columns}.")
+        emptied = tuple([name for index, name in self.named if row[index] == ""])
+        given = Given(self.given.names, emptied) if emptied else self.given
         body: JsonObject = {name: row[index] for index, name in self.flat if row[index] != ""}
         for name in self.id_names:
             if name in body:
@@ -322,7 +322,7 @@ class Header:
                 if not isinstance(place, dict):
                     raise InvalidInput(f"{name} contradicts another column.", field=name)
             place[path[-1]] = value
-        return body
+        return body, given
 
 
 class BodyColumns:
@@ -351,7 +351,7 @@ class BodyColumns:
             for column in columns
         ]
 
-    def __call__(self, body: Mapping[str, object]) -> tuple[Mapping[str, Any], Given]:
+    def __call__(self, body: Mapping[str, object]) -> tuple[Mapping[str, object], Given]:
         """Return the body, its localized members as maps without nulls, and what it says.
 
         Raises UnknownField.

@@ -17,6 +17,7 @@ from core.imports.columns import ReadingOptions, shown_name
 from core.imports.exporting import exported_documents, output_file, used_languages, write_documents
 from core.imports.files import STANDARD_INPUT, InputFile
 from core.imports.interrupts import StopRequest
+from core.imports.lock_limits import LONGEST_LOCK
 from core.imports.merge import Tally
 from core.imports.merge_statements import Mode
 from core.imports.records import Format, format_of_name
@@ -36,6 +37,7 @@ from core.text import counted_rows
 from core.timestamps import format_time
 from core.unavailability import failure_in_words, is_failure_of_server
 
+MOST_SECONDS = 86_400
 ALL_APPLIED, SOME_REFUSED, NOTHING_DONE = 0, 1, 2
 MEANING = {
     Mode.UPSERT: "creates what is new and changes what differs (the default)",
@@ -70,6 +72,17 @@ def positive_number(text: str) -> int:
     if not whole_number(text):
         raise ArgumentTypeError("at least 1")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds, such as 30 or 2.5."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= MOST_SECONDS:
+        raise ArgumentTypeError(f"a number of seconds, at most {MOST_SECONDS:,}")
+    return number
 
 
 def delimiter(text: str) -> str:
@@ -181,6 +194,14 @@ class ImportCommand(BaseCommand):
             metavar="N",
             help=f"rows of one transaction ({self.kind.batch_size:,})",
         )
+        parser.add_argument(
+            "--longest-lock",
+            type=seconds,
+            default=LONGEST_LOCK,
+            metavar="SECONDS",
+            help="apply nothing when one transaction, as of --atomic, holds what others write for longer"
+            f" ({LONGEST_LOCK:g}, which is less than a write waits)",
+        )
         parser.add_argument("--rejects", type=Path, metavar="FILE", help="write refused rows there")
         parser.add_argument(
             "--max-rejects", type=whole_number, metavar="N", help="stop when more rows are refused"
@@ -291,6 +312,7 @@ class ImportCommand(BaseCommand):
                     resumes=options["resume"],
                     batch_size=options["batch_size"],
                     max_rejects=options["max_rejects"],
+                    longest_lock=options["longest_lock"],
                     max_removed=limit or RemovalLimit(),
                     rejects_path=options["rejects"],
                     reading=ReadingOptions(

@@ -123,7 +123,8 @@ class Merge:
     """One batch of one kind for one tenant. `write=False` only says what would become of the rows.
 
     `counts_stored` says whether the tally of a removal says how many rows there were before it. Every refused
-    row is passed to `refuse`, by line. `changed` is called in the transaction when anything was written.
+    row is passed to `refuse`, by line. `changed` is called in the transaction when anything was written,
+    `locked` before rows are locked that others write.
     `refused_later` is called when all rows are staged, and returns those that are refused for what is stored.
     """
 
@@ -135,6 +136,7 @@ class Merge:
     counts_stored: bool = True
     refuse: Callable[[Refusal], None] = lambda refusal: None
     changed: Callable[[], None] | None = None
+    locked: Callable[[], None] = lambda: None
     refused_later: Callable[[], Iterable[Refusal]] = tuple
 
     def run(self, rows: Iterable[Sequence[object] | CopiedRows]) -> Tally:
@@ -276,7 +278,8 @@ class Merge:
 
     def _survey(self, cursor: CursorWrapper) -> "Survey":
         cursor.execute(surveying_statement(self.kind))
-        return Survey(*cursor.fetchone())
+        new, differing, same, refused, named = cursor.fetchone()
+        return Survey(new, differing, new + differing + same, refused, named)
 
     def _judge_unique_values(self, cursor: CursorWrapper) -> bool:
         """Refuse rows that cannot have their unique value in the end; say whether values may change hands."""
@@ -322,6 +325,7 @@ class Merge:
     def _write(self, cursor: CursorWrapper, survey: "Survey", tally: Tally, may_move: bool) -> None:
         """Write and count. Unique values change hands if they `may_move`."""
         cursor.execute(f"CREATE TEMPORARY TABLE {LOCKED} (id bigint, version integer) ON COMMIT DROP")
+        self.locked()
         if self.mode is Mode.DELETE:
             self._count_stored(cursor, tally)
             self._execute(cursor, removing_statement(self.kind, named_rows(self.kind)))
@@ -372,25 +376,22 @@ class Merge:
 
 @dataclass(slots=True)
 class Survey:
-    """How many rows of a batch are new, differ from what is stored, are the same, and are refused.
+    """How many rows of a batch are new, differ from what is stored, are accepted, and are refused.
 
-    `named` says for each reference how many rows name something.
+    Accepted ones are new, differ, or are as what is stored. `named` says for each reference how many rows
+    name something.
     """
 
     new: int
     differing: int
-    same: int
+    accepted: int
     refused: int
     named: Sequence[int]
 
     def take(self, other: "Survey") -> None:
         """Take the counts of another survey of the same batch."""
-        self.new, self.differing, self.same = other.new, other.differing, other.same
+        self.new, self.differing, self.accepted = other.new, other.differing, other.accepted
         self.refused, self.named = other.refused, other.named
-
-    @property
-    def accepted(self) -> int:
-        return self.new + self.differing + self.same
 
     @property
     def rows(self) -> int:

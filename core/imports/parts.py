@@ -43,7 +43,8 @@ from core.json_types import JsonMapping
 from core.tenancy.models import Tenant
 
 ROWS_OF_PART = 5_000
-SHOWN_REFUSALS = 100
+SHOWN_ROWS = 1_000  # of a kind
+NEW, STORED, REFUSED = range(3)
 STORED_ALREADY = "already_exists"
 JOB = "apply prepared import"
 
@@ -67,9 +68,11 @@ class ImportHasEnded(Conflict):
 
 @dataclass(slots=True)
 class Outlook:
-    """What a prepared import would do, and the first refused rows, but for those stored already."""
+    """What a prepared import would do, and the first rows that are new, stored already, or refused."""
 
     tally: Tally
+    new: list[PreparedRow] = field(default_factory=list)
+    stored: list[PreparedRow] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
 
@@ -115,18 +118,28 @@ def store_parts(run: ImportRun, rows: Iterable[PreparedRow], *, size: int) -> It
 def outlook_of(run: ImportRun, *, at: datetime) -> Outlook:
     """Say what applying the import would do; it locks and writes nothing."""
     outlook = Outlook(Tally())
+    kinds = bytearray(sum(run.parts.values_list("count", flat=True)))  # of the rows, in order
 
-    def refuse(refusal: Refusal) -> None:
-        if refusal.code != STORED_ALREADY and len(outlook.refusals) < SHOWN_REFUSALS:
+    def refuse(number: int, refusal: Refusal) -> None:
+        kinds[number] = STORED if refusal.code == STORED_ALREADY else REFUSED
+        if kinds[number] == REFUSED and len(outlook.refusals) < SHOWN_ROWS:
             outlook.refusals.append(refusal)
 
     outlook.tally = _try(run, refuse, at)
     outlook.refusals.sort(key=lambda refusal: refusal.line)
+    number = 0
+    for part in run.parts.order_by("number").iterator(chunk_size=1):
+        of_part = kinds[number : number + part.count]
+        number += part.count
+        for kind, rows in ((NEW, outlook.new), (STORED, outlook.stored)):
+            if len(rows) < SHOWN_ROWS and kind in of_part:
+                found = (row for row, its in zip(part.rows, of_part, strict=True) if its == kind)
+                rows.extend(islice(found, SHOWN_ROWS - len(rows)))
     return outlook
 
 
-def _try(run: ImportRun, refuse: Callable[[Refusal], None], at: datetime) -> Tally:
-    """Do a dry run of all that is left of the import."""
+def _try(run: ImportRun, refuse: Callable[[int, Refusal], None], at: datetime) -> Tally:
+    """Do a dry run of all that is left of the import; `refuse` gets the number of a row and what is wrong."""
     lines = array("q")  # by the number of the row, which the engine takes for its line: lines have several
     kind = registered_resources()[run.kind]
     # The connection takes the rows by one COPY, during which it can read nothing: they wait in a file.
@@ -140,7 +153,7 @@ def _try(run: ImportRun, refuse: Callable[[Refusal], None], at: datetime) -> Tal
             _batch(
                 run,
                 _records(rows),
-                lambda refusal: refuse(replace(refusal, line=lines[refusal.line])),
+                lambda refusal: refuse(refusal.line, replace(refusal, line=lines[refusal.line])),
                 at,
                 dry_run=True,
             )
@@ -179,7 +192,7 @@ def apply_part(run: ImportRun, *, at: datetime) -> bool:
         if run.mode == Mode.REPLACE:
             hold_replacement(run.kind, run.tenant_id)
         elif run.mode == Mode.DELETE and part.number == 0:
-            _check_removals(run, _try(run, lambda refusal: None, at))
+            _check_removals(run, _try(run, lambda number, refusal: None, at))
         lines = [row[0] for row in part.rows]
         kind = registered_resources()[run.kind]
         tally = kind.writer.write(
@@ -201,7 +214,7 @@ def apply_part(run: ImportRun, *, at: datetime) -> bool:
 def try_import(run: ImportRun, *, at: datetime) -> bool:
     """Note what applying the import would do, and drop its rows. Raises TooManyRemovals."""
     refused = _Refused(run)
-    tally = _try(run, refused.add, at)
+    tally = _try(run, lambda number, refusal: refused.add(refusal), at)
     _check_removals(run, tally)
     run.parts.all().delete()
     return _note(run, tally, refused, at)

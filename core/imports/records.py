@@ -130,15 +130,17 @@ def read_records(
     *,
     default_language: str = "en",
     options: ReadingOptions = DEFAULT_OPTIONS,
+    header: "FileHeader | None" = None,
 ) -> Iterator[Record]:
     """Yield the rows of the file, plain ones where `plain` says which those are.
 
-    A text in place of a localized member of JSON is one of the default language.
+    A text in place of a localized member of JSON is one of the default language. A `header` that was read
+    before is not understood anew.
 
     Raises UnreadableFile for a header that does not fit.
     """
     if kind is Format.CSV:
-        return read_csv(file, columns, plain, options)
+        return read_csv(file, columns, plain, options, header.rows if header else None)
     given_by = BodyColumns(columns, default_language, options)
     records = read_json_array(file, given_by) if kind is Format.JSON else read_json_lines(file, given_by)
     if not options.skipped_without:
@@ -269,11 +271,13 @@ def read_csv(
     columns: Sequence[Column],
     plain: PlainRow | None = None,
     options: ReadingOptions = DEFAULT_OPTIONS,
+    header: Header | None = None,
 ) -> Iterator[Record]:
     """Yield the rows below the header line."""
     opened = _open_csv(file, options)
     lines, reader = opened.lines, opened.reader
-    header = Header(opened.names, columns, options)
+    if header is None:
+        header = Header(opened.names, columns, options)
     skipped = [_index_of(name, header) for name in options.skipped_without]
     may_be_plain = plain and opened.delimiter == "," and not skipped and header.is_complete
     pattern = plain.pattern(header.names) if plain and may_be_plain else None
@@ -327,19 +331,20 @@ def _read_row(
         return _refused_line(lines, error)
     if not any(row):
         return None
-    row = header.complete(row)
+    if not header.is_complete:
+        row = header.complete(row)
     if len(lines.taken) > 1 and not header.may_span_lines(row):
         return _refused_line(lines, UnclosedQuote(lines.first))
-    if len(row) >= header.width and any(row[index].strip() == "" for index in skipped):
+    if skipped and len(row) >= header.width and any(row[index].strip() == "" for index in skipped):
         return None
     source = lines.texts[0] if len(lines.texts) == 1 else "\n".join(lines.texts)
-    source = source.removesuffix("\r")
-    if lines.error:
-        return Record(lines.first, source, error=lines.error)
-    try:
-        return Record(lines.first, source, header.body(row), given=header.given_by(row))
-    except DomainError as error:
-        return Record(lines.first, source, error=error)
+    record = Record(lines.first, source.removesuffix("\r"), error=lines.error)
+    if record.error is None:
+        try:
+            record.body, record.given = header.read(row)
+        except DomainError as error:
+            record.error = error
+    return record
 
 
 def fault_of_csv(error: csv.Error) -> str:
@@ -415,11 +420,15 @@ def _has_all(body: Mapping[str, object], options: ReadingOptions) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FileHeader:
-    """The header line of a CSV file: the names in it, the columns that these are, and the delimiter."""
+    """The header line of a CSV file: the names in it, the columns that these are, and the delimiter.
+
+    `rows` makes bodies of the rows below it.
+    """
 
     given_names: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     delimiter: str = ","
+    rows: Header | None = None
 
 
 def header_of(
@@ -433,4 +442,4 @@ def header_of(
         return FileHeader()
     opened = _open_csv(file, options)
     header = Header(opened.names, columns, options)
-    return FileHeader(header.given_names, header.names, opened.delimiter)
+    return FileHeader(header.given_names, header.names, opened.delimiter, header)

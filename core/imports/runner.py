@@ -1,6 +1,6 @@
 """Imports a file batch by batch, so that it can be stopped, resumed and undone, and has a dry run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,10 +16,12 @@ from psycopg.errors import QueryCanceled
 
 from core.actors import with_source
 from core.errors import DomainError
+from core.imports.columns import Column
 from core.imports.exporting import stored_document
 from core.imports.files import UnreadableFile, UnwritableFile
 from core.imports.handovers import lines_to_apply_together
 from core.imports.interrupts import StopRequest
+from core.imports.lock_limits import LockedForTooLong, LockLimit
 from core.imports.merge import Refusal, SlicedMerge, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
@@ -35,6 +37,7 @@ from core.imports.removals import (
 )
 from core.imports.runs import (
     KEPT_REJECTS,
+    WHOLE_FILE,
     ImportOrder,
     count_in,
     counted,
@@ -44,12 +47,13 @@ from core.imports.runs import (
     only_replacement,
     unfinished_run,
 )
-from core.imports.writers import Batch, TableWriter, refusal_of
+from core.imports.writers import DELETIONS_AT_ONCE, Batch, TableWriter, refusal_of
 from core.json_types import JsonObject
 from core.tenancy.limits import require_room
 from core.unavailability import CONTENTION, failure_in_words
 
 SHOWN_REFUSALS = 5
+SLICED_MODES = (Mode.UPSERT, Mode.INSERT)
 BATCH_SECONDS = 2.0  # less than a write waits for a lock; a batch holds its locks for a part of that
 LARGEST_SLICE = 10  # batches
 FIRST_DELETIONS = 100  # rows of the first batch, where what is deleted along with a row may be much
@@ -83,7 +87,7 @@ class SourceAsRejects(UnwritableFile):
     """Refused rows were to be written over the file that they come from."""
 
 
-NOT_APPLIED = (TooManyRejects, NotAllOrNothing, UnreadableLines, TooManyRemovals)
+NOT_APPLIED = (TooManyRejects, NotAllOrNothing, UnreadableLines, TooManyRemovals, LockedForTooLong)
 """Why a batch is taken back."""
 
 
@@ -123,6 +127,7 @@ class ImportRunner:
     order: ImportOrder
     listener: Listener
     format: Format
+    columns: Sequence[Column]
     header: FileHeader
     rejects: RejectsFile
     report: Report
@@ -144,13 +149,13 @@ class ImportRunner:
         self.ahead = self._lines_ahead()
         if self.ahead and not is_whole_file(self.order):
             self._apply_ahead()
-        size, part_size = self._rows_of_first_batch, self.order.part_size
+        size, staged = self._rows_of_first_batch, part_size(self.order)
         records = self._ordered_records()
         for first in records:
             if is_whole_file(self.order):
                 self._apply(chain([first], records))
-            elif part_size:
-                self._apply_in_slices(chain([first], islice(records, self._rows_of_part(part_size) - 1)))
+            elif staged:
+                self._apply_in_slices(chain([first], islice(records, self._rows_of_part(staged) - 1)))
             else:
                 began = monotonic()
                 self._apply(chain([first], islice(records, size - 1)))
@@ -166,7 +171,7 @@ class ImportRunner:
 
     @property
     def _rows_of_first_batch(self) -> int:
-        size = self.order.rows_at_once
+        size = rows_at_once(self.order)
         return min(size, FIRST_DELETIONS) if self._deletes_along else size
 
     def _warn_of_locks(self) -> None:
@@ -177,6 +182,7 @@ class ImportRunner:
             self.listener.waiting(
                 f"All or nothing: {rows:,} rows are one transaction. Whoever writes to the same rows"
                 f" meanwhile may wait for about {seconds:,.0f} s, and is refused after the lock timeout."
+                f" After {self.order.longest_lock:g} s (--longest-lock) nothing is applied."
             )
 
     def _lines_ahead(self) -> frozenset[int]:
@@ -190,7 +196,7 @@ class ImportRunner:
         if run is not None and run.committed_line:
             return frozenset()
         lines = lines_to_apply_together(
-            self._read(), order.kind.unique, tenant_id=order.tenant.id, rows_at_once=order.rows_of_part
+            self._read(), order.kind.unique, tenant_id=order.tenant.id, rows_at_once=rows_of_part(order)
         )
         return frozenset(lines)
 
@@ -214,10 +220,11 @@ class ImportRunner:
         return read_records(
             self.order.file,
             self.format,
-            self.order.columns,
+            self.columns,
             self.order.kind.writer.plain,
             default_language=self.order.tenant.default_language,
             options=self.order.reading,
+            header=self.header,
         )
 
     def _records(self) -> Iterator[Record]:
@@ -310,7 +317,7 @@ class ImportRunner:
             at=timezone.now(),
             mode=order.mode,
             dry_run=dry_run,
-            size=order.rows_of_part,
+            size=rows_of_part(order),
             refuse=refuse,
             unread=self._note_unknown_key,
             count_stored=partial(count_stored, order.kind.export, order.tenant) if counts_stored else None,
@@ -323,7 +330,14 @@ class ImportRunner:
         run = self.report.run
         refuse = self._keeping_refusals(refusals)
         batch = self._batch(records, refuse=refuse, dry_run=self.order.dry_run)
-        with self._noting_failure(run, refusals), transaction.atomic():
+        limit = self._lock_limit(is_ahead=is_ahead)
+        if limit is not None:
+            batch = replace(batch, locked=limit.begin)
+        with (
+            self._noting_failure(run, refusals),
+            transaction.atomic(),
+            nullcontext() if limit is None else limit.kept(),
+        ):
             tally = self.order.kind.writer.write(batch)
             written = self.rejects.flush()
             self._check(tally)
@@ -333,10 +347,34 @@ class ImportRunner:
                 self._note_progress(run, tally, written, line=line)
         self._tell_progress(tally)
 
-    def _rows_of_part(self, part_size: int) -> int:
+    def _lock_limit(self, *, is_ahead: bool) -> LockLimit | None:
+        """Return the limit of a transaction that is not divided however large it is; None for a batch."""
+        order = self.order
+        if order.dry_run:
+            return None
+        if order.is_atomic:
+            what, instead = "all rows are one transaction", "Import the file without --atomic, in batches"
+        elif is_ahead:
+            what = f"the {len(self.ahead):,} rows among which unique values change hands are one transaction"
+            instead = "Let them change hands in several files"
+        elif order.rows_at_once > order.kind.batch_size:
+            what, instead = (
+                f"{order.rows_at_once:,} rows are one transaction",
+                "Choose a smaller --batch-size",
+            )
+        else:
+            return None
+        return LockLimit(
+            order.longest_lock,
+            f"Nothing of this was applied: {what}, which held what others write for {order.longest_lock:g} s."
+            f" {instead}, or allow it to hold that for longer by --longest-lock SECONDS, when few people"
+            " write.",
+        )
+
+    def _rows_of_part(self, staged: int) -> int:
         """Return how many rows the next part has: as many as it had when its first slices were committed."""
         run = self.report.run
-        return run.committed_slice["rows"] if run and run.committed_slice else part_size
+        return run.committed_slice["rows"] if run and run.committed_slice else staged
 
     def _apply_in_slices(self, records: Iterator[Record]) -> None:
         """Stage a part of the file and commit it slice by slice, in the order of the keys."""
@@ -348,7 +386,7 @@ class ImportRunner:
         batch = self._batch(records, refuse=self._keeping_refusals(refusals), dry_run=False)
         committed = run.committed_slice or {}
         after = committed.get("key")
-        least = size = self.order.rows_at_once
+        least = size = rows_at_once(order)
         with writer.in_slices(batch, after=after) as part:
             part.is_upserted = committed.get("upserted", False)
             if order.mode is Mode.REPLACE:
@@ -481,7 +519,29 @@ def rows_of_next_slice(least: int, rows: int, seconds: float, has_changes: bool)
 
 def rows_of_next_deletion(order: ImportOrder, rows: int, seconds: float) -> int:
     """Return how many rows are deleted next, with all that belongs to them, in BATCH_SECONDS at most."""
-    return max(1, min(int(rows * BATCH_SECONDS / max(seconds, 0.001)), order.rows_at_once))
+    return max(1, min(int(rows * BATCH_SECONDS / max(seconds, 0.001)), rows_at_once(order)))
+
+
+def rows_at_once(order: ImportOrder) -> int:
+    """Return how many rows are one batch at first, whose locks are held until it is committed."""
+    size = order.batch_size or order.kind.batch_size
+    return min(size, DELETIONS_AT_ONCE) if order.mode is Mode.DELETE else size
+
+
+def part_size(order: ImportOrder) -> int:
+    """Return how many rows are staged at once, to be written in slices; 0 when each batch is by itself.
+
+    A batch size that was asked for is kept. A replacement stages the whole file, and slices of that size.
+    """
+    if order.mode is Mode.REPLACE:
+        return WHOLE_FILE
+    is_sliced = order.batch_size is None and order.mode in SLICED_MODES
+    return max(order.kind.part_size, rows_at_once(order)) if is_sliced and order.kind.part_size else 0
+
+
+def rows_of_part(order: ImportOrder) -> int:
+    """Return how many rows a batch may hand on at once, where it is the whole file."""
+    return WHOLE_FILE if order.is_atomic and order.kind.plans_whole_file else rows_at_once(order)
 
 
 def is_whole_file(order: ImportOrder) -> bool:
@@ -498,8 +558,9 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
     """
     if order.mode is not Mode.DELETE:
         require_room(order.tenant)
+    columns = order.columns
     kind = format_of(order.file, order.format)
-    header = header_of(order.file, kind, order.columns, order.reading)
+    header = header_of(order.file, kind, columns, order.reading)
     check_rejects_path(order)
     notice_gone_clients()
     run = (
@@ -515,7 +576,7 @@ def run_import(order: ImportOrder, listener: Listener, stop: StopRequest) -> Rep
         source = with_source("import", str(run.pk)) if run else nullcontext()
         with rejects, stop.guarded(), source:
             removed = report.total.removed
-            runner = ImportRunner(order, listener, kind, header, rejects, report, stop, removed)
+            runner = ImportRunner(order, listener, kind, columns, header, rejects, report, stop, removed)
             if order.mode is Mode.REPLACE and not order.dry_run:
                 with only_replacement(order, listener.waiting, stop):
                     runner.run()

@@ -16,18 +16,17 @@ from core.errors import Conflict, DomainError
 from core.imports.columns import DEFAULT_OPTIONS, Column, ReadingOptions
 from core.imports.files import InputFile
 from core.imports.interrupts import StopRequest
+from core.imports.lock_limits import LONGEST_LOCK
 from core.imports.merge import COUNTS, Refusal, Tally
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportReject, ImportRun, ImportState
 from core.imports.records import Format
 from core.imports.removals import RemovalLimit
 from core.imports.resources import ImportResource
-from core.imports.writers import DELETIONS_AT_ONCE
 from core.sql.locks import Lock
 from core.tenancy.callers import TenantRecord
 
 WHOLE_FILE = sys.maxsize
-SLICED_MODES = (Mode.UPSERT, Mode.INSERT)
 PATIENCE_SECONDS = 10  # a killed process's last statement may still be at work in the server
 KEPT_REJECTS = 1_000  # of each run; the file of rejects has all of them
 KEPT_SOURCE = 2_000  # characters of each kept row
@@ -55,7 +54,10 @@ class ImportIsRunning(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class ImportOrder:
-    """What an operator wants. `batch_size` None is the kind's own; `max_rejects` None allows any number."""
+    """What an operator wants. `batch_size` None is the kind's own; `max_rejects` None allows any number.
+
+    `longest_lock` is how many seconds a transaction may hold what others write, where it cannot be divided.
+    """
 
     kind: ImportResource
     tenant: TenantRecord
@@ -67,31 +69,10 @@ class ImportOrder:
     resumes: bool = False
     batch_size: int | None = None
     max_rejects: int | None = None
+    longest_lock: float = LONGEST_LOCK
     max_removed: RemovalLimit = RemovalLimit()
     rejects_path: Path | None = None
     reading: ReadingOptions = DEFAULT_OPTIONS
-
-    @property
-    def rows_at_once(self) -> int:
-        """How many rows are one batch at first, whose locks are held until it is committed."""
-        size = self.batch_size or self.kind.batch_size
-        return min(size, DELETIONS_AT_ONCE) if self.mode is Mode.DELETE else size
-
-    @property
-    def part_size(self) -> int:
-        """How many rows are staged at once, to be written in slices; 0 when each batch is staged by itself.
-
-        A batch size that was asked for is kept. A replacement stages the whole file, and slices of that size.
-        """
-        if self.mode is Mode.REPLACE:
-            return WHOLE_FILE
-        is_sliced = self.batch_size is None and self.mode in SLICED_MODES
-        return max(self.kind.part_size, self.rows_at_once) if is_sliced and self.kind.part_size else 0
-
-    @property
-    def rows_of_part(self) -> int:
-        """How many rows a batch may hand on at once, where it is the whole file."""
-        return WHOLE_FILE if self.is_atomic and self.kind.plans_whole_file else self.rows_at_once
 
     @property
     def columns(self) -> tuple[Column, ...]:

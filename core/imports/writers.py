@@ -41,7 +41,8 @@ class Batch:
     the first has at least the `together` first rows.
     `refuse` takes every row that is not applied, `unread` the line and the reason of those that may mean any
     stored row. `count_stored` says how many rows of the kind the tenant has; None says that the tally needs
-    no count of stored rows. `stored` returns the document that is stored for a body.
+    no count of stored rows. `stored` returns the document that is stored for a body. `locked` is called when
+    rows are about to be locked that others write.
     """
 
     records: Iterable[Record]
@@ -56,6 +57,7 @@ class Batch:
     count_stored: Callable[[], int] | None
     together: int = 0
     stored: Callable[[JsonMapping], Any] = lambda body: None
+    locked: Callable[[], None] = lambda: None
 
     def parts(self, size: int) -> Iterator[list[Record]]:
         """Yield the records in parts of so many."""
@@ -132,6 +134,7 @@ class TableWriter(Writer[Sequence[Any]]):
             counts_stored=batch.count_stored is not None,
             refuse=batch.refuse,
             changed=self.changed,
+            locked=batch.locked,
             refused_later=lambda: too_large(large, batch),
         )
         return merge, large
@@ -140,6 +143,7 @@ class TableWriter(Writer[Sequence[Any]]):
         self, batch: Batch, table: MergeSpec, large: list[Record]
     ) -> Iterator[Sequence[object] | CopiedRows]:
         read, tenant = self.read, batch.tenant
+        noted = [NOTED[note] for note in table.notes]
         lines: list[str] = []
         copied: Callable[[int, str], str] | None = None
         if self.plain:
@@ -160,8 +164,10 @@ class TableWriter(Writer[Sequence[Any]]):
                 except DomainError as refused:
                     error = refused
                 else:
-                    notes = [table.parts_of(getattr(record.given, NOTED[note])) for note in table.notes]
-                    yield (record.line, record.source, None, *values, *notes)
+                    if noted:
+                        notes = [table.parts_of(getattr(record.given, name)) for name in noted]
+                        values = (*values, *notes)
+                    yield (record.line, record.source, None, *values)
                     continue
             assert error is not None
             yield (*self._refused(record, error, batch), *(None for _ in table.notes))
@@ -252,6 +258,7 @@ def remove_rows(batch: Batch, remove: Removal) -> Tally:
                     missing = InvalidInput(f"{remove.id} is missing, or not a text.", field=remove.id)
                     refuse(tally, batch, refusal_of(record, record.error or missing))
             accepted = [(record, name) for record, name in named if isinstance(name, str)]
+            batch.locked()
             for outcome in remove.operation(batch.tenant, [name for _, name in accepted], batch.at):
                 if outcome.error:
                     refuse(tally, batch, refusal_of(accepted[outcome.position][0], outcome.error))
@@ -347,6 +354,7 @@ class InsertWriter(OperationWriter[Row]):
                 refused.append(row)
             else:
                 accepted.append((record, row))
+        batch.locked()
         for result in self.insert(batch.tenant, [row for _, row in accepted]):
             if result.error:
                 refused.append(refusal_of(accepted[result.position][0], result.error))
@@ -403,6 +411,7 @@ class UpsertWriter(OperationWriter[Row]):
         try:
             outcomes = self._upserted(batch, plan, partial(self._confirm, batch, plan))
         except Overtaken:
+            batch.locked()
             self.hold(batch.tenant, list(self.stored(batch.tenant, self._names(part))))
             plan = self._planned(batch, part)
             outcomes = self._upserted(batch, plan, lambda: None)
@@ -480,6 +489,7 @@ class UpsertWriter(OperationWriter[Row]):
 
     def _confirm(self, batch: Batch, plan: Planned[Row]) -> None:
         """Raise Overtaken when the rows that are to be written would be planned in another way by now."""
+        batch.locked()
         if batch.mode is Mode.INSERT:
             if self.existing(batch.tenant, [self.identify(row) for row in plan.changed]):
                 raise Overtaken

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.db.models import QuerySet
@@ -17,9 +18,11 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import ReadOnlyAdmin, shown_moment
 from core.admin.counts import exact_count
+from core.admin.declared import Text
 from core.admin.faults import fault_text, refusal_text
 from core.admin.keys import key_of
 from core.admin.panels import Content, Panel, Place, register_panel
+from core.admin.tenants import staff_tenant_id
 from core.admin.undo import page_after
 from core.admin.undo_pages import PERMISSIONS, OccasionUndo, may, may_undo
 from core.errors import DomainError
@@ -27,8 +30,9 @@ from core.filter_sources import FILTERED
 from core.journal.declarations import RecordedAssignments, recorded, recorded_as
 from core.journal.histories import add_undoable, history_condition, shown_changes
 from core.journal.models import Change
+from core.journal.searching import newest_found
 from core.journal.undo.jobs import enqueue_undo
-from core.journal.undo.plans import LARGEST_AT_ONCE, plan_undo, undo_change
+from core.journal.undo.plans import plan_undo, undo_change
 from core.journal.words import add_sentences, all_nouns, occasion_of, person_of
 from core.tenancy.models import Tenant
 from core.unavailability import contention_as_refusal
@@ -84,7 +88,7 @@ class ObjectFilter(ChoiceFilter):
     parameter_name = "what"
     column = "object"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         """Offer the kinds whose changes the user may see."""
         seen = set(visible_objects(request))
         return [pair for pair in all_nouns() if pair[0] in seen]
@@ -94,7 +98,7 @@ class TimeFilter(admin.SimpleListFilter):
     title = _("time")
     parameter_name = "when"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [("1", _("Last 24 hours")), ("7", _("Last 7 days")), ("30", _("Last 30 days"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
@@ -124,6 +128,25 @@ class SubjectFilter(admin.SimpleListFilter):
         if not self.value():
             return queryset
         return queryset.none() if self.row is None else queryset.filter(history_condition(self.row))
+
+
+class OlderFilter(admin.SimpleListFilter):
+    """Changes before one of them: where a search for older ones goes on."""
+
+    title = _("older than")
+    parameter_name = "older"
+    template = "admin/chosen_filter.html"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
+        before = Change.objects.filter(pk=key) if (key := key_of(self.value() or "")) is not None else None
+        at = before.values_list("at", flat=True).first() if before is not None else None
+        return [(self.value(), shown_moment(at))] if at is not None else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if not self.value():
+            return queryset
+        key = key_of(self.value() or "")
+        return queryset.none() if key is None else queryset.filter(pk__lt=key)
 
 
 def visible_objects(request: HttpRequest) -> list[str]:
@@ -167,10 +190,10 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
     empty_state = _("Nothing has been changed yet.")
     list_display = ("when", "who", "subject", "did", "occasion", "undo_link")
     list_display_links = None
-    list_filter = (SubjectFilter, PersonFilter, SourceFilter, ObjectFilter, TimeFilter)
-    search_fields = ("=actor_id", "=actor_name", "=external_id", "=source_id")
+    list_filter = (SubjectFilter, OlderFilter, PersonFilter, SourceFilter, ObjectFilter, TimeFilter)
+    search_fields = ("actor_id", "actor_name", "external_id", "source_id")  # see get_search_results
     search_help_text = _(
-        "A person, program or command, the id of what changed, or the id of an import or request."
+        "A person, program or command, the id of what changed, or the id of an import or request: in full."
     )
     ordering = ("-id",)
     sortable_by = ()
@@ -181,11 +204,34 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
         page = path("<int:pk>/undo/", self.admin_site.admin_view(self.undo_view), name="journal_change_undo")
         return [page, *super().get_urls()]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
         """Keep the changes of what the user may see."""
         return shown_changes(super().get_queryset(request).filter(object__in=visible_objects(request)))
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        """Find the newest changes that a text finds; say where to go on when there may be older ones."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        keys, is_bounded = newest_found(queryset, term, staff_tenant_id(request))
+        if is_bounded:
+            query = request.GET.copy()
+            query["older"] = str(keys[-1])
+            query.pop("p", None)
+            text = gettext("Only the newest changes were searched, the oldest of them is of {time}.")
+            oldest = Change.objects.filter(pk=keys[-1]).values_list("at", flat=True)[0]
+            message = format_html(
+                '{} <a href="?{}">{}</a>',
+                text.format(time=shown_moment(oldest)),
+                query.urlencode(),
+                gettext("Search older changes"),
+            )
+            self.message_user(request, message, messages.INFO)
+        return queryset.filter(pk__in=keys), False
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         found = super().get_changelist_instance(request)
         rows = list(found.result_list)
         add_sentences(rows)
@@ -264,7 +310,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
         try:
             with contention_as_refusal(), transaction.atomic():
                 plan = plan_undo(change.pk, tenant_id=change.tenant_id, at=at)
-                if plan.rows > LARGEST_AT_ONCE:
+                if plan.is_large:
                     job = enqueue_undo(plan, at=at)
                     message = gettext(
                         "{number} rows are taken back in the background: see job {job}."

@@ -14,8 +14,12 @@ from core.sql.composition import Sql
 Statements = Mapping[str, str]
 """What a table's triggers do besides, by event (INSERT, UPDATE, DELETE): statements of PL/pgSQL.
 
-They find the rows of the statement in `before` (UPDATE, DELETE) and `changed` (INSERT, UPDATE).
+They find the rows of the statement in `before` (UPDATE, DELETE) and `changed` (INSERT, UPDATE). How many
+there are is `rows_written`, except after an UPDATE of documents; of assignments they know `least_tenant` and
+`greatest_tenant`.
 """
+EVENTS = ("INSERT", "UPDATE", "DELETE")
+ALTERNATIVES = "/* stored {table} */{statements}/* else */{otherwise}/* end */"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +29,8 @@ class Recorded:
     `derived` are columns that follow from others, or tell nothing of interest: a change of only them is not
     recorded. Of `secret` columns the journal says that they changed, and never what they hold. `follow` is
     what else the triggers do; `replaces` names triggers that did so before and are dropped. `complete` makes
-    a SELECT of past rows of a tenant into one that has their derived columns as well.
+    a SELECT of past rows of a tenant into one that has their derived columns as well. `events` are what is
+    recorded, for tables of which some kinds of changes are of no interest.
     """
 
     model: type[models.Model]
@@ -35,6 +40,12 @@ class Recorded:
     follow: Statements = field(default_factory=dict)
     replaces: tuple[str, ...] = ()
     complete: Callable[[Sql, int], Sql] | None = None
+    events: tuple[str, ...] = EVENTS
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the journal knows all that the table held."""
+        return self.events == EVENTS
 
     @property
     def table(self) -> str:
@@ -62,7 +73,8 @@ class RecordedDocument(Recorded):
     what the service did with the document: recorded, but nothing to take back. `leaves_early` is for what is
     mostly changed in derived columns only: that is seen first, and then nothing of `follow` runs, which must
     not look at derived columns. `permissions` are what staff
-    need to see its changes and to take them back, in place of those of its model.
+    need to see its changes and to take them back, in place of those of its model. `said` puts a change into
+    words, in place of its columns; it returns an empty text for a change without words of its own.
     """
 
     external_id: str = "it.external_id"
@@ -73,6 +85,7 @@ class RecordedDocument(Recorded):
     outcomes: tuple[str, ...] = ()
     leaves_early: bool = False
     permissions: tuple[str, ...] = ()
+    said: Callable[[Any], str] | None = None
 
     @property
     def taken_back(self) -> list[str]:
@@ -116,6 +129,18 @@ def together(*parts: Statements) -> Statements:
     """Return the statements of all parts, in their order."""
     events = dict.fromkeys(event for part in parts for event in part)
     return {event: "".join(part.get(event, "") for part in parts) for event in events}
+
+
+def if_stored(table: str, statements: Statements, otherwise: Statements | None = None) -> Statements:
+    """Return statements for databases that have the table, and what is done `otherwise`.
+
+    Migrations install triggers while the tables of later ones are missing, and writes go on meanwhile.
+    """
+    instead = otherwise or {}
+    return {
+        event: ALTERNATIVES.format(table=table, statements=text, otherwise=instead.get(event, ""))
+        for event, text in statements.items()
+    }
 
 
 _recorded: dict[str, Recorded] = {}

@@ -47,14 +47,17 @@ def install_triggers(declared: Iterable[Recorded]) -> None:
         installed = {(table, name): digest for table, name, digest in cursor.fetchall()}
         for one in declared:
             if one.table in stored:
-                _install(cursor, one, stored[one.table], installed)
+                _install(cursor, one, stored, installed)
 
 
 def _install(
-    cursor: CursorWrapper, one: Recorded, stored: list[str], installed: dict[tuple[str, str], str]
+    cursor: CursorWrapper,
+    one: Recorded,
+    stored: dict[str, list[str]],
+    installed: dict[tuple[str, str], str],
 ) -> None:
     with transaction.atomic():
-        for event in TRANSITIONS:
+        for event in one.events:
             function = create_function(one, event, stored)
             digest = digest_of(function)
             known = installed.get((one.table, trigger_name(event)))
@@ -64,7 +67,7 @@ def _install(
             cursor.execute(f"COMMENT ON FUNCTION {function_name(one.table, event)} IS '{digest}'")
             if known is None:
                 cursor.execute(create_trigger(one.table, event))
-        if (one.table, trigger_name("DELETE")) not in installed:
+        if one.replaces and (one.table, trigger_name("DELETE")) not in installed:
             for name in one.replaces:
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {one.table}")
 

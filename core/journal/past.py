@@ -59,7 +59,9 @@ def reading_past(
     members = [
         sql("{table} AS NOT MATERIALIZED ({rows})", table=identifier(one.table), rows=rows)
         for one in recorded()
-        if "tenant_id" in all_columns(one.model) and not changed.isdisjoint(objects_of(one))
+        if one.is_complete
+        and "tenant_id" in all_columns(one.model)
+        and not changed.isdisjoint(objects_of(one))
         for rows in [past_rows(one, tenant_id, at, (needed or {}).get(one.model, {}))]
     ]
     with rewriting(partial(prefixed, Sql.joined(", ", members)) if members else None):

@@ -6,15 +6,29 @@ transition tables `before` and `changed`. These are joined by FULL JOIN, which i
 cached plan of a statement of one row has to do for a hundred thousand as well.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.db import models
 from django.db.models.fields import NOT_PROVIDED
 
-from core.journal.declarations import Recorded, RecordedAssignments, RecordedDocument, all_columns
+from core.journal.declarations import (
+    ALTERNATIVES,
+    Recorded,
+    RecordedAssignments,
+    RecordedDocument,
+    all_columns,
+)
 from core.sql.composition import identifier
 
+ALTERNATIVE = re.compile(
+    re.escape(ALTERNATIVES)
+    .replace(r"\{table\}", r"(?P<table>\w+)")
+    .replace(r"\{statements\}", "(?P<statements>.*?)")
+    .replace(r"\{otherwise\}", "(?P<otherwise>.*?)"),
+    re.DOTALL,
+)
 ROWS_OF_CHANGE = 20_000  # at most, where `keys` say which ones
 TRANSITIONS = {
     "INSERT": "NEW TABLE AS changed",
@@ -27,21 +41,38 @@ COLUMNS = (
 )
 ACTOR = "actor->>0, actor->>1, actor->>2, actor->>3, actor->>4"
 KEYS = "range_agg(int8range(it.member, it.member, '[]'))"
-LEAVE = """    IF NOT EXISTS (
+# A single row is compared byte by byte as one record: without a join, and by one operator for all columns.
+LEAVE = """    IF (
+        SELECT former *= present AND NOT EXISTS (SELECT FROM before OFFSET 1)
+        FROM before AS was CROSS JOIN changed AS it
+            CROSS JOIN LATERAL (SELECT {old}) AS former CROSS JOIN LATERAL (SELECT {new}) AS present
+        LIMIT 1
+    ) THEN
+        RETURN NULL;
+    END IF;
+    IF NOT EXISTS (
         SELECT FROM before AS was FULL JOIN changed AS it USING ({pk}) WHERE {differs}
     ) THEN
         RETURN NULL;
     END IF;
 """
+COUNTED = """    SELECT count(*), min(tenant_id), max(tenant_id) FROM {table}
+    INTO rows_written, least_tenant, greatest_tenant;
+"""
 FUNCTION = """CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
+BEGIN
+{leave}    DECLARE
     actor jsonb := coalesce(
         nullif(current_setting('app.actor', true), '')::jsonb,
         jsonb_build_array('sql', session_user, '', '', ''));
     instant timestamptz := clock_timestamp();
     is_moved boolean;
-BEGIN
+    rows_written bigint;
+    least_tenant bigint;
+    greatest_tenant bigint;
+    BEGIN
 {body}
+    END;
     RETURN NULL;
 END
 $$"""
@@ -55,16 +86,28 @@ def trigger_name(event: str) -> str:
     return f"journal_{event.lower()}"
 
 
-def create_function(recorded: Recorded, event: str, stored: Collection[str]) -> str:
-    """Return the function of a table's trigger; `stored` are the columns that the table has by now."""
-    known = [column for column in all_columns(recorded.model) if column in stored]
+def create_function(recorded: Recorded, event: str, stored: Mapping[str, Collection[str]]) -> str:
+    """Return the function of a table's trigger; `stored` are the columns of all present tables."""
+    known = [column for column in all_columns(recorded.model) if column in stored[recorded.table]]
+    leave = ""
     if isinstance(recorded, RecordedDocument):
         body = document_body(recorded, event, known)
+        if recorded.leaves_early and event == "UPDATE":
+            leave = leave_early(recorded, known)
     else:
         assert isinstance(recorded, RecordedAssignments)
         body = assignments_body(recorded, event, known)
     return FUNCTION.format(
-        name=function_name(recorded.table, event), body=f"{body}{recorded.follow.get(event, '')}"
+        name=function_name(recorded.table, event),
+        leave=leave,
+        body=body + possible(recorded.follow.get(event, ""), stored),
+    )
+
+
+def possible(statements: str, tables: Collection[str]) -> str:
+    """Return the statements, each of the alternatives chosen (core.journal.declarations.if_stored)."""
+    return ALTERNATIVE.sub(
+        lambda found: found["statements" if found["table"] in tables else "otherwise"], statements
     )
 
 
@@ -86,13 +129,15 @@ def document_body(recorded: RecordedDocument, event: str, known: list[str]) -> s
         return updated_documents(recorded, shown, secret)
     is_new, pk = event == "INSERT", quoted(recorded.primary_key)
     hidden = names_where({name: f"it.{quoted(name)}::text <> ''" for name in secret})
-    row = row_as_json("it", shown)
+    row, columns = "to_jsonb(shown)", columns_of("it", shown)
     gone = any_of(is_gone(table, f"it.{name}") for name, table in parents(recorded, "CASCADE"))
     return f"""    INSERT INTO journal_change ({COLUMNS})
     SELECT instant, {place(recorded, "created" if is_new else "deleted", f"it.{pk}")}, NULL, NULL, 1,
         {"NULL" if is_new else row}, {row if is_new else "NULL"}, {hidden}, {ACTOR},
         {"false" if is_new else gone}
-    FROM {"changed" if is_new else "before"} AS it ORDER BY it.{pk};
+    FROM {"changed" if is_new else "before"} AS it CROSS JOIN LATERAL (SELECT {columns}) AS shown
+    {"" if is_new else f"ORDER BY it.{pk}"};
+    GET DIAGNOSTICS rows_written = ROW_COUNT;
 """
 
 
@@ -104,16 +149,25 @@ def updated_documents(recorded: RecordedDocument, shown: list[str], secret: list
         f"it.{name} IS NULL AND {is_gone(table, f'was.{name}')}"
         for name, table in parents(recorded, "SET NULL")
     ]
-    differs = differ("was", "it", [*shown, *secret])
-    early = LEAVE.format(pk=pk, differs=differs) if recorded.leaves_early else ""
-    return f"""{early}    INSERT INTO journal_change ({COLUMNS})
+    return f"""    INSERT INTO journal_change ({COLUMNS})
     SELECT instant, {place(recorded, "updated", key)}, NULL, NULL, 1,
         {differing("was", shown)}, {differing("it", shown)},
         {hidden}, {ACTOR}, {any_of(cleared)}
     FROM before AS was FULL JOIN changed AS it USING ({pk})
-    WHERE {differs}
+    WHERE {differ("was", "it", [*shown, *secret])}
     ORDER BY {key};
 """
+
+
+def leave_early(recorded: RecordedDocument, known: list[str]) -> str:
+    """Return the statements that end the trigger when no column has changed that is recorded or secret."""
+    columns = [column for column in known if column in (*recorded.columns, *recorded.secret)]
+    return LEAVE.format(
+        pk=quoted(recorded.primary_key),
+        old=columns_of("was", columns),
+        new=columns_of("it", columns),
+        differs=differ("was", "it", columns),
+    )
 
 
 def place(recorded: RecordedDocument, kind: str, key: str) -> str:
@@ -131,10 +185,9 @@ def names_where(conditions: Mapping[str, str]) -> str:
     return f"nullif(array_remove(ARRAY[{names}], NULL), '{{}}')"
 
 
-def row_as_json(alias: str, columns: Iterable[str]) -> str:
-    """Return the columns of a row as one jsonb object."""
-    named = ", ".join(f"{alias}.{quoted(column)}" for column in columns)
-    return f"(SELECT to_jsonb(shown) FROM (SELECT {named}) AS shown)"
+def columns_of(alias: str, columns: Iterable[str]) -> str:
+    """Return the list of the columns."""
+    return ", ".join(f"{alias}.{quoted(column)}" for column in columns)
 
 
 def differing(alias: str, columns: Iterable[str]) -> str:
@@ -152,9 +205,8 @@ def differing(alias: str, columns: Iterable[str]) -> str:
 
 def differ(one: str, other: str, columns: Iterable[str]) -> str:
     """Return the condition that two rows differ in one of the columns."""
-    names = [quoted(column) for column in columns]
-    left, right = (", ".join(f"{alias}.{name}" for name in names) for alias in (one, other))
-    return f"({left}) IS DISTINCT FROM ({right})"
+    columns = list(columns)
+    return f"({columns_of(one, columns)}) IS DISTINCT FROM ({columns_of(other, columns)})"
 
 
 # Assignments
@@ -162,11 +214,12 @@ def differ(one: str, other: str, columns: Iterable[str]) -> str:
 
 def assignments_body(recorded: RecordedAssignments, event: str, known: list[str]) -> str:
     attributes = [column for column in recorded.attributes if column in known]
+    counted = COUNTED.format(table="changed" if event == "INSERT" else "before")
     if event == "INSERT":
-        return created_assignments(recorded, "changed AS it")
+        return counted + created_assignments(recorded, "changed AS it")
     if event == "DELETE":
-        return by_number(
-            recorded, "before", former_assignments(recorded, "'deleted'", "before AS it", attributes)
+        return counted + by_number(
+            recorded, former_assignments(recorded, "'deleted'", "before AS it", attributes)
         )
     moved = differ("was", "it", recorded.identity)
     source = f"""(
@@ -174,9 +227,8 @@ def assignments_body(recorded: RecordedAssignments, event: str, known: list[str]
         WHERE {differ("was", "it", [*recorded.identity, *attributes])}
     ) AS it"""
     kind = "CASE WHEN it.is_moved THEN 'deleted' ELSE 'updated' END"
-    written = by_number(
+    written = counted + by_number(
         recorded,
-        "before",
         "    WITH written AS (\n"
         + former_assignments(recorded, kind, source, attributes).rstrip("; \n")
         + " RETURNING kind\n    ) SELECT bool_or(kind = 'deleted') INTO is_moved FROM written;\n",
@@ -185,9 +237,9 @@ def assignments_body(recorded: RecordedAssignments, event: str, known: list[str]
     return f"{written}    IF is_moved THEN\n{created_assignments(recorded, moved_rows)}    END IF;\n"
 
 
-def by_number(recorded: RecordedAssignments, table: str, statement: str) -> str:
+def by_number(recorded: RecordedAssignments, statement: str) -> str:
     """Return the statement for few rows, which are one part, and for many, which are divided in key order."""
-    return f"""    IF (SELECT count(*) FROM {table}) > {ROWS_OF_CHANGE} THEN
+    return f"""    IF rows_written > {ROWS_OF_CHANGE} THEN
 {statement.format(part=part_of(recorded))}    ELSE
 {statement.format(part="0")}    END IF;
 """
@@ -211,7 +263,7 @@ def created_assignments(recorded: RecordedAssignments, source: str) -> str:
         FROM {source}
     ) AS it GROUP BY it.object, it.part, {", ".join(f"it.{name}" for name in columns)};
 """
-    return by_number(recorded, "changed", statement)
+    return by_number(recorded, statement)
 
 
 def former_assignments(recorded: RecordedAssignments, kind: str, source: str, attributes: list[str]) -> str:

@@ -110,7 +110,7 @@ def all_nouns() -> list[tuple[str, str]]:
     return sorted(((name, noun_of_object(name)) for name in names), key=lambda pair: pair[1])
 
 
-def sentence_of(change: Change, references: Mapping[tuple[str, Any], str]) -> str:
+def sentence_of(change: Change, references: Mapping[tuple[str, object], str]) -> str:
     """Say what a change did. `references` are the names of what its values refer to."""
     declared = recorded_as(change.object)
     if isinstance(declared, RecordedAssignments):
@@ -118,6 +118,8 @@ def sentence_of(change: Change, references: Mapping[tuple[str, Any], str]) -> st
             number=number_format(change.count, force_grouping=True)
         )
         said = str(VERBS[change.kind]).format(what=what)
+    elif isinstance(declared, RecordedDocument) and declared.said and (words := declared.said(change)):
+        said = words
     elif change.kind != "updated":
         said = str(DOCUMENT_VERBS[change.kind]).format(what=noun_of_object(change.object))
         if named := named_by(change, declared, references):
@@ -131,7 +133,7 @@ def sentence_of(change: Change, references: Mapping[tuple[str, Any], str]) -> st
     return said
 
 
-def named_by(change: Change, declared: Recorded, references: Mapping[tuple[str, Any], str]) -> str:
+def named_by(change: Change, declared: Recorded, references: Mapping[tuple[str, object], str]) -> str:
     """Return what says which part of its owner a document is: its text, or what it refers to."""
     if not (isinstance(declared, RecordedDocument) and declared.shown_with):
         return ""
@@ -140,7 +142,7 @@ def named_by(change: Change, declared: Recorded, references: Mapping[tuple[str, 
     return text_of(row["q"]) if row.get("q") else ", ".join(names)
 
 
-def differences_of(change: Change, declared: Recorded, references: Mapping[tuple[str, Any], str]) -> str:
+def differences_of(change: Change, declared: Recorded, references: Mapping[tuple[str, object], str]) -> str:
     if (change.after or {}).get("evaluated_at"):
         return evaluation_in_words(change.after or {})
     parts = [
@@ -180,7 +182,7 @@ def differences(
     column: str,
     before: object,
     after: object,
-    references: Mapping[tuple[str, Any], str],
+    references: Mapping[tuple[str, object], str],
 ) -> list[str]:
     """Say how a value changed: a localized one language by language."""
     label = label_of(model, column)

@@ -142,7 +142,7 @@ class SettingFirst:
 
     __slots__ = ()
 
-    def execute(self: Any, query: Any, params: Any = None, **options: object) -> Any:
+    def execute(self: Any, query: object, params: object = None, **options: object) -> Any:
         connection = self.connection
         if (
             not isinstance(connection, AttributedConnection)

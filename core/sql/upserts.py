@@ -13,6 +13,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Generic, Self, TypeVar
 
+import orjson
 from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
 from psycopg.types.json import Jsonb
@@ -63,12 +64,17 @@ class UpsertTarget:
         created = {"created_at", *created_only} & columns.keys()
         return cls(model._meta.db_table, key, columns, frozenset(created), first_version)
 
-    def is_created(self, version: int, writes: int) -> bool:
-        """Say whether so many writes created the row that has this version now: a stored one has a higher.
+    def are_created(self, versions: Iterable[int | None], writes: Iterable[int]) -> list[bool | None]:
+        """Say of each row whether so many writes created it, by the version that it has now.
 
-        (PostgreSQL's `xmax = 0` says the same, but not of a row of a partitioned table.)
+        A row that was stored before has a higher one; None for a row without a version. (PostgreSQL's
+        `xmax = 0` says the same, but not of a row of a partitioned table.)
         """
-        return version == self.first_version - 1 + writes
+        before = self.first_version - 1
+        return [
+            None if version is None else version == before + count
+            for version, count in zip(versions, writes, strict=True)
+        ]
 
 
 COLUMN_TYPES = {"varchar": "text", "timestamp with time zone": "timestamptz"}
@@ -88,7 +94,8 @@ class BodyColumns:
     """Reads rows of a table from bodies of a kind: each column is the body's attribute of the same name.
 
     A column that the body does not have, or that it leaves out, gets the model's default, so a new field
-    needs no code here. `parts` are those of the bodies (core.bodies.Body).
+    needs no code here. `parts` are those of the bodies (core.bodies.Body). Columns in `texts` hold JSON,
+    which is read as text.
     """
 
     def __init__(
@@ -98,7 +105,9 @@ class BodyColumns:
         columns: Iterable[str],
         *,
         parts: Mapping[str, str],
+        texts: Collection[str] = (),
     ) -> None:
+        self.texts = frozenset(texts)
         fields = {field.column: field for field in model._meta.concrete_fields}
         self.defaults: dict[str, object] = {name: default_of(fields[name]) for name in columns}
         self.readers = {name: attrgetter(name) for name in self.defaults if hasattr(kind, name)}
@@ -115,11 +124,13 @@ class BodyColumns:
             reader, part = self.readers.get(name), self.parts.get(name)
             # Most bodies leave most parts out: to ask each for what is in them takes ten times as long.
             if reader is None or (part is not None and not any(map(part, bodies))):
-                columns.append([default] * len(bodies))
-                continue
-            values = list(map(reader, bodies))
-            if None in values and default is not None:
-                values = [default if value is None else value for value in values]
+                values = [default] * len(bodies)
+            else:
+                values = list(map(reader, bodies))
+                if None in values and default is not None:
+                    values = [default if value is None else value for value in values]
+            if name in self.texts:
+                values = [None if value is None else orjson.dumps(value).decode() for value in values]
             columns.append(values)
         return columns
 
@@ -264,11 +275,12 @@ def upsert_rows(
     width = len(target.key)
     places = [[*target.columns].index(name) for name in target.key]
     writes_of = {tuple([row[place] for place in places]): writes for row, writes in rows}
-    results = {}
-    for found in fetch_rows(statement, prepared=True):
-        key, (id, version) = found[:width], found[width:]
-        results[key] = UpsertResult(id, target.is_created(version, writes_of[key]), version)
-    return results
+    found = fetch_rows(statement, prepared=True)
+    created = target.are_created([row[-1] for row in found], [writes_of[row[:width]] for row in found])
+    return {
+        row[:width]: UpsertResult(row[-2], bool(is_new), row[-1])
+        for row, is_new in zip(found, created, strict=True)
+    }
 
 
 def upsert_statement(target: UpsertTarget, rows: Sequence[Sequence[object]], writes: Sequence[int]) -> Sql:

@@ -27,13 +27,13 @@ class TenantForeignKey(models.ForeignKey[_ST, _GT]):
         models.SET_NULL: "SET NULL",
     }
 
-    def __init__(self, to: Any, on_delete: Any, **options: Any) -> None:
+    def __init__(self, to: Any, on_delete: object, **options: Any) -> None:
         self.deletion = self.ACTIONS[on_delete]
         options.setdefault("db_index", False)
         super().__init__(to, on_delete=models.DO_NOTHING, db_constraint=False, **options)
 
     def contribute_to_class(
-        self, cls: type[models.Model], name: str, private_only: bool = False, **options: Any
+        self, cls: type[models.Model], name: str, private_only: bool = False, **options: object
     ) -> None:
         super().contribute_to_class(cls, name, private_only, **options)
         if cls._meta.abstract:

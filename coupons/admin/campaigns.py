@@ -1,13 +1,16 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin import AdminSite
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -26,6 +29,7 @@ from core.errors import DomainError
 from core.journal.undo.jobs import requested_by
 from core.unavailability import contention_as_refusal
 from coupons.admin.coupons import CouponAdmin
+from coupons.admin.filters import CodesFilter
 from coupons.admin.reports import report_page
 from coupons.campaigns import CampaignState, states_of_campaigns
 from coupons.forms.campaigns import CampaignForm
@@ -57,7 +61,7 @@ class CampaignTermsAdmin(CouponAdmin):
         ),
     )
 
-    def __init__(self, admin_site: Any) -> None:
+    def __init__(self, admin_site: AdminSite) -> None:
         super().__init__(Coupon, admin_site)
         self.opts: Any = CouponCampaign._meta  # whose permissions it takes
         self.campaign: CouponCampaign | None = None
@@ -73,7 +77,9 @@ class CampaignTermsAdmin(CouponAdmin):
         self.campaign = campaign
         adopt(obj, Coupon.objects.get(pk=campaign.terms_id))
 
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
+    def response_add(
+        self, request: HttpRequest, obj: Model, post_url_continue: str | None = None
+    ) -> HttpResponse:
         assert self.campaign is not None
         number = self.campaign.code_count
         text = (
@@ -89,6 +95,13 @@ def page_of(campaign: CouponCampaign) -> str:
     return reverse("admin:coupons_couponcampaign_change", args=[campaign.pk])
 
 
+def codes_page(campaign: CouponCampaign, state: str = "") -> str:
+    """Return the list of the campaign's codes; with a state only of those of which it is true."""
+    chosen = f"{campaign.pk}:{state}" if state else str(campaign.pk)
+    page = reverse("admin:coupons_coupon_changelist")
+    return f"{page}?{urlencode({CodesFilter.parameter_name: chosen})}"
+
+
 @admin.register(CouponCampaign)
 class CouponCampaignAdmin(TenantAdmin):
     """Campaigns are added, exported once and deactivated here; their terms never change."""
@@ -100,7 +113,7 @@ class CouponCampaignAdmin(TenantAdmin):
         "Add one here; the API (coupon-campaigns) and the command generate_coupons make them too."
     )
     chooses_tenant = False
-    list_display = ("external_id", "name", "state", "codes", "redeemed", "open_codes", "over", "created_at")
+    list_display = ("name", "external_id", "state", "codes", "redeemed", "open_codes", "over", "created_at")
     list_select_related = ("terms",)
     search_fields = ("external_id__startswith", "terms__name__holds")
     search_help_text = _("The beginning of an id or a part of a name.")
@@ -134,12 +147,14 @@ class CouponCampaignAdmin(TenantAdmin):
             *super().get_urls(),
         ]
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
         """Show the form of a coupon's terms, and make a campaign of it."""
         context = {"title": gettext("Add campaign"), **(extra_context or {})}
         return CampaignTermsAdmin(self.admin_site).add_view(request, form_url, context)
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Count the codes of all campaigns of the page in one statement."""
         changelist = super().get_changelist_instance(request)
         found = states_of_campaigns([row.pk for row in changelist.result_list], at=timezone.now())
@@ -154,7 +169,11 @@ class CouponCampaignAdmin(TenantAdmin):
         return campaign
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, object] | None = None,
     ) -> HttpResponse:
         """Show the campaign; the page is loaded again while codes are being made."""
         response = super().change_view(request, object_id, form_url, extra_context)
@@ -163,9 +182,9 @@ class CouponCampaignAdmin(TenantAdmin):
             response["Refresh"] = str(SECONDS_BETWEEN_LOOKS)
         return response
 
-    def related_links(self, request: HttpRequest, obj: CouponCampaign) -> list[dict[str, Any]]:
-        user: Any = request.user
-        links: list[dict[str, Any]] = []
+    def related_links(self, request: HttpRequest, obj: CouponCampaign) -> list[dict[str, object]]:
+        user = request.user
+        links: list[dict[str, object]] = []
         if user.has_perm("coupons.view_redemption"):
             links.append({"url": report_page(campaign=obj), "text": _("Report"), "note": ""})
         if self.may_change(request) and is_complete(obj) and obj.exported_at is None:
@@ -196,12 +215,13 @@ class CouponCampaignAdmin(TenantAdmin):
         return format_html('<span class="status status-{}">{}</span>', style, text)
 
     @admin.display(description=_("Codes"))
-    def codes(self, campaign: CouponCampaign) -> str:
+    def codes(self, campaign: CouponCampaign) -> SafeString:
         made, wanted = counts_of(campaign).generated, campaign.code_count
-        return gettext("{made} of {wanted}").format(made=exact_count(made), wanted=exact_count(wanted))
+        text = gettext("{made} of {wanted}").format(made=exact_count(made), wanted=exact_count(wanted))
+        return format_html('<a href="{}">{}</a>', codes_page(campaign), text)
 
     @admin.display(description=_("Codes"))
-    def progress(self, campaign: CouponCampaign) -> Any:
+    def progress(self, campaign: CouponCampaign) -> object:
         """How many codes there are, with a bar while they are being made."""
         if is_complete(campaign):
             return self.codes(campaign)
@@ -215,16 +235,18 @@ class CouponCampaignAdmin(TenantAdmin):
 
     @admin.display(description=_("Redeemed"))
     def redeemed(self, campaign: CouponCampaign) -> SafeString:
-        page = f"{reverse('admin:coupons_redemption_changelist')}?campaign={campaign.pk}"
-        return format_html('<a href="{}">{}</a>', page, exact_count(counts_of(campaign).redeemed))
+        number = exact_count(counts_of(campaign).redeemed)
+        return format_html('<a href="{}">{}</a>', codes_page(campaign, "redeemed"), number)
 
     @admin.display(description=_("Open"))
-    def open_codes(self, campaign: CouponCampaign) -> str:
-        return exact_count(counts_of(campaign).open)
+    def open_codes(self, campaign: CouponCampaign) -> SafeString:
+        number = exact_count(counts_of(campaign).open)
+        return format_html('<a href="{}">{}</a>', codes_page(campaign, "open"), number)
 
     @admin.display(description=_("Over"))
-    def over(self, campaign: CouponCampaign) -> str:
-        return exact_count(counts_of(campaign).over)
+    def over(self, campaign: CouponCampaign) -> SafeString:
+        number = exact_count(counts_of(campaign).over)
+        return format_html('<a href="{}">{}</a>', codes_page(campaign, "over"), number)
 
     # --- export and deactivation ---
 
@@ -277,9 +299,14 @@ class CouponCampaignAdmin(TenantAdmin):
                 Fact(
                     exact_count(lost),
                     ngettext("code can be redeemed no more", "codes can be redeemed no more", lost),
+                    codes_page(campaigns[0], "open") if is_single else "",
                     is_loss=bool(lost),
                 ),
-                Fact(exact_count(used), ngettext("redeemed code stays so", "redeemed codes stay so", used)),
+                Fact(
+                    exact_count(used),
+                    ngettext("redeemed code stays so", "redeemed codes stay so", used),
+                    codes_page(campaigns[0], "redeemed") if is_single else "",
+                ),
             ]
             named = (
                 str(campaigns[0].terms.name)

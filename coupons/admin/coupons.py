@@ -5,8 +5,8 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -20,7 +20,9 @@ from core.admin.counts import exact_count
 from core.admin.faults import fault_text
 from core.admin.filters import days_parameter, visible_rows
 from core.admin.keys import key_of
+from coupons.admin.amounts import money_text, percentage_text
 from coupons.admin.filters import (
+    CodesFilter,
     IssuedFilter,
     OfCategoriesFilter,
     OfSegmentsFilter,
@@ -31,8 +33,7 @@ from coupons.admin.refusal import RefusalPage
 from coupons.codes import normalise_code
 from coupons.diagnostics import CouponState, states_of
 from coupons.forms.coupons import FORM_FIELDS, CouponForm
-from coupons.models import Coupon, DiscountType
-from coupons.money import plain, stored_money
+from coupons.models import Coupon, CouponCampaign, DiscountType
 from coupons.operations import create_coupon, delete_coupon, find_coupon, revise_coupon
 from coupons.usage import usage_of
 from segments.models import Segment
@@ -78,6 +79,28 @@ def warnings_about(coupon: Coupon, *, at: datetime) -> list[str]:
     return messages
 
 
+OF_TERMS = (OfCategoriesFilter, StateFilter, RestrictionFilter, "discount_type", "is_referral")
+
+
+def lists_codes(request: HttpRequest) -> bool:
+    """Say whether the list of coupons is asked for the codes of campaigns as well."""
+    match = request.resolver_match
+    is_list = match is not None and match.url_name == "coupons_coupon_changelist"
+    return is_list and CodesFilter.parameter_name in request.GET
+
+
+def terms_of(coupon: Coupon) -> Coupon:
+    """Return the row that holds the coupon's terms, which codes of a campaign share."""
+    return coupon if coupon.terms is None else coupon.terms
+
+
+def shown_code(coupon: Coupon) -> str:
+    """Return the code; of a campaign's that nobody has used only the beginning: those are handed out once."""
+    if coupon.terms_id is None or coupon.redemption_count:
+        return coupon.code
+    return f"{coupon.code[: -len(coupon.code) // 2]}…"
+
+
 @admin.register(Coupon)
 class CouponAdmin(RefusalPage, TenantAdmin):
     form = CouponForm
@@ -88,6 +111,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     sortable_by = ("title",)  # the orders that an index serves
     list_display = ("title", "state", "discount", "restriction", "window", "uses")
     list_filter = (
+        CodesFilter,
         OfCategoriesFilter,
         IssuedFilter,
         StateFilter,
@@ -153,8 +177,20 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         css = {"all": ("coupons/coupons.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        """Leave out the codes of campaigns: their page is the campaign's."""
-        return super().get_queryset(request).filter(terms__isnull=True)
+        """Leave out the codes of campaigns, but in a list of codes: their page is the campaign's."""
+        rows = super().get_queryset(request)
+        if not lists_codes(request):
+            return rows.filter(terms__isnull=True)
+        # what holds the terms of a campaign is no code
+        return rows.exclude(terms=F("pk")).select_related("terms")
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        return {} if lists_codes(request) else super().get_actions(request)
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Offer for codes only the filters that know where their terms are."""
+        found = super().get_list_filter(request)
+        return [each for each in found if each not in OF_TERMS] if lists_codes(request) else found
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
@@ -215,7 +251,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     @admin.display(description=_("Coupon"), ordering="code")
     def title(self, coupon: Coupon) -> SafeString:
-        return format_html("{}<br><span class='quiet'>{}</span>", coupon.code, coupon.name)
+        return format_html("{}<br><span class='quiet'>{}</span>", shown_code(coupon), terms_of(coupon).name)
 
     @admin.display(description=_("State"))
     def state(self, coupon: Coupon) -> SafeString:
@@ -234,15 +270,17 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     @admin.display(description=_("Gives"))
     def discount(self, coupon: Coupon) -> str:
+        coupon = terms_of(coupon)
         match coupon.discount_type:
             case DiscountType.PERCENT if coupon.discount_percentage is not None:
-                return f"{plain(coupon.discount_percentage)} %"
+                return percentage_text(coupon.discount_percentage)
             case DiscountType.ABSOLUTE if coupon.discount_amount is not None:
-                return str(stored_money(coupon.discount_amount, coupon.discount_currency))
+                return money_text(coupon.discount_amount, coupon.discount_currency)
         return gettext("Free shipping")
 
     @admin.display(description=_("For"))
     def restriction(self, coupon: Coupon) -> str:
+        coupon = terms_of(coupon)
         if coupon.is_segment_restricted:
             return gettext("Segments")
         parts = [gettext("categories")] if coupon.is_category_restricted else []
@@ -260,15 +298,12 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     @admin.display(description=_("Valid"), ordering="valid_to")
     def window(self, coupon: Coupon) -> SafeString:
-        return window_text(coupon)
+        return window_text(terms_of(coupon))
 
     @admin.display(description=_("Uses"), ordering="redemption_count")
     def uses(self, coupon: Coupon) -> SafeString:
-        limit = (
-            ""
-            if coupon.max_redemptions is None
-            else " " + gettext("of {limit}").format(limit=exact_count(coupon.max_redemptions))
-        )
+        most = terms_of(coupon).max_redemptions
+        limit = "" if most is None else " " + gettext("of {limit}").format(limit=exact_count(most))
         return format_html(
             '<a href="{}">{}{}</a>', redemptions_page(coupon), exact_count(coupon.redemption_count), limit
         )
@@ -298,6 +333,11 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         coupon = self.get_object(request, unquote(object_id))
+        if coupon is None and (key := key_of(unquote(object_id))) is not None:
+            campaign = visible_rows(CouponCampaign, request, self).filter(terms__codes=key).first()
+            if campaign is not None:  # whose codes, and what holds their terms, have no page of their own
+                page = reverse("admin:coupons_couponcampaign_change", args=[campaign.pk])
+                return HttpResponseRedirect(page)
         if isinstance(coupon, Coupon):
             now = timezone.now()
             usage = usage_of(coupon, until=now)

@@ -1,14 +1,17 @@
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from catalog.models import Category
 from catalog.subtrees import subtrees
+from core.admin.declared import Text
 from core.admin.filters import DaysFilter, LinkedFilter, visible_rows
 from core.admin.keys import key_of, usable_keys
 from coupons.diagnostics import keys_with_diagnostics
@@ -27,7 +30,7 @@ class StateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [
             ("valid", _("Can be redeemed")),
             ("waiting", _("Starts later")),
@@ -68,7 +71,7 @@ class ReservationStateFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [
             ("live", _("Counts")),
             ("over", _("Over")),
@@ -96,7 +99,7 @@ class OfSegmentsFilter(admin.SimpleListFilter):
     title = _("segments")
     parameter_name = "segments"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> list[tuple[str, Text]]:
         chosen = request.GET.get(self.parameter_name, "")
         keys = usable_keys(Segment._meta.pk, chosen.split(",")[:MOST_SEGMENTS])
         if not keys:
@@ -108,8 +111,12 @@ class OfSegmentsFilter(admin.SimpleListFilter):
         keys = usable_keys(Segment._meta.pk, (self.value() or "").split(",")[:MOST_SEGMENTS])
         if not keys:
             return queryset
-        named = CouponSegment.objects.filter(segment__in=keys)
-        return queryset.filter(pk__in=named.order_by().values("coupon"))
+        named = CouponSegment.objects.filter(segment__in=keys).order_by().values("coupon")
+        restricted = Q(pk__in=named)
+        if CodesFilter.parameter_name in request.GET:
+            # the code of a campaign has the restrictions of its terms
+            restricted |= Q(terms__in=named)
+        return queryset.filter(restricted)
 
 
 class RestrictionFilter(admin.SimpleListFilter):
@@ -118,7 +125,7 @@ class RestrictionFilter(admin.SimpleListFilter):
     title = _("restriction")
     parameter_name = "restriction"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [
             ("segments", _("Segments")),
             ("categories", _("Categories")),
@@ -144,7 +151,7 @@ class OfCategoriesFilter(LinkedFilter):
     title = _("categories")
     parameter_name = "categories"
 
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
         rows = visible_rows(Category, request, model_admin).filter(pk__in=keys_of_categories(value))
         return ", ".join(map(str, rows[:MOST_NAMED]))
 
@@ -162,6 +169,50 @@ def keys_of_categories(value: str) -> list[str]:
     return usable_keys(Category._meta.pk, value.split(",")[:MOST_CATEGORIES])
 
 
+class CodesFilter(LinkedFilter):
+    """Coupons with the codes of campaigns, or only the codes of one, perhaps by what has become of them."""
+
+    title = _("codes")
+    parameter_name = "codes"
+    EVERY = "any"
+    STATES: ClassVar[Any] = {"": "", "open": _("unused"), "over": _("over"), "redeemed": _("redeemed")}
+
+    def __init__(self, request: HttpRequest, params: Any, model: type[Any], model_admin: Any) -> None:
+        self.campaigns = visible_rows(CouponCampaign, request, model_admin)
+        super().__init__(request, params, model, model_admin)
+
+    def named(self) -> tuple[CouponCampaign | None, str]:
+        """Return the campaign, and what has become of its codes; no campaign when there is none such."""
+        key, _separator, state = (self.value() or "").partition(":")
+        if state not in self.STATES:
+            return None, ""
+        return self.campaigns.filter(pk=key_of(key) or 0).select_related("terms").first(), state
+
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+        if value == self.EVERY:
+            return gettext("Coupons and codes of campaigns, deleted ones too")
+        campaign, state = self.named()
+        if campaign is None:
+            return ""
+        return ", ".join(filter(None, [campaign.terms.name, str(self.STATES[state])]))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() in (None, self.EVERY):
+            return queryset
+        campaign, state = self.named()
+        if campaign is None:
+            return queryset.none()
+        # as `coupons.campaigns.counts` tells them apart
+        is_over = Q(is_deleted=True) | Q(terms__valid_to__lt=timezone.now())
+        states = {
+            "": Q(),
+            "open": Q(redemption_count=0) & ~is_over,
+            "over": Q(redemption_count=0) & is_over,
+            "redeemed": Q(redemption_count__gt=0),
+        }
+        return queryset.filter(states[state], terms=campaign.terms_id)
+
+
 class IssuedFilter(DaysFilter):
     title = _("issued")
     column = "created_at"
@@ -177,7 +228,7 @@ class OfRowFilter(LinkedFilter):
 
     model: Any
 
-    def row(self, value: str, request: HttpRequest, model_admin: Any) -> Any:
+    def row(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> Any:
         key = key_of(value)
         rows = visible_rows(self.model, request, model_admin)
         return None if key is None else rows.filter(pk=key).first()
@@ -190,7 +241,7 @@ class OfCampaignFilter(OfRowFilter):
     parameter_name = "campaign"
     model = CouponCampaign
 
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
         campaign = self.row(value, request, model_admin)
         return "" if campaign is None else str(campaign.terms.name)
 
@@ -208,7 +259,7 @@ class OfSegmentFilter(OfRowFilter):
     parameter_name = "segment"
     model = Segment
 
-    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: ModelAdmin) -> str:
         segment = self.row(value, request, model_admin)
         return "" if segment is None else str(segment)
 

@@ -9,10 +9,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, TenantAdmin
+from coupons.admin.amounts import money_text
 from coupons.admin.filters import OfCampaignFilter, OfSegmentFilter, RedeemedFilter
 from coupons.admin.links import coupon_link
 from coupons.models import Redemption
-from coupons.money import stored_money
 from coupons.operations import delete_redemption
 
 
@@ -68,11 +68,11 @@ class RedemptionAdmin(TenantAdmin):
 
     @admin.display(description=_("Total"), ordering="order_total_amount")
     def total(self, redemption: Redemption) -> str:
-        return self.shown(stored_money(redemption.order_total_amount, redemption.order_total_currency))
+        return self.shown(money_text(redemption.order_total_amount, redemption.order_total_currency))
 
     @admin.display(description=_("Discount"), ordering="discount_amount")
     def discount(self, redemption: Redemption) -> str:
-        return self.shown(stored_money(redemption.discount_amount, redemption.discount_currency))
+        return self.shown(money_text(redemption.discount_amount, redemption.discount_currency))
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

@@ -26,8 +26,9 @@ from core.admin.pages import register_page
 from core.admin.tenants import staff_tenant_id
 from core.errors import InvalidInput
 from core.tenancy.models import Tenant
+from coupons.admin.amounts import money_text
+from coupons.admin.filters import CodesFilter
 from coupons.models import Coupon, CouponCampaign
-from coupons.money import stored_money
 from coupons.reasons import ReasonType
 from coupons.reports import Grouping, ReportLine, ReportTotal, report, totals
 from segments.models import Segment
@@ -70,15 +71,12 @@ def redemptions_page(first: date, last: date, row: Any = None) -> str:
     return f"{reverse('admin:coupons_redemption_changelist')}?{urlencode(query)}"
 
 
-def issued_page(first: date, last: date, row: Any, tenant: Tenant | None) -> str:
-    """Return where the coupons that were issued are: a list; of codes of campaigns, which are in none,
-    the page or the report of these."""
-    if isinstance(row, CouponCampaign):
-        return page_of_row(row)
-    days = days_parameter(first, last)
-    if CouponCampaign.objects.filter(tenant=tenant).exists():
-        return f"{report_page()}?{urlencode({'by': 'campaign', 'first': str(first), 'last': str(last)})}"
-    query = {"days": days, "state": "any"} | ({"segments": str(row.pk)} if row is not None else {})
+def issued_page(first: date, last: date, row: Any = None) -> str:
+    """Return the list of the coupons and codes issued on these days, as `redemptions_page` does."""
+    codes = str(row.pk) if isinstance(row, CouponCampaign) else CodesFilter.EVERY
+    query = {CodesFilter.parameter_name: codes, "days": days_parameter(first, last)}
+    if isinstance(row, Segment):
+        query["segments"] = str(row.pk)
     return f"{reverse('admin:coupons_coupon_changelist')}?{urlencode(query)}"
 
 
@@ -94,6 +92,7 @@ class DayRow:
     discounts: list[str]
     bar: int
     redemptions: str
+    issued: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +105,7 @@ class GroupRow:
     discounts: list[str]
     bar: int
     redemptions: str
+    issued: str
 
 
 class PeriodForm(forms.Form):
@@ -127,7 +127,7 @@ class PeriodForm(forms.Form):
 
 def money_of(total: ReportTotal) -> list[str]:
     """Return the discounts in words, a currency each."""
-    return [str(stored_money(amount, name)) for name, amount in sorted(total.discounts.items())]
+    return [money_text(amount, name) for name, amount in sorted(total.discounts.items())]
 
 
 def by_day(lines: Sequence[ReportLine], first: date, last: date) -> list[tuple[date, ReportTotal]]:
@@ -228,14 +228,21 @@ def report_view(request: HttpRequest) -> HttpResponse:
         ],
         "chart": chart_of(days),
         "days": [
-            DayRow(day, each, money_of(each), share(each.redeemed, most), redemptions_page(day, day, row))
+            DayRow(
+                day,
+                each,
+                money_of(each),
+                share(each.redeemed, most),
+                redemptions_page(day, day, row),
+                issued_page(day, day, row),
+            )
             for day, each in reversed(days)
             if each != ReportTotal()
         ],
         "compared": compared,
         "groups": group_rows(request, groups, compared, tenant, (first, last)) if compared else [],
         "redemptions": redemptions_page(first, last, row),
-        "issued": issued_page(first, last, row, tenant),
+        "issued": issued_page(first, last, row),
         "periods": [
             (
                 days_back,
@@ -278,7 +285,7 @@ def group_rows(
 ) -> list[GroupRow]:
     """Return the campaigns or segments with most redemptions first, each with a link to its own report."""
     ids = sorted(groups, key=lambda name: (-groups[name].redeemed, name))[:MOST_COMPARED]
-    model: Any = CouponCampaign if by is Grouping.CAMPAIGN else Segment
+    model = CouponCampaign if by is Grouping.CAMPAIGN else Segment
     rows = visible_rows(model, request, admin.site.get_model_admin(Coupon)).filter(
         tenant=tenant, external_id__in=ids
     )
@@ -290,8 +297,8 @@ def group_rows(
         row, total = known.get(name), groups[name]
         url = "" if row is None else report_page(**{by.value: row})
         shown = name if row is None else name_of(row)
-        page = "" if row is None else redemptions_page(*days, row)
-        found.append(GroupRow(shown, url, total, money_of(total), share(total.redeemed, most), page))
+        pages = ("", "") if row is None else (redemptions_page(*days, row), issued_page(*days, row))
+        found.append(GroupRow(shown, url, total, money_of(total), share(total.redeemed, most), *pages))
     return found
 
 

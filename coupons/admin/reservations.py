@@ -9,10 +9,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteFilter, TenantAdmin
+from coupons.admin.amounts import money_text
 from coupons.admin.filters import ReservationStateFilter
 from coupons.admin.links import coupon_link
 from coupons.models import Coupon, Reservation
-from coupons.money import stored_money
 from coupons.operations import release_cart, release_reservation
 
 
@@ -71,11 +71,11 @@ class ReservationAdmin(TenantAdmin):
 
     @admin.display(description=_("Total"), ordering="order_total_amount")
     def total(self, reservation: Reservation) -> str:
-        return self.shown(stored_money(reservation.order_total_amount, reservation.order_total_currency))
+        return self.shown(money_text(reservation.order_total_amount, reservation.order_total_currency))
 
     @admin.display(description=_("Discount"), ordering="discount_amount")
     def discount(self, reservation: Reservation) -> str:
-        return self.shown(stored_money(reservation.discount_amount, reservation.discount_currency))
+        return self.shown(money_text(reservation.discount_amount, reservation.discount_currency))
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:

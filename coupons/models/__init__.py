@@ -1,7 +1,7 @@
 from coupons.models.campaigns import CouponCampaign
 from coupons.models.coupons import Coupon, CouponCategory, CouponSegment, DiscountCalculation, DiscountType
 from coupons.models.redemptions import Redemption, Reservation
-from coupons.models.reports import JudgementCount, ReportCount
+from coupons.models.reports import JudgementCount, ReportAddition, ReportCount
 from coupons.models.settings import CouponSettings
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "DiscountType",
     "JudgementCount",
     "Redemption",
+    "ReportAddition",
     "ReportCount",
     "Reservation",
 ]

@@ -3,6 +3,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from core.names import is_generated
 from core.tenancy.documents import TenantOwned
 from core.tenancy.foreign_keys import TenantForeignKey
 from core.tenancy.identifiers import generate_id
@@ -40,4 +41,5 @@ class CouponCampaign(TenantOwned):
         ]
 
     def __str__(self) -> str:
-        return self.external_id
+        name = self.terms.name
+        return name if is_generated(self.external_id) else f"{name} ({self.external_id})"

@@ -6,6 +6,7 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
+from core.names import is_generated
 from core.tenancy.documents import TenantOwned
 from core.tenancy.foreign_keys import TenantForeignKey
 from core.tenancy.identifiers import generate_id
@@ -93,7 +94,8 @@ class Redemption(TenantOwned):
         ]
 
     def __str__(self) -> str:
-        return self.external_id
+        is_named = not is_generated(self.external_id)
+        return self.external_id if is_named else f"{self.coupon.code}, {self.redeemed_at:%Y-%m-%d}"
 
 
 class ReservationQuerySet(models.QuerySet):
@@ -167,4 +169,5 @@ class Reservation(TenantOwned):
         ]
 
     def __str__(self) -> str:
-        return self.external_id
+        is_named = not is_generated(self.external_id)
+        return self.external_id if is_named else f"{self.coupon.code}, {self.reserved_at:%Y-%m-%d}"

@@ -7,9 +7,9 @@ from core.tenancy.foreign_keys import TenantForeignKey
 
 
 class ReportCount(models.Model):
-    """A part of what reports sum: the rows of a key together are exactly what coupons and redemptions say.
+    """A part of what reports sum: with ReportAddition, the rows of a key are exactly what happened.
 
-    Triggers add a row for what each statement changes, so that writers never wait for each other here, and a
+    Triggers add rows for what a statement changes, so that writers never wait for each other here, and a
     background task merges them into one row for each key. `coupon_id` is the coupon's key, of a campaign's
     codes that of their terms. It is 0 for the coupons of a `segment`, named by its id, and, where that is
     empty, for all coupons together. `kind` is one of Kind or an outcome of JudgementCount. Days are those of
@@ -45,6 +45,31 @@ class ReportCount(models.Model):
                 name="report_count_merged_once",
             )
         ]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.kind} {self.count}"
+
+
+class ReportAddition(models.Model):
+    """What triggers add for coupons and redemptions; a background task moves it to ReportCount.
+
+    The columns mean the same, but rows for all coupons together are not written: those of coupons say it. The
+    table has no index and no foreign key, as every redemption writes here; ids only tell rows apart.
+    """
+
+    tenant = models.ForeignKey(
+        "tenancy.Tenant", on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
+    coupon_id = models.BigIntegerField()
+    segment = models.CharField(max_length=128, blank=True)
+    day = models.DateField()
+    kind = models.CharField(max_length=40)
+    currency = models.CharField(max_length=3, blank=True)
+    count = models.BigIntegerField()
+    amount = models.DecimalField(max_digits=30, decimal_places=6, default=0)
+
+    class Meta:
+        default_permissions = ()
 
     def __str__(self) -> str:
         return f"{self.day}: {self.kind} {self.count}"

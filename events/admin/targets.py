@@ -3,6 +3,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.admin import TenantAdmin, adopt
 from core.admin.counts import MOST_COUNTED, shown_count
+from core.admin.declared import Fieldsets, Names
 from core.admin.faults import refusal_text
 from core.admin.tenants import staff_tenant_id
 from core.bodies import Metadata
@@ -52,7 +54,7 @@ class TargetAdmin(TenantAdmin):
         (_("Failures"), {"fields": ("failing_since", "resume_at")}),
     )
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Fieldsets:
         """Leave out the field of a new secret for whoever may only look: there is nothing in it to see."""
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
@@ -89,7 +91,7 @@ class TargetAdmin(TenantAdmin):
         rows = Delivery.objects.filter(target=target, state=DeliveryState.PENDING).order_by()
         return shown_count(rows[: MOST_COUNTED + 1].count())
 
-    def save_model(self, request: HttpRequest, obj: Target, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Target, form: ModelForm, change: bool) -> None:
         secret = form.cleaned_data.get("new_secret") or None
         adopt(obj, save_target(target=obj, secret=secret, at=timezone.now()))
 
@@ -120,7 +122,7 @@ class TargetAdmin(TenantAdmin):
         page = path("<int:key>/replay/", self.admin_site.admin_view(self.replay), name="events_target_replay")
         return [page, *super().get_urls()]
 
-    def related_links(self, request: HttpRequest, obj: Target) -> list[dict[str, Any]]:
+    def related_links(self, request: HttpRequest, obj: Target) -> list[dict[str, object]]:
         links = super().related_links(request, obj)
         if self.has_change_permission(request, obj):
             page = reverse("admin:events_target_replay", args=(obj.pk,))
@@ -169,7 +171,7 @@ class SubscriptionAdmin(TenantAdmin):
     ordering = ("event_type", "id")
     fields = ("event_type", "state", "excluded_fields")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Names:
         fields = list(super().get_readonly_fields(request, obj))
         return [*fields, "event_type"] if obj is not None else fields
 

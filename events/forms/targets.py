@@ -35,7 +35,7 @@ class TargetForm(DocumentForm):
         help_text=_("Signs what is sent. Leave empty to keep the present one, which cannot be read."),
     )
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         if "event_type" in self.fields:
             field: Any = self.fields["event_type"]
@@ -49,7 +49,7 @@ class TargetForm(DocumentForm):
 class SubscriptionForm(DocumentForm):
     event_type = forms.ChoiceField(label=_("Event type"))
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         if "event_type" in self.fields:
             field: Any = self.fields["event_type"]

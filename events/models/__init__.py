@@ -1,4 +1,4 @@
-from events.models.deliveries import Delivery, DeliveryState, Lane, MonthlyCount
+from events.models.deliveries import Delivery, DeliveryState, Lane, MonthlyCount, SendingByHand
 from events.models.events import Event, FeedPosition
 from events.models.purges import PurgePosition
 from events.models.subscriptions import Subscription, SubscriptionState
@@ -12,6 +12,7 @@ __all__ = [
     "Lane",
     "MonthlyCount",
     "PurgePosition",
+    "SendingByHand",
     "Subscription",
     "SubscriptionState",
     "Target",

@@ -1,5 +1,6 @@
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from core.tenancy.documents import TenantOwned
 from core.tenancy.foreign_keys import TenantForeignKey
@@ -52,6 +53,34 @@ class Delivery(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.event_id} to {self.target_id}"
+
+
+class SendingByHand(TenantOwned):
+    """That somebody had deliveries sent to a target: what the history says of it.
+
+    AGAIN: some deliveries. REPLAY: what happened from `since` on. TEST: a test event.
+    """
+
+    class Kind(models.TextChoices):
+        AGAIN = "AGAIN", "Deliveries again"
+        REPLAY = "REPLAY", "What happened since an instant"
+        TEST = "TEST", "A test event"
+
+    tenant = models.ForeignKey("tenancy.Tenant", on_delete=models.PROTECT, related_name="+", db_index=False)
+    target = TenantForeignKey("events.Target", on_delete=models.CASCADE, related_name="sendings_by_hand")
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    since = models.DateTimeField(null=True)
+    count = models.PositiveIntegerField(default=1, help_text="How many deliveries.")
+    asked_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("webhook sending")
+        verbose_name_plural = _("webhook sendings")
+        default_permissions = ()
+        indexes = [models.Index(fields=["tenant", "target"], name="sendings_of_target")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.asked_at}"
 
 
 class Lane(TenantOwned):

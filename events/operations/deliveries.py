@@ -10,7 +10,7 @@ from core.sql.fetching import execute, fetch_rows
 from core.tenancy.identifiers import generate_id
 from events.errors import DeliveryNotFound, TargetNotFound, TooManyDeliveries
 from events.event_types import TEST_EVENT
-from events.models import Delivery, Event, Target
+from events.models import Delivery, Event, SendingByHand, Target
 from events.routing import receivers
 
 MOST_REPLAYED = 100_000
@@ -71,8 +71,27 @@ def retry_delivery(*, tenant_id: int, delivery_id: int, at: datetime) -> Deliver
     return delivery
 
 
+@transaction.atomic
 def send_again(keys: Sequence[int], *, tenant_id: int, at: datetime) -> int:
-    """Queue deliveries anew, whatever became of them; return how many. They keep the ids of their events."""
+    """Queue deliveries anew, whatever became of them; return how many. They keep the ids of their events.
+
+    The history says of each target how many there were.
+    """
+    execute(
+        sql(
+            "INSERT INTO events_sendingbyhand (tenant_id, target_id, kind, count, asked_at)"
+            " SELECT {tenant}, target_id, 'AGAIN', count(*), {at}::timestamptz FROM events_delivery"
+            " WHERE tenant_id = {tenant} AND id = ANY({keys}) GROUP BY target_id ORDER BY target_id",
+            tenant=param(tenant_id, "bigint"),
+            keys=param(list(keys), "bigint[]"),
+            at=param(at),
+        )
+    )
+    return queue_again(keys, tenant_id=tenant_id, at=at)
+
+
+def queue_again(keys: Sequence[int], *, tenant_id: int, at: datetime) -> int:
+    """Queue deliveries anew, in the transaction of what asks for it."""
     slots = {"tenant": param(tenant_id, "bigint"), "keys": param(list(keys), "bigint[]")}
     count = execute(
         sql(
@@ -144,7 +163,15 @@ def replay_deliveries(
     queued = [(event, target.pk, order_key) for event, order_key in rows]
     add_deliveries(tenant_id=target.tenant_id, rows=queued, at=at)
     keys = Delivery.objects.filter(target=target, event__in=[event for event, _ in rows])
-    send_again(list(keys.values_list("pk", flat=True)), tenant_id=target.tenant_id, at=at)
+    queue_again(list(keys.values_list("pk", flat=True)), tenant_id=target.tenant_id, at=at)
+    SendingByHand.objects.create(
+        tenant_id=target.tenant_id,
+        target=target,
+        kind=SendingByHand.Kind.REPLAY,
+        since=since,
+        count=len(rows),
+        asked_at=at,
+    )
     return len(rows)
 
 
@@ -161,6 +188,9 @@ def send_test_event(*, target: Target, at: datetime) -> Delivery:
     )
     add_deliveries(tenant_id=target.tenant_id, rows=[(event.pk, target.pk, event.order_key)], at=at)
     Target.objects.filter(pk=target.pk).update(resume_at=None)
+    SendingByHand.objects.create(
+        tenant_id=target.tenant_id, target=target, kind=SendingByHand.Kind.TEST, asked_at=at
+    )
     return Delivery.objects.get(target=target, event=event)
 
 

@@ -1,7 +1,9 @@
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet, Subquery
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import BooleanField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest, QueryDict
 from django.urls import reverse
@@ -16,6 +18,7 @@ from accounts.models.customers import SEARCHED_FIELDS
 from catalog.models import SEARCHED_FIELDS as NAMES_OF_ITEMS
 from catalog.models import Category, Product
 from core.admin import AutocompleteFilter, TenantAdmin, adopt, shown_moment, window_text
+from core.admin.declared import Names
 from core.admin.filters import visible_rows
 from core.admin.keyset import KeysetPaginator
 from core.bodies import read_body
@@ -26,6 +29,7 @@ from core.sql.composition import Sql
 from core.sql.time_limits import fetch_within
 from segments.additions import additions_of
 from segments.admin.chosen import SEGMENT, ChosenPages
+from segments.admin.combine import CombinedFilter
 from segments.admin.filters import (
     AddedByFilter,
     BelowFilter,
@@ -65,15 +69,17 @@ def fetched(rows: QuerySet) -> list[Any] | None:
 def limited_to(assignments: QuerySet, name: str, found: QuerySet) -> QuerySet:
     """Keep the assignments whose `name` was found, by whichever way is quick.
 
-    What is found leads to its assignments by an index. Where that is very much, and enough of the newest
-    assignments match, the list meets them in its own order, each looked at by its key.
+    What is found leads to its assignments by an index. Where that is very much, the list is walked in its own
+    order: what a row names is looked up where enough of the newest match, else in a set that is made first.
     """
     found = found.order_by()
+    table = assignments.model._meta.db_table
     keys = fetched(found.values("pk")[: MOST_FOUND + 1])
     if keys is not None and len(keys) <= MOST_FOUND:
-        column = f'"{assignments.model._meta.db_table}"."{name}_id"'
-        chosen = RawSQL(f"({column} = ANY(%s::bigint[]))", [keys], output_field=BooleanField())  # noqa: S611
-        return assignments.filter(chosen)
+        chosen = assignments.order_by().filter(where(f'"{table}"."{name}_id" = ANY(%s::bigint[])', [keys]))
+        text, params = chosen.values("pk").query.sql_with_params()
+        # An array of their keys, or PostgreSQL walks the list down to the oldest rather than look them up.
+        return assignments.filter(where(f'"{table}"."id" = ANY(ARRAY({text}))', params))
     # A scalar subquery, since PostgreSQL would make a join of EXISTS, and begin with all that are found.
     each = Subquery(found.filter(pk=OuterRef(f"{name}_id")).values("pk")[:1])
     sample = fetched(assignments.order_by("-pk").values_list(each, flat=True)[:SAMPLE])
@@ -81,7 +87,14 @@ def limited_to(assignments: QuerySet, name: str, found: QuerySet) -> QuerySet:
         known = sum(key is not None for key in sample)
         if len(sample) < SAMPLE or known > KeysetPaginator.cap:  # so the count ends within the sample
             return assignments.alias(found_key=each).filter(found_key__isnull=False)
-    return assignments.filter(Exists(found.filter(pk=OuterRef(f"{name}_id"))))
+    text, params = found.values("pk").query.sql_with_params()
+    spans = f"SELECT range_agg(int8range(found.pk, found.pk, '[]')) FROM ({text}) AS found (pk)"
+    return assignments.filter(where(f'"{table}"."{name}_id" <@ ({spans})', params))
+
+
+def where(condition: str, params: Sequence[object]) -> RawSQL:
+    """Return a condition as a filter takes it: text from the code, with parameters."""
+    return RawSQL(f"({condition})", params, output_field=BooleanField())  # noqa: S611
 
 
 RECORD: Any = (_("Record"), {"fields": ("version", "created_at", "modified_at"), "classes": ("collapse",)})
@@ -102,7 +115,7 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
     assigned: tuple[str, ...] = ()
     owner_parameter = SEGMENT
 
-    def get_changelist_instance(self, request: HttpRequest) -> Any:
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Say of the rows of a page who added them, in one statement, to whoever may see the journal."""
         shown = super().get_changelist_instance(request)
         user = request.user
@@ -115,11 +128,11 @@ class AssignmentAdmin(ChosenPages, TenantAdmin):
         shown.result_list = rows
         return shown
 
-    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Names:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "segment", *self.assigned] if obj is not None else fields
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, str | list[str]]:
         """Begin with the segment that the list was filtered by."""
         filters = QueryDict(request.GET.get("_changelist_filters", ""))
         segment = filters.get("segment__id__exact", "")
@@ -176,6 +189,7 @@ class CustomerAssignmentAdmin(AssignmentAdmin):
         CountsNowFilter,
         AddedByFilter,
         SourceFilter,
+        CombinedFilter,
         "assignment_type",
     )
     search_fields = ("customer__external_id",)

@@ -1,5 +1,7 @@
 """The pages of a segment that add whole lists of customers or items, after a look at what would happen."""
 
+from dataclasses import dataclass
+
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -10,14 +12,17 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import Customer
+from catalog.models import Category, Product
 from core.admin.confirmation import Fact
 from core.admin.counts import exact_count
 from core.admin.faults import refusal_text
+from core.admin.filters import visible_rows
 from core.admin.keys import key_of
 from core.admin.undo import button
 from core.errors import DomainError
 from core.imports.models import ImportRun
-from core.imports.parts import apply_import
+from core.imports.parts import SHOWN_ROWS, apply_import
 from core.unavailability import contention_as_refusal
 from segments.admin.effects import opened_facts, viewers_fact
 from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
@@ -25,6 +30,8 @@ from segments.models import Segment
 from segments.operations.items import ItemType
 from segments.pasted_lists import (
     MOST_ENTRIES,
+    MOST_SUGGESTED,
+    Listed,
     ListPreview,
     Resolver,
     TooManyEntries,
@@ -32,14 +39,37 @@ from segments.pasted_lists import (
     prepare_list,
 )
 
-MOST_SHOWN = 100
+SECTIONS = {
+    "new": _("New"),
+    "present": _("There already, left as they are"),
+    "repeated": _("Named more than once"),
+}
 TITLES = {"members": _("Add members"), "items": _("Add products or categories")}
 KINDS = {"members": MembersForm.kind, "items": ItemsForm.kind}
 
 
+@dataclass(frozen=True, slots=True)
+class ShownEntry:
+    """An entry of the list, what it means, and the page of that."""
+
+    entry: Listed
+    meaning: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The entries that a number of the preview counts, the first ones of many."""
+
+    name: str
+    title: str
+    number: int
+    entries: list[ShownEntry]
+
+
 def accepted_suggestions(request: HttpRequest) -> dict[str, str]:
     """Return the ids that entries are to mean, by the entries: an id has no blank, an entry may."""
-    pairs = (text.partition(" ") for text in request.POST.getlist("suggestion")[:MOST_SHOWN])
+    pairs = (text.partition(" ") for text in request.POST.getlist("suggestion")[:MOST_SUGGESTED])
     return {entry: found_id for found_id, _, entry in pairs if entry}
 
 
@@ -170,6 +200,33 @@ class BulkAddPages(admin.ModelAdmin):
         self.message_user(request, message, messages.SUCCESS)
         return HttpResponseRedirect(page)
 
+    def _sections(self, request: HttpRequest, segment: Segment, preview: ListPreview) -> list[Section]:
+        """Return the entries that the numbers of the preview count, with names that the reader may see."""
+        user = request.user
+        entries = [entry for rows in preview.listed.values() for entry in rows]
+        names: dict[tuple[str, str], tuple[str, str]] = {}
+        for kind, model in (("customer", Customer), ("product", Product), ("category", Category)):
+            ids = {entry.id for entry in entries if entry.kind == kind}
+            app_label, model_name = model._meta.app_label, model._meta.model_name
+            if not ids or not user.has_perm(f"{app_label}.view_{model_name}"):
+                continue
+            rows = visible_rows(model, request, self).filter(tenant=segment.tenant_id, external_id__in=ids)
+            for row in rows:
+                page = reverse(f"admin:{app_label}_{model_name}_change", args=[row.pk])
+                names[kind, row.external_id] = (str(row), page)
+        return [
+            Section(
+                name,
+                str(text),
+                getattr(preview, name),
+                [
+                    ShownEntry(one, *names.get((one.kind, one.id), (one.id, "")))
+                    for one in preview.listed[name]
+                ],
+            )
+            for name, text in SECTIONS.items()
+        ]
+
     def _effect(self, request: HttpRequest, segment: Segment, what: str) -> list[Fact]:
         """Return what adding the list does to shoppers; nothing while the segment does not count."""
         at = timezone.now()
@@ -194,7 +251,8 @@ class BulkAddPages(admin.ModelAdmin):
             "form": form,
             "preview": preview,
             "facts": self._effect(request, segment, what) if preview is not None and preview.new else [],
-            "most_shown": MOST_SHOWN,
+            "most_shown": SHOWN_ROWS,
+            "sections": self._sections(request, segment, preview) if preview is not None else [],
             "media": self.media + form.media,
         }
         return TemplateResponse(request, "admin/segments/bulk_add.html", context)

@@ -61,7 +61,7 @@ def add_to_segment(model_admin: object, request: HttpRequest, queryset: QuerySet
 
 
 def ask_and_assign(model_admin: Any, request: HttpRequest, queryset: QuerySet, item_type: ItemType) -> Any:
-    user: Any = request.user
+    user = request.user
     if not user.has_perm("segments.add_itemassignment"):
         raise PermissionDenied
     is_category = item_type is ItemType.CATEGORY

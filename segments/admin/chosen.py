@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import AutocompleteSelect
 from core.admin.confirmation import repeated_values
 from core.admin.counts import exact_count
+from core.admin.declared import Columns
 from core.admin.faults import refusal_text
 from core.admin.filters import visible_rows
 from core.admin.keys import key_of
@@ -68,7 +69,7 @@ class ChosenPages(admin.ModelAdmin):
     """Adds actions on chosen members or items, the tools of a segment's list, and its export."""
 
     change_list_template = "admin/segments/assignments.html"
-    actions = ("copy_to", "move_to", "change_dates")
+    actions = ("delete_selected", "copy_to", "move_to", "change_dates")
 
     def get_changelist(self, request: HttpRequest, **options: object) -> type[KeysetChangeList]:
         return KeysetChangeList
@@ -82,14 +83,6 @@ class ChosenPages(admin.ModelAdmin):
             *super().get_urls(),
         ]
 
-    def get_actions(self, request: HttpRequest) -> Any:
-        """Remove at once, with Undo, in place of the site's own deletion, which asks."""
-        found: Any = super().get_actions(request)
-        if "delete_selected" in found:
-            function = type(self).remove
-            found["delete_selected"] = (function, "delete_selected", gettext("Remove from the segment"))
-        return found
-
     # --- the list of one segment ---
 
     def known_total(self, request: HttpRequest, changelist: KeysetChangeList) -> int | None:
@@ -101,7 +94,7 @@ class ChosenPages(admin.ModelAdmin):
         held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
         return held.members if self.model is CustomerAssignment else held.items
 
-    def get_list_display(self, request: HttpRequest) -> Any:
+    def get_list_display(self, request: HttpRequest) -> Columns:
         """Leave out the segment in the list of one segment."""
         columns = super().get_list_display(request)
         is_of_one = self.segment_of_list(request) is not None
@@ -239,8 +232,9 @@ class ChosenPages(admin.ModelAdmin):
 
     # --- actions ---
 
-    def remove(self, request: HttpRequest, queryset: QuerySet) -> None:
-        """Take the chosen out of their segments, with Undo."""
+    @admin.action(description=_("Remove from the segment"), permissions=["delete"])
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet) -> None:
+        """Take the chosen out of their segments at once, with Undo; the site's own deletion asks."""
         number = remove_assignments(assignments=queryset)
         message_with_undo(
             request, gettext("Removed {number} from the segment.").format(number=exact_count(number))

@@ -1,25 +1,37 @@
 """The page that combines two segments into a new or another one, by the operations of the API."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import BooleanField, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.http import urlencode
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
+from core.admin.confirmation import Fact
 from core.admin.faults import refusal_text
+from core.admin.filters import LinkedFilter, visible_rows
+from core.admin.keys import key_of
 from core.admin.undo import message_with_undo
 from core.bodies import read_body
 from core.errors import DomainError
+from core.sql.composition import Sql
 from core.tenancy.identifiers import generate_id
 from core.unavailability import contention_as_refusal
+from segments.admin.effects import shown
 from segments.bodies import SegmentBody
+from segments.counting import NONE
 from segments.forms.chosen import OPERATIONS, CombineForm
-from segments.member_operations import MemberOperationBody, MemberOperationResult, operate
-from segments.models import Segment
+from segments.member_operations import Choice, MemberOperationBody, MemberOperationResult, operate
+from segments.models import CustomerAssignment, Segment
+
+Side = TypeVar("Side")
 
 SIGNS = {"or": "{a} + {b}", "and": "{a} ∩ {b}", "minus": "{a} − {b}", "copy": "{a} (copy)"}
 
@@ -70,6 +82,7 @@ class CombinePages(admin.ModelAdmin):
             "segment": segment,
             "form": form,
             "counted": counted,
+            "facts": counted_facts(segment, form.cleaned_data, counted) if counted else [],
             "counted_in_words": OPERATIONS[form.cleaned_data["operation"]] if counted else "",
             "media": self.media + form.media,
         }
@@ -82,26 +95,38 @@ class CombinePages(admin.ModelAdmin):
         page = reverse("admin:segments_customerassignment_changelist") + f"?segment__id__exact={target.pk}"
         if result.state == "queued":
             text = gettext("{members} members are being added in the background: see job {job}.")
-            self.message_user(request, text.format(members=result.members, job=result.id), messages.SUCCESS)
+            self.message_user(
+                request, text.format(members=shown(result.members or NONE), job=result.id), messages.SUCCESS
+            )
         else:
             text = gettext("Added {number} members to {segment}.")
             message_with_undo(
                 request,
-                text.format(number=result.added, segment=target),
+                text.format(number=shown(result.added or NONE), segment=target),
                 back=reverse("admin:segments_segment_changelist"),
             )
         return HttpResponseRedirect(page)
 
 
+def parts_of(operation: str, a: Side, b: Side | None) -> tuple[list[Side], list[Side], list[Side]]:
+    """Return whose members an operation on A and B takes, who must be in as well, and without whom."""
+    others = [] if b is None else [b]
+    match operation:
+        case "or":
+            return [a, *others], [], []
+        case "and":
+            return [a], others, []
+        case "minus":
+            return [a], [], others
+    return [a], [], []
+
+
 def body_of(segment: Segment, entered: dict[str, Any], *, dry_run: bool) -> MemberOperationBody:
     """Return what was entered as the body of the API's operation."""
     operation, other = entered["operation"], entered["other"]
-    sources = [segment.external_id]
-    named: dict[str, list[str]] = {"and": [], "minus": []}
-    if operation == "or":
-        sources.append(other.external_id)
-    elif operation != "copy":
-        named[operation] = [other.external_id]
+    sources, all_of, minus = parts_of(
+        operation, segment.external_id, None if other is None else other.external_id
+    )
     create = None
     if not entered["into"]:
         language = segment.tenant.default_language
@@ -112,6 +137,72 @@ def body_of(segment: Segment, entered: dict[str, Any], *, dry_run: bool) -> Memb
         name = entered["name"] or SIGNS[operation].format(a=first, b=second)[:200]
         document = {"siteCode": segment.site.code, "name": {language: name}, "status": "INACTIVE"}
         create = read_body(SegmentBody, document)
-    return MemberOperationBody(
-        sources=sources, all_of=named["and"], minus=named["minus"], create=create, dry_run=dry_run
-    )
+    return MemberOperationBody(sources=sources, all_of=all_of, minus=minus, create=create, dry_run=dry_run)
+
+
+def counted_facts(segment: Segment, entered: dict[str, Any], result: MemberOperationResult) -> list[Fact]:
+    """Return what was counted, each with the list of it."""
+    members, added = result.members or NONE, result.added or NONE
+    return [
+        Fact(
+            shown(members),
+            ngettext("member", "members", members.value),
+            combined_page(segment, entered, only_new=False),
+        ),
+        Fact(shown(added), gettext("new in the target"), combined_page(segment, entered, only_new=True)),
+    ]
+
+
+def combined_page(segment: Segment, entered: dict[str, Any], *, only_new: bool) -> str:
+    """Return the list of the members that were counted; if asked for, only of those new to the target."""
+    operation, other, into = entered["operation"], entered["other"], entered["into"]
+    named = [segment, other if operation != "copy" else None, into if only_new else None]
+    value = ":".join([operation, *(str(one.pk if one is not None else 0) for one in named)])
+    page = reverse("admin:segments_customerassignment_changelist")
+    return f"{page}?{urlencode({CombinedFilter.parameter_name: value})}"
+
+
+class CombinedFilter(LinkedFilter):
+    """Members of a combination of two segments, which a link names by its operation and their keys.
+
+    A third key is that of a segment whose members are left out.
+    """
+
+    title = _("combination")
+    parameter_name = "combined"
+
+    def __init__(self, request: HttpRequest, params: Any, model: type[Any], model_admin: Any) -> None:
+        self.segments = visible_rows(Segment, request, model_admin)
+        super().__init__(request, params, model, model_admin)
+
+    def named(self) -> tuple[str, list[Segment | None]]:
+        """Return the operation, and A, B and the segment that is left out; no segment A if it names none."""
+        operation, *texts = (self.value() or "").split(":")
+        keys = [key_of(text) or 0 for text in texts]
+        known = self.segments.in_bulk(set(keys)) if operation in SIGNS and len(keys) == 3 else {}
+        a, b, left_out = (known.get(key) for key in keys) if known else (None, None, None)
+        is_whole = set(keys) - {0} == set(known) and (b is not None or operation == "copy")
+        return operation, [a if is_whole else None, b, left_out]
+
+    def chosen_text(self, value: str, request: HttpRequest, model_admin: Any) -> str:
+        operation, (a, b, left_out) = self.named()
+        if a is None:
+            return ""
+        text = str(a) if operation == "copy" else SIGNS[operation].format(a=a, b=b)
+        return (
+            text
+            if left_out is None
+            else gettext("{members}, not in {segment}").format(members=text, segment=left_out)
+        )
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if not self.value():
+            return queryset
+        operation, (a, b, left_out) = self.named()
+        if a is None:
+            return queryset.none()
+        sources, all_of, minus = parts_of(operation, a.pk, None if b is None else b.pk)
+        choice = Choice(a.tenant_id, 0 if left_out is None else left_out.pk, sources, all_of, minus)
+        listed = choice.listed(in_target=left_out is None, row=Sql(CustomerAssignment._meta.db_table))
+        # text from the code; values are parameters
+        return queryset.filter(RawSQL(listed.sql, listed.params, output_field=BooleanField()))  # noqa: S611

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -236,7 +237,7 @@ class EffectPages(DeletionPages):
     # --- forms ---
 
     def question_before_saving(
-        self, request: HttpRequest, obj: Segment, form: Any
+        self, request: HttpRequest, obj: Segment, form: ModelForm
     ) -> ConfirmationNeeded | None:
         """Return the question where a new window, site or status takes something from shoppers."""
         if is_confirmed(request) or not DECISIVE & set(form.changed_data):
@@ -350,7 +351,7 @@ class EffectPages(DeletionPages):
 
     def deletion_question(
         self, request: HttpRequest, rows: Sequence[Segment]
-    ) -> tuple[ConfirmationNeeded, dict[str, Any]]:
+    ) -> tuple[ConfirmationNeeded, dict[str, object]]:
         effects = self.effects(request, rows, SegmentChangeBody(change="DELETE"))
         keys = [segment.pk for segment in rows]
         is_single = len(rows) == 1

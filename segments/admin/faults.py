@@ -14,6 +14,7 @@ FAULTS = (
     _("There is no such set of segments, or its key is over. Ask for a new key."),
     _("The segment {segment} has customers or items assigned to it; delete it with forceDelete=true."),
     _("There is no finding {name}; there are {known}."),
+    _("The rule has fewer conditions."),
     _("create.id is not the id in the address; leave it out."),
     _("The segment that members are added to has been deleted."),
     _("{field}: there is no segment {segment}."),

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -201,14 +202,14 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
     def render_change_form(
         self,
         request: HttpRequest,
-        context: Any,
+        context: dict[str, object],
         add: bool = False,
         change: bool = False,
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None and not context.get("is_popup"):
-            user: Any = request.user
+            user = request.user
             context |= record_context(request, obj, current="overview")
             context["title"] = str(obj)
             context["subtitle"] = None
@@ -222,10 +223,10 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
             context["actions_of_record"] = self.record_actions(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def record_actions(self, request: HttpRequest, segment: Segment) -> list[Mapping[str, Any]]:
+    def record_actions(self, request: HttpRequest, segment: Segment) -> list[Mapping[str, object]]:
         """Return the buttons of the head: what posts, and what leads to a page."""
         user = request.user
-        found: list[Mapping[str, Any]] = []
+        found: list[Mapping[str, object]] = []
         if user.has_perm("segments.change_segment"):
             name, label = (
                 ("deactivate", _("Deactivate")) if segment.status == "ACTIVE" else ("activate", _("Activate"))
@@ -311,7 +312,7 @@ class SegmentRecord(EffectPages, admin.ModelAdmin):
 
     # --- saving ---
 
-    def note_effects(self, request: HttpRequest, obj: Segment, form: Any) -> None:
+    def note_effects(self, request: HttpRequest, obj: Segment, form: ModelForm) -> None:
         """Remember what a new window, site or status does, to say so once it is saved."""
         if DECISIVE & set(form.changed_data):
             body = SegmentChangeBody(

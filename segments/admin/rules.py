@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import DataError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -28,12 +29,20 @@ from core.errors import DomainError
 from core.representation.query_language import QuerySyntaxError
 from core.unavailability import contention_as_refusal
 from segments.admin.effects import members_page, opened_facts
-from segments.forms.rules import RuleForm
+from segments.forms.rules import MOST_CHARACTERS, RuleForm, known
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from segments.rules.evaluation import SLOW
 from segments.rules.facts import fact_names
 from segments.rules.operations import ask_for_evaluation, lift_exclusion, save_rule, turn_off_rule
-from segments.rules.previews import PreviewBody, RulePreview, explain_rule, preview_rule
+from segments.rules.previews import (
+    Counted,
+    Member,
+    PreviewBody,
+    RulePreview,
+    counted_members,
+    explain_rule,
+    preview_rule,
+)
 from segments.rules.rows import (
     AT_LEAST,
     AT_MOST,
@@ -52,6 +61,7 @@ from segments.rules.rows import (
 )
 from segments.tallies import customers_of
 
+LISTED = 50  # members on a page of those whom a number counts
 MOST_EXCLUSIONS = 100
 MOST_SAMPLED = 200  # customers whose own attributes are offered as fields
 TESTS = {
@@ -110,6 +120,12 @@ TEMPLATES = {
     "best": (_("The best by redemptions"), "redemptions.365d.total:top(10%)", SNAPSHOT, CUSTOMERS),
     "companies": (_("Contacts of companies of a kind"), "type:COMPANY", LIVE, COMPANIES),
 }
+COUNTED = {
+    Counted.BELONG: _("Who would belong"),
+    Counted.JOIN: _("Who would join"),
+    Counted.LEAVE: _("Who would leave"),
+    Counted.TERM: _("Of whom the condition is true"),
+}
 STATES = {
     Rule.State.PENDING: "waiting",
     Rule.State.EVALUATING: "waiting",
@@ -144,6 +160,7 @@ class ShownTerm:
     q: str
     count: int | None
     text: str
+    url: str
 
 
 class RulePages(admin.ModelAdmin):
@@ -153,6 +170,7 @@ class RulePages(admin.ModelAdmin):
         view = self.admin_site.admin_view
         return [
             path("<int:key>/rule/", view(self.rule_page), name="segments_segment_rule"),
+            path("<int:key>/rule/counted/", view(self.counted_page), name="segments_segment_rule_counted"),
             path("<int:key>/rule/why/", view(self.why_page), name="segments_segment_rule_why"),
             *super().get_urls(),
         ]
@@ -260,13 +278,7 @@ class RulePages(admin.ModelAdmin):
         """Return what the rule would do; None, with a fault of the form, when it cannot be read."""
         preview = preview_rule(
             tenant=segment.tenant,
-            body=PreviewBody(
-                q=form.text,
-                segment_id=segment.external_id,
-                mode=form.mode,  # type: ignore[arg-type]
-                membership=form.membership,  # type: ignore[arg-type]
-                exact=is_exact,
-            ),
+            body=preview_body(segment, form, is_exact=is_exact),
             at=timezone.now(),
         )
         if preview.fault is None:
@@ -321,7 +333,7 @@ class RulePages(admin.ModelAdmin):
             "rule_style": STATES[Rule.State(rule.state)] if rule else "",
             "is_slow": bool(rule and (rule.milliseconds or 0) > SLOW),
             "rule_members": exact_count(rule.members) if rule and rule.members is not None else "",
-            "members_url": members_page([segment.pk]),
+            "members_url": f"{members_page([segment.pk])}&assignment_type__exact=AUTOMATIC",
             "form": form,
             "fault": capfirst(fault_text(form.fault)),
             "last_fault": capfirst(fault_text(rule.message)) if rule else "",
@@ -355,12 +367,71 @@ class RulePages(admin.ModelAdmin):
         everybody = customers_of(segment.tenant_id) if of_customers else 0
         most = max([everybody, *(term.count or 0 for term in preview.terms)])
         return {
-            "facts": preview_facts(segment, preview, everybody, at, request),
+            "facts": preview_facts(segment, form, preview, everybody, at, request),
             "terms": [
-                ShownTerm(term.q, term.count, capped(term.count, term.is_capped)) for term in preview.terms
+                ShownTerm(
+                    term.q,
+                    term.count,
+                    capped(term.count, term.is_capped),
+                    counted_address(segment, form, Counted.TERM, term=number),
+                )
+                for number, term in enumerate(preview.terms)
             ],
             "most": most,
         }
+
+    # --- whom a number counts ---
+
+    def counted_page(self, request: HttpRequest, key: int) -> HttpResponse:
+        """List those whom a number of a rule's preview counts, page by page."""
+        segment = self._segment_of_rule(request, key)
+        if not sees_customers(request):
+            raise PermissionDenied
+        asked = request.GET
+        form = RuleForm.of_text(
+            asked.get("q", "")[:MOST_CHARACTERS],
+            known(asked.get("mode", ""), Rule.Mode.values),
+            known(asked.get("membership", ""), Rule.Membership.values),
+        )
+        which = Counted(asked["of"]) if asked.get("of") in set(Counted) else Counted.BELONG
+        term = key_of(asked.get("term", "")) or 0
+        numbers = [key_of(text) or 0 for text in asked.get("after", "").split("-")]
+        found: list[Member] | None = []
+        fault = form.fault
+        try:
+            if not fault:
+                found = counted_members(
+                    tenant=segment.tenant,
+                    body=preview_body(segment, form),
+                    which=which,
+                    term=term,
+                    after=(numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0),
+                    most=LISTED + 1,
+                    at=timezone.now(),
+                )
+        except (DomainError, DataError) as refused:
+            fault = refusal_text(refused) if isinstance(refused, DomainError) else ""
+            found = None
+        shown = (found or [])[:LISTED]
+        customers = Customer.objects.for_tenant(segment.tenant_id).in_bulk([one for one, _ in shown])
+        entities = LegalEntity.objects.for_tenant(segment.tenant_id).in_bulk([one for _, one in shown])
+        following = f"{shown[-1][0]}-{shown[-1][1]}" if found and len(found) > LISTED else ""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": COUNTED[which],
+            "subtitle": str(segment),
+            "opts": self.opts,
+            "segment": segment,
+            "q": form.text,
+            "fault": fault,
+            "in_time": found is not None,
+            "members": [(customers.get(one), entities.get(other)) for one, other in shown],
+            "following": counted_address(segment, form, which, term=term, after=following)
+            if following
+            else "",
+            "media": self.media,
+        }
+        return TemplateResponse(request, "admin/segments/rule_counted.html", context)
 
     # --- why ---
 
@@ -406,6 +477,29 @@ def rule_address(segment: Segment) -> str:
     return reverse("admin:segments_segment_rule", args=[segment.pk])
 
 
+def preview_body(segment: Segment, form: RuleForm, *, is_exact: bool = False) -> PreviewBody:
+    """Return what was entered as the body of the API's preview."""
+    return PreviewBody(
+        q=form.text,
+        segment_id=segment.external_id,
+        mode=form.mode,  # type: ignore[arg-type]
+        membership=form.membership,  # type: ignore[arg-type]
+        exact=is_exact,
+    )
+
+
+def counted_address(
+    segment: Segment, form: RuleForm, which: Counted, *, term: int = 0, after: str = ""
+) -> str:
+    """Return the address of the list of those whom a number of the preview counts."""
+    query = {"q": form.text, "mode": form.mode, "membership": form.membership, "of": which.value}
+    if which is Counted.TERM:
+        query["term"] = str(term)
+    if after:
+        query["after"] = after
+    return f"{reverse('admin:segments_segment_rule_counted', args=[segment.pk])}?{urlencode(query)}"
+
+
 def why_address(assignment: CustomerAssignment) -> str:
     """Return the address of the page that says why the customer is a member."""
     page = reverse("admin:segments_segment_rule_why", args=[assignment.segment_id])
@@ -440,7 +534,12 @@ def is_estimated(preview: RulePreview) -> bool:
 
 
 def preview_facts(
-    segment: Segment, preview: RulePreview, everybody: int, at: datetime, request: HttpRequest
+    segment: Segment,
+    form: RuleForm,
+    preview: RulePreview,
+    everybody: int,
+    at: datetime,
+    request: HttpRequest,
 ) -> list[Fact]:
     """Return what the rule would do: whom it concerns, who joins and leaves, and what that opens to them."""
     details = ""
@@ -449,12 +548,16 @@ def preview_facts(
         details = gettext("of {number} customers ({share} %)").format(
             number=exact_count(everybody), share=share
         )
-    facts = [Fact(capped(preview.count, preview.is_capped), gettext("belong"), "", details)]
-    for count, text, is_loss in (
-        (preview.joins, gettext("join"), False),
-        (preview.leaves, gettext("leave"), True),
+    pages = {which: counted_address(segment, form, which) for which in Counted}
+    facts = [
+        Fact(capped(preview.count, preview.is_capped), gettext("belong"), pages[Counted.BELONG], details)
+    ]
+    for count, text, which in (
+        (preview.joins, gettext("join"), Counted.JOIN),
+        (preview.leaves, gettext("leave"), Counted.LEAVE),
     ):
-        facts.append(Fact(capped(count, preview.is_capped), text, is_loss=is_loss and bool(count)))
+        is_loss = which is Counted.LEAVE and bool(count)
+        facts.append(Fact(capped(count, preview.is_capped), text, pages[which], is_loss=is_loss))
     facts += opened_facts(request, segment, at)
     if preview.left_out:
         facts.append(Fact(exact_count(preview.left_out), gettext("redemptions in other currencies left out")))

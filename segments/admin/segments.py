@@ -46,7 +46,7 @@ class SegmentAdmin(BulkAddPages, CombinePages, SegmentRecord, RulePages, TenantA
     search_help_text = _("Part of a name in any language, or the beginning of an id.")
     autocomplete_fields = ("site",)
     readonly_fields = ("version", "created_at", "modified_at")
-    actions = ("activate", "deactivate")
+    actions = ("delete_selected", "activate", "deactivate")
     fieldsets = (
         (None, {"fields": ("name", "description", "site", "status", "external_id")}),
         (_("When it counts"), {"fields": ("valid_from", "valid_to")}),

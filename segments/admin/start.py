@@ -33,6 +33,7 @@ from core.representation.fields import Languages
 from core.tenancy.models import Tenant
 from core.timestamps import parse_time
 from core.unavailability import contention_as_refusal
+from segments.admin.effects import shown
 from segments.calendar import USUAL_RANGE, Calendar, CalendarEntry, calendar_of, icalendar, range_of
 from segments.findings import MOST_OBJECTS, FindingResult, find_remedy, look_for
 from segments.object_pages import addresses
@@ -287,17 +288,17 @@ def shown_findings(
     there = sorted(
         (one for one in found if one.count.value or not one.count.exact), key=lambda one: one.severity
     )
-    shown = []
+    rows = []
     for one in there:
         urls = addresses(shop.pk, one.type, [each.id for each in one.objects])
         remedy = find_remedy(one.name)
         may_remedy = remedy is not None and user.has_perm(remedy.right)
-        shown.append(
+        rows.append(
             ShownFinding(
                 name=one.name,
                 message=gettext(one.message),
                 style="broken" if one.severity == "error" else "waiting",
-                count=str(one.count),
+                count=shown(one.count),
                 objects=[
                     {
                         "id": each.id,
@@ -312,7 +313,7 @@ def shown_findings(
                 page=f"{reverse('admin:panel', args=['findings'])}?tenant={shop.pk}#{one.name}",
             )
         )
-    return shown
+    return rows
 
 
 def remedy_view(request: HttpRequest, name: str) -> HttpResponse:
@@ -348,6 +349,8 @@ def members(request: HttpRequest, shop: Tenant) -> Content:
     most = max((one.members for one in found.largest), default=0)
     list_page = reverse("admin:segments_customerassignment_changelist")
     sees_members = request.user.has_perm("segments.view_customerassignment")
+    activity = reverse("admin:journal_change_changelist")
+    sees_changes = request.user.has_perm("journal.view_change")
     return {
         "rows": [
             {
@@ -356,6 +359,7 @@ def members(request: HttpRequest, shop: Tenant) -> Content:
                 "list": f"{list_page}?segment__id__exact={one.key}" if sees_members else "",
                 "members": one.members,
                 "change": one.change,
+                "changes": f"{activity}?of=segments.segment-{one.key}&when=7" if sees_changes else "",
                 "share": share(one.members, most),
             }
             for one in found.largest

@@ -19,7 +19,7 @@ from core.representation.representations import Representation
 from core.sql.upserts import UpsertTarget
 from core.tenancy.callers import TenantRecord
 from segments.bodies import CustomerAssignmentBody, ItemAssignmentBody
-from segments.imports.columns import StagedValues, columns_of, parts_of
+from segments.imports.columns import columns_of, parts_of, staged_values
 from segments.models import CustomerAssignment, ItemAssignment
 from segments.operations.customers import CUSTOMER_ASSIGNMENTS
 from segments.operations.items import ITEM_ASSIGNMENTS, ItemType, check_product
@@ -161,8 +161,8 @@ SEGMENT_ITEMS = MergeSpec(
 ASSIGNMENT_MODES = (Mode.UPSERT, Mode.INSERT, Mode.REPLACE, Mode.DELETE)
 WINDOW_NOTES = {"validity": "when it counts; an empty end is open"}
 
-member_values = StagedValues(CustomerAssignment, SegmentCustomerRow, MEMBER_DETAILS)
-item_values = StagedValues(ItemAssignment, SegmentItemRow, ITEM_DETAILS)
+member_values = staged_values(CustomerAssignment, SegmentCustomerRow, MEMBER_DETAILS)
+item_values = staged_values(ItemAssignment, SegmentItemRow, ITEM_DETAILS)
 
 
 def read_member_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, ...]:
@@ -175,7 +175,7 @@ def read_member_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[o
 def staged_member(row: SegmentCustomerRow, *, email: str | None = None) -> tuple[object, ...]:
     """Return the values of `SEGMENT_CUSTOMERS.given`; an e-mail address names the customer, if given."""
     customer = None if email else row.customer_id
-    return (row.segment_id, customer, row.legal_entity_id, *member_values(row), email)
+    return (row.segment_id, customer, row.legal_entity_id, *member_values.values(row), email)
 
 
 def read_item_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, ...]:
@@ -196,7 +196,7 @@ def staged_item(row: SegmentItemRow, *, code: str | None = None) -> tuple[object
     name = None if code else row.id
     is_product = row.type == ItemType.PRODUCT
     ids, codes = ((name, None), (code, None)) if is_product else ((None, name), (None, code))
-    return (row.segment_id, *ids, *item_values(row), *codes)
+    return (row.segment_id, *ids, *item_values.values(row), *codes)
 
 
 def member_key(body: JsonMapping) -> Mapping[str, str | None] | None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import msgspec
-import orjson
 from django.db import models
 from msgspec import inspect
 
@@ -104,20 +103,10 @@ def parts_of(kind: type[Body], columns: Mapping[str, str], **stored_as: str) -> 
     return parts
 
 
-class StagedValues:
-    """Reads from bodies of a kind the values of staged rows, by name: jsonb columns as text.
+def staged_values(model: type[models.Model], kind: type[Body], types: Mapping[str, str]) -> BodyColumns:
+    """Return what reads the values of staged rows from bodies of a kind, by name: jsonb columns as text.
 
     What a body leaves out is the model's default.
     """
-
-    def __init__(self, model: type[models.Model], kind: type[Body], types: Mapping[str, str]) -> None:
-        self.columns = BodyColumns(model, kind, types, parts=kind.parts)
-        self.jsonb = [index for index, type_name in enumerate(types.values()) if type_name == "jsonb"]
-
-    def __call__(self, body: Body, **known: object) -> list[object]:
-        """Return the values; `known` are those that the body does not say."""
-        values = self.columns.values(body, **known)
-        for index in self.jsonb:
-            if values[index] is not None:
-                values[index] = orjson.dumps(values[index]).decode()
-        return values
+    texts = [name for name, type_name in types.items() if type_name == "jsonb"]
+    return BodyColumns(model, kind, types, parts=kind.parts, texts=texts)

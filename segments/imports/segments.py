@@ -12,7 +12,7 @@ from core.representation.languages import LanguageContext
 from core.sql.upserts import RowResult
 from core.tenancy.callers import TenantRecord
 from segments.bodies import IdentifiedSegmentBody, SegmentFields, SegmentId
-from segments.imports.columns import StagedValues, columns_of, parts_of
+from segments.imports.columns import columns_of, parts_of, staged_values
 from segments.models import Segment
 from segments.operations.segments import SEGMENTS as TARGET
 from segments.operations.segments import delete_segments
@@ -67,7 +67,7 @@ SEGMENTS = MergeSpec(
 """A segment by id, on a site that exists."""
 
 
-details_of = StagedValues(Segment, SegmentRow, DETAILS)
+details_of = staged_values(Segment, SegmentRow, DETAILS)
 
 
 def read_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, ...]:
@@ -78,7 +78,7 @@ def read_row(body: Mapping[str, object], tenant: TenantRecord) -> tuple[object, 
 
 def staged_segment(row: SegmentRow) -> tuple[object, ...]:
     """Return the values of `SEGMENTS.given`."""
-    return (*details_of(row, external_id=row.id), row.site_code)
+    return (*details_of.values(row, external_id=row.id), row.site_code)
 
 
 def remove_segments(tenant: TenantRecord, ids: Sequence[str], at: datetime) -> list[RowResult]:

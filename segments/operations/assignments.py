@@ -137,10 +137,8 @@ class AssignmentStatements:
         found = fetch_rows(statement, prepared=True)
         if not found:
             raise SegmentNotFound(resource_id=self.segment_id)
-        return [
-            (version and self.kind.target.is_created(version, writes), *keys)
-            for (version, *keys), writes in zip(found, plan.writes.values(), strict=True)
-        ]
+        versions, *keys = zip(*found, strict=True)
+        return [*zip(self.kind.target.are_created(versions, plan.writes.values()), *keys, strict=True)]
 
     def _named_references(self, named: Sequence[WireIds]) -> tuple[str, ...]:
         """Return the references that some row has: what nobody names need not be looked up."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 import orjson
@@ -24,6 +25,7 @@ from segments.models import Rule, Segment
 from segments.rules.compiler import (
     CompiledRule,
     compile_rule,
+    member_columns,
     not_excluded,
     subject_keys,
     subject_rows,
@@ -167,6 +169,56 @@ def preview_rule(
         return RulePreview(fault=RuleFault(position=1, message=message))
 
 
+class Counted(StrEnum):
+    """What the numbers of a preview count."""
+
+    BELONG = "belong"
+    JOIN = "join"
+    LEAVE = "leave"
+    TERM = "term"
+
+
+Member = tuple[int, int]
+"""The keys of a customer, and of the company that they act for; 0: none."""
+
+
+def counted_members(
+    *, tenant: Tenant, body: PreviewBody, which: Counted, term: int, after: Member, most: int, at: datetime
+) -> list[Member] | None:
+    """Return the first of those after a member whom a number of the preview counts; None if that takes long.
+
+    `term` is the place of the term whose number it is. Raises UnknownSite, and InvalidInput for an unknown
+    segment, for a rule that cannot be read, and for a term that it does not have.
+    """
+    rule = unsaved_rule(tenant, body)
+    scope = scope_of(rule, at)
+    compiled = checked(rule, at)
+    if which is Counted.TERM:
+        if term >= len(compiled.terms):
+            raise InvalidInput("The rule has fewer conditions.", field="term")
+        condition = compiled.terms[term].condition
+        members = subject_rows(scope, compiled.joins.values(), condition, member_columns(scope))
+    else:
+        wanted = wanted_members(compiled, scope, param(rule.segment_id or 0))
+        members = sql(
+            "{with_wanted} {members}",
+            with_wanted=wanted_and_held(wanted, rule),
+            members=Sql(MEMBERS_OF[which]),
+        )
+    return fetch_within(
+        sql(
+            "SELECT * FROM (SELECT customer_id, coalesce(legal_entity_id, 0) AS legal_entity_id"
+            " FROM ({members}) AS member) AS member"
+            " WHERE (customer_id, legal_entity_id) > ({customer}, {company}) ORDER BY 1, 2 LIMIT {most}",
+            members=members,
+            customer=param(after[0], "bigint"),
+            company=param(after[1], "bigint"),
+            most=integer(most),
+        ),
+        milliseconds=LONGEST,
+    )
+
+
 Fetch = Callable[..., list[SqlValues] | None]
 
 
@@ -255,23 +307,39 @@ def add_rare(
         add_counts(preview, rule, rows[0])
 
 
-def summary_of(wanted: Sql, rule: Rule) -> Sql:
-    """Count who would belong, who would join and who would leave, and show some of them."""
+SAME = (
+    "held.customer_id = wanted.customer_id"
+    " AND coalesce(held.legal_entity_id, 0) = coalesce(wanted.legal_entity_id, 0)"
+)
+MEMBERS_OF: Final = {
+    Counted.BELONG: "SELECT wanted.* FROM wanted",
+    Counted.JOIN: f"SELECT wanted.* FROM wanted LEFT JOIN held ON {SAME} WHERE held.customer_id IS NULL",
+    Counted.LEAVE: f"SELECT held.* FROM held LEFT JOIN wanted ON {SAME}"
+    " WHERE wanted.customer_id IS NULL AND held.assignment_type = 'AUTOMATIC'",
+}
+"""SELECTs of those whom a number counts, after `wanted_and_held`."""
+
+
+def wanted_and_held(wanted: Sql, rule: Rule) -> Sql:
+    """The beginning of a statement: who would belong, and who is a member of the rule's segment."""
     return sql(
         "WITH wanted AS MATERIALIZED ({wanted}), held AS MATERIALIZED ("
         "SELECT customer_id, legal_entity_id, assignment_type FROM segments_customerassignment"
-        " WHERE tenant_id = {tenant} AND segment_id = {segment}) SELECT (SELECT count(*) FROM wanted),"
-        " (SELECT count(*) FROM wanted LEFT JOIN held ON {same} WHERE held.customer_id IS NULL),"
-        " (SELECT count(*) FROM held LEFT JOIN wanted ON {same}"
-        " WHERE wanted.customer_id IS NULL AND held.assignment_type = 'AUTOMATIC'),"
-        " ({people} FROM (SELECT * FROM wanted LIMIT {most}) AS wanted {named})",
+        " WHERE tenant_id = {tenant} AND segment_id = {segment})",
         wanted=wanted,
         tenant=param(rule.tenant_id),
         segment=param(rule.segment_id or 0),
-        same=Sql(
-            "held.customer_id = wanted.customer_id"
-            " AND coalesce(held.legal_entity_id, 0) = coalesce(wanted.legal_entity_id, 0)"
-        ),
+    )
+
+
+def summary_of(wanted: Sql, rule: Rule) -> Sql:
+    """Count who would belong, who would join and who would leave, and show some of them."""
+    return sql(
+        "{with_wanted} SELECT (SELECT count(*) FROM ({belong}) AS member),"
+        " (SELECT count(*) FROM ({join}) AS member), (SELECT count(*) FROM ({leave}) AS member),"
+        " ({people} FROM (SELECT * FROM wanted LIMIT {most}) AS wanted {named})",
+        with_wanted=wanted_and_held(wanted, rule),
+        **{which.value: Sql(members) for which, members in MEMBERS_OF.items()},
         people=PEOPLE,
         named=NAMED,
         most=integer(SAMPLE),

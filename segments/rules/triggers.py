@@ -7,6 +7,8 @@ added to the queue, and no two writers add the same one.
 
 from collections.abc import Collection
 
+from core.journal.declarations import Statements, if_stored
+
 WATCHING = "rule.tenant_id = it.tenant_id AND rule.mode = 'LIVE'"
 NOTE = "    INSERT INTO segments_duecustomer (tenant_id, customer_id"
 BY_HAND = "    IF actor->>0 <> 'rule' THEN\n{statements}    END IF;\n"
@@ -34,11 +36,10 @@ def on_columns(
     }
 
 
-def on_rows(table: str, *, events: Collection[str], customer: str = "it.customer_id") -> dict[str, str]:
+def on_rows(table: str, *, events: Collection[str], customer: str = "it.customer_id") -> Statements:
     """Return the statements that note the customers of rows that came, went or changed in any way.
 
-    A rule watches these as `<table>.*`. Nothing happens while there is no queue: an upgrade may install
-    triggers before it makes the tables of rules, and writes go on meanwhile.
+    A rule watches these as `<table>.*`.
     """
     statements = {}
     for event in events:
@@ -46,14 +47,12 @@ def on_rows(table: str, *, events: Collection[str], customer: str = "it.customer
         rows = " UNION ".join(
             f"SELECT tenant_id, {customer} AS customer_id FROM {source} AS it" for source in sources
         )
-        statements[event] = f"""    IF to_regclass('segments_duecustomer') IS NOT NULL THEN
-    {NOTE})
-        SELECT it.tenant_id, it.customer_id FROM ({rows}) AS it WHERE it.customer_id IS NOT NULL
-            AND EXISTS (SELECT FROM segments_rule AS rule WHERE {WATCHING}
-                AND '{watched(table, "*")}' = ANY(rule.watched));
-    END IF;
+        statements[event] = f"""{NOTE})
+    SELECT it.tenant_id, it.customer_id FROM ({rows}) AS it WHERE it.customer_id IS NOT NULL
+        AND EXISTS (SELECT FROM segments_rule AS rule WHERE {WATCHING}
+            AND '{watched(table, "*")}' = ANY(rule.watched));
 """
-    return statements
+    return if_stored("segments_duecustomer", statements)
 
 
 def on_insert(customer: str = "it.id") -> dict[str, str]:
@@ -107,10 +106,14 @@ OF_SITES = {
 
 def on_members(rows: str) -> str:
     """Return the statement that notes customers who came into or went from segments that rules name."""
-    return f"""{NOTE}, rule_id)
-    SELECT it.tenant_id, it.customer_id, rule.id FROM {rows} AS it
-    JOIN segments_segment AS segment ON segment.tenant_id = it.tenant_id AND segment.id = it.segment_id
-    JOIN segments_rule AS rule ON {WATCHING} AND segment.external_id = ANY(rule.used_segments);
+    return f"""    IF EXISTS (
+        SELECT FROM segments_rule WHERE tenant_id BETWEEN least_tenant AND greatest_tenant AND mode = 'LIVE'
+    ) THEN
+    {NOTE}, rule_id)
+        SELECT it.tenant_id, it.customer_id, rule.id FROM {rows} AS it
+        JOIN segments_segment AS segment ON segment.tenant_id = it.tenant_id AND segment.id = it.segment_id
+        JOIN segments_rule AS rule ON {WATCHING} AND segment.external_id = ANY(rule.used_segments);
+    END IF;
 """
 
 
@@ -122,8 +125,7 @@ SAME_MEMBER = (
     " AND {other}.legal_entity_id IS NOT DISTINCT FROM it.legal_entity_id"
 )
 LIFT = f"""        IF EXISTS (
-            SELECT FROM segments_ruleexclusion WHERE tenant_id BETWEEN
-                (SELECT min(tenant_id) FROM changed) AND (SELECT max(tenant_id) FROM changed)
+            SELECT FROM segments_ruleexclusion WHERE tenant_id BETWEEN least_tenant AND greatest_tenant
         ) THEN
             DELETE FROM segments_ruleexclusion AS exclusion USING changed AS it
             WHERE {SAME_MEMBER.format(other="exclusion")};

@@ -28,7 +28,7 @@ ENGLISH = re.compile(
     r"\b(the|and|of|is|are|not|with|for|this|from|you|your|which|when|has|no|all|add)\b", re.I
 )
 NAMED = re.compile(r"validity\.(from|to)")
-NAMES = {"count", "segments", "name", "version", "None"}
+NAMES = {"count", "kid", "name", "segments", "site", "version", "None"}
 """Kinds of jobs and imports, members of documents, and what Django writes for an empty attribute of a row."""
 PERMISSION = re.compile(r".+ \| Can (add|change|delete|view) .+")
 """As Django stores them in the database."""
@@ -111,7 +111,11 @@ def english(texts: list[str]) -> Iterator[str]:
             yield said
 
 
-@pytest.fixture(params=[*GROUPS.GROUPS, "superuser"])
+# The superuser sees all pages; what each group sees of them is for the full suite.
+GROUPS_OF_STAFF = [pytest.param(name, marks=pytest.mark.slow) for name in GROUPS.GROUPS]
+
+
+@pytest.fixture(params=[*GROUPS_OF_STAFF, "superuser"])
 def member(request: pytest.FixtureRequest, mine: Shop) -> User:
     if request.param == "superuser":
         return UserFactory(username="member-mymark", tenant=None, is_superuser=True)
@@ -151,7 +155,10 @@ def test_what_is_offered_opens_and_is_in_german(member: User, mine: Shop, stored
             faults[address] = str(response.status_code)
         elif response.headers["Content-Type"].startswith("text/html"):
             page = Reader()
-            page.feed(response.content.decode())
+            text = response.content.decode()
+            page.feed(text)
+            if 'class="readonly">{' in text:
+                faults["shown as JSON"] = address
             faults |= {f"English: {text}": address for text in english(page.texts)}
             waiting += [target for link in page.links if is_new(target := urljoin(address, link))]
             for link in page.posts:

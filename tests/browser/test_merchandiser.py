@@ -108,6 +108,11 @@ def test_members_are_added_by_a_pasted_list(working_page: Page, site: Site, tmp_
         "The customer C2 is not assigned to the legal entity L1."
     )
     look(page, tmp_path, "preview")
+    for name, number in (("new", 1), ("present", 1), ("repeated", 1), ("unknown", 2)):
+        page.locator(f".facts .{name} a").click()
+        rows = page.locator(f"#{name} tbody tr")
+        expect(rows).to_have_count(number)
+        expect(rows.first).to_be_in_viewport()
     assert CustomerAssignment.objects.count() == 1
     page.get_by_role("button", name="Add 1 to the segment").click()
     expect(page.locator(".messagelist")).to_contain_text("Added 1 to the segment.")

@@ -7,6 +7,7 @@ from catalog.bodies import ProductBody
 from catalog.errors import InvalidProduct, ProductCodeTaken, ProductExists, ProductNotFound
 from catalog.models import CategoryAssignment, Product
 from catalog.operations import products
+from catalog.operations.categories import ANY_PUBLICATION, Publication
 from catalog.operations.products import (
     create_product,
     delete_product,
@@ -14,7 +15,6 @@ from catalog.operations.products import (
     upsert_product,
     write_products_in_bulk,
 )
-from catalog.operations.values import ANY_PUBLICATION, Publication
 from core.errors import InvalidInput, MissingScope, VersionConflict
 from core.json_types import JsonObject
 from segments.models import ItemAssignment

@@ -88,9 +88,11 @@ def address(path: str) -> str:
 
 
 def recorded_rows() -> dict[str, list[JsonObject]]:
-    """Return the stored rows of every recorded model, by table, without their derived columns."""
+    """Return the stored rows of every model of which all is recorded, by table, without derived columns."""
     found = {}
     for one in recorded():
+        if not one.is_complete:
+            continue
         columns = [one.primary_key, *one.columns, *one.secret]
         fields = [field.name for field in one.model._meta.concrete_fields if field.column in columns]
         found[one.table] = list(one.model._base_manager.order_by("pk").values(*fields))

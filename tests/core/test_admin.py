@@ -263,8 +263,8 @@ def test_staff_without_a_tenant_are_refused(staff_browser: Client, tenant: Tenan
     # The database keeps such a user from being stored, so this one is made on the way in.
     from_database = UserFactory._meta.model.from_db.__func__
 
-    def without_tenant(cls: type, *arguments: object) -> object:
-        user = from_database(cls, *arguments)
+    def without_tenant(cls: type, *arguments: object, **named: object) -> object:
+        user = from_database(cls, *arguments, **named)
         user.tenant_id = None
         return user
 

@@ -1,5 +1,6 @@
 """Campaigns in the console: made by a form, their codes exported once, deactivated after a look; reports."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +16,7 @@ from accounts.identity.scopes import COUPON_MANAGE
 from accounts.models import Site
 from core.background.models import Job
 from core.background.worker import BackgroundWorker
+from core.tenancy.identifiers import generate_id
 from core.tenancy.models import Tenant
 from coupons.admin import campaigns as campaign_admin
 from coupons.admin.reports import report_page
@@ -203,7 +205,7 @@ def test_the_report_of_a_segment_says_what_the_api_says(
     JUDGEMENTS.flush()
 
     found = staff_browser.get(report_page(segment=vip))
-    assert totals(found) == (1, 1, 1, 3, ["3.5 EUR", "3 USD"])
+    assert totals(found) == (1, 1, 1, 3, ["3.50 EUR", "3.00 USD"])
     assert [(text, count) for text, count, _ in found.context["refusals"]] == [
         ("It is over", 1),
         ("It is for other customers", 1),
@@ -214,8 +216,8 @@ def test_the_report_of_a_segment_says_what_the_api_says(
     assert sum(line["redeemed"] for line in answered) == 3
     assert sum(line.get("refused", 0) for line in answered) == 1
     of_campaign = staff_browser.get(report_page(campaign=campaign))
-    assert totals(of_campaign) == (2, 0, 0, 1, ["5 EUR"])
-    assert totals(staff_browser.get(report_page())) == (3, 1, 1, 4, ["8.5 EUR", "3 USD"])
+    assert totals(of_campaign) == (2, 0, 0, 1, ["5.00 EUR"])
+    assert totals(staff_browser.get(report_page())) == (3, 1, 1, 4, ["8.50 EUR", "3.00 USD"])
     other = SegmentFactory(site=vip.site, external_id="other")
     CouponSegmentFactory(coupon=coupon, segment=other)
     by_segment = staff_browser.get(report_page(), {"by": "segment"})
@@ -233,14 +235,70 @@ def test_the_report_of_a_segment_says_what_the_api_says(
 
     for shown in (found, of_campaign, by_segment):
         assert listed(shown.context["redemptions"]) == totals(shown)[3]
+        assert listed(shown.context["issued"]) == totals(shown)[0]
     rows = [*found.context["days"], *by_segment.context["groups"], *by_campaign.context["groups"]]
     assert [listed(row.redemptions) for row in rows] == [row.total.redeemed for row in rows]
-    assert of_campaign.context["issued"] == page("change", campaign)  # its codes are in no list
+    assert [listed(row.issued) for row in rows] == [row.total.issued for row in rows]
 
 
-def test_coupons_that_were_issued_are_listed_where_no_campaign_made_codes(
-    staff_browser: Client, vip: Segment
+def test_each_number_of_a_campaign_leads_to_the_codes_that_it_counts(
+    staff_browser: Client, campaign: CouponCampaign
 ) -> None:
+    at = datetime.now(UTC)
+    CouponCampaign.objects.update(code_count=4)
+    generate_codes(tenant_id=campaign.tenant_id, campaign_id=campaign.external_id, at=at)
+    codes = list(campaign.terms.codes.exclude(pk=campaign.terms_id).order_by("pk"))
+    RedemptionFactory(coupon=codes[0], redeemed_at=at)
+    Coupon.objects.filter(pk=codes[0].pk).update(redemption_count=1)
+    Coupon.objects.filter(pk=codes[1].pk).update(is_deleted=True)
+    CouponFactory(tenant=campaign.tenant)
+    shown = staff_browser.get(page("change", campaign))
+    links = re.findall(r'<a href="([^"]*codes=[^"]*)">(\d+)', shown.content.decode())
+    assert [number for _, number in links] == ["4", "1", "2", "1"]
+    for address, number in links:
+        listed = staff_browser.get(address)
+        assert listed.context["cl"].result_count == int(number)
+    used = staff_browser.get(links[1][0]).content.decode()
+    assert codes[0].code in used  # once it is used it is no secret
+    for row in (codes[0], campaign.terms):
+        shown = staff_browser.get(reverse("admin:coupons_coupon_change", args=[row.pk]), follow=True)
+        assert shown.redirect_chain == [(page("change", campaign), 302)]
+    unused = staff_browser.get(links[2][0]).content.decode()
+    assert not [code for code in codes if code.code in unused]
+    assert 'name="action"' not in unused
+
+
+def test_generated_ids_are_in_no_title(staff_browser: Client, site: Site, campaign: CouponCampaign) -> None:
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    code = campaign.terms.codes.exclude(pk=campaign.terms_id).first()
+    redemption = RedemptionFactory(coupon=code, redeemed_at=at, external_id=generate_id())
+    assert str(campaign) == f"{campaign.terms.name} (W1)"
+    CouponCampaign.objects.update(external_id=generate_id())
+    for row, name in ((campaign, campaign.terms.name), (redemption, f"{code.code}, 2026-03-02")):
+        shown = reverse(f"admin:coupons_{row._meta.model_name}_change", args=[row.pk])
+        assert str(staff_browser.get(shown).context["original"]) == name
+
+
+def test_a_finding_of_a_campaign_names_it_and_leads_to_it(
+    staff_browser: Client, vip: Segment, campaign: CouponCampaign
+) -> None:
+    CouponSegmentFactory(coupon=campaign.terms, segment=vip)
+    Coupon.objects.filter(pk=campaign.terms_id).update(is_segment_restricted=True, name="Welcome")
+    Segment.objects.update(status="INACTIVE")
+    panel = staff_browser.get(reverse("admin:panel", args=["findings"]))
+    [found] = re.findall(r'<a href="([^"]*)">Welcome</a>', panel.content.decode())
+    assert staff_browser.get(found, follow=True).redirect_chain == [(page("change", campaign), 302)]
+
+
+@pytest.mark.parametrize("codes", ["7", "x", "7:open", "1:lost"])
+def test_codes_of_no_campaign_lead_to_the_whole_list(staff_browser: Client, codes: str) -> None:
+    coupons = reverse("admin:coupons_coupon_changelist")
+    assert staff_browser.get(coupons, {"codes": codes}, follow=True).redirect_chain == [
+        (f"{coupons}?e=1", 302)
+    ]
+
+
+def test_coupons_that_were_issued_are_listed(staff_browser: Client, vip: Segment) -> None:
     now = datetime.now(UTC)
     for days in (0, 3, 400):
         coupon = CouponFactory(tenant=vip.tenant, created_at=now - timedelta(days=days), is_deleted=days == 3)

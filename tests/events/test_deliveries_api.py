@@ -10,7 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
+from core.journal.models import Change
 from core.tenancy.models import Tenant
+from events.background_tasks import delete_sendings
 from events.models import Delivery, Event, Target
 from tests.conftest import Api
 from tests.events.receiver import Receiver
@@ -157,3 +159,47 @@ def test_the_admin_adds_targets_under_the_rules_of_the_api(console: Client, tena
     assert accessible == ["https://shop.example/"]
     page = console.get(reverse("admin:events_target_change", args=[target.pk])).content.decode()
     assert "s3cr3t-word" not in page
+
+
+def test_what_is_sent_by_hand_has_a_line(webhooks: Api, console: Client, sent, tenant: Tenant):
+    SubscriptionFactory(tenant=tenant)
+    delivery = Delivery.objects.order_by("pk").first()
+    target = Target.objects.get()
+    webhooks.post(f"{DELIVERIES}/{delivery.pk}/retry")
+    Delivery.objects.update(state="FAILED")
+    action(console, "target", "send_failed_again", target.pk)
+    since = timezone.now() - timedelta(minutes=1)
+    webhooks.post("/webhook/acme/targets/shop/replays", {"since": since.isoformat()})
+    webhooks.post("/webhook/acme/targets/shop/test-events")
+    rows = Change.objects.filter(object="webhook-sending").order_by("id")
+    assert [
+        (row.kind, row.external_id, row.owner_key, row.actor_type, row.after["kind"], row.after["count"])
+        for row in rows
+    ] == [
+        ("created", "shop", target.pk, "client", "AGAIN", 1),
+        ("created", "shop", target.pk, "staff", "AGAIN", 3),
+        ("created", "shop", target.pk, "client", "REPLAY", 3),
+        ("created", "shop", target.pk, "client", "TEST", 1),
+    ]
+    for language, lines in {
+        "en": [
+            "sent 1 delivery again",
+            "sent 3 deliveries again",
+            "sent 3 events since ",
+            "sent a test event",
+        ],
+        "de": ["1 Zustellung erneut gesendet", "3 Zustellungen erneut", "3 Ereignisse seit ", "Testereignis"],
+    }.items():
+        page = console.get(
+            reverse("admin:journal_change_changelist"), headers={"Accept-Language": language}
+        ).content.decode()
+        assert [line for line in lines if line not in page] == []
+
+
+def test_the_record_of_what_was_sent_by_hand_is_deleted_and_stays_in_the_history(
+    webhooks: Api, sent, tenant: Tenant
+):
+    webhooks.post("/webhook/acme/targets/shop/test-events")
+    assert delete_sendings(timezone.now() - timedelta(days=1), 10) == 0
+    assert delete_sendings(timezone.now() + timedelta(days=1), 10) == 1
+    assert Change.objects.filter(object="webhook-sending").count() == 1

@@ -337,8 +337,8 @@ def test_listing_members_takes_as_many_statements_for_many_as_for_one(
     viewing_browser: Client, site: Site, members: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     CustomerAssignmentFactory.create_batch(members, segment=SegmentFactory(site=site))
-    # session, user, zone, rights of user and groups, keys of the page, its rows, tenant, count
-    with django_assert_num_queries(9):
+    # session, user, zone, rights of user and groups, keys of the page and the count, its rows, tenant
+    with django_assert_num_queries(8):
         assert len(rows_of(viewing_browser, MEMBERS)) == members
 
 

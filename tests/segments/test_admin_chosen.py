@@ -109,7 +109,24 @@ def test_selected_members_are_removed_and_come_back(staff_browser: Client, vip: 
     assert len(members(vip)) == 7
 
 
-def test_all_that_match_a_search_are_removed(staff_browser: Client, vip: Segment) -> None:
+def test_the_statement_of_the_first_page_of_a_search_counts_too(
+    staff_browser: Client, vip: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segments.admin.assignments.CustomerAssignmentAdmin.list_per_page", 3)
+    with CaptureQueriesContext(connection) as queries:
+        page = staff_browser.get(list_of(vip), {"segment__id__exact": vip.pk, "q": "C"})
+    assert (customers(page), page.context["cl"].result_count) == (["C6", "C5", "C4"], 7)
+    assert not [one["sql"] for one in queries if "COUNT(" in one["sql"]]
+    older = staff_browser.get(reverse(f"{MEMBERS}_changelist") + page.context["cl"].older)
+    assert (customers(older), older.context["cl"].result_count) == (["C3", "C2", "C1"], 7)
+
+
+@pytest.mark.parametrize(("most", "sample"), [(1_000, 0), (0, 1_000), (0, 1)])
+def test_all_that_match_a_search_are_removed(
+    staff_browser: Client, vip: Segment, most: int, sample: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segments.admin.assignments.MOST_FOUND", most)
+    monkeypatch.setattr("segments.admin.assignments.SAMPLE", sample)
     selection = {"action": "delete_selected", "_selected_action": chosen(vip, "C1"), "select_across": "1"}
     staff_browser.post(f"{list_of(vip)}&q=N5", selection)
     assert members(vip) == {"C0", "C1", "C2", "C3", "C4", "C6"}
@@ -195,6 +212,12 @@ def test_segments_are_combined_after_a_count(
     counted = staff_browser.post(page, {**values, "_count": "1"})
     assert counted.context["counted"].members.value == len(expected)
     assert Segment.objects.count() == 2
+    for into, fact in ((None, 0), (None, 1), (other, 1)):
+        of_target = {} if into is None else {"into": into.pk}
+        shown = staff_browser.post(page, {**values, **of_target}).context["facts"][fact]
+        listed = customers(staff_browser.get(shown.url))
+        new = expected - members(into) if into is not None else expected
+        assert (sorted(listed), shown.number) == (sorted(new), str(len(new)))
     staff_browser.post(page, {**values, "_apply": "1"})
     made_segment = Segment.objects.get(name={"en": "Both"})
     assert (made_segment.status, members(made_segment)) == ("INACTIVE", expected)

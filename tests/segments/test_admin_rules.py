@@ -91,8 +91,46 @@ def test_rows_make_the_text_and_show_what_would_happen(staff_browser: Client, go
         ("mixins.loyalty.tier:gold", "2"),
         ("id:c1", "1"),
     ]
+    counted = [(fact.url, fact.number) for fact in response.context["facts"][:3]]
+    counted += [(term.url, term.text) for term in response.context["terms"]]
+    for address, number in counted:
+        assert len(staff_browser.get(address).context["members"]) == int(number)
     assert [one.id for one in response.context["preview"].sample] == ["c1", "c2"]
     assert not Rule.objects.exists()
+
+
+def test_those_whom_a_number_counts_are_listed_page_by_page(
+    staff_browser: Client, gold: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segments.admin.rules.LISTED", 2)
+    sent = rows((0, "onHold", "is", "false"), do="preview")
+    address = staff_browser.post(page_of(gold), sent).context["facts"][0].url
+    found, sizes = set(), []
+    while address:
+        page = staff_browser.get(address)
+        members = page.context["members"]
+        sizes.append(len(members))
+        found |= {customer.external_id for customer, _ in members}
+        address = page.context["following"]
+    expected = Customer.objects.filter(tenant=gold.tenant, is_on_hold=False)
+    assert (sizes, found) == ([2, 1], set(expected.values_list("external_id", flat=True)))
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ({"q": "id:c1", "of": "term", "term": "3"}, "The rule has fewer conditions."),
+        ({"q": "id:("}, "errornote"),
+        ({"q": ""}, "errornote"),
+        ({"q": "id:c1", "after": "x-99999999999999999999"}, "c1"),
+        ({"q": "id:c1", "of": "nothing", "mode": "x", "membership": "y"}, "c1"),
+    ],
+)
+def test_an_address_of_no_number_says_what_is_wrong(
+    staff_browser: Client, gold: Segment, query: dict[str, str], text: str
+) -> None:
+    page = staff_browser.get(reverse("admin:segments_segment_rule_counted", args=[gold.pk]), query)
+    assert (page.status_code, text in page.content.decode()) == (200, True)
 
 
 def test_estimates_are_shown_as_such_until_all_are_counted(

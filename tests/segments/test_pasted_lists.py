@@ -109,9 +109,20 @@ def test_the_counts_sum_up_to_the_entries_read(
     for _ in range(5):
         shuffled.shuffle(named)
         text = "".join(name + shuffled.choice([",", "\n", ";\n", ",,"]) for name in named)
-        preview = send(text.replace(";\n", "\n"), _preview="").context["preview"]
-        read_, new, _, _, refused = counts(preview)
+        page = send(text.replace(";\n", "\n"), _preview="")
+        preview = page.context["preview"]
+        read_, new, present, repeated, refused = counts(preview)
         assert (read_, new, refused) == (43, 20, 2)
+        listed = {part.name: part for part in page.context["sections"]}
+        assert {name: len(part.entries) for name, part in listed.items()} == {
+            "new": new,
+            "present": present,
+            "repeated": repeated,
+        }
+        assert len(preview.unusable) == refused
+        members = {str(customer) for customer in customers[:10]}
+        assert {one.meaning for one in listed["present"].entries} == members
+        assert not {one.meaning for one in listed["new"].entries} & members
     assert CustomerAssignment.objects.count() == 10
 
 

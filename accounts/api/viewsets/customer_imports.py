@@ -1,6 +1,6 @@
 """Customers from another system, with the password hashes that they had there."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -91,7 +91,9 @@ class RetentionViewSet(ContractViewSet):
         return HttpResponse(status=204)
 
 
-def imported_customer(body: CustomerImport | DomainError, sent: Any) -> ImportedCustomer | DomainError:
+def imported_customer(
+    body: CustomerImport | DomainError, sent: Mapping[str, Mapping[str, object]]
+) -> ImportedCustomer | DomainError:
     """Return what the body says, or what is wrong with it."""
     if isinstance(body, DomainError):
         return body

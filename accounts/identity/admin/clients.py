@@ -1,6 +1,6 @@
 from datetime import timedelta
-from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -22,6 +22,7 @@ from accounts.identity.operations.clients import (
     rotate_client_secret,
 )
 from core.admin import ReadOnlyAdmin, TenantAdmin, adopt
+from core.admin.declared import Fieldsets, Names
 from core.admin.faults import refusal_text
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
@@ -40,11 +41,11 @@ class ApiClientAdmin(TenantAdmin):
     search_fields = ("client_id", "name")
     readonly_fields = ("tokens_not_before", "created_at")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Any:
+    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Names:
         fields = super().get_readonly_fields(request, obj)
         return [*fields, "client_id"] if obj is not None else fields
 
-    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Fieldsets:
         tenant = ["tenant"] if obj is not None and self._shows_tenant(request) else []
         if obj is None:
             return [
@@ -57,7 +58,7 @@ class ApiClientAdmin(TenantAdmin):
             (_("Record"), {"fields": ("tokens_not_before", "created_at")}),
         ]
 
-    def save_model(self, request: HttpRequest, obj: ApiClient, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: ApiClient, form: forms.ModelForm, change: bool) -> None:
         if change:
             stored = change_api_client(
                 client=obj,
@@ -86,7 +87,7 @@ class ApiClientAdmin(TenantAdmin):
         queryset.order_by().delete()
 
     def response_add(
-        self, request: HttpRequest, obj: ApiClient, post_url_continue: Any = None
+        self, request: HttpRequest, obj: ApiClient, post_url_continue: str | None = None
     ) -> HttpResponse:
         secret = getattr(request, "fresh_secret", "")
         if not secret:

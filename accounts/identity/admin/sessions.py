@@ -1,5 +1,4 @@
 import uuid
-from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -16,6 +15,7 @@ from accounts.identity.operations.session_revocations import end_sessions
 from accounts.identity.operations.signing_keys import rotate_signing_keys
 from core.admin import AutocompleteFilter, PlatformAdmin, ReadOnlyAdmin
 from core.admin.counts import exact_count
+from core.admin.declared import Text
 from core.admin.faults import refusal_text
 from core.errors import Unavailable
 from core.unavailability import contention_as_refusal
@@ -27,7 +27,7 @@ class LiveFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, Text]]:
         return [("live", _("Live")), ("revoked", _("Revoked")), ("over", _("Over"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

@@ -17,7 +17,7 @@ from catalog.bodies import CategoryBody, CreatedId, read_category
 from catalog.errors import CategoryNotFound, InvalidCategory, RelativesNotFound
 from catalog.models import Category
 from catalog.operations import categories as operations
-from catalog.operations.values import Publication
+from catalog.operations.categories import Publication
 from catalog.representations import CATEGORY
 from catalog.revisions import OF_CATEGORIES
 from catalog.subtrees import ancestors, descendants
@@ -172,7 +172,7 @@ class CategoryViewSet(CategoryServiceViewSet):
 
         A list is a JSON Patch (RFC 6902), an object a JSON Merge Patch (RFC 7396).
         """
-        patch, languages = request.data, self.write_languages()
+        publication, patch, languages = self.publication(), request.data, self.write_languages()
 
         def edit(category: Category) -> CategoryBody:
             document = apply_patch(category_document(category), patch, protected=PROTECTED)
@@ -184,7 +184,7 @@ class CategoryViewSet(CategoryServiceViewSet):
             tenant_id=self.caller.tenant.id,
             external_id=category_id,
             edit=edit,
-            publication=self.publication(),
+            publication=publication,
             at=self.at,
         )
         return HttpResponse(status=204)
@@ -217,23 +217,24 @@ class CategoryViewSet(CategoryServiceViewSet):
 
 def category_document(category: Category) -> JsonObject:
     """Return what clients see of the category, as a patch changes it; its window exact to the microsecond."""
-    window = {"from": category.valid_from, "to": category.valid_to}
+    ends = {"from": category.valid_from, "to": category.valid_to}
+    window = {end: moment.isoformat() for end, moment in ends.items() if moment}
     document = {
+        "metadata": metadata_of(category),
         "id": category.external_id,
         "type": category.type,
         "localizedName": category.name,
         "localizedDescription": category.description,
         "localizedSlug": category.slug,
         "code": category.code,
-        "ecn": list(category.numbers.values_list("value", flat=True)),
-        "validity": {end: moment.isoformat() for end, moment in window.items() if moment},
+        "validity": window,
         "position": category.position,
         "published": category.is_published,
         "ownClassificationMixins": category.own_classification_mixins,
-        "metadata": metadata_of(category),
     }
     if category.mixins is not None:
         document["mixins"] = category.mixins
     if not category.is_root:
         document["parentId"] = category.parent.external_id
+    document["ecn"] = list(category.numbers.values_list("value", flat=True))
     return document

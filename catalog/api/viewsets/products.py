@@ -21,7 +21,7 @@ from catalog.bodies import CreatedId, ProductBody
 from catalog.errors import InvalidProduct, ProductNotFound
 from catalog.models import Product
 from catalog.operations import products as operations
-from catalog.operations.values import Publication
+from catalog.operations.categories import Publication
 from catalog.representations import PRODUCT, PRODUCT_FOR_SHOPPERS, PRODUCT_IN_SHOWN_CATEGORIES, products_of
 from catalog.revisions import OF_PRODUCTS
 from core.api import parameters

@@ -81,12 +81,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             cursor.execute(READ_ONLY)
             return cursor.fetchone()[0]
 
-    def _connect(self, conn_params: dict[str, object]) -> Any:
+    def _connect(self, conn_params: dict[str, object]) -> AttributedConnection:
         connection = super().get_new_connection(conn_params)
         connection.cursor_factory = Cursor
         return connection
 
-    def _wait_for_server(self, conn_params: dict[str, object], patience: float) -> Any:
+    def _wait_for_server(self, conn_params: dict[str, object], patience: float) -> AttributedConnection:
         """Connect as soon as the server accepts connections; refusals are final."""
         deadline = time.monotonic() + patience
         where = " ".join(

@@ -1,7 +1,6 @@
 """Django's schema editor, for tables that are partitioned in some installations (docs/large-tables.md)."""
 
 import re
-from typing import Any
 
 from django.db import models
 from django.db.backends.postgresql import schema
@@ -43,8 +42,7 @@ class SchemaEditor(schema.DatabaseSchemaEditor):
     def _partitions(self, model: type[models.Model]) -> list[str]:
         return [name for (name,) in self._found(PARTITIONS, self.quote_name(model._meta.db_table))]
 
-    def _found(self, statement: str, name: str) -> list[tuple[Any, ...]]:
+    def _found(self, statement: str, name: str) -> list[tuple[str]]:
         with self.connection.cursor() as cursor:
             cursor.execute(statement, [name])
-            found: list[tuple[Any, ...]] = cursor.fetchall()
-        return found
+            return cursor.fetchall()

@@ -1,7 +1,8 @@
 """Writing the opposite of changes of documents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from django.db import IntegrityError, transaction
 
@@ -67,7 +68,7 @@ def judge(changes: Sequence[ChangeRow]) -> dict[int, str | None]:
 
 
 def write(changes: Sequence[ChangeRow], at: datetime) -> Written:
-    """Write the opposite; one by one when one of them meets a constraint."""
+    """Write the opposite; of either half by itself when one of them meets a constraint."""
     rule = rule_of(changes[0].object)
     try:
         with transaction.atomic():
@@ -75,14 +76,17 @@ def write(changes: Sequence[ChangeRow], at: datetime) -> Written:
     except (IntegrityError, DomainError) as refused:
         if len(changes) == 1:
             return {changes[0].id: refused.message if isinstance(refused, DomainError) else TAKEN}
-    failed: Written = {}
-    for change in changes:
-        failed |= write([change], at)
-    return failed
+    middle = len(changes) // 2
+    return write(changes[:middle], at) | write(changes[middle:], at)
 
 
-def write_documents(changes: Sequence[ChangeRow], at: datetime) -> Written:
-    """Delete what was created, restore what was changed or deleted, under its old key. Versions grow."""
+def write_documents(
+    changes: Sequence[ChangeRow], at: datetime, *, derived: Mapping[str, Sql] = MappingProxyType({})
+) -> Written:
+    """Delete what was created, restore what was changed or deleted, under its old key. Versions grow.
+
+    `derived` has values of columns that the journal does not have.
+    """
     declared = recorded_as(changes[0].object)
     assert isinstance(declared, RecordedDocument)
     slots = {
@@ -111,7 +115,10 @@ def write_documents(changes: Sequence[ChangeRow], at: datetime) -> Written:
             **slots,
         )
     else:
-        values = [restored_value(declared, name, "formerly", at) for name in columns]
+        values = [
+            derived[name] if name in derived else restored_value(declared, name, "formerly", at)
+            for name in columns
+        ]
         statement = sql(
             "INSERT INTO {table} ({columns}) SELECT {values} FROM journal_change AS change,"
             " LATERAL jsonb_populate_record(NULL::{table}, {former}) AS formerly"

@@ -56,7 +56,7 @@ def undo_occasion(occasion: Occasion, *, at: datetime) -> Undone | Job:
     """
     if len(occasion.main) == 1:
         plan = plan_undo(occasion.main[0].pk, tenant_id=occasion.tenant_id, at=at)
-        if plan.rows > LARGEST_AT_ONCE:
+        if plan.is_large:
             return enqueue_undo(plan, at=at)
         with transaction.atomic():
             return undo_change(plan, at=at)

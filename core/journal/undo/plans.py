@@ -6,7 +6,7 @@ belongs to it and how it is written (`UndoRule`). What an undo does is recorded 
 `undo <id>`, so it can be taken back itself.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -25,12 +25,19 @@ from core.sql.fetching import fetch_rows
 
 LARGEST_AT_ONCE = 20_000  # rows; what is larger is taken back slice by slice
 DOCUMENTS_AT_ONCE = 500
+LARGEST_STEP = 1_000  # documents of one change, in a step of its own
 
 
-def undo_batch(changes: Sequence[ChangeRow], at: datetime, undone: Undone) -> list[ChangeRow]:
+Followers = Mapping[int, Sequence[ChangeRow]]
+
+
+def undo_batch(
+    changes: Sequence[ChangeRow], followers: Followers, at: datetime, undone: Undone
+) -> list[ChangeRow]:
     """Take back changes of one object and kind; return what else is to be taken back with them.
 
-    Parts of documents are taken back here; members and items, which may be many, are returned.
+    Parts of documents are taken back here; members and items, which may be many, are returned. `followers`
+    were looked up before, since here locks are held.
     """
     if isinstance(recorded_as(changes[0].object), RecordedAssignments):
         for change in changes:
@@ -42,32 +49,38 @@ def undo_batch(changes: Sequence[ChangeRow], at: datetime, undone: Undone) -> li
     accepted = undo_documents(changes, at, undone)
     if rule.finish and accepted:
         rule.finish(accepted)
-    later: list[ChangeRow] = []
-    followers = [follower for change in accepted for follower in followers_of(change)]
-    for (name, _), group in groupby(followers, key=lambda one: (one.object, one.kind)):
-        if isinstance(recorded_as(name), RecordedAssignments):
-            later += group
-        else:
-            undo_documents(list(group), at, undone)
-    return [*later, *(member for change in accepted for member in rule.members(change))]
+    members, parts = divided(follower for change in accepted for follower in followers[change.id])
+    for _, group in groupby(parts, key=lambda one: (one.object, one.kind)):
+        undo_documents(list(group), at, undone)
+    return [*members, *(member for change in accepted for member in rule.members(change))]
 
 
-def steps_of(change: ChangeRow) -> tuple[list[list[ChangeRow]], list[ChangeRow]]:
+def divided(changes: Iterable[ChangeRow]) -> tuple[list[ChangeRow], list[ChangeRow]]:
+    """Return the changes of members and items, and those of documents."""
+    members: list[ChangeRow] = []
+    documents: list[ChangeRow] = []
+    for change in changes:
+        is_members = isinstance(recorded_as(change.object), RecordedAssignments)
+        (members if is_members else documents).append(change)
+    return members, documents
+
+
+def steps_of(change: ChangeRow) -> tuple[list[Sequence[ChangeRow]], list[ChangeRow]]:
     """Return the changes of documents, in the order in which they are taken back, and those of members."""
     if isinstance(recorded_as(change.object), RecordedAssignments):
         return [], statement_of(change)
     companions = rule_of(change.object).companions(change)
     same = [change, *(one for one in companions if one.kind == change.kind and one.kind == "deleted")]
     others = [one for one in companions if one not in same]
-    batches = [same, others] if others else [same]
-    members = [
-        follower
-        for main in same
-        for follower in followers_of(main)
-        if isinstance(recorded_as(follower.object), RecordedAssignments)
-    ]
+    followers = followers_of(same)
+    members, _ = divided(follower for main in same for follower in followers[main.id])
     members += [member for main in same for member in rule_of(change.object).members(main)]
-    return batches, members
+    return [*parts_of(same), *parts_of(others)], members
+
+
+def parts_of(documents: Sequence[ChangeRow]) -> list[Sequence[ChangeRow]]:
+    """Divide changes of documents into those that are taken back at once."""
+    return [documents[first : first + LARGEST_STEP] for first in range(0, len(documents), LARGEST_STEP)]
 
 
 def slices_of(members: Iterable[ChangeRow]) -> Iterator[list[ChangeRow]]:
@@ -89,7 +102,7 @@ class UndoPlan:
     """A change that is to be taken back, in slices that are one transaction each."""
 
     change: ChangeRow
-    documents: list[list[ChangeRow]]
+    documents: list[Sequence[ChangeRow]]
     slices: list[list[ChangeRow]]
 
     @property
@@ -99,16 +112,20 @@ class UndoPlan:
 
     @property
     def steps(self) -> int:
-        return max(1, len(self.slices) if not self.documents else len(self.slices) + 1)
+        return max(1, len(self.documents) + len(self.slices))
+
+    @property
+    def is_large(self) -> bool:
+        """Whether one transaction would hold its locks for longer than others wait."""
+        return self.rows > LARGEST_AT_ONCE or sum(map(len, self.documents)) > LARGEST_STEP
 
     def run_step(self, number: int, at: datetime, undone: Undone) -> None:
         """Do the slice of this number: documents come first, then members and items."""
-        first = 1 if self.documents else 0
-        if number < first:
-            for batch in self.documents:
-                undo_batch(batch, at, undone)
+        if number < len(self.documents):
+            documents = self.documents[number]
+            undo_batch(documents, followers_of(documents), at, undone)
             return
-        for change in self.slices[number - first]:
+        for change in self.slices[number - len(self.documents)] if self.slices else ():
             undo_members(change, at, undone)
 
 
@@ -156,8 +173,9 @@ def undo_slice_of_source(
         )
     )
     changes = next(slices_of(ChangeRow(*row) for row in rows), [])
+    followers = followers_of(divided(changes)[1])
     for _, group in groupby(changes, key=lambda one: (one.tx, one.object, one.kind)):
-        for change in undo_batch(list(group), at, undone):
+        for change in undo_batch(list(group), followers, at, undone):
             if change.is_cascade or (change.source_type, change.source_id) != (source_type, source_id):
                 undo_members(change, at, undone)  # others of the source have a turn of their own
     return changes[-1].id if changes else None

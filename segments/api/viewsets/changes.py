@@ -22,7 +22,7 @@ from core.background.models import Job
 from core.errors import InvalidInput, NotFound
 from core.journal.undo.changes import find_change
 from core.journal.undo.jobs import UNDO_CHANGE, enqueue_undo, job_as_json
-from core.journal.undo.plans import LARGEST_AT_ONCE, plan_undo, undo_change
+from core.journal.undo.plans import plan_undo, undo_change
 from core.representation.pages import KeyPartitions
 from core.representation.representations import SortKey
 from core.sql.composition import Sql, param, sql
@@ -186,7 +186,7 @@ class ChangeViewSet(SegmentServiceViewSet):
         for scope in scopes_to_undo(change.id, change.object):
             self.require_scope(scope)
         plan = plan_undo(change.id, tenant_id=self.caller.tenant.id, at=self.at)
-        if plan.rows > LARGEST_AT_ONCE or wants_async(self.header("Prefer")):
+        if plan.is_large or wants_async(self.header("Prefer")):
             job = enqueue_undo(plan, at=self.at)
             response = json_response(job_as_json(job), status=202)
             response["Location"] = f"/customer-segment/{tenant}/undo-jobs/{job.pk}"

@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import Customer, LegalEntity, Site
 from catalog.models import Product
+from core.imports import commands
 from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Segment
@@ -19,6 +20,12 @@ from tests.factories.accounts import ContactAssignmentFactory, CustomerFactory, 
 from tests.factories.catalog import CategoryAssignmentFactory, CategoryFactory, ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
 from tests.factories.segments import CustomerAssignmentFactory, ItemAssignmentFactory, SegmentFactory
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a transaction hold its locks for as long as a busy machine takes, where a test says no limit."""
+    monkeypatch.setattr(commands, "LONGEST_LOCK", 600.0)
 
 
 @dataclass

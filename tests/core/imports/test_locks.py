@@ -27,7 +27,7 @@ from core.imports.commands import ImportProgress
 from core.imports.files import InputFile
 from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun, ImportState
-from core.imports.runner import FIRST_DELETIONS, ImportRunner, rows_of_next_slice
+from core.imports.runner import FIRST_DELETIONS, ImportRunner, part_size, rows_of_next_slice
 from core.imports.runs import ImportOrder
 from core.imports.shadows import Rows, shadowed
 from core.sql.locks import Lock
@@ -435,10 +435,10 @@ def test_only_files_without_a_batch_size_of_their_own_are_staged_in_large_parts(
     with InputFile(str(path)) as file:
         order = ImportOrder(MEMBERS_OF_SEGMENTS, tenant, file)
 
-    assert order.part_size == 1_000_000
-    assert replace(order, batch_size=500).part_size == 0
-    assert replace(order, mode=Mode.DELETE).part_size == 0
-    assert replace(order, kind=CATEGORY_FILES).part_size == 0
+    assert part_size(order) == 1_000_000
+    assert part_size(replace(order, batch_size=500)) == 0
+    assert part_size(replace(order, mode=Mode.DELETE)) == 0
+    assert part_size(replace(order, kind=CATEGORY_FILES)) == 0
 
 
 def test_what_new_assignments_name_can_be_changed_meanwhile(shop, tenant):
@@ -513,3 +513,72 @@ def test_all_or_nothing_says_how_long_others_may_wait(
     path.write_text("code,name,discountType,discountPercentage\n" + "A,x,PERCENT,5\n" * 2_001)
     run_command("upsert_coupons", path, tenant="acme", atomic=True)
     assert "All or nothing: 2,001 rows are one transaction." in capsys.readouterr().err
+
+
+FILES = {
+    "upsert_categories": "id,code\nbikes,new\n",
+    "upsert_coupons": "code,description\nA,new\n",
+    "upsert_legal_entities": "id,type\nL1,SUBSIDIARY\n",
+    "upsert_customers": "id,contactEmail\nC1,new@example.com\n",
+    "upsert_products": "id,code\nP1,new\n",
+    "upsert_segment_customers": "segmentId,customerId\ns1,C1\n",
+}
+
+
+@pytest.mark.parametrize("command", FILES)
+def test_what_is_locked_for_too_long_is_not_applied(shop, tmp_path, command):
+    """The first statement after the locks were taken comes too late."""
+    path = tmp_path / "rows.csv"
+    path.write_text(FILES[command])
+    before = stored()
+
+    done = run_command(command, path, "--tenant=acme", "--json", "--atomic", "--longest-lock=0.000001")
+
+    assert (done.status, done.json["error"]) == (2, "locked_for_too_long")
+    assert "without --atomic" in done.json["message"]
+    assert "--longest-lock SECONDS" in done.json["message"]
+    assert stored() == before
+    assert not CustomerAssignment.objects.exists()
+    assert ImportRun.objects.get().state == ImportState.FAILED
+    again = run_command(command, path, "--tenant=acme", "--json", "--resume", "--longest-lock=0.000001")
+    assert again.status == 0  # a batch of the usual size has no limit
+
+
+def test_a_deletion_of_all_or_nothing_is_limited_as_well(shop, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("id\nkids\n")
+    arguments = [path, "--tenant=acme", "--json", "--atomic", "--mode=delete", "--longest-lock=0.000001"]
+    assert run_command("upsert_categories", *arguments).json["error"] == "locked_for_too_long"
+    assert Category.objects.filter(external_id="kids").exists()
+
+
+def test_values_that_change_hands_say_what_else_to_do(shop, tenant, tmp_path):
+    ProductFactory(tenant=tenant, external_id="P2", code="two")
+    Product.objects.filter(external_id="P1").update(code="one")
+    path = tmp_path / "rows.csv"
+    path.write_text("id,code\nP1,two\nP2,one\n")
+    arguments = [path, "--tenant=acme", "--json", "--batch-size=1"]
+    done = run_command("upsert_products", *arguments, "--longest-lock=0.000001")
+    assert done.json["error"] == "locked_for_too_long"
+    assert "Let them change hands in several files" in done.json["message"]
+    assert Product.objects.get(external_id="P1").code == "one"
+    assert run_command("upsert_products", *arguments, "--resume").counts == {"changed": 2}
+
+
+def test_a_statement_that_runs_when_the_time_is_over_is_cancelled(shop, tenant, holder, tmp_path):
+    """The import waits for a customer, while it holds the segment."""
+    holder.execute("SELECT FROM accounts_customer FOR UPDATE")
+    path = tmp_path / "rows.csv"
+    path.write_text("segmentId,customerId\ns1,C1\n")
+    arguments = [path, "--tenant=acme", "--json", "--atomic", "--longest-lock=0.3"]
+    assert run_command("upsert_segment_customers", *arguments).json["error"] == "locked_for_too_long"
+    holder.rollback()
+    assert run_command("upsert_segment_customers", *arguments[:4]).counts == {"created": 1}
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "nan", "100000"])
+def test_the_longest_lock_is_a_number_of_seconds(shop, tmp_path, text):
+    path = tmp_path / "rows.csv"
+    path.write_text(FILES["upsert_products"])
+    refused = run_command("upsert_products", path, "--tenant=acme", f"--longest-lock={text}")
+    assert "a number of seconds, at most 86,400" in refused.message

@@ -257,13 +257,13 @@ def test_a_missing_file_is_refused():
 
 def test_the_columns_of_a_file_of_rejects_are_ignored():
     header = Header(["id", "rejected.line", "rejected.reason", "rejected.message"], COLUMNS)
-    assert header.body(["a", "7", "unknown", "There is no a."]) == {"id": "a"}
+    assert header.read(["a", "7", "unknown", "There is no a."])[0] == {"id": "a"}
 
 
 def test_columns_that_contradict_each_other_are_refused():
     header = Header(["id", "mixins", "mixins.a"], (*COLUMNS, Column("mixins.a")))
     with pytest.raises(InvalidInput, match="contradicts another column"):
-        header.body(["a", "[1]", "x"])
+        header.read(["a", "[1]", "x"])
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ DEEP = "[" * 31 + "]" * 31
 def test_a_cell_that_cannot_be_stored_or_means_no_number_is_refused(cells, message):
     header = Header(["id", *cells], COLUMNS)
     with pytest.raises(InvalidInput) as refused:
-        header.body(["a", *cells.values()])
+        header.read(["a", *cells.values()])
     assert refused.value.message == message
 
 
@@ -399,7 +399,7 @@ def test_what_only_looks_like_a_character_that_cannot_be_stored_is_read(tmp_path
 )
 def test_numbers_are_read_exactly(text, number):
     header = Header(["id", "amount.value"], COLUMNS)
-    assert header.body(["a", text])["amount"] == {"value": number}
+    assert header.read(["a", text])[0]["amount"] == {"value": number}
 
 
 def test_a_constant_is_read_as_a_cell_is(tmp_path):

@@ -1,16 +1,20 @@
 """The page Activity and the histories of rows: changes in words, and taking them back."""
 
+import re
+
 import pytest
 from django.db import connection
+from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Customer
 from core.actors import Actor, ActorType, acting_as
 from core.journal.models import Change
+from core.journal.searching import MOST_COMMANDS, MOST_FOUND
 from segments.models import CustomerAssignment, Rule, Segment
 from tests.conftest import browser_with
-from tests.factories.accounts import CustomerFactory, SiteFactory
+from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
 from tests.factories.catalog import CategoryFactory
 from tests.factories.coupons import CouponFactory
 from tests.factories.segments import CustomerAssignmentFactory, SegmentFactory
@@ -175,3 +179,62 @@ def test_older_changes_are_a_page_of_their_own(staff_browser, gold):
     older = staff_browser.get(page, {"before": first.context["older"]})
     assert (len(first.context["changes"]), len(older.context["changes"])) == (50, 11)
     assert older.context["older"] is None
+
+
+def found(browser, query):
+    """Return the ids of what the changes that a search finds are about, the newest first."""
+    response = browser.get(ACTIVITY, query)
+    assert response.status_code == 200
+    return [change.external_id for change in response.context["cl"].result_list], response.content.decode()
+
+
+def test_a_search_finds_persons_programs_ids_and_occasions(staff_browser, tenant, other_tenant):
+    import_run = Actor(ActorType.CLIENT, "shop", "", "import", "77")
+    with acting_as(import_run):
+        CustomerFactory(tenant=tenant, external_id="C1")
+        CustomerFactory(tenant=other_tenant, external_id="C1")
+    with acting_as(Actor(ActorType.COMMAND, "upsert_customers", "root")):
+        CustomerFactory(tenant=tenant, external_id="C2")
+    with acting_as(Actor(ActorType.STAFF, "ada", "Ada L.", "admin", "r1")):
+        CustomerFactory(tenant=tenant, external_id="C3")
+    UserFactory(tenant=tenant, username="ada", first_name="Ada", last_name="L.")
+    for term, wanted in {
+        "shop": ["C1"],
+        "77": ["C1"],
+        "c1": ["C1"],
+        "root": ["C2"],
+        "UPSERT_CUSTOMERS": ["C2"],
+        "ada": ["ada", "C3"],
+        "ada l.": ["C3"],
+        "nobody": [],
+    }.items():
+        assert found(staff_browser, {"q": term})[0] == wanted, term
+    assert found(staff_browser, {"q": "shop", "by": "staff"})[0] == []
+
+
+def test_a_search_that_finds_more_than_it_shows_goes_on_with_older_changes(
+    staff_browser, tenant, monkeypatch
+):
+    monkeypatch.setattr("core.journal.searching.MOST_FOUND", 2)
+    with acting_as(Actor(ActorType.CLIENT, "shop")):
+        for number in range(3):
+            CustomerFactory(tenant=tenant, external_id=f"C{number}")
+    names, page = found(staff_browser, {"q": "shop"})
+    assert names == ["C2", "C1"]
+    assert "Only the newest changes were searched" in page
+    [address] = re.findall(r'href="\?([^"]*older=[^"]*)">Search older', page)
+    names, page = found(staff_browser, QueryDict(address.replace("&amp;", "&")).dict())
+    assert names == ["C0"]
+    assert "Only the newest changes" not in page
+
+
+def test_a_search_compares_what_indexes_hold_and_reads_a_limited_number(staff_browser, tenant):
+    with CaptureQueriesContext(connection) as queries:
+        found(staff_browser, {"q": "shop"})
+    [search] = [each["sql"] for each in queries if "UNION ALL" in each["sql"] and "source_id" in each["sql"]]
+    assert "UPPER(" not in search
+    assert "LIKE" not in search
+    for column in ("actor_id", "external_id", "source_id"):
+        assert re.search(rf'"tenant_id" = {tenant.pk} AND "journal_change"."{column}" IN \(', search), search
+    limits = [int(number) for number in re.findall(r"LIMIT (\d+)", search)]
+    assert sorted(limits) == sorted([MOST_FOUND] * 4 + [MOST_COMMANDS])

@@ -10,11 +10,13 @@ from django.utils import timezone
 
 from accounts.models import Customer
 from catalog.models import Category, CategoryAssignment
+from catalog.tree_checks import tree_problems
 from core.background.models import Job
 from core.journal.management.commands.undo_change import Command as UndoCommand
 from core.journal.models import Change
 from core.journal.undo import plans
-from core.journal.undo.changes import ChangeNotFound, NotUndoable
+from core.journal.undo.changes import ChangeNotFound, NotUndoable, Undone
+from core.journal.undo.documents import TAKEN
 from core.journal.undo.plans import plan_undo, undo_change
 from coupons.models import Coupon, CouponSegment
 from segments.models import CustomerAssignment, ItemAssignment, Segment
@@ -213,6 +215,57 @@ def test_children_of_a_deleted_category_return_to_it(api, tenant):
     undo(last("category", "deleted"))
     assert Category.objects.get(external_id="leaf").parent_id == top.pk
     call_command("check_category_tree", stdout=StringIO())
+
+
+def test_a_large_subtree_comes_back_in_steps_from_the_top(api, tenant, monkeypatch):
+    monkeypatch.setattr(plans, "LARGEST_STEP", 2)
+    top = CategoryFactory(tenant=tenant, external_id="top", code="T")
+    names = [f"a{number}" for number in range(3)]
+    for name in names:
+        CategoryFactory(parent=top, external_id=name)
+    CategoryAssignmentFactory(category=CategoryFactory(parent=top), product=ProductFactory(tenant=tenant))
+    deepest = CategoryFactory(parent=Category.objects.get(external_id="a0"), external_id="deepest")
+    before = list(Category.objects.order_by("lft").values_list("pk", "parent_id", "lft", "rght", "level"))
+    api.delete("/category/acme/categories/top?withSubcategories=true")
+    CategoryFactory(tenant=tenant, external_id="other")
+    at = timezone.now()
+    plan = plan_undo(Change.objects.get(external_id="top", kind="deleted").id, tenant_id=tenant.pk, at=at)
+    assert ([len(part) for part in plan.documents], plan.steps, plan.is_large) == ([2, 2, 2], 4, True)
+    for number in range(plan.steps):
+        assert Category.objects.filter(pk=deepest.pk).exists() == (number == 3)
+        plan.run_step(number, at, undone := Undone())
+        assert not undone.left_alone
+        assert tree_problems(tenant.pk) == []
+    api.delete("/category/acme/categories/other")
+    assert CategoryAssignment.objects.count() == 1
+    stored = Category.objects.order_by("lft").values_list("pk", "parent_id", "lft", "rght", "level")
+    assert list(stored) == before
+
+
+@pytest.mark.parametrize("number", [3, 30])
+def test_a_subtree_comes_back_in_as_many_statements_whatever_its_size(
+    api, tenant, django_assert_max_num_queries, number
+):
+    top = CategoryFactory(tenant=tenant, external_id="top")
+    for _ in range(number):
+        CategoryFactory(parent=top)
+    api.delete("/category/acme/categories/top?withSubcategories=true")
+    deleted = Change.objects.get(object="category", kind="deleted", external_id="top")
+    with django_assert_max_num_queries(60):
+        assert undo(deleted).total == number + 1
+    assert tree_problems(tenant.pk) == []
+
+
+def test_a_category_whose_code_is_taken_keeps_no_other_from_coming_back(api, tenant):
+    top = CategoryFactory(tenant=tenant, external_id="top")
+    for number in range(5):
+        CategoryFactory(parent=top, external_id=f"c{number}", code=f"C{number}")
+    api.delete("/category/acme/categories/top?withSubcategories=true")
+    CategoryFactory(tenant=tenant, code="C3")
+    undone = undo(Change.objects.get(object="category", kind="deleted", external_id="top"))
+    assert [(one["object"]["id"], one["reason"]) for one in undone.left_alone] == [("c3", TAKEN)]
+    assert Category.objects.filter(parent=top.pk).count() == 4
+    assert tree_problems(tenant.pk) == []
 
 
 def test_a_moved_category_returns_unless_that_closes_a_cycle(api, tenant):

@@ -16,7 +16,6 @@ from accounts.identity.scopes import (
 )
 from core.journal.models import Change
 from core.journal.undo import plans
-from segments.api.viewsets import changes as viewset
 from tests.factories.accounts import CustomerFactory, SiteFactory
 from tests.factories.catalog import CategoryFactory
 from tests.factories.segments import SegmentFactory
@@ -122,7 +121,6 @@ def test_a_change_of_another_tenant_is_not_found(api, other_tenant, gold):
 @pytest.mark.usefixtures("real_time")
 def test_a_large_undo_is_done_in_the_background(api, service_api, other_tenant, tenant, gold, monkeypatch):
     monkeypatch.setattr(plans, "LARGEST_AT_ONCE", 2)
-    monkeypatch.setattr(viewset, "LARGEST_AT_ONCE", 2)
     add(api, tenant, "C1", "C2")
     add(api, tenant, "C3", "C4")
     api.delete(f"{SEGMENTS}/gold?forceDelete=true")

@@ -19,7 +19,7 @@ class Command(migrate.Command):
     gives up after `MIGRATION_LOCK_TIMEOUT_MS`, lets the others through and tries again.
     """
 
-    def handle(self, *arguments: Any, **options: Any) -> None:
+    def handle(self, *arguments: object, **options: Any) -> None:
         timeout = Environment(os.environ).number("MIGRATION_LOCK_TIMEOUT_MS", default=2_000, least=1)
         connection = connections[options["database"]]
         for delay in (*DELAYS, None):

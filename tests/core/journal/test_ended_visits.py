@@ -1,0 +1,52 @@
+"""Who ended a session, of a shopper or of their own, is in the history."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.identity.models import Session
+from core.journal.models import Change
+from core.tenancy.models import Tenant
+from tests.factories.accounts import CustomerFactory, SessionFactory
+
+pytestmark = pytest.mark.usefixtures("real_time")
+ACTIVITY = reverse("admin:journal_change_changelist")
+
+
+def text_of(browser: Client, language: str = "en") -> str:
+    return browser.get(ACTIVITY, headers={"Accept-Language": language}).content.decode()
+
+
+def test_a_session_that_staff_end_has_a_line(staff_browser: Client, tenant: Tenant) -> None:
+    shopper = CustomerFactory(tenant=tenant)
+    sessions = [
+        SessionFactory(client__tenant=tenant, customer=shopper),
+        SessionFactory(client__tenant=tenant),
+    ]
+    Session.objects.update(expires_at=timezone.now() + timedelta(days=2), context={"site": "main"})
+    assert not Change.objects.filter(object="session").exists()
+    chosen = {"action": "revoke", "_selected_action": [session.pk for session in sessions]}
+    page = staff_browser.post(reverse("admin:identity_session_changelist"), chosen, follow=True)
+    assert "Revoked 2 sessions." in page.content.decode()
+    rows = Change.objects.filter(object="session").order_by("key")
+    assert list(rows.values_list("kind", "external_id", "owner_key", "actor_type", "actor_id")) == [
+        ("updated", str(sessions[0].session_id), shopper.pk, "staff", "staff"),
+        ("updated", str(sessions[1].session_id), None, "staff", "staff"),
+    ]
+    assert [list(row.after) for row in rows] == [["revoked_at"], ["revoked_at"]]
+    assert text_of(staff_browser).count("ended the session") == 2
+    assert text_of(staff_browser, "de").count("Sitzung beendet") == 2
+    Session.objects.all().delete()  # as old ones are
+    assert rows.count() == 2
+
+
+def test_staff_who_log_out_have_a_line(staff_browser: Client, operator_browser: Client) -> None:
+    staff_browser.post(reverse("admin:logout"))
+    [row] = Change.objects.filter(object="staff-user", kind="updated")
+    assert (row.external_id, row.actor_type, row.actor_id) == ("staff", "staff", "staff")
+    assert list(row.after) == ["last_logout"]
+    assert "logged out" in text_of(operator_browser)
+    assert "abgemeldet" in text_of(operator_browser, "de")
