@@ -357,9 +357,9 @@ class ImportRunner:
         elif is_ahead:
             what = f"the {len(self.ahead):,} rows among which unique values change hands are one transaction"
             instead = "Let them change hands in several files"
-        elif order.rows_at_once > order.kind.batch_size:
+        elif rows_at_once(order) > order.kind.batch_size:
             what, instead = (
-                f"{order.rows_at_once:,} rows are one transaction",
+                f"{rows_at_once(order):,} rows are one transaction",
                 "Choose a smaller --batch-size",
             )
         else:
