@@ -58,7 +58,7 @@ class HttpRefusal(DomainError):
 
 def status_of(error: DomainError) -> HTTPStatus:
     """Return the HTTP status that says what kind of error this is."""
-    return error.status if isinstance(error, HttpRefusal) else status_of_kind(type(error))
+    return error.status if isinstance(error, HttpRefusal) else status_of_kind(type(error))  # type: ignore[arg-type]
 
 
 @cache

@@ -12,7 +12,13 @@ from core.background.models import Job
 from core.journal.models import Change
 from core.journal.undo.changes import Undone
 from core.journal.undo.jobs import actor_as_json, actor_of, enqueue_undo, requested_by
-from core.journal.undo.plans import LARGEST_AT_ONCE, plan_undo, undo_change, undo_slice_of_source
+from core.journal.undo.plans import (
+    LARGEST_AT_ONCE,
+    LARGEST_STEP,
+    plan_undo,
+    undo_change,
+    undo_slice_of_source,
+)
 
 UNDO_OCCASION = "undo-occasion"
 MOST_CHANGES = 10_000  # that are looked at to say what an occasion changed
@@ -60,7 +66,7 @@ def undo_occasion(occasion: Occasion, *, at: datetime) -> Undone | Job:
             return enqueue_undo(plan, at=at)
         with transaction.atomic():
             return undo_change(plan, at=at)
-    if occasion.rows > LARGEST_AT_ONCE:
+    if occasion.rows > LARGEST_AT_ONCE or len(occasion.main) > LARGEST_STEP:
         return enqueue_job(
             UNDO_OCCASION,
             tenant_id=occasion.tenant_id,

@@ -6,15 +6,18 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Customer
 from catalog.models import Category, CategoryAssignment
 from catalog.tree_checks import tree_problems
-from core.background.models import Job
+from core.actors import Actor, ActorType, acting_as
+from core.background.models import Job, JobState
+from core.background.worker import finish_job
 from core.journal.management.commands.undo_change import Command as UndoCommand
 from core.journal.models import Change
-from core.journal.undo import plans
+from core.journal.undo import occasions, plans
 from core.journal.undo.changes import ChangeNotFound, NotUndoable, Undone
 from core.journal.undo.documents import TAKEN
 from core.journal.undo.plans import plan_undo, undo_change
@@ -254,6 +257,20 @@ def test_a_subtree_comes_back_in_as_many_statements_whatever_its_size(
     with django_assert_max_num_queries(60):
         assert undo(deleted).total == number + 1
     assert tree_problems(tenant.pk) == []
+
+
+def test_an_occasion_of_many_documents_is_taken_back_in_the_background(tenant, gold, site, monkeypatch):
+    monkeypatch.setattr(occasions, "LARGEST_STEP", 1)
+    silver = SegmentFactory(site=site, external_id="silver", name={"en": "Silver"})
+    with acting_as(Actor(ActorType.STAFF, "test", "", "admin", "r1")), transaction.atomic():
+        for segment in (gold, silver):
+            Segment.objects.filter(pk=segment.pk).update(name={"en": "Other"})
+    occasion = occasions.occasion_of_source("admin", "r1", tenant_id=tenant.pk)
+    job = occasions.undo_occasion(occasion, at=timezone.now())
+    assert isinstance(job, Job)
+    assert finish_job(job, lambda job: None).state == JobState.DONE
+    names = Segment.objects.order_by("external_id").values_list("name__en", flat=True)
+    assert list(names) == ["Gold", "Silver"]
 
 
 def test_a_category_whose_code_is_taken_keeps_no_other_from_coming_back(api, tenant):
