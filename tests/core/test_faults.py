@@ -26,6 +26,7 @@ OF_PROGRAMS = {
     "core/imports/removals.py": "options of commands and of the API",
     "core/imports/runs.py": "options of commands",
     "core/imports/uploads.py": "parameters of the API",
+    "core/model_fields.py": "fields that the code names",
     "core/personal_data/declarations.py": "declarations in the code",
     "core/representation/pages.py": "cursors and sizes of pages of the API",
     "core/representation/representations.py": "fields and orders of the API",
