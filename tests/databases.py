@@ -1,6 +1,7 @@
 """The databases of the test processes: copies of one that is migrated once for each state of the code."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import django
@@ -11,6 +12,7 @@ from django.db.backends.utils import CursorWrapper
 PROJECT = Path(__file__).parents[1]
 PACKAGES = ("core", "accounts", "catalog", "segments", "coupons", "events", "config")
 PREFIX = "template_of_"
+DROP = "DROP DATABASE IF EXISTS {} WITH (FORCE)"
 LOCK = 7_215_343  # of the whole server: other processes wait while one makes the template, or copies it
 
 
@@ -27,13 +29,19 @@ def make_database(*, anew: bool) -> str:
 
 
 def drop_database(usual: str) -> None:
-    """Drop the database of this process; the connection is one to the usual database again."""
-    connection.creation.destroy_test_db(usual, verbosity=0)
+    """Drop the database of this process, whoever still looks at it, and connect to the usual one again."""
+    name = connection.settings_dict["NAME"]
+    _use(usual)
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(DROP.format(_quoted(name)))
 
 
 def _family(usual: str) -> str:
     """Return what the names of templates begin with that hold the tables of these apps."""
-    return f"{PREFIX}{usual}_{hashlib.sha256(repr(settings.INSTALLED_APPS).encode()).hexdigest()[:8]}_"
+    suffix = os.environ.get("TEST_DATABASE_SUFFIX", "")
+    return (
+        f"{PREFIX}{usual}{suffix}_{hashlib.sha256(repr(settings.INSTALLED_APPS).encode()).hexdigest()[:8]}_"
+    )
 
 
 def _state_of_code() -> str:
@@ -51,15 +59,14 @@ def _copy_template(name: str, family: str, state: str, *, anew: bool) -> None:
     with connection._nodb_cursor() as cursor:
         cursor.execute("SET lock_timeout = 0; SET statement_timeout = 0")
         cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])  # until the session ends
-        drop = "DROP DATABASE IF EXISTS {}"
         if anew or not _found(cursor, template):
             for former in _found(cursor, f"{family}%"):
-                cursor.execute(drop.format(_quoted(former)))
+                cursor.execute(DROP.format(_quoted(former)))
             _migrate(name)
             cursor.execute(f"ALTER DATABASE {_quoted(name)} RENAME TO {_quoted(template)}")
             # whoever looks at it, or cleans it, would be in the way of the copies
             cursor.execute(f"ALTER DATABASE {_quoted(template)} ALLOW_CONNECTIONS false")
-        cursor.execute(drop.format(_quoted(name)))
+        cursor.execute(DROP.format(_quoted(name)))
         cursor.execute(f"CREATE DATABASE {_quoted(name)} TEMPLATE {_quoted(template)}")
 
 
@@ -67,11 +74,11 @@ def _migrate(name: str) -> None:
     """Make the database as Django does it for tests; it is left without a connection."""
     usual = connection.settings_dict["NAME"]
     connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-    connection.close()
     _use(usual)
 
 
 def _use(name: str) -> None:
+    connection.close()
     settings.DATABASES[connection.alias]["NAME"] = connection.settings_dict["NAME"] = name
 
 

@@ -92,7 +92,7 @@ class Transfer:
         """Send parts until one has to wait for the client; then this is called again."""
         self.awaited = None
         body = self.response.body
-        while (protocol := self.protocol) is not None:
+        while not self.is_over and (protocol := self.protocol) is not None:
             if self.sent >= len(body):
                 protocol.send({"type": "http.response.body", "body": b"", "more_body": False})
                 return self.end()

@@ -50,7 +50,7 @@ from core.admin.tenants import (
     tenant_model,
 )
 from core.admin.undo_pages import may_undo
-from core.admin.value_rows import as_lines
+from core.admin.value_rows import json_for_reading
 from core.errors import DomainError
 from core.filter_sources import FILTERED, filter_source
 from core.journal.declarations import is_recorded
@@ -168,8 +168,7 @@ class TenantAdmin(DatabaseDeletion):
 
         @admin.display(description=capfirst(gettext_lazy(str(field.verbose_name))))
         def show(row: models.Model) -> str:
-            value = getattr(row, field.attname)
-            return self.shown(as_lines(value) if isinstance(value, Mapping) else value)
+            return self.shown(json_for_reading(getattr(row, field.attname)))
 
         return show
 

@@ -20,6 +20,7 @@ from core.errors import DomainError
 from core.journal.declarations import recorded, recorded_as
 from core.journal.undo.changes import Undone
 from core.journal.undo.occasions import Occasion, occasion_of_source, undo_occasion
+from core.journal.undo.rules import objects_taken_back
 from core.unavailability import contention_as_refusal
 
 PERMISSIONS = {"created": "delete", "updated": "change", "deleted": "add"}
@@ -78,7 +79,11 @@ class OccasionUndo(admin.ModelAdmin):
         others = [one for one in occasion.changes if one.actor_id != user.get_username()]
         if others and not user.has_perm("journal.view_change"):
             raise PermissionDenied
-        needed = {(PERMISSIONS[one.kind], recorded_as(one.object).model) for one in occasion.main}
+        needed = {
+            (PERMISSIONS[one.kind], recorded_as(one.object).model)
+            for one in occasion.main
+            if one.object in objects_taken_back()
+        }
         if not all(may(request, action, model) for action, model in needed):
             raise PermissionDenied
         self._undo_all(request, occasion)

@@ -403,6 +403,17 @@ def all_leaves_of(value: Any, above: Path = ()) -> Iterator[Leaf]:
         yield Leaf(above, value)
 
 
+def json_for_reading(value: object) -> object:
+    """Return a value of JSON for whoever may only look: objects as lines, nothing for empty ones."""
+    if value in ({}, []):
+        return None
+    if isinstance(value, list) and all(isinstance(entry, Mapping) for entry in value):
+        value = {str(number): entry for number, entry in enumerate(value, 1)}
+    if isinstance(value, Mapping):
+        return as_lines(value)
+    return shown_text(value) if isinstance(value, list) else value
+
+
 def as_lines(value: Mapping[str, object] | None) -> SafeString:
     """Return the values of an object for whoever may only look, each behind the names that lead to it."""
     lines = ((path_text(leaf.path), shown_text(leaf.value)) for leaf in all_leaves_of(value or {}))

@@ -366,9 +366,9 @@ class ImportRunner:
             return None
         return LockLimit(
             order.longest_lock,
-            f"Nothing of this was applied: {what}, which held what others write for {order.longest_lock:g} s."
-            f" {instead}, or allow it to hold that for longer by --longest-lock SECONDS, when few people"
-            " write.",
+            f"This was rolled back: {what}, which held what others write for {order.longest_lock:g} s."
+            f" {instead}, or allow more when few people write, by --longest-lock SECONDS."
+            f"{'' if order.is_atomic else ' What was committed before stays.'}",
         )
 
     def _rows_of_part(self, staged: int) -> int:
@@ -395,7 +395,14 @@ class ImportRunner:
                 self._refuse_part(part, run, refusals)
             while not part.is_done:
                 began = monotonic()
-                with self._noting_failure(run, refusals), transaction.atomic():
+                limit = self._lock_limit(is_ahead=False)
+                with (
+                    self._noting_failure(run, refusals),
+                    transaction.atomic(),
+                    nullcontext() if limit is None else limit.kept(),
+                ):
+                    if limit is not None:
+                        limit.begin()
                     tally = part.write_slice(size)
                     written = self.rejects.flush()
                     self._check(tally)

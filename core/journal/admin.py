@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -138,16 +138,18 @@ class OlderFilter(admin.SimpleListFilter):
     parameter_name = "older"
     template = "admin/chosen_filter.html"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> Any:
-        before = Change.objects.filter(pk=key) if (key := key_of(self.value() or "")) is not None else None
-        at = before.values_list("at", flat=True).first() if before is not None else None
-        return [(self.value(), shown_moment(at))] if at is not None else []
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> Any:
+        key = key_of(self.value() or "")
+        rows = model_admin.get_queryset(request).none() if key is None else model_admin.get_queryset(request)
+        self.at = rows.filter(pk=key).values_list("at", flat=True).first()
+        return [] if self.at is None else [(self.value(), shown_moment(self.at))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if not self.value():
             return queryset
-        key = key_of(self.value() or "")
-        return queryset.none() if key is None else queryset.filter(pk__lt=key)
+        if self.at is None:
+            return queryset.none()
+        return queryset.filter(Q(at__lt=self.at) | Q(at=self.at, pk__lt=key_of(self.value() or "")))
 
 
 def visible_objects(request: HttpRequest) -> list[str]:
@@ -216,16 +218,16 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        keys, is_bounded = newest_found(queryset, term, staff_tenant_id(request))
-        if is_bounded:
+        keys, since = newest_found(queryset, term, staff_tenant_id(request))
+        if since is not None:
+            at, key = since
             query = request.GET.copy()
-            query["older"] = str(keys[-1])
+            query["older"] = str(key)
             query.pop("p", None)
             text = gettext("Only the newest changes were searched, the oldest of them is of {time}.")
-            oldest = Change.objects.filter(pk=keys[-1]).values_list("at", flat=True)[0]
             message = format_html(
                 '{} <a href="?{}">{}</a>',
-                text.format(time=shown_moment(oldest)),
+                text.format(time=shown_moment(at)),
                 query.urlencode(),
                 gettext("Search older changes"),
             )

@@ -32,7 +32,7 @@ declare(
 # The condition that a row of the journal is about something that is a customer's.
 OWN_OBJECTS = (
     "(change.object = 'customer' AND change.key = {customer}"
-    " OR change.object = 'legacy-password' AND change.owner_key = {customer}"
+    " OR change.object IN ('legacy-password', 'session') AND change.owner_key = {customer}"
     " OR change.object = 'contact-assignment' AND change.key IN (SELECT contact.key"
     " FROM journal_change AS contact WHERE contact.tenant_id = {tenant}"
     " AND contact.object = 'contact-assignment'"

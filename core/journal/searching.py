@@ -4,6 +4,7 @@ Each column has an index that ends in the time, which gives the newest changes h
 condition over all columns at once would read every row.
 """
 
+from datetime import datetime
 from functools import reduce
 from typing import Any
 
@@ -17,12 +18,15 @@ MOST_FOUND = 500  # of each column
 MOST_COMMANDS = 5_000  # the newest ones, whose operating system's user is compared
 
 
-def newest_found(rows: QuerySet[Any], term: str, tenant_id: int | None) -> tuple[list[int], bool]:
-    """Return the keys of the newest of the changes that a text finds, and whether there may be older ones.
+Place = tuple[datetime, int]
+"""Where a change comes in the order of the journal: its time and its key."""
+
+
+def newest_found(rows: QuerySet[Any], term: str, tenant_id: int | None) -> tuple[list[int], Place | None]:
+    """Return the keys of the newest changes that a text finds, and from which place on all of them are there.
 
     Only whole names and ids are found, written as they are or in small or capital letters. `rows` are those
-    that may be found, which are the tenant's where one is named. Where there may be older ones, all that are
-    newer than the oldest key are among the keys.
+    that may be found, which are the tenant's where one is named. Without a place there are no older ones.
     """
     spellings = {term, term.lower(), term.upper()}
     columns = {
@@ -40,13 +44,22 @@ def newest_found(rows: QuerySet[Any], term: str, tenant_id: int | None) -> tuple
         commands = rows.filter(of_tenants, actor_type="command").values("pk")[:MOST_COMMANDS]
         parts.append(rows.filter(pk__in=commands, actor_name__in=sorted(spellings)))
     limited = [part.values_list("pk", "at", Value(number))[:MOST_FOUND] for number, part in enumerate(parts)]
+    limited += [  # the oldest command that was looked at, where there are more
+        rows.filter(of_tenants, actor_type="command").values_list("pk", "at", Value(-1))[
+            MOST_COMMANDS - 1 : MOST_COMMANDS
+        ]
+        for of_tenants in places(tenant_id)
+    ]
     found: Any = reduce(lambda one, other: one.union(other, all=True), limited)
-    keys: dict[int, list[int]] = {}
-    for key, _at, number in found:
-        keys.setdefault(number, []).append(key)
-    # of a column with more than these, older ones are not known: nothing older is shown of any
-    oldest = max((min(some) for some in keys.values() if len(some) == MOST_FOUND), default=0)
-    return sorted({key for some in keys.values() for key in some if key >= oldest}, reverse=True), oldest > 0
+    by_part: dict[int, list[Place]] = {}
+    for key, at, number in found:
+        by_part.setdefault(number, []).append((at, key))
+    last_commands = by_part.pop(-1, [])
+    # of a part with more than these, older ones are not known: nothing older is shown of any
+    ends = [min(some) for some in by_part.values() if len(some) == MOST_FOUND]
+    since = max(ends + last_commands, default=None)
+    shown = {place for some in by_part.values() for place in some if since is None or place >= since}
+    return [key for _, key in sorted(shown, reverse=True)], since
 
 
 def places(tenant_id: int | None) -> list[Q]:

@@ -68,6 +68,10 @@ def begins_code(text: str) -> Q:
     return Q(code__startswith=text) | Q(code__startswith=normalise_code(text, case_sensitive=False))
 
 
+def is_code(text: str) -> Q:
+    return Q(code__in=[text, normalise_code(text, case_sensitive=False)])
+
+
 def warnings_about(coupon: Coupon, *, at: datetime) -> list[str]:
     """Return each reason why no customer can redeem the coupon, for any order."""
     if coupon.is_deleted:
@@ -197,11 +201,20 @@ class CouponAdmin(RefusalPage, TenantAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
     ) -> tuple[QuerySet, bool]:
-        """Find the beginning of a code, which may contain blanks, or words of codes and names."""
+        """Find the beginning of a code, which may contain blanks, or words of codes and names.
+
+        Of a campaign's code that nobody has used only the whole is found: it is handed out once.
+        """
         term = normalise_code(search_term, case_sensitive=True)
         words = Q()
         for word in term.split()[:5]:
             words &= begins_code(word) | Q(name__holds=word)
+        if lists_codes(request) and term:
+            is_open = Q(terms__isnull=False, redemption_count=0)
+            named = Q()
+            for word in term.split()[:5]:
+                named &= Q(terms__name__holds=word)
+            return queryset.filter(Q(begins_code(term) | words) & ~is_open | named | is_code(term)), False
         return (queryset.filter(begins_code(term) | words) if term else queryset), False
 
     def get_changeform_initial_data(self, request: HttpRequest) -> Any:

@@ -14,7 +14,13 @@ CREATE TABLE coupons_reportaddition (
     amount numeric(30, 6) NOT NULL
 )
 """
-DROP = "DROP TABLE coupons_reportaddition"
+DROP = """
+INSERT INTO coupons_reportcount (tenant_id, coupon_id, segment, day, kind, currency, count, amount, is_merged)
+SELECT tenant_id, coupon_id, segment, day, kind, currency, count, amount, FALSE FROM coupons_reportaddition
+UNION ALL SELECT tenant_id, 0, '', day, kind, currency, count, amount, FALSE
+FROM coupons_reportaddition WHERE segment = '';
+DROP TABLE coupons_reportaddition
+"""
 ADDITION = migrations.CreateModel(
     name="ReportAddition",
     fields=[
@@ -47,8 +53,8 @@ ADDITION = migrations.CreateModel(
 class Migration(migrations.Migration):
     """A table without indexes for what redemptions add to reports, so that they pay little for it.
 
-    The triggers write here once they are renewed, after this migration. Until then, and for workers of the
-    former release, all is in coupons_reportcount, where the background worker moves what is here.
+    The triggers write here once they are renewed, after this migration. The background worker moves what is
+    here to coupons_reportcount, which is all that the former release reads.
     """
 
     dependencies = [("coupons", "0010_report_counts"), ("tenancy", "0001_initial")]

@@ -35,6 +35,7 @@ from segments.rules.evaluation import SLOW
 from segments.rules.facts import fact_names
 from segments.rules.operations import ask_for_evaluation, lift_exclusion, save_rule, turn_off_rule
 from segments.rules.previews import (
+    NOT_COMPARABLE,
     Counted,
     Member,
     PreviewBody,
@@ -385,7 +386,7 @@ class RulePages(admin.ModelAdmin):
     def counted_page(self, request: HttpRequest, key: int) -> HttpResponse:
         """List those whom a number of a rule's preview counts, page by page."""
         segment = self._segment_of_rule(request, key)
-        if not sees_customers(request):
+        if not self._may_edit(request, segment):  # as a preview asks, of which this is a part
             raise PermissionDenied
         asked = request.GET
         form = RuleForm.of_text(
@@ -410,7 +411,7 @@ class RulePages(admin.ModelAdmin):
                     at=timezone.now(),
                 )
         except (DomainError, DataError) as refused:
-            fault = refusal_text(refused) if isinstance(refused, DomainError) else ""
+            fault = refusal_text(refused) if isinstance(refused, DomainError) else gettext(NOT_COMPARABLE)
             found = None
         shown = (found or [])[:LISTED]
         customers = Customer.objects.for_tenant(segment.tenant_id).in_bulk([one for one, _ in shown])
@@ -543,8 +544,8 @@ def preview_facts(
 ) -> list[Fact]:
     """Return what the rule would do: whom it concerns, who joins and leaves, and what that opens to them."""
     details = ""
-    if everybody and preview.count is not None:
-        share = number_format(100 * preview.count / everybody, 1, use_l10n=True)
+    if everybody and preview.share is not None:
+        share = number_format(100 * preview.share, 1, use_l10n=True)
         details = gettext("of {number} customers ({share} %)").format(
             number=exact_count(everybody), share=share
         )
@@ -560,7 +561,8 @@ def preview_facts(
         facts.append(Fact(capped(count, preview.is_capped), text, pages[which], is_loss=is_loss))
     facts += opened_facts(request, segment, at)
     if preview.left_out:
-        facts.append(Fact(exact_count(preview.left_out), gettext("redemptions in other currencies left out")))
+        left_out = capped(preview.left_out, preview.is_capped)
+        facts.append(Fact(left_out, gettext("redemptions in other currencies left out")))
     return facts
 
 

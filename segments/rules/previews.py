@@ -15,7 +15,7 @@ from accounts.models import ContactAssignment, Site
 from core.bodies import Body, OptionalReference, Reference
 from core.errors import InvalidInput
 from core.representation.query_language import QuerySyntaxError
-from core.sql.composition import Sql, SqlValues, integer, param, sql
+from core.sql.composition import Sql, SqlValues, identifier, integer, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.time_limits import fetch_within
 from core.tenancy.callers import TenantRecord
@@ -43,9 +43,12 @@ SOON: Final = 450  # milliseconds, until which a preview that estimates looks fo
 EXACTLY: Final = 0.75  # of the time that is left, for counting; the rest is for an estimate
 MOST_EXACT: Final = 150_000  # customers of a shop, which are counted in any case
 SAMPLED: Final = 15_000  # customers, of whom an estimate is made
-EACH: Final = 8
+EACH: Final = 8  # of the customers in a page of the table, one is taken: its neighbours are like it
 RARE: Final = 30  # of those sampled; fewer are no estimate
 FEW: Final = 20_000  # customers
+NOT_COMPARABLE: Final = (
+    "A value of a customer cannot be compared like this, such as a number that is too large."
+)
 
 RuleText = Annotated[
     str, Meta(max_length=4_000, description="Who belongs, in the language q over facts; see docs/rules.md.")
@@ -88,8 +91,8 @@ class PreviewBody(Body, kw_only=True):
 IsCapped = Annotated[
     bool,
     Meta(
-        description="Whether not all customers were counted: then the number is an estimate, from a sample of"
-        " 15,000 of them, in two digits. So are `joins`, `leaves` and `leftOut`."
+        description="Whether not all customers were counted: then the number is an estimate, from a random"
+        " sample of them, in two digits. So are `joins`, `leaves` and `leftOut`."
     ),
 ]
 
@@ -140,9 +143,11 @@ class RulePreview(Body, kw_only=True, omit_defaults=True):
 
 
 def preview_rule(
-    *, tenant: Tenant | TenantRecord, body: PreviewBody, at: datetime, longest: int = LONGEST
+    *, tenant: Tenant | TenantRecord, body: PreviewBody, at: datetime, longest: int | None = None
 ) -> RulePreview:
     """Say what the rule would do, in `longest` milliseconds at most; what is not known by then is absent.
+
+    Without `longest` a preview has two seconds.
 
     Shops with many customers are not counted unless `body.exact`: half a second is enough for an estimate,
     and mostly for counting those who belong where they are few. Raises UnknownSite, and InvalidInput for an
@@ -156,17 +161,16 @@ def preview_rule(
         position = error.position if isinstance(error, QuerySyntaxError) else 1
         message = error.message.partition(": ")[2] if isinstance(error, QuerySyntaxError) else error.message
         return RulePreview(fault=RuleFault(position=position, message=message))
-    began = time.monotonic()
+    began, most = time.monotonic(), LONGEST if longest is None else longest
 
-    def fetched(statement: Sql, share: float, until: int = longest) -> list[SqlValues] | None:
+    def fetched(statement: Sql, share: float, until: int = most) -> list[SqlValues] | None:
         left = round((until - (time.monotonic() - began) * 1_000) * share)
         return fetch_within(statement, milliseconds=left) if left > 0 else None
 
     try:
-        return counted_preview(rule, compiled, scope, fetched, longest, is_exact=body.exact)
+        return counted_preview(rule, compiled, scope, fetched, most, is_exact=body.exact)
     except DataError:
-        message = "A value of a customer cannot be compared like this, such as a number that is too large."
-        return RulePreview(fault=RuleFault(position=1, message=message))
+        return RulePreview(fault=RuleFault(position=1, message=NOT_COMPARABLE))
 
 
 class Counted(StrEnum):
@@ -228,6 +232,7 @@ def counted_preview(
     """Count who would belong, and each term by itself, or estimate it from a sample of all customers."""
     preview = RulePreview(terms=[TermCount(q=term.text) for term in compiled.terms])
     customers = customers_of(scope.tenant_id)
+    everybody = everybody_of(scope) if scope.is_about_entities else customers
     looked_at, each = scope, None
     is_exact = is_exact or customers <= MOST_EXACT
     if is_exact and (rows := fetched(counts_of(rule, compiled, scope), EXACTLY)):
@@ -235,49 +240,69 @@ def counted_preview(
     elif sampled := [key for (key,) in fetched(sample_of(scope, customers), 1) or ()]:
         looked_at, each = replace(scope, only=param(sampled, "bigint[]")), customers / len(sampled)
         if rows := fetched(counts_of(rule, compiled, looked_at), 1):
-            add_counts(preview, rule, rows[0], each=each)
+            add_counts(preview, rule, rows[0], each=each, most=everybody)
             if rows[0][0] < RARE:
                 add_rare(preview, rule, compiled, scope, fetched, longest if is_exact else SOON)
+            if not preview.is_capped:
+                looked_at, each = scope, None
     left_out = [term.fact.left_out(looked_at) for term in compiled.terms if term.fact.left_out is not None]
     if left_out and (rows := fetched(Sql.joined(" UNION ", left_out), 1)):
         preview.left_out = estimated(sum(number for (number,) in rows), each)
-    everybody = everybody_of(scope) if scope.is_about_entities else customers
     if preview.count is not None and everybody:
         preview.share = round(min(preview.count / everybody, 1), 4)
     return preview
 
 
-def add_counts(preview: RulePreview, rule: Rule, row: SqlValues, *, each: float | None = None) -> None:
-    """Show the numbers of `counts_of`; of a sample, each customer there is for so many of all."""
+def add_counts(
+    preview: RulePreview, rule: Rule, row: SqlValues, *, each: float | None = None, most: int | None = None
+) -> None:
+    """Show the numbers of `counts_of`; of a sample, each customer there is for so many of `most` in all."""
     count, joins, leaves, sample, *terms = row
-    preview.count, preview.is_capped = estimated(count, each), each is not None
+    preview.count, preview.is_capped = estimated(count, each, most), each is not None
     preview.sample = [SampledCustomer(**customer) for customer in orjson.loads(sample or "[]")]
     if rule.segment_id:
-        preview.joins, preview.leaves = estimated(joins, each), estimated(leaves, each)
+        preview.joins, preview.leaves = estimated(joins, each, most), estimated(leaves, each, most)
     for term, number in zip(preview.terms, terms, strict=False):
-        term.count, term.is_capped = estimated(number, each), each is not None
+        term.count, term.is_capped = estimated(number, each, most), each is not None
 
 
-def estimated(count: int, each: float | None) -> int:
-    """Return how many there are of all, in two digits."""
-    return count if each is None else int(float(f"{count * each:.1e}"))
+def estimated(count: int, each: float | None, most: int | None = None) -> int:
+    """Return how many there are of all, in two digits and no more than there can be."""
+    if each is None:
+        return count
+    rounded = int(float(f"{count * each:.1e}"))
+    return rounded if most is None else min(rounded, most)
 
 
 def sample_of(scope: Scope, customers: int) -> Sql:
-    """Choose customers of the tenant by chance: some pages of the table, and one in EACH of what is in them.
+    """Choose customers of the tenant by chance, the same ones each time.
 
-    Customers in one page are alike, as they came at about the same time. They are the same ones each time, so
-    that a number stays what it was while a rule is being written.
+    So a number stays while a rule is written. Reads either some pages of the table or the tenant's part of
+    an index, whichever is less.
     """
-    percent = 100 * min(1, EACH * SAMPLED / max(customers, 1))
+    if EACH * SAMPLED * max(stored_customers(), customers) < customers**2:
+        source = sql(
+            " TABLESAMPLE SYSTEM ({percent}) REPEATABLE ({tenant})",
+            percent=param(100 * min(1, EACH * SAMPLED / customers)),
+            tenant=param(scope.tenant_id),
+        )
+        one_in = EACH
+    else:
+        source, one_in = Sql(""), max(1, customers // SAMPLED)
     return sql(
-        "SELECT id FROM accounts_customer TABLESAMPLE SYSTEM ({percent}) REPEATABLE ({tenant})"
-        " WHERE tenant_id = {tenant} AND hashint8extended(id, 17) %% {each} = 0 LIMIT {most}",
-        each=integer(EACH),
-        percent=param(percent),
+        "SELECT id FROM accounts_customer{source}"
+        " WHERE tenant_id = {tenant} AND hashint8extended(id, 17) %% {one_in} = 0 LIMIT {most}",
+        source=source,
         tenant=param(scope.tenant_id),
+        one_in=integer(one_in),
         most=integer(2 * SAMPLED),
     )
+
+
+def stored_customers() -> int:
+    """Return about how many customers all tenants have together."""
+    rows = fetch_rows(sql("SELECT reltuples::bigint FROM pg_class WHERE oid = 'accounts_customer'::regclass"))
+    return int(rows[0][0])
 
 
 def add_rare(
@@ -361,7 +386,7 @@ def counts_of(rule: Rule, compiled: CompiledRule, scope: Scope) -> Sql:
     """As `summary_of`, and for how many each term holds, in one pass over those the rule is about."""
     tenant, segment = param(scope.tenant_id), param(rule.segment_id or 0)
     customer, entity = subject_keys(scope)
-    terms = [(term, Sql(f"term_{number}")) for number, term in enumerate(compiled.terms)]
+    terms = [(term, identifier(f"term_{number}")) for number, term in enumerate(compiled.terms)]
     columns = [
         sql(
             "{customer} AS customer_id, {entity}::bigint AS legal_entity_id", customer=customer, entity=entity

@@ -13,6 +13,11 @@ from tests.segments.rules.settling import segment_with_customers, settle
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
+@pytest.fixture(autouse=True)
+def previews_have_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(previews, "LONGEST", previews.PATIENT)
+
+
 @pytest.fixture
 def gold(site: Site) -> Segment:
     return segment_with_customers(site)

@@ -8,7 +8,7 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as some
 
-from core.admin.value_rows import MOST_ROWS, MixinsField, ObjectsField, RowsField
+from core.admin.value_rows import MOST_ROWS, MixinsField, ObjectsField, RowsField, json_for_reading
 from core.json_types import JsonObject
 
 NAMES = some.text(alphabet='ab. ›["', max_size=3)
@@ -165,6 +165,26 @@ def test_what_was_entered_is_shown_again() -> None:
     html = field.widget.render("f", field.prepare_value(field.bound_data(entered, STORED)), {"id": "id_f"})
     for part in ('value="much"', 'name="f-7-mixin" id="id_f-f-7-mixin" value="new"', '"number" selected'):
         assert part in html
+
+
+@pytest.mark.parametrize(
+    ("stored", "parts"),
+    [
+        ({"tier": {"name": "gold"}}, ["tier", "name", "gold"]),
+        ([{"street": "Main 1", "isDefault": True}, {"note": None}], ["1", "street", "Main 1", "2", "note"]),
+        (["a", "b"], ["a\nb"]),
+        ([1, {"x": 2}], ["1,", "x"]),
+    ],
+)
+def test_whoever_may_only_look_sees_values_and_no_code(stored: object, parts: list[str]) -> None:
+    shown = str(json_for_reading(stored))
+    assert [part for part in parts if part not in shown] == []
+    assert "'" not in shown
+    assert "True" not in shown
+
+
+def test_nothing_is_shown_of_what_is_empty() -> None:
+    assert [json_for_reading(value) for value in ({}, [], None)] == [None, None, None]
 
 
 def test_more_values_than_rows_can_show_are_one_text() -> None:

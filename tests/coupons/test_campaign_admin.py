@@ -69,6 +69,23 @@ def messages_of(response: HttpResponse) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
+def test_unused_codes_are_found_by_the_whole_code_only(
+    staff_browser: Client, campaign: CouponCampaign
+) -> None:
+    used, unused = campaign.terms.codes.exclude(pk=campaign.terms_id).order_by("pk")
+    RedemptionFactory(coupon=used, discount_amount=Decimal(5), discount_currency="EUR")
+    Coupon.objects.filter(pk=used.pk).update(redemption_count=1)
+
+    def found(text: str) -> list[str]:
+        page = staff_browser.get(reverse("admin:coupons_coupon_changelist"), {"codes": "any", "q": text})
+        return [coupon.code for coupon in page.context["cl"].result_list]
+
+    assert found(used.code[:-1]) == [used.code]
+    assert found(unused.code[:-1]) == []
+    assert found(unused.code) == [unused.code]
+    assert set(found(campaign.terms.name)) >= {used.code, unused.code}
+
+
 def test_a_campaign_is_made_for_a_segment(staff_browser: Client, vip: Segment) -> None:
     form = staff_browser.get(reverse(ADD), {"segment": vip.pk}).context["adminform"].form
     assert "max_redemptions" not in form.fields

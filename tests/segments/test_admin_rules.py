@@ -18,7 +18,7 @@ from core.json_types import JsonObject
 from core.tenancy.models import Tenant
 from segments.models import CustomerAssignment, Rule, RuleExclusion, Segment
 from segments.rules import previews
-from tests.conftest import Clock, web_client
+from tests.conftest import Clock, browser_with, web_client
 from tests.factories.accounts import CustomerFactory, SiteFactory, UserFactory
 from tests.factories.catalog import ProductFactory
 from tests.factories.coupons import CouponFactory, CouponSegmentFactory
@@ -131,6 +131,14 @@ def test_an_address_of_no_number_says_what_is_wrong(
 ) -> None:
     page = staff_browser.get(reverse("admin:segments_segment_rule_counted", args=[gold.pk]), query)
     assert (page.status_code, text in page.content.decode()) == (200, True)
+
+
+def test_whoever_may_not_preview_a_rule_may_not_list_whom_it_counts(gold: Segment) -> None:
+    for right in ("change_segment", "view_customer"):
+        User.objects.filter(username="staff").delete()
+        browser = browser_with(gold.tenant, right)
+        page = browser.get(reverse("admin:segments_segment_rule_counted", args=[gold.pk]), {"q": "id:c1"})
+        assert page.status_code == 403
 
 
 def test_estimates_are_shown_as_such_until_all_are_counted(

@@ -78,7 +78,8 @@ class Command(BaseCommand):
             joins, leaves = (number(count, preview.is_capped) for count in (preview.joins, preview.leaves))
             self.stdout.write(f"{joins} would join, {leaves} would leave")
         if preview.left_out:
-            self.stdout.write(f"{preview.left_out:,} redemptions in other currencies are left out of totals")
+            left_out = number(preview.left_out, preview.is_capped)
+            self.stdout.write(f"{left_out} redemptions in other currencies are left out of totals")
         for one in preview.sample:
             self.stdout.write(f"  {one.id}  {one.name}")
 

@@ -45,6 +45,7 @@ def test_everything_has_a_task_of_its_own():
         "reservations": 30,
         "judgements": 732,
         "events": 14,
+        "sendings": 30,
         "lanes": 0,
         "segment-sets": 0,
     }

@@ -10,6 +10,7 @@ from accounts.models import Customer, LegalEntity
 from catalog.models import Category, CategoryAssignment, Product
 from core.imports import runner
 from core.imports.files import LONGEST_LINE
+from core.imports.merge_statements import Mode
 from core.imports.models import ImportRun
 from core.imports.runner import ImportRunner, rows_of_next_deletion
 from coupons.models import Coupon
@@ -383,7 +384,7 @@ def test_what_takes_others_along_is_deleted_in_small_batches_first(many_of_each,
 
 
 def test_a_batch_of_deletions_is_as_large_as_the_one_before_was_quick():
-    order = SimpleNamespace(rows_at_once=1_000)
+    order = SimpleNamespace(batch_size=1_000, mode=Mode.DELETE)
     assert [rows_of_next_deletion(order, 100, seconds) for seconds in (0.1, 2.0, 20.0, 900.0)] == [
         1_000,
         100,

@@ -1,6 +1,7 @@
 """The page Activity and the histories of rows: changes in words, and taking them back."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -228,6 +229,42 @@ def test_a_search_that_finds_more_than_it_shows_goes_on_with_older_changes(
     assert "Only the newest changes" not in page
 
 
+def test_a_search_that_looked_at_the_newest_commands_only_says_so(staff_browser, tenant, monkeypatch):
+    monkeypatch.setattr("core.journal.searching.MOST_COMMANDS", 2)
+    for number, user in enumerate(("anna", "root", "root")):
+        with acting_as(Actor(ActorType.COMMAND, "upsert_customers", user)):
+            CustomerFactory(tenant=tenant, external_id=f"C{number}")
+    names, page = found(staff_browser, {"q": "anna"})
+    assert names == []
+    [address] = re.findall(r'href="\?([^"]*older=[^"]*)">Search older', page)
+    assert found(staff_browser, QueryDict(address.replace("&amp;", "&")).dict())[0] == ["C0"]
+
+
+def test_older_changes_go_on_by_time_and_not_by_key(staff_browser, tenant, monkeypatch):
+    monkeypatch.setattr("core.journal.searching.MOST_FOUND", 2)
+    with acting_as(Actor(ActorType.CLIENT, "shop")):
+        for number in range(4):
+            CustomerFactory(tenant=tenant, external_id=f"C{number}")
+    # a statement that took long: its keys are among those of one that began later
+    first, second, third, fourth = Change.objects.filter(object="customer").order_by("pk")
+    Change.objects.filter(pk=first.pk).update(at=fourth.at + timedelta(seconds=1))
+    names, page = found(staff_browser, {"q": "shop"})
+    assert sorted(names) == ["C0", "C3"]
+    [address] = re.findall(r'href="\?([^"]*older=[^"]*)">Search older', page)
+    assert found(staff_browser, QueryDict(address.replace("&amp;", "&")).dict())[0] == ["C2", "C1"]
+
+
+def test_a_change_of_another_tenant_is_no_place_to_go_on_from(staff_browser, tenant, other_tenant):
+    CustomerFactory(tenant=tenant)
+    with acting_as(Actor(ActorType.CLIENT, "theirs")):
+        CustomerFactory(tenant=other_tenant)
+    theirs = Change.objects.filter(tenant=other_tenant).latest("pk")
+    own = Change.objects.filter(tenant=tenant).latest("pk")
+    for key, is_known in ((theirs.pk, False), (own.pk, True)):
+        page = staff_browser.get(reverse("admin:journal_change_changelist"), {"older": key})
+        assert ("older than" in page.content.decode().lower()) == is_known
+
+
 def test_a_search_compares_what_indexes_hold_and_reads_a_limited_number(staff_browser, tenant):
     with CaptureQueriesContext(connection) as queries:
         found(staff_browser, {"q": "shop"})
@@ -237,4 +274,4 @@ def test_a_search_compares_what_indexes_hold_and_reads_a_limited_number(staff_br
     for column in ("actor_id", "external_id", "source_id"):
         assert re.search(rf'"tenant_id" = {tenant.pk} AND "journal_change"."{column}" IN \(', search), search
     limits = [int(number) for number in re.findall(r"LIMIT (\d+)", search)]
-    assert sorted(limits) == sorted([MOST_FOUND] * 4 + [MOST_COMMANDS])
+    assert sorted(limits) == sorted([1] + [MOST_FOUND] * 4 + [MOST_COMMANDS])

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Customer
 from core.tenancy.models import Tenant
@@ -103,9 +105,21 @@ def test_redemptions_in_other_currencies_are_counted_or_estimated(
     assert preview(shop, "redemptions.total:0", exact=not is_estimated).left_out == 2
 
 
-def test_a_sample_stands_for_all(shop: Segment, is_large: None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("stored", "source"),
+    [(CUSTOMERS, "TABLESAMPLE SYSTEM"), (100 * CUSTOMERS, "accounts_customer WHERE")],
+)
+def test_a_sample_of_some_estimates_all(
+    shop: Segment, is_large: None, monkeypatch: pytest.MonkeyPatch, stored: int, source: str
+) -> None:
+    """A shop that has most of the customers is sampled by pages, one of many shops by its own index."""
     monkeypatch.setattr(previews, "EACH", 2)
+    monkeypatch.setattr(previews, "SAMPLED", 100)
     monkeypatch.setattr(previews, "RARE", 1)
+    monkeypatch.setattr(previews, "stored_customers", lambda: stored)
+    with CaptureQueriesContext(connection) as captured:
+        preview(shop, "mixins.score:>=0")
+    assert [query for query in captured if source in query["sql"] and "hashint8extended" in query["sql"]]
     shown = preview(shop, "mixins.score:>=0")
     assert numbers(shown) == (CUSTOMERS, CUSTOMERS, 0, [CUSTOMERS])
     assert (shown.is_capped, shown.share) == (True, 1.0)
