@@ -129,7 +129,9 @@ def unsubscribe(tenant: Tenant) -> None:
         cursor.execute("SET lock_timeout = 0")  # a reader that was killed ends its statement first
         cursor.execute("DELETE FROM events_subscription")
         cursor.execute("DELETE FROM events_feedposition")
-        cursor.execute("TRUNCATE events_delivery, events_lane, events_event, events_sendingbyhand, events_target")
+        cursor.execute(
+            "TRUNCATE events_delivery, events_lane, events_event, events_sendingbyhand, events_target"
+        )
         cursor.execute("DELETE FROM events_webhookconfig")
 
 
