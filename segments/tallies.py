@@ -73,6 +73,10 @@ TALLY = """    PERFORM {tallies} FROM (
 """
 # A segment that is deleted takes its tallies along, whether its members go before or after it.
 IS_KEPT = " WHERE EXISTS (SELECT FROM segments_segment AS owner WHERE owner.id = found.segment_id)"
+# Most updates move nothing to another segment, customer or item.
+IF_MOVED = """    IF is_moved THEN
+{statements}    END IF;
+"""
 FORGET = """    DELETE FROM segments_tally AS tally USING before
     WHERE tally.tenant_id = before.tenant_id AND tally.key = before.id AND tally.kind <> 'customers';
 """
@@ -96,12 +100,13 @@ def tallying(**columns: str) -> Statements:
         f"coalesce(sum(sign) FILTER (WHERE {column} IS NOT NULL), 0) AS {kind}"
         for kind, column in columns.items()
     )
-    return {
+    statements = {
         event: TALLY.format(
             tallies=tallies, sums=sums, rows=source, condition="" if event == "INSERT" else IS_KEPT
         )
         for event, source in rows.items()
     }
+    return {**statements, "UPDATE": IF_MOVED.format(statements=statements["UPDATE"])}
 
 
 OF_SEGMENTS: Statements = {"DELETE": FORGET}
