@@ -15,7 +15,7 @@ from core.actors import act_as_command
 from core.unavailability import failure_in_words, is_failure_of_server
 
 ROOT = Path(__file__).resolve().parents[1]
-VERSION = "0.2.0"  # as in pyproject.toml
+VERSION = "0.3.0"  # as in pyproject.toml
 
 
 def missing_module(error: ModuleNotFoundError, settings_module: str) -> str:
