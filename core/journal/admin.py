@@ -227,7 +227,7 @@ class ChangeAdmin(OccasionUndo, ReadOnlyAdmin):
             text = gettext("Only the newest changes were searched, the oldest of them is of {time}.")
             message = format_html(
                 '{} <a href="?{}">{}</a>',
-                text.format(time=shown_moment(at)),
+                format_html(text, time=shown_moment(at)),
                 query.urlencode(),
                 gettext("Search older changes"),
             )
