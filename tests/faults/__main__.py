@@ -40,6 +40,7 @@ from tests.faults.servers import (  # noqa: E402
     WebServer,
     half_post,
     megabytes_of,
+    pause,
     raise_open_files,
 )
 
@@ -356,7 +357,7 @@ def own_session() -> psycopg.Connection:
 
 def stopped(server: WebServer, proxy: FreezableProxy, minutes: float) -> None:
     """SIGSTOP of one of two workers."""
-    os.kill(server.pids()[0], signal.SIGSTOP)
+    pause(server.pids()[0])
     hold_for(30)
 
 

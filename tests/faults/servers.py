@@ -138,6 +138,23 @@ def watched_by(pid: int) -> str:
     return "".join(described)
 
 
+def pause(pid: int) -> None:
+    """Stop a process with SIGSTOP, and wait until all its threads stand still.
+
+    The signal is delivered to one of them: the others go on, and may accept a connection, until it has run.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: states_of_threads(pid) <= {"T"})
+
+
+def states_of_threads(pid: int) -> set[str]:
+    states = set()
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):  # the thread has ended since it was listed
+            states.add(stat.read_text().rpartition(")")[2].split()[0])
+    return states
+
+
 def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body; status 0 when the connection was closed without a response."""
     response = http.client.HTTPResponse(connection)

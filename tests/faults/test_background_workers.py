@@ -8,6 +8,7 @@ import pytest
 from config.server.embedded_postgres.processes import command_of
 from config.server.granian import WorkerFile
 from core.background.models import Worker
+from tests.faults.servers import pause
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +31,7 @@ def test_a_background_worker_that_is_killed_or_stopped_is_replaced(serve_databas
 
     os.kill(first, signal.SIGKILL)
     second = the_new_one({first})
-    os.kill(second, signal.SIGSTOP)
+    pause(second)
     third = the_new_one({first, second})
 
     assert "background-worker-1 does not answer; it is replaced" in server.log.read_text()

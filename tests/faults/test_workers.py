@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.faults.servers import half_post, read_response
+from tests.faults.servers import half_post, pause, read_response
 from tests.waiting import PATIENCE, wait_until
 
 
@@ -61,7 +61,7 @@ def test_a_stopped_worker_is_replaced(serve):
     server = serve(workers=2)
     victim, other = server.pids()
     time.sleep(2)  # until the server has seen it work: a worker that is loading may take longer
-    os.kill(victim, signal.SIGSTOP)
+    pause(victim)
 
     wait_until(lambda: victim not in server.pids() and is_whole(server))
     assert other in server.pids()
@@ -92,7 +92,7 @@ def test_a_reload_replaces_the_workers_one_by_one_and_loses_nothing(serve):
 def test_connections_that_a_stopped_worker_has_not_accepted_are_answered_by_its_successor(serve):
     server = serve()
     [former] = server.pids()
-    os.kill(former, signal.SIGSTOP)
+    pause(former)
     clients = [server.connect() for _ in range(20)]
     for client in clients:
         client.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -107,7 +107,7 @@ def test_connections_that_a_stopped_worker_has_not_accepted_are_answered_by_its_
 def test_connections_that_wait_for_a_killed_worker_are_answered(serve):
     server = serve()
     [former] = server.pids()
-    os.kill(former, signal.SIGSTOP)
+    pause(former)
     client = server.connect()
     client.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
     os.kill(former, signal.SIGKILL)
