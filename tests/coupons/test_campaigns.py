@@ -8,6 +8,7 @@ from django.db import connection
 from core.background.models import Job
 from core.journal.models import Change
 from coupons.bodies import CampaignBody
+from coupons.errors import CampaignNotFound
 from coupons.models import Coupon, CouponCampaign, CouponSegment
 from coupons.operations import campaigns, create_campaign, generate_codes
 from tests.coupons.conftest import COUPONS, order, reasons
@@ -235,6 +236,20 @@ def test_the_command_makes_exports_and_resumes(tenant, tmp_path, capsys):
         call_command("generate_coupons", *words, "--export", str(tmp_path / "again.csv"))
     with pytest.raises(CommandError, match="no tenant nowhere"):
         call_command("generate_coupons", "--tenant", "nowhere", "--campaign", "W1")
+
+
+def test_a_command_goes_on_with_a_campaign_that_another_one_has_just_made(make, tmp_path, monkeypatch):
+    make(3)
+    template = tmp_path / "terms.json"
+    template.write_text('{"name": "Ten", "discountType": "PERCENT", "discountPercentage": 10}')
+
+    def find(tenant_id, campaign_id):
+        raise CampaignNotFound(campaign_id)  # as it was a moment ago
+
+    monkeypatch.setattr("coupons.management.commands.generate_coupons.find_campaign", find)
+    words = ["--tenant", "acme", "--campaign", "W1", "--template", str(template), "--count", "3"]
+    call_command("generate_coupons", *words)
+    assert (Coupon.objects.count(), CouponCampaign.objects.count()) == (4, 1)
 
 
 def test_files_leave_codes_of_campaigns_alone(make, tenant, tmp_path):

@@ -1,5 +1,6 @@
 import json
 from argparse import ArgumentParser
+from contextlib import suppress
 from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
@@ -7,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from core.bodies import read_body
-from core.errors import DomainError
+from core.errors import AlreadyExists, DomainError
 from core.tenancy.commands import tenant_named
 from core.tenancy.models import Tenant
 from coupons.bodies import CampaignBody
@@ -68,7 +69,8 @@ class Command(BaseCommand):
                     f"There is no campaign {campaign_id}: name --template and --count to make it."
                 ) from None
             body = {"id": campaign_id, "prefix": prefix, "count": count, "template": read_template(template)}
-            create_campaign(tenant_id=tenant.pk, body=read_body(CampaignBody, body), at=timezone.now())
+            with suppress(AlreadyExists):  # the same command makes it at the same time
+                create_campaign(tenant_id=tenant.pk, body=read_body(CampaignBody, body), at=timezone.now())
 
     def generate(self, tenant: Tenant, campaign_id: str) -> None:
         while True:
