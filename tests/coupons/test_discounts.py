@@ -159,25 +159,52 @@ def crowded_cart(chance: random.Random, lines: int, codes: int) -> tuple[list[in
     return cart_prices, found
 
 
+def most_in_any_order(
+    prices_of_lines: list[int], shipping: int, candidates: list[Candidate], most: int
+) -> int:
+    """Apply every sequence of at most so many; those that use the same and leave the same go on as one."""
+    reached, best = {(0, (0,) * len(prices_of_lines), 0)}, 0
+    for _ in range(most):
+        former, reached = reached, set()
+        for used, taken, shipping_taken in former:
+            for key, one in enumerate(candidates):
+                if not used >> key & 1:
+                    cart = Cart("JPY", prices_of_lines, shipping, list(taken), shipping_taken)
+                    cart.apply(one.coupon, one.places)
+                    reached.add((used | 1 << key, tuple(cart.taken), cart.shipping_taken))
+        best = max([best, *(sum(taken) + more for _, taken, more in reached)])
+    return best
+
+
 @pytest.mark.parametrize(("lines", "seed"), [*((3, seed) for seed in range(6)), (6, 4), (8, 2)])
 def test_eight_codes_that_use_a_cart_up_are_compared_in_all_orders(lines, seed):
     """All of them may be used at once: 109,601 sequences, many of which leave the same of the lines."""
     cart_prices, codes = crowded_cart(random.Random(seed), lines, 8)  # noqa: S311 -- the same in every run
-    candidates = [Candidate(snapshot(key, code, "JPY"), code.lines) for key, code in enumerate(codes)]
-    reached = {(0, (0,) * len(cart_prices))}
-    states = set(reached)
-    while reached:
-        former, reached = reached, set()
-        for used, taken in former:
-            for key, one in enumerate(candidates):
-                if not used >> key & 1:
-                    cart = Cart("JPY", cart_prices, 0, list(taken))
-                    cart.apply(one.coupon, one.places)
-                    reached.add((used | 1 << key, tuple(cart.taken)))
-        states |= reached
+    candidates = candidates_of(codes)
     best = best_set(Cart.of("JPY", cart_prices, 0), candidates, most=8)
-    cart = Cart.of("JPY", cart_prices, 0)
-    assert sum(cart.apply(one.coupon, one.places) for one in best) == max(sum(taken) for _, taken in states)
+    assert taken_off(cart_prices, best) == most_in_any_order(cart_prices, 0, candidates, 8)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_eight_codes_for_lines_of_few_prices_are_compared_in_all_orders(seed):
+    """Equal and zero prices, equal amounts, and up to eight coupons in a cart."""
+    chance = random.Random(seed)  # noqa: S311 -- the same in every run
+    for _ in range(30):
+        lines, number = chance.randint(1, 5), chance.randint(6, 8)
+        cart_prices = [chance.choice([0, 1, 50, 50, 100, 1999]) for _ in range(lines)]
+        codes = [
+            Code(
+                kind := chance.choice(["PERCENT", "ABSOLUTE", "ABSOLUTE", "ABSOLUTE", "FREE_SHIPPING"]),
+                Fraction(chance.choice([5, 10, 33, 50] if kind == "PERCENT" else [1, 5, 25, 100, 500])),
+                tuple(sorted(chance.sample(range(lines), chance.randint(1, lines)))),
+            )
+            for _ in range(number)
+        ]
+        most, shipping, candidates = chance.randint(1, number), chance.choice([0, 5]), candidates_of(codes)
+        best = best_set(Cart.of("JPY", cart_prices, shipping), candidates, most=most)
+        expected = most_in_any_order(cart_prices, shipping, candidates, most)
+        assert len(best) <= most
+        assert taken_off(cart_prices, best, shipping=shipping) == expected
 
 
 def tied_cart(chance: random.Random, lines: int, price: int) -> tuple[list[int], list[Code]]:
