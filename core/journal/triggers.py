@@ -58,6 +58,9 @@ LEAVE = """    IF (
 """
 COUNTED = """    SELECT count(*), min(tenant_id), max(tenant_id) FROM {table}
     INTO rows_written, least_tenant, greatest_tenant;
+    IF rows_written = 0 THEN
+        RETURN NULL;
+    END IF;
 """
 FUNCTION = """CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -138,6 +141,9 @@ def document_body(recorded: RecordedDocument, event: str, known: list[str]) -> s
     FROM {"changed" if is_new else "before"} AS it CROSS JOIN LATERAL (SELECT {columns}) AS shown
     {"" if is_new else f"ORDER BY it.{pk}"};
     GET DIAGNOSTICS rows_written = ROW_COUNT;
+    IF rows_written = 0 THEN
+        RETURN NULL;
+    END IF;
 """
 
 
