@@ -69,7 +69,7 @@ class RuleDocument(Body, kw_only=True):
     milliseconds: Annotated[int | None, Meta(description="How long the last evaluation took.")]
     message: Annotated[
         str | None,
-        Meta(description="Why the last evaluation failed, or why the rule waits for its next one."),
+        Meta(description="Why the last evaluation failed, or what the rule waits for."),
     ]
     metadata: Annotated[RuleMetadata, Meta(description="The version of the rule, and its instants.")]
 
