@@ -98,6 +98,11 @@ FAULTS = [
         " out first, by an import with mode delete, which commits them part by part, or delete fewer"
         " categories at a time. Nothing was deleted."
     ),
+    _(
+        "The legal entity {company} and its subsidiaries have more than {most} contacts and segment"
+        " assignments. Remove some of them first, by an import with mode delete, which commits them part by"
+        " part. Nothing was deleted."
+    ),
     # --- taking back
     _("A change of a {kind} cannot be taken back."),
     _("A change of a {kind} is taken back with that of its {whole}: undo that one."),
