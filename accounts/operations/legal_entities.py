@@ -109,8 +109,8 @@ def subtree(entity: LegalEntity) -> list[int]:
 def more_refer_to(keys: Sequence[int], most: int) -> bool:
     """Say whether more than `most` rows of any app refer to these legal entities, subsidiaries aside."""
     for relation in LegalEntity._meta.get_fields(include_hidden=True):
-        if isinstance(relation, models.ManyToOneRel) and relation.related_model is not LegalEntity:
-            rows = relation.related_model._base_manager.filter(**{f"{relation.field.name}__in": keys})
+        if isinstance(relation, models.ManyToOneRel) and relation.field.model is not LegalEntity:
+            rows = relation.field.model._base_manager.filter(**{f"{relation.field.name}__in": keys})
             most -= rows.order_by().values("pk")[: most + 1].count()
             if most < 0:
                 return True

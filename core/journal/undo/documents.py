@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from types import MappingProxyType
 
 from django.db import IntegrityError, transaction
@@ -71,7 +70,8 @@ def judge(changes: Sequence[ChangeRow]) -> dict[int, str | None]:
 def write(changes: Sequence[ChangeRow], at: datetime) -> Written:
     """Write the opposite, as the rule of the object says; of either half when it meets a refusal."""
     rule = rule_of(changes[0].object)
-    return by_halves(changes, partial(rule.write or write_documents, at=at))
+    write_all = rule.write or write_documents
+    return by_halves(changes, lambda part: write_all(part, at))
 
 
 def by_halves(changes: Sequence[ChangeRow], write_all: Callable[[Sequence[ChangeRow]], Written]) -> Written:
