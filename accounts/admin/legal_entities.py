@@ -1,8 +1,8 @@
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from django.contrib import admin
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import ManyToOneRel, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -75,7 +75,7 @@ class LegalEntityAdmin(TenantAdmin):
             links.append({"url": page, "text": _("Add a contact"), "note": ""})
         return links
 
-    def _references(self) -> Iterable[tuple[object, str]]:
+    def _references(self) -> Iterator[tuple[ManyToOneRel, str]]:
         # Subsidiaries go with their company: the operation deletes from the leaves up.
         for relation, action in super()._references():
             yield relation, "CASCADE" if relation.related_model is LegalEntity else action

@@ -21,7 +21,7 @@ from core.admin.deletion_pages import DeletionPages
 from core.json_types import JsonObject
 
 
-class CategoryDeletion(DeletionPages):
+class CategoryDeletion(DeletionPages[Category]):
     """Deletes categories with their subtrees."""
 
     most_deleted = 400
