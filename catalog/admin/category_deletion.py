@@ -18,7 +18,6 @@ from catalog.operations.categories import delete_categories
 from core.admin.confirmation import ConfirmationNeeded, Fact
 from core.admin.counts import exact_count
 from core.admin.deletion_pages import DeletionPages
-from core.json_types import JsonObject
 
 
 class CategoryDeletion(DeletionPages[Category]):
@@ -35,7 +34,7 @@ class CategoryDeletion(DeletionPages[Category]):
 
     def deletion_question(
         self, request: HttpRequest, rows: Sequence[Category]
-    ) -> tuple[ConfirmationNeeded, JsonObject]:
+    ) -> tuple[ConfirmationNeeded, dict[str, object]]:
         is_single = len(rows) == 1
         category = rows[0]
         facts = category_effects(request, rows, "DELETE", None)
