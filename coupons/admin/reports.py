@@ -31,8 +31,8 @@ from coupons.admin.filters import CodesFilter
 from coupons.models import Coupon, CouponCampaign
 from coupons.reasons import ReasonType
 from coupons.reports import Grouping, ReportLine, ReportTotal, report, totals
+from segments.console.record_parts import Tab, register_tab
 from segments.models import Segment
-from segments.record_parts import Tab, register_tab
 
 RIGHT = "coupons.view_redemption"
 PERIODS = (30, 90, 366)

@@ -32,6 +32,9 @@ from core.json_types import JsonObject
 from core.names import name_for_reader
 from core.representation.fields import Languages
 from core.timestamps import parse_time
+from segments.console.customer_view_parts import registered_usable
+from segments.console.explanation_words import reasons_in_words
+from segments.console.object_pages import addresses, object_by_key
 from segments.customer_context import Shopper
 from segments.customer_view import (
     CustomerView,
@@ -43,8 +46,6 @@ from segments.customer_view import (
     products_view,
     view_of,
 )
-from segments.customer_view_parts import registered_usable
-from segments.explanation_words import reasons_in_words
 from segments.explanations import (
     ExplainedLink,
     ExplainedPath,
@@ -56,7 +57,6 @@ from segments.explanations import (
 )
 from segments.forms.preview import PreviewForm
 from segments.models import CustomerAssignment, Segment
-from segments.object_pages import addresses, object_by_key
 
 PRODUCTS_SHOWN = 50
 MOST_OPEN = 50

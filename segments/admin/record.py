@@ -32,12 +32,7 @@ from segments.admin.effects import DECISIVE, EffectPages, shown, visible_depende
 from segments.admin.rules import rule_address
 from segments.admin.start import scopes_of, shown_findings
 from segments.bodies import Status
-from segments.effects import Effects, SegmentChangeBody
-from segments.findings import look_for
-from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
-from segments.models import Segment
-from segments.overview import members_by_day, products_in_categories
-from segments.record_parts import (
+from segments.console.record_parts import (
     RecordNumber,
     ShownNumber,
     Tab,
@@ -47,6 +42,11 @@ from segments.record_parts import (
     registered_numbers,
     registered_tabs,
 )
+from segments.effects import Effects, SegmentChangeBody
+from segments.findings import look_for
+from segments.forms.bulk_add import BulkAddForm, ItemsForm, MembersForm
+from segments.models import Segment
+from segments.overview import members_by_day, products_in_categories
 from segments.tallies import NOTHING, customers_of, held_by
 
 DAYS_SHOWN = 30
