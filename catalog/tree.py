@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import Max, OuterRef, QuerySet
+from django.db.models import Max, OuterRef
 from psycopg.types.json import Jsonb
 
 from catalog.bodies import LARGEST_POSITION, MOST_LEVELS
@@ -122,7 +122,7 @@ class LockedTree:
     def find(self, external_id: str | None) -> Category | None:
         """Return the category with its parent and its `stored_numbers`; None when there is none."""
         numbers = CategoryNumber.objects.filter(category=OuterRef("pk")).values("value")
-        found: QuerySet[Category] = Category.objects.filter(tenant=self.tenant_id, external_id=external_id)
+        found = Category.objects.filter(tenant=self.tenant_id, external_id=external_id)
         return found.select_related("parent").annotate(stored_numbers=ArraySubquery(numbers)).first()
 
     def category(self, external_id: str) -> Category:
