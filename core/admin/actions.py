@@ -1,7 +1,5 @@
 """Deletion of selected rows without loading them."""
 
-from typing import Any
-
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
@@ -16,7 +14,9 @@ from core.admin.counts import exact_count
 
 
 @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
-def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> TemplateResponse | None:
+def delete_selected(
+    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet
+) -> TemplateResponse | None:
     """Ask, telling counts only, then delete all selected rows by the model admin's own way.
 
     Takes the place of Django's action, which loads every row and everything that hangs on it.

@@ -178,7 +178,7 @@ FAULTS = [
     _("Someone else is changing this; nothing was changed. Try again in a moment."),
     _("The history begins at {time}; name that instant or a later one."),
     _("There is no change {number}."),
-    _("There is no tenant {tenant}."),
+    _("There is no tenant {tenant}. `create_tenant` makes one."),
     _("Something still refers to this, so it was not deleted."),
     _("it was made anew since"),
     _("it was deleted since"),
