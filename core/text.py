@@ -4,6 +4,11 @@ import re
 import unicodedata
 
 FREE_FIELD = "mixins"  # clients keep there what they like, and read it back unchanged
+FLAGS = {
+    **dict.fromkeys(("true", "1", "yes", "ja", "wahr"), True),
+    **dict.fromkeys(("false", "0", "no", "nein", "falsch"), False),
+}
+"""What people write for true and false, in small letters."""
 
 
 def counted_rows(number: int) -> str:
