@@ -100,13 +100,6 @@ def terms_of(coupon: Coupon) -> Coupon:
     return coupon if coupon.terms is None else coupon.terms
 
 
-def shown_code(coupon: Coupon) -> str:
-    """Return the code; of a campaign's that nobody has used only the beginning: those are handed out once."""
-    if coupon.terms_id is None or coupon.redemption_count:
-        return coupon.code
-    return f"{coupon.code[: -len(coupon.code) // 2]}…"
-
-
 @admin.register(Coupon)
 class CouponAdmin(RefusalPage, TenantAdmin):
     form = CouponForm
@@ -270,7 +263,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     @admin.display(description=_("Coupon"), ordering="code")
     def title(self, coupon: Coupon) -> SafeString:
-        return format_html("{}<br><span class='quiet'>{}</span>", shown_code(coupon), terms_of(coupon).name)
+        return format_html("{}<br><span class='quiet'>{}</span>", coupon.shown_code, terms_of(coupon).name)
 
     @admin.display(description=_("State"))
     def state(self, coupon: Coupon) -> SafeString:
