@@ -12,8 +12,9 @@ from django.utils import dates, timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 from django.utils.timezone import is_aware, localtime
-from django.utils.translation import get_language, gettext, gettext_noop, override
+from django.utils.translation import get_language, gettext, gettext_noop, npgettext_lazy, override
 from django.utils.translation import gettext_lazy as _
 
 YEARS = range(2, 9_999)  # a day's distance from what Python and time zones cannot go beyond
@@ -138,6 +139,22 @@ def window_text(row: Any, zone: tzinfo | None = None) -> SafeString:
     if starts:
         return format_html(gettext("from {}"), starts)
     return format_html(gettext("until {}"), ends) if ends else SafeString(gettext("always"))
+
+
+# Translators: in German these follow "in" and "seit", so they are in the dative.
+DURATIONS = {
+    "year": npgettext_lazy("how long", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("how long", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("how long", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("how long", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("how long", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("how long", "%(num)d minute", "%(num)d minutes", "num"),
+}
+
+
+def duration_text(starts: datetime, ends: datetime) -> str:
+    """Say how long it is from one instant to a later one, in its largest unit, to follow "in" or "for"."""
+    return timesince(starts, ends, time_strings=DURATIONS, depth=1)
 
 
 # --- forms ---

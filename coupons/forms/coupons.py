@@ -13,6 +13,7 @@ from core.admin import DocumentForm
 from core.admin.faults import fault_text, refusal_text
 from core.admin.forms import AutocompleteSelect
 from core.bodies import SchemaMetadata
+from core.text import plain
 from coupons.bodies import (
     UNLIMITED,
     CouponBody,
@@ -23,7 +24,7 @@ from coupons.bodies import (
 from coupons.codes import check_code, normalise_code
 from coupons.errors import InvalidCode
 from coupons.models import Coupon, CouponCategory, CouponSegment
-from coupons.money import plain, stored_money
+from coupons.money import stored_money
 from coupons.rules import problems_of
 from segments.models import Segment
 

@@ -379,7 +379,6 @@ class EffectPages(DeletionPages):
             "typed": request.POST.get("typed_name", ""),
             "instead": is_single and self.has_change_permission(request, segment),
             "may_deactivate": segment.status == "ACTIVE",
-            "is_dangerous": True,
             "days": RESTORED_WITHIN.days,
         }
 
