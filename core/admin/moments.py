@@ -142,7 +142,7 @@ def window_text(row: Any, zone: tzinfo | None = None) -> SafeString:
 
 
 # Translators: in German these follow "in" and "seit", so they are in the dative.
-DURATIONS = {
+DURATIONS: dict[str, Any] = {
     "year": npgettext_lazy("how long", "%(num)d year", "%(num)d years", "num"),
     "month": npgettext_lazy("how long", "%(num)d month", "%(num)d months", "num"),
     "week": npgettext_lazy("how long", "%(num)d week", "%(num)d weeks", "num"),

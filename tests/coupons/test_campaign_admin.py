@@ -123,6 +123,9 @@ def test_a_campaign_is_made_for_a_segment(staff_browser: Client, vip: Segment) -
     assert messages_of(answer) == ["Made 3 codes."]
     assert (made.prefix, made.code_count, made.terms.max_redemptions) == ("HI-", 3, 1)
     assert [row.segment_external_id for row in made.terms.segment_restrictions.all()] == ["vip"]
+    deletion = staff_browser.get(reverse("admin:segments_segment_delete", args=[vip.pk]))
+    [coupons] = [fact for fact in deletion.context["facts"] if fact.text == "coupon stops working"]
+    assert coupons.details == "Welcome · used 0 times in the last 30 days"
     codes = Coupon.objects.filter(terms=made.terms).exclude(pk=made.terms_id)
     assert [code.startswith("HI-") for code in codes.values_list("code", flat=True)] == [True] * 3
     assert "Refresh" not in answer
