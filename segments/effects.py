@@ -241,12 +241,14 @@ class Dependent:
     `of_segments` returns what a difference does to them, in one statement; `of_categories` what it does
     when categories (a SELECT of keys) are hidden and when others are shown. `only_of` counts those that name
     no segments but these, by keys; `delete_only_of` deletes them, before the segments go. `opened_by` counts
-    those that members of a segment, by its key, may use at an instant, and names some. Staff need the
+    those that members of a segment, by its key, may use at an instant, and returns ids of some. `called`
+    returns what people call those of these ids. Staff need the
     permission that `permission` names once its action is filled in; their list is the admin's page of this
     name, which parameters limit to those of segments, to those of categories and to some ids.
     """
 
     type: str
+    singular: str
     plural: str
     scope: str
     permission: str
@@ -259,6 +261,7 @@ class Dependent:
     only_of: Callable[[int, Sequence[int]], int]
     delete_only_of: Callable[[int, Sequence[int], datetime], int]
     opened_by: Callable[[int, int, datetime], tuple[int, list[str]]]
+    called: Callable[[int, Sequence[str]], list[str]]
 
 
 _dependents: dict[str, Dependent] = {}

@@ -1,5 +1,8 @@
 """Deletion of selected rows without loading them."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
@@ -11,6 +14,16 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.counts import exact_count
+
+
+def needs_right(right: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Offer an action only to users with this permission, which may be one of another model."""
+
+    def mark(action: Callable[..., Any]) -> Callable[..., Any]:
+        action.right = right  # type: ignore[attr-defined]
+        return action
+
+    return mark
 
 
 @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
@@ -43,6 +56,7 @@ def delete_selected(
         "counts": list(counts.items()),
         "perms_lacking": lacking,
         "protected": protected,
+        "is_undoable": model_admin.is_undoable,
         "opts": model_admin.opts,
         "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
         "selected": selected[:1] if across else selected,

@@ -20,7 +20,8 @@ from core.admin.paginator import CappedPaginator
 from core.admin.relations import references_to, related_model
 from core.admin.tenants import staff_of
 from core.errors import Conflict, DomainError
-from core.journal.declarations import is_recorded
+from core.journal.declarations import RecordedAssignments, is_recorded, recorded
+from core.journal.undo.rules import objects_by_themselves
 from core.tenancy.foreign_keys import SameTenantReference
 from core.unavailability import contention_as_refusal
 
@@ -30,6 +31,17 @@ MAX_NAMED_ROWS = 20
 
 class DatabaseDeletion(admin.ModelAdmin):
     """A model admin that deletes in one statement, and says beforehand how many rows go along."""
+
+    @property
+    def is_undoable(self) -> bool:
+        """Whether a deletion can be taken back under Activity."""
+        names = (
+            name
+            for one in recorded()
+            if one.model is self.model
+            for name in (one.members if isinstance(one, RecordedAssignments) else (one.object,))
+        )
+        return not set(objects_by_themselves()).isdisjoint(names)
 
     def get_deleted_objects(
         self, objs: models.QuerySet | Sequence[models.Model], request: HttpRequest
@@ -49,7 +61,7 @@ class DatabaseDeletion(admin.ModelAdmin):
             number = self._capped_count(related) if action != "SET NULL" else 0
             if number and action == "RESTRICT":
                 protected.append(f"{self._shown_count(number)} {self._noun(model._meta, number)}")
-            elif number:
+            elif number and self.admin_site.is_registered(model):  # other rows are of no interest to people
                 counts[self._noun(model._meta, number)] = self._shown_count(number)
         lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
         return names, counts, lacking, protected
@@ -107,7 +119,8 @@ class DatabaseDeletion(admin.ModelAdmin):
     ) -> HttpResponse:
         try:
             with contention_as_refusal():
-                return super().delete_view(request, object_id, extra_context)
+                context = {"is_undoable": self.is_undoable, **(extra_context or {})}
+                return super().delete_view(request, object_id, context)
         except DomainError as refusal:
             self.message_user(request, refusal_text(refusal), messages.ERROR)
             page = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"

@@ -138,6 +138,7 @@ class DeletionPages(admin.ModelAdmin, Generic[Row]):
             "object": only,
             "versions": {row.external_id: row.version for row in rows},
             "typing_error": error,
+            "is_dangerous": True,
             "back": self._list() if only is None else reverse(page, args=[only.pk]),
             **shown,
         }

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 from django.db.models.fields.related import RelatedField
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -27,7 +29,7 @@ from core.errors import DomainError, InvalidInput, VersionConflict
 from core.json_values import DEEPEST, flat_text, is_deeper_than, repeated_name
 from core.tenancy.identifiers import check_client_id, generate_id
 from core.tenancy.models import Tenant
-from core.text import has_visible_character, normalized
+from core.text import has_visible_character, normalized, plain
 
 MAX_JSON_LENGTH = 100_000
 MOST_NAMED = 20
@@ -128,6 +130,18 @@ def read_json(text: str) -> object:
             code="invalid",
         )
     return read
+
+
+def decimal_text(value: Decimal | None) -> str:
+    """Return the number as people write it, without the zeros that only fill its column."""
+    return "" if value is None else number_format(Decimal(plain(value)), use_l10n=True, force_grouping=True)
+
+
+class PlainDecimalField(forms.DecimalField):
+    """A number that is shown without the zeros that only fill its column."""
+
+    def prepare_value(self, value: object) -> object:
+        return plain(value) if isinstance(value, Decimal) else value
 
 
 class JsonField(forms.JSONField):

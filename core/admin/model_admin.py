@@ -37,7 +37,14 @@ from core.admin.filters import (
     filter_parts,
     visible_rows,
 )
-from core.admin.forms import AutocompleteSelect, DocumentForm, JsonField, LocalizedField
+from core.admin.forms import (
+    AutocompleteSelect,
+    DocumentForm,
+    JsonField,
+    LocalizedField,
+    PlainDecimalField,
+    decimal_text,
+)
 from core.admin.keys import key_of, usable_keys
 from core.admin.moments import MomentField, MomentInput
 from core.admin.pages import row_links
@@ -163,14 +170,19 @@ class TenantAdmin(DatabaseDeletion):
         super().__init__(model, admin_site)
         for field in self.opts.get_fields():
             if isinstance(field, models.JSONField):
-                setattr(self, f"shown_{field.name}", self._shower(field))
+                setattr(self, f"shown_{field.name}", self._shower(field, json_for_reading))
+            elif isinstance(field, models.DecimalField):
+                setattr(self, f"shown_{field.name}", self._shower(field, decimal_text))
 
-    def _shower(self, field: models.JSONField) -> Callable[[models.Model], str]:
-        """Return what shows a field of JSON as lines to whoever may only look."""
+    def _shower(self, field: models.Field, text_of: Callable[[Any], object]) -> Callable[[models.Model], str]:
+        """Return what shows a field to whoever may only look: JSON as lines, numbers as people write them."""
+        label = (getattr(self.form._meta, "labels", None) or {}).get(field.name)
 
-        @admin.display(description=capfirst(gettext_lazy(str(field.verbose_name))))
+        @admin.display(
+            description=label or capfirst(gettext_lazy(str(field.verbose_name))), ordering=field.name
+        )
         def show(row: models.Model) -> str:
-            return self.shown(json_for_reading(getattr(row, field.attname)))
+            return self.shown(text_of(getattr(row, field.attname)))
 
         return show
 
@@ -354,6 +366,15 @@ class TenantAdmin(DatabaseDeletion):
         with with_source(FILTERED, filter_source(actor.source_id, parts)):
             yield
 
+    def get_actions(self, request: HttpRequest, **options: Any) -> Any:
+        """Offer what the user may do; actions that other packages add may need a permission of theirs."""
+        found: Any = super().get_actions(request, **options)
+        user = request.user
+        rights = {name: getattr(entry[0], "right", "") for name, entry in found.items()}
+        return {
+            name: entry for name, entry in found.items() if not rights[name] or user.has_perm(rights[name])
+        }
+
     # --- forms ---
 
     def get_exclude(self, request: HttpRequest, obj: object = None) -> Names | None:
@@ -414,6 +435,8 @@ class TenantAdmin(DatabaseDeletion):
             kwargs.setdefault("widget", MomentInput)
             if kwargs["form_class"] is MomentField:
                 kwargs["is_end"] = db_field.name.endswith("_to")
+        elif isinstance(db_field, models.DecimalField):
+            kwargs.setdefault("form_class", PlainDecimalField)
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
             field.widget.can_delete_related = field.widget.can_change_related = False

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Protocol, Unpack
+from typing import Any, Protocol, Unpack
 
 from django import forms
 from django.contrib.admin import widgets
@@ -12,8 +12,9 @@ from django.utils import dates, timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 from django.utils.timezone import is_aware, localtime
-from django.utils.translation import get_language, gettext, gettext_noop, override
+from django.utils.translation import get_language, gettext, gettext_noop, npgettext_lazy, override
 from django.utils.translation import gettext_lazy as _
 
 from core.admin.declared import FieldOptions
@@ -150,6 +151,22 @@ def window_text(row: HasWindow, zone: tzinfo | None = None) -> SafeString:
     if starts:
         return format_html(gettext("from {}"), starts)
     return format_html(gettext("until {}"), ends) if ends else SafeString(gettext("always"))
+
+
+# Translators: in German these follow "in" and "seit", so they are in the dative.
+DURATIONS: dict[str, Any] = {
+    "year": npgettext_lazy("how long", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("how long", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("how long", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("how long", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("how long", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("how long", "%(num)d minute", "%(num)d minutes", "num"),
+}
+
+
+def duration_text(starts: datetime, ends: datetime) -> str:
+    """Say how long it is from one instant to a later one, in its largest unit, to follow "in" or "for"."""
+    return timesince(starts, ends, time_strings=DURATIONS, depth=1)
 
 
 # --- forms ---

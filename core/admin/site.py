@@ -160,6 +160,13 @@ class Console(admin.AdminSite):
         }
         return super().index(request, context)
 
+    def app_index(
+        self, request: HttpRequest, app_label: str, extra_context: dict[str, object] | None = None
+    ) -> TemplateResponse:
+        """Show the groups of the start page that lead here, under their names."""
+        names = [str(group["name"]) for group in self.get_app_list(request, app_label)]
+        return super().app_index(request, app_label, {"title": ", ".join(names), **(extra_context or {})})
+
     def panel(self, request: HttpRequest, name: str) -> HttpResponse:
         """Show one panel, by itself or as the part of the start page that the page fetches."""
         found, shop = registered_panels().get(name), shop_of(request)
@@ -226,13 +233,15 @@ class Console(admin.AdminSite):
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Group the models as settings.ADMIN_INDEX says, which a merchandiser understands better than apps.
 
-        Models that are not named there follow in the group of their app.
+        Models that are not named there follow in the group of their app. The page of an app has the groups
+        that lead there.
         """
-        found = super().get_app_list(request, app_label)
+        if app_label is not None:
+            groups = [group for group in self.get_app_list(request) if group["app_label"] == app_label]
+            return groups or super().get_app_list(request, app_label)
+        found = super().get_app_list(request)
         for app in found:
             app["name"] = gettext(str(app["name"]))
-        if app_label is not None:
-            return found
         by_label = {model["model"]._meta.label: model for app in found for model in app["models"]}
         groups = []
         for title, labels in settings.ADMIN_INDEX.items():

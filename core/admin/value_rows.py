@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin.declared import Text
 from core.admin.forms import MAX_JSON_LENGTH, JsonField, read_json
 from core.json_types import JsonObject, JsonValue
+from core.text import FLAGS
 
 MOST_ROWS = 100
 NEW_ROWS = 3
@@ -45,16 +46,6 @@ KINDS = (
     (Kind.LIST, _("List, one entry a line")),
     (Kind.JSON, _("JSON")),
 )
-FLAGS = {
-    "yes": True,
-    "true": True,
-    "ja": True,
-    "1": True,
-    "no": False,
-    "false": False,
-    "nein": False,
-    "0": False,
-}
 
 
 def kind_of(value: object) -> Kind:

@@ -145,8 +145,8 @@ class OlderFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, Text]]:
         key = key_of(self.value() or "")
-        rows = model_admin.get_queryset(request).none() if key is None else model_admin.get_queryset(request)
-        self.at = rows.filter(pk=key).values_list("at", flat=True).first()
+        rows = model_admin.get_queryset(request).filter(pk=key).values_list("at", flat=True)
+        self.at = None if key is None else rows.first()
         return [] if self.at is None else [(self.value() or "", shown_moment(self.at))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:

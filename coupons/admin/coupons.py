@@ -101,13 +101,6 @@ def terms_of(coupon: Coupon) -> Coupon:
     return coupon if coupon.terms is None else coupon.terms
 
 
-def shown_code(coupon: Coupon) -> str:
-    """Return the code; of a campaign's that nobody has used only the beginning: those are handed out once."""
-    if coupon.terms_id is None or coupon.redemption_count:
-        return coupon.code
-    return f"{coupon.code[: -len(coupon.code) // 2]}…"
-
-
 @admin.register(Coupon)
 class CouponAdmin(RefusalPage, TenantAdmin):
     form = CouponForm
@@ -191,8 +184,8 @@ class CouponAdmin(RefusalPage, TenantAdmin):
         # what holds the terms of a campaign is no code
         return rows.exclude(terms=F("pk")).select_related("terms")
 
-    def get_actions(self, request: HttpRequest) -> Actions:
-        return {} if lists_codes(request) else super().get_actions(request)
+    def get_actions(self, request: HttpRequest, **options: Any) -> Actions:
+        return {} if lists_codes(request) else super().get_actions(request, **options)
 
     def get_list_filter(self, request: HttpRequest) -> Filters:
         """Offer for codes only the filters that know where their terms are."""
@@ -273,7 +266,7 @@ class CouponAdmin(RefusalPage, TenantAdmin):
 
     @admin.display(description=_("Coupon"), ordering="code")
     def title(self, coupon: Coupon) -> SafeString:
-        return format_html("{}<br><span class='quiet'>{}</span>", shown_code(coupon), terms_of(coupon).name)
+        return format_html("{}<br><span class='quiet'>{}</span>", coupon.shown_code, terms_of(coupon).name)
 
     @admin.display(description=_("State"))
     def state(self, coupon: Coupon) -> SafeString:

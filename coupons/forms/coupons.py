@@ -15,6 +15,7 @@ from core.admin.forms import AutocompleteSelect
 from core.admin.relations import foreign_key
 from core.bodies import SchemaMetadata
 from core.tenancy.models import Tenant
+from core.text import plain
 from coupons.bodies import (
     UNLIMITED,
     CouponBody,
@@ -25,7 +26,7 @@ from coupons.bodies import (
 from coupons.codes import check_code, normalise_code
 from coupons.errors import InvalidCode
 from coupons.models import Coupon, CouponCategory, CouponSegment
-from coupons.money import plain, stored_money
+from coupons.money import stored_money
 from coupons.rules import problems_of
 from segments.models import Segment
 

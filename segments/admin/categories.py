@@ -8,7 +8,6 @@ from typing import Unpack
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import AdminSite, helpers
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -17,6 +16,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from core.admin import AutocompleteSelect
+from core.admin.actions import needs_right
 from core.admin.counts import exact_count
 from core.admin.declared import Entered, FormOptions
 from core.admin.faults import refusal_text
@@ -57,6 +57,7 @@ class SegmentForm(forms.Form):
         )
 
 
+@needs_right("segments.add_itemassignment")
 @admin.action(description=_("Assign selected categories to a segment"))
 def assign_to_segment(
     model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet
@@ -65,6 +66,7 @@ def assign_to_segment(
     return ask_and_assign(model_admin, request, queryset, ItemType.CATEGORY)
 
 
+@needs_right("segments.add_itemassignment")
 @admin.action(description=_("Add selected products to a segment"))
 def add_to_segment(
     model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet
@@ -76,9 +78,6 @@ def add_to_segment(
 def ask_and_assign(
     model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet, item_type: ItemType
 ) -> HttpResponse | None:
-    user = request.user
-    if not user.has_perm("segments.add_itemassignment"):
-        raise PermissionDenied
     is_category = item_type is ItemType.CATEGORY
     segments = model_admin.admin_site.get_model_admin(Segment).get_queryset(request)
     is_answer = "_assign" in request.POST

@@ -99,10 +99,13 @@ class CombinePages(admin.ModelAdmin):
                 request, text.format(members=shown(result.members or NONE), job=result.id), messages.SUCCESS
             )
         else:
-            text = gettext("Added {number} members to {segment}.")
+            added = result.added or NONE
+            text = ngettext(
+                "Added {number} member to {segment}.", "Added {number} members to {segment}.", added.value
+            )
             message_with_undo(
                 request,
-                text.format(number=shown(result.added or NONE), segment=target),
+                text.format(number=shown(added), segment=target),
                 back=reverse("admin:segments_segment_changelist"),
             )
         return HttpResponseRedirect(page)

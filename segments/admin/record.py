@@ -12,7 +12,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import number_format
-from django.utils.timesince import timeuntil
 from django.utils.timezone import localtime
 from django.utils.translation import gettext, ngettext, npgettext
 from django.utils.translation import gettext_lazy as _
@@ -21,7 +20,7 @@ from core.admin.charts import DayValue, LineChart, line_chart
 from core.admin.counts import exact_count
 from core.admin.declared import Text
 from core.admin.faults import refusal_text
-from core.admin.moments import in_words, window_text
+from core.admin.moments import duration_text, in_words, window_text
 from core.admin.undo import message_with_undo
 from core.bodies import Validity
 from core.errors import DomainError
@@ -79,11 +78,11 @@ def state_in_words(segment: Segment, at: datetime) -> str:
         case "off":
             return gettext("Inactive: it counts for nobody")
         case "waiting" if segment.valid_from:
-            return gettext("Starts in {time}").format(time=timeuntil(segment.valid_from, at, depth=1))
+            return gettext("Starts in {time}").format(time=duration_text(at, segment.valid_from))
         case "over" if segment.valid_to:
-            return gettext("Over for {time}").format(time=timeuntil(at, segment.valid_to, depth=1))
+            return gettext("Over for {time}").format(time=duration_text(segment.valid_to, at))
     if segment.valid_to:
-        return gettext("Live, ends in {time}").format(time=timeuntil(segment.valid_to, at, depth=1))
+        return gettext("Live, ends in {time}").format(time=duration_text(at, segment.valid_to))
     return gettext("Live, without an end")
 
 
