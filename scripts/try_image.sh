@@ -1,10 +1,12 @@
 #!/bin/sh
 # Builds the image and runs the container block of docs/deploy.md as it is written there, on a copy of the tracked
-# files: `sh scripts/try_image.sh`, with Docker Compose 2.23 or newer, ports 80 and 443 and nothing of the name customer-segments.
+# files: `sh scripts/try_image.sh`, with Docker Compose 2.23 or newer and the ports 80 and 443. Its containers and volumes have a name of
+# their own and are removed; the image customer-segments:local is the new one afterwards.
 # Without a registry of images at hand: scripts/make_base_images.sh first. Ends with status 1 at the first thing that is wrong.
 set -eu
 
 cd "$(dirname "$0")/.."
+export COMPOSE_PROJECT_NAME=customer-segments-try # none of the volumes of a service that is in use
 work=$(mktemp --directory "${TMPDIR:-/tmp}/try-image.XXXXXX")
 clean() {
     cd "$work/checkout" && docker compose down --volumes --timeout 30 >/dev/null 2>&1
@@ -14,11 +16,6 @@ trap clean EXIT
 mkdir "$work/checkout"
 git ls-files -z | xargs -0 cp --parents --target-directory "$work/checkout"
 cd "$work/checkout"
-if [ -n "$(docker ps --quiet --all --filter label=com.docker.compose.project=customer-segments)" ]; then
-    echo "There are containers of customer-segments already; this would end them." >&2
-    trap - EXIT
-    exit 1
-fi
 mkdir certificates
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=segments.shop.example -addext subjectAltName=DNS:segments.shop.example \
     -keyout certificates/privkey.pem -out certificates/fullchain.pem 2>/dev/null
@@ -63,6 +60,11 @@ ask "$url/readyz?deep=1" | grep '"lastHeartbeat": "'
 REQUEST
 )"
 must "no metrics for the world" sh -c '! ask https://segments.shop.example/metrics'
+
+sed -n 's/^With containers: `\([^`]*\)`.*/\1/p' docs/upgrades.md >"$work/upgrade.sh"
+must "the upgrade of docs/upgrades.md" sh -eu -c "test -s '$work/upgrade.sh'; . '$work/upgrade.sh'"
+docker compose up --detach --wait >/dev/null 2>&1
+must "a request after it" ask https://segments.shop.example/readyz
 
 say "both end on SIGTERM"
 docker compose stop --timeout 30 web worker 2>/dev/null
