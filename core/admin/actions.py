@@ -56,7 +56,7 @@ def delete_selected(
         "counts": list(counts.items()),
         "perms_lacking": lacking,
         "protected": protected,
-        "is_undoable": model_admin.is_undoable,
+        "is_undoable": getattr(model_admin, "is_undoable", False),
         "opts": model_admin.opts,
         "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
         "selected": selected[:1] if across else selected,
