@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext_noop
+
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
 from core.background.models import OPEN_STATES, Job
 from core.background.tasks import Task, register_task
@@ -46,6 +48,6 @@ def count_usage(job: Job, at: datetime) -> bool:
 
 
 USAGE_KIND = "count usage"
-register_job_kind(JobKind(USAGE_KIND, run=count_usage))
+register_job_kind(JobKind(USAGE_KIND, count_usage, gettext_noop("Counting of what the shop holds")))
 register_task(Task("limits of tenants", run=ask_for_usage, interval=timedelta(hours=1)))
 register_task(Task("make journal partitions", run=make_journal_partitions, interval=timedelta(hours=12)))

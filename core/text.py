@@ -2,13 +2,25 @@
 
 import re
 import unicodedata
+from decimal import Decimal
 
 FREE_FIELD = "mixins"  # clients keep there what they like, and read it back unchanged
+FLAGS = {
+    **dict.fromkeys(("true", "1", "yes", "ja", "wahr"), True),
+    **dict.fromkeys(("false", "0", "no", "nein", "falsch"), False),
+}
+"""What people write for true and false, in small letters."""
 
 
 def counted_rows(number: int) -> str:
     """Return so many rows as people write it."""
     return f"{number:,} {'row' if number == 1 else 'rows'}"
+
+
+def plain(number: Decimal) -> str:
+    """Return the number without an exponent and without zeros at its end."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def normalized(text: str) -> str:

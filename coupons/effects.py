@@ -1,5 +1,6 @@
 """What a change of segments or categories does to coupons."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -10,6 +11,7 @@ from catalog.subtrees import is_shown
 from core.sql.composition import Sql, SqlValues, param, sql
 from core.sql.fetching import fetch_rows
 from core.windows import open_at
+from coupons.models import Coupon
 from coupons.operations.of_segments import count_only_of, delete_coupons_only_of
 from segments.counting import Count
 from segments.effects import Dependent, DependentEffect, Difference, register_dependent
@@ -124,9 +126,16 @@ def opened_by(tenant_id: int, segment: int, at: datetime) -> tuple[int, list[str
     return rows[0][0], rows[0][1]
 
 
+def called(tenant_id: int, codes: Sequence[str]) -> list[str]:
+    """Return the codes as pages show them, and the names of campaigns, in the order of the codes."""
+    coupons = Coupon.objects.filter(tenant=tenant_id, code__in=codes).order_by("code") if codes else ()
+    return [coupon.name if coupon.terms_id == coupon.pk else coupon.shown_code for coupon in coupons]
+
+
 register_dependent(
     Dependent(
         type="coupon",
+        singular=gettext_noop("coupon"),
         plural=gettext_noop("coupons"),
         scope=COUPON_READ,
         permission="coupons.{action}_coupon",
@@ -139,5 +148,6 @@ register_dependent(
         only_of=count_only_of,
         delete_only_of=delete_coupons_only_of,
         opened_by=opened_by,
+        called=called,
     )
 )

@@ -153,7 +153,7 @@ class CampaignExported(Conflict):
 
 
 class TermsOfCampaign(Conflict):
-    """The coupon's terms are those of a campaign, so they cannot be changed for it alone."""
+    """The coupon's terms are those of a campaign, so they cannot be changed for only this code."""
 
     code = "terms_of_campaign"
 

@@ -10,6 +10,7 @@ from core.bodies import MESSAGE
 from core.errors import InvalidInput
 from core.json_types import JsonObject
 from core.representation.languages import LanguageContext
+from core.text import plain
 
 FINEST = Decimal("0.000001")
 """The precision of stored amounts: six decimal places, more than any currency has."""
@@ -96,9 +97,3 @@ def in_minor_units(amount: Decimal, currency: str) -> Decimal:
 def of_minor_units(units: int, currency: str) -> Decimal:
     """Return so many of the currency's minor unit as an amount."""
     return Decimal(units).scaleb(-DECIMAL_PLACES.get(currency, 2))
-
-
-def plain(amount: Decimal) -> str:
-    """Return the amount without an exponent and without zeros at its end."""
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

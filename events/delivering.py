@@ -102,7 +102,7 @@ class Batch:
 
 
 def due_since() -> datetime | None:
-    """Return since when a lane waits whose target is not left alone; None for no work."""
+    """Return since when a lane waits whose target is not paused; None for no work."""
     if dispatcher.in_flight:
         return timezone.now()
     rows = fetch_rows(
@@ -370,7 +370,7 @@ def store_outcomes(rows: Sequence[tuple[Outcome, DeliveryState]], at: datetime) 
 
 
 def note_target(batch: Batch) -> None:
-    """Record whether a target answers: after failures it is left alone for a while.
+    """Record whether a target answers: after failures it is paused for a while.
 
     When it answers again, everything that waits for it is sent at once.
     """

@@ -40,7 +40,7 @@ def next_attempt(
 def pause_of_target(
     *, at: datetime, failures: int, has_answered: bool, retry_after: timedelta | None
 ) -> datetime | None:
-    """Return until when a target is left alone after so many failures in a row; None for not at all."""
+    """Return until when a target is paused after so many failures in a row; None for not at all."""
     if retry_after is not None:
         return at + max(retry_after, DELAYS[0])
     if has_answered and failures < FAILURES_UNTIL_PAUSE:

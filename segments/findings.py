@@ -185,6 +185,11 @@ def live(at: datetime) -> Sql:
     )
 
 
+def has_started(at: datetime) -> Sql:
+    """The condition that a segment does not start later."""
+    return sql("(segment.valid_from IS NULL OR segment.valid_from <= {at})", at=param(at))
+
+
 def segments_where(template: str, **pieces: Callable[[datetime], Sql]) -> Query:
     """Return the query of the live segments that meet a condition."""
 
@@ -310,6 +315,15 @@ def deactivate(tenant_id: int, segment_id: str, at: datetime) -> None:
     )
 
 
+def empty_segments(table: str, *, started: bool) -> Query:
+    """Return the query of the live segments, of those that start later, that have no such assignment."""
+    return segments_where(
+        f"{no_such(table)} AND {{has_started}} IS {started}",
+        window=lambda at: not_over("assignment", at),
+        has_started=has_started,
+    )
+
+
 def no_such(table: str, condition: str = "TRUE") -> str:
     return (
         f"NOT EXISTS (SELECT FROM {table} AS assignment WHERE assignment.tenant_id = segment.tenant_id"
@@ -340,7 +354,17 @@ register_findings(
         gettext_noop(
             "The segment is live and has no members: nobody sees its items. Add customers, or deactivate it."
         ),
-        segments_where(no_such("segments_customerassignment"), window=lambda at: not_over("assignment", at)),
+        empty_segments("segments_customerassignment", started=True),
+    ),
+    Finding(
+        "segment_starts_without_members",
+        "warning",
+        "segment",
+        gettext_noop(
+            "The segment starts later and has no members yet: nobody will see its items."
+            " Add customers before it starts, or deactivate it."
+        ),
+        empty_segments("segments_customerassignment", started=False),
     ),
     Finding(
         "segment_without_items",
@@ -349,14 +373,24 @@ register_findings(
         gettext_noop(
             "The segment is live and has no items: its members see nothing. Add products or categories."
         ),
-        segments_where(no_such("segments_itemassignment"), window=lambda at: not_over("assignment", at)),
+        empty_segments("segments_itemassignment", started=True),
+    ),
+    Finding(
+        "segment_starts_without_items",
+        "warning",
+        "segment",
+        gettext_noop(
+            "The segment starts later and has no items yet: its members will see nothing."
+            " Add products or categories before it starts."
+        ),
+        empty_segments("segments_itemassignment", started=False),
     ),
     Finding(
         "segment_items_unpublished",
         "error",
         "segment",
         gettext_noop(
-            "All items of the live segment are unpublished: its members see nothing. Publish some of them."
+            "All items of the active segment are unpublished: its members see nothing. Publish some of them."
         ),
         segments_where(
             f"{no_such('segments_itemassignment', ITEM_IS_SHOWN)} AND EXISTS (SELECT FROM"
@@ -370,7 +404,9 @@ register_findings(
         "segments_equal",
         "warning",
         "segment",
-        gettext_noop("Another live segment of the site has the same members and items: one of them can go."),
+        gettext_noop(
+            "Another active segment of the site has the same members and items: one of them can go."
+        ),
         equal_segments,
     ),
     Finding(
@@ -378,7 +414,7 @@ register_findings(
         "warning",
         "segment",
         gettext_noop(
-            "Customers of the live segment are on hold: they cannot buy. Release them, or take them out."
+            "Customers of the active segment are on hold: they cannot buy. Release them, or take them out."
         ),
         segments_by_members(
             "accounts_customer AS customer JOIN segments_customerassignment AS membership"
@@ -407,7 +443,7 @@ register_findings(
         "error",
         "category",
         gettext_noop(
-            "The category, or one above it, is unpublished, and live segments show it: publish it,"
+            "The category, or one above it, is unpublished, and active segments hold it: publish it,"
             " or take it out."
         ),
         unpublished_categories,

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, Self
 
 import msgspec
 from django.db import transaction
+from django.utils.translation import gettext_noop
 from msgspec import Meta
 
 from core.actors import Actor, ActorType, acting_as, current_actor
@@ -339,4 +340,4 @@ def operation_state(*, tenant_id: int, segment_id: str, operation_id: str) -> Me
     )
 
 
-register_job_kind(JobKind(KIND, run_slice))
+register_job_kind(JobKind(KIND, run_slice, gettext_noop("Combination of segments")))

@@ -30,7 +30,7 @@ class StaffAdmin(TenantAdmin, UserAdmin):
     list_display = ("username", "first_name", "last_name", "email", "is_active", "last_login")
     list_filter = ("is_active", "is_superuser")
     search_fields = ("username", "first_name", "last_name", "email")
-    filter_horizontal = ("groups",)
+    filter_horizontal = ()
     readonly_fields = ("last_login", "date_joined")
 
     def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Fieldsets:
@@ -77,6 +77,7 @@ class StaffAdmin(TenantAdmin, UserAdmin):
     ) -> forms.ModelMultipleChoiceField | None:
         if db_field.name == "groups":
             kwargs["queryset"] = self._groups_to_give(request)
+            kwargs["widget"] = forms.CheckboxSelectMultiple()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def _groups_to_give(self, request: HttpRequest) -> QuerySet[Group]:

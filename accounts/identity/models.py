@@ -6,7 +6,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext, ngettext
 
 from core.tenancy.documents import TenantOwned
 from core.tenancy.foreign_keys import TenantForeignKey
@@ -56,7 +58,7 @@ class ClientSecret(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.client} secret {self.slot}"
+        return gettext("Secret {slot} of {client}").format(slot=self.slot, client=self.client)
 
 
 class SigningKey(models.Model):
@@ -207,4 +209,6 @@ class AttemptCounter(models.Model):
         indexes = [models.Index(fields=["resets_at"], name="attempt_counter_expiry")]
 
     def __str__(self) -> str:
-        return f"{self.attempts} attempts until {self.resets_at}"
+        text = ngettext("{number} attempt until {time}", "{number} attempts until {time}", self.attempts)
+        ends = date_format(localtime(self.resets_at), "DATETIME_FORMAT")
+        return text.format(number=self.attempts, time=ends)

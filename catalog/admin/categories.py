@@ -147,13 +147,12 @@ class CategoryAdmin(CategoryDeletion, DraggableMPTTAdmin, NamedAdmin):
     def actions(self) -> tuple[object, ...]:  # type: ignore[override]
         return ("delete_selected", "publish", "unpublish", *category_actions())
 
-    def get_actions(self, request: HttpRequest, action_location: object = None) -> Any:
+    def get_actions(self, request: HttpRequest, **options: Any) -> Any:
         """Return the actions past mptt's own, which replaces the deletion that asks with its effects.
 
         Django 6.1 also says where they are shown.
         """
-        location = {} if action_location is None else {"action_location": action_location}
-        return super(MPTTModelAdmin, self).get_actions(request, **location)
+        return super(MPTTModelAdmin, self).get_actions(request, **options)
 
     def annotated(self, queryset: QuerySet) -> QuerySet:
         return queryset.annotate(assigned_count=CappedCount(assignments_of_row()))

@@ -1,5 +1,6 @@
 """Deletion of selected rows without loading them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -15,8 +16,20 @@ from django.utils.translation import gettext_lazy as _
 from core.admin.counts import exact_count
 
 
+def needs_right(right: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Offer an action only to users with this permission, which may be one of another model."""
+
+    def mark(action: Callable[..., Any]) -> Callable[..., Any]:
+        action.right = right  # type: ignore[attr-defined]
+        return action
+
+    return mark
+
+
 @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
-def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet) -> TemplateResponse | None:
+def delete_selected(
+    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet
+) -> TemplateResponse | None:
     """Ask, telling counts only, then delete all selected rows by the model admin's own way.
 
     Takes the place of Django's action, which loads every row and everything that hangs on it.
@@ -43,6 +56,7 @@ def delete_selected(model_admin: Any, request: HttpRequest, queryset: QuerySet) 
         "counts": list(counts.items()),
         "perms_lacking": lacking,
         "protected": protected,
+        "is_undoable": getattr(model_admin, "is_undoable", False),
         "opts": model_admin.opts,
         "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
         "selected": selected[:1] if across else selected,

@@ -6,8 +6,11 @@ code, and fails for one that is not.
 """
 
 import re
+from datetime import datetime
 from functools import cache
 
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
@@ -98,6 +101,11 @@ FAULTS = [
         " out first, by an import with mode delete, which commits them part by part, or delete fewer"
         " categories at a time. Nothing was deleted."
     ),
+    _(
+        "The legal entity {company} and its subsidiaries have more than {most} contacts and segment"
+        " assignments. Remove some of them first, by an import with mode delete, which commits them part by"
+        " part. Nothing was deleted."
+    ),
     # --- taking back
     _("A change of a {kind} cannot be taken back."),
     _("A change of a {kind} is taken back with that of its {whole}: undo that one."),
@@ -173,7 +181,7 @@ FAULTS = [
     _("Someone else is changing this; nothing was changed. Try again in a moment."),
     _("The history begins at {time}; name that instant or a later one."),
     _("There is no change {number}."),
-    _("There is no tenant {tenant}."),
+    _("There is no tenant {tenant}. `create_tenant` makes one."),
     _("Something still refers to this, so it was not deleted."),
     _("it was made anew since"),
     _("it was deleted since"),
@@ -215,7 +223,10 @@ FAULTS = [
     _("There is no column {name}. {reason}"),
     _("Did you mean {name}?"),
     _("The columns are: {names}."),
+    # --- what background work came to
+    _("The worker ended each time it tried."),
 ]
+ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
 
@@ -248,13 +259,19 @@ def fault_text(message: str) -> str:
     for shape in (message, f"{bare[:1].lower()}{bare[1:]}"):
         for text, pattern in patterns():
             if found := pattern.fullmatch(shape):
-                values = {
-                    name: fault_text(value) if name.startswith("reason") else value
-                    for name, value in found.groupdict().items()
-                }
+                values = {name: shown_value(name, value) for name, value in found.groupdict().items()}
                 said = gettext(text).format(**values)
                 return said if shape == message else f"{said[:1].upper()}{said[1:]}{message[len(bare) :]}"
     return gettext(message) if message else ""
+
+
+def shown_value(name: str, value: str) -> str:
+    """Return a value in a refusal as people read it: reasons in their language, times as they write them."""
+    if name.startswith("reason"):
+        return fault_text(value)
+    if name == "time" and (found := ISO_TIME.fullmatch(value)):
+        return date_format(localtime(datetime.fromisoformat(found[0])), "DATETIME_FORMAT")
+    return value
 
 
 def refusal_text(refused: DomainError) -> str:

@@ -10,7 +10,14 @@ NAMES = (
     _("The names and the delimiter of a CSV file that was sent, for the file of refused rows."),
     _("limit reached"),
     _("Why nothing may be added at present."),
+    _("Changed"),
+    _("How many coupons one cart takes, 1 to 20."),
+    _("The transaction, as PostgreSQL's xid8."),
     # Django's own, which its German leaves out.
+    _("Reset password"),
+    _("Set password"),
+    _("Disable password-based authentication"),
+    _("Enable password-based authentication"),
     _("After you’ve created a user, you’ll be able to edit more user options."),
     _(
         "Whether the user will be able to authenticate using a password or not. If disabled, they may"

@@ -13,11 +13,12 @@ class JobKind:
 
     A slice runs in one transaction with what it changes in `job.progress` and `job.result`, so that it
     happened with them or not at all. A DomainError ends the job as failed, with the message; any other error
-    is tried again with growing delays.
+    is tried again with growing delays. `title` is what people call it, in English.
     """
 
     name: str
     run: Callable[[Job, datetime], bool]
+    title: str = ""
 
 
 _kinds: dict[str, JobKind] = {}

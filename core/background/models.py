@@ -70,7 +70,7 @@ class Job(models.Model):
         ]
 
     def __str__(self) -> str:
-        return gettext("Job {number}: {kind}").format(number=self.pk, kind=self.kind)
+        return gettext("Job {number}").format(number=self.pk)
 
 
 class Worker(models.Model):

@@ -220,7 +220,7 @@ class BackgroundWorker:
         if job.attempts >= MOST_ATTEMPTS:
             job.error = job.error or "The worker ended each time it tried."
             end_job(job, JobState.FAILED)
-            logger.error("%s failed after %d attempts: %s", job, job.attempts, job.error)
+            logger.error("%s failed after %d attempts: %s", name_of(job), job.attempts, job.error)
             return True
         job.state = JobState.RUNNING
         job.started_at = job.started_at or at
@@ -236,7 +236,7 @@ class BackgroundWorker:
             end_job(job, JobState.FAILED)
             self.summary.failures += 1
         except Exception as error:  # noqa: BLE001 -- whatever fails in one job, the others go on
-            self._note_failure(str(job), backoff(job.attempts), error)
+            self._note_failure(name_of(job), backoff(job.attempts), error)
             Job.objects.filter(pk=job.pk).update(error=in_one_line(error))
         else:
             self.summary.count(due.name)
@@ -353,6 +353,11 @@ def held(due: Due) -> Iterator[bool]:
     finally:
         if is_held and connection.connection is not None and not connection.needs_rollback:
             fetch_rows(sql("SELECT pg_advisory_unlock({lock}, {key})", **keys))
+
+
+def name_of(job: Job) -> str:
+    """Return what the log calls a job."""
+    return f"Job {job.pk} ({job.kind})"
 
 
 def in_one_line(error: Exception) -> str:

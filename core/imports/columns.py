@@ -14,7 +14,7 @@ from core.errors import InvalidInput
 from core.imports.files import UnreadableFile
 from core.json_types import JsonObject
 from core.json_values import DEEPEST, holds_nul, is_nested_too_deeply, repeated_name
-from core.text import FREE_FIELD, trimmed
+from core.text import FLAGS, FREE_FIELD, trimmed
 
 REJECTED = "rejected"
 REJECT_COLUMNS = ("rejected.line", "rejected.reason", "rejected.message")
@@ -87,8 +87,6 @@ def read_number(text: str) -> Decimal | int:
     return int(text) if WHOLE.fullmatch(text) else Decimal(text)
 
 
-TRUE, FALSE = ("true", "1", "yes", "ja", "wahr"), ("false", "0", "no", "nein", "falsch")
-FLAGS = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
 LIST_SEPARATOR = "|"
 APOSTROPHED = re.compile(r"'+[=+\-@\t\r0-9]")
 

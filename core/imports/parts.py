@@ -16,6 +16,7 @@ from tempfile import TemporaryFile
 
 import orjson
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from core.actors import Actor, ActorType, acting_as, with_source
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
@@ -330,4 +331,4 @@ def _run_job(job: Job, at: datetime) -> bool:
     return has_more
 
 
-register_job_kind(JobKind(JOB, run=_run_job))
+register_job_kind(JobKind(JOB, _run_job, gettext_noop("Adding of a list")))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from core.actors import acting_as, current_actor, with_source
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
@@ -136,4 +137,4 @@ def run_undo(job: Job, at: datetime) -> bool:
     return below is not None
 
 
-register_job_kind(JobKind(UNDO_IMPORT, run_undo))
+register_job_kind(JobKind(UNDO_IMPORT, run_undo, gettext_noop("Undo of an import")))

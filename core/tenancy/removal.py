@@ -117,7 +117,7 @@ def delete_batch(model: Model, condition: str, tenant_id: int, most: int) -> int
             " WHERE {conditions} ORDER BY {key} LIMIT {most})",
             table=table,
             key=key,
-            own=own,  # said twice, as a table may have no index of the key alone
+            own=own,  # said twice, as a table may have no index of only the key
             conditions=Sql.joined(" AND ", [own, *leaves]),
             most=param(most),
         )

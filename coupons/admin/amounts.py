@@ -4,7 +4,9 @@ from decimal import Decimal
 
 from django.utils.formats import number_format
 
-from coupons.money import DECIMAL_PLACES, plain
+from core.admin.forms import decimal_text
+from core.text import plain
+from coupons.money import DECIMAL_PLACES
 
 
 def money_text(amount: Decimal | None, currency: str | None) -> str:
@@ -16,4 +18,4 @@ def money_text(amount: Decimal | None, currency: str | None) -> str:
 
 
 def percentage_text(percentage: Decimal) -> str:
-    return f"{number_format(Decimal(plain(percentage)), use_l10n=True)} %"
+    return f"{decimal_text(percentage)} %"

@@ -8,6 +8,6 @@ from coupons.models import Coupon
 def coupon_link(coupon: Coupon) -> SafeString | str:
     """Return the code with a link to the coupon's page; the code of a campaign has none."""
     if coupon.terms_id is not None:
-        return coupon.code
+        return coupon.shown_code
     page = reverse("admin:coupons_coupon_change", args=(coupon.pk,))
     return format_html('<a href="{}">{}</a>', page, coupon.code)

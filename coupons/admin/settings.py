@@ -14,7 +14,7 @@ class CouponSettingsAdmin(TenantAdmin):
         "Whether the case of codes matters, how many a cart takes, and what referral coupons give."
     )
     empty_state = _("The defaults apply until you add settings.")
-    list_display = ("title", "codes_are_case_sensitive", "referral_prefix", "referral_amount")
+    list_display = ("title", "codes_are_case_sensitive", "referral_prefix", "shown_referral_amount")
     fields = (
         "codes_are_case_sensitive",
         "max_coupons_per_cart",

@@ -166,7 +166,19 @@ class Coupon(TenantOwned, Document):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.code})"
+        if self.terms_id is None:
+            return f"{self.name} ({self.code})"
+        return self.name if self.terms_id == self.pk else self.shown_code
+
+    @property
+    def shown_code(self) -> str:
+        """The code as pages show it: of a campaign's that nobody has used only the beginning.
+
+        Whoever has such a code may redeem it.
+        """
+        if self.terms_id is None or self.redemption_count:
+            return self.code
+        return f"{self.code[: len(self.code) // 2]}…"
 
 
 class CouponSegment(TenantOwned):

@@ -170,4 +170,4 @@ class Reservation(TenantOwned):
 
     def __str__(self) -> str:
         is_named = not is_generated(self.external_id)
-        return self.external_id if is_named else f"{self.coupon.code}, {self.reserved_at:%Y-%m-%d}"
+        return self.external_id if is_named else f"{self.coupon.shown_code}, {self.reserved_at:%Y-%m-%d}"

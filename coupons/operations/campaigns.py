@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
 from core.background.models import Job
@@ -100,7 +101,7 @@ def run_job(job: Job, at: datetime) -> bool:
     return not progress.is_complete
 
 
-register_job_kind(JobKind(JOB, run=run_job))
+register_job_kind(JobKind(JOB, run_job, gettext_noop("Codes of a campaign")))
 
 
 @transaction.atomic

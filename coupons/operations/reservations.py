@@ -17,6 +17,7 @@ from core.sql.composition import Sql, bind, param, sql
 from core.sql.fetching import fetch_rows
 from core.sql.locks import Lock, take_lock
 from core.tenancy.identifiers import generate_id
+from core.text import plain
 from coupons.eligibility import judge, use_reasons
 from coupons.eligibility_queries import (
     CouponSnapshot,
@@ -36,7 +37,7 @@ from coupons.errors import (
     TooManyReservations,
 )
 from coupons.models import Redemption, Reservation
-from coupons.money import Amount, Money, plain
+from coupons.money import Amount, Money
 from coupons.operations.redemptions import Redeemed, earlier_redemption, record_use
 from coupons.orders import Buyer, Order, OrderItem
 

@@ -7,11 +7,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from core.admin import AutocompleteFilter, TenantAdmin
+from core.admin import AutocompleteFilter, TenantAdmin, shown_moment
+from core.admin.faults import fault_text
 from events.models import Delivery, DeliveryState
 from events.operations.deliveries import send_again
 
-STYLES = {DeliveryState.DELIVERED: "on", DeliveryState.PENDING: "waiting"}
+STYLES = {DeliveryState.DELIVERED: "on", DeliveryState.PENDING: "waiting", DeliveryState.FAILED: "broken"}
 
 
 @admin.register(Delivery)
@@ -27,7 +28,7 @@ class DeliveryAdmin(TenantAdmin):
         "target",
         "attempts",
         "last_status",
-        "last_error",
+        "fault",
         "last_attempt_at",
         "occurred_at",
     )
@@ -49,7 +50,7 @@ class DeliveryAdmin(TenantAdmin):
                     "last_attempt_at",
                     "finished_at",
                     "last_status",
-                    "last_error",
+                    "fault",
                     "last_answer",
                 )
             },
@@ -74,8 +75,12 @@ class DeliveryAdmin(TenantAdmin):
         return delivery.event.external_id
 
     @admin.display(description=_("Happened"))
-    def occurred_at(self, delivery: Delivery) -> object:
-        return delivery.event.occurred_at
+    def occurred_at(self, delivery: Delivery) -> SafeString:
+        return shown_moment(delivery.event.occurred_at)
+
+    @admin.display(description=_("Last error"))
+    def fault(self, delivery: Delivery) -> str:
+        return self.shown(fault_text(delivery.last_error))
 
     @admin.display(description=_("State"))
     def state_label(self, delivery: Delivery) -> SafeString:

@@ -56,6 +56,12 @@ FAULTS = (
     _("The URL must not hold a user name or a password. Send them as a header."),
     _("The URL must not have a part behind #; it would not be sent."),
     _("The host {host} cannot be resolved: {reason}."),
+    _("The target answered 410 Gone."),
+    _("The target answered {status}."),
+    _("The target answered with a redirect, which is not followed. Configure the final address."),
+    _("The target did not answer within {seconds} s."),
+    _("The target could not be reached: {reason}"),
+    _("The event could not be sent; the log says why."),
     _(
         "The host {host} has no public address. Webhooks are not sent into private networks unless "
         "the operator allows it with WEBHOOK_ALLOWED_NETWORKS."

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from core.admin import TenantAdmin, adopt
 from core.admin.counts import MOST_COUNTED, shown_count
 from core.admin.declared import Fieldsets, Names
-from core.admin.faults import refusal_text
+from core.admin.faults import fault_text, refusal_text
 from core.admin.tenants import staff_tenant_id
 from core.bodies import Metadata
 from core.errors import DomainError
@@ -75,7 +75,7 @@ class TargetAdmin(TenantAdmin):
         if target._state.adding:
             return "-"
         if not target.is_active:
-            text, style = target.turned_off_reason or gettext("Switched off"), "off"
+            text, style = fault_text(target.turned_off_reason) or gettext("Switched off"), "off"
         elif target.failing_since:
             text, style = gettext("Does not answer"), "waiting"
         else:
@@ -202,7 +202,7 @@ class WebhookConfigAdmin(TenantAdmin):
 
     @admin.display(description=_("Webhook configuration"))
     def title(self, config: WebhookConfig) -> str:
-        return gettext("Webhooks of %(tenant)s") % {"tenant": config.tenant}
+        return str(config)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         tenant_id = staff_tenant_id(request)

@@ -52,7 +52,7 @@ class Delivery(TenantOwned):
         ]
 
     def __str__(self) -> str:
-        return f"{self.event_id} to {self.target_id}"
+        return f"{self.event.type}, {self.target}"
 
 
 class SendingByHand(TenantOwned):

@@ -2,6 +2,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from core.tenancy.documents import TenantOwned
 from core.tenancy.identifiers import generate_id
@@ -22,7 +23,7 @@ class WebhookConfig(TenantOwned):
         verbose_name = "webhook configuration"
 
     def __str__(self) -> str:
-        return "http"
+        return gettext("Webhooks of %(tenant)s") % {"tenant": self.tenant}
 
 
 class Target(TenantOwned):

@@ -218,7 +218,7 @@ def answer_of(status: int, headers: Mapping[str, str], text: bytes) -> Answer:
 
 
 def retry_after_of(header: str) -> timedelta | None:
-    """Return how long a target wants to be left alone, which it says in seconds or as a date."""
+    """Return how long a target wants no request, which it says in seconds or as a date."""
     header = header.strip()
     if header.isascii() and header.isdigit():
         return timedelta(seconds=min(int(header[:9]), 86_400))

@@ -45,7 +45,7 @@ def category_facts(
     for category, one in zip(looked_at, found, strict=True):
         for each in dependents:
             page = f"{reverse(each.page)}?{each.category_parameter}={category.pk}"
-            facts += dependent_facts(each, one.dependents[each.type], page)
+            facts += dependent_facts(each, one.dependents[each.type], page, category.tenant_id)
     if len(categories) > MOST_CATEGORIES:
         text = gettext("categories are selected; the numbers are those of the first {most}")
         facts.insert(0, Fact(exact_count(len(categories)), text.format(most=MOST_CATEGORIES)))

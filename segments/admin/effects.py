@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -35,6 +35,7 @@ from core.journal.undo.rules import RESTORED_WITHIN
 from core.names import name_for_reader
 from core.text import normalized
 from core.timestamps import parse_time
+from segments.bodies import Status
 from segments.counting import Count
 from segments.effects import (
     MOST_SEGMENTS,
@@ -85,9 +86,10 @@ def dependent_page(dependent: Dependent, keys: Sequence[int]) -> str:
     return f"{reverse(dependent.page)}?{dependent.page_parameter}={','.join(map(str, keys))}"
 
 
-def facts_of(effects: Effects, dependents: Sequence[Dependent], keys: Sequence[int]) -> list[Fact]:
+def facts_of(effects: Effects, dependents: Sequence[Dependent], segments: Sequence[Segment]) -> list[Fact]:
     """Return what the effects say, each number with a link to the list that it counts."""
     members, items = effects.members, effects.items
+    keys = [segment.pk for segment in segments]
     is_single = len(keys) == 1
     facts = []
     if members.losing.value or not members.losing.exact or effects.change == SegmentChange.DELETE:
@@ -136,7 +138,7 @@ def facts_of(effects: Effects, dependents: Sequence[Dependent], keys: Sequence[i
     for each in dependents:
         effect = effects.dependents.get(each.type)
         if effect is not None:
-            facts += dependent_facts(each, effect, dependent_page(each, keys))
+            facts += dependent_facts(each, effect, dependent_page(each, keys), segments[0].tenant_id)
     return facts
 
 
@@ -147,18 +149,28 @@ def page_of_ids(dependent: Dependent, effect: DependentEffect, number: int) -> s
     return f"{reverse(dependent.page)}?{urlencode({dependent.id_parameter: ','.join(effect.ids)})}"
 
 
-def dependent_facts(dependent: Dependent, effect: DependentEffect, page: str) -> list[Fact]:
+def noun_of(dependent: Dependent, number: int) -> str:
+    """Return what so many things of the type are called."""
+    return gettext(dependent.singular if number == 1 else dependent.plural)
+
+
+def dependent_facts(dependent: Dependent, effect: DependentEffect, page: str, tenant_id: int) -> list[Fact]:
     facts = []
-    names = gettext(dependent.plural)
-    if effect.stopping.value:
-        codes = ", ".join(effect.ids[:5]) + (" …" if effect.stopping.value > 5 else "")
-        used = gettext("used {number} times in the last 30 days").format(number=shown(effect.used_lately))
-        text = gettext("{names} stop working").format(names=names)
-        own = page_of_ids(dependent, effect, effect.stopping.value)
+    if number := effect.stopping.value:
+        codes = ", ".join(dependent.called(tenant_id, effect.ids[:5])) + (" …" if number > 5 else "")
+        used = ngettext(
+            "used {number} time in the last 30 days",
+            "used {number} times in the last 30 days",
+            effect.used_lately.value,
+        ).format(number=shown(effect.used_lately))
+        text = ngettext("{names} stops working", "{names} stop working", number)
+        text = text.format(names=noun_of(dependent, number))
+        own = page_of_ids(dependent, effect, number)
         facts.append(Fact(shown(effect.stopping), text, own or page, f"{codes} · {used}", is_loss=True))
-    if effect.starting.value:
-        text = gettext("{names} begin to work").format(names=names)
-        own = page_of_ids(dependent, effect, effect.starting.value)
+    if number := effect.starting.value:
+        text = ngettext("{names} begins to work", "{names} begin to work", number)
+        text = text.format(names=noun_of(dependent, number))
+        own = page_of_ids(dependent, effect, number)
         facts.append(Fact(shown(effect.starting), text, own or page))
     return facts
 
@@ -166,18 +178,29 @@ def dependent_facts(dependent: Dependent, effect: DependentEffect, page: str) ->
 def opened_facts(request: HttpRequest, segment: Segment, at: datetime) -> list[Fact]:
     """Return what the segment opens to its members: its items, and what else is for them."""
     held = held_by(segment.tenant_id, [segment.pk]).get(segment.pk, NOTHING)
-    details = gettext("{products} products, {categories} categories").format(
-        products=exact_count(held.products), categories=exact_count(held.categories)
-    )
+    parts = [
+        ngettext("{number} product", "{number} products", held.products).format(
+            number=exact_count(held.products)
+        ),
+        ngettext("{number} category", "{number} categories", held.categories).format(
+            number=exact_count(held.categories)
+        ),
+    ]
     facts = [
-        Fact(exact_count(held.items), gettext("items opened to them"), items_page([segment.pk]), details)
+        Fact(
+            exact_count(held.items),
+            ngettext("item opened to them", "items opened to them", held.items),
+            items_page([segment.pk]),
+            ", ".join(parts),
+        )
     ]
     for each in visible_dependents(request):
-        number, names = each.opened_by(segment.tenant_id, segment.pk, at)
-        more = " …" if number > len(names[:3]) else ""
-        text = gettext("{names} opened to them").format(names=gettext(each.plural))
+        number, ids = each.opened_by(segment.tenant_id, segment.pk, at)
+        names = each.called(segment.tenant_id, ids[:3])
+        more = " …" if number > len(names) else ""
+        text = gettext("{names} opened to them").format(names=noun_of(each, number))
         page = dependent_page(each, [segment.pk])
-        facts.append(Fact(exact_count(number), text, page, ", ".join(names[:3]) + more))
+        facts.append(Fact(exact_count(number), text, page, ", ".join(names) + more))
     return facts
 
 
@@ -222,7 +245,7 @@ class AskedDependent:
     deletes: bool
 
 
-class EffectPages(DeletionPages):
+class EffectPages(DeletionPages[Segment]):
     """Adds the questions to the segment's admin."""
 
     most_deleted = MOST_SEGMENTS
@@ -249,14 +272,14 @@ class EffectPages(DeletionPages):
                 change="UPDATE",
                 validity=Validity(starts_at=obj.valid_from, ends_at=obj.valid_to),
                 site_code=obj.site.code,
-                status=cast(Any, obj.status),
+                status=cast(Status, obj.status),
             ),
         )
         if not takes_away(effects):
             return None
         return ConfirmationNeeded(
             gettext("Save “{name}”?").format(name=obj),
-            facts_of(effects, visible_dependents(request), [obj.pk]),
+            facts_of(effects, visible_dependents(request), [obj]),
             as_of=as_of_text(effects, [obj]),
         )
 
@@ -328,7 +351,7 @@ class EffectPages(DeletionPages):
         named = str(segments[0]) if is_single else gettext("{number} segments").format(number=len(segments))
         needed = ConfirmationNeeded(
             gettext("Deactivate {named}?").format(named=named),
-            facts_of(effects, visible_dependents(request), [segment.pk for segment in segments]),
+            facts_of(effects, visible_dependents(request), segments),
             as_of=as_of_text(effects, segments),
             button=gettext("Deactivate"),
         )
@@ -368,7 +391,7 @@ class EffectPages(DeletionPages):
         )
         needed = ConfirmationNeeded(
             title,
-            facts_of(effects, visible_dependents(request), keys),
+            facts_of(effects, visible_dependents(request), rows),
             as_of=as_of_text(effects, rows),
             button=gettext("Delete"),
         )
@@ -379,7 +402,6 @@ class EffectPages(DeletionPages):
             "typed": request.POST.get("typed_name", ""),
             "instead": is_single and self.has_change_permission(request, segment),
             "may_deactivate": segment.status == "ACTIVE",
-            "is_dangerous": True,
             "days": RESTORED_WITHIN.days,
         }
 
@@ -387,9 +409,11 @@ class EffectPages(DeletionPages):
         found = []
         for each in visible_dependents(request):
             if may(request, each, "delete") and (number := each.only_of(tenant_id, keys)):
-                question = gettext("{number} {names} name no other segment").format(
-                    number=exact_count(number), names=gettext(each.plural)
-                )
+                question = ngettext(
+                    "{number} {names} names no other segment",
+                    "{number} {names} name no other segment",
+                    number,
+                ).format(number=exact_count(number), names=noun_of(each, number))
                 found.append(AskedDependent(each.type, question, self._deletes(request, each)))
         return found
 
@@ -411,7 +435,8 @@ class EffectPages(DeletionPages):
 
         def delete_along(keys: list[int]) -> None:
             for each in along:
-                deleted[each.plural] = each.delete_only_of(tenant_id, keys, at)
+                count = each.delete_only_of(tenant_id, keys, at)
+                deleted[noun_of(each, count)] = count
 
         chosen = Segment.objects.filter(pk__in=[segment.pk for segment in rows])
         number = remove_segments(segments=chosen, versions=versions, before=delete_along)
@@ -420,10 +445,8 @@ class EffectPages(DeletionPages):
             if len(rows) == 1
             else gettext("Deleted {number} segments.").format(number=exact_count(number))
         )
-        for plural, count in deleted.items():
-            text += " " + gettext("With it {number} {names}.").format(
-                number=exact_count(count), names=gettext(plural)
-            )
+        for names, count in deleted.items():
+            text += " " + gettext("With it {number} {names}.").format(number=exact_count(count), names=names)
         return text
 
 

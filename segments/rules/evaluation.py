@@ -16,6 +16,7 @@ from functools import partial
 from django.db import DataError, OperationalError, transaction
 from django.db.models import F, Min, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from psycopg import errors as postgres
 
 from core.actors import Actor, ActorType, acting_as
@@ -345,7 +346,7 @@ def reason_of(error: Exception) -> str:
     return "A value of a customer cannot be compared as the rule asks, such as a number that is too large."
 
 
-register_job_kind(JobKind(KIND, run_slice))
+register_job_kind(JobKind(KIND, run_slice, gettext_noop("Evaluation of a rule")))
 
 
 # Customers who are due

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from core.actors import Actor, ActorType, acting_as, current_actor
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
@@ -227,7 +228,7 @@ def run_end_slice(job: Job, at: datetime) -> bool:
     return count == BATCH
 
 
-register_job_kind(JobKind(END_KIND, run_end_slice))
+register_job_kind(JobKind(END_KIND, run_end_slice, gettext_noop("End of a rule")))
 
 
 @transaction.atomic

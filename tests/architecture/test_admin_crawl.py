@@ -33,6 +33,9 @@ NAMES = {"count", "kid", "name", "segments", "site", "version", "None"}
 PERMISSION = re.compile(r".+ \| Can (add|change|delete|view) .+")
 """As Django stores them in the database."""
 
+RAW = re.compile(r"\+00:00|\b\d+[.,]\d{5,}\b")
+"""Times as Python writes them, and numbers with all the zeros of their column."""
+
 MOST_PARAMETERS = 1
 STAYS = ("/logout/", "/jsi18n/", "/autocomplete/", "/setlang", "/language/")
 
@@ -160,6 +163,7 @@ def test_what_is_offered_opens_and_is_in_german(member: User, mine: Shop, stored
             if 'class="readonly">{' in text or 'class="readonly">[' in text:
                 faults["shown as JSON"] = address
             faults |= {f"English: {text}": address for text in english(page.texts)}
+            faults |= {f"raw: {text}": address for text in page.texts if RAW.search(text)}
             waiting += [target for link in page.links if is_new(target := urljoin(address, link))]
             for link in page.posts:
                 if is_new(target := urljoin(address, link)):

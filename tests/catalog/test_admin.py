@@ -403,7 +403,7 @@ def test_each_number_before_a_deletion_leads_to_the_list_that_it_counts(
         "categories are hidden from shoppers": "3",
         "products in them": "2",
         "segment loses categories": "1",
-        "coupons stop working": "1",
+        "coupon stops working": "1",
         "category assignments": "2",
         "item assignment": "1",
     }

@@ -163,6 +163,18 @@ def test_the_problems_of_a_body_are_said_one_by_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("en", "The coupon is valid from 28 Nov 2026, 06:11 UTC on."),
+        ("de", "Der Gutschein gilt ab 28. Nov 2026, 06:11 UTC."),
+    ],
+)
+def test_times_are_written_as_people_write_them(language: str, expected: str) -> None:
+    with translation.override(language):
+        assert fault_text("The coupon is valid from 2026-11-28T06:11:54.494Z on.") == expected
+
+
+@pytest.mark.parametrize(
     ("message", "expected"),
     [
         ("There is no customer 4711.", "Es gibt keinen Kunden 4711."),
@@ -178,6 +190,10 @@ def test_the_problems_of_a_body_are_said_one_by_one() -> None:
         (
             "The order is in EUR, but the discount is in USD.",
             "Die Bestellung ist in EUR, aber der Rabatt ist in USD.",
+        ),
+        (
+            "The host shop.example cannot be resolved: unknown.",
+            "Der Name shop.example lässt sich nicht auflösen: unbekannt.",
         ),
         ("Nobody knows this.", "Nobody knows this."),
         ("", ""),

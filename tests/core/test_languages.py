@@ -14,6 +14,8 @@ from django.urls import reverse
 from django.utils import translation
 
 from accounts.models import Site
+from core.background.admin import title_of
+from core.background.jobs import registered_job_kinds
 from core.journal.words import all_nouns
 from core.names import is_generated, name_for_reader
 from core.timestamps import time_zone_names
@@ -74,11 +76,15 @@ def test_names_of_models_and_fields_are_translated() -> None:
     known = entries()
     for model in admin.site._registry:
         texts = [model._meta.verbose_name, model._meta.verbose_name_plural]
-        texts += [getattr(field, "verbose_name", "") for field in model._meta.get_fields()]
+        fields = model._meta.get_fields()
+        texts += [getattr(field, name, "") for name in ("verbose_name", "help_text") for field in fields]
+        texts += [label for field in fields for _, label in getattr(field, "choices", None) or ()]
         for text in filter(None, map(str, texts)):
             with translation.override("de"):
                 is_translated = translation.gettext(text) != text
-            assert is_translated or text in known or text in {"lft", "rght", "tree id", "level"}, text
+            assert is_translated or text in known or text in {"lft", "rght", "tree id", "level", "1", "2"}, (
+                text
+            )
 
 
 def test_a_browser_that_asks_for_german_gets_german(staff_browser: Client, site: Site) -> None:
@@ -142,6 +148,15 @@ def test_generated_ids_are_in_no_title(site: Site) -> None:
     assert str(generated) == f"({generated.external_id})"  # nothing else names it
     assert is_generated(generated.external_id)
     assert not is_generated("vip")
+
+
+def test_jobs_are_called_in_the_readers_language() -> None:
+    titles = {name: kind.title for name, kind in registered_job_kinds().items()}
+    assert len(titles) == 9
+    with translation.override("de"):
+        assert [name for name, title in titles.items() if title_of(name) in (name, title, "")] == []
+    assert title_of("undo-import") == "Undo of an import"
+    assert title_of("of another release") == "of another release"
 
 
 def test_no_text_writes_numbers_as_english_does() -> None:

@@ -1,7 +1,7 @@
 """Instants are entered and shown in the time zone of their site, in the formats of the reader's language."""
 
 import json
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import translation
 
 from accounts.models import Site
-from core.admin.moments import MomentField, in_words, read_date, read_time, shown_moment
+from core.admin.moments import MomentField, duration_text, in_words, read_date, read_time, shown_moment
 from core.json_types import JsonObject
 from segments.models import Segment
 from tests.factories.accounts import SiteFactory
@@ -21,6 +21,23 @@ from tests.factories.segments import SegmentFactory
 TODAY = date(2026, 11, 28)
 BERLIN = ZoneInfo("Europe/Berlin")
 HOME = {"address": {"zipCode": "10115", "country": "DE"}, "timezone": "Europe/Berlin"}
+
+
+@pytest.mark.parametrize(
+    ("reader", "days", "expected"),
+    [
+        ("en", 2, "2 days"),
+        ("de", 1, "1 Tag"),
+        ("de", 2, "2 Tagen"),  # "beginnt in 2 Tagen"
+        ("de", 15, "2 Wochen"),
+        ("de", 70, "2 Monaten"),
+        ("de", 800, "2 Jahren"),
+    ],
+)
+def test_durations_follow_a_preposition(reader: str, days: int, expected: str) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    with translation.override(reader):
+        assert duration_text(at, at + timedelta(days=days)).replace("\xa0", " ") == expected
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from accounts.models import User
 from coupons.admin.coupons import warnings_about
 from coupons.models import Coupon, CouponSettings, Redemption, Reservation
 from coupons.usage import usage_of
@@ -403,6 +404,19 @@ SETTINGS = {
     "referral_amount": "8",
     "referral_currency": "USD",
 }
+
+
+def test_numbers_are_shown_without_the_zeros_of_their_columns(staff_browser, tenant):
+    coupon = CouponFactory(tenant=tenant, discount_percentage=Decimal("12.5"))
+    page = reverse("admin:coupons_coupon_change", args=[coupon.pk])
+    assert 'value="12.5"' in staff_browser.get(page).content.decode()
+    User.objects.get().user_permissions.remove(Permission.objects.get(codename="change_coupon"))
+    read_only = staff_browser.get(page).content.decode()
+    assert ("12.5</div>" in read_only, "12.500000" in read_only) == (True, False)
+    assert "<label>Percentage:</label>" in read_only
+    CouponSettings.objects.update_or_create(tenant=tenant, defaults={"referral_amount": Decimal(10)})
+    listed = staff_browser.get(reverse("admin:coupons_couponsettings_changelist"))
+    assert ">10</td>" in listed.content.decode()
 
 
 def test_settings_are_added_once_and_changed(staff_browser, tenant):

@@ -28,7 +28,13 @@ from coupons.reasons import Reason, ReasonType
 from segments.models import Segment
 from tests.conftest import Api, web_client
 from tests.factories.accounts import UserFactory
-from tests.factories.coupons import CouponFactory, CouponSegmentFactory, RedemptionFactory, coupon_body
+from tests.factories.coupons import (
+    CouponFactory,
+    CouponSegmentFactory,
+    RedemptionFactory,
+    ReservationFactory,
+    coupon_body,
+)
 from tests.factories.segments import SegmentFactory
 
 pytestmark = pytest.mark.usefixtures("real_time")
@@ -86,6 +92,26 @@ def test_unused_codes_are_found_by_the_whole_code_only(
     assert set(found(campaign.terms.name)) >= {used.code, unused.code}
 
 
+def test_no_page_shows_an_unused_code_in_full(staff_browser: Client, campaign: CouponCampaign) -> None:
+    used, unused = campaign.terms.codes.exclude(pk=campaign.terms_id).order_by("pk")
+    Coupon.objects.filter(pk=used.pk).update(redemption_count=1)
+    RedemptionFactory(coupon=used)
+    ReservationFactory(coupon=unused)
+    pages = [
+        reverse("admin:index"),
+        reverse("admin:journal_change_changelist"),
+        reverse("admin:coupons_reservation_changelist"),
+        reverse("admin:coupons_redemption_changelist"),
+    ]
+    shown = {page: staff_browser.get(page).content.decode() for page in pages}
+    assert {page: unused.code in text for page, text in shown.items()} == dict.fromkeys(pages, False)
+    for page in pages[1:3]:
+        assert f"{unused.code[: len(unused.code) // 2]}…" in shown[page]
+    for page in (pages[1], pages[3]):
+        assert used.code in shown[page]  # whoever has it can do nothing with it
+    assert "terms of campaign" not in shown[pages[1]]
+
+
 def test_a_campaign_is_made_for_a_segment(staff_browser: Client, vip: Segment) -> None:
     form = staff_browser.get(reverse(ADD), {"segment": vip.pk}).context["adminform"].form
     assert "max_redemptions" not in form.fields
@@ -97,6 +123,9 @@ def test_a_campaign_is_made_for_a_segment(staff_browser: Client, vip: Segment) -
     assert messages_of(answer) == ["Made 3 codes."]
     assert (made.prefix, made.code_count, made.terms.max_redemptions) == ("HI-", 3, 1)
     assert [row.segment_external_id for row in made.terms.segment_restrictions.all()] == ["vip"]
+    deletion = staff_browser.get(reverse("admin:segments_segment_delete", args=[vip.pk]))
+    [coupons] = [fact for fact in deletion.context["facts"] if fact.text == "coupon stops working"]
+    assert coupons.details == "Welcome · used 0 times in the last 30 days"
     codes = Coupon.objects.filter(terms=made.terms).exclude(pk=made.terms_id)
     assert [code.startswith("HI-") for code in codes.values_list("code", flat=True)] == [True] * 3
     assert "Refresh" not in answer

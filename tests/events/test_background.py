@@ -28,7 +28,7 @@ def test_the_lag_is_that_of_the_oldest_event_that_could_be_sent(shop: Webhooks, 
     receiver.answer("/hook", 429, Retry_After="600")
     shop.send()
     clock.advance(timedelta(minutes=5))
-    assert background_lag(clock.at).oldest_due is None  # the target wants to be left alone
+    assert background_lag(clock.at).oldest_due is None  # the target wants no request yet
     assert "send events" in registered_tasks()
 
 

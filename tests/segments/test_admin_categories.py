@@ -77,4 +77,8 @@ def test_an_operators_categories_of_another_tenant_are_left_out(operator_browser
 def test_assigning_categories_needs_the_permission_to_add_items(tenant, staff_browser):
     user = User.objects.get(username="staff")
     user.user_permissions.remove(user.user_permissions.get(codename="add_itemassignment"))
-    assert choose(staff_browser, CategoryFactory(tenant=tenant), _assign="Assign").status_code == 403
+    category = CategoryFactory(tenant=tenant)
+    assert "assign_to_segment" not in staff_browser.get(LIST).content.decode()
+    answer = choose(staff_browser, category, _assign="Assign", segment=SegmentFactory(site__tenant=tenant).pk)
+    assert "No action selected." in answer.content.decode()
+    assert assigned() == []

@@ -189,6 +189,40 @@ def test_problems_are_shown_with_a_remedy(staff_browser: Client, tenant: Tenant,
     assert staff_browser.post(reverse("admin:finding_remedy", args=["nothing"])).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("en", {"live": "is live and has no members", "later": "starts later and has no members yet"}),
+        ("de", {"live": "ist live und hat keine Mitglieder", "later": "beginnt später und hat noch keine"}),
+    ],
+)
+def test_an_empty_segment_is_told_what_its_state_makes_of_that(
+    staff_browser: Client, site: Site, language: str, says: dict[str, str]
+) -> None:
+    now = timezone.now()
+    segments = {
+        "live": SegmentFactory(site=site),
+        "later": SegmentFactory(site=site, valid_from=now + DAY),
+        "over": SegmentFactory(site=site, valid_to=now - DAY),
+        "inactive": SegmentFactory(site=site, status="INACTIVE"),
+    }
+    staff_browser.cookies["django_language"] = language
+
+    def problems(segment: Segment) -> list[str]:
+        page = reverse("admin:segments_segment_problems", args=[segment.pk])
+        return [one.name for one in staff_browser.get(page).context["findings"]]
+
+    assert {state: problems(segment) for state, segment in segments.items()} == {
+        "live": ["segment_without_members", "segment_without_items"],
+        "later": ["segment_starts_without_members", "segment_starts_without_items"],
+        "over": ["segment_active_but_over"],  # which is what to mend first
+        "inactive": [],  # a draft may be empty
+    }
+    for state, text in says.items():
+        page = reverse("admin:segments_segment_problems", args=[segments[state].pk])
+        assert text in staff_browser.get(page).content.decode()
+
+
 def test_a_remedy_needs_the_right_to_change(tenant: Tenant, site: Site) -> None:
     gold = SegmentFactory(site=site, valid_to=timezone.now() - DAY)
     browser = browser_with(tenant, "change_segment")

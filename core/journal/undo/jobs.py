@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from django.utils.translation import gettext_noop
+
 from core.actors import Actor, ActorType, acting_as, current_actor
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
 from core.background.models import OPEN_STATES, Job, JobState
@@ -84,4 +86,4 @@ def job_as_json(job: Job) -> JsonObject:
     }
 
 
-register_job_kind(JobKind(UNDO_CHANGE, run_undo))
+register_job_kind(JobKind(UNDO_CHANGE, run_undo, gettext_noop("Undo of a change")))

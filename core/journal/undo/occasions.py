@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from core.actors import acting_as, with_source
 from core.background.jobs import JobKind, enqueue_job, register_job_kind
@@ -106,4 +107,4 @@ def run_undo(job: Job, at: datetime) -> bool:
     return below is not None
 
 
-register_job_kind(JobKind(UNDO_OCCASION, run_undo))
+register_job_kind(JobKind(UNDO_OCCASION, run_undo, gettext_noop("Undo of what was done at once")))

@@ -11,6 +11,7 @@ from core.api.json import json_response
 from core.api.schema import operation
 from core.bodies import read_body
 from core.json_types import JsonObject
+from core.text import plain
 from core.timestamps import format_time
 from coupons.api.viewsets import IDEMPOTENCY_KEY, CouponServiceViewSet
 from coupons.api.viewsets.reservations import ReservingViewSet
@@ -27,7 +28,6 @@ from coupons.carts import JudgedCart, JudgedCode, assess_cart, codes_to_suggest,
 from coupons.eligibility_queries import code_is_taken
 from coupons.errors import CartNotRedeemable
 from coupons.judgements import JUDGEMENTS
-from coupons.money import plain
 from coupons.operations import confirm_cart, release_cart, reserve_cart
 from coupons.reasons import Reason, ReasonType
 

@@ -13,6 +13,7 @@ from core.api.schema import operation
 from core.bodies import read_body
 from core.json_types import JsonObject
 from core.sql.composition import equals
+from core.text import plain
 from core.timestamps import parse_time
 from coupons.api.viewsets import CUSTOMER_NUMBER, IDEMPOTENCY_KEY, CouponServiceViewSet
 from coupons.attempts import counted_redemption, limited_attempt
@@ -27,7 +28,6 @@ from coupons.eligibility import Verdict, assess_coupon
 from coupons.eligibility_queries import read_coupon
 from coupons.errors import RedemptionNotFound
 from coupons.judgements import JUDGEMENTS
-from coupons.money import plain
 from coupons.operations import delete_redemption, redeem_coupon
 from coupons.representations import REDEMPTIONS
 

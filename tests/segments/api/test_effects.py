@@ -132,7 +132,7 @@ def test_a_change_that_says_too_little_or_too_much_is_refused(coupon_reader, sho
 def test_a_business_membership_is_kept_by_what_counts_beside_it(
     coupon_reader: Api, gold: Segment, customer: Customer, company: LegalEntity
 ) -> None:
-    """When acting for the company both kinds count; the customer alone loses what no other B2C one shows."""
+    """When acting for the company both kinds count; without it only what no other B2C one shows is lost."""
     silver = SegmentFactory(site=gold.site, external_id="silver")
     CustomerAssignmentFactory(segment=gold, customer=customer, legal_entity=company)
     CustomerAssignmentFactory(segment=silver, customer=customer)

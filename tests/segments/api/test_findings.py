@@ -57,10 +57,22 @@ def rule(**columns: object) -> None:
     Rule.objects.create(tenant=gold.tenant, segment=gold, q="onHold:false", **columns)
 
 
+def start_later(now: datetime) -> None:
+    Segment.objects.update(valid_from=now + DAY / 2)
+
+
 FAULTS: dict[str, tuple[Callable[[Any], object], set[str]]] = {
     "segment_active_but_over": (lambda now: Segment.objects.update(valid_to=now - DAY / 2), {"gold"}),
     "segment_without_members": (lambda now: CustomerAssignment.objects.all().delete(), {"gold"}),
     "segment_without_items": (lambda now: ItemAssignment.objects.all().delete(), {"gold"}),
+    "segment_starts_without_members": (
+        lambda now: (start_later(now), CustomerAssignment.objects.all().delete()),
+        {"gold"},
+    ),
+    "segment_starts_without_items": (
+        lambda now: (start_later(now), ItemAssignment.objects.all().delete()),
+        {"gold"},
+    ),
     "segment_items_unpublished": (
         lambda now: (
             Product.objects.update(is_published=False),
